@@ -1,0 +1,110 @@
+"""Columns of prints: the form in which market data travels inside Leadline.
+
+A `TickColumns` holds many prints of one contract. There is no object for a single print: every
+stage works on whole columns, so the cost of Python is paid per batch and not per print.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Int64Array = NDArray[np.int64]
+Int8Array = NDArray[np.int8]
+
+NS_PER_SECOND: Final = 1_000_000_000
+NS_PER_MINUTE: Final = 60 * NS_PER_SECOND
+
+
+class Aggressor(IntEnum):
+    """Who crossed the spread. UNKNOWN stays unknown: it counts in volume and range, on no side."""
+
+    SELL = -1
+    UNKNOWN = 0
+    BUY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TickColumns:
+    """Prints of one contract in tape order.
+
+    `time_ns` int64 nanoseconds UTC, not decreasing; `price` int64 in ticks of the instrument; `size` int64 in
+    size steps, > 0; `aggressor` int8 of `Aggressor`. All four have shape (n,). `first_index` is the source
+    index of row 0; row i has index `first_index + i` (contiguous per tape and contract, from 0).
+    """
+
+    time_ns: Int64Array
+    price: Int64Array
+    size: Int64Array
+    aggressor: Int8Array
+    first_index: int = 0
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+    @property
+    def last_index(self) -> int:
+        """Source index of the last row; `first_index - 1` when there is none."""
+        return self.first_index + len(self) - 1
+
+    def slice(self, start: int, stop: int) -> "TickColumns":
+        """Rows [start, stop) as views, with their own source indices."""
+        start, stop, _ = slice(start, stop).indices(len(self))
+        return TickColumns(
+            self.time_ns[start:stop],
+            self.price[start:stop],
+            self.size[start:stop],
+            self.aggressor[start:stop],
+            self.first_index + start,
+        )
+
+    @staticmethod
+    def of(rows: Iterable[tuple[int, int, int, int]], first_index: int = 0) -> "TickColumns":
+        """From rows (time_ns, price ticks, size steps, aggressor): for tests and small inputs."""
+        table = list(rows)
+        columns = [np.array([row[i] for row in table], dtype=np.int64) for i in range(4)]
+        return TickColumns(columns[0], columns[1], columns[2], columns[3].astype(np.int8), first_index)
+
+    @staticmethod
+    def empty(first_index: int = 0) -> "TickColumns":
+        """No rows, at a position."""
+        return TickColumns.of((), first_index)
+
+
+def concat(parts: Iterable[TickColumns]) -> TickColumns:
+    """Join parts that follow each other without a gap.
+
+    Raises ValueError when one part does not begin where the part before it ended.
+    """
+    found = list(parts)
+    if not found:
+        return TickColumns.empty()
+    for before, after in zip(found, found[1:], strict=False):
+        if after.first_index != before.last_index + 1:
+            raise ValueError(f"ticks {after.first_index} do not follow {before.last_index}")
+    return TickColumns(
+        np.concatenate([p.time_ns for p in found]),
+        np.concatenate([p.price for p in found]),
+        np.concatenate([p.size for p in found]),
+        np.concatenate([p.aggressor for p in found]),
+        found[0].first_index,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TickBatch:
+    """What one message of the tick stream carries.
+
+    `watermark_ns` promises that no print with a time below it follows on this contract; `final` closes that
+    instant too and ends the tape. `ticks` may be empty: then the batch is only the promise.
+    """
+
+    tape: str
+    venue: str
+    contract: str
+    ticks: TickColumns
+    watermark_ns: int
+    final: bool = False
