@@ -1,0 +1,75 @@
+"""The run that every service works on: opened and announced by ingestion, read by all at their start."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from leadline.model.v1 import model_pb2 as pb
+from leadline.runtime.bus import Bus
+from leadline.runtime.subjects import RUN_SUBJECT, RUNS
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A tape that is not live.
+
+    `tape` is its id; `contracts` maps each dated contract of the feed to its venue, fixed when the run opens;
+    nothing is decided before the trading day `trade_from`; `sessions` are the tape's trading days, `missing` those
+    of the wanted history that were not at hand; `begins_ns` is the tape's first time.
+    """
+
+    tape: str
+    feed: str
+    contracts: dict[str, str]
+    trade_from: date
+    history: int
+    sessions: tuple[date, ...]
+    missing: tuple[date, ...]
+    begins_ns: int
+    finished: bool = False
+
+
+def run_to_proto(run: Run) -> pb.Run:
+    """A run as a message."""
+    return pb.Run(
+        tape=run.tape,
+        feed=run.feed,
+        contracts=run.contracts,
+        trade_from=run.trade_from.isoformat(),
+        history=run.history,
+        sessions=[day.isoformat() for day in run.sessions],
+        missing=[day.isoformat() for day in run.missing],
+        begins_ns=run.begins_ns,
+        finished=run.finished,
+    )
+
+
+def run_from_proto(message: pb.Run) -> Run:
+    """A message as a run."""
+    return Run(
+        message.tape,
+        message.feed,
+        dict(sorted(message.contracts.items())),
+        date.fromisoformat(message.trade_from),
+        message.history,
+        tuple(date.fromisoformat(day) for day in message.sessions),
+        tuple(date.fromisoformat(day) for day in message.missing),
+        message.begins_ns,
+        message.finished,
+    )
+
+
+async def announce_run(bus: Bus, run: Run) -> None:
+    """Publish the run; ingestion alone does."""
+    payload = run_to_proto(run).SerializeToString(deterministic=True)
+    await bus.publish(RUN_SUBJECT, payload, f"{RUN_SUBJECT}/{run.tape}/{int(run.finished)}")
+
+
+async def current_run(bus: Bus) -> Run:
+    """The run announced last; waits until there is one.
+
+    A restarted platform may still hold an ended run's announcement until ingestion opens the next: the supervisor
+    starts the other services after ingestion has announced its run.
+    """
+    async for message in bus.ordered(RUNS, RUN_SUBJECT, start="last"):
+        return run_from_proto(pb.Run.FromString(message.payload))
+    raise RuntimeError("the run stream ended without a run")

@@ -1,0 +1,40 @@
+"""Names of streams and subjects on the bus. Nothing else spells one."""
+
+from typing import Final, Literal
+
+TICKS: Final = "TICKS"
+BARS: Final = "BARS"
+SIGNALS: Final = "SIGNALS"
+ORDERS: Final = "ORDERS"
+RUNS: Final = "RUNS"
+
+RUN_SUBJECT: Final = "ll.run"
+
+OrderKind = Literal["decision", "order", "fill", "position", "halt"]
+ORDER_KINDS: Final[tuple[OrderKind, ...]] = ("decision", "order", "fill", "position", "halt")
+
+
+def _pair(name: str) -> str:
+    """`namespace/name` as two subject tokens."""
+    namespace, _, short = name.partition("/")
+    return f"{namespace}.{short}"
+
+
+def tick_subject(tape: str, venue: str, contract: str) -> str:
+    """Prints of one contract."""
+    return f"ll.{tape}.tick.{venue}.{contract}"
+
+
+def bar_subject(tape: str, venue: str, contract: str, session: str, spec: str) -> str:
+    """Bars of one contract, session and specification (with ticks per row, such as `5m-r1`)."""
+    return f"ll.{tape}.bar.{venue}.{contract}.{session}_{spec}"
+
+
+def signal_subject(tape: str, account: str, strategy: str) -> str:
+    """Signals of one strategy on one account, each `namespace/name`."""
+    return f"ll.{tape}.signal.{_pair(account)}.{_pair(strategy)}"
+
+
+def order_subject(kind: OrderKind, tape: str, account: str) -> str:
+    """One kind of book event of one account, `namespace/name`."""
+    return f"ll.{tape}.{kind}.{_pair(account)}"
