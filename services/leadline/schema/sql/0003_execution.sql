@@ -1,0 +1,162 @@
+-- The book. Execution is its only writer. Prices are integer ticks, quantities integer size steps, money is numeric.
+
+-- One writer per account, across tapes: the epoch is checked in every transaction that can lead to an order.
+CREATE TABLE lease (
+    account     text PRIMARY KEY,
+    epoch       bigint NOT NULL,
+    holder      text NOT NULL,
+    expires_at  timestamptz NOT NULL
+);
+
+CREATE TABLE account_state (
+    tape            text NOT NULL,
+    account         text NOT NULL,
+    instant_ns      bigint NOT NULL,
+    trading_day     date,
+    tier_index      int NOT NULL,
+    equity_at_roll  numeric NOT NULL,
+    realised        numeric NOT NULL,
+    trades          int NOT NULL,
+    streak          int NOT NULL,
+    block           text NOT NULL,
+    flatten         text NOT NULL,
+    day_limits      jsonb NOT NULL,
+    last_prints     jsonb NOT NULL,
+    venue_event     bigint NOT NULL,
+    last_event      bigint NOT NULL,
+    finished        boolean NOT NULL,
+    PRIMARY KEY (tape, account)
+);
+
+CREATE TABLE strategy_state (
+    tape           text NOT NULL,
+    account        text NOT NULL,
+    strategy       text NOT NULL,
+    manifest       jsonb NOT NULL,
+    settings_hash  text NOT NULL,
+    analysis_hash  text NOT NULL,
+    joined_ns      bigint NOT NULL,
+    realised       numeric NOT NULL,
+    trades         int NOT NULL,
+    flatten        text NOT NULL,
+    PRIMARY KEY (tape, account, strategy)
+);
+
+CREATE TABLE decision (
+    tape         text NOT NULL,
+    decision_id  text NOT NULL,
+    account      text NOT NULL,
+    strategy     text NOT NULL,
+    bar_key      text NOT NULL,
+    instant_ns   bigint NOT NULL,
+    trading_day  date NOT NULL,
+    accepted     boolean NOT NULL,
+    reason       text NOT NULL,
+    side         text,
+    quantity     bigint NOT NULL,
+    contract     text NOT NULL,
+    stop_ticks   bigint NOT NULL,
+    target_ticks bigint NOT NULL,
+    patterns     text[] NOT NULL,
+    regime       text NOT NULL,
+    arithmetic   jsonb NOT NULL,
+    epoch        bigint NOT NULL,
+    PRIMARY KEY (tape, decision_id),
+    UNIQUE (tape, account, strategy, bar_key)
+);
+CREATE INDEX ON decision (tape, account, instant_ns);
+
+-- An order as intended, and its state as proven. Written before the first byte of it leaves.
+CREATE TABLE intent (
+    tape           text NOT NULL,
+    client_id      text NOT NULL,
+    account        text NOT NULL,
+    strategy       text NOT NULL,
+    decision_id    text NOT NULL,
+    leg            text NOT NULL,
+    attempt        int NOT NULL,
+    contract       text NOT NULL,
+    side           text NOT NULL,
+    type           text NOT NULL,
+    quantity       bigint NOT NULL CHECK (quantity > 0),
+    limit_price    bigint,
+    stop_price     bigint,
+    stop_ticks     bigint,
+    target_ticks   bigint,
+    parent         text NOT NULL,
+    oco            text NOT NULL,
+    filled         bigint NOT NULL CHECK (filled >= 0),
+    state          text NOT NULL,
+    reason         text NOT NULL,
+    version        int NOT NULL,
+    decided_at_ns  bigint NOT NULL,
+    send_by_ns     bigint,
+    epoch          bigint NOT NULL,
+    PRIMARY KEY (tape, client_id),
+    UNIQUE (tape, decision_id, leg, attempt)
+);
+CREATE INDEX ON intent (tape, account, state);
+-- At most one entry whose fate is open per account and contract.
+CREATE UNIQUE INDEX intent_one_unresolved_entry ON intent (tape, account, contract)
+    WHERE leg = 'E' AND state IN ('PENDING', 'SENDING', 'UNKNOWN');
+
+CREATE TABLE fill (
+    tape          text NOT NULL,
+    account       text NOT NULL,
+    fill_id       text NOT NULL,
+    client_id     text NOT NULL,
+    strategy      text NOT NULL,
+    contract      text NOT NULL,
+    side          text NOT NULL,
+    quantity      bigint NOT NULL CHECK (quantity > 0),
+    price         bigint NOT NULL,
+    ts_ns         bigint NOT NULL,
+    source_index  bigint NOT NULL,
+    k             int NOT NULL,
+    commission    numeric NOT NULL,
+    venue_event   bigint NOT NULL,
+    PRIMARY KEY (tape, account, fill_id)
+);
+CREATE INDEX ON fill (tape, account, venue_event);
+
+CREATE TABLE position (
+    tape        text NOT NULL,
+    account     text NOT NULL,
+    strategy    text NOT NULL,
+    contract    text NOT NULL,
+    quantity    bigint NOT NULL,
+    lots        jsonb NOT NULL,
+    tick_value  numeric NOT NULL,
+    realised    numeric NOT NULL,
+    commission  numeric NOT NULL,
+    PRIMARY KEY (tape, account, strategy, contract)
+);
+
+-- Halts outlive a tape: only a named person clears one.
+CREATE TABLE halt (
+    account     text NOT NULL,
+    number      bigint NOT NULL,
+    reason      text NOT NULL,
+    halted_by   text NOT NULL,
+    halted_at   timestamptz NOT NULL DEFAULT now(),
+    cleared_by  text,
+    cleared_at  timestamptz,
+    clear_reason text,
+    PRIMARY KEY (account, number)
+);
+
+-- Append-only audit and outbox in one: what is committed here is published to the bus afterwards, in order.
+CREATE TABLE order_event (
+    tape        text NOT NULL,
+    account     text NOT NULL,
+    event       bigint NOT NULL,
+    kind        text NOT NULL CHECK (kind IN ('decision', 'order', 'fill', 'position', 'halt')),
+    key         text NOT NULL,
+    version     int NOT NULL,
+    instant_ns  bigint NOT NULL,
+    body        jsonb NOT NULL,
+    published   boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (tape, account, event),
+    UNIQUE (tape, account, kind, key, version)
+);
+CREATE INDEX order_event_unpublished ON order_event (tape, account, event) WHERE NOT published;
