@@ -1,0 +1,71 @@
+# Every habit of this project. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+STAGE := scripts/stage.sh
+SOURCES := $(wildcard services tests scripts bench examples)
+
+.PHONY: help
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## make .venv from the lock file (does nothing when it is up to date)
+	@scripts/setup.sh
+
+.PHONY: demo
+demo: setup ## trade a simulated MES session on this machine and print the report
+	@scripts/demo.sh
+
+.PHONY: test
+test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARGS="-k name" narrows the tests)
+	@$(STAGE) setup $(MAKE) setup
+	@$(STAGE) lint $(MAKE) lint
+	@$(STAGE) types $(MAKE) types
+	@$(STAGE) contracts $(MAKE) proto-check
+	@$(STAGE) tests $(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: lint
+lint: setup ## ruff (rules and format) and import-linter (which room may import which)
+	@.venv/bin/ruff check --quiet $(SOURCES)
+	@.venv/bin/ruff format --quiet --check $(SOURCES)
+	@.venv/bin/lint-imports --no-cache
+
+.PHONY: format
+format: setup ## let ruff put imports and layout right
+	@.venv/bin/ruff check --quiet --fix-only $(SOURCES)
+	@.venv/bin/ruff format $(SOURCES)
+
+.PHONY: types
+types: setup ## mypy --strict
+	@.venv/bin/mypy
+
+.PHONY: proto
+proto: setup ## write the Python code of proto/ into the rooms it belongs to
+	@$(PY) scripts/proto.py
+
+.PHONY: proto-check
+proto-check: setup ## generated code is fresh, buf lint passes, nothing breaks a published contract
+	@$(PY) scripts/proto.py --check
+	@.venv/bin/buf lint
+	@.venv/bin/buf format --diff --exit-code
+	@.venv/bin/buf breaking --against proto/image.binpb
+
+.PHONY: proto-image
+proto-image: setup ## publish the contracts: later changes are compared with this image
+	@.venv/bin/buf build --exclude-source-info --output proto/image.binpb
+
+.PHONY: lock
+lock: setup ## resolve pyproject.toml into the lock files (UPGRADE=1 takes newer versions)
+	@scripts/lock.sh
+
+.PHONY: bench
+bench: setup ## measure; bench/README.md says what and how
+	@for file in bench/bench_*.py; do $(STAGE) "$$file" $(PY) -m "bench.$$(basename "$$file" .py)" || exit 1; done
+
+.PHONY: clean
+clean: ## remove caches and build output (keeps .venv and data directories)
+	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

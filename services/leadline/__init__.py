@@ -1,0 +1,1 @@
+"""Leadline: order-flow trading, from ticks to an audited book."""
