@@ -1,0 +1,251 @@
+"""Risk's questions and answers as protobuf, and back."""
+
+from datetime import date
+from decimal import Decimal
+
+from leadline.model.orders import Side
+from leadline.risk.v1 import risk_pb2 as pb
+from leadline.risk.view import (
+    AccountLimits,
+    AccountView,
+    Answer,
+    ExecutionInstrument,
+    Question,
+    StrategyDay,
+    StrategyLimits,
+    StrategySettings,
+    Tier,
+)
+from leadline.runtime.wire import bar_signals_from_proto, bar_signals_to_proto
+
+
+def _money(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def question_to_proto(question: Question) -> pb.Question:
+    """A question as a message."""
+    return pb.Question(
+        account=_account_to_proto(question.account),
+        strategy=_strategy_to_proto(question.strategy),
+        bar=bar_signals_to_proto(question.bar),
+        instant_ns=question.instant_ns,
+    )
+
+
+def question_from_proto(message: pb.Question) -> Question:
+    """A message as a question; ValueError or decimal.InvalidOperation when a value does not parse."""
+    return Question(
+        _account_from_proto(message.account),
+        _strategy_from_proto(message.strategy),
+        bar_signals_from_proto(message.bar),
+        message.instant_ns,
+    )
+
+
+def answer_to_proto(answer: Answer) -> pb.Decision:
+    """An answer as a message."""
+    return pb.Decision(
+        accepted=answer.accepted,
+        reason=answer.reason,
+        side=answer.side,
+        quantity=answer.quantity,
+        contract=answer.contract,
+        stop_ticks=answer.stop_ticks,
+        target_ticks=answer.target_ticks,
+        patterns=answer.patterns,
+        arithmetic=[pb.Term(name=name, value=value) for name, value in answer.arithmetic],
+    )
+
+
+def answer_from_proto(message: pb.Decision) -> Answer:
+    """A message as an answer; ValueError when an accepted one has no side."""
+    if message.accepted:
+        Side(message.side)
+    return Answer(
+        message.accepted,
+        message.reason,
+        message.side,
+        message.quantity,
+        message.contract,
+        message.stop_ticks,
+        message.target_ticks,
+        tuple(message.patterns),
+        tuple((term.name, term.value) for term in message.arithmetic),
+    )
+
+
+def _account_to_proto(view: AccountView) -> pb.AccountView:
+    limits = view.limits
+    return pb.AccountView(
+        account=view.account,
+        trading_day=view.trading_day.isoformat(),
+        equity_at_roll=str(view.equity_at_roll),
+        realised=str(view.realised),
+        open=str(view.open),
+        worst_case=str(view.worst_case),
+        streak=view.streak,
+        trades=view.trades,
+        entries_last_hour=view.entries_last_hour,
+        orders_last_second=view.orders_last_second,
+        open_trades=view.open_trades,
+        exposure=view.exposure,
+        block=view.block,
+        halt=view.halt,
+        unresolved=view.unresolved,
+        tier_index=view.tier_index,
+        tiers=[
+            pb.Tier(
+                **{"from": str(tier.start)},
+                execute=tier.execute,
+                min_size=tier.min_size,
+                max_size=tier.max_size,
+                day_loss=str(tier.day_loss),
+            )
+            for tier in view.tiers
+        ],
+        limits=pb.AccountLimits(
+            day_loss=_money(limits.day_loss),
+            day_target=_money(limits.day_target),
+            max_position=limits.max_position,
+            max_open_trades=limits.max_open_trades,
+            max_orders_per_second=limits.max_orders_per_second,
+            max_entries_per_hour=limits.max_entries_per_hour,
+            margin_limits={root: str(value) for root, value in limits.margin_limits.items()},
+        ),
+    )
+
+
+def _account_from_proto(message: pb.AccountView) -> AccountView:
+    limits = message.limits
+    return AccountView(
+        account=message.account,
+        trading_day=date.fromisoformat(message.trading_day),
+        equity_at_roll=Decimal(message.equity_at_roll),
+        realised=Decimal(message.realised),
+        open=Decimal(message.open),
+        worst_case=Decimal(message.worst_case),
+        streak=message.streak,
+        trades=message.trades,
+        entries_last_hour=message.entries_last_hour,
+        orders_last_second=message.orders_last_second,
+        open_trades=message.open_trades,
+        exposure=message.exposure,
+        block=message.block,
+        halt=message.halt,
+        unresolved=message.unresolved,
+        tier_index=message.tier_index,
+        tiers=tuple(
+            Tier(
+                Decimal(getattr(tier, "from")), tier.execute, tier.min_size, tier.max_size, Decimal(tier.day_loss)
+            )
+            for tier in message.tiers
+        ),
+        limits=AccountLimits(
+            day_loss=Decimal(limits.day_loss) if limits.HasField("day_loss") else None,
+            day_target=Decimal(limits.day_target) if limits.HasField("day_target") else None,
+            max_position=limits.max_position if limits.HasField("max_position") else None,
+            max_open_trades=limits.max_open_trades if limits.HasField("max_open_trades") else None,
+            max_orders_per_second=(
+                limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None
+            ),
+            max_entries_per_hour=limits.max_entries_per_hour if limits.HasField("max_entries_per_hour") else None,
+            margin_limits={root: Decimal(value) for root, value in sorted(limits.margin_limits.items())},
+        ),
+    )
+
+
+def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
+    limits, day = settings.limits, settings.day
+    return pb.StrategySettings(
+        strategy=settings.strategy,
+        state=settings.state,
+        signal_root=settings.signal_root,
+        signal_contract=settings.signal_contract,
+        session_zone=settings.session_zone,
+        after_open_ns=settings.after_open_ns,
+        before_close_ns=settings.before_close_ns,
+        blocks=[pb.LocalBlock(**{"from": start, "to": end}) for start, end in settings.blocks],
+        news=[pb.Window(from_ns=start, to_ns=end) for start, end in settings.news],
+        sizing_mode=settings.sizing_mode,
+        fixed_size=settings.fixed_size,
+        max_size=settings.max_size,
+        modifiers=settings.modifiers,
+        respect_day_budget=settings.respect_day_budget,
+        stop_ticks=settings.stop_ticks,
+        target_ticks=settings.target_ticks,
+        slippage_ticks=settings.slippage_ticks,
+        limits=pb.StrategyLimits(
+            max_position=limits.max_position,
+            max_trades_per_day=limits.max_trades_per_day,
+            day_loss=_money(limits.day_loss),
+            max_orders_per_second=limits.max_orders_per_second,
+        ),
+        day=pb.StrategyDay(
+            realised=str(day.realised),
+            open=str(day.open),
+            worst_case=str(day.worst_case),
+            trades=day.trades,
+            exposure=day.exposure,
+            orders_last_second=day.orders_last_second,
+        ),
+        execute=[
+            pb.ExecutionInstrument(
+                root=item.root,
+                contract=item.contract,
+                tick_value=str(item.tick_value),
+                commission=str(item.commission),
+                margin=_money(item.margin),
+            )
+            for item in settings.execute
+        ],
+    )
+
+
+def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
+    limits, day = message.limits, message.day
+    return StrategySettings(
+        strategy=message.strategy,
+        state=message.state,
+        signal_root=message.signal_root,
+        signal_contract=message.signal_contract,
+        session_zone=message.session_zone,
+        after_open_ns=message.after_open_ns,
+        before_close_ns=message.before_close_ns,
+        blocks=tuple((getattr(block, "from"), block.to) for block in message.blocks),
+        news=tuple((window.from_ns, window.to_ns) for window in message.news),
+        sizing_mode=message.sizing_mode,
+        fixed_size=message.fixed_size,
+        max_size=message.max_size,
+        modifiers=tuple(message.modifiers),
+        respect_day_budget=message.respect_day_budget,
+        stop_ticks=message.stop_ticks,
+        target_ticks=message.target_ticks,
+        slippage_ticks=message.slippage_ticks,
+        limits=StrategyLimits(
+            max_position=limits.max_position if limits.HasField("max_position") else None,
+            max_trades_per_day=limits.max_trades_per_day if limits.HasField("max_trades_per_day") else None,
+            day_loss=Decimal(limits.day_loss) if limits.HasField("day_loss") else None,
+            max_orders_per_second=(
+                limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None
+            ),
+        ),
+        day=StrategyDay(
+            Decimal(day.realised),
+            Decimal(day.open),
+            Decimal(day.worst_case),
+            day.trades,
+            day.exposure,
+            day.orders_last_second,
+        ),
+        execute=tuple(
+            ExecutionInstrument(
+                item.root,
+                item.contract,
+                Decimal(item.tick_value),
+                Decimal(item.commission),
+                Decimal(item.margin) if item.HasField("margin") else None,
+            )
+            for item in message.execute
+        ),
+    )

@@ -1,0 +1,74 @@
+"""One decision per bar: collect the approved signals, refuse conflicts, pass the gates and limits, then size."""
+
+from leadline.model.orders import Side
+from leadline.model.signals import BarSignals, Direction, Signal
+from leadline.risk.gates import time_refusal
+from leadline.risk.limits import order_refusal, standing_refusal
+from leadline.risk.reasons import Reason
+from leadline.risk.sizing import size
+from leadline.risk.view import AccountView, Answer, ExecutionInstrument, Question, StrategySettings
+
+
+def decide(question: Question) -> Answer:
+    """Risk's word on a bar: an order, or the first reason that refused it with the arithmetic so far."""
+    account, strategy, bar = question.account, question.strategy, question.bar
+    approved = _strongest_first(bar)
+    if not approved:
+        return _refused(Reason.NO_APPROVED_SIGNAL, ())
+    if len({signal.direction for signal in approved}) > 1:
+        return _refused(Reason.CONFLICT, approved)
+    refusal = time_refusal(strategy, bar, question.instant_ns) or standing_refusal(account, strategy)
+    if refusal is not None:
+        return _refused(refusal, approved)
+    instrument = execution_instrument(account, strategy)
+    if isinstance(instrument, Reason):
+        return _refused(instrument, approved)
+    refusal = _margin_refusal(account, instrument)
+    if refusal is not None:
+        return _refused(refusal, approved)
+    sized = size(account, strategy, instrument, bar, approved)
+    refusal = sized.reason or order_refusal(account, strategy, instrument, sized.quantity)
+    if refusal is not None:
+        return _refused(refusal, approved, sized.arithmetic)
+    side = Side.BUY if approved[0].direction is Direction.LONG else Side.SELL
+    return Answer(
+        accepted=True,
+        reason="",
+        side=side.value,
+        quantity=sized.quantity,
+        contract=instrument.contract,
+        stop_ticks=strategy.stop_ticks,
+        target_ticks=strategy.target_ticks,
+        patterns=tuple(signal.pattern.value for signal in approved),
+        arithmetic=sized.arithmetic,
+    )
+
+
+def execution_instrument(account: AccountView, strategy: StrategySettings) -> ExecutionInstrument | Reason:
+    """The contract that fills: the tier's root of the same underlying, or the signal's own when tiers are off."""
+    tier = account.tier
+    if tier is None and account.tiers:
+        return Reason.NO_TIER
+    root = strategy.signal_root if tier is None else tier.execute
+    found = [instrument for instrument in strategy.execute if instrument.root == root]
+    return found[0] if found else Reason.NO_CONTRACT
+
+
+def _strongest_first(bar: BarSignals) -> tuple[Signal, ...]:
+    """Approved signals by falling strength; ties keep the order of the patterns' definition."""
+    return tuple(sorted((s for s in bar.signals if s.approved), key=lambda signal: -signal.strength))
+
+
+def _margin_refusal(account: AccountView, instrument: ExecutionInstrument) -> Reason | None:
+    limit = account.limits.margin_limits.get(instrument.root)
+    if limit is None:
+        return None
+    if instrument.margin is None:
+        return Reason.MARGIN_UNKNOWN
+    return Reason.MARGIN_ABOVE_LIMIT if instrument.margin > limit else None
+
+
+def _refused(
+    reason: Reason, approved: tuple[Signal, ...], arithmetic: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    return Answer(False, reason.value, patterns=tuple(s.pattern.value for s in approved), arithmetic=arithmetic)

@@ -1,0 +1,38 @@
+"""Times at which nothing is entered: outside the session, near its open and close, in blocks and around news."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from leadline.model.signals import BarSignals
+from leadline.model.ticks import NS_PER_SECOND
+from leadline.risk.reasons import Reason
+from leadline.risk.view import StrategySettings
+
+
+def time_refusal(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> Reason | None:
+    """The first gate of time that refuses an entry at `instant_ns` (ns UTC); None when it is open. Half-open."""
+    if not bar.session_open_ns <= instant_ns < bar.session_close_ns:
+        return Reason.OUTSIDE_SESSION
+    if instant_ns < bar.session_open_ns + strategy.after_open_ns:
+        return Reason.AFTER_OPEN
+    if instant_ns >= bar.session_close_ns - strategy.before_close_ns:
+        return Reason.BEFORE_CLOSE
+    if strategy.blocks:
+        local = _local_time(instant_ns, strategy.session_zone)
+        if any(_within(local, start, end) for start, end in strategy.blocks):
+            return Reason.BLOCKED_WINDOW
+    if any(start <= instant_ns < end for start, end in strategy.news):
+        return Reason.NEWS
+    return None
+
+
+def _local_time(instant_ns: int, zone: str) -> str:
+    """`HH:MM:SS` of an instant in a zone; it compares as text."""
+    moment = datetime.fromtimestamp(instant_ns // NS_PER_SECOND, UTC)
+    return moment.astimezone(ZoneInfo(zone)).strftime("%H:%M:%S")
+
+
+def _within(local: str, start: str, end: str) -> bool:
+    """Whether a local time lies in [start, end); a block whose end is not after its start crosses midnight."""
+    after_start, before_end = local >= start + ":00", local < end + ":00"
+    return after_start and before_end if start < end else after_start or before_end

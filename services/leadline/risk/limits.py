@@ -1,0 +1,100 @@
+"""The one limit function. A decision is checked by it, and checked again in the transaction that writes the order."""
+
+from decimal import Decimal
+from typing import Final
+
+from leadline.risk.reasons import Reason
+from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings
+
+DEFAULT_DAY_LOSS: Final = Decimal(300)
+DEFAULT_DAY_TARGET: Final = Decimal(500)
+DEFAULT_MAX_POSITION: Final = 2
+DEFAULT_MAX_OPEN_TRADES: Final = 1
+DEFAULT_MAX_ORDERS_PER_SECOND: Final = 5
+
+
+def day_loss_limit(account: AccountView) -> Decimal:
+    """Loss of the trading day that blocks the account, > 0: the tier's, else the default; a set limit tightens it."""
+    tier = account.tier
+    limit = tier.day_loss if tier is not None else DEFAULT_DAY_LOSS
+    return limit if account.limits.day_loss is None else min(limit, account.limits.day_loss)
+
+
+def day_target(account: AccountView) -> Decimal:
+    """Profit of the trading day after which nothing new is entered, > 0."""
+    return DEFAULT_DAY_TARGET if account.limits.day_target is None else account.limits.day_target
+
+
+def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:
+    """What may still be lost today: the stricter of account and strategy, with every live order at its worst."""
+    budget = day_loss_limit(account) + account.realised + account.open - account.worst_case
+    if strategy.limits.day_loss is None:
+        return budget
+    day = strategy.day
+    return min(budget, strategy.limits.day_loss + day.realised + day.open - day.worst_case)
+
+
+def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrument) -> Decimal:
+    """Money that one size step can lose: the stop, both commissions, and slippage on both sides."""
+    distance = strategy.stop_ticks + 2 * strategy.slippage_ticks
+    return distance * instrument.tick_value + 2 * instrument.commission
+
+
+def free_position(account: AccountView, strategy: StrategySettings) -> int:
+    """Size steps that account and strategy may still add."""
+    limit = account.limits.max_position
+    free = (DEFAULT_MAX_POSITION if limit is None else limit) - account.exposure
+    if strategy.limits.max_position is None:
+        return free
+    return min(free, strategy.limits.max_position - strategy.day.exposure)
+
+
+def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason | None:
+    """The first limit that forbids any entry now, whatever its size; None when there is none."""
+    limits = account.limits
+    own = strategy.limits
+    open_trades = DEFAULT_MAX_OPEN_TRADES if limits.max_open_trades is None else limits.max_open_trades
+    account_rate = (
+        DEFAULT_MAX_ORDERS_PER_SECOND if limits.max_orders_per_second is None else limits.max_orders_per_second
+    )
+    strategy_rate = DEFAULT_MAX_ORDERS_PER_SECOND if own.max_orders_per_second is None else own.max_orders_per_second
+    result = account.realised + account.open
+    strategy_result = strategy.day.realised + strategy.day.open
+    checks = (
+        (strategy.state != "Running", Reason.STRATEGY_NOT_RUNNING),
+        (bool(account.halt), Reason.HALTED),
+        (account.unresolved, Reason.UNRESOLVED),
+        (account.block == "DAY_LOSS" or result <= -day_loss_limit(account), Reason.DAY_LOSS),
+        (account.block == "DAY_TARGET" or result >= day_target(account), Reason.DAY_TARGET),
+        (own.day_loss is not None and strategy_result <= -(own.day_loss or 0), Reason.DAY_LOSS),
+        (account.open_trades >= open_trades, Reason.MAX_OPEN_TRADES),
+        (
+            own.max_trades_per_day is not None and strategy.day.trades >= (own.max_trades_per_day or 0),
+            Reason.MAX_TRADES_PER_DAY,
+        ),
+        (
+            limits.max_entries_per_hour is not None and account.entries_last_hour >= (limits.max_entries_per_hour or 0),
+            Reason.MAX_ENTRIES_PER_HOUR,
+        ),
+        (
+            account.orders_last_second >= account_rate or strategy.day.orders_last_second >= strategy_rate,
+            Reason.MAX_ORDERS_PER_SECOND,
+        ),
+        (free_position(account, strategy) < 1, Reason.MAX_POSITION),
+    )
+    return next((reason for refused, reason in checks if refused), None)
+
+
+def order_refusal(
+    account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, quantity: int
+) -> Reason | None:
+    """The first limit that an entry of `quantity` size steps would break; None when it breaks none."""
+    standing = standing_refusal(account, strategy)
+    if standing is not None:
+        return standing
+    if quantity > free_position(account, strategy):
+        return Reason.MAX_POSITION
+    worst = quantity * risk_per_contract(strategy, instrument)
+    if strategy.respect_day_budget and worst > day_budget(account, strategy):
+        return Reason.DAY_BUDGET
+    return None

@@ -1,0 +1,47 @@
+"""The risk service: answers, and keeps nothing."""
+
+from decimal import InvalidOperation
+
+import grpc
+
+from leadline.model.errors import InvalidInput
+from leadline.risk.convert import answer_to_proto, question_from_proto
+from leadline.risk.decide import decide
+from leadline.risk.metrics import DECISIONS
+from leadline.risk.v1 import risk_pb2 as pb
+from leadline.risk.v1 import risk_pb2_grpc as rpc
+from leadline.runtime.context import Context
+
+
+class RiskServicer(rpc.RiskServiceServicer):
+    """`Decide` and `Evaluate` are one function; only the caller differs."""
+
+    async def Decide(
+        self, request: pb.DecideRequest, context: grpc.aio.ServicerContext[pb.DecideRequest, pb.DecideResponse]
+    ) -> pb.DecideResponse:
+        return pb.DecideResponse(decision=_answer("decide", request.question))
+
+    async def Evaluate(
+        self, request: pb.EvaluateRequest, context: grpc.aio.ServicerContext[pb.EvaluateRequest, pb.EvaluateResponse]
+    ) -> pb.EvaluateResponse:
+        return pb.EvaluateResponse(decision=_answer("evaluate", request.question))
+
+
+def _answer(call: str, message: pb.Question) -> pb.Decision:
+    try:
+        question = question_from_proto(message)
+    except (ValueError, InvalidOperation) as error:
+        raise InvalidInput("question", str(error), "dates in ISO 8601, decimal strings and known names") from error
+    answer = decide(question)
+    DECISIONS.labels(call, answer.reason or "accepted").inc()
+    return answer_to_proto(answer)
+
+
+async def run(context: Context) -> None:
+    """Serve until the process is told to stop."""
+    context.add_service(
+        rpc.add_RiskServiceServicer_to_server, RiskServicer(), pb.DESCRIPTOR.services_by_name["RiskService"].full_name
+    )
+    await context.serve()
+    context.set_ready(True)
+    await context.stopping.wait()

@@ -1,0 +1,162 @@
+"""What a decision sees: the account, the strategy's settings and the bar. Plain values, no behaviour.
+
+Money is `Decimal` in the account's currency; sizes are integer size steps; distances are ticks; times are ns UTC.
+"""
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+from leadline.model.signals import BarSignals
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """One capital tier: from this equity (inclusive) execute this root within these sizes and this day loss."""
+
+    start: Decimal
+    execute: str
+    min_size: int
+    max_size: int
+    day_loss: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountLimits:
+    """Limits of an account; None is not set. `margin_limits` maps a root to the highest margin still traded."""
+
+    day_loss: Decimal | None = None
+    day_target: Decimal | None = None
+    max_position: int | None = None
+    max_open_trades: int | None = None
+    max_orders_per_second: int | None = None
+    max_entries_per_hour: int | None = None
+    margin_limits: dict[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """The account at the instant of a decision.
+
+    `realised` is the day's net result, commission included; `open` the open result at the last prints;
+    `worst_case` (>= 0) what open positions and live entries can still lose below `open`, down to their stops.
+    `streak` counts trades won (positive) or lost (negative) in a row. `exposure` is what is held or may come to be
+    held at the most. `halt` and `block` are reasons, empty when there is none; `unresolved` says that an order's
+    fate is unknown or that book and venue are not reconciled.
+    """
+
+    account: str
+    trading_day: date
+    equity_at_roll: Decimal
+    realised: Decimal = Decimal(0)
+    open: Decimal = Decimal(0)
+    worst_case: Decimal = Decimal(0)
+    streak: int = 0
+    trades: int = 0
+    entries_last_hour: int = 0
+    orders_last_second: int = 0
+    open_trades: int = 0
+    exposure: int = 0
+    block: str = ""
+    halt: str = ""
+    unresolved: bool = False
+    limits: AccountLimits = field(default_factory=AccountLimits)
+    tier_index: int = -1
+    tiers: tuple[Tier, ...] = ()
+
+    @property
+    def tier(self) -> Tier | None:
+        """The tier in force, or None when tiers are off."""
+        return self.tiers[self.tier_index] if 0 <= self.tier_index < len(self.tiers) else None
+
+    @property
+    def equity(self) -> Decimal:
+        """Equity now, open result included."""
+        return self.equity_at_roll + self.realised + self.open
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyLimits:
+    """Limits of a strategy, which only tighten the account's; None is not set."""
+
+    max_position: int | None = None
+    max_trades_per_day: int | None = None
+    day_loss: Decimal | None = None
+    max_orders_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyDay:
+    """A strategy's own trading day, as `AccountView` has the account's."""
+
+    realised: Decimal = Decimal(0)
+    open: Decimal = Decimal(0)
+    worst_case: Decimal = Decimal(0)
+    trades: int = 0
+    exposure: int = 0
+    orders_last_second: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionInstrument:
+    """What a contract costs and is worth. `tick_value` is that of one tick of one size step."""
+
+    root: str
+    contract: str
+    tick_value: Decimal
+    commission: Decimal
+    margin: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategySettings:
+    """What the decision needs of a strategy: its hot settings and the facts of its instruments.
+
+    `blocks` are half-open pairs of local `HH:MM` in `session_zone`; `news` half-open pairs of ns UTC.
+    """
+
+    strategy: str
+    state: str
+    signal_root: str
+    signal_contract: str
+    session_zone: str
+    after_open_ns: int
+    before_close_ns: int
+    blocks: tuple[tuple[str, str], ...]
+    news: tuple[tuple[int, int], ...]
+    sizing_mode: str
+    fixed_size: int
+    max_size: int
+    modifiers: tuple[str, ...]
+    respect_day_budget: bool
+    stop_ticks: int
+    target_ticks: int
+    limits: StrategyLimits
+    day: StrategyDay
+    execute: tuple[ExecutionInstrument, ...]
+    slippage_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that a decision depends on."""
+
+    account: AccountView
+    strategy: StrategySettings
+    bar: BarSignals
+    instant_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Risk's word: an order's side, size and distances, or the first reason that refused it."""
+
+    accepted: bool
+    reason: str
+    side: str = ""
+    quantity: int = 0
+    contract: str = ""
+    stop_ticks: int = 0
+    target_ticks: int = 0
+    patterns: tuple[str, ...] = ()
+    arithmetic: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,252 @@
+"""Decisions of risk, with numbers that can be checked by hand."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.model.bars import BarKey
+from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
+from leadline.risk.decide import decide
+from leadline.risk.limits import day_budget, order_refusal, risk_per_contract
+from leadline.risk.tiers import tier_index
+from leadline.risk.view import (
+    AccountLimits,
+    AccountView,
+    ExecutionInstrument,
+    Question,
+    StrategyDay,
+    StrategyLimits,
+    StrategySettings,
+    Tier,
+)
+
+D = Decimal
+MINUTE = 60_000_000_000
+OPEN = 1_749_562_200_000_000_000  # 2025-06-10 09:30 in New York
+CLOSE = OPEN + 390 * MINUTE
+DAY = date(2025, 6, 10)
+TIERS = (
+    Tier(D(0), "MES", 1, 3, D(100)),
+    Tier(D(3500), "ES", 1, 1, D(400)),
+    Tier(D(5000), "ES", 1, 2, D(400)),
+    Tier(D(7500), "ES", 1, 3, D(500)),
+    Tier(D(10000), "ES", 1, 3, D(500)),
+)
+MES = ExecutionInstrument("MES", "MESM2025", D("1.25"), D("1.25"), D(40))
+ES = ExecutionInstrument("ES", "ESM2025", D("12.5"), D("4.5"), D(300))
+
+
+def account(equity: str = "2500", **changes: object) -> AccountView:
+    money = D(equity)
+    view = AccountView("default/paper", DAY, money, tiers=TIERS, tier_index=tier_index(TIERS, money))
+    return replace(view, **changes)  # type: ignore[arg-type]
+
+
+def strategy(**changes: object) -> StrategySettings:
+    settings = StrategySettings(
+        strategy="default/mes",
+        state="Running",
+        signal_root="MES",
+        signal_contract="MESM2025",
+        session_zone="America/New_York",
+        after_open_ns=5 * MINUTE,
+        before_close_ns=15 * MINUTE,
+        blocks=(),
+        news=(),
+        sizing_mode="Tiered",
+        fixed_size=0,
+        max_size=2,
+        modifiers=("Stacked", "Trending", "WinStreak", "LossStreak"),
+        respect_day_budget=True,
+        stop_ticks=16,
+        target_ticks=24,
+        limits=StrategyLimits(),
+        day=StrategyDay(),
+        execute=(MES, ES),
+        slippage_ticks=1,
+    )
+    return replace(settings, **changes)  # type: ignore[arg-type]
+
+
+def signal(pattern: Pattern, strength: str = "0.7", *, approved: bool = True) -> Signal:
+    short = pattern in {Pattern.SELLING_ABSORPTION, Pattern.BUYING_EXHAUSTION, Pattern.BEARISH_DELTA_DIVERGENCE}
+    return Signal(pattern, Direction.SHORT if short else Direction.LONG, 20000, D(strength), approved=approved)
+
+
+TWO_LONGS = (signal(Pattern.BUYING_ABSORPTION), signal(Pattern.SELLING_EXHAUSTION, "0.8"))
+
+
+def bar(
+    signals: tuple[Signal, ...] = TWO_LONGS, regime: Regime = Regime.TRENDING_UP, multiplier: str = "1.0"
+) -> BarSignals:
+    key = BarKey("MESM2025", "rth", "5m-r1", DAY, 12)
+    reading = RegimeReading(regime, D("0.8"), D(multiplier))
+    return BarSignals(key, OPEN + 65 * MINUTE, 20010, OPEN, CLOSE, reading, signals)
+
+
+def ask(
+    view: AccountView, settings: StrategySettings, what: BarSignals | None = None, instant: int = OPEN + 65 * MINUTE
+) -> Question:
+    return Question(view, settings, what or bar(), instant)
+
+
+def terms(question: Question) -> dict[str, str]:
+    return dict(decide(question).arithmetic)
+
+
+def test_small_account_takes_two_micros_on_two_patterns_in_a_trend_after_three_wins() -> None:
+    answer = decide(ask(account(streak=3), strategy()))
+    assert (answer.accepted, answer.side, answer.quantity, answer.contract) == (True, "BUY", 2, "MESM2025")
+    assert (answer.stop_ticks, answer.target_ticks) == (16, 24)
+    assert answer.patterns == ("SELLING_EXHAUSTION", "BUYING_ABSORPTION")  # the strongest owns the order
+    arithmetic = dict(answer.arithmetic)
+    assert arithmetic["scaled"] == "4"
+    assert arithmetic["tier_max"] == "3"
+    assert (arithmetic["day_budget"], D(arithmetic["risk_per_contract"]), arithmetic["budget_size"]) == ("100", 25, "4")
+
+
+def test_larger_account_takes_two_minis_bound_by_its_day_budget() -> None:
+    question = ask(account("7600", streak=3), strategy())
+    answer = decide(question)
+    assert (answer.quantity, answer.contract) == (2, "ESM2025")
+    assert D(terms(question)["risk_per_contract"]) == 234  # 200 stop + 9 commission + 25 slippage
+    assert terms(question)["budget_size"] == "2"
+
+
+def test_second_tier_executes_one_mini_whatever_the_modifiers_say() -> None:
+    assert decide(ask(account("4000", streak=3), strategy())).quantity == 1
+
+
+def test_losing_streak_in_a_range_still_trades_the_tier_minimum() -> None:
+    single = bar((signal(Pattern.BUYING_ABSORPTION),), Regime.RANGING, "0.75")
+    question = ask(account("5200", streak=-2), strategy(), single)
+    assert terms(question)["scaled"] == "0"
+    assert decide(question).quantity == 1
+
+
+def test_two_rows_of_one_pattern_are_not_stacked_patterns() -> None:
+    twice = bar((signal(Pattern.STACKED_BUY_IMBALANCE), signal(Pattern.STACKED_BUY_IMBALANCE)), Regime.VOLATILE, "0.5")
+    assert terms(ask(account(), strategy(), twice))["Stacked"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("equity", "index"),
+    [("-1", -1), ("0", 0), ("3499.99", 0), ("3500.00", 1), ("5000", 2), ("7500", 3), ("10000", 4), ("99999", 4)],
+)
+def test_tier_bounds_are_inclusive_below(equity: str, index: int) -> None:
+    assert tier_index(TIERS, D(equity)) == index
+
+
+LIMITS = AccountLimits()
+REFUSALS = {
+    "no_approved_signal": ask(account(), strategy(), bar((signal(Pattern.BUYING_ABSORPTION, approved=False),))),
+    "conflict": ask(
+        account(), strategy(), bar((signal(Pattern.BUYING_ABSORPTION), signal(Pattern.SELLING_ABSORPTION)))
+    ),
+    "strategy_not_running": ask(account(), strategy(state="ReduceOnly")),
+    "halted": ask(account(halt="operator"), strategy()),
+    "unresolved": ask(account(unresolved=True), strategy()),
+    "day_loss": ask(account(block="DAY_LOSS"), strategy()),
+    "day_target": ask(account(realised=D(500)), strategy()),
+    "outside_session": ask(account(), strategy(), instant=CLOSE),
+    "after_open": ask(account(), strategy(), instant=OPEN + 5 * MINUTE - 1),
+    "before_close": ask(account(), strategy(), instant=CLOSE - 15 * MINUTE),
+    "blocked_window": ask(account(), strategy(blocks=(("10:00", "11:00"),))),
+    "news": ask(account(), strategy(news=((OPEN, CLOSE),))),
+    "no_tier": ask(account("-1"), strategy()),
+    "no_contract": ask(account("4000"), strategy(execute=(MES,))),
+    "margin_above_limit": ask(account(limits=AccountLimits(margin_limits={"MES": D(39)})), strategy()),
+    "margin_unknown": ask(
+        account(limits=AccountLimits(margin_limits={"MES": D(50)})), strategy(execute=(replace(MES, margin=None),))
+    ),
+    "max_open_trades": ask(account(open_trades=1), strategy()),
+    "max_trades_per_day": ask(
+        account(), strategy(limits=StrategyLimits(max_trades_per_day=10), day=StrategyDay(trades=10))
+    ),
+    "max_entries_per_hour": ask(account(entries_last_hour=20, limits=AccountLimits(max_entries_per_hour=20)), strategy()),
+    "max_orders_per_second": ask(account(orders_last_second=5), strategy()),
+    "max_position": ask(account(exposure=2), strategy()),
+    "day_budget": ask(account(realised=D("-75.01")), strategy()),
+    "margin": ask(account("39"), strategy()),
+    "max_size": ask(account(), strategy(max_size=0)),
+}
+
+
+@pytest.mark.parametrize("reason", sorted(REFUSALS))
+def test_the_first_reason_refuses(reason: str) -> None:
+    answer = decide(REFUSALS[reason])
+    assert (answer.accepted, answer.reason, answer.quantity) == (False, reason, 0)
+
+
+ACCEPTED_AT_THE_EDGE = {
+    "after_open": ask(account(), strategy(), instant=OPEN + 5 * MINUTE),
+    "before_close": ask(account(), strategy(), instant=CLOSE - 15 * MINUTE - 1),
+    "blocked_window": ask(account(), strategy(blocks=(("09:30", "10:35"),))),
+    "day_target": ask(account(realised=D("499.99")), strategy()),
+    "day_budget": ask(account(realised=D("-75")), strategy()),
+    "margin": ask(account("40"), strategy()),
+    "max_entries_per_hour": ask(account(entries_last_hour=19, limits=AccountLimits(max_entries_per_hour=20)), strategy()),
+    "max_orders_per_second": ask(account(orders_last_second=4), strategy()),
+    "max_position": ask(account(exposure=1), strategy()),
+    "margin_above_limit": ask(account(limits=AccountLimits(margin_limits={"MES": D(40)})), strategy()),
+}
+
+
+@pytest.mark.parametrize("edge", sorted(ACCEPTED_AT_THE_EDGE))
+def test_one_step_inside_the_limit_is_accepted(edge: str) -> None:
+    answer = decide(ACCEPTED_AT_THE_EDGE[edge])
+    assert answer.accepted, answer.reason
+
+
+def test_the_strategy_day_loss_only_tightens() -> None:
+    tight = strategy(limits=StrategyLimits(day_loss=D(50)))
+    loose = strategy(limits=StrategyLimits(day_loss=D(5000)))
+    assert day_budget(account(), tight) == 50
+    assert day_budget(account(), loose) == 100  # the tier's
+
+
+def test_without_the_day_budget_only_the_loss_already_made_counts() -> None:
+    free = strategy(respect_day_budget=False)
+    assert decide(ask(account(realised=D("-99")), free)).accepted
+    assert decide(ask(account(realised=D("-100")), free)).reason == "day_loss"
+
+
+def test_fixed_size_ignores_tiers_modifiers_and_regime() -> None:
+    answer = decide(ask(account("25000", tiers=(), tier_index=-1), strategy(sizing_mode="Fixed", fixed_size=1)))
+    assert (answer.quantity, answer.contract) == (1, "MESM2025")
+
+
+money = st.integers(-60_000, 60_000).map(lambda cents: D(cents) / 100)
+
+
+@given(
+    equity=st.integers(0, 2_000_000).map(lambda cents: D(cents) / 100),
+    realised=money,
+    open_result=money,
+    worst=money.map(abs),
+    streak=st.integers(-4, 4),
+    exposure=st.integers(0, 3),
+    multiplier=st.sampled_from(["1.0", "0.75", "0.5", "0"]),
+)
+def test_no_accepted_order_can_break_a_limit(
+    equity: Decimal,
+    realised: Decimal,
+    open_result: Decimal,
+    worst: Decimal,
+    streak: int,
+    exposure: int,
+    multiplier: str,
+) -> None:
+    view = account(
+        str(equity), realised=realised, open=open_result, worst_case=worst, streak=streak, exposure=exposure
+    )
+    answer = decide(ask(view, strategy(), bar(multiplier=multiplier)))
+    if answer.accepted:
+        instrument = MES if answer.contract == "MESM2025" else ES
+        assert order_refusal(view, strategy(), instrument, answer.quantity) is None
+        assert 1 <= answer.quantity <= 2 - exposure
+        assert answer.quantity * risk_per_contract(strategy(), instrument) <= day_budget(view, strategy())
