@@ -430,10 +430,15 @@ class AdvanceToRequest(_message.Message):
     AFTER_EVENT_FIELD_NUMBER: _builtins.int
     CONTRACTS_FIELD_NUMBER: _builtins.int
     WATCHES_FIELD_NUMBER: _builtins.int
+    FROM_NS_FIELD_NUMBER: _builtins.int
     to_ns: _builtins.int
     """Nanoseconds UTC, inclusive; the largest int64 means to the tape's end."""
     after_event: _builtins.int
     """Return events after this one."""
+    from_ns: _builtins.int
+    """The account's instant, nanoseconds UTC. A venue that is beyond it (an answer was lost) says at once where it is; one
+    that is behind it has lost its ledger and refuses. Absent: not checked.
+    """
     @_builtins.property
     def contracts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Contracts whose tapes must be complete."""
@@ -449,18 +454,23 @@ class AdvanceToRequest(_message.Message):
         after_event: _builtins.int = ...,
         contracts: _abc.Iterable[_builtins.str] | None = ...,
         watches: _abc.Iterable[Global___Watch] | None = ...,
+        from_ns: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns", "from_ns", b"from_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_event", b"after_event", "contracts", b"contracts", "to_ns", b"to_ns", "watches", b"watches"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns", "after_event", b"after_event", "contracts", b"contracts", "from_ns", b"from_ns", "to_ns", b"to_ns", "watches", b"watches"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__from_ns: _TypeAlias = _typing.Literal["from_ns"]  # noqa: Y015
+    _WhichOneofArgType__from_ns: _TypeAlias = _typing.Literal["_from_ns", b"_from_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__from_ns) -> _WhichOneofReturnType__from_ns | None: ...
 
 Global___AdvanceToRequest: _TypeAlias = AdvanceToRequest  # noqa: Y015
 
 @_typing.final
 class Watch(_message.Message):
-    """One crossing of the account's result."""
+    """One crossing of the account's result at the last prints; a price is watched as a position of one size step without cost,
+    with a tick value of 1.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -782,7 +792,9 @@ class MisbehaveRequest(_message.Message):
     TIMES_FIELD_NUMBER: _builtins.int
     DELAY_MS_FIELD_NUMBER: _builtins.int
     fault: _builtins.str
-    """`drop_reply`, `reject`, `drop_before_accept` or `delay`."""
+    """Of the next SubmitOrder calls: `drop_reply`, `reject`, `drop_before_accept`, `delay`; of the next AdvanceTo calls:
+    `duplicate_events`.
+    """
     times: _builtins.int
     """How many calls, a count."""
     delay_ms: _builtins.int
