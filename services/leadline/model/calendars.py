@@ -1,0 +1,208 @@
+"""Trading calendars as data: which day an instant belongs to, and when a session is open.
+
+A calendar knows the days from `valid_from` through `valid_through` and nothing else: any other day is answered by
+`Unknown`, never by a guess, so that entries stop when nobody has loaded the next year's holidays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import yaml
+
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.hours import SessionHours, instant_ns, local_datetime, parse_clock
+
+_WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_DATA: Final = resources.files("leadline.model") / "data" / "calendars"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One session of one trading day: half-open [open_ns, close_ns) in ns UTC, early closes applied."""
+
+    open_ns: int
+    close_ns: int
+    trading_day: date
+    id: str
+
+    def contains(self, ts_ns: int) -> bool:
+        """Whether an instant lies inside."""
+        return self.open_ns <= ts_ns < self.close_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The days and hours of one market.
+
+    `hours` are the market's own; a market that opens in the evening belongs to the next day from that time on.
+    `weekdays` are the days of the week that trade, Monday = 0. `closed` has the reason per day; `early_close` the
+    clock time. `close_in_winter` replaces the close while `winter_zone` is on standard time (MCX follows New York).
+    Without `valid_from` and `valid_through` no day is known.
+    """
+
+    name: str
+    title: str
+    hours: SessionHours
+    weekdays: tuple[int, ...]
+    valid_from: date | None
+    valid_through: date | None
+    closed: Mapping[date, str]
+    early_close: Mapping[date, str]
+    close_in_winter: str = ""
+    winter_zone: str = ""
+
+    @property
+    def opens_evening_before(self) -> bool:
+        """Whether a trading day begins on the evening of the calendar day before."""
+        return self.hours.close < self.hours.open
+
+    def knows(self, day: date) -> bool:
+        """Whether the day is inside the calendar's validity."""
+        return self.valid_from is not None and self.valid_through is not None and (
+            self.valid_from <= day <= self.valid_through
+        )
+
+    def trading_day(self, ts_ns: int) -> date:
+        """The trading day that an instant belongs to, open or not.
+
+        From the evening open on it is the next day; a day of the week that never trades counts to the next that
+        does. Raises Unknown outside the calendar's validity.
+        """
+        local = local_datetime(ts_ns, self.hours.zone)
+        day = local.date()
+        if self.opens_evening_before and local.time() >= parse_clock(self.hours.open):
+            day += timedelta(days=1)
+        while day.weekday() not in self.weekdays:
+            day += timedelta(days=1)
+        self._require(day)
+        return day
+
+    def market(self, day: date) -> tuple[int, int] | None:
+        """When the market itself is open on a trading day, in ns UTC; None when it is closed all day.
+
+        Raises Unknown outside the calendar's validity.
+        """
+        self._require(day)
+        if day.weekday() not in self.weekdays or day in self.closed:
+            return None
+        opening_day = day - timedelta(days=1) if self.opens_evening_before else day
+        opens, closes = self.hours.window_on(opening_day)
+        if self.close_in_winter and not _is_summer(day, self.winter_zone):
+            closes = instant_ns(day, self.close_in_winter, self.hours.zone)
+        if day in self.early_close:
+            closes = instant_ns(day, self.early_close[day], self.hours.zone)
+        return opens, closes
+
+    def session(self, day: date, hours: SessionHours) -> Session | None:
+        """The session of a trading day with these hours, cut to the market's; None when nothing of it is left.
+
+        Hours that open in the evening, such as 18:00 to 17:00, open on the evening before. Raises Unknown outside
+        the calendar's validity.
+        """
+        market = self.market(day)
+        if market is None:
+            return None
+        opens, closes = _first_window_from(market[0], day, hours)
+        closes = min(closes, market[1])
+        return Session(opens, closes, day, hours.id) if opens < closes else None
+
+    def session_at(self, ts_ns: int, hours: SessionHours) -> Session | None:
+        """The session that contains an instant; None between sessions. Raises Unknown like `trading_day`."""
+        found = self.session(self.trading_day(ts_ns), hours)
+        return found if found is not None and found.contains(ts_ns) else None
+
+    def sessions_between(self, start: date, end: date, hours: SessionHours) -> tuple[Session, ...]:
+        """All sessions of the trading days in [start, end), in order. Raises Unknown outside the validity."""
+        days = (start + timedelta(days=n) for n in range((end - start).days))
+        return tuple(found for day in days if (found := self.session(day, hours)) is not None)
+
+    def previous_sessions(self, day: date, count: int, hours: SessionHours) -> tuple[Session, ...]:
+        """The `count` sessions before a trading day, oldest first. Raises Unknown when the calendar begins later."""
+        found: list[Session] = []
+        while len(found) < count:
+            day -= timedelta(days=1)
+            session = self.session(day, hours)
+            if session is not None:
+                found.append(session)
+        return tuple(reversed(found))
+
+    def fits(self, hours: SessionHours) -> bool:
+        """Whether the hours lie inside the market's regular hours, in January or in July."""
+        return any(self._fits_on(day, hours) for day in (date(2024, 1, 17), date(2024, 7, 17)))
+
+    def _fits_on(self, day: date, hours: SessionHours) -> bool:
+        opening_day = day - timedelta(days=1) if self.opens_evening_before else day
+        market_open, market_close = self.hours.window_on(opening_day)
+        if self.close_in_winter:
+            market_close = instant_ns(day, max(self.hours.close, self.close_in_winter), self.hours.zone)
+        _, closes = _first_window_from(market_open, day, hours)
+        return closes <= market_close
+
+    def _require(self, day: date) -> None:
+        if not self.knows(day):
+            known = () if self.valid_from is None else (f"{self.valid_from} through {self.valid_through}",)
+            raise Unknown(f"day of the calendar {self.name}", day.isoformat(), known)
+
+
+def _first_window_from(from_ns: int, day: date, hours: SessionHours) -> tuple[int, int]:
+    """The first daily window that opens at or after an instant near a day, whatever the zone of the hours."""
+    windows = (hours.window_on(day + timedelta(days=n)) for n in (-2, -1, 0, 1))
+    return next((window for window in windows if window[0] >= from_ns), hours.window_on(day + timedelta(days=2)))
+
+
+def _is_summer(day: date, zone: str) -> bool:
+    noon = local_datetime(instant_ns(day, "12:00", zone), zone)
+    return bool(noon.dst())
+
+
+def calendar_names() -> tuple[str, ...]:
+    """The names of all calendars, sorted."""
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _DATA.iterdir() if entry.name.endswith(".yaml")))
+
+
+@cache
+def calendar(name: str) -> Calendar:
+    """The calendar of that name, loaded once; Unknown when there is none."""
+    known = calendar_names()
+    if name not in known:
+        raise Unknown("calendar", name, known)
+    return parse_calendar((_DATA / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def parse_calendar(text: str) -> Calendar:
+    """A calendar from its YAML text.
+
+    Raises InvalidInput when a day is outside the validity or stands in two lists: a slip of the pen there would
+    silently trade on a holiday.
+    """
+    data = yaml.safe_load(text)
+    closed: dict[date, str] = data.get("closed") or {}
+    early_close: dict[date, str] = {}
+    for at, days in (data.get("early_close") or {}).items():
+        parse_clock(at, "early_close")
+        if repeated := early_close.keys() & days.keys():
+            raise InvalidInput("early_close", min(repeated).isoformat(), "each day once")
+        early_close |= dict.fromkeys(days, at)
+    winter = data.get("winter") or {}
+    found = Calendar(
+        name=data["name"],
+        title=data["title"],
+        hours=SessionHours(data["open"], data["close"], data["zone"], id="market"),
+        weekdays=tuple(_WEEKDAYS.index(name) for name in data["weekdays"]),
+        valid_from=data.get("valid_from"),
+        valid_through=data.get("valid_through"),
+        closed=closed,
+        early_close=early_close,
+        close_in_winter=winter.get("close", ""),
+        winter_zone=winter.get("zone", ""),
+    )
+    for day in (*closed, *early_close):
+        if not found.knows(day) or day.weekday() not in found.weekdays:
+            raise InvalidInput("day", day.isoformat(), "a trading weekday within the validity")
+        if day in closed and day in early_close:
+            raise InvalidInput("day", day.isoformat(), "either closed or an early close")
+    return found

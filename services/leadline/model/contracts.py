@@ -1,0 +1,210 @@
+"""Dated futures contracts: their names at every venue, which one is in front, and when it expires.
+
+Inside the platform a contract is always root, month code and four-digit year: `ESZ2025`. Something that does not
+expire (a perpetual, a fund) is named by its root.
+"""
+
+import re
+from calendar import FRIDAY
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from leadline.model.calendars import calendar
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.instruments import Instrument, instrument, instruments
+
+MONTH_CODES: Final = "FGHJKMNQUVXZ"
+QUARTERLY_MONTHS: Final = (3, 6, 9, 12)
+
+# From the roll of June 2022 on the lead month changes on the Monday of the expiry week; before, on the Thursday eight
+# days before expiry (CME Group, equity index roll dates).
+_FIRST_MONDAY_ROLL: Final = date(2022, 6, 1)
+_SPELLINGS: Final = (
+    "a contract such as ESZ2025, ESZ5, ES 12-25, ES1! or ES.c.0, or an exchange prefix before one of these"
+)
+_DAY_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Contract:
+    """A dated futures contract. `str` is its canonical name, safe in subjects: `ESZ2025`."""
+
+    root: str
+    year: int
+    month: int
+
+    def __str__(self) -> str:
+        return f"{self.root}{self.month_code}{self.year:04d}"
+
+    @property
+    def month_code(self) -> str:
+        """F G H J K M N Q U V X Z for January to December."""
+        return MONTH_CODES[self.month - 1]
+
+
+def parse_contract(symbol: str, as_of: date) -> Contract:
+    """Any venue's spelling of a futures contract -> the contract.
+
+    Dated: `ESZ2025`, `ESZ25`, `ESZ5` (a short year is the one nearest to `as_of`), NinjaTrader's `ES 12-25`, OpenAlgo's
+    `GOLDM05JAN26FUT`. Continuous: TradingView's `NQ1!`, Databento's `ES.c.0`, which mean the front month (or the n-th)
+    on the trading day `as_of`. A prefix such as `CME_MINI:` is ignored. The longest known root wins: M2K, not M.
+    Raises Unknown for a root that is not in the sheet, InvalidInput for anything else that names no single contract.
+    """
+    text = symbol.rpartition(":")[2]
+    root = _root_of(symbol, text)
+    rest = text.removeprefix(root)
+    if found := re.fullmatch(r"([1-9])!", rest):
+        return front(root, as_of, int(found[1]) - 1)
+    if found := re.fullmatch(r"\.c\.([0-9])", rest):
+        return front(root, as_of, int(found[1]))
+    if found := re.fullmatch(rf"([{MONTH_CODES}])([0-9]{{1,2}}|[0-9]{{4}})", rest):
+        month = MONTH_CODES.index(found[1]) + 1
+        return _checked(symbol, Contract(root, _full_year(found[2], month, as_of), month))
+    if found := re.fullmatch(r" (0[1-9]|1[0-2])-([0-9]{2})", rest):
+        month = int(found[1])
+        return _checked(symbol, Contract(root, _full_year(found[2], month, as_of), month))
+    if found := re.fullmatch(rf"[0-3][0-9]({'|'.join(_DAY_MONTHS)})([0-9]{{2}})FUT", rest):
+        month = _DAY_MONTHS.index(found[1]) + 1
+        return _checked(symbol, Contract(root, _full_year(found[2], month, as_of), month))
+    raise InvalidInput("contract", symbol, _SPELLINGS)
+
+
+def resolve_contract(symbol: str, as_of: date) -> str:
+    """What a strategy's instrument trades on a trading day: the canonical contract.
+
+    A root that rolls by rule gives its front month, a root that never expires itself, a dated contract its canonical
+    name. Raises Unknown and InvalidInput as `parse_contract` and `front` do.
+    """
+    try:
+        found = instrument(symbol)
+    except Unknown:
+        return str(parse_contract(symbol, as_of))
+    return symbol if found.roll == "none" else str(front(symbol, as_of))
+
+
+def instrument_of(contract: str) -> Instrument:
+    """The instrument behind a canonical contract (`ESZ2025`, `BTCUSDT`); Unknown when the root is not in the sheet."""
+    dated = re.fullmatch(rf"(.+)[{MONTH_CODES}][0-9]{{4}}", contract)
+    return instrument(dated[1] if dated else contract)
+
+
+def front(root: str, day: date, rank: int = 0) -> Contract:
+    """The lead contract on a trading day, or the one `rank` quarters after it.
+
+    By rule, for equity index futures only. Raises InvalidInput for roots that roll on the venue's data or volume.
+    """
+    found = instrument(root)
+    if found.roll != "cme_quarterly":
+        needed = "a dated contract such as GCZ2013: this root rolls on the venue's data, not by a rule"
+        raise InvalidInput("contract", root, needed if found.roll == "venue" else "the root: it does not expire")
+    quarter = next(n for n in range(4 * day.year, 4 * day.year + 6) if roll_date(_quarterly(root, n)) > day)
+    return _quarterly(root, quarter + rank)
+
+
+def third_friday(year: int, month: int) -> date:
+    """The third Friday of a month."""
+    first = date(year, month, 1)
+    return first + timedelta(days=(FRIDAY - first.weekday()) % 7 + 14)
+
+
+def expiry(contract: Contract) -> date:
+    """The last trading day of an equity index future: the third Friday, or the last day before it on which the stock
+    exchange opens, because the future settles at its opening prices.
+
+    Raises InvalidInput for other roots and Unknown outside the stock calendar's validity.
+    """
+    if instrument(contract.root).roll != "cme_quarterly":
+        raise InvalidInput("contract", str(contract), "an equity index future: ask the venue for this one's expiry")
+    stocks = calendar("nyse")
+    day = third_friday(contract.year, contract.month)
+    while stocks.market(day) is None:
+        day -= timedelta(days=1)
+    return day
+
+
+def roll_date(contract: Contract) -> date:
+    """The trading day from which an equity index future is not the lead month any more (CME Group's roll rule)."""
+    friday = third_friday(contract.year, contract.month)
+    return friday - timedelta(days=4 if friday > _FIRST_MONDAY_ROLL else 8)
+
+
+def render(contract: Contract, venue: str) -> str:
+    """A venue's name of a dated contract.
+
+    tradovate, rithmic, databento: `ESZ5`; ninjatrader: `ES 12-25`; tradingview: `ESZ2025`. Unknown for other venues.
+    """
+    if venue not in _RENDERERS:
+        raise Unknown("venue spelling", venue, tuple(_RENDERERS))
+    return _RENDERERS[venue](contract)
+
+
+def render_openalgo(contract: Contract, expires: date) -> str:
+    """OpenAlgo's name of an Indian future, which carries the expiry that the venue gave: `BANKNIFTY30DEC25FUT`."""
+    return f"{contract.root}{expires.day:02d}{_DAY_MONTHS[expires.month - 1]}{expires.year % 100:02d}FUT"
+
+
+def tradingview_continuous(root: str, rank: int = 0) -> str:
+    """TradingView's name of the n-th contract from the front: `NQ1!` for rank 0."""
+    return f"{root}{rank + 1}!"
+
+
+def databento_continuous(root: str, rank: int = 0) -> str:
+    """Databento's name of the n-th contract from the front by calendar: `ES.c.0`."""
+    return f"{root}.c.{rank}"
+
+
+def databento_parent(root: str) -> str:
+    """Databento's name of all futures of a root: `ES.FUT`."""
+    return f"{root}.FUT"
+
+
+def subject_token(symbol: str) -> str:
+    """A symbol in a form that is one token of a subject: `ES 12-25` -> `ES_12-25`."""
+    return re.sub(r"[\s.*>/]", "_", symbol)
+
+
+def _raw(contract: Contract) -> str:
+    return f"{contract.root}{contract.month_code}{contract.year % 10}"
+
+
+_RENDERERS: Final[dict[str, Callable[[Contract], str]]] = {
+    "tradovate": _raw,
+    "rithmic": _raw,
+    "databento": _raw,
+    "ninjatrader": lambda contract: f"{contract.root} {contract.month:02d}-{contract.year % 100:02d}",
+    "tradingview": str,
+}
+
+
+def _root_of(symbol: str, text: str) -> str:
+    roots = [found.root for found in instruments() if found.kind == "future"]
+    for root in sorted(roots, key=len, reverse=True):
+        rest = text.removeprefix(root)
+        if rest != text and re.match(rf"([{MONTH_CODES}][0-9]|[1-9]!|[ .]|[0-3][0-9][A-Z])", rest):
+            return root
+    if text in roots:
+        raise InvalidInput("contract", symbol, _SPELLINGS)
+    raise Unknown("contract root", symbol, tuple(roots))
+
+
+def _full_year(digits: str, month: int, as_of: date) -> int:
+    """The year ending in these digits nearest to a day; of two equally near ones the later."""
+    if len(digits) == 4:
+        return int(digits)
+    cycle = 10 ** len(digits)
+    base = as_of.year - as_of.year % cycle + int(digits)
+    return min((base + cycle, base, base - cycle), key=lambda year: abs(12 * (year - as_of.year) + month - as_of.month))
+
+
+def _quarterly(root: str, quarter: int) -> Contract:
+    return Contract(root, quarter // 4, QUARTERLY_MONTHS[quarter % 4])
+
+
+def _checked(symbol: str, contract: Contract) -> Contract:
+    if instrument(contract.root).roll == "cme_quarterly" and contract.month not in QUARTERLY_MONTHS:
+        raise InvalidInput("contract", symbol, "one of the quarterly months H, M, U, Z")
+    if not 1970 <= contract.year <= 2200:
+        raise InvalidInput("contract", symbol, "a year from 1970 to 2200")
+    return contract

@@ -1,0 +1,143 @@
+"""What can be traded: the grid of its prices and sizes, what a tick is worth, and where and when it trades.
+
+Inside the platform prices are integer ticks and sizes integer steps of the instrument; `Instrument` is the one place
+where they become decimals again.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import ROUND_HALF_UP, Decimal, DecimalException
+from functools import cache
+from importlib import resources
+from typing import Any, Final, Literal
+
+import yaml
+
+from leadline.model.durations import parse_duration
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.hours import SessionHours
+
+Kind = Literal["future", "perpetual", "etf"]
+Roll = Literal["cme_quarterly", "venue", "none"]
+
+_INT64_MAX: Final = 2**63 - 1
+_DECIMAL_TEXT: Final = r"-?[0-9]{1,20}(\.[0-9]{1,12})?\Z"
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Order-flow thresholds of one instrument: volumes in size steps per price row or bar, distances in ticks."""
+
+    imbalance_min: int
+    absorption_min: int
+    typical_bar_volume: int
+    stop_ticks: int
+    target_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """One root of the instrument sheet.
+
+    `tick` is the price step in the quote's unit, `tick_value` what one tick of one `size_step` is worth in `currency`;
+    `commission` is per side and size step; `staleness_ns` says how long a last price is a quote; `margin` is the
+    paper day-trade margin, None when unknown; `sessions` maps names to hours; `profile` is None where nobody has
+    measured one. `venue` is safe in subjects.
+    """
+
+    root: str
+    name: str
+    tick: Decimal
+    tick_value: Decimal
+    size_step: Decimal
+    currency: str
+    exchange: str
+    venue: str
+    calendar: str
+    commission: Decimal
+    staleness_ns: int
+    underlying: str
+    margin: Decimal | None
+    kind: Kind
+    roll: Roll
+    sessions: Mapping[str, SessionHours] = field(hash=False)
+    profile: Profile | None
+
+    @property
+    def point_value(self) -> Decimal:
+        """What a move of 1 in the quote is worth per size step: tick value / tick."""
+        return self.tick_value / self.tick
+
+    def price_to_ticks(self, price: Decimal | str) -> int:
+        """Exact ticks of a price; InvalidInput when it is no number, off the grid or too large for int64."""
+        return _to_steps("price", price, self.tick, f"a multiple of the tick {self.tick} of {self.root}")
+
+    def ticks_to_price(self, ticks: int) -> Decimal:
+        """The price of a number of ticks, with the decimals of the tick."""
+        return ticks * self.tick
+
+    def size_to_steps(self, size: Decimal | str) -> int:
+        """Exact steps of a size; InvalidInput when it is no number, off the grid or too large for int64."""
+        return _to_steps("size", size, self.size_step, f"a multiple of the size step {self.size_step} of {self.root}")
+
+    def steps_to_size(self, steps: int) -> Decimal:
+        """The size of a number of steps, with the decimals of the size step."""
+        return steps * self.size_step
+
+    def snap(self, price: Decimal) -> Decimal:
+        """The nearest price on the grid, half a tick rounded away from zero."""
+        return (price / self.tick).to_integral_value(ROUND_HALF_UP) * self.tick
+
+    def pnl(self, ticks: int, size: int) -> Decimal:
+        """Gross profit or loss of `size` steps over a move of `ticks`, in `currency`; either sign of both."""
+        return ticks * size * self.tick_value
+
+
+def _to_steps(what: str, value: Decimal | str, step: Decimal, expected: str) -> int:
+    if isinstance(value, str) and not re.match(_DECIMAL_TEXT, value):
+        raise InvalidInput(what, value, f"a decimal number, {expected}")
+    try:
+        whole, rest = divmod(Decimal(value), step)
+        steps = int(whole)
+    except (DecimalException, ValueError, OverflowError):  # not a number, infinite, or beyond the precision
+        raise InvalidInput(what, value, expected) from None
+    if rest != 0 or abs(steps) > _INT64_MAX:
+        raise InvalidInput(what, value, expected)
+    return steps
+
+
+def instrument(root: str) -> Instrument:
+    """The instrument of that root; Unknown when the sheet has none (a wrong tick size is never assumed)."""
+    sheet = _sheet()
+    if root not in sheet:
+        raise Unknown("instrument", root, tuple(sheet))
+    return sheet[root]
+
+
+def instruments() -> tuple[Instrument, ...]:
+    """All instruments, in the order of the sheet."""
+    return tuple(_sheet().values())
+
+
+@cache
+def _sheet() -> dict[str, Instrument]:
+    text = (resources.files("leadline.model") / "data" / "instruments.yaml").read_text(encoding="utf-8")
+    return {root: _parse(root, row) for root, row in yaml.safe_load(text)["instruments"].items()}
+
+
+def _parse(root: str, row: dict[str, Any]) -> Instrument:
+    amounts = {name: Decimal(row.pop(name)) for name in ("tick", "tick_value", "size_step", "commission")}
+    sessions = {name: SessionHours(*hours, id=name) for name, hours in row.pop("sessions").items()}
+    margin, profile = row.pop("margin", None), row.pop("profile", None)
+    return Instrument(
+        root=root,
+        **amounts,
+        **{name: row[name] for name in ("name", "currency", "exchange", "venue", "calendar", "underlying")},
+        staleness_ns=parse_duration(row["staleness"], f"{root}.staleness"),
+        margin=None if margin is None else Decimal(margin),
+        kind=row["kind"],
+        roll=row["roll"],
+        sessions=sessions,
+        profile=None if profile is None else Profile(**profile),
+    )
