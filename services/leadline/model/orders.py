@@ -117,6 +117,87 @@ class Fill:
 
 
 @dataclass(frozen=True, slots=True)
+class VenueOrder:
+    """An order as the venue holds it.
+
+    `tape_contract` is the contract whose prints match it: its own, or the signal contract where the feed has no other.
+    `reduce_only` orders never exceed the net position. The other fields are those of `Order`.
+    """
+
+    client_id: str
+    decision: str
+    leg: str
+    contract: str
+    tape_contract: str
+    side: Side
+    type: OrderType
+    quantity: int
+    decided_at_ns: int
+    limit_price: int | None = None
+    stop_price: int | None = None
+    stop_ticks: int | None = None
+    target_ticks: int | None = None
+    reduce_only: bool = False
+    parent: str = ""
+    oco: str = ""
+    state: OrderState = OrderState.WORKING
+    filled: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VenueEvent:
+    """One entry of the venue's ledger: the order after it, and the fill where it was one. Numbered from 1."""
+
+    event: int
+    instant_ns: int
+    order: VenueOrder
+    fill: Fill | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LastPrint:
+    """The last print of a contract at or before an instant. Price in ticks."""
+
+    price: int
+    time_ns: int
+    source_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPosition:
+    """A position whose result moves with the prints of `tape_contract`; `cost` is its signed price x quantity."""
+
+    tape_contract: str
+    quantity: int
+    cost: int
+    tick_value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Stop when `base` plus the open result of `positions` is at or below, or at or above, a bound."""
+
+    base: Decimal
+    positions: tuple[WatchedPosition, ...]
+    at_or_below: Decimal | None = None
+    at_or_above: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """How far the venue's tape ran: the instant matched whole, the events after the one asked for, last prints.
+
+    `final` says that every tape ended and is matched whole.
+    """
+
+    instant_ns: int
+    events: tuple[VenueEvent, ...]
+    last_prints: dict[str, LastPrint]
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Risk's word on one bar of one strategy. Refused decisions carry the first reason that refused them.
 
@@ -155,7 +236,8 @@ class Position:
     """Net position of one strategy in one contract, as first-in-first-out lots, all on one side.
 
     `quantity` is signed. `tick_value` is the currency value of one tick of one size step, captured when the
-    position opens. `realised` (gross) and `commission` are sums over the trading day.
+    position opens; `decision` is the decision whose entry opened it. `realised` (gross) and `commission` are sums
+    since it opened.
     """
 
     strategy: str
@@ -163,3 +245,12 @@ class Position:
     quantity: int
     lots: tuple[Lot, ...]
     tick_value: Decimal
+    decision: str
+    realised: Decimal = Decimal(0)
+    commission: Decimal = Decimal(0)
+
+    @property
+    def cost(self) -> int:
+        """Sum of price x signed quantity of the lots, in ticks x size steps."""
+        sign = 1 if self.quantity >= 0 else -1
+        return sign * sum(lot.price * lot.quantity for lot in self.lots)
