@@ -7,12 +7,10 @@ what the contracts and the locked generators give.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-import grpc_tools
-from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"
@@ -48,17 +46,20 @@ def generate(directory: Path) -> dict[Path, bytes]:
     """Run protoc into an empty directory; return the content that each file under services/ should have."""
     sources = sorted(path.relative_to(PROTO).as_posix() for path in PROTO.rglob("*.proto"))
     plugins = Path(sys.executable).parent
-    arguments = [
-        "protoc",
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
         f"--proto_path={PROTO}",
-        f"--proto_path={Path(grpc_tools.__file__).parent / '_proto'}",
         f"--plugin=protoc-gen-mypy={plugins / 'protoc-gen-mypy'}",
         f"--plugin=protoc-gen-mypy_grpc={plugins / 'protoc-gen-mypy_grpc'}",
         *(f"--{kind}_out={directory}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")),
         *sources,
     ]
-    if sources and protoc.main(arguments) != 0:
-        raise SystemExit("proto: protoc refused the contracts (above)")
+    # The plugins announce each file they write on standard error: only worth reading when something went wrong.
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise SystemExit(f"proto: protoc refused the contracts\n{result.stderr}")
     content = {SERVICES / path.relative_to(directory): path.read_bytes() for path in sorted(directory.rglob("*.py*"))}
     # Without __init__.py import-linter does not see the package and a wheel does not carry it.
     return content | {path.parent / "__init__.py": b"" for path in content}

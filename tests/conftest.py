@@ -1,0 +1,21 @@
+"""Fixtures that every room's tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of recorded market data: $LEADLINE_TEST_DATA, or shared/data next to the checkout.
+
+    Market data is not ours to ship, so a machine may not have it: then the test is skipped and says so.
+    """
+    named = os.environ.get("LEADLINE_TEST_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no recorded market data in {folder}: set LEADLINE_TEST_DATA to a folder that has it")
+    return folder

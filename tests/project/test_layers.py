@@ -1,0 +1,70 @@
+"""The layers of the house hold because import-linter sees a violation: each kind is planted in a copy and must be found."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LINT_IMPORTS = Path(sys.executable).parent / "lint-imports"
+
+pytestmark = pytest.mark.skipif(not LINT_IMPORTS.exists(), reason="import-linter is not installed: make setup")
+
+
+@pytest.fixture
+def house(tmp_path):
+    """A copy of the package, to plant things in."""
+    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / ".importlinter", tmp_path / "services")
+    return tmp_path / "services"
+
+
+def lint(house):
+    # No cache: one that is older than the code hides what was planted.
+    return subprocess.run(
+        [str(LINT_IMPORTS), "--no-cache", "--no-logo"],
+        cwd=house,
+        env={**os.environ, "PYTHONPATH": str(house), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_house_as_it_stands_keeps_every_contract(house):
+    result = lint(house)
+    assert result.returncode == 0, result.stdout
+    assert "0 broken" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("room", "planted", "broken"),
+    [
+        ("model", "import leadline.aggregation", "A room imports only rooms upstream of it"),
+        ("aggregation", "import leadline.risk", "A room imports only rooms upstream of it"),
+        ("risk", "import leadline.risk.v1.risk_pb2", "Generated code stays at the edges"),
+        ("analysis", "import leadline.runtime", "Cores are pure"),
+        ("risk", "import time", "Cores are pure"),
+        ("execution", "import random", "Cores are pure"),
+        ("execution", "import grpc", "Cores are pure"),
+        ("execution", "import leadline.risk.service", "A shell is started, never imported"),
+        ("risk", "import leadline.risk.convert", "Converters and metrics belong to shells"),
+    ],
+)
+def test_a_forbidden_import_is_found(house, room, planted, broken):
+    (house / "leadline" / room / "planted.py").write_text(f'"""A core module."""\n\n{planted}\n')
+    result = lint(house)
+    assert result.returncode != 0, f"{planted} in {room} went unseen\n{result.stdout}"
+    verdicts = [line for line in result.stdout.splitlines() if "BROKEN" in line]
+    assert any(line.startswith(broken) for line in verdicts), result.stdout
+
+
+def test_every_folder_with_code_is_a_package():
+    """A folder without __init__.py is invisible to import-linter, which then keeps every contract about it."""
+    package = ROOT / "services" / "leadline"
+    folders = {path.parent for path in package.rglob("*.py")}
+    missing = sorted(str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists())
+    assert missing == []
