@@ -1,0 +1,54 @@
+"""What a source hands over: columns of prints as they were written, before anything is checked."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+
+from leadline.model.errors import InvalidInput
+from leadline.model.ticks import Int64Array
+
+# Prices and sizes are read into integers of a billionth: exact for every decimal with at most nine places.
+NANO_PLACES: Final = 9
+NANO: Final = 10**NANO_PLACES
+
+# Stands where a number did not fit; its negative stands for one that did not fit below zero.
+TOO_LARGE: Final = int(np.iinfo(np.int64).max)
+
+
+@dataclass(frozen=True, slots=True)
+class RawColumns:
+    """Prints of one contract in the order of their source, unchecked.
+
+    `time_ns` int64 nanoseconds UTC; `price` and `size` int64 billionths of one point and of one unit (1313.7 is
+    1_313_700_000_000), or `TOO_LARGE`; `side` int64, where 1 buy, -1 sell and 0 unknown are meant. All four have
+    shape (n,). `first_row` is the number of row 0 in its source, counted from 0.
+    """
+
+    contract: str
+    time_ns: Int64Array
+    price: Int64Array
+    size: Int64Array
+    side: Int64Array
+    first_row: int = 0
+
+    def __len__(self) -> int:
+        return len(self.time_ns)
+
+
+def nano(value: Decimal, field: str) -> int:
+    """A decimal as an integer of billionths. Raises InvalidInput when it has more than nine decimals."""
+    scaled = value * NANO
+    if scaled != scaled.to_integral_value():
+        raise InvalidInput(field, str(value), f"a decimal with at most {NANO_PLACES} places")
+    return int(scaled)
+
+
+def to_nano(values: Int64Array, step: int) -> Int64Array:
+    """Counts of a step (ticks, size steps) as billionths, shape (n,); `TOO_LARGE` where they do not fit."""
+    limit = TOO_LARGE // step
+    product = np.clip(values, -limit, limit) * step
+    product[values > limit] = TOO_LARGE
+    product[values < -limit] = -TOO_LARGE
+    return product

@@ -1,0 +1,149 @@
+"""Which prints are accepted, which are kept out, and for what reason."""
+
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.ingestion.normaliser import MAX_SIZE_STEPS, Normaliser, QuarantinedPrint, Reason
+from leadline.ingestion.raw import NANO, TOO_LARGE
+from leadline.model.ticks import concat
+from tests.ingestion.builders import Row, printed, raw_of, rows_of
+
+TICK = Decimal("0.25")
+
+
+def normaliser(grace_ns: int = 0, tick: str = "0.25", size_step: str = "1") -> Normaliser:
+    return Normaliser("MESM2025", Decimal(tick), Decimal(size_step), grace_ns=grace_ns)
+
+
+def test_prices_become_ticks_sizes_become_steps_and_rows_get_indices() -> None:
+    mes = normaliser()
+    first = mes.feed(raw_of([printed(10, "5000.25", 3, 1), printed(10, "5000.00", 1, -1)]))
+    second = mes.feed(raw_of([printed(11, "5000.50", 2, 0)]))
+    assert rows_of(first) == [(10, 20001, 3, 1), (10, 20000, 1, -1)]
+    assert rows_of(second) == [(11, 20002, 2, 0)]
+    assert (first.first_index, second.first_index) == (0, 2)
+
+
+def test_a_size_step_below_one_is_exact() -> None:
+    bitcoin = normaliser(tick="0.10", size_step="0.001")
+    ticks = bitcoin.feed(raw_of([(1, 61_800_300_000_000, 199_000_000, 1)]))
+    assert rows_of(ticks) == [(1, 618_003, 199, 1)]
+
+
+def test_an_unknown_aggressor_stays_unknown() -> None:
+    assert rows_of(normaliser().feed(raw_of([printed(1, side=0)])))[0][3] == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ((5, 5000 * NANO + 1, NANO, 1), Reason.OFF_GRID),
+        ((5, 5000 * NANO + NANO // 10, NANO, 1), Reason.OFF_GRID),
+        ((5, 0, NANO, 1), Reason.ZERO_PRICE),
+        ((5, -5000 * NANO, NANO, 1), Reason.NEGATIVE_PRICE),
+        ((5, 5000 * NANO, 0, 1), Reason.ZERO_SIZE),
+        ((5, 5000 * NANO, -NANO, 1), Reason.NEGATIVE_SIZE),
+        ((5, 5000 * NANO, NANO // 2, 1), Reason.OFF_STEP_SIZE),
+        ((5, TOO_LARGE, NANO, 1), Reason.OVERFLOW),
+        ((5, -TOO_LARGE, NANO, 1), Reason.OVERFLOW),
+        ((5, 5000 * NANO, TOO_LARGE, 1), Reason.OVERFLOW),
+        ((5, 5000 * NANO, (MAX_SIZE_STEPS + 1) * NANO, 1), Reason.OVERFLOW),
+        ((TOO_LARGE, 5000 * NANO, NANO, 1), Reason.OVERFLOW),
+        ((-5, 5000 * NANO, NANO, 1), Reason.OVERFLOW),
+        ((5, 5000 * NANO, NANO, 2), Reason.BAD_SIDE),
+        ((5, 5000 * NANO, NANO, -128), Reason.BAD_SIDE),
+        ((3, 5000 * NANO, NANO, 1), Reason.TIME_BACKWARDS),
+    ],
+)
+def test_a_bad_print_is_kept_out_by_reason_and_shown(row: Row, reason: Reason) -> None:
+    mes = normaliser()
+    ticks = mes.feed(raw_of([printed(4), row, printed(6)], first_row=100))
+    assert [time for time, *_ in rows_of(ticks)] == [4, 6]
+    assert mes.quarantined == {reason: 1}
+    assert mes.samples == (QuarantinedPrint(reason, 101, *row),)
+
+
+def test_a_print_of_another_contract_is_kept_out() -> None:
+    mes = normaliser()
+    assert len(mes.feed(raw_of([printed(1), printed(2)], contract="ESM2025"))) == 0
+    assert mes.quarantined == {Reason.WRONG_CONTRACT: 2}
+
+
+def test_a_print_with_two_faults_is_counted_once() -> None:
+    mes = normaliser()
+    mes.feed(raw_of([(1, 0, 0, 5)]))
+    assert mes.quarantined == {Reason.BAD_SIDE: 1}
+
+
+def test_the_time_of_a_bad_print_moves_nothing() -> None:
+    mes = normaliser()
+    ticks = mes.feed(raw_of([printed(1), (10**18, 0, NANO, 1), printed(2)]))
+    assert [time for time, *_ in rows_of(ticks)] == [1, 2]
+
+
+def test_within_the_grace_prints_are_sorted_and_equal_times_keep_their_order() -> None:
+    mes = normaliser(grace_ns=5)
+    assert rows_of(mes.feed(raw_of([printed(10, size=1), printed(12, size=2), printed(10, size=3)]))) == []
+    assert rows_of(mes.feed(raw_of([printed(17, size=4)]))) == [
+        (10, 20000, 1, 1),
+        (10, 20000, 3, 1),
+        (12, 20000, 2, 1),
+    ]
+    assert mes.watermark_ns == 12
+    assert rows_of(mes.finish()) == [(17, 20000, 4, 1)]
+
+
+def test_a_print_on_the_edge_of_the_grace_is_accepted_and_one_beyond_is_not() -> None:
+    mes = normaliser(grace_ns=5)
+    released = mes.feed(raw_of([printed(10), printed(5), printed(4)]))
+    assert mes.quarantined == {Reason.TIME_BACKWARDS: 1}
+    assert [time for time, *_ in rows_of(concat([released, mes.finish()]))] == [5, 10]
+
+
+def test_a_promise_releases_what_was_held_and_binds_the_source() -> None:
+    pushed = normaliser(grace_ns=100)
+    assert len(pushed.feed(raw_of([printed(10), printed(20)]))) == 0
+    assert [time for time, *_ in rows_of(pushed.promise(20))] == [10, 20]
+    pushed.feed(raw_of([printed(19), printed(20)]))
+    assert pushed.quarantined == {Reason.TIME_BACKWARDS: 1}
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.integers(0, 60),
+        st.sampled_from([0, -NANO, NANO // 4, 5000 * NANO, 5000 * NANO + 1, 5001 * NANO, TOO_LARGE]),
+        st.sampled_from([0, NANO, 7 * NANO, NANO // 3, -NANO]),
+        st.integers(-2, 2),
+    ),
+    max_size=60,
+)
+
+
+@given(ROWS, st.lists(st.integers(0, 60), max_size=6), st.integers(0, 20))
+def test_how_the_prints_were_cut_changes_nothing(rows: list[Row], cuts: list[int], grace: int) -> None:
+    at_once, in_parts = normaliser(grace), normaliser(grace)
+    whole = concat([at_once.feed(raw_of(rows)), at_once.finish()])
+    edges = [0, *sorted(cuts), len(rows)]
+    parts = [in_parts.feed(raw_of(rows[start:stop], first_row=start)) for start, stop in pairwise(edges)]
+    assert rows_of(concat([*parts, in_parts.finish()])) == rows_of(whole)
+    assert in_parts.quarantined == at_once.quarantined
+    assert {sample.row for sample in in_parts.samples} == {sample.row for sample in at_once.samples}
+
+
+@given(ROWS, st.integers(0, 20))
+def test_every_print_is_counted_and_none_is_older_than_a_watermark_given_before(rows: list[Row], grace: int) -> None:
+    mes = normaliser(grace)
+    accepted = 0
+    promised = -1
+    for row in rows:
+        ticks = mes.feed(raw_of([row]))
+        assert all(time >= promised for time in ticks.time_ns.tolist())
+        promised = mes.watermark_ns
+        accepted += len(ticks)
+    rest = mes.finish()
+    assert all(time >= promised for time in rest.time_ns.tolist())
+    assert accepted + len(rest) + sum(mes.quarantined.values()) == len(rows)
