@@ -1,0 +1,268 @@
+"""The market regime at a bar's close: inputs folded bar by bar, gates, and a score for each candidate.
+
+Prices and ranges are in ticks, volumes and deltas in size steps. Inputs run across sessions, except that delta and
+VWAP are the session's own.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import accumulate
+from typing import Final
+
+from leadline.analysis.exact import float_text, quotient, slope
+from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, ExponentialAverage, Percentile, vwap
+from leadline.analysis.structure import BARS_NEEDED, Structure, structure
+from leadline.model.bars import Bar
+from leadline.model.signals import Regime, RegimeReading
+from leadline.model.ticks import NS_PER_MINUTE
+
+EMA_FAST: Final = 9
+EMA_SLOW: Final = 21
+ADX_LENGTH: Final = 14
+ADX_SLOPE: Final = 5
+ATR_LENGTH: Final = 14
+ATR_WINDOW: Final = 50
+ATR_LEAST: Final = 10
+DELTA_SLOPE: Final = 10
+VOLUME_LENGTH: Final = 20
+RANGE_LENGTH: Final = 5
+# ADX has its first value with bar 28, and its slope needs five of them: every other input is there by then.
+WARM_UP_BARS: Final = 2 * ADX_LENGTH + ADX_SLOPE - 1
+
+OPENING_NS: Final = 5 * NS_PER_MINUTE
+CLOSING_NS: Final = 15 * NS_PER_MINUTE
+LEAST_VOLUME_RATIO: Final = 0.3
+LEAST_SCORE: Final = 4.0
+UNDECIDED_CONFIDENCE: Final = Decimal("0.500000")
+CERTAIN: Final = Decimal("1.000000")
+
+# The safest first: on equal scores the earlier wins.
+CANDIDATES: Final = (Regime.VOLATILE, Regime.RANGING, Regime.TRENDING_UP, Regime.TRENDING_DOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeScale:
+    """What near, quiet and fast mean for an instrument.
+
+    `near_vwap` in ticks; `quiet_delta` (of the session's delta) and `fast_slope` (of the change of the delta slope) in
+    size steps.
+    """
+
+    near_vwap: int
+    quiet_delta: float
+    fast_slope: float
+
+
+def regime_scale(typical_bar_volume: int) -> RegimeScale:
+    """The scale of an instrument whose bars typically trade `typical_bar_volume` size steps."""
+    return RegimeScale(near_vwap=2, quiet_delta=typical_bar_volume / 10, fast_slope=typical_bar_volume / 50)
+
+
+@dataclass(frozen=True, slots=True)
+class RegimeInputs:
+    """All that the score is made of.
+
+    `vwap_distance` = close - VWAP in ticks; `delta_slope` in size steps per bar, `delta_slope_change` its change from
+    the bar before; `volume_ratio` to the mean of the bars before; `mean_range` and `atr` in ticks.
+    """
+
+    since_open_ns: int
+    to_close_ns: int
+    close: int
+    cumulative_delta: int
+    structure: Structure
+    ema_fast: float
+    ema_slow: float
+    adx: float
+    adx_slope: float
+    atr: float
+    atr_percentile: float
+    vwap_distance: float
+    delta_slope: float
+    delta_slope_change: float
+    volume_ratio: float
+    mean_range: float
+
+    def texts(self) -> dict[str, str]:
+        """Name to decimal string, for people who check a reading; yes and no are 1 and 0."""
+        shape = self.structure
+        return {
+            "minutes_since_open": float_text(self.since_open_ns / NS_PER_MINUTE),
+            "minutes_to_close": float_text(self.to_close_ns / NS_PER_MINUTE),
+            "close": str(self.close),
+            "cumulative_delta": str(self.cumulative_delta),
+            "higher_high": str(int(shape.higher_high)),
+            "higher_low": str(int(shape.higher_low)),
+            "lower_high": str(int(shape.lower_high)),
+            "lower_low": str(int(shape.lower_low)),
+            "range_bound_bars": str(shape.range_bound_bars),
+            **{name: float_text(getattr(self, name)) for name in _FLOATS},
+        }
+
+
+_FLOATS: Final = (
+    "ema_fast",
+    "ema_slow",
+    "adx",
+    "adx_slope",
+    "atr",
+    "atr_percentile",
+    "vwap_distance",
+    "delta_slope",
+    "delta_slope_change",
+    "volume_ratio",
+    "mean_range",
+)
+
+
+class RegimeTracker:
+    """The inputs as a fold over bars, in the order in which they closed."""
+
+    def __init__(self) -> None:
+        self._ema_fast = ExponentialAverage(EMA_FAST)
+        self._ema_slow = ExponentialAverage(EMA_SLOW)
+        self._adx = DirectionalIndex(ADX_LENGTH)
+        self._atr = AverageTrueRange(ATR_LENGTH)
+        self._atr_rank = Percentile(ATR_WINDOW, ATR_LEAST)
+        self._atr_now: float | None = None
+        self._atr_percentile: float | None = None
+        self._adx_values: deque[float] = deque(maxlen=ADX_SLOPE)
+        self._bars: deque[Bar] = deque(maxlen=max(VOLUME_LENGTH, DELTA_SLOPE, BARS_NEEDED) + 1)
+
+    def update(self, bar: Bar) -> None:
+        """Take one bar in."""
+        self._bars.append(bar)
+        self._ema_fast.update(bar.close)
+        self._ema_slow.update(bar.close)
+        adx = self._adx.update(bar.high, bar.low, bar.close)
+        if adx is not None:
+            self._adx_values.append(adx)
+        self._atr_now = self._atr.update(bar.high, bar.low, bar.close)
+        if self._atr_now is not None:
+            self._atr_percentile = self._atr_rank.update(self._atr_now)
+
+    def inputs(self) -> RegimeInputs | None:
+        """The inputs at the close of the bar taken in last; None while any of them is not available yet."""
+        bars = tuple(self._bars)
+        shape = structure(bars)
+        slope_now, slope_before = _delta_slope(bars), _delta_slope(bars[:-1])
+        if shape is None or slope_now is None or slope_before is None:
+            return None
+        bar = bars[-1]
+        price = vwap(bar)
+        values = {
+            "ema_fast": self._ema_fast.value,
+            "ema_slow": self._ema_slow.value,
+            "adx": self._adx_values[-1] if self._adx_values else None,
+            "adx_slope": slope(tuple(self._adx_values)) if len(self._adx_values) == ADX_SLOPE else None,
+            "atr": self._atr_now,
+            "atr_percentile": self._atr_percentile,
+            "vwap_distance": None if price is None else bar.close - price.price,
+            "volume_ratio": _volume_ratio(bars),
+            "mean_range": sum(bar.high - bar.low for bar in bars[-RANGE_LENGTH:]) / RANGE_LENGTH,
+        }
+        known = {name: value for name, value in values.items() if value is not None}
+        if len(known) < len(values):
+            return None
+        return RegimeInputs(
+            since_open_ns=bar.end_ns - bar.session_open_ns,
+            to_close_ns=bar.session_close_ns - bar.end_ns,
+            close=bar.close,
+            cumulative_delta=bar.cumulative_delta,
+            structure=shape,
+            delta_slope=slope_now,
+            delta_slope_change=slope_now - slope_before,
+            **known,
+        )
+
+
+def _delta_slope(bars: Sequence[Bar]) -> float | None:
+    """Slope of the running sum of the last bars' deltas."""
+    if len(bars) < DELTA_SLOPE:
+        return None
+    return slope(tuple(accumulate(bar.delta for bar in bars[-DELTA_SLOPE:])))
+
+
+def _volume_ratio(bars: Sequence[Bar]) -> float | None:
+    if len(bars) <= VOLUME_LENGTH:
+        return None
+    return bars[-1].volume * VOLUME_LENGTH / sum(bar.volume for bar in bars[-VOLUME_LENGTH - 1 : -1])
+
+
+def classify(inputs: RegimeInputs | None, scale: RegimeScale, multipliers: Mapping[Regime, Decimal]) -> RegimeReading:
+    """The regime with the highest score, unless a gate says NO_TRADE.
+
+    `inputs` None means that one of them is not available yet; `multipliers`: of position size, by regime. Confidence is
+    one half where two candidates tie and 1 where only one scored. A best score below four is VOLATILE with confidence
+    one half.
+    """
+    if inputs is None:
+        return RegimeReading(Regime.NO_TRADE, CERTAIN, multipliers[Regime.NO_TRADE], "warm_up")
+    scores = {
+        Regime.TRENDING_UP: _trending(inputs, 1),
+        Regime.TRENDING_DOWN: _trending(inputs, -1),
+        Regime.RANGING: _ranging(inputs, scale),
+        Regime.VOLATILE: _volatile(inputs, scale),
+    }
+    regime, confidence, reason = _decide(scores, _gate(inputs))
+    texts = {candidate.value: f"{score:.1f}" for candidate, score in scores.items()}
+    return RegimeReading(regime, confidence, multipliers[regime], reason, texts, inputs.texts())
+
+
+def _gate(inputs: RegimeInputs) -> str:
+    if inputs.to_close_ns < CLOSING_NS:
+        return "near_close"
+    if inputs.since_open_ns < OPENING_NS:
+        return "near_open"
+    return "thin_volume" if inputs.volume_ratio < LEAST_VOLUME_RATIO else ""
+
+
+def _decide(scores: Mapping[Regime, float], gate: str) -> tuple[Regime, Decimal, str]:
+    ranked = sorted(CANDIDATES, key=lambda candidate: -scores[candidate])
+    best, second = scores[ranked[0]], scores[ranked[1]]
+    if gate or best == 0:
+        return Regime.NO_TRADE, CERTAIN, gate or "no_score"
+    if best < LEAST_SCORE:
+        return Regime.VOLATILE, UNDECIDED_CONFIDENCE, ""
+    # .5 + .5 x (best - second) / best, in half points so that it is exact
+    return ranked[0], quotient(int(4 * best - 2 * second), int(4 * best)), ""
+
+
+def _trending(inputs: RegimeInputs, way: int) -> float:
+    """Score of a trend up (`way` 1) or down (-1)."""
+    shape = inputs.structure
+    if way > 0:
+        extreme, pullback = shape.higher_high, shape.higher_low
+    else:
+        extreme, pullback = shape.lower_low, shape.lower_high
+    score = _strong_or_weak(inputs.adx > 25, 2, inputs.adx > 20, 1)
+    score += 1.5 * (way * (inputs.ema_fast - inputs.ema_slow) > 0)
+    score += 1.0 * (way * inputs.vwap_distance > 0)
+    score += _strong_or_weak(extreme and pullback, 2, pullback, 1)
+    delta = way * inputs.cumulative_delta > 0
+    score += _strong_or_weak(delta and way * inputs.delta_slope > 0, 1.5, delta, 0.5)
+    return score + 0.5 * (inputs.adx_slope > 0)
+
+
+def _ranging(inputs: RegimeInputs, scale: RegimeScale) -> float:
+    shape = inputs.structure
+    score = _strong_or_weak(inputs.adx < 20, 2, inputs.adx < 25, 1)
+    score += 1.0 * (abs(inputs.vwap_distance) < scale.near_vwap)
+    score += 1.5 * (not (shape.higher_high or shape.lower_low))
+    score += _strong_or_weak(shape.range_bound_bars >= 3, 2, shape.range_bound_bars == 2, 1)
+    score += 1.0 * (abs(inputs.cumulative_delta) < scale.quiet_delta)
+    return score + 1.0 * (inputs.atr_percentile < 50)
+
+
+def _volatile(inputs: RegimeInputs, scale: RegimeScale) -> float:
+    score = _strong_or_weak(inputs.atr_percentile > 85, 2.5, inputs.atr_percentile > 70, 1.5)
+    score += 1.5 * (inputs.mean_range > 1.5 * inputs.atr)
+    score += 1.0 * (inputs.volume_ratio > 2)
+    score += 1.0 * (20 <= inputs.adx <= 25 and inputs.adx_slope < 0)
+    return score + 1.0 * (abs(inputs.delta_slope_change) > scale.fast_slope)
+
+
+def _strong_or_weak(strong: bool, points: float, weak: bool, fewer: float) -> float:
+    return points if strong else fewer if weak else 0.0

@@ -1,0 +1,42 @@
+"""Market structure over the last bars: which way the highs and lows step, and how bound price is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from leadline.model.bars import Bar
+
+SPAN: Final = 5
+BARS_NEEDED: Final = 2 * SPAN
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """Highs and lows of the last five bars against the five before.
+
+    `range_bound_bars`: how many of the last five closes lie within the range of the bar before each.
+    """
+
+    higher_high: bool
+    higher_low: bool
+    lower_high: bool
+    lower_low: bool
+    range_bound_bars: int
+
+
+def structure(bars: Sequence[Bar]) -> Structure | None:
+    """The structure at the last of `bars` (oldest first); None with fewer than ten."""
+    if len(bars) < BARS_NEEDED:
+        return None
+    recent = bars[-SPAN:]
+    before = bars[-BARS_NEEDED:-SPAN]
+    high, high_before = max(bar.high for bar in recent), max(bar.high for bar in before)
+    low, low_before = min(bar.low for bar in recent), min(bar.low for bar in before)
+    pairs = zip(bars[-SPAN - 1 : -1], recent, strict=True)
+    return Structure(
+        higher_high=high > high_before,
+        higher_low=low > low_before,
+        lower_high=high < high_before,
+        lower_low=low < low_before,
+        range_bound_bars=sum(earlier.low <= bar.close <= earlier.high for earlier, bar in pairs),
+    )
