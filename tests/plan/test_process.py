@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,27 +21,31 @@ HELLO += "s.sendall(f'{os.getpid()}\\n'.encode())\n"
 class Hellos:
     """A port that hands out the pids of the children that said hello."""
 
-    def __init__(self):
-        self.pids = asyncio.Queue()
+    def __init__(self) -> None:
+        self.pids: asyncio.Queue[int] = asyncio.Queue()
 
-    async def _serve(self, reader, writer):
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.pids.put_nowait(int(await reader.readline()))
         with contextlib.suppress(ConnectionError):
             await reader.read()
         writer.close()
 
-    async def __aenter__(self):
+    async def __aenter__(self) -> "Hellos":
         self.server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self.server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(self, *_):
+    async def __aexit__(self, *_: object) -> None:
         self.server.close()
 
 
-def child(tmp_path: Path, script: str, port: int = 0, on_failed=None) -> KeptProcess:
+def child(
+    tmp_path: Path, script: str, port: int = 0, on_failed: Callable[[KeptProcess], None] | None = None
+) -> KeptProcess:
     log = LogFile(tmp_path / "child.log")
-    return KeptProcess("child", [sys.executable, "-c", HELLO * bool(port) + script, str(port)], log, on_failed=on_failed)
+    return KeptProcess(
+        "child", [sys.executable, "-c", HELLO * bool(port) + script, str(port)], log, on_failed=on_failed
+    )
 
 
 def alive(pid: int) -> bool:
