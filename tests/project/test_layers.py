@@ -1,4 +1,4 @@
-"""The layers of the house hold because import-linter sees a violation: each kind is planted in a copy and must be found."""
+"""The layers hold because import-linter sees a violation: one of each kind is planted in a copy and must be found."""
 
 import os
 import shutil
