@@ -1,4 +1,4 @@
-"""What a stranger with a fresh clone relies on: locks that install anywhere, links that lead somewhere, clear targets."""
+"""What a stranger with a fresh clone relies on: locks that install anywhere, links that lead somewhere, clear help."""
 
 import re
 import subprocess
