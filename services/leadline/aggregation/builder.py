@@ -1,0 +1,286 @@
+"""Bars from prints: where bars begin and end, what they are called, and from when they may be acted on.
+
+A builder is a fold over the tape of one contract. Batches of any size give the same bars.
+"""
+
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+
+from leadline.aggregation.buffer import PrintBuffer
+from leadline.aggregation.kernel import BarPart, value_area
+from leadline.model.bars import Bar, BarKey, BarMessage
+from leadline.model.calendars import Calendar, Session
+from leadline.model.durations import BarSpec
+from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.hours import SessionHours
+from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickBatch, TickColumns
+
+# A bar whose time is over is known at the next print, but at the latest after this long without one.
+CLOSE_GRACE_NS: Final = 2 * NS_PER_SECOND
+
+# Tape time between two progress messages of a builder that closes no bar.
+PROGRESS_EVERY_NS: Final = NS_PER_MINUTE
+
+_NEVER_NS: Final = -(1 << 63)
+
+
+class Gap(LeadlineError):
+    """Prints are missing: the batch begins at source index `got`, `expected` was to come next. Ask for it again."""
+
+    def __init__(self, expected: int, got: int) -> None:
+        super().__init__(expected, got)
+        self.expected = expected
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"prints {self.expected} to {self.got - 1} are missing"
+
+
+def spec_token(spec: BarSpec, ticks_per_row: int) -> str:
+    """How bars of a specification with that row height are called in bar keys and subjects, such as `5m-r1`."""
+    return f"{spec.token}-r{ticks_per_row}"
+
+
+def session_from(calendar: Calendar, hours: SessionHours, now_ns: int) -> Session:
+    """The session in force at an instant (ns UTC), else the first to open after it.
+
+    Raises Unknown when the calendar does not reach that far.
+    """
+    day = calendar.trading_day(now_ns)
+    while True:
+        session = calendar.session(day, hours)
+        if session is not None and now_ns < session.close_ns:
+            return session
+        day += timedelta(days=1)
+
+
+class BarBuilder:
+    """Folds the prints of one contract into the bars of one session and one specification.
+
+    tape, venue, contract: whose prints `feed` accepts.
+    calendar, hours: when the session is open; `hours.id` stands in the bar keys.
+    spec: how bars are cut. ticks_per_row: height of a footprint row, in ticks of the instrument.
+
+    A builder that has seen nothing begins at the first source index that it is given. After an exception from `feed`
+    other than `Gap` it is not to be used any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        tape: str,
+        venue: str,
+        contract: str,
+        calendar: Calendar,
+        hours: SessionHours,
+        spec: BarSpec,
+        ticks_per_row: int,
+    ) -> None:
+        if ticks_per_row < 1:
+            raise InvalidInput("ticks_per_row", ticks_per_row, "an integer >= 1")
+        self._tape = tape
+        self._venue = venue
+        self._contract = contract
+        self._calendar = calendar
+        self._hours = hours
+        self._spec = spec
+        self._spec_token = spec_token(spec, ticks_per_row)
+        self._ticks_per_row = ticks_per_row
+
+        self._next_index: int | None = None
+        self._watermark_ns = _NEVER_NS
+        self._told_ns = _NEVER_NS
+        self._told_bar = False
+        self._final = False
+
+        self._session: Session | None = None
+        self._cumulative_delta = 0
+        self._vwap_volume = 0
+        self._vwap_price_volume = 0
+        self._vwap_price2_volume = 0
+
+        # The open bar: its prints, their amount where that closes it, its number, and the end of its time, which is
+        # the session's close where the bar has no time of its own.
+        self._buffer = PrintBuffer(ticks_per_row)
+        self._held = 0
+        self._ordinal = 0
+        self._end_ns = 0
+
+    @property
+    def next_index(self) -> int | None:
+        """Source index of the print that comes next; None before the first batch."""
+        return self._next_index
+
+    @property
+    def progress_ns(self) -> int:
+        """No bar known before this will follow; the smallest int64 before the first batch."""
+        return self._watermark_ns
+
+    @property
+    def final(self) -> bool:
+        """The tape has ended."""
+        return self._final
+
+    def feed(self, batch: TickBatch) -> list[BarMessage]:
+        """Take the next batch; returns the bars that it made known, in order, then at most one progress message.
+
+        Prints that were taken before are dropped. Progress is told when it is final, when it passes a bar that has
+        been told, and otherwise once a minute of the tape.
+
+        Raises `Gap`, before anything is taken, when prints are missing; `InvalidInput` when the batch is of another
+        tape or contract, when its times run backwards or break a watermark, and when a final tape goes on.
+        """
+        ticks = self._unseen(batch)
+        bars: list[Bar] = []
+        if len(ticks):
+            self._take(ticks, bars)
+            self._next_index = ticks.last_index + 1
+        self._watermark_ns = max(self._watermark_ns, batch.watermark_ns)
+        if len(self._buffer) and self._watermark_ns >= self._end_ns + CLOSE_GRACE_NS:
+            self._close(self._end_ns + CLOSE_GRACE_NS, bars)
+        messages = [self._message(bar.known_at_ns, bar=bar) for bar in bars]
+        messages += self._progress(batch.final)
+        return messages
+
+    # --- what comes in ---------------------------------------------------------------------------------------------
+
+    def _unseen(self, batch: TickBatch) -> TickColumns:
+        if (batch.tape, batch.contract) != (self._tape, self._contract):
+            raise InvalidInput("batch", f"{batch.tape}/{batch.contract}", f"{self._tape}/{self._contract}")
+        ticks = batch.ticks
+        if self._next_index is None:
+            self._next_index = ticks.first_index
+        if ticks.first_index > self._next_index:
+            raise Gap(self._next_index, ticks.first_index)
+        ticks = ticks.slice(self._next_index - ticks.first_index, len(ticks))
+        if len(ticks):
+            self._check_times(ticks)
+        return ticks
+
+    def _check_times(self, ticks: TickColumns) -> None:
+        if self._final:
+            raise InvalidInput("ticks.first_index", ticks.first_index, "no print after the end of the tape")
+        first_ns = int(ticks.time_ns[0])
+        if first_ns < self._watermark_ns:
+            raise InvalidInput("ticks.time_ns", first_ns, f"a time not below the watermark {self._watermark_ns}")
+        if len(ticks) > 1 and bool((ticks.time_ns[1:] < ticks.time_ns[:-1]).any()):
+            raise InvalidInput("ticks.time_ns", first_ns, "times that do not decrease")
+
+    # --- cutting ---------------------------------------------------------------------------------------------------
+
+    def _take(self, ticks: TickColumns, bars: list[Bar]) -> None:
+        """Walk over the sessions that `ticks` touch."""
+        start = 0
+        while start < len(ticks):
+            session = self._session_at(int(ticks.time_ns[start]), bars)
+            opens, closes = np.searchsorted(ticks.time_ns, (session.open_ns, session.close_ns)).tolist()
+            inside = ticks.slice(max(start, opens), closes)
+            if self._spec.kind == "time":
+                self._cut_by_time(inside, session, bars)
+            else:
+                self._cut_by_amount(inside, session, bars)
+            start = closes
+
+    def _session_at(self, now_ns: int, bars: list[Bar]) -> Session:
+        """The session that a print at `now_ns` is in or comes before; the session before it ends here."""
+        if self._session is None or now_ns >= self._session.close_ns:
+            if len(self._buffer):
+                self._close(min(now_ns, self._end_ns + CLOSE_GRACE_NS), bars)
+            self._session = session_from(self._calendar, self._hours, now_ns)
+            self._ordinal = 0
+            self._cumulative_delta = 0
+            self._vwap_volume = self._vwap_price_volume = self._vwap_price2_volume = 0
+        return self._session
+
+    def _cut_by_time(self, ticks: TickColumns, session: Session, bars: list[Bar]) -> None:
+        """Half-open intervals from the session's open; a print at or after a bar's end makes that bar known."""
+        length = self._spec.length
+        ordinals = (ticks.time_ns - session.open_ns) // length
+        cuts = (np.flatnonzero(np.diff(ordinals)) + 1).tolist()
+        for start, stop in zip([0, *cuts], [*cuts, len(ticks)], strict=True):
+            if start == stop:
+                continue
+            if len(self._buffer) and ordinals[start] != self._ordinal:
+                self._close(min(int(ticks.time_ns[start]), self._end_ns + CLOSE_GRACE_NS), bars)
+            if not len(self._buffer):
+                self._ordinal = int(ordinals[start])
+                self._end_ns = min(session.open_ns + (self._ordinal + 1) * length, session.close_ns)
+            self._buffer.add(ticks.slice(start, stop))
+
+    def _cut_by_amount(self, ticks: TickColumns, session: Session, bars: list[Bar]) -> None:
+        """Bars that close with the print that reaches the amount of prints or volume, whole."""
+        self._end_ns = session.close_ns
+        weight = ticks.size if self._spec.kind == "volume" else np.ones(len(ticks), dtype=np.int64)
+        reached = np.cumsum(weight)
+        start = before = 0
+        while start < len(ticks):
+            stop = int(np.searchsorted(reached, before + self._spec.length - self._held)) + 1
+            piece = ticks.slice(start, stop)
+            self._buffer.add(piece)
+            start += len(piece)
+            after = int(reached[start - 1])
+            self._held += after - before
+            before = after
+            if self._held >= self._spec.length:
+                self._close(int(piece.time_ns[-1]), bars)
+                self._ordinal += 1
+
+    # --- what goes out ---------------------------------------------------------------------------------------------
+
+    def _close(self, known_at_ns: int, bars: list[Bar]) -> None:
+        assert self._session is not None
+        part = self._buffer.take()
+        self._held = 0
+        self._cumulative_delta += part.delta
+        self._vwap_volume += part.volume
+        self._vwap_price_volume += part.price_volume
+        self._vwap_price2_volume += part.price2_volume
+        bars.append(self._bar(part, self._session, known_at_ns))
+
+    def _bar(self, part: BarPart, session: Session, known_at_ns: int) -> Bar:
+        by_time = self._spec.kind == "time"
+        area = value_area(part.rows)
+        return Bar(
+            key=BarKey(self._contract, self._hours.id, self._spec_token, session.trading_day, self._ordinal),
+            start_ns=session.open_ns + self._ordinal * self._spec.length if by_time else part.first_ns,
+            end_ns=self._end_ns if by_time else part.last_ns,
+            known_at_ns=known_at_ns,
+            open=part.open,
+            high=part.high,
+            low=part.low,
+            close=part.close,
+            volume=part.volume,
+            trades=part.trades,
+            delta=part.delta,
+            min_delta=part.min_delta,
+            max_delta=part.max_delta,
+            cumulative_delta=self._cumulative_delta,
+            poc=area.poc,
+            value_area_low=area.low,
+            value_area_high=area.high,
+            vwap_volume=self._vwap_volume,
+            vwap_price_volume=self._vwap_price_volume,
+            vwap_price2_volume=self._vwap_price2_volume,
+            first_index=part.first_index,
+            last_index=part.last_index,
+            session_open_ns=session.open_ns,
+            session_close_ns=session.close_ns,
+            ticks_per_row=self._ticks_per_row,
+            rows=part.rows,
+        )
+
+    def _progress(self, final: bool) -> list[BarMessage]:
+        ended = final and not self._final
+        self._final = self._final or final
+        minute = self._watermark_ns // PROGRESS_EVERY_NS > self._told_ns // PROGRESS_EVERY_NS
+        passed_bar = self._told_bar and self._watermark_ns > self._told_ns
+        if not (ended or minute or passed_bar):
+            return []
+        return [self._message(max(self._watermark_ns, self._told_ns), final=ended)]
+
+    def _message(self, progress_ns: int, *, final: bool = False, bar: Bar | None = None) -> BarMessage:
+        self._told_ns = progress_ns
+        self._told_bar = bar is not None
+        return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar)

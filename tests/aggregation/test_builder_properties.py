@@ -1,0 +1,101 @@
+"""Whatever the batches, the bars are those of the prints."""
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadline.model.durations import parse_bar_spec
+from tests.aggregation.builders import (
+    BUY,
+    GLOBEX,
+    MINUTE,
+    RTH,
+    SECOND,
+    SELL,
+    UNKNOWN,
+    Print,
+    bars_of,
+    batches,
+    builder,
+    ns,
+    plain,
+    run,
+)
+from tests.aggregation.reference import reference_bars
+
+# From the Thursday before, through a weekend, to the Monday after: opens, closes and a break lie inside.
+FIRST_NS = ns("2025-11-20T13:00:00")
+
+SPECS = ["1m", "5m", "4h", "1d", "ticks:1", "ticks:7", "volume:1", "volume:40"]
+
+
+@st.composite
+def tapes(draw: st.DrawFn) -> list[Print]:
+    """Prints in clusters: equal times, jumps of hours over closes, steps over several bars."""
+    steps = st.sampled_from([0, 0, 0, 1, SECOND, 20 * SECOND, MINUTE, 2 * MINUTE, 7 * MINUTE, 3 * 60 * MINUTE])
+    row = st.tuples(steps, st.integers(-3, 3), st.integers(1, 30), st.sampled_from([SELL, UNKNOWN, BUY]))
+    time, price, rows = FIRST_NS + draw(st.integers(0, 30 * 60)) * MINUTE, 20_000, []
+    for step, move, size, side in draw(st.lists(row, min_size=1, max_size=80)):
+        time += step
+        price += move
+        rows.append((time, price, size, side))
+    return rows
+
+
+hours = st.sampled_from([RTH, GLOBEX])
+ends = st.sampled_from([0, SECOND, 2 * SECOND, 10 * MINUTE, 12 * 60 * MINUTE])
+
+
+@settings(max_examples=300, deadline=None)
+@given(tapes(), st.lists(st.integers(0, 80)), st.sampled_from(SPECS), hours, st.integers(1, 4), ends)
+def test_bars_are_the_same_print_by_print_in_any_batches(rows, cuts, spec, session, ticks_per_row, after):
+    end_ns = rows[-1][0] + after
+    messages = run(builder(spec, hours=session, ticks_per_row=ticks_per_row), batches(rows, cuts, end_ns=end_ns))
+    bars = [plain(bar) for bar in bars_of(messages)]
+    assert bars == reference_bars(rows, end_ns, parse_bar_spec(spec), session, ticks_per_row)
+
+
+@settings(max_examples=200, deadline=None)
+@given(tapes(), st.lists(st.integers(0, 80)), st.sampled_from(SPECS), hours, ends)
+def test_no_bar_follows_a_promise_that_it_would_break(rows, cuts, spec, session, after):
+    end_ns = rows[-1][0] + after
+    messages = run(builder(spec, hours=session), batches(rows, cuts, end_ns=end_ns))
+    for before, message in pairwise(messages):
+        assert message.progress_ns >= before.progress_ns
+    for message in messages:
+        if message.bar is not None:
+            assert message.progress_ns == message.bar.known_at_ns
+    assert messages[-1].final
+    assert messages[-1].progress_ns == end_ns
+
+
+@settings(max_examples=200, deadline=None)
+@given(tapes(), st.lists(st.integers(0, 80)), st.sampled_from(SPECS), hours)
+def test_every_print_of_a_session_is_in_exactly_one_bar(rows, cuts, spec, session):
+    end_ns = rows[-1][0] + 48 * 60 * MINUTE
+    bars = bars_of(run(builder(spec, hours=session), batches(rows, cuts, end_ns=end_ns)))
+    times = np.array([row[0] for row in rows])
+    inside = np.zeros(len(rows), dtype=bool)
+    for opens, closes in {(bar.session_open_ns, bar.session_close_ns) for bar in bars}:
+        inside |= (times >= opens) & (times < closes)
+    taken = [index for bar in bars for index in range(bar.first_index, bar.last_index + 1)]
+    assert taken == np.flatnonzero(inside).tolist()
+    assert sum(bar.volume for bar in bars) == sum(row[2] for row, held in zip(rows, inside, strict=True) if held)
+    for bar in bars:
+        assert int((bar.rows.bid + bar.rows.ask + bar.rows.unknown).sum()) == bar.volume
+        assert int((bar.rows.ask - bar.rows.bid).sum()) == bar.delta
+        assert int(bar.rows.price[0]) == bar.low
+        assert int(bar.rows.price[-1]) == bar.high
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes(), st.lists(st.integers(0, 80)), st.integers(0, 80), st.integers(0, 80), st.sampled_from(SPECS))
+def test_batches_delivered_again_change_nothing(rows, cuts, lost_at, back, spec):
+    once = list(batches(rows, cuts, end_ns=rows[-1][0]))
+    lost_at = min(lost_at, len(once))
+    again = once[:lost_at] + once[max(0, lost_at - back) :]
+    assert [plain(bar) for bar in bars_of(run(builder(spec), again))] == [
+        plain(bar) for bar in bars_of(run(builder(spec), once))
+    ]

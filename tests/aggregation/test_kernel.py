@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.aggregation import kernel
+from leadline.aggregation.buffer import CAPACITY, PrintBuffer
+from leadline.aggregation.kernel import fold, footprint_rows, merge, value_area
+from leadline.model.bars import FootprintRows
+from leadline.model.ticks import TickColumns
+from tests.aggregation.builders import BUY, SELL, UNKNOWN, Print, plain
+
+TICKS_PER_POINT = 4
+
+# Price, bid x ask: the example bar of a futures contract with a tick of 0.25.
+EXAMPLE = [
+    (5001.25, 0, 6),
+    (5001.00, 2, 45),
+    (5000.75, 8, 60),
+    (5000.50, 12, 90),
+    (5000.25, 30, 25),
+    (5000.00, 40, 0),
+]
+
+
+def ladder(volumes: dict[int, int]) -> FootprintRows:
+    return footprint_rows(TickColumns.of((0, price, size, BUY) for price, size in volumes.items()), 1)
+
+
+def example_prints() -> TickColumns:
+    rows = []
+    for price, bid, ask in EXAMPLE:
+        rows += [(0, int(price * TICKS_PER_POINT), bid, SELL)] if bid else []
+        rows += [(0, int(price * TICKS_PER_POINT), ask, BUY)] if ask else []
+    return TickColumns.of(rows)
+
+
+def test_a_footprint_has_volume_and_prints_by_price_and_side():
+    rows = footprint_rows(
+        TickColumns.of(
+            [(0, 101, 3, BUY), (1, 100, 2, SELL), (2, 101, 4, UNKNOWN), (3, 101, 5, BUY), (4, 103, 1, SELL)]
+        ),
+        1,
+    )
+    assert plain(rows) == {
+        "price": [100, 101, 103],
+        "bid": [2, 0, 1],
+        "ask": [0, 8, 0],
+        "unknown": [0, 4, 0],
+        "bid_trades": [1, 0, 1],
+        "ask_trades": [0, 2, 0],
+        "unknown_trades": [0, 1, 0],
+    }
+    assert all(column.dtype == np.int64 for column in (rows.price, rows.bid, rows.ask, rows.unknown_trades))
+
+
+def test_rows_of_several_ticks_begin_at_multiples_of_their_height_below_zero_too():
+    rows = footprint_rows(TickColumns.of([(0, price, 1, BUY) for price in (-5, -4, -1, 0, 3, 4)]), 4)
+    assert rows.price.tolist() == [-8, -4, 0, 4]
+    assert rows.ask.tolist() == [1, 2, 2, 1]
+
+
+def test_the_example_bar_sums_to_318_with_a_delta_of_134():
+    part = fold(example_prints(), 1)
+    assert (part.volume, part.delta) == (318, 134)
+    assert (part.rows.ask - part.rows.bid).tolist() == [-40, -5, 78, 52, 43, 6]
+    assert (part.high, part.low) == (20005, 20000)
+
+
+def test_the_example_bar_has_its_point_of_control_at_5000_50_and_its_value_area_from_5000_00_to_5001_00():
+    area = value_area(fold(example_prints(), 1).rows)
+    assert [price / TICKS_PER_POINT for price in (area.poc, area.low, area.high)] == [5000.50, 5000.00, 5001.00]
+
+
+def test_the_value_area_takes_the_larger_pair_and_stops_at_exactly_seventy_percent():
+    area = value_area(ladder({100: 10, 101: 20, 102: 60, 103: 50, 104: 30, 105: 20, 106: 10}))
+    assert (area.poc, area.low, area.high) == (102, 102, 104)
+
+
+@pytest.mark.parametrize(
+    ("volumes", "expected"),
+    [
+        ({100: 5}, (100, 100, 100)),
+        ({100: 5, 101: 5}, (100, 100, 101)),  # equally near to the middle: the lower
+        ({100: 9, 101: 1, 102: 9, 110: 1}, (102, 100, 102)),  # nearest to 105; below 9 + 1 > above 1
+        ({100: 10, 101: 10, 102: 40, 103: 10, 104: 10}, (102, 102, 104)),  # equal pairs: the upper
+        ({99: 30, 100: 40, 101: 4, 102: 20, 103: 6}, (100, 99, 100)),  # one row left below counts alone
+    ],
+)
+def test_ties_and_edges_of_the_profile(volumes: dict[int, int], expected: tuple[int, int, int]):
+    area = value_area(ladder(volumes))
+    assert (area.poc, area.low, area.high) == expected
+
+
+def test_running_delta_extremes_include_the_zero_before_the_first_print():
+    part = fold(TickColumns.of([(0, 100, 3, BUY), (0, 100, 5, SELL), (0, 100, 1, UNKNOWN), (0, 100, 1, BUY)]), 1)
+    assert (part.min_delta, part.max_delta, part.delta) == (-2, 3, -1)
+    only_buys = fold(TickColumns.of([(0, 100, 3, BUY)]), 1)
+    assert (only_buys.min_delta, only_buys.max_delta) == (0, 3)
+
+
+def test_vwap_sums_are_exact_beyond_64_bits():
+    # 100,000.0 at a tick of 0.1 and 300,000 coins in steps of 0.001.
+    part = fold(TickColumns.of([(0, 1_000_000, 300_000_000, BUY)]), 1)
+    assert part.price2_volume == 1_000_000**2 * 300_000_000 > 2**63
+
+
+def test_vwap_sums_use_the_prices_of_prints_and_not_of_rows():
+    part = fold(TickColumns.of([(0, 101, 10, BUY), (0, 103, 20, SELL)]), 4)
+    assert (part.price_volume, part.price2_volume) == (101 * 10 + 103 * 20, 101**2 * 10 + 103**2 * 20)
+
+
+prints = st.lists(
+    st.tuples(st.just(0), st.integers(-50, 50), st.integers(1, 1000), st.sampled_from([SELL, UNKNOWN, BUY])),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(prints, st.integers(1, 5))
+def test_rows_sum_to_the_prints(rows: list[Print], ticks_per_row: int):
+    part = fold(TickColumns.of(rows), ticks_per_row)
+    footprint = part.rows
+    assert int((footprint.bid + footprint.ask + footprint.unknown).sum()) == part.volume == sum(row[2] for row in rows)
+    assert int((footprint.ask - footprint.bid).sum()) == part.delta == sum(row[2] * row[3] for row in rows)
+    counts = footprint.bid_trades + footprint.ask_trades + footprint.unknown_trades
+    assert int(counts.sum()) == part.trades == len(rows)
+    assert (counts > 0).all()
+    assert (np.diff(footprint.price) > 0).all()
+
+
+@given(prints, st.integers(0, 59), st.integers(1, 5))
+def test_two_runs_merge_to_the_whole(rows: list[Print], cut: int, ticks_per_row: int):
+    ticks = TickColumns.of(rows, 7)
+    cut %= len(rows)
+    whole = fold(ticks, ticks_per_row)
+    if cut:
+        merged = merge(fold(ticks.slice(0, cut), ticks_per_row), fold(ticks.slice(cut, len(rows)), ticks_per_row))
+        assert plain(merged) == plain(whole)
+
+
+@given(prints, st.integers(1, 5))
+def test_a_far_off_print_is_counted_like_any_other(rows: list[Print], ticks_per_row: int):
+    far = (0, kernel.DENSE_LADDER_TICKS * 3, 1, BUY)
+    whole = footprint_rows(TickColumns.of([*rows, far]), ticks_per_row)
+    near = footprint_rows(TickColumns.of(rows), ticks_per_row)
+    assert whole.price[:-1].tolist() == near.price.tolist()
+    assert (whole.bid[:-1].tolist(), whole.ask[:-1].tolist()) == (near.bid.tolist(), near.ask.tolist())
+    assert (int(whole.ask[-1]), int(whole.ask_trades[-1])) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "pieces", [[1] * 9000, [CAPACITY, CAPACITY, 808], [9000], [5, CAPACITY - 1, CAPACITY, 804], [5000, 4000]]
+)
+def test_a_buffer_gives_the_same_sums_however_it_is_filled(pieces: list[int]):
+    random = np.random.default_rng(1)
+    ticks = TickColumns(
+        np.arange(9000),
+        20_000 + np.cumsum(random.integers(-1, 2, 9000)),
+        random.integers(1, 20, 9000),
+        random.integers(-1, 2, 9000).astype(np.int8),
+        first_index=500,
+    )
+    held, start = PrintBuffer(1), 0
+    for length in pieces:
+        held.add(ticks.slice(start, start + length))
+        start += length
+        assert len(held) == start
+    assert plain(held.take()) == plain(fold(ticks, 1))
+    assert len(held) == 0
+
+
+def test_an_emptied_buffer_begins_anew():
+    held = PrintBuffer(1)
+    held.add(TickColumns.of([(0, 100, 1, BUY)], 0))
+    held.take()
+    with pytest.raises(ValueError, match="no print"):
+        held.take()
+    held.add(TickColumns.of([(5, 90, 2, SELL)], 1))
+    part = held.take()
+    assert (part.open, part.volume, part.first_index, part.first_ns) == (90, 2, 1, 5)
