@@ -1,0 +1,380 @@
+"""The paper market: orders matched against the tape, in columns. Synchronous; the service and a backtest call it alike.
+
+Time moves only by `advance`, over whole instants (all prints of all contracts that share a time), and stops at the end
+of the first instant at which an order changed or a watch was crossed. Where else it stops makes no difference.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from leadline.execution.venues.paper.orders import VenueEvent, VenueOrder, check_order
+from leadline.execution.venues.paper.rules import (
+    FillRules,
+    Mark,
+    Print,
+    fill_price,
+    first_match,
+    mark_after,
+    size_queued,
+)
+from leadline.execution.venues.paper.watches import Watch, first_crossing
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import Leg, client_order_id, fill_id
+from leadline.model.orders import Fill, OrderState, OrderType, Side
+from leadline.model.ticks import TickColumns
+
+WINDOW_ROWS: Final = 16_384
+"""Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""
+
+_TURN: Final = {OrderType.STOP: 0, OrderType.MARKET: 1, OrderType.LIMIT: 2}
+"""Who goes first when one print reaches several orders: a stop before a target, protection before a flatten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Where the market stands after `advance`.
+
+    `instant_ns` is matched whole; `events` are new; `last_prints` maps each advanced contract that has printed to its
+    last print; `stopped` says that an order changed or a watch was crossed.
+    """
+
+    instant_ns: int
+    events: tuple[VenueEvent, ...]
+    last_prints: dict[str, Print]
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """All that a change of the market leaves behind: applied in order to a fresh market, steps make it again.
+
+    `events` are those since the step before; `marks` and `queues` (size printed at a limit order's price, by client
+    id) are complete; `matched` is the number of the last event that matching made.
+    """
+
+    instant_ns: int
+    events: tuple[VenueEvent, ...]
+    marks: dict[str, Mark]
+    queues: dict[str, int]
+    matched: int
+
+
+class PaperMarket:
+    """Orders, native brackets and net positions of one account on one tape; starts at `instant_ns` with none."""
+
+    def __init__(self, rules: FillRules, instant_ns: int) -> None:
+        self._rules = rules
+        self._instant_ns = instant_ns
+        self._orders: dict[str, VenueOrder] = {}
+        self._live: dict[str, VenueOrder] = {}
+        self._queues: dict[str, int] = {}
+        self._marks: dict[str, Mark] = {}
+        self._positions: dict[str, int] = {}
+        self._events: list[VenueEvent] = []
+        self._matched = 0
+        self._stepped = 0
+
+    @property
+    def instant_ns(self) -> int:
+        """The instant up to which every print is matched, ns UTC."""
+        return self._instant_ns
+
+    @property
+    def last_event(self) -> int:
+        """Number of the last event; 0 before the first."""
+        return len(self._events)
+
+    @property
+    def matched_event(self) -> int:
+        """Number of the last event that the tape made, not a caller; 0 before the first."""
+        return self._matched
+
+    @property
+    def marks(self) -> Mapping[str, Mark]:
+        """How far each contract's tape is matched."""
+        return self._marks
+
+    def order(self, client_id: str) -> VenueOrder:
+        """The order of that id; Unknown when there is none."""
+        try:
+            return self._orders[client_id]
+        except KeyError:
+            raise Unknown("order", client_id) from None
+
+    def orders(self) -> tuple[VenueOrder, ...]:
+        """All orders in the order of their acceptance."""
+        return tuple(self._orders.values())
+
+    def live_orders(self) -> tuple[VenueOrder, ...]:
+        """Orders that can still fill, in the order of their acceptance."""
+        return tuple(self._live.values())
+
+    def positions(self) -> dict[str, int]:
+        """Signed net position by contract, in size steps; flat ones are left out."""
+        return {contract: quantity for contract, quantity in sorted(self._positions.items()) if quantity}
+
+    def events_after(self, number: int) -> tuple[VenueEvent, ...]:
+        """Events with a higher number; InvalidInput when that many never happened."""
+        if not 0 <= number <= len(self._events):
+            raise InvalidInput("after_event", number, f"0 to {len(self._events)}")
+        return tuple(self._events[number:])
+
+    # --- what a caller does ------------------------------------------------------------------------------------------
+
+    def submit(self, order: VenueOrder) -> tuple[VenueOrder, bool]:
+        """Take an order: it and False, or the one that has its id already, as it stands, and True.
+
+        InvalidInput when the order makes no sense; nothing is kept of it then.
+        """
+        if known := self._orders.get(order.client_id):
+            return known, True
+        check_order(order)
+        return self._record(_fresh(order, order.decided_at_ns + self._rules.latency_ns)), False
+
+    def reject(self, order: VenueOrder, reason: str) -> tuple[VenueOrder, bool]:
+        """Refuse an order and remember it; a known id is answered as by `submit`."""
+        if known := self._orders.get(order.client_id):
+            return known, True
+        check_order(order)
+        return self._record(_fresh(order, order.decided_at_ns, OrderState.REJECTED, reason)), False
+
+    def cancel(self, client_id: str, reason: str) -> VenueOrder:
+        """Cancel an order at once, this one only; the order as it stands. Unknown when there is none of that id."""
+        order = self.order(client_id)
+        return order if order.state.terminal else self._cancel(order, reason)
+
+    # --- what the tape does ------------------------------------------------------------------------------------------
+
+    def advance(self, prints: Mapping[str, TickColumns], to_ns: int, watches: Sequence[Watch] = ()) -> Advanced:
+        """Match the prints up to `to_ns`, or up to the end of the first instant that stops it.
+
+        prints: by contract, complete up to `to_ns`. Rows that were matched before, or are later, do no harm.
+        InvalidInput when the prints leave out a contract that an order or a watch needs, or skip some of its rows.
+        """
+        seen = len(self._events)
+        needed = [order.tape_contract for order in self._live.values()]
+        needed += [position.tape_contract for watch in watches for position in watch.positions]
+        for contract in needed:
+            if contract not in prints:
+                raise InvalidInput("prints", sorted(prints), f"the tape of {contract} too")
+        rest = {contract: self._unmatched(contract, prints[contract]) for contract in sorted(prints)}
+        stopped = False
+        while self._instant_ns < to_ns and not stopped:
+            stopped, rest = self._advance_window(rest, to_ns, watches)
+        last = {contract: self._marks[contract].last for contract in rest if contract in self._marks}
+        return Advanced(self._instant_ns, tuple(self._events[seen:]), last, stopped)
+
+    def _unmatched(self, contract: str, ticks: TickColumns) -> TickColumns:
+        """Rows after the mark. Those of a contract that joined late, up to the present instant, only move its mark."""
+        mark = self._marks.get(contract)
+        if mark is not None:
+            expected = mark.last.source_index + 1
+            if ticks.first_index > expected:
+                raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
+            ticks = ticks.slice(min(expected - ticks.first_index, len(ticks)), len(ticks))
+        past = int(ticks.time_ns.searchsorted(self._instant_ns, "right"))
+        self._absorb(contract, ticks.slice(0, past))
+        return ticks.slice(past, len(ticks))
+
+    def _advance_window(
+        self, rest: dict[str, TickColumns], to_ns: int, watches: Sequence[Watch]
+    ) -> tuple[bool, dict[str, TickColumns]]:
+        """Match one window of prints, whole instants; whether it stopped, and the rows after it."""
+        full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks) >= WINDOW_ROWS]
+        end = min([to_ns, *full])
+        window = {contract: _until(ticks, end) for contract, ticks in rest.items()}
+        match_ns = self._first_match_ns(window)
+        crossings = [first_crossing(watch, window, self._marks) for watch in watches]
+        stops = [time_ns for time_ns in (match_ns, *crossings) if time_ns is not None]
+        stop = min(stops, default=end)
+        matched = {contract: _until(ticks, stop) for contract, ticks in window.items()}
+        matching = match_ns == stop
+        for contract, ticks in matched.items():
+            self._absorb(contract, _until(ticks, stop - 1) if matching else ticks)
+        self._instant_ns = stop
+        if matching:
+            for contract, ticks in matched.items():
+                self._match_instant(contract, ticks)
+            self._matched = len(self._events)
+        return bool(stops), {
+            contract: ticks.slice(len(matched[contract]), len(ticks)) for contract, ticks in rest.items()
+        }
+
+    def _first_match_ns(self, window: dict[str, TickColumns]) -> int | None:
+        """Time of the first print of the window that any live order answers to."""
+        first: int | None = None
+        for client_id, order in self._live.items():
+            ticks = window[order.tape_contract]
+            row = first_match(self._rules, order, self._queues.get(client_id, 0), ticks)
+            if row < len(ticks):
+                time_ns = int(ticks.time_ns[row])
+                first = time_ns if first is None else min(first, time_ns)
+        return first
+
+    def _absorb(self, contract: str, ticks: TickColumns) -> None:
+        """Prints that no order answers to: they move the mark and the queues."""
+        if not len(ticks):
+            return
+        for client_id, order in self._live.items():
+            if order.tape_contract == contract and (size := size_queued(order, ticks)):
+                self._queues[client_id] = self._queues.get(client_id, 0) + size
+        mark = mark_after(self._marks.get(contract), ticks)
+        assert mark is not None
+        self._marks[contract] = mark
+
+    def _match_instant(self, contract: str, ticks: TickColumns) -> None:
+        """Match the last rows of the contract, those of the present instant, print by print."""
+        for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks)):
+            self._match_print(contract, ticks.slice(row, row + 1))
+
+    def _match_print(self, contract: str, tick: TickColumns) -> None:
+        """Match one print (a single row) with every order on its contract, each in its turn."""
+        queued = dict(self._queues)
+        self._absorb(contract, tick)
+        mark = self._marks[contract]
+        left = int(tick.size[0])
+        turns = sorted(self._live.values(), key=lambda order: _TURN[order.type])
+        for client_id in [order.client_id for order in turns]:
+            order = self._live.get(client_id)
+            if order is None or order.tape_contract != contract:
+                continue
+            if first_match(self._rules, order, queued.get(client_id, 0), tick) == len(tick):
+                continue
+            if order.type is not OrderType.LIMIT:
+                self._fill(order, mark, order.remaining)
+            elif left:
+                left -= self._fill(order, mark, min(order.remaining, left))
+
+    def _fill(self, order: VenueOrder, mark: Mark, quantity: int) -> int:
+        """Fill up to `quantity` at the mark's last print and return what was filled.
+
+        An entry's fill makes its legs; a leg's fill shrinks or cancels its twin.
+        """
+        if order.reduce_only:
+            quantity = min(quantity, max(0, -order.side.sign * self._positions.get(order.contract, 0)))
+            if not quantity:
+                self._cancel(order, "nothing to reduce")
+                return 0
+        price = fill_price(self._rules, order, mark)
+        filled = order.filled + quantity
+        state = OrderState.FILLED if filled == order.quantity else OrderState.PARTIAL
+        order = replace(order, filled=filled, fills=order.fills + 1, state=state)
+        fill = Fill(
+            fill_id=fill_id(order.client_id, mark.last.source_index),
+            client_id=order.client_id,
+            contract=order.contract,
+            side=order.side,
+            quantity=quantity,
+            price=price,
+            time_ns=mark.last.time_ns,
+            source_index=mark.last.source_index,
+            k=order.fills,
+        )
+        self._record(order, fill)
+        if order.stop_ticks is not None and order.target_ticks is not None:
+            for leg in _bracket(order, fill, order.stop_ticks, order.target_ticks):
+                self._record(leg)
+        if twin := self._live.get(order.oco):
+            if twin.remaining > quantity:
+                self._record(replace(twin, quantity=twin.quantity - quantity))
+            else:
+                self._cancel(twin, "the other leg filled")
+        if order.reduce_only and order.type is not OrderType.LIMIT and not order.state.terminal:
+            self._cancel(order, "nothing to reduce")
+        return quantity
+
+    # --- history -----------------------------------------------------------------------------------------------------
+
+    def _cancel(self, order: VenueOrder, reason: str) -> VenueOrder:
+        return self._record(replace(order, state=OrderState.CANCELLED, reason=reason))
+
+    def _record(self, order: VenueOrder, fill: Fill | None = None) -> VenueOrder:
+        self._apply(VenueEvent(len(self._events) + 1, self._instant_ns, order, fill))
+        return order
+
+    def _apply(self, event: VenueEvent) -> None:
+        order = event.order
+        self._events.append(event)
+        self._orders[order.client_id] = order
+        if order.state.terminal:
+            self._live.pop(order.client_id, None)
+            self._queues.pop(order.client_id, None)
+        else:
+            self._live[order.client_id] = order
+        if event.fill is not None:
+            signed = event.fill.side.sign * event.fill.quantity
+            self._positions[order.contract] = self._positions.get(order.contract, 0) + signed
+
+    def take_step(self) -> Step:
+        """What changed since the last call, to be written down before anybody is told."""
+        events = tuple(self._events[self._stepped :])
+        self._stepped = len(self._events)
+        return Step(self._instant_ns, events, dict(self._marks), dict(self._queues), self._matched)
+
+    def restore(self, step: Step) -> None:
+        """Apply a step that was taken from a market with the same past; InvalidInput when its events do not follow."""
+        for event in step.events:
+            if event.number != len(self._events) + 1:
+                raise InvalidInput("step.events", event.number, f"event {len(self._events) + 1}")
+            self._apply(event)
+        self._stepped = len(self._events)
+        self._instant_ns = step.instant_ns
+        self._marks = dict(step.marks)
+        self._queues = dict(step.queues)
+        self._matched = step.matched
+
+
+def _fresh(
+    order: VenueOrder, eligible_after_ns: int, state: OrderState = OrderState.WORKING, reason: str = ""
+) -> VenueOrder:
+    """The order as it was sent: whatever it claims in the venue's own fields is not believed."""
+    return replace(
+        order,
+        parent="",
+        oco="",
+        eligible_after_ns=eligible_after_ns,
+        state=state,
+        filled=0,
+        fills=0,
+        reason=reason,
+    )
+
+
+def _bracket(entry: VenueOrder, fill: Fill, stop_ticks: int, target_ticks: int) -> tuple[VenueOrder, VenueOrder]:
+    """The pair that protects one entry fill; both match from the first print strictly later than it."""
+    names = [f"{leg}{fill.k}" for leg in (Leg.STOP, Leg.TARGET)]
+    stop_id, target_id = (client_order_id(entry.decision_id, name) for name in names)
+    side: Side = entry.side.opposite
+    stop = VenueOrder(
+        client_id=stop_id,
+        contract=entry.contract,
+        tape_contract=entry.tape_contract,
+        side=side,
+        type=OrderType.STOP,
+        quantity=fill.quantity,
+        decided_at_ns=fill.time_ns,
+        leg=names[0],
+        decision_id=entry.decision_id,
+        stop_price=fill.price - entry.side.sign * stop_ticks,
+        parent=entry.client_id,
+        oco=target_id,
+        eligible_after_ns=fill.time_ns,
+    )
+    target = replace(
+        stop,
+        client_id=target_id,
+        type=OrderType.LIMIT,
+        leg=names[1],
+        stop_price=None,
+        limit_price=fill.price + entry.side.sign * target_ticks,
+        oco=stop_id,
+    )
+    return stop, target
+
+
+def _until(ticks: TickColumns, time_ns: int) -> TickColumns:
+    """Rows up to that time, inclusive."""
+    return ticks.slice(0, int(np.searchsorted(ticks.time_ns, time_ns, "right")))

@@ -1,0 +1,111 @@
+"""Watches: when does the account's result cross a threshold? Exact, over columns."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leadline.execution.venues.paper.rules import Mark
+from leadline.model.errors import InvalidInput
+from leadline.model.ticks import Int64Array, TickColumns
+
+_INT64_SAFE: Final = 2**62
+_DECIMAL_PLACES: Final = 28
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPosition:
+    """A position that moves the result: `quantity` x (last print - average) x `tick_value`.
+
+    `quantity` signed size steps; `cost` the signed sum of price x quantity of its lots, in ticks x size steps;
+    `tick_value` the value of one tick of one size step; `tape_contract` the contract whose prints value it.
+    """
+
+    tape_contract: str
+    quantity: int
+    cost: int
+    tick_value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Stop when `base` plus the positions' results at the last prints is at or beyond a threshold.
+
+    A price is watched as a position of one size step without cost, with a tick value of 1.
+    InvalidInput when a decimal is not finite or has too many places, or there is no threshold.
+    """
+
+    base: Decimal
+    positions: tuple[WatchedPosition, ...]
+    at_or_below: Decimal | None = None
+    at_or_above: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_or_below is None and self.at_or_above is None:
+            raise InvalidInput("watch", None, "a threshold below, above, or both")
+        for value in self._decimals():
+            if not value.is_finite() or abs(int(value.as_tuple().exponent)) > _DECIMAL_PLACES:
+                raise InvalidInput("watch", value, f"finite decimals of at most {_DECIMAL_PLACES} places")
+
+    def _decimals(self) -> list[Decimal]:
+        thresholds = [value for value in (self.at_or_below, self.at_or_above) if value is not None]
+        return [self.base, *thresholds, *(position.tick_value for position in self.positions)]
+
+    def scale(self) -> int:
+        """The power of ten that makes an integer of every decimal of this watch."""
+        exponents = [int(value.as_tuple().exponent) for value in self._decimals()]
+        return int(10 ** max(0, *(-exponent for exponent in exponents)))
+
+
+def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mapping[str, Mark]) -> int | None:
+    """Time of the first instant in the window at whose last prints the watch holds, or None.
+
+    `window` maps a contract to its prints, whole instants only; `marks` has the last prints before the window. A
+    contract that has not printed at all keeps the watch silent until it does.
+    """
+    scale = watch.scale()
+    weights: dict[str, int] = {}
+    constant = int(watch.base * scale)
+    for position in watch.positions:
+        value = int(position.tick_value * scale)
+        weights[position.tape_contract] = weights.get(position.tape_contract, 0) + position.quantity * value
+        constant -= position.cost * value
+    weights = {contract: weight for contract, weight in weights.items() if weight}
+    times = _instants([window[contract] for contract in weights])
+    for contract in weights:
+        if contract not in marks:
+            first = window[contract].time_ns[:1]
+            times = times[times >= first[0]] if len(first) else times[:0]
+    if not len(times):
+        return None
+    prices = {contract: _price_at(times, window[contract], marks.get(contract)) for contract in weights}
+    below = None if watch.at_or_below is None else int(watch.at_or_below * scale)
+    above = None if watch.at_or_above is None else int(watch.at_or_above * scale)
+    largest = abs(constant) + sum(abs(weight) * int(np.abs(prices[c]).max()) for c, weight in weights.items())
+    exact = np.int64 if max(largest, abs(below or 0), abs(above or 0)) < _INT64_SAFE else object
+    result = sum((prices[c].astype(exact) * weight for c, weight in weights.items()), start=np.array(constant, exact))
+    crossed: NDArray[np.bool_] = np.zeros(len(times), dtype=np.bool_)
+    if below is not None:
+        crossed |= (result <= below).astype(np.bool_)
+    if above is not None:
+        crossed |= (result >= above).astype(np.bool_)
+    row = int(crossed.argmax())
+    return int(times[row]) if crossed[row] else None
+
+
+def _instants(parts: list[TickColumns]) -> Int64Array:
+    """The distinct times of the parts, in order."""
+    if len(parts) == 1:
+        time_ns = parts[0].time_ns
+        return time_ns[np.append(time_ns[1:] != time_ns[:-1], True)] if len(time_ns) else time_ns
+    joined = np.concatenate([part.time_ns for part in parts]) if parts else np.empty(0, dtype=np.int64)
+    return np.unique(joined)
+
+
+def _price_at(times: Int64Array, ticks: TickColumns, mark: Mark | None) -> Int64Array:
+    """Price of the last print at or before each time; `mark` is the last print before `ticks`."""
+    before = mark.last.price if mark is not None else 0
+    return np.concatenate(([before], ticks.price))[ticks.time_ns.searchsorted(times, "right")]

@@ -1,0 +1,158 @@
+"""At which print an order fills, and at what price."""
+
+import pytest
+
+from leadline.execution.venues.paper.rules import FillRule, FillRules, parse_fill_rule
+from leadline.model.errors import InvalidInput
+from leadline.model.orders import Side
+from leadline.model.ticks import TickColumns
+from tests.venue.builders import BUY, SELL, UNKNOWN, fills, market, ns, order, run, tape
+
+BOTH = pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+
+
+def mirrored(prints: TickColumns, side: Side) -> TickColumns:
+    """The tape as a seller meets it: prices mirrored at 20000, aggressors exchanged."""
+    if side is Side.BUY:
+        return prints
+    return TickColumns(prints.time_ns, 40000 - prints.price, prints.size, -prints.aggressor, prints.first_index)
+
+
+def mirror(price: int, side: Side) -> int:
+    return price if side is Side.BUY else 40000 - price
+
+
+@BOTH
+def test_a_market_order_pays_the_last_print_of_its_own_aggressor_when_that_is_worse_plus_slippage(side: Side):
+    paper = market()
+    paper.submit(order(side=side, at=1))
+    prints = mirrored(tape([(0.5, 20003, 1, BUY), (1.5, 20001, 1, SELL), (2, 20009, 1, BUY)]), side)
+
+    (fill,) = fills(run(paper, prints, 3))
+
+    assert (fill.price, fill.time_ns, fill.source_index, fill.quantity) == (mirror(20003 + 1, side), ns(1.5), 1, 1)
+
+
+@BOTH
+def test_an_aggressors_print_older_than_a_second_does_not_count(side: Side):
+    for age, expected in ((1.0, 20003 + 1), (1.000000001, 20001 + 1)):
+        paper = market()
+        paper.submit(order(side=side, at=5))
+        prints = mirrored(tape([(6 - age, 20003, 1, BUY), (6, 20001, 1, SELL)]), side)
+        assert [fill.price for fill in fills(run(paper, prints, 7))] == [mirror(expected, side)]
+
+
+@BOTH
+def test_a_better_aggressors_print_does_not_help(side: Side):
+    paper = market()
+    paper.submit(order(side=side, at=1))
+    prints = mirrored(tape([(0.9, 19990, 1, BUY), (1.5, 20001, 1, SELL)]), side)
+    assert [fill.price for fill in fills(run(paper, prints, 3))] == [mirror(20002, side)]
+
+
+def test_the_aggressors_print_is_remembered_over_stops():
+    prints = tape([(0.5, 20003, 1, BUY), (1.5, 20001, 1, SELL)])
+    paper = market()
+    run(paper, prints, 1)
+    paper.submit(order(at=1))
+    assert [fill.price for fill in fills(run(paper, prints, 2))] == [20004]
+
+
+@BOTH
+def test_a_stop_fills_at_the_worse_of_stop_and_print_plus_slippage(side: Side):
+    for printed, expected in ((20010, 20011), (20014, 20015)):
+        paper = market()
+        paper.submit(order(side=side, stop=mirror(20010, side)))
+        prints = mirrored(tape([(1, 20009), (2, printed), (3, 20030)]), side)
+        (fill,) = fills(run(paper, prints, 4))
+        assert (fill.price, fill.time_ns) == (mirror(expected, side), ns(2))
+
+
+@BOTH
+def test_a_limit_touched_does_not_fill_until_more_than_twice_its_size_has_printed_there(side: Side):
+    paper = market()
+    paper.submit(order(side=side, quantity=2, limit=mirror(20000, side)))
+    prints = mirrored(tape([(1, 20000, 3, SELL), (2, 20001, 9, BUY), (3, 20000, 1, SELL), (4, 20000, 1, SELL)]), side)
+
+    events = run(paper, prints, 5)
+
+    # 3 + 1 = 4 is not more than 2 x 2; the fifth contract is, and it is the only one there is to have
+    assert [(fill.time_ns, fill.price, fill.quantity) for fill in fills(events)] == [(ns(4), mirror(20000, side), 1)]
+    assert paper.order("E1").remaining == 1
+
+
+def test_prints_before_the_limit_rested_are_not_ahead_of_it():
+    paper = market(latency_ns=ns(0.05))
+    paper.submit(order(quantity=1, limit=20000, at=1))
+    prints = tape([(1.05, 20000, 9, SELL), (2, 20000, 2, SELL), (3, 20000, 1, SELL)])
+    assert [fill.time_ns for fill in fills(run(paper, prints, 4))] == [ns(3)]
+
+
+@BOTH
+def test_a_print_through_the_limit_fills_it_at_its_price_and_never_more_than_was_printed(side: Side):
+    paper = market()
+    paper.submit(order(side=side, quantity=5, limit=mirror(20000, side)))
+    prints = mirrored(tape([(1, 19999, 2, SELL), (2, 19990, 2, SELL), (3, 19999, 9, SELL)]), side)
+
+    got = fills(run(paper, prints, 4))
+
+    assert [(fill.quantity, fill.price, fill.k) for fill in got] == [
+        (2, mirror(20000, side), 1),
+        (2, mirror(20000, side), 2),
+        (1, mirror(20000, side), 3),
+    ]
+
+
+def test_one_print_is_handed_out_once_to_the_limits_that_it_reaches_in_the_order_of_their_arrival():
+    paper = market()
+    paper.submit(order("first", quantity=2, limit=20000))
+    paper.submit(order("second", quantity=2, limit=20005))
+    got = fills(run(paper, tape([(1, 19999, 3, SELL)]), 2))
+    assert [(fill.client_id, fill.quantity) for fill in got] == [("first", 2), ("second", 1)]
+
+
+def test_market_and_stop_orders_fill_whole_whatever_the_print():
+    paper = market()
+    paper.submit(order("M", quantity=7))
+    paper.submit(order("S", quantity=9, stop=20005))
+    got = fills(run(paper, tape([(1, 20000, 1, UNKNOWN), (2, 20005, 1, UNKNOWN)]), 3))
+    assert [(fill.client_id, fill.quantity) for fill in got] == [("M", 7), ("S", 9)]
+
+
+def test_optimistic_fills_when_touched_and_without_slippage():
+    paper = market(FillRule.OPTIMISTIC)
+    paper.submit(order("M"))
+    paper.submit(order("L", quantity=3, limit=19990))
+    paper.submit(order("S", stop=20010))
+    prints = tape(
+        [(0.5, 20003, 1, BUY), (1, 20001, 1, SELL), (2, 19990, 2, SELL), (3, 19990, 1, SELL), (4, 20012, 1, BUY)]
+    )
+    got = [(fill.client_id, fill.price, fill.quantity) for fill in fills(run(paper, prints, 5))]
+    assert got == [("M", 20003, 1), ("L", 19990, 2), ("L", 19990, 1), ("S", 20012, 1)]
+
+
+def test_next_print_looks_at_no_other_print():
+    paper = market(FillRule.NEXT_PRINT)
+    paper.submit(order("M", at=1))
+    paper.submit(order("L", limit=19990, at=1))
+    prints = tape([(0.9, 20003, 1, BUY), (2, 20001, 1, SELL), (3, 19990, 90, SELL), (4, 19989, 1, SELL)])
+    got = [(fill.client_id, fill.price, fill.time_ns) for fill in fills(run(paper, prints, 5))]
+    assert got == [("M", 20002, ns(2)), ("L", 19990, ns(4))]
+
+
+def test_slippage_is_declared():
+    paper = market(slippage=3)
+    paper.submit(order(side=Side.SELL))
+    assert [fill.price for fill in fills(run(paper, tape([(1, 20000)]), 2))] == [19997]
+
+
+def test_an_unknown_rule_is_refused_by_name():
+    assert parse_fill_rule("NextPrint") is FillRule.NEXT_PRINT
+    with pytest.raises(InvalidInput, match=r"paper\.fillRule: got 'Hopeful', expected one of Pessimistic, Optimistic"):
+        parse_fill_rule("Hopeful", "paper.fillRule")
+
+
+@pytest.mark.parametrize(("slippage", "latency"), [(-1, 0), (0, -1)])
+def test_slippage_and_latency_are_not_negative(slippage: int, latency: int):
+    with pytest.raises(InvalidInput):
+        FillRules(FillRule.PESSIMISTIC, slippage, latency)

@@ -1,0 +1,178 @@
+"""Taking, refusing and cancelling orders; latency; closing never more than there is."""
+
+import dataclasses
+
+import pytest
+
+from leadline.execution.venues.paper.orders import VenueOrder
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import fill_id
+from leadline.model.orders import OrderState, OrderType, Side
+from tests.venue.builders import BUY, ES, MES, fills, market, ns, order, run, tape, told
+
+
+def test_an_order_decided_at_an_instant_matches_the_first_print_strictly_after_instant_plus_latency():
+    paper = market(latency_ns=50_000_000)
+    paper.submit(order(at=1))
+    prints = tape([(1, 20000), (1.05, 20001), (1.05, 20002), (1.050000001, 20003)])
+    (fill,) = fills(run(paper, prints, 2))
+    assert (fill.source_index, fill.price) == (3, 20004)
+
+
+def test_without_latency_the_print_of_the_decisions_own_instant_is_too_early():
+    paper = market()
+    prints = tape([(1, 20000), (2, 20005)])
+    run(paper, prints, 1)
+    paper.submit(order(at=1))
+    assert [fill.source_index for fill in fills(run(paper, prints, 3))] == [1]
+
+
+def test_a_repeated_id_is_answered_with_the_order_as_it_stands_and_changes_nothing():
+    paper = market()
+    taken, duplicate = paper.submit(order())
+    assert (taken.state, duplicate) == (OrderState.WORKING, False)
+    run(paper, tape([(1, 20000)]), 1)
+    before = paper.last_event
+
+    again, duplicate = paper.submit(order(quantity=5))
+
+    assert duplicate
+    assert (again.state, again.quantity, again.filled) == (OrderState.FILLED, 1, 1)
+    assert paper.last_event == before
+
+
+def test_a_cancelled_or_refused_id_stays_taken():
+    paper = market()
+    paper.reject(order("a"), "no such contract")
+    paper.submit(order("b"))
+    paper.cancel("b", "changed my mind")
+    assert [paper.submit(order(name))[0].state for name in ("a", "b")] == [OrderState.REJECTED, OrderState.CANCELLED]
+    assert paper.live_orders() == ()
+
+
+def test_what_a_sender_claims_in_the_venues_own_fields_is_not_believed():
+    claim = dataclasses.replace(order(), filled=1, fills=1, state=OrderState.FILLED, parent="x", oco="y", reason="z")
+    taken, _ = market().submit(claim)
+    assert (taken.filled, taken.fills, taken.state, taken.parent, taken.oco, taken.reason) == (
+        0,
+        0,
+        OrderState.WORKING,
+        "",
+        "",
+        "",
+    )
+
+
+def test_a_cancel_is_immediate_and_idempotent():
+    paper = market()
+    paper.submit(order(limit=19000))
+    cancelled = paper.cancel("E1", "flat by the close")
+    assert (cancelled.state, cancelled.reason) == (OrderState.CANCELLED, "flat by the close")
+    assert paper.cancel("E1", "again") == cancelled
+    assert paper.last_event == 2
+    assert fills(run(paper, tape([(1, 18000)]), 2)) == []
+
+
+def test_cancelling_an_order_that_never_was_is_an_error():
+    with pytest.raises(Unknown, match="order 'nobody'"):
+        market().cancel("nobody", "")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"client_id": ""}, "client_id"),
+        ({"contract": ""}, "contract"),
+        ({"tape_contract": ""}, "tape_contract"),
+        ({"leg": ""}, "leg"),
+        ({"quantity": 0}, "quantity"),
+        ({"limit_price": 5}, "limit_price"),
+        ({"stop_price": 5}, "stop_price"),
+        ({"type": OrderType.LIMIT}, "limit_price"),
+        ({"type": OrderType.STOP}, "stop_price"),
+        ({"stop_ticks": 16}, "target_ticks"),
+        ({"stop_ticks": 0, "target_ticks": 24}, "stop_ticks"),
+        ({"stop_ticks": 16, "target_ticks": 24, "decision_id": ""}, "decision_id"),
+        ({"stop_ticks": 16, "target_ticks": 24, "reduce_only": True}, "reduce_only"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_by_field_and_leaves_no_trace(change: dict[str, object], field: str):
+    paper = market()
+    nonsense: VenueOrder = dataclasses.replace(order(), **change)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput) as refused:
+        paper.submit(nonsense)
+    assert refused.value.field == f"order.{field}"
+    assert paper.orders() == ()
+
+
+def test_closing_takes_no_more_than_the_position():
+    paper = market()
+    paper.submit(order("in", quantity=2))
+    paper.submit(order("out", Side.SELL, quantity=5, at=1, reduce_only=True))
+
+    events = run(paper, tape([(1, 20000), (2, 20000)]), 3)
+
+    assert [(fill.client_id, fill.quantity) for fill in fills(events)] == [("in", 2), ("out", 2)]
+    assert paper.order("out").state is OrderState.CANCELLED
+    assert paper.positions() == {}
+
+
+@pytest.mark.parametrize("held", [0, -1])
+def test_closing_a_position_that_is_not_there_does_nothing(held: int):
+    paper = market()
+    if held:
+        paper.submit(order("in", Side.SELL))
+    paper.submit(order("out", Side.SELL, at=1, reduce_only=True))
+    events = run(paper, tape([(1, 20000), (2, 20000)]), 3)
+    assert [fill.client_id for fill in fills(events)] == ["in"] * -held
+    assert paper.order("out").reason == "nothing to reduce"
+
+
+def test_a_stop_and_a_flatten_on_one_print_do_not_reverse_the_position():
+    paper = market()
+    paper.submit(order("in", bracket=(16, 24)))
+    run(paper, tape([(1, 19999)]), 1)
+    paper.submit(order("flatten", Side.SELL, at=1, reduce_only=True))
+
+    events = run(paper, tape([(1, 19999), (2, 19984)]), 3)
+
+    assert [event.order.leg for event in events if event.fill] == ["S1"]
+    assert paper.positions() == {}
+
+
+def test_one_contract_fills_on_the_tape_of_another():
+    paper = market()
+    paper.submit(order(contract=ES, tape_contract=MES, quantity=2, bracket=(4, 8)))
+    events = run(paper, {MES: tape([(1, 20000, 1, BUY)])}, 2)
+    assert [fill.contract for fill in fills(events)] == [ES]
+    assert paper.positions() == {ES: 2}
+    assert {live.tape_contract for live in paper.live_orders()} == {MES}
+
+
+def test_a_fills_id_is_the_order_and_the_print():
+    paper = market()
+    paper.submit(order(quantity=2, limit=20000))
+    got = fills(run(paper, tape([(1, 19999), (2, 19999)], first_index=40), 3))
+    assert [fill.fill_id for fill in got] == [fill_id("E1", 40), fill_id("E1", 41)]
+
+
+def test_events_are_numbered_from_one_without_gaps_and_can_be_asked_for_again():
+    paper = market()
+    paper.submit(order(bracket=(16, 24)))
+    run(paper, tape([(1, 19999), (2, 19984)]), 3)
+
+    events = paper.events_after(0)
+
+    assert [event.number for event in events] == [1, 2, 3, 4, 5, 6]
+    assert [(state, event.instant_ns) for event in events for _, state, _, _ in told([event])] == [
+        ("WORKING", 0),
+        ("FILLED", ns(1)),
+        ("WORKING", ns(1)),
+        ("WORKING", ns(1)),
+        ("FILLED", ns(2)),
+        ("CANCELLED", ns(2)),
+    ]
+    assert paper.events_after(4) == events[4:]
+    for number in (-1, 7):
+        with pytest.raises(InvalidInput, match="after_event"):
+            paper.events_after(number)
