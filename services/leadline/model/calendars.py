@@ -62,8 +62,10 @@ class Calendar:
 
     def knows(self, day: date) -> bool:
         """Whether the day is inside the calendar's validity."""
-        return self.valid_from is not None and self.valid_through is not None and (
-            self.valid_from <= day <= self.valid_through
+        return (
+            self.valid_from is not None
+            and self.valid_through is not None
+            and (self.valid_from <= day <= self.valid_through)
         )
 
     def trading_day(self, ts_ns: int) -> date:

@@ -110,9 +110,10 @@ def third_friday(year: int, month: int) -> date:
 
 
 def expiry(contract: Contract) -> date:
-    """The last trading day of an equity index future: the third Friday, or the last day before it on which the stock
-    exchange opens, because the future settles at its opening prices.
+    """The last trading day of an equity index future.
 
+    The third Friday, or the last day before it on which the stock exchange opens: the future settles at its opening
+    prices.
     Raises InvalidInput for other roots and Unknown outside the stock calendar's validity.
     """
     if instrument(contract.root).roll != "cme_quarterly":
@@ -193,7 +194,7 @@ def _full_year(digits: str, month: int, as_of: date) -> int:
     """The year ending in these digits nearest to a day; of two equally near ones the later."""
     if len(digits) == 4:
         return int(digits)
-    cycle = 10 ** len(digits)
+    cycle = 10 if len(digits) == 1 else 100
     base = as_of.year - as_of.year % cycle + int(digits)
     return min((base + cycle, base, base - cycle), key=lambda year: abs(12 * (year - as_of.year) + month - as_of.month))
 

@@ -1,7 +1,7 @@
 """The errors of the platform: one root, and a child for each thing a caller can do about it.
 
-`InvalidInput` says what was wrong with a value that somebody handed in; `Unknown` says that a name or a day is not known here.
-Neither is ever answered by a default.
+`InvalidInput` says what was wrong with a value that somebody handed in; `Unknown` says that a name or a day is not
+known here. Neither is ever answered by a default.
 """
 
 
@@ -13,7 +13,7 @@ class InvalidInput(LeadlineError, ValueError):
     """A value that cannot be accepted.
 
     field: where the value stands, as its author wrote it (`spec.bars`, `price`).
-    value: what was found there. Never pass a secret.
+    value: what was found there, None when nothing was. Never pass a secret.
     expected: what would have been accepted, in words.
     """
 
@@ -24,7 +24,8 @@ class InvalidInput(LeadlineError, ValueError):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"{self.field}: got {self.value!r}, expected {self.expected}"
+        got = "nothing" if self.value is None else repr(self.value)
+        return f"{self.field}: got {got}, expected {self.expected}"
 
 
 class Unknown(LeadlineError, LookupError):

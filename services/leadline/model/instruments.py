@@ -127,17 +127,23 @@ def _sheet() -> dict[str, Instrument]:
 
 
 def _parse(root: str, row: dict[str, Any]) -> Instrument:
-    amounts = {name: Decimal(row.pop(name)) for name in ("tick", "tick_value", "size_step", "commission")}
-    sessions = {name: SessionHours(*hours, id=name) for name, hours in row.pop("sessions").items()}
-    margin, profile = row.pop("margin", None), row.pop("profile", None)
+    margin, profile, rows = row.get("margin"), row.get("profile"), row["sessions"]
     return Instrument(
         root=root,
-        **amounts,
-        **{name: row[name] for name in ("name", "currency", "exchange", "venue", "calendar", "underlying")},
+        name=row["name"],
+        tick=Decimal(row["tick"]),
+        tick_value=Decimal(row["tick_value"]),
+        size_step=Decimal(row["size_step"]),
+        currency=row["currency"],
+        exchange=row["exchange"],
+        venue=row["venue"],
+        calendar=row["calendar"],
+        commission=Decimal(row["commission"]),
         staleness_ns=parse_duration(row["staleness"], f"{root}.staleness"),
+        underlying=row["underlying"],
         margin=None if margin is None else Decimal(margin),
         kind=row["kind"],
         roll=row["roll"],
-        sessions=sessions,
+        sessions={name: SessionHours(opens, closes, zone, name) for name, (opens, closes, zone) in rows.items()},
         profile=None if profile is None else Profile(**profile),
     )

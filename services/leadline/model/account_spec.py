@@ -1,0 +1,137 @@
+"""The `TradingAccount` manifest: the venue, the capital tiers and the limits that its strategies share."""
+
+from decimal import Decimal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from leadline.model.durations import parse_duration
+from leadline.model.spec_base import API_VERSION, Change, DecimalText, DurationText, NameText, SpecModel, Text, changes
+from leadline.model.strategy_spec import Count, Metadata
+
+RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
+VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]
+CurrencyText = Annotated[str, Text(r"^[A-Z]{3,5}$", "a currency code, such as USD", 5)]
+
+
+class Credentials(SpecModel):
+    """Where the venue's credentials are; never the credentials."""
+
+    secret_name: NameText | None = None
+    """A Secret of the account's namespace."""
+
+
+class Paper(SpecModel):
+    """How the paper venue fills."""
+
+    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint", "Nautilus1231"] = "Pessimistic"
+    """Which prints fill an order, and at which price."""
+    slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Ticks lost by market and stop orders."""
+    latency: DurationText = "50ms"
+    """From the decision to the venue: an order first meets prints strictly later than that."""
+
+    @property
+    def latency_ns(self) -> int:
+        """`latency` in nanoseconds."""
+        return parse_duration(self.latency, "latency")
+
+
+class Tier(SpecModel):
+    """What a capital from this amount on may trade."""
+
+    from_: Annotated[DecimalText, Field(alias="from")]
+    """Lower bound of the cash equity, included."""
+    execute: RootText
+    """Root of the execution instrument; of the same underlying as the signal instrument."""
+    min_size: Count = 1
+    """Least contracts of an entry."""
+    max_size: Count
+    """Most contracts of an entry."""
+    day_loss: DecimalText | None = None
+    """Loss of a trading day at which the account stops and is flattened; 300 where absent."""
+
+
+class Limits(SpecModel):
+    """Limits of the account. An absent limit is unset."""
+
+    day_loss: DecimalText | None = None
+    """Loss of a trading day; the stricter of this and the tier's. The tier's, else 300, where absent."""
+    day_target: DecimalText | None = None
+    """Profit of a trading day after which nothing is entered; 500 where absent."""
+    max_position: Count | None = None
+    """Most contracts open at a time; 2 where absent."""
+    max_open_trades: Count | None = None
+    """Most trades open at a time; 1 where absent."""
+    max_orders_per_second: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Most orders sent per second."""
+    max_entries_per_hour: Count | None = None
+    """Most entries within an hour; unlimited where absent."""
+
+
+DEFAULT_TIERS: Final = tuple(
+    Tier(from_=Decimal(start), execute=root, min_size=1, max_size=most, day_loss=Decimal(loss))
+    for start, root, most, loss in (
+        (0, "MES", 3, 100),
+        (3500, "ES", 1, 400),
+        (5000, "ES", 2, 400),
+        (7500, "ES", 3, 500),
+        (10000, "ES", 3, 500),
+    )
+)
+
+
+class AccountSpec(SpecModel):
+    """The wish for one account."""
+
+    environment: Annotated[Literal["Paper", "Live"], changes(Change.ROLLOUT)] = "Paper"
+    """Paper, or real money."""
+    venue: Annotated[VenueText, changes(Change.ROLLOUT)] = "paper"
+    """The adapter that orders go through."""
+    credentials: Annotated[Credentials, changes(Change.ROLLOUT)] = Credentials()
+    """Where the venue's credentials are; Live only."""
+    currency: Annotated[CurrencyText, changes(Change.ROLLOUT)] = "USD"
+    """The currency of the account; of its instruments too."""
+    starting_balance: Annotated[DecimalText, changes(Change.ROLLOUT)] = Decimal(2500)
+    """Cash at the start of the tape; Paper only, a live venue's balance is its own."""
+    paper: Annotated[Paper, changes(Change.ROLLOUT)] = Paper()
+    """How the paper venue fills."""
+    commission: Annotated[dict[str, DecimalText], Field(max_length=64), changes(Change.HOT)] = Field(
+        default_factory=dict
+    )
+    """Per side and contract, by root; the instrument sheet's where absent."""
+    tiers: Annotated[tuple[Tier, ...], Field(max_length=16), changes(Change.HOT)] = DEFAULT_TIERS
+    """Capital tiers by cash equity, ascending from 0; an empty list switches them off."""
+    limits: Annotated[Limits, changes(Change.HOT)] = Limits()
+    """Limits of the account."""
+    margin_limits: Annotated[dict[str, DecimalText], Field(max_length=64), changes(Change.HOT)] = Field(
+        default_factory=dict
+    )
+    """No entries while the venue's margin of a contract is above, by root; roots not listed are not watched."""
+    allowed_namespaces: Annotated[tuple[NameText, ...], Field(max_length=64), changes(Change.HOT)] = ()
+    """Namespaces besides its own whose strategies may trade it."""
+    halt: Annotated[bool, changes(Change.HOT)] = False
+    """Stop entries until a person resumes."""
+
+
+class TradingAccount(SpecModel):
+    """An account's manifest."""
+
+    api_version: Literal["leadline.dev/v1alpha1"] = API_VERSION
+    """The version of the manifest's schema."""
+    kind: Literal["TradingAccount"] = "TradingAccount"
+    """The kind of object."""
+    metadata: Metadata
+    """Which object this is."""
+    spec: AccountSpec = AccountSpec()
+    """The wish for it."""
+
+    @property
+    def full_name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+
+def default_account(namespace: str = "default") -> TradingAccount:
+    """The account `paper` that a namespace has without a manifest for it."""
+    return TradingAccount(metadata=Metadata(name="paper", namespace=namespace))

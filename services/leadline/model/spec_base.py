@@ -1,0 +1,186 @@
+"""What the manifests' models have in common: strict fields, decimals as strings, change classes, structural schema.
+
+A field of the schema has one type and is never null: absent means unset. In Python an absent optional field is None.
+"""
+
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from leadline.model.durations import BAR_SPEC_EXPECTED, BAR_SPEC_PATTERN, DURATION_PATTERN
+from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
+
+API_VERSION: Final = "leadline.dev/v1alpha1"
+CHANGE_KEY: Final = "x-leadline-change"
+FREE_FORM: Final = {"x-kubernetes-preserve-unknown-fields": True}
+DNS_LABEL_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+
+_DECIMAL_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
+
+
+class Change(StrEnum):
+    """What a change of a field does to a running strategy or account."""
+
+    HOT = "HOT"
+    """Taken over at the account's instant, nothing restarts."""
+    ROLLOUT = "ROLLOUT"
+    """Analysis, or the account's workload, starts again with it."""
+    ROLLOUT_SUSPENDED = "ROLLOUT_SUSPENDED"
+    """As ROLLOUT, and only while the strategy is suspended."""
+    IGNORE = "IGNORE"
+    """Read when it is needed; a change by itself does nothing."""
+
+
+class StructuralSchema(GenerateJsonSchema):
+    """JSON Schema as Kubernetes wants it.
+
+    No references, no null, no `anyOf`, no `const`, no `additionalProperties: false`. Every property has the change
+    class of the field that it is part of.
+    """
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """The inner type: absence, not null, says that a field is unset."""
+        return self.generate_inner(schema["schema"])
+
+    def encode_default(self, dft: Any) -> Any:
+        """A default as the manifest would write it."""
+        return dft.to_manifest() if isinstance(dft, SpecModel) else super().encode_default(dft)
+
+    def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:
+        """The schema with every definition in its place."""
+        whole = super().generate(schema, mode)
+        definitions = whole.pop("$defs", {})
+        found = _inlined(whole, definitions, "")
+        assert isinstance(found, dict)
+        return found
+
+
+def _inlined(node: Any, definitions: dict[str, Any], change: str) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, definitions, change) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        definition = definitions[node["$ref"].removeprefix(DEFAULT_REF_TEMPLATE.format(model=""))]
+        node = {**definition, **{key: value for key, value in node.items() if key != "$ref"}}
+    change = node.get(CHANGE_KEY, change)
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        if key == "properties":
+            properties = {name: _inlined(item, definitions, change) for name, item in value.items()}
+            found[key] = {name: _with_change(item, change) for name, item in properties.items()}
+        elif key == "const":
+            found["enum"] = [value]
+        elif not _noise(key, value):
+            found[key] = value if key == "default" else _inlined(value, definitions, change)
+    return found
+
+
+def _noise(key: str, value: object) -> bool:
+    return (
+        (key == "title" and isinstance(value, str))
+        or (key == "additionalProperties" and isinstance(value, bool))
+        or (key == "default" and value is None)
+    )
+
+
+def _with_change(schema: dict[str, Any], change: str) -> dict[str, Any]:
+    return schema if not change or CHANGE_KEY in schema else {**schema, CHANGE_KEY: change}
+
+
+class SpecModel(BaseModel):
+    """A frozen part of a manifest: camelCase outside, snake_case inside, unknown fields refused, no coercion."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    @classmethod
+    def model_json_schema(cls, *arguments: Any, **options: Any) -> dict[str, Any]:
+        """The structural schema of this part; arguments as pydantic's."""
+        return super().model_json_schema(*arguments, **{"schema_generator": StructuralSchema, **options})
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Plain JSON values by their names in a manifest, defaults filled in, absent fields absent."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def refused(expected: str) -> PydanticCustomError:
+    """The error that a validator raises: what would have been accepted, in words."""
+    return PydanticCustomError("leadline", "{expected}", {"expected": expected})
+
+
+def changes(change: Change) -> Any:
+    """Marks a field of a spec with its change class."""
+    return Field(json_schema_extra={CHANGE_KEY: change.value})
+
+
+def _decimal_of_text(value: object) -> Decimal:
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, str) and re.match(_DECIMAL_PATTERN, value):
+        return Decimal(value)
+    raise refused('a decimal number in quotes, such as "0.25"')
+
+
+def _text_of_decimal(value: Decimal) -> str:
+    return format(value.normalize(), "f")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A bounded string with a pattern: the pattern stands in the schema, `expected` in the error."""
+
+    pattern: str
+    expected: str
+    max_length: int
+
+    def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, core_schema.str_schema(strict=True))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
+
+    def _check(self, value: str) -> str:
+        if len(value) > self.max_length or not re.match(self.pattern, value):
+            raise refused(self.expected)
+        return value
+
+
+DecimalText = Annotated[
+    Decimal,
+    BeforeValidator(_decimal_of_text),
+    PlainSerializer(_text_of_decimal, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": _DECIMAL_PATTERN, "maxLength": 24}),
+]
+"""A number >= 0, written as a string so that nobody's parser rounds it; Decimal in Python."""
+
+DurationText = Annotated[str, Text(DURATION_PATTERN, "a whole number with a unit ms, s, m or h, such as 5m", 8)]
+ClockText = Annotated[str, Text(CLOCK_PATTERN, "a time HH:MM in quotes, from 00:00 to 23:59", 5)]
+ZoneText = Annotated[str, Text(ZONE_PATTERN, "a name of the IANA time zone database, such as America/New_York", 64)]
+BarsText = Annotated[str, Text(BAR_SPEC_PATTERN, BAR_SPEC_EXPECTED, 16)]
+NameText = Annotated[str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 52", 52)]
+SymbolText = Annotated[str, Text(r"^[A-Z0-9]{1,20}$", "upper-case letters and digits, such as MES or ESZ2025", 20)]

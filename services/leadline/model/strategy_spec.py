@@ -1,0 +1,281 @@
+"""The `TradingStrategy` manifest: what to trade, on which bars, with which detectors, under which risk."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from leadline.model.durations import BarSpec, parse_bar_spec, parse_duration
+from leadline.model.hours import SessionHours
+from leadline.model.logic_spec import Logic
+from leadline.model.spec_base import (
+    API_VERSION,
+    FREE_FORM,
+    BarsText,
+    Change,
+    ClockText,
+    DecimalText,
+    DurationText,
+    NameText,
+    SpecModel,
+    SymbolText,
+    Text,
+    ZoneText,
+    changes,
+    refused,
+)
+
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Ticks = Annotated[int, Field(ge=1, le=100_000)]
+Modifier = Literal["Stacked", "Trending", "WinStreak", "LossStreak"]
+
+
+UtcText = Annotated[
+    str,
+    Text(
+        r"^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]Z$",
+        "a time in UTC such as 2025-01-10T13:30:00Z",
+        20,
+    ),
+]
+ImageText = Annotated[str, Text(r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", "an image reference", 512)]
+
+
+class Metadata(SpecModel):
+    """Which object this is."""
+
+    name: NameText
+    """Unique per namespace and kind."""
+    namespace: NameText = "default"
+    """The namespace; `default` where absent."""
+    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)] = Field(
+        default_factory=dict
+    )
+    """Free labels, for people and selectors."""
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=16_384)]], Field(max_length=64)] = Field(
+        default_factory=dict
+    )
+    """Free notes."""
+
+
+class AccountRef(SpecModel):
+    """Which account trades."""
+
+    name: NameText
+    """The TradingAccount's name."""
+    namespace: NameText | None = None
+    """The TradingAccount's namespace; the strategy's where absent."""
+
+
+class SessionSpec(SpecModel):
+    """A session by name, or by open, close and zone."""
+
+    name: Literal["rth", "globex"] | None = None
+    """A named session of the instrument's sheet: regular hours, or all of the electronic ones."""
+    open: ClockText | None = None
+    """First minute, on the zone's clock."""
+    close: ClockText | None = None
+    """End, not included; at or before the open it is on the next day."""
+    zone: ZoneText | None = None
+    """IANA time zone of open and close."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        written = [part for part in (self.open, self.close, self.zone) if part is not None]
+        if len(written) != (0 if self.name else 3):
+            raise refused("either a name, or open, close and zone")
+        return self
+
+    def value(self) -> str | SessionHours:
+        """The name, or the hours. InvalidInput for an unknown zone."""
+        if self.open is not None and self.close is not None and self.zone is not None:
+            return SessionHours(self.open, self.close, self.zone)
+        return self.name or "rth"
+
+
+class Window(SpecModel):
+    """A part of the day, half-open, on the session's clock; past midnight when `to` is before `from`."""
+
+    from_: Annotated[ClockText, Field(alias="from")]
+    """First minute without entries."""
+    to: ClockText
+    """First minute with entries again."""
+
+
+class NewsEvent(SpecModel):
+    """A published event around which nothing is entered."""
+
+    at: UtcText
+    """When it is published, UTC."""
+    name: Annotated[str, Field(max_length=128)] = ""
+    """What it is, for people."""
+    before: DurationText = "15m"
+    """No entries for this long before it."""
+    after: DurationText = "15m"
+    """No entries for this long after it."""
+
+
+class Entries(SpecModel):
+    """When and how positions are opened."""
+
+    type: Literal["Market"] = "Market"
+    """Order type of entries."""
+    after_open: DurationText = "5m"
+    """No entries for this long after the session's open."""
+    before_close: DurationText = "15m"
+    """No entries for this long before the session's close."""
+    blocks: Annotated[tuple[Window, ...], Field(max_length=32)] = ()
+    """Parts of the day without entries."""
+    news: Annotated[tuple[NewsEvent, ...], Field(max_length=256)] = ()
+    """Events without entries around them."""
+
+    @property
+    def after_open_ns(self) -> int:
+        """`afterOpen` in nanoseconds."""
+        return parse_duration(self.after_open, "afterOpen")
+
+    @property
+    def before_close_ns(self) -> int:
+        """`beforeClose` in nanoseconds."""
+        return parse_duration(self.before_close, "beforeClose")
+
+
+class Sizing(SpecModel):
+    """How many contracts an entry has."""
+
+    mode: Literal["Tiered", "Fixed"] = "Tiered"
+    """Tiered: one contract, changed by modifiers, regime and the account's tier. Fixed: always `size`."""
+    size: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """Contracts of an entry; with mode Fixed only, and needed there."""
+    max_size: Annotated[int, Field(ge=1, le=10_000)] = 2
+    """Most contracts of an entry."""
+    modifiers: Annotated[tuple[Modifier, ...], Field(max_length=4)] = ("Stacked", "Trending", "WinStreak", "LossStreak")
+    """What adds or removes a contract in mode Tiered."""
+    respect_day_budget: bool = True
+    """Whether the rest of the day's loss limit bounds the size."""
+
+
+class Bracket(SpecModel):
+    """Stop and target of an entry, as distances from each fill; for the next entry."""
+
+    stop_ticks: Ticks
+    """Distance of the stop in ticks."""
+    target_ticks: Ticks
+    """Distance of the target in ticks."""
+
+
+class StrategyRisk(SpecModel):
+    """Limits of this strategy; they can only be stricter than the account's."""
+
+    max_position: Count | None = None
+    """Most contracts open at a time."""
+    max_trades_per_day: Count | None = None
+    """Most entries per trading day."""
+    day_loss: DecimalText | None = None
+    """Loss of a trading day at which the strategy stops and is flattened."""
+    max_orders_per_second: Annotated[int, Field(ge=1, le=1000)] = 5
+    """Most orders sent per second."""
+
+
+class SuspendPolicy(SpecModel):
+    """What suspending does to what is in the market."""
+
+    working_orders: Literal["Cancel", "Keep"] = "Cancel"
+    """Working entry orders."""
+    positions: Literal["Keep", "Flatten"] = "Keep"
+    """Open positions; their protection stays with them."""
+
+
+class DeletionPolicy(SpecModel):
+    """What deleting does to what is in the market."""
+
+    working_orders: Literal["Cancel", "Keep"] = "Cancel"
+    """Working entry orders."""
+    positions: Literal["Refuse", "Flatten", "Keep"] = "Refuse"
+    """Open positions: the deletion waits, flattens, or leaves them with their protection."""
+    timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """How long to try."""
+    on_timeout: Literal["Retain", "Force"] = "Retain"
+    """Afterwards: keep the object, or let it go with a warning."""
+
+
+class StrategySpec(SpecModel):
+    """The wish for one strategy."""
+
+    state: Annotated[Literal["Running", "ReduceOnly", "Suspended"], changes(Change.HOT)] = "Running"
+    """Trade, only close, or stop."""
+    mode: Annotated[Literal["Paper", "Live"], changes(Change.ROLLOUT_SUSPENDED)] = "Paper"
+    """Live trades real money and needs acknowledgeLive, an account and an image by digest."""
+    acknowledge_live: Annotated[bool, changes(Change.IGNORE)] = False
+    """Says that mode Live is meant."""
+    account: Annotated[AccountRef, changes(Change.ROLLOUT_SUSPENDED)] = AccountRef(name="paper")
+    """The account that trades."""
+    instrument: Annotated[SymbolText, changes(Change.ROLLOUT)]
+    """A root, which follows the roll, or a dated contract such as GCZ2013."""
+    session: Annotated[SessionSpec, changes(Change.ROLLOUT)] = SessionSpec(name="rth")
+    """The part of the day whose prints make the bars."""
+    bars: Annotated[BarsText, changes(Change.ROLLOUT)] = "5m"
+    """What closes a bar: a time, ticks:N prints or volume:N size steps."""
+    ticks_per_row: Annotated[int, Field(ge=1, le=10_000), changes(Change.ROLLOUT)] = 1
+    """Height of a footprint row in ticks."""
+    history: Annotated[int, Field(ge=0, le=60), changes(Change.ROLLOUT)] = 5
+    """Sessions before today's over which indicators are folded."""
+    strategy: Annotated[Logic, changes(Change.ROLLOUT)] = Logic(name="OrderFlow")
+    """What decides."""
+    entries: Annotated[Entries, changes(Change.HOT)] = Entries()
+    """When and how positions are opened."""
+    flatten_before_close: Annotated[DurationText, changes(Change.HOT)] = "5m"
+    """How long before the session's close everything is closed."""
+    sizing: Annotated[Sizing, changes(Change.HOT)] = Sizing()
+    """How many contracts."""
+    bracket: Annotated[Bracket | None, changes(Change.HOT)] = None
+    """Stop and target; the instrument's profile where absent."""
+    risk: Annotated[StrategyRisk, changes(Change.HOT)] = StrategyRisk()
+    """Limits of this strategy."""
+    update_policy: Annotated[Literal["WhenFlat", "Auto", "Manual"], changes(Change.IGNORE)] = "WhenFlat"
+    """When a rollout starts: flat, at once, or when restartNonce changes."""
+    suspend_policy: Annotated[SuspendPolicy, changes(Change.IGNORE)] = SuspendPolicy()
+    """What suspending does."""
+    deletion_policy: Annotated[DeletionPolicy, changes(Change.IGNORE)] = DeletionPolicy()
+    """What deleting does."""
+    image: Annotated[ImageText | None, changes(Change.ROLLOUT)] = None
+    """Image of the strategy's workload; the platform's where absent."""
+    resources: Annotated[dict[str, Any], Field(max_length=16, json_schema_extra=FREE_FORM), changes(Change.ROLLOUT)] = (
+        Field(default_factory=dict)
+    )
+    """Requests and limits of the workload, as Kubernetes writes them."""
+    restart_nonce: Annotated[int, Field(ge=0, le=2_147_483_647), changes(Change.ROLLOUT)] = 0
+    """A new number restarts the workload."""
+
+    @property
+    def flatten_before_close_ns(self) -> int:
+        """`flattenBeforeClose` in nanoseconds."""
+        return parse_duration(self.flatten_before_close, "flattenBeforeClose")
+
+    @property
+    def bar_spec(self) -> BarSpec:
+        """`bars`, parsed."""
+        return parse_bar_spec(self.bars)
+
+
+class TradingStrategy(SpecModel):
+    """A strategy's manifest."""
+
+    api_version: Literal["leadline.dev/v1alpha1"] = API_VERSION
+    """The version of the manifest's schema."""
+    kind: Literal["TradingStrategy"] = "TradingStrategy"
+    """The kind of object."""
+    metadata: Metadata
+    """Which object this is."""
+    spec: StrategySpec
+    """The wish for it."""
+
+    @property
+    def full_name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.metadata.namespace}/{self.metadata.name}"
+
+    @property
+    def account_name(self) -> str:
+        """`namespace/name` of the account that trades it."""
+        reference = self.spec.account
+        return f"{reference.namespace or self.metadata.namespace}/{reference.name}"
