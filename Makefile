@@ -63,7 +63,9 @@ lock: setup ## resolve pyproject.toml into the lock files (UPGRADE=1 takes newer
 
 .PHONY: bench
 bench: setup ## measure; bench/README.md says what and how
-	@for file in bench/bench_*.py; do $(STAGE) "$$file" $(PY) -m "bench.$$(basename "$$file" .py)" || exit 1; done
+	@for file in $(filter-out bench/_%,$(wildcard bench/*.py)); do \
+		$(STAGE) "$$file" $(PY) -m "bench.$$(basename "$$file" .py)" || exit 1; \
+	done
 
 .PHONY: clean
 clean: ## remove caches and build output (keeps .venv and data directories)

@@ -27,7 +27,7 @@ debian_install() { # debian_install PACKAGE...: as root, without pulling in or r
 if ! python=$(find_python); then
     debian_install python3 python3-venv || true
     python=$(find_python) || {
-        echo "setup: needs python3 >= 3.11, found: $(python3 --version 2>&1 || echo none)." \
+        echo "setup: needs python3 >= 3.11, found: $("${PYTHON:-python3}" --version 2>/dev/null || echo none)." \
             "On Debian: apt-get install python3 python3-venv" >&2
         exit 1
     }
