@@ -8,8 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# No deadline: a busy machine is not a failing test. In CI the examples are the same each time, so that a verdict is about
-# the change; on a developer's machine they differ, so that new ones are found.
+# No deadline: a busy machine is not a failing test. In CI the examples are the same each time, so that a verdict is
+# about the change; on a developer's machine they differ, so that new ones are found.
 hypothesis.settings.register_profile("developer", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
