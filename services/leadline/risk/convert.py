@@ -100,7 +100,7 @@ def _account_to_proto(view: AccountView) -> pb.AccountView:
                 execute=tier.execute,
                 min_size=tier.min_size,
                 max_size=tier.max_size,
-                day_loss=str(tier.day_loss),
+                day_loss=_money(tier.day_loss),
             )
             for tier in view.tiers
         ],
@@ -137,7 +137,11 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
         tier_index=message.tier_index,
         tiers=tuple(
             Tier(
-                Decimal(getattr(tier, "from")), tier.execute, tier.min_size, tier.max_size, Decimal(tier.day_loss)
+                Decimal(getattr(tier, "from")),
+                tier.execute,
+                tier.min_size,
+                tier.max_size,
+                Decimal(tier.day_loss) if tier.HasField("day_loss") else None,
             )
             for tier in message.tiers
         ),

@@ -16,7 +16,7 @@ DEFAULT_MAX_ORDERS_PER_SECOND: Final = 5
 def day_loss_limit(account: AccountView) -> Decimal:
     """Loss of the trading day that blocks the account, > 0: the tier's, else the default; a set limit tightens it."""
     tier = account.tier
-    limit = tier.day_loss if tier is not None else DEFAULT_DAY_LOSS
+    limit = DEFAULT_DAY_LOSS if tier is None or tier.day_loss is None else tier.day_loss
     return limit if account.limits.day_loss is None else min(limit, account.limits.day_loss)
 
 

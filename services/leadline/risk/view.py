@@ -12,13 +12,13 @@ from leadline.model.signals import BarSignals
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """One capital tier: from this equity (inclusive) execute this root within these sizes and this day loss."""
+    """One capital tier: from this equity (inclusive) execute this root within these sizes and this day loss, if any."""
 
     start: Decimal
     execute: str
     min_size: int
     max_size: int
-    day_loss: Decimal
+    day_loss: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

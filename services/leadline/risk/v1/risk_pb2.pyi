@@ -262,20 +262,22 @@ class Tier(_message.Message):
     max_size: _builtins.int
     """Size at the most, contracts."""
     day_loss: _builtins.str
-    """Loss of a trading day, > 0."""
+    """Loss of a trading day, > 0; absent means the default."""
     def __init__(
         self,
         *,
         execute: _builtins.str = ...,
         min_size: _builtins.int = ...,
         max_size: _builtins.int = ...,
-        day_loss: _builtins.str = ...,
+        day_loss: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "day_loss", b"day_loss"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day_loss", b"day_loss", "execute", b"execute", "from", b"from", "max_size", b"max_size", "min_size", b"min_size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss", "day_loss", b"day_loss", "execute", b"execute", "from", b"from", "max_size", b"max_size", "min_size", b"min_size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__day_loss: _TypeAlias = _typing.Literal["day_loss"]  # noqa: Y015
+    _WhichOneofArgType__day_loss: _TypeAlias = _typing.Literal["_day_loss", b"_day_loss"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__day_loss) -> _WhichOneofReturnType__day_loss | None: ...
 
 Global___Tier: _TypeAlias = Tier  # noqa: Y015
 

@@ -129,6 +129,7 @@ CREATE TABLE position (
     tick_value  numeric NOT NULL,
     realised    numeric NOT NULL,
     commission  numeric NOT NULL,
+    decision_id text NOT NULL,
     PRIMARY KEY (tape, account, strategy, contract)
 );
 

@@ -1,0 +1,239 @@
+"""The account as risk sees it: a pure function of the book."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
+from leadline.execution.contracts import (
+    execution_contract,
+    execution_roots,
+    signal_contract,
+    signal_instrument,
+    tape_contract,
+)
+from leadline.execution.positions import open_result
+from leadline.model.contracts import instrument_of
+from leadline.model.durations import parse_duration
+from leadline.model.orders import Order, Position
+from leadline.model.sessions import resolve_session
+from leadline.model.signals import BarSignals
+from leadline.model.specs import TradingAccount
+from leadline.model.ticks import NS_PER_SECOND
+from leadline.risk.view import (
+    AccountLimits,
+    AccountView,
+    ExecutionInstrument,
+    Question,
+    StrategyDay,
+    StrategyLimits,
+    StrategySettings,
+    Tier,
+)
+
+_ZERO: Final = Decimal(0)
+_Limit = TypeVar("_Limit", int, Decimal)
+
+
+def question(book: Book, strategy: StrategyBook, bar: BarSignals, *, halt: str) -> Question:
+    """What risk is asked at the book's instant about a bar of one strategy."""
+    return Question(account_view(book, halt=halt), settings(book, strategy), bar, book.instant_ns)
+
+
+def account_view(book: Book, *, halt: str) -> AccountView:
+    """The account at the book's instant."""
+    if book.trading_day is None:
+        raise AssertionError("the account has no trading day yet")
+    live = book.live_orders()
+    held = {(position.strategy, position.contract) for position in book.open_positions()}
+    entering = {(order.strategy, order.contract) for order in live if is_entry(order)}
+    return AccountView(
+        account=book.account,
+        trading_day=book.trading_day,
+        equity_at_roll=book.equity_at_roll,
+        realised=book.realised,
+        open=open_money(book, book.open_positions()),
+        worst_case=worst_case(book, book.open_positions(), live),
+        streak=book.streak,
+        trades=book.trades,
+        entries_last_hour=sum(at > book.instant_ns - HOUR_NS for at in book.entry_instants),
+        orders_last_second=_orders_last_second(book, None),
+        open_trades=len(held | entering),
+        exposure=_exposure(book.open_positions(), live),
+        block=book.block,
+        halt=halt,
+        unresolved=book.unresolved,
+        limits=limits_in_force(book),
+        tier_index=book.tier_index,
+        tiers=tiers_of(book.manifest),
+    )
+
+
+def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
+    """The strategy's settings with its day on this account."""
+    spec = strategy.manifest.spec
+    signal = signal_contract(strategy.manifest, book.trade_from)
+    sheet = instrument_of(signal)
+    _, hours = resolve_session(sheet, spec.session.value())
+    positions = book.open_positions(strategy.strategy)
+    live = book.live_orders(strategy.strategy)
+    stop_ticks, target_ticks = bracket_of(strategy)
+    return StrategySettings(
+        strategy=strategy.strategy,
+        state=spec.state,
+        signal_root=sheet.root,
+        signal_contract=signal,
+        session_zone=hours.zone,
+        after_open_ns=spec.entries.after_open_ns,
+        before_close_ns=spec.entries.before_close_ns,
+        blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
+        news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
+        sizing_mode=spec.sizing.mode,
+        fixed_size=spec.sizing.size or 0,
+        max_size=spec.sizing.max_size,
+        modifiers=tuple(spec.sizing.modifiers),
+        respect_day_budget=spec.sizing.respect_day_budget,
+        stop_ticks=stop_ticks,
+        target_ticks=target_ticks,
+        limits=StrategyLimits(
+            max_position=spec.risk.max_position,
+            max_trades_per_day=spec.risk.max_trades_per_day,
+            day_loss=spec.risk.day_loss,
+            max_orders_per_second=spec.risk.max_orders_per_second,
+        ),
+        day=StrategyDay(
+            realised=strategy.realised,
+            open=open_money(book, positions),
+            worst_case=worst_case(book, positions, live),
+            trades=strategy.trades,
+            exposure=_exposure(positions, live),
+            orders_last_second=_orders_last_second(book, strategy.strategy),
+        ),
+        execute=tuple(_instrument(book.manifest, signal, root) for root in execution_roots(book.manifest, signal)),
+        slippage_ticks=book.manifest.spec.paper.slippage_ticks,
+    )
+
+
+def bracket_of(strategy: StrategyBook) -> tuple[int, int]:
+    """Distances of stop and target in ticks: the manifest's, else the instrument profile's."""
+    bracket = strategy.manifest.spec.bracket
+    if bracket is not None:
+        return bracket.stop_ticks, bracket.target_ticks
+    profile = signal_instrument(strategy.manifest).profile
+    if profile is None:
+        raise AssertionError(f"{strategy.strategy} has neither a bracket nor a profile")
+    return profile.stop_ticks, profile.target_ticks
+
+
+def tape_of(book: Book, position_or_order: Position | Order) -> str:
+    """The contract whose prints value a position or fill an order."""
+    strategy = book.strategies.get(position_or_order.strategy)
+    if strategy is None:
+        return position_or_order.contract
+    signal = signal_contract(strategy.manifest, book.trade_from)
+    return tape_contract(position_or_order.contract, signal, book.feed_contracts)
+
+
+def open_money(book: Book, positions: list[Position]) -> Decimal:
+    """Open result of positions at their last prints, before the commission of closing them."""
+    total = _ZERO
+    for position in positions:
+        last = book.last_prints.get(tape_of(book, position))
+        if last is not None:
+            total += open_result(position, last.price)
+    return total
+
+
+def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
+    """What can still be lost below the open result: positions down to their stops, live entries down to theirs.
+
+    Slippage on each exit (and entry), and the commissions still to come, are counted. Never below 0.
+    """
+    slippage = book.manifest.spec.paper.slippage_ticks
+    total = _ZERO
+    for position in positions:
+        last = book.last_prints.get(tape_of(book, position))
+        stops = [
+            order.stop_price
+            for order in live
+            if order.stop_price is not None
+            and order.strategy == position.strategy
+            and order.contract == position.contract
+        ]
+        quantity = abs(position.quantity)
+        if last is not None and stops:
+            sign = 1 if position.quantity > 0 else -1
+            farthest = min(stops) if sign > 0 else max(stops)
+            distance = max((last.price - farthest) * sign, 0) + slippage
+            total += distance * quantity * position.tick_value
+        total += commission_of(book.manifest, position.contract, quantity)
+    for order in live:
+        if is_entry(order):
+            sheet = instrument_of(order.contract)
+            distance = (order.stop_ticks or 0) + 2 * slippage
+            total += distance * order.remaining * sheet.tick_value
+            total += 2 * commission_of(book.manifest, order.contract, order.remaining)
+    return total
+
+
+def limits_in_force(book: Book) -> AccountLimits:
+    """The account's limits as the manifest has them, tightened by what was set within the session."""
+    manifest = manifest_limits(book.manifest)
+    day = book.day_limits
+    return AccountLimits(
+        day_loss=_stricter(manifest.day_loss, day.day_loss),
+        day_target=_stricter(manifest.day_target, day.day_target),
+        max_position=_stricter(manifest.max_position, day.max_position),
+        max_open_trades=_stricter(manifest.max_open_trades, day.max_open_trades),
+        max_orders_per_second=_stricter(manifest.max_orders_per_second, day.max_orders_per_second),
+        max_entries_per_hour=_stricter(manifest.max_entries_per_hour, day.max_entries_per_hour),
+        margin_limits=manifest.margin_limits,
+    )
+
+
+def manifest_limits(manifest: TradingAccount) -> AccountLimits:
+    """The limits of an account's manifest."""
+    limits = manifest.spec.limits
+    return AccountLimits(
+        limits.day_loss,
+        limits.day_target,
+        limits.max_position,
+        limits.max_open_trades,
+        limits.max_orders_per_second,
+        limits.max_entries_per_hour,
+        dict(sorted(manifest.spec.margin_limits.items())),
+    )
+
+
+def tiers_of(manifest: TradingAccount) -> tuple[Tier, ...]:
+    """The account's tiers, lowest first; empty when they are off."""
+    return tuple(
+        Tier(tier.from_, tier.execute, tier.min_size, tier.max_size, tier.day_loss) for tier in manifest.spec.tiers
+    )
+
+
+def _stricter(one: _Limit | None, other: _Limit | None) -> _Limit | None:
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _exposure(positions: list[Position], live: list[Order]) -> int:
+    return sum(abs(position.quantity) for position in positions) + sum(o.remaining for o in live if is_entry(o))
+
+
+def _orders_last_second(book: Book, strategy: str | None) -> int:
+    return sum(
+        order.decided_at_ns > book.instant_ns - NS_PER_SECOND and not order.parent
+        for order in book.orders.values()
+        if strategy is None or order.strategy == strategy
+    )
+
+
+def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
+    moment = int(datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()) * NS_PER_SECOND
+    return moment - parse_duration(before, "before"), moment + parse_duration(after, "after")
+
+
+def _instrument(manifest: TradingAccount, signal: str, root: str) -> ExecutionInstrument:
+    contract = execution_contract(signal, root)
+    sheet = instrument_of(contract)
+    return ExecutionInstrument(root, contract, sheet.tick_value, commission_of(manifest, contract, 1), sheet.margin)

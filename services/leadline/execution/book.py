@@ -1,0 +1,305 @@
+"""The account's book on one tape: what the loop knows, and how a venue's event or a command changes it.
+
+The book in memory is what the rows of the last committed transaction say. Every change is made to it together with a
+`Changes`, which the store writes in one transaction; when that fails the book is thrown away and read again.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from leadline.execution.orders import UNRESOLVED, add_fill, move
+from leadline.execution.positions import apply_fill, flat
+from leadline.model.contracts import instrument_of
+from leadline.model.errors import LeadlineError
+from leadline.model.orders import (
+    Decision,
+    Fill,
+    LastPrint,
+    Order,
+    OrderState,
+    OrderType,
+    Position,
+    VenueEvent,
+    VenueOrder,
+)
+from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.model.ticks import NS_PER_SECOND
+from leadline.risk.view import AccountLimits
+
+HOUR_NS: Final = 3600 * NS_PER_SECOND
+
+
+class ForeignOrder(LeadlineError):
+    """The venue speaks of an order that this book never intended."""
+
+
+@dataclass(slots=True)
+class StrategyBook:
+    """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty."""
+
+    strategy: str
+    manifest: TradingStrategy
+    settings_hash: str
+    analysis_hash: str
+    joined_ns: int
+    realised: Decimal = Decimal(0)
+    trades: int = 0
+    flatten: str = ""
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether the loop waits for this strategy's signals."""
+        return self.manifest.spec.state in {"Running", "ReduceOnly"}
+
+
+@dataclass(slots=True)
+class Book:
+    """The account on one tape. Money in its currency; times ns UTC of the tape.
+
+    `instant_ns` is how far the account has come; `realised` (net), `trades` and `streak` are the trading day's;
+    `block` is empty, DAY_LOSS or DAY_TARGET; `flatten` a reason while the whole account is being closed;
+    `venue_event` is the last event of the venue's ledger that is booked; `last_event` numbers the account's own.
+    `feed_contracts` are the contracts that the feed has and `trade_from` the day on which roots became contracts: both
+    are fixed when the run opens.
+    """
+
+    tape: str
+    account: str
+    manifest: TradingAccount
+    feed_contracts: tuple[str, ...]
+    trade_from: date
+    instant_ns: int
+    equity_at_roll: Decimal
+    trading_day: date | None = None
+    tier_index: int = -1
+    realised: Decimal = Decimal(0)
+    trades: int = 0
+    streak: int = 0
+    block: str = ""
+    flatten: str = ""
+    day_limits: AccountLimits = field(default_factory=AccountLimits)
+    last_prints: dict[str, LastPrint] = field(default_factory=dict)
+    venue_event: int = 0
+    last_event: int = 0
+    finished: bool = False
+    strategies: dict[str, StrategyBook] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    entry_instants: list[int] = field(default_factory=list)
+    decided: set[str] = field(default_factory=set)
+
+    def live_orders(self, strategy: str | None = None) -> list[Order]:
+        """Orders that are not in a terminal state, in the order of their ids."""
+        return [
+            order
+            for _, order in sorted(self.orders.items())
+            if not order.state.terminal and (strategy is None or order.strategy == strategy)
+        ]
+
+    def open_positions(self, strategy: str | None = None) -> list[Position]:
+        """Positions that are not flat, by strategy and contract."""
+        return [
+            position
+            for key, position in sorted(self.positions.items())
+            if position.quantity and (strategy is None or key[0] == strategy)
+        ]
+
+    def exposed(self, strategy: str) -> bool:
+        """Whether a strategy holds a position or an order that could make one."""
+        return bool(self.open_positions(strategy) or self.live_orders(strategy))
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether an order's fate is open."""
+        return any(order.state in UNRESOLVED for order in self.orders.values())
+
+
+@dataclass(slots=True)
+class BookEvent:
+    """One line of the account's audit, published after its commit."""
+
+    event: int
+    kind: str
+    key: str
+    version: int
+    instant_ns: int
+    body: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one transaction writes besides the account's and strategies' rows."""
+
+    orders: dict[str, Order] = field(default_factory=dict)
+    fills: list[tuple[Fill, str, int]] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    events: list[BookEvent] = field(default_factory=list)
+
+
+def note(book: Book, changes: Changes, kind: str, key: str, version: int, body: dict[str, Any]) -> None:
+    """Append a line to the account's audit."""
+    book.last_event += 1
+    changes.events.append(BookEvent(book.last_event, kind, key, version, book.instant_ns, body))
+
+
+def put_order(book: Book, changes: Changes, order: Order) -> None:
+    """Store an order's new state and tell of it."""
+    if book.orders.get(order.client_id) == order:
+        return
+    book.orders[order.client_id] = order
+    changes.orders[order.client_id] = order
+    note(book, changes, "order", order.client_id, order.version, order_facts(order))
+
+
+def order_facts(order: Order) -> dict[str, Any]:
+    """An order's facts for the audit: integers, names and nothing else."""
+    return {
+        "client_id": order.client_id,
+        "decision": order.decision,
+        "leg": order.leg,
+        "strategy": order.strategy,
+        "contract": order.contract,
+        "side": order.side.value,
+        "type": order.type.value,
+        "quantity": order.quantity,
+        "filled": order.filled,
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+        "state": order.state.value,
+        "reason": order.reason,
+    }
+
+
+def commission_of(manifest: TradingAccount, contract: str, quantity: int) -> Decimal:
+    """Commission of one side of a fill: the account's by root, else the instrument sheet's."""
+    sheet = instrument_of(contract)
+    rate = manifest.spec.commission.get(sheet.root, sheet.commission)
+    return Decimal(rate) * quantity
+
+
+def book_venue_events(book: Book, changes: Changes, events: Iterable[VenueEvent], known_fills: frozenset[str]) -> None:
+    """Book what the venue reports, in its order. Events and fills that are booked already change nothing.
+
+    Raises `ForeignOrder` for an order that is neither ours nor a bracket leg of ours.
+    """
+    for event in events:
+        if event.event <= book.venue_event:
+            continue
+        order = _order_of(book, event.order)
+        if event.fill is not None and event.fill.fill_id not in known_fills:
+            order = add_fill(order, event.fill.quantity)
+            _book_fill(book, changes, order, event.fill, event.event)
+        put_order(book, changes, _follow(order, event.order))
+        book.venue_event = event.event
+
+
+def _order_of(book: Book, reported: VenueOrder) -> Order:
+    known = book.orders.get(reported.client_id)
+    if known is not None:
+        return known
+    parent = book.orders.get(reported.parent)
+    if parent is None:
+        raise ForeignOrder(f"the venue reports order {reported.client_id}, which this book never intended")
+    return Order(
+        client_id=reported.client_id,
+        decision=parent.decision,
+        leg=reported.leg,
+        strategy=parent.strategy,
+        contract=parent.contract,
+        side=reported.side,
+        type=reported.type,
+        quantity=reported.quantity,
+        decided_at_ns=reported.decided_at_ns,
+        state=OrderState.WORKING,
+        limit_price=reported.limit_price,
+        stop_price=reported.stop_price,
+        parent=parent.client_id,
+        oco=reported.oco,
+        version=0,
+    )
+
+
+def _follow(order: Order, reported: VenueOrder) -> Order:
+    """The order in the state that the venue proves. A terminal order stays what it is."""
+    if order.version == 0:
+        order = replace(order, version=1)
+    if order.state.terminal:
+        return order
+    return move(order, reported.state, reason=reported.reason, quantity=reported.quantity)
+
+
+def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
+    fill = replace(fill, commission=commission_of(book.manifest, fill.contract, fill.quantity))
+    key = (order.strategy, fill.contract)
+    before = book.positions.get(key)
+    if before is None or not before.quantity:
+        before = flat(order.strategy, fill.contract, instrument_of(fill.contract).tick_value, order.decision)
+    after = apply_fill(before, fill)
+    book.positions[key] = after
+    changes.positions[key] = after
+    changes.fills.append((fill, order.strategy, venue_event))
+    result = (after.realised - before.realised) - fill.commission
+    book.realised += result
+    strategy = book.strategies.get(order.strategy)
+    if strategy is not None:
+        strategy.realised += result
+    body = {
+        "fill_id": fill.fill_id,
+        "client_id": fill.client_id,
+        "strategy": order.strategy,
+        "contract": fill.contract,
+        "side": fill.side.value,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "time_ns": fill.time_ns,
+        "commission": str(fill.commission),
+    }
+    note(book, changes, "fill", fill.fill_id, 1, body)
+    position = {"strategy": order.strategy, "contract": fill.contract, "quantity": after.quantity}
+    note(book, changes, "position", f"{order.strategy}/{fill.contract}/{fill.fill_id}", 1, position)
+    if not after.quantity:
+        _count_trade(book, after.realised - after.commission)
+
+
+def _count_trade(book: Book, net: Decimal) -> None:
+    """A trade ends when its position is flat: it lengthens or turns the streak; break-even does neither."""
+    if net > 0:
+        book.streak = max(book.streak, 0) + 1
+    elif net < 0:
+        book.streak = min(book.streak, 0) - 1
+
+
+def count_entry(book: Book, strategy: StrategyBook) -> None:
+    """An entry was decided: count it for the day and for the hour."""
+    book.trades += 1
+    strategy.trades += 1
+    book.entry_instants = [at for at in book.entry_instants if at > book.instant_ns - HOUR_NS]
+    book.entry_instants.append(book.instant_ns)
+
+
+def is_entry(order: Order) -> bool:
+    """Whether an order opens exposure."""
+    return order.leg == "E"
+
+
+def new_order(decision: Decision, client_id: str, instant_ns: int) -> Order:
+    """The market entry of an accepted decision, with its native bracket."""
+    if decision.side is None:
+        raise AssertionError(f"accepted decision {decision.decision_id} has no side")
+    return Order(
+        client_id=client_id,
+        decision=decision.decision_id,
+        leg="E",
+        strategy=decision.strategy,
+        contract=decision.contract,
+        side=decision.side,
+        type=OrderType.MARKET,
+        quantity=decision.quantity,
+        decided_at_ns=instant_ns,
+        stop_ticks=decision.stop_ticks,
+        target_ticks=decision.target_ticks,
+    )

@@ -1,0 +1,144 @@
+"""What time does to an account: the trading day's roll, the day's loss and target, and being flat by the close."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+
+from leadline.execution.account import account_view, open_money, tape_of, tiers_of
+from leadline.execution.book import Book, StrategyBook
+from leadline.execution.contracts import signal_contract
+from leadline.model.calendars import Calendar, Session, calendar
+from leadline.model.contracts import instrument_of
+from leadline.model.orders import Position, Watch, WatchedPosition
+from leadline.model.sessions import resolve_session
+from leadline.model.ticks import NS_PER_MINUTE
+from leadline.risk.limits import day_loss_limit, day_target
+from leadline.risk.tiers import tier_index
+from leadline.risk.view import AccountLimits
+
+DAY_NS: Final = 24 * 60 * NS_PER_MINUTE
+_LONGEST_DAY_NS: Final = 8 * DAY_NS
+"""Longer than any trading day lasts, weekends and holidays included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """A strategy has to be out of the market."""
+
+    strategy: str
+    reason: str
+
+
+def venue_calendar(book: Book) -> Calendar:
+    """The calendar that rolls the account's trading day: that of the feed's first contract."""
+    return calendar(instrument_of(book.feed_contracts[0]).calendar)
+
+
+def roll(book: Book) -> bool:
+    """Begin the trading day of the book's instant, where it is another one; says whether it did.
+
+    The day's counters start again, the block and the limits set within the day end, and the tier follows the cash
+    equity when the account is flat. Raises Unknown past the calendar's validity.
+    """
+    today = venue_calendar(book).trading_day(book.instant_ns)
+    if today == book.trading_day:
+        return False
+    book.trading_day = today
+    book.equity_at_roll += book.realised
+    book.realised = Decimal(0)
+    book.trades = book.streak = 0
+    book.block = ""
+    book.day_limits = AccountLimits()
+    for strategy in book.strategies.values():
+        strategy.realised = Decimal(0)
+        strategy.trades = 0
+    if not book.open_positions() and not book.live_orders():
+        book.tier_index = tier_index(tiers_of(book.manifest), book.equity_at_roll)
+        book.orders.clear()
+        book.positions.clear()
+    return True
+
+
+def next_timer(book: Book) -> int | None:
+    """The next instant after the book's at which something is due by time alone; None when nothing is."""
+    timers = [_next_roll(book)]
+    for strategy in book.strategies.values():
+        session = _session(book, strategy)
+        if session is not None and book.exposed(strategy.strategy):
+            timers.append(session.close_ns - strategy.manifest.spec.flatten_before_close_ns)
+    later = [timer for timer in timers if timer is not None and timer > book.instant_ns]
+    return min(later, default=None)
+
+
+def close_of_session(book: Book) -> Iterator[Flatten]:
+    """Strategies that are exposed at or past their flat-by time."""
+    for name, strategy in sorted(book.strategies.items()):
+        session = _session(book, strategy)
+        if session is None or not book.exposed(name):
+            continue
+        if book.instant_ns >= session.close_ns - strategy.manifest.spec.flatten_before_close_ns:
+            yield Flatten(name, "flat_by")
+
+
+def apply_limits(book: Book) -> None:
+    """Block the day at its loss or target, and flatten what has to go; a strategy's own loss flattens it alone."""
+    view = account_view(book, halt="")
+    result = view.realised + view.open
+    if not book.block and result <= -day_loss_limit(view):
+        book.block, book.flatten = "DAY_LOSS", "day_loss"
+    elif not book.block and result >= day_target(view):
+        book.block = "DAY_TARGET"
+    for name, strategy in sorted(book.strategies.items()):
+        loss = strategy.manifest.spec.risk.day_loss
+        if loss is not None and book.exposed(name):
+            if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
+                strategy.flatten = strategy.flatten or "day_loss"
+    for flatten in close_of_session(book):
+        found = book.strategies[flatten.strategy]
+        found.flatten = found.flatten or flatten.reason
+
+
+def watches(book: Book) -> tuple[Watch, ...]:
+    """The results at which the venue has to stop the tape: the day's loss and target, account and strategies."""
+    found = []
+    positions = book.open_positions()
+    if positions and not book.block:
+        view = account_view(book, halt="")
+        found.append(
+            Watch(book.realised, _watched(book, positions), -day_loss_limit(view), day_target(view))
+        )
+    for name, strategy in sorted(book.strategies.items()):
+        loss = strategy.manifest.spec.risk.day_loss
+        held = book.open_positions(name)
+        if loss is not None and held and not strategy.flatten:
+            found.append(Watch(strategy.realised, _watched(book, held), -loss))
+    return tuple(found)
+
+
+def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
+    return tuple(WatchedPosition(tape_of(book, p), p.quantity, p.cost, p.tick_value) for p in positions)
+
+
+def _session(book: Book, strategy: StrategyBook) -> Session | None:
+    """The strategy's session of the book's trading day."""
+    signal = signal_contract(strategy.manifest, book.trade_from)
+    sheet = instrument_of(signal)
+    _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
+    if book.trading_day is None:
+        raise AssertionError("the account has no trading day yet")
+    return calendar(sheet.calendar).session(book.trading_day, hours)
+
+
+def _next_roll(book: Book) -> int | None:
+    """The first instant of the next trading day, found by halving: trading days only grow."""
+    days = venue_calendar(book)
+    today = book.trading_day
+    low, high = book.instant_ns, book.instant_ns + _LONGEST_DAY_NS
+    if today is None or not days.knows(date.fromordinal(today.toordinal() + 8)):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if days.trading_day(middle) == today else (low, middle)
+    return high

@@ -1,0 +1,61 @@
+"""Signals on their way to the loop: one strategy's bars that may need a decision, and how far its word is complete."""
+
+from collections import deque
+from typing import Final
+
+from leadline.model.signals import BarSignals, SignalMessage
+
+CAPACITY: Final = 1024
+"""Bars held for the loop; the reader of the bus waits while the inbox is full."""
+
+
+class Inbox:
+    """Bars with signals of one strategy and one analysis, in order of `known_at_ns`, each once."""
+
+    def __init__(self, strategy: str, analysis_hash: str, joined_ns: int) -> None:
+        self.strategy = strategy
+        self.analysis_hash = analysis_hash
+        self.progress_ns = 0
+        self.final = False
+        self._joined_ns = joined_ns
+        self._bars: deque[BarSignals] = deque()
+        self._last = (0, -1)
+
+    @property
+    def full(self) -> bool:
+        """Whether the reader has to wait."""
+        return len(self._bars) >= CAPACITY
+
+    def offer(self, message: SignalMessage) -> bool:
+        """Take a message from the bus; says whether it was news.
+
+        Messages of another analysis, bars seen before, bars known by the time the strategy joined, and bars without
+        a signal make no decision; their progress counts all the same where the analysis is the right one.
+        """
+        if message.analysis_hash != self.analysis_hash:
+            return False
+        bar = message.bar
+        if bar is not None and bar.signals and bar.known_at_ns > self._joined_ns:
+            order = (bar.known_at_ns, bar.bar.ordinal)
+            if order > self._last:
+                self._last = order
+                self._bars.append(bar)
+        news = message.progress_ns > self.progress_ns or (message.final and not self.final)
+        self.progress_ns = max(self.progress_ns, message.progress_ns)
+        self.final = self.final or message.final
+        return news or bar is not None
+
+    @property
+    def complete_through_ns(self) -> int | None:
+        """The last instant at which nothing can follow; None when nothing can follow at any."""
+        return None if self.final else self.progress_ns - 1
+
+    def first_after(self, instant_ns: int) -> BarSignals | None:
+        """The earliest bar known after an instant."""
+        return next((bar for bar in self._bars if bar.known_at_ns > instant_ns), None)
+
+    def known_at(self, instant_ns: int) -> list[BarSignals]:
+        """Bars known exactly at an instant, by ordinal; earlier ones are decided, and forgotten here."""
+        while self._bars and self._bars[0].known_at_ns < instant_ns:
+            self._bars.popleft()
+        return sorted((b for b in self._bars if b.known_at_ns == instant_ns), key=lambda bar: bar.bar.ordinal)

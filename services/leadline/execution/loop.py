@@ -1,0 +1,376 @@
+"""The account's loop: the only code that opens exposure.
+
+It goes from instant to instant. At each, in this order: the venue matches the prints up to it, fills are booked, limits
+and timed actions run, and then the bars known at that instant are decided, strategies by name, each seeing what the one
+before reserved. Everything it needs comes in by `leadline.execution.ports`, so that a backtest runs the same loop.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from leadline.execution.account import account_view, question, settings, tape_of
+from leadline.execution.book import (
+    Book,
+    BookEvent,
+    Changes,
+    ForeignOrder,
+    StrategyBook,
+    book_venue_events,
+    count_entry,
+    new_order,
+    note,
+    put_order,
+)
+from leadline.execution.contracts import execution_contract, execution_roots, signal_contract, tape_contract
+from leadline.execution.day import apply_limits, next_timer, roll, watches
+from leadline.execution.exits import Cancel, settled, wanted
+from leadline.execution.inbox import Inbox
+from leadline.execution.orders import UNRESOLVED, move
+from leadline.execution.ports import Journal, LimitRefused, Risk, Store, Unavailable, Venue
+from leadline.model.ids import Leg, client_order_id, decision_id
+from leadline.model.orders import Advanced, Decision, Order, OrderState, Side, VenueOrder
+from leadline.model.signals import BarSignals
+from leadline.risk.decide import execution_instrument
+from leadline.risk.limits import order_refusal
+from leadline.risk.reasons import Reason
+from leadline.risk.view import Answer, Question
+
+END_OF_TIME: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The parts that the loop runs with.
+
+    `pause(phase)` waits a little before a part that did not answer is asked again; `idle()` waits until there is a
+    signal, progress or command; `halted()` is the kill switch's reason, empty when there is none; `halt(reason)` sets
+    it; `committed(events)` is told what became durable.
+    """
+
+    store: Store
+    venue: Venue
+    risk: Risk
+    journal: Journal
+    inboxes: dict[str, Inbox]
+    pause: Callable[[str], Awaitable[None]]
+    idle: Callable[[], Awaitable[None]]
+    halted: Callable[[], str]
+    halt: Callable[[str], None]
+    committed: Callable[[list[BookEvent]], None]
+
+
+class AccountLoop:
+    """One account on one tape. `book` is what the last committed transaction says."""
+
+    def __init__(self, world: World, new_book: Callable[[], Book]) -> None:
+        self.book = new_book()
+        self.phase = "starting"
+        self._new_book = new_book
+        self._world = world
+
+    # --- start: the only way in is recovery ---
+
+    async def recover(self) -> None:
+        """Read the book, learn from the venue what happened since, settle every order whose fate is open."""
+        self.phase = "reconciling"
+        self.book = await self._world.store.load() or self._new_book()
+        advanced = await self._advance(self.book.instant_ns)
+        await self._book(advanced)
+        for order in self.book.live_orders():
+            if order.state in UNRESOLVED:
+                await self._settle(order)
+            elif order.state is OrderState.PENDING_CANCEL:
+                await self._ask_again(order)
+        await self._compare_positions()
+
+    async def _settle(self, order: Order) -> None:
+        """An order found PENDING was never sent; one found SENDING may have been, and only the venue knows."""
+        if order.state is OrderState.PENDING:
+            if order.decided_at_ns == self.book.instant_ns:
+                await self._send(order)
+            else:
+                await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
+            return
+        if order.state is OrderState.SENDING:
+            order = move(order, OrderState.UNKNOWN, reason="outcome not heard")
+            await self._commit_order(order)
+        found = await self._world.venue.find(order.client_id)
+        if found is None:
+            await self._world.pause("waiting_for_venue")  # a request that was under way has its time to land
+            found = await self._world.venue.find(order.client_id)
+        if found is None:
+            await self._commit_order(move(order, OrderState.DEAD, reason="absent at the venue"))
+        else:
+            await self._book(await self._advance(self.book.instant_ns))
+
+    async def _ask_again(self, order: Order) -> None:
+        """A cancel whose outcome was not heard: an order that still works is wanted out again, if it still is."""
+        found = await self._world.venue.find(order.client_id)
+        if found is not None and not found.state.terminal:
+            await self._commit_order(move(order, found.state))
+
+    async def _compare_positions(self) -> None:
+        """Book and venue must hold the same; a difference stops entries until a person has looked."""
+        venue = await self._world.venue.positions()
+        book: dict[str, int] = {}
+        for position in self.book.open_positions():
+            book[position.contract] = book.get(position.contract, 0) + position.quantity
+        if {contract: quantity for contract, quantity in book.items() if quantity} != venue:
+            self._world.halt(f"book {sorted(book.items())} and venue {sorted(venue.items())} hold different positions")
+
+    # --- one step ---
+
+    async def step(self) -> None:
+        """Go to the next instant at which something may happen, or wait for news."""
+        book = self.book
+        target = None if book.finished else self._target()
+        if target is None:
+            self.phase = "finished" if book.finished else "waiting_for_signals"
+            await self._world.idle()
+            return
+        self.phase = "running"
+        advanced = await self._advance(target)
+        await self._book(advanced)
+        await self._flatten()
+        if self._complete_through() >= book.instant_ns:
+            for inbox, bar in self._undecided():
+                await self._decide(self.book.strategies[inbox.strategy], bar)
+        if advanced.final and not self._anything_follows():
+            await self._finish()
+
+    def _target(self) -> int | None:
+        """The next instant to go to; None when there is nothing to do before more is heard."""
+        book = self.book
+        if not book.strategies or any(name not in self._world.inboxes for name in book.strategies):
+            return None
+        complete = self._complete_through()
+        bars = [self._world.inboxes[name].first_after(book.instant_ns) for name in book.strategies]
+        earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
+        if complete >= book.instant_ns and self._undecided():
+            return book.instant_ns
+        timer = next_timer(book)
+        target = min(complete, earliest, END_OF_TIME if timer is None else timer)
+        return target if target > book.instant_ns else None
+
+    def _complete_through(self) -> int:
+        """The last instant at which no strategy that is waited for can still speak."""
+        found = [
+            self._world.inboxes[name].complete_through_ns
+            for name, strategy in self.book.strategies.items()
+            if strategy.waited_for
+        ]
+        return min((through for through in found if through is not None), default=END_OF_TIME)
+
+    def _undecided(self) -> list[tuple[Inbox, BarSignals]]:
+        """Bars known at this instant that have no decision yet, strategies by name and bars by ordinal."""
+        book = self.book
+        return [
+            (inbox, bar)
+            for name, inbox in sorted(self._world.inboxes.items())
+            if name in book.strategies
+            for bar in inbox.known_at(book.instant_ns)
+            if decision_id(book.account, name, bar.bar) not in book.decided
+        ]
+
+    def _anything_follows(self) -> bool:
+        waited = [name for name, strategy in self.book.strategies.items() if strategy.waited_for]
+        return any(not self._world.inboxes[name].final for name in waited)
+
+    async def _advance(self, target: int) -> Advanced:
+        book = self.book
+        return await self._world.venue.advance(target, book.venue_event, self._tapes(), watches(book))
+
+    def _tapes(self) -> tuple[str, ...]:
+        """Every contract of the feed whose prints can move this account."""
+        book = self.book
+        found = {position.contract for position in book.open_positions()}
+        for strategy in book.strategies.values():
+            signal = signal_contract(strategy.manifest, book.trade_from)
+            found.add(signal)
+            for root in execution_roots(book.manifest, signal):
+                found.add(tape_contract(execution_contract(signal, root), signal, book.feed_contracts))
+        return tuple(sorted(found & set(book.feed_contracts)))
+
+    async def _book(self, advanced: Advanced) -> None:
+        """One transaction: the venue's events, the instant, the day's roll, the limits and what is due."""
+        book, changes = self.book, Changes()
+        fills = [event.fill.fill_id for event in advanced.events if event.fill is not None]
+        known = await self._world.store.known_fills(fills) if fills else frozenset()
+        if advanced.instant_ns > book.instant_ns:
+            book.instant_ns = advanced.instant_ns
+            book.decided.clear()
+        book.last_prints.update(advanced.last_prints)
+        if book.trading_day is None:
+            roll(book)
+        try:
+            book_venue_events(book, changes, advanced.events, known)
+        except ForeignOrder as error:
+            self._world.halt(str(error))
+            raise
+        roll(book)
+        apply_limits(book)
+        settled(book)
+        await self._commit(changes)
+
+    async def _finish(self) -> None:
+        self.book.finished = True
+        await self._commit(Changes())
+
+    # --- getting out ---
+
+    async def _flatten(self) -> None:
+        """Carry out what the book wants out of the market, until it wants nothing more at this instant."""
+        while actions := wanted(self.book):
+            for action in actions:
+                if isinstance(action, Cancel):
+                    await self._commit_order(move(action.order, OrderState.PENDING_CANCEL, reason=action.reason))
+                    await self._world.venue.cancel(action.order.client_id, action.reason)
+                else:
+                    await self._commit_order(action.order)
+                    await self._send(action.order)
+            await self._book(await self._advance(self.book.instant_ns))
+
+    async def cancel(self, order: Order, reason: str) -> None:
+        """Cancel one working order and book what the venue says of it."""
+        await self._commit_order(move(order, OrderState.PENDING_CANCEL, reason=reason))
+        await self._world.venue.cancel(order.client_id, reason)
+        await self._book(await self._advance(self.book.instant_ns))
+
+    async def flatten(self, strategy: str, reason: str) -> None:
+        """Have one strategy, or with an empty name the whole account, leave the market; durable from here on."""
+        if strategy:
+            self.book.strategies[strategy].flatten = reason
+        else:
+            self.book.flatten = reason
+        await self._commit(Changes())
+        await self._flatten()
+
+    # --- getting in ---
+
+    async def _decide(self, strategy: StrategyBook, bar: BarSignals) -> None:
+        """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
+        book = self.book
+        asked = question(book, strategy, bar, halt=self._world.halted())
+        answer = await self._ask_risk(asked)
+        decision = _decision(book, strategy, bar, answer)
+        if not decision.accepted:
+            await self._commit_decision(decision, None, strategy)
+            return
+        order = new_order(decision, client_order_id(decision.decision_id, Leg.ENTRY), book.instant_ns)
+        try:
+            await self._commit_decision(decision, order, strategy)
+        except LimitRefused as refused:
+            self.book = await self._world.store.load() or self.book
+            refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
+            again = self.book.strategies[strategy.strategy]
+            await self._commit_decision(_decision(self.book, again, bar, refusal), None, again)
+            return
+        await self._send(order)
+
+    async def _ask_risk(self, asked: Question) -> Answer:
+        while True:
+            try:
+                return await self._world.risk.decide(asked)
+            except Unavailable:
+                await self._world.pause("waiting_for_risk")
+
+    async def _commit_decision(self, decision: Decision, order: Order | None, strategy: StrategyBook) -> None:
+        """Tx A: decision, reservation and intent together, the limits checked on the rows as they are locked."""
+        book, changes = self.book, Changes()
+
+        def check(locked: Book) -> str | None:
+            view = account_view(locked, halt=self._world.halted())
+            own = settings(locked, locked.strategies[strategy.strategy])
+            instrument = execution_instrument(view, own)
+            if isinstance(instrument, Reason):
+                return instrument.value
+            refusal = order_refusal(view, own, instrument, decision.quantity)
+            return None if refusal is None else refusal.value
+
+        book.decided.add(decision.decision_id)
+        changes.decisions.append(decision)
+        note(book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
+        if order is not None:
+            count_entry(book, strategy)
+            put_order(book, changes, order)
+        await self._commit(changes, None if order is None else check)
+
+    async def _send(self, order: Order) -> None:
+        """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
+        order = move(order, OrderState.SENDING)
+        await self._commit_order(order)
+        self._world.journal.write(order.client_id)
+        try:
+            reported = await self._world.venue.submit(self._venue_order(order))
+        except Unavailable:
+            await self._commit_order(move(order, OrderState.UNKNOWN, reason="outcome not heard"))
+            raise
+        await self._commit_order(move(order, reported.state, reason=reported.reason))
+
+    def _venue_order(self, order: Order) -> VenueOrder:
+        return VenueOrder(
+            client_id=order.client_id,
+            decision=order.decision,
+            leg=order.leg,
+            contract=order.contract,
+            tape_contract=tape_of(self.book, order),
+            side=order.side,
+            type=order.type,
+            quantity=order.quantity,
+            decided_at_ns=order.decided_at_ns,
+            stop_ticks=order.stop_ticks,
+            target_ticks=order.target_ticks,
+            reduce_only=order.leg.startswith(Leg.FLATTEN),
+        )
+
+    # --- durability ---
+
+    async def _commit_order(self, order: Order) -> None:
+        changes = Changes()
+        put_order(self.book, changes, order)
+        await self._commit(changes)
+
+    async def _commit(self, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        await self._world.store.commit(self.book, changes, check)
+        self._world.committed(changes.events)
+
+    async def commit(self) -> None:
+        """Write the account's and strategies' rows as a command has changed them."""
+        await self._commit(Changes())
+
+
+def decision_facts(decision: Decision) -> dict[str, Any]:
+    """A decision's facts for the audit."""
+    return {
+        "decision_id": decision.decision_id,
+        "strategy": decision.strategy,
+        "bar_key": decision.bar_key,
+        "accepted": decision.accepted,
+        "reason": decision.reason,
+        "side": None if decision.side is None else decision.side.value,
+        "quantity": decision.quantity,
+        "contract": decision.contract,
+        "patterns": list(decision.patterns),
+        "regime": decision.regime,
+    }
+
+
+def _decision(book: Book, strategy: StrategyBook, bar: BarSignals, answer: Answer) -> Decision:
+    return Decision(
+        decision_id=decision_id(book.account, strategy.strategy, bar.bar),
+        strategy=strategy.strategy,
+        bar_key=bar.bar.text(),
+        instant_ns=book.instant_ns,
+        trading_day=bar.trading_day,
+        accepted=answer.accepted,
+        reason=answer.reason,
+        side=Side(answer.side) if answer.side else None,
+        quantity=answer.quantity,
+        contract=answer.contract,
+        stop_ticks=answer.stop_ticks,
+        target_ticks=answer.target_ticks,
+        patterns=answer.patterns,
+        regime=bar.regime.regime.value,
+        arithmetic=answer.arithmetic,
+    )

@@ -1,0 +1,77 @@
+"""What the account's loop needs from the world. The services and a backtest give it different parts."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from leadline.execution.book import Book, Changes
+from leadline.model.errors import LeadlineError
+from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.risk.view import Answer, Question
+
+
+class Unavailable(LeadlineError):
+    """A part does not answer. Nothing is known of what was asked; asking again is safe unless it was a submit."""
+
+
+class Fenced(LeadlineError):
+    """Another writer holds the account: this one must stop at once."""
+
+
+class LimitRefused(LeadlineError):
+    """The limits refused an entry in the transaction that would have written it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"refused: {reason}")
+        self.reason = reason
+
+
+class Store(Protocol):
+    """The book's rows. Every method raises `Unavailable` when the database does not answer."""
+
+    async def load(self) -> Book | None:
+        """The book as last committed; None when the account has none on this tape yet."""
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        """Write everything in one transaction under the writer's epoch.
+
+        With `check` the account's and strategies' rows are locked and read again first, and a reason that the check
+        returns refuses the whole transaction. Raises `Fenced`, `LimitRefused`.
+        """
+
+    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the fill ids that are booked already."""
+
+
+class Venue(Protocol):
+    """A market. Every method raises `Unavailable` when the venue does not answer."""
+
+    async def advance(
+        self, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        """Let the tape run up to an instant, inclusive; it may stop early."""
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        """Hand an order in, once. `Unavailable` leaves its fate unknown."""
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        """Cancel an order; what became of it is told by the venue's events."""
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        """The order with this id; None proves that the venue has none."""
+
+    async def positions(self) -> dict[str, int]:
+        """Net signed position by contract, in size steps; flat ones absent."""
+
+
+class Risk(Protocol):
+    """Decides. Raises `Unavailable` when it does not answer."""
+
+    async def decide(self, question: Question) -> Answer:
+        """Risk's word on a question."""
+
+
+class Journal(Protocol):
+    """Ids of orders whose first byte may have left: on disk before it does."""
+
+    def write(self, client_id: str) -> None:
+        """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice."""

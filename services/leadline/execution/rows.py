@@ -1,0 +1,379 @@
+"""The book's values as rows, and back. The one place that knows the columns."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from leadline.execution.book import HOUR_NS, Book, StrategyBook
+from leadline.model.ids import Leg
+from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
+from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.risk.view import AccountLimits
+
+ORDERS_KEPT_NS: Final = HOUR_NS
+"""Terminal orders of closed positions are read back for this long: the rate limits look at them."""
+
+
+Row = Mapping[str, Any]
+Values = tuple[Any, ...]
+
+
+def _upsert(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
+    names = (*keys, *columns)
+    places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
+    updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
+    return (
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places}) "
+        f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"
+    )
+
+
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
+
+
+UPSERT_ACCOUNT: Final = _upsert(
+    "account_state",
+    ("tape", "account"),
+    (
+        "instant_ns",
+        "trading_day",
+        "tier_index",
+        "equity_at_roll",
+        "realised",
+        "trades",
+        "streak",
+        "block",
+        "flatten",
+        "day_limits",
+        "last_prints",
+        "venue_event",
+        "last_event",
+        "finished",
+    ),
+)
+UPSERT_STRATEGY: Final = _upsert(
+    "strategy_state",
+    ("tape", "account", "strategy"),
+    ("manifest", "settings_hash", "analysis_hash", "joined_ns", "realised", "trades", "flatten"),
+)
+INSERT_DECISION: Final = _insert(
+    "decision",
+    (
+        "tape",
+        "decision_id",
+        "account",
+        "strategy",
+        "bar_key",
+        "instant_ns",
+        "trading_day",
+        "accepted",
+        "reason",
+        "side",
+        "quantity",
+        "contract",
+        "stop_ticks",
+        "target_ticks",
+        "patterns",
+        "regime",
+        "arithmetic",
+        "epoch",
+    ),
+)
+UPSERT_INTENT: Final = _upsert(
+    "intent",
+    ("tape", "client_id"),
+    (
+        "account",
+        "strategy",
+        "decision_id",
+        "leg",
+        "attempt",
+        "contract",
+        "side",
+        "type",
+        "quantity",
+        "limit_price",
+        "stop_price",
+        "stop_ticks",
+        "target_ticks",
+        "parent",
+        "oco",
+        "filled",
+        "state",
+        "reason",
+        "version",
+        "decided_at_ns",
+        "send_by_ns",
+        "epoch",
+    ),
+)
+INSERT_FILL: Final = _insert(
+    "fill",
+    (
+        "tape",
+        "account",
+        "fill_id",
+        "client_id",
+        "strategy",
+        "contract",
+        "side",
+        "quantity",
+        "price",
+        "ts_ns",
+        "source_index",
+        "k",
+        "commission",
+        "venue_event",
+    ),
+)
+UPSERT_POSITION: Final = _upsert(
+    "position",
+    ("tape", "account", "strategy", "contract"),
+    ("quantity", "lots", "tick_value", "realised", "commission", "decision_id"),
+)
+INSERT_EVENT: Final = _insert(
+    "order_event", ("tape", "account", "event", "kind", "key", "version", "instant_ns", "body")
+)
+
+_LIMIT_FIELDS: Final = (
+    "day_loss",
+    "day_target",
+    "max_position",
+    "max_open_trades",
+    "max_orders_per_second",
+    "max_entries_per_hour",
+)
+_MONEY_LIMITS: Final = frozenset({"day_loss", "day_target"})
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _from_json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+def account_row(book: Book) -> Values:
+    """The account's row."""
+    limits = {
+        name: str(value) if name in _MONEY_LIMITS else value
+        for name in _LIMIT_FIELDS
+        if (value := getattr(book.day_limits, name)) is not None
+    }
+    prints = {name: [p.price, p.time_ns, p.source_index] for name, p in book.last_prints.items()}
+    return (
+        book.tape,
+        book.account,
+        book.instant_ns,
+        book.trading_day,
+        book.tier_index,
+        book.equity_at_roll,
+        book.realised,
+        book.trades,
+        book.streak,
+        book.block,
+        book.flatten,
+        _json(limits),
+        _json(prints),
+        book.venue_event,
+        book.last_event,
+        book.finished,
+    )
+
+
+def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date) -> Book:
+    """The account's row as a book without strategies, orders and positions."""
+    return Book(
+        tape=row["tape"],
+        account=row["account"],
+        manifest=manifest,
+        feed_contracts=feed_contracts,
+        trade_from=trade_from,
+        instant_ns=row["instant_ns"],
+        equity_at_roll=row["equity_at_roll"],
+        trading_day=row["trading_day"],
+        tier_index=row["tier_index"],
+        realised=row["realised"],
+        trades=row["trades"],
+        streak=row["streak"],
+        block=row["block"],
+        flatten=row["flatten"],
+        day_limits=day_limits_of(_from_json(row["day_limits"])),
+        last_prints={name: LastPrint(*values) for name, values in sorted(_from_json(row["last_prints"]).items())},
+        venue_event=row["venue_event"],
+        last_event=row["last_event"],
+        finished=row["finished"],
+    )
+
+
+def day_limits_of(values: Mapping[str, Any]) -> AccountLimits:
+    """Limits set within a day, from their stored form."""
+
+    return AccountLimits(
+        **{name: Decimal(value) if name in _MONEY_LIMITS else int(value) for name, value in sorted(values.items())}
+    )
+
+
+def strategy_row(book: Book, strategy: StrategyBook) -> Values:
+    """A strategy's row."""
+    return (
+        book.tape,
+        book.account,
+        strategy.strategy,
+        strategy.manifest.model_dump_json(by_alias=True, exclude_unset=True),
+        strategy.settings_hash,
+        strategy.analysis_hash,
+        strategy.joined_ns,
+        strategy.realised,
+        strategy.trades,
+        strategy.flatten,
+    )
+
+
+def strategy_of(row: Row) -> StrategyBook:
+    """A strategy's row as its book."""
+    return StrategyBook(
+        row["strategy"],
+        TradingStrategy.model_validate(_from_json(row["manifest"])),
+        row["settings_hash"],
+        row["analysis_hash"],
+        row["joined_ns"],
+        row["realised"],
+        row["trades"],
+        row["flatten"],
+    )
+
+
+def decision_row(book: Book, decision: Decision, epoch: int) -> Values:
+    """A decision's row."""
+    return (
+        book.tape,
+        decision.decision_id,
+        book.account,
+        decision.strategy,
+        decision.bar_key,
+        decision.instant_ns,
+        decision.trading_day,
+        decision.accepted,
+        decision.reason,
+        None if decision.side is None else decision.side.value,
+        decision.quantity,
+        decision.contract,
+        decision.stop_ticks,
+        decision.target_ticks,
+        list(decision.patterns),
+        decision.regime,
+        _json([list(term) for term in decision.arithmetic]),
+        epoch,
+    )
+
+
+def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Values:
+    """An order's row."""
+    return (
+        book.tape,
+        order.client_id,
+        book.account,
+        order.strategy,
+        order.decision,
+        order.leg,
+        1,
+        order.contract,
+        order.side.value,
+        order.type.value,
+        order.quantity,
+        order.limit_price,
+        order.stop_price,
+        order.stop_ticks,
+        order.target_ticks,
+        order.parent,
+        order.oco,
+        order.filled,
+        order.state.value,
+        order.reason,
+        order.version,
+        order.decided_at_ns,
+        None if order.parent else order.decided_at_ns + send_bound_ns,
+        epoch,
+    )
+
+
+def order_of(row: Row) -> Order:
+    """An order's row as an order."""
+    return Order(
+        client_id=row["client_id"],
+        decision=row["decision_id"],
+        leg=row["leg"],
+        strategy=row["strategy"],
+        contract=row["contract"],
+        side=Side(row["side"]),
+        type=OrderType(row["type"]),
+        quantity=row["quantity"],
+        decided_at_ns=row["decided_at_ns"],
+        state=OrderState(row["state"]),
+        limit_price=row["limit_price"],
+        stop_price=row["stop_price"],
+        stop_ticks=row["stop_ticks"],
+        target_ticks=row["target_ticks"],
+        parent=row["parent"],
+        oco=row["oco"],
+        filled=row["filled"],
+        reason=row["reason"],
+        version=row["version"],
+    )
+
+
+def fill_row(book: Book, fill: Fill, strategy: str, venue_event: int) -> Values:
+    """A fill's row."""
+    return (
+        book.tape,
+        book.account,
+        fill.fill_id,
+        fill.client_id,
+        strategy,
+        fill.contract,
+        fill.side.value,
+        fill.quantity,
+        fill.price,
+        fill.time_ns,
+        fill.source_index,
+        fill.k,
+        fill.commission,
+        venue_event,
+    )
+
+
+def position_row(book: Book, position: Position) -> Values:
+    """A position's row."""
+    return (
+        book.tape,
+        book.account,
+        position.strategy,
+        position.contract,
+        position.quantity,
+        _json([[lot.price, lot.quantity, lot.fill_id] for lot in position.lots]),
+        position.tick_value,
+        position.realised,
+        position.commission,
+        position.decision,
+    )
+
+
+def position_of(row: Row) -> Position:
+    """A position's row as a position."""
+    return Position(
+        row["strategy"],
+        row["contract"],
+        row["quantity"],
+        tuple(Lot(*lot) for lot in _from_json(row["lots"])),
+        row["tick_value"],
+        row["decision_id"],
+        row["realised"],
+        row["commission"],
+    )

@@ -1,0 +1,201 @@
+"""The book in PostgreSQL. Every change of it is one transaction, written under the account's epoch.
+
+The epoch is a number that only grows: whoever takes the account over raises it, and every transaction of an earlier
+holder then fails. It enters no id and no result.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import date
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from leadline.execution import rows
+from leadline.execution.book import HOUR_NS, Book, Changes
+from leadline.execution.ports import Fenced, LimitRefused, Unavailable
+from leadline.model.orders import OrderState
+from leadline.model.specs import TradingAccount
+from leadline.model.ticks import NS_PER_SECOND
+
+LEASE_SECONDS: Final = 5
+"""How long a holder that went silent keeps the account."""
+
+SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
+"""A live order may leave for this long after its decision."""
+
+_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError)
+
+Connection = Any
+
+
+class PostgresStore:
+    """One account on one tape. `acquire` first; then `load` and `commit`."""
+
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        *,
+        tape: str,
+        manifest: TradingAccount,
+        feed_contracts: tuple[str, ...],
+        trade_from: date,
+        holder: str,
+    ) -> None:
+        self.epoch = 0
+        self._pool = pool
+        self._tape = tape
+        self._manifest = manifest
+        self._account = manifest.full_name
+        self._feed_contracts = feed_contracts
+        self._trade_from = trade_from
+        self._holder = holder
+
+    async def acquire(self) -> bool:
+        """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
+
+        A holder keeps its name over a restart, so its own lease does not hold it up.
+        """
+        async with self._connection() as connection:
+            epoch = await connection.fetchval(
+                """
+                INSERT INTO lease (account, epoch, holder, expires_at)
+                VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
+                ON CONFLICT (account) DO UPDATE
+                SET epoch = lease.epoch + 1, holder = $2, expires_at = excluded.expires_at
+                WHERE lease.expires_at < clock_timestamp() OR lease.holder = $2
+                RETURNING epoch
+                """,
+                self._account,
+                self._holder,
+                LEASE_SECONDS,
+            )
+        self.epoch = epoch or 0
+        return epoch is not None
+
+    async def renew(self) -> None:
+        """Keep the account. Raises `Fenced` when another has taken it."""
+        async with self._connection() as connection:
+            renewed = await connection.fetchval(
+                """
+                UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
+                WHERE account = $1 AND epoch = $2 RETURNING epoch
+                """,
+                self._account,
+                self.epoch,
+                LEASE_SECONDS,
+            )
+        if renewed is None:
+            raise Fenced(f"another writer holds {self._account}")
+
+    async def load(self) -> Book | None:
+        """The book as last committed; None when the account has none on this tape yet."""
+        async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
+            return await self._load(connection, lock=False)
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        """Write everything in one transaction; see `leadline.execution.ports.Store.commit`."""
+        async with self._connection() as connection, connection.transaction():
+            held = await connection.fetchval(
+                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
+            )
+            if held is None:
+                raise Fenced(f"another writer holds {self._account}")
+            if check is not None:
+                locked = await self._load(connection, lock=True)
+                refusal = "unresolved" if locked is None else check(locked)
+                if refusal is not None:
+                    raise LimitRefused(refusal)
+            await self._write(connection, book, changes)
+
+    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
+        """Those of the fill ids that are booked already."""
+        async with self._connection() as connection:
+            found = await connection.fetch(
+                "SELECT fill_id FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)",
+                self._tape,
+                self._account,
+                list(fill_ids),
+            )
+        return frozenset(row["fill_id"] for row in found)
+
+    async def intents(self) -> frozenset[str]:
+        """Client ids of every order that was ever intended on this tape."""
+        async with self._connection() as connection:
+            found = await connection.fetch(
+                "SELECT client_id FROM intent WHERE tape = $1 AND account = $2", self._tape, self._account
+            )
+        return frozenset(row["client_id"] for row in found)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except _LOST as error:
+            raise Unavailable(f"the database does not answer: {error}") from error
+
+    async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
+        scope = (self._tape, self._account)
+        suffix = " FOR UPDATE" if lock else ""
+        account = await connection.fetchrow(
+            f"SELECT * FROM account_state WHERE tape = $1 AND account = $2{suffix}", *scope
+        )
+        if account is None:
+            return None
+        book = rows.book_of(account, self._manifest, self._feed_contracts, self._trade_from)
+        for row in await connection.fetch(
+            f"SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy{suffix}", *scope
+        ):
+            book.strategies[row["strategy"]] = rows.strategy_of(row)
+        for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):
+            book.positions[row["strategy"], row["contract"]] = rows.position_of(row)
+        since = book.instant_ns - rows.ORDERS_KEPT_NS
+        for row in await connection.fetch(
+            """
+            SELECT * FROM intent WHERE tape = $1 AND account = $2 AND (
+                decided_at_ns >= $3 OR state = ANY($4)
+                OR decision_id IN (SELECT decision_id FROM position WHERE tape = $1 AND account = $2 AND quantity <> 0))
+            """,
+            *scope,
+            since,
+            [state.value for state in OrderState if not state.terminal],
+        ):
+            book.orders[row["client_id"]] = rows.order_of(row)
+        for row in await connection.fetch(
+            """
+            SELECT decision_id, instant_ns, accepted FROM decision
+            WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
+            """,
+            *scope,
+            book.instant_ns - HOUR_NS,
+        ):
+            if row["instant_ns"] == book.instant_ns:
+                book.decided.add(row["decision_id"])
+            if row["accepted"]:
+                book.entry_instants.append(row["instant_ns"])
+        return book
+
+    async def _write(self, connection: Connection, book: Book, changes: Changes) -> None:
+        await connection.execute(rows.UPSERT_ACCOUNT, *rows.account_row(book))
+        for strategy in book.strategies.values():
+            await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, strategy))
+        for decision in changes.decisions:
+            await connection.execute(rows.INSERT_DECISION, *rows.decision_row(book, decision, self.epoch))
+        for order in changes.orders.values():
+            await connection.execute(rows.UPSERT_INTENT, *rows.intent_row(book, order, self.epoch, SEND_BOUND_NS))
+        for fill, strategy, venue_event in changes.fills:
+            await connection.execute(rows.INSERT_FILL, *rows.fill_row(book, fill, strategy, venue_event))
+        for position in changes.positions.values():
+            await connection.execute(rows.UPSERT_POSITION, *rows.position_row(book, position))
+        if changes.events:
+            await connection.executemany(
+                rows.INSERT_EVENT,
+                [
+                    (book.tape, book.account, e.event, e.kind, e.key, e.version, e.instant_ns, orjson.dumps(e.body).decode())
+                    for e in changes.events
+                ],
+            )
+
+
