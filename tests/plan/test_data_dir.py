@@ -25,7 +25,7 @@ def test_a_second_holder_is_told_who_holds_it(tmp_path):
     other = context.Process(target=_hold, args=(tmp_path / "data", held, release))
     other.start()
     assert held.wait(30)
-    with pytest.raises(DataDirInUse, match=rf"process id {other.pid}: stop it"), DataDir(tmp_path / "data").hold():
+    with pytest.raises(DataDirInUse, match=rf"pid {other.pid}: stop it"), DataDir(tmp_path / "data").hold():
         pass
     release.set()
     other.join(30)
@@ -47,10 +47,10 @@ def test_a_killed_holder_leaves_no_lock(tmp_path):
 
 def test_secrets_differ_by_name_and_stay(tmp_path):
     first = DataDir(tmp_path)
-    nats, database = first.secret("nats/risk"), first.secret("database/risk")
+    nats, database = (first.secret_file(name).read_text() for name in ("nats-risk", "database-risk"))
     assert nats != database
     assert len(nats) >= 43  # 32 bytes in base64
-    assert (DataDir(tmp_path).secret("nats/risk"), DataDir(tmp_path).secret("database/risk")) == (nats, database)
+    assert DataDir(tmp_path).secret_file("nats-risk").read_text() == nats
     first.ensure_token_key()
     key = first.token_key_file.read_bytes()
     first.ensure_token_key()
@@ -60,7 +60,7 @@ def test_secrets_differ_by_name_and_stay(tmp_path):
 def test_only_the_owner_may_read(tmp_path):
     data = DataDir(tmp_path / "new")
     with data.hold():
-        data.secret("nats/risk")
+        data.secret_file("nats-risk")
         data.ensure_token_key()
         data.write_stack({"pid": 1})
         write_private(data.settings_file("risk"), b"{}")

@@ -75,14 +75,12 @@ class DataDir:
         """The folder that a workload keeps its own files in."""
         return self._folder("volumes") / workload
 
-    def secret(self, name: str) -> str:
-        """The password of that name: made on the first call, the same ever after. Only the holder may call it."""
-        path = self.root / "secrets.json"
-        known: dict[str, str] = orjson.loads(path.read_bytes()) if path.exists() else {}
-        if name not in known:
-            known[name] = secrets.token_urlsafe(_SECRET_BYTES)
-            write_private(path, orjson.dumps(known, option=orjson.OPT_SORT_KEYS))
-        return known[name]
+    def secret_file(self, name: str) -> Path:
+        """The file that holds the password of that name: made on the first call, the same ever after."""
+        path = self._folder("secrets") / name
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(_SECRET_BYTES).encode())
+        return path
 
     def ensure_token_key(self) -> None:
         """Make the key that signs tokens when there is none."""
@@ -107,7 +105,7 @@ class DataDir:
             except BlockingIOError:
                 holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
                 raise DataDirInUse(
-                    f"{self.root} is held by `leadline up` with process id {holder}: stop it, or give another --data-dir"
+                    f"{self.root} is held by `leadline up` with pid {holder}: stop it, or take another --data-dir"
                 ) from None
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

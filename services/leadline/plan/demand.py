@@ -1,0 +1,68 @@
+"""What the market-data side must carry for a plan on a run: which bars, and which prints besides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from leadline.execution.contracts import execution_contract, execution_roots, signal_contract
+from leadline.model.errors import InvalidInput
+from leadline.model.specs import session_of
+from leadline.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class BarsWanted:
+    """Bars of one session.
+
+    `session` is its id, `open` and `close` are HH:MM on the clock of `zone`; `bars` is the token of what closes a bar
+    (`5m`, `ticks500`), `ticks_per_row` the height of a footprint row.
+    """
+
+    session: str
+    open: str
+    close: str
+    zone: str
+    bars: str
+    ticks_per_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class DemandRow:
+    """One thing to carry: bars of a contract, or with `bars` None only its prints.
+
+    `strategy` is `namespace/name`, empty where the account itself needs the prints; `venue` is the venue's token in
+    subjects.
+    """
+
+    strategy: str
+    account: str
+    contract: str
+    venue: str
+    bars: BarsWanted | None
+
+
+def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> tuple[DemandRow, ...]:
+    """All rows of a plan on a run.
+
+    `contracts` maps the dated contracts of the feed to their venues, `trade_from` decides which month a root means.
+    Per strategy one row for its bars; per account a ticks-only row for each contract that its strategies can be filled
+    in and the feed has, so that the orders find their own tape. Raises InvalidInput when the feed lacks the contract
+    that a strategy reads.
+    """
+    rows: list[DemandRow] = []
+    executed: dict[str, set[str]] = {account.full_name: set() for account in plan.accounts}
+    accounts = {account.full_name: account for account in plan.accounts}
+    for strategy in plan.strategies:
+        contract = signal_contract(strategy, trade_from)
+        if contract not in contracts:
+            expected = f"a contract of the feed: {', '.join(sorted(contracts)) or 'it has none'}"
+            raise InvalidInput(f"TradingStrategy {strategy.full_name}: spec.instrument", contract, expected)
+        session, hours = session_of(strategy)
+        spec = strategy.spec
+        bars = BarsWanted(session, hours.open, hours.close, hours.zone, spec.bar_spec.token, spec.ticks_per_row)
+        rows.append(DemandRow(strategy.full_name, strategy.account_name, contract, contracts[contract], bars))
+        roots = execution_roots(accounts[strategy.account_name], contract)
+        executed[strategy.account_name] |= {execution_contract(contract, root) for root in roots}
+    for account, wanted in executed.items():
+        rows += [DemandRow("", account, name, contracts[name], None) for name in sorted(wanted) if name in contracts]
+    return tuple(rows)

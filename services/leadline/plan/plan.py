@@ -1,0 +1,319 @@
+"""From the platform's settings and the manifests to the workloads that carry them out.
+
+One pure function. What runs the plan (processes on one machine, Deployments in a cluster) decides addresses, paths and
+the tape; nothing of that stands here.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from typing import Any, Final, Literal
+
+from leadline.model.contracts import instrument_of
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import derive
+from leadline.model.specs import (
+    InvalidManifest,
+    Manifest,
+    TradingAccount,
+    TradingStrategy,
+    check_strategy_on_account,
+    default_account,
+    rollout_fields,
+    signal_instrument,
+)
+from leadline.plan.platform import PlatformSettings
+from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
+
+Owner = Literal["platform", "account", "strategy"]
+JsonObject = dict[str, Any]
+
+_DNS_LABEL_LENGTH: Final = 63
+_HASH_LENGTH: Final = 8
+_SMALL: Final = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "384Mi"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One service to run.
+
+    `id` is stable and a DNS label. `owner_name` is the `namespace/name` of the owning account or strategy, empty for
+    the platform. `settings` are the service's own, plain JSON values. `inputs` and `outputs` name streams; `calls` maps
+    the names under which the service knows its peers to workload ids. `secrets` are kinds of secret that it needs:
+    `nats`, `database`, `token-key`. `resources` as Kubernetes writes them. `after` are the ids of workloads that must
+    serve before it starts.
+    """
+
+    id: str
+    owner: Owner
+    owner_name: str
+    service: str
+    settings: JsonObject = field(hash=False)
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    calls: Mapping[str, str] = field(default_factory=dict, hash=False)
+    ports: tuple[str, ...] = ("grpc", "metrics")
+    volumes: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ("nats", "token-key")
+    resources: JsonObject = field(default_factory=lambda: dict(_SMALL), hash=False)
+    replicas: int = 1
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: every workload after those that it waits for, and the complete manifests behind it, by name."""
+
+    workloads: tuple[Workload, ...]
+    accounts: tuple[TradingAccount, ...]
+    strategies: tuple[TradingStrategy, ...]
+
+    def workload(self, service: str, owner_name: str = "") -> Workload:
+        """The workload of a service and owner; LookupError when the plan has none."""
+        for found in self.workloads:
+            if (found.service, found.owner_name) == (service, owner_name):
+                return found
+        raise LookupError(f"the plan has no {service} of {owner_name or 'the platform'}")
+
+
+def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]) -> Plan:
+    """The workloads of a platform with these accounts and strategies.
+
+    A strategy that trades its namespace's account `paper` gets that account with the defaults where no manifest gives
+    it. Raises InvalidManifest with everything that is wrong: a name twice, an account that does not exist, a strategy
+    that does not fit its account, two strategies that would trade one contract on one account, an instrument that the
+    feed does not have.
+    """
+    given = {account.full_name: account for account in accounts}
+    complete = dict(given)
+    for strategy in strategies:
+        if strategy.account_name not in given and strategy.account_name == f"{strategy.metadata.namespace}/paper":
+            complete[strategy.account_name] = default_account(strategy.metadata.namespace)
+    problems = [*_repeated(accounts), *_repeated(strategies), *_misfits(strategies, complete)]
+    problems += [*_rivals(strategies, complete), *_unknown_files(platform)]
+    if not problems:
+        problems += _not_fed(platform, strategies)
+    if not strategies:
+        problems.append(InvalidInput("manifests", "no TradingStrategy", "at least one"))
+    if problems:
+        raise InvalidManifest(problems)
+    ordered_accounts = tuple(complete[name] for name in sorted(complete))
+    ordered_strategies = tuple(sorted(strategies, key=lambda strategy: strategy.full_name))
+    workloads = (
+        *_platform_workloads(platform, ordered_strategies),
+        *(workload for account in ordered_accounts for workload in _account_workloads(account)),
+        *(_strategy_workload(strategy) for strategy in ordered_strategies),
+    )
+    assert len({workload.id for workload in workloads}) == len(workloads)
+    return Plan(_in_start_order(workloads), ordered_accounts, ordered_strategies)
+
+
+def plan_document(plan: Plan) -> JsonObject:
+    """A plan as plain JSON values, for people and for comparison."""
+    return {
+        "workloads": [asdict(workload) for workload in plan.workloads],
+        "accounts": [account.to_manifest() for account in plan.accounts],
+        "strategies": [strategy.to_manifest() for strategy in plan.strategies],
+    }
+
+
+def workload_id(service: str, full_name: str = "") -> str:
+    """The id of a service's workload: a DNS label that follows from the owner's `namespace/name` alone.
+
+    A namespace with a dash could be read in two ways, and long names do not fit: then a short hash makes it unique.
+    """
+    if not full_name:
+        return service
+    namespace, name = full_name.split("/")
+    plain = f"{service}-{namespace}-{name}"
+    if "-" not in namespace and len(plain) <= _DNS_LABEL_LENGTH:
+        return plain
+    return f"{plain[: _DNS_LABEL_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{derive(service, full_name)[:_HASH_LENGTH]}"
+
+
+def _platform_workloads(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[Workload]:
+    yield Workload(
+        id="ingestion",
+        owner="platform",
+        owner_name="",
+        service="ingestion",
+        settings=_ingestion_settings(platform, strategies),
+        outputs=(TICKS, RUNS),
+        volumes=("run",),
+        secrets=("nats", "database", "token-key"),
+    )
+    yield Workload(id="risk", owner="platform", owner_name="", service="risk", settings={}, secrets=("token-key",))
+    yield Workload(
+        id="aggregation",
+        owner="platform",
+        owner_name="",
+        service="aggregation",
+        settings={},
+        inputs=(RUNS, TICKS),
+        outputs=(BARS,),
+        secrets=("nats", "database", "token-key"),
+        after=("ingestion",),
+    )
+    yield Workload(
+        id="recorder",
+        owner="platform",
+        owner_name="",
+        service="recorder",
+        settings={},
+        inputs=(TICKS, BARS, SIGNALS),
+        secrets=("nats", "database", "token-key"),
+        after=("ingestion",),
+    )
+
+
+def _ingestion_settings(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> JsonObject:
+    feed = platform.feed.model_dump(mode="json")
+    return {
+        "feed": feed,
+        "instruments": _signal_symbols(strategies),
+        "trade_from": None if platform.trade_from is None else platform.trade_from.isoformat(),
+        "history": max(strategy.spec.history for strategy in strategies),
+        "speed": platform.speed,
+        "wait_for": len(strategies),
+    }
+
+
+def _signal_symbols(strategies: Sequence[TradingStrategy]) -> list[str]:
+    """What a simulated or pushed feed must carry: each signal instrument once."""
+    return sorted({strategy.spec.instrument for strategy in strategies})
+
+
+def _account_workloads(account: TradingAccount) -> Iterator[Workload]:
+    name = account.full_name
+    venue = workload_id("venue", name)
+    paper = account.spec.paper
+    yield Workload(
+        id=venue,
+        owner="account",
+        owner_name=name,
+        service="venue",
+        settings={
+            "account": name,
+            "fill_rule": paper.fill_rule,
+            "slippage_ticks": paper.slippage_ticks,
+            "latency_ns": paper.latency_ns,
+            "allow_faults": False,
+        },
+        inputs=(RUNS, TICKS),
+        volumes=("ledger",),
+        after=("ingestion",),
+    )
+    yield Workload(
+        id=workload_id("execution", name),
+        owner="account",
+        owner_name=name,
+        service="execution",
+        settings={"account": name, "manifest": account.to_manifest()},
+        inputs=(RUNS, SIGNALS),
+        outputs=(ORDERS,),
+        calls={"risk": "risk", "venue": venue},
+        volumes=("journal",),
+        secrets=("nats", "database", "token-key"),
+        after=("ingestion", "risk", venue),
+    )
+
+
+def _strategy_workload(strategy: TradingStrategy) -> Workload:
+    return Workload(
+        id=workload_id("analysis", strategy.full_name),
+        owner="strategy",
+        owner_name=strategy.full_name,
+        service="analysis",
+        settings={
+            "account": strategy.account_name,
+            "strategy": strategy.full_name,
+            "spec": rollout_fields(strategy),
+        },
+        inputs=(RUNS, BARS),
+        outputs=(SIGNALS,),
+        resources=strategy.spec.resources or dict(_SMALL),
+        after=(workload_id("execution", strategy.account_name),),
+    )
+
+
+def _in_start_order(workloads: Sequence[Workload]) -> tuple[Workload, ...]:
+    """Each after those that it waits for, otherwise as given."""
+    waiting, started, found = list(workloads), set[str](), list[Workload]()
+    while waiting:
+        ready = next(workload for workload in waiting if started.issuperset(workload.after))
+        waiting.remove(ready)
+        started.add(ready.id)
+        found.append(ready)
+    return tuple(found)
+
+
+def _repeated(manifests: Sequence[Manifest]) -> Iterator[InvalidInput]:
+    names = [manifest.full_name for manifest in manifests]
+    for position, manifest in enumerate(manifests):
+        if manifest.full_name in names[:position]:
+            expected = f"a name that no other {manifest.kind} has"
+            yield InvalidInput("metadata.name", manifest.full_name, expected)
+
+
+def _misfits(strategies: Sequence[TradingStrategy], accounts: Mapping[str, TradingAccount]) -> Iterator[InvalidInput]:
+    for strategy in strategies:
+        account = accounts.get(strategy.account_name)
+        if account is None:
+            expected = (
+                f"the name of a TradingAccount in the manifests: {', '.join(sorted(accounts)) or 'there is none'}"
+            )
+            yield InvalidInput(f"TradingStrategy {strategy.full_name}: spec.account", strategy.account_name, expected)
+            continue
+        try:
+            check_strategy_on_account(strategy, account)
+        except InvalidManifest as refusal:
+            yield from refusal.problems
+
+
+def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, TradingAccount]) -> Iterator[InvalidInput]:
+    """Two strategies whose orders would meet in one contract of one account: its position would have two owners."""
+    for first, second in combinations(strategies, 2):
+        account = accounts.get(first.account_name)
+        if account is None or second.account_name != first.account_name or first.full_name == second.full_name:
+            continue
+        if _may_meet(first, second, tiers=bool(account.spec.tiers)):
+            yield InvalidInput(
+                f"TradingStrategy {second.full_name}: spec.instrument",
+                second.spec.instrument,
+                f"another contract, or another account: {first.full_name} trades it on {account.full_name}",
+            )
+
+
+def _may_meet(first: TradingStrategy, second: TradingStrategy, *, tiers: bool) -> bool:
+    one, other = signal_instrument(first), signal_instrument(second)
+    # Tiers choose among the instruments of an underlying, so that MES and ES can both end up in ES.
+    if one.root != other.root and not (tiers and one.underlying == other.underlying):
+        return False
+    months = [spec.instrument.removeprefix(own.root) for spec, own in ((first.spec, one), (second.spec, other))]
+    return not all(months) or months[0] == months[1]
+
+
+def _unknown_files(platform: PlatformSettings) -> Iterator[InvalidInput]:
+    for file in platform.feed.files:
+        try:
+            instrument_of(file.contract)
+        except Unknown as unknown:
+            yield InvalidInput(f"feed.files: {file.name}", file.contract, f"a contract of {', '.join(unknown.known)}")
+
+
+def _not_fed(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:
+    """Strategies whose instrument no file of the feed holds; other feeds carry what is asked of them."""
+    if platform.feed.kind != "file":
+        return
+    contracts = sorted({file.contract for file in platform.feed.files})
+    for strategy in strategies:
+        wanted = strategy.spec.instrument
+        if not any(_holds(contract, wanted) for contract in contracts):
+            where = f"TradingStrategy {strategy.full_name}: spec.instrument"
+            yield InvalidInput(where, wanted, f"a contract that the feed has: {', '.join(contracts)}")
+
+
+def _holds(contract: str, wanted: str) -> bool:
+    """Whether a file of that contract can hold the wanted one; a root stands for whichever month the prints are of."""
+    root = instrument_of(contract).root
+    return wanted in {contract, root} or (contract == root == instrument_of(wanted).root)

@@ -1,0 +1,63 @@
+"""What the platform is told besides its manifests: the feed that makes its tape, and how fast it runs."""
+
+from datetime import date
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from leadline.model.errors import InvalidInput
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeedFile(_Settings):
+    """A file of prints. `name` is its name alone: where it lies is for the one who runs the plan to know.
+
+    `contract` is what it holds: a dated contract, or a root whose front contract the prints are.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[^/]+$")
+    contract: str = Field(min_length=1)
+
+
+class Feed(_Settings):
+    """Where prints come from: simulated from a seed, replayed from files, or pushed by a client."""
+
+    kind: Literal["sim", "file", "push"] = "sim"
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    files: tuple[FeedFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _files_where_they_belong(self) -> Self:
+        if (self.kind == "file") != bool(self.files):
+            raise ValueError("files are named for a feed of kind `file`, and only for that")
+        if len({file.name for file in self.files}) < len(self.files):
+            raise ValueError("two files of the feed have the same name")
+        return self
+
+
+class PlatformSettings(_Settings):
+    """Settings of one platform with one feed.
+
+    `trade_from` is the first trading day on which anything is decided; absent, the feed's own choice. `speed` is how
+    many seconds of the tape pass in a second, `max` for as fast as it goes.
+    """
+
+    feed: Feed = Feed()
+    trade_from: date | None = None
+    speed: Annotated[float, Field(gt=0, le=100_000)] | Literal["max"] = "max"
+
+
+def parse_speed(text: str) -> float | Literal["max"]:
+    """A speed as people write it; InvalidInput for anything else."""
+    if text == "max":
+        return "max"
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 100_000:
+        raise InvalidInput("speed", text, "max, or a number above 0 and at most 100000, 1 being real time")
+    return value

@@ -1,0 +1,52 @@
+"""What the market-data side carries follows from the plan and the contracts of the run."""
+
+from datetime import date
+
+import pytest
+
+from leadline.model.errors import InvalidInput
+from leadline.plan.demand import BarsWanted, DemandRow, demand_rows
+from leadline.plan.plan import plan
+from leadline.plan.platform import PlatformSettings
+from tests.plan.builders import account, strategy
+
+DAY = date(2025, 10, 8)  # December is the front month of the equity index futures
+RTH = BarsWanted("rth", "09:30", "16:00", "America/New_York", "5m", 1)
+FIXED = {"sizing": {"mode": "Fixed", "size": 1}}
+
+
+def rows(contracts: dict[str, str], strategies, accounts=()):
+    return demand_rows(plan(PlatformSettings(), accounts, strategies), contracts, DAY)
+
+
+def test_a_strategy_wants_its_bars_and_its_account_the_prints_of_what_fills_it():
+    assert rows({"MESZ2025": "cme"}, [strategy()]) == (
+        DemandRow("default/flow", "default/paper", "MESZ2025", "cme", RTH),
+        DemandRow("", "default/paper", "MESZ2025", "cme", None),
+    )
+
+
+def test_a_contract_that_a_tier_executes_is_carried_where_the_feed_has_it():
+    found = rows({"MESZ2025": "cme", "ESZ2025": "cme", "ESH2026": "cme", "GCZ2025": "comex"}, [strategy()])
+    assert [(row.strategy, row.contract, row.bars) for row in found] == [
+        ("default/flow", "MESZ2025", RTH),
+        ("", "ESZ2025", None),
+        ("", "MESZ2025", None),
+    ]
+
+
+def test_bars_carry_their_token_and_the_hours_of_their_session():
+    own = {"open": "08:20", "close": "13:30", "zone": "America/New_York"}
+    gold = strategy("gold", instrument="GCZ2025", account={"name": "a"}, session=own, bars="ticks:250", ticksPerRow=4,
+                    **FIXED)  # fmt: skip
+    found = rows({"GCZ2025": "comex"}, [gold], [account("a", tiers=[])])
+    assert found[0].bars is not None
+    assert (found[0].bars.bars, found[0].bars.ticks_per_row) == ("ticks250", 4)
+    assert (found[0].bars.open, found[0].bars.close, found[0].bars.zone) == ("08:20", "13:30", "America/New_York")
+    assert "." not in found[0].bars.session
+    assert found[1:] == (DemandRow("", "default/a", "GCZ2025", "comex", None),)
+
+
+def test_a_contract_that_the_feed_does_not_have_is_refused():
+    with pytest.raises(InvalidInput, match="got 'MESZ2025', expected a contract of the feed: MESH2025"):
+        rows({"MESH2025": "cme"}, [strategy()])

@@ -1,0 +1,182 @@
+"""A platform, its accounts and its strategies become the workloads that carry them out."""
+
+import re
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
+from leadline.plan.plan import Plan, plan, plan_document, workload_id
+from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
+from tests.plan.builders import account, strategy
+
+ROOT = Path(__file__).resolve().parents[2]
+SIM = PlatformSettings()
+FIXED = {"sizing": {"mode": "Fixed", "size": 1}}
+
+
+def plan_of(*manifests: TradingAccount | TradingStrategy, platform: PlatformSettings = SIM) -> Plan:
+    accounts = [item for item in manifests if isinstance(item, TradingAccount)]
+    return plan(platform, accounts, [item for item in manifests if isinstance(item, TradingStrategy)])
+
+
+def refusals(*manifests: TradingAccount | TradingStrategy, platform: PlatformSettings = SIM) -> list[str]:
+    with pytest.raises(InvalidManifest) as refused:
+        plan_of(*manifests, platform=platform)
+    return str(refused.value).splitlines()
+
+
+def test_the_plan_of_the_first_example():
+    """The whole plan, as `leadline plan -f examples/mes-orderflow.yaml --output json` prints it."""
+    found = plan_document(plan_of(*load_manifests(ROOT / "examples" / "mes-orderflow.yaml")))
+    golden = ROOT / "tests" / "plan" / "golden" / "mes-orderflow.json"
+    assert orjson.loads(orjson.dumps(found)) == orjson.loads(golden.read_bytes())
+
+
+def test_who_gets_what():
+    found = plan_of(
+        strategy("morning", account={"name": "one"}),
+        strategy("evening", account={"name": "two"}, session={"name": "globex"}),
+        account("one"),
+        account("two"),
+    )
+    assert [workload.id for workload in found.workloads] == [
+        "ingestion",
+        "risk",
+        "aggregation",
+        "recorder",
+        "venue-default-one",
+        "execution-default-one",
+        "venue-default-two",
+        "execution-default-two",
+        "analysis-default-evening",
+        "analysis-default-morning",
+    ]
+    assert found.workload("analysis", "default/morning").settings["account"] == "default/one"
+    assert found.workload("execution", "default/two").calls == {"risk": "risk", "venue": "venue-default-two"}
+
+
+def test_a_strategy_without_an_account_gets_the_paper_account_of_its_namespace():
+    found = plan_of(strategy(namespace="desk1"))
+    assert [item.full_name for item in found.accounts] == ["desk1/paper"]
+    assert found.accounts[0].spec == account().spec
+
+
+def test_every_workload_comes_after_those_it_waits_for_and_after_its_peers():
+    workloads = plan_of(strategy(), strategy("gold", instrument="GCZ2025", account={"name": "gc"}, **FIXED),
+                        account("gc", tiers=[])).workloads  # fmt: skip
+    for position, workload in enumerate(workloads):
+        before = {item.id for item in workloads[:position]}
+        assert before >= {*workload.after, *workload.calls.values()}
+
+
+def test_the_order_of_the_manifests_does_not_matter():
+    one, two = strategy("one"), strategy("two", account={"name": "other"})
+    other = account("other")
+    assert plan_of(one, two, other) == plan_of(other, two, one)
+
+
+def test_settings_are_plain_json_without_addresses_or_paths():
+    platform = PlatformSettings(feed=Feed(kind="file", files=(FeedFile(name="mes.csv.gz", contract="MES"),)))
+    text = orjson.dumps(plan_document(plan_of(strategy(), platform=platform))).decode()
+    assert "mes.csv.gz" in text
+    assert not re.search(r"127\.0\.0\.1|localhost|://|\"/", text)
+
+
+def test_a_hot_change_leaves_every_workload_but_execution_as_it_is():
+    before, after = plan_of(strategy()), plan_of(strategy(risk={"maxTradesPerDay": 3}))
+    assert before.workloads == after.workloads
+    changed = plan_of(strategy(ticksPerRow=4))
+    differ = [
+        new.id for old, new in zip(before.workloads, changed.workloads, strict=True) if old.settings != new.settings
+    ]
+    assert differ == ["analysis-default-flow"]
+
+
+def test_ingestion_waits_for_all_strategies_and_brings_the_longest_history():
+    found = plan_of(strategy("short", history=2), strategy("long", history=9, account={"name": "b"}), account("b"))
+    settings = found.workload("ingestion").settings
+    assert (settings["wait_for"], settings["history"], settings["instruments"]) == (2, 9, ["MES"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"),
+    [
+        ({"instrument": "MES"}, {"instrument": "MES"}, True),
+        ({"instrument": "MES"}, {"instrument": "ES"}, True),  # the tiers may turn either into ES
+        ({"instrument": "MES"}, {"instrument": "MESZ2025"}, True),  # the root may mean December
+        ({"instrument": "MESZ2025"}, {"instrument": "MESH2026"}, False),
+    ],
+)
+def test_two_strategies_never_own_one_contract_of_an_account(first, second, meet):
+    manifests = (strategy("one", **first), strategy("two", **second))
+    if not meet:
+        assert len(plan_of(*manifests).strategies) == 2
+        return
+    refused = f"TradingStrategy default/two: spec.instrument: got '{second['instrument']}', expected another contract"
+    assert refusals(*manifests) == [f"{refused}, or another account: default/one trades it on default/paper"]
+
+
+def test_without_tiers_only_the_same_contract_is_a_rival():
+    micro, full = (strategy(root.lower(), instrument=root, account={"name": "a"}, **FIXED) for root in ("MES", "ES"))
+    assert len(plan_of(micro, full, account("a", tiers=[])).strategies) == 2
+
+
+def test_everything_that_is_wrong_is_said_at_once():
+    found = refusals(
+        strategy("lost", account={"name": "nowhere"}),
+        strategy("gold", instrument="GCZ2025", account={"name": "index"}, **FIXED),
+        account("index"),
+        account("index"),
+    )
+    assert len(found) == 3
+    assert found[0] == "metadata.name: got 'default/index', expected a name that no other TradingAccount has"
+    assert found[1].startswith(
+        "TradingStrategy default/lost: spec.account: got 'default/nowhere', expected the name of"
+    )
+    assert found[2].startswith(
+        "TradingStrategy default/gold: spec.instrument: got 'GCZ2025', expected an instrument of"
+    )
+
+
+def test_a_plan_needs_a_strategy():
+    assert refusals(account()) == ["manifests: got 'no TradingStrategy', expected at least one"]
+
+
+def test_a_file_that_does_not_hold_what_a_strategy_reads_is_refused():
+    gold = PlatformSettings(feed=Feed(kind="file", files=(FeedFile(name="gold.csv", contract="GCZ2013"),)))
+    assert refusals(strategy(), platform=gold) == [
+        "TradingStrategy default/flow: spec.instrument: got 'MES', expected a contract that the feed has: GCZ2013"
+    ]
+    unheard = PlatformSettings(feed=Feed(kind="file", files=(FeedFile(name="x.csv", contract="XYZZ2013"),)))
+    assert refusals(strategy(), platform=unheard)[0].startswith(
+        "feed.files: x.csv: got 'XYZZ2013', expected a contract"
+    )
+
+
+def test_ids_are_readable_where_they_can_be():
+    assert workload_id("risk") == "risk"
+    assert workload_id("execution", "default/paper") == "execution-default-paper"
+    assert workload_id("execution", "a/b-c") == "execution-a-b-c"
+    assert re.fullmatch(r"execution-a-b-c-[a-z2-7]{8}", workload_id("execution", "a-b/c"))
+
+
+LABELS = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,50}[a-z0-9])?\Z")
+
+
+@given(st.lists(st.tuples(LABELS, LABELS), min_size=2, max_size=2, unique=True))
+def test_ids_are_dns_labels_and_differ(names):
+    ids = [workload_id("execution", f"{namespace}/{name}") for namespace, name in names]
+    assert ids[0] != ids[1]
+    for found in ids:
+        assert re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", found)
+
+
+def test_a_speed_is_max_or_a_positive_number():
+    assert (parse_speed("max"), parse_speed("1"), parse_speed("0.5")) == ("max", 1.0, 0.5)
+    for text in ("0", "-1", "fast", "nan", "inf", ""):
+        with pytest.raises(ValueError, match="expected max, or a number above 0"):
+            parse_speed(text)
