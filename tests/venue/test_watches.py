@@ -1,0 +1,154 @@
+"""The tape stops at the end of the first instant whose last prints bring the account's result to a threshold."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadline.execution.venues.paper import watches
+from leadline.execution.venues.paper.matching import PaperMarket
+from leadline.execution.venues.paper.rules import FillRules, mark_after
+from leadline.execution.venues.paper.watches import Watch, WatchedPosition, first_crossing
+from leadline.model.errors import InvalidInput
+from leadline.model.ticks import TickColumns
+from tests.venue.builders import ES, MES, market, ns, order, tape
+from tests.venue.reference import crossing, merged
+
+
+def long_of(quantity: int, price: int, tick_value: str = "1.25", contract: str = MES) -> WatchedPosition:
+    return WatchedPosition(contract, quantity, quantity * price, Decimal(tick_value))
+
+
+def test_a_day_loss_of_100_is_reached_40_ticks_below_two_mes():
+    watch = Watch(Decimal(0), (long_of(2, 20000),), at_or_below=Decimal(-100))
+    paper = market()
+    prints = tape([(1, 20000), (2, 19961), (3, 19960), (4, 19950)])
+
+    advanced = paper.advance({MES: prints}, ns(9), [watch])
+
+    assert (advanced.instant_ns, advanced.stopped, advanced.events) == (ns(3), True, ())
+    assert advanced.last_prints[MES] == (ns(3), 19960, 2)
+
+
+def test_what_is_realised_already_moves_the_threshold():
+    # -37.50 realised; a short of one ES from 5000.00: 62.50 more are five ticks up
+    watch = Watch(Decimal("-37.50"), (long_of(-1, 20000, "12.50"),), at_or_below=Decimal(-100))
+    advanced = market().advance({MES: tape([(1, 20004), (2, 20005)])}, ns(9), [watch])
+    assert advanced.instant_ns == ns(2)
+
+
+def test_a_target_is_a_threshold_above():
+    watch = Watch(Decimal(470), (long_of(1, 20000),), Decimal(-100), Decimal(500))
+    advanced = market().advance({MES: tape([(1, 20023), (2, 20024)])}, ns(9), [watch])
+    assert advanced.instant_ns == ns(2)
+
+
+def test_positions_in_two_contracts_are_valued_together_at_their_last_prints():
+    watch = Watch(Decimal(0), (long_of(1, 20000), long_of(-1, 20000, "12.50", ES)), at_or_below=Decimal(-100))
+    prints = {MES: tape([(1, 19984), (4, 20010)]), ES: tape([(2, 20006), (3, 20007)])}
+    # after 2 s: -20 - 75 = -95; after 3 s: -20 - 87.50 = -107.50
+    assert market().advance(prints, ns(9), [watch]).instant_ns == ns(3)
+
+
+def test_only_the_last_print_of_an_instant_counts():
+    watch = Watch(Decimal(0), (long_of(1, 0, "1"),), at_or_above=Decimal(20010))
+    prints = tape([(1, 20010), (1, 20000), (2, 20000), (2, 20010)])
+    assert market().advance({MES: prints}, ns(9), [watch]).instant_ns == ns(2)
+
+
+def test_a_price_is_watched_as_one_step_without_cost():
+    watch = Watch(Decimal(0), (long_of(1, 0, "1"),), at_or_below=Decimal(19990))
+    assert market().advance({MES: tape([(1, 19991), (2, 19990)])}, ns(9), [watch]).instant_ns == ns(2)
+
+
+def test_a_fill_before_the_crossing_stops_first_and_an_equal_one_together():
+    watch = Watch(Decimal(0), (long_of(1, 0, "1"),), at_or_below=Decimal(19990))
+    paper = market()
+    paper.submit(order(stop=20005))
+    prints = {MES: tape([(1, 20005), (2, 19990), (3, 20001)])}
+    first = paper.advance(prints, ns(9), [watch])
+    second = paper.advance(prints, ns(9), [watch])
+    assert (first.instant_ns, len(first.events)) == (ns(1), 1)
+    assert (second.instant_ns, second.stopped, second.events) == (ns(2), True, ())
+    assert paper.advance(prints, ns(9), [watch]).stopped is False
+
+
+def test_a_flat_account_crosses_nothing():
+    watch = Watch(Decimal(-500), (long_of(0, 20000),), at_or_below=Decimal(-100))
+    assert market().advance({MES: tape([(1, 20000)])}, ns(9), [watch]).stopped is False
+
+
+def test_a_contract_that_has_not_printed_keeps_the_watch_silent():
+    watch = Watch(Decimal(0), (long_of(1, 20000, contract=ES), long_of(1, 20000)), at_or_below=Decimal(-100))
+    prints = {MES: tape([(1, 10000), (3, 10000)]), ES: tape([(2, 20000)])}
+    assert market().advance(prints, ns(9), [watch]).instant_ns == ns(2)
+
+
+def test_a_watch_needs_the_tape_of_its_contract():
+    watch = Watch(Decimal(0), (long_of(1, 20000, contract=ES),), at_or_below=Decimal(-100))
+    with pytest.raises(InvalidInput, match="the tape of ESZ2025 too"):
+        market().advance({MES: tape([(1, 20000)])}, ns(9), [watch])
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "1E-999999999"])
+def test_decimals_are_finite_and_reasonable(value: str):
+    with pytest.raises(InvalidInput, match="watch"):
+        Watch(Decimal(value), (), at_or_below=Decimal(0))
+
+
+def test_a_watch_without_a_threshold_is_refused():
+    with pytest.raises(InvalidInput, match="threshold"):
+        Watch(Decimal(0), ())
+
+
+PRINTS = st.lists(st.tuples(st.integers(1, 30), st.integers(-50, 50), st.just(1), st.just(0)), max_size=30)
+MONEY = st.decimals(-200, 200, places=2)
+POSITIONS = st.builds(
+    WatchedPosition,
+    st.sampled_from(["A", "B"]),
+    st.integers(-3, 3),
+    st.integers(-100, 100),
+    st.sampled_from([Decimal("1.25"), Decimal("0.5"), Decimal(10), Decimal("0.00001")]),
+)
+WATCHES = st.builds(Watch, MONEY, st.lists(POSITIONS, max_size=3).map(tuple), MONEY, st.none() | MONEY)
+
+
+@given(PRINTS, PRINTS, WATCHES, st.integers(0, 30), st.booleans())
+@settings(max_examples=500, deadline=None)
+def test_columns_find_the_crossing_that_exact_fractions_find_print_by_print(
+    one: list[tuple[int, int, int, int]],
+    two: list[tuple[int, int, int, int]],
+    watch: Watch,
+    after: int,
+    huge: bool,
+):
+    prints = {"A": TickColumns.of(sorted(one)), "B": TickColumns.of(sorted(two))}
+    cut = {contract: int(ticks.time_ns.searchsorted(after, "right")) for contract, ticks in prints.items()}
+    marks = {contract: mark_after(None, ticks.slice(0, cut[contract])) for contract, ticks in prints.items()}
+    window = {contract: ticks.slice(cut[contract], len(ticks)) for contract, ticks in prints.items()}
+    safe = watches._INT64_SAFE
+    watches._INT64_SAFE = 1 if huge else safe  # type: ignore[misc]
+    try:
+        found = first_crossing(watch, window, {contract: mark for contract, mark in marks.items() if mark is not None})
+    finally:
+        watches._INT64_SAFE = safe  # type: ignore[misc]
+    assert found == crossing(watch, merged(prints), after)
+
+
+def test_results_beyond_64_bits_stay_exact():
+    value = Decimal("0.00000001")
+    position = WatchedPosition(MES, 10**9, 10**9 * 10**7, value)
+    watch = Watch(Decimal(10**15), (position,), at_or_below=Decimal(10**15) - 10)
+    assert market().advance({MES: tape([(1, 10**7), (2, 10**7 - 1)])}, ns(9), [watch]).instant_ns == ns(2)
+
+
+def test_a_restart_and_a_cut_in_front_of_the_crossing_do_not_move_it():
+    watch = Watch(Decimal(0), (long_of(1, 0, "1"),), at_or_below=Decimal(10))
+    prints = {MES: TickColumns.of([(time, 40 - time, 1, 0) for time in range(1, 40)])}
+    for cut in range(31):
+        paper = PaperMarket(FillRules(), 0)
+        paper.advance(prints, cut, [watch])
+        again = PaperMarket(FillRules(), 0)
+        again.restore(paper.take_step())
+        assert again.advance(prints, 39, [watch]).instant_ns == max(30, cut + (cut == 30))
