@@ -6,6 +6,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# Real servers, started only by the tests that ask for them.
+pytest_plugins = ("tests.stack",)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # No deadline: a busy machine is not a failing test. In CI the examples are the same each time, so that a verdict is

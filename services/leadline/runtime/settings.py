@@ -1,0 +1,131 @@
+"""What a service is told at its start: one JSON file, in which secrets are only named by the files that hold them."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from leadline.model.errors import InvalidInput
+
+_LARGEST_SECRET_BYTES: Final = 64 * 1024
+
+Role = Literal[
+    "cli-viewer",
+    "cli-trader",
+    "cli-admin",
+    "supervisor",
+    "ingestion",
+    "aggregation",
+    "analysis",
+    "recorder",
+    "risk",
+    "execution",
+    "venue",
+    "feed",
+]
+ServiceName = Literal["ingestion", "aggregation", "analysis", "risk", "execution", "venue", "recorder"]
+_Model = TypeVar("_Model", bound=BaseModel)
+Address = Annotated[str, Field(pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NatsSettings(_Section):
+    """How to reach the bus.
+
+    `user` is also the prefix of the inboxes that the server lets this service listen on (`_INBOX_<user>.>`).
+    """
+
+    servers: tuple[str, ...] = Field(min_length=1)
+    user: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    password_file: Path
+    ca_file: Path | None = None
+
+
+class DatabaseSettings(_Section):
+    """How to reach PostgreSQL. `url` carries no password; `postgresql:///name?host=/socket/dir&user=...` is local."""
+
+    url: str
+    password_file: Path
+    pool_size: int = Field(default=4, ge=1, le=50)
+
+    @field_validator("url")
+    @classmethod
+    def _no_password(cls, url: str) -> str:
+        if not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("expected a URL that begins with postgresql://")
+        authority = url.split("://", 1)[1].split("/", 1)[0]
+        if (":" in authority.rpartition("@")[0]) or "password=" in url:
+            raise ValueError("the password belongs into password_file")
+        return url
+
+
+class TlsSettings(_Section):
+    """Certificates of the calls between services: this service's own, and the authority that signed the others'."""
+
+    certificate_file: Path
+    key_file: Path
+    ca_file: Path
+
+
+class ServiceSettings(_Section):
+    """Everything that one service process is told.
+
+    `workload` is the stable id in the plan; `listen` and `metrics_listen` are `host:port`, port 0 picks a free one;
+    `peers` names the addresses of the services that it calls; `params` belongs to the service, which validates it.
+    """
+
+    service: ServiceName
+    workload: str = Field(min_length=1)
+    listen: Address
+    metrics_listen: Address
+    nats: NatsSettings | None = None
+    database: DatabaseSettings | None = None
+    data_dir: Path
+    token_key_file: Path
+    tls: TlsSettings | None = None
+    peers: dict[str, Address] = Field(default_factory=dict)
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+def load_settings(path: Path) -> ServiceSettings:
+    """Read and validate a settings file.
+
+    Raises InvalidInput that names the first wrong field; OSError when the file cannot be read.
+    """
+    return validate(ServiceSettings, path.read_bytes(), str(path))
+
+
+def validate(model: type[_Model], text: bytes, source: str) -> _Model:
+    """JSON text as `model`. Raises InvalidInput with `source` and the path of the first wrong field."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise _refusal(error, source) from None
+
+
+def validate_params(model: type[_Model], params: dict[str, Any]) -> _Model:
+    """A service's `params` as its own model. Raises InvalidInput with the path of the first wrong field."""
+    try:
+        return model.model_validate(params)
+    except ValidationError as error:
+        raise _refusal(error, "params") from None
+
+
+def read_secret(path: Path) -> str:
+    """The content of a secret's file without the line's end. Raises InvalidInput when it is empty or too long."""
+    data = path.read_bytes()
+    secret = data.decode().strip("\r\n")
+    if not secret or len(data) > _LARGEST_SECRET_BYTES:
+        raise InvalidInput(str(path), f"{len(data)} bytes", f"a secret of 1 to {_LARGEST_SECRET_BYTES} bytes")
+    return secret
+
+
+def _refusal(error: ValidationError, source: str) -> InvalidInput:
+    first = error.errors(include_url=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    # What was found in the place of a URL may hold a password.
+    value = "(not shown)" if field.endswith("url") else first["input"]
+    return InvalidInput(f"{source}: {field}" if field else source, value, first["msg"])
