@@ -51,7 +51,7 @@ def test_the_house_as_it_stands_keeps_every_contract(house):
         ("execution", "import random", "Cores are pure"),
         ("execution", "import grpc", "Cores are pure"),
         ("execution", "import leadline.risk.service", "A shell is started, never imported"),
-        ("risk", "import leadline.risk.convert", "Converters and metrics belong to shells"),
+        ("risk", "import leadline.risk.convert", "Adapters (converters, metrics, stores, clients) belong to shells"),
     ],
 )
 def test_a_forbidden_import_is_found(house, room, planted, broken):
