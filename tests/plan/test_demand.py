@@ -1,6 +1,7 @@
 """What the market-data side carries follows from the plan and the contracts of the run."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.plan.builders import account, strategy
 
 DAY = date(2025, 10, 8)  # December is the front month of the equity index futures
 RTH = BarsWanted("rth", "09:30", "16:00", "America/New_York", "5m", 1)
-FIXED = {"sizing": {"mode": "Fixed", "size": 1}}
+FIXED: dict[str, Any] = {"sizing": {"mode": "Fixed", "size": 1}}
 
 
 def rows(contracts: dict[str, str], strategies, accounts=()):

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -15,7 +16,7 @@ from tests.plan.builders import account, strategy
 
 ROOT = Path(__file__).resolve().parents[2]
 SIM = PlatformSettings()
-FIXED = {"sizing": {"mode": "Fixed", "size": 1}}
+FIXED: dict[str, Any] = {"sizing": {"mode": "Fixed", "size": 1}}
 
 
 def plan_of(*manifests: TradingAccount | TradingStrategy, platform: PlatformSettings = SIM) -> Plan:
