@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -69,7 +69,7 @@ class _Regressed(Exception):
 
 async def read_ordered(
     get_link: GetLink, stream: str, subject: str, start: Start, window: int = ORDERED_WINDOW
-) -> AsyncIterator[Received]:
+) -> AsyncGenerator[Received, None]:
     """Messages of `subject` in the stream's order, without end, across lost connections and restarted servers.
 
     The position is kept in memory only. When the stream has lost its end, reading starts over, and messages repeat.

@@ -7,7 +7,7 @@ order for as long as the process lives.
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -133,7 +133,7 @@ class Bus:
                 for subject, payload, message_id in chunk:
                     await self.publish(subject, payload, message_id)
 
-    def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncIterator[Received]:
+    def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncGenerator[Received, None]:
         """Messages of `subject` (which may have wildcards) in the stream's order, without end.
 
         start: from the first kept, from the last of each subject, or only what comes from now on. Prefetch is
