@@ -1,0 +1,181 @@
+"""Names of contracts at the venues, the front month and the expiry of equity index futures."""
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.model.contracts import (
+    Contract,
+    databento_continuous,
+    databento_parent,
+    expiry,
+    front,
+    instrument_of,
+    parse_contract,
+    render,
+    render_openalgo,
+    resolve_contract,
+    roll_date,
+    subject_token,
+    third_friday,
+    tradingview_continuous,
+)
+from leadline.model.errors import InvalidInput, Unknown
+
+NOVEMBER = date(2025, 11, 20)
+QUARTERLY = st.builds(
+    Contract,
+    st.sampled_from(["ES", "MES", "NQ", "MNQ", "RTY", "M2K", "YM", "MYM"]),
+    st.integers(2013, 2035),
+    st.sampled_from([3, 6, 9, 12]),
+)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "as_of", "contract"),
+    [
+        ("MNQZ5", NOVEMBER, "MNQZ2025"),
+        ("NQZ5", date(2026, 1, 5), "NQZ2025"),  # the nearest year that ends in 5
+        ("ESH6", date(2026, 1, 5), "ESH2026"),
+        ("ESH0", date(2026, 1, 5), "ESH2030"),
+        ("M2KZ5", NOVEMBER, "M2KZ2025"),  # the longest root, not M
+        ("ESZ25", NOVEMBER, "ESZ2025"),
+        ("ESZ2025", date(2013, 1, 1), "ESZ2025"),
+        ("ES 12-25", NOVEMBER, "ESZ2025"),
+        ("CME_MINI:NQZ2025", NOVEMBER, "NQZ2025"),
+        ("NQ1!", date(2025, 12, 12), "NQZ2025"),
+        ("CME_MINI:NQ1!", date(2025, 12, 15), "NQH2026"),
+        ("NQ2!", date(2025, 12, 12), "NQH2026"),
+        ("ES.c.0", NOVEMBER, "ESZ2025"),
+        ("ES.c.1", NOVEMBER, "ESH2026"),
+        ("GCZ3", date(2013, 10, 8), "GCZ2013"),
+        ("GCG4", date(2013, 10, 8), "GCG2014"),
+        ("BANKNIFTY30DEC25FUT", NOVEMBER, "BANKNIFTYZ2025"),
+        ("GOLDM05JAN26FUT", NOVEMBER, "GOLDMF2026"),
+    ],
+)
+def test_every_venues_spelling_means_one_contract(symbol, as_of, contract):
+    assert str(parse_contract(symbol, as_of)) == contract
+    assert resolve_contract(symbol, as_of) == contract
+
+
+@pytest.mark.parametrize("symbol", ["XYZ5", "SPYZ5", "BTCUSDTZ5", "", "ZZZZ2025"])
+def test_an_unknown_root_is_an_error(symbol):
+    with pytest.raises(Unknown, match="unknown contract root"):
+        parse_contract(symbol, NOVEMBER)
+
+
+@pytest.mark.parametrize(
+    "symbol", ["ES.FUT", "ESF6", "ESZ123", "BANKNIFTY30DEC2552000CE", "ES 13-25", "GC1!", "GC.c.0", "ESZ9999"]
+)
+def test_what_names_no_single_contract_is_refused(symbol):
+    with pytest.raises(InvalidInput, match="contract: got"):
+        parse_contract(symbol, NOVEMBER)
+
+
+@pytest.mark.parametrize(
+    ("venue", "name"),
+    [
+        ("tradovate", "ESZ5"),
+        ("rithmic", "ESZ5"),
+        ("databento", "ESZ5"),
+        ("ninjatrader", "ES 12-25"),
+        ("tradingview", "ESZ2025"),
+    ],
+)
+def test_each_venue_has_its_own_spelling(venue, name):
+    assert render(Contract("ES", 2025, 12), venue) == name
+
+
+def test_a_spelling_of_an_unknown_venue_is_an_error():
+    with pytest.raises(Unknown):
+        render(Contract("ES", 2025, 12), "bloomberg")
+
+
+def test_names_of_series_and_of_indian_futures():
+    assert (tradingview_continuous("NQ"), databento_continuous("ES"), databento_parent("ES")) == (
+        "NQ1!",
+        "ES.c.0",
+        "ES.FUT",
+    )
+    assert render_openalgo(Contract("BANKNIFTY", 2025, 12), date(2025, 12, 30)) == "BANKNIFTY30DEC25FUT"
+    assert render_openalgo(Contract("GOLDM", 2026, 1), date(2026, 1, 5)) == "GOLDM05JAN26FUT"
+
+
+def test_a_symbol_becomes_one_token_of_a_subject():
+    assert subject_token("ES 12-25") == "ES_12-25"
+    assert subject_token("ES.c.0") == "ES_c_0"
+    assert subject_token("ESZ2025") == "ESZ2025"
+
+
+@given(QUARTERLY, st.sampled_from(["tradovate", "ninjatrader", "tradingview"]))
+def test_a_venues_name_read_near_its_year_is_the_same_contract(contract, venue):
+    as_of = date(contract.year, contract.month, 1)
+    assert parse_contract(render(contract, venue), as_of) == contract
+    assert parse_contract(str(contract), as_of) == contract
+    assert instrument_of(str(contract)).root == contract.root
+
+
+@pytest.mark.parametrize(
+    ("month", "friday"),
+    [(3, date(2025, 3, 21)), (6, date(2025, 6, 20)), (9, date(2025, 9, 19)), (12, date(2025, 12, 19))],
+)
+def test_third_fridays_of_2025(month, friday):
+    assert third_friday(2025, month) == friday
+    assert expiry(Contract("ES", 2025, month)) == friday
+
+
+@pytest.mark.parametrize(
+    ("day", "contract"),
+    [
+        ("2025-12-12", "ESZ2025"),  # the Friday before the roll on Monday the 15th
+        ("2025-12-15", "ESH2026"),
+        ("2025-12-31", "ESH2026"),
+        ("2026-01-02", "ESH2026"),
+        ("2023-12-26", "ESH2024"),
+        ("2024-07-01", "ESU2024"),
+        ("2019-08-29", "ESU2019"),
+        ("2014-12-10", "ESZ2014"),
+        ("2014-12-11", "ESH2015"),  # until June 2022 the roll was the Thursday eight days before expiry
+        ("2022-03-10", "ESM2022"),
+        ("2022-06-10", "ESM2022"),
+        ("2022-06-13", "ESU2022"),  # the first roll on a Monday
+    ],
+)
+def test_the_front_month_of_a_day(day, contract):
+    assert str(front("ES", date.fromisoformat(day))) == contract
+    assert resolve_contract("ES", date.fromisoformat(day)) == contract
+
+
+def test_an_expiry_on_a_stock_holiday_moves_to_the_day_before():
+    assert third_friday(2026, 6) == date(2026, 6, 19)  # Juneteenth
+    assert expiry(Contract("ES", 2026, 6)) == date(2026, 6, 18)
+    assert roll_date(Contract("ES", 2026, 6)) == date(2026, 6, 15)
+
+
+def test_past_the_stock_calendar_an_expiry_is_unknown():
+    with pytest.raises(Unknown):
+        expiry(Contract("ES", 2028, 3))
+
+
+@pytest.mark.parametrize("root", ["GC", "CL", "SI", "BANKNIFTY", "GOLDM"])
+def test_a_root_that_rolls_on_the_venues_data_needs_a_dated_contract(root):
+    with pytest.raises(InvalidInput, match="a dated contract"):
+        resolve_contract(root, NOVEMBER)
+    with pytest.raises(InvalidInput):
+        expiry(Contract(root, 2025, 12))
+
+
+def test_what_never_expires_is_its_own_contract():
+    assert resolve_contract("BTCUSDT", NOVEMBER) == "BTCUSDT"
+    assert resolve_contract("SPY", NOVEMBER) == "SPY"
+    assert instrument_of("BTCUSDT").root == "BTCUSDT"
+
+
+@given(QUARTERLY)
+def test_a_contract_is_in_front_until_the_day_before_its_roll(contract):
+    roll = roll_date(contract)
+    assert front(contract.root, roll - timedelta(days=1)) == contract
+    assert front(contract.root, roll) == front(contract.root, roll - timedelta(days=1), rank=1)

@@ -1,0 +1,60 @@
+"""Lengths of time and of bars."""
+
+import pytest
+
+from leadline.model.durations import BarSpec, parse_bar_spec, parse_duration
+from leadline.model.errors import InvalidInput
+from leadline.model.instruments import instrument
+
+MINUTE_NS = 60_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [("50ms", 50_000_000), ("2s", 2_000_000_000), ("5m", 5 * MINUTE_NS), ("1h", 60 * MINUTE_NS), ("0ms", 0)],
+)
+def test_a_duration_is_a_whole_number_with_a_unit(text, nanoseconds):
+    assert parse_duration(text) == nanoseconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "1.5s", "5d", "5M", "1000000s", "5m\n", "٥m"])
+def test_anything_else_is_refused(text):
+    with pytest.raises(InvalidInput, match="latency: got"):
+        parse_duration(text, "latency")
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "token"),
+    [
+        ("1m", BarSpec("time", MINUTE_NS), "1m"),
+        ("5m", BarSpec("time", 5 * MINUTE_NS), "5m"),
+        ("15m", BarSpec("time", 15 * MINUTE_NS), "15m"),
+        ("30m", BarSpec("time", 30 * MINUTE_NS), "30m"),
+        ("1h", BarSpec("time", 60 * MINUTE_NS), "1h"),
+        ("4h", BarSpec("time", 240 * MINUTE_NS), "4h"),
+        ("1d", BarSpec("time", 1440 * MINUTE_NS), "1d"),
+        ("ticks:500", BarSpec("ticks", 500), "ticks500"),
+        ("volume:2000", BarSpec("volume", 2000), "volume2000"),
+    ],
+)
+def test_bars_close_by_time_by_prints_or_by_volume(text, spec, token):
+    assert parse_bar_spec(text) == spec
+    assert (spec.token, str(spec)) == (token, text)
+
+
+@pytest.mark.parametrize("text", ["", "7m", "2h", "ticks:0", "ticks:", "ticks:05", "volume:-1", "ticks500", "5m\n"])
+def test_other_bars_are_refused(text):
+    with pytest.raises(InvalidInput, match=r"bars: got .* expected one of 1m, 5m"):
+        parse_bar_spec(text)
+
+
+@pytest.mark.parametrize(("text", "rth", "globex"), [("5m", 78, 276), ("1h", 7, 23), ("4h", 2, 6), ("1d", 1, 1)])
+def test_a_session_has_a_number_of_time_bars(text, rth, globex):
+    sessions = instrument("ES").sessions
+    spec = parse_bar_spec(text)
+    assert (spec.bars_in(sessions["rth"].length_ns), spec.bars_in(sessions["globex"].length_ns)) == (rth, globex)
+
+
+def test_nobody_knows_how_many_tick_bars_a_session_has():
+    with pytest.raises(ValueError, match="no fixed number"):
+        parse_bar_spec("ticks:500").bars_in(MINUTE_NS)

@@ -1,0 +1,422 @@
+"""Reading manifests: every field, every refusal, all problems at once."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from leadline.model.manifests import MAX_MANIFEST_BYTES
+from leadline.model.specs import (
+    InvalidManifest,
+    TradingAccount,
+    TradingStrategy,
+    check_strategy_on_account,
+    default_account,
+    load_manifests,
+    profile_of,
+)
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+EVERY_FIELD = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {name: mes-orderflow}
+spec:
+  state: Running
+  mode: Paper
+  acknowledgeLive: false
+  account: {name: paper}
+  instrument: MES
+  session: {name: rth}
+  bars: 5m
+  ticksPerRow: 1
+  history: 5
+  strategy:
+    name: OrderFlow
+    detectors:
+      imbalance: {enabled: true, ratio: "3.0", minVolume: 5, zero: AsOne}
+      stacked: {enabled: true, levels: 3}
+      exhaustion: {enabled: true, levels: 3, within: 5, drop: "0.30"}
+      absorption: {enabled: true, levels: 3, share: "0.60", minVolume: 30}
+      divergence: {enabled: true, lookback: 5, source: Bar}
+      unfinished: {enabled: true, keep: 50}
+    router: {minStrength: "0.5", minConfidence: "0.6", regimes: {RANGING: {multiplier: "0.75", side: Both,
+      patterns: [BUYING_ABSORPTION, SELLING_ABSORPTION]}}}
+    parameters: {}
+  entries: {type: Market, afterOpen: 5m, beforeClose: 15m, blocks: [{from: "12:00", to: "13:00"}],
+    news: [{at: "2025-01-10T13:30:00Z", name: Employment report}]}
+  flattenBeforeClose: 5m
+  sizing: {mode: Tiered, maxSize: 2, modifiers: [Stacked, Trending, WinStreak, LossStreak], respectDayBudget: true}
+  bracket: {stopTicks: 16, targetTicks: 24}
+  risk: {maxPosition: 2, maxTradesPerDay: 10, dayLoss: "200", maxOrdersPerSecond: 5}
+  updatePolicy: WhenFlat
+  suspendPolicy: {workingOrders: Cancel, positions: Keep}
+  deletionPolicy: {workingOrders: Cancel, positions: Refuse, timeoutSeconds: 120, onTimeout: Retain}
+  image: registry.example/strategies@sha256:0123456789abcdef
+  resources: {}
+  restartNonce: 0
+---
+apiVersion: leadline.dev/v1alpha1
+kind: TradingAccount
+metadata: {name: paper}
+spec:
+  environment: Paper
+  venue: paper
+  credentials: {}
+  currency: USD
+  startingBalance: "2500"
+  paper: {fillRule: Pessimistic, slippageTicks: 1, latency: 50ms}
+  commission: {MES: "1.25"}
+  tiers:
+  - {from: "0",     execute: MES, minSize: 1, maxSize: 3, dayLoss: "100"}
+  - {from: "3500",  execute: ES,  minSize: 1, maxSize: 1, dayLoss: "400"}
+  limits: {dayLoss: "300", dayTarget: "500", maxPosition: 2, maxOpenTrades: 1, maxOrdersPerSecond: 5,
+    maxEntriesPerHour: 20}
+  marginLimits: {MES: "50", ES: "500"}
+  allowedNamespaces: []
+  halt: false
+"""
+
+
+def strategy_text(spec: str, metadata: str = "{name: s}") -> str:
+    return f"apiVersion: leadline.dev/v1alpha1\nkind: TradingStrategy\nmetadata: {metadata}\nspec: {{{spec}}}\n"
+
+
+def account_text(spec: str, metadata: str = "{name: a}") -> str:
+    return f"apiVersion: leadline.dev/v1alpha1\nkind: TradingAccount\nmetadata: {metadata}\nspec: {{{spec}}}\n"
+
+
+def strategy(spec: str, metadata: str = "{name: s}") -> TradingStrategy:
+    (found,) = load_manifests(strategy_text(spec, metadata))
+    assert isinstance(found, TradingStrategy)
+    return found
+
+
+def account(spec: str, metadata: str = "{name: a}") -> TradingAccount:
+    (found,) = load_manifests(account_text(spec, metadata))
+    assert isinstance(found, TradingAccount)
+    return found
+
+
+def problems(text: str) -> list[str]:
+    """The lines of the error, without the document's title."""
+    with pytest.raises(InvalidManifest) as caught:
+        load_manifests(text)
+    return [line.split(": ", 1)[1] for line in str(caught.value).splitlines()]
+
+
+def test_a_manifest_with_every_field_is_taken_as_written():
+    found = load_manifests(EVERY_FIELD)
+    assert [manifest.kind for manifest in found] == ["TradingStrategy", "TradingAccount"]
+    strategy, account = found
+    assert isinstance(strategy, TradingStrategy)
+    assert isinstance(account, TradingAccount)
+    check_strategy_on_account(strategy, account)
+    assert strategy.spec.risk.max_trades_per_day == 10
+    assert strategy.spec.entries.news[0].before == "15m"
+    ranging = strategy.spec.strategy.router.regimes and strategy.spec.strategy.router.regimes.ranging
+    assert ranging is not None
+    assert ranging.patterns == ("BUYING_ABSORPTION", "SELLING_ABSORPTION")
+    assert account.spec.limits.max_entries_per_hour == 20
+
+
+@pytest.mark.parametrize("name", ["mes-orderflow.yaml", "gc-2013-10-08.yaml"])
+def test_the_examples_load_and_their_strategy_fits_their_account(name):
+    strategy, account = load_manifests(EXAMPLES / name)
+    assert isinstance(strategy, TradingStrategy)
+    assert isinstance(account, TradingAccount)
+    check_strategy_on_account(strategy, account)
+    assert profile_of(strategy).stop_ticks > 0
+
+
+def test_the_account_of_the_first_example_is_the_default_one():
+    _, account = load_manifests(EXAMPLES / "mes-orderflow.yaml")
+    assert account == default_account()
+
+
+def test_all_problems_of_all_documents_come_together():
+    text = strategy_text("instrument: MES, bars: 7m, ticksPerRow: 0") + "---\n" + account_text('venue: "X"')
+    with pytest.raises(InvalidManifest) as caught:
+        load_manifests(text)
+    assert str(caught.value).splitlines() == [
+        (
+            "document 1, TradingStrategy s: spec.bars: got '7m', expected one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, or ticks:N "
+            "up to 999999, or volume:N up to 999999999"
+        ),
+        "document 1, TradingStrategy s: spec.ticksPerRow: got 0, expected greater than or equal to 1",
+        "document 2, TradingAccount a: spec.venue: got 'X', expected the name of a venue's adapter, such as paper",
+    ]
+    assert caught.value.field == "document 1, TradingStrategy s: spec.bars"
+    assert len(caught.value.problems) == 3
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        ("bars: 5m", "spec.instrument: got nothing, expected a value: this field is required"),
+        ("instrument: MES, histroy: 3", "spec.histroy: got 3, expected no such field; did you mean history?"),
+        (
+            "instrument: MES, ticks_per_row: 3",
+            "spec.ticks_per_row: got 3, expected no such field; did you mean ticksPerRow?",
+        ),
+        (
+            "instrument: MES, risk: {dayLoss: 200}",
+            'spec.risk.dayLoss: got 200, expected a decimal number in quotes, such as "0.25"',
+        ),
+        (
+            'instrument: MES, risk: {dayLoss: "-200"}',
+            "spec.risk.dayLoss: got '-200', expected a decimal number in quotes, such as \"0.25\"",
+        ),
+        ('instrument: MES, risk: {maxPosition: "2"}', "spec.risk.maxPosition: got '2', expected a whole number"),
+        ("instrument: MES, history: 5.5", "spec.history: got 5.5, expected a whole number"),
+        ("instrument: MES, acknowledgeLive: 1", "spec.acknowledgeLive: got 1, expected true or false"),
+        (
+            "instrument: MES, risk: {dayLoss: }",
+            "spec.risk.dayLoss: got nothing, expected a value; leave the field out to leave it unset",
+        ),
+        (
+            "instrument: MES, state: Sleeping",
+            "spec.state: got 'Sleeping', expected 'Running', 'ReduceOnly' or 'Suspended'",
+        ),
+        (
+            'instrument: MES, entries: {blocks: [{from: 12:00, to: "13:00"}]}',
+            "spec.entries.blocks[0].from: got 720, expected text in quotes",
+        ),
+        (
+            'instrument: MES, entries: {blocks: [{from: "12:00", to: "24:00"}]}',
+            "spec.entries.blocks[0].to: got '24:00', expected a time HH:MM in quotes, from 00:00 to 23:59",
+        ),
+        (
+            "instrument: MES, flattenBeforeClose: 5 minutes",
+            "spec.flattenBeforeClose: got '5 minutes', expected a whole number with a unit ms, s, m or h, such as 5m",
+        ),
+        (
+            'instrument: MES, session: {name: rth, open: "09:30"}',
+            "spec.session: got {'name': 'rth', 'open': '09:30'}, expected either a name, or open, close and zone",
+        ),
+        (
+            'instrument: MES, session: {open: "09:30", close: "16:00"}',
+            "spec.session: got {'open': '09:30', 'close': '16:00'}, expected either a name, or open, close and zone",
+        ),
+        (
+            'instrument: MES, session: {open: "09:30", close: "16:00", zone: Mars/Base}',
+            (
+                "spec.session: got {'open': '09:30', 'close': '16:00', 'zone': 'Mars/Base'}, expected a name of the IANA "
+                "time zone database, such as America/New_York"
+            ),
+        ),
+        (
+            'instrument: MES, session: {open: "09:30", close: "18:00", zone: America/New_York}',
+            (
+                "spec.session: got {'open': '09:30', 'close': '18:00', 'zone': 'America/New_York'}, expected hours inside "
+                "18:00-17:00 America/New_York"
+            ),
+        ),
+        (
+            "instrument: SPY, session: {name: globex}",
+            "spec.session: got {'name': 'globex'}, expected a session of SPY: rth",
+        ),
+        (
+            'instrument: MES, strategy: {detectors: {imbalance: {ratio: "4"}}}',
+            "spec.strategy: got {'detectors': {'imbalance': {'ratio': '4'}}}, expected either name or entryPoint",
+        ),
+        (
+            "instrument: MES, strategy: {entryPoint: acme}",
+            "spec.strategy.entryPoint: got 'acme', expected module:Class",
+        ),
+        (
+            "instrument: GC",
+            (
+                "spec.instrument: got 'GC', expected a dated contract such as GCZ2025: this root rolls on "
+                "the venue's data, not by a rule"
+            ),
+        ),
+        (
+            "instrument: GCZ3",
+            (
+                "spec.instrument: got 'GCZ3', expected a root of the instrument sheet (ES, MES, NQ, MNQ, "
+                "RTY, M2K, YM, MYM, CL, GC, SI, SPY, QQQ, BTCUSDT, BANKNIFTY, GOLDM) or its dated contract, as GCZ2013"
+            ),
+        ),
+        (
+            "instrument: MES, bars: 4h",
+            "spec.history: got 5, expected at least 16 sessions, so that 32 bars of 4h warm the indicators up",
+        ),
+        (
+            "instrument: MES, sizing: {mode: Fixed}",
+            "spec.sizing.size: got nothing, expected a number of contracts with mode Fixed",
+        ),
+        (
+            "instrument: MES, sizing: {size: 1}",
+            "spec.sizing.size: got 1, expected no size with mode Tiered",
+        ),
+        (
+            "instrument: MES, sizing: {mode: Fixed, size: 3}",
+            "spec.sizing.size: got 3, expected at most maxSize, 2",
+        ),
+        (
+            "instrument: MES, sizing: {modifiers: [Stacked, Stacked]}",
+            "spec.sizing.modifiers: got ['Stacked', 'Stacked'], expected each modifier once",
+        ),
+        (
+            "instrument: MES, bracket: {stopTicks: 16}",
+            "spec.bracket.targetTicks: got nothing, expected a value: this field is required",
+        ),
+    ],
+)
+def test_a_strategy_is_refused_with_field_value_and_expectation(spec, problem):
+    assert problems(strategy_text(spec)) == [problem]
+
+
+def test_an_instrument_without_a_profile_needs_thresholds_and_bracket():
+    assert problems(strategy_text("instrument: RTY")) == [
+        f"{field}: got nothing, expected {what}: RTY has no profile in the instrument sheet"
+        for field, what in (
+            ("spec.strategy.detectors.imbalance.minVolume", "a volume"),
+            ("spec.strategy.detectors.absorption.minVolume", "a volume"),
+            ("spec.bracket", "stopTicks and targetTicks"),
+        )
+    ]
+
+
+def test_mode_live_needs_the_acknowledgement_the_account_and_the_digest():
+    assert problems(strategy_text("instrument: MES, mode: Live, image: hub/x:latest")) == [
+        "spec.acknowledgeLive: got False, expected true with mode Live, which trades real money",
+        "spec.account: got nothing, expected the name of a live account with mode Live",
+        "spec.image: got 'hub/x:latest', expected an image pinned by digest (...@sha256:...) with mode Live",
+    ]
+    live = "instrument: MES, mode: Live, acknowledgeLive: true, account: {name: prop}, image: r/x@sha256:0123"
+    assert strategy(live).spec.mode == "Live"
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        ("venue: mars", ["spec.venue: got 'mars', expected a venue with an adapter: paper"]),
+        (
+            "environment: Live",
+            [
+                "spec.venue: got 'paper', expected a real venue with environment Live",
+                "spec.credentials.secretName: got nothing, expected the name of a Secret with environment Live",
+            ],
+        ),
+        (
+            "credentials: {secretName: x}",
+            ["spec.credentials.secretName: got 'x', expected no credentials for venue paper"],
+        ),
+        (
+            'tiers: [{from: "5", execute: MES, maxSize: 1}]',
+            ["spec.tiers[0].from: got '5', expected \"0\", so that every balance has a tier"],
+        ),
+        (
+            'tiers: [{from: "0", execute: MES, maxSize: 1}, {from: "0", execute: ES, maxSize: 1}]',
+            ["spec.tiers[1].from: got '0', expected more than 0, ascending"],
+        ),
+        (
+            'tiers: [{from: "0", execute: MES, minSize: 2, maxSize: 1}]',
+            ["spec.tiers[0].minSize: got 2, expected at most maxSize, 1"],
+        ),
+        (
+            "limits: {dayLoss: }",
+            ["spec.limits.dayLoss: got nothing, expected a value; leave the field out to leave it unset"],
+        ),
+        (
+            'startingBalance: ""',
+            ["spec.startingBalance: got '', expected a decimal number in quotes, such as \"0.25\""],
+        ),
+    ],
+)
+def test_an_account_is_refused_with_field_value_and_expectation(spec, found):
+    assert problems(account_text(spec)) == found
+
+
+@pytest.mark.parametrize("field", ['commission: {XX: "1"}', 'marginLimits: {XX: "1"}'])
+def test_roots_of_an_account_must_be_in_the_sheet(field):
+    (problem,) = problems(account_text(field))
+    assert "got 'XX', expected a root of the instrument sheet: ES, MES" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "manifest: got 'nothing', expected a document of kind TradingStrategy or TradingAccount"),
+        ("[1, 2", "YAML documents"),
+        ("- 1", "a mapping with apiVersion, kind, metadata and spec"),
+        ("kind: TradingStrategy", "apiVersion: got nothing, expected leadline.dev/v1alpha1"),
+        ("apiVersion: leadline.dev/v1alpha1\nkind: Pod", "kind: got 'Pod', expected one of"),
+        ("apiVersion: leadline.dev/v1alpha1\nkind: [1]", "kind: got "),
+        ("a: &x 1\nb: *x", "aliases are not allowed"),
+        ("a: 1\na: 2", "a stands twice"),
+        (strategy_text("instrument: MES, ticksPerRow: .nan"), "spec.ticksPerRow: got nan, expected a finite number"),
+        (strategy_text("instrument: MES, 1: 2"), "spec: got 1, expected field names that are text"),
+        (strategy_text("instrument: MES, strategy: {name: OrderFlow, parameters: {a: !!binary aGk=}}"), "parameters.a"),
+        (strategy_text("instrument: MES", "{name: Bad_Name}"), "metadata.name: got 'Bad_Name', expected a DNS label"),
+        (strategy_text("instrument: MES", "{name: s, namepsace: x}"), "did you mean namespace?"),
+        (strategy_text("instrument: !!python/object:os.system x"), "YAML documents"),
+        ("\x00", "YAML documents"),
+        (" " * (MAX_MANIFEST_BYTES + 1), "1000000 at most"),
+        ("[" * 5000, "YAML documents"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(text, problem):
+    with pytest.raises(InvalidManifest) as caught:
+        load_manifests(text)
+    assert problem in str(caught.value)
+
+
+def test_two_manifests_may_not_have_one_name():
+    text = "---\n".join([strategy_text("instrument: MES"), strategy_text("instrument: ES")])
+    assert problems(text) == ["got 'default/s', expected a name that no other TradingStrategy of the text has"]
+    other = strategy_text("instrument: ES", "{name: s, namespace: desk}")
+    assert len(load_manifests("---\n".join([strategy_text("instrument: MES"), other]))) == 2
+
+
+def test_what_the_api_server_adds_is_dropped():
+    metadata = '{name: s, uid: "1", resourceVersion: "2", creationTimestamp: "2025-01-01T00:00:00Z", managedFields: []}'
+    text = strategy_text("instrument: MES", metadata) + "status: {phase: Running}\n"
+    assert load_manifests(text) == [strategy("instrument: MES")]
+
+
+GC = "instrument: GCZ2013, sizing: {mode: Fixed, size: 1}"
+
+
+@pytest.mark.parametrize(
+    ("signal", "account_spec", "problem"),
+    [
+        ("instrument: MES", "", None),
+        ("instrument: ES", "", None),
+        (GC, "tiers: []", None),
+        (GC, "", "spec.instrument: got 'GCZ2013', expected an instrument of the underlying of MES, which the tier"),
+        ("instrument: MNQ", "", "spec.instrument: got 'MNQ', expected an instrument of the underlying of MES"),
+        ("instrument: MES", "tiers: []", "spec.sizing.mode: got 'Tiered', expected Fixed, because the account"),
+        ("instrument: MES", "currency: EUR", "spec.instrument: got 'MES', expected an instrument in EUR"),
+    ],
+)
+def test_whether_a_strategy_may_trade_on_an_account(signal, account_spec, problem):
+    one = strategy(f"{signal}, account: {{name: a}}")
+    if problem is None:
+        check_strategy_on_account(one, account(account_spec))
+    else:
+        with pytest.raises(InvalidManifest) as caught:
+            check_strategy_on_account(one, account(account_spec))
+        assert f"TradingStrategy default/s: {problem}" in str(caught.value)
+
+
+def test_an_account_of_another_name_is_refused():
+    with pytest.raises(InvalidManifest, match="got 'default/paper', expected the account default/a"):
+        check_strategy_on_account(strategy("instrument: MES"), account(""))
+
+
+def test_a_namespace_needs_the_accounts_permission():
+    one = strategy("instrument: MES, account: {name: a, namespace: default}", "{name: s, namespace: desk}")
+    with pytest.raises(InvalidManifest, match=r"metadata\.namespace: got 'desk', expected a namespace that"):
+        check_strategy_on_account(one, account(""))
+    check_strategy_on_account(one, account("allowedNamespaces: [desk]"))
+
+
+def test_a_live_strategy_needs_a_live_account():
+    live = "instrument: MES, mode: Live, acknowledgeLive: true, account: {name: a}, image: r/x@sha256:0123"
+    with pytest.raises(InvalidManifest, match=r"spec\.mode: got 'Live', expected Paper, the environment"):
+        check_strategy_on_account(strategy(live), account(""))

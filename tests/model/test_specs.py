@@ -1,0 +1,326 @@
+"""The two manifests' models: defaults, structural schema, change classes, and what follows from a manifest."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.instruments import Profile
+from leadline.model.specs import (
+    Change,
+    Manifest,
+    StrategySpec,
+    TradingAccount,
+    TradingStrategy,
+    bracket_of,
+    change_class,
+    default_account,
+    history_needed,
+    hot_fields,
+    load_manifests,
+    profile_of,
+    rollout_fields,
+    session_of,
+)
+
+MODELS = (TradingStrategy, TradingAccount)
+
+
+def strategy(spec: str = "instrument: MES") -> TradingStrategy:
+    """A strategy from the inside of its spec, one field a line."""
+    lines = "\n".join(f"  {line}" for line in spec.splitlines())
+    text = f"apiVersion: leadline.dev/v1alpha1\nkind: TradingStrategy\nmetadata: {{name: s}}\nspec:\n{lines}"
+    (found,) = load_manifests(text)
+    assert isinstance(found, TradingStrategy)
+    return found
+
+
+def nodes(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema inside a schema, with its path."""
+    yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from nodes(inner, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if key in schema:
+            yield from nodes(schema[key], f"{path}[]")
+
+
+def test_a_strategy_needs_only_its_instrument():
+    assert strategy().spec.to_manifest() == {
+        "state": "Running",
+        "mode": "Paper",
+        "acknowledgeLive": False,
+        "account": {"name": "paper"},
+        "instrument": "MES",
+        "session": {"name": "rth"},
+        "bars": "5m",
+        "ticksPerRow": 1,
+        "history": 5,
+        "strategy": {
+            "name": "OrderFlow",
+            "detectors": {
+                "imbalance": {"enabled": True, "ratio": "3", "zero": "AsOne"},
+                "stacked": {"enabled": True, "levels": 3},
+                "exhaustion": {"enabled": True, "levels": 3, "within": 5, "drop": "0.3"},
+                "absorption": {"enabled": True, "levels": 3, "share": "0.6"},
+                "divergence": {"enabled": True, "lookback": 5, "source": "Bar"},
+                "unfinished": {"enabled": True, "keep": 50},
+            },
+            "router": {"minStrength": "0.5", "minConfidence": "0.6"},
+            "parameters": {},
+        },
+        "entries": {"type": "Market", "afterOpen": "5m", "beforeClose": "15m", "blocks": [], "news": []},
+        "flattenBeforeClose": "5m",
+        "sizing": {
+            "mode": "Tiered",
+            "maxSize": 2,
+            "modifiers": ["Stacked", "Trending", "WinStreak", "LossStreak"],
+            "respectDayBudget": True,
+        },
+        "risk": {"maxOrdersPerSecond": 5},
+        "updatePolicy": "WhenFlat",
+        "suspendPolicy": {"workingOrders": "Cancel", "positions": "Keep"},
+        "deletionPolicy": {
+            "workingOrders": "Cancel",
+            "positions": "Refuse",
+            "timeoutSeconds": 120,
+            "onTimeout": "Retain",
+        },
+        "resources": {},
+        "restartNonce": 0,
+    }
+
+
+def test_the_default_account_is_paper_with_2500_and_five_tiers():
+    account = default_account("team")
+    assert account.full_name == "team/paper"
+    assert account.spec.to_manifest() == {
+        "environment": "Paper",
+        "venue": "paper",
+        "credentials": {},
+        "currency": "USD",
+        "startingBalance": "2500",
+        "paper": {"fillRule": "Pessimistic", "slippageTicks": 1, "latency": "50ms"},
+        "commission": {},
+        "tiers": [
+            {"from": "0", "execute": "MES", "minSize": 1, "maxSize": 3, "dayLoss": "100"},
+            {"from": "3500", "execute": "ES", "minSize": 1, "maxSize": 1, "dayLoss": "400"},
+            {"from": "5000", "execute": "ES", "minSize": 1, "maxSize": 2, "dayLoss": "400"},
+            {"from": "7500", "execute": "ES", "minSize": 1, "maxSize": 3, "dayLoss": "500"},
+            {"from": "10000", "execute": "ES", "minSize": 1, "maxSize": 3, "dayLoss": "500"},
+        ],
+        "limits": {"maxOrdersPerSecond": 5},
+        "marginLimits": {},
+        "allowedNamespaces": [],
+        "halt": False,
+    }
+    assert account.spec.paper.latency_ns == 50_000_000
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_what_is_written_out_loads_to_the_same_manifest(model):
+    found: Manifest = strategy() if model is TradingStrategy else default_account()
+    assert load_manifests(json.dumps(found.to_manifest())) == [found]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_schema_is_structural(model):
+    text = json.dumps(model.model_json_schema())
+    for forbidden in ("anyOf", "oneOf", "allOf", "null", "$ref", "$defs", '"const"', '"additionalProperties": false'):
+        assert forbidden not in text
+    for path, schema in nodes(model.model_json_schema()):
+        assert isinstance(schema.get("type"), str), f"{path} has not exactly one type"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_field_is_described_bounded_and_has_a_change_class(model):
+    for path, schema in nodes(model.model_json_schema()):
+        match schema["type"]:
+            case "string":
+                assert "enum" in schema or "maxLength" in schema, f"{path} has no bound"
+            case "array":
+                assert "maxItems" in schema, f"{path} has no bound"
+            case "integer":
+                assert {"minimum", "maximum"} <= schema.keys(), f"{path} has no bound"
+            case "object":
+                assert "properties" in schema or "maxProperties" in schema, f"{path} has no bound"
+        if path.endswith("[]") or not path:
+            continue
+        assert schema["description"], f"{path} has no description"
+        if path.startswith(".spec."):
+            assert schema["x-leadline-change"] in set(Change), f"{path} has no change class"
+
+
+def test_only_parameters_and_resources_are_free_form():
+    key = "x-kubernetes-preserve-unknown-fields"
+    free = [path for path, schema in nodes(TradingStrategy.model_json_schema()) if key in schema]
+    assert free == [".spec.strategy.parameters", ".spec.resources"]
+
+
+def test_the_schema_names_what_is_required():
+    schema = TradingStrategy.model_json_schema()
+    required = {path: node["required"] for path, node in nodes(schema) if "required" in node}
+    assert required == {
+        "": ["metadata", "spec"],
+        ".metadata": ["name"],
+        ".spec": ["instrument"],
+        ".spec.account": ["name"],
+        ".spec.entries.blocks[]": ["from", "to"],
+        ".spec.entries.news[]": ["at"],
+        ".spec.bracket": ["stopTicks", "targetTicks"],
+    }
+
+
+def test_the_default_of_a_choice_sits_on_the_object():
+    spec = TradingStrategy.model_json_schema()["properties"]["spec"]["properties"]
+    assert spec["session"]["default"] == {"name": "rth"}
+    assert "default" not in spec["session"]["properties"]["name"]
+    assert spec["strategy"]["default"]["name"] == "OrderFlow"
+    assert "default" not in spec["strategy"]["properties"]["name"]
+    assert "default" not in spec["sizing"]["properties"]["size"]
+
+
+@pytest.mark.parametrize(
+    ("path", "change"),
+    [
+        ("state", Change.HOT),
+        ("mode", Change.ROLLOUT_SUSPENDED),
+        ("acknowledgeLive", Change.IGNORE),
+        ("account.namespace", Change.ROLLOUT_SUSPENDED),
+        ("instrument", Change.ROLLOUT),
+        ("session.open", Change.ROLLOUT),
+        ("bars", Change.ROLLOUT),
+        ("ticksPerRow", Change.ROLLOUT),
+        ("history", Change.ROLLOUT),
+        ("spec.strategy.detectors.imbalance.minVolume", Change.ROLLOUT),
+        ("strategy.parameters.anything.at.all", Change.ROLLOUT),
+        ("entries.blocks[0].from", Change.HOT),
+        ("flattenBeforeClose", Change.HOT),
+        ("sizing.maxSize", Change.HOT),
+        ("bracket.stopTicks", Change.HOT),
+        ("risk.dayLoss", Change.HOT),
+        ("updatePolicy", Change.IGNORE),
+        ("suspendPolicy.positions", Change.IGNORE),
+        ("deletionPolicy.onTimeout", Change.IGNORE),
+        ("image", Change.ROLLOUT),
+        ("resources.limits", Change.ROLLOUT),
+        ("restartNonce", Change.ROLLOUT),
+    ],
+)
+def test_what_a_change_of_a_field_means(path, change):
+    assert change_class(path) is change
+
+
+def test_the_change_class_of_a_field_that_does_not_exist_is_unknown():
+    with pytest.raises(Unknown):
+        change_class("spec.risk.dayLos")
+    with pytest.raises(Unknown):
+        change_class("tiers", "Strategy")
+
+
+def test_account_limits_are_hot_and_its_venue_is_a_rollout():
+    assert change_class("limits.dayLoss", "TradingAccount") is Change.HOT
+    assert change_class("tiers[0].execute", "TradingAccount") is Change.HOT
+    assert change_class("venue", "TradingAccount") is Change.ROLLOUT
+
+
+def test_rollout_hot_and_ignored_fields_make_up_the_spec():
+    found = strategy()
+    rollout, hot = rollout_fields(found), hot_fields(found)
+    assert not rollout.keys() & hot.keys()
+    assert set(found.spec.to_manifest()) - rollout.keys() - hot.keys() == {
+        "acknowledgeLive",
+        "updatePolicy",
+        "suspendPolicy",
+        "deletionPolicy",
+    }
+
+
+def test_writing_a_default_out_does_not_change_the_rollout_fields():
+    plain = strategy()
+    explicit = strategy(
+        'instrument: MES\nbars: 5m\nstrategy: {name: OrderFlow, detectors: {imbalance: {ratio: "3.00"}}}'
+    )
+    assert json.dumps(rollout_fields(explicit)) == json.dumps(rollout_fields(plain))
+
+
+def test_a_hot_change_leaves_the_rollout_fields_alone():
+    changed = strategy("instrument: MES\nbracket: {stopTicks: 8, targetTicks: 8}")
+    assert rollout_fields(changed) == rollout_fields(strategy())
+    assert hot_fields(changed) != hot_fields(strategy())
+
+
+def test_the_rollout_fields_are_a_spec_again():
+    found = strategy("instrument: MES\nticksPerRow: 2\nhistory: 3")
+    again = StrategySpec.model_validate_json(json.dumps(rollout_fields(found)))
+    assert (again.instrument, again.ticks_per_row, again.history) == ("MES", 2, 3)
+
+
+def test_names_have_their_namespace():
+    found = strategy("instrument: MES\naccount: {name: prop, namespace: desk}")
+    assert (found.full_name, found.account_name) == ("default/s", "desk/prop")
+    assert strategy().account_name == "default/paper"
+
+
+def test_decimals_are_exact():
+    assert strategy('instrument: MES\nrisk: {dayLoss: "0.1"}').spec.risk.day_loss == Decimal("0.1")
+
+
+def test_the_profile_comes_from_the_sheet_where_the_manifest_is_silent():
+    assert profile_of(strategy()) == Profile(5, 30, 500, 16, 24)
+    changed = strategy(
+        "instrument: MES\nbracket: {stopTicks: 8, targetTicks: 9}\n"
+        "strategy: {name: OrderFlow, detectors: {absorption: {minVolume: 77}}}"
+    )
+    assert profile_of(changed) == Profile(5, 77, 500, 8, 9)
+    assert bracket_of(changed).stop_ticks == 8
+
+
+def test_an_instrument_without_a_profile_takes_the_manifests_thresholds():
+    found = strategy(
+        "instrument: BTCUSDT\nbars: 1m\nbracket: {stopTicks: 500, targetTicks: 750}\n"
+        "strategy: {name: OrderFlow, detectors: {imbalance: {minVolume: 2000}, absorption: {minVolume: 9000}}}"
+    )
+    assert profile_of(found) == Profile(2000, 9000, 200_000, 500, 750)
+
+
+def test_without_thresholds_there_is_no_profile():
+    bare = TradingStrategy.model_validate(
+        {"metadata": {"name": "s"}, "spec": {"instrument": "RTY"}},
+    )
+    with pytest.raises(InvalidInput, match=r"minVolume: got nothing, expected a volume: RTY has no profile"):
+        profile_of(bare)
+    with pytest.raises(InvalidInput, match=r"spec\.bracket"):
+        bracket_of(bare)
+
+
+@pytest.mark.parametrize(
+    ("bars", "session", "sessions"),
+    [
+        ("5m", "rth", 1),  # 78 bars a session
+        ("15m", "rth", 2),  # 26
+        ("30m", "rth", 3),  # 13
+        ("1h", "rth", 5),  # 7: five sessions have 35
+        ("1h", "globex", 2),  # 23
+        ("4h", "globex", 6),  # 6
+        ("1d", "rth", 32),
+        ("ticks:500", "rth", 0),
+        ("volume:2000", "rth", 0),
+    ],
+)
+def test_history_needed_to_warm_32_bars_up(bars, session, sessions):
+    found = strategy(f"instrument: MES\nbars: {bars}\nsession: {{name: {session}}}\nhistory: 40")
+    assert history_needed(found) == sessions
+
+
+def test_a_session_written_out_equals_the_named_one():
+    written = strategy('instrument: MES\nsession: {open: "09:30", close: "16:00", zone: America/New_York}')
+    assert session_of(written) == session_of(strategy())
+
+
+def test_a_windows_end_is_open():
+    block = strategy('instrument: MES\nentries: {blocks: [{from: "12:00", to: "13:00"}]}').spec.entries.blocks[0]
+    assert (block.from_, block.to) == ("12:00", "13:00")
