@@ -36,7 +36,10 @@ def test_a_fill_larger_than_the_position_turns_it_round() -> None:
     assert (position.quantity, average_price(position), position.realised) == (-2, 90, D(-10))
 
 
-@given(st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 5), st.integers(1, 1000)), max_size=20), st.integers(1, 1000))
+@given(
+    st.lists(st.tuples(st.sampled_from(Side), st.integers(1, 5), st.integers(1, 1000)), max_size=20),
+    st.integers(1, 1000),
+)
 def test_realised_and_open_together_are_the_cash_flow(steps: list[tuple[Side, int, int]], last: int) -> None:
     position = flat("s", "MESM2025", D("1.25"), "d")
     cash = held = 0

@@ -167,7 +167,9 @@ REFUSALS = {
     "max_trades_per_day": ask(
         account(), strategy(limits=StrategyLimits(max_trades_per_day=10), day=StrategyDay(trades=10))
     ),
-    "max_entries_per_hour": ask(account(entries_last_hour=20, limits=AccountLimits(max_entries_per_hour=20)), strategy()),
+    "max_entries_per_hour": ask(
+        account(entries_last_hour=20, limits=AccountLimits(max_entries_per_hour=20)), strategy()
+    ),
     "max_orders_per_second": ask(account(orders_last_second=5), strategy()),
     "max_position": ask(account(exposure=2), strategy()),
     "day_budget": ask(account(realised=D("-75.01")), strategy()),
@@ -189,7 +191,9 @@ ACCEPTED_AT_THE_EDGE = {
     "day_target": ask(account(realised=D("499.99")), strategy()),
     "day_budget": ask(account(realised=D("-75")), strategy()),
     "margin": ask(account("40"), strategy()),
-    "max_entries_per_hour": ask(account(entries_last_hour=19, limits=AccountLimits(max_entries_per_hour=20)), strategy()),
+    "max_entries_per_hour": ask(
+        account(entries_last_hour=19, limits=AccountLimits(max_entries_per_hour=20)), strategy()
+    ),
     "max_orders_per_second": ask(account(orders_last_second=4), strategy()),
     "max_position": ask(account(exposure=1), strategy()),
     "margin_above_limit": ask(account(limits=AccountLimits(margin_limits={"MES": D(40)})), strategy()),
@@ -241,9 +245,7 @@ def test_no_accepted_order_can_break_a_limit(
     exposure: int,
     multiplier: str,
 ) -> None:
-    view = account(
-        str(equity), realised=realised, open=open_result, worst_case=worst, streak=streak, exposure=exposure
-    )
+    view = account(str(equity), realised=realised, open=open_result, worst_case=worst, streak=streak, exposure=exposure)
     answer = decide(ask(view, strategy(), bar(multiplier=multiplier)))
     if answer.accepted:
         instrument = MES if answer.contract == "MESM2025" else ES

@@ -106,9 +106,7 @@ def watches(book: Book) -> tuple[Watch, ...]:
     positions = book.open_positions()
     if positions and not book.block:
         view = account_view(book, halt="")
-        found.append(
-            Watch(book.realised, _watched(book, positions), -day_loss_limit(view), day_target(view))
-        )
+        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), day_target(view)))
     for name, strategy in sorted(book.strategies.items()):
         loss = strategy.manifest.spec.risk.day_loss
         held = book.open_positions(name)

@@ -339,6 +339,12 @@ class AccountLoop:
         """Write the account's and strategies' rows as a command has changed them."""
         await self._commit(Changes())
 
+    async def audit(self, kind: str, body: dict[str, Any]) -> None:
+        """Append a line to the audit that belongs to no order."""
+        changes = Changes()
+        note(self.book, changes, kind, f"{kind}-{self.book.last_event + 1}", 1, body)
+        await self._commit(changes)
+
 
 def decision_facts(decision: Decision) -> dict[str, Any]:
     """A decision's facts for the audit."""

@@ -8,7 +8,6 @@ from typing import Any, Final
 import orjson
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook
-from leadline.model.ids import Leg
 from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits
@@ -214,10 +213,10 @@ def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...],
 
 def day_limits_of(values: Mapping[str, Any]) -> AccountLimits:
     """Limits set within a day, from their stored form."""
-
-    return AccountLimits(
-        **{name: Decimal(value) if name in _MONEY_LIMITS else int(value) for name, value in sorted(values.items())}
-    )
+    parsed: dict[str, Any] = {
+        name: Decimal(value) if name in _MONEY_LIMITS else int(value) for name, value in sorted(values.items())
+    }
+    return AccountLimits(**parsed)
 
 
 def strategy_row(book: Book, strategy: StrategyBook) -> Values:

@@ -27,6 +27,13 @@ SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
 
 _LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError)
 
+_ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
+_ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
+_STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
+_STRATEGIES_LOCKED: Final = (
+    "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
+)
+
 Connection = Any
 
 
@@ -138,16 +145,11 @@ class PostgresStore:
 
     async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
         scope = (self._tape, self._account)
-        suffix = " FOR UPDATE" if lock else ""
-        account = await connection.fetchrow(
-            f"SELECT * FROM account_state WHERE tape = $1 AND account = $2{suffix}", *scope
-        )
+        account = await connection.fetchrow(_ACCOUNT_LOCKED if lock else _ACCOUNT, *scope)
         if account is None:
             return None
         book = rows.book_of(account, self._manifest, self._feed_contracts, self._trade_from)
-        for row in await connection.fetch(
-            f"SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy{suffix}", *scope
-        ):
+        for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
         for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):
             book.positions[row["strategy"], row["contract"]] = rows.position_of(row)
@@ -179,8 +181,8 @@ class PostgresStore:
 
     async def _write(self, connection: Connection, book: Book, changes: Changes) -> None:
         await connection.execute(rows.UPSERT_ACCOUNT, *rows.account_row(book))
-        for strategy in book.strategies.values():
-            await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, strategy))
+        for owner in book.strategies.values():
+            await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
         for decision in changes.decisions:
             await connection.execute(rows.INSERT_DECISION, *rows.decision_row(book, decision, self.epoch))
         for order in changes.orders.values():
@@ -193,9 +195,16 @@ class PostgresStore:
             await connection.executemany(
                 rows.INSERT_EVENT,
                 [
-                    (book.tape, book.account, e.event, e.kind, e.key, e.version, e.instant_ns, orjson.dumps(e.body).decode())
+                    (
+                        book.tape,
+                        book.account,
+                        e.event,
+                        e.kind,
+                        e.key,
+                        e.version,
+                        e.instant_ns,
+                        orjson.dumps(e.body).decode(),
+                    )
                     for e in changes.events
                 ],
             )
-
-

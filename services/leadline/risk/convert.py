@@ -150,9 +150,7 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
             day_target=Decimal(limits.day_target) if limits.HasField("day_target") else None,
             max_position=limits.max_position if limits.HasField("max_position") else None,
             max_open_trades=limits.max_open_trades if limits.HasField("max_open_trades") else None,
-            max_orders_per_second=(
-                limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None
-            ),
+            max_orders_per_second=(limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None),
             max_entries_per_hour=limits.max_entries_per_hour if limits.HasField("max_entries_per_hour") else None,
             margin_limits={root: Decimal(value) for root, value in sorted(limits.margin_limits.items())},
         ),
@@ -230,9 +228,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             max_position=limits.max_position if limits.HasField("max_position") else None,
             max_trades_per_day=limits.max_trades_per_day if limits.HasField("max_trades_per_day") else None,
             day_loss=Decimal(limits.day_loss) if limits.HasField("day_loss") else None,
-            max_orders_per_second=(
-                limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None
-            ),
+            max_orders_per_second=(limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None),
         ),
         day=StrategyDay(
             Decimal(day.realised),

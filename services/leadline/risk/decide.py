@@ -68,7 +68,5 @@ def _margin_refusal(account: AccountView, instrument: ExecutionInstrument) -> Re
     return Reason.MARGIN_ABOVE_LIMIT if instrument.margin > limit else None
 
 
-def _refused(
-    reason: Reason, approved: tuple[Signal, ...], arithmetic: tuple[tuple[str, str], ...] = ()
-) -> Answer:
+def _refused(reason: Reason, approved: tuple[Signal, ...], arithmetic: tuple[tuple[str, str], ...] = ()) -> Answer:
     return Answer(False, reason.value, patterns=tuple(s.pattern.value for s in approved), arithmetic=arithmetic)

@@ -1,0 +1,84 @@
+"""The book as execution's messages."""
+
+from decimal import Decimal
+
+from leadline.execution.account import open_money, tape_of
+from leadline.execution.book import Book
+from leadline.execution.positions import average_price
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.model.contracts import instrument_of
+from leadline.model.orders import Order, Position
+
+
+def price_text(contract: str, ticks: Decimal | int) -> str:
+    """A price in ticks as a decimal string of the contract."""
+    return str(instrument_of(contract).tick * ticks)
+
+
+def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:
+    """An order with its average fill price in ticks, where it has fills."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    return pb.Order(
+        client_id=order.client_id,
+        decision_id=order.decision,
+        leg=order.leg,
+        strategy=order.strategy,
+        contract=order.contract,
+        side=order.side.value,
+        type=order.type.value,
+        quantity=order.quantity,
+        filled=order.filled,
+        state=order.state.value,
+        price="" if price is None else price_text(order.contract, price),
+        decided_at_ns=order.decided_at_ns,
+        reason=order.reason,
+        version=order.version,
+        average_price="" if average_ticks is None else price_text(order.contract, average_ticks),
+    )
+
+
+def position_to_proto(book: Book, position: Position) -> pb.Position:
+    """A position at its last print."""
+    last = book.last_prints.get(tape_of(book, position))
+    return pb.Position(
+        strategy=position.strategy,
+        contract=position.contract,
+        quantity=position.quantity,
+        average_price=price_text(position.contract, average_price(position)),
+        last_price="" if last is None else price_text(position.contract, last.price),
+        open=str(open_money(book, [position])),
+    )
+
+
+def state_to_proto(book: Book, *, phase: str, halt: str, epoch: int, progress: dict[str, int]) -> pb.GetStateResponse:
+    """The account and its strategies; `progress` in ns UTC by strategy."""
+    return pb.GetStateResponse(
+        account=book.account,
+        tape=book.tape,
+        instant_ns=book.instant_ns,
+        trading_day="" if book.trading_day is None else book.trading_day.isoformat(),
+        phase=phase,
+        equity=str(book.equity_at_roll + book.realised),
+        realised=str(book.realised),
+        open=str(open_money(book, book.open_positions())),
+        streak=book.streak,
+        trades=book.trades,
+        block=book.block,
+        halt=halt,
+        writer_epoch=epoch,
+        tier=book.tier_index + 1,
+        currency=book.manifest.spec.currency,
+        strategies=[
+            pb.StrategyState(
+                strategy=name,
+                state=strategy.manifest.spec.state,
+                analysis_hash=strategy.analysis_hash,
+                progress_ns=progress.get(name, 0),
+                realised=str(strategy.realised),
+                trades=strategy.trades,
+                working_orders=len(book.live_orders(name)),
+                position=sum(position.quantity for position in book.open_positions(name)),
+            )
+            for name, strategy in sorted(book.strategies.items())
+        ],
+    )

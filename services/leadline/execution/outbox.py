@@ -1,0 +1,72 @@
+"""What the book committed, published to the bus in its order. A message may be published again; its id says so."""
+
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.runtime.bus import Bus
+from leadline.runtime.subjects import ORDER_KINDS, order_subject
+
+BATCH: Final = 500
+
+Pool = Any
+
+
+async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
+    """Publish the oldest unpublished events of an account, mark them, and return how many there were."""
+    found = await pool.fetch(
+        """
+        SELECT event, kind, key, version, instant_ns, body FROM order_event
+        WHERE tape = $1 AND account = $2 AND NOT published ORDER BY event LIMIT $3
+        """,
+        tape,
+        account,
+        BATCH,
+    )
+    if not found:
+        return 0
+    subjects = {kind: order_subject(kind, tape, account) for kind in ORDER_KINDS}
+    await bus.publish_many(
+        [
+            (
+                subjects[row["kind"]],
+                event_message(row).SerializeToString(),
+                f"{subjects[row['kind']]}/{row['key']}/{row['version']}",
+            )
+            for row in found
+        ]
+    )
+    await pool.execute(
+        "UPDATE order_event SET published = true WHERE tape = $1 AND account = $2 AND event = ANY($3)",
+        tape,
+        account,
+        [row["event"] for row in found],
+    )
+    return len(found)
+
+
+async def read_events(pool: Pool, tape: str, account: str, after: int) -> list[asyncpg.Record]:
+    """Events after a number, oldest first, a batch at a time."""
+    return list(
+        await pool.fetch(
+            """
+            SELECT event, kind, key, version, instant_ns, body FROM order_event
+            WHERE tape = $1 AND account = $2 AND event > $3 ORDER BY event LIMIT $4
+            """,
+            tape,
+            account,
+            after,
+            BATCH,
+        )
+    )
+
+
+def event_message(row: asyncpg.Record) -> pb.StreamOrderEventsResponse:
+    """A stored event as a message."""
+    body = row["body"]
+    text = body if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    return pb.StreamOrderEventsResponse(
+        event=row["event"], kind=row["kind"], instant_ns=row["instant_ns"], body_json=text
+    )

@@ -1,0 +1,156 @@
+"""Execution's calls. Questions read the book; commands run at the account's instant and can only reduce exposure."""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from leadline.execution import commands
+from leadline.execution.convert import order_to_proto, position_to_proto, state_to_proto
+from leadline.execution.outbox import event_message
+from leadline.execution.rows import order_of
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.risk.view import AccountLimits
+from leadline.runtime.auth import caller
+
+if TYPE_CHECKING:
+    from leadline.execution.service import Account
+
+DEFAULT_ORDERS: Final = 500
+MOST_ORDERS: Final = 5000
+
+ServicerContext = grpc.aio.ServicerContext[Any, Any]
+
+
+class ExecutionServicer(rpc.ExecutionServiceServicer):
+    """Speaks for one account."""
+
+    def __init__(self, account: "Account") -> None:
+        self._account = account
+
+    async def SetStrategy(self, request: pb.SetStrategyRequest, context: ServicerContext) -> pb.SetStrategyResponse:
+        async def action() -> pb.SetStrategyResponse:
+            loop = self._account.loop
+            strategy = commands.set_strategy(loop.book, request.strategy, request.analysis_hash, request.manifest_json)
+            await loop.commit()
+            return pb.SetStrategyResponse(instant_ns=loop.book.instant_ns, settings_hash=strategy.settings_hash)
+
+        return await self._account.command(action)
+
+    async def SetLimits(self, request: pb.SetLimitsRequest, context: ServicerContext) -> pb.SetLimitsResponse:
+        limits = AccountLimits(
+            day_loss=_money(request, "day_loss"),
+            day_target=_money(request, "day_target"),
+            max_position=_count(request, "max_position"),
+            max_open_trades=_count(request, "max_open_trades"),
+            max_orders_per_second=_count(request, "max_orders_per_second"),
+            max_entries_per_hour=_count(request, "max_entries_per_hour"),
+        )
+
+        async def action() -> pb.SetLimitsResponse:
+            loop = self._account.loop
+            commands.tighten(loop.book, limits)
+            await loop.commit()
+            return pb.SetLimitsResponse(instant_ns=loop.book.instant_ns)
+
+        return await self._account.command(action)
+
+    async def CancelOrder(self, request: pb.CancelOrderRequest, context: ServicerContext) -> pb.CancelOrderResponse:
+        async def action() -> pb.CancelOrderResponse:
+            loop = self._account.loop
+            order = commands.cancellable_entry(loop.book, request.client_id)
+            await loop.cancel(order, f"cancelled by {caller().subject}")
+            return pb.CancelOrderResponse(order=order_to_proto(loop.book.orders[order.client_id], None))
+
+        return await self._account.command(action)
+
+    async def Flatten(self, request: pb.FlattenRequest, context: ServicerContext) -> pb.FlattenResponse:
+        reason = f"{_reason(request.reason)} ({caller().subject})"
+
+        async def action() -> pb.FlattenResponse:
+            loop = self._account.loop
+            if request.strategy and request.strategy not in loop.book.strategies:
+                raise Unknown("strategy", request.strategy, tuple(sorted(loop.book.strategies)))
+            await loop.flatten(request.strategy, reason)
+            return pb.FlattenResponse(instant_ns=loop.book.instant_ns)
+
+        return await self._account.command(action)
+
+    async def Halt(self, request: pb.HaltRequest, context: ServicerContext) -> pb.HaltResponse:
+        by = caller().subject
+        await self._account.halt(_reason(request.reason), by)
+        return pb.HaltResponse(by=by)
+
+    async def Resume(self, request: pb.ResumeRequest, context: ServicerContext) -> pb.ResumeResponse:
+        by = caller().subject
+        await self._account.resume(_reason(request.reason), by)
+        return pb.ResumeResponse(by=by)
+
+    async def GetState(self, request: pb.GetStateRequest, context: ServicerContext) -> pb.GetStateResponse:
+        account = self._account
+        return state_to_proto(
+            account.loop.book,
+            phase=account.loop.phase,
+            halt=account.latch.reason,
+            epoch=account.store.epoch,
+            progress={name: inbox.progress_ns for name, inbox in account.inboxes.items()},
+        )
+
+    async def GetOrders(self, request: pb.GetOrdersRequest, context: ServicerContext) -> pb.GetOrdersResponse:
+        limit = request.limit or DEFAULT_ORDERS
+        if not 1 <= limit <= MOST_ORDERS:
+            raise InvalidInput("limit", request.limit, f"1 to {MOST_ORDERS}, or 0 for {DEFAULT_ORDERS}")
+        account = self._account
+        rows = await account.pool.fetch(
+            """
+            SELECT i.*, f.average FROM intent i
+            LEFT JOIN (SELECT tape, client_id, sum(price * quantity)::numeric / sum(quantity) AS average
+                       FROM fill WHERE tape = $1 AND account = $2 GROUP BY tape, client_id) f USING (tape, client_id)
+            WHERE i.tape = $1 AND i.account = $2 AND ($3 = '' OR i.strategy = $3)
+              AND (NOT $4 OR i.state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL'))
+            ORDER BY i.decided_at_ns DESC, i.client_id DESC LIMIT $5
+            """,
+            account.tape.tape,
+            account.name,
+            request.strategy,
+            request.only_working,
+            limit,
+        )
+        return pb.GetOrdersResponse(orders=[order_to_proto(order_of(row), row["average"]) for row in reversed(rows)])
+
+    async def GetPositions(self, request: pb.GetPositionsRequest, context: ServicerContext) -> pb.GetPositionsResponse:
+        book = self._account.loop.book
+        return pb.GetPositionsResponse(positions=[position_to_proto(book, held) for held in book.open_positions()])
+
+    async def StreamOrderEvents(
+        self, request: pb.StreamOrderEventsRequest, context: ServicerContext
+    ) -> AsyncIterator[pb.StreamOrderEventsResponse]:
+        if request.after < 0:
+            raise InvalidInput("after", request.after, "0 or the number of an event")
+        async for row in self._account.events(request.after):
+            yield event_message(row)
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise InvalidInput("reason", text, "a few words for the audit")
+    return text.strip()
+
+
+def _money(request: pb.SetLimitsRequest, name: Any) -> Decimal | None:
+    if not request.HasField(name):
+        return None
+    try:
+        value = Decimal(getattr(request, name))
+    except InvalidOperation as error:
+        raise InvalidInput(name, getattr(request, name), "a decimal string") from error
+    if not value.is_finite():
+        raise InvalidInput(name, str(value), "a finite decimal string")
+    return value
+
+
+def _count(request: pb.SetLimitsRequest, name: Any) -> int | None:
+    return int(getattr(request, name)) if request.HasField(name) else None
