@@ -1,0 +1,207 @@
+"""The paper venue's memory: an append-only file of steps, on disk before anybody hears of them.
+
+A record is its length, the CRC-32 of its content and the CRC-32 of these eight bytes, 4 bytes little-endian each, and
+the content: canonical JSON. The first one names the format and the tape. What one step changed stands in one record, so
+an entry fill is never there without its legs. A record that a kill cut short is removed at the next start; any other
+damage is an error.
+"""
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final, Self
+
+import orjson
+
+from leadline.execution.venues.paper.matching import Step
+from leadline.execution.venues.paper.orders import VenueEvent, VenueOrder
+from leadline.execution.venues.paper.rules import Mark, Print
+from leadline.model.errors import LeadlineError
+from leadline.model.orders import Fill, OrderState, OrderType, Side
+
+FILE_NAME: Final = "ledger"
+FORMAT: Final = 1
+MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
+
+_FRAME: Final = struct.Struct("<II")
+_CHECK: Final = struct.Struct("<I")
+_HEADER_BYTES: Final = _FRAME.size + _CHECK.size
+_ORDER_FIELDS: Final = tuple(field.name for field in fields(VenueOrder))
+_FILL_FIELDS: Final = tuple(field.name for field in fields(Fill) if field.name != "commission")
+
+
+class LedgerDamaged(LeadlineError):
+    """The ledger cannot be trusted: it is damaged before its end, or belongs to another tape. Nothing was changed."""
+
+
+class LedgerInUse(LeadlineError):
+    """Another process writes this ledger."""
+
+
+class Ledger:
+    """One tape's ledger, held by one process at a time. Make it with `open`, read `steps`, then `append`."""
+
+    def __init__(self, descriptor: int, path: Path, content: list[bytes]) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._content = content
+
+    @classmethod
+    def open(cls, directory: Path, tape: str) -> Self:
+        """Open the ledger of `tape` in `directory`, making both when they are not there.
+
+        Raises LedgerInUse, LedgerDamaged and OSError.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / FILE_NAME
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            _lock(descriptor, path)
+            content = _read(descriptor, path)
+            ledger = cls(descriptor, path, content[1:])
+            ledger._begin(content, {"format": FORMAT, "tape": tape})
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return ledger
+
+    def _begin(self, content: list[bytes], header: dict[str, Any]) -> None:
+        if not content:
+            self._write(header)
+            _sync_directory(self._path.parent)
+        elif orjson.loads(content[0]) != header:
+            raise LedgerDamaged(f"{self._path} begins with {content[0].decode()}, expected {header}")
+
+    def steps(self) -> Iterator[Step]:
+        """The steps that were there when the ledger was opened, once."""
+        content, self._content = self._content, []
+        for record in content:
+            yield _step(orjson.loads(record))
+
+    def append(self, step: Step) -> None:
+        """Write a step and return when it is on disk. After an OSError the ledger is not to be used any more."""
+        self._write(_document(step))
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return os.fstat(self._descriptor).st_size
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+    def _write(self, document: dict[str, Any]) -> None:
+        content = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        if len(content) > MAX_RECORD_BYTES:
+            raise OSError(f"{self._path}: a record of {len(content)} bytes is more than {MAX_RECORD_BYTES}")
+        frame = _FRAME.pack(len(content), zlib.crc32(content))
+        record = frame + _CHECK.pack(zlib.crc32(frame)) + content
+        written = os.write(self._descriptor, record)
+        if written != len(record):
+            raise OSError(f"{self._path}: wrote {written} of {len(record)} bytes")
+        os.fdatasync(self._descriptor)
+
+
+def _lock(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LedgerInUse(f"{path} is in use by another process") from None
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new file's name durable too."""
+    for folder in (directory, directory.parent):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _read(descriptor: int, path: Path) -> list[bytes]:
+    """The whole records of the file; an incomplete last one is cut off.
+
+    A record is on disk before the next one begins, so only the last one can be incomplete: anything more after a bad
+    record means that the file was damaged, and cutting there would lose what was promised.
+    """
+    data = path.read_bytes()
+    records: list[bytes] = []
+    at = 0
+    while at < len(data):
+        content, end = _record(data, at)
+        if content is None:
+            if any(data[end:]):
+                raise LedgerDamaged(f"{path} is damaged at byte {at} of {len(data)}")
+            os.ftruncate(descriptor, at)
+            os.fsync(descriptor)
+            break
+        records.append(content)
+        at = end
+    return records
+
+
+def _record(data: bytes, at: int) -> tuple[bytes | None, int]:
+    """The content of the record at `at`, None when it is not whole, and where it ends or would end."""
+    start = at + _HEADER_BYTES
+    frame, check = data[at : at + _FRAME.size], data[at + _FRAME.size : start]
+    if len(check) < _CHECK.size or zlib.crc32(frame) != _CHECK.unpack(check)[0]:
+        return None, start
+    length, checksum = _FRAME.unpack(frame)
+    content = data[start : start + length]
+    return (content if zlib.crc32(content) == checksum else None), start + length
+
+
+# --- steps as JSON ---------------------------------------------------------------------------------------------------
+
+
+def _document(step: Step) -> dict[str, Any]:
+    return {
+        "instant_ns": step.instant_ns,
+        "events": [
+            {
+                "number": event.number,
+                "instant_ns": event.instant_ns,
+                "order": {name: getattr(event.order, name) for name in _ORDER_FIELDS},
+                "fill": None if event.fill is None else {name: getattr(event.fill, name) for name in _FILL_FIELDS},
+            }
+            for event in step.events
+        ],
+        "marks": {
+            contract: [found and list(found) for found in (mark.last, mark.buy, mark.sell)]
+            for contract, mark in step.marks.items()
+        },
+        "queues": step.queues,
+        "matched": step.matched,
+    }
+
+
+def _step(document: dict[str, Any]) -> Step:
+    return Step(
+        document["instant_ns"],
+        tuple(
+            VenueEvent(event["number"], event["instant_ns"], _order(event["order"]), _fill(event["fill"]))
+            for event in document["events"]
+        ),
+        {contract: Mark(*(found and Print(*found) for found in mark)) for contract, mark in document["marks"].items()},
+        document["queues"],
+        document["matched"],
+    )
+
+
+def _order(document: dict[str, Any]) -> VenueOrder:
+    enums = {
+        "side": Side(document["side"]),
+        "type": OrderType(document["type"]),
+        "state": OrderState(document["state"]),
+    }
+    return VenueOrder(**{**document, **enums})
+
+
+def _fill(document: dict[str, Any] | None) -> Fill | None:
+    return None if document is None else Fill(**{**document, "side": Side(document["side"])})
