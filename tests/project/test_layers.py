@@ -62,6 +62,14 @@ def test_a_forbidden_import_is_found(house, room, planted, broken):
     assert any(line.startswith(broken) for line in verdicts), result.stdout
 
 
+def test_a_shell_that_knows_another_shell_is_found(house):
+    with (house / "leadline/execution/service.py").open("a") as shell:
+        shell.write("\nimport leadline.risk.service\n")
+    result = lint(house)
+    assert result.returncode != 0, result.stdout
+    assert "No shell knows another shell BROKEN" in result.stdout
+
+
 def test_every_folder_with_code_is_a_package():
     """A folder without __init__.py is invisible to import-linter, which then keeps every contract about it."""
     package = ROOT / "services" / "leadline"
