@@ -9,6 +9,7 @@ from datetime import date
 
 from leadline.analysis.strategies import Strategy
 from leadline.model.bars import Bar
+from leadline.model.errors import InvalidInput
 from leadline.model.signals import BarSignals
 
 
@@ -38,7 +39,8 @@ class StrategyFold:
     def step(self, bar: Bar) -> BarSignals | None:
         """Take one bar in; what the strategy says about it, None for a bar of the history.
 
-        A bar that is not after the last one (a repeated message) and a revision change nothing and say nothing.
+        A bar that is not after the last one (a repeated message) and a revision change nothing and say nothing. Raises
+        InvalidInput when a strategy speaks about another bar than the one that it was given.
         """
         place = (bar.key.trading_day, bar.key.ordinal)
         if bar.revision > 0 or (self._last is not None and place <= self._last):
@@ -47,7 +49,12 @@ class StrategyFold:
             self._open(bar.key.trading_day)
         self._last = place
         self._sessions[bar.key.trading_day].append(bar)
-        return None if self._strategy is None else self._strategy.on_bar(bar)
+        if self._strategy is None:
+            return None
+        said = self._strategy.on_bar(bar)
+        if said.bar != bar.key:
+            raise InvalidInput("strategy's answer", said.bar.text(), f"one about the bar {bar.key.text()}")
+        return said
 
     def _open(self, day: date) -> None:
         """Begin a session: forget what is too old for it, and fold the rest into a fresh strategy."""

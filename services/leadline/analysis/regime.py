@@ -5,7 +5,7 @@ VWAP are the session's own.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
@@ -191,15 +191,15 @@ def _volume_ratio(bars: Sequence[Bar]) -> float | None:
     return bars[-1].volume * VOLUME_LENGTH / sum(bar.volume for bar in bars[-VOLUME_LENGTH - 1 : -1])
 
 
-def classify(inputs: RegimeInputs | None, scale: RegimeScale, multipliers: Mapping[Regime, Decimal]) -> RegimeReading:
+def classify(inputs: RegimeInputs | None, scale: RegimeScale, multiplier: Callable[[Regime], Decimal]) -> RegimeReading:
     """The regime with the highest score, unless a gate says NO_TRADE.
 
-    `inputs` None means that one of them is not available yet; `multipliers`: of position size, by regime. Confidence is
+    `inputs` None means that one of them is not available yet; `multiplier`: of position size in a regime. Confidence is
     one half where two candidates tie and 1 where only one scored. A best score below four is VOLATILE with confidence
     one half.
     """
     if inputs is None:
-        return RegimeReading(Regime.NO_TRADE, CERTAIN, multipliers[Regime.NO_TRADE], "warm_up")
+        return RegimeReading(Regime.NO_TRADE, CERTAIN, multiplier(Regime.NO_TRADE), "warm_up")
     scores = {
         Regime.TRENDING_UP: _trending(inputs, 1),
         Regime.TRENDING_DOWN: _trending(inputs, -1),
@@ -208,7 +208,7 @@ def classify(inputs: RegimeInputs | None, scale: RegimeScale, multipliers: Mappi
     }
     regime, confidence, reason = _decide(scores, _gate(inputs))
     texts = {candidate.value: f"{score:.1f}" for candidate, score in scores.items()}
-    return RegimeReading(regime, confidence, multipliers[regime], reason, texts, inputs.texts())
+    return RegimeReading(regime, confidence, multiplier(regime), reason, texts, inputs.texts())
 
 
 def _gate(inputs: RegimeInputs) -> str:
@@ -220,10 +220,11 @@ def _gate(inputs: RegimeInputs) -> str:
 
 
 def _decide(scores: Mapping[Regime, float], gate: str) -> tuple[Regime, Decimal, str]:
+    # An ADX above 20 scores for both trends and one below 25 for a range, so the best is never 0.
     ranked = sorted(CANDIDATES, key=lambda candidate: -scores[candidate])
     best, second = scores[ranked[0]], scores[ranked[1]]
-    if gate or best == 0:
-        return Regime.NO_TRADE, CERTAIN, gate or "no_score"
+    if gate:
+        return Regime.NO_TRADE, CERTAIN, gate
     if best < LEAST_SCORE:
         return Regime.VOLATILE, UNDECIDED_CONFIDENCE, ""
     # .5 + .5 x (best - second) / best, in half points so that it is exact

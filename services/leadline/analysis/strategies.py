@@ -75,7 +75,7 @@ class OrderFlow:
         self._regime.update(bar)
         self._session.append(bar)
         found = self._detect(bar)
-        reading = classify(self._regime.inputs(), self._scale, self._router.multipliers)
+        reading = classify(self._regime.inputs(), self._scale, self._router.multiplier)
         return BarSignals(
             bar=bar.key,
             known_at_ns=bar.known_at_ns,

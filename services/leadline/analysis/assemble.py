@@ -1,0 +1,118 @@
+"""From a manifest to a strategy that is ready for bars: the same for the service and for a backtest."""
+
+from collections.abc import Callable
+from datetime import date
+from fractions import Fraction
+from typing import Final
+
+from leadline.analysis.fold import StrategyFold
+from leadline.analysis.regime import regime_scale
+from leadline.analysis.router import DEFAULT_RULES, RegimeRule, Router
+from leadline.analysis.settings import (
+    AbsorptionSettings,
+    DeltaSource,
+    DetectorSettings,
+    DivergenceSettings,
+    ExhaustionSettings,
+    ImbalanceSettings,
+    StackedSettings,
+    UnfinishedSettings,
+    ZeroVolume,
+)
+from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
+from leadline.model.calendars import calendar
+from leadline.model.signals import Direction
+from leadline.model.specs import RegimeRule as RegimeOverride
+from leadline.model.specs import TradingStrategy, profile_of, session_of, signal_instrument
+
+_SIDES: Final = {"Long": Direction.LONG, "Short": Direction.SHORT, "Both": None}
+
+
+def detector_settings(strategy: TradingStrategy) -> DetectorSettings:
+    """Every threshold in force: the manifest's, else the profile's of the instrument.
+
+    Exhaustion and unfinished auctions are measured against the instrument's own imbalance minimum, whatever the
+    manifest asks of an imbalance. Raises InvalidInput when neither has a threshold.
+    """
+    wanted, in_force = strategy.spec.strategy.detectors, profile_of(strategy)
+    own = signal_instrument(strategy).profile or in_force
+    return DetectorSettings(
+        imbalance=ImbalanceSettings(
+            enabled=wanted.imbalance.enabled,
+            ratio=Fraction(wanted.imbalance.ratio),
+            min_volume=in_force.imbalance_min,
+            zero=ZeroVolume(wanted.imbalance.zero),
+        ),
+        stacked=StackedSettings(enabled=wanted.stacked.enabled, levels=wanted.stacked.levels),
+        exhaustion=ExhaustionSettings(
+            enabled=wanted.exhaustion.enabled,
+            levels=wanted.exhaustion.levels,
+            within=wanted.exhaustion.within,
+            drop=Fraction(wanted.exhaustion.drop),
+            min_volume=own.imbalance_min,
+        ),
+        absorption=AbsorptionSettings(
+            enabled=wanted.absorption.enabled,
+            levels=wanted.absorption.levels,
+            share=Fraction(wanted.absorption.share),
+            min_volume=in_force.absorption_min,
+        ),
+        divergence=DivergenceSettings(
+            enabled=wanted.divergence.enabled,
+            lookback=wanted.divergence.lookback,
+            source=DeltaSource(wanted.divergence.source),
+        ),
+        unfinished=UnfinishedSettings(
+            enabled=wanted.unfinished.enabled, keep=wanted.unfinished.keep, full_volume=own.imbalance_min
+        ),
+    )
+
+
+def router_of(strategy: TradingStrategy) -> Router:
+    """The router's table with the manifest's overrides, and its thresholds."""
+    wanted = strategy.spec.strategy.router
+    rules = {
+        regime: _overridden(rule, getattr(wanted.regimes, regime.value.lower(), None))
+        for regime, rule in DEFAULT_RULES.items()
+    }
+    return Router(rules, wanted.min_strength, wanted.min_confidence)
+
+
+def _overridden(rule: RegimeRule, override: RegimeOverride | None) -> RegimeRule:
+    if override is None:
+        return rule
+    return RegimeRule(
+        patterns=rule.patterns if override.patterns is None else override.patterns,
+        direction=rule.direction if override.side is None else _SIDES[override.side],
+        multiplier=rule.multiplier if override.multiplier is None else override.multiplier,
+    )
+
+
+def strategy_maker(strategy: TradingStrategy) -> Callable[[], Strategy]:
+    """What makes a fresh strategy for each session.
+
+    Raises InvalidInput when the thresholds are incomplete, or the entry point names nothing that can be called.
+    """
+    wanted, own = strategy.spec.strategy, signal_instrument(strategy)
+    if wanted.entry_point is not None:
+        factory = load_entry_point(wanted.entry_point)
+        return lambda: factory(wanted.parameters, own)
+    detectors, router = detector_settings(strategy), router_of(strategy)
+    scale = regime_scale(profile_of(strategy).typical_bar_volume)
+    return lambda: OrderFlow(detectors, router, scale)
+
+
+def strategy_fold(strategy: TradingStrategy, trade_from: date) -> StrategyFold:
+    """The fold of a strategy over its bars; before the trading day `trade_from` it only listens.
+
+    Raises InvalidInput and Unknown as `strategy_maker` and the instrument sheet do.
+    """
+    market = calendar(signal_instrument(strategy).calendar)
+    _, hours = session_of(strategy)
+    history = strategy.spec.history
+
+    def history_start(day: date) -> date:
+        before = market.previous_sessions(day, history, hours)
+        return before[0].trading_day if before else day
+
+    return StrategyFold(strategy_maker(strategy), history_start, trade_from)

@@ -1,0 +1,158 @@
+"""From a manifest to a strategy that is ready for bars."""
+
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from random import Random
+
+import pytest
+
+from leadline.analysis.assemble import detector_settings, router_of, strategy_fold, strategy_maker
+from leadline.analysis.regime import WARM_UP_BARS
+from leadline.analysis.router import DEFAULT_RULES, RegimeRule
+from leadline.analysis.settings import DeltaSource, ZeroVolume
+from leadline.analysis.strategies import OrderFlow
+from leadline.model import specs
+from leadline.model.errors import InvalidInput
+from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading
+from leadline.model.specs import StrategySpec, TradingStrategy
+from tests.analysis.builders import footprint_bar, random_session
+
+MANIFEST = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {{name: test}}
+spec:
+  instrument: {instrument}
+  {more}
+"""
+
+
+def manifest(instrument="MES", more="history: 5") -> TradingStrategy:
+    (found,) = specs.load_manifests(MANIFEST.format(instrument=instrument, more=more))
+    assert isinstance(found, TradingStrategy)
+    return found
+
+
+def with_logic(logic, instrument="MES"):
+    return manifest(instrument, f"strategy: {logic}")
+
+
+def test_thresholds_are_the_instruments_unless_the_manifest_has_them() -> None:
+    settings = detector_settings(manifest())
+    assert (settings.imbalance.ratio, settings.imbalance.min_volume) == (3, 5)
+    assert settings.imbalance.zero is ZeroVolume.AS_ONE
+    assert settings.stacked.levels == 3
+    assert (settings.exhaustion.levels, settings.exhaustion.within) == (3, 5)
+    assert (settings.exhaustion.drop, settings.exhaustion.min_volume) == (Fraction(3, 10), 5)
+    assert (settings.absorption.share, settings.absorption.min_volume) == (Fraction(3, 5), 30)
+    assert (settings.divergence.lookback, settings.divergence.source) == (5, DeltaSource.BAR)
+    assert (settings.unfinished.keep, settings.unfinished.full_volume) == (50, 5)
+    assert detector_settings(manifest("ES")).imbalance.min_volume == 20
+
+
+def test_the_manifest_overrides_thresholds_one_by_one() -> None:
+    settings = detector_settings(
+        with_logic(
+            "{name: OrderFlow, detectors: {"
+            'imbalance: {ratio: "2.5", minVolume: 7, zero: Skip}, stacked: {enabled: false, levels: 4}, '
+            'exhaustion: {levels: 4, within: 6, drop: "0.5"}, absorption: {levels: 2, share: "0.7", minVolume: 40}, '
+            "divergence: {lookback: 8, source: Cumulative}, unfinished: {keep: 9}}}"
+        )
+    )
+    assert (settings.imbalance.ratio, settings.imbalance.min_volume) == (Fraction("2.5"), 7)
+    assert settings.imbalance.zero is ZeroVolume.SKIP
+    assert (settings.stacked.enabled, settings.stacked.levels) == (False, 4)
+    assert (settings.exhaustion.levels, settings.exhaustion.within) == (4, 6)
+    assert settings.exhaustion.drop == Fraction(1, 2)
+    assert (settings.absorption.levels, settings.absorption.share) == (2, Fraction("0.7"))
+    assert settings.absorption.min_volume == 40
+    assert (settings.divergence.lookback, settings.divergence.source) == (8, DeltaSource.CUMULATIVE)
+    assert settings.unfinished.keep == 9
+
+
+def test_what_an_imbalance_needs_does_not_move_what_is_measured_against_the_instrument() -> None:
+    settings = detector_settings(with_logic("{name: OrderFlow, detectors: {imbalance: {minVolume: 50}}}"))
+    assert settings.imbalance.min_volume == 50
+    assert settings.exhaustion.min_volume == settings.unfinished.full_volume == 5
+
+
+def test_the_router_has_its_table_unless_the_manifest_changes_it() -> None:
+    router = router_of(manifest())
+    assert router.rules == DEFAULT_RULES
+    assert (router.min_strength, router.min_confidence) == (Decimal("0.5"), Decimal("0.6"))
+
+
+def test_a_regime_is_overridden_field_by_field() -> None:
+    router = router_of(
+        with_logic(
+            '{name: OrderFlow, router: {minStrength: "0.3", regimes: {'
+            "TRENDING_UP: {side: Both, patterns: [STACKED_BUY_IMBALANCE]}, "
+            'VOLATILE: {multiplier: "0.25"}}}}'
+        )
+    )
+    assert router.min_strength == Decimal("0.3")
+    assert router.rules[Regime.TRENDING_UP] == RegimeRule((Pattern.STACKED_BUY_IMBALANCE,), None, Decimal("1.0"))
+    assert router.rules[Regime.VOLATILE].patterns == DEFAULT_RULES[Regime.VOLATILE].patterns
+    assert router.multiplier(Regime.VOLATILE) == Decimal("0.25")
+    assert router.rules[Regime.RANGING] == DEFAULT_RULES[Regime.RANGING]
+
+
+def test_a_strategy_is_made_afresh_each_time() -> None:
+    make = strategy_maker(manifest())
+    assert isinstance(make(), OrderFlow)
+    assert make() is not make()
+
+
+def test_the_warm_up_that_a_manifest_must_cover_is_the_one_that_there_is() -> None:
+    assert specs.WARM_UP_BARS == WARM_UP_BARS
+
+
+def test_history_goes_back_over_holidays_and_weekends() -> None:
+    # Monday 2025-12-29: the sessions before are the 26th, 24th and 23rd; Christmas and the weekend are none
+    fold = strategy_fold(manifest(more="history: 3"), trade_from=date(2025, 12, 29))
+    days = [date(2025, 12, 22), date(2025, 12, 23), date(2025, 12, 24), date(2025, 12, 26), date(2025, 12, 29)]
+    for one in days[:-1]:
+        for bar in random_session(Random(1), one, 10):
+            assert fold.step(bar) is None
+    assert fold.bars_held == 40
+    assert fold.step(footprint_bar([(100, 1, 1)], day=days[-1])) is not None
+    assert fold.bars_held == 31
+
+
+class Echo:
+    """A strategy of somebody else's: it says what it was given."""
+
+    def __init__(self, parameters, instrument) -> None:
+        self.reason = f"{parameters['word']} {instrument.root}"
+        self.warmed = 0
+
+    def warm(self, bar) -> None:
+        self.warmed += 1
+
+    def on_bar(self, bar) -> BarSignals:
+        reading = RegimeReading(Regime.NO_TRADE, Decimal(1), Decimal(0), f"{self.reason} {self.warmed}")
+        return BarSignals(bar.key, bar.known_at_ns, bar.close, bar.session_open_ns, bar.session_close_ns, reading, ())
+
+
+def test_an_entry_point_gets_its_parameters_the_instrument_and_the_history() -> None:
+    strategy = with_logic('{entryPoint: "tests.analysis.test_assemble:Echo", parameters: {word: hello}}')
+    fold = strategy_fold(strategy, trade_from=date(2025, 11, 18))
+    assert fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 17))) is None
+    said = fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 18)))
+    assert said is not None
+    assert said.regime.reason == "hello MES 1"
+
+
+def test_an_instrument_without_a_profile_needs_thresholds_of_its_own() -> None:
+    def made_from(detectors):
+        spec = {"instrument": "BTCUSDT", "strategy": {"name": "OrderFlow", "detectors": detectors}}
+        spec["bracket"] = {"stopTicks": 10, "targetTicks": 20}
+        return TradingStrategy(
+            metadata=specs.Metadata(name="test"), spec=StrategySpec.model_validate(spec, by_alias=True)
+        )
+
+    with pytest.raises(InvalidInput, match="minVolume"):
+        detector_settings(made_from({}))
+    settings = detector_settings(made_from({"imbalance": {"minVolume": 400}, "absorption": {"minVolume": 900}}))
+    assert (settings.exhaustion.min_volume, settings.absorption.min_volume) == (400, 900)

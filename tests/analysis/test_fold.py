@@ -1,0 +1,104 @@
+"""State without snapshots: a day's opinions follow from its bars and those of the history, wherever computed."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadline.analysis.fold import StrategyFold
+from leadline.model.errors import InvalidInput
+from tests.analysis.builders import MONDAY, order_flow, random_tape
+
+HISTORY = 2
+
+
+def fold(trade_from: date, history: int = HISTORY) -> StrategyFold:
+    """A fold over calendar days without holidays."""
+    return StrategyFold(order_flow, lambda day: day - timedelta(days=history), trade_from)
+
+
+def day(number: int) -> date:
+    return MONDAY + timedelta(days=number)
+
+
+def said_about(bars, trade_from, history=HISTORY):
+    one = fold(trade_from, history)
+    return [said for bar in bars if (said := one.step(bar)) is not None]
+
+
+def test_history_sessions_are_taken_in_silence() -> None:
+    bars = random_tape(seed=1, days=3, bars_a_day=20)
+    said = said_about(bars, day(2))
+    assert [one.bar for one in said] == [bar.key for bar in bars[40:]]
+    assert said[0].regime.reason != "warm_up"
+
+
+def test_without_history_the_session_warms_up_by_itself() -> None:
+    said = said_about(random_tape(seed=1, days=1, bars_a_day=40), day(0))
+    assert [one.regime.reason for one in said].count("warm_up") == 31
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32))
+def test_a_long_run_and_one_that_begins_with_the_history_agree(seed) -> None:
+    bars = random_tape(seed, days=6, bars_a_day=18)
+    whole = said_about(bars, day(HISTORY))
+    for number in range(HISTORY, 6):
+        part = [bar for bar in bars if day(number - HISTORY) <= bar.key.trading_day <= day(number)]
+        alone = said_about(part, day(number))
+        assert alone == [one for one in whole if one.trading_day == day(number)]
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.integers(0, 70), st.integers(0, 70))
+def test_repeated_messages_change_nothing(seed, end, start) -> None:
+    bars = random_tape(seed, days=4, bars_a_day=18)
+    start, end = min(start, end), max(start, end)
+    again = fold(day(HISTORY))
+    said = [one for bar in [*bars[:end], *bars[start:]] if (one := again.step(bar)) is not None]
+    assert said == said_about(bars, day(HISTORY))
+
+
+def test_history_is_exactly_as_long_as_asked() -> None:
+    bars = random_tape(seed=5, days=4, bars_a_day=18)
+    last_day = [one for one in said_about(bars, day(3)) if one.trading_day == day(3)]
+    other_beginning = random_tape(seed=6, days=1, bars_a_day=18) + bars[18:]
+    assert said_about(other_beginning, day(3)) == last_day
+    assert said_about(other_beginning, day(3), history=3) != last_day
+
+
+def test_a_revision_never_makes_or_changes_a_signal() -> None:
+    bars = random_tape(seed=2, days=3, bars_a_day=20)
+    revised = [one for bar in bars for one in (bar, replace(bar, revision=1, close=bar.low, delta=-999))]
+    assert said_about(revised, day(2)) == said_about(bars, day(2))
+
+
+def test_only_the_bars_that_a_later_session_may_need_are_kept() -> None:
+    one = fold(day(0))
+    for bar in random_tape(seed=4, days=10, bars_a_day=18):
+        one.step(bar)
+        assert one.bars_held <= (HISTORY + 1) * 18
+
+
+def test_a_session_that_is_not_at_hand_is_not_replaced_by_an_older_one() -> None:
+    bars = random_tape(seed=5, days=4, bars_a_day=18)
+    gap = [bar for bar in bars if bar.key.trading_day != day(2)]
+    assert said_about(gap, day(3)) == said_about(gap[18:], day(3))
+
+
+def test_a_strategy_must_speak_about_the_bar_that_it_was_given() -> None:
+    first, second = random_tape(seed=1, days=1, bars_a_day=2)
+
+    class Stuck:
+        def warm(self, bar):
+            raise NotImplementedError
+
+        def on_bar(self, bar):
+            return order_flow().on_bar(first)
+
+    one = StrategyFold(Stuck, lambda today: today, MONDAY)
+    assert one.step(first) is not None
+    with pytest.raises(InvalidInput, match="rth/5m-r1/2025-11-17/1"):
+        one.step(second)

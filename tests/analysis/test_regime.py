@@ -1,0 +1,306 @@
+"""The regime: gates, scores and the inputs folded from bars."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from leadline.analysis.regime import RegimeInputs, RegimeTracker, classify, regime_scale
+from leadline.analysis.structure import Structure, structure
+from leadline.model.signals import Regime
+from tests.analysis.builders import HOUR, MINUTE, ROUTER, SCALE, candle
+
+NO_STEPS = Structure(higher_high=False, higher_low=False, lower_high=False, lower_low=False, range_bound_bars=0)
+UPTREND = replace(NO_STEPS, higher_high=True, higher_low=True)
+DOWNTREND = replace(NO_STEPS, lower_high=True, lower_low=True)
+
+# Nothing of this scores for any candidate but the ones named in a test.
+QUIET = RegimeInputs(
+    since_open_ns=HOUR,
+    to_close_ns=HOUR,
+    close=20_000,
+    cumulative_delta=0,
+    structure=replace(NO_STEPS, higher_high=True),
+    ema_fast=20_000.0,
+    ema_slow=20_000.0,
+    adx=30.0,
+    adx_slope=0.0,
+    atr=10.0,
+    atr_percentile=60.0,
+    vwap_distance=0.0,
+    delta_slope=0.0,
+    delta_slope_change=0.0,
+    volume_ratio=1.0,
+    mean_range=10.0,
+)
+
+
+def read(**changes):
+    return classify(replace(QUIET, **changes), SCALE, ROUTER.multiplier)
+
+
+def scores(**changes):
+    reading = read(**changes)
+    return {Regime(name): float(score) for name, score in reading.scores.items()}
+
+
+class TestWorkedExamples:
+    def test_a_trend_up(self) -> None:
+        reading = read(
+            adx=28.0,
+            adx_slope=0.5,
+            ema_fast=20_010.0,
+            ema_slow=20_000.0,
+            vwap_distance=28.0,
+            structure=UPTREND,
+            cumulative_delta=800,
+            delta_slope=40.0,
+            atr_percentile=60.0,
+        )
+        assert reading.scores == {
+            "TRENDING_UP": "8.5",
+            "TRENDING_DOWN": "2.5",
+            "RANGING": "0.0",
+            "VOLATILE": "0.0",
+        }
+        assert reading.regime is Regime.TRENDING_UP
+        assert str(reading.confidence) == "0.852941"
+        assert (reading.multiplier, reading.reason) == (Decimal("1.0"), "")
+
+    def test_a_range(self) -> None:
+        reading = read(
+            adx=15.0,
+            vwap_distance=1.0,
+            ema_fast=20_001.0,
+            structure=replace(NO_STEPS, range_bound_bars=3),
+            cumulative_delta=200,
+            atr_percentile=40.0,
+        )
+        assert (reading.scores["RANGING"], reading.scores["TRENDING_UP"]) == ("8.5", "3.0")
+        assert reading.regime is Regime.RANGING
+        assert str(reading.confidence) == "0.823529"
+        assert reading.multiplier == Decimal("0.75")
+
+
+class TestScores:
+    @pytest.mark.parametrize(
+        ("changes", "points"),
+        [
+            ({"adx": 25.1}, 2),
+            ({"adx": 25.0}, 1),
+            ({"adx": 20.1}, 1),
+            ({"adx": 20.0}, 0),
+            ({"adx": 10.0, "ema_fast": 20_000.5}, 1.5),
+            ({"adx": 10.0, "vwap_distance": 0.25}, 1),
+            ({"adx": 10.0, "structure": UPTREND}, 2),
+            ({"adx": 10.0, "structure": replace(NO_STEPS, higher_low=True)}, 1),
+            ({"adx": 10.0, "structure": replace(NO_STEPS, higher_high=True)}, 0),
+            ({"adx": 10.0, "cumulative_delta": 1}, 0.5),
+            ({"adx": 10.0, "cumulative_delta": 1, "delta_slope": 0.1}, 1.5),
+            ({"adx": 10.0, "delta_slope": 0.1}, 0),
+            ({"adx": 10.0, "adx_slope": 0.1}, 0.5),
+        ],
+    )
+    def test_trend_up(self, changes, points) -> None:
+        assert scores(**changes)[Regime.TRENDING_UP] == points
+
+    @pytest.mark.parametrize(
+        ("changes", "points"),
+        [
+            ({"adx": 25.1}, 2),
+            ({"adx": 10.0, "ema_fast": 19_999.5}, 1.5),
+            ({"adx": 10.0, "vwap_distance": -0.25}, 1),
+            ({"adx": 10.0, "structure": DOWNTREND}, 2),
+            ({"adx": 10.0, "structure": replace(NO_STEPS, lower_high=True)}, 1),
+            ({"adx": 10.0, "structure": replace(NO_STEPS, lower_low=True)}, 0),
+            ({"adx": 10.0, "cumulative_delta": -1}, 0.5),
+            ({"adx": 10.0, "cumulative_delta": -1, "delta_slope": -0.1}, 1.5),
+            ({"adx": 10.0, "adx_slope": 0.1}, 0.5),
+        ],
+    )
+    def test_trend_down(self, changes, points) -> None:
+        assert scores(**changes)[Regime.TRENDING_DOWN] == points
+
+    # QUIET is near its VWAP with a quiet delta: 2 points to begin with
+    @pytest.mark.parametrize(
+        ("changes", "points"),
+        [
+            ({}, 2),
+            ({"adx": 19.9}, 4),
+            ({"adx": 24.9}, 3),
+            ({"adx": 25.0}, 2),
+            ({"vwap_distance": 1.9}, 2),
+            ({"vwap_distance": -2.0}, 1),
+            ({"structure": NO_STEPS}, 3.5),
+            ({"structure": replace(NO_STEPS, lower_low=True)}, 2),
+            ({"structure": replace(NO_STEPS, higher_high=True, range_bound_bars=3)}, 4),
+            ({"structure": replace(NO_STEPS, higher_high=True, range_bound_bars=2)}, 3),
+            ({"structure": replace(NO_STEPS, higher_high=True, range_bound_bars=1)}, 2),
+            ({"cumulative_delta": 499}, 2),
+            ({"cumulative_delta": -500}, 1),
+            ({"atr_percentile": 49.9}, 3),
+        ],
+    )
+    def test_range(self, changes, points) -> None:
+        assert scores(**changes)[Regime.RANGING] == points
+
+    @pytest.mark.parametrize(
+        ("changes", "points"),
+        [
+            ({}, 0),
+            ({"atr_percentile": 85.1}, 2.5),
+            ({"atr_percentile": 85.0}, 1.5),
+            ({"atr_percentile": 70.0}, 0),
+            ({"mean_range": 15.1}, 1.5),
+            ({"mean_range": 15.0}, 0),
+            ({"volume_ratio": 2.1}, 1),
+            ({"volume_ratio": 2.0}, 0),
+            ({"adx": 20.0, "adx_slope": -0.1}, 1),
+            ({"adx": 25.0, "adx_slope": -0.1}, 1),
+            ({"adx": 25.1, "adx_slope": -0.1}, 0),
+            ({"delta_slope_change": -100.1}, 1),
+            ({"delta_slope_change": 100.0}, 0),
+        ],
+    )
+    def test_volatile(self, changes, points) -> None:
+        assert scores(**changes)[Regime.VOLATILE] == points
+
+    def test_what_is_quiet_and_fast_follows_the_instrument(self) -> None:
+        scale = regime_scale(500)
+        assert (scale.near_vwap, scale.quiet_delta, scale.fast_slope) == (2, 50, 10)
+
+
+class TestDecision:
+    def test_equal_scores_go_to_the_safest(self) -> None:
+        # 4.0 each for ranging (2 + adx < 20) and volatile (2.5 + 1.5)
+        reading = read(adx=19.0, atr_percentile=86.0, mean_range=16.0)
+        assert reading.scores["RANGING"] == reading.scores["VOLATILE"] == "4.0"
+        assert (reading.regime, str(reading.confidence)) == (Regime.VOLATILE, "0.500000")
+
+    def test_a_weak_best_is_volatile_without_conviction(self) -> None:
+        reading = read(adx=24.0, adx_slope=0.1)
+        assert max(float(score) for score in reading.scores.values()) == 3
+        assert (reading.regime, str(reading.confidence)) == (Regime.VOLATILE, "0.500000")
+        assert reading.multiplier == Decimal("0.5")
+
+    @pytest.mark.parametrize("adx", [0.0, 20.0, 20.5, 25.0, 25.5, 100.0])
+    def test_some_candidate_always_scores(self, adx) -> None:
+        scale = replace(SCALE, near_vwap=0, quiet_delta=0.0)
+        reading = classify(replace(QUIET, adx=adx), scale, ROUTER.multiplier)
+        assert max(float(score) for score in reading.scores.values()) >= 1
+
+    def test_a_reading_shows_its_inputs(self) -> None:
+        inputs = read(adx=28.25, structure=replace(UPTREND, range_bound_bars=2)).inputs
+        assert inputs["adx"] == "28.250000"
+        assert (inputs["higher_high"], inputs["lower_low"], inputs["range_bound_bars"]) == ("1", "0", "2")
+        assert inputs["minutes_to_close"] == "60.000000"
+
+
+class TestGates:
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"to_close_ns": 15 * MINUTE - 1}, "near_close"),
+            ({"since_open_ns": 5 * MINUTE - 1}, "near_open"),
+            ({"volume_ratio": 0.29}, "thin_volume"),
+            ({"to_close_ns": MINUTE, "since_open_ns": MINUTE, "volume_ratio": 0.1}, "near_close"),
+        ],
+    )
+    def test_no_trade_with_certainty_and_the_first_reason(self, changes, reason) -> None:
+        reading = read(**changes)
+        assert (reading.regime, reading.confidence, reading.reason) == (Regime.NO_TRADE, 1, reason)
+        assert reading.multiplier == 0
+
+    @pytest.mark.parametrize(
+        "changes", [{"to_close_ns": 15 * MINUTE}, {"since_open_ns": 5 * MINUTE}, {"volume_ratio": 0.3}]
+    )
+    def test_the_line_itself_is_open(self, changes) -> None:
+        assert read(**changes).reason == ""
+
+    def test_an_input_that_is_not_available_is_warm_up(self) -> None:
+        reading = classify(None, SCALE, ROUTER.multiplier)
+        assert (reading.regime, reading.reason, reading.inputs) == (Regime.NO_TRADE, "warm_up", {})
+
+
+class TestStructure:
+    def bars(self, *candles):
+        return [candle(high, low, close) for high, low, close in candles]
+
+    def test_needs_ten_bars(self) -> None:
+        assert structure(self.bars(*[(10, 5, 7)] * 9)) is None
+
+    def test_highs_and_lows_of_five_bars_against_the_five_before(self) -> None:
+        shape = structure(self.bars(*[(10, 5, 7)] * 5, *[(9, 4, 7)] * 4, (11, 6, 10)))
+        assert shape is not None
+        assert (shape.higher_high, shape.lower_low) == (True, True)
+        assert (shape.higher_low, shape.lower_high) == (False, False)
+
+    def test_equal_extremes_are_no_step(self) -> None:
+        shape = structure(self.bars(*[(10, 5, 7)] * 10))
+        assert shape == replace(NO_STEPS, range_bound_bars=5)
+
+    def test_range_bound_bars_close_within_the_bar_before(self) -> None:
+        shape = structure(self.bars(*[(10, 5, 7)] * 5, (12, 8, 10), (14, 10, 13), (16, 12, 14), (15, 9, 9), (12, 4, 9)))
+        # 10 in 5-10 yes, 13 in 8-12 no, 14 in 10-14 yes, 9 in 12-16 no, 9 in 9-15 yes
+        assert shape is not None
+        assert shape.range_bound_bars == 3
+
+
+class TestTracker:
+    def track(self, bars):
+        tracker = RegimeTracker()
+        for bar in bars:
+            tracker.update(bar)
+        return tracker.inputs()
+
+    def walk(self, count, **fields):
+        return [
+            candle(20_010 + n, 20_000 + n, 20_005 + n, ordinal=n, **{"delta": n * n, "volume": 100 + n} | fields)
+            for n in range(count)
+        ]
+
+    def test_everything_is_available_from_bar_32_on(self) -> None:
+        assert self.track(self.walk(31)) is None
+        assert self.track(self.walk(32)) is not None
+
+    def test_a_session_without_volume_has_no_vwap_and_no_inputs(self) -> None:
+        assert self.track(self.walk(40, vwap_volume=0)) is None
+
+    def test_inputs_of_a_steady_rise(self) -> None:
+        inputs = self.track(self.walk(40, vwap_volume=1, vwap_price_volume=20_000, vwap_price2_volume=20_000**2))
+        assert inputs is not None
+        # a steady rise: each average trails its last value by half its length less a half
+        assert inputs.ema_fast == pytest.approx(20_044 - 4)
+        assert inputs.ema_slow == pytest.approx(20_044 - 10)
+        assert (inputs.adx, inputs.adx_slope) == (100, 0)
+        assert inputs.atr == pytest.approx(10)
+        assert inputs.atr_percentile == 0
+        assert inputs.vwap_distance == 44
+        assert inputs.mean_range == 10
+        # volume 139 against the mean of 119 ... 138
+        assert inputs.volume_ratio == 139 / 128.5
+        assert inputs.structure.higher_high
+
+    def test_delta_slope_and_its_change(self) -> None:
+        inputs = self.track(self.walk(40))
+        assert inputs is not None
+
+        def slope_of(deltas):
+            total, running = 0, []
+            for delta in deltas:
+                total += delta
+                running.append(total)
+            xs = range(len(running))
+            mean_x, mean_y = sum(xs) / len(xs), sum(running) / len(running)
+            rise = sum((x - mean_x) * (y - mean_y) for x, y in zip(xs, running, strict=True))
+            return rise / sum((x - mean_x) ** 2 for x in xs)
+
+        now, before = slope_of([n * n for n in range(30, 40)]), slope_of([n * n for n in range(29, 39)])
+        assert inputs.delta_slope == pytest.approx(now)
+        assert inputs.delta_slope_change == pytest.approx(now - before)
+
+    def test_times_are_those_of_the_bars_end(self) -> None:
+        inputs = self.track(self.walk(40))
+        assert inputs is not None
+        assert inputs.since_open_ns == 40 * 5 * MINUTE
+        assert inputs.to_close_ns == 6 * HOUR + 30 * MINUTE - 40 * 5 * MINUTE

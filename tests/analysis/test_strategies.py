@@ -1,0 +1,180 @@
+"""The order-flow strategy as a whole, and strategies from elsewhere."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leadline.analysis.strategies import OrderFlow, load_entry_point
+from leadline.model.bars import Bar, FootprintRows
+from leadline.model.errors import InvalidInput
+from leadline.model.signals import Direction, Pattern, Regime
+from tests.analysis.builders import (
+    DETECTORS,
+    MONDAY,
+    ROUTER,
+    SCALE,
+    example_bar,
+    footprint_bar,
+    opinions,
+    order_flow,
+    random_session,
+    random_tape,
+    ticks,
+)
+
+MIRRORED_PATTERN = {
+    Pattern.BUY_IMBALANCE: Pattern.SELL_IMBALANCE,
+    Pattern.STACKED_BUY_IMBALANCE: Pattern.STACKED_SELL_IMBALANCE,
+    Pattern.BUYING_EXHAUSTION: Pattern.SELLING_EXHAUSTION,
+    Pattern.BUYING_ABSORPTION: Pattern.SELLING_ABSORPTION,
+    Pattern.BULLISH_DELTA_DIVERGENCE: Pattern.BEARISH_DELTA_DIVERGENCE,
+    Pattern.UNFINISHED_HIGH: Pattern.UNFINISHED_LOW,
+    Pattern.UNFINISHED_REVISITED: Pattern.UNFINISHED_REVISITED,
+}
+MIRRORED_PATTERN |= {mirror: pattern for pattern, mirror in MIRRORED_PATTERN.items()}
+MIRRORED_REGIME = {
+    Regime.TRENDING_UP: Regime.TRENDING_DOWN,
+    Regime.TRENDING_DOWN: Regime.TRENDING_UP,
+    Regime.RANGING: Regime.RANGING,
+    Regime.VOLATILE: Regime.VOLATILE,
+    Regime.NO_TRADE: Regime.NO_TRADE,
+}
+MIRRORED_SIDE = {Direction.LONG: Direction.SHORT, Direction.SHORT: Direction.LONG}
+
+
+def mirrored(bar: Bar) -> Bar:
+    """Prices upside down, buyers for sellers."""
+    rows = bar.rows
+    return replace(
+        bar,
+        open=-bar.open,
+        high=-bar.low,
+        low=-bar.high,
+        close=-bar.close,
+        delta=-bar.delta,
+        min_delta=-bar.max_delta,
+        max_delta=-bar.min_delta,
+        cumulative_delta=-bar.cumulative_delta,
+        vwap_price_volume=-bar.vwap_price_volume,
+        rows=FootprintRows(
+            -rows.price[::-1],
+            rows.ask[::-1],
+            rows.bid[::-1],
+            rows.unknown[::-1],
+            rows.ask_trades[::-1],
+            rows.bid_trades[::-1],
+            rows.unknown_trades[::-1],
+        ),
+    )
+
+
+def warmed() -> OrderFlow:
+    strategy = order_flow()
+    for bar in random_session(Random(7), MONDAY, 40):
+        strategy.warm(bar)
+    return strategy
+
+
+def test_says_only_warm_up_until_every_input_is_there() -> None:
+    said = opinions(random_tape(seed=1, days=1, bars_a_day=40))
+    assert [(one.regime.reason, one.signals) for one in said[:31]] == [("warm_up", ())] * 31
+    assert all(one.regime.reason != "warm_up" for one in said[31:])
+    assert any(one.signals for one in said[31:])
+
+
+def test_a_bar_has_all_its_patterns_in_the_order_of_their_definition() -> None:
+    said = warmed().on_bar(example_bar(ordinal=20))
+    assert [(signal.pattern, signal.price) for signal in said.signals] == [
+        (Pattern.BUY_IMBALANCE, ticks("5000.50")),
+        (Pattern.BUY_IMBALANCE, ticks("5000.75")),
+        (Pattern.BUY_IMBALANCE, ticks("5001.00")),
+        (Pattern.STACKED_BUY_IMBALANCE, ticks("5001.00")),
+        (Pattern.BUYING_EXHAUSTION, ticks("5001.25")),
+        *[(signal.pattern, signal.price) for signal in said.signals[5:]],
+    ]
+    assert {signal.pattern for signal in said.signals[5:]} <= {Pattern.UNFINISHED_REVISITED}
+    assert all(signal.approved == (signal.rejection == "") for signal in said.signals)
+
+
+def test_says_what_bar_it_speaks_of() -> None:
+    bar = example_bar(ordinal=20, known_at_ns=77)
+    said = warmed().on_bar(bar)
+    assert (said.bar, said.known_at_ns, said.close) == (bar.key, 77, bar.close)
+    assert (said.session_open_ns, said.session_close_ns) == (bar.session_open_ns, bar.session_close_ns)
+
+
+@pytest.mark.parametrize(
+    ("detector", "patterns"),
+    [
+        ("imbalance", {Pattern.BUY_IMBALANCE, Pattern.SELL_IMBALANCE}),
+        ("stacked", {Pattern.STACKED_BUY_IMBALANCE, Pattern.STACKED_SELL_IMBALANCE}),
+        ("exhaustion", {Pattern.BUYING_EXHAUSTION, Pattern.SELLING_EXHAUSTION}),
+        ("absorption", {Pattern.BUYING_ABSORPTION, Pattern.SELLING_ABSORPTION}),
+        ("divergence", {Pattern.BULLISH_DELTA_DIVERGENCE, Pattern.BEARISH_DELTA_DIVERGENCE}),
+        ("unfinished", {Pattern.UNFINISHED_HIGH, Pattern.UNFINISHED_LOW, Pattern.UNFINISHED_REVISITED}),
+    ],
+)
+def test_a_detector_that_is_off_finds_nothing_and_disturbs_no_other(detector, patterns) -> None:
+    bars = random_tape(seed=3, days=1, bars_a_day=200)
+    off = replace(DETECTORS, **{detector: replace(getattr(DETECTORS, detector), enabled=False)})
+    strategy = OrderFlow(off, ROUTER, SCALE)
+    with_all, without = opinions(bars), [strategy.on_bar(bar) for bar in bars]
+    assert patterns & {signal.pattern for said in with_all for signal in said.signals}
+    for everything, rest in zip(with_all, without, strict=True):
+        assert rest.signals == tuple(signal for signal in everything.signals if signal.pattern not in patterns)
+
+
+def test_divergence_does_not_reach_into_the_session_before() -> None:
+    strategy = warmed()
+    highs = (20_020, 20_022, 20_021, 20_022)
+    for ordinal, high in enumerate(highs):
+        strategy.warm(footprint_bar([(high - 4, 0, 50), (high, 0, 50)], ordinal=ordinal))
+    said = strategy.on_bar(footprint_bar([(20_010, 60, 0), (20_030, 0, 1)], ordinal=0))
+    assert Pattern.BEARISH_DELTA_DIVERGENCE not in {signal.pattern for signal in said.signals}
+
+
+@given(st.integers(0, 2**32))
+def test_prices_upside_down_and_sides_swapped_give_the_mirrored_opinions(seed) -> None:
+    bars = random_tape(seed, days=1, bars_a_day=60)
+    for one, other in zip(opinions(bars), opinions(map(mirrored, bars)), strict=True):
+        scores, swapped = one.regime.scores, other.regime.scores
+        assert [scores.get(regime.value) for regime in MIRRORED_REGIME] == [
+            swapped.get(mirror.value) for mirror in MIRRORED_REGIME.values()
+        ]
+        if scores.get("TRENDING_UP") != scores.get("TRENDING_DOWN"):
+            assert other.regime.regime is MIRRORED_REGIME[one.regime.regime]
+        as_if = {
+            (MIRRORED_PATTERN[signal.pattern], MIRRORED_SIDE[signal.direction], -signal.price, signal.strength)
+            for signal in one.signals
+        }
+        assert as_if == {(signal.pattern, signal.direction, signal.price, signal.strength) for signal in other.signals}
+
+
+class Quiet:
+    """A strategy from elsewhere, as small as one can be."""
+
+    def __init__(self, parameters, instrument) -> None:
+        self.parameters = parameters
+
+
+def test_an_entry_point_names_the_strategy() -> None:
+    factory = load_entry_point("tests.analysis.test_strategies:Quiet")
+    assert factory.__name__ == "Quiet"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "entry_point",
+    [
+        "tests.analysis.no_such_module:Quiet",
+        "tests.analysis.test_strategies:NoSuchClass",
+        "tests.analysis.test_strategies:MONDAY",
+        "nonsense",
+    ],
+)
+def test_an_entry_point_that_names_nothing_to_call_is_refused(entry_point) -> None:
+    with pytest.raises(InvalidInput, match="entryPoint") as refusal:
+        load_entry_point(entry_point)
+    assert refusal.value.value == entry_point
