@@ -28,10 +28,10 @@ spec:
 """
 
 
-def manifest(instrument="MES", more="history: 5") -> TradingStrategy:
+def manifest(instrument="MES", more="history: 5") -> StrategySpec:
     (found,) = specs.load_manifests(MANIFEST.format(instrument=instrument, more=more))
     assert isinstance(found, TradingStrategy)
-    return found
+    return found.spec
 
 
 def with_logic(logic, instrument="MES"):
@@ -147,10 +147,7 @@ def test_an_entry_point_gets_its_parameters_the_instrument_and_the_history() -> 
 def test_an_instrument_without_a_profile_needs_thresholds_of_its_own() -> None:
     def made_from(detectors):
         spec = {"instrument": "BTCUSDT", "strategy": {"name": "OrderFlow", "detectors": detectors}}
-        spec["bracket"] = {"stopTicks": 10, "targetTicks": 20}
-        return TradingStrategy(
-            metadata=specs.Metadata(name="test"), spec=StrategySpec.model_validate(spec, by_alias=True)
-        )
+        return StrategySpec.model_validate(spec, by_alias=True)
 
     with pytest.raises(InvalidInput, match="minVolume"):
         detector_settings(made_from({}))

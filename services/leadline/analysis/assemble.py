@@ -23,19 +23,19 @@ from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
 from leadline.model.calendars import calendar
 from leadline.model.signals import Direction
 from leadline.model.specs import RegimeRule as RegimeOverride
-from leadline.model.specs import TradingStrategy, profile_of, session_of, signal_instrument
+from leadline.model.specs import StrategySpec, session_of, signal_instrument, thresholds_of
 
 _SIDES: Final = {"Long": Direction.LONG, "Short": Direction.SHORT, "Both": None}
 
 
-def detector_settings(strategy: TradingStrategy) -> DetectorSettings:
+def detector_settings(spec: StrategySpec) -> DetectorSettings:
     """Every threshold in force: the manifest's, else the profile's of the instrument.
 
     Exhaustion and unfinished auctions are measured against the instrument's own imbalance minimum, whatever the
     manifest asks of an imbalance. Raises InvalidInput when neither has a threshold.
     """
-    wanted, in_force = strategy.spec.strategy.detectors, profile_of(strategy)
-    own = signal_instrument(strategy).profile or in_force
+    wanted, in_force = spec.strategy.detectors, thresholds_of(spec)
+    own = signal_instrument(spec).profile or in_force
     return DetectorSettings(
         imbalance=ImbalanceSettings(
             enabled=wanted.imbalance.enabled,
@@ -68,9 +68,9 @@ def detector_settings(strategy: TradingStrategy) -> DetectorSettings:
     )
 
 
-def router_of(strategy: TradingStrategy) -> Router:
+def router_of(spec: StrategySpec) -> Router:
     """The router's table with the manifest's overrides, and its thresholds."""
-    wanted = strategy.spec.strategy.router
+    wanted = spec.strategy.router
     rules = {
         regime: _overridden(rule, getattr(wanted.regimes, regime.value.lower(), None))
         for regime, rule in DEFAULT_RULES.items()
@@ -88,31 +88,31 @@ def _overridden(rule: RegimeRule, override: RegimeOverride | None) -> RegimeRule
     )
 
 
-def strategy_maker(strategy: TradingStrategy) -> Callable[[], Strategy]:
+def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
     """What makes a fresh strategy for each session.
 
     Raises InvalidInput when the thresholds are incomplete, or the entry point names nothing that can be called.
     """
-    wanted, own = strategy.spec.strategy, signal_instrument(strategy)
+    wanted, own = spec.strategy, signal_instrument(spec)
     if wanted.entry_point is not None:
         factory = load_entry_point(wanted.entry_point)
         return lambda: factory(wanted.parameters, own)
-    detectors, router = detector_settings(strategy), router_of(strategy)
-    scale = regime_scale(profile_of(strategy).typical_bar_volume)
+    detectors, router = detector_settings(spec), router_of(spec)
+    scale = regime_scale(thresholds_of(spec).typical_bar_volume)
     return lambda: OrderFlow(detectors, router, scale)
 
 
-def strategy_fold(strategy: TradingStrategy, trade_from: date) -> StrategyFold:
+def strategy_fold(spec: StrategySpec, trade_from: date) -> StrategyFold:
     """The fold of a strategy over its bars; before the trading day `trade_from` it only listens.
 
     Raises InvalidInput and Unknown as `strategy_maker` and the instrument sheet do.
     """
-    market = calendar(signal_instrument(strategy).calendar)
-    _, hours = session_of(strategy)
-    history = strategy.spec.history
+    market = calendar(signal_instrument(spec).calendar)
+    _, hours = session_of(spec)
+    history = spec.history
 
     def history_start(day: date) -> date:
         before = market.previous_sessions(day, history, hours)
         return before[0].trading_day if before else day
 
-    return StrategyFold(strategy_maker(strategy), history_start, trade_from)
+    return StrategyFold(strategy_maker(spec), history_start, trade_from)
