@@ -1,0 +1,208 @@
+"""What a report shows, read from the book and the recorded market."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+from leadline.execution.rows import order_of
+from leadline.model.errors import Unknown
+from leadline.model.orders import Fill, Order, OrderState, Position, Side
+from leadline.report.digest import digest_of
+from leadline.report.trades import EquityPoint, Reasons, Trade, equity_curve, trades_of
+
+IN_DOUBT: Final = (OrderState.DEAD, OrderState.EXPIRED_LOCAL)
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """Close of a bar, in ticks, at the instant from which it was known."""
+
+    time_ns: int
+    close: int
+
+
+@dataclass(frozen=True, slots=True)
+class PatternTotal:
+    """Trades of one pattern. Money in the account's currency."""
+
+    pattern: str
+    trades: int
+    wins: int
+    net: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """One account on one tape. Money in its currency, times ns UTC of the tape.
+
+    `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
+    because their fate was unknown or because they were never sent; `prices` are bar closes by contract.
+    """
+
+    tape: str
+    account: str
+    feed: str
+    trade_from: date
+    missing_sessions: tuple[str, ...]
+    finished: bool
+    start_equity: Decimal
+    end_equity: Decimal
+    trades: tuple[Trade, ...]
+    open_positions: tuple[Position, ...]
+    curve: tuple[EquityPoint, ...]
+    by_pattern: tuple[PatternTotal, ...]
+    decisions: int
+    refused: tuple[tuple[str, int], ...]
+    in_doubt: tuple[Order, ...]
+    prices: dict[str, tuple[PricePoint, ...]]
+    ticks: int
+    bars: int
+    signals: int
+    digest: str
+    substitutes: tuple[tuple[str, str], ...]
+
+    @property
+    def net(self) -> Decimal:
+        """Result of all closed and open trades that is cash."""
+        return self.end_equity - self.start_equity
+
+    @property
+    def wins(self) -> int:
+        """Trades that won after commission."""
+        return sum(trade.net > 0 for trade in self.trades)
+
+    @property
+    def max_drawdown(self) -> Decimal:
+        """Largest fall of cash equity from its highest point so far."""
+        highest, worst = self.start_equity, Decimal(0)
+        for point in self.curve:
+            highest = max(highest, point.equity)
+            worst = max(worst, highest - point.equity)
+        return worst
+
+
+async def build_reports(dsn: str, tape: str) -> list[AccountReport]:
+    """A report per account of a tape, by name. Raises Unknown when there is no such tape."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        run = await connection.fetchrow("SELECT * FROM run WHERE tape = $1", tape)
+        if run is None:
+            known = await connection.fetch("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 10")
+            raise Unknown("tape", tape, tuple(row["tape"] for row in known))
+        accounts = await connection.fetch("SELECT account FROM account_state WHERE tape = $1 ORDER BY account", tape)
+        return [await _account_report(connection, run, row["account"]) for row in accounts]
+    finally:
+        await connection.close()
+
+
+async def latest_tape(dsn: str) -> str | None:
+    """The tape opened last; None when there is none."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        found: str | None = await connection.fetchval("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 1")
+        return found
+    finally:
+        await connection.close()
+
+
+async def _account_report(connection: Any, run: asyncpg.Record, account: str) -> AccountReport:
+    tape = run["tape"]
+    state = await connection.fetchrow("SELECT * FROM account_state WHERE tape = $1 AND account = $2", tape, account)
+    orders = {
+        row["client_id"]: order_of(row)
+        for row in await connection.fetch("SELECT * FROM intent WHERE tape = $1 AND account = $2", tape, account)
+    }
+    decisions = await connection.fetch("SELECT * FROM decision WHERE tape = $1 AND account = $2", tape, account)
+    reasons = {row["decision_id"]: Reasons((row["patterns"] or [""])[0], row["regime"]) for row in decisions}
+    fills = await _fills(connection, tape, account)
+    trades, still_open = trades_of(fills, orders, reasons)
+    end = state["equity_at_roll"] + state["realised"]
+    total = sum((trade.net for trade in trades), Decimal(0))
+    total += sum((position.realised - position.commission for position in still_open), Decimal(0))
+    prices = await connection.fetch(
+        """
+        SELECT DISTINCT c.contract, c.known_at_ns, c.close FROM candle c
+        JOIN signal s ON s.tape = c.tape AND s.bar_key = c.bar_key WHERE c.tape = $1 AND s.account = $2
+        ORDER BY c.contract, c.known_at_ns
+        """,
+        tape,
+        account,
+    )
+    by_contract: dict[str, list[PricePoint]] = {}
+    for row in prices:
+        by_contract.setdefault(row["contract"], []).append(PricePoint(row["known_at_ns"], row["close"]))
+    contracts = _json(run["contracts"])
+    traded = sorted({order.contract for order in orders.values()})
+    refused = Counter(row["reason"] for row in decisions if not row["accepted"])
+    return AccountReport(
+        tape=tape,
+        account=account,
+        feed=_json(run["feed"]).get("kind", ""),
+        trade_from=run["trade_from"],
+        missing_sessions=tuple(str(day) for day in _json(run["missing"]) or ()),
+        finished=state["finished"],
+        start_equity=end - total,
+        end_equity=end,
+        trades=tuple(trades),
+        open_positions=tuple(still_open),
+        curve=tuple(equity_curve(end - total, fills)),
+        by_pattern=_totals(trades),
+        decisions=len(decisions),
+        refused=tuple(sorted(refused.items(), key=lambda item: (-item[1], item[0]))),
+        in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
+        prices={contract: tuple(points) for contract, points in by_contract.items()},
+        ticks=await connection.fetchval(
+            "SELECT coalesce(sum(last_index + 1), 0) FROM tick_position WHERE tape = $1", tape
+        ),
+        bars=await connection.fetchval("SELECT count(*) FROM candle WHERE tape = $1", tape),
+        signals=await connection.fetchval(
+            "SELECT coalesce(sum(jsonb_array_length(signals)), 0) FROM signal WHERE tape = $1 AND account = $2",
+            tape,
+            account,
+        ),
+        digest=await digest_of(connection, tape),
+        substitutes=tuple((contract, ", ".join(sorted(contracts))) for contract in traded if contract not in contracts),
+    )
+
+
+async def _fills(connection: Any, tape: str, account: str) -> list[tuple[str, Fill]]:
+    rows = await connection.fetch(
+        "SELECT * FROM fill WHERE tape = $1 AND account = $2 ORDER BY venue_event, k", tape, account
+    )
+    return [
+        (
+            row["strategy"],
+            Fill(
+                row["fill_id"],
+                row["client_id"],
+                row["contract"],
+                Side(row["side"]),
+                row["quantity"],
+                row["price"],
+                row["ts_ns"],
+                row["source_index"],
+                row["k"],
+                row["commission"],
+            ),
+        )
+        for row in rows
+    ]
+
+
+def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:
+    by_pattern: dict[str, list[Trade]] = {}
+    for trade in trades:
+        by_pattern.setdefault(trade.pattern, []).append(trade)
+    return tuple(
+        PatternTotal(name, len(found), sum(t.net > 0 for t in found), sum((t.net for t in found), Decimal(0)))
+        for name, found in sorted(by_pattern.items())
+    )
+
+
+def _json(value: Any) -> Any:
+    return orjson.loads(value) if isinstance(value, str | bytes) else value

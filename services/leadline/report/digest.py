@@ -1,0 +1,119 @@
+"""One number for what a run decided: the same input gives the same digest, at any speed and after any kill.
+
+SHA-256 over canonical JSON lines (sorted keys, integers and decimal strings only) of bars, signals with their
+evidence, decisions, orders and fills, ordered by (instant, kind, account, strategy, bar, leg, fill). Ids, names, the
+tape, wall-clock times and epochs are left out; a strategy is its index in its account's order.
+"""
+
+import hashlib
+from decimal import Decimal
+from typing import Any, Final
+
+import asyncpg
+import orjson
+
+KINDS: Final = ("fill", "bar", "signal", "decision", "order")
+"""Order of what happens at one instant: fills are booked, bars close, strategies speak, decisions, orders."""
+
+FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "fill": ("leg", "contract", "side", "quantity", "price", "ts_ns", "source_index", "k", "commission"),
+    "bar": (
+        "bar_key", "start_ns", "end_ns", "known_at_ns", "open", "high", "low", "close", "volume", "trades", "delta",
+        "min_delta", "max_delta", "cumulative_delta", "poc", "value_area_low", "value_area_high", "vwap_volume",
+        "vwap_price_volume", "vwap_price2_volume", "first_index", "last_index", "rows",
+    ),
+    "signal": ("bar_key", "known_at_ns", "close", "regime", "confidence", "multiplier", "reason", "scores", "inputs",
+               "signals"),
+    "decision": ("bar_key", "instant_ns", "trading_day", "accepted", "reason", "side", "quantity", "contract",
+                 "stop_ticks", "target_ticks", "patterns", "regime", "arithmetic"),
+    "order": ("bar_key", "leg", "contract", "side", "type", "quantity", "limit_price", "stop_price", "filled", "state",
+              "reason", "decided_at_ns"),
+}  # fmt: skip
+"""The fields of each kind of line, besides its kind, account index and strategy index."""
+
+_QUERIES: Final[dict[str, str]] = {
+    "fill": """
+        SELECT f.*, f.ts_ns AS at, i.leg, f.account, f.strategy, d.bar_key AS sort FROM fill f
+        JOIN intent i USING (tape, client_id) LEFT JOIN decision d ON d.tape = i.tape AND d.decision_id = i.decision_id
+        WHERE f.tape = $1""",
+    "bar": """
+        SELECT c.*, c.known_at_ns AS at, '' AS account, '' AS strategy, c.bar_key AS sort, '' AS leg,
+            (SELECT jsonb_agg(jsonb_build_array(price, bid, ask, unknown, bid_trades, ask_trades, unknown_trades)
+                              ORDER BY price)
+             FROM footprint p WHERE p.tape = c.tape AND p.contract = c.contract AND p.session = c.session
+               AND p.spec = c.spec AND p.trading_day = c.trading_day AND p.ordinal = c.ordinal) AS rows
+        FROM candle c WHERE c.tape = $1""",
+    "signal": """
+        SELECT s.*, s.known_at_ns AS at, s.bar_key AS sort, '' AS leg FROM signal s
+        JOIN strategy_state t USING (tape, account, strategy, analysis_hash) WHERE s.tape = $1""",
+    "decision": """
+        SELECT d.*, d.instant_ns AS at, d.bar_key AS sort, '' AS leg FROM decision d WHERE d.tape = $1""",
+    "order": """
+        SELECT i.*, i.decided_at_ns AS at, d.bar_key, d.bar_key AS sort FROM intent i
+        LEFT JOIN decision d USING (tape, decision_id) WHERE i.tape = $1""",
+}
+
+_JSON: Final = frozenset({"rows", "scores", "inputs", "signals", "arithmetic"})
+
+
+async def digest(dsn: str, tape: str) -> str:
+    """The digest of a tape in lower-case hexadecimal."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await digest_of(connection, tape)
+    finally:
+        await connection.close()
+
+
+async def digest_of(connection: Any, tape: str) -> str:
+    """As `digest`, on an open connection."""
+    return digest_lines([line for line, _ in await lines_of(connection, tape)])
+
+
+def digest_lines(lines: list[bytes]) -> str:
+    """SHA-256 of lines, each ended by a newline."""
+    total = hashlib.sha256()
+    for line in lines:
+        total.update(line + b"\n")
+    return total.hexdigest()
+
+
+async def lines_of(connection: Any, tape: str) -> list[tuple[bytes, str]]:
+    """The canonical lines of a tape in their order, each with its kind."""
+    strategies = await connection.fetch(
+        "SELECT account, strategy FROM strategy_state WHERE tape = $1 ORDER BY account, strategy", tape
+    )
+    accounts = sorted({row["account"] for row in strategies})
+    names = {account: [r["strategy"] for r in strategies if r["account"] == account] for account in accounts}
+    found: list[tuple[tuple[Any, ...], bytes, str]] = []
+    for step, kind in enumerate(KINDS):
+        for row in await connection.fetch(_QUERIES[kind], tape):
+            account = accounts.index(row["account"]) if row["account"] else -1
+            strategy = names[row["account"]].index(row["strategy"]) if row["account"] else -1
+            line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
+            text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
+            number = row["k"] if kind == "fill" else 0
+            key = (row["at"], step, account, strategy, *_bar_order(row["sort"] or ""), row["leg"], number)
+            found.append((key, text, kind))
+    return [(text, kind) for _, text, kind in sorted(found)]
+
+
+_CANONICAL: Final = orjson.OPT_SORT_KEYS
+
+
+def _bar_order(key: str) -> tuple[str, int]:
+    """A bar key sorts by its stream and day, then by its ordinal as a number."""
+    stream, _, ordinal = key.rpartition("/")
+    return stream, int(ordinal or -1)
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Integers, strings, booleans and lists of them; a decimal is its shortest string without an exponent."""
+    if name in _JSON:
+        return orjson.loads(value) if isinstance(value, str | bytes) else value
+    if isinstance(value, Decimal):
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    if value is None or isinstance(value, int | str | list):
+        return value
+    return str(value)

@@ -1,0 +1,162 @@
+"""The report as one HTML file that needs nothing else."""
+
+from decimal import Decimal
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from leadline.model.contracts import instrument_of
+from leadline.report.data import AccountReport, PricePoint
+from leadline.report.svg import Marker, Series, chart
+from leadline.report.text import clock, price
+
+_STYLE: Final = """
+:root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;--up:#0b7a75;--down:#b3431f;--mark:#2456a5}
+@media (prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#2d3742;--paper:#12171d;--panel:#1a2129;
+--up:#4fc3b5;--down:#f0895e;--mark:#7fb0ff}}
+*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
+main{max-width:1080px;margin:0 auto;padding:24px 20px 60px}h1{font-size:24px;margin:0}h2{font-size:17px;margin:34px 0 8px}
+p{margin:6px 0}.soft{color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:10px;margin:18px 0}
+.card{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px 14px}
+.card b{display:block;font-size:21px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}
+.scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;white-space:nowrap}
+th{color:var(--soft);font-weight:500;text-align:left;border-bottom:1px solid var(--line)}
+td,th{padding:5px 14px 5px 0}td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
+.up{color:var(--up)}.down{color:var(--down)}svg{width:100%;height:auto;display:block;background:var(--panel);
+border:1px solid var(--line);border-radius:8px}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
+.note{border-left:3px solid var(--down);padding-left:10px}
+"""
+
+
+def write_html(reports: list[AccountReport], path: Path) -> None:
+    """Write the reports of a tape's accounts into one self-contained file."""
+    body = "".join(_account(report) for report in reports)
+    tape = escape(reports[0].tape) if reports else "no tape"
+    path.write_text(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width"><title>Leadline report {tape}</title><style>{_STYLE}</style></head>'
+        f"<body><main>{body}</main></body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def _account(report: AccountReport) -> str:
+    parts = [
+        f"<h1>{escape(report.account)}</h1><p class=soft>Tape <code>{escape(report.tape)}</code>, feed "
+        f"{escape(report.feed)}, traded from {report.trade_from}{'' if report.finished else ', not finished'}</p>",
+        _cards(report),
+        _notes(report),
+        "<h2>Equity</h2>",
+        _equity(report),
+        *(_prices(report, contract, points) for contract, points in report.prices.items()),
+        "<h2>Trades</h2>",
+        _trades(report),
+        "<h2>By pattern</h2>",
+        _table(
+            ("Pattern", "Trades", "Won", "Net"),
+            [(t.pattern, str(t.trades), str(t.wins), _money(t.net)) for t in report.by_pattern],
+        ),
+        "<h2>Decisions refused, by first reason</h2>",
+        _table(("Reason", "Bars"), [(reason.replace("_", " "), str(count)) for reason, count in report.refused]),
+        f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, "
+        f"{report.decisions:,} decisions. Digest <code>{report.digest}</code></p>",
+    ]
+    return "".join(parts)
+
+
+def _cards(report: AccountReport) -> str:
+    rate = f"{100 * report.wins / len(report.trades):.0f} %" if report.trades else "none"
+    cards = (
+        (_money(report.net), "net result"),
+        (f"{report.end_equity:,.2f}", f"equity, from {report.start_equity:,.2f}"),
+        (str(len(report.trades)), "trades"),
+        (rate, "won, after commission"),
+        (f"{report.max_drawdown:,.2f}", "largest drawdown"),
+    )
+    return (
+        "<div class=cards>" + "".join(f"<div class=card><b>{v}</b><span>{n}</span></div>" for v, n in cards) + "</div>"
+    )
+
+
+def _notes(report: AccountReport) -> str:
+    notes = [
+        f"{order.leg} order {order.client_id} given up: {order.state} ({order.reason})" for order in report.in_doubt
+    ]
+    notes += [f"Still open: {position.quantity:+d} {position.contract}" for position in report.open_positions]
+    notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
+    if report.missing_sessions:
+        notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
+    return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)
+
+
+def _equity(report: AccountReport) -> str:
+    if not report.curve:
+        return "<p class=soft>No fills.</p>"
+    times = [point.time_ns for point in report.curve]
+    points = [(times[0], report.start_equity), *((point.time_ns, point.equity) for point in report.curve)]
+    contract = report.trades[0].contract if report.trades else report.open_positions[0].contract
+    return chart(
+        Series(points, steps=True), (), lambda v: f"{v:,.2f}", lambda t: clock(contract, t), "Equity after each fill"
+    )
+
+
+def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]) -> str:
+    tick = instrument_of(contract).tick
+    markers = []
+    for trade in report.trades:
+        title = f"{trade.side.value} {trade.quantity} {trade.pattern} net {trade.net:+.2f} ({trade.exit})"
+        style = "up" if trade.net > 0 else "down"
+        markers.append(
+            Marker((trade.entry_ns, trade.entry_price * tick), (trade.exit_ns, trade.exit_price * tick), title, style)
+        )
+    series = Series([(point.time_ns, point.close * tick) for point in points], steps=False)
+    label = f"{contract}: close of each bar, with the trades from entry to exit"
+    drawing = chart(series, tuple(markers), lambda v: f"{v:,}", lambda t: clock(contract, t), label)
+    return f"<h2>{escape(contract)}</h2>{drawing}"
+
+
+def _trades(report: AccountReport) -> str:
+    rows = [
+        (
+            clock(trade.contract, trade.entry_ns),
+            f"{trade.side.value.lower()} {trade.quantity} {trade.contract}",
+            trade.pattern,
+            trade.regime,
+            price(trade.contract, trade.entry_price),
+            clock(trade.contract, trade.exit_ns),
+            price(trade.contract, trade.exit_price),
+            trade.exit,
+            f"{trade.ticks:+.1f}",
+            f"{trade.commission:.2f}",
+            _money(trade.net),
+        )
+        for trade in report.trades
+    ]
+    heads = ("Entry", "Order", "Pattern", "Regime", "Price", "Exit", "Price", "By", "Ticks", "Commission", "Net")
+    return _table(heads, rows)
+
+
+def _money(value: Decimal) -> str:
+    style = "up" if value > 0 else "down" if value < 0 else "soft"
+    return f"<span class={style}>{value:+,.2f}</span>"
+
+
+_NUMBERS: Final = frozenset({"Price", "Ticks", "Commission", "Net", "Trades", "Won", "Bars"})
+
+
+def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    if not rows:
+        return "<p class=soft>None.</p>"
+    css = [" class=n" if head in _NUMBERS else "" for head in heads]
+    top = "".join(f"<th{style}>{head}</th>" for head, style in zip(heads, css, strict=True))
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{style}>{cell if cell.startswith('<span') else escape(cell)}</td>"
+            for cell, style in zip(row, css, strict=True)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<div class=scroll><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"

@@ -1,0 +1,118 @@
+"""The report in a terminal."""
+
+from decimal import Decimal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from leadline.model.contracts import instrument_of
+from leadline.model.hours import local_datetime
+from leadline.report.data import AccountReport
+from leadline.report.trades import Trade
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_SPARK_WIDTH = 60
+
+
+def render_text(report: AccountReport, console: Console) -> None:
+    """Print one account's report: trades, totals by pattern, why entries were refused, the equity curve."""
+    console.rule(f"[bold]{report.account}[/] on tape {report.tape}")
+    console.print(_trades(report))
+    if report.by_pattern:
+        console.print(_patterns(report))
+    if report.refused:
+        console.print(_refusals(report))
+    for order in report.in_doubt:
+        console.print(
+            f"[yellow]given up[/] {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
+        )
+    for position in report.open_positions:
+        console.print(f"[yellow]still open[/] {position.contract} {position.quantity:+d}")
+    for contract, tapes in report.substitutes:
+        console.print(f"[dim]{contract} filled on the prints of {tapes}: the feed has no others[/]")
+    if report.missing_sessions:
+        console.print(f"[dim]sessions that were not at hand: {', '.join(report.missing_sessions)}[/]")
+    if report.curve:
+        console.print(f"equity  {spark([report.start_equity, *(p.equity for p in report.curve)])}")
+    console.print(
+        f"[bold]{len(report.trades)} trades, {report.wins} won, net {money(report.net)}[/], "
+        f"equity {report.start_equity:.2f} -> {report.end_equity:.2f}, largest drawdown {report.max_drawdown:.2f}"
+    )
+    console.print(
+        f"[dim]{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, "
+        f"{report.decisions:,} decisions; digest {report.digest}[/]"
+    )
+
+
+def money(value: Decimal) -> str:
+    """An amount with its sign, coloured for a terminal."""
+    colour = "green" if value > 0 else "red" if value < 0 else "white"
+    return f"[{colour}]{value:+.2f}[/]"
+
+
+def price(contract: str, ticks: Decimal) -> str:
+    """An average price in ticks as a price with the decimals of the instrument and two more."""
+    tick = instrument_of(contract).tick
+    text = f"{ticks * tick:.{max(-int(tick.as_tuple().exponent), 0) + 2}f}"
+    exact = str(tick * int(ticks))
+    return exact if ticks == int(ticks) else text
+
+
+def clock(trade_contract: str, time_ns: int) -> str:
+    """Local time of the instrument's regular session."""
+    hours = instrument_of(trade_contract).sessions
+    zone = next(iter(hours.values())).zone
+    return local_datetime(time_ns, zone).strftime("%m-%d %H:%M:%S")
+
+
+def spark(values: list[Decimal]) -> str:
+    """A line of blocks, one per value, thinned to the width of a terminal."""
+    step = max(1, len(values) // _SPARK_WIDTH)
+    shown = values[::step]
+    low, high = min(shown), max(shown)
+    if low == high:
+        return _BLOCKS[0] * len(shown)
+    return "".join(_BLOCKS[int((value - low) / (high - low) * (len(_BLOCKS) - 1))] for value in shown)
+
+
+def _trades(report: AccountReport) -> Table:
+    table = Table(title="Trades", title_justify="left")
+    for name in ("entry", "side", "pattern", "regime", "at", "exit", "at", "by", "ticks", "net"):
+        table.add_column(name, justify="right" if name in {"at", "ticks", "net"} else "left")
+    for trade in report.trades:
+        table.add_row(*_cells(trade))
+    return table
+
+
+def _cells(trade: Trade) -> tuple[str | Text, ...]:
+    return (
+        clock(trade.contract, trade.entry_ns),
+        Text(f"{trade.side.value} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
+        trade.pattern,
+        trade.regime,
+        price(trade.contract, trade.entry_price),
+        clock(trade.contract, trade.exit_ns),
+        price(trade.contract, trade.exit_price),
+        trade.exit,
+        f"{trade.ticks:+.1f}",
+        money(trade.net),
+    )
+
+
+def _patterns(report: AccountReport) -> Table:
+    table = Table(title="By pattern", title_justify="left")
+    for name in ("pattern", "trades", "won", "net"):
+        table.add_column(name, justify="left" if name == "pattern" else "right")
+    for total in report.by_pattern:
+        table.add_row(total.pattern, str(total.trades), str(total.wins), money(total.net))
+    return table
+
+
+def _refusals(report: AccountReport) -> Table:
+    table = Table(title="Decisions refused, by first reason", title_justify="left")
+    table.add_column("reason")
+    table.add_column("bars", justify="right")
+    for reason, count in report.refused:
+        table.add_row(reason, str(count))
+    return table

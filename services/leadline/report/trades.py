@@ -1,0 +1,124 @@
+"""From fills to trades: a trade lasts from flat to flat, and belongs to the decision that opened it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from leadline.execution.positions import apply_fill, flat
+from leadline.model.contracts import instrument_of
+from leadline.model.orders import Fill, Order, Position, Side
+
+_EXITS = {"S": "stop", "T": "target"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One round trip. Prices are averages in ticks, for display; money is exact and in the account's currency.
+
+    `exit` says what closed it: stop, target, or the reason of the flattening.
+    """
+
+    strategy: str
+    contract: str
+    pattern: str
+    regime: str
+    side: Side
+    quantity: int
+    entry_ns: int
+    entry_price: Decimal
+    exit_ns: int
+    exit_price: Decimal
+    exit: str
+    ticks: Decimal
+    gross: Decimal
+    commission: Decimal
+
+    @property
+    def net(self) -> Decimal:
+        """Result after commission."""
+        return self.gross - self.commission
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """What a decision said: its strongest pattern and its regime."""
+
+    pattern: str
+    regime: str
+
+
+@dataclass(frozen=True, slots=True)
+class EquityPoint:
+    """Cash equity after a fill."""
+
+    time_ns: int
+    equity: Decimal
+
+
+def trades_of(
+    fills: Iterable[tuple[str, Fill]], orders: Mapping[str, Order], reasons: Mapping[str, Reasons]
+) -> tuple[list[Trade], list[Position]]:
+    """Closed trades in the order of their exits, and the positions left open.
+
+    `fills` are (strategy, fill) in the order in which they were booked; `orders` by client id, `reasons` by decision.
+    """
+    positions: dict[tuple[str, str], Position] = {}
+    opened: dict[tuple[str, str], list[Fill]] = {}
+    closed: list[Trade] = []
+    for strategy, fill in fills:
+        key = (strategy, fill.contract)
+        before = positions.get(key)
+        if before is None or not before.quantity:
+            tick_value = instrument_of(fill.contract).tick_value
+            before = flat(strategy, fill.contract, tick_value, orders[fill.client_id].decision)
+            opened[key] = []
+        opened[key].append(fill)
+        after = apply_fill(before, fill)
+        positions[key] = after
+        if not after.quantity:
+            closed.append(_trade(after, opened[key], orders, reasons))
+    return closed, [position for _, position in sorted(positions.items()) if position.quantity]
+
+
+def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[EquityPoint]:
+    """Cash equity after each fill, commission included."""
+    positions: dict[tuple[str, str], Position] = {}
+    equity = start
+    curve: list[EquityPoint] = []
+    for strategy, fill in fills:
+        key = (strategy, fill.contract)
+        before = positions.get(key) or flat(strategy, fill.contract, instrument_of(fill.contract).tick_value, "")
+        after = apply_fill(before, fill)
+        positions[key] = after
+        equity += after.realised - before.realised - fill.commission
+        curve.append(EquityPoint(fill.time_ns, equity))
+    return curve
+
+
+def _trade(position: Position, fills: list[Fill], orders: Mapping[str, Order], reasons: Mapping[str, Reasons]) -> Trade:
+    side = fills[0].side
+    entries = [fill for fill in fills if fill.side is side]
+    exits = [fill for fill in fills if fill.side is not side]
+    last = orders[exits[-1].client_id]
+    said = reasons.get(position.decision, Reasons("", ""))
+    entry, leave = _average(entries), _average(exits)
+    return Trade(
+        strategy=position.strategy,
+        contract=position.contract,
+        pattern=said.pattern,
+        regime=said.regime,
+        side=side,
+        quantity=sum(fill.quantity for fill in entries),
+        entry_ns=fills[0].time_ns,
+        entry_price=entry,
+        exit_ns=fills[-1].time_ns,
+        exit_price=leave,
+        exit=_EXITS.get(last.leg[0], last.reason or "flatten"),
+        ticks=(leave - entry) * side.sign,
+        gross=position.realised,
+        commission=position.commission,
+    )
+
+
+def _average(fills: list[Fill]) -> Decimal:
+    return Decimal(sum(fill.price * fill.quantity for fill in fills)) / sum(fill.quantity for fill in fills)
