@@ -10,10 +10,10 @@ from leadline.model.specs import (
     InvalidManifest,
     TradingAccount,
     TradingStrategy,
+    bracket_of,
     check_strategy_on_account,
     default_account,
     load_manifests,
-    profile_of,
 )
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -115,9 +115,10 @@ def test_a_manifest_with_every_field_is_taken_as_written():
     check_strategy_on_account(strategy, account)
     assert strategy.spec.risk.max_trades_per_day == 10
     assert strategy.spec.entries.news[0].before == "15m"
-    ranging = strategy.spec.strategy.router.regimes and strategy.spec.strategy.router.regimes.ranging
-    assert ranging is not None
-    assert ranging.patterns == ("BUYING_ABSORPTION", "SELLING_ABSORPTION")
+    regimes = strategy.spec.strategy.router.regimes
+    assert regimes is not None
+    assert regimes.ranging is not None
+    assert regimes.ranging.patterns == ("BUYING_ABSORPTION", "SELLING_ABSORPTION")
     assert account.spec.limits.max_entries_per_hour == 20
 
 
@@ -127,7 +128,7 @@ def test_the_examples_load_and_their_strategy_fits_their_account(name):
     assert isinstance(strategy, TradingStrategy)
     assert isinstance(account, TradingAccount)
     check_strategy_on_account(strategy, account)
-    assert profile_of(strategy).stop_ticks > 0
+    assert bracket_of(strategy.spec).stop_ticks > 0
 
 
 def test_the_account_of_the_first_example_is_the_default_one():
@@ -141,8 +142,8 @@ def test_all_problems_of_all_documents_come_together():
         load_manifests(text)
     assert str(caught.value).splitlines() == [
         (
-            "document 1, TradingStrategy s: spec.bars: got '7m', expected one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, or ticks:N "
-            "up to 999999, or volume:N up to 999999999"
+            "document 1, TradingStrategy s: spec.bars: got '7m', expected one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, or "
+            "ticks:N up to 999999, or volume:N up to 999999999"
         ),
         "document 1, TradingStrategy s: spec.ticksPerRow: got 0, expected greater than or equal to 1",
         "document 2, TradingAccount a: spec.venue: got 'X', expected the name of a venue's adapter, such as paper",
@@ -203,15 +204,15 @@ def test_all_problems_of_all_documents_come_together():
         (
             'instrument: MES, session: {open: "09:30", close: "16:00", zone: Mars/Base}',
             (
-                "spec.session: got {'open': '09:30', 'close': '16:00', 'zone': 'Mars/Base'}, expected a name of the IANA "
-                "time zone database, such as America/New_York"
+                "spec.session: got {'open': '09:30', 'close': '16:00', 'zone': 'Mars/Base'}, expected a name of the "
+                "IANA time zone database, such as America/New_York"
             ),
         ),
         (
             'instrument: MES, session: {open: "09:30", close: "18:00", zone: America/New_York}',
             (
-                "spec.session: got {'open': '09:30', 'close': '18:00', 'zone': 'America/New_York'}, expected hours inside "
-                "18:00-17:00 America/New_York"
+                "spec.session: got {'open': '09:30', 'close': '18:00', 'zone': 'America/New_York'}, expected hours "
+                "inside 18:00-17:00 America/New_York"
             ),
         ),
         (
@@ -259,6 +260,13 @@ def test_all_problems_of_all_documents_come_together():
         (
             "instrument: MES, sizing: {modifiers: [Stacked, Stacked]}",
             "spec.sizing.modifiers: got ['Stacked', 'Stacked'], expected each modifier once",
+        ),
+        (
+            'instrument: MES, entries: {news: [{at: "2025-02-30T13:30:00Z"}]}',
+            (
+                "spec.entries.news[0].at: got '2025-02-30T13:30:00Z', expected a time in UTC that exists, such as "
+                "2025-01-10T13:30:00Z"
+            ),
         ),
         (
             "instrument: MES, bracket: {stopTicks: 16}",

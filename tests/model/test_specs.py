@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.instruments import Profile
 from leadline.model.specs import (
+    Bracket,
     Change,
     Manifest,
     StrategySpec,
+    Thresholds,
     TradingAccount,
     TradingStrategy,
     bracket_of,
@@ -21,9 +22,9 @@ from leadline.model.specs import (
     history_needed,
     hot_fields,
     load_manifests,
-    profile_of,
     rollout_fields,
     session_of,
+    thresholds_of,
 )
 
 MODELS = (TradingStrategy, TradingAccount)
@@ -269,14 +270,15 @@ def test_decimals_are_exact():
     assert strategy('instrument: MES\nrisk: {dayLoss: "0.1"}').spec.risk.day_loss == Decimal("0.1")
 
 
-def test_the_profile_comes_from_the_sheet_where_the_manifest_is_silent():
-    assert profile_of(strategy()) == Profile(5, 30, 500, 16, 24)
+def test_thresholds_and_bracket_come_from_the_sheet_where_the_manifest_is_silent():
+    assert thresholds_of(strategy().spec) == Thresholds(5, 30, 500)
+    assert bracket_of(strategy().spec) == Bracket(stop_ticks=16, target_ticks=24)
     changed = strategy(
         "instrument: MES\nbracket: {stopTicks: 8, targetTicks: 9}\n"
         "strategy: {name: OrderFlow, detectors: {absorption: {minVolume: 77}}}"
     )
-    assert profile_of(changed) == Profile(5, 77, 500, 8, 9)
-    assert bracket_of(changed).stop_ticks == 8
+    assert thresholds_of(changed.spec) == Thresholds(5, 77, 500)
+    assert bracket_of(changed.spec) == Bracket(stop_ticks=8, target_ticks=9)
 
 
 def test_an_instrument_without_a_profile_takes_the_manifests_thresholds():
@@ -284,15 +286,15 @@ def test_an_instrument_without_a_profile_takes_the_manifests_thresholds():
         "instrument: BTCUSDT\nbars: 1m\nbracket: {stopTicks: 500, targetTicks: 750}\n"
         "strategy: {name: OrderFlow, detectors: {imbalance: {minVolume: 2000}, absorption: {minVolume: 9000}}}"
     )
-    assert profile_of(found) == Profile(2000, 9000, 200_000, 500, 750)
+    assert thresholds_of(found.spec) == Thresholds(2000, 9000, 200_000)
+    rollout = StrategySpec.model_validate_json(json.dumps(rollout_fields(found)))
+    assert thresholds_of(rollout) == thresholds_of(found.spec)  # without a bracket
 
 
-def test_without_thresholds_there_is_no_profile():
-    bare = TradingStrategy.model_validate(
-        {"metadata": {"name": "s"}, "spec": {"instrument": "RTY"}},
-    )
+def test_without_a_profile_nothing_is_assumed():
+    bare = StrategySpec(instrument="RTY")
     with pytest.raises(InvalidInput, match=r"minVolume: got nothing, expected a volume: RTY has no profile"):
-        profile_of(bare)
+        thresholds_of(bare)
     with pytest.raises(InvalidInput, match=r"spec\.bracket"):
         bracket_of(bare)
 
@@ -313,14 +315,9 @@ def test_without_thresholds_there_is_no_profile():
 )
 def test_history_needed_to_warm_32_bars_up(bars, session, sessions):
     found = strategy(f"instrument: MES\nbars: {bars}\nsession: {{name: {session}}}\nhistory: 40")
-    assert history_needed(found) == sessions
+    assert history_needed(found.spec) == sessions
 
 
 def test_a_session_written_out_equals_the_named_one():
     written = strategy('instrument: MES\nsession: {open: "09:30", close: "16:00", zone: America/New_York}')
-    assert session_of(written) == session_of(strategy())
-
-
-def test_a_windows_end_is_open():
-    block = strategy('instrument: MES\nentries: {blocks: [{from: "12:00", to: "13:00"}]}').spec.entries.blocks[0]
-    assert (block.from_, block.to) == ("12:00", "13:00")
+    assert session_of(written.spec) == session_of(strategy().spec)

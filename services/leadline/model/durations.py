@@ -24,7 +24,7 @@ _TIME_BARS_NS: Final = {
 
 def parse_duration(text: str, field: str = "duration") -> int:
     """Nanoseconds of a whole number with a unit: `50ms`, `2s`, `5m`, `1h`. InvalidInput for anything else."""
-    if not re.match(DURATION_PATTERN, text):
+    if not re.fullmatch(DURATION_PATTERN, text):
         raise InvalidInput(field, text, "a whole number with a unit ms, s, m or h, such as 50ms or 5m")
     digits = text.rstrip("msh")
     return int(digits) * _UNIT_NS[text[len(digits) :]]
@@ -60,7 +60,7 @@ class BarSpec:
 
 def parse_bar_spec(text: str, field: str = "bars") -> BarSpec:
     """`5m`, `ticks:500` or `volume:2000`; InvalidInput for anything else."""
-    if not re.match(BAR_SPEC_PATTERN, text):
+    if not re.fullmatch(BAR_SPEC_PATTERN, text):
         raise InvalidInput(field, text, BAR_SPEC_EXPECTED)
     if text in _TIME_BARS_NS:
         return BarSpec("time", _TIME_BARS_NS[text])

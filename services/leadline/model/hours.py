@@ -69,7 +69,7 @@ class SessionHours:
 
 @cache
 def _zone_or_none(zone: str) -> ZoneInfo | None:
-    if len(zone) > 64 or not re.match(ZONE_PATTERN, zone):
+    if len(zone) > 64 or not re.fullmatch(ZONE_PATTERN, zone):
         return None
     try:
         return ZoneInfo(zone)
@@ -87,7 +87,7 @@ def zone_of(zone: str) -> ZoneInfo:
 
 def parse_clock(text: str, field_name: str = "time") -> time:
     """`HH:MM` of a 24-hour clock; InvalidInput for anything else."""
-    if not re.match(CLOCK_PATTERN, text):
+    if not re.fullmatch(CLOCK_PATTERN, text):
         raise InvalidInput(field_name, text, "a time HH:MM from 00:00 to 23:59")
     return time(int(text[:2]), int(text[3:]))
 

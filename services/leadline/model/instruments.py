@@ -22,7 +22,7 @@ Kind = Literal["future", "perpetual", "etf"]
 Roll = Literal["cme_quarterly", "venue", "none"]
 
 _INT64_MAX: Final = 2**63 - 1
-_DECIMAL_TEXT: Final = r"-?[0-9]{1,20}(\.[0-9]{1,12})?\Z"
+_DECIMAL_TEXT: Final = r"-?[0-9]{1,20}(\.[0-9]{1,12})?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Instrument:
 
 
 def _to_steps(what: str, value: Decimal | str, step: Decimal, expected: str) -> int:
-    if isinstance(value, str) and not re.match(_DECIMAL_TEXT, value):
+    if isinstance(value, str) and not re.fullmatch(_DECIMAL_TEXT, value):
         raise InvalidInput(what, value, f"a decimal number, {expected}")
     try:
         whole, rest = divmod(Decimal(value), step)

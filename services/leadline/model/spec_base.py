@@ -141,7 +141,7 @@ def changes(change: Change) -> Any:
 def _decimal_of_text(value: object) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, str) and re.match(_DECIMAL_PATTERN, value):
+    if isinstance(value, str) and re.fullmatch(_DECIMAL_PATTERN, value):
         return Decimal(value)
     raise refused('a decimal number in quotes, such as "0.25"')
 
@@ -165,7 +165,7 @@ class Text:
         return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
 
     def _check(self, value: str) -> str:
-        if len(value) > self.max_length or not re.match(self.pattern, value):
+        if len(value) > self.max_length or not re.fullmatch(self.pattern, value):
             raise refused(self.expected)
         return value
 

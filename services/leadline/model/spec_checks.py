@@ -1,16 +1,17 @@
 """What a manifest must satisfy beyond its schema, and what follows from it together with the instrument sheet."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from leadline.model.account_spec import TradingAccount
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours, zone_of
-from leadline.model.instruments import Instrument, Profile, instrument
+from leadline.model.hours import SessionHours
+from leadline.model.instruments import Instrument, instrument
 from leadline.model.sessions import resolve_session
-from leadline.model.strategy_spec import Bracket, TradingStrategy
+from leadline.model.strategy_spec import Bracket, StrategySpec, TradingStrategy
 
 WARM_UP_BARS: Final = 32
 """How many bars the longest indicator needs before it speaks."""
@@ -22,65 +23,71 @@ VENUES: Final = ("paper",)
 _TYPICAL_VOLUME_PER_IMBALANCE: Final = 100
 
 
-def signal_instrument(strategy: TradingStrategy) -> Instrument:
-    """The instrument whose prints make the bars; Unknown when the sheet has none."""
-    return instrument_of(strategy.spec.instrument)
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Volumes in size steps that the detectors and the regime measure against."""
+
+    imbalance_min: int
+    absorption_min: int
+    typical_bar_volume: int
 
 
-def session_of(strategy: TradingStrategy) -> tuple[str, SessionHours]:
-    """The strategy's session on its instrument, as id and hours. Raises Unknown and InvalidInput."""
-    return resolve_session(signal_instrument(strategy), strategy.spec.session.value())
+def signal_instrument(spec: StrategySpec) -> Instrument:
+    """The instrument of a strategy's spec, whose prints make the bars; Unknown when the sheet has none."""
+    return instrument_of(spec.instrument)
 
 
-def profile_of(strategy: TradingStrategy) -> Profile:
-    """The sheet's profile with the manifest's thresholds and bracket in its place where they are given.
+def session_of(spec: StrategySpec) -> tuple[str, SessionHours]:
+    """The session on the signal instrument, as id and hours. Raises Unknown and InvalidInput."""
+    return resolve_session(signal_instrument(spec), spec.session.value())
 
-    Without a profile in the sheet the manifest must give both thresholds and the bracket; the typical bar volume is
-    then 100 times the imbalance minimum. Raises InvalidInput when something is missing.
+
+def thresholds_of(spec: StrategySpec) -> Thresholds:
+    """The thresholds in force: the sheet's profile, with the manifest's in their place where they are given.
+
+    Without a profile in the sheet the manifest must give both; the typical bar volume is then 100 times the imbalance
+    minimum. Raises InvalidInput when one is missing.
     """
-    missing = next(_profile_problems(strategy), None)
+    missing = next(_threshold_problems(spec), None)
     if missing is not None:
         raise missing
-    own, detectors = signal_instrument(strategy).profile, strategy.spec.strategy.detectors
+    own, detectors = signal_instrument(spec).profile, spec.strategy.detectors
     imbalance_min = detectors.imbalance.min_volume or (own.imbalance_min if own else 0)
-    bracket = bracket_of(strategy)
-    return Profile(
+    return Thresholds(
         imbalance_min=imbalance_min,
         absorption_min=detectors.absorption.min_volume or (own.absorption_min if own else 0),
         typical_bar_volume=own.typical_bar_volume if own else imbalance_min * _TYPICAL_VOLUME_PER_IMBALANCE,
-        stop_ticks=bracket.stop_ticks,
-        target_ticks=bracket.target_ticks,
     )
 
 
-def bracket_of(strategy: TradingStrategy) -> Bracket:
+def bracket_of(spec: StrategySpec) -> Bracket:
     """The manifest's bracket, else the profile's; InvalidInput when there is neither."""
-    if strategy.spec.bracket is not None:
-        return strategy.spec.bracket
-    own = signal_instrument(strategy).profile
+    if spec.bracket is not None:
+        return spec.bracket
+    own = signal_instrument(spec).profile
     if own is None:
-        raise _needed(strategy, "spec.bracket", "stopTicks and targetTicks")
+        raise _needed(spec, "spec.bracket", "stopTicks and targetTicks")
     return Bracket(stop_ticks=own.stop_ticks, target_ticks=own.target_ticks)
 
 
-def history_needed(strategy: TradingStrategy) -> int:
+def history_needed(spec: StrategySpec) -> int:
     """The fewest sessions of history that warm the indicators up.
 
     0 for tick and volume bars: how many a session has, nobody knows beforehand. Raises Unknown and InvalidInput as
     `session_of`.
     """
-    spec = strategy.spec.bar_spec
-    if spec.kind != "time":
+    bars = spec.bar_spec
+    if bars.kind != "time":
         return 0
-    _, hours = session_of(strategy)
-    return -(-WARM_UP_BARS // spec.bars_in(hours.length_ns))
+    _, hours = session_of(spec)
+    return -(-WARM_UP_BARS // bars.bars_in(hours.length_ns))
 
 
 def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     """Everything that is wrong with one strategy by itself."""
     spec = strategy.spec
     try:
-        own = signal_instrument(strategy)
+        own = signal_instrument(spec)
     except Unknown as unknown:
         expected = f"a root of the instrument sheet ({', '.join(unknown.known)}) or its dated contract, as GCZ2013"
         yield InvalidInput("spec.instrument", spec.instrument, expected)
@@ -88,8 +95,10 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     if own.roll == "venue" and spec.instrument == own.root:
         expected = f"a dated contract such as {own.root}Z2025: this root rolls on the venue's data, not by a rule"
         yield InvalidInput("spec.instrument", spec.instrument, expected)
-    yield from _session_problems(strategy)
-    yield from _profile_problems(strategy)
+    yield from _session_problems(spec)
+    yield from _threshold_problems(spec)
+    if own.profile is None and spec.bracket is None:
+        yield _needed(spec, "spec.bracket", "stopTicks and targetTicks")
     sizing = spec.sizing
     if (sizing.mode == "Fixed") != (sizing.size is not None):
         expected = "a number of contracts with mode Fixed" if sizing.mode == "Fixed" else "no size with mode Tiered"
@@ -99,7 +108,7 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     if len(set(sizing.modifiers)) != len(sizing.modifiers):
         yield InvalidInput("spec.sizing.modifiers", list(sizing.modifiers), "each modifier once")
     if spec.mode == "Live":
-        yield from _live_problems(strategy)
+        yield from _live_problems(spec)
 
 
 def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
@@ -124,7 +133,7 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
 
 def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
     """Everything that keeps a strategy off an account, both being right by themselves."""
-    spec, own = account.spec, signal_instrument(strategy)
+    spec, own = account.spec, signal_instrument(strategy.spec)
     namespace = strategy.metadata.namespace
     if strategy.account_name != account.full_name:
         yield InvalidInput("spec.account", strategy.account_name, f"the account {account.full_name}")
@@ -150,41 +159,36 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
         yield InvalidInput("spec.sizing.mode", "Tiered", expected)
 
 
-def _session_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
-    spec = strategy.spec
+def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     try:
-        zone_of(spec.session.zone or "UTC")
-        session_of(strategy)
+        session_of(spec)
     except InvalidInput as problem:
         yield InvalidInput("spec.session", spec.session.to_manifest(), problem.expected)
         return
     except Unknown as unknown:
-        expected = f"a session of {strategy.spec.instrument}: {', '.join(unknown.known)}"
+        expected = f"a session of {spec.instrument}: {', '.join(unknown.known)}"
         yield InvalidInput("spec.session", spec.session.to_manifest(), expected)
         return
-    needed = history_needed(strategy)
+    needed = history_needed(spec)
     if spec.history < needed:
         expected = f"at least {needed} sessions, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
         yield InvalidInput("spec.history", spec.history, expected)
 
 
-def _profile_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
-    if signal_instrument(strategy).profile is not None:
+def _threshold_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
+    if signal_instrument(spec).profile is not None:
         return
-    detectors = strategy.spec.strategy.detectors
+    detectors = spec.strategy.detectors
     for name, detector in (("imbalance", detectors.imbalance), ("absorption", detectors.absorption)):
         if detector.min_volume is None:
-            yield _needed(strategy, f"spec.strategy.detectors.{name}.minVolume", "a volume")
-    if strategy.spec.bracket is None:
-        yield _needed(strategy, "spec.bracket", "stopTicks and targetTicks")
+            yield _needed(spec, f"spec.strategy.detectors.{name}.minVolume", "a volume")
 
 
-def _needed(strategy: TradingStrategy, field: str, what: str) -> InvalidInput:
-    return InvalidInput(field, None, f"{what}: {strategy.spec.instrument} has no profile in the instrument sheet")
+def _needed(spec: StrategySpec, field: str, what: str) -> InvalidInput:
+    return InvalidInput(field, None, f"{what}: {spec.instrument} has no profile in the instrument sheet")
 
 
-def _live_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
-    spec = strategy.spec
+def _live_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     if not spec.acknowledge_live:
         yield InvalidInput("spec.acknowledgeLive", False, "true with mode Live, which trades real money")
     if "account" not in spec.model_fields_set:

@@ -23,11 +23,12 @@ from leadline.model.manifests import (
 from leadline.model.spec_base import API_VERSION, Change
 from leadline.model.spec_checks import (
     WARM_UP_BARS,
+    Thresholds,
     bracket_of,
     history_needed,
-    profile_of,
     session_of,
     signal_instrument,
+    thresholds_of,
 )
 from leadline.model.strategy_spec import (
     AccountRef,
@@ -67,6 +68,7 @@ __all__ = [
     "Sizing",
     "StrategyRisk",
     "StrategySpec",
+    "Thresholds",
     "Tier",
     "TradingAccount",
     "TradingStrategy",
@@ -79,8 +81,8 @@ __all__ = [
     "hot_fields",
     "load_manifests",
     "parse_manifest",
-    "profile_of",
     "rollout_fields",
     "session_of",
     "signal_instrument",
+    "thresholds_of",
 ]

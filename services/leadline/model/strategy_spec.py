@@ -1,8 +1,9 @@
 """The `TradingStrategy` manifest: what to trade, on which bars, with which detectors, under which risk."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from leadline.model.durations import BarSpec, parse_bar_spec, parse_duration
 from leadline.model.hours import SessionHours
@@ -29,6 +30,14 @@ Ticks = Annotated[int, Field(ge=1, le=100_000)]
 Modifier = Literal["Stacked", "Trending", "WinStreak", "LossStreak"]
 
 
+def _existing_time(text: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        raise refused("a time in UTC that exists, such as 2025-01-10T13:30:00Z") from None
+    return text
+
+
 UtcText = Annotated[
     str,
     Text(
@@ -36,6 +45,7 @@ UtcText = Annotated[
         "a time in UTC such as 2025-01-10T13:30:00Z",
         20,
     ),
+    AfterValidator(_existing_time),
 ]
 ImageText = Annotated[str, Text(r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", "an image reference", 512)]
 

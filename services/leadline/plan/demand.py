@@ -57,7 +57,7 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
         if contract not in contracts:
             expected = f"a contract of the feed: {', '.join(sorted(contracts)) or 'it has none'}"
             raise InvalidInput(f"TradingStrategy {strategy.full_name}: spec.instrument", contract, expected)
-        session, hours = session_of(strategy)
+        session, hours = session_of(strategy.spec)
         spec = strategy.spec
         bars = BarsWanted(session, hours.open, hours.close, hours.zone, spec.bar_spec.token, spec.ticks_per_row)
         rows.append(DemandRow(strategy.full_name, strategy.account_name, contract, contracts[contract], bars))

@@ -285,7 +285,7 @@ def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, Tradin
 
 
 def _may_meet(first: TradingStrategy, second: TradingStrategy, *, tiers: bool) -> bool:
-    one, other = signal_instrument(first), signal_instrument(second)
+    one, other = signal_instrument(first.spec), signal_instrument(second.spec)
     # Tiers choose among the instruments of an underlying, so that MES and ES can both end up in ES.
     if one.root != other.root and not (tiers and one.underlying == other.underlying):
         return False
