@@ -1,0 +1,111 @@
+"""Carries one stream of the bus into its tables: buffered, stored, then acknowledged."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from leadline.model.ticks import NS_PER_SECOND
+from leadline.recorder import metrics
+from leadline.recorder.patience import MALFORMED, UNACCEPTABLE, StoppedInTrouble, insist
+from leadline.recorder.store import Store
+from leadline.runtime.bus import Delivery, Durable
+
+# A buffer is written when it holds this many rows or is this old.
+BUFFER_ROWS: Final = 5000
+BUFFER_SECONDS: Final = 0.5
+# Messages taken from a stream at once; a tick message holds at most some hundred prints.
+FETCH_MESSAGES: Final = 64
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo(Generic[Value]):
+    """What to do with the messages of one stream.
+
+    decode: a payload's value; raises what `MALFORMED` lists. rows: how many rows it will be. reached_ns: the tape
+    time that it speaks of. write: stores values in the order of the stream and returns how many rows were new; it
+    may be called again with values that it has stored.
+    """
+
+    stream: str
+    decode: Callable[[bytes], Value]
+    rows: Callable[[Value], int]
+    reached_ns: Callable[[Value], int]
+    write: Callable[[Sequence[Value]], Awaitable[int]]
+
+
+class Carrier(Generic[Value]):
+    """Reads one durable consumer until the process is told to stop; what was fetched by then is stored."""
+
+    def __init__(self, cargo: Cargo[Value], store: Store, stopping: asyncio.Event) -> None:
+        self._cargo = cargo
+        self._stream = cargo.stream
+        self._store = store
+        self._stopping = stopping
+        self._log = structlog.get_logger(__name__).bind(stream=cargo.stream)
+
+    async def run(self, durable: Durable) -> None:
+        """Carry until `stopping` is set."""
+        try:
+            while not self._stopping.is_set():
+                await self._carry(await self._gather(durable))
+        except StoppedInTrouble:
+            self._log.warning("recorder.stopped_in_trouble")
+        finally:
+            await durable.close()
+
+    async def _gather(self, durable: Durable) -> list[tuple[Delivery, Value | None]]:
+        """Messages for one write, in the stream's order. One that cannot be read is buried and has no value."""
+        found: list[tuple[Delivery, Value | None]] = []
+        rows = 0
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BUFFER_SECONDS
+        while rows < BUFFER_ROWS and not self._stopping.is_set() and (left := deadline - loop.time()) > 0:
+            for delivery in await durable.fetch(FETCH_MESSAGES, left):
+                try:
+                    value = self._cargo.decode(delivery.payload)
+                except MALFORMED as error:
+                    await self._bury(delivery, error)
+                    found.append((delivery, None))
+                else:
+                    rows += max(1, self._cargo.rows(value))
+                    found.append((delivery, value))
+        return found
+
+    async def _carry(self, messages: list[tuple[Delivery, Value | None]]) -> None:
+        values = [value for _, value in messages if value is not None]
+        if values:
+            with metrics.WRITE_SECONDS[self._stream].time():
+                await self._store_all(messages, values)
+            metrics.REACHED[self._stream].set(self._cargo.reached_ns(values[-1]) / NS_PER_SECOND)
+        for delivery, _ in messages:
+            await delivery.ack()
+
+    async def _store_all(self, messages: list[tuple[Delivery, Value | None]], values: list[Value]) -> None:
+        try:
+            await self._store_values(values)
+        except UNACCEPTABLE:
+            # One message that the database refuses must not hold up the others.
+            for delivery, value in messages:
+                if value is not None:
+                    try:
+                        await self._store_values([value])
+                    except UNACCEPTABLE as error:
+                        await self._bury(delivery, error)
+
+    async def _store_values(self, values: Sequence[Value]) -> None:
+        stored = await insist(self._stream, self._stopping, lambda: self._cargo.write(values))
+        metrics.STORED[self._stream].inc(stored)
+
+    async def _bury(self, delivery: Delivery, error: Exception) -> None:
+        self._log.error("recorder.dead_letter", subject=delivery.subject, reason=str(error))
+        metrics.DEAD_LETTERS[self._stream].inc()
+        await insist(
+            self._stream,
+            self._stopping,
+            lambda: self._store.bury(delivery.subject, delivery.message_id, delivery.payload, error),
+        )

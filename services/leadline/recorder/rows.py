@@ -1,0 +1,196 @@
+"""Domain values as rows of the tables, and which prints of a batch are still to be stored."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from leadline.model.bars import Bar, BarMessage
+from leadline.model.signals import BarSignals, Signal, SignalMessage
+from leadline.model.ticks import TickBatch, TickColumns
+
+Row = tuple[Any, ...]
+
+TICK_COLUMNS: Final = ("source", "source_index", "ts_ns", "price", "size", "aggressor")
+BAR_KEY_COLUMNS: Final = ("tape", "contract", "session", "spec", "trading_day", "ordinal")
+FOOTPRINT_COLUMNS: Final = (
+    *BAR_KEY_COLUMNS,
+    "price",
+    "bid",
+    "ask",
+    "unknown",
+    "bid_trades",
+    "ask_trades",
+    "unknown_trades",
+)
+_BAR_FIELDS: Final = (
+    "revision",
+    "start_ns",
+    "end_ns",
+    "known_at_ns",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "trades",
+    "delta",
+    "min_delta",
+    "max_delta",
+    "cumulative_delta",
+    "poc",
+    "value_area_low",
+    "value_area_high",
+    "vwap_volume",
+    "first_index",
+    "last_index",
+    "session_open_ns",
+    "session_close_ns",
+    "ticks_per_row",
+)
+CANDLE_COLUMNS: Final = (
+    *BAR_KEY_COLUMNS,
+    "bar_key",
+    "venue",
+    *_BAR_FIELDS,
+    "vwap_price_volume",
+    "vwap_price2_volume",
+)
+SIGNAL_COLUMNS: Final = (
+    *BAR_KEY_COLUMNS,
+    "account",
+    "strategy",
+    "analysis_hash",
+    "bar_key",
+    "known_at_ns",
+    "close",
+    "session_open_ns",
+    "session_close_ns",
+    "regime",
+    "confidence",
+    "multiplier",
+    "reason",
+    "scores",
+    "inputs",
+    "signals",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """What of some batches is still to be stored.
+
+    `parts` follow each other and the position without a hole; `overlapping` prints were stored before; `taken`
+    batches are dealt with. When it is fewer than were given, the next one leaves out the source indices
+    [`missing_from`, `missing_to`).
+    """
+
+    parts: tuple[TickColumns, ...]
+    overlapping: int
+    taken: int
+    last_index: int
+    missing_from: int = 0
+    missing_to: int = 0
+
+
+def unseen(batches: Sequence[TickBatch], last_index: int) -> Unseen:
+    """The prints of `batches` that follow the stored position `last_index` (-1: nothing is stored), up to a hole."""
+    parts: list[TickColumns] = []
+    overlapping = 0
+    for taken, batch in enumerate(batches):
+        ticks = batch.ticks
+        if ticks.first_index > last_index + 1:
+            return Unseen(tuple(parts), overlapping, taken, last_index, last_index + 1, ticks.first_index)
+        fresh = ticks.slice(last_index + 1 - ticks.first_index, len(ticks))
+        overlapping += len(ticks) - len(fresh)
+        if len(fresh):
+            parts.append(fresh)
+            last_index = fresh.last_index
+    return Unseen(tuple(parts), overlapping, len(batches), last_index)
+
+
+def tick_rows(source: int, parts: Sequence[TickColumns]) -> Iterator[Row]:
+    """Rows of `TICK_COLUMNS`."""
+    for ticks in parts:
+        yield from zip(
+            [source] * len(ticks),
+            range(ticks.first_index, ticks.last_index + 1),
+            ticks.time_ns.tolist(),
+            ticks.price.tolist(),
+            ticks.size.tolist(),
+            ticks.aggressor.tolist(),
+            strict=True,
+        )
+
+
+def bar_key_row(tape: str, bar: Bar) -> Row:
+    """A row of `BAR_KEY_COLUMNS`."""
+    key = bar.key
+    return (tape, key.contract, key.session, key.spec, key.trading_day, key.ordinal)
+
+
+def candle_row(message: BarMessage, bar: Bar) -> Row:
+    """A row of `CANDLE_COLUMNS`."""
+    return (
+        *bar_key_row(message.tape, bar),
+        bar.key.text(),
+        message.venue,
+        *(getattr(bar, name) for name in _BAR_FIELDS),
+        Decimal(bar.vwap_price_volume),
+        Decimal(bar.vwap_price2_volume),
+    )
+
+
+def footprint_table(message: BarMessage, bar: Bar) -> Iterator[Row]:
+    """Rows of `FOOTPRINT_COLUMNS`, lowest price first."""
+    key, rows = bar_key_row(message.tape, bar), bar.rows
+    columns = (
+        rows.price,
+        rows.bid,
+        rows.ask,
+        rows.unknown,
+        rows.bid_trades,
+        rows.ask_trades,
+        rows.unknown_trades,
+    )
+    return ((*key, *values) for values in zip(*(column.tolist() for column in columns), strict=True))
+
+
+def signal_row(message: SignalMessage, bar: BarSignals) -> Row:
+    """A row of `SIGNAL_COLUMNS`; the last three are JSON documents."""
+    key, regime = bar.bar, bar.regime
+    return (
+        message.tape,
+        key.contract,
+        key.session,
+        key.spec,
+        key.trading_day,
+        key.ordinal,
+        message.account,
+        message.strategy,
+        message.analysis_hash,
+        key.text(),
+        bar.known_at_ns,
+        bar.close,
+        bar.session_open_ns,
+        bar.session_close_ns,
+        regime.regime.value,
+        regime.confidence,
+        regime.multiplier,
+        regime.reason,
+        regime.scores,
+        regime.inputs,
+        [_signal(signal) for signal in bar.signals],
+    )
+
+
+def _signal(signal: Signal) -> dict[str, Any]:
+    return {
+        "pattern": signal.pattern.value,
+        "direction": signal.direction.value,
+        "price": signal.price,
+        "strength": str(signal.strength),
+        "approved": signal.approved,
+        "rejection": signal.rejection,
+        "evidence": signal.evidence,
+    }

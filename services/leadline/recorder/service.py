@@ -1,0 +1,70 @@
+"""The recorder: what the bus carries, in PostgreSQL, once; acknowledged after the commit."""
+
+import asyncio
+from typing import Final
+
+from leadline.model.bars import BarMessage
+from leadline.model.errors import InvalidInput
+from leadline.model.signals import SignalMessage
+from leadline.model.ticks import TickBatch
+from leadline.recorder.carrier import Cargo, Carrier
+from leadline.recorder.store import Store
+from leadline.recorder.ticks import TickSink
+from leadline.runtime.bus import Bus
+from leadline.runtime.context import Context
+from leadline.runtime.subjects import BARS, SIGNALS, TICKS
+from leadline.runtime.wire import decode_bar, decode_signal, decode_tick_batch
+
+CONSUMER: Final = "recorder"
+
+
+def tick_cargo(store: Store, bus: Bus) -> Cargo[TickBatch]:
+    """Prints, without a hole as long as the stream has them."""
+    return Cargo(
+        stream=TICKS,
+        decode=decode_tick_batch,
+        rows=lambda batch: len(batch.ticks),
+        reached_ns=lambda batch: batch.watermark_ns,
+        write=TickSink(store, bus).write,
+    )
+
+
+def bar_cargo(store: Store) -> Cargo[BarMessage]:
+    """Candles with their footprints."""
+    return Cargo(
+        stream=BARS,
+        decode=decode_bar,
+        rows=lambda message: 0 if message.bar is None else 1 + len(message.bar.rows),
+        reached_ns=lambda message: message.progress_ns,
+        write=store.write_bars,
+    )
+
+
+def signal_cargo(store: Store) -> Cargo[SignalMessage]:
+    """What strategies say."""
+    return Cargo(
+        stream=SIGNALS,
+        decode=decode_signal,
+        rows=lambda message: 0 if message.bar is None else 1,
+        reached_ns=lambda message: message.progress_ns,
+        write=store.write_signals,
+    )
+
+
+async def run(context: Context) -> None:
+    """Store until the process is told to stop; what was fetched by then is stored and acknowledged.
+
+    Raises InvalidInput without a database, and Unknown when the bus has no consumer for the recorder.
+    """
+    if context.db is None:
+        raise InvalidInput("database", None, "a database in the settings: the recorder stores")
+    store, stopping = Store(context.db), context.stopping
+    ticks, bars, signals = [await context.bus.durable(stream, CONSUMER) for stream in (TICKS, BARS, SIGNALS)]
+    tasks = [
+        context.spawn(Carrier(tick_cargo(store, context.bus), store, stopping).run(ticks), "recorder ticks"),
+        context.spawn(Carrier(bar_cargo(store), store, stopping).run(bars), "recorder bars"),
+        context.spawn(Carrier(signal_cargo(store), store, stopping).run(signals), "recorder signals"),
+    ]
+    await context.serve()
+    context.set_ready(True)
+    await asyncio.gather(*tasks)

@@ -1,0 +1,135 @@
+"""The tables of market data in PostgreSQL. Everything can be written again without being there twice."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+from leadline.model.bars import BarMessage
+from leadline.model.signals import SignalMessage
+from leadline.model.ticks import TickBatch
+from leadline.recorder.rows import (
+    BAR_KEY_COLUMNS,
+    CANDLE_COLUMNS,
+    FOOTPRINT_COLUMNS,
+    SIGNAL_COLUMNS,
+    TICK_COLUMNS,
+    Unseen,
+    bar_key_row,
+    candle_row,
+    footprint_table,
+    signal_row,
+    tick_rows,
+    unseen,
+)
+from leadline.runtime.database import Pool
+
+_LARGEST_ERROR_TEXT: Final = 2000
+
+_OPEN_POSITION: Final = """
+    INSERT INTO tick_position (tape, contract, venue, last_index) VALUES ($1, $2, $3, -1)
+    RETURNING source, last_index
+"""
+_LOCK_POSITION: Final = """
+    SELECT source, last_index FROM tick_position WHERE tape = $1 AND contract = $2 FOR UPDATE
+"""
+_MOVE_POSITION: Final = "UPDATE tick_position SET last_index = $2 WHERE source = $1"
+_SKIP_TICKS: Final = """
+    WITH moved AS (
+        UPDATE tick_position SET last_index = $4 - 1 WHERE tape = $1 AND contract = $2 AND last_index = $3 - 1
+        RETURNING tape, contract
+    )
+    INSERT INTO tick_gap (tape, contract, first_index, last_index) SELECT tape, contract, $3, $4 - 1 FROM moved
+"""
+
+
+def _values(columns: Sequence[str]) -> str:
+    names = ", ".join(columns)
+    return f"({names}) VALUES ({', '.join(f'${number}' for number in range(1, len(columns) + 1))})"
+
+
+_UPSERT_CANDLE: Final = f"""
+    INSERT INTO candle {_values(CANDLE_COLUMNS)}
+    ON CONFLICT ({", ".join(BAR_KEY_COLUMNS)}) DO UPDATE SET
+        {", ".join(f"{name} = EXCLUDED.{name}" for name in CANDLE_COLUMNS if name not in BAR_KEY_COLUMNS)}
+    WHERE candle.revision < EXCLUDED.revision
+    RETURNING {", ".join(BAR_KEY_COLUMNS)}
+"""
+_DELETE_FOOTPRINT: Final = f"""
+    DELETE FROM footprint WHERE ({", ".join(BAR_KEY_COLUMNS)}) = ($1, $2, $3, $4, $5, $6)
+"""  # noqa: S608  # made of our own column names
+_INSERT_SIGNAL: Final = f"""
+    INSERT INTO signal {_values(SIGNAL_COLUMNS)}
+    ON CONFLICT (tape, account, strategy, bar_key, analysis_hash) DO NOTHING
+"""
+_INSERT_DEAD_LETTER: Final = """
+    INSERT INTO dead_letter (subject, digest, message_id, payload, error) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (subject, digest) DO NOTHING
+"""
+
+
+class Store:
+    """Writes what the bus carries. Each call is one transaction; it raises what asyncpg raises, and then wrote nothing.
+
+    pool: connections of a role that may write these tables, with a codec for JSON.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def write_ticks(self, batches: Sequence[TickBatch]) -> Unseen:
+        """Store prints of one tape and contract that are not stored yet, up to a hole, together with the position."""
+        tape, contract, venue = batches[0].tape, batches[0].contract, batches[0].venue
+        async with self._pool.acquire() as connection, connection.transaction():
+            position = await connection.fetchrow(_LOCK_POSITION, tape, contract)
+            if position is None:
+                position = await connection.fetchrow(_OPEN_POSITION, tape, contract, venue)
+            assert position is not None
+            source, last_index = position
+            found = unseen(batches, last_index)
+            if found.parts:
+                await connection.copy_records_to_table(
+                    "tick_row", records=tick_rows(source, found.parts), columns=TICK_COLUMNS
+                )
+                await connection.execute(_MOVE_POSITION, source, found.last_index)
+        return found
+
+    async def skip_ticks(self, tape: str, contract: str, first_index: int, next_index: int) -> None:
+        """Give the prints [first_index, next_index) up: they cannot be had. The gap is stored for all to see."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_SKIP_TICKS, tape, contract, first_index, next_index)
+
+    async def write_bars(self, messages: Sequence[BarMessage]) -> int:
+        """Store candles with their footprints; returns how many were new. A later revision replaces an earlier one."""
+        bars = [(message, message.bar) for message in messages if message.bar is not None]
+        if not bars:
+            return 0
+        bars.sort(key=lambda pair: pair[1].revision)
+        async with self._pool.acquire() as connection, connection.transaction():
+            written = await connection.fetchmany(_UPSERT_CANDLE, [candle_row(*bar) for bar in bars])
+            fresh = {tuple(row) for row in written}
+            stored = {bar_key_row(message.tape, bar): (message, bar) for message, bar in bars}
+            stored = {key: value for key, value in stored.items() if key in fresh}
+            replaced = [key for key, (_, bar) in stored.items() if bar.revision]
+            if replaced:
+                await connection.executemany(_DELETE_FOOTPRINT, replaced)
+            await connection.copy_records_to_table(
+                "footprint",
+                records=[row for message, bar in stored.values() for row in footprint_table(message, bar)],
+                columns=FOOTPRINT_COLUMNS,
+            )
+        return len(stored)
+
+    async def write_signals(self, messages: Sequence[SignalMessage]) -> int:
+        """Store what strategies said at closed bars; returns how many messages had a bar."""
+        rows = [signal_row(message, message.bar) for message in messages if message.bar is not None]
+        if rows:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await connection.executemany(_INSERT_SIGNAL, rows)
+        return len(rows)
+
+    async def bury(self, subject: str, message_id: str, payload: bytes, error: Exception) -> None:
+        """Keep a message that cannot be stored, with the reason."""
+        digest = hashlib.blake2b(payload, digest_size=20).hexdigest()
+        text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_LARGEST_ERROR_TEXT]
+        async with self._pool.acquire() as connection:
+            await connection.execute(_INSERT_DEAD_LETTER, subject, digest, message_id, payload, text)

@@ -1,0 +1,85 @@
+"""Prints into the table, without a hole as long as the stream has them."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from itertools import groupby
+from typing import Final
+
+import structlog
+
+from leadline.model.ticks import TickBatch
+from leadline.recorder import metrics
+from leadline.recorder.patience import MALFORMED, UNACCEPTABLE
+from leadline.recorder.store import Store
+from leadline.runtime.bus import Bus
+from leadline.runtime.subjects import TICKS, tick_subject
+from leadline.runtime.wire import decode_tick_batch
+
+# A stream that is silent for this long while it is read again does not have what is missing.
+SILENCE_SECONDS: Final = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+class TickSink:
+    """Stores batches and reads what they leave out from the stream; what the stream does not have becomes a gap."""
+
+    def __init__(self, store: Store, bus: Bus, silence_s: float = SILENCE_SECONDS) -> None:
+        self._store = store
+        self._bus = bus
+        self._silence_s = silence_s
+
+    async def write(self, batches: Sequence[TickBatch]) -> int:
+        """Store the prints that are not stored yet; returns how many. Raises what asyncpg raises."""
+        stored = 0
+        for _, group in groupby(sorted(batches, key=_tape_and_contract), key=_tape_and_contract):
+            waiting = list(group)
+            while waiting:
+                found = await self._store.write_ticks(waiting)
+                stored += sum(map(len, found.parts))
+                metrics.OVERLAPPING.inc(found.overlapping)
+                waiting = waiting[found.taken :]
+                if waiting:
+                    stored += await self._read_again(waiting[0], found.missing_from, found.missing_to)
+        return stored
+
+    async def _read_again(self, sample: TickBatch, first_index: int, next_index: int) -> int:
+        """Store the prints [first_index, next_index) of the tape and contract of `sample`, or give them up."""
+        _log.warning("recorder.ticks_missing", contract=sample.contract, first=first_index, last=next_index - 1)
+        metrics.ASKED_AGAIN.inc()
+        stored, position = 0, first_index
+        subject = tick_subject(sample.tape, sample.venue, sample.contract)
+        async with aclosing(self._bus.ordered(TICKS, subject)) as messages:
+            while position < next_index:
+                try:
+                    message = await asyncio.wait_for(anext(messages), self._silence_s)
+                except TimeoutError:
+                    break
+                try:
+                    batch = decode_tick_batch(message.payload)
+                except MALFORMED:
+                    continue
+                if batch.ticks.last_index < position:
+                    continue
+                if batch.ticks.first_index > position:
+                    await self._give_up(batch, position, min(batch.ticks.first_index, next_index))
+                    position = batch.ticks.first_index
+                try:
+                    found = await self._store.write_ticks([batch])
+                except UNACCEPTABLE:
+                    continue
+                stored += sum(map(len, found.parts))
+                position = found.last_index + 1
+        if position < next_index:
+            await self._give_up(sample, position, next_index)
+        return stored
+
+    async def _give_up(self, sample: TickBatch, first_index: int, next_index: int) -> None:
+        _log.error("recorder.tick_gap", contract=sample.contract, first=first_index, last=next_index - 1)
+        metrics.GAPS.inc(next_index - first_index)
+        await self._store.skip_ticks(sample.tape, sample.contract, first_index, next_index)
+
+
+def _tape_and_contract(batch: TickBatch) -> tuple[str, str]:
+    return batch.tape, batch.contract
