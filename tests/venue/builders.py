@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from leadline.execution.venues.paper.matching import PaperMarket
-from leadline.execution.venues.paper.orders import VenueEvent, VenueOrder
 from leadline.execution.venues.paper.rules import FillRule, FillRules
-from leadline.model.orders import Fill, OrderType, Side
+from leadline.model.orders import Fill, OrderType, Side, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 
 MES = "MESZ2025"
@@ -57,7 +56,7 @@ def order(
         quantity=quantity,
         decided_at_ns=ns(at),
         leg="E",
-        decision_id=f"decision of {client_id}",
+        decision=f"decision of {client_id}",
         limit_price=limit,
         stop_price=stop,
         stop_ticks=bracket[0] if bracket else None,

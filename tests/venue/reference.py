@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from leadline.execution.venues.paper.orders import VenueOrder
-from leadline.execution.venues.paper.watches import Watch
+from leadline.execution.venues.paper.rules import trigger_of
 from leadline.model.ids import client_order_id
-from leadline.model.orders import OrderType, Side
+from leadline.model.orders import OrderType, Side, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
 
 FillLine = tuple[str, int, int, int, int]
@@ -95,15 +94,15 @@ class Reference:
                 sign = order.side.sign
                 if kind is OrderType.MARKET:
                     self.fill(rest, one, rest.quantity, self.worst(order.side, one) + sign * self.slippage)
-                elif kind is OrderType.STOP and sign * one.price >= sign * order.trigger:
-                    price = sign * max(sign * one.price, sign * order.trigger)
+                elif kind is OrderType.STOP and sign * one.price >= sign * trigger_of(order):
+                    price = sign * max(sign * one.price, sign * trigger_of(order))
                     self.fill(rest, one, rest.quantity, price + sign * self.slippage)
                 elif kind is OrderType.LIMIT:
-                    if one.price == order.trigger:
+                    if one.price == trigger_of(order):
                         rest.queued += one.size
-                    reached = one.price == order.trigger and rest.queued > rest.twice
-                    if (reached or sign * one.price < sign * order.trigger) and left:
-                        left -= self.fill(rest, one, min(rest.quantity, left), order.trigger)
+                    reached = one.price == trigger_of(order) and rest.queued > rest.twice
+                    if (reached or sign * one.price < sign * trigger_of(order)) and left:
+                        left -= self.fill(rest, one, min(rest.quantity, left), trigger_of(order))
 
     def worst(self, side: Side, one: Printed) -> int:
         mine = Aggressor.BUY if side is Side.BUY else Aggressor.SELL
@@ -138,10 +137,11 @@ class Reference:
 
     def protect(self, rest: Resting, one: Printed, quantity: int, price: int, ticks: tuple[int, int]) -> None:
         order, sign = rest.order, rest.order.side.sign
-        stop_id, target_id = (client_order_id(order.decision_id, f"{leg}{rest.fills}") for leg in "ST")
+        stop_id, target_id = (client_order_id(order.decision, f"{leg}{rest.fills}") for leg in "ST")
         for mine, twin, kind in ((stop_id, target_id, OrderType.STOP), (target_id, stop_id, OrderType.LIMIT)):
             leg = VenueOrder(
                 client_id=mine,
+                decision="",
                 contract=order.contract,
                 tape_contract=order.tape_contract,
                 side=order.side.opposite,

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from leadline.execution.venues.paper import matching
 from leadline.execution.venues.paper.matching import PaperMarket
-from leadline.execution.venues.paper.orders import VenueEvent, VenueOrder
 from leadline.execution.venues.paper.rules import FillRule, FillRules
-from leadline.model.orders import OrderType, Side
+from leadline.model.orders import OrderType, Side, VenueEvent, VenueOrder
 from leadline.model.ticks import TickColumns
 from tests.venue.reference import FillLine, Printed, Reference, merged
 
@@ -67,7 +66,7 @@ def instructions(draw: st.DrawFn) -> list[Instruction]:
                     quantity=draw(st.integers(1, 4)),
                     decided_at_ns=at,
                     leg="E",
-                    decision_id=f"d{number}",
+                    decision=f"d{number}",
                     limit_price=price if kind is OrderType.LIMIT else None,
                     stop_price=price if kind is OrderType.STOP else None,
                     stop_ticks=bracket[0] if bracket else None,

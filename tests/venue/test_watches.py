@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from leadline.execution.venues.paper import watches
 from leadline.execution.venues.paper.matching import PaperMarket
 from leadline.execution.venues.paper.rules import FillRules, mark_after
-from leadline.execution.venues.paper.watches import Watch, WatchedPosition, first_crossing
+from leadline.execution.venues.paper.watches import check_watch, first_crossing
 from leadline.model.errors import InvalidInput
+from leadline.model.orders import LastPrint, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from tests.venue.builders import ES, MES, market, ns, order, tape
 from tests.venue.reference import crossing, merged
@@ -28,7 +29,7 @@ def test_a_day_loss_of_100_is_reached_40_ticks_below_two_mes():
     advanced = paper.advance({MES: prints}, ns(9), [watch])
 
     assert (advanced.instant_ns, advanced.stopped, advanced.events) == (ns(3), True, ())
-    assert advanced.last_prints[MES] == (ns(3), 19960, 2)
+    assert advanced.last_prints[MES] == LastPrint(19960, ns(3), 2)
 
 
 def test_what_is_realised_already_moves_the_threshold():
@@ -94,12 +95,12 @@ def test_a_watch_needs_the_tape_of_its_contract():
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1E-999999999"])
 def test_decimals_are_finite_and_reasonable(value: str):
     with pytest.raises(InvalidInput, match="watch"):
-        Watch(Decimal(value), (), at_or_below=Decimal(0))
+        check_watch(Watch(Decimal(value), (), at_or_below=Decimal(0)))
 
 
 def test_a_watch_without_a_threshold_is_refused():
-    with pytest.raises(InvalidInput, match="threshold"):
-        Watch(Decimal(0), ())
+    with pytest.raises(InvalidInput, match="a bound below, above, or both"):
+        market().advance({}, 1, [Watch(Decimal(0), ())])
 
 
 PRINTS = st.lists(st.tuples(st.integers(1, 30), st.integers(-50, 50), st.just(1), st.just(0)), max_size=30)

@@ -144,6 +144,10 @@ class VenueOrder:
     filled: int = 0
     reason: str = ""
 
+    @property
+    def remaining(self) -> int:
+        return self.quantity - self.filled
+
 
 @dataclass(frozen=True, slots=True)
 class VenueEvent:

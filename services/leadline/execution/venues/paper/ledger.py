@@ -11,17 +11,16 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
 import orjson
 
 from leadline.execution.venues.paper.matching import Step
-from leadline.execution.venues.paper.orders import VenueEvent, VenueOrder
-from leadline.execution.venues.paper.rules import Mark, Print
+from leadline.execution.venues.paper.rules import Mark, Rest
 from leadline.model.errors import LeadlineError
-from leadline.model.orders import Fill, OrderState, OrderType, Side
+from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueEvent, VenueOrder
 
 FILE_NAME: Final = "ledger"
 FORMAT: Final = 1
@@ -165,7 +164,7 @@ def _document(step: Step) -> dict[str, Any]:
         "instant_ns": step.instant_ns,
         "events": [
             {
-                "number": event.number,
+                "event": event.event,
                 "instant_ns": event.instant_ns,
                 "order": {name: getattr(event.order, name) for name in _ORDER_FIELDS},
                 "fill": None if event.fill is None else {name: getattr(event.fill, name) for name in _FILL_FIELDS},
@@ -173,10 +172,10 @@ def _document(step: Step) -> dict[str, Any]:
             for event in step.events
         ],
         "marks": {
-            contract: [found and list(found) for found in (mark.last, mark.buy, mark.sell)]
+            contract: [found and astuple(found) for found in (mark.last, mark.buy, mark.sell)]
             for contract, mark in step.marks.items()
         },
-        "queues": step.queues,
+        "resting": {client_id: list(rest) for client_id, rest in step.resting.items()},
         "matched": step.matched,
     }
 
@@ -185,11 +184,14 @@ def _step(document: dict[str, Any]) -> Step:
     return Step(
         document["instant_ns"],
         tuple(
-            VenueEvent(event["number"], event["instant_ns"], _order(event["order"]), _fill(event["fill"]))
+            VenueEvent(event["event"], event["instant_ns"], _order(event["order"]), _fill(event["fill"]))
             for event in document["events"]
         ),
-        {contract: Mark(*(found and Print(*found) for found in mark)) for contract, mark in document["marks"].items()},
-        document["queues"],
+        {
+            contract: Mark(*(found and LastPrint(*found) for found in mark))
+            for contract, mark in document["marks"].items()
+        },
+        {client_id: Rest(*rest) for client_id, rest in document["resting"].items()},
         document["matched"],
     )
 

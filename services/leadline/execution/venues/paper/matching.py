@@ -10,20 +10,20 @@ from typing import Final
 
 import numpy as np
 
-from leadline.execution.venues.paper.orders import VenueEvent, VenueOrder, check_order
+from leadline.execution.venues.paper.checks import check_order
 from leadline.execution.venues.paper.rules import (
     FillRules,
     Mark,
-    Print,
+    Rest,
     fill_price,
     first_match,
     mark_after,
-    size_queued,
+    rest_after,
 )
-from leadline.execution.venues.paper.watches import Watch, first_crossing
+from leadline.execution.venues.paper.watches import check_watch, first_crossing
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import Leg, client_order_id, fill_id
-from leadline.model.orders import Fill, OrderState, OrderType, Side
+from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, VenueEvent, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 
 WINDOW_ROWS: Final = 16_384
@@ -34,16 +34,16 @@ _TURN: Final = {OrderType.STOP: 0, OrderType.MARKET: 1, OrderType.LIMIT: 2}
 
 
 @dataclass(frozen=True, slots=True)
-class Advanced:
+class Reached:
     """Where the market stands after `advance`.
 
-    `instant_ns` is matched whole; `events` are new; `last_prints` maps each advanced contract that has printed to its
-    last print; `stopped` says that an order changed or a watch was crossed.
+    `instant_ns` is matched whole; `events` are new; `last_prints` has the last print of each advanced contract that has
+    printed; `stopped` says that an order changed or a watch was crossed.
     """
 
     instant_ns: int
     events: tuple[VenueEvent, ...]
-    last_prints: dict[str, Print]
+    last_prints: dict[str, LastPrint]
     stopped: bool
 
 
@@ -51,14 +51,14 @@ class Advanced:
 class Step:
     """All that a change of the market leaves behind: applied in order to a fresh market, steps make it again.
 
-    `events` are those since the step before; `marks` and `queues` (size printed at a limit order's price, by client
-    id) are complete; `matched` is the number of the last event that matching made.
+    `events` are those since the step before; `marks` (by contract) and `resting` (by client id, live orders) are
+    complete; `matched` is the number of the last event that matching made.
     """
 
     instant_ns: int
     events: tuple[VenueEvent, ...]
     marks: dict[str, Mark]
-    queues: dict[str, int]
+    resting: dict[str, Rest]
     matched: int
 
 
@@ -69,8 +69,8 @@ class PaperMarket:
         self._rules = rules
         self._instant_ns = instant_ns
         self._orders: dict[str, VenueOrder] = {}
-        self._live: dict[str, VenueOrder] = {}
-        self._queues: dict[str, int] = {}
+        self._resting: dict[str, Rest] = {}
+        self._fills: dict[str, int] = {}
         self._marks: dict[str, Mark] = {}
         self._positions: dict[str, int] = {}
         self._events: list[VenueEvent] = []
@@ -110,7 +110,7 @@ class PaperMarket:
 
     def live_orders(self) -> tuple[VenueOrder, ...]:
         """Orders that can still fill, in the order of their acceptance."""
-        return tuple(self._live.values())
+        return tuple(self._orders[client_id] for client_id in self._resting)
 
     def positions(self) -> dict[str, int]:
         """Signed net position by contract, in size steps; flat ones are left out."""
@@ -132,14 +132,14 @@ class PaperMarket:
         if known := self._orders.get(order.client_id):
             return known, True
         check_order(order)
-        return self._record(_fresh(order, order.decided_at_ns + self._rules.latency_ns)), False
+        return self._rest(_as_sent(order), order.decided_at_ns + self._rules.latency_ns), False
 
     def reject(self, order: VenueOrder, reason: str) -> tuple[VenueOrder, bool]:
         """Refuse an order and remember it; a known id is answered as by `submit`."""
         if known := self._orders.get(order.client_id):
             return known, True
         check_order(order)
-        return self._record(_fresh(order, order.decided_at_ns, OrderState.REJECTED, reason)), False
+        return self._record(replace(_as_sent(order), state=OrderState.REJECTED, reason=reason)), False
 
     def cancel(self, client_id: str, reason: str) -> VenueOrder:
         """Cancel an order at once, this one only; the order as it stands. Unknown when there is none of that id."""
@@ -148,14 +148,17 @@ class PaperMarket:
 
     # --- what the tape does ------------------------------------------------------------------------------------------
 
-    def advance(self, prints: Mapping[str, TickColumns], to_ns: int, watches: Sequence[Watch] = ()) -> Advanced:
+    def advance(self, prints: Mapping[str, TickColumns], to_ns: int, watches: Sequence[Watch] = ()) -> Reached:
         """Match the prints up to `to_ns`, or up to the end of the first instant that stops it.
 
         prints: by contract, complete up to `to_ns`. Rows that were matched before, or are later, do no harm.
-        InvalidInput when the prints leave out a contract that an order or a watch needs, or skip some of its rows.
+        InvalidInput when the prints leave out a contract that an order or a watch needs, or skip some of its rows, or a
+        watch makes no sense.
         """
         seen = len(self._events)
-        needed = [order.tape_contract for order in self._live.values()]
+        for watch in watches:
+            check_watch(watch)
+        needed = [order.tape_contract for order in self.live_orders()]
         needed += [position.tape_contract for watch in watches for position in watch.positions]
         for contract in needed:
             if contract not in prints:
@@ -165,7 +168,7 @@ class PaperMarket:
         while self._instant_ns < to_ns and not stopped:
             stopped, rest = self._advance_window(rest, to_ns, watches)
         last = {contract: self._marks[contract].last for contract in rest if contract in self._marks}
-        return Advanced(self._instant_ns, tuple(self._events[seen:]), last, stopped)
+        return Reached(self._instant_ns, tuple(self._events[seen:]), last, stopped)
 
     def _unmatched(self, contract: str, ticks: TickColumns) -> TickColumns:
         """Rows after the mark. Those of a contract that joined late, up to the present instant, only move its mark."""
@@ -206,9 +209,9 @@ class PaperMarket:
     def _first_match_ns(self, window: dict[str, TickColumns]) -> int | None:
         """Time of the first print of the window that any live order answers to."""
         first: int | None = None
-        for client_id, order in self._live.items():
+        for order in self.live_orders():
             ticks = window[order.tape_contract]
-            row = first_match(self._rules, order, self._queues.get(client_id, 0), ticks)
+            row = first_match(self._rules, order, self._resting[order.client_id], ticks)
             if row < len(ticks):
                 time_ns = int(ticks.time_ns[row])
                 first = time_ns if first is None else min(first, time_ns)
@@ -218,9 +221,9 @@ class PaperMarket:
         """Prints that no order answers to: they move the mark and the queues."""
         if not len(ticks):
             return
-        for client_id, order in self._live.items():
-            if order.tape_contract == contract and (size := size_queued(order, ticks)):
-                self._queues[client_id] = self._queues.get(client_id, 0) + size
+        for order in self.live_orders():
+            if order.tape_contract == contract:
+                self._resting[order.client_id] = rest_after(order, self._resting[order.client_id], ticks)
         mark = mark_after(self._marks.get(contract), ticks)
         assert mark is not None
         self._marks[contract] = mark
@@ -232,16 +235,16 @@ class PaperMarket:
 
     def _match_print(self, contract: str, tick: TickColumns) -> None:
         """Match one print (a single row) with every order on its contract, each in its turn."""
-        queued = dict(self._queues)
+        before = dict(self._resting)
         self._absorb(contract, tick)
         mark = self._marks[contract]
         left = int(tick.size[0])
-        turns = sorted(self._live.values(), key=lambda order: _TURN[order.type])
-        for client_id in [order.client_id for order in turns]:
-            order = self._live.get(client_id)
-            if order is None or order.tape_contract != contract:
+        turns = sorted(self.live_orders(), key=lambda order: _TURN[order.type])
+        for client_id in [order.client_id for order in turns if order.tape_contract == contract]:
+            order = self._orders[client_id]
+            if client_id not in self._resting:
                 continue
-            if first_match(self._rules, order, queued.get(client_id, 0), tick) == len(tick):
+            if first_match(self._rules, order, before[client_id], tick) == len(tick):
                 continue
             if order.type is not OrderType.LIMIT:
                 self._fill(order, mark, order.remaining)
@@ -258,26 +261,26 @@ class PaperMarket:
             if not quantity:
                 self._cancel(order, "nothing to reduce")
                 return 0
-        price = fill_price(self._rules, order, mark)
         filled = order.filled + quantity
         state = OrderState.FILLED if filled == order.quantity else OrderState.PARTIAL
-        order = replace(order, filled=filled, fills=order.fills + 1, state=state)
+        order = replace(order, filled=filled, state=state)
         fill = Fill(
             fill_id=fill_id(order.client_id, mark.last.source_index),
             client_id=order.client_id,
             contract=order.contract,
             side=order.side,
             quantity=quantity,
-            price=price,
+            price=fill_price(self._rules, order, mark),
             time_ns=mark.last.time_ns,
             source_index=mark.last.source_index,
-            k=order.fills,
+            k=self._fills.get(order.client_id, 0) + 1,
         )
         self._record(order, fill)
         if order.stop_ticks is not None and order.target_ticks is not None:
             for leg in _bracket(order, fill, order.stop_ticks, order.target_ticks):
-                self._record(leg)
-        if twin := self._live.get(order.oco):
+                self._rest(leg, fill.time_ns)
+        if order.oco in self._resting:
+            twin = self._orders[order.oco]
             if twin.remaining > quantity:
                 self._record(replace(twin, quantity=twin.quantity - quantity))
             else:
@@ -288,80 +291,67 @@ class PaperMarket:
 
     # --- history -----------------------------------------------------------------------------------------------------
 
+    def _rest(self, order: VenueOrder, after_ns: int) -> VenueOrder:
+        self._resting[order.client_id] = Rest(after_ns)
+        return self._record(order)
+
     def _cancel(self, order: VenueOrder, reason: str) -> VenueOrder:
         return self._record(replace(order, state=OrderState.CANCELLED, reason=reason))
 
     def _record(self, order: VenueOrder, fill: Fill | None = None) -> VenueOrder:
+        if order.state.terminal:
+            self._resting.pop(order.client_id, None)
         self._apply(VenueEvent(len(self._events) + 1, self._instant_ns, order, fill))
         return order
 
     def _apply(self, event: VenueEvent) -> None:
-        order = event.order
         self._events.append(event)
-        self._orders[order.client_id] = order
-        if order.state.terminal:
-            self._live.pop(order.client_id, None)
-            self._queues.pop(order.client_id, None)
-        else:
-            self._live[order.client_id] = order
-        if event.fill is not None:
-            signed = event.fill.side.sign * event.fill.quantity
-            self._positions[order.contract] = self._positions.get(order.contract, 0) + signed
+        self._orders[event.order.client_id] = event.order
+        if fill := event.fill:
+            self._fills[fill.client_id] = fill.k
+            self._positions[fill.contract] = self._positions.get(fill.contract, 0) + fill.side.sign * fill.quantity
 
     def take_step(self) -> Step:
         """What changed since the last call, to be written down before anybody is told."""
         events = tuple(self._events[self._stepped :])
         self._stepped = len(self._events)
-        return Step(self._instant_ns, events, dict(self._marks), dict(self._queues), self._matched)
+        return Step(self._instant_ns, events, dict(self._marks), dict(self._resting), self._matched)
 
     def restore(self, step: Step) -> None:
         """Apply a step that was taken from a market with the same past; InvalidInput when its events do not follow."""
         for event in step.events:
-            if event.number != len(self._events) + 1:
-                raise InvalidInput("step.events", event.number, f"event {len(self._events) + 1}")
+            if event.event != len(self._events) + 1:
+                raise InvalidInput("step.events", event.event, f"event {len(self._events) + 1}")
             self._apply(event)
         self._stepped = len(self._events)
         self._instant_ns = step.instant_ns
         self._marks = dict(step.marks)
-        self._queues = dict(step.queues)
+        self._resting = {client_id: step.resting[client_id] for client_id in self._orders if client_id in step.resting}
         self._matched = step.matched
 
 
-def _fresh(
-    order: VenueOrder, eligible_after_ns: int, state: OrderState = OrderState.WORKING, reason: str = ""
-) -> VenueOrder:
-    """The order as it was sent: whatever it claims in the venue's own fields is not believed."""
-    return replace(
-        order,
-        parent="",
-        oco="",
-        eligible_after_ns=eligible_after_ns,
-        state=state,
-        filled=0,
-        fills=0,
-        reason=reason,
-    )
+def _as_sent(order: VenueOrder) -> VenueOrder:
+    """The order without what its sender may claim in the fields that are the venue's."""
+    return replace(order, parent="", oco="", state=OrderState.WORKING, filled=0, reason="")
 
 
 def _bracket(entry: VenueOrder, fill: Fill, stop_ticks: int, target_ticks: int) -> tuple[VenueOrder, VenueOrder]:
     """The pair that protects one entry fill; both match from the first print strictly later than it."""
     names = [f"{leg}{fill.k}" for leg in (Leg.STOP, Leg.TARGET)]
-    stop_id, target_id = (client_order_id(entry.decision_id, name) for name in names)
-    side: Side = entry.side.opposite
+    stop_id, target_id = (client_order_id(entry.decision, name) for name in names)
     stop = VenueOrder(
         client_id=stop_id,
+        decision=entry.decision,
+        leg=names[0],
         contract=entry.contract,
         tape_contract=entry.tape_contract,
-        side=side,
+        side=entry.side.opposite,
         type=OrderType.STOP,
         quantity=fill.quantity,
         decided_at_ns=fill.time_ns,
-        leg=names[0],
-        decision_id=entry.decision_id,
         stop_price=fill.price - entry.side.sign * stop_ticks,
         parent=entry.client_id,
         oco=target_id,
-        eligible_after_ns=fill.time_ns,
     )
     target = replace(
         stop,

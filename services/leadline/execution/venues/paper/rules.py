@@ -7,9 +7,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.execution.venues.paper.orders import VenueOrder
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import OrderType, Side
+from leadline.model.orders import LastPrint, OrderType, Side, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
 
 QUOTE_AGE_NS: Final = NS_PER_SECOND
@@ -62,21 +61,23 @@ class FillRules:
             raise InvalidInput("latency", self.latency_ns, "0 or more nanoseconds")
 
 
-class Print(NamedTuple):
-    """One print: ns UTC, ticks, source index."""
+class Rest(NamedTuple):
+    """How an order rests.
 
-    time_ns: int
-    price: int
-    source_index: int
+    It matches prints strictly later than `after_ns`; `queued` is the size printed at a limit order's price since then.
+    """
+
+    after_ns: int
+    queued: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """How far a contract's tape has been matched: its last print, and the last of each aggressor."""
 
-    last: Print
-    buy: Print | None = None
-    sell: Print | None = None
+    last: LastPrint
+    buy: LastPrint | None = None
+    sell: LastPrint | None = None
 
 
 def mark_after(mark: Mark | None, ticks: TickColumns) -> Mark | None:
@@ -90,25 +91,30 @@ def mark_after(mark: Mark | None, ticks: TickColumns) -> Mark | None:
     )
 
 
-def _print_at(ticks: TickColumns, row: int) -> Print:
-    return Print(int(ticks.time_ns[row]), int(ticks.price[row]), ticks.first_index + row)
+def _print_at(ticks: TickColumns, row: int) -> LastPrint:
+    return LastPrint(int(ticks.price[row]), int(ticks.time_ns[row]), ticks.first_index + row)
 
 
-def _last_of(aggressor: Aggressor, ticks: TickColumns) -> Print | None:
+def _last_of(aggressor: Aggressor, ticks: TickColumns) -> LastPrint | None:
     found = ticks.aggressor[::-1] == aggressor
     back = int(found.argmax())
     return _print_at(ticks, len(ticks) - 1 - back) if found[back] else None
 
 
-def first_match(rules: FillRules, order: VenueOrder, queued: int, ticks: TickColumns) -> int:
-    """First row of `ticks` at which the order matches; `len(ticks)` when none does.
+def trigger_of(order: VenueOrder) -> int:
+    """The price that decides a limit or a stop order, in ticks."""
+    price = order.limit_price if order.type is OrderType.LIMIT else order.stop_price
+    if price is None:
+        raise AssertionError(f"{order.type} order {order.client_id} without a price")
+    return price
 
-    `queued` is the size that printed at a limit order's price since it rested, before these rows.
-    """
-    start = int(ticks.time_ns.searchsorted(order.eligible_after_ns, "right"))
+
+def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
+    """First row of `ticks` at which the order matches; `len(ticks)` when none does."""
+    start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
     if start == len(ticks) or order.type is OrderType.MARKET:
         return start
-    hits = _reached(rules, order, queued, ticks.price[start:], ticks.size[start:])
+    hits = _reached(rules, order, rest.queued, ticks.price[start:], ticks.size[start:])
     row = int(hits.argmax())
     return start + row if hits[row] else len(ticks)
 
@@ -118,17 +124,17 @@ def _reached(
 ) -> NDArray[np.bool_]:
     """Which of these eligible prints a limit or stop order answers to."""
     buy = order.side is Side.BUY
-    trigger = order.trigger
+    trigger = trigger_of(order)
     above: NDArray[np.bool_] = price >= trigger
     below: NDArray[np.bool_] = price <= trigger
     if order.type is OrderType.STOP:
         return above if buy else below
     if rules.rule is FillRule.OPTIMISTIC:
         return below if buy else above
-    through: NDArray[np.bool_] = price < trigger if buy else price > trigger
+    through = ~above if buy else ~below
     if rules.rule is FillRule.NEXT_PRINT:
         return through
-    at = price == trigger
+    at = above & below
     if not at.any():
         return through
     printed = queued + np.cumsum(np.where(at, size, 0))
@@ -136,22 +142,22 @@ def _reached(
     return reached
 
 
-def size_queued(order: VenueOrder, ticks: TickColumns) -> int:
-    """Size that these rows print at a limit order's price while it rests; 0 for other orders."""
+def rest_after(order: VenueOrder, rest: Rest, ticks: TickColumns) -> Rest:
+    """How the order rests once these rows, which did not fill it, have printed."""
     if order.type is not OrderType.LIMIT:
-        return 0
-    start = int(ticks.time_ns.searchsorted(order.eligible_after_ns, "right"))
-    return int(ticks.size[start:][ticks.price[start:] == order.trigger].sum())
+        return rest
+    start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
+    return rest._replace(queued=rest.queued + int(ticks.size[start:][ticks.price[start:] == trigger_of(order)].sum()))
 
 
 def fill_price(rules: FillRules, order: VenueOrder, mark: Mark) -> int:
     """Price in ticks of a fill at the print `mark.last`."""
     if order.type is OrderType.LIMIT:
-        return order.trigger
+        return trigger_of(order)
     worst = max if order.side is Side.BUY else min
     price = mark.last.price
     if order.type is OrderType.STOP:
-        price = worst(price, order.trigger)
+        price = worst(price, trigger_of(order))
     elif rules.rule is FillRule.PESSIMISTIC:
         quote = mark.buy if order.side is Side.BUY else mark.sell
         if quote is not None and mark.last.time_ns - quote.time_ns <= QUOTE_AGE_NS:

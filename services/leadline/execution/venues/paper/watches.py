@@ -1,7 +1,9 @@
-"""Watches: when does the account's result cross a threshold? Exact, over columns."""
+"""Watches: when does the account's result reach a bound? Exact, over columns.
+
+A price is watched as a position of one size step without cost, with a tick value of 1.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
@@ -10,54 +12,31 @@ from numpy.typing import NDArray
 
 from leadline.execution.venues.paper.rules import Mark
 from leadline.model.errors import InvalidInput
+from leadline.model.orders import Watch
 from leadline.model.ticks import Int64Array, TickColumns
 
 _INT64_SAFE: Final = 2**62
 _DECIMAL_PLACES: Final = 28
 
 
-@dataclass(frozen=True, slots=True)
-class WatchedPosition:
-    """A position that moves the result: `quantity` x (last print - average) x `tick_value`.
-
-    `quantity` signed size steps; `cost` the signed sum of price x quantity of its lots, in ticks x size steps;
-    `tick_value` the value of one tick of one size step; `tape_contract` the contract whose prints value it.
-    """
-
-    tape_contract: str
-    quantity: int
-    cost: int
-    tick_value: Decimal
+def check_watch(watch: Watch) -> None:
+    """InvalidInput when a decimal is not finite or has too many places, or there is no bound to reach."""
+    if watch.at_or_below is None and watch.at_or_above is None:
+        raise InvalidInput("watch", None, "a bound below, above, or both")
+    for value in _decimals(watch):
+        if not value.is_finite() or abs(int(value.as_tuple().exponent)) > _DECIMAL_PLACES:
+            raise InvalidInput("watch", value, f"finite decimals of at most {_DECIMAL_PLACES} places")
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Stop when `base` plus the positions' results at the last prints is at or beyond a threshold.
+def _decimals(watch: Watch) -> list[Decimal]:
+    bounds = [value for value in (watch.at_or_below, watch.at_or_above) if value is not None]
+    return [watch.base, *bounds, *(position.tick_value for position in watch.positions)]
 
-    A price is watched as a position of one size step without cost, with a tick value of 1.
-    InvalidInput when a decimal is not finite or has too many places, or there is no threshold.
-    """
 
-    base: Decimal
-    positions: tuple[WatchedPosition, ...]
-    at_or_below: Decimal | None = None
-    at_or_above: Decimal | None = None
-
-    def __post_init__(self) -> None:
-        if self.at_or_below is None and self.at_or_above is None:
-            raise InvalidInput("watch", None, "a threshold below, above, or both")
-        for value in self._decimals():
-            if not value.is_finite() or abs(int(value.as_tuple().exponent)) > _DECIMAL_PLACES:
-                raise InvalidInput("watch", value, f"finite decimals of at most {_DECIMAL_PLACES} places")
-
-    def _decimals(self) -> list[Decimal]:
-        thresholds = [value for value in (self.at_or_below, self.at_or_above) if value is not None]
-        return [self.base, *thresholds, *(position.tick_value for position in self.positions)]
-
-    def scale(self) -> int:
-        """The power of ten that makes an integer of every decimal of this watch."""
-        exponents = [int(value.as_tuple().exponent) for value in self._decimals()]
-        return int(10 ** max(0, *(-exponent for exponent in exponents)))
+def _scale(watch: Watch) -> int:
+    """The power of ten that makes an integer of every decimal of the watch."""
+    exponents = [int(value.as_tuple().exponent) for value in _decimals(watch)]
+    return int(10 ** max(0, *(-exponent for exponent in exponents)))
 
 
 def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mapping[str, Mark]) -> int | None:
@@ -66,7 +45,7 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
     `window` maps a contract to its prints, whole instants only; `marks` has the last prints before the window. A
     contract that has not printed at all keeps the watch silent until it does.
     """
-    scale = watch.scale()
+    scale = _scale(watch)
     weights: dict[str, int] = {}
     constant = int(watch.base * scale)
     for position in watch.positions:
