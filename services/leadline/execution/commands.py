@@ -1,8 +1,7 @@
 """What people and the supervisor may ask of an account. Every command can only reduce what it may lose."""
 
 from dataclasses import fields, replace
-from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from pydantic import ValidationError
@@ -16,8 +15,6 @@ from leadline.model.ids import derive
 from leadline.model.orders import Order
 from leadline.model.specs import TradingStrategy, check_strategy_on_account
 from leadline.risk.view import AccountLimits
-
-_Value = TypeVar("_Value", int, Decimal)
 
 
 def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) -> StrategyBook:

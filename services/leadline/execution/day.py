@@ -92,9 +92,10 @@ def apply_limits(book: Book) -> None:
         book.block = "DAY_TARGET"
     for name, strategy in sorted(book.strategies.items()):
         loss = strategy.manifest.spec.risk.day_loss
-        if loss is not None and book.exposed(name):
-            if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
-                strategy.flatten = strategy.flatten or "day_loss"
+        if loss is None or not book.exposed(name):
+            continue
+        if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
+            strategy.flatten = strategy.flatten or "day_loss"
     for flatten in close_of_session(book):
         found = book.strategies[flatten.strategy]
         found.flatten = found.flatten or flatten.reason

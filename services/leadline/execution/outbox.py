@@ -1,17 +1,16 @@
 """What the book committed, published to the bus in its order. A message may be published again; its id says so."""
 
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 import orjson
 
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.runtime.bus import Bus
+from leadline.runtime.database import Pool
 from leadline.runtime.subjects import ORDER_KINDS, order_subject
 
 BATCH: Final = 500
-
-Pool = Any
 
 
 async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
@@ -65,8 +64,7 @@ async def read_events(pool: Pool, tape: str, account: str, after: int) -> list[a
 
 def event_message(row: asyncpg.Record) -> pb.StreamOrderEventsResponse:
     """A stored event as a message."""
-    body = row["body"]
-    text = body if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_SORT_KEYS).decode()
+    text = orjson.dumps(row["body"], option=orjson.OPT_SORT_KEYS).decode()
     return pb.StreamOrderEventsResponse(
         event=row["event"], kind=row["kind"], instant_ns=row["instant_ns"], body_json=text
     )

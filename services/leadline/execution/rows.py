@@ -5,8 +5,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-import orjson
-
 from leadline.execution.book import HOUR_NS, Book, StrategyBook
 from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -24,15 +22,15 @@ def _upsert(table: str, keys: tuple[str, ...], columns: tuple[str, ...]) -> str:
     names = (*keys, *columns)
     places = ", ".join(f"${number}" for number in range(1, len(names) + 1))
     updates = ", ".join(f"{column} = excluded.{column}" for column in columns)
-    return (
-        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places}) "
+    return (  # every name is a constant of this module
+        f"INSERT INTO {table} ({', '.join(names)}) VALUES ({places}) "  # noqa: S608
         f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {updates}"
     )
 
 
 def _insert(table: str, columns: tuple[str, ...]) -> str:
     places = ", ".join(f"${number}" for number in range(1, len(columns) + 1))
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({places})"  # noqa: S608 - constants of this module
 
 
 UPSERT_ACCOUNT: Final = _upsert(
@@ -150,14 +148,6 @@ _LIMIT_FIELDS: Final = (
 _MONEY_LIMITS: Final = frozenset({"day_loss", "day_target"})
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _from_json(value: Any) -> Any:
-    return orjson.loads(value) if isinstance(value, str | bytes) else value
-
-
 def account_row(book: Book) -> Values:
     """The account's row."""
     limits = {
@@ -178,8 +168,8 @@ def account_row(book: Book) -> Values:
         book.streak,
         book.block,
         book.flatten,
-        _json(limits),
-        _json(prints),
+        limits,
+        prints,
         book.venue_event,
         book.last_event,
         book.finished,
@@ -203,8 +193,8 @@ def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...],
         streak=row["streak"],
         block=row["block"],
         flatten=row["flatten"],
-        day_limits=day_limits_of(_from_json(row["day_limits"])),
-        last_prints={name: LastPrint(*values) for name, values in sorted(_from_json(row["last_prints"]).items())},
+        day_limits=day_limits_of(row["day_limits"]),
+        last_prints={name: LastPrint(*values) for name, values in sorted(row["last_prints"].items())},
         venue_event=row["venue_event"],
         last_event=row["last_event"],
         finished=row["finished"],
@@ -225,7 +215,7 @@ def strategy_row(book: Book, strategy: StrategyBook) -> Values:
         book.tape,
         book.account,
         strategy.strategy,
-        strategy.manifest.model_dump_json(by_alias=True, exclude_unset=True),
+        strategy.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True),
         strategy.settings_hash,
         strategy.analysis_hash,
         strategy.joined_ns,
@@ -239,7 +229,7 @@ def strategy_of(row: Row) -> StrategyBook:
     """A strategy's row as its book."""
     return StrategyBook(
         row["strategy"],
-        TradingStrategy.model_validate(_from_json(row["manifest"])),
+        TradingStrategy.model_validate(row["manifest"]),
         row["settings_hash"],
         row["analysis_hash"],
         row["joined_ns"],
@@ -268,7 +258,7 @@ def decision_row(book: Book, decision: Decision, epoch: int) -> Values:
         decision.target_ticks,
         list(decision.patterns),
         decision.regime,
-        _json([list(term) for term in decision.arithmetic]),
+        [list(term) for term in decision.arithmetic],
         epoch,
     )
 
@@ -356,7 +346,7 @@ def position_row(book: Book, position: Position) -> Values:
         position.strategy,
         position.contract,
         position.quantity,
-        _json([[lot.price, lot.quantity, lot.fill_id] for lot in position.lots]),
+        [[lot.price, lot.quantity, lot.fill_id] for lot in position.lots],
         position.tick_value,
         position.realised,
         position.commission,
@@ -370,7 +360,7 @@ def position_of(row: Row) -> Position:
         row["strategy"],
         row["contract"],
         row["quantity"],
-        tuple(Lot(*lot) for lot in _from_json(row["lots"])),
+        tuple(Lot(*lot) for lot in row["lots"]),
         row["tick_value"],
         row["decision_id"],
         row["realised"],

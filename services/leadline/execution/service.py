@@ -103,7 +103,7 @@ class Account:
             pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name,
         )
         await context.serve()
-        while not await self._acquired():
+        while not await self._acquired():  # noqa: ASYNC110 - the database is the one that knows when
             await asyncio.sleep(self._pause_seconds)
         await self._restore_halt()
         context.spawn(self._keep_lease(), "lease")
@@ -159,7 +159,7 @@ class Account:
                 if not future.done():
                     future.set_exception(error)
                 raise
-            except Exception as error:  # the caller gets it; the loop goes on
+            except Exception as error:  # noqa: BLE001 - the caller gets it; the loop goes on
                 if not future.done():
                     future.set_exception(error)
                 self.loop.book = await self.store.load() or self.loop.book
@@ -188,7 +188,7 @@ class Account:
         async for message in self.context.bus.ordered(SIGNALS, subject):
             if inbox.offer(decode_signal(message.payload)):
                 self._changed.set()
-            while inbox.full:
+            while inbox.full:  # noqa: ASYNC110 - full is rare, and the loop's own pace empties it
                 await asyncio.sleep(self._pause_seconds)
 
     # --- what the loop asks of its world ---
@@ -232,7 +232,7 @@ class Account:
         while True:
             try:
                 published = await publish_pending(self.pool, self.context.bus, self.tape.tape, self.name)
-            except Exception as error:  # the rows stay: they are published when the bus and the database are back
+            except Exception as error:  # noqa: BLE001 - the rows stay, and go out when bus and database are back
                 self.context.log.warning("outbox waits", error=str(error))
                 published = 0
             if not published:

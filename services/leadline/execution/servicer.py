@@ -59,10 +59,12 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         return await self._account.command(action)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: ServicerContext) -> pb.CancelOrderResponse:
+        reason = f"cancelled by {caller().subject}"
+
         async def action() -> pb.CancelOrderResponse:
             loop = self._account.loop
             order = commands.cancellable_entry(loop.book, request.client_id)
-            await loop.cancel(order, f"cancelled by {caller().subject}")
+            await loop.cancel(order, reason)
             return pb.CancelOrderResponse(order=order_to_proto(loop.book.orders[order.client_id], None))
 
         return await self._account.command(action)

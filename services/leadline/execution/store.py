@@ -9,15 +9,13 @@ from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any, Final
 
-import asyncpg
-import orjson
-
 from leadline.execution import rows
 from leadline.execution.book import HOUR_NS, Book, Changes
 from leadline.execution.ports import Fenced, LimitRefused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
+from leadline.runtime.database import DATABASE_LOST, Pool
 
 LEASE_SECONDS: Final = 5
 """How long a holder that went silent keeps the account."""
@@ -25,14 +23,10 @@ LEASE_SECONDS: Final = 5
 SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
 """A live order may leave for this long after its decision."""
 
-_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, OSError)
-
 _ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
 _ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
-_STRATEGIES_LOCKED: Final = (
-    "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
-)
+_STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
 
 Connection = Any
 
@@ -42,7 +36,7 @@ class PostgresStore:
 
     def __init__(
         self,
-        pool: "asyncpg.Pool[asyncpg.Record]",
+        pool: Pool,
         *,
         tape: str,
         manifest: TradingAccount,
@@ -140,7 +134,7 @@ class PostgresStore:
         try:
             async with self._pool.acquire() as connection:
                 yield connection
-        except _LOST as error:
+        except DATABASE_LOST as error:
             raise Unavailable(f"the database does not answer: {error}") from error
 
     async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
@@ -203,7 +197,7 @@ class PostgresStore:
                         e.key,
                         e.version,
                         e.instant_ns,
-                        orjson.dumps(e.body).decode(),
+                        e.body,
                     )
                     for e in changes.events
                 ],

@@ -1,5 +1,6 @@
 """The report as one HTML file that needs nothing else."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from html import escape
 from pathlib import Path
@@ -11,9 +12,10 @@ from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import clock, price
 
 _STYLE: Final = """
-:root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;--up:#0b7a75;--down:#b3431f;--mark:#2456a5}
-@media (prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#2d3742;--paper:#12171d;--panel:#1a2129;
---up:#4fc3b5;--down:#f0895e;--mark:#7fb0ff}}
+:root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;
+--up:#0b7a75;--down:#b3431f;--mark:#2456a5}
+@media (prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#2d3742;--paper:#12171d;
+--panel:#1a2129;--up:#4fc3b5;--down:#f0895e;--mark:#7fb0ff}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
 main{max-width:1080px;margin:0 auto;padding:24px 20px 60px}h1{font-size:24px;margin:0}h2{font-size:17px;margin:34px 0 8px}
 p{margin:6px 0}.soft{color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
@@ -42,9 +44,11 @@ def write_html(reports: list[AccountReport], path: Path) -> None:
 
 
 def _account(report: AccountReport) -> str:
+    until = "" if report.finished else ", not finished"
     parts = [
-        f"<h1>{escape(report.account)}</h1><p class=soft>Tape <code>{escape(report.tape)}</code>, feed "
-        f"{escape(report.feed)}, traded from {report.trade_from}{'' if report.finished else ', not finished'}</p>",
+        f"<h1>{escape(report.account)}</h1>",
+        f"<p class=soft>Tape <code>{escape(report.tape)}</code>, feed {escape(report.feed)}, ",
+        f"traded from {report.trade_from}{until}</p>",
         _cards(report),
         _notes(report),
         "<h2>Equity</h2>",
@@ -59,7 +63,7 @@ def _account(report: AccountReport) -> str:
         ),
         "<h2>Decisions refused, by first reason</h2>",
         _table(("Reason", "Bars"), [(reason.replace("_", " "), str(count)) for reason, count in report.refused]),
-        f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, "
+        f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, ",
         f"{report.decisions:,} decisions. Digest <code>{report.digest}</code></p>",
     ]
     return "".join(parts)
@@ -145,7 +149,7 @@ def _money(value: Decimal) -> str:
 _NUMBERS: Final = frozenset({"Price", "Ticks", "Commission", "Net", "Trades", "Won", "Bars"})
 
 
-def _table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     if not rows:
         return "<p class=soft>None.</p>"
     css = [" class=n" if head in _NUMBERS else "" for head in heads]

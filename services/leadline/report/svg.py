@@ -56,9 +56,8 @@ def chart(
     def y(value: Decimal) -> float:
         return float(_TOP + (high - value) / (high - low) * (HEIGHT - _TOP - _BOTTOM))
 
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>'
-    ]
+    name = escape(label)
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>']
     for line in range(_GRID_LINES):
         value = low + (high - low) * line / (_GRID_LINES - 1)
         parts.append(
@@ -78,7 +77,7 @@ def chart(
             f"<g><title>{escape(marker.title)}</title>"
             f'<path d="M{x(t0):.1f} {y(v0):.1f}L{x(t1):.1f} {y(v1):.1f}" stroke="{colour}" stroke-width="2.2"/>'
             f'<circle cx="{x(t0):.1f}" cy="{y(v0):.1f}" r="4" fill="{colour}"/>'
-            f'<circle cx="{x(t1):.1f}" cy="{y(v1):.1f}" r="4" fill="var(--paper)" stroke="{colour}" stroke-width="2"/></g>'
+            f'<circle cx="{x(t1):.1f}" cy="{y(v1):.1f}" r="4" fill="var(--paper)" stroke="{colour}"/></g>'
         )
     parts.append("</svg>")
     return "".join(parts)
