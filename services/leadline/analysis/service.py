@@ -1,0 +1,99 @@
+"""The analysis service: one strategy, from the stream of its bars to the stream of its signals."""
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from leadline.aggregation.builder import spec_token
+from leadline.analysis import metrics
+from leadline.analysis.assemble import detector_settings, strategy_fold
+from leadline.analysis.hashing import analysis_hash
+from leadline.analysis.publication import Publication, message_key
+from leadline.analysis.servicer import AnalysisServicer
+from leadline.analysis.v1 import analysis_pb2 as pb
+from leadline.analysis.v1 import analysis_pb2_grpc as rpc
+from leadline.model.contracts import resolve_contract
+from leadline.model.errors import InvalidInput
+from leadline.model.specs import StrategySpec, session_of
+from leadline.runtime.bus import Bus
+from leadline.runtime.context import Context
+from leadline.runtime.runs import Run, current_run
+from leadline.runtime.settings import validate
+from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
+from leadline.runtime.wire import decode_bar, decode_signal, encode_signal
+
+FullName = Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")]
+
+
+class AnalysisParams(BaseModel):
+    """What the service is told: names as `namespace/name`, and the fields of the manifest that restart it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    account: FullName
+    strategy: FullName
+    spec: StrategySpec
+
+
+async def run(context: Context) -> None:
+    """Publish what the strategy says until the process is told to stop.
+
+    Raises InvalidInput and Unknown when the settings cannot be used, or the feed lacks the strategy's contract.
+    """
+    told: dict[str, Any] = context.settings.params
+    params = validate(AnalysisParams, orjson.dumps(told), "params")
+    speaker = analysis_hash(context.code_version, told["spec"])
+    tape = await current_run(context.bus)
+    series, bars = _series(params.spec, tape)
+    signals = signal_subject(tape.tape, params.account, params.strategy)
+    last = await context.bus.last(SIGNALS, signals)
+    publication = Publication(
+        tape.tape,
+        params.account,
+        params.strategy,
+        speaker,
+        strategy_fold(params.spec, tape.trade_from),
+        None if last is None else decode_signal(last.payload),
+    )
+    servicer = AnalysisServicer(
+        context.bus,
+        subject=signals,
+        strategy=params.strategy,
+        analysis_hash=speaker,
+        series=series,
+        detectors=None if params.spec.strategy.entry_point else detector_settings(params.spec),
+    )
+    context.add_service(
+        rpc.add_AnalysisServiceServicer_to_server,
+        servicer,
+        pb.DESCRIPTOR.services_by_name["AnalysisService"].full_name,
+    )
+    await context.serve()
+    speaking = context.spawn(publish(context.bus, publication, bars, signals), "signals")
+    context.set_ready(True)
+    context.log.info("analysis.started", strategy=params.strategy, tape=tape.tape, bars=bars, hash=speaker)
+    await context.stopping.wait()
+    speaking.cancel()
+
+
+async def publish(bus: Bus, publication: Publication, bars: str, signals: str) -> None:
+    """Carry one subject of bars to one subject of signals, without end."""
+    async for received in bus.ordered(BARS, bars):
+        message = decode_bar(received.payload)
+        with metrics.STEP_SECONDS.time():
+            said = publication.step(message)
+        if said is not None:
+            await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
+            metrics.count(said)
+
+
+def _series(spec: StrategySpec, tape: Run) -> tuple[tuple[str, str, str], str]:
+    """Contract, session and specification of the strategy's bars, and the subject that carries them."""
+    contract = resolve_contract(spec.instrument, tape.trade_from)
+    if contract not in tape.contracts:
+        raise InvalidInput("spec.instrument", contract, f"a contract of the feed: {', '.join(tape.contracts)}")
+    session, _ = session_of(spec)
+    token = spec_token(spec.bar_spec, spec.ticks_per_row)
+    subject = bar_subject(tape.tape, tape.contracts[contract], contract, session, token)
+    return (contract, session, token), subject

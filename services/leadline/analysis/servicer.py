@@ -1,0 +1,90 @@
+"""The calls of the analysis service: what one strategy says, and what it looks for."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import grpc
+
+from leadline.analysis.convert import detectors_to_proto
+from leadline.analysis.settings import DetectorSettings
+from leadline.analysis.v1 import analysis_pb2 as pb
+from leadline.analysis.v1 import analysis_pb2_grpc as rpc
+from leadline.model.bars import BarKey
+from leadline.model.errors import InvalidInput
+from leadline.runtime.bus import Bus
+from leadline.runtime.subjects import SIGNALS
+from leadline.runtime.wire import bar_key_from_proto, bar_signals_to_proto, decode_signal
+
+# Each reads the stream for itself.
+MOST_STREAMS: Final = 16
+
+ServicerContext = grpc.aio.ServicerContext[Any, Any]
+
+
+class AnalysisServicer(rpc.AnalysisServiceServicer):
+    """Answers for one strategy from its own subject of the signal stream.
+
+    series: contract, session and bar specification, which all bars of the strategy have in common. detectors: None for
+    a strategy that is not made of them.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        subject: str,
+        strategy: str,
+        analysis_hash: str,
+        series: tuple[str, str, str],
+        detectors: DetectorSettings | None,
+    ) -> None:
+        self._bus = bus
+        self._subject = subject
+        self._strategy = strategy
+        self._hash = analysis_hash
+        self._series = series
+        self._detectors = detectors
+        self._streams = 0
+
+    async def ListDetectors(
+        self, request: pb.ListDetectorsRequest, context: ServicerContext
+    ) -> pb.ListDetectorsResponse:
+        detectors = [] if self._detectors is None else detectors_to_proto(self._detectors)
+        return pb.ListDetectorsResponse(strategy=self._strategy, analysis_hash=self._hash, detectors=detectors)
+
+    async def StreamSignals(
+        self, request: pb.StreamSignalsRequest, context: ServicerContext
+    ) -> AsyncIterator[pb.StreamSignalsResponse]:
+        after = self._place_after(request)
+        if self._streams >= MOST_STREAMS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_STREAMS} streams of signals are open")
+        self._streams += 1
+        try:
+            async for received in self._bus.ordered(SIGNALS, self._subject):
+                message = decode_signal(received.payload)
+                if message.analysis_hash != self._hash:
+                    continue
+                if message.bar is not None and (after is None or _place(message.bar.bar) > after):
+                    after = _place(message.bar.bar)
+                    if message.bar.signals or not request.only_with_signals:
+                        yield pb.StreamSignalsResponse(bar=bar_signals_to_proto(message.bar))
+                if message.final:
+                    yield pb.StreamSignalsResponse(final=True)
+                    return
+        finally:
+            self._streams -= 1
+
+    def _place_after(self, request: pb.StreamSignalsRequest) -> tuple[int, int] | None:
+        if not request.HasField("after"):
+            return None
+        try:
+            after = bar_key_from_proto(request.after)
+        except ValueError as error:
+            raise InvalidInput("after.trading_day", request.after.trading_day, "an ISO 8601 date") from error
+        if (after.contract, after.session, after.spec) != self._series:
+            raise InvalidInput("after", after.text(), f"a bar of {'/'.join(self._series)}")
+        return _place(after)
+
+
+def _place(bar: BarKey) -> tuple[int, int]:
+    return bar.trading_day.toordinal(), bar.ordinal
