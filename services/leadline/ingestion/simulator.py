@@ -87,7 +87,7 @@ def simulate_day(contract: str, day: date, seed: int, price: Decimal | None = No
     instrument = instrument_of(contract)
     opens_ns, shape = _shape(instrument, day)
     level = _level(instrument, price)
-    market = (str(seed), instrument.underlying, contract.removeprefix(instrument.root), day.isoformat())
+    market = _market_name(instrument, contract, day, seed)
     own = (str(seed), contract, day.isoformat())
 
     per_minute = activity(shape, Draws("activity", *market))
@@ -102,6 +102,18 @@ def simulate_day(contract: str, day: date, seed: int, price: Decimal | None = No
     aggressor = np.where(buys, 1, -1).astype(np.int8)
     aggressor[0] = 0  # the opening auction has no aggressor
     return TickColumns(time_ns, path.bid + buys, size, aggressor)
+
+
+def count_prints(contract: str, day: date, seed: int) -> int:
+    """How many prints `simulate_day` makes. Raises Unknown as it does."""
+    instrument = instrument_of(contract)
+    _, shape = _shape(instrument, day)
+    return int(activity(shape, Draws("activity", *_market_name(instrument, contract, day, seed))).sum())
+
+
+def _market_name(instrument: Instrument, contract: str, day: date, seed: int) -> tuple[str, ...]:
+    """What the contracts of one underlying and expiry have in common on a day."""
+    return str(seed), instrument.underlying, contract.removeprefix(instrument.root), day.isoformat()
 
 
 def _shape(instrument: Instrument, day: date) -> tuple[int, SessionShape]:

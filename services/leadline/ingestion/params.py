@@ -1,0 +1,85 @@
+"""Settings of ingestion: the feed, and how it is played."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from leadline.ingestion.batching import LIVE_TICKS, MOST_TICKS, Cuts
+from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND
+
+# At full speed nobody waits for a message to fill.
+FAST_TICKS: Final = 2048
+# Wall time for which a message is filled at a set speed.
+FILL_SECONDS: Final = 0.01
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FeedFile(_Section):
+    """A file of prints and what they are of: a dated contract, or a root whose front contract they are."""
+
+    path: Path
+    contract: str = Field(min_length=1)
+
+
+class FeedParams(_Section):
+    """Where prints come from.
+
+    sim: a market simulated from `seed`, around `price` when it is given, for `sessions` sessions from `trade_from` on.
+    file: `files`. push: clients call PublishTicks.
+    """
+
+    kind: Literal["sim", "file", "push"]
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    price: Decimal | None = None
+    sessions: Annotated[int, Field(ge=1, le=260)] = 1
+    files: tuple[FeedFile, ...] = ()
+
+    @model_validator(mode="after")
+    def _files_where_they_belong(self) -> Self:
+        if (self.kind == "file") != bool(self.files):
+            raise ValueError("files are named for a feed of kind `file`, and only for that")
+        return self
+
+
+class IngestionParams(_Section):
+    """All settings of ingestion.
+
+    instruments: what a simulated or pushed feed carries: roots, whose front contract on `trade_from` is meant, or
+    dated contracts. trade_from: first trading day on which anything is decided; a pushed feed must name it.
+    history: sessions before it. speed: seconds of the tape per second, or `max`. wait_for: prints flow when that many
+    strategies have said what they need. grace_ms: how late a print may be against the newest before it.
+    batch_ticks: most prints in a message, by default as suits the speed. launch: names one start of the platform: a
+    finished run is then not opened again by a restart of this process, only by another launch.
+    """
+
+    feed: FeedParams
+    instruments: tuple[str, ...] = ()
+    trade_from: date | None = None
+    history: Annotated[int, Field(ge=0, le=60)] = 5
+    speed: Annotated[float, Field(gt=0, le=100_000)] | Literal["max"] = "max"
+    wait_for: Annotated[int, Field(ge=0, le=1000)] = 1
+    grace_ms: Annotated[int, Field(ge=0, le=60_000)] = 1000
+    batch_ticks: Annotated[int, Field(ge=1, le=MOST_TICKS)] | None = None
+    launch: str = Field(default="", max_length=100)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.feed.kind != "file" and not self.instruments:
+            raise ValueError("a simulated or pushed feed needs the instruments that it carries")
+        if self.feed.kind == "push" and self.trade_from is None:
+            raise ValueError("a pushed feed needs trade_from: it cannot be read ahead")
+        return self
+
+    @property
+    def cuts(self) -> Cuts:
+        """How messages are cut: at full speed by size alone, else so that nobody waits for the last print of one."""
+        if self.speed == "max":
+            return Cuts(self.batch_ticks or FAST_TICKS)
+        span_ns = int(FILL_SECONDS * NS_PER_SECOND * self.speed)
+        return Cuts(self.batch_ticks or LIVE_TICKS, span_ns, NS_PER_MINUTE)

@@ -1,0 +1,251 @@
+"""Where the prints of a run come from: files that are replayed, or a simulated market.
+
+A source can be read as often as one likes and always says the same. (A pushed feed is no source in this sense: its
+prints come once, by a call.)
+"""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, Protocol
+
+import numpy as np
+
+from leadline.ingestion.csv_ticks import Columns, check_header, parse_lines
+from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
+from leadline.ingestion.simulator import count_prints, simulate_day
+from leadline.model.calendars import Calendar, calendar
+from leadline.model.contracts import instrument_of, resolve_contract
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.hours import local_datetime
+from leadline.model.ids import derive
+from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, Int64Array
+
+# Text read at once: some 30,000 prints, whose columns fit the processor's cache.
+BLOCK_BYTES: Final = 1 << 20
+MAX_LINE_BYTES: Final = 1000
+# A simulated tape goes on for so long after its last session, so that bars that end with it become known.
+CODA_NS: Final = 2 * NS_PER_SECOND
+
+_DIGEST_BYTES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What a source has of a trading day: number of prints, quarantined ones included, and the first one's time."""
+
+    prints: int
+    begins_ns: int
+
+
+class Source(Protocol):
+    """Prints by contract.
+
+    contracts: what it has, in order. content_id: the same for the same prints and for no others.
+    """
+
+    kind: Literal["sim", "file"]
+    contracts: tuple[str, ...]
+    content_id: str
+
+    def days(self, contract: str) -> tuple[date, ...] | None:
+        """The trading days at hand, in order; None: any day on which the market is open."""
+
+    def day(self, contract: str, day: date) -> Day:
+        """What there is of a trading day that is at hand."""
+
+    def ends_ns(self, contract: str, last_day: date) -> int:
+        """The source's word that a tape which ends with this day has nothing more before this; 0 for no word."""
+
+    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+        """The prints of these trading days, which are neighbours at hand, in the order of the source."""
+
+
+class SimulatedSource:
+    """A simulated market: see `leadline.ingestion.simulator`."""
+
+    kind: Literal["sim", "file"] = "sim"
+
+    def __init__(self, contracts: Sequence[str], seed: int, price: Decimal | None = None) -> None:
+        self.contracts = tuple(contracts)
+        self.content_id = derive("sim", str(seed), str(price), *self.contracts)
+        self._seed = seed
+        self._price = price
+
+    def days(self, contract: str) -> None:
+        """See `Source`: any day."""
+
+    def day(self, contract: str, day: date) -> Day:
+        """See `Source`."""
+        hours = calendar(instrument_of(contract).calendar).market(day)
+        return Day(count_prints(contract, day, self._seed), hours[0] if hours else 0)
+
+    def ends_ns(self, contract: str, last_day: date) -> int:
+        """See `Source`: a little after the close of that day."""
+        hours = calendar(instrument_of(contract).calendar).market(last_day)
+        return hours[1] + CODA_NS if hours else 0
+
+    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+        """See `Source`."""
+        instrument = instrument_of(contract)
+        tick, step = nano(instrument.tick, "tick"), nano(instrument.size_step, "size_step")
+        row = 0
+        for day in days:
+            ticks = simulate_day(contract, day, self._seed, self._price)
+            side = ticks.aggressor.astype(np.int64)
+            yield RawColumns(contract, ticks.time_ns, to_nano(ticks.price, tick), to_nano(ticks.size, step), side, row)
+            row += len(ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: Path
+    contract: str
+    first_ns: int
+    days: dict[date, Day]
+
+
+class FileSource:
+    """Files of prints as text, gzip-compressed (`.gz`) or not.
+
+    `files` are (path, contract); a root stands for its front contract at the first print. Several files of a contract
+    follow one another in the order of their first prints. All are read once at the start, so that nothing is
+    published from a file with an error in it.
+
+    Raises InvalidInput that names file, line and field of the first error; Unknown for a contract or a day that the
+    platform does not know; OSError for a file that cannot be read.
+    """
+
+    kind: Literal["sim", "file"] = "file"
+
+    def __init__(self, files: Sequence[tuple[Path, str]]) -> None:
+        found = sorted((_scan(path, symbol) for path, symbol in files), key=lambda file: (file.contract, file.first_ns))
+        self._files = tuple(found)
+        self.contracts = tuple(sorted({file.contract for file in found}))
+        self.content_id = derive("file", *(f"{file.contract}:{_digest(file.path)}" for file in found))
+        self._days: dict[str, dict[date, Day]] = {contract: {} for contract in self.contracts}
+        for file in found:
+            _merge(self._days[file.contract], file.days)
+
+    def days(self, contract: str) -> tuple[date, ...] | None:
+        """See `Source`."""
+        return tuple(sorted(self._days[contract]))
+
+    def day(self, contract: str, day: date) -> Day:
+        """See `Source`."""
+        return self._days[contract][day]
+
+    def ends_ns(self, contract: str, last_day: date) -> int:
+        """See `Source`: a file does not say whether it was cut off."""
+        del contract, last_day
+        return 0
+
+    def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
+        """See `Source`."""
+        market = calendar(instrument_of(contract).calendar)
+        first, last = days[0].toordinal(), days[-1].toordinal()
+        row = 0
+        for file in self._files:
+            if file.contract != contract:
+                continue
+            with closing(_blocks(file.path)) as blocks:
+                for time_ns, price, size, side in blocks:
+                    day = _trading_days(market, time_ns, file.path.name)
+                    # What has no day is not a time: it goes on to be counted.
+                    keep = ((day >= first) & (day <= last)) | (day == 0)
+                    yield RawColumns(contract, time_ns[keep], price[keep], size[keep], side[keep], row)
+                    row += int(keep.sum())
+
+
+def _scan(path: Path, symbol: str) -> _File:
+    """Read a whole file once, to know that it can be read and what it has."""
+    days: dict[date, Day] = {}
+    contract, market = "", None
+    first_ns = 0
+    with closing(_blocks(path)) as blocks:
+        for time_ns, *_ in blocks:
+            if market is None:
+                first_ns = int(time_ns[0])
+                contract, market = _market(symbol, first_ns)
+            _merge(days, _count(market, time_ns, path.name))
+    if not days:
+        raise InvalidInput(path.name, "no print", "at least one line after the header")
+    return _File(path, contract, first_ns, days)
+
+
+def _market(symbol: str, first_ns: int) -> tuple[str, Calendar]:
+    """The contract that a symbol means at its first print, and its calendar."""
+    by_date = resolve_contract(symbol, local_datetime(first_ns, "UTC").date())
+    market = calendar(instrument_of(by_date).calendar)
+    return resolve_contract(symbol, market.trading_day(first_ns)), market
+
+
+def _blocks(path: Path) -> Generator[Columns, None, None]:
+    """The lines after the header as columns, block by block."""
+    try:
+        with _open(path) as file:
+            check_header(file.readline(MAX_LINE_BYTES), path.name)
+            line = 2
+            rest = b""
+            while text := file.read(BLOCK_BYTES):
+                block = rest + text
+                end = block.rfind(b"\n") + 1
+                rest = block[end:]
+                if len(rest) > MAX_LINE_BYTES:
+                    raise InvalidInput(f"{path.name}:{line}", rest[:80].decode(errors="replace"), "a shorter line")
+                if end:
+                    yield parse_lines(block[:end], path.name, line)
+                    line += block.count(b"\n", 0, end)
+            if rest:
+                yield parse_lines(rest, path.name, line)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InvalidInput(path.name, str(error), "a whole gzip file") from error
+
+
+def _open(path: Path) -> gzip.GzipFile | BinaryIO:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    with path.open("rb") as file:
+        while chunk := file.read(BLOCK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _trading_days(market: Calendar, time_ns: Int64Array, name: str) -> Int64Array:
+    """The trading day of each time as its ordinal, 0 for what is no time; shape (n,)."""
+    is_time = (time_ns >= 0) & (time_ns != TOO_LARGE)
+    # Trading days begin on full minutes.
+    minutes, minute_of = np.unique(np.where(is_time, time_ns // NS_PER_MINUTE, -1), return_inverse=True)
+    try:
+        days = [
+            0 if minute < 0 else market.trading_day(minute * NS_PER_MINUTE).toordinal() for minute in minutes.tolist()
+        ]
+    except Unknown as unknown:
+        expected = f"a time on a day of the calendar {market.name}: {', '.join(unknown.known)}"
+        raise InvalidInput(f"{name}:ts_ns", unknown.value, expected) from unknown
+    return np.array(days, dtype=np.int64)[minute_of]
+
+
+def _count(market: Calendar, time_ns: Int64Array, name: str) -> dict[date, Day]:
+    day_of = _trading_days(market, time_ns, name)
+    found = {}
+    for ordinal in np.unique(day_of).tolist():
+        times = time_ns[day_of == ordinal]
+        if ordinal:
+            found[date.fromordinal(ordinal)] = Day(len(times), int(times.min()))
+    return found
+
+
+def _merge(into: dict[date, Day], more: dict[date, Day]) -> None:
+    for day, found in more.items():
+        known = into.get(day, Day(0, found.begins_ns))
+        into[day] = Day(known.prints + found.prints, min(known.begins_ns, found.begins_ns))

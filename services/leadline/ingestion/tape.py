@@ -1,0 +1,107 @@
+"""The tape of a run: the prints of every contract, normalised, in messages, in the order in which they go out."""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+from leadline.ingestion.batching import Cuts, Piece, cut, with_silence
+from leadline.ingestion.normaliser import Normaliser
+from leadline.ingestion.sources import Source
+from leadline.model.calendars import calendar
+from leadline.model.contracts import instrument_of
+from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickColumns
+
+# Tape time that passes between two messages while any market is open; a longer gap is a closure.
+_LONGEST_WAIT_NS: Final = NS_PER_MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a contract is published: the source index that comes next, and the watermark given last."""
+
+    next_index: int
+    watermark_ns: int
+    final: bool = False
+
+
+class ContractTape:
+    """The messages of one contract of a run.
+
+    days: its trading days, in order, at least one. cuts: how it is cut. grace_ns: see `Normaliser`. position: how far
+    an earlier process came; None at the start.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        contract: str,
+        days: Sequence[date],
+        cuts: Cuts,
+        grace_ns: int,
+        position: Position | None = None,
+    ) -> None:
+        instrument = instrument_of(contract)
+        self.contract = contract
+        self.venue = instrument.venue
+        self.normaliser = Normaliser(contract, instrument.tick, instrument.size_step, grace_ns=grace_ns)
+        self._market = calendar(instrument.calendar)
+        self._source = source
+        self._days = days
+        self._cuts = cuts
+        self._position = position
+
+    def pieces(self) -> Iterator[Piece]:
+        """What is still to be published, in order; the last one is final. To be read once."""
+        position = self._position
+        if position is None:
+            begins_ns = self._source.day(self.contract, self._days[0]).begins_ns
+            position = Position(0, begins_ns)
+            yield Piece(TickColumns.empty(), begins_ns)
+        if not position.final:
+            yield from with_silence(self._prints(position), self._market, position.watermark_ns, position.next_index)
+
+    def _prints(self, position: Position) -> Iterator[Piece]:
+        next_index, watermark_ns = position.next_index, position.watermark_ns
+        for ticks in self._normalised():
+            # Published before: the source says the same again.
+            for piece in cut(ticks.slice(max(next_index - ticks.first_index, 0), len(ticks)), self._cuts):
+                yield piece
+                next_index, watermark_ns = piece.ticks.last_index + 1, piece.watermark_ns
+        ends_ns = max(watermark_ns, self._source.ends_ns(self.contract, self._days[-1]))
+        yield Piece(TickColumns.empty(next_index), ends_ns, final=True)
+
+    def _normalised(self) -> Iterator[TickColumns]:
+        for raw in self._source.read(self.contract, self._days):
+            yield self.normaliser.feed(raw)
+        yield self.normaliser.finish()
+
+
+def in_tape_order(tapes: Iterable[ContractTape]) -> Iterator[tuple[ContractTape, Piece]]:
+    """The messages of all contracts by watermark; equal ones in the order of the contracts given."""
+    return heapq.merge(*map(_labelled, tapes), key=lambda item: item[1].watermark_ns)
+
+
+def _labelled(tape: ContractTape) -> Iterator[tuple[ContractTape, Piece]]:
+    for piece in tape.pieces():
+        yield tape, piece
+
+
+class Pace:
+    """When messages are due in a replay at `speed` seconds of the tape per second.
+
+    What lies before `from_ns` (the history) is due at once, and closures take no time.
+    """
+
+    def __init__(self, speed: float, from_ns: int) -> None:
+        self._speed = speed
+        self._now_ns = from_ns
+        self._played_ns = 0
+
+    def due_seconds(self, watermark_ns: int) -> float:
+        """Seconds after the first message at which a message with this watermark is due; to be asked in order."""
+        step_ns = max(watermark_ns - self._now_ns, 0)
+        self._now_ns += step_ns
+        self._played_ns += min(step_ns, _LONGEST_WAIT_NS)
+        return self._played_ns / self._speed / NS_PER_SECOND

@@ -1,0 +1,209 @@
+"""Files and simulated markets as sources of prints."""
+
+import gzip
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leadline.ingestion import sources
+from leadline.ingestion.normaliser import Normaliser
+from leadline.ingestion.raw import NANO, RawColumns
+from leadline.ingestion.simulator import simulate_day
+from leadline.ingestion.sources import Day, FileSource, SimulatedSource, Source
+from leadline.model.contracts import instrument_of
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
+from tests.ingestion.builders import rows_of
+
+HEADER = "ts_ns,price,size,side\n"
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NS_PER_SECOND
+
+
+def file_of(folder: Path, name: str, lines: list[str], header: str = HEADER) -> Path:
+    path = folder / name
+    text = (header + "".join(f"{line}\n" for line in lines)).encode()
+    path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    return path
+
+
+def accepted(source: Source, contract: str, days: tuple[date, ...]) -> tuple[TickColumns, dict[str, int]]:
+    """All prints that the platform accepts, and the others by reason."""
+    instrument = instrument_of(contract)
+    normaliser = Normaliser(contract, instrument.tick, instrument.size_step, grace_ns=0)
+    ticks = concat([*(normaliser.feed(raw) for raw in source.read(contract, days)), normaliser.finish()])
+    return ticks, {str(reason): count for reason, count in normaliser.quarantined.items()}
+
+
+def test_a_file_has_days_and_prints(tmp_path: Path) -> None:
+    monday, tuesday = at("2025-06-09 14:00:00"), at("2025-06-09 22:00:00")
+    path = file_of(tmp_path, "mes.csv", [f"{monday},6000.25,2,1", f"{tuesday},6001,1,-1", f"{tuesday},6001.5,1,0"])
+    source = FileSource([(path, "MESM2025")])
+    assert source.contracts == ("MESM2025",)
+    assert source.days("MESM2025") == (date(2025, 6, 9), date(2025, 6, 10))  # Tuesday begins on Monday at 18:00
+    assert source.day("MESM2025", date(2025, 6, 10)) == Day(2, tuesday)
+    ticks, quarantined = accepted(source, "MESM2025", (date(2025, 6, 9), date(2025, 6, 10)))
+    assert rows_of(ticks) == [(monday, 24001, 2, 1), (tuesday, 24004, 1, -1), (tuesday, 24006, 1, 0)]
+    assert quarantined == {}
+
+
+def test_days_that_are_not_asked_for_are_left_out(tmp_path: Path) -> None:
+    lines = [f"{at(f'2025-06-{day:02} 14:00:00')},6000,1,1" for day in (9, 10, 11)]
+    source = FileSource([(file_of(tmp_path, "mes.csv", lines), "MESM2025")])
+    ticks, _ = accepted(source, "MESM2025", (date(2025, 6, 10),))
+    assert ticks.time_ns.tolist() == [at("2025-06-10 14:00:00")]
+
+
+def test_a_root_means_its_front_contract_on_the_trading_day_of_the_first_print(tmp_path: Path) -> None:
+    before = file_of(tmp_path, "before.csv", [f"{at('2025-06-13 20:00:00')},6000,1,1"])
+    after = file_of(
+        tmp_path, "after.csv", [f"{at('2025-06-15 22:30:00')},6000,1,1"]
+    )  # Sunday evening: Monday, the roll
+    assert FileSource([(before, "MES")]).contracts == ("MESM2025",)
+    assert FileSource([(after, "MES")]).contracts == ("MESU2025",)
+
+
+def test_files_of_a_contract_follow_one_another_in_time_however_they_are_named(tmp_path: Path) -> None:
+    later = file_of(tmp_path, "a.csv.gz", [f"{at('2025-06-10 14:00:00')},6001,1,1"])
+    earlier = file_of(tmp_path, "b.csv", [f"{at('2025-06-09 14:00:00')},6000,1,1"])
+    source = FileSource([(later, "MESM2025"), (earlier, "MESM2025")])
+    ticks, quarantined = accepted(source, "MESM2025", (date(2025, 6, 9), date(2025, 6, 10)))
+    assert ticks.price.tolist() == [24000, 24004]
+    assert quarantined == {}
+    assert source.content_id == FileSource([(earlier, "MESM2025"), (later, "MESM2025")]).content_id
+
+
+def test_the_content_id_follows_from_the_bytes_and_the_contract_and_not_from_the_name(tmp_path: Path) -> None:
+    line = [f"{at('2025-06-10 14:00:00')},6001,1,1"]
+    first, second = file_of(tmp_path, "a.csv", line), file_of(tmp_path, "b.csv", line)
+    other = file_of(tmp_path, "c.csv", [line[0].replace("6001", "6002")])
+    assert FileSource([(first, "MESM2025")]).content_id == FileSource([(second, "MESM2025")]).content_id
+    ids = {FileSource([pair]).content_id for pair in ((first, "MESM2025"), (first, "ESM2025"), (other, "MESM2025"))}
+    assert len(ids) == 3
+
+
+def test_how_the_file_is_read_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = at("2025-06-10 14:00:00")
+    lines = [
+        f"{begin + n * 7_000_000},{6000 + n % 4}.{('0', '25', '5', '75')[n % 4]},{n % 9 + 1},{n % 3 - 1}"
+        for n in range(500)
+    ]
+    path = file_of(tmp_path, "mes.csv.gz", lines)
+    at_once, _ = accepted(FileSource([(path, "MESM2025")]), "MESM2025", (date(2025, 6, 10),))
+    monkeypatch.setattr(sources, "BLOCK_BYTES", 64)
+    in_pieces, _ = accepted(FileSource([(path, "MESM2025")]), "MESM2025", (date(2025, 6, 10),))
+    assert rows_of(in_pieces) == rows_of(at_once)
+    assert len(at_once) == 500
+
+
+def test_a_time_that_does_not_fit_is_counted_and_has_no_day(tmp_path: Path) -> None:
+    good = at("2025-06-10 14:00:00")
+    path = file_of(tmp_path, "mes.csv", [f"{good},6000,1,1", "99999999999999999999,6000,1,1", "-5,6000,1,1"])
+    source = FileSource([(path, "MESM2025")])
+    assert source.days("MESM2025") == (date(2025, 6, 10),)
+    assert accepted(source, "MESM2025", (date(2025, 6, 10),))[1] == {"overflow": 2}
+
+
+def test_nothing_is_taken_from_a_file_with_an_error_in_it(tmp_path: Path) -> None:
+    good = at("2025-06-10 14:00:00")
+    path = file_of(tmp_path, "mes.csv", [f"{good},6000,1,1"] * 3 + [f"{good},6000,one,1"])
+    with pytest.raises(InvalidInput, match=r"mes\.csv:5:size: got 'one'"):
+        FileSource([(path, "MESM2025")])
+
+
+def test_a_wrong_header_an_empty_file_a_broken_archive_and_a_strange_day_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"a\.csv:1: got 'time,price'"):
+        FileSource([(file_of(tmp_path, "a.csv", [], header="time,price\n"), "MESM2025")])
+    with pytest.raises(InvalidInput, match=r"b\.csv: got 'no print'"):
+        FileSource([(file_of(tmp_path, "b.csv", []), "MESM2025")])
+    whole = file_of(tmp_path, "c.csv.gz", [f"{at('2025-06-10 14:00:00')},6000,1,1"] * 100).read_bytes()
+    (tmp_path / "c.csv.gz").write_bytes(whole[:-20])
+    with pytest.raises(InvalidInput, match=r"c\.csv\.gz: .* expected a whole gzip file"):
+        FileSource([(tmp_path / "c.csv.gz", "MESM2025")])
+    (tmp_path / "d.csv").write_text(HEADER + "1" * 5000)
+    with pytest.raises(InvalidInput, match=r"d\.csv:2"):
+        FileSource([(tmp_path / "d.csv", "MESM2025")])
+    late = file_of(
+        tmp_path, "e.csv", [f"{at('2025-06-10 14:00:00')},6000,1,1", f"{at('2099-06-10 14:00:00')},6000,1,1"]
+    )
+    with pytest.raises(InvalidInput, match=r"e\.csv:ts_ns: got '2099-06-10', expected a time on a day of the calendar"):
+        FileSource([(late, "MESM2025")])
+    with pytest.raises(Unknown, match="contract root 'XYZM2025'"):
+        FileSource([(late, "XYZM2025")])
+
+
+def test_a_simulated_market_is_a_source_like_any_other() -> None:
+    day = date(2025, 6, 10)
+    source = SimulatedSource(("MESM2025",), seed=1)
+    ticks, quarantined = accepted(source, "MESM2025", (day,))
+    made = simulate_day("MESM2025", day, seed=1)
+    assert rows_of(ticks) == rows_of(made)
+    assert quarantined == {}
+    assert source.day("MESM2025", day).prints == len(made)
+    assert source.day("MESM2025", day).begins_ns <= made.time_ns[0]
+    assert source.ends_ns("MESM2025", day) > made.time_ns[-1]
+
+
+def test_a_simulated_market_is_known_by_seed_contracts_and_price() -> None:
+    ids = {
+        SimulatedSource(contracts, seed).content_id
+        for contracts, seed in ((("MESM2025",), 1), (("MESM2025",), 2), (("MESM2025", "ESM2025"), 1))
+    }
+    assert len(ids) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "contract", "prints", "sharing"),
+    [
+        ("gc_20131007_tickrule", "GCZ2013", 39_610, 11_889),
+        ("gc_20131008_tickrule", "GCZ2013", 51_963, 16_458),
+        ("es_20231225_esh4_glbx", "ESH2024", 2_973, 139),
+        ("es_20240701_esu4_glbx", "ES", 120, 0),
+        ("es_20190829_esu9_mdp3", "ESU2019", 844, 12),
+        ("binance_usdm_btcusdt_20240808", "BTCUSDT", 21_313, 16_053),
+    ],
+)
+def test_recorded_days_are_accepted_whole(
+    shared_data: Path, name: str, contract: str, prints: int, sharing: int
+) -> None:
+    path = shared_data / "ticks" / f"{name}.csv.gz"
+    source = FileSource([(path, contract)])
+    contract = source.contracts[0]
+    days = source.days(contract)
+    assert days is not None
+    ticks, quarantined = accepted(source, contract, days)
+    assert quarantined == {}
+    assert len(ticks) == sum(source.day(contract, day).prints for day in days) == prints
+    assert int((np.diff(ticks.time_ns) == 0).sum()) == sharing
+    with gzip.open(path, "rt") as file:
+        lines = [line.rstrip("\n").split(",") for line in file][1:]
+    instrument = instrument_of(contract)
+    assert instrument.steps_to_size(int(ticks.size.sum())) == sum(
+        instrument.steps_to_size(instrument.size_to_steps(size)) for _, _, size, _ in lines
+    )
+    middle = prints // 2
+    assert instrument.price_to_ticks(lines[middle][1]) == ticks.price[middle]
+    assert ticks.aggressor.tolist() == [int(side) for *_, side in lines]
+
+
+def test_prints_off_the_grid_of_another_instrument_are_counted_and_nothing_is_lost(shared_data: Path) -> None:
+    path = shared_data / "ticks" / "gc_20131008_tickrule.csv.gz"
+    source = FileSource([(path, "SIZ2013")])  # gold's prices are on silver's finer grid: all are accepted
+    days = source.days("SIZ2013")
+    assert days is not None
+    assert accepted(source, "SIZ2013", days)[1] == {}
+    es = FileSource([(path, "ESZ2013")])
+    ticks, quarantined = accepted(es, "ESZ2013", es.days("ESZ2013") or ())
+    assert set(quarantined) == {"off_grid"}
+    assert len(ticks) + quarantined["off_grid"] == 51_963
+
+
+def test_raw_prices_are_exact_billionths(tmp_path: Path) -> None:
+    path = file_of(tmp_path, "gc.csv", [f"{at('2013-10-08 14:00:00')},1313.7,1,0"])
+    (raw,) = FileSource([(path, "GCZ2013")]).read("GCZ2013", (date(2013, 10, 8),))
+    assert isinstance(raw, RawColumns)
+    assert raw.price.tolist() == [13137 * NANO // 10]
