@@ -1,0 +1,152 @@
+"""Who may call what: short-lived signed tokens, and one table of methods and roles. What is not in it is denied."""
+
+import contextvars
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, get_args
+
+import jwt
+
+from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.runtime.clock import monotonic_s, wall_ns
+from leadline.runtime.settings import Role, read_secret
+
+TOKEN_SECONDS: Final = 300
+# Nobody needs a longer one, and a stolen one should not last.
+LONGEST_TOKEN_SECONDS: Final = 3600
+MIN_KEY_BYTES: Final = 32
+
+_ALGORITHM: Final = "HS256"
+_ISSUER: Final = "leadline"
+_LEEWAY_SECONDS: Final = 5
+_REQUIRED_CLAIMS: Final = ["iss", "sub", "role", "iat", "exp"]
+
+_READERS: Final[tuple[Role, ...]] = ("cli-viewer", "cli-trader", "cli-admin", "supervisor")
+_TRADERS: Final[tuple[Role, ...]] = ("cli-trader", "cli-admin", "supervisor")
+
+METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
+    "/leadline.ingestion.v1.IngestionService/PublishTicks": ("feed", "cli-admin"),
+    "/leadline.ingestion.v1.IngestionService/GetFeedStatus": (*_READERS, "feed"),
+    "/leadline.aggregation.v1.AggregationService/StreamBars": _READERS,
+    "/leadline.aggregation.v1.AggregationService/GetBars": _READERS,
+    "/leadline.analysis.v1.AnalysisService/StreamSignals": _READERS,
+    "/leadline.analysis.v1.AnalysisService/ListDetectors": _READERS,
+    "/leadline.risk.v1.RiskService/Decide": ("execution",),
+    "/leadline.risk.v1.RiskService/Evaluate": (*_READERS, "execution"),
+    # Names the analysis that counts: only who runs the strategies may.
+    "/leadline.execution.v1.ExecutionService/SetStrategy": ("supervisor",),
+    "/leadline.execution.v1.ExecutionService/SetLimits": _TRADERS,
+    "/leadline.execution.v1.ExecutionService/CancelOrder": _TRADERS,
+    "/leadline.execution.v1.ExecutionService/Flatten": _TRADERS,
+    "/leadline.execution.v1.ExecutionService/Halt": _TRADERS,
+    "/leadline.execution.v1.ExecutionService/Resume": _TRADERS,
+    # Ingestion keeps the prints that an account has not passed.
+    "/leadline.execution.v1.ExecutionService/GetState": (*_READERS, "ingestion"),
+    "/leadline.execution.v1.ExecutionService/GetOrders": _READERS,
+    "/leadline.execution.v1.ExecutionService/GetPositions": _READERS,
+    "/leadline.execution.v1.ExecutionService/StreamOrderEvents": _READERS,
+    "/leadline.venue.v1.PaperVenueService/SubmitOrder": ("execution",),
+    "/leadline.venue.v1.PaperVenueService/CancelOrder": ("execution",),
+    "/leadline.venue.v1.PaperVenueService/AdvanceTo": ("execution",),
+    "/leadline.venue.v1.PaperVenueService/ListOrders": (*_READERS, "execution"),
+    "/leadline.venue.v1.PaperVenueService/ListFills": (*_READERS, "execution"),
+    "/leadline.venue.v1.PaperVenueService/ListPositions": (*_READERS, "execution"),
+    "/leadline.venue.v1.PaperVenueService/Misbehave": ("cli-admin",),
+    # Describes the contracts, which are public, but to nobody who has no token.
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": get_args(Role),
+}
+# Probes carry no token, and learn only whether the service serves.
+OPEN_METHODS: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
+
+
+class NotAuthenticated(LeadlineError):
+    """There is no token, or not one that was signed here and still holds."""
+
+
+class NotAllowed(LeadlineError):
+    """The token is good, but its role may not do this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: a person's or a service's name, its role, and the one account that it is bound to, if it is."""
+
+    subject: str
+    role: Role
+    account: str | None = None
+
+
+_caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
+
+
+def caller() -> Caller:
+    """Who made the call that is being answered. LookupError outside of one."""
+    return _caller.get()
+
+
+def set_caller(found: Caller) -> None:
+    """Say who made the call that is being answered; the server does before it calls the servicer."""
+    _caller.set(found)
+
+
+def read_key(path: Path) -> str:
+    """The key that signs and checks tokens. Raises InvalidInput when it is too short to be one."""
+    key = read_secret(path)
+    if len(key.encode()) < MIN_KEY_BYTES:
+        raise InvalidInput(str(path), f"{len(key.encode())} bytes", f"a key of at least {MIN_KEY_BYTES} bytes")
+    return key
+
+
+def mint_token(
+    key: str, role: Role, subject: str, *, account: str | None = None, lifetime_s: int = TOKEN_SECONDS
+) -> str:
+    """A signed token. Raises InvalidInput when it would live longer than any token may."""
+    if not 0 < lifetime_s <= LONGEST_TOKEN_SECONDS:
+        raise InvalidInput("lifetime_s", lifetime_s, f"1 to {LONGEST_TOKEN_SECONDS} seconds")
+    now = wall_ns() // 1_000_000_000
+    claims: dict[str, object] = {"iss": _ISSUER, "sub": subject, "role": role, "iat": now, "exp": now + lifetime_s}
+    if account is not None:
+        claims["account"] = account
+    return jwt.encode(claims, key, _ALGORITHM)
+
+
+def token_source(key: str, role: Role, subject: str, account: str | None = None) -> Callable[[], str]:
+    """A function that gives a token with at least half of its life left, made anew when it must be."""
+    held: list[tuple[float, str]] = []
+
+    def current() -> str:
+        if not held or monotonic_s() >= held[0][0]:
+            held[:] = [(monotonic_s() + TOKEN_SECONDS / 2, mint_token(key, role, subject, account=account))]
+        return held[0][1]
+
+    return current
+
+
+def read_token(key: str, token: str) -> Caller:
+    """Who a token speaks for. Raises NotAuthenticated when it does not hold."""
+    try:
+        claims = jwt.decode(
+            token,
+            key,
+            algorithms=[_ALGORITHM],
+            issuer=_ISSUER,
+            leeway=_LEEWAY_SECONDS,
+            options={"require": _REQUIRED_CLAIMS},
+        )
+    except jwt.ExpiredSignatureError:
+        raise NotAuthenticated("the token has expired") from None
+    except jwt.InvalidTokenError:
+        raise NotAuthenticated("the token was not signed with this platform's key") from None
+    subject, role, account = claims["sub"], claims["role"], claims.get("account")
+    if claims["exp"] - claims["iat"] > LONGEST_TOKEN_SECONDS or role not in get_args(Role) or not subject:
+        raise NotAuthenticated("the token is not one of this platform's")
+    return Caller(subject, role, account)
+
+
+def authorise(method: str, found: Caller, account: str | None) -> None:
+    """Raises NotAllowed unless the role may call the method, and the token's account, if any, is the service's own."""
+    if found.role not in METHOD_ROLES.get(method, ()):
+        raise NotAllowed(f"{found.subject} has the role {found.role}, which may not call {method}")
+    if found.account is not None and account is not None and found.account != account:
+        raise NotAllowed(f"{found.subject} may act for {found.account} only, this is {account}")

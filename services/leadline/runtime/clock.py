@@ -1,0 +1,13 @@
+"""The only place that reads the machine's clocks. Cores get their time as an argument."""
+
+import time
+
+
+def wall_ns() -> int:
+    """Wall time, nanoseconds since 1970 UTC. It may jump: for people and for a live tape, never for a timeout."""
+    return time.time_ns()
+
+
+def monotonic_s() -> float:
+    """Seconds on a clock that never goes back: for leases, supervision and network deadlines."""
+    return time.monotonic()

@@ -1,0 +1,134 @@
+"""What a service's shell gets from the runtime: settings, bus, database, a server, and channels to other services."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import grpc
+import structlog
+
+from leadline.model.errors import Unknown
+from leadline.runtime import measurements
+from leadline.runtime.auth import read_key, token_source
+from leadline.runtime.bus import Bus, open_bus
+from leadline.runtime.database import Pool, open_pool
+from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.grpc_server import AddToServer, GrpcServer
+from leadline.runtime.settings import ServiceSettings
+from leadline.runtime.version import code_version
+
+__all__ = ["Context", "open_context"]
+
+
+class Context:
+    """One per service process. Made by `open_context`, closed by `close`.
+
+    `stopping` is set when the process shall end: return from `run` then. `crashed` is done when a spawned task failed
+    or the bus is lost for good.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, log: structlog.stdlib.BoundLogger, bus: Bus | None, db: Pool | None
+    ) -> None:
+        self.settings = settings
+        self.log = log
+        self.db = db
+        self.stopping = asyncio.Event()
+        self.code_version = code_version()
+        self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._bus = bus
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        account = settings.params.get("account")
+        self._account = account if isinstance(account, str) else None
+        key = read_key(settings.token_key_file)
+        self._token = token_source(key, settings.service, settings.workload, self._account)
+        self._server = GrpcServer(settings.listen, key, account=self._account, tls=settings.tls)
+        if bus is not None:
+            bus.failed.add_done_callback(self._crash_with)
+
+    @property
+    def bus(self) -> Bus:
+        """The bus. RuntimeError for a service whose settings name none."""
+        if self._bus is None:
+            raise RuntimeError(f"the settings of {self.settings.workload} name no bus")
+        return self._bus
+
+    @property
+    def pool(self) -> Pool:
+        """The database. RuntimeError for a service whose settings name none."""
+        if self.db is None:
+            raise RuntimeError(f"the settings of {self.settings.workload} name no database")
+        return self.db
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on, 0 before `serve`."""
+        return self._server.port
+
+    def add_service(self, add_to_server: AddToServer, servicer: object, full_name: str) -> None:
+        """Serve a contract; before `serve`."""
+        self._server.add_service(add_to_server, servicer, full_name)
+
+    async def serve(self) -> None:
+        """Start the gRPC server; it says that it is not ready until `set_ready`. Raises OSError."""
+        port = await self._server.start()
+        self.log.info("service.listening", port=port)
+
+    def set_ready(self, ready: bool) -> None:
+        """Tell the probes whether this service does its work."""
+        self._server.set_ready(ready)
+        measurements.READY.labels(self.settings.service).set(ready)
+
+    def channel(self, peer: str) -> grpc.aio.Channel:
+        """The channel to a peer of the settings, with this service's token on each call. Raises Unknown."""
+        if peer not in self.settings.peers:
+            raise Unknown("peer", peer, tuple(sorted(self.settings.peers)))
+        if peer not in self._channels:
+            self._channels[peer] = open_channel(self.settings.peers[peer], self._token, self.settings.tls)
+        return self._channels[peer]
+
+    def spawn(self, coro: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        """Run a task of the service. If it fails, the process ends with an error and is started again by its keeper."""
+        task = asyncio.create_task(coro, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._task_ended)
+        return task
+
+    async def close(self) -> None:
+        """Give everything back."""
+        self.stopping.set()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._server.stop()
+        for channel in self._channels.values():
+            await channel.close(None)
+        if self._bus is not None:
+            await self._bus.close()
+        if self.db is not None:
+            self.db.terminate()
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._crash_with(task)
+
+    def _crash_with(self, ended: "asyncio.Future[Any]") -> None:
+        error = None if ended.cancelled() else ended.exception()
+        if error is not None and not self.crashed.done() and not self.stopping.is_set():
+            self.crashed.set_exception(error)
+
+
+async def open_context(settings: ServiceSettings, log: structlog.stdlib.BoundLogger) -> Context:
+    """Connect to what the settings name, waiting for it. Raises what `open_bus` raises."""
+    bus = None if settings.nats is None else await open_bus(settings.nats)
+    try:
+        db = None if settings.database is None else await open_pool(settings.database, settings.workload)
+        return Context(settings, log, bus, db)
+    except BaseException:
+        if bus is not None:
+            await bus.close()
+        raise

@@ -1,0 +1,131 @@
+"""A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
+
+import asyncio
+from decimal import Decimal
+from typing import Any, Final
+
+import asyncpg
+import orjson
+import structlog
+
+from leadline.model.errors import LeadlineError
+from leadline.runtime.settings import DatabaseSettings, read_secret
+
+# The oldest schema that this code can work with. Newer ones are accepted: a release only ever adds.
+MINIMUM_SCHEMA: Final = 1
+STATEMENT_TIMEOUT_SECONDS: Final = 30
+CONNECT_TIMEOUT_SECONDS: Final = 5
+WAIT_FIRST_SECONDS: Final = 0.1
+WAIT_MOST_SECONDS: Final = 2.0
+
+# The server or the way to it is gone. What was asked may or may not be done: ask again, by keys that make it safe.
+DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+_log = structlog.get_logger(__name__)
+
+Connection = asyncpg.Connection[asyncpg.Record]
+Pool = asyncpg.Pool[asyncpg.Record]
+
+
+class SchemaTooOld(LeadlineError):
+    """The database's schema is older than this code needs."""
+
+    def __init__(self, found: int, needed: int) -> None:
+        super().__init__(found, needed)
+
+    def __str__(self) -> str:
+        return "the database has schema {} and this service needs {}: run `leadline db migrate`".format(*self.args)
+
+
+_NOT_YET: Final[tuple[type[Exception], ...]] = (*DATABASE_LOST, asyncpg.PostgresError, SchemaTooOld)
+
+
+async def open_pool(settings: DatabaseSettings, name: str, *, minimum_schema: int = MINIMUM_SCHEMA) -> Pool:
+    """A pool of connections, as soon as the database answers and its schema is new enough; waits as long as it takes.
+
+    `name` is how the database's own views show this service. Close it with `await pool.close()`.
+    """
+    wait_s = WAIT_FIRST_SECONDS
+    while True:
+        try:
+            return await _try_open(settings, name, minimum_schema)
+        except _NOT_YET as error:
+            _log.warning("database.waiting", reason=str(error) or type(error).__name__)
+        await asyncio.sleep(wait_s)
+        wait_s = min(WAIT_MOST_SECONDS, 2 * wait_s)
+
+
+async def connect(settings: DatabaseSettings, name: str) -> Connection:
+    """One connection, at once. Raises what asyncpg raises."""
+    connection: Connection = await asyncpg.connect(
+        settings.url,
+        password=read_secret(settings.password_file),
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        server_settings={"application_name": name, "timezone": "UTC"},
+    )
+    await _set_codecs(connection)
+    return connection
+
+
+async def schema_version(connection: Connection) -> int:
+    """The newest migration that was applied, 0 when there is none."""
+    if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
+        return 0
+    found: int = await connection.fetchval("SELECT coalesce(max(version), 0) FROM schema_version")
+    return found
+
+
+async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) -> Pool:
+    pool: Pool = await asyncpg.create_pool(
+        settings.url,
+        password=read_secret(settings.password_file),
+        min_size=1,
+        max_size=settings.pool_size,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=STATEMENT_TIMEOUT_SECONDS,
+        init=_set_codecs,
+        server_settings={
+            "application_name": name,
+            "timezone": "UTC",
+            "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{2 * STATEMENT_TIMEOUT_SECONDS}s",
+        },
+    )
+    try:
+        async with pool.acquire() as connection:
+            await _check_schema(connection, minimum_schema)
+    except BaseException:
+        pool.terminate()
+        raise
+    return pool
+
+
+async def _check_schema(connection: Any, minimum_schema: int) -> None:
+    found = await schema_version(connection)
+    if found < minimum_schema:
+        raise SchemaTooOld(found, minimum_schema)
+
+
+async def _set_codecs(connection: Any) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=_to_json, decoder=orjson.loads)
+
+
+def _to_json(value: object) -> str:
+    return orjson.dumps(value, default=_plain).decode()
+
+
+def _plain(value: object) -> str:
+    """A decimal keeps its digits, as a string."""
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a JSON document")

@@ -1,0 +1,146 @@
+"""The life of a service process: settings, clocks and signals around a room's `run`."""
+
+import asyncio
+import contextlib
+import gc
+import importlib
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import prometheus_client
+import structlog
+
+from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.runtime import measurements
+from leadline.runtime.clock import monotonic_s, wall_ns
+from leadline.runtime.context import Context, open_context
+from leadline.runtime.settings import ServiceName, ServiceSettings, load_settings
+from leadline.runtime.telemetry import configure_logging, configure_tracing
+from leadline.runtime.version import code_version, package_version
+
+HEARTBEAT_SECONDS: Final = 1.0
+STOP_SECONDS: Final = 8.0
+EXIT_FAILED: Final = 1
+EXIT_REFUSED: Final = 2
+
+Run = Callable[[Context], Awaitable[None]]
+
+
+def run_service(name: str, settings_path: Path) -> int:
+    """Run a service until SIGTERM or SIGINT. Returns the exit code: 0, 1 it failed, 2 its settings are refused."""
+    try:
+        settings = load_settings(settings_path)
+        if settings.service != name:
+            raise InvalidInput(f"{settings_path}: service", settings.service, name)
+        run = _room(name)
+    except (LeadlineError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_REFUSED
+    log = configure_logging(settings.service, settings.workload)
+    tracing = configure_tracing(settings.service, settings.workload, package_version())
+    _serve_metrics(settings)
+    # What the imports have made lives as long as the process: the collector need not look at it again.
+    gc.freeze()
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_live(settings, run, log))
+    finally:
+        if tracing is not None:
+            tracing.shutdown()
+
+
+def _room(name: str) -> Run:
+    """The room's `run`, imported only now: a process holds the code of one service."""
+    if name not in get_args(ServiceName):
+        raise InvalidInput("service", name, "one of " + ", ".join(get_args(ServiceName)))
+    run: Run = importlib.import_module(f"leadline.{name}.service").run
+    return run
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - it is faster, and not everywhere
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _serve_metrics(settings: ServiceSettings) -> None:
+    host, _, port = settings.metrics_listen.rpartition(":")
+    # On a thread of its own: a blocked event loop shows as an old heartbeat and not as a failed scrape.
+    prometheus_client.start_http_server(int(port), host.strip("[]") or "0.0.0.0")  # noqa: S104 - the settings say so
+    measurements.SERVICE_INFO.labels(settings.service, settings.workload, package_version(), code_version()).set(1)
+    measurements.READY.labels(settings.service).set(0)
+
+
+async def _live(settings: ServiceSettings, run: Run, log: structlog.stdlib.BoundLogger) -> int:
+    told_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told_to_stop.set)
+    heart = asyncio.create_task(_beat(settings.service))
+    stop = asyncio.create_task(told_to_stop.wait())
+    try:
+        return await _run_until(stop, settings, run, log)
+    finally:
+        for task in (heart, stop):
+            task.cancel()
+        await asyncio.wait([heart, stop])
+
+
+async def _run_until(
+    stop: "asyncio.Task[bool]", settings: ServiceSettings, run: Run, log: structlog.stdlib.BoundLogger
+) -> int:
+    opening = asyncio.create_task(open_context(settings, log))
+    await asyncio.wait({opening, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        opening.cancel()
+        await asyncio.wait([opening])
+        return 0
+    try:
+        context = opening.result()
+    except (LeadlineError, OSError) as error:
+        log.critical("service.cannot_start", reason=str(error))
+        return EXIT_FAILED
+    log.info("service.started", version=package_version(), code=context.code_version)
+    running = asyncio.ensure_future(run(context))
+    try:
+        ends: list[asyncio.Future[Any]] = [running, stop, context.crashed]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        return await _end(running, context, log, asked=stop.done())
+    finally:
+        await context.close()
+
+
+async def _end(
+    running: "asyncio.Future[None]", context: Context, log: structlog.stdlib.BoundLogger, *, asked: bool
+) -> int:
+    """Let `run` return, and say how it went."""
+    context.stopping.set()
+    context.set_ready(False)
+    done, _ = await asyncio.wait({running}, timeout=STOP_SECONDS if not context.crashed.done() else 0)
+    if not done:
+        running.cancel()
+        await asyncio.wait({running})
+    for ended in (context.crashed, running):
+        if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
+            log.error("service.failed", exc_info=error)
+            return EXIT_FAILED
+    if not asked and not context.crashed.done():
+        log.info("service.finished")
+    log.info("service.stopped")
+    return 0
+
+
+async def _beat(service: str) -> None:
+    """Show that the loop turns, and how late it is."""
+    heartbeat = measurements.HEARTBEAT.labels(service)
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            heartbeat.set(wall_ns() / 1e9)
+            before = monotonic_s()
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            measurements.LOOP_LAG.observe(max(0.0, monotonic_s() - before - HEARTBEAT_SECONDS))
