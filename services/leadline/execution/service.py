@@ -48,7 +48,7 @@ class Account:
         self.manifest = TradingAccount.model_validate(params.manifest)
         self.name = self.manifest.full_name
         self.tape = tape
-        self.pool: Any = context.db
+        self.pool = context.pool
         self.inboxes: dict[str, Inbox] = {}
         self.latch = HaltLatch(context.settings.data_dir / "halt.json")
         self.journal = SendJournal(context.settings.data_dir / f"sent-{tape.tape}.journal")

@@ -121,7 +121,8 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             request.only_working,
             limit,
         )
-        return pb.GetOrdersResponse(orders=[order_to_proto(order_of(row), row["average"]) for row in reversed(rows)])
+        found = [order_to_proto(order_of(dict(row)), row["average"]) for row in reversed(rows)]
+        return pb.GetOrdersResponse(orders=found)
 
     async def GetPositions(self, request: pb.GetPositionsRequest, context: ServicerContext) -> pb.GetPositionsResponse:
         book = self._account.loop.book

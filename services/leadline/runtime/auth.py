@@ -40,7 +40,8 @@ METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
     "/leadline.execution.v1.ExecutionService/CancelOrder": _TRADERS,
     "/leadline.execution.v1.ExecutionService/Flatten": _TRADERS,
     "/leadline.execution.v1.ExecutionService/Halt": _TRADERS,
-    "/leadline.execution.v1.ExecutionService/Resume": _TRADERS,
+    # Only a named person clears a halt, never a machine.
+    "/leadline.execution.v1.ExecutionService/Resume": ("cli-trader", "cli-admin"),
     # Ingestion keeps the prints that an account has not passed.
     "/leadline.execution.v1.ExecutionService/GetState": (*_READERS, "ingestion"),
     "/leadline.execution.v1.ExecutionService/GetOrders": _READERS,
