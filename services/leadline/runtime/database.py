@@ -2,7 +2,7 @@
 
 import asyncio
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import orjson
@@ -32,8 +32,11 @@ DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
 
 _log = structlog.get_logger(__name__)
 
-Connection = asyncpg.Connection[asyncpg.Record]
-Pool = asyncpg.Pool[asyncpg.Record]
+if TYPE_CHECKING:  # the stubs are generic, the classes are not
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection, Pool = asyncpg.Connection, asyncpg.Pool
 
 
 class SchemaTooOld(LeadlineError):
@@ -66,7 +69,7 @@ async def open_pool(settings: DatabaseSettings, name: str, *, minimum_schema: in
 
 async def connect(settings: DatabaseSettings, name: str) -> Connection:
     """One connection, at once. Raises what asyncpg raises."""
-    connection: Connection = await asyncpg.connect(
+    connection = await asyncpg.connect(
         settings.url,
         password=read_secret(settings.password_file),
         timeout=CONNECT_TIMEOUT_SECONDS,
@@ -85,7 +88,7 @@ async def schema_version(connection: Connection) -> int:
 
 
 async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) -> Pool:
-    pool: Pool = await asyncpg.create_pool(
+    pool = await asyncpg.create_pool(
         settings.url,
         password=read_secret(settings.password_file),
         min_size=1,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import structlog
@@ -39,6 +39,12 @@ _OPTIONS: Final = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 )
 _log = structlog.get_logger(__name__)
+
+if TYPE_CHECKING:  # the stubs are generic, the classes are not
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    Handler, _Interceptor = grpc.RpcMethodHandler, grpc.aio.ServerInterceptor
 
 AddToServer = Callable[[Any, grpc.aio.Server], None]
 
@@ -102,7 +108,7 @@ class GrpcServer:
             await self._health.set(name, status)
 
 
-class _Gatekeeper(grpc.aio.ServerInterceptor[Any, Any]):
+class _Gatekeeper(_Interceptor):
     """Checks the token of every call, bounds its time and turns what it raises into a status."""
 
     def __init__(self, key: str, account: str | None) -> None:
@@ -111,9 +117,9 @@ class _Gatekeeper(grpc.aio.ServerInterceptor[Any, Any]):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any]:
+    ) -> Handler:
         method = handler_call_details.method
         handler = await continuation(handler_call_details)
         if method in OPEN_METHODS or handler is None:
@@ -134,9 +140,7 @@ class _Gatekeeper(grpc.aio.ServerInterceptor[Any, Any]):
         return found
 
 
-def _refuser(
-    handler: grpc.RpcMethodHandler[Any, Any], method: str, error: NotAuthenticated | NotAllowed
-) -> grpc.RpcMethodHandler[Any, Any]:
+def _refuser(handler: Handler, method: str, error: NotAuthenticated | NotAllowed) -> Handler:
     """A handler of the same shape that only refuses."""
 
     async def refuse(_: Any, context: Any) -> None:
@@ -152,9 +156,7 @@ def _refuser(
     return _same_shape(handler, refuse, refuse_stream)
 
 
-def _guarded(
-    handler: grpc.RpcMethodHandler[Any, Any], method: str, found: Caller, metadata: dict[str, str]
-) -> grpc.RpcMethodHandler[Any, Any]:
+def _guarded(handler: Handler, method: str, found: Caller, metadata: dict[str, str]) -> Handler:
     seconds = measurements.CALL_SECONDS.labels(method)
     one_answer: Any = handler.unary_unary or handler.stream_unary
     many_answers: Any = handler.unary_stream or handler.stream_stream
@@ -209,7 +211,7 @@ def _code_name(context: Any) -> str:
     return code.name if isinstance(code, grpc.StatusCode) else grpc.StatusCode(code).name if code else "UNKNOWN"
 
 
-def _same_shape(handler: grpc.RpcMethodHandler[Any, Any], one: Any, many: Any) -> grpc.RpcMethodHandler[Any, Any]:
+def _same_shape(handler: Handler, one: Any, many: Any) -> Handler:
     make: dict[tuple[bool, bool], tuple[Any, Any]] = {
         (False, False): (grpc.unary_unary_rpc_method_handler, one),
         (True, False): (grpc.stream_unary_rpc_method_handler, one),
@@ -217,7 +219,7 @@ def _same_shape(handler: grpc.RpcMethodHandler[Any, Any], one: Any, many: Any) -
         (True, True): (grpc.stream_stream_rpc_method_handler, many),
     }
     factory, behaviour = make[handler.request_streaming, handler.response_streaming]
-    made: grpc.RpcMethodHandler[Any, Any] = factory(
+    made: Handler = factory(
         behaviour,
         request_deserializer=handler.request_deserializer,
         response_serializer=handler.response_serializer,

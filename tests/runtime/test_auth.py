@@ -1,0 +1,153 @@
+import jwt
+import pytest
+
+from leadline.aggregation.v1 import aggregation_pb2
+from leadline.analysis.v1 import analysis_pb2
+from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.v1 import ingestion_pb2
+from leadline.model.errors import InvalidInput
+from leadline.risk.v1 import risk_pb2
+from leadline.runtime.auth import (
+    METHOD_ROLES,
+    Caller,
+    NotAllowed,
+    NotAuthenticated,
+    authorise,
+    mint_token,
+    read_key,
+    read_token,
+    token_source,
+)
+from leadline.runtime.clock import wall_ns
+from leadline.venue.v1 import venue_pb2
+
+KEY = "k" * 32
+OTHER_KEY = "o" * 32
+CONTRACTS = (aggregation_pb2, analysis_pb2, execution_pb2, ingestion_pb2, risk_pb2, venue_pb2)
+METHODS = [
+    f"/{service.full_name}/{method.name}"
+    for contract in CONTRACTS
+    for service in contract.DESCRIPTOR.services_by_name.values()
+    for method in service.methods
+]
+EXECUTION = "/leadline.execution.v1.ExecutionService/"
+VENUE = "/leadline.venue.v1.PaperVenueService/"
+
+
+def may(role: str, method: str) -> bool:
+    try:
+        authorise(method, Caller("someone", role), None)  # type: ignore[arg-type]
+    except NotAllowed:
+        return False
+    return True
+
+
+def signed(key: str = KEY, **claims: object) -> str:
+    now = wall_ns() // 1_000_000_000
+    whole = {"iss": "leadline", "sub": "ada", "role": "cli-trader", "iat": now, "exp": now + 60, **claims}
+    return jwt.encode({name: value for name, value in whole.items() if value is not None}, key, "HS256")
+
+
+def test_a_token_says_who_calls_in_which_role_and_for_which_account():
+    token = mint_token(KEY, "execution", "execution-default-paper", account="default/paper")
+    assert read_token(KEY, token) == Caller("execution-default-paper", "execution", "default/paper")
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "",
+        "not a token",
+        signed(key=OTHER_KEY),
+        signed(exp=wall_ns() // 1_000_000_000 - 30),
+        signed(iat=wall_ns() // 1_000_000_000 + 60),
+        signed(exp=wall_ns() // 1_000_000_000 + 7200),
+        signed(exp=None),
+        signed(sub=None),
+        signed(sub=""),
+        signed(role="root"),
+        signed(role=None),
+        signed(iss="another platform"),
+        jwt.encode({"iss": "leadline", "sub": "ada", "role": "cli-admin"}, None, "none"),
+        signed()[:-2],
+    ],
+    ids=[
+        "empty",
+        "no token",
+        "another key",
+        "expired",
+        "from the future",
+        "lives too long",
+        "without end",
+        "without a subject",
+        "of nobody",
+        "unknown role",
+        "without a role",
+        "another issuer",
+        "unsigned",
+        "cut",
+    ],
+)
+def test_a_token_that_does_not_hold_is_refused(token: str):
+    with pytest.raises(NotAuthenticated):
+        read_token(KEY, token)
+
+
+def test_a_token_cannot_be_made_to_last():
+    with pytest.raises(InvalidInput, match="lifetime_s"):
+        mint_token(KEY, "cli-admin", "ada", lifetime_s=86_400)
+
+
+def test_a_short_key_is_refused_without_showing_it(tmp_path):
+    (tmp_path / "key").write_text("hunter2")
+    with pytest.raises(InvalidInput) as refused:
+        read_key(tmp_path / "key")
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_held_token_is_used_again_until_it_ages():
+    token = token_source(KEY, "risk", "risk")
+    assert token() == token()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_of_every_contract_names_its_roles(method: str):
+    assert METHOD_ROLES[method]
+
+
+def test_the_table_names_no_method_that_no_contract_has():
+    assert {method for method in METHOD_ROLES if method.startswith("/leadline.")} == set(METHODS)
+
+
+def test_what_is_not_in_the_table_is_denied_to_everybody():
+    assert not may("cli-admin", EXECUTION + "OpenPosition")
+
+
+@pytest.mark.parametrize("call", ["SetLimits", "CancelOrder", "Flatten", "Halt", "Resume"])
+def test_a_trader_may_reduce_what_a_viewer_may_only_see(call: str):
+    assert [may(role, EXECUTION + call) for role in ("cli-viewer", "cli-trader", "cli-admin")] == [False, True, True]
+
+
+def test_only_the_supervisor_names_the_strategy_that_counts():
+    assert [
+        r for r in ("cli-viewer", "cli-trader", "cli-admin", "supervisor") if may(r, EXECUTION + "SetStrategy")
+    ] == ["supervisor"]
+
+
+@pytest.mark.parametrize("call", ["SubmitOrder", "CancelOrder", "AdvanceTo"])
+def test_only_execution_trades_with_the_venue(call: str):
+    assert may("execution", VENUE + call)
+    assert not any(may(role, VENUE + call) for role in ("cli-admin", "supervisor", "risk", "analysis", "venue"))
+
+
+def test_only_execution_asks_risk_to_decide_and_people_may_ask_what_if():
+    assert may("execution", "/leadline.risk.v1.RiskService/Decide")
+    assert not may("cli-admin", "/leadline.risk.v1.RiskService/Decide")
+    assert may("cli-viewer", "/leadline.risk.v1.RiskService/Evaluate")
+
+
+def test_a_token_bound_to_one_account_opens_no_other():
+    mine = Caller("execution-default-paper", "execution", "default/paper")
+    authorise(VENUE + "SubmitOrder", mine, "default/paper")
+    with pytest.raises(NotAllowed, match="default/other"):
+        authorise(VENUE + "SubmitOrder", mine, "default/other")
