@@ -1,5 +1,6 @@
 """The analysis service: one strategy, from the stream of its bars to the stream of its signals."""
 
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import orjson
@@ -39,8 +40,14 @@ class AnalysisParams(BaseModel):
 async def run(context: Context) -> None:
     """Publish what the strategy says until the process is told to stop.
 
-    Raises InvalidInput and Unknown when the settings cannot be used, or the feed lacks the strategy's contract.
+    The process ends with InvalidInput or Unknown when the settings cannot be used, or the feed lacks the strategy's
+    contract.
     """
+    context.spawn(_speak(context), "signals")
+    await context.stopping.wait()
+
+
+async def _speak(context: Context) -> None:
     told: dict[str, Any] = context.settings.params
     params = validate(AnalysisParams, orjson.dumps(told), "params")
     speaker = analysis_hash(context.code_version, told["spec"])
@@ -70,22 +77,21 @@ async def run(context: Context) -> None:
         pb.DESCRIPTOR.services_by_name["AnalysisService"].full_name,
     )
     await context.serve()
-    speaking = context.spawn(publish(context.bus, publication, bars, signals), "signals")
     context.set_ready(True)
     context.log.info("analysis.started", strategy=params.strategy, tape=tape.tape, bars=bars, hash=speaker)
-    await context.stopping.wait()
-    speaking.cancel()
+    await _carry(context.bus, publication, bars, signals)
 
 
-async def publish(bus: Bus, publication: Publication, bars: str, signals: str) -> None:
-    """Carry one subject of bars to one subject of signals, without end."""
-    async for received in bus.ordered(BARS, bars):
-        message = decode_bar(received.payload)
-        with metrics.STEP_SECONDS.time():
-            said = publication.step(message)
-        if said is not None:
-            await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
-            metrics.count(said)
+async def _carry(bus: Bus, publication: Publication, bars: str, signals: str) -> None:
+    """From one subject of bars to one subject of signals, without end."""
+    async with aclosing(bus.ordered(BARS, bars)) as messages:
+        async for received in messages:
+            message = decode_bar(received.payload)
+            with metrics.STEP_SECONDS.time():
+                said = publication.step(message)
+            if said is not None:
+                await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
+                metrics.count(said)
 
 
 def _series(spec: StrategySpec, tape: Run) -> tuple[tuple[str, str, str], str]:

@@ -1,6 +1,7 @@
 """The calls of the analysis service: what one strategy says, and what it looks for."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
@@ -60,17 +61,18 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_STREAMS} streams of signals are open")
         self._streams += 1
         try:
-            async for received in self._bus.ordered(SIGNALS, self._subject):
-                message = decode_signal(received.payload)
-                if message.analysis_hash != self._hash:
-                    continue
-                if message.bar is not None and (after is None or _place(message.bar.bar) > after):
-                    after = _place(message.bar.bar)
-                    if message.bar.signals or not request.only_with_signals:
-                        yield pb.StreamSignalsResponse(bar=bar_signals_to_proto(message.bar))
-                if message.final:
-                    yield pb.StreamSignalsResponse(final=True)
-                    return
+            async with aclosing(self._bus.ordered(SIGNALS, self._subject)) as messages:
+                async for received in messages:
+                    message = decode_signal(received.payload)
+                    if message.analysis_hash != self._hash:
+                        continue
+                    if message.bar is not None and (after is None or _place(message.bar.bar) > after):
+                        after = _place(message.bar.bar)
+                        if message.bar.signals or not request.only_with_signals:
+                            yield pb.StreamSignalsResponse(bar=bar_signals_to_proto(message.bar))
+                    if message.final:
+                        yield pb.StreamSignalsResponse(final=True)
+                        return
         finally:
             self._streams -= 1
 
