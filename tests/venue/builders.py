@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from leadline.execution.venues.paper.matching import PaperMarket
-from leadline.execution.venues.paper.rules import FillRule, FillRules
 from leadline.model.orders import Fill, OrderType, Side, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRule, FillRules
 
 MES = "MESZ2025"
 ES = "ESZ2025"

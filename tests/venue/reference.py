@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from leadline.execution.venues.paper.rules import trigger_of
 from leadline.model.ids import client_order_id
 from leadline.model.orders import OrderType, Side, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
+from leadline.venue.rules import trigger_of
 
 FillLine = tuple[str, int, int, int, int]
 """(client id, quantity, price, time, source index)"""

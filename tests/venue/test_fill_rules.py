@@ -2,10 +2,10 @@
 
 import pytest
 
-from leadline.execution.venues.paper.rules import FillRule, FillRules, parse_fill_rule
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import Side
 from leadline.model.ticks import TickColumns
+from leadline.venue.rules import FillRule, FillRules, parse_fill_rule
 from tests.venue.builders import BUY, SELL, UNKNOWN, fills, market, ns, order, run, tape
 
 BOTH = pytest.mark.parametrize("side", [Side.BUY, Side.SELL])

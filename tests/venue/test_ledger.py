@@ -10,10 +10,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from leadline.execution.venues.paper.ledger import FILE_NAME, Ledger, LedgerDamaged, LedgerInUse
-from leadline.execution.venues.paper.matching import PaperMarket, Step
-from leadline.execution.venues.paper.rules import FillRules
 from leadline.model.ticks import TickColumns
+from leadline.venue.ledger import FILE_NAME, Ledger, LedgerDamaged, LedgerInUse
+from leadline.venue.matching import PaperMarket, Step
+from leadline.venue.rules import FillRules
 from tests.conftest import ROOT
 from tests.venue.builders import BUY, MES, SELL, ns, order, tape
 

@@ -6,11 +6,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.execution.venues.paper import matching
-from leadline.execution.venues.paper.matching import PaperMarket
-from leadline.execution.venues.paper.rules import FillRule, FillRules
 from leadline.model.orders import OrderType, Side, VenueEvent, VenueOrder
 from leadline.model.ticks import TickColumns
+from leadline.venue import matching
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRule, FillRules
 from tests.venue.reference import FillLine, Printed, Reference, merged
 
 TAPES = ("A", "B")

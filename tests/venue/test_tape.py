@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.execution.venues.paper.tape import TapeBuffer, TapeGap, complete_until
 from leadline.model.ticks import TickBatch, TickColumns
+from leadline.venue.tape import TapeBuffer, TapeGap, complete_until
 from tests.venue.builders import MES
 
 

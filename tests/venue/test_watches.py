@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.execution.venues.paper import watches
-from leadline.execution.venues.paper.matching import PaperMarket
-from leadline.execution.venues.paper.rules import FillRules, mark_after
-from leadline.execution.venues.paper.watches import check_watch, first_crossing
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import LastPrint, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
+from leadline.venue import watches
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRules, mark_after
+from leadline.venue.watches import check_watch, first_crossing
 from tests.venue.builders import ES, MES, market, ns, order, tape
 from tests.venue.reference import crossing, merged
 

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from leadline.execution.venues.paper.rules import Mark
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import Watch
 from leadline.model.ticks import Int64Array, TickColumns
+from leadline.venue.rules import Mark
 
 _INT64_SAFE: Final = 2**62
 _DECIMAL_PLACES: Final = 28

@@ -17,10 +17,10 @@ from typing import Any, Final, Self
 
 import orjson
 
-from leadline.execution.venues.paper.matching import Step
-from leadline.execution.venues.paper.rules import Mark, Rest
 from leadline.model.errors import LeadlineError
 from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueEvent, VenueOrder
+from leadline.venue.matching import Step
+from leadline.venue.rules import Mark, Rest
 
 FILE_NAME: Final = "ledger"
 FORMAT: Final = 1

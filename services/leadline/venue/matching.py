@@ -10,8 +10,12 @@ from typing import Final
 
 import numpy as np
 
-from leadline.execution.venues.paper.checks import check_order
-from leadline.execution.venues.paper.rules import (
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import Leg, client_order_id, fill_id
+from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, VenueEvent, VenueOrder, Watch
+from leadline.model.ticks import TickColumns
+from leadline.venue.checks import check_order
+from leadline.venue.rules import (
     FillRules,
     Mark,
     Rest,
@@ -20,11 +24,7 @@ from leadline.execution.venues.paper.rules import (
     mark_after,
     rest_after,
 )
-from leadline.execution.venues.paper.watches import check_watch, first_crossing
-from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import Leg, client_order_id, fill_id
-from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, VenueEvent, VenueOrder, Watch
-from leadline.model.ticks import TickColumns
+from leadline.venue.watches import check_watch, first_crossing
 
 WINDOW_ROWS: Final = 16_384
 """Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""

@@ -1,0 +1,202 @@
+"""The paper venue's protocol as domain values, and back."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from leadline.model.errors import InvalidInput
+from leadline.model.orders import (
+    Advanced,
+    Fill,
+    LastPrint,
+    OrderState,
+    OrderType,
+    Side,
+    VenueEvent,
+    VenueOrder,
+    Watch,
+    WatchedPosition,
+)
+from leadline.venue.v1 import venue_pb2 as pb
+
+_SIDES: Final = {Side.BUY: pb.SIDE_BUY, Side.SELL: pb.SIDE_SELL}
+_SIDES_BACK: Final = {value: key for key, value in _SIDES.items()}
+_TYPES: Final = {
+    OrderType.MARKET: pb.ORDER_TYPE_MARKET,
+    OrderType.LIMIT: pb.ORDER_TYPE_LIMIT,
+    OrderType.STOP: pb.ORDER_TYPE_STOP,
+}
+_TYPES_BACK: Final = {value: key for key, value in _TYPES.items()}
+_STATES: Final = {
+    OrderState.WORKING: pb.ORDER_STATE_WORKING,
+    OrderState.PARTIAL: pb.ORDER_STATE_PARTIAL,
+    OrderState.FILLED: pb.ORDER_STATE_FILLED,
+    OrderState.CANCELLED: pb.ORDER_STATE_CANCELLED,
+    OrderState.REJECTED: pb.ORDER_STATE_REJECTED,
+}
+_STATES_BACK: Final = {value: key for key, value in _STATES.items()}
+
+
+def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
+    """An order as it stands at the venue."""
+    return pb.VenueOrder(
+        client_id=order.client_id,
+        contract=order.contract,
+        tape_contract=order.tape_contract,
+        side=_SIDES[order.side],
+        type=_TYPES[order.type],
+        quantity=order.quantity,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        decided_at_ns=order.decided_at_ns,
+        stop_ticks=order.stop_ticks,
+        target_ticks=order.target_ticks,
+        decision_id=order.decision,
+        reduce_only=order.reduce_only,
+        state=_STATES[order.state],
+        filled=order.filled,
+        reason=order.reason,
+        leg=order.leg,
+        parent=order.parent,
+        oco=order.oco,
+    )
+
+
+def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
+    """An order; one without a state is working. InvalidInput without a side or a type."""
+    if message.side not in _SIDES_BACK:
+        raise InvalidInput("order.side", message.side, "buy or sell")
+    if message.type not in _TYPES_BACK:
+        raise InvalidInput("order.type", message.type, "market, limit or stop")
+    return VenueOrder(
+        client_id=message.client_id,
+        decision=message.decision_id,
+        leg=message.leg,
+        contract=message.contract,
+        tape_contract=message.tape_contract,
+        side=_SIDES_BACK[message.side],
+        type=_TYPES_BACK[message.type],
+        quantity=message.quantity,
+        decided_at_ns=message.decided_at_ns,
+        limit_price=message.limit_price if message.HasField("limit_price") else None,
+        stop_price=message.stop_price if message.HasField("stop_price") else None,
+        stop_ticks=message.stop_ticks if message.HasField("stop_ticks") else None,
+        target_ticks=message.target_ticks if message.HasField("target_ticks") else None,
+        reduce_only=message.reduce_only,
+        parent=message.parent,
+        oco=message.oco,
+        state=_STATES_BACK.get(message.state, OrderState.WORKING),
+        filled=message.filled,
+        reason=message.reason,
+    )
+
+
+def fill_to_proto(fill: Fill) -> pb.VenueFill:
+    """A fill; commission is the account's matter."""
+    return pb.VenueFill(
+        fill_id=fill.fill_id,
+        client_id=fill.client_id,
+        contract=fill.contract,
+        side=_SIDES[fill.side],
+        quantity=fill.quantity,
+        price=fill.price,
+        time_ns=fill.time_ns,
+        source_index=fill.source_index,
+        k=fill.k,
+    )
+
+
+def fill_from_proto(message: pb.VenueFill) -> Fill:
+    """A fill without commission."""
+    return Fill(
+        fill_id=message.fill_id,
+        client_id=message.client_id,
+        contract=message.contract,
+        side=_SIDES_BACK[message.side],
+        quantity=message.quantity,
+        price=message.price,
+        time_ns=message.time_ns,
+        source_index=message.source_index,
+        k=message.k,
+    )
+
+
+def event_to_proto(event: VenueEvent) -> pb.VenueEvent:
+    """One entry of the ledger."""
+    return pb.VenueEvent(
+        event=event.event,
+        order=order_to_proto(event.order),
+        fill=None if event.fill is None else fill_to_proto(event.fill),
+        instant_ns=event.instant_ns,
+    )
+
+
+def event_from_proto(message: pb.VenueEvent) -> VenueEvent:
+    """One entry of the ledger."""
+    fill = fill_from_proto(message.fill) if message.HasField("fill") else None
+    return VenueEvent(message.event, message.instant_ns, order_from_proto(message.order), fill)
+
+
+def watch_to_proto(watch: Watch) -> pb.Watch:
+    """A watch."""
+    return pb.Watch(
+        base=str(watch.base),
+        positions=[
+            pb.WatchedPosition(
+                tape_contract=position.tape_contract,
+                quantity=position.quantity,
+                cost=position.cost,
+                tick_value=str(position.tick_value),
+            )
+            for position in watch.positions
+        ],
+        at_or_below=None if watch.at_or_below is None else str(watch.at_or_below),
+        at_or_above=None if watch.at_or_above is None else str(watch.at_or_above),
+    )
+
+
+def watch_from_proto(message: pb.Watch) -> Watch:
+    """A watch; InvalidInput for what is no decimal."""
+    return Watch(
+        _decimal("watch.base", message.base),
+        tuple(
+            WatchedPosition(
+                position.tape_contract,
+                position.quantity,
+                position.cost,
+                _decimal("watch.positions.tick_value", position.tick_value),
+            )
+            for position in message.positions
+        ),
+        _decimal("watch.at_or_below", message.at_or_below) if message.HasField("at_or_below") else None,
+        _decimal("watch.at_or_above", message.at_or_above) if message.HasField("at_or_above") else None,
+    )
+
+
+def _decimal(field: str, text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise InvalidInput(field, text, "a decimal") from None
+
+
+def advanced_to_proto(advanced: Advanced) -> pb.AdvanceToResponse:
+    """How far the tape ran."""
+    return pb.AdvanceToResponse(
+        instant_ns=advanced.instant_ns,
+        events=[event_to_proto(event) for event in advanced.events],
+        last_prints=[
+            pb.LastPrint(contract=contract, price=last.price, time_ns=last.time_ns, source_index=last.source_index)
+            for contract, last in sorted(advanced.last_prints.items())
+        ],
+        final=advanced.final,
+    )
+
+
+def advanced_from_proto(message: pb.AdvanceToResponse) -> Advanced:
+    """How far the tape ran."""
+    return Advanced(
+        message.instant_ns,
+        tuple(event_from_proto(event) for event in message.events),
+        {last.contract: LastPrint(last.price, last.time_ns, last.source_index) for last in message.last_prints},
+        message.final,
+    )

@@ -1,0 +1,275 @@
+"""The paper venue: a process of its own that matches one account's orders against the tape and forgets nothing.
+
+Whatever it answers stands in its ledger first. A handler changes the market and writes the ledger without giving the
+event loop away in between, so no call ever sees half of another.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.orders import Advanced, Fill, VenueOrder, Watch
+from leadline.runtime.bus import Bus
+from leadline.runtime.clock import monotonic_s
+from leadline.runtime.context import Context
+from leadline.runtime.runs import Run, current_run
+from leadline.runtime.settings import validate_params
+from leadline.runtime.subjects import TICKS, tick_subject
+from leadline.runtime.wire import decode_tick_batch
+from leadline.venue import metrics
+from leadline.venue.ledger import Ledger
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRules, parse_fill_rule
+from leadline.venue.servicer import PaperVenueServicer
+from leadline.venue.tape import TapeBuffer, TapeGap, complete_until
+from leadline.venue.v1 import venue_pb2 as pb
+from leadline.venue.v1 import venue_pb2_grpc as rpc
+
+WAIT_SECONDS: Final = 1.0
+"""How long a call waits for the tape before it says how far it came."""
+
+FRUITLESS_READS: Final = 3
+"""A tape that shows the same hole so many times has lost these prints for good."""
+
+READ_AGAIN_SECONDS: Final = 0.2
+
+
+class VenueParams(BaseModel):
+    """What the paper venue is told: the account (`namespace/name`) and how its manifest says that paper fills.
+
+    `allow_faults` lets a test make the venue misbehave. `buffer_prints` is how many prints of a contract may wait in
+    memory before reading stops; more than the largest session makes nothing faster.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    account: str
+    fill_rule: str = "Pessimistic"
+    slippage_ticks: int = Field(default=1, ge=0)
+    latency_ns: int = Field(default=50_000_000, ge=0)
+    allow_faults: bool = False
+    buffer_prints: int = Field(default=262_144, ge=1)
+
+
+class LedgerBehind(LeadlineError):
+    """The account knows of an instant or an event that this ledger has never seen: the ledger was lost or replaced."""
+
+
+@dataclass(slots=True)
+class _Feed:
+    """One contract's tape on its way in; `room` is set when there is room for more."""
+
+    tape: TapeBuffer
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def run(context: Context) -> None:
+    """Serve the account's paper venue until the process is told to stop.
+
+    Raises InvalidInput for settings that make no sense, LedgerDamaged and LedgerInUse.
+    """
+    params = validate_params(VenueParams, context.settings.params)
+    tape = await current_run(context.bus)
+    ledger = Ledger.open(context.settings.data_dir / tape.tape, tape.tape)
+    try:
+        venue = PaperVenue(context, params, tape, ledger)
+        context.log.info("venue.restored", tape=tape.tape, instant_ns=venue.market.instant_ns, events=venue.last_event)
+        context.add_service(
+            rpc.add_PaperVenueServiceServicer_to_server,
+            PaperVenueServicer(venue, allow_faults=params.allow_faults),
+            pb.DESCRIPTOR.services_by_name["PaperVenueService"].full_name,
+        )
+        await context.serve()
+        context.set_ready(True)
+        await context.stopping.wait()
+    finally:
+        ledger.close()
+
+
+class PaperVenue:
+    """The market, its ledger and its tapes. Made with what the ledger remembers."""
+
+    def __init__(self, context: Context, params: VenueParams, tape: Run, ledger: Ledger) -> None:
+        rules = FillRules(parse_fill_rule(params.fill_rule, "fill_rule"), params.slippage_ticks, params.latency_ns)
+        self.market = PaperMarket(rules, tape.begins_ns)
+        for step in ledger.steps():
+            self.market.restore(step)
+        self._context = context
+        self._bus: Bus = context.bus
+        self._run = tape
+        self._ledger = ledger
+        self._buffer_prints = params.buffer_prints
+        self._feeds: dict[str, _Feed] = {}
+        self._arrived = asyncio.Event()
+        self._written = (self.market.instant_ns, self.market.last_event)
+        self._lost: OSError | None = None
+        for order in self.market.live_orders():
+            self._follow(order.tape_contract)
+
+    @property
+    def last_event(self) -> int:
+        """Number of the last event."""
+        return self.market.last_event
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
+    def submit(self, order: VenueOrder, refusal: str = "") -> tuple[VenueOrder, bool]:
+        """Take an order, or refuse it for the reason given; with True, the one that has had its id for longer.
+
+        Raises InvalidInput for an order that makes no sense, OSError when the ledger cannot be written.
+        """
+        self._check_ledger()
+        if order.tape_contract not in self._run.contracts:
+            refusal = refusal or f"no tape of {order.tape_contract}"
+        taken, duplicate = self.market.reject(order, refusal) if refusal else self.market.submit(order)
+        self._write()
+        if not refusal:
+            self._follow(order.tape_contract)
+        outcome = "duplicate" if duplicate else "rejected" if refusal else "accepted"
+        metrics.ORDERS.labels(outcome).inc()
+        return taken, duplicate
+
+    def cancel(self, client_id: str, reason: str) -> VenueOrder:
+        """Cancel an order; the order as it stands. Raises Unknown, OSError."""
+        self._check_ledger()
+        order = self.market.cancel(client_id, reason)
+        self._write()
+        return order
+
+    def fills_after(self, event: int) -> list[Fill]:
+        """Fills, oldest first. Raises InvalidInput."""
+        return [found.fill for found in self.market.events_after(event) if found.fill is not None]
+
+    # --- the tape ----------------------------------------------------------------------------------------------------
+
+    async def advance(
+        self, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch], from_ns: int | None
+    ) -> Advanced:
+        """Let the tape run up to `to_ns`, to the first change or crossing, or as far as it came in the time.
+
+        An account that has not heard of everything that happened is told at once, and nothing happens meanwhile.
+        Raises InvalidInput, LedgerBehind, OSError.
+        """
+        with metrics.ADVANCE_SECONDS.time():
+            self._check_ledger()
+            self._check_position(after_event, from_ns)
+            for contract in self._tapes_of(contracts):
+                self._follow(contract)
+            market = self.market
+            unheard = after_event < market.matched_event or (from_ns is not None and from_ns < market.instant_ns)
+            final = False
+            if not unheard:
+                final = await self._advance_until(to_ns, contracts, watches)
+            self._write()
+            last = {name: market.marks[name].last for name in contracts if name in market.marks}
+            return Advanced(market.instant_ns, market.events_after(after_event), last, final)
+
+    async def _advance_until(self, to_ns: int, contracts: Sequence[str], watches: Sequence[Watch]) -> bool:
+        """Match what is complete and wait for more while there is time; whether all tapes ended and are matched."""
+        deadline = monotonic_s() + WAIT_SECONDS
+        while True:
+            self._arrived.clear()
+            stopped, final = self._match(to_ns, contracts, watches)
+            left = deadline - monotonic_s()
+            if stopped or final or self.market.instant_ns >= to_ns or left <= 0 or self._context.stopping.is_set():
+                return final
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._arrived.wait()
+
+    def _match(self, to_ns: int, contracts: Sequence[str], watches: Sequence[Watch]) -> tuple[bool, bool]:
+        """Match the complete instants up to `to_ns`; whether a change or crossing stopped it, whether all is matched."""
+        feeds = {contract: self._feeds[contract] for contract in self._tapes_of(contracts)}
+        complete_ns, ended = complete_until([feed.tape for feed in feeds.values()])
+        if complete_ns is None:
+            return False, False
+        prints = {contract: feed.tape.ticks() for contract, feed in feeds.items()}
+        reached = self.market.advance(prints, min(to_ns, complete_ns), watches)
+        for contract, feed in feeds.items():
+            before = len(feed.tape)
+            if mark := self.market.marks.get(contract):
+                feed.tape.drop_until(mark.last.source_index)
+            metrics.MATCHED.inc(before - len(feed.tape))
+            if len(feed.tape) < self._buffer_prints:
+                feed.room.set()
+        metrics.FILLS.inc(sum(event.fill is not None for event in reached.events))
+        return reached.stopped, ended and reached.instant_ns >= complete_ns
+
+    def _tapes_of(self, contracts: Sequence[str]) -> list[str]:
+        """The tapes that the account asks for, and those that its orders rest on."""
+        if not contracts:
+            raise InvalidInput("contracts", "nothing", "the contracts whose tapes the account needs")
+        for contract in contracts:
+            if contract not in self._run.contracts:
+                raise InvalidInput("contracts", contract, "one of " + ", ".join(self._run.contracts))
+        resting = {order.tape_contract for order in self.market.live_orders()}
+        return sorted({*contracts, *resting})
+
+    def _check_position(self, after_event: int, from_ns: int | None) -> None:
+        if after_event > self.market.last_event:
+            raise LedgerBehind(f"the account has seen event {after_event}, this ledger ends at {self.last_event}")
+        if from_ns is not None and from_ns > self.market.instant_ns:
+            raise LedgerBehind(f"the account is at {from_ns} ns, this ledger at {self.market.instant_ns} ns")
+
+    def _follow(self, contract: str) -> None:
+        """Read the contract's tape from now on."""
+        if contract in self._feeds:
+            return
+        mark = self.market.marks.get(contract)
+        feed = _Feed(TapeBuffer(None if mark is None else mark.last.source_index))
+        metrics.BUFFERED.labels(contract).set_function(lambda: len(feed.tape))
+        self._feeds[contract] = feed
+        self._context.spawn(self._read(contract, feed), f"tape of {contract}")
+
+    async def _read(self, contract: str, feed: _Feed) -> None:
+        """Fill the feed for as long as the process lives. Raises TapeGap when prints are lost for good."""
+        subject = tick_subject(self._run.tape, self._run.contracts[contract], contract)
+        fruitless = 0
+        while True:
+            try:
+                async for message in self._bus.ordered(TICKS, subject):
+                    if feed.tape.add(decode_tick_batch(message.payload)):
+                        fruitless = 0
+                    self._arrived.set()
+                    while len(feed.tape) >= self._buffer_prints:
+                        feed.room.clear()
+                        await feed.room.wait()
+            except TapeGap as gap:
+                fruitless += 1
+                if fruitless == FRUITLESS_READS:
+                    raise
+                metrics.TAPE_READ_AGAIN.inc()
+                self._context.log.warning("venue.tape_read_again", reason=str(gap))
+                await asyncio.sleep(READ_AGAIN_SECONDS)
+
+    # --- the ledger --------------------------------------------------------------------------------------------------
+
+    def _write(self) -> None:
+        """Put on disk what has changed since the last time."""
+        now = (self.market.instant_ns, self.market.last_event)
+        if now == self._written:
+            return
+        try:
+            with metrics.LEDGER_SECONDS.time():
+                self._ledger.append(self.market.take_step())
+        except OSError as error:
+            # The market in memory knows more than the ledger: only a new process can be believed.
+            self._lost = error
+            self._context.spawn(_fail(error), "ledger")
+            raise
+        self._written = now
+        metrics.INSTANT.set(self.market.instant_ns / 1e9)
+        metrics.LEDGER_BYTES.set(self._ledger.size_bytes)
+
+    def _check_ledger(self) -> None:
+        if self._lost is not None:
+            raise self._lost
+
+
+async def _fail(error: Exception) -> None:
+    raise error
