@@ -115,7 +115,7 @@ def test_history_goes_back_over_holidays_and_weekends() -> None:
     for one in days[:-1]:
         for bar in random_session(Random(1), one, 10):
             assert fold.step(bar) is None
-    assert fold.bars_held == 40
+    assert fold.bars_held == 30
     assert fold.step(footprint_bar([(100, 1, 1)], day=days[-1])) is not None
     assert fold.bars_held == 31
 

@@ -82,6 +82,26 @@ def test_only_the_bars_that_a_later_session_may_need_are_kept() -> None:
         assert one.bars_held <= (HISTORY + 1) * 18
 
 
+def test_what_is_older_than_the_history_of_the_first_traded_day_is_not_kept() -> None:
+    one = fold(trade_from=day(8))
+    for bar in random_tape(seed=4, days=8, bars_a_day=18):
+        assert one.step(bar) is None
+        assert one.bars_held <= HISTORY * 18
+
+
+def test_the_calendar_is_asked_for_nothing_before_the_history_of_the_first_traded_day() -> None:
+    asked = []
+
+    def history_start(today: date) -> date:
+        asked.append(today)
+        return today - timedelta(days=HISTORY)
+
+    one = StrategyFold(order_flow, history_start, day(2))
+    for bar in random_tape(seed=4, days=4, bars_a_day=3):
+        one.step(bar)
+    assert asked == [day(2), day(2), day(2), day(3)]
+
+
 def test_a_session_that_is_not_at_hand_is_not_replaced_by_an_older_one() -> None:
     bars = random_tape(seed=5, days=4, bars_a_day=18)
     gap = [bar for bar in bars if bar.key.trading_day != day(2)]

@@ -58,7 +58,7 @@ class StrategyFold:
 
     def _open(self, day: date) -> None:
         """Begin a session: forget what is too old for it, and fold the rest into a fresh strategy."""
-        start = self._history_start(day)
+        start = self._history_start(max(day, self._trade_from))
         self._sessions = {earlier: bars for earlier, bars in self._sessions.items() if earlier >= start}
         if day >= self._trade_from:
             self._strategy = self._make()
