@@ -1,0 +1,65 @@
+"""What bars are asked for: the series that the rows of the demand name."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from leadline.aggregation.builder import BarBuilder, spec_token
+from leadline.model.calendars import calendar
+from leadline.model.contracts import instrument_of
+from leadline.model.durations import BarSpec, parse_bar_spec
+from leadline.model.errors import InvalidInput
+from leadline.model.hours import SessionHours
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The bars of one contract in one session, cut and laid out in one way: what one builder builds."""
+
+    contract: str
+    venue: str
+    hours: SessionHours
+    bars: BarSpec
+    ticks_per_row: int
+
+    @property
+    def spec(self) -> str:
+        """Bar specification with ticks per row, as in bar keys and subjects, such as `5m-r1`."""
+        return spec_token(self.bars, self.ticks_per_row)
+
+    def builder(self, tape: str) -> BarBuilder:
+        """A builder of these bars that has seen nothing. Raises Unknown for a contract without a calendar."""
+        return BarBuilder(
+            tape=tape,
+            venue=self.venue,
+            contract=self.contract,
+            calendar=calendar(instrument_of(self.contract).calendar),
+            hours=self.hours,
+            spec=self.bars,
+            ticks_per_row=self.ticks_per_row,
+        )
+
+
+def series_of(row: Mapping[str, Any]) -> Series:
+    """The series that a row of the demand names.
+
+    `hours` has `open` and `close` as HH:MM on the clock of `zone`, `session` is their id, `bars` the token of what
+    closes a bar. Raises InvalidInput when one of them is malformed.
+    """
+    hours: Mapping[str, str] = row["hours"]
+    ticks_per_row: int = row["ticks_per_row"]
+    if ticks_per_row < 1:
+        raise InvalidInput("ticks_per_row", ticks_per_row, "an integer >= 1")
+    return Series(
+        contract=row["contract"],
+        venue=row["venue"],
+        hours=SessionHours(hours["open"], hours["close"], hours["zone"], id=row["session"]),
+        bars=bar_spec_of(row["bars"]),
+        ticks_per_row=ticks_per_row,
+    )
+
+
+def bar_spec_of(token: str) -> BarSpec:
+    """Inverse of `BarSpec.token`: `5m`, `ticks500`, `volume2000`. InvalidInput for anything else."""
+    return parse_bar_spec(re.sub(r"^(ticks|volume)(?=[0-9])", r"\1:", token))

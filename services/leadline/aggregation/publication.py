@@ -1,0 +1,47 @@
+"""What of a builder's messages is still to be told, and what each is called."""
+
+from leadline.model.bars import BarMessage
+
+
+class Publication:
+    """Passes on what comes after the last message of an earlier life on the same subject.
+
+    last: that message, None when there is none. A builder that starts again folds the same prints into the same
+    messages; those that were told are left out. A bar that became known at the very instant of the last progress may
+    be told again: readers drop the keys that they know.
+    """
+
+    def __init__(self, last: BarMessage | None) -> None:
+        self._last = last
+
+    @property
+    def ended(self) -> bool:
+        """The tape was told to its end."""
+        return self._last is not None and self._last.final
+
+    def untold(self, messages: list[BarMessage]) -> list[BarMessage]:
+        """Those of a builder's next messages that are to be told."""
+        if self._last is None or not messages:
+            return messages
+        fresh = [message for message in messages if _is_after(message, self._last)]
+        if fresh:
+            self._last = None
+        return fresh
+
+
+def message_key(message: BarMessage) -> str:
+    """Key of a message on its subject: the bar's, or the instant that progress has reached."""
+    if message.bar is not None:
+        return f"{message.bar.key.text()}/{message.bar.revision}"
+    return f"{'final' if message.final else 'progress'}/{message.progress_ns}"
+
+
+def _is_after(message: BarMessage, last: BarMessage) -> bool:
+    if message.final or last.final:
+        return not last.final
+    if message.bar is None:
+        return message.progress_ns > last.progress_ns
+    if last.bar is None:
+        return message.bar.known_at_ns >= last.progress_ns
+    key, told = message.bar.key, last.bar.key
+    return (key.trading_day, key.ordinal) > (told.trading_day, told.ordinal)

@@ -1,0 +1,196 @@
+"""The aggregation service: from the stream of prints to the stream of bars, one builder a series."""
+
+import asyncio
+from contextlib import aclosing
+from typing import Final
+
+import structlog
+from google.protobuf.message import DecodeError
+
+from leadline.aggregation import metrics
+from leadline.aggregation.builder import BarBuilder, Gap
+from leadline.aggregation.demand import Series, series_of
+from leadline.aggregation.publication import Publication, message_key
+from leadline.aggregation.servicer import AggregationServicer
+from leadline.aggregation.v1 import aggregation_pb2 as pb
+from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
+from leadline.model.bars import BarMessage
+from leadline.model.errors import LeadlineError
+from leadline.model.ticks import NS_PER_SECOND, TickBatch
+from leadline.runtime.bus import Bus, BusError
+from leadline.runtime.clock import monotonic_s
+from leadline.runtime.context import Context
+from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.runs import current_run
+from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
+from leadline.runtime.wire import decode_bar, decode_tick_batch, encode_bar
+
+DEMAND_EVERY_SECONDS: Final = 1.0
+# A builder whose prints cannot be used begins anew after a pause: somebody may have repaired them, or the calendar.
+RETRY_FIRST_SECONDS: Final = 1.0
+RETRY_MOST_SECONDS: Final = 30.0
+# A gap that is still there after so many readings of the whole stream will not close.
+MAX_READINGS: Final = 3
+
+_DEMAND: Final = """
+    SELECT DISTINCT contract, venue, session, hours, bars, ticks_per_row FROM demand WHERE NOT ticks_only
+    ORDER BY contract, session, bars, ticks_per_row
+"""
+
+_log = structlog.get_logger(__name__)
+
+
+async def run(context: Context) -> None:
+    """Build what is asked for until the process is told to stop."""
+    tape = await current_run(context.bus)
+    builders = Builders(context, tape.tape)
+    context.add_service(
+        rpc.add_AggregationServiceServicer_to_server,
+        AggregationServicer(context.bus, tape, builders.series),
+        pb.DESCRIPTOR.services_by_name["AggregationService"].full_name,
+    )
+    await context.serve()
+    await builders.follow_demand()
+
+
+class Builders:
+    """The builders that run: one a series, each with a reader of its own, so that none waits for another."""
+
+    def __init__(self, context: Context, tape: str) -> None:
+        self._context = context
+        self._tape = tape
+        self._tasks: dict[Series, asyncio.Task[None]] = {}
+        self._refused: frozenset[str] = frozenset()
+
+    def series(self) -> tuple[Series, ...]:
+        """What is built now."""
+        return tuple(self._tasks)
+
+    async def follow_demand(self) -> None:
+        """Start and stop builders as the demand says, until the process is told to stop."""
+        stopping = self._context.stopping
+        while not stopping.is_set():
+            try:
+                self._adjust(await self._read_demand(self._context.pool))
+                self._context.set_ready(True)
+            except DATABASE_LOST as error:
+                # What is asked for stays asked for while the database is away.
+                metrics.DEMAND_FAILURES.inc()
+                _log.warning("aggregation.demand_unread", reason=str(error) or type(error).__name__)
+            try:
+                async with asyncio.timeout(DEMAND_EVERY_SECONDS):
+                    await stopping.wait()
+            except TimeoutError:
+                continue
+
+    async def _read_demand(self, pool: Pool) -> list[Series]:
+        wanted: list[Series] = []
+        refused: set[str] = set()
+        for row in await pool.fetch(_DEMAND):
+            try:
+                wanted.append(series_of(dict(row)))
+            except LeadlineError as error:
+                refused.add(f"{row['contract']} {row['session']} {row['bars']}: {error}")
+        for reason in sorted(refused - self._refused):
+            _log.error("aggregation.demand_refused", reason=reason)
+        self._refused = frozenset(refused)
+        metrics.REFUSED_DEMAND.set(len(refused))
+        return wanted
+
+    def _adjust(self, wanted: list[Series]) -> None:
+        for series in [running for running in self._tasks if running not in wanted]:
+            _log.info("aggregation.builder_stops", contract=series.contract, session=series.hours.id, bars=series.spec)
+            self._tasks.pop(series).cancel()
+        for series in wanted:
+            if series not in self._tasks:
+                _log.info(
+                    "aggregation.builder_starts", contract=series.contract, session=series.hours.id, bars=series.spec
+                )
+                name = f"bars {series.contract} {series.spec}"
+                self._tasks[series] = self._context.spawn(keep_building(self._context.bus, self._tape, series), name)
+        metrics.BUILDERS.set(len(self._tasks))
+
+
+async def keep_building(bus: Bus, tape: str, series: Series) -> None:
+    """Build a series to the end of the tape. What is wrong with its prints or its calendar stops no other series.
+
+    Raises what the bus raises when it is lost for good, or refuses.
+    """
+    measured = metrics.series_metrics(series)
+    pause = RETRY_FIRST_SECONDS
+    while True:
+        try:
+            await SeriesBuilding(bus, tape, series, measured).run()
+        except BusError:
+            raise
+        except (LeadlineError, DecodeError, ValueError) as error:
+            measured.failures.inc()
+            _log.error("aggregation.builder_failed", contract=series.contract, bars=series.spec, reason=str(error))
+        else:
+            return
+        await asyncio.sleep(pause)
+        pause = min(RETRY_MOST_SECONDS, 2 * pause)
+
+
+class SeriesBuilding:
+    """One life of a builder: from the tape's first print on, telling what was not told in an earlier life."""
+
+    def __init__(self, bus: Bus, tape: str, series: Series, measured: metrics.SeriesMetrics) -> None:
+        self._bus = bus
+        self._prints = tick_subject(tape, series.venue, series.contract)
+        self._bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
+        self._builder: BarBuilder = series.builder(tape)
+        self._measured = measured
+
+    async def run(self) -> None:
+        """Build to the end of the tape.
+
+        Raises `Gap` when prints are missing from the stream, and what the builder and the bus raise.
+        """
+        last = await self._bus.last(BARS, self._bars)
+        publication = Publication(None if last is None else decode_bar(last.payload))
+        readings = 0
+        while not (publication.ended or self._builder.final):
+            before = self._builder.next_index
+            try:
+                await self._read(publication)
+            except Gap as gap:
+                self._measured.gaps.inc()
+                readings = readings + 1 if self._builder.next_index == before else 1
+                _log.warning("aggregation.prints_missing", subject=self._prints, reason=str(gap), readings=readings)
+                if readings >= MAX_READINGS:
+                    raise
+
+    async def _read(self, publication: Publication) -> None:
+        """Read the prints from the stream's beginning, however often: the builder drops what it has taken."""
+        async with aclosing(self._bus.ordered(TICKS, self._prints)) as messages:
+            async for received in messages:
+                started_s = monotonic_s()
+                told = publication.untold(self._feed(decode_tick_batch(received.payload)))
+                if told:
+                    await self._tell(told)
+                    self._measure(told, monotonic_s() - started_s)
+                if self._builder.final:
+                    return
+
+    def _feed(self, batch: TickBatch) -> list[BarMessage]:
+        before = self._builder.next_index
+        messages = self._builder.feed(batch)
+        after = self._builder.next_index
+        assert after is not None
+        taken = after - (batch.ticks.first_index if before is None else before)
+        self._measured.ticks.inc(taken)
+        self._measured.overlapping.inc(len(batch.ticks) - taken)
+        return messages
+
+    async def _tell(self, messages: list[BarMessage]) -> None:
+        await self._bus.publish_many(
+            [(self._bars, encode_bar(message), f"{self._bars}/{message_key(message)}") for message in messages]
+        )
+
+    def _measure(self, told: list[BarMessage], seconds: float) -> None:
+        bars = sum(message.bar is not None for message in told)
+        self._measured.bars.inc(bars)
+        for _ in range(bars):
+            self._measured.close_delay.observe(seconds)
+        self._measured.progress.set(told[-1].progress_ns / NS_PER_SECOND)
