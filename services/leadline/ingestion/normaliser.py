@@ -62,26 +62,29 @@ class Normaliser:
     the newest one before it: it is then sorted into place (prints of equal time keep the order of the source). One
     that is later still, or older than a watermark that the source has given, is kept out as `time_backwards`.
 
+    first_index: source index of the first print that will be accepted.
     quarantined: number of prints kept out by reason, only reasons that occurred, in their order.
     samples: the first few of them.
     watermark_ns: no print with a time below it will be released after this; -1 before the first promise.
     """
 
-    def __init__(self, contract: str, tick: Decimal, size_step: Decimal, *, grace_ns: int) -> None:
+    def __init__(
+        self, contract: str, tick: Decimal, size_step: Decimal, *, grace_ns: int, first_index: int = 0
+    ) -> None:
         self._contract = contract
         self._tick = nano(tick, "tick")
         self._step = nano(size_step, "size_step")
         self._grace_ns = grace_ns
-        self._held = TickColumns.empty()
+        self._held = TickColumns.empty(first_index)
         self._newest_ns = _NO_TIME
         self._promised_ns = _NO_TIME
         self._counts = [0] * len(_REASONS)
         self._samples: list[QuarantinedPrint] = []
 
     @property
-    def quarantined(self) -> dict[Reason, int]:
+    def quarantined(self) -> dict[str, int]:
         """See the class."""
-        return {reason: count for reason, count in zip(_REASONS, self._counts, strict=True) if count}
+        return {reason.value: count for reason, count in zip(_REASONS, self._counts, strict=True) if count}
 
     @property
     def samples(self) -> tuple[QuarantinedPrint, ...]:

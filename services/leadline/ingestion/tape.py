@@ -45,12 +45,16 @@ class ContractTape:
         instrument = instrument_of(contract)
         self.contract = contract
         self.venue = instrument.venue
-        self.normaliser = Normaliser(contract, instrument.tick, instrument.size_step, grace_ns=grace_ns)
+        self._normaliser = Normaliser(contract, instrument.tick, instrument.size_step, grace_ns=grace_ns)
         self._market = calendar(instrument.calendar)
         self._source = source
         self._days = days
         self._cuts = cuts
         self._position = position
+
+    def quarantined(self) -> dict[str, int]:
+        """Prints kept out so far, by reason."""
+        return self._normaliser.quarantined
 
     def pieces(self) -> Iterator[Piece]:
         """What is still to be published, in order; the last one is final. To be read once."""
@@ -74,8 +78,8 @@ class ContractTape:
 
     def _normalised(self) -> Iterator[TickColumns]:
         for raw in self._source.read(self.contract, self._days):
-            yield self.normaliser.feed(raw)
-        yield self.normaliser.finish()
+            yield self._normaliser.feed(raw)
+        yield self._normaliser.finish()
 
 
 def in_tape_order(tapes: Iterable[ContractTape]) -> Iterator[tuple[ContractTape, Piece]]:

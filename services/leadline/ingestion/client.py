@@ -1,0 +1,168 @@
+"""The bus as ingestion uses it: messages out in order, and room made for them when the stream is full."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Final
+
+import structlog
+
+from leadline.ingestion import metrics
+from leadline.ingestion.batching import Piece
+from leadline.ingestion.feed import market_of
+from leadline.ingestion.retention import is_disposable, last_close_before
+from leadline.ingestion.status import ContractStatus, FeedStatus, State
+from leadline.ingestion.store import Store, Wanted
+from leadline.ingestion.tape import Position
+from leadline.model.ticks import NS_PER_SECOND, TickBatch
+from leadline.runtime.bus import Bus, StreamFull
+from leadline.runtime.runs import Run, announce_run
+from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
+from leadline.runtime.wire import decode_bar, decode_tick_batch, encode_tick_batch
+
+DEMAND_POLL_SECONDS: Final = 0.1
+SPACE_POLL_SECONDS: Final = 0.5
+
+_RECORDER: Final = "recorder"
+_log = structlog.get_logger(__name__)
+
+
+class Publisher:
+    """Publishes the prints of one run, and knows how far it is."""
+
+    def __init__(self, bus: Bus, store: Store, run: Run) -> None:
+        self.status = FeedStatus()
+        self._bus = bus
+        self._store = store
+        self._run = run
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    async def position(self, contract: str) -> Position | None:
+        """How far an earlier process came; None when it did not begin."""
+        last = await self._bus.last(TICKS, self._subject(contract))
+        if last is None:
+            return None
+        batch = decode_tick_batch(last.payload)
+        return Position(batch.ticks.last_index + 1, batch.watermark_ns, batch.final)
+
+    async def wait_for_demand(self, strategies: int) -> list[str]:
+        """The feed's contracts that are wanted, as soon as so many strategies have said what they need.
+
+        With `strategies` 0 all contracts, at once.
+        """
+        if strategies == 0:
+            return list(self._run.contracts)
+        while True:
+            rows = await self._store.demand()
+            if len({(row.account, row.strategy) for row in rows if row.strategy}) >= strategies:
+                wanted = {row.contract for row in rows}
+                _log.info("demand.there", contracts=sorted(wanted & self._run.contracts.keys()))
+                return [contract for contract in self._run.contracts if contract in wanted]
+            await asyncio.sleep(DEMAND_POLL_SECONDS)
+
+    def begin(self, contract: str, quarantined: Callable[[], Mapping[str, int]], position: Position | None) -> None:
+        """Before the first message of a contract. `quarantined`: prints kept out so far, by reason."""
+        status = ContractStatus(self._run.contracts[contract], quarantined)
+        if position is not None:
+            status.resume(position)
+        self.status.contracts[contract] = status
+        self.status.state = State.PUBLISHING
+        metrics.CONNECTED.set(1)
+
+    async def publish(self, pieces: Sequence[tuple[str, Piece]]) -> None:
+        """Put messages (contract, content) on the bus, in order; returns when they are stored. Waits for room."""
+        messages = [self._message(contract, piece) for contract, piece in pieces]
+        while True:
+            try:
+                await self._bus.publish_many(messages)
+                break
+            except StreamFull:
+                self.status.state = State.WAITING_FOR_SPACE
+                if not await self.make_room():
+                    await asyncio.sleep(SPACE_POLL_SECONDS)
+                    metrics.FULL_SECONDS.inc(SPACE_POLL_SECONDS)
+        self.status.state = State.PUBLISHING
+        for contract, piece in pieces:
+            self.status.contracts[contract].advance(piece)
+            if len(piece.ticks):
+                metrics.TICKS.labels(contract).inc(len(piece.ticks))
+                metrics.LAST_TICK.labels(contract).set(int(piece.ticks.time_ns[-1]) / NS_PER_SECOND)
+        self._count_quarantined()
+
+    async def finish(self) -> None:
+        """The whole tape is published."""
+        await self._store.finish_run(self._run.tape)
+        await announce_run(self._bus, replace(self._run, finished=True))
+        self._count_quarantined()
+        self.status.state = State.FINISHED
+        counts = {name: each.ticks for name, each in self.status.contracts.items()}
+        kept_out = {name: dict(each.quarantined()) for name, each in self.status.contracts.items()}
+        _log.info("run.finished", tape=self._run.tape, prints=counts, quarantined=kept_out)
+
+    async def make_room(self) -> bool:
+        """Remove what nobody needs any more; whether there was anything.
+
+        Of ended tapes all that is stored; of this one whole sessions that every builder of bars and every account in
+        the demand has passed, and that are stored. The last message of a contract stays.
+        """
+        before = (await self._bus.state(TICKS)).messages
+        acknowledged = await self._bus.acknowledged(TICKS, _RECORDER)
+        for tape in await self._store.other_tapes(self._run.tape):
+            await self._bus.purge(TICKS, f"ll.{tape}.tick.>", before=acknowledged + 1)
+        demand = await self._store.demand()
+        stored = await self._store.stored(self._run.tape)
+        instants = await self._store.instants(self._run.tape)
+        for contract in self.status.contracts:
+            passed_ns = await self._passed(contract, demand, instants)
+            close_ns = last_close_before(market_of(contract), passed_ns)
+            if close_ns is not None:
+                await self._purge(contract, close_ns, stored.get(contract, -1))
+        removed = before - (await self._bus.state(TICKS)).messages
+        metrics.PURGED.inc(max(removed, 0))
+        return removed > 0
+
+    async def _passed(self, contract: str, demand: Iterable[Wanted], instants: Mapping[str, int]) -> int:
+        """The tape time that every reader of a contract has passed; the run's begin while one of them has not begun."""
+        passed_ns = [self.status.contracts[contract].watermark_ns]
+        for row in demand:
+            if row.contract != contract:
+                continue
+            passed_ns.append(instants.get(row.account, self._run.begins_ns))
+            if row.bars is not None:
+                subject = bar_subject(
+                    self._run.tape, row.venue, contract, str(row.session), f"{row.bars}-r{row.ticks_per_row}"
+                )
+                last = await self._bus.last(BARS, subject)
+                passed_ns.append(self._run.begins_ns if last is None else decode_bar(last.payload).progress_ns)
+        return min(passed_ns)
+
+    async def _purge(self, contract: str, close_ns: int, stored_index: int) -> None:
+        subject = self._subject(contract)
+        last = await self._bus.last(TICKS, subject)
+        if last is None:
+            return
+        async with aclosing(self._bus.ordered(TICKS, subject)) as messages:
+            async for message in messages:
+                needed = not is_disposable(decode_tick_batch(message.payload), close_ns, stored_index)
+                if needed or message.sequence >= last.sequence:
+                    await self._bus.purge(TICKS, subject, before=message.sequence)
+                    return
+
+    def _message(self, contract: str, piece: Piece) -> tuple[str, bytes, str]:
+        subject = self._subject(contract)
+        venue = self._run.contracts[contract]
+        batch = TickBatch(self._run.tape, venue, contract, piece.ticks, piece.watermark_ns, piece.final)
+        end = "!" if piece.final else ""
+        key = f"{piece.ticks.first_index}-{piece.ticks.last_index}@{piece.watermark_ns}{end}"
+        return subject, encode_tick_batch(batch), f"{subject}/{key}"
+
+    def _subject(self, contract: str) -> str:
+        return tick_subject(self._run.tape, self._run.contracts[contract], contract)
+
+    def _count_quarantined(self) -> None:
+        for contract, status in self.status.contracts.items():
+            for reason, count in status.quarantined().items():
+                metrics.QUARANTINED.labels(contract, reason).inc(count - self._counted[contract, reason])
+                self._counted[contract, reason] = count

@@ -1,0 +1,181 @@
+"""The ingestion service: opens the run, waits for what is wanted of it, and puts its tape on the bus.
+
+It alone publishes prints. Killed at any point it goes on where the stream ends: how far it was is read from there.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+import orjson
+
+from leadline.ingestion.batching import Piece
+from leadline.ingestion.client import Publisher
+from leadline.ingestion.feed import Feed, market_of, open_feed
+from leadline.ingestion.params import IngestionParams
+from leadline.ingestion.pushed import PushedContract
+from leadline.ingestion.retention import needed_bytes
+from leadline.ingestion.servicer import IngestionServicer, PushFeed
+from leadline.ingestion.status import State
+from leadline.ingestion.store import Store
+from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
+from leadline.ingestion.v1 import ingestion_pb2 as pb
+from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
+from leadline.model.errors import LeadlineError
+from leadline.model.ticks import TickColumns
+from leadline.runtime.bus import Bus
+from leadline.runtime.clock import monotonic_s
+from leadline.runtime.context import Context
+from leadline.runtime.runs import Run, announce_run
+from leadline.runtime.settings import validate
+from leadline.runtime.subjects import TICKS
+
+# Messages handed to the bus at once.
+WINDOW_MESSAGES: Final = 64
+
+
+class StreamTooSmall(LeadlineError):
+    """The tick stream cannot hold one session of the tape: the replay would wait for room for ever."""
+
+    def __init__(self, has: int, needs: int) -> None:
+        super().__init__(has, needs)
+
+    def __str__(self) -> str:
+        return "the stream {} holds at most {} bytes; the largest session and a batch need {}".format(TICKS, *self.args)
+
+
+async def run(context: Context) -> None:
+    """Publish the tape of a run, and answer calls until the process is told to stop.
+
+    Raises InvalidInput and Unknown when the feed cannot be used, StreamTooSmall, and OSError for a file.
+    """
+    params = validate(IngestionParams, orjson.dumps(context.settings.params), "params")
+    feed = await asyncio.to_thread(open_feed, params)
+    await require_room(context.bus, feed, params)
+    store = Store(context.pool)
+    tape, finished = await _open_run(context, store, feed, params)
+    publisher = Publisher(context.bus, store, tape)
+    positions = {name: await publisher.position(name) for name in tape.contracts}
+    push = None if feed.source is not None else _push_feed(feed, params, positions)
+    context.add_service(
+        rpc.add_IngestionServiceServicer_to_server,
+        IngestionServicer(tape, publisher.status, push),
+        pb.DESCRIPTOR.services_by_name["IngestionService"].full_name,
+    )
+    await context.serve()
+    if finished:
+        publisher.status.state = State.FINISHED
+    else:
+        context.spawn(_publish(publisher, feed, params, positions, push), "tape")
+    context.set_ready(True)
+    await context.stopping.wait()
+
+
+async def require_room(bus: Bus, feed: Feed, params: IngestionParams) -> None:
+    """Raises StreamTooSmall when the tick stream's bound cannot hold the tape's largest session and a batch."""
+    state = await bus.state(TICKS)
+    needs = needed_bytes([feed.prints(name) for name in feed.contracts], params.cuts)
+    if 0 <= state.max_bytes < needs:
+        raise StreamTooSmall(state.max_bytes, needs)
+
+
+async def _open_run(context: Context, store: Store, feed: Feed, params: IngestionParams) -> tuple[Run, bool]:
+    """Open or resume the run and tell everybody; also whether it was finished before."""
+    described = Run(
+        tape="",
+        feed=params.feed.kind,
+        contracts=feed.contracts,
+        trade_from=feed.plan.trade_from,
+        history=params.history,
+        sessions=feed.plan.days,
+        missing=feed.plan.missing,
+        begins_ns=min(feed.begins_ns.values()),
+    )
+    details = {
+        "contracts": described.contracts,
+        "trade_from": described.trade_from.isoformat(),
+        "history": described.history,
+        "sessions": [day.isoformat() for day in described.sessions],
+        "missing": [day.isoformat() for day in described.missing],
+        "begins_ns": described.begins_ns,
+    }
+    opened = await store.open_run(context.code_version, feed.content, params.launch, params.feed.kind, details)
+    tape = replace(described, tape=opened.tape, finished=opened.finished)
+    await announce_run(context.bus, tape)
+    context.log.info("run.resumed" if opened.resumed else "run.opened", tape=opened.tape, **details)
+    return tape, opened.finished
+
+
+def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Position | None]) -> PushFeed:
+    return PushFeed(
+        PushedContract(name, params.cuts, params.grace_ms * 1_000_000, positions[name] or Position(0, begins_ns))
+        for name, begins_ns in feed.begins_ns.items()
+    )
+
+
+async def _publish(
+    publisher: Publisher,
+    feed: Feed,
+    params: IngestionParams,
+    positions: Mapping[str, Position | None],
+    push: PushFeed | None,
+) -> None:
+    """The whole tape, from where it was left to its end."""
+    if push is not None:
+        await publisher.wait_for_demand(params.wait_for)
+        await _relay(publisher, feed, positions, push)
+    else:
+        await _play(publisher, feed, params, positions, await publisher.wait_for_demand(params.wait_for))
+    await publisher.finish()
+
+
+async def _play(
+    publisher: Publisher,
+    feed: Feed,
+    params: IngestionParams,
+    positions: Mapping[str, Position | None],
+    contracts: Iterable[str],
+) -> None:
+    """Publish what a source has, as fast as it goes or at the speed that is set."""
+    assert feed.source is not None
+    grace_ns = params.grace_ms * 1_000_000
+    tapes = [
+        ContractTape(feed.source, name, feed.plan.sessions[name], params.cuts, grace_ns, positions[name])
+        for name in contracts
+    ]
+    for tape in tapes:
+        publisher.begin(tape.contract, tape.quarantined, positions[tape.contract])
+        publisher.status.expected += sum(feed.prints(tape.contract).values())
+    pace = None if params.speed == "max" else Pace(params.speed, _trading_begins(feed))
+    started = monotonic_s()
+    window: list[tuple[str, Piece]] = []
+    for tape, piece in in_tape_order(tapes):
+        if pace is not None:
+            delay_s = started + pace.due_seconds(piece.watermark_ns) - monotonic_s()
+            if delay_s > 0:
+                await publisher.publish(window)
+                window.clear()
+                await asyncio.sleep(delay_s)
+        window.append((tape.contract, piece))
+        if len(window) >= WINDOW_MESSAGES:
+            await publisher.publish(window)
+            window.clear()
+    await publisher.publish(window)
+
+
+async def _relay(publisher: Publisher, feed: Feed, positions: Mapping[str, Position | None], push: PushFeed) -> None:
+    """Publish what clients push, until they have ended the tape of every contract."""
+    for name, contract in push.contracts.items():
+        publisher.begin(name, contract.quarantined, positions[name])
+        if positions[name] is None:
+            await publisher.publish([(name, Piece(TickColumns.empty(), feed.begins_ns[name]))])
+    async for name, pieces in push.pieces():
+        await publisher.publish([(name, piece) for piece in pieces])
+        push.published()
+
+
+def _trading_begins(feed: Feed) -> int:
+    """The first opening on the first trading day on which anything is decided, ns UTC."""
+    hours = (market_of(name).market(feed.plan.trade_from) for name in feed.contracts)
+    return min(opened for opened, _ in filter(None, hours))

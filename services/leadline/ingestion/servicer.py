@@ -1,0 +1,149 @@
+"""The calls of ingestion: its status, and prints that a client pushes."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
+
+import grpc
+
+from leadline.ingestion import metrics
+from leadline.ingestion.batching import Piece
+from leadline.ingestion.pushed import PushedContract
+from leadline.ingestion.status import FeedStatus, State
+from leadline.ingestion.v1 import ingestion_pb2 as pb
+from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.runtime.runs import Run, run_to_proto
+from leadline.runtime.wire import tick_batch_from_proto
+
+# Pushed batches that may wait to be published; then the client waits.
+BATCHES_AHEAD: Final = 16
+
+ServicerContext = grpc.aio.ServicerContext[Any, Any]
+
+
+class NotPushed(LeadlineError):
+    """Prints were pushed to a feed that does not take them now. reason: why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class PushFeed:
+    """What a client pushes, until somebody publishes it.
+
+    Give `pieces` to one publisher, who calls `published` after each item. The end of a client's stream ends the tape;
+    a stream that breaks does not: the next one goes on.
+    """
+
+    def __init__(self, contracts: Iterable[PushedContract]) -> None:
+        self.contracts = {each.contract: each for each in contracts}
+        self.connected = False
+        self._pieces: asyncio.Queue[tuple[str, list[Piece]]] = asyncio.Queue()
+        self._room = asyncio.Semaphore(BATCHES_AHEAD)
+
+    async def pieces(self) -> AsyncIterator[tuple[str, list[Piece]]]:
+        """Contract and messages, in the order of arrival, until the tape of every contract has ended."""
+        while not self._pieces.empty() or not all(each.final for each in self.contracts.values()):
+            yield await self._pieces.get()
+
+    def published(self) -> None:
+        """The last item of `pieces` is out."""
+        self._pieces.task_done()
+        self._room.release()
+
+    async def take(self, requests: AsyncIterator[pb.PublishTicksRequest]) -> tuple[int, dict[str, int]]:
+        """Take a client's stream in; returns, when all is published, what was accepted, and what not by reason.
+
+        Raises NotPushed, Unknown for a contract that the feed does not have, and InvalidInput.
+        """
+        if self.connected:
+            raise NotPushed("another client is pushing prints")
+        if all(each.final for each in self.contracts.values()):
+            raise NotPushed("the tape has ended")
+        before = self._quarantined()
+        accepted = 0
+        self._connect(True)
+        try:
+            async for request in requests:
+                # Only when there is room is anything taken in: a call that is given up here has lost nothing.
+                await self._room.acquire()
+                accepted += self._enqueue(*self._taken(request))
+            for each in self.contracts.values():
+                await self._room.acquire()
+                accepted += self._enqueue(each.contract, each.finish())
+            await self._pieces.join()
+        finally:
+            self._connect(False)
+        return accepted, dict(self._quarantined() - before)
+
+    def _taken(self, request: pb.PublishTicksRequest) -> tuple[str, list[Piece]]:
+        try:
+            name = request.batch.contract
+            if name not in self.contracts:
+                raise Unknown("contract of the feed", name, tuple(self.contracts))
+            try:
+                batch = tick_batch_from_proto(request.batch)
+            except ValueError as error:
+                raise InvalidInput("batch", str(error), "columns of equal length") from None
+            return name, self.contracts[name].take(batch)
+        except LeadlineError:
+            self._room.release()
+            raise
+
+    def _enqueue(self, contract: str, pieces: list[Piece]) -> int:
+        self._pieces.put_nowait((contract, pieces))
+        return sum(len(piece.ticks) for piece in pieces)
+
+    def _connect(self, connected: bool) -> None:
+        self.connected = connected
+        metrics.CONNECTED.set(connected)
+
+    def _quarantined(self) -> Counter[str]:
+        total: Counter[str] = Counter()
+        for each in self.contracts.values():
+            total.update(each.quarantined())
+        return total
+
+
+class IngestionServicer(rpc.IngestionServiceServicer):
+    """Answers for one run. push: None for a feed that takes no prints."""
+
+    def __init__(self, run: Run, status: FeedStatus, push: PushFeed | None) -> None:
+        self._run = run
+        self._status = status
+        self._push = push
+
+    async def PublishTicks(
+        self, request_iterator: AsyncIterator[pb.PublishTicksRequest], context: ServicerContext
+    ) -> pb.PublishTicksResponse:
+        if self._push is None:
+            raise NotPushed(f"the feed is of kind {self._run.feed} and takes no prints")
+        accepted, quarantined = await self._push.take(request_iterator)
+        return pb.PublishTicksResponse(accepted=accepted, quarantined=quarantined)
+
+    async def GetFeedStatus(
+        self, request: pb.GetFeedStatusRequest, context: ServicerContext
+    ) -> pb.GetFeedStatusResponse:
+        return pb.GetFeedStatusResponse(
+            run=run_to_proto(self._run),
+            contracts=[
+                pb.ContractStatus(
+                    contract=name,
+                    ticks=each.ticks,
+                    last_time_ns=each.last_time_ns,
+                    watermark_ns=each.watermark_ns,
+                    last_price=each.last_price,
+                    quarantined=each.quarantined(),
+                )
+                for name, each in self._status.contracts.items()
+            ],
+            progress=self._status.progress,
+            state=self._state().value,
+        )
+
+    def _state(self) -> State:
+        if self._push is not None and not self._push.connected and self._status.state is State.PUBLISHING:
+            return State.WAITING_FOR_FEED
+        return self._status.state

@@ -1,0 +1,66 @@
+"""What the feed does now, for those who ask."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from leadline.ingestion.batching import Piece
+from leadline.ingestion.tape import Position
+
+
+class State(StrEnum):
+    """What ingestion does."""
+
+    WAITING_FOR_DEMAND = "waiting_for_demand"
+    WAITING_FOR_FEED = "waiting_for_feed"
+    PUBLISHING = "publishing"
+    WAITING_FOR_SPACE = "waiting_for_space"
+    FINISHED = "finished"
+
+
+@dataclass(slots=True)
+class ContractStatus:
+    """How far a contract is published.
+
+    `ticks` counts prints; times are ns UTC, 0 before the first; `last_price` in ticks. `quarantined` says how many
+    prints were kept out by reason, since this process began.
+    """
+
+    venue: str
+    quarantined: Callable[[], Mapping[str, int]]
+    ticks: int = 0
+    last_time_ns: int = 0
+    watermark_ns: int = 0
+    last_price: int = 0
+    final: bool = False
+
+    def resume(self, position: Position) -> None:
+        """Begin where an earlier process ended."""
+        self.ticks, self.watermark_ns, self.final = position.next_index, position.watermark_ns, position.final
+
+    def advance(self, piece: Piece) -> None:
+        """A message was published."""
+        self.ticks = piece.ticks.last_index + 1
+        self.watermark_ns, self.final = piece.watermark_ns, piece.final
+        if len(piece.ticks):
+            self.last_time_ns = int(piece.ticks.time_ns[-1])
+            self.last_price = int(piece.ticks.price[-1])
+
+
+@dataclass(slots=True)
+class FeedStatus:
+    """How far the feed is. `expected` is the number of prints of the whole tape, 0 when nobody knows."""
+
+    state: State = State.WAITING_FOR_DEMAND
+    expected: int = 0
+    contracts: dict[str, ContractStatus] = field(default_factory=dict)
+
+    @property
+    def progress(self) -> float:
+        """Share of the tape that is published, from 0 to 1; 0 when nobody knows."""
+        if not self.expected:
+            return 0.0
+        if self.state is State.FINISHED:
+            return 1.0
+        seen = sum(each.ticks + sum(each.quarantined().values()) for each in self.contracts.values())
+        return min(seen / self.expected, 1.0)
