@@ -1,13 +1,18 @@
 """Real servers for tests: one NATS and one PostgreSQL a run, and in them a clean place for each test."""
 
 import contextlib
+import itertools
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 import pytest
 
-from leadline.plan.servers import LocalNats
-from leadline.runtime.bus import Bus, open_bus
+from leadline.plan.servers import LocalNats, LocalPostgres
+from leadline.runtime.bus import Bus, BusRefused, open_bus
+from leadline.runtime.database import Pool, connect, open_pool
+from leadline.runtime.settings import DatabaseSettings
 from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
+from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
 
@@ -28,7 +33,7 @@ async def nats_server(nats_process: LocalNats) -> LocalNats:
         nats_process.start()
     async with bus_as(nats_process, MIGRATE_USER) as bus:
         for stream in (TICKS, BARS, SIGNALS, ORDERS, RUNS):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(BusRefused):
                 await bus.api(f"STREAM.DELETE.{stream}")
         await migrate_bus(bus)
     return nats_process
@@ -42,3 +47,74 @@ async def bus_as(server: LocalNats, user: str, *, patience_s: float = 20) -> Asy
         yield bus
     finally:
         await bus.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database of one test, empty at its start."""
+
+    server: LocalPostgres
+    name: str
+
+    def settings(self, service: str) -> DatabaseSettings:
+        """How a service connects to it, with that service's rights."""
+        return self.server.settings(service, self.name)
+
+    def admin_settings(self) -> DatabaseSettings:
+        """How to connect with all rights."""
+        return self.server.admin_settings(self.name)
+
+
+_TEMPLATE = "leadline_template"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+    """The run's PostgreSQL server."""
+    server = LocalPostgres(tmp_path_factory.mktemp("postgres"), durable=False)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def postgres(postgres_process: LocalPostgres) -> LocalPostgres:
+    """A running PostgreSQL server with the roles of all services."""
+    if postgres_process.pid is None:
+        postgres_process.start()
+    if await create_database(postgres_process.admin_settings("postgres"), _TEMPLATE):
+        await migrate_database(postgres_process.admin_settings(_TEMPLATE))
+        await set_role_passwords(postgres_process.admin_settings(_TEMPLATE), postgres_process.passwords())
+    return postgres_process
+
+
+@pytest.fixture
+async def database(postgres: LocalPostgres) -> AsyncIterator[Database]:
+    """A database with the schema of `leadline db migrate`, dropped after the test."""
+    name = f"test_{next(_numbers)}"
+    await run_sql(postgres.admin_settings("postgres"), f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+    yield Database(postgres, name)
+    if postgres.pid is None:
+        postgres.start()
+    await run_sql(postgres.admin_settings("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def run_sql(settings: DatabaseSettings, *statements: str) -> None:
+    """Run statements on a connection of their own, each by itself."""
+    connection = await connect(settings, "test")
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
+async def pool_as(database: Database, service: str) -> AsyncIterator[Pool]:
+    """A pool with the rights of one of the services, closed at the end."""
+    pool = await open_pool(database.settings(service), f"test {service}")
+    try:
+        yield pool
+    finally:
+        await pool.close()

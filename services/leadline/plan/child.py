@@ -13,10 +13,10 @@ from typing import Final
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def dies_with_parent(argv: Sequence[str], death: signal.Signals) -> list[str]:
+def dies_with_parent(argv: Sequence[str], death: signal.Signals = signal.SIGTERM) -> list[str]:
     """The command line that runs `argv` and gives it the signal `death` when this process is gone.
 
-    The kernel watches the thread that starts the child: start it from the main thread.
+    The kernel watches the thread that starts the child: start it from one that lives long enough.
     """
     return [sys.executable, "-I", "-S", __file__, str(os.getpid()), str(int(death)), *argv]
 

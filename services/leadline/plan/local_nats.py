@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from leadline.model.errors import LeadlineError
+from leadline.plan.data_dir import write_private
 from leadline.plan.server_process import ServerProcess
 from leadline.runtime.settings import NatsSettings, read_secret
 from leadline.schema.permissions import USERS, bus_permissions
@@ -24,8 +25,8 @@ _POLL_SECONDS: Final = 0.01
 class LocalNats:
     """nats-server with its data in `directory`, on a free port of the loopback interface.
 
-    The port, the passwords and the data stay when it is started again. Start it from the main thread: it ends when
-    the thread that started it does.
+    The port, the passwords and the data stay when it is started again. Start it from a thread that lives as
+    long as it shall: it ends with that thread.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -68,7 +69,7 @@ class LocalNats:
         self._directory.chmod(0o700)
         for user in USERS:
             if not (self._passwords / user).exists():
-                write_private(self._passwords / user, secrets.token_urlsafe(24))
+                write_private(self._passwords / user, secrets.token_urlsafe(24).encode())
         self.port = self._choose_port()
         config = {
             "listen": f"127.0.0.1:{self.port}",
@@ -77,7 +78,7 @@ class LocalNats:
             "jetstream": {"store_dir": str(self._directory / "store"), "max_file_store": MAX_STORE_BYTES},
             "authorization": {"users": [self._user(user) for user in USERS]},
         }
-        write_private(self._config, json.dumps(config, indent=1))
+        write_private(self._config, json.dumps(config, indent=1).encode())
 
     def _user(self, user: str) -> dict[str, object]:
         permissions = bus_permissions(user)
@@ -117,15 +118,6 @@ class LocalNats:
                 self.kill()
                 raise self._process.failure(f"did not answer within {START_SECONDS:g} s")
             time.sleep(_POLL_SECONDS)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, never a part of it."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600, exist_ok=False)
-    fresh.write_text(text)
-    fresh.replace(path)
 
 
 def _binary() -> str:

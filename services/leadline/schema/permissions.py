@@ -37,7 +37,6 @@ _USES: Final = {
     "analysis": _Use(publishes=("ll.*.signal.>",), reads=(BARS, SIGNALS, RUNS)),
     "execution": _Use(publishes=tuple(f"ll.*.{kind}.>" for kind in ORDER_KINDS), reads=(TICKS, SIGNALS, ORDERS, RUNS)),
     "venue": _Use(reads=(TICKS, RUNS)),
-    "risk": _Use(reads=(RUNS,)),
     "recorder": _Use(
         reads=(TICKS, BARS, SIGNALS, ORDERS, RUNS),
         extra=tuple(

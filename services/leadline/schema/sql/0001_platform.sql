@@ -1,0 +1,32 @@
+-- What the platform is working on: its runs, and what the market-data side must carry for whom.
+
+-- A run is a tape that is not live. Ingestion is the only writer. `content` identifies the feed's content or seed,
+-- `launch` the start of the stack that works on it; `details` holds its contracts, sessions and what was missing.
+CREATE TABLE run (
+    number        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tape          text NOT NULL UNIQUE,
+    code_version  text NOT NULL,
+    content       text NOT NULL,
+    launch        text NOT NULL,
+    feed          text NOT NULL,
+    details       jsonb NOT NULL,
+    opened_at     timestamptz NOT NULL DEFAULT now(),
+    finished_at   timestamptz
+);
+CREATE INDEX ON run (code_version, content, number);
+
+-- What strategies and accounts need, written by the supervisor or the operator. A row without bars asks for prints
+-- only; `strategy` is empty where the account itself needs them. `hours` is {open, close, zone}, and `session` its id.
+CREATE TABLE demand (
+    account        text NOT NULL,
+    strategy       text NOT NULL,
+    contract       text NOT NULL,
+    venue          text NOT NULL,
+    session        text,
+    hours          jsonb,
+    bars           text,
+    ticks_per_row  int CHECK (ticks_per_row > 0),
+    ticks_only     boolean GENERATED ALWAYS AS (bars IS NULL) STORED,
+    CHECK (num_nulls(session, hours, bars, ticks_per_row) IN (0, 4)),
+    UNIQUE NULLS NOT DISTINCT (account, strategy, contract, session, bars, ticks_per_row)
+);
