@@ -33,7 +33,7 @@ _LONGEST_SOCKET_PATH: Final = 107
 _SOCKET_NAME: Final = "/.s.PGSQL.5432"
 _PID_LINE, _STATUS_LINE = 0, 7
 # For data that is thrown away: nothing waits for a disk.
-_FORGETFUL: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+_FORGETFUL: Final = ("fsync=off", "full_page_writes=off")
 
 
 class LocalPostgres:
