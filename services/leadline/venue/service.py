@@ -183,7 +183,7 @@ class PaperVenue:
                     await self._arrived.wait()
 
     def _match(self, to_ns: int, contracts: Sequence[str], watches: Sequence[Watch]) -> tuple[bool, bool]:
-        """Match the complete instants up to `to_ns`; whether a change or crossing stopped it, whether all is matched."""
+        """Match the complete instants up to `to_ns`: whether something stopped it, and whether all is matched."""
         feeds = {contract: self._feeds[contract] for contract in self._tapes_of(contracts)}
         complete_ns, ended = complete_until([feed.tape for feed in feeds.values()])
         if complete_ns is None:

@@ -1,0 +1,472 @@
+"""The venue as a process on a real bus: the same events as in memory, whatever is lost, killed or late."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import structlog
+
+from leadline.model.orders import Advanced, OrderState, Side, VenueEvent, VenueOrder, Watch, WatchedPosition
+from leadline.model.ticks import TickBatch, TickColumns
+from leadline.plan.servers import LocalNats
+from leadline.runtime.auth import token_source
+from leadline.runtime.bus import Bus
+from leadline.runtime.context import open_context
+from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.runs import Run, announce_run
+from leadline.runtime.settings import ServiceSettings
+from leadline.runtime.subjects import tick_subject
+from leadline.runtime.wire import encode_tick_batch
+from leadline.venue import service
+from leadline.venue.convert import (
+    advanced_from_proto,
+    event_from_proto,
+    event_to_proto,
+    fill_from_proto,
+    order_from_proto,
+    order_to_proto,
+    watch_from_proto,
+    watch_to_proto,
+)
+from leadline.venue.ledger import FILE_NAME
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRules
+from leadline.venue.v1 import venue_pb2 as pb
+from leadline.venue.v1 import venue_pb2_grpc as rpc
+from tests.stack import bus_as
+from tests.venue.builders import ES, MES, order
+
+pytestmark = pytest.mark.integration
+
+KEY = "a key that is long enough to sign tokens with"
+RUN = "run-1"
+MILLISECOND = 1_000_000
+END_NS = 2_000 * MILLISECOND
+FOREVER = 2**63 - 1
+
+
+def long_tape(seed: int) -> TickColumns:
+    """Two thousand prints, three to an instant, that wander by chance, always the same."""
+    chance = np.random.default_rng(seed)
+    number = np.arange(2000)
+    return TickColumns(
+        (number - number % 3) * MILLISECOND,
+        20000 + np.cumsum(chance.integers(-3, 4, 2000)),
+        chance.integers(1, 5, 2000),
+        chance.integers(-1, 2, 2000).astype(np.int8),
+    )
+
+
+PRINTS = {ES: long_tape(1), MES: long_tape(2)}
+
+
+def batches(contract: str, ticks: TickColumns, rows: int, *, final: bool = True) -> list[TickBatch]:
+    """The tape in messages of so many rows; each promises the time of its last print, the last one the tape's end."""
+    cut = [ticks.slice(start, start + rows) for start in range(0, len(ticks), rows)]
+    found = [TickBatch(RUN, "cme", contract, part, int(part.time_ns[-1])) for part in cut]
+    if final:
+        found.append(TickBatch(RUN, "cme", contract, TickColumns.empty(len(ticks)), END_NS, final=True))
+    return found
+
+
+async def publish(bus: Bus, found: Sequence[TickBatch]) -> None:
+    subject = tick_subject(RUN, "cme", found[0].contract)
+    key = [f"{subject}/{batch.ticks.last_index}/{batch.watermark_ns}" for batch in found]
+    await bus.publish_many([(subject, encode_tick_batch(b), k) for b, k in zip(found, key, strict=True)])
+
+
+@pytest.fixture
+async def bus(nats_server: LocalNats) -> AsyncIterator[Bus]:
+    """The bus as ingestion, with the run announced."""
+    async with bus_as(nats_server, "ingestion") as found:
+        day = date(2025, 11, 20)
+        await announce_run(found, Run(RUN, "sim", {ES: "cme", MES: "cme"}, day, 0, (day,), (), -1))
+        yield found
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
+def settings_in(folder: Path, nats: LocalNats, **params: Any) -> ServiceSettings:
+    key = folder / "key"
+    key.write_text(KEY)
+    return ServiceSettings(
+        service="venue",
+        workload="venue-default-paper",
+        listen=f"127.0.0.1:{free_port()}",
+        metrics_listen=f"127.0.0.1:{free_port()}",
+        nats=nats.settings("venue"),
+        data_dir=folder / "data",
+        token_key_file=key,
+        params={"account": "default/paper", "latency_ns": 0, **params},
+    )
+
+
+@dataclass
+class Caller:
+    """Execution's side of the socket, in domain values."""
+
+    stub: "rpc.PaperVenueServiceAsyncStub"
+
+    async def submit(self, one: VenueOrder) -> tuple[VenueOrder, bool]:
+        reply = await self.stub.SubmitOrder(pb.SubmitOrderRequest(order=order_to_proto(one)), timeout=5)
+        return order_from_proto(reply.order), reply.duplicate
+
+    async def advance(
+        self,
+        to_ns: int,
+        after_event: int = 0,
+        watches: Sequence[Watch] = (),
+        from_ns: int | None = None,
+        contracts: Sequence[str] = (MES,),
+    ) -> Advanced:
+        request = pb.AdvanceToRequest(
+            to_ns=to_ns,
+            after_event=after_event,
+            contracts=contracts,
+            watches=[watch_to_proto(watch) for watch in watches],
+            from_ns=from_ns,
+        )
+        return advanced_from_proto(await self.stub.AdvanceTo(request, timeout=5))
+
+    async def orders(self, *client_ids: str) -> list[VenueOrder]:
+        reply = await self.stub.ListOrders(pb.ListOrdersRequest(client_ids=client_ids), timeout=5)
+        return [order_from_proto(found) for found in reply.orders]
+
+
+@asynccontextmanager
+async def calling(settings: ServiceSettings, role: str = "execution") -> AsyncIterator[Caller]:
+    token = token_source(KEY, role, "test", "default/paper" if role == "execution" else None)  # type: ignore[arg-type]
+    channel = open_channel(settings.listen, token)
+    try:
+        yield Caller(rpc.PaperVenueServiceStub(channel))
+    finally:
+        await channel.close(None)
+
+
+@asynccontextmanager
+async def serving(settings: ServiceSettings) -> AsyncIterator[Caller]:
+    """The venue in this process, and a caller of it."""
+    context = await open_context(settings, structlog.stdlib.get_logger())
+    task = asyncio.create_task(service.run(context))
+    try:
+        while not context.port:
+            assert not task.done()
+            await asyncio.sleep(0.005)
+        async with calling(settings) as caller:
+            yield caller
+    finally:
+        context.stopping.set()
+        await task
+        await context.close()
+
+
+def decisions() -> list[VenueOrder]:
+    """An entry every 200 ms, on both contracts in turn."""
+    return [
+        replace(order(f"E{number}", (Side.BUY, Side.SELL)[number % 3 == 0], 2, bracket=(9, 9)), contract=contract)
+        for number in range(1, 10)
+        for contract in [(ES, MES)[number % 2]]
+    ]
+
+
+def at(number: int) -> int:
+    return (number + 1) * 200 * MILLISECOND
+
+
+def in_memory() -> tuple[VenueEvent, ...]:
+    """The day as the market alone tells it."""
+    paper = PaperMarket(FillRules(latency_ns=0), -1)
+    for number, one in enumerate(decisions()):
+        while paper.instant_ns < at(number):
+            paper.advance(PRINTS, at(number))
+        paper.submit(replace(one, tape_contract=one.contract, decided_at_ns=at(number)))
+    while paper.instant_ns < END_NS:
+        paper.advance(PRINTS, END_NS)
+    return paper.events_after(0)
+
+
+class Account:
+    """The least of an account: it goes from decision to decision and writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.instant_ns = -1
+        self.events: list[VenueEvent] = []
+        self.sent = 0
+        self.final = False
+
+    async def step(self, venue: Caller) -> None:
+        """One call; whatever it raises, the account has not moved."""
+        if self.sent < len(decisions()) and self.instant_ns == at(self.sent):
+            one = decisions()[self.sent]
+            await venue.submit(replace(one, tape_contract=one.contract, decided_at_ns=self.instant_ns))
+            self.sent += 1
+        to_ns = at(self.sent) if self.sent < len(decisions()) else FOREVER
+        advanced = await venue.advance(to_ns, len(self.events), from_ns=self.instant_ns, contracts=(ES, MES))
+        self.events += advanced.events
+        self.instant_ns, self.final = advanced.instant_ns, advanced.final
+
+
+@pytest.mark.parametrize(("rows", "buffer_prints"), [(1, 10), (7, 64), (256, 262_144)])
+async def test_a_day_over_the_socket_is_the_day_in_memory_however_the_tape_is_cut(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, rows: int, buffer_prints: int
+):
+    for contract, ticks in PRINTS.items():
+        await publish(bus, batches(contract, ticks, rows))
+    async with serving(settings_in(tmp_path, nats_server, buffer_prints=buffer_prints)) as venue:
+        account = Account()
+        while not account.final:
+            await account.step(venue)
+
+        assert tuple(account.events) == in_memory()
+        assert account.instant_ns == END_NS
+        reply = await venue.stub.ListFills(pb.ListFillsRequest(), timeout=5)
+        fills = [event.fill for event in account.events if event.fill]
+        assert [fill_from_proto(fill) for fill in reply.fills] == fills
+        held = {
+            contract: sum(f.side.sign * f.quantity for f in fills if f.contract == contract) for contract in (ES, MES)
+        }
+        positions = await venue.stub.ListPositions(pb.ListPositionsRequest(), timeout=5)
+        assert {p.contract: p.quantity for p in positions.positions} == {c: q for c, q in held.items() if q}
+
+
+async def test_killed_again_and_again_it_loses_no_order_no_fill_and_no_stop(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path
+):
+    for contract, ticks in PRINTS.items():
+        await publish(bus, batches(contract, ticks, 50))
+    settings = settings_in(tmp_path, nats_server)
+    (tmp_path / "settings.json").write_text(settings.model_dump_json())
+    command = [sys.executable, "-m", "leadline.cli.service", "venue", "--settings", str(tmp_path / "settings.json")]
+    env = {**os.environ, "PYTHONPATH": "services"}
+
+    account, kills = Account(), 0
+    async with calling(settings) as venue:
+        while not account.final:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=env, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            )
+            try:
+                await asyncio.wait_for(until_it_answers(venue), 20)
+                for _ in range(3 + 2 * kills):
+                    await account.step(venue)
+                # In the middle of a call, or right after one.
+                if not account.final:
+                    call = asyncio.create_task(account.step(venue))
+                    await asyncio.sleep(0.002 * kills)
+                    process.send_signal(signal.SIGKILL)
+                    kills += 1
+                    with_loss = await asyncio.gather(call, return_exceptions=True)
+                    assert all(one is None or isinstance(one, grpc.aio.AioRpcError) for one in with_loss)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+
+    assert kills >= 3, "the day was over too soon"
+    assert tuple(account.events) == in_memory()
+
+
+async def until_it_answers(venue: Caller) -> None:
+    while True:
+        try:
+            await venue.orders()
+        except grpc.aio.AioRpcError as error:
+            assert error.code() is grpc.StatusCode.UNAVAILABLE  # noqa: PT017  (any other answer is a failure)
+            await asyncio.sleep(0.02)
+        else:
+            return
+
+
+async def test_it_says_after_a_second_how_far_the_tape_came_and_goes_on_when_more_arrives(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path
+):
+    ticks = PRINTS[MES]
+    async with serving(settings_in(tmp_path, nats_server)) as venue:
+        assert (await venue.advance(FOREVER)).instant_ns == -1
+        await publish(bus, batches(MES, ticks.slice(0, 400), 100, final=False))
+        # the watermark is the time of the last print, so that instant is still open
+        assert (await venue.advance(FOREVER)).instant_ns == int(ticks.time_ns[399]) - 1
+
+        waiting = asyncio.create_task(venue.advance(int(ticks.time_ns[500])))
+        await publish(bus, batches(MES, ticks.slice(400, 2000), 100, final=False))
+        advanced = await waiting
+
+        assert advanced.instant_ns == int(ticks.time_ns[500])
+        assert advanced.last_prints[MES].time_ns == int(ticks.time_ns[500])
+
+
+async def test_an_account_that_missed_an_answer_is_told_where_the_venue_is_before_anything_else_happens(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path
+):
+    await publish(bus, batches(MES, PRINTS[MES], 100))
+    async with serving(settings_in(tmp_path, nats_server)) as venue:
+        await venue.submit(order(bracket=(9, 9)))
+        first = await venue.advance(FOREVER, after_event=1, from_ns=-1)
+        assert [event.order.leg for event in first.events] == ["E", "S1", "T1"]
+
+        assert await venue.advance(FOREVER, after_event=1, from_ns=-1) == first
+        assert await venue.advance(FOREVER, after_event=1) == first
+        assert await venue.advance(FOREVER, after_event=4, from_ns=-1) == replace(first, events=())
+        assert (await venue.advance(FOREVER, after_event=4, from_ns=first.instant_ns)).instant_ns > first.instant_ns
+
+
+async def test_a_watch_stops_the_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+    await publish(bus, batches(MES, PRINTS[MES], 100))
+    low = Watch(Decimal(0), (WatchedPosition(MES, 1, 0, Decimal(1)),), at_or_below=Decimal(19980))
+    first = int(np.argmax(PRINTS[MES].price <= 19980))
+    async with serving(settings_in(tmp_path, nats_server)) as venue:
+        advanced = await venue.advance(FOREVER, watches=[low])
+        assert advanced.instant_ns == int(PRINTS[MES].time_ns[first]) > 0
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await venue.stub.AdvanceTo(
+                pb.AdvanceToRequest(to_ns=9, contracts=[MES], watches=[pb.Watch(base="much", at_or_below="1")])
+            )
+        assert "watch.base: got 'much'" in str(refused.value.details())
+
+
+async def test_a_ledger_that_was_lost_is_not_passed_off_as_the_accounts(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path
+):
+    await publish(bus, batches(MES, PRINTS[MES], 100))
+    settings = settings_in(tmp_path, nats_server)
+    async with serving(settings) as venue:
+        await venue.submit(order())
+        reached = await venue.advance(FOREVER)
+    shutil.rmtree(settings.data_dir)
+    async with serving(settings) as venue:
+        for seen in ({"after_event": 2}, {"from_ns": reached.instant_ns}):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await venue.advance(FOREVER, **seen)  # type: ignore[arg-type]
+            assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_one_ledger_a_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+    settings = settings_in(tmp_path, nats_server)
+    async with serving(settings) as venue:
+        await venue.submit(order())
+        # stands in the ledger before the answer
+        assert b'"E1"' in (settings.data_dir / RUN / FILE_NAME).read_bytes()
+
+
+async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+    async with serving(settings_in(tmp_path, nats_server)) as venue:
+        taken, _ = await venue.submit(order(contract="GCZ2025"))
+        assert (taken.state, taken.reason) == (OrderState.REJECTED, "no tape of GCZ2025")
+        assert await venue.orders("E1", "nobody") == [taken]
+
+        for nonsense, field in (
+            (pb.VenueOrder(client_id="x", type=pb.ORDER_TYPE_MARKET), "order.side"),
+            (pb.VenueOrder(client_id="x", side=pb.SIDE_BUY), "order.type"),
+            (replace_message(order_to_proto(order("x")), quantity=0), "order.quantity"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError, match=field) as refused:
+                await venue.stub.SubmitOrder(pb.SubmitOrderRequest(order=nonsense), timeout=5)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        for contracts in ((), ("GCZ2025",)):
+            with pytest.raises(grpc.aio.AioRpcError, match="contracts"):
+                await venue.advance(FOREVER, contracts=contracts)
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await venue.stub.CancelOrder(pb.CancelOrderRequest(client_id="nobody"), timeout=5)
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def replace_message(message: pb.VenueOrder, **change: Any) -> pb.VenueOrder:
+    for name, value in change.items():
+        setattr(message, name, value)
+    return message
+
+
+async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+    await publish(bus, batches(MES, PRINTS[MES], 100))
+    settings = settings_in(tmp_path, nats_server, allow_faults=True)
+    async with serving(settings) as venue, calling(settings, "cli-admin") as person:
+
+        async def arm(fault: str, times: int = 1, delay_ms: int = 0) -> None:
+            await person.stub.Misbehave(pb.MisbehaveRequest(fault=fault, times=times, delay_ms=delay_ms), timeout=5)
+
+        async def lost(name: str) -> None:
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await venue.submit(order(name))
+            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+
+        await arm("drop_reply")
+        await lost("kept")
+        await arm("drop_before_accept")
+        await lost("never")
+        await arm("reject")
+        assert (await venue.submit(order("refused")))[0].state is OrderState.REJECTED
+        await arm("delay", delay_ms=50)
+        started = asyncio.get_running_loop().time()
+        assert (await venue.submit(order("late")))[0].state is OrderState.WORKING
+        assert asyncio.get_running_loop().time() - started >= 0.05
+
+        known = {one.client_id: one.state for one in await venue.orders()}
+        assert known == {
+            "kept": OrderState.WORKING,
+            "refused": OrderState.REJECTED,
+            "late": OrderState.WORKING,
+        }
+        assert await venue.submit(order("kept")) == ((await venue.orders("kept"))[0], True)
+
+        await arm("duplicate_events")
+        assert [event.event for event in (await venue.advance(-1, after_event=3)).events] == [1, 2, 3]
+        assert (await venue.advance(-1, after_event=3)).events == ()
+        for wrong in ({"fault": "explode"}, {"fault": "delay", "times": -1}, {"fault": "delay", "delay_ms": 10**6}):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await person.stub.Misbehave(pb.MisbehaveRequest(**wrong), timeout=5)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_no_faults_unless_the_settings_allow_them(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+    settings = settings_in(tmp_path, nats_server)
+    async with serving(settings), calling(settings, "cli-admin") as person:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await person.stub.Misbehave(pb.MisbehaveRequest(fault="reject", times=1), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_hole_that_stays_in_the_tape_ends_the_process(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+    ticks = PRINTS[MES]
+    await publish(
+        bus, [*batches(MES, ticks.slice(0, 100), 100, final=False), *batches(MES, ticks.slice(200, 300), 100)]
+    )
+    settings = settings_in(tmp_path, nats_server)
+    (tmp_path / "settings.json").write_text(json.dumps(settings.model_dump(mode="json")))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "leadline.cli.service", "venue", "--settings", str(tmp_path / "settings.json")),
+        env={**os.environ, "PYTHONPATH": "services"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    async with calling(settings) as venue:
+        await asyncio.wait_for(until_it_answers(venue), 20)
+        await asyncio.gather(venue.advance(FOREVER), return_exceptions=True)
+    output, _ = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 1
+    assert b"print 200 came, 100 was expected" in output
+
+
+def test_every_value_survives_the_wire():
+    for event in in_memory():
+        assert event_from_proto(event_to_proto(event)) == event
+    watch = Watch(Decimal("-12.50"), (WatchedPosition(MES, -2, -40000, Decimal("1.25")),), None, Decimal(500))
+    assert watch_from_proto(watch_to_proto(watch)) == watch
