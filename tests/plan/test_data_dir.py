@@ -45,22 +45,18 @@ def test_a_killed_holder_leaves_no_lock(tmp_path):
         pass
 
 
-def test_secrets_differ_by_name_and_stay(tmp_path):
+def test_the_key_that_signs_tokens_is_made_once(tmp_path):
     first = DataDir(tmp_path)
-    nats, database = (first.secret_file(name).read_text() for name in ("nats-risk", "database-risk"))
-    assert nats != database
-    assert len(nats) >= 43  # 32 bytes in base64
-    assert DataDir(tmp_path).secret_file("nats-risk").read_text() == nats
     first.ensure_token_key()
     key = first.token_key_file.read_bytes()
-    first.ensure_token_key()
+    assert len(key) >= 43  # 32 bytes in base64
+    DataDir(tmp_path).ensure_token_key()
     assert first.token_key_file.read_bytes() == key
 
 
 def test_only_the_owner_may_read(tmp_path):
     data = DataDir(tmp_path / "new")
     with data.hold():
-        data.secret_file("nats-risk")
         data.ensure_token_key()
         data.write_stack({"pid": 1})
         write_private(data.settings_file("risk"), b"{}")

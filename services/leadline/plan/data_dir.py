@@ -75,13 +75,6 @@ class DataDir:
         """The folder that a workload keeps its own files in."""
         return self._folder("volumes") / workload
 
-    def secret_file(self, name: str) -> Path:
-        """The file that holds the password of that name: made on the first call, the same ever after."""
-        path = self._folder("secrets") / name
-        if not path.exists():
-            write_private(path, secrets.token_urlsafe(_SECRET_BYTES).encode())
-        return path
-
     def ensure_token_key(self) -> None:
         """Make the key that signs tokens when there is none."""
         if not self.token_key_file.exists():

@@ -23,10 +23,11 @@ class FeedFile(_Settings):
 
 
 class Feed(_Settings):
-    """Where prints come from: simulated from a seed, replayed from files, or pushed by a client."""
+    """Where prints come from: simulated from `seed` for `sessions` sessions, replayed from `files`, or pushed."""
 
     kind: Literal["sim", "file", "push"] = "sim"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    sessions: Annotated[int, Field(ge=1, le=260)] = 1
     files: tuple[FeedFile, ...] = ()
 
     @model_validator(mode="after")

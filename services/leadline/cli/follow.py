@@ -1,0 +1,206 @@
+"""What a running stack says, gathered over gRPC into one picture that a view can draw at any moment."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+import grpc
+import orjson
+
+from leadline.aggregation.v1 import aggregation_pb2
+from leadline.analysis.v1 import analysis_pb2
+from leadline.cli.stack import Stack, StrategyAddress
+from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.v1 import ingestion_pb2
+from leadline.model.v1 import model_pb2
+from leadline.plan.calls import CALL_SECONDS, Services
+
+LOOK_SECONDS: Final = 0.5
+AGAIN_SECONDS: Final = 0.5
+KEPT_BARS: Final = 8
+KEPT_SIGNALS: Final = 12
+# Fates outlive the signals that are shown by far: a decision may come before or after its signal.
+KEPT_FATES: Final = 2000
+
+
+@dataclass(slots=True)
+class Rate:
+    """Prints of a contract per second of wall time, between the last two looks that differ."""
+
+    ticks: int = 0
+    at: float = 0.0
+    per_second: float = 0.0
+
+    def look(self, ticks: int, now: float) -> None:
+        """Note how many there are by now."""
+        if self.at and now > self.at:
+            self.per_second = max(0, ticks - self.ticks) / (now - self.at)
+        self.ticks, self.at = ticks, now
+
+
+@dataclass(frozen=True, slots=True)
+class SaidSignal:
+    """One signal of one bar of a strategy."""
+
+    strategy: str
+    bar: str
+    known_at_ns: int
+    signal: model_pb2.Signal
+
+
+@dataclass(slots=True)
+class Scene:
+    """The picture. Bars and regimes by strategy, states and positions by account, fates by strategy and bar key."""
+
+    feed: ingestion_pb2.GetFeedStatusResponse | None = None
+    rates: dict[str, Rate] = field(default_factory=dict)
+    bars: dict[str, deque[model_pb2.Bar]] = field(default_factory=dict)
+    bar_count: int = 0
+    regimes: dict[str, model_pb2.RegimeReading] = field(default_factory=dict)
+    signals: deque[SaidSignal] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
+    signal_count: int = 0
+    fates: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    fills: int = 0
+    states: dict[str, execution_pb2.GetStateResponse] = field(default_factory=dict)
+    positions: dict[str, list[execution_pb2.Position]] = field(default_factory=dict)
+
+    def decide(self, body: dict[str, Any]) -> None:
+        """Note a decision; the oldest go when there are too many."""
+        self.fates[body["strategy"], body["bar_key"]] = body
+        if len(self.fates) > KEPT_FATES:
+            del self.fates[next(iter(self.fates))]
+
+
+async def follow(stack: Stack, services: Services, scene: Scene) -> None:
+    """Keep the scene up to date until cancelled. A service that is away leaves its part of the picture as it was."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_insist(lambda: _feed(stack, services, scene)))
+        for account in stack.accounts:
+            group.create_task(_insist(partial(_account, stack, services, scene, account)))
+            group.create_task(_insist(_Events(stack, services, scene, account).read))
+        for strategy in stack.strategies:
+            scene.bars[strategy.name] = deque(maxlen=KEPT_BARS)
+            group.create_task(_insist(_Bars(stack, services, scene, strategy).read))
+            group.create_task(_insist(_Signals(stack, services, scene, strategy).read))
+
+
+async def _insist(read: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        try:
+            await read()
+        except grpc.aio.AioRpcError:
+            await asyncio.sleep(AGAIN_SECONDS)
+        else:
+            return
+
+
+async def _feed(stack: Stack, services: Services, scene: Scene) -> None:
+    stub = services.ingestion(stack.addresses["ingestion"])
+    while True:
+        scene.feed = await stub.GetFeedStatus(ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS)
+        for item in scene.feed.contracts:
+            scene.rates.setdefault(item.contract, Rate()).look(item.ticks, time.monotonic())
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _account(stack: Stack, services: Services, scene: Scene, account: str) -> None:
+    stub = services.execution(stack.execution_of(account))
+    while True:
+        scene.states[account] = await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS)
+        held = await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)
+        scene.positions[account] = list(held.positions)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+@dataclass(slots=True)
+class _Events:
+    stack: Stack
+    services: Services
+    scene: Scene
+    account: str
+    after: int = 0
+
+    async def read(self) -> None:
+        stub = self.services.execution(self.stack.execution_of(self.account))
+        async for event in stub.StreamOrderEvents(execution_pb2.StreamOrderEventsRequest(after=self.after)):
+            self.after = event.event
+            if event.kind == "decision":
+                self.scene.decide(orjson.loads(event.body_json))
+            elif event.kind == "fill":
+                self.scene.fills += 1
+
+
+@dataclass(slots=True)
+class _Bars:
+    stack: Stack
+    services: Services
+    scene: Scene
+    strategy: StrategyAddress
+    after: model_pb2.BarKey | None = None
+
+    async def read(self) -> None:
+        stub = self.services.aggregation(self.stack.addresses["aggregation"])
+        stream = aggregation_pb2.BarStream(
+            tape=self.stack.tape,
+            contract=self.strategy.contract,
+            session=self.strategy.session,
+            spec=self.strategy.spec,
+        )
+        request = aggregation_pb2.StreamBarsRequest(stream=stream, after=self.after, candles_only=True)
+        async for message in stub.StreamBars(request):
+            if message.final:
+                return
+            self.after = message.bar.key
+            self.scene.bars[self.strategy.name].append(message.bar)
+            self.scene.bar_count += 1
+
+
+@dataclass(slots=True)
+class _Signals:
+    stack: Stack
+    services: Services
+    scene: Scene
+    strategy: StrategyAddress
+    after: model_pb2.BarKey | None = None
+
+    async def read(self) -> None:
+        stub = self.services.analysis(self.stack.analysis_of(self.strategy.name))
+        async for message in stub.StreamSignals(analysis_pb2.StreamSignalsRequest(after=self.after)):
+            if message.final:
+                return
+            self.after = message.bar.bar
+            self.scene.regimes[self.strategy.name] = message.bar.regime
+            for signal in message.bar.signals:
+                key = bar_key_text(message.bar.bar)
+                self.scene.signals.append(SaidSignal(self.strategy.name, key, message.bar.known_at_ns, signal))
+                self.scene.signal_count += 1
+
+
+def bar_key_text(key: model_pb2.BarKey) -> str:
+    """A bar's key as ids and events spell it."""
+    return f"{key.contract}/{key.session}/{key.spec}/{key.trading_day}/{key.ordinal}"
+
+
+def fate_text(decision: dict[str, Any] | None) -> str:
+    """What risk and the account said to a bar, in a few words."""
+    if decision is None:
+        return "–"
+    if not decision["accepted"]:
+        return f"refused: {decision['reason']}"
+    return f"{decision['side']} {decision['quantity']}"
+
+
+async def until_quiet(stream: AsyncIterable[Any], quiet_seconds: float) -> AsyncIterator[Any]:
+    """The messages of a stream up to its end, or up to where nothing more comes for a while."""
+    messages: AsyncIterator[Any] = aiter(stream)
+    while True:
+        try:
+            async with asyncio.timeout(quiet_seconds):
+                message = await anext(messages)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield message

@@ -1,0 +1,65 @@
+"""The command `leadline`: every subcommand, and how a failure is told."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+import structlog
+import typer
+
+from leadline.cli import acting, planning, reading, reporting, schema, service, up
+from leadline.cli.output import complain
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.runtime.errors import explain
+
+EXIT_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+
+_BAD_INPUT: Final = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OUT_OF_RANGE}
+
+app = typer.Typer(
+    name="leadline",
+    help="Leadline, an order-flow trading platform: ticks in; bars, signals, orders and an audited book out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (up.app, planning.app, reading.app, acting.app, reporting.app, service.app):
+    app.registered_commands += group.registered_commands
+app.add_typer(schema.database, name="db")
+app.add_typer(schema.bus, name="bus")
+
+
+def main() -> None:
+    """Run the command line; the process ends with its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted."""
+    # Standard output is for answers. A service configures its own log when it starts.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        app(list(arguments), prog_name="leadline")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else EXIT_FAILED if ended.code else 0
+    except (InvalidInput, Unknown) as error:
+        complain(str(error))
+        return EXIT_BAD_INPUT
+    except (LeadlineError, OSError) as error:
+        complain(str(error))
+        return EXIT_FAILED
+    except grpc.aio.AioRpcError as error:
+        complain(explain(error))
+        return EXIT_BAD_INPUT if error.code() in _BAD_INPUT else EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""From the options of a command to a plan."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from leadline.model.errors import InvalidInput
+from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
+from leadline.plan.plan import Plan, plan
+from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
+
+ManifestOption = Annotated[
+    Path,
+    typer.Option(
+        "--file", "-f", help="TradingStrategy and TradingAccount documents, YAML.", exists=True, dir_okay=False
+    ),
+]
+FeedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        help="sim, push, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
+        "A file of another contract than the strategy's is written CONTRACT=FILE.",
+        show_default="sim",
+    ),
+]
+TradeFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--trade-from", help="First trading day on which anything is decided, YYYY-MM-DD.", show_default="the feed's"
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of a simulated feed.")]
+SessionsOption = Annotated[int, typer.Option("--sessions", min=1, max=260, help="Sessions that a simulated feed has.")]
+SpeedOption = Annotated[str, typer.Option("--speed", help="Seconds of the tape per second, or max.")]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What people say about a plan on the command line."""
+
+    manifests: Path
+    feed: Sequence[str]
+    trade_from: str | None = None
+    seed: int = 1
+    sessions: int = 1
+    speed: str = "max"
+
+
+def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
+    """The plan, and where the files lie that its feed names. Raises InvalidInput."""
+    manifests = load_manifests(options.manifests)
+    strategies = [item for item in manifests if isinstance(item, TradingStrategy)]
+    accounts = [item for item in manifests if isinstance(item, TradingAccount)]
+    feed, files = _feed(options, strategies)
+    day = None if options.trade_from is None else _day(options.trade_from)
+    if feed.kind == "push" and day is None:
+        raise InvalidInput("--trade-from", None, "a date: a pushed feed cannot be read ahead")
+    platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
+    return plan(platform, accounts, strategies), files
+
+
+def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:
+    named = list(options.feed) or ["sim"]
+    if named == ["sim"]:
+        return Feed(kind="sim", seed=options.seed, sessions=options.sessions), {}
+    if named == ["push"]:
+        return Feed(kind="push"), {}
+    files: list[FeedFile] = []
+    places: dict[str, Path] = {}
+    for text in named:
+        contract, _, place = text.rpartition("=")
+        path = Path(place).expanduser().absolute()
+        if not path.is_file():
+            raise InvalidInput("--feed", text, "sim, push, or a file that exists")
+        files.append(FeedFile(name=path.name, contract=contract or _only_symbol(strategies, text)))
+        places[path.name] = path
+    try:
+        return Feed(kind="file", files=tuple(files)), places
+    except ValidationError as error:
+        raise InvalidInput("--feed", named, error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _only_symbol(strategies: Sequence[TradingStrategy], text: str) -> str:
+    symbols = sorted({strategy.spec.instrument for strategy in strategies})
+    if len(symbols) != 1:
+        raise InvalidInput(
+            "--feed", text, f"CONTRACT=FILE, because the strategies read {', '.join(symbols) or 'nothing'}"
+        )
+    return symbols[0]
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput("--trade-from", text, "a date such as 2025-10-08") from None

@@ -1,0 +1,97 @@
+"""How every command speaks: tables or JSON on standard output, one clear line on standard error when it fails."""
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+from rich.console import Console
+from rich.table import Table
+
+from leadline.plan.data_dir import default_data_dir
+
+
+class Output(StrEnum):
+    """Form of what a command prints."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="text for people, json for programs (one document or one per line).")
+]
+DataDirOption = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        help="Directory of the stack.",
+        default_factory=default_data_dir,
+        show_default="~/.local/share/leadline",
+    ),
+]
+
+
+def print_json(value: object) -> None:
+    """One JSON document on one line. Decimals are strings, dates ISO 8601, messages their field names."""
+    sys.stdout.buffer.write(orjson.dumps(plain(value), default=_plain) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def plain(value: object) -> Any:
+    """Messages, dataclasses and containers of them as plain values."""
+    if isinstance(value, Message):
+        return MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal | Path | date | Enum):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no place in a JSON document")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """A table for people; `empty` is said where there are no rows. Numbers stand right."""
+    console = Console()
+    found = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
+    if not found:
+        console.print(empty)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for index, name in enumerate(columns):
+        numeric = all(_is_number(row[index]) for row in found)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in found:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("+-").replace(".", "", 1).replace(",", "").isdigit() or not text
+
+
+def complain(message: str) -> None:
+    """Say on standard error why a command failed."""
+    print(f"leadline: {message}", file=sys.stderr, flush=True)
+
+
+def clock_text(time_ns: int) -> str:
+    """An instant to the second, UTC; a dash for none."""
+    if time_ns <= 0:
+        return "–"
+    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,52 @@
+"""`leadline plan`: what would run, without running it."""
+
+import typer
+
+from leadline.cli.manifests import (
+    FeedOption,
+    ManifestOption,
+    PlanOptions,
+    SeedOption,
+    SessionsOption,
+    SpeedOption,
+    TradeFromOption,
+    plan_of,
+)
+from leadline.cli.output import Output, OutputOption, print_json, print_table
+from leadline.plan.plan import plan_document
+
+app = typer.Typer()
+
+
+@app.command("plan", epilog="Example: leadline plan -f examples/mes-orderflow.yaml --output json")
+def show_plan(
+    manifests: ManifestOption,
+    feed: FeedOption = None,
+    trade_from: TradeFromOption = None,
+    seed: SeedOption = 1,
+    sessions: SessionsOption = 1,
+    speed: SpeedOption = "max",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show the workloads that the manifests become, and check the manifests on the way."""
+    found, _ = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed))
+    if output is Output.JSON:
+        print_json(plan_document(found))
+        return
+    print_table(
+        "Plan",
+        ("workload", "service", "owner", "reads", "writes", "calls", "after"),
+        [
+            (
+                workload.id,
+                workload.service,
+                workload.owner_name or workload.owner,
+                ", ".join(workload.inputs),
+                ", ".join(workload.outputs),
+                ", ".join(workload.calls),
+                ", ".join(workload.after),
+            )
+            for workload in found.workloads
+        ],
+        "Nothing to run.",
+    )

@@ -1,0 +1,262 @@
+"""Commands that read a running stack: status, signals, orders, positions."""
+
+import asyncio
+from collections import deque
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+
+from leadline.analysis.v1 import analysis_pb2
+from leadline.cli.follow import bar_key_text, fate_text, until_quiet
+from leadline.cli.output import DataDirOption, Output, OutputOption, clock_text, plain, print_json, print_table
+from leadline.cli.stack import Stack, StrategyAddress, running_stack, services_of
+from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.v1 import ingestion_pb2
+from leadline.model.contracts import instrument_of
+from leadline.model.v1 import model_pb2
+from leadline.plan.calls import CALL_SECONDS, Services, patiently
+from leadline.plan.health import HealthProbe
+
+app = typer.Typer()
+
+# A stream of what is stored is at its end when nothing has come for this long.
+QUIET_SECONDS: Final = 1.0
+AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
+StrategyOption = Annotated[str | None, typer.Option("--strategy", help="Strategy, namespace/name; all when absent.")]
+
+
+@app.command(epilog="Example: leadline status --output json")
+def status(data_dir: DataDirOption, output: OutputOption = Output.TEXT) -> None:
+    """Show the run, the feed, the health of each service and each account's day."""
+    asyncio.run(_status(running_stack(data_dir), data_dir, output))
+
+
+@app.command(epilog="Example: leadline orders --account default/paper --working")
+def orders(
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    strategy: Annotated[str, typer.Option("--strategy", help="Only this strategy's, namespace/name.")] = "",
+    working: Annotated[bool, typer.Option("--working", help="Only orders that can still be filled.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="At most this many of the newest.")] = 50,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List orders, oldest first."""
+    request = execution_pb2.GetOrdersRequest(only_working=working, strategy=strategy, limit=limit)
+    asyncio.run(_orders(running_stack(data_dir), data_dir, account, request, output))
+
+
+@app.command(epilog="Example: leadline positions --output json")
+def positions(data_dir: DataDirOption, account: AccountOption = None, output: OutputOption = Output.TEXT) -> None:
+    """List the positions that are not flat."""
+    asyncio.run(_positions(running_stack(data_dir), data_dir, account, output))
+
+
+@app.command(epilog="Example: leadline signals --strategy default/mes-orderflow --last 5")
+def signals(
+    data_dir: DataDirOption,
+    strategy: StrategyOption = None,
+    last: Annotated[int, typer.Option("--last", min=1, max=5000, help="At most this many of the newest bars.")] = 20,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List bars with signals, and what became of each: the router's word and the decision."""
+    asyncio.run(_signals(running_stack(data_dir), data_dir, strategy, last, output))
+
+
+async def _status(stack: Stack, data_dir: Path, output: Output) -> None:
+    async with services_of(data_dir, "cli-viewer") as services:
+        request = ingestion_pb2.GetFeedStatusRequest()
+        ingestion = services.ingestion(stack.addresses["ingestion"])
+        feed, health, accounts = await asyncio.gather(
+            patiently(lambda: ingestion.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS),
+            _health(stack),
+            asyncio.gather(*(_state(services, stack, account) for account in stack.accounts)),
+        )
+    if output is Output.JSON:
+        print_json({"run": plain(feed.run), "feed": plain(feed), "health": health, "accounts": plain(accounts)})
+        return
+    print_table(
+        f"Run {stack.tape} ({stack.feed} feed, trading from {stack.trade_from}): {feed.state}, {feed.progress:.0%}",
+        ("contract", "ticks", "last print (UTC)", "kept out"),
+        [
+            (item.contract, f"{item.ticks:,}", clock_text(item.last_time_ns), sum(item.quarantined.values()))
+            for item in feed.contracts
+        ],
+        "The feed has no contracts.",
+    )
+    print_table("Services", ("service", "health", "address"), [
+        (name, health[name], stack.addresses[name]) for name in stack.addresses
+    ], "No services.")  # fmt: skip
+    print_table(
+        "Accounts",
+        ("account", "instant (UTC)", "phase", "equity", "day", "open", "trades", "block", "halt"),
+        [
+            (
+                item.account,
+                clock_text(item.instant_ns),
+                item.phase,
+                f"{item.equity} {item.currency}",
+                item.realised,
+                item.open,
+                item.trades,
+                item.block or "–",
+                item.halt or "–",
+            )
+            for item in accounts
+        ],
+        "No accounts.",
+    )
+
+
+async def _health(stack: Stack) -> dict[str, str]:
+    probes = {name: HealthProbe(address) for name, address in stack.addresses.items()}
+    answers = await asyncio.gather(*(probe.serving() for probe in probes.values()))
+    await asyncio.gather(*(probe.close() for probe in probes.values()))
+    return {name: "serving" if up else "not serving" for name, up in zip(probes, answers, strict=True)}
+
+
+async def _state(services: Services, stack: Stack, account: str) -> execution_pb2.GetStateResponse:
+    stub = services.execution(stack.execution_of(account))
+    request = execution_pb2.GetStateRequest()
+    return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
+
+
+async def _orders(
+    stack: Stack, data_dir: Path, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output
+) -> None:
+    async with services_of(data_dir, "cli-viewer") as services:
+        found = [
+            (name, order)
+            for name in stack.chosen_accounts(account)
+            for order in (
+                await services.execution(stack.execution_of(name)).GetOrders(request, timeout=CALL_SECONDS)
+            ).orders
+        ]
+    if output is Output.JSON:
+        print_json([{"account": name, **plain(order)} for name, order in found])
+        return
+    print_table(
+        "Orders",
+        (
+            "decided (UTC)",
+            "id",
+            "leg",
+            "contract",
+            "side",
+            "type",
+            "size",
+            "filled",
+            "price",
+            "average",
+            "state",
+            "why",
+        ),
+        [
+            (
+                clock_text(order.decided_at_ns),
+                order.client_id,
+                order.leg,
+                order.contract,
+                order.side,
+                order.type,
+                order.quantity,
+                order.filled,
+                order.price,
+                order.average_price,
+                order.state,
+                order.reason,
+            )
+            for _, order in found
+        ],
+        "No orders.",
+    )
+
+
+async def _positions(stack: Stack, data_dir: Path, account: str | None, output: Output) -> None:
+    request = execution_pb2.GetPositionsRequest()
+    async with services_of(data_dir, "cli-viewer") as services:
+        found = [
+            (name, position)
+            for name in stack.chosen_accounts(account)
+            for position in (
+                await services.execution(stack.execution_of(name)).GetPositions(request, timeout=CALL_SECONDS)
+            ).positions
+        ]
+    if output is Output.JSON:
+        print_json([{"account": name, **plain(position)} for name, position in found])
+        return
+    print_table(
+        "Positions",
+        ("account", "strategy", "contract", "size", "average", "last", "open"),
+        [
+            (name, item.strategy, item.contract, item.quantity, item.average_price, item.last_price, item.open)
+            for name, item in found
+        ],
+        "Flat: no open position.",
+    )
+
+
+async def _signals(stack: Stack, data_dir: Path, strategy: str | None, last: int, output: Output) -> None:
+    chosen = stack.chosen_strategies(strategy)
+    async with services_of(data_dir, "cli-viewer") as services:
+        said = await asyncio.gather(*(_bars_with_signals(services, stack, item, last) for item in chosen))
+        accounts = sorted({item.account for item in chosen})
+        decided = await asyncio.gather(*(_decisions(services, stack, account) for account in accounts))
+    fates = {key: fate for by_bar in decided for key, fate in by_bar.items()}
+    rows: list[dict[str, Any]] = [
+        {
+            "strategy": item.name,
+            "known_at_ns": bar.known_at_ns,
+            "bar": bar_key_text(bar.bar),
+            "close": str(instrument_of(bar.bar.contract).ticks_to_price(bar.close)),
+            "regime": bar.regime.regime,
+            "signals": [plain(signal) for signal in bar.signals],
+            "decision": fates.get((item.name, bar_key_text(bar.bar))),
+        }
+        for item, bars in zip(chosen, said, strict=True)
+        for bar in bars
+    ]
+    rows = sorted(rows, key=lambda row: (row["known_at_ns"], row["strategy"]))[-last:]
+    if output is Output.JSON:
+        print_json(rows)
+        return
+    print_table(
+        "Signals",
+        ("known at (UTC)", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
+        [
+            (
+                clock_text(row["known_at_ns"]) if first else "",
+                row["bar"].rpartition("/")[2] if first else "",
+                row["close"] if first else "",
+                row["regime"] if first else "",
+                signal["pattern"],
+                signal["strength"],
+                "approved" if signal["approved"] else signal["rejection"],
+                fate_text(row["decision"]) if first else "",
+            )
+            for row in rows
+            for first, signal in zip([True] + [False] * len(row["signals"]), row["signals"], strict=False)
+        ],
+        "No signals yet.",
+    )
+
+
+async def _bars_with_signals(
+    services: Services, stack: Stack, strategy: StrategyAddress, last: int
+) -> list[model_pb2.BarSignals]:
+    """The newest bars with signals that are stored by now."""
+    stub = services.analysis(stack.analysis_of(strategy.name))
+    stream = stub.StreamSignals(analysis_pb2.StreamSignalsRequest(only_with_signals=True))
+    found = deque([message.bar async for message in until_quiet(stream, QUIET_SECONDS) if not message.final], last)
+    return list(found)
+
+
+async def _decisions(services: Services, stack: Stack, account: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Every decision by strategy and bar key."""
+    stub = services.execution(stack.execution_of(account))
+    stream = stub.StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
+    bodies = [
+        orjson.loads(event.body_json) async for event in until_quiet(stream, QUIET_SECONDS) if event.kind == "decision"
+    ]
+    return {(body["strategy"], body["bar_key"]): body for body in bodies}

@@ -1,0 +1,119 @@
+"""`leadline report` and `leadline digest`: what a run came to, from the book of a data directory."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+
+from leadline.cli.output import DataDirOption, Output, OutputOption, plain, print_json
+from leadline.model.errors import Unknown
+from leadline.plan.data_dir import DataDir, DataDirInUse
+from leadline.plan.servers import LocalPostgres
+from leadline.report.data import AccountReport, build_reports, latest_tape
+from leadline.report.digest import digest as digest_of_tape
+from leadline.report.html import write_html
+from leadline.report.text import render_text
+from leadline.runtime.settings import DatabaseSettings, read_secret
+
+app = typer.Typer()
+
+TapeOption = Annotated[str | None, typer.Option("--tape", help="Run; the newest of the data directory when absent.")]
+
+
+@app.command(epilog="Example: leadline report --html report.html")
+def report(
+    data_dir: DataDirOption,
+    tape: TapeOption = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML file, too.")] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report a run: trades, totals by pattern, the equity curve. Works while the stack runs and after it has stopped."""
+    reports = asyncio.run(_reports(data_dir, tape))
+    if html is not None:
+        write_reports(reports, html)
+    if output is Output.JSON:
+        print_json([report_document(item) for item in reports])
+    else:
+        print_reports(reports, Console())
+
+
+@app.command(epilog="Example: leadline digest --tape 4uo7amvh2vlz-1")
+def digest(data_dir: DataDirOption, tape: TapeOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Print the digest of a run: equal for two runs that took the same decisions and made the same trades."""
+    found, value = asyncio.run(_digest(data_dir, tape))
+    if output is Output.JSON:
+        print_json({"tape": found, "digest": value})
+    else:
+        print(value)
+
+
+async def reports_of(database: DatabaseSettings, tape: str) -> list[AccountReport]:
+    """A report per account of a tape, by name. Raises Unknown when there is no such tape."""
+    return await build_reports(dsn_of(database), tape)
+
+
+def print_reports(reports: Sequence[AccountReport], console: Console) -> None:
+    """The reports, for people."""
+    for item in reports:
+        render_text(item, console)
+
+
+def write_reports(reports: Sequence[AccountReport], path: Path) -> None:
+    """The reports as one self-contained HTML file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_html(list(reports), path)
+
+
+def report_document(item: AccountReport) -> dict[str, Any]:
+    """A report as plain JSON values."""
+    return {field.name: plain(getattr(item, field.name)) for field in dataclasses.fields(item)}
+
+
+def dsn_of(settings: DatabaseSettings) -> str:
+    """A connection string with its password, for this process's memory only."""
+    separator = "&" if "?" in settings.url else "?"
+    return f"{settings.url}{separator}password={quote(read_secret(settings.password_file), safe='')}"
+
+
+@asynccontextmanager
+async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
+    """The database of a data directory: the running stack's, else started for the time of this command."""
+    data = DataDir(data_dir)
+    if not (data.root / "postgres").is_dir():
+        raise Unknown("stack", str(data.root))
+    postgres = LocalPostgres(data.postgres_dir)
+    try:
+        with data.hold():
+            postgres.start()
+            try:
+                yield postgres.settings("reader")
+            finally:
+                postgres.stop()
+    except DataDirInUse:
+        yield postgres.settings("reader")
+
+
+async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:
+    chosen = tape or await latest_tape(dsn)
+    if chosen is None:
+        raise Unknown("run", f"in {data_dir}")
+    return chosen
+
+
+async def _reports(data_dir: Path, tape: str | None) -> list[AccountReport]:
+    async with database_of(data_dir) as settings:
+        dsn = dsn_of(settings)
+        return await build_reports(dsn, await _chosen(dsn, tape, data_dir))
+
+
+async def _digest(data_dir: Path, tape: str | None) -> tuple[str, str]:
+    async with database_of(data_dir) as settings:
+        dsn = dsn_of(settings)
+        chosen = await _chosen(dsn, tape, data_dir)
+        return chosen, await digest_of_tape(dsn, chosen)

@@ -1,0 +1,121 @@
+"""The running stack of a data directory, as the other commands find it."""
+
+import fcntl
+import getpass
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from leadline.model.errors import LeadlineError, Unknown
+from leadline.plan.calls import Services
+from leadline.plan.data_dir import DataDir
+from leadline.plan.plan import workload_id
+from leadline.runtime.settings import Role
+
+
+class NotRunning(LeadlineError):
+    """No stack runs in the data directory."""
+
+
+class StrategyAddress(BaseModel):
+    """A strategy of the stack: its account, and the bars that it reads."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    account: str
+    contract: str
+    session: str
+    spec: str
+
+
+class Stack(BaseModel):
+    """What `leadline up` publishes about itself.
+
+    `addresses` maps workload ids to `host:port`; `tape` is the run's id; `contracts` maps contracts to venues.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    tape: str
+    feed: str
+    trade_from: str
+    contracts: dict[str, str]
+    addresses: dict[str, str]
+    accounts: tuple[str, ...]
+    strategies: tuple[StrategyAddress, ...]
+
+    def execution_of(self, account: str) -> str:
+        """Address of an account's execution. Raises Unknown."""
+        return self._address("execution", account, self.accounts, "account")
+
+    def analysis_of(self, strategy: str) -> str:
+        """Address of a strategy's analysis. Raises Unknown."""
+        return self._address("analysis", strategy, tuple(item.name for item in self.strategies), "strategy")
+
+    def _address(self, service: str, name: str, known: tuple[str, ...], kind: str) -> str:
+        if name not in known:
+            raise Unknown(kind, name, known)
+        return self.addresses[workload_id(service, name)]
+
+    def chosen_accounts(self, account: str | None) -> tuple[str, ...]:
+        """The account that was asked for, else all. A name without a namespace is of `default`."""
+        if account is None:
+            return self.accounts
+        self.execution_of(qualified(account))
+        return (qualified(account),)
+
+    def chosen_strategies(self, strategy: str | None) -> tuple[StrategyAddress, ...]:
+        """The strategy that was asked for, else all."""
+        if strategy is None:
+            return self.strategies
+        self.analysis_of(qualified(strategy))
+        return tuple(item for item in self.strategies if item.name == qualified(strategy))
+
+
+def qualified(name: str) -> str:
+    """`namespace/name`, where `default` is the namespace of a name alone."""
+    return name if "/" in name else f"default/{name}"
+
+
+def running_stack(data_dir: Path) -> Stack:
+    """The stack that runs in a data directory. Raises NotRunning when none does, or it is still starting."""
+    data = DataDir(data_dir)
+    if not _is_held(data.root / "up.lock"):
+        raise NotRunning(f"nothing runs in {data.root}: start it with `leadline up`, or give its --data-dir")
+    try:
+        return Stack.model_validate_json(data.stack_file.read_bytes())
+    except FileNotFoundError:
+        raise NotRunning(f"the stack in {data.root} is starting or stopping: try again in a moment") from None
+
+
+def person() -> str:
+    """Who runs this command, for the audit: the login name."""
+    return os.environ.get("USER") or getpass.getuser()
+
+
+@asynccontextmanager
+async def services_of(data_dir: Path, role: Role) -> AsyncIterator[Services]:
+    """Calls to the services of a data directory's stack, as the person who runs this command."""
+    services = Services(DataDir(data_dir).token_key_file, role, person())
+    try:
+        yield services
+    finally:
+        await services.close()
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,190 @@
+"""`leadline up`: a whole platform on this machine, from manifests to a report."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from leadline.cli.live import show
+from leadline.cli.manifests import (
+    FeedOption,
+    ManifestOption,
+    PlanOptions,
+    SeedOption,
+    SessionsOption,
+    SpeedOption,
+    TradeFromOption,
+    plan_of,
+)
+from leadline.cli.output import DataDirOption, Output, OutputOption, print_json
+from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
+from leadline.cli.stack import Stack, StrategyAddress
+from leadline.execution.contracts import signal_contract
+from leadline.model.specs import session_of
+from leadline.plan.data_dir import DataDir
+from leadline.plan.end_of_run import end_of_run
+from leadline.plan.plan import Plan
+from leadline.plan.supervisor import Supervisor
+from leadline.runtime.runs import Run
+
+EXIT_INTERRUPTED: Final = 130
+
+app = typer.Typer()
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """What `leadline up` does besides running the plan."""
+
+    data_dir: Path
+    until_end: bool
+    report: Path | None
+    live: bool
+    output: Output
+
+
+@app.command(epilog="Example: leadline up -f examples/mes-orderflow.yaml --feed sim --speed max --until-end")
+def up(
+    manifests: ManifestOption,
+    data_dir: DataDirOption,
+    feed: FeedOption = None,
+    trade_from: TradeFromOption = None,
+    seed: SeedOption = 1,
+    sessions: SessionsOption = 1,
+    speed: SpeedOption = "max",
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Where the HTML report goes.", show_default="report.html in the data directory"),
+    ] = None,
+    no_live: Annotated[bool, typer.Option("--no-live", help="One line now and then instead of the live view.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Run the whole platform on this machine: NATS, PostgreSQL and every service of the plan, until Ctrl-C.
+
+    A run that was interrupted goes on when the same feed is started on the same data directory.
+    """
+    built, files = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed))
+    options = UpOptions(data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output)
+    raise typer.Exit(asyncio.run(_up(built, files, options)))
+
+
+async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int:
+    data = DataDir(options.data_dir)
+    with data.hold():
+        supervisor = Supervisor(built, data, files, _say)
+        async with _stopped_for_certain(supervisor) as asked:
+            starting = asyncio.create_task(supervisor.start())
+            if not await _first(starting, asked):
+                return EXIT_INTERRUPTED
+            run = starting.result()
+            stack = stack_of(supervisor, run)
+            data.write_stack(stack.model_dump(mode="json"))
+            _say(f"run {run.tape} ({run.feed}) trades from {run.trade_from}; Ctrl-C stops it")
+            ended = await _watch(supervisor, stack, options, asked)
+            if not ended:
+                return EXIT_INTERRUPTED if options.until_end else 0
+            await _report(supervisor, run, options)
+    return 0
+
+
+async def _watch(supervisor: Supervisor, stack: Stack, options: UpOptions, asked: "asyncio.Task[bool]") -> bool:
+    """Show the stack until it is asked to stop (False) or its run is over (True). Raises StackFailed."""
+    viewing = asyncio.create_task(show(stack, supervisor, live=options.live))
+    end = asyncio.create_task(
+        end_of_run(supervisor.services, supervisor.plan, stack.addresses, supervisor.nats, supervisor.postgres)
+    )
+    waited: set[asyncio.Future[Any]] = {asked, viewing, supervisor.failed}
+    if options.until_end:
+        waited.add(end)
+    try:
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        for done in (supervisor.failed, viewing, end):
+            if done.done():
+                done.result()
+        return end.done()
+    finally:
+        for task in (viewing, end):
+            task.cancel()
+        await asyncio.wait([viewing, end])
+
+
+async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
+    reports = await reports_of(supervisor.postgres.settings("reader"), run.tape)
+    place = options.report or options.data_dir.expanduser().absolute() / "report.html"
+    write_reports(reports, place)
+    if options.output is Output.JSON:
+        print_json({"tape": run.tape, "html": str(place), "reports": [report_document(item) for item in reports]})
+    else:
+        print_reports(reports, Console())
+        print(f"the same as a page: {place}")
+
+
+def stack_of(supervisor: Supervisor, run: Run) -> Stack:
+    """What the other commands need to find this stack."""
+    strategies = []
+    for strategy in supervisor.plan.strategies:
+        session, _ = session_of(strategy.spec)
+        spec = f"{strategy.spec.bar_spec.token}-r{strategy.spec.ticks_per_row}"
+        contract = signal_contract(strategy, run.trade_from)
+        strategies.append(
+            StrategyAddress(
+                name=strategy.full_name, account=strategy.account_name, contract=contract, session=session, spec=spec
+            )
+        )
+    return Stack(
+        tape=run.tape,
+        feed=run.feed,
+        trade_from=run.trade_from.isoformat(),
+        contracts=run.contracts,
+        addresses={bound.workload.id: bound.address for bound in supervisor.bound},
+        accounts=tuple(account.full_name for account in supervisor.plan.accounts),
+        strategies=tuple(strategies),
+    )
+
+
+@contextlib.asynccontextmanager
+async def _stopped_for_certain(supervisor: Supervisor) -> AsyncIterator["asyncio.Task[bool]"]:
+    """Stop the supervisor whatever happens inside. Yields a task that is done when a signal asks to stop.
+
+    The first signal stops in order, another one at once.
+    """
+    asked, stopping = asyncio.Event(), False
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stopping:
+            supervisor.kill_services()
+        asked.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, on_signal)
+    waiting = asyncio.create_task(asked.wait())
+    try:
+        yield waiting
+    finally:
+        stopping = True
+        waiting.cancel()
+        _say("stopping")
+        await supervisor.stop()
+
+
+async def _first(starting: "asyncio.Task[Run]", asked: "asyncio.Task[bool]") -> bool:
+    """Whether the start ended before it was asked to stop; else it is cancelled."""
+    await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done():
+        return True
+    starting.cancel()
+    await asyncio.wait([starting])
+    return False
+
+
+def _say(words: str) -> None:
+    print(f"leadline: {words}", file=sys.stderr, flush=True)

@@ -1,0 +1,78 @@
+"""Calls to the services of a stack on this machine, as one role."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import grpc
+
+from leadline.aggregation.v1 import aggregation_pb2_grpc
+from leadline.analysis.v1 import analysis_pb2_grpc
+from leadline.execution.v1 import execution_pb2_grpc
+from leadline.ingestion.v1 import ingestion_pb2_grpc
+from leadline.runtime.auth import read_key, token_source
+from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.settings import Role
+
+# A service that is starting again answers UNAVAILABLE; what is asked here can be asked twice.
+PATIENCE_SECONDS: Final = 30.0
+CALL_SECONDS: Final = 5.0
+RETRY_SECONDS: Final = 0.2
+_PASSING: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+
+Reply = TypeVar("Reply")
+
+
+class Services:
+    """Stubs by address, over connections that are kept. Make it in a running event loop; close it with `close`."""
+
+    def __init__(self, key_file: Path, role: Role, subject: str) -> None:
+        self._key_file = key_file
+        self._role: Role = role
+        self._subject = subject
+        self._token: Callable[[], str] | None = None
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    def ingestion(self, address: str) -> "ingestion_pb2_grpc.IngestionServiceAsyncStub":
+        """Calls of ingestion."""
+        return ingestion_pb2_grpc.IngestionServiceStub(self._channel(address))
+
+    def aggregation(self, address: str) -> "aggregation_pb2_grpc.AggregationServiceAsyncStub":
+        """Calls of aggregation."""
+        return aggregation_pb2_grpc.AggregationServiceStub(self._channel(address))
+
+    def analysis(self, address: str) -> "analysis_pb2_grpc.AnalysisServiceAsyncStub":
+        """Calls of one strategy's analysis."""
+        return analysis_pb2_grpc.AnalysisServiceStub(self._channel(address))
+
+    def execution(self, address: str) -> "execution_pb2_grpc.ExecutionServiceAsyncStub":
+        """Calls of one account's execution."""
+        return execution_pb2_grpc.ExecutionServiceStub(self._channel(address))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await asyncio.gather(*(channel.close(None) for channel in self._channels.values()))
+        self._channels.clear()
+
+    def _channel(self, address: str) -> grpc.aio.Channel:
+        if self._token is None:
+            self._token = token_source(read_key(self._key_file), self._role, self._subject)
+        if address not in self._channels:
+            self._channels[address] = open_channel(address, self._token)
+        return self._channels[address]
+
+
+async def patiently(call: Callable[[], Awaitable[Reply]], patience_seconds: float = PATIENCE_SECONDS) -> Reply:
+    """The answer to a call that may be repeated: again while the service is not there, for as long as patience lasts.
+
+    Raises the last grpc.aio.AioRpcError then, and any other status at once.
+    """
+    deadline = asyncio.get_running_loop().time() + patience_seconds
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in _PASSING or asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,74 @@
+"""The plan on one machine: every workload gets an address, its files and its peers."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leadline.plan.data_dir import DataDir, write_private
+from leadline.plan.plan import Plan, Workload
+from leadline.plan.ports import LOOPBACK, free_ports
+from leadline.plan.servers import LocalNats, LocalPostgres
+from leadline.runtime.settings import ServiceSettings
+
+
+@dataclass(frozen=True, slots=True)
+class BoundWorkload:
+    """A workload with all that this machine adds: its settings file, its command and its address `host:port`."""
+
+    workload: Workload
+    settings: ServiceSettings
+    command: tuple[str, ...]
+
+    @property
+    def address(self) -> str:
+        """Where it answers calls."""
+        return self.settings.listen
+
+
+def bind(
+    plan: Plan, data: DataDir, nats: LocalNats, postgres: LocalPostgres, feed_files: Mapping[str, Path], launch: str
+) -> tuple[BoundWorkload, ...]:
+    """Write the settings of every workload, in the plan's order.
+
+    `nats` and `postgres` are running; `feed_files` says where the files lie that the feed names; `launch` names this
+    start of the stack. Raises LeadlineError when the machine has no free ports.
+    """
+    ports = iter(free_ports(2 * len(plan.workloads), str(data.root)))
+    addresses = {workload.id: f"{LOOPBACK}:{next(ports)}" for workload in plan.workloads}
+    bound = []
+    for workload in plan.workloads:
+        settings = ServiceSettings.model_validate(
+            {
+                "service": workload.service,
+                "workload": workload.id,
+                "listen": addresses[workload.id],
+                "metrics_listen": f"{LOOPBACK}:{next(ports)}",
+                "nats": nats.settings(workload.service) if "nats" in workload.secrets else None,
+                "database": postgres.settings(workload.service) if "database" in workload.secrets else None,
+                "data_dir": data.volume(workload.id),
+                "token_key_file": data.token_key_file,
+                "peers": {name: addresses[peer] for name, peer in workload.calls.items()},
+                "params": _bound_settings(workload.settings, feed_files, launch),
+            }
+        )
+        data.volume(workload.id).mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = data.settings_file(workload.id)
+        write_private(file, settings.model_dump_json(indent=2).encode())
+        bound.append(BoundWorkload(workload, settings, service_command(workload.service, file)))
+    return tuple(bound)
+
+
+def service_command(service: str, settings_file: Path) -> tuple[str, ...]:
+    """How this interpreter runs a service."""
+    return (sys.executable, "-m", "leadline.cli.service", service, "--settings", str(settings_file))
+
+
+def _bound_settings(settings: dict[str, Any], feed_files: Mapping[str, Path], launch: str) -> dict[str, Any]:
+    """The settings of a service; those of a feed with the places of its files and the start that they belong to."""
+    feed = settings.get("feed")
+    if feed is None:
+        return settings
+    files = [{"path": str(feed_files[file["name"]]), "contract": file["contract"]} for file in feed["files"]]
+    return {**settings, "feed": {**feed, "files": files}, "launch": launch}

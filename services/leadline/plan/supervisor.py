@@ -1,0 +1,211 @@
+"""A plan on one machine, from the first server to the last service, and back to nothing but the data directory.
+
+The order of a start: NATS and PostgreSQL, their schema, ingestion with its run, each service after those it waits for,
+every strategy named to its account, and then the demand, all of it at once: only then do prints flow.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from leadline.model.errors import LeadlineError
+from leadline.plan import start_of_run
+from leadline.plan.calls import Services
+from leadline.plan.child import dies_with_parent
+from leadline.plan.data_dir import DataDir
+from leadline.plan.demand import demand_rows
+from leadline.plan.health import HealthProbe
+from leadline.plan.kept_server import KeptServer
+from leadline.plan.local import BoundWorkload, bind
+from leadline.plan.logfile import LogFile
+from leadline.plan.plan import Plan
+from leadline.plan.process import KeptProcess
+from leadline.plan.servers import LocalNats, LocalPostgres
+from leadline.runtime.runs import Run
+
+SERVING_SECONDS: Final = 60.0
+PROBE_SECONDS: Final = 0.1
+WATCH_SECONDS: Final = 1.0
+STOP_GRACE_SECONDS: Final = 10.0
+
+
+class StackFailed(LeadlineError):
+    """A part of the stack did not come up or did not stay up.
+
+    part: which one; what: what happened; lines: the last that it said, oldest first.
+    """
+
+    def __init__(self, part: str, what: str, lines: Sequence[str] = ()) -> None:
+        super().__init__(part, what, tuple(lines))
+        self.part = part
+        self.what = what
+        self.lines = tuple(lines)
+
+    def __str__(self) -> str:
+        said = "".join(f"\n  {line}" for line in self.lines)
+        return f"{self.part} {self.what}" + (f"; the last it said:{said}" if said else "")
+
+
+@dataclass(frozen=True, slots=True)
+class PartStatus:
+    """How one part of the stack is: `health` is `serving`, `starting`, `restarting`, `not serving` or `stopped`."""
+
+    name: str
+    health: str
+    restarts: int
+    pid: int | None
+
+
+class Supervisor:
+    """Runs a plan in a data directory that the caller holds. `start` once, `stop` once, whatever happened between.
+
+    `say` is told each step in words. `failed` is done with a StackFailed when a part is given up later.
+    """
+
+    def __init__(self, plan: Plan, data: DataDir, feed_files: Mapping[str, Path], say: Callable[[str], None]) -> None:
+        self.plan = plan
+        self.data = data
+        self.nats = LocalNats(data.nats_dir)
+        self.postgres = LocalPostgres(data.postgres_dir)
+        self.services = Services(data.token_key_file, "supervisor", "leadline up")
+        self.bound: tuple[BoundWorkload, ...] = ()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._feed_files = feed_files
+        self._say = say
+        self._servers = [
+            KeptServer("nats", self.nats, self._give_up),
+            KeptServer("postgres", self.postgres, self._give_up),
+        ]
+        self._processes: dict[str, KeptProcess] = {}
+        self._probes: dict[str, HealthProbe] = {}
+        self._serving: dict[str, asyncio.Event] = {}
+        self._healthy: dict[str, bool] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def start(self) -> Run:
+        """Bring everything up and let the prints flow. Raises StackFailed; then `stop` is still to be called."""
+        self.data.ensure_token_key()
+        for server in self._servers:
+            self._say(f"starting {server.name}")
+            await server.start()
+        self._say("preparing the database and the bus")
+        await start_of_run.migrate(self.nats, self.postgres)
+        launch = f"{os.getpid()}-{time.time_ns()}"
+        self.bound = bind(self.plan, self.data, self.nats, self.postgres, self._feed_files, launch)
+        self._serving = {bound.workload.id: asyncio.Event() for bound in self.bound}
+        try:
+            async with asyncio.TaskGroup() as group:
+                for bound in self.bound:
+                    group.create_task(self._bring_up(bound))
+        except* LeadlineError as errors:
+            raise _first(errors) from None
+        addresses = {bound.workload.id: bound.address for bound in self.bound}
+        self._say("naming the strategies to their accounts")
+        run = await start_of_run.announced_run(self.services, addresses["ingestion"])
+        await start_of_run.set_strategies(self.services, self.plan, addresses)
+        await start_of_run.write_demand(self.postgres, demand_rows(self.plan, run.contracts, run.trade_from))
+        self._watcher = asyncio.create_task(self._watch(), name="watch health")
+        return run
+
+    async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
+        """Stop the services in the reverse of their start, then the servers. Nothing is left but the data."""
+        self.data.stack_file.unlink(missing_ok=True)
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait([self._watcher])
+        for level in reversed(_levels(self.plan)):
+            running = [self._processes[name] for name in level if name in self._processes]
+            await asyncio.gather(*(process.stop(grace_seconds) for process in running))
+        await asyncio.gather(*(probe.close() for probe in self._probes.values()), self.services.close())
+        for server in reversed(self._servers):
+            await server.stop()
+        if not self.failed.done():
+            self.failed.cancel()
+
+    def kill_services(self) -> None:
+        """Shorten a stop that is under way: SIGKILL to every service that is still there."""
+        for process in self._processes.values():
+            process.kill()
+
+    def status(self) -> list[PartStatus]:
+        """How every part is, servers first."""
+        servers = [
+            PartStatus(part.name, "serving" if part.state == "running" else part.state, part.restarts, part.pid)
+            for part in self._servers
+        ]
+        services = [
+            PartStatus(process.name, self._health_of(process), process.restarts, process.pid)
+            for process in self._processes.values()
+        ]
+        return servers + services
+
+    def _health_of(self, process: KeptProcess) -> str:
+        if process.state != "running":
+            return process.state
+        if not self._serving[process.name].is_set():
+            return "starting"
+        return "serving" if self._healthy.get(process.name) else "not serving"
+
+    async def _bring_up(self, bound: BoundWorkload) -> None:
+        workload = bound.workload
+        for before in workload.after:
+            await self._serving[before].wait()
+        self._say(f"starting {workload.id}")
+        log = LogFile(self.data.log_file(workload.id))
+        process = KeptProcess(workload.id, dies_with_parent(bound.command), log, on_failed=self._process_failed)
+        self._processes[workload.id] = process
+        probe = self._probes[workload.id] = HealthProbe(bound.address)
+        await process.start()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SERVING_SECONDS):
+                while not await probe.serving():
+                    if process.state == "failed":
+                        raise self._failure(process)
+                    await asyncio.sleep(PROBE_SECONDS)
+                process.prove()
+                self._healthy[workload.id] = True
+                self._serving[workload.id].set()
+                return
+        raise StackFailed(workload.id, f"was not ready within {SERVING_SECONDS:g} s", log.tail())
+
+    async def _watch(self) -> None:
+        while True:
+            names = list(self._probes)
+            answers = await asyncio.gather(*(self._probes[name].serving() for name in names))
+            self._healthy = dict(zip(names, answers, strict=True))
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _process_failed(self, process: KeptProcess) -> None:
+        # While it starts, whoever waits for it says so; afterwards nobody waits.
+        if self._serving[process.name].is_set() and not self.failed.done():
+            self.failed.set_exception(self._failure(process))
+
+    def _give_up(self, name: str, what: str) -> None:
+        if not self.failed.done():
+            self.failed.set_exception(StackFailed(name, f"did not stay up: {what}"))
+
+    @staticmethod
+    def _failure(process: KeptProcess) -> StackFailed:
+        again = f" and {process.restarts} restarts" if process.restarts else ""
+        return StackFailed(process.name, f"ended with code {process.exit_code}{again}", process.log.tail())
+
+
+def _levels(plan: Plan) -> list[list[str]]:
+    """Ids by how far they are from the start: each level waits only for the levels before it."""
+    depth: dict[str, int] = {}
+    for workload in plan.workloads:
+        depth[workload.id] = 1 + max((depth[name] for name in workload.after), default=-1)
+    return [[name for name in depth if depth[name] == level] for level in range(max(depth.values()) + 1)]
+
+
+def _first(errors: BaseExceptionGroup[LeadlineError]) -> LeadlineError:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, LeadlineError)
+    return found
