@@ -179,10 +179,12 @@ class AccountLoop:
 
     async def _advance(self, target: int) -> Advanced:
         book = self.book
-        return await self._world.venue.advance(target, book.venue_event, self._tapes(), watches(book))
+        return await self._world.venue.advance(
+            book.instant_ns, target, book.venue_event, self._tapes(), watches(book)
+        )
 
     def _tapes(self) -> tuple[str, ...]:
-        """Every contract of the feed whose prints can move this account."""
+        """Every contract of the feed whose prints can move this account; before there is a strategy, all of them."""
         book = self.book
         found = {position.contract for position in book.open_positions()}
         for strategy in book.strategies.values():
@@ -190,7 +192,7 @@ class AccountLoop:
             found.add(signal)
             for root in execution_roots(book.manifest, signal):
                 found.add(tape_contract(execution_contract(signal, root), signal, book.feed_contracts))
-        return tuple(sorted(found & set(book.feed_contracts)))
+        return tuple(sorted(found & set(book.feed_contracts))) or book.feed_contracts
 
     async def _book(self, advanced: Advanced) -> None:
         """One transaction: the venue's events, the instant, the day's roll, the limits and what is due."""

@@ -46,9 +46,13 @@ class Venue(Protocol):
     """A market. Every method raises `Unavailable` when the venue does not answer."""
 
     async def advance(
-        self, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
     ) -> Advanced:
-        """Let the tape run up to an instant, inclusive; it may stop early."""
+        """Let the tape run up to an instant, inclusive; it may stop early.
+
+        `from_ns` and `after_event` are the instant and the event that are booked. A venue that is beyond them says at
+        once where it is and what happened, and moves no further.
+        """
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. `Unavailable` leaves its fate unknown."""

@@ -1,0 +1,81 @@
+"""The paper market called in the process: for a backtest, whose tapes are at hand whole, and for tests of the loop."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from leadline.model.errors import Unknown
+from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.ticks import TickColumns
+from leadline.venue.matching import PaperMarket, Step
+
+
+class DirectVenue:
+    """One account's paper market over whole tapes, as a venue of the loop; it always answers.
+
+    `tapes` are the prints of every contract of the feed and `end_ns` the instant at which they end. What changes is
+    given to `written` before anybody is told of it.
+    """
+
+    def __init__(
+        self,
+        market: PaperMarket,
+        tapes: Mapping[str, TickColumns],
+        end_ns: int,
+        written: Callable[[Step], None] | None = None,
+    ) -> None:
+        self._market = market
+        self._tapes = tapes
+        self._end_ns = end_ns
+        self._written = written
+        self._stands = (market.instant_ns, market.last_event)
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        """Match the tapes up to an instant, inclusive, or to the first change of an order or crossing of a watch.
+
+        Raises InvalidInput as the market does, Unknown for a contract that has no tape.
+        """
+        market = self._market
+        final = False
+        if after_event >= market.matched_event and from_ns >= market.instant_ns:
+            needed = {*contracts, *(order.tape_contract for order in market.live_orders())}
+            prints = {contract: self._tape(contract) for contract in sorted(needed)}
+            market.advance(prints, min(to_ns, self._end_ns), watches)
+            final = market.instant_ns >= self._end_ns
+        self._write()
+        last = {name: market.marks[name].last for name in contracts if name in market.marks}
+        return Advanced(market.instant_ns, market.events_after(after_event), last, final)
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        """Take an order; one whose id is known is answered as it stands."""
+        taken, _ = self._market.submit(order)
+        self._write()
+        return taken
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        """Cancel an order at once. Raises Unknown."""
+        self._market.cancel(client_id, reason)
+        self._write()
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        """The order with this id, None when there is none."""
+        try:
+            return self._market.order(client_id)
+        except Unknown:
+            return None
+
+    async def positions(self) -> dict[str, int]:
+        """Net signed position by contract; flat ones absent."""
+        return self._market.positions()
+
+    def _tape(self, contract: str) -> TickColumns:
+        try:
+            return self._tapes[contract]
+        except KeyError:
+            raise Unknown("tape", contract, tuple(self._tapes)) from None
+
+    def _write(self) -> None:
+        now = (self._market.instant_ns, self._market.last_event)
+        if self._written is not None and now != self._stands:
+            self._written(self._market.take_step())
+        self._stands = now

@@ -1,0 +1,99 @@
+"""What must hold whenever a transaction of the book has committed, and whenever an order leaves."""
+
+from collections.abc import Callable, Sequence
+
+from leadline.execution.book import Book, Changes
+from leadline.execution.store import PostgresStore
+from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.model.ids import Leg
+from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.runtime.database import Pool
+from leadline.venue.matching import PaperMarket
+
+
+class CheckedStore:
+    """The store of the book; after each commit the invariants of the book are looked at.
+
+    With `read_back` the committed rows are read again, too, and must be the book in memory.
+    """
+
+    def __init__(self, store: PostgresStore, market: PaperMarket, *, read_back: bool) -> None:
+        self._store = store
+        self._market = market
+        self._read_back = read_back
+
+    async def load(self) -> Book | None:
+        return await self._store.load()
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        await self._store.commit(book, changes, check)
+        check_book(book, self._market)
+        if self._read_back:
+            assert await self._store.load() == book
+
+    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
+        return await self._store.known_fills(fill_ids)
+
+
+class CheckedVenue:
+    """The venue; an order that reaches it must have its committed row of the present epoch, and comes once.
+
+    `sent` counts the orders that were handed in, over every restart of the account.
+    """
+
+    def __init__(self, venue: DirectVenue, pool: Pool, store: PostgresStore, tape: str, sent: dict[str, int]) -> None:
+        self._venue = venue
+        self._pool = pool
+        self._store = store
+        self._tape = tape
+        self._sent = sent
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        return await self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        row = await self._pool.fetchrow(
+            "SELECT i.state, i.epoch, l.epoch AS present FROM intent i JOIN lease l USING (account)"
+            " WHERE tape = $1 AND client_id = $2",
+            self._tape,
+            order.client_id,
+        )
+        assert row is not None, f"{order.client_id} left without an intent"
+        assert (row["state"], row["epoch"]) == ("SENDING", row["present"]) == ("SENDING", self._store.epoch)
+        self._sent[order.client_id] = self._sent.get(order.client_id, 0) + 1
+        assert self._sent[order.client_id] == 1, f"{order.client_id} was sent twice"
+        return await self._venue.submit(order)
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        await self._venue.cancel(client_id, reason)
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        return await self._venue.find(client_id)
+
+    async def positions(self) -> dict[str, int]:
+        return await self._venue.positions()
+
+
+def check_book(book: Book, market: PaperMarket) -> None:
+    """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round."""
+    proven: dict[str, int] = {}
+    for event in market.events_after(0)[: book.venue_event]:
+        if event.fill is not None:
+            signed = event.fill.side.sign * event.fill.quantity
+            proven[event.fill.contract] = proven.get(event.fill.contract, 0) + signed
+    held = {position.contract: position.quantity for position in book.open_positions()}
+    assert held == {contract: quantity for contract, quantity in proven.items() if quantity}
+    for position in book.open_positions():
+        live = [order for order in book.live_orders() if order.contract == position.contract]
+        stops = sum(order.remaining for order in live if order.leg.startswith(Leg.STOP))
+        targets = sum(order.remaining for order in live if order.leg.startswith(Leg.TARGET))
+        strategy = book.strategies.get(position.strategy)
+        leaving = book.flatten or (strategy is not None and strategy.flatten)
+        closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
+        assert leaving or closing or stops == targets == abs(position.quantity), f"{position} is not protected"
+        assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
+    unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]
+    entries = [(order.strategy, order.contract) for order in unresolved if order.leg == Leg.ENTRY]
+    assert len(entries) == len(set(entries))

@@ -1,0 +1,140 @@
+"""Faults at the loop's ports. Every call through any of them is numbered, and one of them can be made to go wrong."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from leadline.execution.book import Book, Changes
+from leadline.execution.loop import World
+from leadline.execution.ports import Journal, Risk, Store, Venue
+from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.risk.view import Answer, Question
+
+Result = TypeVar("Result")
+
+
+class Killed(BaseException):
+    """The process died here. Nothing in it may catch this."""
+
+
+class Tripwire:
+    """Numbers the calls; the one with the number `at` raises `error`, before it took effect or after it."""
+
+    def __init__(
+        self, at: int | None = None, *, after: bool = False, error: Callable[[str], BaseException] = Killed
+    ) -> None:
+        self.calls: list[str] = []
+        self._at = at
+        self._after = after
+        self._error = error
+
+    @property
+    def tripped(self) -> bool:
+        """Whether the call came."""
+        return self._at is not None and len(self.calls) > self._at
+
+    async def around(self, name: str, action: Callable[[], Awaitable[Result]]) -> Result:
+        """Make a call, or let it go wrong."""
+        struck = self._note(name)
+        if struck and not self._after:
+            raise self._error(name)
+        result = await action()
+        if struck:
+            raise self._error(name)
+        return result
+
+    def around_now(self, name: str, action: Callable[[], Result]) -> Result:
+        """As `around`, for a call that is not awaited."""
+        struck = self._note(name)
+        if struck and not self._after:
+            raise self._error(name)
+        result = action()
+        if struck:
+            raise self._error(name)
+        return result
+
+    def _note(self, name: str) -> bool:
+        self.calls.append(name)
+        return len(self.calls) - 1 == self._at
+
+
+def tripped(world: World, wire: Tripwire) -> World:
+    """The world with every port behind a tripwire."""
+    return replace(
+        world,
+        store=TrippedStore(world.store, wire),
+        venue=TrippedVenue(world.venue, wire),
+        risk=TrippedRisk(world.risk, wire),
+        journal=TrippedJournal(world.journal, wire),
+    )
+
+
+class TrippedStore:
+    """A store behind a tripwire."""
+
+    def __init__(self, store: Store, wire: Tripwire) -> None:
+        self._store = store
+        self._wire = wire
+
+    async def load(self) -> Book | None:
+        return await self._wire.around("store.load", self._store.load)
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        name = "store.commit " + " ".join(
+            ["decision"] * bool(changes.decisions)
+            + sorted(order.state for order in changes.orders.values())
+            + ["fill"] * len(changes.fills)
+        )
+        await self._wire.around(name, lambda: self._store.commit(book, changes, check))
+
+    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
+        return await self._wire.around("store.known_fills", lambda: self._store.known_fills(fill_ids))
+
+
+class TrippedVenue:
+    """A venue behind a tripwire."""
+
+    def __init__(self, venue: Venue, wire: Tripwire) -> None:
+        self._venue = venue
+        self._wire = wire
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        return await self._wire.around(
+            "venue.advance", lambda: self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
+        )
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        return await self._wire.around(f"venue.submit {order.leg}", lambda: self._venue.submit(order))
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        await self._wire.around("venue.cancel", lambda: self._venue.cancel(client_id, reason))
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        return await self._wire.around("venue.find", lambda: self._venue.find(client_id))
+
+    async def positions(self) -> dict[str, int]:
+        return await self._wire.around("venue.positions", self._venue.positions)
+
+
+class TrippedRisk:
+    """Risk behind a tripwire."""
+
+    def __init__(self, risk: Risk, wire: Tripwire) -> None:
+        self._risk = risk
+        self._wire = wire
+
+    async def decide(self, question: Question) -> Answer:
+        return await self._wire.around("risk.decide", lambda: self._risk.decide(question))
+
+
+class TrippedJournal:
+    """A journal behind a tripwire."""
+
+    def __init__(self, journal: Journal, wire: Tripwire) -> None:
+        self._journal = journal
+        self._wire = wire
+
+    def write(self, client_id: str) -> None:
+        self._wire.around_now("journal.write", lambda: self._journal.write(client_id))

@@ -1,0 +1,246 @@
+"""An account in one process: the real loop, market, risk, journal and database, over a tape that is at hand."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from leadline.execution import commands
+from leadline.execution.book import Book, BookEvent
+from leadline.execution.inbox import Inbox
+from leadline.execution.journal import HaltLatch, SendJournal
+from leadline.execution.loop import AccountLoop, World
+from leadline.execution.ports import Unavailable
+from leadline.execution.store import PostgresStore
+from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.model.orders import VenueEvent
+from leadline.model.signals import SignalMessage
+from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.model.ticks import TickColumns
+from leadline.report.digest import lines_of
+from leadline.risk.decide import decide
+from leadline.risk.view import Answer, Question
+from leadline.runtime.database import Pool
+from leadline.venue.ledger import Ledger
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRules, parse_fill_rule
+from tests.execution.harness.builders import DAY, account, ns
+from tests.execution.harness.checks import CheckedStore, CheckedVenue
+
+MOST_RESTARTS = 20
+
+
+class Starved(AssertionError):
+    """The loop waits for signals, and there are no more."""
+
+
+class DirectRisk:
+    """Risk called in the process."""
+
+    async def decide(self, question: Question) -> Answer:
+        return decide(question)
+
+
+@dataclass
+class Desk:
+    """One account on one tape: what survives a kill, and what its world says.
+
+    `prints` by contract, `speech` by strategy; `begins` and `ends` in seconds from the first day's open.
+    """
+
+    pool: Pool
+    folder: Path
+    prints: Mapping[str, TickColumns]
+    speech: Mapping[str, Sequence[SignalMessage]]
+    strategies: Sequence[TradingStrategy]
+    manifest: TradingAccount = field(default_factory=account)
+    begins: float = -60
+    ends: float = 0
+    tape: str = "tape"
+    holder: str = "execution-0"
+    sent: dict[str, int] = field(default_factory=dict)
+
+    def open(
+        self,
+        through: Callable[[World], World] = lambda world: world,
+        *,
+        read_back: bool = False,
+        chance: random.Random | None = None,
+    ) -> "Session":
+        """The account as a new process finds it; `through` puts faults at its ports."""
+        return Session(self, through, read_back, chance)
+
+    async def run(self, **options: Any) -> "Session":
+        """Run the account to the end of its tape."""
+        session = self.open(**options)
+        try:
+            await session.run()
+        finally:
+            session.close()
+        return session
+
+    async def lines(self) -> list[dict[str, Any]]:
+        """What the digest of the tape is made of."""
+        async with self.pool.acquire() as connection:
+            return [orjson.loads(line) for line, _ in await lines_of(connection, self.tape)]
+
+    async def rows(self, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
+        """Rows of a table of this tape."""
+        query = f"SELECT {columns} FROM {table} WHERE tape = $1 ORDER BY {order}"
+        return [tuple(row) for row in await self.pool.fetch(query, self.tape)]
+
+    async def orders(self) -> list[tuple[Any, ...]]:
+        """Every order as (leg, type, side, quantity, price, state), in the order of their decisions and legs."""
+        return await self.rows(
+            "intent",
+            "leg, type, side, quantity, coalesce(limit_price, stop_price), state",
+            "decided_at_ns, leg",
+        )
+
+    async def fills(self) -> list[tuple[Any, ...]]:
+        """Every fill as (leg, second, price, quantity, commission)."""
+        found = await self.pool.fetch(
+            "SELECT i.leg, f.ts_ns, f.price, f.quantity, f.commission FROM fill f JOIN intent i USING (tape, client_id)"
+            " WHERE tape = $1 ORDER BY f.venue_event",
+            self.tape,
+        )
+        return [(row[0], (row[1] - ns(0)) / 1e9, *tuple(row)[2:]) for row in found]
+
+    async def decisions(self) -> list[tuple[Any, ...]]:
+        """Every decision as (strategy, second, accepted, reason)."""
+        found = await self.rows("decision", "strategy, instant_ns, accepted, reason", "instant_ns, strategy, bar_key")
+        return [(strategy, (instant - ns(0)) / 1e9, *rest) for strategy, instant, *rest in found]
+
+
+class Session:
+    """One process of the account. It ends by `close`, or by being thrown away."""
+
+    def __init__(
+        self, desk: Desk, through: Callable[[World], World], read_back: bool, chance: random.Random | None
+    ) -> None:
+        self.desk = desk
+        self.events: list[BookEvent] = []
+        self.pauses = 0
+        self._chance = chance
+        self._heard: dict[str, int] = {}
+        self.inboxes: dict[str, Inbox] = {}
+        paper = desk.manifest.spec.paper
+        rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
+        self.ledger = Ledger.open(desk.folder / desk.tape, desk.tape)
+        self.market = PaperMarket(rules, ns(desk.begins))
+        for step in self.ledger.steps():
+            self.market.restore(step)
+        self.journal = SendJournal(desk.folder / f"sent-{desk.tape}.journal")
+        self.latch = HaltLatch(desk.folder / f"halt-{desk.tape}.json")
+        self.store = PostgresStore(
+            desk.pool,
+            tape=desk.tape,
+            manifest=desk.manifest,
+            feed_contracts=tuple(sorted(desk.prints)),
+            trade_from=DAY,
+            holder=desk.holder,
+        )
+        venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self.ledger.append)
+        world = World(
+            store=CheckedStore(self.store, self.market, read_back=read_back),
+            venue=CheckedVenue(venue, desk.pool, self.store, desk.tape, desk.sent),
+            risk=DirectRisk(),
+            journal=self.journal,
+            inboxes=self.inboxes,
+            pause=self._pause,
+            idle=self._idle,
+            halted=lambda: self.latch.reason,
+            halt=lambda reason: self.latch.engage(reason, "execution"),
+            committed=self.events.extend,
+        )
+        self.loop = AccountLoop(through(world), self._new_book)
+
+    @property
+    def book(self) -> Book:
+        """The book in memory."""
+        return self.loop.book
+
+    def close(self) -> None:
+        """Let go of the files, as the end of a process does."""
+        self.journal.close()
+        self.ledger.close()
+
+    async def run(self, until: Callable[[Book], bool] = lambda book: book.finished) -> None:
+        """Recover and go on until the tape has ended or `until` says so; a part that does not answer is asked again."""
+        for _ in range(MOST_RESTARTS):
+            try:
+                await self.start()
+                while not until(self.book):
+                    await self.loop.step()
+            except Unavailable:
+                continue
+            return
+        raise AssertionError(f"still not done after {MOST_RESTARTS} restarts")
+
+    async def start(self) -> None:
+        """Take the account, recover, and name the strategies that it does not know yet."""
+        if not self.store.epoch:
+            assert await self.store.acquire()
+        await self.loop.recover()
+        for manifest in self.desk.strategies:
+            if manifest.full_name not in self.book.strategies:
+                await self.set_strategy(manifest)
+        self._open_inboxes()
+
+    async def set_strategy(self, manifest: TradingStrategy, analysis_hash: str = "hash") -> None:
+        """As the supervisor or the operator does."""
+        text = orjson.dumps(manifest.to_manifest()).decode()
+        commands.set_strategy(self.book, manifest.full_name, analysis_hash, text)
+        await self.loop.commit()
+        self._open_inboxes()
+
+    def _open_inboxes(self) -> None:
+        for name, strategy in self.book.strategies.items():
+            inbox = self.inboxes.get(name)
+            if inbox is None or inbox.analysis_hash != strategy.analysis_hash:
+                self.inboxes[name] = Inbox(name, strategy.analysis_hash, strategy.joined_ns)
+                self._heard[name] = 0
+
+    async def _idle(self) -> None:
+        """News comes in: the next message of whoever is behind, or by chance some of anybody's."""
+        speech = self.desk.speech
+        waiting = [name for name in sorted(self._heard) if self._heard[name] < len(speech[name])]
+        if not waiting:
+            raise Starved(f"the loop is {self.loop.phase} at {(self.book.instant_ns - ns(0)) / 1e9} s")
+        if self._chance is None:
+            name, count = min(waiting, key=lambda name: self.inboxes[name].progress_ns), 1
+        else:
+            name, count = self._chance.choice(waiting), self._chance.randint(1, 4)
+        for message in speech[name][self._heard[name] :][:count]:
+            self.inboxes[name].offer(message)
+            self._heard[name] += 1
+
+    async def _pause(self, phase: str) -> None:
+        self.pauses += 1
+
+    def _new_book(self) -> Book:
+        desk = self.desk
+        return Book(
+            tape=desk.tape,
+            account=desk.manifest.full_name,
+            manifest=desk.manifest,
+            feed_contracts=tuple(sorted(desk.prints)),
+            trade_from=DAY,
+            instant_ns=ns(desk.begins),
+            equity_at_roll=desk.manifest.spec.starting_balance,
+        )
+
+
+def venue_fills(events: Sequence[VenueEvent]) -> list[tuple[str, str, int, int]]:
+    """The fills of a venue's history as (fill id, client id, quantity, price)."""
+    found = [event.fill for event in events if event.fill is not None]
+    return [(fill.fill_id, fill.client_id, fill.quantity, fill.price) for fill in found]
+
+
+def money(*amounts: str) -> tuple[Decimal, ...]:
+    """Amounts as decimals."""
+    return tuple(Decimal(amount) for amount in amounts)
