@@ -24,7 +24,7 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     another strategy of the account trades; Unknown for a contract that the feed does not have.
     """
     try:
-        manifest = TradingStrategy.model_validate(orjson.loads(manifest_json))
+        manifest = TradingStrategy.from_manifest(orjson.loads(manifest_json))
     except (ValidationError, orjson.JSONDecodeError) as error:
         raise InvalidInput("manifest_json", str(error), "a TradingStrategy") from error
     if manifest.full_name != name:

@@ -215,7 +215,7 @@ def strategy_row(book: Book, strategy: StrategyBook) -> Values:
         book.tape,
         book.account,
         strategy.strategy,
-        strategy.manifest.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        strategy.manifest.to_manifest(),
         strategy.settings_hash,
         strategy.analysis_hash,
         strategy.joined_ns,
@@ -229,7 +229,7 @@ def strategy_of(row: Row) -> StrategyBook:
     """A strategy's row as its book."""
     return StrategyBook(
         row["strategy"],
-        TradingStrategy.model_validate(row["manifest"]),
+        TradingStrategy.from_manifest(row["manifest"]),
         row["settings_hash"],
         row["analysis_hash"],
         row["joined_ns"],

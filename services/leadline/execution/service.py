@@ -45,7 +45,7 @@ class Account:
 
     def __init__(self, context: Context, params: ExecutionParams, tape: Run) -> None:
         self.context = context
-        self.manifest = TradingAccount.model_validate(params.manifest)
+        self.manifest = TradingAccount.from_manifest(params.manifest)
         self.name = self.manifest.full_name
         self.tape = tape
         self.pool = context.pool

@@ -3,11 +3,13 @@
 A field of the schema has one type and is never null: absent means unset. In Python an absent optional field is None.
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
 from pydantic import (
     BaseModel,
@@ -126,6 +128,11 @@ class SpecModel(BaseModel):
     def to_manifest(self) -> dict[str, Any]:
         """Plain JSON values by their names in a manifest, defaults filled in, absent fields absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    @classmethod
+    def from_manifest(cls, document: Mapping[str, Any]) -> Self:
+        """The spec of plain JSON values, the inverse of `to_manifest`. Raises pydantic's ValidationError."""
+        return cls.model_validate_json(json.dumps(document), by_alias=True, by_name=False)
 
 
 def refused(expected: str) -> PydanticCustomError:

@@ -136,15 +136,16 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
     by_contract: dict[str, list[PricePoint]] = {}
     for row in prices:
         by_contract.setdefault(row["contract"], []).append(PricePoint(row["known_at_ns"], row["close"]))
-    contracts = _json(run["contracts"])
+    details = _json(run["details"])
+    contracts = details["contracts"]
     traded = sorted({order.contract for order in orders.values()})
     refused = Counter(row["reason"] for row in decisions if not row["accepted"])
     return AccountReport(
         tape=tape,
         account=account,
-        feed=_json(run["feed"]).get("kind", ""),
-        trade_from=run["trade_from"],
-        missing_sessions=tuple(str(day) for day in _json(run["missing"]) or ()),
+        feed=run["feed"],
+        trade_from=date.fromisoformat(details["trade_from"]),
+        missing_sessions=tuple(details["missing"]),
         finished=state["finished"],
         start_equity=end - total,
         end_equity=end,

@@ -22,7 +22,7 @@ GRANT UPDATE (published) ON order_event TO leadline_execution;
 
 -- The supervisor says what is wanted.
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand TO leadline_supervisor;
-GRANT SELECT ON run TO leadline_supervisor;
+GRANT SELECT ON run, tick_position TO leadline_supervisor;
 
 -- Reports and people look at everything.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO leadline_reader;
