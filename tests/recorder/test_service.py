@@ -4,23 +4,27 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from leadline.model.ticks import TickBatch
 from leadline.plan.servers import LocalNats
-from leadline.recorder import metrics
+from leadline.recorder import metrics, service
 from leadline.recorder.carrier import Cargo, Carrier
 from leadline.recorder.service import CONSUMER, bar_cargo, signal_cargo, tick_cargo
 from leadline.recorder.store import Store
 from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus import Bus
+from leadline.runtime.context import open_context
+from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.runtime.wire import encode_bar, encode_signal, encode_tick_batch
 from tests.recorder.builders import CONTRACT, TAPE, VENUE, bar_message, progress_message, signal_message, tick_batch
 from tests.recorder.test_store import position, stored_indices
-from tests.stack import bus_as
+from tests.stack import Database, bus_as
 
 pytestmark = pytest.mark.integration
 
@@ -103,6 +107,36 @@ async def test_prints_bars_and_signals_are_stored_and_acknowledged(nats_server: 
     assert await stored_indices(pool) == list(range(6000))
     assert [row[0] for row in await pool.fetch("SELECT ordinal FROM candle ORDER BY 1")] == [0, 2]
     assert await pool.fetchval("SELECT ordinal FROM signal") == 2
+
+
+async def test_the_service_stores_until_it_is_told_to_stop(
+    nats_server: LocalNats, database: Database, pool, tmp_path: Path
+):
+    key = tmp_path / "key"
+    key.write_text("a key that is long enough to sign tokens with")
+    settings = ServiceSettings(
+        service="recorder",
+        workload="recorder",
+        listen="127.0.0.1:0",
+        metrics_listen="127.0.0.1:0",
+        nats=nats_server.settings("recorder"),
+        database=database.settings("recorder"),
+        data_dir=tmp_path,
+        token_key_file=key,
+    )
+    context = await open_context(settings, structlog.stdlib.get_logger())
+    task = asyncio.create_task(service.run(context))
+    await publish_ticks(nats_server, [tick_batch(0, 99)])
+    async with bus_as(nats_server, "analysis") as bus:
+        await bus.publish(SIGNAL_SUBJECT, encode_signal(signal_message(2)), f"{SIGNAL_SUBJECT}/2")
+    await until(partial(has_reached, pool, 99))
+    context.stopping.set()
+    await asyncio.wait_for(task, 10)
+    for stream in (TICKS, SIGNALS):
+        await all_acknowledged(context.bus, stream)
+    await context.close()
+    assert not context.crashed.done()
+    assert await pool.fetchval("SELECT count(*) FROM signal") == 1
 
 
 async def test_what_was_committed_but_not_acknowledged_is_stored_once(nats_server: LocalNats, pool):

@@ -154,7 +154,8 @@ class BarBuilder:
             self._next_index = ticks.first_index
         if ticks.first_index > self._next_index:
             raise Gap(self._next_index, ticks.first_index)
-        ticks = ticks.slice(self._next_index - ticks.first_index, len(ticks))
+        if ticks.first_index < self._next_index:
+            ticks = ticks.slice(self._next_index - ticks.first_index, len(ticks))
         if len(ticks):
             self._check_times(ticks)
         return ticks
@@ -172,6 +173,8 @@ class BarBuilder:
 
     def _take(self, ticks: TickColumns, bars: list[Bar]) -> None:
         """Walk over the sessions that `ticks` touch."""
+        if self._add_to_open_bar(ticks):
+            return
         start = 0
         while start < len(ticks):
             session = self._session_at(int(ticks.time_ns[start]), bars)
@@ -182,6 +185,18 @@ class BarBuilder:
             else:
                 self._cut_by_amount(inside, session, bars)
             start = closes
+
+    def _add_to_open_bar(self, ticks: TickColumns) -> bool:
+        """Add prints that belong to the open bar and leave it open, as most batches do; False: they must be cut."""
+        if not len(self._buffer) or ticks.time_ns[-1] >= self._end_ns:
+            return False
+        if self._spec.kind != "time":
+            held = self._held + (int(ticks.size.sum()) if self._spec.kind == "volume" else len(ticks))
+            if held >= self._spec.length:
+                return False
+            self._held = held
+        self._buffer.add(ticks)
+        return True
 
     def _session_at(self, now_ns: int, bars: list[Bar]) -> Session:
         """The session that a print at `now_ns` is in or comes before; the session before it ends here."""

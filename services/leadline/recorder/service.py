@@ -4,7 +4,6 @@ import asyncio
 from typing import Final
 
 from leadline.model.bars import BarMessage
-from leadline.model.errors import InvalidInput
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch
 from leadline.recorder.carrier import Cargo, Carrier
@@ -54,11 +53,9 @@ def signal_cargo(store: Store) -> Cargo[SignalMessage]:
 async def run(context: Context) -> None:
     """Store until the process is told to stop; what was fetched by then is stored and acknowledged.
 
-    Raises InvalidInput without a database, and Unknown when the bus has no consumer for the recorder.
+    Raises Unknown when the bus has no consumer for the recorder.
     """
-    if context.db is None:
-        raise InvalidInput("database", None, "a database in the settings: the recorder stores")
-    store, stopping = Store(context.db), context.stopping
+    store, stopping = Store(context.pool), context.stopping
     ticks, bars, signals = [await context.bus.durable(stream, CONSUMER) for stream in (TICKS, BARS, SIGNALS)]
     tasks = [
         context.spawn(Carrier(tick_cargo(store, context.bus), store, stopping).run(ticks), "recorder ticks"),

@@ -1,0 +1,158 @@
+"""The whole service: it builds what the demand names, and nothing that it names touches what else is built."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from leadline.aggregation import metrics, service
+from leadline.aggregation.v1 import aggregation_pb2 as pb
+from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
+from leadline.plan.servers import LocalNats
+from leadline.runtime.auth import token_source
+from leadline.runtime.bus import Bus
+from leadline.runtime.context import open_context
+from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.runs import Run, announce_run
+from leadline.runtime.settings import ServiceSettings
+from leadline.runtime.subjects import BARS
+from leadline.runtime.wire import decode_bar
+from tests.aggregation.builders import CONTRACT, DAY, TAPE, VENUE, bars_of, plain
+from tests.aggregation.test_service import expected, publish, subject, tape, told
+from tests.stack import Database, bus_as, pool_as
+
+pytestmark = pytest.mark.integration
+
+KEY = "a key that is long enough to sign tokens with"
+HOURS = {"open": "09:30", "close": "16:00", "zone": "America/New_York"}
+
+
+def free_address() -> str:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{one.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def running(nats: LocalNats, database: Database, folder: Path) -> AsyncIterator[str]:
+    """The service on a run that is open; yields its address."""
+    key = folder / "key"
+    key.write_text(KEY)
+    settings = ServiceSettings(
+        service="aggregation",
+        workload="aggregation",
+        listen=free_address(),
+        metrics_listen="127.0.0.1:0",
+        nats=nats.settings("aggregation"),
+        database=database.settings("aggregation"),
+        data_dir=folder,
+        token_key_file=key,
+    )
+    async with bus_as(nats, "ingestion") as bus:
+        await announce_run(bus, Run(TAPE, "sim", {CONTRACT: VENUE}, DAY, 0, (DAY,), (), 0))
+    context = await open_context(settings, structlog.stdlib.get_logger())
+    task = asyncio.create_task(service.run(context))
+    try:
+        yield settings.listen
+    finally:
+        context.stopping.set()
+        await asyncio.wait_for(task, 10)
+        await context.close()
+        assert not context.crashed.done()
+
+
+async def demand(pool: Any, strategy: str, bars: str | None, hours: Mapping[str, str] = HOURS) -> None:
+    await pool.execute(
+        "INSERT INTO demand (account, strategy, contract, venue, session, hours, bars, ticks_per_row)"
+        " VALUES ('default/paper', $1, $2, $3, $4, $5, $6, $7)",
+        strategy,
+        CONTRACT,
+        VENUE,
+        *(("rth", dict(hours), bars, 1) if bars else (None, None, None, None)),
+    )
+
+
+async def bars(reader: Bus, spec: str) -> list[object]:
+    """All bars of a series, to the end of the tape."""
+    return [plain(bar) for bar in bars_of(await told(reader, spec))]
+
+
+async def until_built(count: int) -> None:
+    """Wait until so many builders run: the service looks at the demand every second and tells nobody."""
+    async with asyncio.timeout(20):
+        while True:
+            if metrics.BUILDERS._value.get() == count:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_bars_that_are_asked_for_are_built_and_served(nats_server: LocalNats, database: Database, tmp_path: Path):
+    async with (
+        pool_as(database, "supervisor") as supervisor,
+        running(nats_server, database, tmp_path) as address,
+        bus_as(nats_server, "ingestion") as source,
+        bus_as(nats_server, "analysis") as reader,
+    ):
+        await demand(supervisor, "default/one", "1m")
+        await demand(supervisor, "default/two", "1m")
+        await demand(supervisor, "default/three", "ticks100")
+        await demand(supervisor, "", None)
+        await publish(source, tape())
+        assert await bars(reader, "1m") == expected("1m")
+        assert await bars(reader, "ticks:100") == expected("ticks:100")
+        assert metrics.BUILDERS._value.get() == 2
+        channel = open_channel(address, token_source(KEY, "cli-viewer", "ann"))
+        stream = pb.BarStream(contract=CONTRACT, session="rth", spec="1m-r1")
+        reply = await rpc.AggregationServiceStub(channel).GetBars(pb.GetBarsRequest(stream=stream))
+        await channel.close(None)
+    assert len(reply.bars) == len(expected("1m"))
+
+
+async def test_a_series_that_nobody_asks_for_any_more_stops_and_the_others_go_on(
+    nats_server: LocalNats, database: Database, tmp_path: Path
+):
+    feed = tape()
+    async with (
+        pool_as(database, "supervisor") as supervisor,
+        running(nats_server, database, tmp_path),
+        bus_as(nats_server, "ingestion") as source,
+        bus_as(nats_server, "analysis") as reader,
+    ):
+        await demand(supervisor, "default/one", "1m")
+        await demand(supervisor, "default/two", "5m")
+        await until_built(2)
+        await publish(source, feed[:20])
+        async with aclosing(reader.ordered(BARS, subject("5m"))) as messages:
+            await anext(messages)
+        await supervisor.execute("DELETE FROM demand WHERE strategy = 'default/two'")
+        await until_built(1)
+        await publish(source, feed[20:])
+        assert await bars(reader, "1m") == expected("1m")
+        last = await reader.last(BARS, subject("5m"))
+        assert last is not None
+        assert not decode_bar(last.payload).final
+        # Asked for again, it goes on where it was.
+        await demand(supervisor, "default/two", "5m")
+        assert await bars(reader, "5m") == expected("5m")
+
+
+async def test_a_row_that_cannot_be_built_is_counted_and_holds_nobody_up(
+    nats_server: LocalNats, database: Database, tmp_path: Path
+):
+    async with (
+        pool_as(database, "supervisor") as supervisor,
+        running(nats_server, database, tmp_path),
+        bus_as(nats_server, "ingestion") as source,
+        bus_as(nats_server, "analysis") as reader,
+    ):
+        await demand(supervisor, "default/bad", "7m")
+        await demand(supervisor, "default/lost", "5m", HOURS | {"zone": "Nowhere"})
+        await demand(supervisor, "default/one", "1m")
+        await publish(source, tape())
+        assert await bars(reader, "1m") == expected("1m")
+        assert metrics.REFUSED_DEMAND._value.get() == 2
