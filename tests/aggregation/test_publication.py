@@ -1,4 +1,4 @@
-from leadline.aggregation.publication import Publication, message_key
+from leadline.aggregation.publication import Publication, message_key, worth_telling
 from leadline.model.bars import BarMessage
 from tests.aggregation.builders import BUY, CONTRACT, TAPE, VENUE, at, batches, builder, run
 
@@ -51,6 +51,14 @@ def test_the_end_is_told_even_when_it_adds_no_time():
     end = progress(at(60), final=True)
     assert Publication(progress(at(60))).untold([end]) == [end]
     assert Publication(progress(at(60))).untold([progress(at(60))]) == []
+
+
+def test_of_messages_told_together_only_the_last_progress_is_worth_telling():
+    bar = next(message for message in messages() if message.bar)
+    one, two, end = progress(1), progress(2), progress(3, final=True)
+    assert worth_telling([one, two]) == [two]
+    assert worth_telling([one, bar, two, bar, end]) == [bar, bar, end]
+    assert worth_telling([one, bar]) == [bar]
 
 
 def test_keys_name_the_bar_or_the_progress():

@@ -172,7 +172,7 @@ async def test_a_bar_told_before_the_kill_is_not_told_again(nats_server: LocalNa
         async with building(bus) as task:
             await asyncio.wait_for(task, 10)
         found = await told(reader)
-    assert [message.progress_ns for message in found] == [message.progress_ns for message in everything]
+    assert [plain(bar) for bar in bars_of(found)] == expected()
 
 
 async def test_prints_that_the_stream_has_lost_are_asked_for_and_then_an_error(nats_server: LocalNats):

@@ -29,6 +29,11 @@ class Publication:
         return fresh
 
 
+def worth_telling(messages: list[BarMessage]) -> list[BarMessage]:
+    """Messages that are published together, without the progress that a later one of them makes superfluous."""
+    return [message for message in messages[:-1] if message.bar is not None] + messages[-1:]
+
+
 def message_key(message: BarMessage) -> str:
     """Key of a message on its subject: the bar's, or the instant that progress has reached."""
     if message.bar is not None:

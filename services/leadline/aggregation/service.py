@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from leadline.aggregation import metrics
 from leadline.aggregation.builder import BarBuilder, Gap
 from leadline.aggregation.demand import Series, series_of
-from leadline.aggregation.publication import Publication, message_key
+from leadline.aggregation.publication import Publication, message_key, worth_telling
 from leadline.aggregation.servicer import AggregationServicer
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
@@ -31,6 +31,8 @@ RETRY_FIRST_SECONDS: Final = 1.0
 RETRY_MOST_SECONDS: Final = 30.0
 # A gap that is still there after so many readings of the whole stream will not close.
 MAX_READINGS: Final = 3
+# Bars and progress of one series that wait for the bus; then its prints wait too.
+OUTBOX_MESSAGES: Final = 256
 
 _DEMAND: Final = """
     SELECT DISTINCT contract, venue, session, hours, bars, ticks_per_row FROM demand WHERE NOT ticks_only
@@ -133,7 +135,10 @@ async def keep_building(bus: Bus, tape: str, series: Series) -> None:
 
 
 class SeriesBuilding:
-    """One life of a builder: from the tape's first print on, telling what was not told in an earlier life."""
+    """One life of a builder: from the tape's first print on, telling what was not told in an earlier life.
+
+    Prints are read while bars are being published: a bus that is slow to store makes larger groups, not a slower tape.
+    """
 
     def __init__(self, bus: Bus, tape: str, series: Series, measured: metrics.SeriesMetrics) -> None:
         self._bus = bus
@@ -141,6 +146,8 @@ class SeriesBuilding:
         self._bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
         self._builder: BarBuilder = series.builder(tape)
         self._measured = measured
+        # What is to be published, and when its prints were taken (monotonic seconds).
+        self._outbox: asyncio.Queue[tuple[BarMessage, float]] = asyncio.Queue(OUTBOX_MESSAGES)
 
     async def run(self) -> None:
         """Build to the end of the tape.
@@ -149,8 +156,19 @@ class SeriesBuilding:
         """
         last = await self._bus.last(BARS, self._bars)
         publication = Publication(None if last is None else decode_bar(last.payload))
+        if publication.ended:
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._build(publication))
+                group.create_task(self._tell())
+        except BaseExceptionGroup as failed:
+            # The other task was only cancelled because of it.
+            raise failed.exceptions[0] from None
+
+    async def _build(self, publication: Publication) -> None:
         readings = 0
-        while not (publication.ended or self._builder.final):
+        while not self._builder.final:
             before = self._builder.next_index
             try:
                 await self._read(publication)
@@ -165,11 +183,9 @@ class SeriesBuilding:
         """Read the prints from the stream's beginning, however often: the builder drops what it has taken."""
         async with aclosing(self._bus.ordered(TICKS, self._prints)) as messages:
             async for received in messages:
-                started_s = monotonic_s()
-                told = publication.untold(self._feed(decode_tick_batch(received.payload)))
-                if told:
-                    await self._tell(told)
-                    self._measure(told, monotonic_s() - started_s)
+                taken_s = monotonic_s()
+                for message in publication.untold(self._feed(decode_tick_batch(received.payload))):
+                    await self._outbox.put((message, taken_s))
                 if self._builder.final:
                     return
 
@@ -183,14 +199,24 @@ class SeriesBuilding:
         self._measured.overlapping.inc(len(batch.ticks) - taken)
         return messages
 
-    async def _tell(self, messages: list[BarMessage]) -> None:
-        await self._bus.publish_many(
-            [(self._bars, encode_bar(message), f"{self._bars}/{message_key(message)}") for message in messages]
-        )
+    async def _tell(self) -> None:
+        """Publish what is in the outbox, all that is there at once, until the tape's end is published."""
+        ended = False
+        while not ended:
+            waiting = [await self._outbox.get()]
+            while not self._outbox.empty():
+                waiting.append(self._outbox.get_nowait())
+            told = worth_telling([message for message, _ in waiting])
+            await self._bus.publish_many(
+                [(self._bars, encode_bar(message), f"{self._bars}/{message_key(message)}") for message in told]
+            )
+            ended = told[-1].final
+            self._measure(waiting)
 
-    def _measure(self, told: list[BarMessage], seconds: float) -> None:
-        bars = sum(message.bar is not None for message in told)
-        self._measured.bars.inc(bars)
-        for _ in range(bars):
-            self._measured.close_delay.observe(seconds)
-        self._measured.progress.set(told[-1].progress_ns / NS_PER_SECOND)
+    def _measure(self, told: list[tuple[BarMessage, float]]) -> None:
+        now_s = monotonic_s()
+        for message, taken_s in told:
+            if message.bar is not None:
+                self._measured.bars.inc()
+                self._measured.close_delay.observe(now_s - taken_s)
+        self._measured.progress.set(told[-1][0].progress_ns / NS_PER_SECOND)
