@@ -3,8 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -19,10 +20,12 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.v1 import model_pb2
 from leadline.plan.calls import CALL_SECONDS, Services
 
+APPROVED: Final = "approved"
 LOOK_SECONDS: Final = 0.5
 AGAIN_SECONDS: Final = 0.5
 KEPT_BARS: Final = 8
-KEPT_SIGNALS: Final = 12
+# The market side runs ahead of the accounts by far when a tape is replayed at full speed.
+KEPT_SIGNALS: Final = 2000
 # Fates outlive the signals that are shown by far: a decision may come before or after its signal.
 KEPT_FATES: Final = 2000
 
@@ -43,13 +46,28 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidSignal:
-    """One signal of one bar of a strategy."""
+class PatternLine:
+    """All signals of one pattern in one bar: its name with their number, the greatest strength, the router's word."""
+
+    name: str
+    strength: str
+    word: str
+
+    @property
+    def approved(self) -> bool:
+        """Whether the router let one of them through."""
+        return self.word == APPROVED
+
+
+@dataclass(frozen=True, slots=True)
+class SaidBar:
+    """What a strategy said at one bar, as lines; `long` holds the patterns that speak for a rise."""
 
     strategy: str
     bar: str
     known_at_ns: int
-    signal: model_pb2.Signal
+    lines: tuple[PatternLine, ...]
+    long: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -61,7 +79,7 @@ class Scene:
     bars: dict[str, deque[model_pb2.Bar]] = field(default_factory=dict)
     bar_count: int = 0
     regimes: dict[str, model_pb2.RegimeReading] = field(default_factory=dict)
-    signals: deque[SaidSignal] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
+    said: deque[SaidBar] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
     signal_count: int = 0
     fates: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     fills: int = 0
@@ -174,10 +192,32 @@ class _Signals:
                 return
             self.after = message.bar.bar
             self.scene.regimes[self.strategy.name] = message.bar.regime
-            for signal in message.bar.signals:
-                key = bar_key_text(message.bar.bar)
-                self.scene.signals.append(SaidSignal(self.strategy.name, key, message.bar.known_at_ns, signal))
-                self.scene.signal_count += 1
+            self.scene.signal_count += len(message.bar.signals)
+            if message.bar.signals:
+                self.scene.said.append(said_bar(self.strategy.name, message.bar))
+
+
+def said_bar(strategy: str, bar: model_pb2.BarSignals) -> SaidBar:
+    """A bar's signals, as they are shown."""
+    lines = by_pattern((signal.pattern, signal.strength, signal.rejection) for signal in bar.signals)
+    rising = frozenset(item.pattern for item in bar.signals if item.direction == model_pb2.DIRECTION_LONG)
+    return SaidBar(strategy, bar_key_text(bar.bar), bar.known_at_ns, tuple(lines), rising)
+
+
+def by_pattern(signals: Iterable[tuple[str, str, str]]) -> list[PatternLine]:
+    """Signals of one bar as (pattern, strength, rejection; empty when approved), one line per pattern, in their order.
+
+    A bar can have an imbalance at many prices; the strongest speaks for its pattern, an approved one before others.
+    """
+    found: dict[str, list[tuple[bool, Decimal, str]]] = {}
+    for pattern, strength, rejection in signals:
+        found.setdefault(pattern, []).append((not rejection, Decimal(strength), rejection))
+    lines = []
+    for pattern, items in found.items():
+        approved, strongest, rejection = max(items, key=lambda item: item[:2])
+        name = pattern if len(items) == 1 else f"{pattern} x{len(items)}"
+        lines.append(PatternLine(name, f"{strongest:.2f}", APPROVED if approved else rejection.replace("_", " ")))
+    return lines
 
 
 def bar_key_text(key: model_pb2.BarKey) -> str:
@@ -190,7 +230,7 @@ def fate_text(decision: dict[str, Any] | None) -> str:
     if decision is None:
         return "–"
     if not decision["accepted"]:
-        return f"refused: {decision['reason']}"
+        return f"refused: {decision['reason'].replace('_', ' ')}"
     return f"{decision['side']} {decision['quantity']}"
 
 

@@ -1,27 +1,83 @@
 """What a running stack shows in the terminal: a live picture, or a line now and then where nobody draws."""
 
 import asyncio
+import contextlib
+import sys
+from collections.abc import Sequence
 from typing import Final
 
-from leadline.cli.follow import Scene, follow
-from leadline.cli.stack import Stack
-from leadline.plan.supervisor import Supervisor
+from rich.console import Console
+from rich.live import Live
 
+from leadline.cli.follow import Scene, follow
+from leadline.cli.output import clock_text
+from leadline.cli.picture import draw
+from leadline.cli.stack import Stack
+from leadline.plan.supervisor import PartStatus, Supervisor
+
+FRAME_SECONDS: Final = 0.25
 LINE_SECONDS: Final = 5.0
 
 
 async def show(stack: Stack, supervisor: Supervisor, *, live: bool) -> None:
-    """Show the stack until cancelled."""
+    """Show the stack until cancelled; `live` draws where standard output is a terminal.
+
+    Lines go to standard error, so that standard output carries nothing but the answer.
+    """
     scene = Scene()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(follow(stack, supervisor.services, scene))
-        while True:
-            await asyncio.sleep(LINE_SECONDS)
-            print(progress_line(scene))
+    following = asyncio.create_task(follow(stack, supervisor.services, scene))
+    try:
+        if live and sys.stdout.isatty():
+            await _draw(scene, stack, supervisor, following)
+        else:
+            await _tell(scene, stack, supervisor, following)
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
-def progress_line(scene: Scene) -> str:
-    if scene.feed is None:
-        return "no feed"
-    states = ", ".join(f"{s.phase} {s.instant_ns} {s.equity}" for s in scene.states.values())
-    return f"{scene.feed.state} {scene.feed.progress:.0%} bars {scene.bar_count} signals {scene.signal_count} fills {scene.fills} {states}"
+async def _draw(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
+    console = Console()
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+        while not following.done():
+            live.update(draw(scene, stack, supervisor.status(), console.size.height), refresh=True)
+            await asyncio.sleep(FRAME_SECONDS)
+    following.result()
+
+
+async def _tell(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
+    while not following.done():
+        print(progress_line(scene, stack, supervisor.status()), file=sys.stderr, flush=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINE_SECONDS):
+                await asyncio.shield(following)
+    following.result()
+
+
+def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> str:
+    """Where the run is, in one line."""
+    feed = scene.feed
+    if feed is None:
+        return "leadline: waiting for the feed"
+    ticks = sum(item.ticks for item in feed.contracts)
+    rate = sum(found.per_second for found in scene.rates.values())
+    tape_ns = max((item.last_time_ns for item in feed.contracts), default=0)
+    words = [
+        f"leadline: {feed.state.replace('_', ' ')} {feed.progress:.0%}",
+        f"tape {clock_text(tape_ns)} UTC",
+        f"{ticks:,} ticks at {rate:,.0f}/s",
+        f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, {scene.fills:,} fills",
+    ]
+    for account in stack.accounts:
+        state = scene.states.get(account)
+        if state is not None:
+            halted = f", HALT {state.halt}" if state.halt else f", block {state.block}" if state.block else ""
+            phase = state.phase.replace("_", " ")
+            words.append(f"{account} {phase}, equity {state.equity} {state.currency}{halted}")
+    unwell = [f"{part.name} {part.health}" for part in parts if part.health != "serving"]
+    again = sum(part.restarts for part in parts)
+    if unwell:
+        words.append(", ".join(unwell))
+    if again:
+        words.append(f"{again} restarts")
+    return "; ".join(words)

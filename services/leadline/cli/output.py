@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import orjson
 import typer
@@ -16,7 +16,11 @@ from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
 
+from leadline.model.contracts import instrument_of
 from leadline.plan.data_dir import default_data_dir
+
+# Columns of a table that is not drawn on a terminal.
+_WIDE: Final = 200
 
 
 class Output(StrEnum):
@@ -67,7 +71,7 @@ def _plain(value: object) -> str:
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """A table for people; `empty` is said where there are no rows. Numbers stand right."""
-    console = Console()
+    console = people_console()
     found = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
     if not found:
         console.print(empty)
@@ -79,6 +83,22 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     for row in found:
         table.add_row(*row)
     console.print(table)
+
+
+def people_console() -> Console:
+    """Where tables go. What is not a terminal has no width of its own, and must not cut what it is given."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+
+
+def price_text(contract: str, price: str) -> str:
+    """A price with the decimals of the instrument, and two more where an average needs them."""
+    if not price:
+        return ""
+    tick = instrument_of(contract).tick
+    value = Decimal(price)
+    if value % tick == 0:
+        return str(value.quantize(tick))
+    return f"{value:.{2 - int(tick.as_tuple().exponent)}f}"
 
 
 def _is_number(text: str) -> bool:

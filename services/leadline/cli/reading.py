@@ -9,8 +9,17 @@ import orjson
 import typer
 
 from leadline.analysis.v1 import analysis_pb2
-from leadline.cli.follow import bar_key_text, fate_text, until_quiet
-from leadline.cli.output import DataDirOption, Output, OutputOption, clock_text, plain, print_json, print_table
+from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
+from leadline.cli.output import (
+    DataDirOption,
+    Output,
+    OutputOption,
+    clock_text,
+    plain,
+    price_text,
+    print_json,
+    print_table,
+)
 from leadline.cli.stack import Stack, StrategyAddress, running_stack, services_of
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
@@ -162,8 +171,8 @@ async def _orders(
                 order.type,
                 order.quantity,
                 order.filled,
-                order.price,
-                order.average_price,
+                price_text(order.contract, order.price),
+                price_text(order.contract, order.average_price),
                 order.state,
                 order.reason,
             )
@@ -190,7 +199,15 @@ async def _positions(stack: Stack, data_dir: Path, account: str | None, output: 
         "Positions",
         ("account", "strategy", "contract", "size", "average", "last", "open"),
         [
-            (name, item.strategy, item.contract, item.quantity, item.average_price, item.last_price, item.open)
+            (
+                name,
+                item.strategy,
+                item.contract,
+                item.quantity,
+                price_text(item.contract, item.average_price),
+                price_text(item.contract, item.last_price),
+                item.open,
+            )
             for name, item in found
         ],
         "Flat: no open position.",
@@ -224,22 +241,27 @@ async def _signals(stack: Stack, data_dir: Path, strategy: str | None, last: int
     print_table(
         "Signals",
         ("known at (UTC)", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
-        [
-            (
-                clock_text(row["known_at_ns"]) if first else "",
-                row["bar"].rpartition("/")[2] if first else "",
-                row["close"] if first else "",
-                row["regime"] if first else "",
-                signal["pattern"],
-                signal["strength"],
-                "approved" if signal["approved"] else signal["rejection"],
-                fate_text(row["decision"]) if first else "",
-            )
-            for row in rows
-            for first, signal in zip([True] + [False] * len(row["signals"]), row["signals"], strict=False)
-        ],
+        [cells for row in rows for cells in _signal_rows(row)],
         "No signals yet.",
     )
+
+
+def _signal_rows(row: dict[str, Any]) -> list[tuple[object, ...]]:
+    """One line per pattern of a bar; what the lines of a bar have in common stands in the first."""
+    shared = (clock_text(row["known_at_ns"]), row["bar"].rpartition("/")[2], row["close"], row["regime"])
+    lines: list[tuple[object, ...]] = []
+    for pattern in by_pattern((item["pattern"], item["strength"], item["rejection"]) for item in row["signals"]):
+        first = not lines
+        lines.append(
+            (
+                *(shared if first else ("",) * len(shared)),
+                pattern.name,
+                pattern.strength,
+                pattern.word,
+                fate_text(row["decision"]) if first else "",
+            )
+        )
+    return lines
 
 
 async def _bars_with_signals(

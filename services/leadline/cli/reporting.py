@@ -11,7 +11,7 @@ from urllib.parse import quote
 import typer
 from rich.console import Console
 
-from leadline.cli.output import DataDirOption, Output, OutputOption, plain, print_json
+from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, plain, print_json
 from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
@@ -33,14 +33,14 @@ def report(
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML file, too.")] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Report a run: trades, totals by pattern, the equity curve. Works while the stack runs and after it has stopped."""
+    """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped."""
     reports = asyncio.run(_reports(data_dir, tape))
     if html is not None:
         write_reports(reports, html)
     if output is Output.JSON:
         print_json([report_document(item) for item in reports])
     else:
-        print_reports(reports, Console())
+        print_reports(reports, people_console())
 
 
 @app.command(epilog="Example: leadline digest --tape 4uo7amvh2vlz-1")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
 
 from leadline.cli.live import show
 from leadline.cli.manifests import (
@@ -23,7 +22,7 @@ from leadline.cli.manifests import (
     TradeFromOption,
     plan_of,
 )
-from leadline.cli.output import DataDirOption, Output, OutputOption, print_json
+from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, print_json
 from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
 from leadline.cli.stack import Stack, StrategyAddress
 from leadline.execution.contracts import signal_contract
@@ -123,7 +122,7 @@ async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
     if options.output is Output.JSON:
         print_json({"tape": run.tape, "html": str(place), "reports": [report_document(item) for item in reports]})
     else:
-        print_reports(reports, Console())
+        print_reports(reports, people_console())
         print(f"the same as a page: {place}")
 
 

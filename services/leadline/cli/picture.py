@@ -1,0 +1,214 @@
+"""The live view as a drawing of one scene: what trades, what was said about it, what it came to, and who is well."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from rich.align import Align
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from leadline.cli.follow import SaidBar, Scene, fate_text
+from leadline.cli.stack import Stack, StrategyAddress
+from leadline.execution.v1 import execution_pb2
+from leadline.model.contracts import instrument_of
+from leadline.model.v1 import model_pb2
+from leadline.plan.supervisor import PartStatus
+from leadline.report.text import clock
+
+# Lines of the left column that are not bars or signals: header, market, titles and frames.
+_FIXED_LINES: Final = 18
+_MOST_BARS: Final = 8
+_MOST_SIGNALS: Final = 12
+Item = TypeVar("Item")
+_HEALTH: Final = {"serving": "green", "running": "green", "starting": "yellow", "restarting": "yellow"}
+
+
+def draw(scene: Scene, stack: Stack, parts: Sequence[PartStatus], height: int) -> RenderableType:
+    """The whole picture, at most `height` lines where the terminal has that many."""
+    room = max(6, height - _FIXED_LINES)
+    bars = max(2, min(_MOST_BARS, room // 2) // max(1, len(stack.strategies)))
+    signals = max(3, min(_MOST_SIGNALS, room - bars * len(stack.strategies)))
+    left = Group(
+        _market(scene),
+        *(_bars(scene, strategy, bars) for strategy in stack.strategies),
+        _signals(scene, stack, signals),
+    )
+    right = Group(*(_account(scene, account) for account in stack.accounts), _services(parts))
+    body = Table.grid(expand=True, padding=(0, 0))
+    body.add_column(ratio=7)
+    body.add_column(ratio=4)
+    body.add_row(left, right)
+    return Group(_header(scene, stack), body)
+
+
+def _header(scene: Scene, stack: Stack) -> RenderableType:
+    line = Table.grid(expand=True, padding=(0, 1))
+    line.add_column()
+    line.add_column(justify="center", ratio=1)
+    line.add_column(justify="right")
+    feed = scene.feed
+    title = Text.assemble(("Leadline ", "bold"), ("run ", "dim"), stack.tape, (f"  {stack.feed} feed", "dim"))
+    if feed is None:
+        line.add_row(title, Text("waiting for the feed", style="dim"), "")
+    else:
+        bar = ProgressBar(total=1.0, completed=feed.progress, width=30, complete_style="cyan", finished_style="green")
+        line.add_row(title, Align.center(bar), f"{feed.state.replace('_', ' ')} {feed.progress:4.0%}")
+    return Panel(line, border_style="blue", padding=(0, 1))
+
+
+def _table(*columns: str, left: int = 1) -> Table:
+    """A borderless table whose first `left` columns are text and whose others are numbers."""
+    table = Table(box=None, expand=True, header_style="dim", padding=(0, 1, 0, 0))
+    for index, name in enumerate(columns):
+        table.add_column(name, justify="left" if index < left else "right", no_wrap=True, overflow="ellipsis")
+    return table
+
+
+def _framed(title: str, content: RenderableType) -> Panel:
+    return Panel(content, title=title, title_align="left", border_style="dim", padding=(0, 1))
+
+
+def _market(scene: Scene) -> RenderableType:
+    table = _table("contract", "tape time", "last", "ticks", "ticks/s", "kept out", left=2)
+    for item in scene.feed.contracts if scene.feed is not None else ():
+        rate = scene.rates[item.contract].per_second
+        table.add_row(
+            f"[bold]{item.contract}[/]",
+            clock(item.contract, item.last_time_ns) if item.last_time_ns else "–",
+            str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
+            f"{item.ticks:,}",
+            f"{rate:,.0f}",
+            f"{sum(item.quarantined.values()):,}",
+        )
+    return _framed("market", table)
+
+
+def _bars(scene: Scene, strategy: StrategyAddress, most: int) -> RenderableType:
+    table = _table("bar", "open", "high", "low", "close", "volume", "delta", "min", "max", "cum", "POC")
+    tick = instrument_of(strategy.contract)
+    for bar in _last(scene.bars.get(strategy.name, ()), most):
+        prices = [str(tick.ticks_to_price(value)) for value in (bar.open, bar.high, bar.low, bar.close)]
+        table.add_row(
+            clock(strategy.contract, bar.start_ns),
+            *prices[:3],
+            Text(prices[3], style=_sign(bar.close - bar.open)),
+            f"{bar.volume:,}",
+            Text(f"{bar.delta:+,}", style=_sign(bar.delta)),
+            f"{bar.min_delta:+,}",
+            f"{bar.max_delta:+,}",
+            Text(f"{bar.cumulative_delta:+,}", style=_sign(bar.cumulative_delta)),
+            str(tick.ticks_to_price(bar.poc)),
+        )
+    return _framed(f"{strategy.name}: {strategy.spec} bars, {_regime(scene.regimes.get(strategy.name))}", table)
+
+
+def _regime(reading: model_pb2.RegimeReading | None) -> str:
+    if reading is None:
+        return "no regime yet"
+    if reading.regime == "NO_TRADE":
+        return f"[yellow]NO_TRADE[/] ({reading.reason})"
+    return f"[cyan]{reading.regime}[/] {Decimal(reading.confidence):.2f} x{reading.multiplier}"
+
+
+def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
+    columns = ["known at", "pattern", "strength", "router", "decision"]
+    several = len(stack.strategies) > 1
+    table = _table(*(["strategy"] if several else []), *columns, left=9)
+    contracts = {strategy.name: strategy.contract for strategy in stack.strategies}
+    reached = {item.name: _instant(scene, item.account) for item in stack.strategies}
+    rows: list[tuple[str, list[RenderableType]]] = []
+    for said in reversed(scene.said):
+        # What the account has not reached has no fate yet.
+        if said.known_at_ns <= reached[said.strategy]:
+            rows = [*_signal_rows(scene, said, contracts[said.strategy]), *rows]
+        if len(rows) >= most:
+            break
+    for name, cells in rows[-most:]:
+        table.add_row(*([name] if several else []), *cells)
+    return _framed(f"signals ({scene.signal_count:,} in {scene.bar_count:,} bars so far)", table)
+
+
+def _instant(scene: Scene, account: str) -> int:
+    state = scene.states.get(account)
+    return 0 if state is None else state.instant_ns
+
+
+def _signal_rows(scene: Scene, said: SaidBar, contract: str) -> Iterator[tuple[str, list[RenderableType]]]:
+    decision = scene.fates.get((said.strategy, said.bar))
+    taken = decision is not None and decision["accepted"]
+    for number, line in enumerate(said.lines):
+        pattern = line.name.partition(" ")[0]
+        yield (
+            said.strategy,
+            [
+                clock(contract, said.known_at_ns) if number == 0 else "",
+                Text(line.name, style="green" if pattern in said.long else "red"),
+                line.strength,
+                Text(line.word, style="cyan" if line.approved else "dim"),
+                Text(fate_text(decision) if number == 0 else "", style="bold" if taken else "dim"),
+            ],
+        )
+
+
+def _account(scene: Scene, account: str) -> RenderableType:
+    state = scene.states.get(account)
+    if state is None:
+        return _framed(account, Text("waiting for the account", style="dim"))
+    table = Table.grid(padding=(0, 1, 0, 0), expand=True)
+    table.add_column(style="dim")
+    table.add_column(justify="right")
+    for name, value in _account_lines(scene, state):
+        table.add_row(name, value)
+    held = scene.positions.get(account, [])
+    lines = [_position(position) for position in held] or [Text("flat", style="dim")]
+    return _framed(account, Group(table, *lines))
+
+
+def _account_lines(scene: Scene, state: execution_pb2.GetStateResponse) -> Iterator[tuple[str, RenderableType]]:
+    contract = next((item.contract for item in scene.feed.contracts), None) if scene.feed is not None else None
+    yield "instant", clock(contract, state.instant_ns) if contract else "–"
+    yield "phase", state.phase.replace("_", " ")
+    yield "equity", f"{Decimal(state.equity):,.2f} {state.currency}"
+    yield "day", _money(state.realised)
+    yield "open", _money(state.open)
+    yield "trades, streak", f"{state.trades}, {state.streak:+d}"
+    yield "tier", str(state.tier) if state.tier else "off"
+    yield "block", Text(state.block, style="yellow") if state.block else "–"
+    yield "halt", Text(state.halt, style="bold red") if state.halt else "–"
+
+
+def _position(position: execution_pb2.Position) -> RenderableType:
+    side = "long" if position.quantity > 0 else "short"
+    return Text.assemble(
+        (f"{side} {abs(position.quantity)} {position.contract}", "bold"),
+        f" at {position.average_price}, last {position.last_price} ",
+        _money(position.open),
+    )
+
+
+def _services(parts: Sequence[PartStatus]) -> RenderableType:
+    table = _table("service", left=1)
+    table.add_column("health", no_wrap=True, min_width=max((len(part.health) + 2 for part in parts), default=0))
+    table.add_column("restarts", no_wrap=True, justify="right", min_width=len("restarts"))
+    for part in parts:
+        colour = _HEALTH.get(part.health, "red")
+        again = Text(str(part.restarts), style="yellow" if part.restarts else "dim")
+        table.add_row(part.name, Text(f"● {part.health}", style=colour), again)
+    return _framed("services", table)
+
+
+def _money(value: str) -> Text:
+    amount = Decimal(value)
+    return Text(f"{amount:+,.2f}", style=_sign(amount))
+
+
+def _sign(value: Decimal | int) -> str:
+    return "green" if value > 0 else "red" if value < 0 else ""
+
+
+def _last(items: Iterable[Item], most: int) -> list[Item]:
+    return list(items)[-most:]
