@@ -125,7 +125,7 @@ class Publisher:
 
     async def _passed(self, contract: str, demand: Iterable[Wanted], instants: Mapping[str, int]) -> int:
         """The tape time that every reader of a contract has passed; the run's begin while one of them has not begun."""
-        passed_ns = [self.status.contracts[contract].watermark_ns]
+        passed_ns = [max(self.status.contracts[contract].watermark_ns, self._run.begins_ns)]
         for row in demand:
             if row.contract != contract:
                 continue

@@ -147,7 +147,7 @@ async def _play(
     for tape in tapes:
         publisher.begin(tape.contract, tape.quarantined, positions[tape.contract])
         publisher.status.expected += sum(feed.prints(tape.contract).values())
-    pace = None if params.speed == "max" else Pace(params.speed, _trading_begins(feed))
+    pace = None if params.speed == "max" else Pace(params.speed, _paced_from(feed))
     started = monotonic_s()
     window: list[tuple[str, Piece]] = []
     for tape, piece in in_tape_order(tapes):
@@ -175,7 +175,7 @@ async def _relay(publisher: Publisher, feed: Feed, positions: Mapping[str, Posit
         push.published()
 
 
-def _trading_begins(feed: Feed) -> int:
-    """The first opening on the first trading day on which anything is decided, ns UTC."""
+def _paced_from(feed: Feed) -> int:
+    """Where the pace begins: at the first opening on the first traded day, or later where the tape begins later."""
     hours = (market_of(name).market(feed.plan.trade_from) for name in feed.contracts)
-    return min(opened for opened, _ in filter(None, hours))
+    return max(min(opened for opened, _ in filter(None, hours)), min(feed.begins_ns.values()))

@@ -19,6 +19,8 @@ from leadline.runtime.wire import tick_batch_from_proto
 
 # Pushed batches that may wait to be published; then the client waits.
 BATCHES_AHEAD: Final = 16
+# A stream that is closed and one that is broken look alike at first; within this time a broken one is given up.
+BROKEN_SECONDS: Final = 0.2
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -70,6 +72,7 @@ class PushFeed:
                 # Only when there is room is anything taken in: a call that is given up here has lost nothing.
                 await self._room.acquire()
                 accepted += self._enqueue(*self._taken(request))
+            await asyncio.sleep(BROKEN_SECONDS)
             for each in self.contracts.values():
                 await self._room.acquire()
                 accepted += self._enqueue(each.contract, each.finish())

@@ -1,0 +1,511 @@
+"""Ingestion on a real bus and a real database: the tape comes out whole and once, whatever happens in between."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+
+from leadline.ingestion.service import StreamTooSmall, run
+from leadline.ingestion.simulator import simulate
+from leadline.ingestion.v1 import ingestion_pb2 as pb
+from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
+from leadline.model.bars import BarMessage
+from leadline.model.errors import InvalidInput
+from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
+from leadline.model.v1 import model_pb2
+from leadline.plan.servers import LocalNats
+from leadline.runtime.auth import token_source
+from leadline.runtime.bus import Bus
+from leadline.runtime.context import Context, open_context
+from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.runs import Run, current_run, run_from_proto
+from leadline.runtime.settings import ServiceSettings
+from leadline.runtime.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
+from leadline.runtime.wire import decode_tick_batch, encode_bar, tick_batch_to_proto
+from leadline.schema.permissions import MIGRATE_USER
+from tests.ingestion.builders import rows_of
+from tests.stack import Database, bus_as, pool_as, run_sql
+
+pytestmark = pytest.mark.integration
+
+MES, ES = "MESM2025", "ESM2025"
+KEY = "k" * 64
+STRATEGY, ACCOUNT = "default/mes-orderflow", "default/paper"
+AS_A_PROCESS = """
+import sys
+from pathlib import Path
+from leadline.runtime import context
+from leadline.runtime.main import run_service
+context.code_version = lambda: "as it was"  # sources may be saved while the test runs: that would be another run
+sys.exit(run_service("ingestion", Path(sys.argv[1])))
+"""
+HEADER = "ts_ns,price,size,side\n"
+# Two sessions: the traded one and one of history.
+TRADED = date(2025, 6, 10)
+DAYS = (date(2025, 6, 9), TRADED)
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * NS_PER_SECOND
+
+
+def simulated(**more: Any) -> dict[str, Any]:
+    feed = {"kind": "sim", "seed": 1}
+    return {"feed": feed, "instruments": ["MES"], "trade_from": TRADED.isoformat(), "history": 1, **more}
+
+
+def recorded(folder: Path, *offsets_s: float, **more: Any) -> dict[str, Any]:
+    """A feed of a file with a print at each time after Tuesday 14:00."""
+    begin = at("2025-06-10 14:00:00")
+    lines = [f"{begin + int(offset * NS_PER_SECOND)},6000.25,1,1\n" for offset in offsets_s]
+    path = folder / "mes.csv"
+    path.write_text(HEADER + "".join(lines))
+    return {"feed": {"kind": "file", "files": [{"path": str(path), "contract": "MES"}]}, "history": 0, **more}
+
+
+async def until(there: Callable[[], bool]) -> None:
+    """Wait for something that says nothing when it happens."""
+    while not there():  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0.01)
+
+
+@dataclass
+class Place:
+    """Where ingestion runs in a test: a bus, a database and a folder."""
+
+    nats: LocalNats
+    database: Database
+    folder: Path
+
+    def settings(self, params: dict[str, Any]) -> ServiceSettings:
+        key = self.folder / "key"
+        key.write_text(KEY)
+        return ServiceSettings.model_validate(
+            {
+                "service": "ingestion",
+                "workload": "ingestion",
+                "listen": "127.0.0.1:0",
+                "metrics_listen": "127.0.0.1:0",
+                "nats": self.nats.settings("ingestion"),
+                "database": self.database.settings("ingestion"),
+                "data_dir": self.folder,
+                "token_key_file": key,
+                "params": params,
+            }
+        )
+
+    @asynccontextmanager
+    async def ingestion(self, params: dict[str, Any]) -> AsyncIterator[Context]:
+        """The service at work; told to stop at the end of the block. What it raises comes out of the block."""
+        context = await open_context(self.settings(params), structlog.get_logger())
+        task = asyncio.create_task(run(context))
+        try:
+            await until(lambda: context.port > 0 or task.done())
+            if task.done():
+                task.result()
+            yield context
+            context.stopping.set()
+            await asyncio.wait_for(task, 10)
+            if context.crashed.done():
+                context.crashed.result()
+        finally:
+            task.cancel()
+            await context.close()
+
+    async def want(self, *contracts: str, bars: str | None = "5m") -> None:
+        """Write the demand of one strategy."""
+        rows = [
+            f"('{ACCOUNT}', '{STRATEGY}', '{contract}', 'cme', "
+            + ("NULL, NULL, NULL, NULL)" if bars is None else f"'rth', '{{}}', '{bars}', 1)")
+            for contract in contracts
+        ]
+        await run_sql(
+            self.database.admin_settings(),
+            "INSERT INTO demand (account, strategy, contract, venue, session, hours, bars, ticks_per_row) VALUES "
+            + ", ".join(rows),
+        )
+
+
+@pytest.fixture
+def place(nats_server: LocalNats, database: Database, tmp_path: Path) -> Place:
+    return Place(nats_server, database, tmp_path)
+
+
+async def the_run(place: Place) -> Run:
+    async with bus_as(place.nats, "supervisor") as bus:
+        return await asyncio.wait_for(current_run(bus), 10)
+
+
+async def the_finished_run(place: Place) -> Run:
+    async with (
+        asyncio.timeout(60),
+        bus_as(place.nats, "supervisor") as bus,
+        aclosing(bus.ordered(RUNS, RUN_SUBJECT, start="last")) as messages,
+    ):
+        async for message in messages:
+            if (found := run_from_proto(model_pb2.Run.FromString(message.payload))).finished:
+                return found
+    raise AssertionError("the stream ended")
+
+
+async def whole_tape(place: Place, tape: str, contract: str = MES) -> list[TickBatch]:
+    """Every message of a contract up to the end of its tape, repetitions dropped."""
+    batches: list[TickBatch] = []
+    next_index = 0
+    async with (
+        asyncio.timeout(60),
+        bus_as(place.nats, "aggregation") as bus,
+        aclosing(bus.ordered(TICKS, tick_subject(tape, "cme", contract))) as messages,
+    ):
+        async for message in messages:
+            batch = decode_tick_batch(message.payload)
+            assert batch.ticks.first_index <= next_index, "prints are missing"
+            fresh = batch.ticks.slice(next_index - batch.ticks.first_index, len(batch.ticks))
+            next_index += len(fresh)
+            batches.append(TickBatch(tape, "cme", contract, fresh, batch.watermark_ns, batch.final))
+            if batch.final:
+                return batches
+    raise AssertionError("the stream ended")
+
+
+def assert_sound(batches: Sequence[TickBatch]) -> None:
+    """Watermarks rise and hold."""
+    watermark = batches[0].watermark_ns
+    for batch in batches:
+        assert not len(batch.ticks) or batch.ticks.time_ns[0] >= watermark
+        assert batch.watermark_ns >= watermark
+        watermark = batch.watermark_ns
+
+
+def prints_of(batches: Sequence[TickBatch]) -> TickColumns:
+    return concat(batch.ticks for batch in batches)
+
+
+@asynccontextmanager
+async def client(context: Context, role: Any = "feed") -> AsyncIterator["rpc.IngestionServiceAsyncStub"]:
+    async with open_channel(f"127.0.0.1:{context.port}", token_source(KEY, role, "test")) as channel:
+        yield rpc.IngestionServiceStub(channel)
+
+
+async def status_until(context: Context, state: str) -> pb.GetFeedStatusResponse:
+    async with client(context, "cli-viewer") as stub, asyncio.timeout(30):
+        while True:
+            status = await stub.GetFeedStatus(pb.GetFeedStatusRequest())
+            if status.state == state:
+                return status
+            await asyncio.sleep(0.02)
+
+
+async def test_a_simulated_tape_is_published_whole_when_it_is_wanted(place: Place) -> None:
+    async with place.ingestion(simulated()) as context:
+        run_ = await the_run(place)
+        assert run_.sessions == DAYS
+        assert run_.contracts == {MES: "cme"}
+        assert not run_.finished
+        await status_until(context, "waiting_for_demand")
+        async with bus_as(place.nats, "aggregation") as bus:
+            assert (await bus.state(TICKS)).messages == 0
+        await place.want(MES)
+        batches = await whole_tape(place, run_.tape)
+        status = await status_until(context, "finished")
+    made = concat(simulate(MES, DAYS, seed=1))
+    assert rows_of(prints_of(batches)) == rows_of(made)
+    assert_sound(batches)
+    assert batches[0].watermark_ns == run_.begins_ns == at("2025-06-08 22:00:00")
+    assert batches[-1].watermark_ns == at("2025-06-10 21:00:02")
+    assert status.progress == 1
+    assert status.contracts[0].ticks == len(made)
+    assert status.contracts[0].last_price == made.price[-1]
+    assert (await the_run(place)).finished
+
+
+async def test_only_what_is_wanted_is_published(place: Place) -> None:
+    await place.want(ES)
+    async with place.ingestion(simulated(instruments=["MES", "ES"])) as context:
+        run_ = await the_run(place)
+        assert set(run_.contracts) == {MES, ES}
+        await whole_tape(place, run_.tape, ES)
+        await status_until(context, "finished")
+        async with bus_as(place.nats, "aggregation") as bus:
+            assert await bus.last(TICKS, tick_subject(run_.tape, "cme", MES)) is None
+
+
+async def test_prints_that_are_none_are_counted_by_reason(place: Place, tmp_path: Path) -> None:
+    params = recorded(tmp_path, 0, 1, 2, wait_for=0)
+    with (tmp_path / "mes.csv").open("a") as file:
+        file.write(f"{at('2025-06-10 14:00:10')},6000.30,1,1\n")
+    async with place.ingestion(params) as context:
+        status = await status_until(context, "finished")
+    assert status.contracts[0].ticks == 3
+    assert dict(status.contracts[0].quarantined) == {"off_grid": 1}
+    assert status.progress == 1
+
+
+async def test_a_run_that_is_not_finished_is_resumed_and_a_finished_one_is_not(place: Place, tmp_path: Path) -> None:
+    params = recorded(tmp_path, 0, 1)
+    async with place.ingestion(params):
+        opened = await the_run(place)
+    await place.want(MES)
+    async with place.ingestion(params) as context:
+        assert (await the_run(place)).tape == opened.tape
+        await status_until(context, "finished")
+    async with place.ingestion(params) as context:
+        again = await the_run(place)
+        await status_until(context, "finished")
+    assert again.tape != opened.tape
+    first, second = [prints_of(await whole_tape(place, tape)) for tape in (opened.tape, again.tape)]
+    assert rows_of(first) == rows_of(second)
+
+
+async def test_a_restart_within_a_launch_does_not_play_a_finished_run_again(place: Place, tmp_path: Path) -> None:
+    params = recorded(tmp_path, 0, 1, wait_for=0, launch="monday")
+    async with place.ingestion(params) as context:
+        await status_until(context, "finished")
+        opened = await the_run(place)
+    async with place.ingestion(params) as context:
+        await status_until(context, "finished")
+        assert (await the_run(place)).tape == opened.tape
+    async with place.ingestion({**params, "launch": "tuesday"}):
+        assert (await the_run(place)).tape != opened.tape
+
+
+async def test_another_content_is_another_run(place: Place, tmp_path: Path) -> None:
+    async with place.ingestion(recorded(tmp_path, 0, 1)):
+        first = await the_run(place)
+    async with place.ingestion(recorded(tmp_path, 0, 2)):
+        assert (await the_run(place)).tape.split("-")[0] != first.tape.split("-")[0]
+
+
+async def test_killed_anywhere_it_goes_on_where_the_stream_ends(place: Place) -> None:
+    settings = place.folder / "settings.json"
+    settings.write_text(place.settings(simulated(batch_ticks=16)).model_dump_json())
+    await place.want(MES)
+    made = concat(simulate(MES, DAYS, seed=1))
+    for fifths in (1, 2, 3):
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", AS_A_PROCESS, str(settings))
+        try:
+            async with bus_as(place.nats, "aggregation") as bus, asyncio.timeout(60):
+                await published(bus, fifths * len(made) // 5)
+        finally:
+            process.kill()
+            await process.wait()
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", AS_A_PROCESS, str(settings))
+    try:
+        run_ = await the_finished_run(place)
+    finally:
+        process.kill()
+        await process.wait()
+    batches = await whole_tape(place, run_.tape)
+    assert rows_of(prints_of(batches)) == rows_of(made)
+    assert_sound(batches)
+    assert run_.tape.endswith("-1")
+
+
+async def published(bus: Bus, prints: int) -> None:
+    """Wait until the tape has so many prints."""
+    async with aclosing(bus.ordered(TICKS, "ll.*.tick.>")) as messages:
+        async for message in messages:
+            if decode_tick_batch(message.payload).ticks.last_index + 1 >= prints:
+                return
+
+
+async def test_a_set_speed_is_kept(place: Place, tmp_path: Path) -> None:
+    begun = asyncio.get_running_loop().time()
+    async with place.ingestion(recorded(tmp_path, 0, 1, 2, wait_for=0, speed=4)) as context:
+        status = await status_until(context, "finished")
+    assert status.contracts[0].ticks == 3
+    assert 0.5 <= asyncio.get_running_loop().time() - begun < 20
+
+
+async def limit_ticks(place: Place, max_bytes: int) -> None:
+    async with bus_as(place.nats, MIGRATE_USER) as bus:
+        config = (await bus.api(f"STREAM.INFO.{TICKS}"))["config"]
+        await bus.api(f"STREAM.UPDATE.{TICKS}", {**config, "max_bytes": max_bytes})
+
+
+async def test_a_stream_that_cannot_hold_a_session_is_refused_with_the_size_needed(place: Place) -> None:
+    await limit_ticks(place, 1_000_000)
+    with pytest.raises(StreamTooSmall, match=r"TICKS holds at most 1000000 bytes; .* need [0-9]{7}$"):
+        async with place.ingestion(simulated()):
+            pass
+    async with pool_as(place.database, "ingestion") as pool:
+        assert await pool.fetchval("SELECT count(*) FROM run") == 0
+
+
+async def test_a_full_stream_waits_until_everybody_has_passed_a_session(place: Place) -> None:
+    await limit_ticks(place, 3_000_000)  # two sessions of 25 bytes a print are 2.6 MB and their overhead
+    days = (date(2025, 6, 6), *DAYS)
+    await place.want(MES)
+    async with place.ingestion(simulated(history=2)) as context:
+        tape = (await the_run(place)).tape
+        await status_until(context, "waiting_for_space")
+        close = at("2025-06-06 21:00:00")
+        first_session = len(next(iter(simulate(MES, days, seed=1))))
+        async with bus_as(place.nats, "recorder") as bus:
+            full = await bus.state(TICKS)
+            await reach(place, tape, bars_ns=close, stored=first_session, instant_ns=close + NS_PER_SECOND)
+            await asyncio.sleep(1.2)
+            assert (await bus.state(TICKS)).first_sequence == full.first_sequence  # the bars are not past the close
+            await reach(place, tape, bars_ns=close + 1, stored=100, instant_ns=close + NS_PER_SECOND)
+            await asyncio.sleep(1.2)
+            removed = await bus.state(TICKS)
+            assert removed.first_sequence <= full.first_sequence + 2  # nor are the prints stored
+            await reach(
+                place, tape, bars_ns=at("2025-06-12 00:00:00"), stored=10**9, instant_ns=at("2025-06-12 00:00:00")
+            )
+        status = await status_until(context, "finished")
+    assert status.contracts[0].ticks == sum(map(len, simulate(MES, days, seed=1)))
+    async with (
+        asyncio.timeout(20),
+        bus_as(place.nats, "aggregation") as bus,
+        aclosing(bus.ordered(TICKS, tick_subject(tape, "cme", MES))) as messages,
+    ):
+        first = decode_tick_batch((await anext(messages)).payload)
+    assert first.ticks.first_index >= first_session - 3000  # what is left begins about the second session
+    assert first.watermark_ns > close
+
+
+async def reach(place: Place, tape: str, *, bars_ns: int, stored: int, instant_ns: int) -> None:
+    """Say how far the builder, the recorder and the account are."""
+    subject = bar_subject(tape, "cme", MES, "rth", "5m-r1")
+    async with bus_as(place.nats, "aggregation") as bus:
+        await bus.publish(
+            subject, encode_bar(BarMessage(tape, "cme", MES, bars_ns, False, None)), f"{subject}/{bars_ns}"
+        )
+    await run_sql(
+        place.database.admin_settings(),
+        f"INSERT INTO tick_position (tape, contract, venue, last_index) VALUES ('{tape}', '{MES}', 'cme', {stored})"
+        " ON CONFLICT (tape, contract) DO UPDATE SET last_index = EXCLUDED.last_index",
+        "INSERT INTO account_state VALUES "
+        f"('{tape}', '{ACCOUNT}', {instant_ns}, NULL, 0, 0, 0, 0, 0, '', '', '{{}}', '{{}}', 0, 0, false)"
+        " ON CONFLICT (tape, account) DO UPDATE SET instant_ns = EXCLUDED.instant_ns",
+    )
+
+
+async def test_a_later_run_makes_room_by_removing_an_ended_tape(place: Place) -> None:
+    await limit_ticks(place, 3_000_000)
+    async with place.ingestion(simulated(wait_for=0)) as context:
+        await status_until(context, "finished")
+        first = (await the_run(place)).tape
+    async with place.ingestion(simulated(wait_for=0)) as context:
+        await status_until(context, "waiting_for_space")
+        async with bus_as(place.nats, "recorder") as bus:
+            durable = await bus.durable(TICKS, "recorder")
+            stored = 0
+            while stored < (await bus.state(TICKS)).last_sequence:
+                for delivery in await durable.fetch(256, 1):
+                    stored = delivery.sequence
+                    await delivery.ack()
+            await durable.close()
+        await status_until(context, "finished")
+        async with bus_as(place.nats, "aggregation") as bus:
+            assert await bus.last(TICKS, tick_subject(first, "cme", MES)) is None
+
+
+PUSH: dict[str, Any] = {
+    "feed": {"kind": "push"},
+    "instruments": ["MES", "ES"],
+    "trade_from": TRADED.isoformat(),
+    "history": 0,
+    "wait_for": 0,
+}
+OPEN = at("2025-06-10 13:30:00")
+
+
+def pushed(*rows: tuple[int, int, int, int], watermark_ns: int = 0, contract: str = MES) -> pb.PublishTicksRequest:
+    batch = TickBatch("", "cme", contract, TickColumns.of(rows), watermark_ns)
+    return pb.PublishTicksRequest(batch=tick_batch_to_proto(batch))
+
+
+async def stream(
+    *requests: pb.PublishTicksRequest, then: asyncio.Event | None = None
+) -> AsyncIterator[pb.PublishTicksRequest]:
+    for request in requests:
+        yield request
+    if then is not None:
+        await then.wait()
+
+
+async def test_pushed_prints_are_published_and_closing_the_stream_ends_the_tape(place: Place) -> None:
+    async with place.ingestion(PUSH) as context, client(context) as stub:
+        await status_until(context, "waiting_for_feed")
+        answer = await stub.PublishTicks(
+            stream(
+                pushed((OPEN, 24000, 2, 1), (OPEN + 5, 24001, 1, -1), watermark_ns=OPEN + 5),
+                pushed((OPEN + 9, 24000, 1, 0), (OPEN + 9, 0, 1, 0), watermark_ns=OPEN + 10),
+                pushed((OPEN + 1, 24000, 3, 1), contract=ES),
+            )
+        )
+        assert answer.accepted == 4
+        assert dict(answer.quarantined) == {"zero_price": 1}
+        await status_until(context, "finished")
+        run_ = await the_run(place)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.PublishTicks(stream(pushed((OPEN, 24000, 1, 1))))
+        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert run_.finished
+    assert run_.sessions == ()
+    micro, mini = await whole_tape(place, run_.tape), await whole_tape(place, run_.tape, ES)
+    assert rows_of(prints_of(micro)) == [(OPEN, 24000, 2, 1), (OPEN + 5, 24001, 1, -1), (OPEN + 9, 24000, 1, 0)]
+    assert rows_of(prints_of(mini)) == [(OPEN + 1, 24000, 3, 1)]
+    assert micro[0].watermark_ns == at("2025-06-09 22:00:00")
+    assert micro[-1].watermark_ns == OPEN + 10
+
+
+async def test_a_stream_that_breaks_does_not_end_the_tape(place: Place) -> None:
+    async with place.ingestion(PUSH) as context, client(context) as stub:
+        call = stub.PublishTicks(stream(pushed((OPEN, 24000, 2, 1), watermark_ns=OPEN + 1), then=asyncio.Event()))
+        async with bus_as(place.nats, "aggregation") as bus, asyncio.timeout(20):
+            await published(bus, 1)
+        with pytest.raises(grpc.aio.AioRpcError) as busy:
+            await stub.PublishTicks(stream(pushed((OPEN + 5, 24000, 1, 1))))
+        assert "another client" in (busy.value.details() or "")
+        call.cancel()
+        await status_until(context, "waiting_for_feed")
+        tape = (await the_run(place)).tape
+    async with place.ingestion(PUSH) as context, client(context) as stub:  # nor does a restart
+        assert (await stub.GetFeedStatus(pb.GetFeedStatusRequest())).run.tape == tape
+        answer = await stub.PublishTicks(stream(pushed((OPEN + 5, 24001, 1, 1), watermark_ns=OPEN + 5)))
+        assert answer.accepted == 1
+        await status_until(context, "finished")
+    assert rows_of(prints_of(await whole_tape(place, tape))) == [(OPEN, 24000, 2, 1), (OPEN + 5, 24001, 1, 1)]
+
+
+async def test_a_push_that_cannot_be_used_is_refused_and_nothing_before_it_is_lost(place: Place) -> None:
+    async with place.ingestion(PUSH) as context, client(context) as stub:
+        good = pushed((OPEN, 24000, 2, 1), watermark_ns=OPEN + 1)
+        for bad, code in (
+            (pushed((OPEN, 1, 1, 1), contract="NQM2025"), grpc.StatusCode.NOT_FOUND),
+            (
+                pb.PublishTicksRequest(batch=model_pb2.TickBatch(contract=MES, time_ns=[1])),
+                grpc.StatusCode.INVALID_ARGUMENT,
+            ),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await stub.PublishTicks(stream(good, bad))
+            assert refused.value.code() is code
+        status = await status_until(context, "waiting_for_feed")
+        assert status.contracts[0].ticks >= 1
+    async with place.ingestion(simulated(wait_for=1)) as context, client(context) as stub:
+        with pytest.raises(grpc.aio.AioRpcError, match="takes no prints"):
+            await stub.PublishTicks(stream(good))
+
+
+async def test_settings_that_cannot_be_used_are_refused_by_field(place: Place, tmp_path: Path) -> None:
+    for params, field in (
+        ({**simulated(), "speed": 0}, "speed"),
+        ({**PUSH, "trade_from": None}, "params"),
+        ({"feed": {"kind": "file"}}, "feed"),
+        (recorded(tmp_path, 0, trade_from="2025-06-11"), "trade_from"),
+    ):
+        with pytest.raises(InvalidInput, match=field):
+            async with place.ingestion(params):
+                pass
