@@ -161,11 +161,12 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             and order.contract == position.contract
         ]
         quantity = abs(position.quantity)
+        distance = slippage
         if last is not None and stops:
             sign = 1 if position.quantity > 0 else -1
             farthest = min(stops) if sign > 0 else max(stops)
-            distance = max((last.price - farthest) * sign, 0) + slippage
-            total += distance * quantity * position.tick_value
+            distance += max((last.price - farthest) * sign, 0)
+        total += distance * quantity * position.tick_value
         total += commission_of(book.manifest, position.contract, quantity)
     for order in live:
         if is_entry(order):

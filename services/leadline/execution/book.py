@@ -10,10 +10,12 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from leadline.execution.contracts import execution_contracts
 from leadline.execution.orders import UNRESOLVED, add_fill, move
 from leadline.execution.positions import apply_fill, flat
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import client_order_id
 from leadline.model.orders import (
     Decision,
     Fill,
@@ -30,10 +32,12 @@ from leadline.model.ticks import NS_PER_SECOND
 from leadline.risk.view import AccountLimits
 
 HOUR_NS: Final = 3600 * NS_PER_SECOND
+KEPT_NS: Final = HOUR_NS
+"""Ended orders of closed positions, and entries, are looked at by the rate limits for this long, and then forgotten."""
 
 
 class ForeignOrder(LeadlineError):
-    """The venue speaks of an order that this book never intended."""
+    """The venue speaks of an order in a contract that no strategy of this account trades."""
 
 
 @dataclass(slots=True)
@@ -181,35 +185,46 @@ def commission_of(manifest: TradingAccount, contract: str, quantity: int) -> Dec
     return Decimal(rate) * quantity
 
 
-def book_venue_events(book: Book, changes: Changes, events: Iterable[VenueEvent], known_fills: frozenset[str]) -> None:
+def book_venue_events(
+    book: Book, changes: Changes, events: Iterable[VenueEvent], known_fills: frozenset[str]
+) -> list[str]:
     """Book what the venue reports, in its order. Events and fills that are booked already change nothing.
 
-    Raises `ForeignOrder` for an order that is neither ours nor a bracket leg of ours.
+    Returns what a person has to look at: orders that this book never intended or had given up. Their fills are booked
+    all the same, because the venue is the truth about position. Raises `ForeignOrder` when nobody can own them.
     """
+    surprises: list[str] = []
     for event in events:
         if event.event <= book.venue_event:
             continue
-        order = _order_of(book, event.order)
+        order = book.orders.get(event.order.client_id)
+        if order is None:
+            order = _new_at_venue(book, event.order, surprises)
+        elif order.state is OrderState.DEAD:
+            surprises.append(f"order {order.client_id}, given up as absent, has come up at the venue")
         if event.fill is not None and event.fill.fill_id not in known_fills:
             order = add_fill(order, event.fill.quantity)
             _book_fill(book, changes, order, event.fill, event.event)
         put_order(book, changes, _follow(order, event.order))
         book.venue_event = event.event
+    return surprises
 
 
-def _order_of(book: Book, reported: VenueOrder) -> Order:
-    known = book.orders.get(reported.client_id)
-    if known is not None:
-        return known
+def _new_at_venue(book: Book, reported: VenueOrder, surprises: list[str]) -> Order:
+    """A bracket leg that the venue made for an entry; or an order that this book does not know, and adopts."""
     parent = book.orders.get(reported.parent)
-    if parent is None:
-        raise ForeignOrder(f"the venue reports order {reported.client_id}, which this book never intended")
+    if parent is not None:
+        decision, strategy = parent.decision, parent.strategy
+    else:
+        surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
+        ours = reported.client_id == client_order_id(reported.decision, reported.leg)
+        decision, strategy = reported.decision if ours else reported.client_id, _owner(book, reported)
     return Order(
         client_id=reported.client_id,
-        decision=parent.decision,
+        decision=decision,
         leg=reported.leg,
-        strategy=parent.strategy,
-        contract=parent.contract,
+        strategy=strategy,
+        contract=reported.contract,
         side=reported.side,
         type=reported.type,
         quantity=reported.quantity,
@@ -217,17 +232,25 @@ def _order_of(book: Book, reported: VenueOrder) -> Order:
         state=OrderState.WORKING,
         limit_price=reported.limit_price,
         stop_price=reported.stop_price,
-        parent=parent.client_id,
+        parent=reported.parent,
         oco=reported.oco,
         version=0,
     )
 
 
+def _owner(book: Book, reported: VenueOrder) -> str:
+    """The strategy that trades the order's contract: no other one does."""
+    for name, strategy in sorted(book.strategies.items()):
+        if reported.contract in execution_contracts(book.manifest, strategy.manifest, book.trade_from):
+            return name
+    raise ForeignOrder(f"the venue reports order {reported.client_id} in {reported.contract}, which nobody here trades")
+
+
 def _follow(order: Order, reported: VenueOrder) -> Order:
-    """The order in the state that the venue proves. A terminal order stays what it is."""
+    """The order in the state that the venue proves. An order that the venue has ended stays what it is."""
     if order.version == 0:
         order = replace(order, version=1)
-    if order.state.terminal:
+    if order.state.terminal and order.state is not OrderState.DEAD:
         return order
     return move(order, reported.state, reason=reported.reason, quantity=reported.quantity)
 
@@ -277,8 +300,19 @@ def count_entry(book: Book, strategy: StrategyBook) -> None:
     """An entry was decided: count it for the day and for the hour."""
     book.trades += 1
     strategy.trades += 1
-    book.entry_instants = [at for at in book.entry_instants if at > book.instant_ns - HOUR_NS]
     book.entry_instants.append(book.instant_ns)
+
+
+def forget(book: Book) -> None:
+    """Drop what no rule looks at any more, so that the book in memory is what a new process would read."""
+    since = book.instant_ns - KEPT_NS
+    open_decisions = {position.decision for position in book.open_positions()}
+    book.entry_instants = [at for at in book.entry_instants if at >= since]
+    book.orders = {
+        client_id: order
+        for client_id, order in book.orders.items()
+        if not order.state.terminal or order.decided_at_ns >= since or order.decision in open_decisions
+    }
 
 
 def is_entry(order: Order) -> bool:

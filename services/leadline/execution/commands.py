@@ -1,19 +1,20 @@
 """What people and the supervisor may ask of an account. Every command can only reduce what it may lose."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from leadline.execution.account import limits_in_force
+from leadline.execution.account import account_view, limits_in_force
 from leadline.execution.book import Book, StrategyBook, is_entry
-from leadline.execution.contracts import execution_contract, execution_roots, signal_contract
+from leadline.execution.contracts import execution_contracts, signal_contract
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.orders import Order
 from leadline.model.specs import TradingStrategy, check_strategy_on_account
+from leadline.risk.limits import DEFAULT_MAX_OPEN_TRADES, DEFAULT_MAX_POSITION, day_loss_limit, day_target
 from leadline.risk.view import AccountLimits
 
 
@@ -37,8 +38,10 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     signal = signal_contract(manifest, book.trade_from)
     if signal not in book.feed_contracts:
         raise Unknown("contract of the feed", signal, book.feed_contracts)
-    _refuse_shared_contract(book, name, manifest, signal)
+    _refuse_shared_contract(book, name, manifest)
     before = book.strategies.get(name)
+    if before is not None and book.exposed(name) and signal != signal_contract(before.manifest, book.trade_from):
+        raise InvalidInput("spec.instrument", manifest.spec.instrument, "no other contract while it holds one")
     settings_hash = derive("settings", orjson.dumps(orjson.loads(manifest_json), option=orjson.OPT_SORT_KEYS).decode())
     if before is None:
         before = StrategyBook(name, manifest, settings_hash, analysis_hash, book.instant_ns)
@@ -49,12 +52,11 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     return after
 
 
-def _refuse_shared_contract(book: Book, name: str, manifest: TradingStrategy, signal: str) -> None:
+def _refuse_shared_contract(book: Book, name: str, manifest: TradingStrategy) -> None:
     """Two strategies never trade one contract on one account: their fills could not be told apart at the venue."""
-    mine = {execution_contract(signal, root) for root in execution_roots(book.manifest, signal)}
+    mine = set(execution_contracts(book.manifest, manifest, book.trade_from))
     for other, strategy in sorted(book.strategies.items()):
-        theirs = signal_contract(strategy.manifest, book.trade_from)
-        shared = mine & {execution_contract(theirs, root) for root in execution_roots(book.manifest, theirs)}
+        shared = mine.intersection(execution_contracts(book.manifest, strategy.manifest, book.trade_from))
         if other != name and shared:
             raise InvalidInput(
                 "spec.instrument", manifest.spec.instrument, f"a contract that {other} does not trade on {book.account}"
@@ -63,16 +65,24 @@ def _refuse_shared_contract(book: Book, name: str, manifest: TradingStrategy, si
 
 def tighten(book: Book, wanted: AccountLimits) -> None:
     """Set limits for the rest of the trading day. Raises InvalidInput, naming the limit, for one that loosens."""
+    view = account_view(book, halt="")
     present = limits_in_force(book)
+    bounds: dict[str, Any] = {
+        "day_loss": day_loss_limit(view),
+        "day_target": day_target(view),
+        "max_position": DEFAULT_MAX_POSITION if present.max_position is None else present.max_position,
+        "max_open_trades": DEFAULT_MAX_OPEN_TRADES if present.max_open_trades is None else present.max_open_trades,
+        "max_orders_per_second": present.max_orders_per_second,
+        "max_entries_per_hour": present.max_entries_per_hour,
+    }
     changes: dict[str, Any] = {}
-    for item in fields(AccountLimits):
-        value = getattr(wanted, item.name)
-        if item.name == "margin_limits" or value is None:
+    for name, bound in bounds.items():
+        value = getattr(wanted, name)
+        if value is None:
             continue
-        bound = getattr(present, item.name)
         if value <= 0 or (bound is not None and value > bound):
-            raise InvalidInput(item.name, value, f"more than 0 and at most {'any' if bound is None else bound}")
-        changes[item.name] = value
+            raise InvalidInput(name, value, "more than 0" if bound is None else f"more than 0 and at most {bound}")
+        changes[name] = value
     book.day_limits = replace(book.day_limits, **changes)
 
 

@@ -29,6 +29,12 @@ def execution_roots(account: TradingAccount, signal: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tier.execute for tier in tiers)) if tiers else (instrument_of(signal).root,)
 
 
+def execution_contracts(account: TradingAccount, strategy: TradingStrategy, as_of: date) -> tuple[str, ...]:
+    """Every contract that a strategy may come to trade on an account, as its tiers change."""
+    signal = signal_contract(strategy, as_of)
+    return tuple(execution_contract(signal, root) for root in execution_roots(account, signal))
+
+
 def tape_contract(execution: str, signal: str, feed_contracts: tuple[str, ...]) -> str:
     """Whose prints fill an execution contract: its own where the feed has them, else the signal's (same tick grid)."""
     return execution if execution in feed_contracts else signal

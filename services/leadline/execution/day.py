@@ -32,8 +32,9 @@ class Flatten:
 
 
 def venue_calendar(book: Book) -> Calendar:
-    """The calendar that rolls the account's trading day: that of the feed's first contract."""
-    return calendar(instrument_of(book.feed_contracts[0]).calendar)
+    """The calendar that rolls the account's trading day: that of its first strategy, before there is one the feed's."""
+    traded = [signal_contract(book.strategies[name].manifest, book.trade_from) for name in sorted(book.strategies)]
+    return calendar(instrument_of([*traded, *book.feed_contracts][0]).calendar)
 
 
 def roll(book: Book) -> bool:
@@ -56,8 +57,6 @@ def roll(book: Book) -> bool:
         strategy.trades = 0
     if not book.open_positions() and not book.live_orders():
         book.tier_index = tier_index(tiers_of(book.manifest), book.equity_at_roll)
-        book.orders.clear()
-        book.positions.clear()
     return True
 
 
@@ -86,7 +85,7 @@ def apply_limits(book: Book) -> None:
     """Block the day at its loss or target, and flatten what has to go; a strategy's own loss flattens it alone."""
     view = account_view(book, halt="")
     result = view.realised + view.open
-    if not book.block and result <= -day_loss_limit(view):
+    if book.block != "DAY_LOSS" and result <= -day_loss_limit(view):
         book.block, book.flatten = "DAY_LOSS", "day_loss"
     elif not book.block and result >= day_target(view):
         book.block = "DAY_TARGET"
@@ -105,9 +104,10 @@ def watches(book: Book) -> tuple[Watch, ...]:
     """The results at which the venue has to stop the tape: the day's loss and target, account and strategies."""
     found = []
     positions = book.open_positions()
-    if positions and not book.block:
+    if positions and book.block != "DAY_LOSS":
         view = account_view(book, halt="")
-        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), day_target(view)))
+        target = None if book.block else day_target(view)
+        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
     for name, strategy in sorted(book.strategies.items()):
         loss = strategy.manifest.spec.risk.day_loss
         held = book.open_positions(name)

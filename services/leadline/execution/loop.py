@@ -18,6 +18,8 @@ from leadline.execution.book import (
     StrategyBook,
     book_venue_events,
     count_entry,
+    forget,
+    is_entry,
     new_order,
     note,
     put_order,
@@ -72,20 +74,25 @@ class AccountLoop:
     # --- start: the only way in is recovery ---
 
     async def recover(self) -> None:
-        """Read the book, learn from the venue what happened since, settle every order whose fate is open."""
+        """Read the book, learn from the venue what happened since, settle every order whose fate is open.
+
+        What was being closed is closed on at the same instant, before any print can come between.
+        """
         self.phase = "reconciling"
         self.book = await self._world.store.load() or self._new_book()
-        advanced = await self._advance(self.book.instant_ns)
-        await self._book(advanced)
-        for order in self.book.live_orders():
-            if order.state in UNRESOLVED:
-                await self._settle(order)
-            elif order.state is OrderState.PENDING_CANCEL:
-                await self._ask_again(order)
+        await self._book(await self._advance(self.book.instant_ns))
+        for client_id in [order.client_id for order in self.book.live_orders()]:
+            await self._settle(self.book.orders[client_id])
         await self._compare_positions()
+        await self._flatten()
 
     async def _settle(self, order: Order) -> None:
         """An order found PENDING was never sent; one found SENDING may have been, and only the venue knows."""
+        if order.state is OrderState.PENDING_CANCEL:
+            await self._ask_again(order)
+            return
+        if order.state not in UNRESOLVED:
+            return
         if order.state is OrderState.PENDING:
             if order.decided_at_ns == self.book.instant_ns:
                 await self._send(order)
@@ -93,7 +100,7 @@ class AccountLoop:
                 await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
             return
         if order.state is OrderState.SENDING:
-            order = move(order, OrderState.UNKNOWN, reason="outcome not heard")
+            order = move(order, OrderState.UNKNOWN)
             await self._commit_order(order)
         found = await self._world.venue.find(order.client_id)
         if found is None:
@@ -145,7 +152,11 @@ class AccountLoop:
         if not book.strategies or any(name not in self._world.inboxes for name in book.strategies):
             return None
         complete = self._complete_through()
-        bars = [self._world.inboxes[name].first_after(book.instant_ns) for name in book.strategies]
+        bars = [
+            self._world.inboxes[name].first_after(book.instant_ns)
+            for name, strategy in book.strategies.items()
+            if strategy.waited_for
+        ]
         earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
@@ -163,12 +174,15 @@ class AccountLoop:
         return min((through for through in found if through is not None), default=END_OF_TIME)
 
     def _undecided(self) -> list[tuple[Inbox, BarSignals]]:
-        """Bars known at this instant that have no decision yet, strategies by name and bars by ordinal."""
+        """Bars known at this instant that have no decision yet, strategies by name and bars by ordinal.
+
+        A strategy that is not waited for has none: whether its bar came in time would be chance.
+        """
         book = self.book
         return [
             (inbox, bar)
             for name, inbox in sorted(self._world.inboxes.items())
-            if name in book.strategies
+            if name in book.strategies and book.strategies[name].waited_for
             for bar in inbox.known_at(book.instant_ns)
             if decision_id(book.account, name, bar.bar) not in book.decided
         ]
@@ -206,10 +220,12 @@ class AccountLoop:
         if book.trading_day is None:
             roll(book)
         try:
-            book_venue_events(book, changes, advanced.events, known)
+            surprises = book_venue_events(book, changes, advanced.events, known)
         except ForeignOrder as error:
             self._world.halt(str(error))
             raise
+        for surprise in surprises:
+            self._world.halt(surprise)
         roll(book)
         apply_limits(book)
         settled(book)
@@ -222,8 +238,14 @@ class AccountLoop:
     # --- getting out ---
 
     async def _flatten(self) -> None:
-        """Carry out what the book wants out of the market, until it wants nothing more at this instant."""
-        while actions := wanted(self.book):
+        """Carry out what the book wants out of the market: cancels first, and then what closes the positions.
+
+        What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
+        """
+        for _ in range(2):
+            actions = wanted(self.book)
+            if not actions:
+                return
             for action in actions:
                 if isinstance(action, Cancel):
                     await self._commit_order(move(action.order, OrderState.PENDING_CANCEL, reason=action.reason))
@@ -245,8 +267,7 @@ class AccountLoop:
             self.book.strategies[strategy].flatten = reason
         else:
             self.book.flatten = reason
-        await self._commit(Changes())
-        await self._flatten()
+        await self.commit()
 
     # --- getting in ---
 
@@ -300,13 +321,17 @@ class AccountLoop:
 
     async def _send(self, order: Order) -> None:
         """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
+        halt = self._world.halted()
+        if halt and is_entry(order):
+            await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
+            return
         order = move(order, OrderState.SENDING)
         await self._commit_order(order)
         self._world.journal.write(order.client_id)
         try:
             reported = await self._world.venue.submit(self._venue_order(order))
         except Unavailable:
-            await self._commit_order(move(order, OrderState.UNKNOWN, reason="outcome not heard"))
+            await self._commit_order(move(order, OrderState.UNKNOWN))
             raise
         await self._commit_order(move(order, reported.state, reason=reported.reason))
 
@@ -334,12 +359,16 @@ class AccountLoop:
         await self._commit(changes)
 
     async def _commit(self, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        forget(self.book)
         await self._world.store.commit(self.book, changes, check)
         self._world.committed(changes.events)
 
     async def commit(self) -> None:
-        """Write the account's and strategies' rows as a command has changed them."""
+        """Write what a command has changed, and carry out at this instant what that calls for."""
+        apply_limits(self.book)
+        settled(self.book)
         await self._commit(Changes())
+        await self._flatten()
 
     async def audit(self, kind: str, body: dict[str, Any]) -> None:
         """Append a line to the audit that belongs to no order."""

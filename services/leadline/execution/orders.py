@@ -1,4 +1,8 @@
-"""The order state machine. State moves only along this table, and terminal states need the venue's evidence."""
+"""The order state machine. State moves only along this table, and terminal states need the venue's evidence.
+
+DEAD is what an order is taken for that every look-up says is absent. Should the venue come up with it all the same, the
+venue is right.
+"""
 
 from dataclasses import replace
 from typing import Final
@@ -18,7 +22,7 @@ TRANSITIONS: Final[dict[OrderState, frozenset[OrderState]]] = {
     S.CANCELLED: frozenset(),
     S.REJECTED: frozenset(),
     S.EXPIRED: frozenset(),
-    S.DEAD: frozenset(),
+    S.DEAD: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED}),
     S.EXPIRED_LOCAL: frozenset(),
 }
 UNRESOLVED: Final = frozenset({S.PENDING, S.SENDING, S.UNKNOWN})

@@ -5,14 +5,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.execution.book import HOUR_NS, Book, StrategyBook
+from leadline.execution.book import Book, StrategyBook
 from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits
-
-ORDERS_KEPT_NS: Final = HOUR_NS
-"""Terminal orders of closed positions are read back for this long: the rate limits look at them."""
-
 
 Row = Mapping[str, Any]
 Values = tuple[Any, ...]

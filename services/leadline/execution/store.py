@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any, Final
 
 from leadline.execution import rows
-from leadline.execution.book import HOUR_NS, Book, Changes
+from leadline.execution.book import KEPT_NS, Book, Changes
 from leadline.execution.ports import Fenced, LimitRefused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
@@ -147,7 +147,7 @@ class PostgresStore:
             book.strategies[row["strategy"]] = rows.strategy_of(row)
         for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):
             book.positions[row["strategy"], row["contract"]] = rows.position_of(row)
-        since = book.instant_ns - rows.ORDERS_KEPT_NS
+        since = book.instant_ns - KEPT_NS
         for row in await connection.fetch(
             """
             SELECT * FROM intent WHERE tape = $1 AND account = $2 AND (
@@ -165,7 +165,7 @@ class PostgresStore:
             WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
             """,
             *scope,
-            book.instant_ns - HOUR_NS,
+            since,
         ):
             if row["instant_ns"] == book.instant_ns:
                 book.decided.add(row["decision_id"])
