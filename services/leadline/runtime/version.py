@@ -18,10 +18,15 @@ def package_version() -> str:
 @functools.cache
 def code_version() -> str:
     """An id of this package's sources and data files: the same wherever the same files are installed."""
-    root = Path(leadline.__path__[0])
+    return derive("code", package_version(), files_digest(Path(leadline.__path__[0])))
+
+
+def files_digest(root: Path) -> str:
+    """Digest of the names and contents of all files below `root` but compiled ones and stubs."""
     digest = hashlib.blake2b(digest_size=20)
     files = (path for path in root.rglob("*") if path.is_file() and path.suffix not in {".pyc", ".pyi"})
-    for path in sorted(files, key=lambda path: path.relative_to(root).as_posix()):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
-        digest.update(path.read_bytes())
-    return derive("code", package_version(), digest.hexdigest())
+    for name, path in sorted((path.relative_to(root).as_posix(), path) for path in files):
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()

@@ -1,0 +1,80 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+
+from leadline.runtime.telemetry import configure_tracing, extract, inject, redact, redact_text
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("postgresql://ada:hunter2@db/leadline", "postgresql://ada:[redacted]@db/leadline"),
+        ("nats://127.0.0.1:4222", "nats://127.0.0.1:4222"),
+        ("host=db password=hunter2 user=ada", "host=db password=[redacted] user=ada"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer [redacted]"),
+        ("got eyJhbGciOiJ.eyJzdWIi.c2lnbmF0dXJl here", "got [redacted] here"),
+        ("MESZ6 at 5000.25", "MESZ6 at 5000.25"),
+    ],
+)
+def test_secrets_in_texts_are_hidden_and_the_rest_stays(text, hidden):
+    assert redact_text(text) == hidden
+
+
+@pytest.mark.parametrize("key", ["password", "nats_password", "token", "api_key", "client_secret", "Authorization"])
+def test_values_of_keys_that_name_a_secret_are_hidden_at_every_depth(key):
+    event = redact(None, "", {"event": "x", key: "hunter2", "deep": {key: "hunter2", "user": "ada"}})
+    assert "hunter2" not in json.dumps(event)
+    assert event["deep"]["user"] == "ada"
+
+
+@pytest.mark.parametrize("key", ["token_key_file", "passed", "tokens_read"])
+def test_keys_that_only_sound_like_a_secret_are_shown(key):
+    assert redact(None, "", {key: "value"})[key] == "value"
+
+
+LOGGING = """
+import logging
+import structlog
+from leadline.runtime.telemetry import configure_logging
+log = configure_logging("risk", "risk-1")
+log.info("decided", password="hunter2", url="nats://a:hunter2@b")
+structlog.get_logger("elsewhere").warning("other")
+logging.getLogger("library").warning("it says %s", "password=hunter2")
+try:
+    raise ValueError("password=hunter2")
+except ValueError:
+    log.exception("failed")
+"""
+
+
+def test_everything_is_logged_as_json_lines_on_stderr_without_secrets():
+    done = subprocess.run([sys.executable, "-c", LOGGING], capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.stdout == ""
+    assert [line["event"] for line in lines] == ["decided", "other", "it says password=[redacted]", "failed"]
+    assert {(line["service"], line["workload"]) for line in lines} == {("risk", "risk-1")}
+    assert [line["level"] for line in lines] == ["info", "warning", "warning", "error"]
+    assert "hunter2" not in done.stderr
+    assert "ValueError" in lines[3]["exception"]
+
+
+def test_no_collector_means_no_tracing(monkeypatch):
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+    assert configure_tracing("risk", "risk", "0") is None
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    assert carrier == {}
+
+
+def test_a_trace_goes_with_a_message_and_comes_out_at_the_other_end():
+    tracer = TracerProvider().get_tracer("test")
+    carrier: dict[str, str] = {}
+    with tracer.start_as_current_span("decide") as span:
+        inject(carrier)
+    assert carrier["traceparent"].split("-")[1] == format(span.get_span_context().trace_id, "032x")
+    found = trace.get_current_span(extract(carrier)).get_span_context()
+    assert found.span_id == span.get_span_context().span_id
