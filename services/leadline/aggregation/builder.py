@@ -114,11 +114,6 @@ class BarBuilder:
         return self._next_index
 
     @property
-    def progress_ns(self) -> int:
-        """No bar known before this will follow; the smallest int64 before the first batch."""
-        return self._watermark_ns
-
-    @property
     def final(self) -> bool:
         """The tape has ended."""
         return self._final
