@@ -85,10 +85,7 @@ async def migrate_bus(
     `bus` must be connected as the user that may manage streams. Raises InvalidInput when the server is too old, and
     what `Bus.api` raises.
     """
-    version = await bus.server_version()
-    if version < MINIMUM_SERVER:
-        wanted = ".".join(map(str, MINIMUM_SERVER))
-        raise InvalidInput("version of nats-server", ".".join(map(str, version)), f"{wanted} or newer")
+    check_server_version(await bus.server_version())
     changed = [
         definition.name
         for definition in stream_definitions(feed, tick_bytes)
@@ -101,6 +98,13 @@ async def migrate_bus(
         if await _migrate_consumer(bus, stream, consumer)
     ]
     return changed
+
+
+def check_server_version(version: tuple[int, int, int]) -> None:
+    """Raises InvalidInput for a server that lacks what the streams need, or is known to lose them."""
+    if version < MINIMUM_SERVER:
+        wanted = ".".join(map(str, MINIMUM_SERVER))
+        raise InvalidInput("version of nats-server", ".".join(map(str, version)), f"{wanted} or newer")
 
 
 async def _migrate_stream(bus: Bus, wanted: dict[str, Any]) -> bool:
