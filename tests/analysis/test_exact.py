@@ -19,6 +19,8 @@ def test_a_quotient_has_six_places() -> None:
 def test_a_tie_goes_to_the_even_neighbour() -> None:
     assert str(quotient(1, 2_000_000)) == "0.000000"
     assert str(quotient(3, 2_000_000)) == "0.000002"
+    assert str(quotient(5, 2_000_000)) == "0.000002"
+    assert str(quotient(7, 2_000_000)) == "0.000004"
 
 
 @given(st.integers(0, 10**30), st.integers(1, 10**30))

@@ -215,9 +215,7 @@ def _absorption(
     span = bar.high - bar.low
     bid, ask = int(bar.rows.bid[outer].sum()), int(bar.rows.ask[outer].sum())
     aggressors = ask if direction is Direction.SHORT else bid
-    if bid + ask < settings.min_volume or bid + ask == 0:
-        return []
-    if not at_least(aggressors, bid + ask, settings.share) or 2 * away < span:
+    if bid + ask < settings.min_volume or not at_least(aggressors, bid + ask, settings.share) or 2 * away < span:
         return []
     return [
         Signal(

@@ -1,4 +1,4 @@
-"""Thresholds of the detectors: plain values, complete, ready to use."""
+"""Thresholds of the detectors: plain values, complete, ready to use. Volumes and counts are at least 1."""
 
 from dataclasses import dataclass
 from enum import StrEnum
