@@ -15,10 +15,12 @@ import psutil
 import pytest
 
 from leadline.model.errors import LeadlineError
+from leadline.plan.local_postgres import DATABASE
 from leadline.plan.servers import LocalNats, LocalPostgres, ServerFailed
 from leadline.runtime.bus import open_bus
 from leadline.runtime.database import connect, open_pool
 from leadline.runtime.subjects import TICKS, tick_subject
+from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
 
@@ -111,8 +113,9 @@ async def test_postgres_works_for_this_user_and_changes_no_permission(postgres: 
     before = permissions(tmp_path)
     accounts = pwd.getpwall()
     postgres.start()
-    assert await postgres.migrate()
-    assert await postgres.migrate() == []
+    await create_database(postgres.admin_settings("postgres"), DATABASE)
+    await migrate_database(postgres.admin_settings())
+    await set_role_passwords(postgres.admin_settings(), postgres.passwords())
     pool = await open_pool(postgres.settings("aggregation"), "test")
     assert await pool.fetch("SELECT * FROM demand") == []
     await pool.close()

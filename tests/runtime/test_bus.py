@@ -1,8 +1,10 @@
 import asyncio
+import base64
 import contextlib
 from itertools import pairwise
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.model.errors import Unknown
 from leadline.plan.servers import LocalNats
@@ -304,3 +306,13 @@ async def test_a_slow_reader_holds_only_its_window(nats_server: LocalNats):
         rest = [await anext(messages) for _ in range(1999)]
         await messages.aclose()
     assert all(b.sequence == a.sequence + 1 for a, b in pairwise(rest))
+
+
+@pytest.mark.parametrize("count", [1, 20])
+async def test_the_current_trace_goes_with_what_is_published(nats_server: LocalNats, count: int):
+    async with bus_as(nats_server, "ingestion") as bus:
+        with TracerProvider().get_tracer("test").start_as_current_span("open") as span:
+            await bus.publish_many(numbered(0, count))
+        stored = await bus.api(f"STREAM.MSG.GET.{TICKS}", {"last_by_subj": MES})
+    headers = base64.b64decode(stored["message"]["hdrs"]).decode()
+    assert format(span.get_span_context().trace_id, "032x") in headers

@@ -7,6 +7,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.model.errors import InvalidInput, Unknown
@@ -26,9 +28,11 @@ class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.callers: list[Caller] = []
+        self.traces: list[int] = []
 
     async def GetBars(self, request, context):  # noqa: N802 - the contract's name
         self.callers.append(caller())
+        self.traces.append(trace.get_current_span().get_span_context().trace_id)
         if self.error is not None:
             raise self.error
         if request.limit == 7:
@@ -204,3 +208,11 @@ async def test_a_service_of_one_account_refuses_the_token_of_another():
         assert (await refusal(server, token)).code() is grpc.StatusCode.PERMISSION_DENIED
     async with serving(Bars(), account="default/a") as server:
         assert (await get_bars(server, token)).next_from_ns == 42
+
+
+async def test_the_callers_trace_goes_on_in_the_service():
+    bars = Bars()
+    async with serving(bars) as server:
+        with TracerProvider().get_tracer("test").start_as_current_span("ask") as span:
+            await get_bars(server, ada())
+    assert bars.traces == [span.get_span_context().trace_id]

@@ -5,7 +5,7 @@ import asyncpg
 import pytest
 
 from leadline.plan.servers import LocalPostgres
-from leadline.runtime.database import connect, schema_version
+from leadline.runtime.database import MINIMUM_SCHEMA, connect, schema_version
 from leadline.schema.migrate import (
     Migration,
     MigrationChanged,
@@ -130,6 +130,10 @@ async def test_a_password_is_changed_without_the_server_ever_seeing_it(database:
     with pytest.raises(asyncpg.InvalidPasswordError):
         await connect(database.settings("reader"), "test")
     await set_role_passwords(database.admin_settings(), database.server.passwords())
+
+
+def test_the_services_ask_for_no_schema_that_this_code_cannot_make():
+    assert package_migrations()[-1].version >= MINIMUM_SCHEMA
 
 
 WRITERS = {

@@ -20,7 +20,6 @@ from leadline.model.errors import LeadlineError
 from leadline.plan.data_dir import write_private
 from leadline.plan.server_process import ServerFailed, ServerProcess
 from leadline.runtime.settings import DatabaseSettings
-from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.roles import SERVICE_ROLES, login_role
 
 START_SECONDS: Final = 30.0
@@ -85,16 +84,6 @@ class LocalPostgres:
                 time.sleep(0.1)
             else:
                 return
-
-    async def migrate(self) -> list[str]:
-        """Make the database of the services with its schema and roles, in the running server. Returns what was applied.
-
-        Idempotent. Raises what `migrate_database` raises.
-        """
-        await create_database(self.admin_settings(SUPERUSER), DATABASE)
-        applied = await migrate_database(self.admin_settings())
-        await set_role_passwords(self.admin_settings(), self.passwords())
-        return applied
 
     def stop(self) -> None:
         """Stop it, ending its clients' sessions, and wait. Idempotent."""

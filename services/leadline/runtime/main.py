@@ -125,10 +125,12 @@ async def _end(
     if not done:
         running.cancel()
         await asyncio.wait({running})
-    for ended in (context.crashed, running):
-        if ended.done() and not ended.cancelled() and (error := ended.exception()) is not None:
-            log.error("service.failed", exc_info=error)
-            return EXIT_FAILED
+    ended = [future for future in (context.crashed, running) if future.done() and not future.cancelled()]
+    errors = [error for future in ended if (error := future.exception()) is not None]
+    for error in errors:
+        log.error("service.failed", exc_info=error)
+    if errors:
+        return EXIT_FAILED
     if not asked and not context.crashed.done():
         log.info("service.finished")
     log.info("service.stopped")
