@@ -1,7 +1,11 @@
 """Native brackets: an entry's fills make their own stop and target, and one leg answers for the other."""
 
+from dataclasses import replace
+
 from leadline.model.ids import client_order_id
-from leadline.model.orders import OrderState, OrderType, Side
+from leadline.model.orders import OrderState, OrderType, Side, VenueEvent
+from leadline.venue.matching import Step
+from leadline.venue.rules import Rest
 from tests.venue.builders import SELL, fills, market, ns, order, run, tape, told
 
 
@@ -102,6 +106,18 @@ def test_when_one_print_reaches_a_stop_and_a_limit_the_stop_goes_first():
     assert [(fill.client_id, fill.price) for fill in fills(events)] == [("stop", 19994)]
     assert paper.order("limit").state is OrderState.CANCELLED
     assert paper.positions() == {}
+
+
+def test_when_one_print_reaches_both_legs_of_a_pair_the_stop_fills_and_the_target_is_gone():
+    # Legs of one fill never overlap by themselves, so the pair is put there by hand.
+    stop = replace(order("S", Side.SELL, stop=19995), oco="T", parent="E")
+    target = replace(order("T", Side.SELL, limit=19990), oco="S", parent="E")
+    for first, second in ((stop, target), (target, stop)):
+        paper = market()
+        events = (VenueEvent(1, 0, first), VenueEvent(2, 0, second))
+        paper.restore(Step(0, events, {}, {"S": Rest(0), "T": Rest(0)}, 0))
+        assert told(run(paper, tape([(1, 19994, 9, SELL)]), 2)) == [("E", "FILLED", 1, 1), ("E", "CANCELLED", 1, 0)]
+        assert [paper.order(name).state for name in "ST"] == [OrderState.FILLED, OrderState.CANCELLED]
 
 
 def test_cancelling_an_entry_filled_in_part_leaves_its_legs():

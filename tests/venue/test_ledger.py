@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -55,6 +56,12 @@ def test_a_reopened_ledger_makes_the_same_market_again(tmp_path: Path):
     steps = steps_of_a_day()
     write(tmp_path, steps)
     assert read(tmp_path) == steps
+
+    again = PaperMarket(RULES, 0)
+    for step in steps:
+        again.restore(step)
+    assert again.last_event == again.matched_event == sum(len(step.events) for step in steps)
+    assert replace(again.take_step(), events=steps[-1].events) == steps[-1]
 
 
 def test_a_market_made_again_in_mid_day_goes_on_as_if_nothing_had_happened(tmp_path: Path):

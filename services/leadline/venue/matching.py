@@ -4,7 +4,7 @@ Time moves only by `advance`, over whole instants (all prints of all contracts t
 of the first instant at which an order changed or a watch was crossed. Where else it stops makes no difference.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,6 +23,7 @@ from leadline.venue.rules import (
     first_match,
     mark_after,
     rest_after,
+    within_reach,
 )
 from leadline.venue.watches import check_watch, first_crossing
 
@@ -179,7 +180,7 @@ class PaperMarket:
                 raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
             ticks = ticks.slice(min(expected - ticks.first_index, len(ticks)), len(ticks))
         past = int(ticks.time_ns.searchsorted(self._instant_ns, "right"))
-        self._absorb(contract, ticks.slice(0, past))
+        self._absorb(contract, ticks.slice(0, past), self.live_orders())
         return ticks.slice(past, len(ticks))
 
     def _advance_window(
@@ -189,14 +190,15 @@ class PaperMarket:
         full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks) >= WINDOW_ROWS]
         end = min([to_ns, *full])
         window = {contract: _until(ticks, end) for contract, ticks in rest.items()}
-        match_ns = self._first_match_ns(window)
+        near = self._within_reach(window)
+        match_ns = self._first_match_ns(window, near)
         crossings = [first_crossing(watch, window, self._marks) for watch in watches]
         stops = [time_ns for time_ns in (match_ns, *crossings) if time_ns is not None]
         stop = min(stops, default=end)
-        matched = {contract: _until(ticks, stop) for contract, ticks in window.items()}
+        matched = {contract: _until(ticks, stop) for contract, ticks in window.items()} if stops else window
         matching = match_ns == stop
         for contract, ticks in matched.items():
-            self._absorb(contract, _until(ticks, stop - 1) if matching else ticks)
+            self._absorb(contract, _until(ticks, stop - 1) if matching else ticks, near)
         self._instant_ns = stop
         if matching:
             for contract, ticks in matched.items():
@@ -206,10 +208,19 @@ class PaperMarket:
             contract: ticks.slice(len(matched[contract]), len(ticks)) for contract, ticks in rest.items()
         }
 
-    def _first_match_ns(self, window: dict[str, TickColumns]) -> int | None:
-        """Time of the first print of the window that any live order answers to."""
+    def _within_reach(self, window: dict[str, TickColumns]) -> list[VenueOrder]:
+        """Live orders that the window's prices may concern; most windows concern none, and nothing is scanned."""
+        live = self.live_orders()
+        bounds = {}
+        for contract in sorted({order.tape_contract for order in live}):
+            if len(price := window[contract].price):
+                bounds[contract] = (int(price.min()), int(price.max()))
+        return [order for order in live if (found := bounds.get(order.tape_contract)) and within_reach(order, *found)]
+
+    def _first_match_ns(self, window: dict[str, TickColumns], orders: list[VenueOrder]) -> int | None:
+        """Time of the first print of the window that any of these live orders answers to."""
         first: int | None = None
-        for order in self.live_orders():
+        for order in orders:
             ticks = window[order.tape_contract]
             row = first_match(self._rules, order, self._resting[order.client_id], ticks)
             if row < len(ticks):
@@ -217,16 +228,15 @@ class PaperMarket:
                 first = time_ns if first is None else min(first, time_ns)
         return first
 
-    def _absorb(self, contract: str, ticks: TickColumns) -> None:
-        """Prints that no order answers to: they move the mark and the queues."""
-        if not len(ticks):
+    def _absorb(self, contract: str, ticks: TickColumns, orders: Iterable[VenueOrder]) -> None:
+        """Prints that no order answers to: they move the mark, and the queues of those orders that they may concern."""
+        mark = mark_after(self._marks.get(contract), ticks)
+        if mark is None or not len(ticks):
             return
-        for order in self.live_orders():
+        self._marks[contract] = mark
+        for order in orders:
             if order.tape_contract == contract:
                 self._resting[order.client_id] = rest_after(order, self._resting[order.client_id], ticks)
-        mark = mark_after(self._marks.get(contract), ticks)
-        assert mark is not None
-        self._marks[contract] = mark
 
     def _match_instant(self, contract: str, ticks: TickColumns) -> None:
         """Match the last rows of the contract, those of the present instant, print by print."""
@@ -236,7 +246,7 @@ class PaperMarket:
     def _match_print(self, contract: str, tick: TickColumns) -> None:
         """Match one print (a single row) with every order on its contract, each in its turn."""
         before = dict(self._resting)
-        self._absorb(contract, tick)
+        self._absorb(contract, tick, self.live_orders())
         mark = self._marks[contract]
         left = int(tick.size[0])
         turns = sorted(self.live_orders(), key=lambda order: _TURN[order.type])

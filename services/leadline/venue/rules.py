@@ -109,6 +109,14 @@ def trigger_of(order: VenueOrder) -> int:
     return price
 
 
+def within_reach(order: VenueOrder, low: int, high: int) -> bool:
+    """Whether prints between these prices, inclusive, can concern the order at all: fill it, or stand in its queue."""
+    if order.type is OrderType.MARKET:
+        return True
+    upwards = (order.type is OrderType.STOP) == (order.side is Side.BUY)
+    return high >= trigger_of(order) if upwards else low <= trigger_of(order)
+
+
 def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
     """First row of `ticks` at which the order matches; `len(ticks)` when none does."""
     start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))

@@ -53,6 +53,11 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
         weights[position.tape_contract] = weights.get(position.tape_contract, 0) + position.quantity * value
         constant -= position.cost * value
     weights = {contract: weight for contract, weight in weights.items() if weight}
+    below = None if watch.at_or_below is None else int(watch.at_or_below * scale)
+    above = None if watch.at_or_above is None else int(watch.at_or_above * scale)
+    lowest, highest, largest = _extremes(constant, weights, window, marks)
+    if (below is None or lowest > below) and (above is None or highest < above):
+        return None
     times = _instants([window[contract] for contract in weights])
     for contract in weights:
         if contract not in marks:
@@ -60,12 +65,11 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
             times = times[times >= first[0]] if len(first) else times[:0]
     if not len(times):
         return None
-    prices = {contract: _price_at(times, window[contract], marks.get(contract)) for contract in weights}
-    below = None if watch.at_or_below is None else int(watch.at_or_below * scale)
-    above = None if watch.at_or_above is None else int(watch.at_or_above * scale)
-    largest = abs(constant) + sum(abs(weight) * int(np.abs(prices[c]).max()) for c, weight in weights.items())
+    # Exact in any case: beyond 64 bits the columns hold Python's integers.
     exact = np.int64 if max(largest, abs(below or 0), abs(above or 0)) < _INT64_SAFE else object
-    result = sum((prices[c].astype(exact) * weight for c, weight in weights.items()), start=np.array(constant, exact))
+    result = np.full(len(times), constant, exact)
+    for contract, weight in weights.items():
+        result += _price_at(times, window[contract], marks.get(contract)).astype(exact) * weight
     crossed: NDArray[np.bool_] = np.zeros(len(times), dtype=np.bool_)
     if below is not None:
         crossed |= (result <= below).astype(np.bool_)
@@ -75,13 +79,28 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
     return int(times[row]) if crossed[row] else None
 
 
+def _extremes(
+    constant: int, weights: Mapping[str, int], window: Mapping[str, TickColumns], marks: Mapping[str, Mark]
+) -> tuple[int, int, int]:
+    """Lowest and highest result that the window's prices could make, together or not, and a bound of every sum."""
+    lowest = highest = constant
+    largest = abs(constant)
+    for contract, weight in weights.items():
+        price = window[contract].price
+        ends = [int(price.min()), int(price.max())] if len(price) else []
+        if contract in marks:
+            ends.append(marks[contract].last.price)
+        results = [weight * end for end in ends] or [0]
+        lowest, highest = lowest + min(results), highest + max(results)
+        largest += abs(weight) + max(abs(result) for result in results)
+    return lowest, highest, largest
+
+
 def _instants(parts: list[TickColumns]) -> Int64Array:
-    """The distinct times of the parts, in order."""
+    """The times of all prints of the parts, in order."""
     if len(parts) == 1:
-        time_ns = parts[0].time_ns
-        return time_ns[np.append(time_ns[1:] != time_ns[:-1], True)] if len(time_ns) else time_ns
-    joined = np.concatenate([part.time_ns for part in parts]) if parts else np.empty(0, dtype=np.int64)
-    return np.unique(joined)
+        return parts[0].time_ns
+    return np.sort(np.concatenate([part.time_ns for part in parts])) if parts else np.empty(0, dtype=np.int64)
 
 
 def _price_at(times: Int64Array, ticks: TickColumns, mark: Mark | None) -> Int64Array:
