@@ -100,7 +100,7 @@ RULES = st.builds(FillRules, st.sampled_from(FillRule), st.integers(0, 2), st.in
 
 
 @given(RULES, tapes(), instructions(), st.integers(0, 2**32))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_cut_of_the_tape_and_any_restart_gives_the_same_events(
     rules: FillRules, prints: dict[str, TickColumns], plan: list[Instruction], seed: int
 ):
@@ -131,7 +131,7 @@ def test_any_cut_of_the_tape_and_any_restart_gives_the_same_events(
 
 
 @given(tapes(), instructions(), st.integers(0, 2), st.integers(0, 3), st.sampled_from([1, 3, matching.WINDOW_ROWS]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_columns_fill_as_the_rules_read_print_by_print(
     prints: dict[str, TickColumns], plan: list[Instruction], slippage: int, latency: int, window: int
 ):

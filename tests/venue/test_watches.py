@@ -116,7 +116,7 @@ WATCHES = st.builds(Watch, MONEY, st.lists(POSITIONS, max_size=3).map(tuple), MO
 
 
 @given(PRINTS, PRINTS, WATCHES, st.integers(0, 30), st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_columns_find_the_crossing_that_exact_fractions_find_print_by_print(
     one: list[tuple[int, int, int, int]],
     two: list[tuple[int, int, int, int]],
