@@ -52,6 +52,7 @@ class KeptServer:
 
     async def start(self) -> None:
         """Start it and watch it from now on. Raises ServerFailed, and OSError when it cannot be run."""
+        self.state = "starting"
         await self._call(self._server.start)
         self.state = "running"
         self._watcher = asyncio.create_task(self._watch(), name=f"keep {self.name}")
@@ -63,7 +64,7 @@ class KeptServer:
             await asyncio.wait([self._watcher])
             self._watcher = None
         if self.state != "new":
-            # Behind a restart that is under way: one thread takes one call after the other.
+            # After a start that is still under way: one thread takes one call after the other.
             await self._call(self._server.stop)
             self.state = "stopped"
         self._thread.shutdown(wait=False)

@@ -18,7 +18,7 @@ STEADY_SECONDS: Final = 30.0
 MAX_QUICK_DEATHS: Final = 10
 STOP_GRACE_SECONDS: Final = 10.0
 
-State = Literal["new", "running", "restarting", "stopped", "failed"]
+State = Literal["new", "starting", "running", "restarting", "stopped", "failed"]
 
 
 def backoff_seconds(deaths: int) -> float:

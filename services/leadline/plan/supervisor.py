@@ -126,6 +126,8 @@ class Supervisor:
             await server.stop()
         if not self.failed.done():
             self.failed.cancel()
+        elif not self.failed.cancelled():
+            self.failed.exception()  # heard, also when nobody waited for it
 
     def kill_services(self) -> None:
         """Shorten a stop that is under way: SIGKILL to every service that is still there."""

@@ -1,0 +1,183 @@
+"""`leadline up` runs the whole platform for real, and leaves nothing but its data directory behind.
+
+Each test starts NATS, PostgreSQL and seven services as processes, as a user does.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import pytest
+
+from leadline.plan.data_dir import DataDir
+from leadline.plan.local_postgres import LocalPostgres
+
+ROOT = Path(__file__).resolve().parents[2]
+MANIFEST = ROOT / "examples" / "mes-orderflow.yaml"
+PATIENCE_SECONDS = 60.0
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+def leadline(*arguments: object, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "leadline.cli.main", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def answer(*arguments: object) -> Any:
+    done = leadline(*arguments, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def wait_for(condition: Callable[[], Any], what: str) -> Any:
+    """What the condition gives as soon as it gives something: other processes have no event to wait for."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"not within {PATIENCE_SECONDS:g} s: {what}")
+
+
+def processes_of(data: Path) -> dict[str, psutil.Process]:
+    """Everything that runs for a data directory, by the last word of its name."""
+    found = {}
+    for process in psutil.process_iter():
+        try:
+            words = process.cmdline()
+        except (psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+        if any(str(data) in word for word in words) and process.pid != os.getpid():
+            place = [word for word in words if str(data) in word][-1]
+            found[Path(place).stem] = process
+    return found
+
+
+class Up:
+    """A `leadline up` in the background, stopped at the end whatever the test does."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        self.log = data.with_suffix(".log")
+        command = [sys.executable, "-m", "leadline.cli.main", "up", "-f", str(MANIFEST), "--data-dir", str(data)]
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [*command, *arguments], stdout=output, stderr=output, start_new_session=True
+            )
+
+    def __enter__(self) -> Self:
+        wait_for(lambda: (self.data / "stack.json").exists() or self.process.poll() is not None, "the stack is up")
+        assert self.process.poll() is None, self.said()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        self.process.wait(60)
+
+    def said(self) -> str:
+        return self.log.read_text()
+
+
+def nothing_is_left(data: Path) -> bool:
+    assert not (data / "stack.json").exists()
+    assert not LocalPostgres(DataDir(data).postgres_dir).socket_directory.exists()
+    return not processes_of(data)
+
+
+def test_one_command_goes_from_a_manifest_to_an_audited_book(tmp_path):
+    data = tmp_path / "data"
+    done = leadline("up", "-f", MANIFEST, "--until-end", "--data-dir", data, "--output", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)  # nothing else on standard output
+    (report,) = found["reports"]
+    assert report["account"] == "default/paper"
+    assert report["finished"]
+    assert report["trades"]
+    assert report["open_positions"] == []
+    assert (data / "report.html").read_text().startswith("<!doctype html>")
+    assert nothing_is_left(data)
+    # The book can be read without the stack.
+    assert answer("digest", "--data-dir", data)["digest"] == report["digest"]
+    assert nothing_is_left(data)
+
+
+def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
+    data = tmp_path / "data"
+    with Up(data, "--speed", "4000") as up:
+        second = leadline("up", "-f", MANIFEST, "--data-dir", data)
+        assert second.returncode == 1
+        assert f"{data} is held by `leadline up` with pid {up.process.pid}" in second.stderr
+
+        status = answer("status", "--data-dir", data)
+        assert set(status["health"].values()) == {"serving"}
+        assert status["run"]["contracts"] == {"MESM2025": "cme"}
+        assert answer("positions", "--data-dir", data) == []
+
+        halted = answer("halt", "--reason", "a drill", "--data-dir", data)
+        assert [item["account"] for item in halted] == ["default/paper"]
+        assert answer("status", "--data-dir", data)["accounts"][0]["halt"] == "a drill"
+        resumed = answer("resume", "--reason", "the drill is over", "--data-dir", data)
+        assert resumed[0]["by"] == halted[0]["by"] != ""
+        assert answer("status", "--data-dir", data)["accounts"][0]["halt"] == ""
+        flat = answer("flatten", "--strategy", "mes-orderflow", "--reason", "a drill", "--data-dir", data)
+        assert flat[0]["account"] == "default/paper"
+
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(60) == 0
+        assert nothing_is_left(data)
+    gone = leadline("status", "--data-dir", data)
+    assert (gone.returncode, gone.stderr) == (
+        1,
+        f"leadline: nothing runs in {data}: start it with `leadline up`, or give its --data-dir\n",
+    )
+
+
+def test_what_is_killed_comes_back_and_the_run_ends(tmp_path):
+    data = tmp_path / "data"
+    with Up(data, "--speed", "30000", "--until-end", "--no-live") as up:
+        for name in ("aggregation", "risk", "analysis-default-mes-orderflow", "recorder", "ingestion"):
+            processes_of(data)[name].kill()
+        back = ["aggregation", "risk", "analysis-default-mes-orderflow", "recorder", "ingestion"]
+        wait_for(lambda: set(back) <= processes_of(data).keys(), "the services are started again")
+        assert up.process.wait(120) == 0, up.said()
+        assert "5 restarts" in up.said()
+        assert "digest" in up.said()
+    assert nothing_is_left(data)
+
+
+def test_killed_servers_come_back_with_their_data(tmp_path):
+    data = tmp_path / "data"
+    with Up(data, "--speed", "30000", "--until-end", "--no-live") as up:
+        for process in processes_of(data).values():
+            if process.name() in {"nats-server", "postgres"}:
+                process.kill()
+        assert up.process.wait(150) == 0, up.said()
+        assert "digest" in up.said()
+    assert nothing_is_left(data)
+
+
+def test_a_killed_supervisor_takes_everything_with_it(tmp_path):
+    data = tmp_path / "data"
+    with Up(data, "--speed", "4000") as up:
+        assert len(processes_of(data)) > 8
+        os.kill(up.process.pid, signal.SIGKILL)
+        wait_for(lambda: not processes_of(data), "nothing runs any more")
+
+
+def test_a_service_that_cannot_start_says_why(tmp_path):
+    data, feed = tmp_path / "data", tmp_path / "prints.csv"
+    feed.write_text("time,price,quantity\n")
+    done = leadline("up", "-f", MANIFEST, "--feed", feed, "--data-dir", data)
+    assert done.returncode == 1
+    assert "leadline: ingestion ended with code" in done.stderr
+    assert "expected the header ts_ns,price,size,side" in done.stderr
+    assert nothing_is_left(data)
