@@ -1,6 +1,7 @@
 """Which contract a strategy signals on, which may fill it, and on whose prints."""
 
 from datetime import date
+from functools import lru_cache
 
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.instruments import Instrument, instruments
@@ -9,7 +10,12 @@ from leadline.model.specs import TradingAccount, TradingStrategy
 
 def signal_contract(strategy: TradingStrategy, as_of: date) -> str:
     """The dated contract of the strategy's instrument on a trading day. Raises as `resolve_contract` does."""
-    return resolve_contract(strategy.spec.instrument, as_of)
+    return _resolved(strategy.spec.instrument, as_of)
+
+
+@lru_cache(maxsize=256)
+def _resolved(symbol: str, as_of: date) -> str:
+    return resolve_contract(symbol, as_of)
 
 
 def signal_instrument(strategy: TradingStrategy) -> Instrument:

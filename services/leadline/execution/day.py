@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from leadline.execution.account import account_view, open_money, tape_of, tiers_of
@@ -11,6 +12,7 @@ from leadline.execution.book import Book, StrategyBook
 from leadline.execution.contracts import signal_contract
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.hours import instant_ns
 from leadline.model.orders import Position, Watch, WatchedPosition
 from leadline.model.sessions import resolve_session
 from leadline.model.ticks import NS_PER_MINUTE
@@ -131,13 +133,20 @@ def _session(book: Book, strategy: StrategyBook) -> Session | None:
 
 
 def _next_roll(book: Book) -> int | None:
-    """The first instant of the next trading day, found by halving: trading days only grow."""
-    days = venue_calendar(book)
+    """The first instant of the next trading day; None where the calendar ends too soon to know."""
     today = book.trading_day
-    low, high = book.instant_ns, book.instant_ns + _LONGEST_DAY_NS
-    if today is None or not days.knows(date.fromordinal(today.toordinal() + 8)):
+    if today is None or not venue_calendar(book).knows(date.fromordinal(today.toordinal() + 8)):
         return None
+    return _end_of_day(venue_calendar(book).name, today)
+
+
+@lru_cache(maxsize=64)
+def _end_of_day(calendar_name: str, day: date) -> int:
+    """The first instant that belongs to a later trading day, found by halving: trading days only grow."""
+    days = calendar(calendar_name)
+    low = instant_ns(day, "12:00", days.hours.zone)
+    high = low + _LONGEST_DAY_NS
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if days.trading_day(middle) == today else (low, middle)
+        low, high = (middle, high) if days.trading_day(middle) == day else (low, middle)
     return high

@@ -70,6 +70,7 @@ class AccountLoop:
         self.phase = "starting"
         self._new_book = new_book
         self._world = world
+        self._unsent = ""
 
     # --- start: the only way in is recovery ---
 
@@ -98,6 +99,9 @@ class AccountLoop:
                 await self._send(order)
             else:
                 await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
+            return
+        if order.client_id == self._unsent and not self._world.halted():
+            await self._hand_in(order)
             return
         if order.state is OrderState.SENDING:
             order = move(order, OrderState.UNKNOWN)
@@ -326,7 +330,12 @@ class AccountLoop:
             await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
             return
         order = move(order, OrderState.SENDING)
+        self._unsent = order.client_id  # this process knows, should the database not say whether it has committed
         await self._commit_order(order)
+        await self._hand_in(order)
+
+    async def _hand_in(self, order: Order) -> None:
+        self._unsent = ""
         self._world.journal.write(order.client_id)
         try:
             reported = await self._world.venue.submit(self._venue_order(order))

@@ -6,11 +6,12 @@ holder then fails. It enters no id and no result.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
 from leadline.execution import rows
-from leadline.execution.book import KEPT_NS, Book, Changes
+from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.ports import Fenced, LimitRefused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
@@ -52,6 +53,7 @@ class PostgresStore:
         self._feed_contracts = feed_contracts
         self._trade_from = trade_from
         self._holder = holder
+        self._written: dict[str, StrategyBook] = {}
 
     async def acquire(self) -> bool:
         """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
@@ -108,7 +110,9 @@ class PostgresStore:
                 refusal = "unresolved" if locked is None else check(locked)
                 if refusal is not None:
                     raise LimitRefused(refusal)
-            await self._write(connection, book, changes)
+            written, self._written = self._written, {}
+            await self._write(connection, book, changes, written)
+        self._written = {name: replace(strategy) for name, strategy in book.strategies.items()}
 
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         """Those of the fill ids that are booked already."""
@@ -173,10 +177,14 @@ class PostgresStore:
                 book.entry_instants.append(row["instant_ns"])
         return book
 
-    async def _write(self, connection: Connection, book: Book, changes: Changes) -> None:
+    async def _write(
+        self, connection: Connection, book: Book, changes: Changes, written: dict[str, StrategyBook]
+    ) -> None:
+        """Write the account, what has changed of its strategies since they were `written`, and the changes."""
         await connection.execute(rows.UPSERT_ACCOUNT, *rows.account_row(book))
-        for owner in book.strategies.values():
-            await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
+        for name, strategy in book.strategies.items():
+            if written.get(name) != strategy:
+                await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, strategy))
         for decision in changes.decisions:
             await connection.execute(rows.INSERT_DECISION, *rows.decision_row(book, decision, self.epoch))
         for order in changes.orders.values():
