@@ -17,7 +17,8 @@ _STYLE: Final = """
 @media (prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#2d3742;--paper:#12171d;
 --panel:#1a2129;--up:#4fc3b5;--down:#f0895e;--mark:#7fb0ff}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:24px 20px 60px}h1{font-size:24px;margin:0}h2{font-size:17px;margin:34px 0 8px}
+main{max-width:1080px;margin:0 auto;padding:24px 20px 60px}
+h1{font-size:24px;margin:0}h2{font-size:17px;margin:34px 0 8px}
 p{margin:6px 0}.soft{color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:10px;margin:18px 0}
 .card{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px 14px}

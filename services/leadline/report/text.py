@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -77,42 +78,40 @@ def spark(values: list[Decimal]) -> str:
 
 
 def _trades(report: AccountReport) -> Table:
-    table = Table(title="Trades", title_justify="left")
-    for name in ("entry", "side", "pattern", "regime", "at", "exit", "at", "by", "ticks", "net"):
-        table.add_column(name, justify="right" if name in {"at", "ticks", "net"} else "left")
+    table = Table(title="Trades", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("entry", "side", "pattern", "in", "out", "by", "ticks", "net"):
+        table.add_column(name, justify="right" if name in {"in", "out", "ticks", "net"} else "left", no_wrap=True)
+    one_day = len({clock(trade.contract, trade.entry_ns)[:5] for trade in report.trades}) == 1
     for trade in report.trades:
-        table.add_row(*_cells(trade))
+        table.add_row(clock(trade.contract, trade.entry_ns)[6 if one_day else 0 :], *_cells(trade))
     return table
 
 
 def _cells(trade: Trade) -> tuple[str | Text, ...]:
     return (
-        clock(trade.contract, trade.entry_ns),
-        Text(f"{trade.side.value} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
-        trade.pattern,
-        trade.regime,
+        Text(f"{trade.side.value.lower()} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
+        trade.pattern.lower().replace("_", " "),
         price(trade.contract, trade.entry_price),
-        clock(trade.contract, trade.exit_ns),
         price(trade.contract, trade.exit_price),
-        trade.exit,
-        f"{trade.ticks:+.1f}",
+        trade.exit.replace("_", " "),
+        f"{trade.ticks:+.0f}" if trade.ticks == int(trade.ticks) else f"{trade.ticks:+.1f}",
         money(trade.net),
     )
 
 
 def _patterns(report: AccountReport) -> Table:
-    table = Table(title="By pattern", title_justify="left")
+    table = Table(title="By pattern", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     for name in ("pattern", "trades", "won", "net"):
         table.add_column(name, justify="left" if name == "pattern" else "right")
     for total in report.by_pattern:
-        table.add_row(total.pattern, str(total.trades), str(total.wins), money(total.net))
+        table.add_row(total.pattern.lower().replace("_", " "), str(total.trades), str(total.wins), money(total.net))
     return table
 
 
 def _refusals(report: AccountReport) -> Table:
-    table = Table(title="Decisions refused, by first reason", title_justify="left")
+    table = Table(title="Refused, by first reason", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("reason")
     table.add_column("bars", justify="right")
     for reason, count in report.refused:
-        table.add_row(reason, str(count))
+        table.add_row(reason.replace("_", " "), str(count))
     return table
