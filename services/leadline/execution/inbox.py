@@ -19,7 +19,7 @@ class Inbox:
         self.final = False
         self._joined_ns = joined_ns
         self._bars: deque[BarSignals] = deque()
-        self._last = (0, -1)
+        self._last: BarSignals | None = None
 
     @property
     def full(self) -> bool:
@@ -35,15 +35,21 @@ class Inbox:
         if message.analysis_hash != self.analysis_hash:
             return False
         bar = message.bar
-        if bar is not None and bar.signals and bar.known_at_ns > self._joined_ns:
-            order = (bar.known_at_ns, bar.bar.ordinal)
-            if order > self._last:
-                self._last = order
-                self._bars.append(bar)
+        if bar is not None and bar.signals and bar.known_at_ns > self._joined_ns and self._follows(bar):
+            self._last = bar
+            self._bars.append(bar)
         news = message.progress_ns > self.progress_ns or (message.final and not self.final)
         self.progress_ns = max(self.progress_ns, message.progress_ns)
         self.final = self.final or message.final
         return news or bar is not None
+
+    def _follows(self, bar: BarSignals) -> bool:
+        """Whether a bar comes after the last one: one that is said again, in whatever words, is not another bar."""
+        last = self._last
+        if last is None:
+            return True
+        later = (bar.trading_day, bar.bar.ordinal) > (last.trading_day, last.bar.ordinal)
+        return later and bar.known_at_ns >= last.known_at_ns
 
     @property
     def complete_through_ns(self) -> int | None:

@@ -83,9 +83,18 @@ def says(
 
 
 def strategy(
-    name: str = "mes", instrument: str = "MES", size: int | None = 1, bracket: tuple[int, int] = (16, 24), **spec: Any
+    name: str = "mes",
+    instrument: str = "MES",
+    size: int | None = 1,
+    bracket: tuple[int, int] = (16, 24),
+    *,
+    budget: bool = True,
+    **spec: Any,
 ) -> TradingStrategy:
-    """A strategy of a fixed size, or of a tiered one with `size` None; other fields of the spec as in a manifest."""
+    """A strategy of a fixed size, or of a tiered one with `size` None; other fields of the spec as in a manifest.
+
+    `budget`: whether the rest of the day's loss bounds the size.
+    """
     sizing = {"mode": "Tiered"} if size is None else {"mode": "Fixed", "size": size, "maxSize": max(size, 2)}
     found = parse_manifest(
         {
@@ -94,7 +103,7 @@ def strategy(
             "metadata": {"name": name},
             "spec": {
                 "instrument": instrument,
-                "sizing": sizing,
+                "sizing": {**sizing, "respectDayBudget": budget},
                 "bracket": {"stopTicks": bracket[0], "targetTicks": bracket[1]},
                 **spec,
             },

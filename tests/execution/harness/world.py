@@ -2,8 +2,7 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from leadline.execution.book import Book, BookEvent
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import HaltLatch, SendJournal
 from leadline.execution.loop import AccountLoop, World
-from leadline.execution.ports import Unavailable
+from leadline.execution.ports import Risk, Unavailable, Venue
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.orders import VenueEvent
@@ -45,14 +44,27 @@ class DirectRisk:
         return decide(question)
 
 
+@dataclass(frozen=True)
+class Books:
+    """Connections to one database: with the rights of execution, and with those of somebody who only looks.
+
+    `test` begins the names of a test's tapes, so that many tests can share the database.
+    """
+
+    pool: Pool
+    reader: Pool
+    test: str
+
+
 @dataclass
 class Desk:
     """One account on one tape: what survives a kill, and what its world says.
 
-    `prints` by contract, `speech` by strategy; `begins` and `ends` in seconds from the first day's open.
+    `prints` by contract, `speech` by strategy; `begins` and `ends` in seconds from the first day's open; `name` tells
+    it from the test's other desks.
     """
 
-    pool: Pool
+    books: "Books"
     folder: Path
     prints: Mapping[str, TickColumns]
     speech: Mapping[str, Sequence[SignalMessage]]
@@ -60,9 +72,14 @@ class Desk:
     manifest: TradingAccount = field(default_factory=account)
     begins: float = -60
     ends: float = 0
-    tape: str = "tape"
+    name: str = "tape"
     holder: str = "execution-0"
     sent: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def tape(self) -> str:
+        """The tape's name in the database."""
+        return f"{self.books.test}-{self.name}"
 
     def open(
         self,
@@ -85,13 +102,13 @@ class Desk:
 
     async def lines(self) -> list[dict[str, Any]]:
         """What the digest of the tape is made of."""
-        async with self.pool.acquire() as connection:
+        async with self.books.reader.acquire() as connection:
             return [orjson.loads(line) for line, _ in await lines_of(connection, self.tape)]
 
     async def rows(self, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
         """Rows of a table of this tape."""
         query = f"SELECT {columns} FROM {table} WHERE tape = $1 ORDER BY {order}"
-        return [tuple(row) for row in await self.pool.fetch(query, self.tape)]
+        return [tuple(row) for row in await self.books.reader.fetch(query, self.tape)]
 
     async def orders(self) -> list[tuple[Any, ...]]:
         """Every order as (leg, type, side, quantity, price, state), in the order of their decisions and legs."""
@@ -103,7 +120,7 @@ class Desk:
 
     async def fills(self) -> list[tuple[Any, ...]]:
         """Every fill as (leg, second, price, quantity, commission)."""
-        found = await self.pool.fetch(
+        found = await self.books.reader.fetch(
             "SELECT i.leg, f.ts_ns, f.price, f.quantity, f.commission FROM fill f JOIN intent i USING (tape, client_id)"
             " WHERE tape = $1 ORDER BY f.venue_event",
             self.tape,
@@ -137,7 +154,7 @@ class Session:
         self.journal = SendJournal(desk.folder / f"sent-{desk.tape}.journal")
         self.latch = HaltLatch(desk.folder / f"halt-{desk.tape}.json")
         self.store = PostgresStore(
-            desk.pool,
+            desk.books.pool,
             tape=desk.tape,
             manifest=desk.manifest,
             feed_contracts=tuple(sorted(desk.prints)),
@@ -147,7 +164,7 @@ class Session:
         venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self.ledger.append)
         world = World(
             store=CheckedStore(self.store, self.market, read_back=read_back),
-            venue=CheckedVenue(venue, desk.pool, self.store, desk.tape, desk.sent),
+            venue=CheckedVenue(venue, desk.books.pool, self.store, desk.tape, desk.sent),
             risk=DirectRisk(),
             journal=self.journal,
             inboxes=self.inboxes,
@@ -163,6 +180,10 @@ class Session:
     def book(self) -> Book:
         """The book in memory."""
         return self.loop.book
+
+    def replace_world(self, through: Callable[[World], World]) -> None:
+        """Put something else at a port."""
+        self.loop._world = through(self.loop._world)
 
     def close(self) -> None:
         """Let go of the files, as the end of a process does."""
@@ -235,12 +256,18 @@ class Session:
         )
 
 
+def replace_venue(world: World, venue: Venue) -> World:
+    """The world with another venue."""
+    return replace(world, venue=venue)
+
+
+def replace_risk(world: World, risk: Risk) -> World:
+    """The world with another risk."""
+    return replace(world, risk=risk)
+
+
 def venue_fills(events: Sequence[VenueEvent]) -> list[tuple[str, str, int, int]]:
     """The fills of a venue's history as (fill id, client id, quantity, price)."""
     found = [event.fill for event in events if event.fill is not None]
     return [(fill.fill_id, fill.client_id, fill.quantity, fill.price) for fill in found]
 
-
-def money(*amounts: str) -> tuple[Decimal, ...]:
-    """Amounts as decimals."""
-    return tuple(Decimal(amount) for amount in amounts)

@@ -1,0 +1,82 @@
+"""Days that the tests of recovery share: several trades, every way out of them, two strategies, two trading days."""
+
+from pathlib import Path
+
+from tests.execution.harness.builders import (
+    BUY,
+    DAY_S,
+    LONG,
+    MES,
+    MNQ,
+    SELL,
+    SHORT,
+    account,
+    bar,
+    says,
+    strategy,
+    tape,
+)
+from tests.execution.harness.world import Books, Desk
+
+END_S = DAY_S + 2000
+
+
+def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
+    """A desk whose two days hold, in this order:
+
+    a long in MES to its target in two partial fills, a conflict, a short in MNQ to its stop, a long in MES refused
+    because MNQ is open, a long in MES that is flat by the close; and on the next day a long in MES that the day's loss
+    closes, and a long in MNQ that the loss refuses.
+    """
+    mes = tape(
+        (500, 19_999, 3, SELL),
+        (600, 20_000, 2, BUY),
+        (601, 20_000, 2, BUY),  # in: 2 at 20001, stop 19985, target 20025
+        (700, 20_026, 1, BUY),  # 1 at 20025
+        (700, 20_020, 4, SELL),
+        (710, 20_027, 5, BUY),  # 1 at 20025
+        (22_000, 20_000, 1, SELL),
+        (22_001, 20_002, 1, BUY),  # in: 2 at 20003
+        (23_099, 20_010, 1, BUY),
+        (23_200, 20_008, 2, SELL),  # out: 2 at 20007
+        (DAY_S + 600, 20_100, 1, BUY),
+        (DAY_S + 601, 20_100, 1, BUY),  # in: 2 at 20101
+        (DAY_S + 700, 20_095, 1, SELL),
+        (DAY_S + 701, 20_086, 1, SELL),  # realised -2.50, open -37.50: the day's loss of 40 is reached
+        (DAY_S + 702, 20_087, 1, SELL),  # out: 2 at 20086
+        (DAY_S + 1900, 20_090, 1, BUY),
+    )
+    mnq = tape(
+        (599, 90_000, 1, BUY),
+        (1200, 90_004, 1, SELL),
+        (1201, 90_002, 1, SELL),  # in: 1 at 90001
+        (1500, 90_019, 2, BUY),  # out: 1 at 90020
+        (DAY_S + 1000, 90_000, 1, BUY),
+    )
+    speech = {
+        "default/mes": says(
+            [
+                bar(600, LONG),
+                bar(900, LONG, SHORT),
+                bar(1300, LONG),
+                bar(22_000, LONG),
+                bar(DAY_S + 600, LONG),
+            ],
+            end=END_S,
+        ),
+        "default/mnq": says(
+            [bar(1200, SHORT, contract=MNQ), bar(DAY_S + 900, LONG, contract=MNQ)],
+            end=END_S,
+            strategy="default/mnq",
+        ),
+    }
+    return Desk(
+        books,
+        folder,
+        {MES: mes, MNQ: mnq},
+        speech,
+        [strategy("mes", size=2, budget=False), strategy("mnq", "MNQ", bracket=(18, 30))],
+        manifest=account(limits={"dayLoss": "40"}),
+        ends=END_S,
+        name=name,
+    )
