@@ -17,15 +17,15 @@ _STYLE: Final = """
 @media (prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#2d3742;--paper:#12171d;
 --panel:#1a2129;--up:#4fc3b5;--down:#f0895e;--mark:#7fb0ff}}
 *{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,sans-serif}
-main{max-width:1080px;margin:0 auto;padding:24px 20px 60px}
+main{max-width:1180px;margin:0 auto;padding:24px 20px 60px}
 h1{font-size:24px;margin:0}h2{font-size:17px;margin:34px 0 8px}
 p{margin:6px 0}.soft{color:var(--soft)}code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(140px,1fr));gap:10px;margin:18px 0}
 .card{background:var(--panel);border:1px solid var(--line);border-radius:8px;padding:10px 14px}
-.card b{display:block;font-size:21px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}
+.card b{display:block;font-size:21px;font-variant-numeric:tabular-nums}.card>span{color:var(--soft);font-size:13px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;white-space:nowrap}
 th{color:var(--soft);font-weight:500;text-align:left;border-bottom:1px solid var(--line)}
-td,th{padding:5px 14px 5px 0}td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
+td,th{padding:5px 12px 5px 0;font-size:14px}td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
 .up{color:var(--up)}.down{color:var(--down)}svg{width:100%;height:auto;display:block;background:var(--panel);
 border:1px solid var(--line);border-radius:8px}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
 .note{border-left:3px solid var(--down);padding-left:10px}
@@ -60,10 +60,10 @@ def _account(report: AccountReport) -> str:
         "<h2>By pattern</h2>",
         _table(
             ("Pattern", "Trades", "Won", "Net"),
-            [(t.pattern, str(t.trades), str(t.wins), _money(t.net)) for t in report.by_pattern],
+            [(_words(t.pattern), str(t.trades), str(t.wins), _money(t.net)) for t in report.by_pattern],
         ),
         "<h2>Decisions refused, by first reason</h2>",
-        _table(("Reason", "Bars"), [(reason.replace("_", " "), str(count)) for reason, count in report.refused]),
+        _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
         f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, ",
         f"{report.decisions:,} decisions. Digest <code>{report.digest}</code></p>",
     ]
@@ -117,7 +117,7 @@ def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]
         )
     series = Series([(point.time_ns, point.close * tick) for point in points], steps=False)
     label = f"{contract}: close of each bar, with the trades from entry to exit"
-    drawing = chart(series, tuple(markers), lambda v: f"{v:,}", lambda t: clock(contract, t), label)
+    drawing = chart(series, tuple(markers), lambda v: f"{v:,.2f}", lambda t: clock(contract, t), label)
     return f"<h2>{escape(contract)}</h2>{drawing}"
 
 
@@ -125,21 +125,25 @@ def _trades(report: AccountReport) -> str:
     rows = [
         (
             clock(trade.contract, trade.entry_ns),
-            f"{trade.side.value.lower()} {trade.quantity} {trade.contract}",
-            trade.pattern,
-            trade.regime,
+            f"{trade.side.value.lower()} {trade.quantity}",
+            _words(trade.pattern),
+            _words(trade.regime),
             price(trade.contract, trade.entry_price),
             clock(trade.contract, trade.exit_ns),
             price(trade.contract, trade.exit_price),
-            trade.exit,
+            _words(trade.exit),
             f"{trade.ticks:+.1f}",
             f"{trade.commission:.2f}",
             _money(trade.net),
         )
         for trade in report.trades
     ]
-    heads = ("Entry", "Order", "Pattern", "Regime", "Price", "Exit", "Price", "By", "Ticks", "Commission", "Net")
+    heads = ("Entry", "Order", "Pattern", "Regime", "Price", "Exit", "Price", "By", "Ticks", "Fees", "Net")
     return _table(heads, rows)
+
+
+def _words(name: str) -> str:
+    return name.lower().replace("_", " ")
 
 
 def _money(value: Decimal) -> str:
@@ -147,7 +151,7 @@ def _money(value: Decimal) -> str:
     return f"<span class={style}>{value:+,.2f}</span>"
 
 
-_NUMBERS: Final = frozenset({"Price", "Ticks", "Commission", "Net", "Trades", "Won", "Bars"})
+_NUMBERS: Final = frozenset({"Price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars"})
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
