@@ -1,0 +1,127 @@
+"""The session that the demo trades, computed in this process: what the pages tell about it must be so."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cache
+
+from leadline.aggregation.builder import BarBuilder
+from leadline.analysis.assemble import strategy_fold
+from leadline.execution.account import question
+from leadline.execution.book import Book, new_order
+from leadline.execution.commands import set_strategy
+from leadline.ingestion.normaliser import Normaliser
+from leadline.ingestion.runs import DEFAULT_TRADE_FROM, previous_days
+from leadline.ingestion.sources import SimulatedSource
+from leadline.model.bars import Bar
+from leadline.model.calendars import calendar
+from leadline.model.contracts import instrument_of, resolve_contract
+from leadline.model.ids import client_order_id, decision_id
+from leadline.model.orders import Decision, Side, VenueEvent, VenueOrder
+from leadline.model.signals import BarSignals
+from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
+from leadline.model.ticks import TickBatch, TickColumns, concat
+from leadline.risk.decide import decide
+from leadline.risk.view import Answer
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRules
+
+SEED = 1
+TRADE_FROM = DEFAULT_TRADE_FROM
+
+
+@cache
+def prints(instrument: str, history: int) -> tuple[str, TickColumns]:
+    """Contract and normalised prints of the traded day and the history sessions before it."""
+    contract = resolve_contract(instrument, TRADE_FROM)
+    sheet = instrument_of(contract)
+    days = (*previous_days(calendar(sheet.calendar), TRADE_FROM, history), TRADE_FROM)
+    normaliser = Normaliser(contract, sheet.tick, sheet.size_step, grace_ns=1_000_000_000)
+    raw = SimulatedSource([contract], SEED).read(contract, days)
+    return contract, concat([*(normaliser.feed(columns) for columns in raw), normaliser.finish()])
+
+
+def bars_of(spec: StrategySpec) -> list[Bar]:
+    """The bars that a strategy reads."""
+    contract, ticks = prints(spec.instrument, spec.history)
+    sheet = instrument_of(contract)
+    _, hours = session_of(spec)
+    builder = BarBuilder(
+        tape="demo",
+        venue=sheet.venue,
+        contract=contract,
+        calendar=calendar(sheet.calendar),
+        hours=hours,
+        spec=spec.bar_spec,
+        ticks_per_row=spec.ticks_per_row,
+    )
+    end_ns = int(ticks.time_ns[-1])
+    messages = builder.feed(TickBatch("demo", sheet.venue, contract, ticks, end_ns, final=True))
+    return [message.bar for message in messages if message.bar is not None]
+
+
+def said(spec: StrategySpec) -> list[BarSignals]:
+    """What a strategy says about the bars of the traded day."""
+    fold = strategy_fold(spec, TRADE_FROM)
+    return [found for bar in bars_of(spec) if (found := fold.step(bar)) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """A decision on one bar, by itself on a fresh account, and what the paper venue makes of it."""
+
+    bar: Bar
+    said: BarSignals
+    answer: Answer
+    client_id: str
+    events: tuple[VenueEvent, ...]
+
+
+def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -> Trade:
+    """The traded day's bar with that ordinal, decided and filled."""
+    contract, ticks = prints(strategy.spec.instrument, strategy.spec.history)
+    bar = next(bar for bar in bars_of(strategy.spec) if (bar.key.trading_day, bar.key.ordinal) == (TRADE_FROM, ordinal))
+    heard = next(each for each in said(strategy.spec) if each.bar == bar.key)
+    book = Book("demo", account.full_name, account, (contract,), TRADE_FROM, heard.known_at_ns, Decimal(2500))
+    book.trading_day, book.tier_index = TRADE_FROM, 0
+    manifest = strategy.model_dump_json(by_alias=True, exclude_none=True)
+    owner = set_strategy(book, strategy.full_name, "hash", manifest)
+    answer = decide(question(book, owner, heard, halt=""))
+    number = decision_id(account.full_name, strategy.full_name, bar.key)
+    decision = Decision(
+        decision_id=number,
+        strategy=strategy.full_name,
+        bar_key=bar.key.text(),
+        instant_ns=heard.known_at_ns,
+        trading_day=TRADE_FROM,
+        accepted=answer.accepted,
+        reason=answer.reason,
+        side=Side(answer.side),
+        quantity=answer.quantity,
+        contract=answer.contract,
+        stop_ticks=answer.stop_ticks,
+        target_ticks=answer.target_ticks,
+        patterns=answer.patterns,
+        regime=heard.regime.regime.value,
+        arithmetic=answer.arithmetic,
+    )
+    order = new_order(decision, client_order_id(number, "E"), heard.known_at_ns)
+    market = PaperMarket(FillRules(), heard.known_at_ns)
+    market.submit(
+        VenueOrder(
+            client_id=order.client_id,
+            decision=number,
+            leg=order.leg,
+            contract=contract,
+            tape_contract=contract,
+            side=order.side,
+            type=order.type,
+            quantity=order.quantity,
+            decided_at_ns=order.decided_at_ns,
+            stop_ticks=order.stop_ticks,
+            target_ticks=order.target_ticks,
+        )
+    )
+    end_ns = int(ticks.time_ns[-1])
+    while market.live_orders() and market.instant_ns < end_ns:
+        market.advance({contract: ticks}, end_ns)
+    return Trade(bar, heard, answer, order.client_id, market.events_after(0))

@@ -1,0 +1,127 @@
+"""What a reader may copy works: manifests are accepted, commands exist with their options, programs run."""
+
+import ast
+import gzip
+import importlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from leadline.cli.main import app
+from leadline.model.signals import Pattern
+from leadline.model.specs import TradingStrategy, load_manifests
+from tests.docs.demo_day import said
+from tests.docs.pages import DOCS, ROOT, blocks, name_of, pages
+
+LEADLINE = Path(sys.executable).parent / "leadline"
+
+YAML = [block for page in pages() for block in blocks(page, "yaml")]
+PROGRAMS = [block for page in pages() for block in blocks(page, "python")]
+
+
+def console_lines():
+    """The lines that a reader may type, as words without comments, with the page that they stand on."""
+    for page in pages():
+        for block in blocks(page, "console"):
+            for line in block.text.replace("\\\n", " ").splitlines():
+                if line.startswith("$ "):
+                    words = shlex.split(line.removeprefix("$ "), comments=True)
+                    yield pytest.param(page, words, id=f"{name_of(page)}: {' '.join(words)}")
+
+
+def of(program):
+    """Console lines that call one program, without the words before it."""
+    for line in console_lines():
+        page, words = line.values
+        if program in words[:2]:
+            yield pytest.param(page, words[words.index(program) + 1 :], id=line.id)
+
+
+LEADLINE_LINES = list(of("leadline"))
+HARMLESS = [line for line in LEADLINE_LINES if "--help" in line.values[1] or line.values[1][0] == "plan"]
+
+
+@pytest.mark.parametrize("block", YAML, ids=lambda block: block.where)
+def test_yaml_in_the_documents_is_accepted(block):
+    if re.search(r"^kind:", block.text, re.MULTILINE):
+        assert load_manifests(block.text)
+    else:
+        assert yaml.safe_load(block.text)
+
+
+@pytest.mark.parametrize(("page", "words"), LEADLINE_LINES)
+def test_a_command_in_the_documents_exists_with_its_options(page, words):
+    command: Any = typer.main.get_command(app)
+    rest = words
+    while hasattr(command, "commands"):
+        command, rest = command.commands[rest[0]], rest[1:]
+    known = {"--help", *(name for parameter in command.params for name in parameter.opts)}
+    assert [word for word in rest if word.startswith("-") and word not in known] == []
+
+
+@pytest.mark.parametrize(("page", "words"), HARMLESS)
+def test_a_command_that_changes_nothing_works_as_shown(page, words, tmp_path):
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for name in (word for word in words if word.endswith(".yaml") and not (tmp_path / word).exists()):
+        (tmp_path / name).write_text(list(blocks(page, "yaml"))[-1].text)
+    result = subprocess.run([LEADLINE, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_make_target_in_the_documents_exists():
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert {line.values[1][0] for line in of("make")} <= targets
+
+
+@pytest.mark.parametrize("block", PROGRAMS, ids=lambda block: block.where)
+def test_a_program_in_the_documents_imports_what_exists(block):
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                importlib.import_module(name.name)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            module = importlib.import_module(node.module)
+            for name in node.names:
+                if not hasattr(module, name.name):
+                    importlib.import_module(f"{node.module}.{name.name}")
+
+
+def program(page, name):
+    """The page's program as a module that can be imported by name."""
+    (block,) = blocks(DOCS / "how-to" / page, "python")
+    module = types.ModuleType(name)
+    exec(compile(block.text, block.where, "exec"), module.__dict__)
+    return module
+
+
+def test_the_strategy_of_the_how_to_page_trades_the_demo_day(monkeypatch):
+    monkeypatch.setitem(sys.modules, "delta_share", program("write-a-strategy.md", "delta_share"))
+    (manifest,) = (block for block in YAML if "delta_share:DeltaShare" in block.text)
+    (strategy,) = load_manifests(manifest.text)
+    assert isinstance(strategy, TradingStrategy)
+    heard = said(strategy.spec)
+    assert len(heard) == 26  # a regular session has that many quarters of an hour
+    found = {signal.pattern for bar in heard for signal in bar.signals}
+    assert found == {Pattern.BUY_IMBALANCE, Pattern.SELL_IMBALANCE}
+
+
+def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):
+    file = tmp_path / "gold.csv.gz"
+    with gzip.open(file, "wt") as text:
+        text.write("ts_ns,price,size,side\n1381204800374000000,1323.4,1,0\n1381204800492000000,1323.5,2,-1\n")
+    (request,) = program("push-ticks.md", "push").batches("GCZ2013", [str(file)])
+    batch = request.batch
+    assert list(batch.price) == [13234, 13235]
+    assert list(batch.size) == [1, 2]
+    assert list(batch.aggressor) == [0, -1]
+    assert batch.watermark_ns == 1381204800492000000

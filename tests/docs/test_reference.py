@@ -1,0 +1,84 @@
+"""The reference says what the code says."""
+
+import re
+from importlib.resources import files
+from typing import get_args
+
+import pytest
+
+from leadline.analysis.router import Rejection
+from leadline.ingestion.normaliser import Reason as Quarantine
+from leadline.model.orders import OrderState
+from leadline.model.signals import Pattern
+from leadline.risk.reasons import Reason
+from leadline.runtime.settings import ServiceName
+from leadline.schema.migrate import package_migrations
+from leadline.venue.rules import FillRule
+from scripts import reference
+from tests.docs.pages import DOCS, first_column, prose, section
+
+REFUSALS = DOCS / "reference" / "refusals.md"
+
+
+def test_what_is_generated_is_what_the_code_gives():
+    stale = {page.name: names for page, names in reference.drift().items()}
+    assert stale == {}, "run: .venv/bin/python -m scripts.reference"
+
+
+def test_writing_the_reference_twice_changes_nothing():
+    page = (DOCS / "reference" / "manifests.md").read_text()
+    assert reference.renewed(page) == page
+
+
+def test_a_part_that_has_drifted_is_found(tmp_path, monkeypatch):
+    for page in reference.PAGES.glob("*.md"):
+        (tmp_path / page.name).write_text(page.read_text().replace("| `ticksPerRow` |", "| `ticksPerRaw` |"))
+    monkeypatch.setattr(reference, "PAGES", tmp_path)
+    assert reference.drift() == {tmp_path / "manifests.md": ["strategy-fields"]}
+
+
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("Decisions refused", Reason),
+        ("Signals refused by the router", Rejection),
+        ("Prints kept out", Quarantine),
+    ],
+)
+def test_every_reason_is_explained_and_no_other(heading, names):
+    told = first_column(section(REFUSALS, heading))
+    assert sorted(told) == sorted(name.value for name in names)
+
+
+def test_the_states_that_give_an_order_up_are_states():
+    assert set(first_column(section(REFUSALS, "Orders that were given up"))) <= {state.value for state in OrderState}
+
+
+def test_every_table_is_explained_once():
+    told = first_column(prose(DOCS / "reference" / "tables.md").split("### ")[0])
+    created = [name for each in package_migrations() for name in re.findall(r"CREATE TABLE (\w+)", each.sql)]
+    assert told == created
+
+
+def test_every_service_is_explained_once():
+    rows = prose(DOCS / "reference" / "services.md").split("## Who may call what")[0]
+    told = re.findall(r"^\| (\w+) \| (?:platform|account|strategy) \|", rows, re.MULTILINE)
+    assert sorted(told) == sorted(get_args(ServiceName))
+
+
+def test_every_pattern_has_its_detector():
+    rows = section(DOCS / "reference" / "detectors.md", "Detectors")
+    for pattern in Pattern:
+        assert f"`{pattern.value}`" in rows
+
+
+def test_every_fill_rule_is_explained():
+    page = section(DOCS / "explanation" / "order-path.md", "How the paper venue fills")
+    for rule in FillRule:
+        assert f"`{rule.value}`" in page
+
+
+def test_the_instrument_sheet_is_where_the_page_says():
+    sheet = files("leadline.model") / "data" / "instruments.yaml"
+    assert sheet.is_file()
+    assert "services/leadline/model/data/instruments.yaml" in (DOCS / "reference" / "instruments.md").read_text()
