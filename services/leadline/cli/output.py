@@ -64,7 +64,9 @@ def plain(value: object) -> Any:
 
 
 def _plain(value: object) -> str:
-    if isinstance(value, Decimal | Path | date | Enum):
+    if isinstance(value, Decimal):
+        return format(value, "f")  # never 6E+4
+    if isinstance(value, Path | date | Enum):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no place in a JSON document")
 

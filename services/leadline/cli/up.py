@@ -25,8 +25,6 @@ from leadline.cli.manifests import (
 from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, print_json
 from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
 from leadline.cli.stack import Stack, StrategyAddress
-from leadline.execution.contracts import signal_contract
-from leadline.model.specs import session_of
 from leadline.plan.data_dir import DataDir
 from leadline.plan.end_of_run import end_of_run
 from leadline.plan.plan import Plan
@@ -128,16 +126,13 @@ async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
 
 def stack_of(supervisor: Supervisor, run: Run) -> Stack:
     """What the other commands need to find this stack."""
-    strategies = []
-    for strategy in supervisor.plan.strategies:
-        session, _ = session_of(strategy.spec)
-        spec = f"{strategy.spec.bar_spec.token}-r{strategy.spec.ticks_per_row}"
-        contract = signal_contract(strategy, run.trade_from)
-        strategies.append(
-            StrategyAddress(
-                name=strategy.full_name, account=strategy.account_name, contract=contract, session=session, spec=spec
-            )
+    strategies = [
+        StrategyAddress(
+            name=row.strategy, account=row.account, contract=row.contract, session=row.bars.session, spec=row.bars.spec
         )
+        for row in supervisor.demand
+        if row.bars is not None
+    ]
     return Stack(
         tape=run.tape,
         feed=run.feed,

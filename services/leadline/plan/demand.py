@@ -25,6 +25,11 @@ class BarsWanted:
     bars: str
     ticks_per_row: int
 
+    @property
+    def spec(self) -> str:
+        """Bars with ticks per row, as bar keys and subjects spell it, such as `5m-r1`."""
+        return f"{self.bars}-r{self.ticks_per_row}"
+
 
 @dataclass(frozen=True, slots=True)
 class DemandRow:

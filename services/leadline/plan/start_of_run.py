@@ -1,5 +1,6 @@
 """The steps between servers that run and prints that flow."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -7,12 +8,14 @@ from typing import Any, Final
 import grpc
 import orjson
 
+from leadline.aggregation.v1.aggregation_pb2 import BarStream, GetBarsRequest
 from leadline.analysis.hashing import analysis_hash
+from leadline.analysis.v1.analysis_pb2 import ListDetectorsRequest
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import LeadlineError
-from leadline.model.specs import rollout_fields
-from leadline.plan.calls import CALL_SECONDS, Services, patiently
+from leadline.model.specs import TradingStrategy, rollout_fields
+from leadline.plan.calls import CALL_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS, Services, patiently
 from leadline.plan.demand import DemandRow
 from leadline.plan.local_postgres import DATABASE, SUPERUSER
 from leadline.plan.plan import Plan, workload_id
@@ -31,6 +34,10 @@ ROLE: Final = "supervisor"
 
 class CallRefused(LeadlineError):
     """A service answered, and the answer was no."""
+
+
+class CodeChanged(LeadlineError):
+    """A service runs other code than the one that started it: its account would wait for it for ever."""
 
 
 async def migrate(nats: LocalNats, postgres: LocalPostgres) -> None:
@@ -63,7 +70,7 @@ async def set_strategies(services: Services, plan: Plan, addresses: Mapping[str,
         stub = services.execution(addresses[workload_id("execution", strategy.account_name)])
         request = execution_pb2.SetStrategyRequest(
             strategy=strategy.full_name,
-            analysis_hash=analysis_hash(code_version(), rollout_fields(strategy)),
+            analysis_hash=_hash_of(strategy),
             manifest_json=orjson.dumps(strategy.to_manifest(), option=orjson.OPT_SORT_KEYS).decode(),
         )
         try:
@@ -71,6 +78,42 @@ async def set_strategies(services: Services, plan: Plan, addresses: Mapping[str,
         except grpc.aio.AioRpcError as error:
             refused = f"the account {strategy.account_name} does not take {strategy.full_name}: {explain(error)}"
             raise CallRefused(refused) from error
+
+
+async def same_code(services: Services, plan: Plan, addresses: Mapping[str, str]) -> None:
+    """Check that each analysis speaks under the name that its account listens for. Raises CodeChanged."""
+    for strategy in plan.strategies:
+        stub = services.analysis(addresses[workload_id("analysis", strategy.full_name)])
+        answer = await patiently(partial(stub.ListDetectors, ListDetectorsRequest(), timeout=CALL_SECONDS))
+        if answer.analysis_hash != _hash_of(strategy):
+            raise CodeChanged(f"the code changed while the analysis of {strategy.full_name} was started: start again")
+
+
+def _hash_of(strategy: TradingStrategy) -> str:
+    return analysis_hash(code_version(), rollout_fields(strategy))
+
+
+async def bars_are_built(services: Services, aggregation: str, rows: Sequence[DemandRow]) -> None:
+    """Return when aggregation has taken up every series of the demand; it looks once a second.
+
+    Raises the service's refusal when it has not within the patience of a call.
+    """
+    stub = services.aggregation(aggregation)
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    for row in rows:
+        if row.bars is None:
+            continue
+        stream = BarStream(contract=row.contract, session=row.bars.session, spec=row.bars.spec)
+        request = GetBarsRequest(stream=stream, limit=1, candles_only=True)
+        while True:
+            try:
+                await patiently(partial(stub.GetBars, request, timeout=CALL_SECONDS))
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.NOT_FOUND or asyncio.get_running_loop().time() > deadline:
+                    raise
+            else:
+                break
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def write_demand(postgres: LocalPostgres, rows: Sequence[DemandRow]) -> None:

@@ -18,7 +18,7 @@ from leadline.plan import start_of_run
 from leadline.plan.calls import Services
 from leadline.plan.child import dies_with_parent
 from leadline.plan.data_dir import DataDir
-from leadline.plan.demand import demand_rows
+from leadline.plan.demand import DemandRow, demand_rows
 from leadline.plan.health import HealthProbe
 from leadline.plan.kept_server import KeptServer
 from leadline.plan.local import BoundWorkload, bind
@@ -74,6 +74,7 @@ class Supervisor:
         self.postgres = LocalPostgres(data.postgres_dir)
         self.services = Services(data.token_key_file, "supervisor", "leadline up")
         self.bound: tuple[BoundWorkload, ...] = ()
+        self.demand: tuple[DemandRow, ...] = ()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._feed_files = feed_files
         self._say = say
@@ -108,7 +109,10 @@ class Supervisor:
         self._say("naming the strategies to their accounts")
         run = await start_of_run.announced_run(self.services, addresses["ingestion"])
         await start_of_run.set_strategies(self.services, self.plan, addresses)
-        await start_of_run.write_demand(self.postgres, demand_rows(self.plan, run.contracts, run.trade_from))
+        await start_of_run.same_code(self.services, self.plan, addresses)
+        self.demand = demand_rows(self.plan, run.contracts, run.trade_from)
+        await start_of_run.write_demand(self.postgres, self.demand)
+        await start_of_run.bars_are_built(self.services, addresses["aggregation"], self.demand)
         self._watcher = asyncio.create_task(self._watch(), name="watch health")
         return run
 

@@ -1,0 +1,157 @@
+"""Every command explains itself, speaks JSON, and refuses what it cannot accept in one clear line."""
+
+import json
+import re
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from leadline.cli.main import app, run
+from leadline.cli.output import clock_text, plain, price_text, print_json
+from leadline.cli.stack import NotRunning, Stack, qualified, running_stack
+from leadline.model.errors import Unknown
+from leadline.plan.data_dir import DataDir
+from tests.cli.builders import PAPER, bar, stack
+
+ROOT = Path(__file__).resolve().parents[2]
+MES = ROOT / "examples" / "mes-orderflow.yaml"
+COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "resume", "flatten", "report", "digest",
+            "service", "db migrate", "bus migrate"]  # fmt: skip
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command):
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+    assert shown.exit_code == 0
+    assert f"Example: leadline {command}" in shown.output
+    if command != "service":  # its output is a log, JSON lines
+        assert "--output" in shown.output
+
+
+def test_these_are_all_the_commands():
+    def names(group: object, before: str = "") -> list[str]:
+        commands = getattr(group, "commands", None)
+        if commands is None:
+            return [before.strip()]
+        return [name for key, item in commands.items() for name in names(item, f"{before} {key}")]
+
+    assert sorted(names(typer.main.get_command(app))) == sorted(COMMANDS)
+
+
+def test_a_plan_is_shown_and_is_the_golden_one_as_json(capsys):
+    assert run(["plan", "-f", str(MES)]) == 0
+    text = capsys.readouterr().out
+    assert "analysis-default-mes-orderflow" in text
+    assert run(["plan", "-f", str(MES), "--output", "json"]) == 0
+    golden = ROOT / "tests" / "plan" / "golden" / "mes-orderflow.json"
+    assert json.loads(capsys.readouterr().out) == json.loads(golden.read_text())
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--speed", "fast"], "speed: got 'fast', expected max, or a number above 0"),
+        (["--feed", "nowhere.csv"], "--feed: got 'nowhere.csv', expected sim, push, or a file that exists"),
+        (["--trade-from", "yesterday"], "--trade-from: got 'yesterday', expected a date such as 2025-10-08"),
+        (["--feed", "push"], "--trade-from: got nothing, expected a date: a pushed feed cannot be read ahead"),
+        (["--feed", f"GCZ2013={MES}"], "spec.instrument: got 'MES', expected a contract that the feed has: GCZ2013"),
+        (["--feed", str(MES), "--feed", str(MES)], "two files of the feed have the same name"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused_with_one_line_and_code_2(options, words, capsys):
+    assert run(["plan", "-f", str(MES), *options]) == 2
+    line = said(capsys)
+    assert words in line
+    assert line.startswith("leadline: ")
+    assert line.count("\n") == 1
+
+
+def test_everything_wrong_in_a_manifest_is_said_at_once(tmp_path, capsys):
+    manifest = tmp_path / "wrong.yaml"
+    manifest.write_text(MES.read_text().replace("bars: 5m", "bars: 7m").replace("instrument: MES ", "instrument: MSE "))
+    assert run(["up", "-f", str(manifest), "--data-dir", str(tmp_path / "data")]) == 2
+    found = said(capsys)
+    assert "spec.bars: got '7m'" in found
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_file_without_a_contract_is_of_the_only_instrument(tmp_path, capsys):
+    prints = tmp_path / "prints.csv"
+    prints.write_text("ts_ns,price,size,side\n")
+    assert run(["plan", "-f", str(MES), "--feed", str(prints), "--output", "json"]) == 0
+    feed = json.loads(capsys.readouterr().out)["workloads"][0]["settings"]["feed"]
+    assert feed["files"] == [{"name": "prints.csv", "contract": "MES"}]
+
+
+def test_usage_errors_have_code_2(capsys):
+    assert run(["orders", "--limit", "0"]) == 2
+    assert run(["dance"]) == 2
+    assert run(["halt"]) == 2  # a halt without a reason is not one
+
+
+@pytest.mark.parametrize("command", ["status", "orders", "positions", "signals"])
+def test_reading_where_nothing_runs_says_how_to_start_it(command, tmp_path, capsys):
+    assert run([command, "--data-dir", str(tmp_path)]) == 1
+    assert said(capsys) == (
+        f"leadline: nothing runs in {tmp_path}: start it with `leadline up`, or give its --data-dir\n"
+    )
+
+
+def test_a_stack_that_is_starting_is_told_from_none(tmp_path):
+    data = DataDir(tmp_path)
+    with data.hold():
+        with pytest.raises(NotRunning, match="is starting or stopping: try again in a moment"):
+            running_stack(tmp_path)
+        data.write_stack(stack().model_dump(mode="json"))
+        assert running_stack(tmp_path) == stack()
+    # What a killed stack has left behind is not a running one.
+    with pytest.raises(NotRunning, match="nothing runs"):
+        running_stack(tmp_path)
+
+
+def test_a_report_needs_a_data_directory_that_was_used(tmp_path, capsys):
+    assert run(["digest", "--data-dir", str(tmp_path)]) == 2
+    assert said(capsys) == f"leadline: unknown stack '{tmp_path}'\n"
+
+
+def test_names_without_a_namespace_are_of_the_default_one():
+    running: Stack = stack()
+    assert qualified("flow") == "default/flow"
+    assert running.chosen_accounts("paper") == running.chosen_accounts(None) == (PAPER,)
+    assert running.analysis_of("default/flow") == "127.0.0.1:20003"
+    with pytest.raises(Unknown, match="unknown account 'default/gold', known: default/paper"):
+        running.chosen_accounts("gold")
+    with pytest.raises(Unknown, match="unknown strategy 'other/flow', known: default/flow"):
+        running.chosen_strategies("other/flow")
+
+
+def test_prices_have_the_decimals_of_the_instrument():
+    assert price_text("MESM2025", "6002.75000000") == "6002.75"
+    assert price_text("MESM2025", "6002.8333333333") == "6002.8333"
+    assert price_text("GCZ2013", "1313.7") == "1313.70"
+    assert price_text("GCZ2013", "") == ""
+
+
+def test_instants_are_utc_to_the_second():
+    assert clock_text(1_749_562_200_999_999_999) == "2025-06-10 13:30:00"
+    assert clock_text(0) == "–"
+
+
+def test_messages_become_json_with_their_field_names():
+    found = plain({"bars": (bar(3),)})
+    assert found["bars"][0]["key"]["ordinal"] == "3"  # int64 is text in JSON: it does not fit a float
+    assert found["bars"][0]["cumulative_delta"] == "0"
+    assert not re.search(r"[A-Z]", "".join(found["bars"][0]))
+
+
+def test_json_never_writes_a_number_with_an_exponent(capsys):
+    print_json({"equity": Decimal("2.5E+3"), "day": date(2025, 6, 10)})
+    assert capsys.readouterr().out == '{"equity":"2500","day":"2025-06-10"}\n'

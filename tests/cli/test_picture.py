@@ -1,0 +1,140 @@
+"""The live view says what a trader looks for: prints, bars, signals with their fate, the account, and who is well."""
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from leadline.cli.follow import KEPT_FATES, Rate, Scene, by_pattern, fate_text
+from leadline.cli.live import progress_line
+from leadline.cli.picture import draw
+from leadline.execution.v1 import execution_pb2
+from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack
+
+APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
+
+
+def drawn(found: Scene, height: int = 46, width: int = 140) -> list[str]:
+    console = Console(width=width, file=StringIO(), force_terminal=False)
+    with console.capture() as captured:
+        console.print(draw(found, stack(), PARTS, height))
+    return captured.get().splitlines()
+
+
+def line_with(words: str, found: Scene) -> str:
+    (line,) = [line for line in drawn(found) if words in line]
+    return line
+
+
+def bar_key(ordinal: int) -> str:
+    found = key(ordinal)
+    return f"{found.contract}/{found.session}/{found.spec}/{found.trading_day}/{found.ordinal}"
+
+
+def test_the_market_shows_prints_their_rate_and_what_was_kept_out():
+    market = line_with("MESM2025", scene())
+    for words in ("06-10 09:30:00", "6000.75", "322,393", "51,234", " 2 "):  # 24003 ticks of 0.25
+        assert words in market
+    assert "publishing" in line_with("run abc-1", scene())
+    assert "63%" in line_with("run abc-1", scene())
+
+
+def test_bars_show_prices_volume_and_delta_in_the_sessions_zone():
+    line = line_with("+125", scene())
+    assert "06-10 09:35:00" in line
+    assert "6000.00 6002.50 5997.50 6000.00" in " ".join(line.split())
+    assert "1,234" in line
+
+
+def test_a_signal_shows_the_routers_word_and_the_decision():
+    found = scene((APPROVED_BAR,))
+    found.decide({"strategy": FLOW, "bar_key": bar_key(5), "accepted": True, "side": "BUY", "quantity": 2})
+    taken = line_with("BUYING_ABSORPTION", found)
+    assert "06-10 10:00:00" in taken
+    assert " ".join(taken.split()).find("0.70 approved BUY 2") > 0
+    assert "0.40 weak" in " ".join(line_with("BUY_IMBALANCE", found).split())
+
+
+def test_a_refusal_names_its_reason():
+    found = scene((APPROVED_BAR,))
+    found.decide({"strategy": FLOW, "bar_key": bar_key(5), "accepted": False, "reason": "max_open_trades"})
+    assert "refused: max open trades" in line_with("BUYING_ABSORPTION", found)
+
+
+def test_what_the_account_has_not_reached_waits_to_be_shown():
+    late = bar_signals(60, signal("SELLING_EXHAUSTION"))  # known at 14:35; the account is at 12:00
+    text = "\n".join(drawn(scene((APPROVED_BAR, late))))
+    assert "BUYING_ABSORPTION" in text
+    assert "SELLING_EXHAUSTION" not in text
+
+
+def test_the_account_shows_its_day_its_position_and_what_stops_it():
+    found = scene(halt="kill switch", trades=4, streak=-2, tier=1)
+    found.positions[PAPER] = [
+        execution_pb2.Position(
+            strategy=FLOW,
+            contract="MESM2025",
+            quantity=-2,
+            average_price="6001.25",
+            last_price="6002.50",
+            open="-12.50",
+        )
+    ]
+    text = " ".join(" ".join(drawn(found)).split())
+    for words in ("2,530.00 USD", "+30.00", "-12.50", "4, -2", "kill switch", "short 2 MESM2025 at 6001.25"):
+        assert words in text
+    assert "flat" in " ".join(drawn(scene()))
+
+
+def test_services_show_health_and_restarts():
+    assert "● restarting" in line_with("aggregation", scene())
+    assert line_with("aggregation", scene()).rstrip(" │").endswith(" 3")
+
+
+@pytest.mark.parametrize("height", [24, 40, 60])
+def test_the_picture_fits_the_terminal(height):
+    many = tuple(bar_signals(number, signal("BUYING_ABSORPTION"), signal("UNFINISHED_LOW")) for number in range(20))
+    assert len(drawn(scene(many), height)) <= height
+
+
+def test_a_stack_that_has_said_nothing_can_be_drawn():
+    text = " ".join(drawn(Scene()))
+    assert "waiting for the feed" in text
+    assert "waiting for the account" in text
+    assert progress_line(Scene(), stack(), PARTS) == "leadline: waiting for the feed"
+
+
+def test_one_line_says_it_all_where_nobody_draws():
+    assert progress_line(scene((APPROVED_BAR,), block="DAY_LOSS"), stack(), PARTS) == (
+        "leadline: publishing 63%; tape 2025-06-10 13:30:00 UTC; 322,393 ticks at 51,234/s; "
+        "3 bars, 2 signals, 0 fills; default/paper running, equity 2530.00 USD, block DAY_LOSS; "
+        "aggregation restarting; 3 restarts"
+    )
+
+
+def test_signals_of_one_pattern_in_a_bar_become_one_line():
+    said = [("BUY_IMBALANCE", "0.3", "weak"), ("STACKED", "0.8", ""), ("BUY_IMBALANCE", "0.9", "weak")]
+    assert [(line.name, line.strength, line.word) for line in by_pattern(said)] == [
+        ("BUY_IMBALANCE x2", "0.90", "weak"),
+        ("STACKED", "0.80", "approved"),
+    ]
+    # An approved signal speaks for its pattern before a stronger one that was refused.
+    (line,) = by_pattern([("BUY_IMBALANCE", "0.9", "weak"), ("BUY_IMBALANCE", "0.6", "")])
+    assert (line.strength, line.approved) == ("0.60", True)
+
+
+def test_the_rate_is_between_two_looks():
+    rate = Rate()
+    rate.look(1000, 10.0)
+    assert rate.per_second == 0
+    rate.look(6000, 12.0)
+    assert rate.per_second == pytest.approx(2500)
+
+
+def test_fates_are_kept_within_a_bound():
+    found = Scene()
+    for number in range(KEPT_FATES + 5):
+        found.decide({"strategy": FLOW, "bar_key": str(number), "accepted": False, "reason": "conflict"})
+    assert len(found.fates) == KEPT_FATES
+    assert (FLOW, "4") not in found.fates
+    assert fate_text(found.fates[FLOW, str(KEPT_FATES)]) == "refused: conflict"
