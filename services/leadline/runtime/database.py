@@ -91,7 +91,9 @@ async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) 
     pool = await asyncpg.create_pool(
         settings.url,
         password=read_secret(settings.password_file),
-        min_size=1,
+        # No floor: asyncpg's task that restores one was seen to leave who waits for a connection waiting for ever when
+        # the server died several times in a row.
+        min_size=0,
         max_size=settings.pool_size,
         timeout=CONNECT_TIMEOUT_SECONDS,
         command_timeout=STATEMENT_TIMEOUT_SECONDS,

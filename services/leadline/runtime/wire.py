@@ -2,7 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -117,11 +117,12 @@ _ROW_COLUMNS: Final = ("price", "bid", "ask", "unknown", "bid_trades", "ask_trad
 
 def bar_to_proto(bar: Bar, *, rows: bool = True) -> pb.Bar:
     """A bar as a message, with its footprint or without."""
+    integers: dict[str, Any] = {name: int(getattr(bar, name)) for name in _BAR_INTEGERS}
     message = pb.Bar(
         key=bar_key_to_proto(bar.key),
         vwap_price_volume=str(bar.vwap_price_volume),
         vwap_price2_volume=str(bar.vwap_price2_volume),
-        **{name: int(getattr(bar, name)) for name in _BAR_INTEGERS},
+        **integers,
     )
     if rows:
         message.rows.CopyFrom(
@@ -132,12 +133,13 @@ def bar_to_proto(bar: Bar, *, rows: bool = True) -> pb.Bar:
 
 def bar_from_proto(message: pb.Bar) -> Bar:
     """A message as a bar."""
+    integers: dict[str, Any] = {name: getattr(message, name) for name in _BAR_INTEGERS}
     return Bar(
         key=bar_key_from_proto(message.key),
         rows=FootprintRows(**{name: _int64(getattr(message.rows, name)) for name in _ROW_COLUMNS}),
         vwap_price_volume=int(message.vwap_price_volume),
         vwap_price2_volume=int(message.vwap_price2_volume),
-        **{name: getattr(message, name) for name in _BAR_INTEGERS},
+        **integers,
     )
 
 

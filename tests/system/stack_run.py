@@ -1,0 +1,90 @@
+"""A whole `leadline up` in a process of its own, and the power to kill its parts."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+MES = ROOT / "examples" / "mes-orderflow.yaml"
+STARTED = "Ctrl-C stops it"
+LONGEST_RUN_SECONDS = 200
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a run came to: its reports, and how many processes the kills found."""
+
+    reports: list[dict[str, Any]]
+    killed: int
+
+    @property
+    def report(self):
+        return self.reports[0]
+
+    @property
+    def digest(self):
+        return self.report["digest"]
+
+
+def pids_of(data_dir: Path, part: str) -> list[int]:
+    """Processes of one part of the stack: a workload's name, `nats` or `postgres`; none when it is named wrongly."""
+    needle = {"nats": f"{data_dir}/nats", "postgres": f"{data_dir}/postgres"}.get(
+        part, f"{data_dir}/settings/{part}.json"
+    )
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            command = (entry / "cmdline").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue  # it has ended meanwhile
+        if any(argument.startswith(needle.encode()) for argument in command.split(b"\0")):
+            found.append(int(entry.name))
+    return sorted(found)
+
+
+async def run_stack(
+    manifest: Path, data_dir: Path, *arguments: str, kill: str = "", after: tuple[float, ...] = ()
+) -> Ended:
+    """Run a manifest to the end of its tape, with SIGKILL to a part so many seconds after the prints begin."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "leadline.cli.main", "up", "-f", str(manifest), "--data-dir", str(data_dir)),
+        *("--until-end", "--no-live", "--output", "json", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    said = []
+    killed = 0
+    try:
+        async with asyncio.timeout(LONGEST_RUN_SECONDS):
+            reading = asyncio.create_task(process.stdout.read())
+            line = ""
+            while STARTED not in line:
+                line = (await process.stderr.readline()).decode()
+                said.append(line)
+                assert line, "".join(said)
+            rest = asyncio.create_task(process.stderr.read())
+            clock = asyncio.get_running_loop()
+            begun = clock.time()
+            for moment in after:
+                await asyncio.sleep(begun + moment - clock.time())
+                for pid in pids_of(data_dir, kill):
+                    os.kill(pid, signal.SIGKILL)
+                    killed += 1
+            out = await reading
+            said.append((await rest).decode())
+            code = await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    assert code == 0, "".join(said)
+    return Ended(json.loads(out)["reports"], killed)

@@ -1,0 +1,91 @@
+"""The same tape gives the same book, and what the file says is what the tables say."""
+
+import csv
+import gzip
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from leadline.plan.servers import LocalPostgres
+from leadline.runtime.database import connect
+from tests.system.conftest import FEED
+from tests.system.stack_run import MES, ROOT, Ended, run_stack
+
+GOLD = ROOT / "examples" / "gc-2013-10-08.yaml"
+
+pytestmark = pytest.mark.timeout(300)
+
+
+def test_a_simulated_session_is_traded(undisturbed: Ended):
+    report = undisturbed.report
+    assert report["finished"]
+    assert len(report["trades"]) >= 10
+    assert report["bars"] == 7 * 78  # seven sessions of five-minute bars
+    assert Decimal(report["end_equity"]) - Decimal(report["start_equity"]) == sum(
+        Decimal(trade["gross"]) - Decimal(trade["commission"]) for trade in report["trades"]
+    )
+
+
+async def test_speed_changes_nothing(undisturbed: Ended, tmp_path: Path):
+    paced = await run_stack(MES, tmp_path, *FEED, "--speed", "20000")
+    assert paced.digest == undisturbed.digest
+
+
+@pytest.fixture(scope="module")
+def gold_files(shared_data: Path) -> list[Path]:
+    return [shared_data / "ticks" / f"gc_2013100{day}_tickrule.csv.gz" for day in (7, 8)]
+
+
+async def test_a_real_day_of_gold_twice_into_one_database(gold_files: list[Path], tmp_path: Path):
+    feed = [argument for path in gold_files for argument in ("--feed", str(path))]
+    first = await run_stack(GOLD, tmp_path, *feed, "--trade-from", "2013-10-08")
+    second = await run_stack(GOLD, tmp_path, *feed, "--trade-from", "2013-10-08")
+    assert len(first.report["trades"]) >= 3
+    assert second.report["tape"] != first.report["tape"]
+    assert second.digest == first.digest
+
+    prints = [row for path in gold_files for row in rows_of(path)]
+    postgres = LocalPostgres(tmp_path / "postgres")
+    postgres.start()
+    try:
+        connection = await connect(postgres.settings("reader"), "test")
+        for report in (first.report, second.report):
+            await check_conservation(connection, report["tape"], prints)
+        await connection.close()
+    finally:
+        postgres.stop()
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with gzip.open(path, "rt") as file:
+        return list(csv.reader(file))[1:]
+
+
+async def check_conservation(connection, tape: str, prints: list[list[str]]):
+    """File to table: every print. Table to bars: every print of a bar's range. Bars to footprint: every size."""
+    stored = await connection.fetchrow("SELECT count(*) AS n, sum(size) AS size FROM tick WHERE tape = $1", tape)
+    assert (stored["n"], stored["size"]) == (len(prints), sum(int(row[2]) for row in prints))
+    for side, column in (("1", "ask"), ("-1", "bid"), ("0", "unknown")):
+        rows = await connection.fetchval(f"SELECT sum({column}) FROM footprint WHERE tape = $1", tape)
+        ticks = await connection.fetchval(
+            """
+            SELECT sum(t.size) FROM tick t JOIN candle c ON c.tape = t.tape AND c.contract = t.contract
+              AND t.source_index BETWEEN c.first_index AND c.last_index
+            WHERE t.tape = $1 AND t.aggressor = $2 AND t.ts_ns >= c.session_open_ns AND t.ts_ns < c.session_close_ns
+            """,
+            tape,
+            int(side),
+        )
+        assert rows == ticks
+    assert await connection.fetchval(
+        """
+        SELECT bool_and(c.volume = f.volume AND c.trades = f.trades AND c.delta = f.delta) FROM candle c JOIN (
+            SELECT contract, session, spec, trading_day, ordinal, sum(bid + ask + unknown) AS volume,
+                sum(bid_trades + ask_trades + unknown_trades) AS trades, sum(ask - bid) AS delta
+            FROM footprint WHERE tape = $1 GROUP BY 1, 2, 3, 4, 5) f
+        USING (contract, session, spec, trading_day, ordinal)
+        WHERE c.tape = $1
+        """,
+        tape,
+    )
