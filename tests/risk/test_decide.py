@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.bars import BarKey
+from leadline.model.orders import Side
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
 from leadline.risk.decide import decide
 from leadline.risk.limits import day_budget, order_refusal, risk_per_contract
@@ -249,6 +250,6 @@ def test_no_accepted_order_can_break_a_limit(
     answer = decide(ask(view, strategy(), bar(multiplier=multiplier)))
     if answer.accepted:
         instrument = MES if answer.contract == "MESM2025" else ES
-        assert order_refusal(view, strategy(), instrument, answer.quantity) is None
+        assert order_refusal(view, strategy(), instrument, Side(answer.side), answer.quantity) is None
         assert 1 <= answer.quantity <= 2 - exposure
         assert answer.quantity * risk_per_contract(strategy(), instrument) <= day_budget(view, strategy())

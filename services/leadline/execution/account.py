@@ -70,7 +70,11 @@ def account_view(book: Book, *, halt: str) -> AccountView:
 
 
 def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
-    """The strategy's settings with its day on this account."""
+    """The strategy's settings with its day on this account.
+
+    While it is being flattened, and from the time on at which it has to be flat, it does not enter: what would be
+    cancelled at the loop's next stop must not depend on where that is.
+    """
     spec = strategy.manifest.spec
     signal = signal_contract(strategy.manifest, book.trade_from)
     sheet = instrument_of(signal)
@@ -80,12 +84,12 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     stop_ticks, target_ticks = bracket_of(strategy)
     return StrategySettings(
         strategy=strategy.strategy,
-        state=spec.state,
+        state="ReduceOnly" if strategy.flatten or book.flatten else spec.state,
         signal_root=sheet.root,
         signal_contract=signal,
         session_zone=hours.zone,
         after_open_ns=spec.entries.after_open_ns,
-        before_close_ns=spec.entries.before_close_ns,
+        before_close_ns=max(spec.entries.before_close_ns, spec.flatten_before_close_ns),
         blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
         news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
         sizing_mode=spec.sizing.mode,
@@ -108,6 +112,9 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             trades=strategy.trades,
             exposure=_exposure(positions, live),
             orders_last_second=_orders_last_second(book, strategy.strategy),
+            position=sum(position.quantity for position in positions)
+            + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
+            block=strategy.block,
         ),
         execute=tuple(_instrument(book.manifest, signal, root) for root in execution_roots(book.manifest, signal)),
         slippage_ticks=book.manifest.spec.paper.slippage_ticks,

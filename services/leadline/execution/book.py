@@ -42,7 +42,10 @@ class ForeignOrder(LeadlineError):
 
 @dataclass(slots=True)
 class StrategyBook:
-    """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty."""
+    """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty.
+
+    `block` is DAY_LOSS for the rest of a trading day in which its own loss was reached, else empty.
+    """
 
     strategy: str
     manifest: TradingStrategy
@@ -52,6 +55,7 @@ class StrategyBook:
     realised: Decimal = Decimal(0)
     trades: int = 0
     flatten: str = ""
+    block: str = ""
 
     @property
     def waited_for(self) -> bool:

@@ -57,6 +57,7 @@ def roll(book: Book) -> bool:
     for strategy in book.strategies.values():
         strategy.realised = Decimal(0)
         strategy.trades = 0
+        strategy.block = ""
     if not book.open_positions() and not book.live_orders():
         book.tier_index = tier_index(tiers_of(book.manifest), book.equity_at_roll)
     return True
@@ -93,9 +94,10 @@ def apply_limits(book: Book) -> None:
         book.block = "DAY_TARGET"
     for name, strategy in sorted(book.strategies.items()):
         loss = strategy.manifest.spec.risk.day_loss
-        if loss is None or not book.exposed(name):
+        if loss is None or strategy.block:
             continue
         if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
+            strategy.block = "DAY_LOSS"
             strategy.flatten = strategy.flatten or "day_loss"
     for flatten in close_of_session(book):
         found = book.strategies[flatten.strategy]
@@ -113,7 +115,7 @@ def watches(book: Book) -> tuple[Watch, ...]:
     for name, strategy in sorted(book.strategies.items()):
         loss = strategy.manifest.spec.risk.day_loss
         held = book.open_positions(name)
-        if loss is not None and held and not strategy.flatten:
+        if loss is not None and held and not strategy.block:
             found.append(Watch(strategy.realised, _watched(book, held), -loss))
     return tuple(found)
 

@@ -305,23 +305,25 @@ class AccountLoop:
     async def _commit_decision(self, decision: Decision, order: Order | None, strategy: StrategyBook) -> None:
         """Tx A: decision, reservation and intent together, the limits checked on the rows as they are locked."""
         book, changes = self.book, Changes()
-
-        def check(locked: Book) -> str | None:
-            view = account_view(locked, halt=self._world.halted())
-            own = settings(locked, locked.strategies[strategy.strategy])
-            instrument = execution_instrument(view, own)
-            if isinstance(instrument, Reason):
-                return instrument.value
-            refusal = order_refusal(view, own, instrument, decision.quantity)
-            return None if refusal is None else refusal.value
-
         book.decided.add(decision.decision_id)
         changes.decisions.append(decision)
         note(book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
-        if order is not None:
-            count_entry(book, strategy)
-            put_order(book, changes, order)
-        await self._commit(changes, None if order is None else check)
+        if order is None:
+            await self._commit(changes)
+            return
+        count_entry(book, strategy)
+        put_order(book, changes, order)
+        await self._commit(changes, lambda locked: self._refusal(locked, order))
+
+    def _refusal(self, locked: Book, order: Order) -> str | None:
+        """The first limit that an entry would break, by the rows as they are locked."""
+        view = account_view(locked, halt=self._world.halted())
+        own = settings(locked, locked.strategies[order.strategy])
+        instrument = execution_instrument(view, own)
+        if isinstance(instrument, Reason):
+            return instrument.value
+        refusal = order_refusal(view, own, instrument, order.side, order.quantity)
+        return None if refusal is None else refusal.value
 
     async def _send(self, order: Order) -> None:
         """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""

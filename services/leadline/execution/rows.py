@@ -52,7 +52,7 @@ UPSERT_ACCOUNT: Final = _upsert(
 UPSERT_STRATEGY: Final = _upsert(
     "strategy_state",
     ("tape", "account", "strategy"),
-    ("manifest", "settings_hash", "analysis_hash", "joined_ns", "realised", "trades", "flatten"),
+    ("manifest", "settings_hash", "analysis_hash", "joined_ns", "realised", "trades", "flatten", "block"),
 )
 INSERT_DECISION: Final = _insert(
     "decision",
@@ -218,6 +218,7 @@ def strategy_row(book: Book, strategy: StrategyBook) -> Values:
         strategy.realised,
         strategy.trades,
         strategy.flatten,
+        strategy.block,
     )
 
 
@@ -232,6 +233,7 @@ def strategy_of(row: Row) -> StrategyBook:
         row["realised"],
         row["trades"],
         row["flatten"],
+        row["block"],
     )
 
 

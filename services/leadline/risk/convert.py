@@ -190,6 +190,8 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             trades=day.trades,
             exposure=day.exposure,
             orders_last_second=day.orders_last_second,
+            position=day.position,
+            block=day.block,
         ),
         execute=[
             pb.ExecutionInstrument(
@@ -237,6 +239,8 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             day.trades,
             day.exposure,
             day.orders_last_second,
+            day.position,
+            day.block,
         ),
         execute=tuple(
             ExecutionInstrument(

@@ -27,10 +27,10 @@ def decide(question: Question) -> Answer:
     if refusal is not None:
         return _refused(refusal, approved)
     sized = size(account, strategy, instrument, bar, approved)
-    refusal = sized.reason or order_refusal(account, strategy, instrument, sized.quantity)
+    side = Side.BUY if approved[0].direction is Direction.LONG else Side.SELL
+    refusal = sized.reason or order_refusal(account, strategy, instrument, side, sized.quantity)
     if refusal is not None:
         return _refused(refusal, approved, sized.arithmetic)
-    side = Side.BUY if approved[0].direction is Direction.LONG else Side.SELL
     return Answer(
         accepted=True,
         reason="",

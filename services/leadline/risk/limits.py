@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from leadline.model.orders import Side
 from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings
 
@@ -66,6 +67,7 @@ def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason
         (account.unresolved, Reason.UNRESOLVED),
         (account.block == "DAY_LOSS" or result <= -day_loss_limit(account), Reason.DAY_LOSS),
         (account.block == "DAY_TARGET" or result >= day_target(account), Reason.DAY_TARGET),
+        (strategy.day.block == "DAY_LOSS", Reason.DAY_LOSS),
         (own.day_loss is not None and strategy_result <= -(own.day_loss or 0), Reason.DAY_LOSS),
         (account.open_trades >= open_trades, Reason.MAX_OPEN_TRADES),
         (
@@ -86,12 +88,18 @@ def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason
 
 
 def order_refusal(
-    account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, quantity: int
+    account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, side: Side, quantity: int
 ) -> Reason | None:
-    """The first limit that an entry of `quantity` size steps would break; None when it breaks none."""
+    """The first limit that an entry of `quantity` size steps would break; None when it breaks none.
+
+    An entry against what the strategy holds would leave two brackets around what is left of the position: exits that
+    could turn it round.
+    """
     standing = standing_refusal(account, strategy)
     if standing is not None:
         return standing
+    if strategy.day.position * side.sign < 0:
+        return Reason.OPPOSITE_POSITION
     if quantity > free_position(account, strategy):
         return Reason.MAX_POSITION
     worst = quantity * risk_per_contract(strategy, instrument)

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     MARGIN_ABOVE_LIMIT = "margin_above_limit"
     MARGIN_UNKNOWN = "margin_unknown"
     MAX_OPEN_TRADES = "max_open_trades"
+    OPPOSITE_POSITION = "opposite_position"
     MAX_TRADES_PER_DAY = "max_trades_per_day"
     MAX_ENTRIES_PER_HOUR = "max_entries_per_hour"
     MAX_ORDERS_PER_SECOND = "max_orders_per_second"

@@ -87,7 +87,10 @@ class StrategyLimits:
 
 @dataclass(frozen=True, slots=True)
 class StrategyDay:
-    """A strategy's own trading day, as `AccountView` has the account's."""
+    """A strategy's own trading day, as `AccountView` has the account's.
+
+    `position` is signed: what it holds or is entering. `block` is DAY_LOSS once its own loss was reached, else empty.
+    """
 
     realised: Decimal = Decimal(0)
     open: Decimal = Decimal(0)
@@ -95,6 +98,8 @@ class StrategyDay:
     trades: int = 0
     exposure: int = 0
     orders_last_second: int = 0
+    position: int = 0
+    block: str = ""
 
 
 @dataclass(frozen=True, slots=True)

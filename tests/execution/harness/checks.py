@@ -1,6 +1,7 @@
 """What must hold whenever a transaction of the book has committed, and whenever an order leaves."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 from leadline.execution.book import Book, Changes
 from leadline.execution.store import PostgresStore
@@ -29,7 +30,10 @@ class CheckedStore:
         await self._store.commit(book, changes, check)
         check_book(book, self._market)
         if self._read_back:
-            assert await self._store.load() == book
+            stored = await self._store.load()
+            assert stored is not None
+            for item in fields(Book):
+                assert getattr(stored, item.name) == getattr(book, item.name), item.name
 
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         return await self._store.known_fills(fill_ids)

@@ -1,15 +1,19 @@
 """Days that the tests of recovery share: several trades, every way out of them, two strategies, two trading days."""
 
+import random
 from pathlib import Path
 
+from leadline.model.signals import BarSignals
 from tests.execution.harness.builders import (
     BUY,
     DAY_S,
     LONG,
     MES,
     MNQ,
+    RTH_S,
     SELL,
     SHORT,
+    UNKNOWN,
     account,
     bar,
     says,
@@ -19,6 +23,7 @@ from tests.execution.harness.builders import (
 from tests.execution.harness.world import Books, Desk
 
 END_S = DAY_S + 2000
+WANDERING_END_S = DAY_S + RTH_S
 
 
 def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
@@ -78,5 +83,45 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
         [strategy("mes", size=2, budget=False), strategy("mnq", "MNQ", bracket=(18, 30))],
         manifest=account(limits={"dayLoss": "40"}),
         ends=END_S,
+        name=name,
+    )
+
+
+def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:
+    """A desk on two random days: prices that wander, signals at random, everything that limits can say."""
+    chance = random.Random(seed)
+    prints = {}
+    for contract, price in ((MES, 20_000), (MNQ, 90_000)):
+        rows = []
+        second = 300.0
+        while second < WANDERING_END_S:
+            price += chance.choice([-9, -3, -2, -1, 0, 0, 1, 2, 3, 9])
+            rows.append((second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
+            in_day = second % DAY_S < RTH_S
+            second += chance.choice([0, 0.01, 0.5, 20, 120]) if in_day else chance.choice([600, 7200])
+        prints[contract] = tape(*rows)
+
+    def speech_of(contract: str) -> list[BarSignals]:
+        seconds = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
+        return [
+            bar(second, *chance.choice([(LONG,), (SHORT,), (LONG, SHORT)]), contract=contract)
+            for second in seconds
+        ]
+
+    limits = {"dayLoss": str(chance.choice([90, 140])), "dayTarget": str(chance.choice([40, 100])), "maxEntriesPerHour": 3}
+    return Desk(
+        books,
+        folder,
+        prints,
+        {
+            "default/mes": says(speech_of(MES), end=WANDERING_END_S),
+            "default/mnq": says(speech_of(MNQ), end=WANDERING_END_S, strategy="default/mnq"),
+        },
+        [
+            strategy("mes", size=2, bracket=(8, 12), budget=False, risk={"dayLoss": "80"}),
+            strategy("mnq", "MNQ", bracket=(20, 20), flattenBeforeClose="2h"),
+        ],
+        manifest=account(limits={**limits, "maxOpenTrades": 2, "maxPosition": 3}),
+        ends=WANDERING_END_S,
         name=name,
     )

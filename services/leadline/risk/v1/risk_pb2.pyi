@@ -501,6 +501,8 @@ class StrategyDay(_message.Message):
     TRADES_FIELD_NUMBER: _builtins.int
     EXPOSURE_FIELD_NUMBER: _builtins.int
     ORDERS_LAST_SECOND_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    BLOCK_FIELD_NUMBER: _builtins.int
     realised: _builtins.str
     """Net result, commission included."""
     open: _builtins.str
@@ -513,6 +515,10 @@ class StrategyDay(_message.Message):
     """Contracts held or to be held at the most, size steps."""
     orders_last_second: _builtins.int
     """Orders sent within the last second of tape time, a count."""
+    position: _builtins.int
+    """Signed size steps that it holds or is entering."""
+    block: _builtins.str
+    """`DAY_LOSS` once its own loss of the day was reached, else empty."""
     def __init__(
         self,
         *,
@@ -522,10 +528,12 @@ class StrategyDay(_message.Message):
         trades: _builtins.int = ...,
         exposure: _builtins.int = ...,
         orders_last_second: _builtins.int = ...,
+        position: _builtins.int = ...,
+        block: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["exposure", b"exposure", "open", b"open", "orders_last_second", b"orders_last_second", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "open", b"open", "orders_last_second", b"orders_last_second", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

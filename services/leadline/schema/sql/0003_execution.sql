@@ -39,6 +39,7 @@ CREATE TABLE strategy_state (
     realised       numeric NOT NULL,
     trades         int NOT NULL,
     flatten        text NOT NULL,
+    block          text NOT NULL,
     PRIMARY KEY (tape, account, strategy)
 );
 
