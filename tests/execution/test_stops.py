@@ -44,8 +44,8 @@ def with_progress(messages: Sequence[SignalMessage], chance: random.Random) -> l
     found: list[SignalMessage] = []
     before = ns(-60)
     for message in messages:
-        for progress in sorted(chance.randint(before, message.progress_ns) for _ in range(chance.randint(0, 4))):
-            found.append(replace(message, progress_ns=progress, bar=None, final=False))
+        promises = sorted(chance.randint(before, message.progress_ns) for _ in range(chance.randint(0, 4)))
+        found += [replace(message, progress_ns=progress, bar=None, final=False) for progress in promises]
         found += [message] * chance.randint(1, 2)
         before = message.progress_ns
     return found

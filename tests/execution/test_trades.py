@@ -351,9 +351,7 @@ async def test_a_position_that_is_open_at_the_end_of_the_tape_stays_open(books: 
 
 
 @pytest.mark.parametrize(("price", "streak"), [(20_003, 0), (20_004, 1), (20_002, -1)])
-async def test_break_even_after_commission_is_neither_won_nor_lost(
-    books: Books, folder: Path, price: int, streak: int
-):
+async def test_break_even_after_commission_is_neither_won_nor_lost(books: Books, folder: Path, price: int, streak: int):
     # In at 20001, out by the close at price - 1: two ticks are 2.50, the round trip's commission.
     prints = {MES: tape((600, 20_000, 1, BUY), (601, 20_000, 1, BUY), (23_200, price + 1, 1, SELL))}
     desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=23_400)}, [strategy()], ends=23_400)

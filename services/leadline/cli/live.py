@@ -17,6 +17,8 @@ from leadline.plan.supervisor import PartStatus, Supervisor
 
 FRAME_SECONDS: Final = 0.25
 LINE_SECONDS: Final = 5.0
+# The first line waits for something to say.
+FIRST_LINE_SECONDS: Final = 1.0
 
 
 async def show(stack: Stack, supervisor: Supervisor, *, live: bool) -> None:
@@ -46,11 +48,13 @@ async def _draw(scene: Scene, stack: Stack, supervisor: Supervisor, following: "
 
 
 async def _tell(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
+    pause = FIRST_LINE_SECONDS
     while not following.done():
-        print(progress_line(scene, stack, supervisor.status()), file=sys.stderr, flush=True)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LINE_SECONDS):
+            async with asyncio.timeout(pause):
                 await asyncio.shield(following)
+        print(progress_line(scene, stack, supervisor.status()), file=sys.stderr, flush=True)
+        pause = LINE_SECONDS
     following.result()
 
 

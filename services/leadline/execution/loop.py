@@ -197,9 +197,7 @@ class AccountLoop:
 
     async def _advance(self, target: int) -> Advanced:
         book = self.book
-        return await self._world.venue.advance(
-            book.instant_ns, target, book.venue_event, self._tapes(), watches(book)
-        )
+        return await self._world.venue.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
 
     def _tapes(self) -> tuple[str, ...]:
         """Every contract of the feed whose prints can move this account; before there is a strategy, all of them."""

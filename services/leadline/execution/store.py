@@ -182,9 +182,9 @@ class PostgresStore:
     ) -> None:
         """Write the account, what has changed of its strategies since they were `written`, and the changes."""
         await connection.execute(rows.UPSERT_ACCOUNT, *rows.account_row(book))
-        for name, strategy in book.strategies.items():
-            if written.get(name) != strategy:
-                await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, strategy))
+        for name, owner in book.strategies.items():
+            if written.get(name) != owner:
+                await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
         for decision in changes.decisions:
             await connection.execute(rows.INSERT_DECISION, *rows.decision_row(book, decision, self.epoch))
         for order in changes.orders.values():

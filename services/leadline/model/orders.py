@@ -14,10 +14,12 @@ class Side(StrEnum):
 
     @property
     def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
     @property
     def opposite(self) -> "Side":
+        """The side that closes what this one opens."""
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
@@ -47,6 +49,7 @@ class OrderState(StrEnum):
 
     @property
     def terminal(self) -> bool:
+        """Whether nothing can happen to the order any more."""
         return self in _TERMINAL
 
 
@@ -94,6 +97,7 @@ class Order:
 
     @property
     def remaining(self) -> int:
+        """Contracts not filled yet."""
         return self.quantity - self.filled
 
 
@@ -146,6 +150,7 @@ class VenueOrder:
 
     @property
     def remaining(self) -> int:
+        """Contracts not filled yet."""
         return self.quantity - self.filled
 
 

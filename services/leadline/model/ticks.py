@@ -7,6 +7,7 @@ stage works on whole columns, so the cost of Python is paid per batch and not pe
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -82,7 +83,7 @@ def concat(parts: Iterable[TickColumns]) -> TickColumns:
     found = list(parts)
     if not found:
         return TickColumns.empty()
-    for before, after in zip(found, found[1:], strict=False):
+    for before, after in pairwise(found):
         if after.first_index != before.last_index + 1:
             raise ValueError(f"ticks {after.first_index} do not follow {before.last_index}")
     return TickColumns(

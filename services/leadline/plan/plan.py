@@ -232,7 +232,7 @@ def _strategy_workload(strategy: TradingStrategy) -> Workload:
         inputs=(RUNS, BARS),
         outputs=(SIGNALS,),
         resources=strategy.spec.resources or dict(_SMALL),
-        after=(workload_id("execution", strategy.account_name),),
+        after=("ingestion",),
     )
 
 

@@ -125,9 +125,7 @@ def bar_to_proto(bar: Bar, *, rows: bool = True) -> pb.Bar:
         **integers,
     )
     if rows:
-        message.rows.CopyFrom(
-            pb.FootprintRows(**{name: getattr(bar.rows, name).tolist() for name in _ROW_COLUMNS})
-        )
+        message.rows.CopyFrom(pb.FootprintRows(**{name: getattr(bar.rows, name).tolist() for name in _ROW_COLUMNS}))
     return message
 
 

@@ -91,8 +91,8 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
     """A desk on two random days: prices that wander, signals at random, everything that limits can say."""
     chance = random.Random(seed)
     prints = {}
-    for contract, price in ((MES, 20_000), (MNQ, 90_000)):
-        rows = []
+    for contract, first in ((MES, 20_000), (MNQ, 90_000)):
+        price, rows = first, []
         second = 300.0
         while second < WANDERING_END_S:
             price += chance.choice([-9, -3, -2, -1, 0, 0, 1, 2, 3, 9])
@@ -104,11 +104,14 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
     def speech_of(contract: str) -> list[BarSignals]:
         seconds = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
         return [
-            bar(second, *chance.choice([(LONG,), (SHORT,), (LONG, SHORT)]), contract=contract)
-            for second in seconds
+            bar(second, *chance.choice([(LONG,), (SHORT,), (LONG, SHORT)]), contract=contract) for second in seconds
         ]
 
-    limits = {"dayLoss": str(chance.choice([90, 140])), "dayTarget": str(chance.choice([40, 100])), "maxEntriesPerHour": 3}
+    limits = {
+        "dayLoss": str(chance.choice([90, 140])),
+        "dayTarget": str(chance.choice([40, 100])),
+        "maxEntriesPerHour": 3,
+    }
     return Desk(
         books,
         folder,

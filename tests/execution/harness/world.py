@@ -91,6 +91,17 @@ class Desk:
         """The account as a new process finds it; `through` puts faults at its ports."""
         return Session(self, through, read_back, chance)
 
+    def store(self) -> PostgresStore:
+        """The book in the database, as the desk's holder writes it."""
+        return PostgresStore(
+            self.books.pool,
+            tape=self.tape,
+            manifest=self.manifest,
+            feed_contracts=tuple(sorted(self.prints)),
+            trade_from=DAY,
+            holder=self.holder,
+        )
+
     async def run(self, **options: Any) -> "Session":
         """Run the account to the end of its tape."""
         session = self.open(**options)
@@ -153,14 +164,7 @@ class Session:
             self.market.restore(step)
         self.journal = SendJournal(desk.folder / f"sent-{desk.tape}.journal")
         self.latch = HaltLatch(desk.folder / f"halt-{desk.tape}.json")
-        self.store = PostgresStore(
-            desk.books.pool,
-            tape=desk.tape,
-            manifest=desk.manifest,
-            feed_contracts=tuple(sorted(desk.prints)),
-            trade_from=DAY,
-            holder=desk.holder,
-        )
+        self.store = desk.store()
         venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self.ledger.append)
         world = World(
             store=CheckedStore(self.store, self.market, read_back=read_back),
@@ -270,4 +274,3 @@ def venue_fills(events: Sequence[VenueEvent]) -> list[tuple[str, str, int, int]]
     """The fills of a venue's history as (fill id, client id, quantity, price)."""
     found = [event.fill for event in events if event.fill is not None]
     return [(fill.fill_id, fill.client_id, fill.quantity, fill.price) for fill in found]
-
