@@ -1,0 +1,252 @@
+"""What a cluster says about a strategy and an account: the `status` of both kinds, written by the operator alone.
+
+The status is coarse on purpose: what changes with every print or fill (profit, fills, orders) is in the metrics and on
+the bus. `rollout` and `drain` are written before the operator acts, so that whoever continues after a crash knows what
+was under way.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from leadline.model.spec_base import SpecModel, Text, refused
+
+
+class StrategyPhase(StrEnum):
+    """Where a strategy is in its life, for people. Programs read the conditions."""
+
+    PENDING = "Pending"
+    """Accepted, nothing trades yet."""
+    REFUSED = "Refused"
+    """The manifest cannot run as it stands; `Accepted` says why."""
+    STARTING = "Starting"
+    """Its workload comes up."""
+    RUNNING = "Running"
+    """It trades."""
+    REDUCE_ONLY = "ReduceOnly"
+    """It only closes."""
+    ROLLING_OUT = "RollingOut"
+    """Another version takes over."""
+    SUSPENDING = "Suspending"
+    """It is taken out of the market, to stop."""
+    SUSPENDED = "Suspended"
+    """Stopped."""
+    DELETING = "Deleting"
+    """It is taken out of the market, to go."""
+
+
+class AccountPhase(StrEnum):
+    """Where an account is in its life, for people. Programs read the conditions."""
+
+    PENDING = "Pending"
+    """Accepted, nothing runs yet."""
+    REFUSED = "Refused"
+    """The manifest cannot run as it stands; `Accepted` says why."""
+    STARTING = "Starting"
+    """Its workloads come up."""
+    RUNNING = "Running"
+    """It takes entries."""
+    HALTED = "Halted"
+    """It takes no entries until a person resumes."""
+    DELETING = "Deleting"
+    """It waits for its strategies to go."""
+
+
+class ConditionType(StrEnum):
+    """What can be true of an object or not. An account has no `Trading`, a strategy no `Halted`."""
+
+    ACCEPTED = "Accepted"
+    """The manifest can run: by itself, and together with the others."""
+    DEPLOYED = "Deployed"
+    """The workloads of this generation are up, and only they."""
+    CONFIG_APPLIED = "ConfigApplied"
+    """Execution has taken over the settings of this generation."""
+    TRADING = "Trading"
+    """Signals reach execution, which may act on them."""
+    HALTED = "Halted"
+    """The account takes no entries until a person resumes."""
+    DRAINED = "Drained"
+    """What had to leave the market has left it."""
+    RECONCILIATION_PAUSED = "ReconciliationPaused"
+    """A person has told the operator to leave the object alone."""
+    READY = "Ready"
+    """The object is as its manifest wants it."""
+
+
+class RolloutStep(StrEnum):
+    """How far the change from one version of a strategy to the next has come, in this order."""
+
+    DRAINING = "Draining"
+    """The old version leaves the market, as the policy says."""
+    SCALE_TO_ZERO = "ScaleToZero"
+    """The old version is told to stop."""
+    WAIT_NO_PODS = "WaitNoPods"
+    """Until no Pod of the old version is left, not even one that is ending."""
+    START_NEW = "StartNew"
+    """Execution knows the new version, and its workload starts."""
+    WAIT_SIGNALS = "WaitSignals"
+    """Until the new version speaks."""
+    DONE = "Done"
+    """The new version trades."""
+
+
+def _whole_seconds(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise refused("a time with its offset from UTC, such as 2025-01-10T13:30:00Z")
+    return value.astimezone(UTC).replace(microsecond=0)
+
+
+def _text_of_time(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[
+    datetime,
+    AfterValidator(_whole_seconds),
+    PlainSerializer(_text_of_time, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 32}),
+]
+"""An instant to the second: datetime in UTC in Python, RFC 3339 in the object."""
+
+Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
+Tally = Annotated[int, Field(ge=0, le=1_000_000)]
+WordText = Annotated[str, Text(r"^[A-Za-z][A-Za-z0-9]*$", "one word in CamelCase", 64)]
+IdText = Annotated[str, Field(max_length=128)]
+HashText = Annotated[str, Text(r"^[0-9a-f]{1,64}$", "a hash in hexadecimal digits", 64)]
+PodText = Annotated[str, Field(max_length=253)]
+
+MESSAGE_LENGTH: Final = 4096
+"""Most characters of a condition's message."""
+
+
+class StatusModel(SpecModel):
+    """A part of a status. A field that this version does not know is left alone: another version wrote it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Condition(StatusModel):
+    """One thing that is true of the object, or not, and why."""
+
+    type: WordText
+    """What it is about."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it is so."""
+    reason: WordText
+    """Why, in one word of a closed vocabulary."""
+    message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] = ""
+    """Why, and what to do about it, for people."""
+    last_transition_time: Time
+    """Since when the status is what it is."""
+    observed_generation: Generation = 0
+    """Which generation of the object this was said of."""
+
+
+Conditions = Annotated[tuple[Condition, ...], Field(max_length=16)]
+
+
+class Stable(StatusModel):
+    """A version that has traded."""
+
+    generation: Generation
+    """The object's generation then."""
+    hash: HashText
+    """The hash of its code version and ROLLOUT fields."""
+    image: Annotated[str, Field(max_length=512)] = ""
+    """Its image; the platform's where empty."""
+
+
+class RolloutStatus(StatusModel):
+    """A change from one version to the next that is under way."""
+
+    id: IdText
+    """Names this rollout."""
+    step: RolloutStep
+    """How far it has come. The step is written before it is done."""
+    started_at: Time
+    """When it began."""
+    reason: WordText
+    """What made it necessary."""
+
+
+class DrainStatus(StatusModel):
+    """The way out of the market that is under way."""
+
+    id: IdText
+    """Names this drain; asking execution for it again changes nothing."""
+    started_at: Time
+    """When it began."""
+    deadline: Time
+    """When the policy's `onTimeout` decides."""
+    working_orders: Tally = 0
+    """Working entry orders left."""
+    open_positions: Tally = 0
+    """Contracts left open."""
+
+
+class StrategyStatus(StatusModel):
+    """What the cluster says about a strategy."""
+
+    observed_generation: Generation = 0
+    """The generation that the operator has last looked at."""
+    phase: WordText | None = None
+    """Where the strategy is in its life, for people; programs read the conditions."""
+    pod_name: PodText | None = None
+    """The Pod of its analysis."""
+    desired_hash: HashText | None = None
+    """Hash of the code version and ROLLOUT fields that are wanted."""
+    running_hash: HashText | None = None
+    """The same of the version that execution listens to."""
+    config_hash: HashText | None = None
+    """Hash of the HOT fields that are wanted."""
+    applied_config_hash: HashText | None = None
+    """The same of the fields that execution has taken over."""
+    last_stable: Stable | None = None
+    """The last version that traded."""
+    rollout: RolloutStatus | None = None
+    """The change of version that is under way."""
+    drain: DrainStatus | None = None
+    """The way out of the market that is under way."""
+    working_orders: Tally = 0
+    """Working orders, roughly: looked at from time to time."""
+    open_positions: Tally = 0
+    """Open contracts, roughly: looked at from time to time."""
+    conditions: Conditions = ()
+    """What is true of the strategy and what is not."""
+
+
+class AccountStatus(StatusModel):
+    """What the cluster says about an account."""
+
+    observed_generation: Generation = 0
+    """The generation that the operator has last looked at."""
+    phase: WordText | None = None
+    """Where the account is in its life, for people; programs read the conditions."""
+    pod_name: PodText | None = None
+    """The Pod of its execution."""
+    desired_hash: HashText | None = None
+    """Hash of the ROLLOUT fields that are wanted."""
+    running_hash: HashText | None = None
+    """The same of the workloads that run."""
+    config_hash: HashText | None = None
+    """Hash of the HOT fields that are wanted."""
+    applied_config_hash: HashText | None = None
+    """The same of the fields that execution has taken over."""
+    halted: bool = False
+    """Whether execution takes no entries, whoever asked for it."""
+    strategies: Tally = 0
+    """Strategies that trade it."""
+    working_orders: Tally = 0
+    """Working orders of all its strategies, roughly: looked at from time to time."""
+    open_positions: Tally = 0
+    """Open contracts of all its strategies, roughly: looked at from time to time."""
+    conditions: Conditions = ()
+    """What is true of the account and what is not."""
+
+
+def condition_of(conditions: Sequence[Condition], kind: ConditionType) -> Condition | None:
+    """The condition of that type, None where nobody has said it yet."""
+    return next((condition for condition in conditions if condition.type == kind), None)
