@@ -34,8 +34,10 @@ METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
     "/leadline.analysis.v1.AnalysisService/ListDetectors": _READERS,
     "/leadline.risk.v1.RiskService/Decide": ("execution",),
     "/leadline.risk.v1.RiskService/Evaluate": (*_READERS, "execution"),
-    # Names the analysis that counts: only who runs the strategies may.
+    # Which strategies trade, on which analysis and within what: only who runs them may say.
     "/leadline.execution.v1.ExecutionService/SetStrategy": ("supervisor",),
+    "/leadline.execution.v1.ExecutionService/Drain": ("supervisor",),
+    "/leadline.execution.v1.ExecutionService/SetAccount": ("supervisor",),
     "/leadline.execution.v1.ExecutionService/SetLimits": _TRADERS,
     "/leadline.execution.v1.ExecutionService/CancelOrder": _TRADERS,
     "/leadline.execution.v1.ExecutionService/Flatten": _TRADERS,

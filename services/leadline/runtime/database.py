@@ -12,7 +12,7 @@ from leadline.model.errors import LeadlineError
 from leadline.runtime.settings import DatabaseSettings, read_secret
 
 # The oldest schema that this code can work with. Newer ones are accepted: a release only ever adds.
-MINIMUM_SCHEMA: Final = 9
+MINIMUM_SCHEMA: Final = 10
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 CONNECT_TIMEOUT_SECONDS: Final = 5
 WAIT_FIRST_SECONDS: Final = 0.1

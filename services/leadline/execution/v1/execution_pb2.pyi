@@ -75,6 +75,132 @@ class SetStrategyResponse(_message.Message):
 Global___SetStrategyResponse: _TypeAlias = SetStrategyResponse  # noqa: Y015
 
 @_typing.final
+class DrainRequest(_message.Message):
+    """Takes a strategy out of the market."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    DRAIN_ID_FIELD_NUMBER: _builtins.int
+    WORKING_ORDERS_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """`namespace/name`."""
+    drain_id: _builtins.str
+    """Names this drain, 1 to 128 characters; the caller makes it up and says it again when it asks again."""
+    working_orders: _builtins.str
+    """`Cancel`: entries that still work are cancelled; `Keep`: they stay."""
+    positions: _builtins.str
+    """`Flatten`: the position is closed at the market; `Keep` and `Refuse`: it stays with its bracket. With `Refuse` the
+    strategy is not drained before it is flat.
+    """
+    def __init__(
+        self,
+        *,
+        strategy: _builtins.str = ...,
+        drain_id: _builtins.str = ...,
+        working_orders: _builtins.str = ...,
+        positions: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drain_id", b"drain_id", "positions", b"positions", "strategy", b"strategy", "working_orders", b"working_orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainRequest: _TypeAlias = DrainRequest  # noqa: Y015
+
+@_typing.final
+class DrainResponse(_message.Message):
+    """The drain is stored; how far it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANT_NS_FIELD_NUMBER: _builtins.int
+    DRAINED_FIELD_NUMBER: _builtins.int
+    WORKING_ORDERS_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    instant_ns: _builtins.int
+    """The account's instant from which it holds, nanoseconds UTC."""
+    drained: _builtins.bool
+    """Whether the strategy is as the drain wants it: see `StrategyState.drained`."""
+    working_orders: _builtins.int
+    """Its working orders, a count."""
+    position: _builtins.int
+    """Its position, signed, size steps."""
+    def __init__(
+        self,
+        *,
+        instant_ns: _builtins.int = ...,
+        drained: _builtins.bool = ...,
+        working_orders: _builtins.int = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drained", b"drained", "instant_ns", b"instant_ns", "position", b"position", "working_orders", b"working_orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrainResponse: _TypeAlias = DrainResponse  # noqa: Y015
+
+@_typing.final
+class SetAccountRequest(_message.Message):
+    """Names the settings of the account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MANIFEST_JSON_FIELD_NUMBER: _builtins.int
+    PERSON_FIELD_NUMBER: _builtins.int
+    manifest_json: _builtins.str
+    """The whole manifest of the account as canonical JSON; its hot fields are stored."""
+    person: _builtins.str
+    """The person who wrote it, for the audit and to clear a halt; empty when that is not known."""
+    def __init__(
+        self,
+        *,
+        manifest_json: _builtins.str = ...,
+        person: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["manifest_json", b"manifest_json", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountRequest: _TypeAlias = SetAccountRequest  # noqa: Y015
+
+@_typing.final
+class SetAccountResponse(_message.Message):
+    """The settings are stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANT_NS_FIELD_NUMBER: _builtins.int
+    SETTINGS_HASH_FIELD_NUMBER: _builtins.int
+    HALT_FIELD_NUMBER: _builtins.int
+    instant_ns: _builtins.int
+    """The account's instant from which they hold, nanoseconds UTC."""
+    settings_hash: _builtins.str
+    """Hash of the settings stored."""
+    halt: _builtins.str
+    """Halt in force after the call: empty or its reason."""
+    def __init__(
+        self,
+        *,
+        instant_ns: _builtins.int = ...,
+        settings_hash: _builtins.str = ...,
+        halt: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["halt", b"halt", "instant_ns", b"instant_ns", "settings_hash", b"settings_hash"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetAccountResponse: _TypeAlias = SetAccountResponse  # noqa: Y015
+
+@_typing.final
 class SetLimitsRequest(_message.Message):
     """Tightens limits. An absent limit stays as it is. Money in the account's currency, decimal strings."""
 
@@ -382,6 +508,8 @@ class GetStateResponse(_message.Message):
     TIER_FIELD_NUMBER: _builtins.int
     STRATEGIES_FIELD_NUMBER: _builtins.int
     CURRENCY_FIELD_NUMBER: _builtins.int
+    SETTINGS_HASH_FIELD_NUMBER: _builtins.int
+    LOOSENING_WAITS_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """`namespace/name`."""
     tape: _builtins.str
@@ -414,6 +542,10 @@ class GetStateResponse(_message.Message):
     """Tier in force, from 1; 0 when tiers are off."""
     currency: _builtins.str
     """Currency code."""
+    settings_hash: _builtins.str
+    """Hash of the hot settings that `SetAccount` stored on this tape; empty before the first call."""
+    loosening_waits: _builtins.bool
+    """Whether a looser limit, or another table of tiers, waits for the roll of the trading day."""
     @_builtins.property
     def strategies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StrategyState]:
         """Strategies in their order of decision."""
@@ -437,10 +569,12 @@ class GetStateResponse(_message.Message):
         tier: _builtins.int = ...,
         strategies: _abc.Iterable[Global___StrategyState] | None = ...,
         currency: _builtins.str = ...,
+        settings_hash: _builtins.str = ...,
+        loosening_waits: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halt", b"halt", "instant_ns", b"instant_ns", "open", b"open", "phase", b"phase", "realised", b"realised", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halt", b"halt", "instant_ns", b"instant_ns", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -460,14 +594,21 @@ class StrategyState(_message.Message):
     TRADES_FIELD_NUMBER: _builtins.int
     WORKING_ORDERS_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    SETTINGS_HASH_FIELD_NUMBER: _builtins.int
+    JOINED_NS_FIELD_NUMBER: _builtins.int
+    DRAIN_ID_FIELD_NUMBER: _builtins.int
+    DRAINED_FIELD_NUMBER: _builtins.int
+    FORGOTTEN_FIELD_NUMBER: _builtins.int
+    FLATTEN_FIELD_NUMBER: _builtins.int
+    LOOSENING_WAITS_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
-    """`Running`, `ReduceOnly` or `Suspended`."""
+    """`Running`, `ReduceOnly` or `Suspended` as its manifest says; during a drain `Draining`, and `Drained` when it is done."""
     analysis_hash: _builtins.str
     """The analysis that counts."""
     progress_ns: _builtins.int
-    """Progress of its signals, nanoseconds UTC."""
+    """Progress of its signals, nanoseconds UTC; 0 while nobody waits for them."""
     realised: _builtins.str
     """Net result of the day."""
     trades: _builtins.int
@@ -476,6 +617,22 @@ class StrategyState(_message.Message):
     """Working orders, a count."""
     position: _builtins.int
     """Position, signed, size steps."""
+    settings_hash: _builtins.str
+    """Hash of its settings, as the answer of `SetStrategy` had it."""
+    joined_ns: _builtins.int
+    """The account's instant from which its analysis counts, nanoseconds UTC."""
+    drain_id: _builtins.str
+    """The drain in force; empty when there is none."""
+    drained: _builtins.bool
+    """Whether the drain is done: with positions `Flatten` or `Refuse` it is flat and has no order left, with `Keep` it
+    has no entry left that was to be cancelled.
+    """
+    forgotten: _builtins.bool
+    """Whether it is drained, flat and without an order: it claims no contract any more, only its history is left."""
+    flatten: _builtins.str
+    """Why its position is being closed; empty when it is not."""
+    loosening_waits: _builtins.bool
+    """Whether a looser limit of its own waits until it is flat or its session opens again."""
     def __init__(
         self,
         *,
@@ -487,10 +644,17 @@ class StrategyState(_message.Message):
         trades: _builtins.int = ...,
         working_orders: _builtins.int = ...,
         position: _builtins.int = ...,
+        settings_hash: _builtins.str = ...,
+        joined_ns: _builtins.int = ...,
+        drain_id: _builtins.str = ...,
+        drained: _builtins.bool = ...,
+        forgotten: _builtins.bool = ...,
+        flatten: _builtins.str = ...,
+        loosening_waits: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "drain_id", b"drain_id", "drained", b"drained", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

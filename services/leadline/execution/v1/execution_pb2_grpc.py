@@ -40,6 +40,16 @@ class ExecutionServiceStub:
                 request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetStrategyRequest.SerializeToString,
                 response_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetStrategyResponse.FromString,
                 _registered_method=True)
+        self.Drain = channel.unary_unary(
+                '/leadline.execution.v1.ExecutionService/Drain',
+                request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.DrainRequest.SerializeToString,
+                response_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.DrainResponse.FromString,
+                _registered_method=True)
+        self.SetAccount = channel.unary_unary(
+                '/leadline.execution.v1.ExecutionService/SetAccount',
+                request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetAccountRequest.SerializeToString,
+                response_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetAccountResponse.FromString,
+                _registered_method=True)
         self.SetLimits = channel.unary_unary(
                 '/leadline.execution.v1.ExecutionService/SetLimits',
                 request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetLimitsRequest.SerializeToString,
@@ -93,6 +103,37 @@ class ExecutionServiceServicer:
 
     def SetStrategy(self, request, context):
         """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
+
+        A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
+        messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
+        a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
+        INVALID_ARGUMENT: the manifest does not hold, its namespace is not allowed, or another strategy trades its contract.
+        NOT_FOUND: the feed does not have its contract.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Drain(self, request, context):
+        """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
+
+        From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
+        bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
+        itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
+        drain is and changes nothing; another id replaces the drain. NOT_FOUND: the account never heard of the strategy.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetAccount(self, request, context):
+        """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
+
+        What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
+        the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
+        settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
+        `operator`; when it becomes false it clears that halt and no other one, and only for a named person.
+        INVALID_ARGUMENT: the manifest does not hold, or a strategy of the account does not fit it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,6 +210,16 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     request_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetStrategyRequest.FromString,
                     response_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetStrategyResponse.SerializeToString,
             ),
+            'Drain': grpc.unary_unary_rpc_method_handler(
+                    servicer.Drain,
+                    request_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.DrainRequest.FromString,
+                    response_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.DrainResponse.SerializeToString,
+            ),
+            'SetAccount': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetAccount,
+                    request_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetAccountRequest.FromString,
+                    response_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetAccountResponse.SerializeToString,
+            ),
             'SetLimits': grpc.unary_unary_rpc_method_handler(
                     servicer.SetLimits,
                     request_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.SetLimitsRequest.FromString,
@@ -243,6 +294,60 @@ class ExecutionService:
             '/leadline.execution.v1.ExecutionService/SetStrategy',
             leadline_dot_execution_dot_v1_dot_execution__pb2.SetStrategyRequest.SerializeToString,
             leadline_dot_execution_dot_v1_dot_execution__pb2.SetStrategyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Drain(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leadline.execution.v1.ExecutionService/Drain',
+            leadline_dot_execution_dot_v1_dot_execution__pb2.DrainRequest.SerializeToString,
+            leadline_dot_execution_dot_v1_dot_execution__pb2.DrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetAccount(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leadline.execution.v1.ExecutionService/SetAccount',
+            leadline_dot_execution_dot_v1_dot_execution__pb2.SetAccountRequest.SerializeToString,
+            leadline_dot_execution_dot_v1_dot_execution__pb2.SetAccountResponse.FromString,
             options,
             channel_credentials,
             insecure,
