@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
 STAGE := scripts/stage.sh
-SOURCES := $(wildcard services tests scripts bench examples)
+SOURCES := $(wildcard services operator tests scripts bench examples)
 
 .PHONY: help
 help: ## list these targets

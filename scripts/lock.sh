@@ -21,7 +21,7 @@ resolve() { # resolve OUTPUT EXTRA...: keeps the versions already in OUTPUT unle
     echo "lock: $output holds $(grep -c '==' "$output") packages"
 }
 
-resolve requirements-dev.lock local dev
+resolve requirements-dev.lock local operator dev
 # The runtime lock is a subset of the development lock: same versions, so what is tested is what is shipped.
 cp requirements-dev.lock requirements.lock
-UPGRADE=0 resolve requirements.lock local
+UPGRADE=0 resolve requirements.lock local operator

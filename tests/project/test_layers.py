@@ -17,7 +17,9 @@ pytestmark = pytest.mark.skipif(not LINT_IMPORTS.exists(), reason="import-linter
 @pytest.fixture
 def house(tmp_path):
     """A copy of the package, to plant things in."""
-    shutil.copytree(ROOT / "services", tmp_path / "services", ignore=shutil.ignore_patterns("__pycache__"))
+    for sources in ("services/leadline", "operator/leadline_operator"):
+        name = sources.split("/")[1]
+        shutil.copytree(ROOT / sources, tmp_path / "services" / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / ".importlinter", tmp_path / "services")
     return tmp_path / "services"
 
