@@ -1,0 +1,3 @@
+module leadline.dev/tests/pause
+
+go 1.26.0
