@@ -4,6 +4,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+import yaml
 
 from leadline.model.manifests import MAX_MANIFEST_BYTES
 from leadline.model.specs import (
@@ -289,13 +290,16 @@ def test_an_instrument_without_a_profile_needs_thresholds_and_bracket():
     ]
 
 
-def test_mode_live_needs_the_acknowledgement_the_account_and_the_digest():
+def test_mode_live_needs_the_acknowledgement_an_account_the_digest_and_limits():
     assert problems(strategy_text("instrument: MES, mode: Live, image: hub/x:latest")) == [
         "spec.acknowledgeLive: got False, expected true with mode Live, which trades real money",
-        "spec.account: got nothing, expected the name of a live account with mode Live",
+        "spec.account.name: got 'paper', expected the name of a live account with mode Live, which paper never is",
         "spec.image: got 'hub/x:latest', expected an image pinned by digest (...@sha256:...) with mode Live",
+        "spec.risk.dayLoss: got nothing, expected a limit with mode Live",
+        "spec.risk.maxPosition: got nothing, expected a limit with mode Live",
     ]
-    live = "instrument: MES, mode: Live, acknowledgeLive: true, account: {name: prop}, image: r/x@sha256:0123"
+    live = "instrument: MES, mode: Live, acknowledgeLive: true, account: {name: prop}, image: r/x@sha256:0123, "
+    live += 'risk: {dayLoss: "200", maxPosition: 1}'
     assert strategy(live).spec.mode == "Live"
 
 
@@ -310,6 +314,7 @@ def test_mode_live_needs_the_acknowledgement_the_account_and_the_digest():
                 "spec.credentials.secretName: got nothing, expected the name of a Secret with environment Live",
             ],
         ),
+        ("allowedNamespaces: [a, b, a]", ["spec.allowedNamespaces: got ['a', 'b', 'a'], expected each namespace once"]),
         (
             "credentials: {secretName: x}",
             ["spec.credentials.secretName: got 'x', expected no credentials for venue paper"],
@@ -338,6 +343,42 @@ def test_mode_live_needs_the_acknowledgement_the_account_and_the_digest():
 )
 def test_an_account_is_refused_with_field_value_and_expectation(spec, found):
     assert problems(account_text(spec)) == found
+
+
+def test_an_account_named_paper_is_a_paper_account():
+    live = "environment: Live, venue: rithmic, credentials: {secretName: prop}"
+    assert problems(account_text(live, "{name: paper}")) == [
+        "spec.venue: got 'rithmic', expected a venue with an adapter: paper",
+        "spec.environment: got 'Live', expected Paper, which an account named paper always is",
+    ]
+
+
+RANGING = "spec.strategy.router.regimes.RANGING.patterns"
+
+
+@pytest.mark.parametrize(
+    ("spec", "problem"),
+    [
+        (
+            'entries: {blocks: [{from: "12:00", to: "13:00"}, {from: "12:00", to: "13:00"}]}',
+            "spec.entries.blocks: got ['12:00-13:00', '12:00-13:00'], expected each block once",
+        ),
+        (
+            "entries: {news: [{at: 2025-01-10T13:30:00Z}, {at: 2025-01-10T13:30:00Z, before: 5m}]}",
+            "spec.entries.news: got ['2025-01-10T13:30:00Z', '2025-01-10T13:30:00Z'], expected each event once",
+        ),
+        (
+            "strategy: {name: OrderFlow, router: {regimes: {RANGING: {patterns: [BUY_IMBALANCE, BUY_IMBALANCE]}}}}",
+            f"{RANGING}: got ['BUY_IMBALANCE', 'BUY_IMBALANCE'], expected each pattern once",
+        ),
+        (
+            "deletionPolicy: {positions: Flatten, timeoutSeconds: 29}",
+            "spec.deletionPolicy.timeoutSeconds: got 29, expected at least 30 with positions Flatten",
+        ),
+    ],
+)
+def test_what_would_be_said_twice_or_never_work_is_refused(spec, problem):
+    assert problems(strategy_text(f"instrument: MES, {spec}")) == [problem]
 
 
 @pytest.mark.parametrize("field", ['commission: {XX: "1"}', 'marginLimits: {XX: "1"}'])
@@ -387,6 +428,21 @@ def test_what_the_api_server_adds_is_dropped():
     assert load_manifests(text) == [strategy("instrument: MES")]
 
 
+def test_nulls_in_what_the_api_server_adds_are_no_problem():
+    text = strategy_text("instrument: MES", "{name: s, creationTimestamp: }") + "status: {phase: }\n"
+    assert load_manifests(text) == [strategy("instrument: MES")]
+
+
+def test_a_list_as_kubectl_prints_it_is_read_item_by_item():
+    texts = [strategy_text("instrument: ES", "{name: es}"), strategy_text("instrument: MES", "{name: mes}")]
+    items = [yaml.safe_load(text) for text in texts]
+    text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items, "metadata": {"resourceVersion": ""}})
+    assert [manifest.metadata.name for manifest in load_manifests(text)] == ["es", "mes"]
+    items[1]["spec"]["bars"] = "7m"
+    with pytest.raises(InvalidManifest, match=r"^document 1, item 2, TradingStrategy mes: spec\.bars: got '7m'"):
+        load_manifests(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))
+
+
 GC = "instrument: GCZ2013, sizing: {mode: Fixed, size: 1}"
 
 
@@ -425,6 +481,7 @@ def test_a_namespace_needs_the_accounts_permission():
 
 
 def test_a_live_strategy_needs_a_live_account():
-    live = "instrument: MES, mode: Live, acknowledgeLive: true, account: {name: a}, image: r/x@sha256:0123"
+    live = "instrument: MES, mode: Live, acknowledgeLive: true, account: {name: a}, image: r/x@sha256:0123, "
+    live += 'risk: {dayLoss: "200", maxPosition: 1}'
     with pytest.raises(InvalidManifest, match=r"spec\.mode: got 'Live', expected Paper, the environment"):
         check_strategy_on_account(strategy(live), account(""))

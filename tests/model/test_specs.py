@@ -222,10 +222,12 @@ def test_the_change_class_of_a_field_that_does_not_exist_is_unknown():
         change_class("tiers", "Strategy")
 
 
-def test_account_limits_are_hot_and_its_venue_is_a_rollout():
+def test_account_limits_are_hot_and_what_its_book_is_kept_in_never_changes():
     assert change_class("limits.dayLoss", "TradingAccount") is Change.HOT
     assert change_class("tiers[0].execute", "TradingAccount") is Change.HOT
-    assert change_class("venue", "TradingAccount") is Change.ROLLOUT
+    assert change_class("paper.fillRule", "TradingAccount") is Change.ROLLOUT
+    for field in ("environment", "venue", "currency"):
+        assert change_class(field, "TradingAccount") is Change.FIXED
 
 
 def test_rollout_hot_and_ignored_fields_make_up_the_spec():

@@ -6,25 +6,35 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from leadline.model.durations import parse_duration
-from leadline.model.spec_base import API_VERSION, Change, DecimalText, DurationText, NameText, SpecModel, Text, changes
-from leadline.model.strategy_spec import Count, Metadata
+from leadline.model.spec_base import (
+    API_VERSION,
+    Change,
+    DecimalText,
+    DurationText,
+    NamespaceText,
+    SpecModel,
+    Text,
+    changes,
+)
+from leadline.model.strategy_spec import PAPER_ACCOUNT, Count, Metadata
 
 RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
 VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]
+SecretText = Annotated[str, Text(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$", "the name of a Secret", 253)]
 CurrencyText = Annotated[str, Text(r"^[A-Z]{3,5}$", "a currency code, such as USD", 5)]
 
 
 class Credentials(SpecModel):
     """Where the venue's credentials are; never the credentials."""
 
-    secret_name: NameText | None = None
+    secret_name: SecretText | None = None
     """A Secret of the account's namespace."""
 
 
 class Paper(SpecModel):
     """How the paper venue fills."""
 
-    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint", "Nautilus1231"] = "Pessimistic"
+    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint"] = "Pessimistic"
     """Which prints fill an order, and at which price."""
     slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
     """Ticks lost by market and stop orders."""
@@ -84,13 +94,13 @@ DEFAULT_TIERS: Final = tuple(
 class AccountSpec(SpecModel):
     """The wish for one account."""
 
-    environment: Annotated[Literal["Paper", "Live"], changes(Change.ROLLOUT)] = "Paper"
-    """Paper, or real money."""
-    venue: Annotated[VenueText, changes(Change.ROLLOUT)] = "paper"
+    environment: Annotated[Literal["Paper", "Live"], changes(Change.FIXED)] = "Paper"
+    """Paper, or real money. An account named paper is always Paper."""
+    venue: Annotated[VenueText, changes(Change.FIXED)] = "paper"
     """The adapter that orders go through."""
     credentials: Annotated[Credentials, changes(Change.ROLLOUT)] = Credentials()
     """Where the venue's credentials are; Live only."""
-    currency: Annotated[CurrencyText, changes(Change.ROLLOUT)] = "USD"
+    currency: Annotated[CurrencyText, changes(Change.FIXED)] = "USD"
     """The currency of the account; of its instruments too."""
     starting_balance: Annotated[DecimalText, changes(Change.ROLLOUT)] = Decimal(2500)
     """Cash at the start of the tape; Paper only, a live venue's balance is its own."""
@@ -108,7 +118,7 @@ class AccountSpec(SpecModel):
         default_factory=dict
     )
     """No entries while the venue's margin of a contract is above, by root; roots not listed are not watched."""
-    allowed_namespaces: Annotated[tuple[NameText, ...], Field(max_length=64), changes(Change.HOT)] = ()
+    allowed_namespaces: Annotated[tuple[NamespaceText, ...], Field(max_length=64), changes(Change.HOT)] = ()
     """Namespaces besides its own whose strategies may trade it."""
     halt: Annotated[bool, changes(Change.HOT)] = False
     """Stop entries until a person resumes."""
@@ -134,4 +144,4 @@ class TradingAccount(SpecModel):
 
 def default_account(namespace: str = "default") -> TradingAccount:
     """The account `paper` that a namespace has without a manifest for it."""
-    return TradingAccount(metadata=Metadata(name="paper", namespace=namespace))
+    return TradingAccount(metadata=Metadata(name=PAPER_ACCOUNT, namespace=namespace))

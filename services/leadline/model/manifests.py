@@ -91,6 +91,7 @@ _Loader.yaml_implicit_resolvers = {
 def load_manifests(source: str | Path) -> list[Manifest]:
     """The manifests of a text with one or more YAML documents, or of the file at a path, in order.
 
+    A document may be a List, as `kubectl get -o yaml` prints several objects: then its items are read.
     Every document is checked by its schema and by what needs no other manifest. Raises InvalidManifest with all
     problems of all documents, OSError when the file cannot be read.
     """
@@ -103,10 +104,10 @@ def load_manifests(source: str | Path) -> list[Manifest]:
         raise InvalidManifest([InvalidInput("manifest", f"{len(raw)} bytes or more", f"{MAX_MANIFEST_BYTES} at most")])
     manifests: list[Manifest] = []
     problems: list[InvalidInput] = []
-    for number, document in _documents(raw):
+    for place, document in _documents(raw):
         found = parse_manifest(document)
         if isinstance(found, list):
-            where = f"document {number}{_title(document)}"
+            where = f"{place}{_title(document)}"
             problems += [InvalidInput(f"{where}: {item.field}", item.value, item.expected) for item in found]
         else:
             manifests.append(found)
@@ -132,8 +133,9 @@ def parse_manifest(document: object) -> Manifest | list[InvalidInput]:
     model = _KINDS.get(str(document.get("kind")))
     if model is None:
         return [InvalidInput("kind", document.get("kind"), f"one of {', '.join(_KINDS)}")]
-    problems = list(_not_plain(document, ""))
-    text = json.dumps(_plain(_without_server_fields(document)))
+    written = _without_server_fields(document)
+    problems = list(_not_plain(written, ""))
+    text = json.dumps(_plain(written))
     try:
         found = model.model_validate_json(text, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -195,13 +197,23 @@ def _fields(strategy: TradingStrategy, classes: set[Change]) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if change_class(name) in classes}
 
 
-def _documents(raw: bytes) -> Iterator[tuple[int, object]]:
+def _documents(raw: bytes) -> Iterator[tuple[str, object]]:
     try:
         for number, document in enumerate(yaml.load_all(raw, _Loader), start=1):
-            if document is not None:
-                yield number, document
+            items = _list_items(document)
+            if items is not None:
+                yield from ((f"document {number}, item {place}", item) for place, item in enumerate(items, start=1))
+            elif document is not None:
+                yield f"document {number}", document
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise InvalidManifest([InvalidInput("manifest", _short(error), "YAML documents")]) from None
+
+
+def _list_items(document: object) -> list[object] | None:
+    if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != ("v1", "List"):
+        return None
+    items = document.get("items")
+    return items if isinstance(items, list) else None
 
 
 def _short(error: Exception) -> str:

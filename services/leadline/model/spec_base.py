@@ -45,6 +45,8 @@ class Change(StrEnum):
     """Analysis, or the account's workload, starts again with it."""
     ROLLOUT_SUSPENDED = "ROLLOUT_SUSPENDED"
     """As ROLLOUT, and only while the strategy is suspended."""
+    FIXED = "FIXED"
+    """Never changes: it belongs to the account's book. Another value is another account."""
     IGNORE = "IGNORE"
     """Read when it is needed; a change by itself does nothing."""
 
@@ -190,4 +192,7 @@ ClockText = Annotated[str, Text(CLOCK_PATTERN, "a time HH:MM in quotes, from 00:
 ZoneText = Annotated[str, Text(ZONE_PATTERN, "a name of the IANA time zone database, such as America/New_York", 64)]
 BarsText = Annotated[str, Text(BAR_SPEC_PATTERN, BAR_SPEC_EXPECTED, 16)]
 NameText = Annotated[str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 52", 52)]
+NamespaceText = Annotated[
+    str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 63", 63)
+]
 SymbolText = Annotated[str, Text(r"^[A-Z0-9]{1,20}$", "upper-case letters and digits, such as MES or ESZ2025", 20)]

@@ -1,6 +1,6 @@
 """What a manifest must satisfy beyond its schema, and what follows from it together with the instrument sheet."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -11,13 +11,15 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
 from leadline.model.sessions import resolve_session
-from leadline.model.strategy_spec import Bracket, StrategySpec, TradingStrategy
+from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, StrategySpec, TradingStrategy
 
 WARM_UP_BARS: Final = 32
 """How many bars the longest indicator needs before it speaks."""
 VENUES: Final = ("paper",)
 """The venues that there is an adapter for."""
 
+# Getting flat takes a round to the venue, with room for a retry.
+_FLATTEN_SECONDS: Final = 30
 # Where the sheet has no profile, the typical bar volume follows from the strategy's own imbalance minimum: among the
 # profiles of the sheet it is 60 to 267 times that.
 _TYPICAL_VOLUME_PER_IMBALANCE: Final = 100
@@ -105,8 +107,11 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.sizing.size", sizing.size, expected)
     if sizing.size is not None and sizing.size > sizing.max_size:
         yield InvalidInput("spec.sizing.size", sizing.size, f"at most maxSize, {sizing.max_size}")
-    if len(set(sizing.modifiers)) != len(sizing.modifiers):
-        yield InvalidInput("spec.sizing.modifiers", list(sizing.modifiers), "each modifier once")
+    yield from _repetitions(spec)
+    policy = spec.deletion_policy
+    if policy.positions == "Flatten" and policy.timeout_seconds < _FLATTEN_SECONDS:
+        expected = f"at least {_FLATTEN_SECONDS} with positions Flatten"
+        yield InvalidInput("spec.deletionPolicy.timeoutSeconds", policy.timeout_seconds, expected)
     if spec.mode == "Live":
         yield from _live_problems(spec)
 
@@ -117,6 +122,8 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     if spec.venue not in VENUES:
         yield InvalidInput("spec.venue", spec.venue, f"a venue with an adapter: {', '.join(VENUES)}")
     if spec.environment == "Live":
+        if account.metadata.name == PAPER_ACCOUNT:
+            yield InvalidInput("spec.environment", "Live", f"Paper, which an account named {PAPER_ACCOUNT} always is")
         if spec.venue == "paper":
             yield InvalidInput("spec.venue", spec.venue, "a real venue with environment Live")
         if spec.credentials.secret_name is None:
@@ -128,6 +135,8 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     for name, roots in (("commission", spec.commission), ("marginLimits", spec.margin_limits)):
         for root in roots:
             yield from _root_problems(f"spec.{name}", root)
+    if len(set(spec.allowed_namespaces)) != len(spec.allowed_namespaces):
+        yield InvalidInput("spec.allowedNamespaces", list(spec.allowed_namespaces), "each namespace once")
     yield from _tier_problems(account)
 
 
@@ -175,6 +184,24 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.history", spec.history, expected)
 
 
+def _repetitions(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """What stands twice in a list whose items have a meaning of their own."""
+    entries, regimes = spec.entries, spec.strategy.router.regimes
+    lists: list[tuple[str, Sequence[str], str]] = [
+        ("spec.sizing.modifiers", spec.sizing.modifiers, "each modifier once"),
+        ("spec.entries.blocks", [f"{block.from_}-{block.to}" for block in entries.blocks], "each block once"),
+        ("spec.entries.news", [f"{event.at} {event.name}".strip() for event in entries.news], "each event once"),
+    ]
+    for name, field in type(regimes).model_fields.items() if regimes else ():
+        rule = getattr(regimes, name)
+        if rule is not None and rule.patterns is not None:
+            place = f"spec.strategy.router.regimes.{field.alias}.patterns"
+            lists.append((place, [pattern.value for pattern in rule.patterns], "each pattern once"))
+    for field_path, items, expected in lists:
+        if len(set(items)) != len(items):
+            yield InvalidInput(field_path, list(items), expected)
+
+
 def _threshold_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     if signal_instrument(spec).profile is not None:
         return
@@ -191,10 +218,15 @@ def _needed(spec: StrategySpec, field: str, what: str) -> InvalidInput:
 def _live_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     if not spec.acknowledge_live:
         yield InvalidInput("spec.acknowledgeLive", False, "true with mode Live, which trades real money")
-    if "account" not in spec.model_fields_set:
-        yield InvalidInput("spec.account", None, "the name of a live account with mode Live")
+    if spec.account.name == PAPER_ACCOUNT:
+        expected = f"the name of a live account with mode Live, which {PAPER_ACCOUNT} never is"
+        yield InvalidInput("spec.account.name", spec.account.name, expected)
     if spec.image is None or "@sha256:" not in spec.image:
         yield InvalidInput("spec.image", spec.image, "an image pinned by digest (...@sha256:...) with mode Live")
+    if spec.risk.day_loss is None:
+        yield InvalidInput("spec.risk.dayLoss", None, "a limit with mode Live")
+    if spec.risk.max_position is None:
+        yield InvalidInput("spec.risk.maxPosition", None, "a limit with mode Live")
 
 
 def _tier_problems(account: TradingAccount) -> Iterator[InvalidInput]:

@@ -115,7 +115,7 @@ Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Tally = Annotated[int, Field(ge=0, le=1_000_000)]
 WordText = Annotated[str, Text(r"^[A-Za-z][A-Za-z0-9]*$", "one word in CamelCase", 64)]
 IdText = Annotated[str, Field(max_length=128)]
-HashText = Annotated[str, Text(r"^[0-9a-f]{1,64}$", "a hash in hexadecimal digits", 64)]
+HashText = Annotated[str, Text(r"^[0-9a-z]{1,64}$", "a hash in lower-case letters and digits", 64)]
 PodText = Annotated[str, Field(max_length=253)]
 
 MESSAGE_LENGTH: Final = 4096

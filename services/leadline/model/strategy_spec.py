@@ -1,7 +1,7 @@
 """The `TradingStrategy` manifest: what to trade, on which bars, with which detectors, under which risk."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -16,6 +16,7 @@ from leadline.model.spec_base import (
     ClockText,
     DecimalText,
     DurationText,
+    NamespaceText,
     NameText,
     SpecModel,
     SymbolText,
@@ -24,6 +25,9 @@ from leadline.model.spec_base import (
     changes,
     refused,
 )
+
+PAPER_ACCOUNT: Final = "paper"
+"""The account that a strategy trades when it names none. An account of this name is always a paper account."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Ticks = Annotated[int, Field(ge=1, le=100_000)]
@@ -55,13 +59,13 @@ class Metadata(SpecModel):
 
     name: NameText
     """Unique per namespace and kind."""
-    namespace: NameText = "default"
+    namespace: NamespaceText = "default"
     """The namespace; `default` where absent."""
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=64)] = Field(
+    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=256)] = Field(
         default_factory=dict
     )
     """Free labels, for people and selectors."""
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=16_384)]], Field(max_length=64)] = Field(
+    annotations: Annotated[dict[str, Annotated[str, Field(max_length=262_144)]], Field(max_length=256)] = Field(
         default_factory=dict
     )
     """Free notes."""
@@ -72,7 +76,7 @@ class AccountRef(SpecModel):
 
     name: NameText
     """The TradingAccount's name."""
-    namespace: NameText | None = None
+    namespace: NamespaceText | None = None
     """The TradingAccount's namespace; the strategy's where absent."""
 
 
@@ -203,7 +207,7 @@ class DeletionPolicy(SpecModel):
     positions: Literal["Refuse", "Flatten", "Keep"] = "Refuse"
     """Open positions: the deletion waits, flattens, or leaves them with their protection."""
     timeout_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
-    """How long to try."""
+    """How long to try; at least 30 when positions is Flatten."""
     on_timeout: Literal["Retain", "Force"] = "Retain"
     """Afterwards: keep the object, or let it go with a warning."""
 
@@ -214,10 +218,10 @@ class StrategySpec(SpecModel):
     state: Annotated[Literal["Running", "ReduceOnly", "Suspended"], changes(Change.HOT)] = "Running"
     """Trade, only close, or stop."""
     mode: Annotated[Literal["Paper", "Live"], changes(Change.ROLLOUT_SUSPENDED)] = "Paper"
-    """Live trades real money and needs acknowledgeLive, an account and an image by digest."""
+    """Live trades real money and needs acknowledgeLive, a live account, its limits in risk and an image by digest."""
     acknowledge_live: Annotated[bool, changes(Change.IGNORE)] = False
     """Says that mode Live is meant."""
-    account: Annotated[AccountRef, changes(Change.ROLLOUT_SUSPENDED)] = AccountRef(name="paper")
+    account: Annotated[AccountRef, changes(Change.ROLLOUT_SUSPENDED)] = AccountRef(name=PAPER_ACCOUNT)
     """The account that trades."""
     instrument: Annotated[SymbolText, changes(Change.ROLLOUT)]
     """A root, which follows the roll, or a dated contract such as GCZ2013."""
