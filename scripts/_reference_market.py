@@ -11,7 +11,7 @@ from leadline.model.durations import BAR_SPEC_PATTERN, DURATION_PATTERN
 from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
 from leadline.model.instruments import instruments
 from leadline.model.signals import Pattern
-from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, SECRET_PATTERN
+from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
 from leadline.model.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
 from scripts._markdown import code, codes, table
 
@@ -23,7 +23,7 @@ _WORDS: Final = {
     ZONE_PATTERN: "IANA time zone",
     BAR_SPEC_PATTERN: "`1m` `5m` `15m` `30m` `1h` `4h` `1d`, `ticks:N`, `volume:N`",
     DNS_LABEL_PATTERN: "DNS label",
-    SECRET_PATTERN: "name of a Secret",
+    DNS_NAME_PATTERN: "name of a Secret",
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from leadline.model.durations import parse_duration
 from leadline.model.spec_base import (
     API_VERSION,
-    SECRET_PATTERN,
+    DNS_NAME_PATTERN,
     Change,
     DecimalText,
     DurationText,
@@ -21,7 +21,7 @@ from leadline.model.strategy_spec import PAPER_ACCOUNT, Count, Metadata
 
 RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
 VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]
-SecretText = Annotated[str, Text(SECRET_PATTERN, "the name of a Secret", 253)]
+SecretText = Annotated[str, Text(DNS_NAME_PATTERN, "the name of a Secret", 253)]
 CurrencyText = Annotated[str, Text(r"^[A-Z]{3,5}$", "a currency code, such as USD", 5)]
 
 

@@ -32,7 +32,7 @@ API_VERSION: Final = "leadline.dev/v1alpha1"
 CHANGE_KEY: Final = "x-leadline-change"
 FREE_FORM: Final = {"x-kubernetes-preserve-unknown-fields": True}
 DNS_LABEL_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
-SECRET_PATTERN: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
+DNS_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 
 _DECIMAL_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
 
