@@ -26,7 +26,7 @@ from leadline.runtime.auth import token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.grpc_client import open_channel
-from leadline.runtime.runs import Run, current_run, run_from_proto
+from leadline.runtime.runs import Run, announced_runs, run_from_proto
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import decode_tick_batch, encode_bar, tick_batch_to_proto
@@ -141,7 +141,7 @@ def place(nats_server: LocalNats, database: Database, tmp_path: Path) -> Place:
 
 async def the_run(place: Place) -> Run:
     async with bus_as(place.nats, "supervisor") as bus:
-        return await asyncio.wait_for(current_run(bus), 10)
+        return await asyncio.wait_for(anext(announced_runs(bus)), 10)
 
 
 async def the_finished_run(place: Place) -> Run:

@@ -21,7 +21,6 @@ from leadline.runtime.bus import Bus, BusError
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
-from leadline.runtime.runs import current_run
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import decode_bar, decode_tick_batch, encode_bar
 
@@ -44,7 +43,7 @@ _log = structlog.get_logger(__name__)
 
 async def run(context: Context) -> None:
     """Build what is asked for until the process is told to stop."""
-    tape = await current_run(context.bus)
+    tape = await context.current_run()
     builders = Builders(context, tape.tape)
     context.add_service(
         rpc.add_AggregationServiceServicer_to_server,

@@ -19,7 +19,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.specs import StrategySpec, session_of
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
-from leadline.runtime.runs import Run, current_run
+from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate
 from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.runtime.wire import decode_bar, decode_signal, encode_signal
@@ -51,7 +51,7 @@ async def _speak(context: Context) -> None:
     told: dict[str, Any] = context.settings.params
     params = validate(AnalysisParams, orjson.dumps(told), "params")
     speaker = analysis_hash(context.code_version, told["spec"])
-    tape = await current_run(context.bus)
+    tape = await context.current_run()
     series, bars = _series(params.spec, tape)
     signals = signal_subject(tape.tape, params.account, params.strategy)
     last = await context.bus.last(SIGNALS, signals)

@@ -1,6 +1,7 @@
 """Who may call what: short-lived signed tokens, and one table of methods and roles. What is not in it is denied."""
 
 import contextvars
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ TOKEN_SECONDS: Final = 300
 # Nobody needs a longer one, and a stolen one should not last.
 LONGEST_TOKEN_SECONDS: Final = 3600
 MIN_KEY_BYTES: Final = 32
+
+# The namespace of the services that belong to no trader, when their keys are derived.
+PLATFORM_NAMESPACE: Final = "platform"
 
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "leadline"
@@ -99,6 +103,15 @@ def read_key(path: Path) -> str:
     if len(key.encode()) < MIN_KEY_BYTES:
         raise InvalidInput(str(path), f"{len(key.encode())} bytes", f"a key of at least {MIN_KEY_BYTES} bytes")
     return key
+
+
+def derive_key(master: str, namespace: str, service: str) -> str:
+    """The key of a service in a namespace, which follows from the platform's master key.
+
+    Whoever holds it can speak to that service alone, and learns nothing about another's key (SHA-256 of
+    `master/namespace/service`, in hexadecimal: a chart's template can compute it too).
+    """
+    return hashlib.sha256(f"{master}/{namespace}/{service}".encode()).hexdigest()
 
 
 def mint_token(

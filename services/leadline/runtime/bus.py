@@ -280,6 +280,8 @@ class Bus:
                 if not once_opened:
                     raise
             except BusTrouble as trouble:
+                if wait_s == RECONNECT_FIRST_SECONDS:
+                    _log.warning("bus.waiting", reason=str(trouble))
                 if not once_opened and asyncio.get_running_loop().time() >= deadline:
                     raise BusUnavailable("connect", self._patience_s, trouble) from trouble
             await asyncio.sleep(wait_s)

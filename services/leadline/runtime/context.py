@@ -1,7 +1,8 @@
 """What a service's shell gets from the runtime: settings, bus, database, a server, and channels to other services."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -10,11 +11,13 @@ import structlog
 from leadline.model.errors import Unknown
 from leadline.runtime import measurements
 from leadline.runtime.auth import read_key, token_source
-from leadline.runtime.bus import Bus, open_bus
+from leadline.runtime.bus import Bus, BusUnavailable, open_bus
 from leadline.runtime.database import Pool, open_pool
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.grpc_server import AddToServer, GrpcServer
-from leadline.runtime.settings import ServiceSettings
+from leadline.runtime.health import Health
+from leadline.runtime.runs import Run, RunReplaced, announced_runs
+from leadline.runtime.settings import NatsSettings, ServiceSettings
 from leadline.runtime.version import code_version
 
 __all__ = ["Context", "open_context"]
@@ -28,13 +31,18 @@ class Context:
     """
 
     def __init__(
-        self, settings: ServiceSettings, log: structlog.stdlib.BoundLogger, bus: Bus | None, db: Pool | None
+        self,
+        settings: ServiceSettings,
+        log: structlog.stdlib.BoundLogger,
+        bus: Bus | None,
+        db: Pool | None,
+        health: Health,
     ) -> None:
         self.settings = settings
         self.log = log
         self.db = db
         self.stopping = asyncio.Event()
-        self.code_version = code_version()
+        self.code_version = settings.code_version or code_version()
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._bus = bus
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -42,8 +50,23 @@ class Context:
         account = settings.params.get("account")
         self._account = account if isinstance(account, str) else None
         key = read_key(settings.token_key_file)
-        self._token = token_source(key, settings.service, settings.workload, self._account)
-        self._server = GrpcServer(settings.listen, key, account=self._account, tls=settings.tls)
+        self._tokens = {
+            peer: token_source(
+                read_key(settings.peer_key_files[peer]) if peer in settings.peer_key_files else key,
+                settings.service,
+                settings.workload,
+                self._account,
+            )
+            for peer in settings.peers
+        }
+        self._server = GrpcServer(
+            settings.listen,
+            key,
+            account=self._account,
+            tls=settings.tls,
+            connection_age=settings.connection_age,
+            health=health,
+        )
         if bus is not None:
             bus.failed.add_done_callback(self._crash_with)
 
@@ -85,8 +108,18 @@ class Context:
         if peer not in self.settings.peers:
             raise Unknown("peer", peer, tuple(sorted(self.settings.peers)))
         if peer not in self._channels:
-            self._channels[peer] = open_channel(self.settings.peers[peer], self._token, self.settings.tls)
+            self._channels[peer] = open_channel(self.settings.peers[peer], self._tokens[peer], self.settings.tls)
         return self._channels[peer]
+
+    async def current_run(self) -> Run:
+        """The run announced last; waits until there is one.
+
+        When another one is opened later the process ends, and starts again on that one.
+        """
+        runs = announced_runs(self.bus)
+        run = await anext(runs)
+        self.spawn(_watch(run, runs), "run")
+        return run
 
     def spawn(self, coro: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         """Run a task of the service. If it fails, the process ends with an error and is started again by its keeper."""
@@ -122,13 +155,34 @@ class Context:
             self.crashed.set_exception(error)
 
 
-async def open_context(settings: ServiceSettings, log: structlog.stdlib.BoundLogger) -> Context:
-    """Connect to what the settings name, waiting for it. Raises what `open_bus` raises."""
-    bus = None if settings.nats is None else await open_bus(settings.nats)
+async def open_context(
+    settings: ServiceSettings, log: structlog.stdlib.BoundLogger, health: Health | None = None
+) -> Context:
+    """Connect to what the settings name, waiting for it as long as it takes.
+
+    Raises BusDenied when the bus refuses the user or its password, InvalidInput and OSError for a secret's file.
+    """
+    bus = None if settings.nats is None else await _open_bus(settings.nats)
     try:
         db = None if settings.database is None else await open_pool(settings.database, settings.workload)
-        return Context(settings, log, bus, db)
+        return Context(settings, log, bus, db, health or Health())
     except BaseException:
         if bus is not None:
             await bus.close()
         raise
+
+
+async def _open_bus(settings: NatsSettings) -> Bus:
+    while True:
+        try:
+            return await open_bus(settings)
+        except BusUnavailable:  # the bus has told why it waits
+            continue
+
+
+async def _watch(run: Run, runs: AsyncGenerator[Run, None]) -> None:
+    """Raises RunReplaced when another run than this one is announced."""
+    async with aclosing(runs):
+        async for announced in runs:
+            if announced.tape != run.tape:
+                raise RunReplaced(run.tape, announced.tape)

@@ -1,6 +1,7 @@
 """A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +16,7 @@ from leadline.runtime.settings import DatabaseSettings, read_secret
 MINIMUM_SCHEMA: Final = 10
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 CONNECT_TIMEOUT_SECONDS: Final = 5
+COPY_TIMEOUT_SECONDS: Final = 10
 WAIT_FIRST_SECONDS: Final = 0.1
 WAIT_MOST_SECONDS: Final = 2.0
 
@@ -79,6 +81,19 @@ async def connect(settings: DatabaseSettings, name: str) -> Connection:
     return connection
 
 
+async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Append rows to a table. Raises what asyncpg raises, TimeoutError, and ConnectionResetError.
+
+    A COPY whose connection dies while the client's buffer is full waits for ever in asyncpg, whatever its timeout; and
+    uvloop calls a write to a connection that has died a RuntimeError.
+    """
+    try:
+        async with asyncio.timeout(COPY_TIMEOUT_SECONDS):
+            await connection.copy_records_to_table(table, records=rows, columns=columns)
+    except RuntimeError as error:
+        raise ConnectionResetError(str(error)) from error
+
+
 async def schema_version(connection: Connection) -> int:
     """The newest migration that was applied, 0 when there is none."""
     if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
@@ -91,8 +106,6 @@ async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) 
     pool = await asyncpg.create_pool(
         settings.url,
         password=read_secret(settings.password_file),
-        # No floor: asyncpg's task that restores one was seen to leave who waits for a connection waiting for ever when
-        # the server died several times in a row.
         min_size=0,
         max_size=settings.pool_size,
         timeout=CONNECT_TIMEOUT_SECONDS,

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import structlog
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]
+from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 
 from leadline.runtime import measurements
@@ -23,7 +22,8 @@ from leadline.runtime.auth import (
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.errors import status_of
 from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES
-from leadline.runtime.settings import TlsSettings
+from leadline.runtime.health import Health
+from leadline.runtime.settings import ConnectionAge, TlsSettings
 from leadline.runtime.telemetry import extract, tracer
 
 # A call with one answer is given up after this, or after the caller's own deadline when that is sooner.
@@ -52,18 +52,27 @@ AddToServer = Callable[[Any, grpc.aio.Server], None]
 class GrpcServer:
     """One server. Add the services, start it, then say when it is ready; it begins as not serving.
 
-    `key` checks the tokens; `account` is the one account that this service works for, if it does.
+    `key` checks the tokens; `account` is the one account that this service works for, if it does; `health` is what
+    the probes are told, here and wherever else it is served.
     """
 
-    def __init__(self, listen: str, key: str, *, account: str | None = None, tls: TlsSettings | None = None) -> None:
+    def __init__(
+        self,
+        listen: str,
+        key: str,
+        *,
+        account: str | None = None,
+        tls: TlsSettings | None = None,
+        connection_age: ConnectionAge | None = None,
+        health: Health | None = None,
+    ) -> None:
         self._listen = listen
         self._tls = tls
         self._names: list[str] = []
-        self._health = health.HealthServicer()
-        self._announcements: set[asyncio.Task[None]] = set()
+        self._health = health or Health()
         self._server = grpc.aio.server(
             interceptors=[_Gatekeeper(key, account)],
-            options=_OPTIONS,
+            options=(*_OPTIONS, *_age_options(connection_age)),
             maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
         )
         self.port = 0
@@ -72,15 +81,15 @@ class GrpcServer:
         """Serve `servicer`; `full_name` is the contract's, such as `leadline.risk.v1.RiskService`."""
         add_to_server(servicer, self._server)
         self._names.append(full_name)
+        self._health.add_contract(full_name)
 
     async def start(self) -> int:
         """Listen; returns the port. Raises OSError when the address is taken."""
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._health.add_to(self._server)
         reflection.enable_server_reflection(
             [*self._names, reflection.SERVICE_NAME, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name],
             self._server,
         )
-        await self._announce(health_pb2.HealthCheckResponse.NOT_SERVING)
         try:
             if self._tls is None:
                 self.port = self._server.add_insecure_port(self._listen)
@@ -93,19 +102,12 @@ class GrpcServer:
 
     def set_ready(self, ready: bool) -> None:
         """Tell the probes whether calls are welcome."""
-        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-        task = asyncio.create_task(self._announce(status))
-        self._announcements.add(task)
-        task.add_done_callback(self._announcements.discard)
+        self._health.set_ready(ready)
 
     async def stop(self) -> None:
         """Not serving from now on; calls that are being answered get a moment to end."""
-        await self._health.enter_graceful_shutdown()
+        self._health.set_ready(False)
         await self._server.stop(STOP_GRACE_SECONDS)
-
-    async def _announce(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for name in ("", *self._names):
-            await self._health.set(name, status)
 
 
 class _Gatekeeper(_Interceptor):
@@ -225,6 +227,15 @@ def _same_shape(handler: Handler, one: Any, many: Any) -> Handler:
         response_serializer=handler.response_serializer,
     )
     return made
+
+
+def _age_options(age: ConnectionAge | None) -> tuple[tuple[str, int], ...]:
+    if age is None:
+        return ()
+    return (
+        ("grpc.max_connection_age_ms", 1000 * age.seconds),
+        ("grpc.max_connection_age_grace_ms", 1000 * age.grace_seconds),
+    )
 
 
 def _server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:

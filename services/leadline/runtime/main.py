@@ -17,6 +17,8 @@ from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
+from leadline.runtime.health import Health
+from leadline.runtime.runs import RunReplaced
 from leadline.runtime.settings import ServiceName, ServiceSettings, load_settings
 from leadline.runtime.telemetry import configure_logging, configure_tracing
 from leadline.runtime.version import code_version, package_version
@@ -83,18 +85,25 @@ async def _live(settings: ServiceSettings, run: Run, log: structlog.stdlib.Bound
         loop.add_signal_handler(number, told_to_stop.set)
     heart = asyncio.create_task(_beat(settings.service))
     stop = asyncio.create_task(told_to_stop.wait())
+    health = Health()
     try:
-        return await _run_until(stop, settings, run, log)
+        if settings.health_listen is not None:
+            await health.listen(settings.health_listen)
+        return await _run_until(stop, settings, run, log, health)
+    except OSError as error:
+        log.critical("service.cannot_start", reason=str(error))
+        return EXIT_FAILED
     finally:
+        await health.close()
         for task in (heart, stop):
             task.cancel()
         await asyncio.wait([heart, stop])
 
 
 async def _run_until(
-    stop: "asyncio.Task[bool]", settings: ServiceSettings, run: Run, log: structlog.stdlib.BoundLogger
+    stop: "asyncio.Task[bool]", settings: ServiceSettings, run: Run, log: structlog.stdlib.BoundLogger, health: Health
 ) -> int:
-    opening = asyncio.create_task(open_context(settings, log))
+    opening = asyncio.create_task(open_context(settings, log, health))
     await asyncio.wait({opening, stop}, return_when=asyncio.FIRST_COMPLETED)
     if not opening.done():
         opening.cancel()
@@ -127,6 +136,9 @@ async def _end(
         await asyncio.wait({running})
     ended = [future for future in (context.crashed, running) if future.done() and not future.cancelled()]
     errors = [error for future in ended if (error := future.exception()) is not None]
+    for replaced in [error for error in errors if isinstance(error, RunReplaced)]:
+        log.info("service.follows_the_run", reason=str(replaced))
+        errors.remove(replaced)
     for error in errors:
         log.error("service.failed", exc_info=error)
     if errors:

@@ -1,11 +1,32 @@
 """The run that every service works on: opened and announced by ingestion, read by all at their start."""
 
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
+import structlog
+
+from leadline.model.errors import LeadlineError, Unknown
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus import Bus
 from leadline.runtime.subjects import RUN_SUBJECT, RUNS
+
+NO_STREAM_WAIT_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class RunReplaced(LeadlineError):
+    """Another run was opened: what this process holds belongs to the one before."""
+
+    def __init__(self, tape: str, by: str) -> None:
+        super().__init__(tape, by)
+
+    def __str__(self) -> str:
+        return "the run {} was replaced by {}".format(*self.args)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +85,16 @@ async def announce_run(bus: Bus, run: Run) -> None:
     await bus.publish(RUN_SUBJECT, payload, f"{RUN_SUBJECT}/{run.tape}/{int(run.finished)}")
 
 
-async def current_run(bus: Bus) -> Run:
-    """The run announced last; waits until there is one.
+async def announced_runs(bus: Bus) -> AsyncGenerator[Run, None]:
+    """The run announced last, and every announcement after it, without end. Waits for the stream and for a first run.
 
-    A restarted platform may still hold an ended run's announcement until ingestion opens the next: the supervisor
-    starts the other services after ingestion has announced its run.
+    A restarted platform may still hold an ended run's announcement until ingestion opens the next one.
     """
-    async for message in bus.ordered(RUNS, RUN_SUBJECT, start="last"):
-        return run_from_proto(pb.Run.FromString(message.payload))
-    raise RuntimeError("the run stream ended without a run")
+    while True:
+        try:
+            async with aclosing(bus.ordered(RUNS, RUN_SUBJECT, start="last")) as messages:
+                async for message in messages:
+                    yield run_from_proto(pb.Run.FromString(message.payload))
+        except Unknown as nothing:
+            _log.warning("runs.waiting", reason=str(nothing))
+        await asyncio.sleep(NO_STREAM_WAIT_SECONDS)

@@ -1,9 +1,9 @@
 """What a service is told at its start: one JSON file, in which secrets are only named by the files that hold them."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from leadline.model.errors import InvalidInput
 
@@ -63,31 +63,57 @@ class DatabaseSettings(_Section):
 
 
 class TlsSettings(_Section):
-    """Certificates of the calls between services: this service's own, and the authority that signed the others'."""
+    """Certificates of the calls between services: this service's own, and the authority that signed the others'.
+
+    They are read when the process starts: renewed ones count after a restart.
+    """
 
     certificate_file: Path
     key_file: Path
     ca_file: Path
 
 
+class ConnectionAge(_Section):
+    """When the server asks a client for a new connection, so that clients find the copies of a service that are new.
+
+    What is under way on the old connection may go on for `grace_seconds`; a stream that lasts longer is cut.
+    """
+
+    seconds: int = Field(ge=1)
+    grace_seconds: int = Field(default=30, ge=1)
+
+
 class ServiceSettings(_Section):
     """Everything that one service process is told.
 
-    `workload` is the stable id in the plan; `listen` and `metrics_listen` are `host:port`, port 0 picks a free one;
-    `peers` names the addresses of the services that it calls; `params` belongs to the service, which validates it.
+    `workload` is the stable id in the plan; `listen`, `metrics_listen` and `health_listen` are `host:port`, port 0
+    picks a free one. `health_listen` answers probes alone, without TLS; the main port answers them too. `peers` names
+    the addresses of the services that it calls; calls are signed with the peer's own key from `peer_key_files`, with
+    `token_key_file` where none is named. `code_version` replaces the package's own where the code of the strategy is
+    not this package's. `params` belongs to the service, which validates it.
     """
 
     service: ServiceName
     workload: str = Field(min_length=1)
     listen: Address
     metrics_listen: Address
+    health_listen: Address | None = None
+    connection_age: ConnectionAge | None = None
+    code_version: str | None = Field(default=None, min_length=1, max_length=300)
     nats: NatsSettings | None = None
     database: DatabaseSettings | None = None
     data_dir: Path
     token_key_file: Path
     tls: TlsSettings | None = None
     peers: dict[str, Address] = Field(default_factory=dict)
+    peer_key_files: dict[str, Path] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _keys_of_peers(self) -> Self:
+        if strangers := sorted(set(self.peer_key_files) - set(self.peers)):
+            raise ValueError(f"peer_key_files names what peers does not: {', '.join(strangers)}")
+        return self
 
 
 def load_settings(path: Path) -> ServiceSettings:

@@ -17,7 +17,7 @@ from leadline.model.orders import Advanced, Fill, VenueOrder, Watch
 from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
-from leadline.runtime.runs import Run, current_run
+from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 from leadline.runtime.subjects import TICKS, tick_subject
 from leadline.runtime.wire import decode_tick_batch
@@ -74,7 +74,7 @@ async def run(context: Context) -> None:
     Raises InvalidInput for settings that make no sense, LedgerDamaged and LedgerInUse.
     """
     params = validate_params(VenueParams, context.settings.params)
-    tape = await current_run(context.bus)
+    tape = await context.current_run()
     ledger = Ledger.open(context.settings.data_dir / tape.tape, tape.tape)
     try:
         venue = PaperVenue(context, params, tape, ledger)
