@@ -37,6 +37,15 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end }}
 
+{{/* Labels of a Pod: without versions, so that a new chart alone starts nothing again. Takes (dict "root" $ "component" NAME). */}}
+{{- define "leadline.podLabels" -}}
+{{ include "leadline.selectorLabels" . }}
+app.kubernetes.io/part-of: leadline
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "leadline.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}

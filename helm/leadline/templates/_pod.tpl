@@ -53,10 +53,12 @@ ports:
 startupProbe:
   grpc: {port: 9091, service: startup}
   periodSeconds: 2
+  timeoutSeconds: 5
   failureThreshold: 60
 readinessProbe:
   grpc: {port: 9091, service: ""}
   periodSeconds: 5
+  timeoutSeconds: 5
 livenessProbe:
   grpc: {port: 9091, service: liveness}
   periodSeconds: 10

@@ -34,7 +34,7 @@ Takes (dict "root" $ "service" NAME "nats" USER "database" ROLE "token" KEY "cla
 {{- define "leadline.service.pod" -}}
 {{- $values := get .root.Values .service -}}
 metadata:
-  labels: {{- include "leadline.labels" (dict "root" .root "component" .service) | nindent 4 }}
+  labels: {{- include "leadline.podLabels" (dict "root" .root "component" .service) | nindent 4 }}
   annotations: {{- include "leadline.podAnnotations" (dict "root" .root "settings" (include (printf "leadline.%s.settings" .service) .root) "values" $values) | nindent 4 }}
 spec:
   {{- include "leadline.pod" (dict "root" .root "values" $values "class" .class "account" .account "token" .apiToken) | nindent 2 }}
