@@ -22,7 +22,7 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.model.specs import TradingAccount
 from leadline.runtime.context import Context
-from leadline.runtime.runs import Run, current_run
+from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
 from leadline.runtime.wire import decode_signal
 
@@ -36,7 +36,7 @@ Result = TypeVar("Result")
 async def run(context: Context) -> None:
     """Run the account until the process is told to stop."""
     params = ExecutionParams.model_validate(context.settings.params)
-    account = Account(context, params, await current_run(context.bus))
+    account = Account(context, params, await context.current_run())
     await account.run()
 
 
