@@ -68,7 +68,7 @@ def test_a_token_says_who_calls_in_which_role_and_for_which_account():
         signed(role="root"),
         signed(role=None),
         signed(iss="another platform"),
-        jwt.encode({"iss": "leadline", "sub": "ada", "role": "cli-admin"}, None, "none"),
+        jwt.encode({"iss": "leadline", "sub": "ada", "role": "cli-admin"}, "", "none"),
         signed()[:-2],
     ],
     ids=[
