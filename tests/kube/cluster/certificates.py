@@ -1,6 +1,6 @@
 """The certificates of a cluster that lives for one test run."""
 
-import datetime
+import datetime as dt
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME: Final = datetime.timedelta(days=7)
+_LIFETIME: Final = dt.timedelta(days=7)
 # A certificate made now must be valid on a server whose clock reads a little less.
-_BACKDATED: Final = datetime.timedelta(minutes=5)
+_BACKDATED: Final = dt.timedelta(minutes=5)
 
 
 class Authority:
@@ -37,7 +37,7 @@ class Authority:
     def issue(
         self, name: str, *, user: str = "", groups: Sequence[str] = (), hosts: Sequence[str] = ()
     ) -> tuple[Path, Path]:
-        """Write name.crt and name.key and return both: of a server at `hosts`, else of the client `user` of `groups`."""
+        """Write name.crt and name.key and return them: of a server at `hosts`, else of a `user` in `groups`."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user or name)])
@@ -49,14 +49,16 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         )
         if hosts:
-            builder = builder.add_extension(x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_host(host) for host in hosts]), critical=False
+            )
         certificate, key_file = self._directory / f"{name}.crt", self._directory / f"{name}.key"
         certificate.write_bytes(builder.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
         write_key(key_file, key)
         return certificate, key_file
 
     def _start(self, subject: x509.Name, public: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -78,9 +80,7 @@ def write_signing_key(private: Path, public: Path) -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     write_key(private, key)
     public.write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 

@@ -71,7 +71,6 @@ class ControlPlane:
         self._site = site or Site()
         self.directory = self._workspace.directory
         self._pki = self.directory / "pki"
-        # Another place than this machine has its ports for itself, but then nobody chooses the same ones either.
         ports = free_ports(4, str(self.directory))
         self._etcd_port, self._peer_port, self.port, self._manager_port = ports
         enter = self._site.enter
@@ -182,7 +181,11 @@ class ControlPlane:
         return self._kubeconfigs[key]
 
     def kubectl(
-        self, *arguments: str, input: str | None = None, kubeconfig: Path | None = None, timeout: float = 60  # noqa: A002 - as in subprocess.run
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 - as in subprocess.run
+        kubeconfig: Path | None = None,
+        timeout: float = 60,
     ) -> str:
         """What kubectl says on standard output, as the administrator unless `kubeconfig` says otherwise.
 
@@ -302,6 +305,8 @@ class ControlPlane:
             f"--cert-dir={self.directory / 'run'}",
             "--leader-elect=false",
             "--use-service-account-credentials",
+            "--kube-api-qps=500",  # at the default, making the controllers' own tokens takes five seconds
+            "--kube-api-burst=500",
             f"--service-account-private-key-file={self._pki / 'sa.key'}",
             f"--root-ca-file={self.ca_certificate}",
             f"--cluster-signing-cert-file={self.ca_certificate}",
