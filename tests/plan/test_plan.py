@@ -143,8 +143,9 @@ def test_everything_that_is_wrong_is_said_at_once():
     )
 
 
-def test_a_plan_needs_a_strategy():
-    assert refusals(account()) == ["manifests: got 'no TradingStrategy', expected at least one"]
+def test_an_account_can_wait_for_its_strategies():
+    found = plan_of(account())
+    assert [workload.service for workload in found.workloads if workload.owner == "account"] == ["venue", "execution"]
 
 
 def test_a_file_that_does_not_hold_what_a_strategy_reads_is_refused():

@@ -56,6 +56,8 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     """The plan, and where the files lie that its feed names. Raises InvalidInput."""
     manifests = load_manifests(options.manifests)
     strategies = [item for item in manifests if isinstance(item, TradingStrategy)]
+    if not strategies:
+        raise InvalidInput(str(options.manifests), "no TradingStrategy", "at least one")
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else _day(options.trade_from)

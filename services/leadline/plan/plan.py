@@ -77,7 +77,7 @@ class Plan:
 
 
 def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]) -> Plan:
-    """The workloads of a platform with these accounts and strategies.
+    """The workloads of a platform with these accounts and strategies. An account may have no strategy yet.
 
     A strategy that trades its namespace's account `paper` gets that account with the defaults where no manifest gives
     it. Raises InvalidManifest with everything that is wrong: a name twice, an account that does not exist, a strategy
@@ -93,8 +93,6 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     problems += [*_rivals(strategies, complete), *_unknown_files(platform)]
     if not problems:
         problems += _not_fed(platform, strategies)
-    if not strategies:
-        problems.append(InvalidInput("manifests", "no TradingStrategy", "at least one"))
     if problems:
         raise InvalidManifest(problems)
     ordered_accounts = tuple(complete[name] for name in sorted(complete))
@@ -172,7 +170,7 @@ def _ingestion_settings(platform: PlatformSettings, strategies: Sequence[Trading
         "feed": feed,
         "instruments": _signal_symbols(strategies),
         "trade_from": None if platform.trade_from is None else platform.trade_from.isoformat(),
-        "history": max(strategy.spec.history for strategy in strategies),
+        "history": max((strategy.spec.history for strategy in strategies), default=0),
         "speed": platform.speed,
         "wait_for": len(strategies),
     }
@@ -276,7 +274,7 @@ def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, Tradin
         account = accounts.get(first.account_name)
         if account is None or second.account_name != first.account_name or first.full_name == second.full_name:
             continue
-        if _may_meet(first, second, tiers=bool(account.spec.tiers)):
+        if trade_one_contract(first, second, account):
             yield InvalidInput(
                 f"TradingStrategy {second.full_name}: spec.instrument",
                 second.spec.instrument,
@@ -284,10 +282,11 @@ def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, Tradin
             )
 
 
-def _may_meet(first: TradingStrategy, second: TradingStrategy, *, tiers: bool) -> bool:
+def trade_one_contract(first: TradingStrategy, second: TradingStrategy, account: TradingAccount) -> bool:
+    """Whether two strategies of an account could come to trade the same contract. Raises Unknown as the sheet."""
     one, other = signal_instrument(first.spec), signal_instrument(second.spec)
     # Tiers choose among the instruments of an underlying, so that MES and ES can both end up in ES.
-    if one.root != other.root and not (tiers and one.underlying == other.underlying):
+    if one.root != other.root and not (account.spec.tiers and one.underlying == other.underlying):
         return False
     months = [spec.instrument.removeprefix(own.root) for spec, own in ((first.spec, one), (second.spec, other))]
     return not all(months) or months[0] == months[1]
