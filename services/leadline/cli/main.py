@@ -9,7 +9,7 @@ import grpc
 import structlog
 import typer
 
-from leadline.cli import acting, planning, reading, reporting, schema, service, up
+from leadline.cli import acting, health, operator, planning, reading, reporting, schema, service, up
 from leadline.cli.output import complain
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.runtime.errors import explain
@@ -27,10 +27,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (up.app, planning.app, reading.app, acting.app, reporting.app, service.app):
+for group in (up.app, planning.app, reading.app, acting.app, reporting.app, health.app, service.app):
     app.registered_commands += group.registered_commands
 app.add_typer(schema.database, name="db")
 app.add_typer(schema.bus, name="bus")
+app.add_typer(operator.app, name="operator")
 
 
 def main() -> None:

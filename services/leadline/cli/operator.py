@@ -1,0 +1,42 @@
+"""`leadline operator`: what is asked of the operator's code from outside of it."""
+
+import importlib
+from typing import Annotated, Any
+
+import typer
+
+from leadline.model.errors import LeadlineError
+
+app = typer.Typer(help="The operator of a cluster.", no_args_is_help=True)
+
+
+class NoOperator(LeadlineError):
+    """The package is installed without its operator."""
+
+    def __str__(self) -> str:
+        return "the operator is not installed: pip install 'leadline[operator]'"
+
+
+@app.callback()
+def _operator() -> None:
+    """The operator of a cluster."""
+
+
+@app.command("guard-uninstall", epilog="Example: leadline operator guard-uninstall --namespace default")
+def guard_uninstall(
+    namespaces: Annotated[list[str], typer.Option("--namespace", "-n", help="Namespace to look into; repeatable.")],
+) -> None:
+    """Fail while strategies or accounts are left that need the operator. Helm asks this before an uninstall.
+
+    Uses the account of the Pod that it runs in, else the kubeconfig.
+    """
+    _guard().guard_uninstall(namespaces)
+    print("nothing is left that needs the operator")
+
+
+def _guard() -> Any:
+    # By name: the platform does not know the operator, and runs where it is not installed.
+    try:
+        return importlib.import_module("leadline_operator.guard")
+    except ModuleNotFoundError as error:
+        raise NoOperator from error
