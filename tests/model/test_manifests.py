@@ -306,7 +306,7 @@ def test_mode_live_needs_the_acknowledgement_an_account_the_digest_and_limits():
 @pytest.mark.parametrize(
     ("spec", "found"),
     [
-        ("venue: mars", ["spec.venue: got 'mars', expected a venue with an adapter: paper"]),
+        ("venue: mars", ["spec.venue: got 'mars', expected paper with environment Paper"]),
         (
             "environment: Live",
             [
@@ -317,7 +317,7 @@ def test_mode_live_needs_the_acknowledgement_an_account_the_digest_and_limits():
         ("allowedNamespaces: [a, b, a]", ["spec.allowedNamespaces: got ['a', 'b', 'a'], expected each namespace once"]),
         (
             "credentials: {secretName: x}",
-            ["spec.credentials.secretName: got 'x', expected no credentials for venue paper"],
+            ["spec.credentials.secretName: got 'x', expected no credentials with environment Paper"],
         ),
         (
             'tiers: [{from: "5", execute: MES, maxSize: 1}]',

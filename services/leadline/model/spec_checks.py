@@ -119,19 +119,22 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
 def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     """Everything that is wrong with one account by itself."""
     spec = account.spec
-    if spec.venue not in VENUES:
-        yield InvalidInput("spec.venue", spec.venue, f"a venue with an adapter: {', '.join(VENUES)}")
     if spec.environment == "Live":
+        if spec.venue not in VENUES:
+            yield InvalidInput("spec.venue", spec.venue, f"a venue with an adapter: {', '.join(VENUES)}")
         if account.metadata.name == PAPER_ACCOUNT:
             yield InvalidInput("spec.environment", "Live", f"Paper, which an account named {PAPER_ACCOUNT} always is")
         if spec.venue == "paper":
             yield InvalidInput("spec.venue", spec.venue, "a real venue with environment Live")
         if spec.credentials.secret_name is None:
             yield InvalidInput("spec.credentials.secretName", None, "the name of a Secret with environment Live")
-    elif spec.credentials.secret_name is not None and spec.venue == "paper":
-        yield InvalidInput(
-            "spec.credentials.secretName", spec.credentials.secret_name, "no credentials for venue paper"
-        )
+    else:
+        if spec.venue != "paper":
+            yield InvalidInput("spec.venue", spec.venue, "paper with environment Paper")
+        if spec.credentials.secret_name is not None:
+            yield InvalidInput(
+                "spec.credentials.secretName", spec.credentials.secret_name, "no credentials with environment Paper"
+            )
     for name, roots in (("commission", spec.commission), ("marginLimits", spec.margin_limits)):
         for root in roots:
             yield from _root_problems(f"spec.{name}", root)

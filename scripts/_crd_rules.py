@@ -1,0 +1,247 @@
+"""What the definitions of the two kinds say beside the fields: rules, kinds of lists, columns.
+
+Paths start at the object (`spec.sizing`); `[]` goes into the items of a list. A rule's message begins with "expected"
+and has the words of the check that a manifest gets on a laptop, so that people read the same in both places.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule in the expression language of Kubernetes: what must hold, what is said otherwise, at which field.
+
+    `field` is relative to where the rule stands, empty for the place itself. Exactly one of `message` and `expression`
+    (which computes the message) is given.
+    """
+
+    must: str
+    message: str = ""
+    field: str = ""
+    expression: str = ""
+
+    def document(self) -> dict[str, str]:
+        """The rule as the definition writes it."""
+        found = {"rule": self.must}
+        found |= {"messageExpression": self.expression} if self.expression else {"message": self.message}
+        return found | ({"fieldPath": self.field} if self.field else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind: its names, what it is, and the columns of `kubectl get`."""
+
+    plural: str
+    singular: str
+    short: str
+    description: str
+    columns: Sequence[dict[str, Any]]
+    selectable: Sequence[str] = ()
+
+
+def _column(name: str, path: str, description: str, kind: str = "string", *, wide: bool = False) -> dict[str, Any]:
+    return {
+        "name": name,
+        "type": kind,
+        "jsonPath": path,
+        "description": description,
+        **({"priority": 1} if wide else {}),
+    }
+
+
+_READY: Final = '.status.conditions[?(@.type=="Ready")]'
+_READY_COLUMN: Final = _column("Ready", f"{_READY}.status", "Whether the object is as its manifest wants it.")
+_MESSAGE_COLUMN: Final = _column("Message", f"{_READY}.message", "Why it is ready, or what to do.", wide=True)
+_PHASE_COLUMN: Final = _column("Phase", ".status.phase", "Where it is in its life.")
+_AGE_COLUMN: Final = _column("Age", ".metadata.creationTimestamp", "Since when it exists.", "date")
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "TradingStrategy": Kind(
+        plural="tradingstrategies",
+        singular="tradingstrategy",
+        short="tstrat",
+        description="A strategy: what it trades, on which account, by which signals and under which limits.",
+        columns=(
+            _column("State", ".spec.state", "Trade, only close, or stop."),
+            _column("Mode", ".spec.mode", "Paper, or real money."),
+            _PHASE_COLUMN,
+            _READY_COLUMN,
+            _column("Account", ".spec.account.name", "The account that trades."),
+            _column("Orders", ".status.workingOrders", "Working orders.", "integer"),
+            _column("Pos", ".status.openPositions", "Open contracts.", "integer"),
+            _column("Image", ".spec.image", "Image of the workload; the platform's where empty.", wide=True),
+            _MESSAGE_COLUMN,
+            _AGE_COLUMN,
+        ),
+        selectable=(".spec.mode", ".spec.account.name"),
+    ),
+    "TradingAccount": Kind(
+        plural="tradingaccounts",
+        singular="tradingaccount",
+        short="tacct",
+        description="An account: its venue, its money, and the limits that all its strategies share.",
+        columns=(
+            _column("Environment", ".spec.environment", "Paper, or real money."),
+            _column("Venue", ".spec.venue", "The adapter that orders go through."),
+            _column("Halt", ".spec.halt", "Whether a halt is wished here; Phase says whether there is one.", "boolean"),
+            _PHASE_COLUMN,
+            _READY_COLUMN,
+            _column("Strategies", ".status.strategies", "Strategies that trade it.", "integer"),
+            _column("Orders", ".status.workingOrders", "Working orders.", "integer", wide=True),
+            _column("Pos", ".status.openPositions", "Open contracts.", "integer", wide=True),
+            _MESSAGE_COLUMN,
+            _AGE_COLUMN,
+        ),
+    ),
+}
+
+# How lists merge when several people apply parts of an object, and what may not stand in them twice.
+LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "TradingStrategy": {
+        "spec.entries.blocks": ("from", "to"),
+        "spec.entries.news": ("at", "name"),
+        "spec.sizing.modifiers": (),
+        "spec.strategy.router.regimes.TRENDING_UP.patterns": (),
+        "spec.strategy.router.regimes.TRENDING_DOWN.patterns": (),
+        "spec.strategy.router.regimes.RANGING.patterns": (),
+        "spec.strategy.router.regimes.VOLATILE.patterns": (),
+        "status.conditions": ("type",),
+    },
+    "TradingAccount": {
+        "spec.allowedNamespaces": (),
+        "spec.tiers": ("from",),
+        "status.conditions": ("type",),
+    },
+}
+"""The fields by which an item of a list is known; none where the items themselves are values."""
+
+_NAME_RULE: Final = Rule(
+    "size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+    "expected a DNS label: lower-case letters, digits and dashes, at most 52",
+    ".metadata.name",
+)
+_LIVE: Final = "self.mode != 'Live' || "
+
+
+def _fixed(field: str) -> Rule:
+    return Rule(
+        f"self.{field} == oldSelf.{field}",
+        field=f".{field}",
+        expression=f"'expected ' + oldSelf.{field} + ', which never changes: another {field} is another account'",
+    )
+
+
+def _while_suspended(field: str) -> Rule:
+    return Rule(
+        f"self.{field} == oldSelf.{field} || oldSelf.state == 'Suspended'",
+        "expected no change before the strategy's state is Suspended",
+        f".{field}",
+    )
+
+
+RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
+    "TradingStrategy": {
+        "": (_NAME_RULE,),
+        "spec": (
+            Rule(
+                f"{_LIVE}self.acknowledgeLive",
+                "expected true with mode Live, which trades real money",
+                ".acknowledgeLive",
+            ),
+            Rule(
+                f"{_LIVE}self.account.name != 'paper'",
+                "expected the name of a live account with mode Live, which paper never is",
+                ".account.name",
+            ),
+            Rule(
+                f"{_LIVE}has(self.image) && self.image.contains('@sha256:')",
+                "expected an image pinned by digest (...@sha256:...) with mode Live",
+                ".image",
+            ),
+            Rule(f"{_LIVE}has(self.risk.dayLoss)", "expected a limit with mode Live", ".risk.dayLoss"),
+            Rule(f"{_LIVE}has(self.risk.maxPosition)", "expected a limit with mode Live", ".risk.maxPosition"),
+            _while_suspended("mode"),
+            _while_suspended("account"),
+        ),
+        "spec.session": (
+            Rule(
+                "has(self.name) ? !has(self.open) && !has(self.close) && !has(self.zone)"
+                " : has(self.open) && has(self.close) && has(self.zone)",
+                "expected either a name, or open, close and zone",
+            ),
+        ),
+        "spec.strategy": (Rule("has(self.name) != has(self.entryPoint)", "expected either name or entryPoint"),),
+        "spec.sizing": (
+            Rule("self.mode != 'Fixed' || has(self.size)", "expected a number of contracts with mode Fixed", ".size"),
+            Rule("self.mode == 'Fixed' || !has(self.size)", "expected no size with mode Tiered", ".size"),
+            Rule(
+                "!has(self.size) || self.size <= self.maxSize",
+                field=".size",
+                expression="'expected at most maxSize, ' + string(self.maxSize)",
+            ),
+        ),
+        "spec.deletionPolicy": (
+            Rule(
+                "self.positions != 'Flatten' || self.timeoutSeconds >= 30",
+                "expected at least 30 with positions Flatten",
+                ".timeoutSeconds",
+            ),
+        ),
+    },
+    "TradingAccount": {
+        "": (
+            _NAME_RULE,
+            Rule(
+                "self.metadata.name != 'paper' || self.spec.environment == 'Paper'",
+                "expected Paper, which an account named paper always is",
+                ".spec.environment",
+            ),
+        ),
+        "spec": (
+            Rule(
+                "self.environment != 'Live' || self.venue != 'paper'",
+                "expected a real venue with environment Live",
+                ".venue",
+            ),
+            Rule(
+                "self.environment != 'Live' || has(self.credentials.secretName)",
+                "expected the name of a Secret with environment Live",
+                ".credentials.secretName",
+            ),
+            Rule(
+                "self.environment == 'Live' || self.venue == 'paper'",
+                "expected paper with environment Paper",
+                ".venue",
+            ),
+            Rule(
+                "self.environment == 'Live' || !has(self.credentials.secretName)",
+                "expected no credentials with environment Paper",
+                ".credentials.secretName",
+            ),
+            _fixed("environment"),
+            _fixed("venue"),
+            _fixed("currency"),
+        ),
+        "spec.tiers": (
+            Rule(
+                "size(self) == 0 || quantity(self[0].from).compareTo(quantity('0')) == 0",
+                'expected the first tier from "0", so that every balance has a tier',
+            ),
+            # Ascending: sorted, and no amount written in two ways. The comparison as a double may only be too coarse.
+            Rule(
+                "self.map(tier, double(tier.from)).isSorted() && self.all(tier, self.exists_one(other,"
+                " quantity(other.from).compareTo(quantity(tier.from)) == 0))",
+                "expected tiers whose from ascends",
+            ),
+        ),
+        "spec.tiers[]": (
+            Rule(
+                "self.minSize <= self.maxSize",
+                field=".minSize",
+                expression="'expected at most maxSize, ' + string(self.maxSize)",
+            ),
+        ),
+    },
+}
