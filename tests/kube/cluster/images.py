@@ -1,0 +1,173 @@
+"""Images for a node without a registry: a Python base out of Debian's packages, and the project's own on top of it.
+
+`make image` and a registry's Python image are what users build with; here the same Dockerfile is built on a base that
+is made on this machine. Both are OCI archives in the cache, named by what they were made from.
+"""
+
+import configparser
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+from tests.kube.cluster.binaries import cache_directory, locked, say
+from tests.kube.cluster.prerequisites import command_path, missing_for_images
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+BASE_NAME: Final = "localhost/python:base"
+PROJECT_NAME: Final = "localhost/leadline:test"
+# What goes into the project's image, from the root of the repository.
+_INPUTS: Final = (
+    "Dockerfile",
+    ".dockerignore",
+    "LICENSE",
+    "NOTICE",
+    "README.md",
+    "pyproject.toml",
+    "requirements.lock",
+    "services",
+    "operator",
+)
+_SUITE: Final = "bookworm"
+_PACKAGES: Final = ("ca-certificates", "python3", "python3-venv", "python-is-python3")
+# Archives of the project that stay: the one in use, and those of a branch that is gone back to.
+_KEPT: Final = 3
+
+
+class ImageFailed(Exception):
+    """An image could not be made; the message holds the last of what the tool said."""
+
+
+def missing() -> list[str]:
+    """What this machine lacks to make images, each with its Debian package."""
+    return missing_for_images()
+
+
+def base_image() -> Path:
+    """The archive of BASE_NAME: Debian with Python. Made once, in about a minute. Raises ImageFailed."""
+    recipe = hashlib.sha256(repr((_SUITE, _PACKAGES)).encode()).hexdigest()[:12]
+    archive = _directory() / f"python-{recipe}.tar"
+    with locked(_directory() / "lock"):
+        if not archive.exists():
+            say("images: making the Python base from Debian's packages, once; about a minute")
+            with tempfile.TemporaryDirectory(prefix=".base-", dir=_directory()) as temporary:
+                _make_base(Path(temporary), archive)
+    return archive
+
+
+def project_image() -> Path:
+    """The archive of PROJECT_NAME, built from the Dockerfile when one of its inputs is new. Raises ImageFailed."""
+    base = base_image()
+    archive = _directory() / f"leadline-{_digest(base.name)}.tar"
+    with locked(_directory() / "lock"):
+        if not archive.exists():
+            say("images: building the project's image")
+            with tempfile.TemporaryDirectory(prefix=".build-", dir=_directory()) as temporary:
+                _build(Path(temporary), base, archive)
+            _forget_old()
+        archive.touch()
+    return archive
+
+
+def _directory() -> Path:
+    return cache_directory() / "images"
+
+
+def _make_base(temporary: Path, archive: Path) -> None:
+    root = temporary / "root"
+    include = f"--include={','.join(_PACKAGES)}"
+    _run(["debootstrap", "--variant=minbase", include, _SUITE, root])
+    for left_over in [*root.glob("var/cache/apt/archives/*.deb"), *root.glob("var/lib/apt/lists/*_*")]:
+        left_over.unlink()
+    (temporary / "Dockerfile").write_text("FROM scratch\nADD root /\nENV LANG=C.UTF-8\n")
+    _buildah(temporary, "bud", "--tag", BASE_NAME, temporary)
+    _export(temporary, BASE_NAME, archive)
+
+
+def _build(temporary: Path, base: Path, archive: Path) -> None:
+    _buildah(temporary, "pull", f"oci-archive:{base}")
+    mounts = [f"--volume={path}:{where}:ro" for path, where in _pip_files(temporary)]
+    # The build's RUN lines use this machine's network and package index; nothing of either stays in the image.
+    _buildah(
+        temporary, "bud", "--isolation=chroot", "--network=host", "--pull-never", "--build-arg", f"BASE={BASE_NAME}",
+        *mounts, "--tag", PROJECT_NAME, "--file", ROOT / "Dockerfile", ROOT,
+    )  # fmt: skip
+    _export(temporary, PROJECT_NAME, archive)
+
+
+def _export(temporary: Path, name: str, archive: Path) -> None:
+    exported = temporary / "image.tar"
+    _buildah(temporary, "push", name, f"oci-archive:{exported}:{name}")
+    exported.replace(archive)
+
+
+def _pip_files(temporary: Path) -> list[tuple[Path, Path]]:
+    """This machine's pip configuration as one file, and the local files that it names: what to mount, and where."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
+    config = configparser.RawConfigParser()
+    config.add_section("global")
+    mounts: list[tuple[Path, Path]] = []
+    for name, value in re.findall(r"^[^=]*\.([a-z-]+)='(.*)'$", listed, re.MULTILINE):
+        config.set("global", name, value)
+        mounts += [(Path(word), Path(word)) for word in value.split() if word.startswith("/") and Path(word).exists()]
+    file = temporary / "pip.conf"
+    with file.open("w") as handle:
+        config.write(handle)
+    return list(dict.fromkeys([(file, Path("/etc/pip.conf")), *mounts]))
+
+
+def _digest(base: str) -> str:
+    digest = hashlib.sha256(base.encode())
+    for file in _input_files(ROOT / name for name in _INPUTS):
+        digest.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _input_files(places: Iterable[Path]) -> list[Path]:
+    files: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            files += [file for file in place.rglob("*") if file.is_file() and "__pycache__" not in file.parts]
+        elif place.exists():
+            files.append(place)
+    return sorted(files)
+
+
+def _forget_old() -> None:
+    archives = sorted(_directory().glob("leadline-*.tar"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for archive in archives[_KEPT:]:
+        archive.unlink()
+
+
+def _buildah(temporary: Path, *arguments: str | Path) -> None:
+    """buildah with a store of its own that goes with the temporary directory."""
+    store: list[str | Path] = [
+        "--root",
+        temporary / "store",
+        "--runroot",
+        temporary / "run",
+        "--storage-driver",
+        "overlay",
+    ]
+    _run(["buildah", *store, *arguments])
+
+
+def _run(command: Sequence[str | Path]) -> None:
+    env = {**os.environ, "PATH": command_path(), "BUILDAH_ISOLATION": "chroot"}
+    tool = shutil.which(str(command[0]), path=env["PATH"])
+    if tool is None:
+        raise ImageFailed(f"there is no {command[0]}: {'; '.join(missing())}")
+    done = subprocess.run(
+        [tool, *command[1:]], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        said = f"{done.stdout}\n{done.stderr}".strip()
+        raise ImageFailed(f"{command[0]} {' '.join(map(str, command[1:4]))} ...: {said[-3000:]}")
