@@ -59,7 +59,7 @@ async def _guard(namespaces: Sequence[str]) -> None:
 
 async def _names(kube: Kube, kind: Kind, namespace: str) -> list[str]:
     try:
-        found, _ = await kube.list(kind, namespace)
+        found, _ = await kube.every(kind, namespace)
     except Missing:
         # The kind is gone, and every object with it.
         return []

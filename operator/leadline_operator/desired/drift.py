@@ -1,0 +1,83 @@
+"""Whether an object is as it was asked to be, and who made it otherwise."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+
+from leadline_operator.kinds import FIELD_MANAGER
+
+# By which field the items of a list are told apart, for lists that others may add to.
+_MERGE_KEYS: Final = ("uid", "mountPath", "containerPort", "key", "name")
+_SUFFIXES: Final = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("1e-3"),
+    "k": Decimal(10) ** 3,
+    "M": Decimal(10) ** 6,
+    "G": Decimal(10) ** 9,
+    "T": Decimal(10) ** 12,
+    "Ki": Decimal(2) ** 10,
+    "Mi": Decimal(2) ** 20,
+    "Gi": Decimal(2) ** 30,
+    "Ti": Decimal(2) ** 40,
+}
+_QUANTITIES: Final = frozenset({"requests", "limits"})
+
+
+def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
+    """Paths at which an object lacks what was asked of it. What it has besides is not looked at."""
+    if isinstance(wanted, Mapping):
+        if not isinstance(found, Mapping):
+            yield path
+            return
+        for name, value in wanted.items():
+            inner = f"{path}.{name}" if path else name
+            if name in found:
+                same_amount = path.rpartition(".")[2] in _QUANTITIES and quantity(value) == quantity(found[name])
+                if not same_amount:
+                    yield from differences(value, found[name], inner)
+            elif value not in ({}, [], None, ""):
+                yield inner
+    elif isinstance(wanted, list | tuple) and isinstance(found, list):
+        yield from _list_differences(wanted, found, path)
+    elif wanted != found:
+        yield path
+
+
+def quantity(value: Any) -> Decimal | None:
+    """An amount as the API writes it (`500m`, `1Gi`, `2`), None for what is none."""
+    text = str(value)
+    digits = text.rstrip("numkKMGTi")
+    try:
+        return Decimal(digits) * (_SUFFIXES[text[len(digits) :]] if digits != text else 1)
+    except (InvalidOperation, KeyError):
+        return None
+
+
+def last_manager(found: Mapping[str, Any]) -> str:
+    """Who was the last besides the operator to write to an object's fields, as the API server noted it."""
+    others = [
+        (str(entry.get("time", "")), str(entry.get("manager", "")))
+        for entry in found["metadata"].get("managedFields") or ()
+        if entry.get("manager") != FIELD_MANAGER and entry.get("subresource") != "status"
+    ]
+    return max(others)[1] if others else ""
+
+
+def _list_differences(wanted: list[Any] | tuple[Any, ...], found: list[Any], path: str) -> Iterator[str]:
+    key = next(
+        (key for key in _MERGE_KEYS if wanted and all(isinstance(i, Mapping) and key in i for i in wanted)), None
+    )
+    if key is None:
+        if len(wanted) != len(found):
+            yield path
+            return
+        for number, (one, other) in enumerate(zip(wanted, found, strict=True)):
+            yield from differences(one, other, f"{path}[{number}]")
+        return
+    for item in wanted:
+        match = next((other for other in found if isinstance(other, Mapping) and other.get(key) == item[key]), None)
+        if match is None:
+            yield f"{path}[{item[key]}]"
+        else:
+            yield from differences(item, match, f"{path}[{item[key]}]")

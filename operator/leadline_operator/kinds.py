@@ -1,0 +1,108 @@
+"""The kinds of object that the operator looks at, and the names by which it finds them again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+JsonObject = dict[str, Any]
+
+FIELD_MANAGER: Final = "leadline-operator"
+GROUP: Final = "leadline.dev"
+STRATEGY_LABEL: Final = f"{GROUP}/strategy"
+ACCOUNT_LABEL: Final = f"{GROUP}/account"
+MANAGED_BY: Final = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
+MANAGED_SELECTOR: Final = f"app.kubernetes.io/managed-by={FIELD_MANAGER}"
+ROLLOUT_HASH: Final = f"{GROUP}/rollout-hash"
+GENERATION: Final = f"{GROUP}/generation"
+ANALYSIS_HASH: Final = f"{GROUP}/analysis-hash"
+DRAIN_FINALIZER: Final = f"{GROUP}/drain"
+ACCOUNT_FINALIZER: Final = f"{GROUP}/strategies"
+PAUSE_ANNOTATION: Final = f"{GROUP}/pause-reconciliation"
+FORCE_DELETE_ANNOTATION: Final = f"{GROUP}/force-delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A resource of the API: `group` is empty for the core, `plural` is its name in paths."""
+
+    group: str
+    version: str
+    name: str
+    plural: str
+    namespaced: bool = True
+
+    @property
+    def api_version(self) -> str:
+        """`group/version`, as objects say it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """The path of an object, of a namespace's objects, or of all."""
+        parts = ["apis", self.group] if self.group else ["api"]
+        parts.append(self.version)
+        if self.namespaced and namespace is not None:
+            parts += ["namespaces", namespace]
+        parts += [part for part in (self.plural, name, subresource) if part is not None]
+        return "/" + "/".join(parts)
+
+
+STRATEGY: Final = Kind(GROUP, "v1alpha1", "TradingStrategy", "tradingstrategies")
+ACCOUNT: Final = Kind(GROUP, "v1alpha1", "TradingAccount", "tradingaccounts")
+DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments")
+STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets")
+REVISION: Final = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
+CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
+SERVICE: Final = Kind("", "v1", "Service", "services")
+POD: Final = Kind("", "v1", "Pod", "pods")
+NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
+LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
+EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
+
+OWNERS: Final = (STRATEGY, ACCOUNT)
+CHILDREN: Final = (DEPLOYMENT, STATEFUL_SET, REVISION, CONFIG_MAP, SERVICE, POD)
+WATCHED: Final = (*OWNERS, *CHILDREN, NAMESPACE)
+KINDS: Final = {(kind.api_version, kind.name): kind for kind in (*WATCHED, LEASE, EVENT)}
+
+
+class Key(NamedTuple):
+    """What is reconciled: the kind of an owner, its namespace and its name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def full_name(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+def kind_of(document: Mapping[str, Any]) -> Kind:
+    """The kind of an object. KeyError for one that the operator does not know."""
+    return KINDS[document["apiVersion"], document["kind"]]
+
+
+def strategy_key(full_name: str) -> Key:
+    """The key of a strategy by its `namespace/name`."""
+    return Key(STRATEGY.name, *full_name.split("/"))
+
+
+def account_key(full_name: str) -> Key:
+    """The key of an account by its `namespace/name`."""
+    return Key(ACCOUNT.name, *full_name.split("/"))
+
+
+def own_key(document: Mapping[str, Any], kind: Kind) -> Key:
+    """The key of an owner object itself."""
+    metadata = document["metadata"]
+    return Key(kind.name, metadata["namespace"], metadata["name"])
+
+
+def owner_key(document: Mapping[str, Any]) -> Key | None:
+    """Whose child an object is, by its labels; None when it is nobody's."""
+    metadata = document["metadata"]
+    labels = metadata.get("labels") or {}
+    for label, kind in ((STRATEGY_LABEL, STRATEGY), (ACCOUNT_LABEL, ACCOUNT)):
+        if label in labels:
+            return Key(kind.name, metadata["namespace"], labels[label])
+    return None

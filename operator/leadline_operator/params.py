@@ -1,0 +1,68 @@
+"""What the operator is told of the platform that it belongs to."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from leadline.plan.platform import PlatformSettings
+from leadline.runtime.settings import Address
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BusPlace(_Section):
+    """Where the bus is."""
+
+    servers: tuple[str, ...] = Field(min_length=1)
+
+
+class PlatformPeers(_Section):
+    """Where the platform's services are that workloads of traders call."""
+
+    risk: Address
+    ingestion: Address
+
+
+class Storage(_Section):
+    """The volumes of journal and ledger. `class` is absent or empty for the cluster's default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    storage_class: str = Field(default="", alias="class")
+    size: str = "1Gi"
+    access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod"] = "ReadWriteOnce"
+
+
+class OperatorParams(_Section):
+    """Settings of the operator.
+
+    namespace: where it runs and holds its lease. identity: its name there, the host's where absent. namespaces: those
+    that it looks after, all where there are none. peers: platform services that account workloads call. database_url:
+    what execution connects to. workload_address: where the operator calls a workload, with `{name}` and `{namespace}`.
+    resync_seconds: after which everything is listed and looked at again. orphan_grace_seconds: for how long
+    execution may know a strategy that nobody owns. progress_deadline_seconds: in which a new version must be up.
+    """
+
+    namespace: str = Field(min_length=1)
+    identity: str | None = None
+    namespaces: tuple[str, ...] = ()
+    lease: str = "leadline-operator"
+    lease_seconds: float = Field(default=15.0, ge=1)
+    image: str = Field(min_length=1)
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    platform: PlatformSettings = PlatformSettings()
+    peers: PlatformPeers
+    nats: BusPlace
+    database_url: str = Field(pattern=r"^postgres(ql)?://")
+    storage: Storage = Storage()
+    tls: bool = False
+    priority_classes: bool = True
+    workload_address: str = "{name}.{namespace}.svc:9090"
+    resync_seconds: float = Field(default=300.0, ge=1)
+    orphan_grace_seconds: float = Field(default=60.0, ge=0)
+    progress_deadline_seconds: float = Field(default=600.0, ge=1)
+    status_seconds: float = Field(default=30.0, ge=1)
+    poll_seconds: float = Field(default=2.0, gt=0)
