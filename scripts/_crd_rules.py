@@ -119,8 +119,7 @@ LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 
 _NAME_RULE: Final = Rule(
     "size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
-    "expected a DNS label: lower-case letters, digits and dashes, at most 52",
-    ".metadata.name",
+    "expected as metadata.name a DNS label: lower-case letters, digits and dashes, at most 52",
 )
 _LIVE: Final = "self.mode != 'Live' || "
 
@@ -176,11 +175,7 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
         "spec.sizing": (
             Rule("self.mode != 'Fixed' || has(self.size)", "expected a number of contracts with mode Fixed", ".size"),
             Rule("self.mode == 'Fixed' || !has(self.size)", "expected no size with mode Tiered", ".size"),
-            Rule(
-                "!has(self.size) || self.size <= self.maxSize",
-                field=".size",
-                expression="'expected at most maxSize, ' + string(self.maxSize)",
-            ),
+            Rule("!has(self.size) || self.size <= self.maxSize", "expected at most maxSize", ".size"),
         ),
         "spec.deletionPolicy": (
             Rule(
@@ -236,12 +231,6 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
                 "expected tiers whose from ascends",
             ),
         ),
-        "spec.tiers[]": (
-            Rule(
-                "self.minSize <= self.maxSize",
-                field=".minSize",
-                expression="'expected at most maxSize, ' + string(self.maxSize)",
-            ),
-        ),
+        "spec.tiers[]": (Rule("self.minSize <= self.maxSize", "expected at most maxSize", ".minSize"),),
     },
 }

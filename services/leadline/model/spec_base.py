@@ -65,6 +65,8 @@ class StructuralSchema(GenerateJsonSchema):
 
     def encode_default(self, dft: Any) -> Any:
         """A default as the manifest would write it."""
+        if isinstance(dft, Decimal):
+            return _text_of_decimal(dft)
         return dft.to_manifest() if isinstance(dft, SpecModel) else super().encode_default(dft)
 
     def generate(self, schema: CoreSchema, mode: JsonSchemaMode = "validation") -> JsonSchemaValue:

@@ -50,6 +50,7 @@ UtcText = Annotated[
         20,
     ),
     AfterValidator(_existing_time),
+    Field(json_schema_extra={"format": "date-time"}),
 ]
 ImageText = Annotated[str, Text(r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", "an image reference", 512)]
 
