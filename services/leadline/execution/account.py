@@ -5,20 +5,14 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
-from leadline.execution.contracts import (
-    execution_contract,
-    execution_roots,
-    signal_contract,
-    signal_instrument,
-    tape_contract,
-)
+from leadline.execution.contracts import execution_contract, signal_contract, signal_instrument, tape_contract
 from leadline.execution.positions import open_result
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import parse_duration
 from leadline.model.orders import Order, Position
 from leadline.model.sessions import resolve_session
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount
+from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.risk.view import (
     AccountLimits,
@@ -28,7 +22,6 @@ from leadline.risk.view import (
     StrategyDay,
     StrategyLimits,
     StrategySettings,
-    Tier,
 )
 
 _ZERO: Final = Decimal(0)
@@ -65,7 +58,7 @@ def account_view(book: Book, *, halt: str) -> AccountView:
         unresolved=book.unresolved,
         limits=limits_in_force(book),
         tier_index=book.tier_index,
-        tiers=tiers_of(book.manifest),
+        tiers=book.tiers_in_force,
     )
 
 
@@ -73,7 +66,8 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     """The strategy's settings with its day on this account.
 
     While it is being flattened, and from the time on at which it has to be flat, it does not enter: what would be
-    cancelled at the loop's next stop must not depend on where that is.
+    cancelled at the loop's next stop must not depend on where that is. Nor does it while it is drained, or when its
+    namespace is not one that the account allows any more.
     """
     spec = strategy.manifest.spec
     signal = signal_contract(strategy.manifest, book.trade_from)
@@ -84,7 +78,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     stop_ticks, target_ticks = bracket_of(strategy)
     return StrategySettings(
         strategy=strategy.strategy,
-        state="ReduceOnly" if strategy.flatten or book.flatten else spec.state,
+        state=spec.state if may_enter(book, strategy) else "ReduceOnly",
         signal_root=sheet.root,
         signal_contract=signal,
         session_zone=hours.zone,
@@ -99,12 +93,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         respect_day_budget=spec.sizing.respect_day_budget,
         stop_ticks=stop_ticks,
         target_ticks=target_ticks,
-        limits=StrategyLimits(
-            max_position=spec.risk.max_position,
-            max_trades_per_day=spec.risk.max_trades_per_day,
-            day_loss=spec.risk.day_loss,
-            max_orders_per_second=spec.risk.max_orders_per_second,
-        ),
+        limits=own_limits(strategy),
         day=StrategyDay(
             realised=strategy.realised,
             open=open_money(book, positions),
@@ -116,8 +105,43 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
             block=strategy.block,
         ),
-        execute=tuple(_instrument(book.manifest, signal, root) for root in execution_roots(book.manifest, signal)),
+        execute=tuple(_instrument(book.manifest, signal, root) for root in book.roots(signal)),
         slippage_ticks=book.manifest.spec.paper.slippage_ticks,
+    )
+
+
+def may_enter(book: Book, strategy: StrategyBook) -> bool:
+    """Whether nothing but its own state keeps a strategy from entering: no closing, no drain, no namespace."""
+    if strategy.flatten or book.flatten or strategy.drain is not None:
+        return False
+    allowed = (book.manifest.metadata.namespace, *book.manifest.spec.allowed_namespaces)
+    return strategy.manifest.metadata.namespace in allowed
+
+
+def own_limits(strategy: StrategyBook) -> StrategyLimits:
+    """The limits of its own that a strategy has now: its settings', and what it still holds of stricter ones."""
+    limits = risk_limits(strategy.manifest)
+    return limits if strategy.held is None else stricter_limits(limits, strategy.held.limits)
+
+
+def risk_limits(manifest: TradingStrategy) -> StrategyLimits:
+    """The limits of a strategy's manifest."""
+    risk = manifest.spec.risk
+    return StrategyLimits(
+        max_position=risk.max_position,
+        max_trades_per_day=risk.max_trades_per_day,
+        day_loss=risk.day_loss,
+        max_orders_per_second=risk.max_orders_per_second,
+    )
+
+
+def stricter_limits(one: StrategyLimits, other: StrategyLimits) -> StrategyLimits:
+    """The stricter of each limit."""
+    return StrategyLimits(
+        max_position=stricter(one.max_position, other.max_position),
+        max_trades_per_day=stricter(one.max_trades_per_day, other.max_trades_per_day),
+        day_loss=stricter(one.day_loss, other.day_loss),
+        max_orders_per_second=stricter(one.max_orders_per_second, other.max_orders_per_second),
     )
 
 
@@ -185,17 +209,17 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
 
 
 def limits_in_force(book: Book) -> AccountLimits:
-    """The account's limits as the manifest has them, tightened by what was set within the session."""
+    """The account's limits as the manifest has them, tightened by what was set or held within the trading day."""
     manifest = manifest_limits(book.manifest)
     day = book.day_limits
     return AccountLimits(
-        day_loss=_stricter(manifest.day_loss, day.day_loss),
-        day_target=_stricter(manifest.day_target, day.day_target),
-        max_position=_stricter(manifest.max_position, day.max_position),
-        max_open_trades=_stricter(manifest.max_open_trades, day.max_open_trades),
-        max_orders_per_second=_stricter(manifest.max_orders_per_second, day.max_orders_per_second),
-        max_entries_per_hour=_stricter(manifest.max_entries_per_hour, day.max_entries_per_hour),
-        margin_limits=manifest.margin_limits,
+        day_loss=stricter(manifest.day_loss, day.day_loss),
+        day_target=stricter(manifest.day_target, day.day_target),
+        max_position=stricter(manifest.max_position, day.max_position),
+        max_open_trades=stricter(manifest.max_open_trades, day.max_open_trades),
+        max_orders_per_second=stricter(manifest.max_orders_per_second, day.max_orders_per_second),
+        max_entries_per_hour=stricter(manifest.max_entries_per_hour, day.max_entries_per_hour),
+        margin_limits=stricter_margins(manifest.margin_limits, book.margin_limits),
     )
 
 
@@ -213,14 +237,13 @@ def manifest_limits(manifest: TradingAccount) -> AccountLimits:
     )
 
 
-def tiers_of(manifest: TradingAccount) -> tuple[Tier, ...]:
-    """The account's tiers, lowest first; empty when they are off."""
-    return tuple(
-        Tier(tier.from_, tier.execute, tier.min_size, tier.max_size, tier.day_loss) for tier in manifest.spec.tiers
-    )
+def stricter_margins(one: dict[str, Decimal], other: dict[str, Decimal]) -> dict[str, Decimal]:
+    """The lower limit of each root that either has one for."""
+    return {root: min(found[root] for found in (one, other) if root in found) for root in sorted({*one, *other})}
 
 
-def _stricter(one: _Limit | None, other: _Limit | None) -> _Limit | None:
+def stricter(one: _Limit | None, other: _Limit | None) -> _Limit | None:
+    """The lower of two limits; one that is not set is none."""
     return other if one is None else one if other is None else min(one, other)
 
 

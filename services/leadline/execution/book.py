@@ -4,13 +4,13 @@ The book in memory is what the rows of the last committed transaction say. Every
 `Changes`, which the store writes in one transaction; when that fails the book is thrown away and read again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.execution.contracts import execution_contracts
+from leadline.execution.contracts import execution_contract, roots_of, signal_contract, tiers_of
 from leadline.execution.orders import UNRESOLVED, add_fill, move
 from leadline.execution.positions import apply_fill, flat
 from leadline.model.contracts import instrument_of
@@ -29,7 +29,7 @@ from leadline.model.orders import (
 )
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND
-from leadline.risk.view import AccountLimits
+from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
 HOUR_NS: Final = 3600 * NS_PER_SECOND
 KEPT_NS: Final = HOUR_NS
@@ -40,11 +40,34 @@ class ForeignOrder(LeadlineError):
     """The venue speaks of an order in a contract that no strategy of this account trades."""
 
 
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A strategy is to leave the market, from `instant_ns` on.
+
+    `working_orders` is Cancel or Keep, for entries that still work; `positions` is Keep, Flatten or Refuse, where
+    Refuse means that it is not done before the position has been closed by something else.
+    """
+
+    drain_id: str
+    working_orders: str
+    positions: str
+    instant_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLimits:
+    """Limits that a strategy keeps since an instant, in which its settings became looser while it was exposed."""
+
+    since_ns: int
+    limits: StrategyLimits
+
+
 @dataclass(slots=True)
 class StrategyBook:
     """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty.
 
-    `block` is DAY_LOSS for the rest of a trading day in which its own loss was reached, else empty.
+    `block` is DAY_LOSS for the rest of a trading day in which its own loss was reached, else empty. `drain` and `held`
+    are None where there is nothing to drain and nothing held.
     """
 
     strategy: str
@@ -56,11 +79,13 @@ class StrategyBook:
     trades: int = 0
     flatten: str = ""
     block: str = ""
+    drain: Drain | None = None
+    held: HeldLimits | None = None
 
     @property
     def waited_for(self) -> bool:
         """Whether the loop waits for this strategy's signals."""
-        return self.manifest.spec.state in {"Running", "ReduceOnly"}
+        return self.drain is None and self.manifest.spec.state in {"Running", "ReduceOnly"}
 
 
 @dataclass(slots=True)
@@ -72,6 +97,11 @@ class Book:
     `venue_event` is the last event of the venue's ledger that is booked; `last_event` numbers the account's own.
     `feed_contracts` are the contracts that the feed has and `trade_from` the day on which roots became contracts: both
     are fixed when the run opens.
+
+    `manifest` has the hot fields as they were last set; `settings` are these fields, None when they are still those of
+    the process's settings. What is looser in them waits for the roll: `day_limits` are stricter until then, and so are
+    `margin_limits`; `tiers` is the table that is still in force, None when it is the manifest's. `calendar` is the name
+    of the calendar that rolls the trading day, from the first strategy on.
     """
 
     tape: str
@@ -98,6 +128,41 @@ class Book:
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     entry_instants: list[int] = field(default_factory=list)
     decided: set[str] = field(default_factory=set)
+    settings: dict[str, Any] | None = None
+    tiers: tuple[Tier, ...] | None = None
+    margin_limits: dict[str, Decimal] = field(default_factory=dict)
+    calendar: str = ""
+
+    @property
+    def tiers_in_force(self) -> tuple[Tier, ...]:
+        """The capital tiers that hold now, lowest first; empty when they are off."""
+        return tiers_of(self.manifest) if self.tiers is None else self.tiers
+
+    def roots(self, signal: str) -> tuple[str, ...]:
+        """The roots that may fill a strategy on this signal contract, now and with the tiers to come."""
+        return roots_of([self.tiers_in_force, tiers_of(self.manifest)], signal)
+
+    def contracts(self, manifest: TradingStrategy) -> tuple[str, ...]:
+        """Every contract that a strategy may come to trade on this account, as its tiers change."""
+        signal = signal_contract(manifest, self.trade_from)
+        return tuple(execution_contract(signal, root) for root in self.roots(signal))
+
+    def present(self) -> Iterator[tuple[str, StrategyBook]]:
+        """The strategies that are not forgotten, by name."""
+        return ((name, strategy) for name, strategy in sorted(self.strategies.items()) if not self.forgotten(name))
+
+    def drained(self, strategy: str) -> bool:
+        """Whether a strategy's drain is done: False while there is none, too."""
+        drain = self.strategies[strategy].drain
+        if drain is None:
+            return False
+        if drain.positions != "Keep":
+            return not self.exposed(strategy)
+        return drain.working_orders == "Keep" or not any(is_entry(order) for order in self.live_orders(strategy))
+
+    def forgotten(self, strategy: str) -> bool:
+        """Whether a strategy is drained, flat and without an order: only its history is left."""
+        return self.strategies[strategy].drain is not None and not self.exposed(strategy)
 
     def live_orders(self, strategy: str | None = None) -> list[Order]:
         """Orders that are not in a terminal state, in the order of their ids."""
@@ -244,8 +309,8 @@ def _new_at_venue(book: Book, reported: VenueOrder, surprises: list[str]) -> Ord
 
 def _owner(book: Book, reported: VenueOrder) -> str:
     """The strategy that trades the order's contract: no other one does."""
-    for name, strategy in sorted(book.strategies.items()):
-        if reported.contract in execution_contracts(book.manifest, strategy.manifest, book.trade_from):
+    for name, strategy in book.present():
+        if reported.contract in book.contracts(strategy.manifest):
             return name
     raise ForeignOrder(f"the venue reports order {reported.client_id} in {reported.contract}, which nobody here trades")
 

@@ -1,25 +1,35 @@
 """What people and the supervisor may ask of an account. Every command can only reduce what it may lose."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from pydantic import ValidationError
 
-from leadline.execution.account import account_view, limits_in_force
-from leadline.execution.book import Book, StrategyBook, is_entry
-from leadline.execution.contracts import execution_contracts, signal_contract
+from leadline.execution.account import account_view, own_limits, risk_limits, stricter_limits
+from leadline.execution.account_settings import bounds_in_force, refuse_shared_contracts
+from leadline.execution.book import Book, Drain, HeldLimits, StrategyBook, is_entry
+from leadline.execution.contracts import signal_contract
 from leadline.execution.orders import CANCELLABLE
+from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.orders import Order
 from leadline.model.specs import TradingStrategy, check_strategy_on_account
-from leadline.risk.limits import DEFAULT_MAX_OPEN_TRADES, DEFAULT_MAX_POSITION, day_loss_limit, day_target
 from leadline.risk.view import AccountLimits
+
+WORKING_ORDERS: Final = ("Cancel", "Keep")
+POSITIONS: Final = ("Keep", "Flatten", "Refuse")
+LONGEST_DRAIN_ID: Final = 128
 
 
 def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) -> StrategyBook:
     """Store a strategy's settings and the one analysis that counts, from the book's instant.
+
+    A new name, one whose drain this ends and one that nobody waited for join at that instant: bars known by then only
+    warm them up. So does another analysis. Limits of its own that become stricter hold at once; those that become
+    looser while it is exposed keep their present value until it is flat or its session opens again. What is being
+    closed is closed all the same.
 
     Raises InvalidInput for a manifest that does not hold, names another strategy or account, or claims a contract that
     another strategy of the account trades; Unknown for a contract that the feed does not have.
@@ -38,45 +48,63 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     signal = signal_contract(manifest, book.trade_from)
     if signal not in book.feed_contracts:
         raise Unknown("contract of the feed", signal, book.feed_contracts)
-    _refuse_shared_contract(book, name, manifest)
+    others = [strategy.manifest for other, strategy in book.present() if other != name]
+    refuse_shared_contracts(book, [*others, manifest])
     before = book.strategies.get(name)
     if before is not None and book.exposed(name) and signal != signal_contract(before.manifest, book.trade_from):
         raise InvalidInput("spec.instrument", manifest.spec.instrument, "no other contract while it holds one")
     settings_hash = derive("settings", orjson.dumps(orjson.loads(manifest_json), option=orjson.OPT_SORT_KEYS).decode())
     if before is None:
-        before = StrategyBook(name, manifest, settings_hash, analysis_hash, book.instant_ns)
-    elif before.analysis_hash != analysis_hash:
-        before = replace(before, analysis_hash=analysis_hash, joined_ns=book.instant_ns)
-    after = replace(before, manifest=manifest, settings_hash=settings_hash)
+        after = StrategyBook(name, manifest, settings_hash, analysis_hash, book.instant_ns)
+    else:
+        held = _held(book, before, manifest)
+        after = replace(before, manifest=manifest, settings_hash=settings_hash, drain=None, held=held)
+        if before.analysis_hash != analysis_hash or (after.waited_for and not before.waited_for):
+            after = replace(after, analysis_hash=analysis_hash, joined_ns=book.instant_ns)
     book.strategies[name] = after
+    book.calendar = book.calendar or instrument_of(signal).calendar
     return after
 
 
-def _refuse_shared_contract(book: Book, name: str, manifest: TradingStrategy) -> None:
-    """Two strategies never trade one contract on one account: their fills could not be told apart at the venue."""
-    mine = set(execution_contracts(book.manifest, manifest, book.trade_from))
-    for other, strategy in sorted(book.strategies.items()):
-        shared = mine.intersection(execution_contracts(book.manifest, strategy.manifest, book.trade_from))
-        if other != name and shared:
-            raise InvalidInput(
-                "spec.instrument", manifest.spec.instrument, f"a contract that {other} does not trade on {book.account}"
-            )
+def _held(book: Book, before: StrategyBook, manifest: TradingStrategy) -> HeldLimits | None:
+    """What an exposed strategy keeps of its limits in force, where the manifest's are looser."""
+    wanted, present = risk_limits(manifest), own_limits(before)
+    if not book.exposed(before.strategy) or stricter_limits(wanted, present) == wanted:
+        return None
+    return HeldLimits(book.instant_ns, present)
+
+
+def drain(book: Book, name: str, wanted: Drain) -> Drain:
+    """Take a strategy out of the market and return the drain in force: said again, it changes nothing.
+
+    Raises Unknown for a strategy that the account never heard of, and InvalidInput for words that a drain does not
+    know and for an id that stands for another drain.
+    """
+    if not 0 < len(wanted.drain_id) <= LONGEST_DRAIN_ID:
+        raise InvalidInput("drain_id", wanted.drain_id, f"1 to {LONGEST_DRAIN_ID} characters")
+    if wanted.working_orders not in WORKING_ORDERS:
+        raise InvalidInput("working_orders", wanted.working_orders, " or ".join(WORKING_ORDERS))
+    if wanted.positions not in POSITIONS:
+        raise InvalidInput("positions", wanted.positions, " or ".join(POSITIONS))
+    strategy = book.strategies.get(name)
+    if strategy is None:
+        raise Unknown("strategy", name, tuple(sorted(book.strategies)))
+    present = strategy.drain
+    if present is not None and present.drain_id == wanted.drain_id:
+        if (present.working_orders, present.positions) != (wanted.working_orders, wanted.positions):
+            expected = f"another id: this one drains with {present.working_orders} and {present.positions}"
+            raise InvalidInput("drain_id", wanted.drain_id, expected)
+        return present
+    strategy.drain = wanted
+    if wanted.positions == "Flatten":
+        strategy.flatten = strategy.flatten or "drain"
+    return wanted
 
 
 def tighten(book: Book, wanted: AccountLimits) -> None:
     """Set limits for the rest of the trading day. Raises InvalidInput, naming the limit, for one that loosens."""
-    view = account_view(book, halt="")
-    present = limits_in_force(book)
-    bounds: dict[str, Any] = {
-        "day_loss": day_loss_limit(view),
-        "day_target": day_target(view),
-        "max_position": DEFAULT_MAX_POSITION if present.max_position is None else present.max_position,
-        "max_open_trades": DEFAULT_MAX_OPEN_TRADES if present.max_open_trades is None else present.max_open_trades,
-        "max_orders_per_second": present.max_orders_per_second,
-        "max_entries_per_hour": present.max_entries_per_hour,
-    }
     changes: dict[str, Any] = {}
-    for name, bound in bounds.items():
+    for name, bound in bounds_in_force(book, account_view(book, halt="")).items():
         value = getattr(wanted, name)
         if value is None:
             continue

@@ -1,11 +1,13 @@
 """Which contract a strategy signals on, which may fill it, and on whose prints."""
 
+from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.instruments import Instrument, instruments
 from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.risk.view import Tier
 
 
 def signal_contract(strategy: TradingStrategy, as_of: date) -> str:
@@ -29,16 +31,22 @@ def execution_contract(signal: str, root: str) -> str:
     return root + signal.removeprefix(instrument_of(signal).root)
 
 
+def tiers_of(account: TradingAccount) -> tuple[Tier, ...]:
+    """The tiers of an account's manifest, lowest first; empty when they are off."""
+    return tuple(
+        Tier(tier.from_, tier.execute, tier.min_size, tier.max_size, tier.day_loss) for tier in account.spec.tiers
+    )
+
+
 def execution_roots(account: TradingAccount, signal: str) -> tuple[str, ...]:
     """The roots that may fill: those of the account's tiers, or the signal's own when tiers are off."""
-    tiers = account.spec.tiers
-    return tuple(dict.fromkeys(tier.execute for tier in tiers)) if tiers else (instrument_of(signal).root,)
+    return roots_of([tiers_of(account)], signal)
 
 
-def execution_contracts(account: TradingAccount, strategy: TradingStrategy, as_of: date) -> tuple[str, ...]:
-    """Every contract that a strategy may come to trade on an account, as its tiers change."""
-    signal = signal_contract(strategy, as_of)
-    return tuple(execution_contract(signal, root) for root in execution_roots(account, signal))
+def roots_of(tables: Sequence[tuple[Tier, ...]], signal: str) -> tuple[str, ...]:
+    """The roots that may fill by any of these tables of tiers; an empty one means the signal's own."""
+    own = instrument_of(signal).root
+    return tuple(dict.fromkeys(root for table in tables for root in ([tier.execute for tier in table] or [own])))
 
 
 def tape_contract(execution: str, signal: str, feed_contracts: tuple[str, ...]) -> str:

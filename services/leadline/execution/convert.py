@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 from leadline.execution.account import open_money, tape_of
+from leadline.execution.account_settings import loosening_waits, settings_hash
 from leadline.execution.book import Book
 from leadline.execution.positions import average_price
 from leadline.execution.v1 import execution_pb2 as pb
@@ -68,17 +69,34 @@ def state_to_proto(book: Book, *, phase: str, halt: str, epoch: int, progress: d
         writer_epoch=epoch,
         tier=book.tier_index + 1,
         currency=book.manifest.spec.currency,
+        settings_hash="" if book.settings is None else settings_hash(book.settings),
+        loosening_waits=loosening_waits(book),
         strategies=[
             pb.StrategyState(
                 strategy=name,
-                state=strategy.manifest.spec.state,
+                state=_state(book, name),
                 analysis_hash=strategy.analysis_hash,
                 progress_ns=progress.get(name, 0),
                 realised=str(strategy.realised),
                 trades=strategy.trades,
                 working_orders=len(book.live_orders(name)),
                 position=sum(position.quantity for position in book.open_positions(name)),
+                settings_hash=strategy.settings_hash,
+                joined_ns=strategy.joined_ns,
+                drain_id="" if strategy.drain is None else strategy.drain.drain_id,
+                drained=book.drained(name),
+                forgotten=book.forgotten(name),
+                flatten=strategy.flatten or book.flatten,
+                loosening_waits=strategy.held is not None,
             )
             for name, strategy in sorted(book.strategies.items())
         ],
     )
+
+
+def _state(book: Book, strategy: str) -> str:
+    """What a strategy does, in one word."""
+    found = book.strategies[strategy]
+    if found.drain is None:
+        return found.manifest.spec.state
+    return "Drained" if book.drained(strategy) else "Draining"

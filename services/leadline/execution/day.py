@@ -7,8 +7,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from leadline.execution.account import account_view, open_money, tape_of, tiers_of
-from leadline.execution.book import Book, StrategyBook
+from leadline.execution.account import account_view, open_money, own_limits, tape_of
+from leadline.execution.book import Book, HeldLimits, StrategyBook
 from leadline.execution.contracts import signal_contract
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
@@ -36,14 +36,15 @@ class Flatten:
 def venue_calendar(book: Book) -> Calendar:
     """The calendar that rolls the account's trading day: that of its first strategy, before there is one the feed's."""
     traded = [signal_contract(book.strategies[name].manifest, book.trade_from) for name in sorted(book.strategies)]
-    return calendar(instrument_of([*traded, *book.feed_contracts][0]).calendar)
+    return calendar(book.calendar or instrument_of([*traded, *book.feed_contracts][0]).calendar)
 
 
 def roll(book: Book) -> bool:
     """Begin the trading day of the book's instant, where it is another one; says whether it did.
 
-    The day's counters start again, the block and the limits set within the day end, and the tier follows the cash
-    equity when the account is flat. Raises Unknown past the calendar's validity.
+    The day's counters start again, the block and the limits set or held within the day end, and when the account is
+    flat the table of tiers is the settings' and the tier follows the cash equity. Raises Unknown past the calendar's
+    validity.
     """
     today = venue_calendar(book).trading_day(book.instant_ns)
     if today == book.trading_day:
@@ -54,12 +55,14 @@ def roll(book: Book) -> bool:
     book.trades = book.streak = 0
     book.block = ""
     book.day_limits = AccountLimits()
+    book.margin_limits = {}
     for strategy in book.strategies.values():
         strategy.realised = Decimal(0)
         strategy.trades = 0
         strategy.block = ""
     if not book.open_positions() and not book.live_orders():
-        book.tier_index = tier_index(tiers_of(book.manifest), book.equity_at_roll)
+        book.tiers = None
+        book.tier_index = tier_index(book.tiers_in_force, book.equity_at_roll)
     return True
 
 
@@ -70,6 +73,8 @@ def next_timer(book: Book) -> int | None:
         session = _session(book, strategy)
         if session is not None and book.exposed(strategy.strategy):
             timers.append(session.close_ns - strategy.manifest.spec.flatten_before_close_ns)
+            if strategy.held is not None:
+                timers.append(session.open_ns)
     later = [timer for timer in timers if timer is not None and timer > book.instant_ns]
     return min(later, default=None)
 
@@ -85,7 +90,10 @@ def close_of_session(book: Book) -> Iterator[Flatten]:
 
 
 def apply_limits(book: Book) -> None:
-    """Block the day at its loss or target, and flatten what has to go; a strategy's own loss flattens it alone."""
+    """Block the day at its loss or target, and flatten what has to go; a strategy's own loss flattens it alone.
+
+    Then limits that a strategy held are dropped, where it is flat or its session has opened since.
+    """
     view = account_view(book, halt="")
     result = view.realised + view.open
     if book.block != "DAY_LOSS" and result <= -day_loss_limit(view):
@@ -93,7 +101,7 @@ def apply_limits(book: Book) -> None:
     elif not book.block and result >= day_target(view):
         book.block = "DAY_TARGET"
     for name, strategy in sorted(book.strategies.items()):
-        loss = strategy.manifest.spec.risk.day_loss
+        loss = own_limits(strategy).day_loss
         if loss is None or strategy.block:
             continue
         if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
@@ -102,6 +110,9 @@ def apply_limits(book: Book) -> None:
     for flatten in close_of_session(book):
         found = book.strategies[flatten.strategy]
         found.flatten = found.flatten or flatten.reason
+    for name, strategy in sorted(book.strategies.items()):
+        if strategy.held is not None and (not book.exposed(name) or _opened_since(book, strategy, strategy.held)):
+            strategy.held = None
 
 
 def watches(book: Book) -> tuple[Watch, ...]:
@@ -113,7 +124,7 @@ def watches(book: Book) -> tuple[Watch, ...]:
         target = None if book.block else day_target(view)
         found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
     for name, strategy in sorted(book.strategies.items()):
-        loss = strategy.manifest.spec.risk.day_loss
+        loss = own_limits(strategy).day_loss
         held = book.open_positions(name)
         if loss is not None and held and not strategy.block:
             found.append(Watch(strategy.realised, _watched(book, held), -loss))
@@ -122,6 +133,12 @@ def watches(book: Book) -> tuple[Watch, ...]:
 
 def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
     return tuple(WatchedPosition(tape_of(book, p), p.quantity, p.cost, p.tick_value) for p in positions)
+
+
+def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:
+    """Whether the strategy's session has opened after its limits were held."""
+    session = _session(book, strategy)
+    return session is not None and held.since_ns < session.open_ns <= book.instant_ns
 
 
 def _session(book: Book, strategy: StrategyBook) -> Session | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from leadline.execution.book import Book
+from leadline.execution.book import Book, is_entry
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.ids import Leg, client_order_id
 from leadline.model.orders import Order, OrderType, Position, Side
@@ -24,11 +24,17 @@ class Close:
 
 
 def wanted(book: Book) -> list[Cancel | Close]:
-    """What flattening asks for now: first every working order cancelled, then each position closed, one order each."""
+    """What has to go now: entries of a drain that cancels them, and what flattening asks for.
+
+    Flattening first cancels every working order, then closes each position with one order.
+    """
     actions: list[Cancel | Close] = []
     for name, strategy in sorted(book.strategies.items()):
         reason = strategy.flatten or book.flatten
         if not reason:
+            if strategy.drain is not None and strategy.drain.working_orders == "Cancel":
+                entries = [order for order in book.live_orders(name) if is_entry(order)]
+                actions += [Cancel(order, "drain") for order in entries if order.state in CANCELLABLE]
             continue
         live = [order for order in book.live_orders(name) if not order.leg.startswith(Leg.FLATTEN)]
         actions += [Cancel(order, reason) for order in live if order.state in CANCELLABLE]

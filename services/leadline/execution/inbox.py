@@ -17,7 +17,7 @@ class Inbox:
         self.analysis_hash = analysis_hash
         self.progress_ns = 0
         self.final = False
-        self._joined_ns = joined_ns
+        self.joined_ns = joined_ns
         self._bars: deque[BarSignals] = deque()
         self._last: BarSignals | None = None
 
@@ -35,7 +35,7 @@ class Inbox:
         if message.analysis_hash != self.analysis_hash:
             return False
         bar = message.bar
-        if bar is not None and bar.signals and bar.known_at_ns > self._joined_ns and self._follows(bar):
+        if bar is not None and bar.signals and bar.known_at_ns > self.joined_ns and self._follows(bar):
             self._last = bar
             self._bars.append(bar)
         news = message.progress_ns > self.progress_ns or (message.final and not self.final)

@@ -1,6 +1,8 @@
 """Files that must be on disk before something happens: ids of orders that may have left, and the kill switch."""
 
 import os
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import orjson
@@ -21,17 +23,27 @@ class SendJournal:
         path.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text() if path.exists() else ""
         complete = text[: text.rfind("\n") + 1]
-        self.written = set(complete.split())
+        self._written = set(complete.split())
         self._file = path.open("a")
         self._file.truncate(len(complete))
         _sync_directory(path.parent)
 
+    @property
+    def written(self) -> AbstractSet[str]:
+        """Every id that was ever written."""
+        return self._written
+
     def write(self, client_id: str) -> None:
         """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice."""
-        if client_id in self.written:
+        if client_id in self._written:
             raise AssertionError(f"order {client_id} was written to a socket before")
-        self.written.add(client_id)
-        self._file.write(client_id + "\n")
+        self.restore([client_id])
+
+    def restore(self, client_ids: Iterable[str]) -> None:
+        """Append ids durably that an earlier file had."""
+        found = sorted(client_ids)
+        self._written.update(found)
+        self._file.writelines(client_id + "\n" for client_id in found)
         self._file.flush()
         os.fsync(self._file.fileno())
 

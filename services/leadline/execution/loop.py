@@ -24,7 +24,7 @@ from leadline.execution.book import (
     note,
     put_order,
 )
-from leadline.execution.contracts import execution_contract, execution_roots, signal_contract, tape_contract
+from leadline.execution.contracts import execution_contract, signal_contract, tape_contract
 from leadline.execution.day import apply_limits, next_timer, roll, watches
 from leadline.execution.exits import Cancel, settled, wanted
 from leadline.execution.inbox import Inbox
@@ -85,6 +85,7 @@ class AccountLoop:
         for client_id in [order.client_id for order in self.book.live_orders()]:
             await self._settle(self.book.orders[client_id])
         await self._compare_positions()
+        await self._check_journal()
         await self._flatten()
 
     async def _settle(self, order: Order) -> None:
@@ -130,6 +131,26 @@ class AccountLoop:
         if {contract: quantity for contract, quantity in book.items() if quantity} != venue:
             self._world.halt(f"book {sorted(book.items())} and venue {sorted(venue.items())} hold different positions")
 
+    async def _check_journal(self) -> None:
+        """A journal without orders that the venue has had is empty or older than the book: what left is not known.
+
+        Nothing is entered until the venue has shown every order that works as the book has it. Then the journal is made
+        whole again; a difference stops entries until a person has looked.
+        """
+        missing = await self._world.store.sent() - self._world.journal.written
+        if not missing:
+            return
+        for order in self.book.live_orders():
+            found = await self._world.venue.find(order.client_id)
+            if found is None or found.state.terminal or found.filled != order.filled:
+                shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
+                told = f"{order.state} with {order.filled} filled"
+                self._world.halt(
+                    f"the send journal was lost, and of {order.client_id} the venue shows {shown}, not {told}"
+                )
+                return
+        self._world.journal.restore(missing)
+
     # --- one step ---
 
     async def step(self) -> None:
@@ -153,14 +174,11 @@ class AccountLoop:
     def _target(self) -> int | None:
         """The next instant to go to; None when there is nothing to do before more is heard."""
         book = self.book
-        if not book.strategies or any(name not in self._world.inboxes for name in book.strategies):
+        waited = [name for name, strategy in book.strategies.items() if strategy.waited_for]
+        if not book.strategies or any(name not in self._world.inboxes for name in waited):
             return None
         complete = self._complete_through()
-        bars = [
-            self._world.inboxes[name].first_after(book.instant_ns)
-            for name, strategy in book.strategies.items()
-            if strategy.waited_for
-        ]
+        bars = [self._world.inboxes[name].first_after(book.instant_ns) for name in waited]
         earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
@@ -200,13 +218,16 @@ class AccountLoop:
         return await self._world.venue.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
 
     def _tapes(self) -> tuple[str, ...]:
-        """Every contract of the feed whose prints can move this account; before there is a strategy, all of them."""
+        """Every contract of the feed whose prints can move this account; before there is a strategy, all of them.
+
+        An account whose strategies are all forgotten goes on with the tapes that they have had.
+        """
         book = self.book
         found = {position.contract for position in book.open_positions()}
-        for strategy in book.strategies.values():
+        for strategy in [strategy for _, strategy in book.present()] or book.strategies.values():
             signal = signal_contract(strategy.manifest, book.trade_from)
             found.add(signal)
-            for root in execution_roots(book.manifest, signal):
+            for root in book.roots(signal):
                 found.add(tape_contract(execution_contract(signal, root), signal, book.feed_contracts))
         return tuple(sorted(found & set(book.feed_contracts))) or book.feed_contracts
 
@@ -335,6 +356,8 @@ class AccountLoop:
         await self._hand_in(order)
 
     async def _hand_in(self, order: Order) -> None:
+        """Write an order to the venue, once, by the one who holds the account when the byte leaves."""
+        await self._world.store.renew()
         self._unsent = ""
         self._world.journal.write(order.client_id)
         try:

@@ -16,6 +16,11 @@ EQUITY: Final = Gauge("leadline_equity", "Cash equity.", ("account",))
 TIER: Final = Gauge("leadline_capital_tier", "Capital tier in force, from 1; 0 when tiers are off.", ("account",))
 HALTED: Final = Gauge("leadline_trading_halted", "Whether entries are stopped by a halt.", ("account",))
 SESSION_TRADES: Final = Gauge("leadline_session_trades", "Entries of the trading day.", ("account",))
+OTHER_ANALYSIS: Final = Counter(
+    "leadline_signals_of_other_analysis_total",
+    "Messages passed over because their analysis is not the one that was named; counted again after a restart.",
+    ("account",),
+)
 STEPS: Final = Counter("leadline_execution_steps_total", "Steps of the account's loop.", ("account",))
 COMMIT_SECONDS: Final = Histogram(
     "leadline_execution_commit_seconds", "Time of a commit of the book.", ("account",), buckets=LATENCY_BUCKETS

@@ -1,6 +1,7 @@
 """What the account's loop needs from the world. The services and a backtest give it different parts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from leadline.execution.book import Book, Changes
@@ -38,8 +39,14 @@ class Store(Protocol):
         returns refuses the whole transaction. Raises `Fenced`, `LimitRefused`.
         """
 
+    async def renew(self) -> None:
+        """Keep the account for a little longer. Raises `Fenced` when another has taken it."""
+
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         """Those of the fill ids that are booked already."""
+
+    async def sent(self) -> frozenset[str]:
+        """Client ids of the orders of this tape that left here: the venue has proved that it got them."""
 
 
 class Venue(Protocol):
@@ -76,6 +83,13 @@ class Risk(Protocol):
 
 class Journal(Protocol):
     """Ids of orders whose first byte may have left: on disk before it does."""
+
+    @property
+    def written(self) -> AbstractSet[str]:
+        """Every id that was ever written."""
+
+    def restore(self, client_ids: Iterable[str]) -> None:
+        """Append ids durably that an earlier file had."""
 
     def write(self, client_id: str) -> None:
         """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice."""

@@ -1,14 +1,16 @@
 """The book's values as rows, and back. The one place that knows the columns."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.execution.book import Book, StrategyBook
+from leadline.execution.account_settings import with_hot_fields
+from leadline.execution.book import Book, Drain, HeldLimits, StrategyBook
 from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
 from leadline.model.specs import TradingAccount, TradingStrategy
-from leadline.risk.view import AccountLimits
+from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
 Row = Mapping[str, Any]
 Values = tuple[Any, ...]
@@ -47,12 +49,27 @@ UPSERT_ACCOUNT: Final = _upsert(
         "venue_event",
         "last_event",
         "finished",
+        "settings",
+        "tiers",
+        "margin_limits",
+        "calendar",
     ),
 )
 UPSERT_STRATEGY: Final = _upsert(
     "strategy_state",
     ("tape", "account", "strategy"),
-    ("manifest", "settings_hash", "analysis_hash", "joined_ns", "realised", "trades", "flatten", "block"),
+    (
+        "manifest",
+        "settings_hash",
+        "analysis_hash",
+        "joined_ns",
+        "realised",
+        "trades",
+        "flatten",
+        "block",
+        "drain",
+        "held_limits",
+    ),
 )
 INSERT_DECISION: Final = _insert(
     "decision",
@@ -169,11 +186,30 @@ def account_row(book: Book) -> Values:
         book.venue_event,
         book.last_event,
         book.finished,
+        book.settings,
+        None if book.tiers is None else [_tier_values(tier) for tier in book.tiers],
+        {root: str(limit) for root, limit in book.margin_limits.items()},
+        book.calendar,
     )
 
 
+def _tier_values(tier: Tier) -> list[Any]:
+    loss = None if tier.day_loss is None else str(tier.day_loss)
+    return [str(tier.start), tier.execute, tier.min_size, tier.max_size, loss]
+
+
+def _tier_of(values: list[Any]) -> Tier:
+    start, execute, min_size, max_size, loss = values
+    return Tier(Decimal(start), execute, min_size, max_size, None if loss is None else Decimal(loss))
+
+
 def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date) -> Book:
-    """The account's row as a book without strategies, orders and positions."""
+    """The account's row as a book without strategies, orders and positions.
+
+    `manifest` is that of the process's settings; hot fields that were set since are those of the row.
+    """
+    if row["settings"] is not None:
+        manifest = with_hot_fields(manifest, row["settings"])
     return Book(
         tape=row["tape"],
         account=row["account"],
@@ -194,6 +230,10 @@ def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...],
         venue_event=row["venue_event"],
         last_event=row["last_event"],
         finished=row["finished"],
+        settings=row["settings"],
+        tiers=None if row["tiers"] is None else tuple(_tier_of(values) for values in row["tiers"]),
+        margin_limits={root: Decimal(limit) for root, limit in sorted(row["margin_limits"].items())},
+        calendar=row["calendar"],
     )
 
 
@@ -219,6 +259,8 @@ def strategy_row(book: Book, strategy: StrategyBook) -> Values:
         strategy.trades,
         strategy.flatten,
         strategy.block,
+        None if strategy.drain is None else asdict(strategy.drain),
+        None if strategy.held is None else asdict(strategy.held),
     )
 
 
@@ -234,7 +276,15 @@ def strategy_of(row: Row) -> StrategyBook:
         row["trades"],
         row["flatten"],
         row["block"],
+        None if row["drain"] is None else Drain(**row["drain"]),
+        None if row["held_limits"] is None else _held_of(row["held_limits"]),
     )
+
+
+def _held_of(values: Mapping[str, Any]) -> HeldLimits:
+    limits = dict(values["limits"])
+    limits["day_loss"] = None if limits["day_loss"] is None else Decimal(limits["day_loss"])
+    return HeldLimits(values["since_ns"], StrategyLimits(**limits))
 
 
 def decision_row(book: Book, decision: Decision, epoch: int) -> Values:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from leadline.execution import metrics
 from leadline.execution.account import open_money
+from leadline.execution.account_settings import HALT_FIELD_BY, HALT_FIELD_REASON
 from leadline.execution.book import Book, BookEvent
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import HaltLatch, SendJournal
@@ -22,6 +23,7 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.model.specs import TradingAccount
 from leadline.runtime.context import Context
+from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
 from leadline.runtime.wire import decode_signal
@@ -62,11 +64,12 @@ class Account:
         )
         self.committed = asyncio.Event()
         self._pause_seconds = params.pause_seconds
+        self._stored_halt = ""
         self._changed = asyncio.Event()
         self._commands: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = asyncio.Queue(
             MAX_COMMANDS
         )
-        self._readers: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._readers: dict[str, asyncio.Task[None]] = {}
         self.loop = AccountLoop(
             World(
                 store=self.store,
@@ -128,13 +131,18 @@ class Account:
 
     async def _trade(self) -> None:
         """Start is recovery; and whenever a part did not answer, the loop starts again."""
+        started = False
         while True:
             try:
                 await self.loop.recover()
+                if not started and self.loop.book.settings is None and self.manifest.spec.halt:
+                    self.latch.engage(HALT_FIELD_REASON, HALT_FIELD_BY)
+                started = True
                 self._open_inboxes()
                 self.context.set_ready(True)
                 while True:
                     await self._run_commands()
+                    await self._keep_halt()
                     await self.loop.step()
                     self._measure()
             except Unavailable as error:
@@ -171,22 +179,26 @@ class Account:
     # --- signals ---
 
     def _open_inboxes(self) -> None:
-        """One reader per strategy and analysis; a strategy whose analysis changed is read afresh."""
+        """One reader per strategy that is waited for; one that joined anew or has another analysis is read afresh."""
         for name, strategy in self.loop.book.strategies.items():
             inbox = self.inboxes.get(name)
-            if inbox is not None and inbox.analysis_hash == strategy.analysis_hash:
+            named = (strategy.analysis_hash, strategy.joined_ns)
+            if strategy.waited_for and inbox is not None and (inbox.analysis_hash, inbox.joined_ns) == named:
                 continue
-            for key in [key for key in self._readers if key[0] == name]:
-                self._readers.pop(key).cancel()
-            fresh = Inbox(name, strategy.analysis_hash, strategy.joined_ns)
-            self.inboxes[name] = fresh
-            task = self.context.spawn(self._read_signals(fresh), f"signals {name}")
-            self._readers[name, strategy.analysis_hash] = task
+            if inbox is not None:
+                del self.inboxes[name]
+                self._readers.pop(name).cancel()
+            if strategy.waited_for:
+                fresh = self.inboxes[name] = Inbox(name, *named)
+                self._readers[name] = self.context.spawn(self._read_signals(fresh), f"signals {name}")
 
     async def _read_signals(self, inbox: Inbox) -> None:
         subject = signal_subject(self.tape.tape, self.name, inbox.strategy)
         async for message in self.context.bus.ordered(SIGNALS, subject):
-            if inbox.offer(decode_signal(message.payload)):
+            said = decode_signal(message.payload)
+            if said.analysis_hash != inbox.analysis_hash:
+                metrics.OTHER_ANALYSIS.labels(self.name).inc()
+            elif inbox.offer(said):
                 self._changed.set()
             while inbox.full:  # noqa: ASYNC110 - full is rare, and the loop's own pace empties it
                 await asyncio.sleep(self._pause_seconds)
@@ -260,32 +272,47 @@ class Account:
 
     async def resume(self, reason: str, by: str) -> None:
         """Let entries go on; the row names who said so."""
+        await self.command(lambda: self.clear(reason, by))
 
-        async def clear() -> None:
-            await self.pool.execute(
-                """
-                UPDATE halt SET cleared_by = $2, cleared_at = clock_timestamp(), clear_reason = $3
-                WHERE account = $1 AND cleared_at IS NULL
-                """,
-                self.name,
-                by,
-                reason,
-            )
-            self.latch.clear()
-            await self.loop.audit("halt", {"halted": False, "by": by, "reason": reason})
+    @property
+    def halted_by_field(self) -> bool:
+        """Whether the halt in force is the one that the account's manifest asked for."""
+        return (self.latch.reason, self.latch.by) == (HALT_FIELD_REASON, HALT_FIELD_BY)
 
-        await self.command(clear)
-
-    async def _store_halt(self, reason: str, by: str) -> None:
+    async def clear(self, reason: str, by: str) -> None:
+        """As `resume`, within a command."""
         await self.pool.execute(
             """
-            INSERT INTO halt (account, number, reason, halted_by)
-            SELECT $1, coalesce(max(number), 0) + 1, $2, $3 FROM halt WHERE account = $1
+            UPDATE halt SET cleared_by = $2, cleared_at = clock_timestamp(), clear_reason = $3
+            WHERE account = $1 AND cleared_at IS NULL
             """,
             self.name,
-            reason,
             by,
+            reason,
         )
+        self.latch.clear()
+        self._stored_halt = ""
+        await self.loop.audit("halt", {"halted": False, "by": by, "reason": reason})
+
+    async def _keep_halt(self) -> None:
+        """Give a halt its row that nobody asked for by a call, so that it outlives the files of this process, too."""
+        if self.latch.reason and self.latch.reason != self._stored_halt:
+            await self._store_halt(self.latch.reason, self.latch.by)
+
+    async def _store_halt(self, reason: str, by: str) -> None:
+        try:
+            await self.pool.execute(
+                """
+                INSERT INTO halt (account, number, reason, halted_by)
+                SELECT $1, coalesce(max(number), 0) + 1, $2, $3 FROM halt WHERE account = $1
+                """,
+                self.name,
+                reason,
+                by,
+            )
+        except DATABASE_LOST as error:
+            raise Unavailable(f"the database does not answer: {error}") from error
+        self._stored_halt = self.latch.reason
         await self.loop.audit("halt", {"halted": True, "by": by, "reason": reason})
 
     async def _restore_halt(self) -> None:
@@ -296,3 +323,4 @@ class Account:
         )
         if row is not None:
             self.latch.engage(row["reason"], row["halted_by"])
+            self._stored_halt = self.latch.reason

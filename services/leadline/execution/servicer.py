@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from leadline.execution import commands
+from leadline.execution import account_settings, commands
+from leadline.execution.book import Drain
 from leadline.execution.convert import order_to_proto, position_to_proto, state_to_proto
 from leadline.execution.outbox import event_message
 from leadline.execution.rows import order_of
@@ -39,6 +40,43 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             return pb.SetStrategyResponse(instant_ns=loop.book.instant_ns, settings_hash=strategy.settings_hash)
 
         return await self._account.command(action)
+
+    async def Drain(self, request: pb.DrainRequest, context: ServicerContext) -> pb.DrainResponse:
+        async def action() -> pb.DrainResponse:
+            loop, name = self._account.loop, request.strategy
+            wanted = Drain(request.drain_id, request.working_orders, request.positions, loop.book.instant_ns)
+            drain = commands.drain(loop.book, name, wanted)
+            await loop.commit()
+            book = loop.book
+            return pb.DrainResponse(
+                instant_ns=drain.instant_ns,
+                drained=book.drained(name),
+                working_orders=len(book.live_orders(name)),
+                position=sum(position.quantity for position in book.open_positions(name)),
+            )
+
+        return await self._account.command(action)
+
+    async def SetAccount(self, request: pb.SetAccountRequest, context: ServicerContext) -> pb.SetAccountResponse:
+        account = self._account
+        wanted = account_settings.read_account(request.manifest_json, account.name)
+        if account_settings.halt_change(account.loop.book, wanted):
+            await account.halt(account_settings.HALT_FIELD_REASON, account_settings.HALT_FIELD_BY)
+
+        async def action() -> pb.SetAccountResponse:
+            loop = account.loop
+            clears = account_settings.halt_change(loop.book, wanted) is False
+            hot = account_settings.set_account(loop.book, wanted)
+            await loop.commit()
+            if clears and account.halted_by_field and request.person:
+                await account.clear(account_settings.HALT_CLEARED_REASON, request.person)
+            return pb.SetAccountResponse(
+                instant_ns=loop.book.instant_ns,
+                settings_hash=account_settings.settings_hash(hot),
+                halt=account.latch.reason,
+            )
+
+        return await account.command(action)
 
     async def SetLimits(self, request: pb.SetLimitsRequest, context: ServicerContext) -> pb.SetLimitsResponse:
         limits = AccountLimits(

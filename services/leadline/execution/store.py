@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from leadline.execution import rows
 from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
+from leadline.execution.orders import UNRESOLVED
 from leadline.execution.ports import Fenced, LimitRefused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
@@ -125,11 +126,17 @@ class PostgresStore:
             )
         return frozenset(row["fill_id"] for row in found)
 
-    async def intents(self) -> frozenset[str]:
-        """Client ids of every order that was ever intended on this tape."""
+    async def sent(self) -> frozenset[str]:
+        """Client ids of the orders of this tape that left here: the venue has proved that it got them."""
         async with self._connection() as connection:
             found = await connection.fetch(
-                "SELECT client_id FROM intent WHERE tape = $1 AND account = $2", self._tape, self._account
+                """
+                SELECT client_id FROM intent WHERE tape = $1 AND account = $2 AND state <> ALL($3)
+                AND parent = '' AND decision_id <> client_id
+                """,
+                self._tape,
+                self._account,
+                [state.value for state in (*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL)],
             )
         return frozenset(row["client_id"] for row in found)
 

@@ -38,15 +38,21 @@ class CheckedStore:
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         return await self._store.known_fills(fill_ids)
 
+    async def renew(self) -> None:
+        await self._store.renew()
+
+    async def sent(self) -> frozenset[str]:
+        return await self._store.sent()
+
 
 class CheckedVenue:
-    """The venue; an order that reaches it must have its committed row of the present epoch, and comes once.
+    """The venue; an order that is handed in must have its committed row of the present epoch, and comes once.
 
-    `sent` counts the orders that were handed in, over every restart of the account.
+    `sent` counts the orders that were handed in, over every restart of the account; `behind` is the venue itself.
     """
 
     def __init__(self, venue: DirectVenue, pool: Pool, store: PostgresStore, tape: str, sent: dict[str, int]) -> None:
-        self._venue = venue
+        self._venue = self.behind = venue
         self._pool = pool
         self._store = store
         self._tape = tape
@@ -81,7 +87,10 @@ class CheckedVenue:
 
 
 def check_book(book: Book, market: PaperMarket) -> None:
-    """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round."""
+    """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round.
+
+    What an adopted order of somebody else opened has no bracket: its decision is that order itself.
+    """
     proven: dict[str, int] = {}
     for event in market.events_after(0)[: book.venue_event]:
         if event.fill is not None:
@@ -96,7 +105,10 @@ def check_book(book: Book, market: PaperMarket) -> None:
         strategy = book.strategies.get(position.strategy)
         leaving = book.flatten or (strategy is not None and strategy.flatten)
         closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
-        assert leaving or closing or stops == targets == abs(position.quantity), f"{position} is not protected"
+        foreign = position.decision in book.orders
+        assert foreign or leaving or closing or stops == targets == abs(position.quantity), (
+            f"{position} is not protected"
+        )
         assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]
     entries = [(order.strategy, order.contract) for order in unresolved if order.leg == Leg.ENTRY]

@@ -1,6 +1,7 @@
 """Faults at the loop's ports. Every call through any of them is numbered, and one of them can be made to go wrong."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TypeVar
 
@@ -90,6 +91,12 @@ class TrippedStore:
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         return await self._wire.around("store.known_fills", lambda: self._store.known_fills(fill_ids))
 
+    async def renew(self) -> None:
+        await self._wire.around("store.renew", self._store.renew)
+
+    async def sent(self) -> frozenset[str]:
+        return await self._wire.around("store.sent", self._store.sent)
+
 
 class TrippedVenue:
     """A venue behind a tripwire."""
@@ -135,6 +142,13 @@ class TrippedJournal:
     def __init__(self, journal: Journal, wire: Tripwire) -> None:
         self._journal = journal
         self._wire = wire
+
+    @property
+    def written(self) -> AbstractSet[str]:
+        return self._journal.written
+
+    def restore(self, client_ids: Iterable[str]) -> None:
+        self._wire.around_now("journal.restore", lambda: self._journal.restore(client_ids))
 
     def write(self, client_id: str) -> None:
         self._wire.around_now("journal.write", lambda: self._journal.write(client_id))

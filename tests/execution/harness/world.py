@@ -226,8 +226,12 @@ class Session:
     def _open_inboxes(self) -> None:
         for name, strategy in self.book.strategies.items():
             inbox = self.inboxes.get(name)
-            if inbox is None or inbox.analysis_hash != strategy.analysis_hash:
-                self.inboxes[name] = Inbox(name, strategy.analysis_hash, strategy.joined_ns)
+            named = (strategy.analysis_hash, strategy.joined_ns)
+            if not strategy.waited_for:
+                self.inboxes.pop(name, None)
+                self._heard.pop(name, None)
+            elif inbox is None or (inbox.analysis_hash, inbox.joined_ns) != named:
+                self.inboxes[name] = Inbox(name, *named)
                 self._heard[name] = 0
 
     async def _idle(self) -> None:

@@ -1,11 +1,10 @@
 -- Strategies and settings that come, change and go while an account trades.
 
--- `settings` are the account's hot fields as they were last set, null before that, and `settings_hash` names them.
+-- `settings` are the account's hot fields as they were last set, null before that.
 -- `tiers` is the table in force where it is not that of the settings yet; `margin_limits` are stricter than the
 -- settings' until the roll. `calendar` rolls the trading day: that of the first strategy that joined.
 ALTER TABLE account_state
     ADD COLUMN settings       jsonb,
-    ADD COLUMN settings_hash  text NOT NULL DEFAULT '',
     ADD COLUMN tiers          jsonb,
     ADD COLUMN margin_limits  jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN calendar       text NOT NULL DEFAULT '';
