@@ -73,6 +73,25 @@ async def test_an_error_of_the_service_ends_the_process_with_an_error(tmp_path: 
     assert await live(service_settings(tmp_path), run) == 1
 
 
+async def test_a_task_that_overhears_that_it_is_stopped_does_not_hold_the_process_up(tmp_path: Path):
+    overheard = []
+
+    async def overhear() -> None:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            overheard.append(True)
+        await asyncio.sleep(3600)
+
+    async def run(context: Context) -> None:
+        context.spawn(overhear(), "overhear")
+        await asyncio.sleep(0)
+
+    async with asyncio.timeout(10):
+        assert await live(service_settings(tmp_path), run) == 0
+    assert overheard == [True]
+
+
 async def test_a_failed_task_ends_the_process_though_run_would_go_on(tmp_path: Path):
     cleaned_up = []
 

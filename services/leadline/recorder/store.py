@@ -21,7 +21,7 @@ from leadline.recorder.rows import (
     tick_rows,
     unseen,
 )
-from leadline.runtime.database import Pool
+from leadline.runtime.database import Pool, copy_rows
 
 _LARGEST_ERROR_TEXT: Final = 2000
 
@@ -87,9 +87,7 @@ class Store:
             source, last_index = position
             found = unseen(batches, last_index)
             if found.parts:
-                await connection.copy_records_to_table(
-                    "tick_row", records=tick_rows(source, found.parts), columns=TICK_COLUMNS
-                )
+                await copy_rows(connection, "tick_row", TICK_COLUMNS, tick_rows(source, found.parts))
                 await connection.execute(_MOVE_POSITION, source, found.last_index)
         return found
 
@@ -112,11 +110,8 @@ class Store:
             replaced = [key for key, (_, bar) in stored.items() if bar.revision]
             if replaced:
                 await connection.executemany(_DELETE_FOOTPRINT, replaced)
-            await connection.copy_records_to_table(
-                "footprint",
-                records=[row for message, bar in stored.values() for row in footprint_table(message, bar)],
-                columns=FOOTPRINT_COLUMNS,
-            )
+            rows = [row for message, bar in stored.values() for row in footprint_table(message, bar)]
+            await copy_rows(connection, "footprint", FOOTPRINT_COLUMNS, rows)
         return len(stored)
 
     async def write_signals(self, messages: Sequence[SignalMessage]) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -17,10 +17,12 @@ from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.grpc_server import AddToServer, GrpcServer
 from leadline.runtime.health import Health
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
-from leadline.runtime.settings import NatsSettings, ServiceSettings
+from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
 from leadline.runtime.version import code_version
 
 __all__ = ["Context", "open_context"]
+
+CANCEL_SECONDS: Final = 0.5
 
 
 class Context:
@@ -49,11 +51,13 @@ class Context:
         self._channels: dict[str, grpc.aio.Channel] = {}
         account = settings.params.get("account")
         self._account = account if isinstance(account, str) else None
+        # The operator does in a cluster what the supervisor does on one machine, and signs as one.
+        role: Role = "supervisor" if settings.service == "operator" else settings.service
         key = read_key(settings.token_key_file)
         self._tokens = {
             peer: token_source(
                 read_key(settings.peer_key_files[peer]) if peer in settings.peer_key_files else key,
-                settings.service,
+                role,
                 settings.workload,
                 self._account,
             )
@@ -131,11 +135,11 @@ class Context:
     async def close(self) -> None:
         """Give everything back."""
         self.stopping.set()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        # Again and again: a library that is interrupted while it meets an error may tell the error instead.
+        while tasks := list(self._tasks):
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
         await self._server.stop()
         for channel in self._channels.values():
             await channel.close(None)

@@ -16,7 +16,6 @@ from leadline.runtime.settings import DatabaseSettings, read_secret
 MINIMUM_SCHEMA: Final = 10
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 CONNECT_TIMEOUT_SECONDS: Final = 5
-COPY_TIMEOUT_SECONDS: Final = 10
 WAIT_FIRST_SECONDS: Final = 0.1
 WAIT_MOST_SECONDS: Final = 2.0
 
@@ -82,16 +81,27 @@ async def connect(settings: DatabaseSettings, name: str) -> Connection:
 
 
 async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Append rows to a table. Raises what asyncpg raises, TimeoutError, and ConnectionResetError.
+    """Append rows to a table. Raises what asyncpg raises, and ConnectionResetError.
 
-    A COPY whose connection dies while the client's buffer is full waits for ever in asyncpg, whatever its timeout; and
-    uvloop calls a write to a connection that has died a RuntimeError.
+    A COPY whose connection dies while the client's buffer is full would wait for ever in asyncpg, whatever its timeout;
+    and uvloop calls a write to a connection that has died a RuntimeError.
     """
+    copying = asyncio.ensure_future(connection.copy_records_to_table(table, records=rows, columns=columns))
+
+    def give_up(_: object) -> None:
+        copying.cancel()
+
+    connection.add_termination_listener(give_up)
     try:
-        async with asyncio.timeout(COPY_TIMEOUT_SECONDS):
-            await connection.copy_records_to_table(table, records=rows, columns=columns)
+        await copying
     except RuntimeError as error:
         raise ConnectionResetError(str(error)) from error
+    except asyncio.CancelledError:
+        if not connection.is_closed():
+            raise
+        raise ConnectionResetError("the connection was lost while rows were copied") from None
+    finally:
+        connection.remove_termination_listener(give_up)
 
 
 async def schema_version(connection: Connection) -> int:
