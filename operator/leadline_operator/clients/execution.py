@@ -1,0 +1,152 @@
+"""The execution of each account, as the operator speaks to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.model.ids import derive
+from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
+from leadline.plan.plan import workload_id
+from leadline_operator.clients.calls import CALL_SECONDS, Channels, ServiceRefused, answered
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyAtAccount:
+    """A strategy as execution has it. `position` in size steps, signed; `progress_ns` 0 while nobody waits for it."""
+
+    strategy: str
+    state: str
+    analysis_hash: str
+    settings_hash: str
+    joined_ns: int
+    progress_ns: int
+    drain_id: str
+    drained: bool
+    forgotten: bool
+    working_orders: int
+    position: int
+    trades: int
+    loosening_waits: bool
+
+    @property
+    def flat(self) -> bool:
+        """No position and no order."""
+        return self.position == 0 and self.working_orders == 0
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account as execution has it. `halt` is empty or why nothing is entered."""
+
+    account: str
+    tape: str
+    phase: str
+    halt: str
+    settings_hash: str
+    strategies: Mapping[str, StrategyAtAccount]
+
+
+@dataclass(frozen=True, slots=True)
+class DrainProgress:
+    """How far a drain is. `position` in size steps, signed."""
+
+    drained: bool
+    working_orders: int
+    position: int
+
+
+class Executions:
+    """Calls to the execution of any account. `address` has `{name}` and `{namespace}` of the workload's Service.
+
+    All raise ServiceAway and ServiceRefused.
+    """
+
+    def __init__(self, channels: Channels, address: str) -> None:
+        self._channels = channels
+        self._address = address
+
+    async def state(self, account: str) -> AccountState:
+        """The account and its strategies now."""
+        stub = self._stub(account)
+        found = await answered("execution", lambda: stub.GetState(pb.GetStateRequest(), timeout=CALL_SECONDS))
+        strategies = {item.strategy: _strategy(item) for item in found.strategies}
+        return AccountState(found.account, found.tape, found.phase, found.halt, found.settings_hash, strategies)
+
+    async def set_strategy(self, account: str, strategy: TradingStrategy, analysis_hash: str) -> str:
+        """Name the analysis that counts and the settings in force; a drain ends. Returns the settings' hash."""
+        request = pb.SetStrategyRequest(
+            strategy=strategy.full_name, analysis_hash=analysis_hash, manifest_json=strategy_text(strategy)
+        )
+        stub = self._stub(account)
+        answer = await answered("execution", lambda: stub.SetStrategy(request, timeout=CALL_SECONDS))
+        return str(answer.settings_hash)
+
+    async def drain(
+        self, account: str, strategy: str, drain_id: str, working_orders: str, positions: str
+    ) -> DrainProgress | None:
+        """Take a strategy out of the market, or ask how far that is; None when the account never heard of it."""
+        request = pb.DrainRequest(
+            strategy=strategy, drain_id=drain_id, working_orders=working_orders, positions=positions
+        )
+        stub = self._stub(account)
+        try:
+            answer = await answered("execution", lambda: stub.Drain(request, timeout=CALL_SECONDS))
+        except ServiceRefused as refused:
+            if refused.unknown:
+                return None
+            raise
+        return DrainProgress(answer.drained, answer.working_orders, answer.position)
+
+    async def set_account(self, account: TradingAccount, person: str) -> tuple[str, str]:
+        """Store the account's hot settings. Returns their hash, and why nothing is entered, empty when all is well."""
+        request = pb.SetAccountRequest(manifest_json=_text(bare_account(account).to_manifest()), person=person)
+        stub = self._stub(account.full_name)
+        answer = await answered("execution", lambda: stub.SetAccount(request, timeout=CALL_SECONDS))
+        return str(answer.settings_hash), str(answer.halt)
+
+    def _stub(self, account: str) -> "rpc.ExecutionServiceAsyncStub":
+        namespace = account.split("/", maxsplit=1)[0]
+        address = self._address.format(name=workload_id("execution", account), namespace=namespace)
+        return rpc.ExecutionServiceStub(self._channels.to(address, namespace, "execution"))
+
+
+def strategy_text(strategy: TradingStrategy) -> str:
+    """A strategy's manifest as execution gets it: without labels and notes, which change nothing."""
+    metadata = Metadata(name=strategy.metadata.name, namespace=strategy.metadata.namespace)
+    return _text(strategy.model_copy(update={"metadata": metadata}).to_manifest())
+
+
+def strategy_settings_hash(strategy: TradingStrategy) -> str:
+    """The hash that execution answers with for these settings."""
+    return derive("settings", strategy_text(strategy))
+
+
+def bare_account(account: TradingAccount) -> TradingAccount:
+    """An account's manifest without labels and notes."""
+    metadata = Metadata(name=account.metadata.name, namespace=account.metadata.namespace)
+    return account.model_copy(update={"metadata": metadata})
+
+
+def _text(document: object) -> str:
+    return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _strategy(item: pb.StrategyState) -> StrategyAtAccount:
+    return StrategyAtAccount(
+        item.strategy,
+        item.state,
+        item.analysis_hash,
+        item.settings_hash,
+        item.joined_ns,
+        item.progress_ns,
+        item.drain_id,
+        item.drained,
+        item.forgotten,
+        item.working_orders,
+        item.position,
+        item.trades,
+        item.loosening_waits,
+    )
