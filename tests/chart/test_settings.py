@@ -13,6 +13,7 @@ from leadline.plan.platform import Feed, FeedFile, PlatformSettings
 from leadline.runtime.auth import derive_key
 from leadline.runtime.settings import ServiceSettings
 from leadline.schema.roles import SERVICE_ROLES, login_role
+from leadline_operator.params import OperatorParams
 from tests.chart.rendering import ROOT, cases, one, pods, render, values_of
 
 PLATFORM = ("ingestion", "aggregation", "recorder", "risk")
@@ -147,7 +148,7 @@ def test_a_replayed_file_is_the_plans_file_at_its_place():
 def test_the_operator_plans_with_the_feed_that_ingestion_plays(case):
     documents = render(values_of(case))
     params = settings_json(documents, "operator", prefix_of(case))["params"]
-    platform = PlatformSettings.model_validate(params["platform"])
+    platform = OperatorParams.model_validate(params).platform
     ingestion = IngestionParams.model_validate(settings_json(documents, "ingestion", prefix_of(case))["params"])
     assert (platform.feed.kind, platform.feed.seed) == (ingestion.feed.kind, ingestion.feed.seed)
     assert platform.trade_from == ingestion.trade_from
