@@ -42,7 +42,7 @@ async def _draw(scene: Scene, stack: Stack, supervisor: Supervisor, following: "
     console = Console()
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         while not following.done():
-            live.update(draw(scene, stack, supervisor.status(), console.size.height), refresh=True)
+            live.update(draw(scene, stack, supervisor.status(), *console.size), refresh=True)
             await asyncio.sleep(FRAME_SECONDS)
     following.result()
 

@@ -17,24 +17,26 @@ from leadline.execution.v1 import execution_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.v1 import model_pb2
 from leadline.plan.supervisor import PartStatus
-from leadline.report.text import clock
+from leadline.report.text import clock, time_of_day
 
 # Lines of the left column that are not bars or signals: header, market, titles and frames.
 _FIXED_LINES: Final = 18
 _MOST_BARS: Final = 8
 _MOST_SIGNALS: Final = 12
+# Narrower than this, a bar shows where it closed and who pushed, and not its way there.
+_WIDE: Final = 140
 Item = TypeVar("Item")
 _HEALTH: Final = {"serving": "green", "running": "green", "starting": "yellow", "restarting": "yellow"}
 
 
-def draw(scene: Scene, stack: Stack, parts: Sequence[PartStatus], height: int) -> RenderableType:
-    """The whole picture, at most `height` lines where the terminal has that many."""
+def draw(scene: Scene, stack: Stack, parts: Sequence[PartStatus], width: int, height: int) -> RenderableType:
+    """The whole picture for a terminal of so many columns and lines."""
     room = max(6, height - _FIXED_LINES)
     bars = max(2, min(_MOST_BARS, room // 2) // max(1, len(stack.strategies)))
     signals = max(3, min(_MOST_SIGNALS, room - bars * len(stack.strategies)))
     left = Group(
-        _market(scene),
-        *(_bars(scene, strategy, bars) for strategy in stack.strategies),
+        _market(scene, wide=width >= _WIDE),
+        *(_bars(scene, strategy, bars, wide=width >= _WIDE) for strategy in stack.strategies),
         _signals(scene, stack, signals),
     )
     right = Group(*(_account(scene, account) for account in stack.accounts), _services(parts))
@@ -72,8 +74,8 @@ def _framed(title: str, content: RenderableType) -> Panel:
     return Panel(content, title=title, title_align="left", border_style="dim", padding=(0, 1))
 
 
-def _market(scene: Scene) -> RenderableType:
-    table = _table("contract", "tape time", "last", "ticks", "ticks/s", "kept out", left=2)
+def _market(scene: Scene, *, wide: bool) -> RenderableType:
+    table = _table("contract", "tape time", "last", "ticks", "ticks/s", *(["kept out"] if wide else []), left=2)
     for item in scene.feed.contracts if scene.feed is not None else ():
         rate = scene.rates[item.contract].per_second
         table.add_row(
@@ -82,24 +84,23 @@ def _market(scene: Scene) -> RenderableType:
             str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
             f"{item.ticks:,}",
             f"{rate:,.0f}",
-            f"{sum(item.quarantined.values()):,}",
+            *([f"{sum(item.quarantined.values()):,}"] if wide else []),
         )
     return _framed("market", table)
 
 
-def _bars(scene: Scene, strategy: StrategyAddress, most: int) -> RenderableType:
-    table = _table("bar", "open", "high", "low", "close", "volume", "delta", "min", "max", "cum", "POC")
+def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> RenderableType:
+    way, swing = (["open", "high", "low"], ["min", "max"]) if wide else ([], [])
+    table = _table("bar", *way, "close", "volume", "delta", *swing, "cum", "POC")
     tick = instrument_of(strategy.contract)
     for bar in _last(scene.bars.get(strategy.name, ()), most):
-        prices = [str(tick.ticks_to_price(value)) for value in (bar.open, bar.high, bar.low, bar.close)]
         table.add_row(
-            clock(strategy.contract, bar.start_ns),
-            *prices[:3],
-            Text(prices[3], style=_sign(bar.close - bar.open)),
+            time_of_day(strategy.contract, bar.start_ns),
+            *(str(tick.ticks_to_price(value)) for value in (bar.open, bar.high, bar.low) if wide),
+            Text(str(tick.ticks_to_price(bar.close)), style=_sign(bar.close - bar.open)),
             f"{bar.volume:,}",
             Text(f"{bar.delta:+,}", style=_sign(bar.delta)),
-            f"{bar.min_delta:+,}",
-            f"{bar.max_delta:+,}",
+            *(f"{value:+,}" for value in (bar.min_delta, bar.max_delta) if wide),
             Text(f"{bar.cumulative_delta:+,}", style=_sign(bar.cumulative_delta)),
             str(tick.ticks_to_price(bar.poc)),
         )
@@ -145,7 +146,7 @@ def _signal_rows(scene: Scene, said: SaidBar, contract: str) -> Iterator[tuple[s
         yield (
             said.strategy,
             [
-                clock(contract, said.known_at_ns) if number == 0 else "",
+                time_of_day(contract, said.known_at_ns) if number == 0 else "",
                 Text(line.name, style="green" if pattern in said.long else "red"),
                 line.strength,
                 Text(line.word, style="cyan" if line.approved else "dim"),

@@ -1,5 +1,6 @@
 """The report in a terminal."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from rich import box
@@ -61,10 +62,18 @@ def price(contract: str, ticks: Decimal) -> str:
 
 
 def clock(trade_contract: str, time_ns: int) -> str:
-    """Local time of the instrument's regular session."""
-    hours = instrument_of(trade_contract).sessions
-    zone = next(iter(hours.values())).zone
-    return local_datetime(time_ns, zone).strftime("%m-%d %H:%M:%S")
+    """Local day and time of the instrument's regular session."""
+    return _local(trade_contract, time_ns).strftime("%m-%d %H:%M:%S")
+
+
+def time_of_day(trade_contract: str, time_ns: int) -> str:
+    """Local time of the instrument's regular session, without the day."""
+    return _local(trade_contract, time_ns).strftime("%H:%M:%S")
+
+
+def _local(contract: str, time_ns: int) -> datetime:
+    zone = next(iter(instrument_of(contract).sessions.values())).zone
+    return local_datetime(time_ns, zone)
 
 
 def spark(values: list[Decimal]) -> str:
