@@ -9,14 +9,15 @@ from typing import Any
 import orjson
 
 from leadline.execution import commands
-from leadline.execution.book import Book, BookEvent
+from leadline.execution.account_settings import set_account
+from leadline.execution.book import Book, BookEvent, Drain
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import HaltLatch, SendJournal
 from leadline.execution.loop import AccountLoop, World
 from leadline.execution.ports import Risk, Unavailable, Venue
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.model.orders import VenueEvent
+from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
@@ -35,6 +36,20 @@ MOST_RESTARTS = 20
 
 class Starved(AssertionError):
     """The loop waits for signals, and there are no more."""
+
+
+class Bounded:
+    """A venue that goes no further than an instant."""
+
+    def __init__(self, venue: Venue, most_ns: int) -> None:
+        self._venue = venue
+        self._most_ns = most_ns
+        self.submit, self.cancel, self.find, self.positions = venue.submit, venue.cancel, venue.find, venue.positions
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        return await self._venue.advance(from_ns, min(to_ns, self._most_ns), after_event, contracts, watches)
 
 
 class DirectRisk:
@@ -222,6 +237,26 @@ class Session:
         commands.set_strategy(self.book, manifest.full_name, analysis_hash, text)
         await self.loop.commit()
         self._open_inboxes()
+
+    async def drain(
+        self, name: str = "default/mes", drain_id: str = "one", *, orders: str = "Cancel", positions: str = "Keep"
+    ) -> None:
+        """As the operator takes a strategy out."""
+        commands.drain(self.book, name, Drain(drain_id, orders, positions, self.book.instant_ns))
+        await self.loop.commit()
+        self._open_inboxes()
+
+    async def set_account(self, manifest: TradingAccount) -> None:
+        """As the operator mirrors an account's resource."""
+        set_account(self.book, manifest)
+        await self.loop.commit()
+
+    async def until(self, seconds: float) -> None:
+        """Run until the account stands at exactly this second of the first day, or has finished."""
+        world = self.loop._world
+        self.loop._world = replace_venue(world, Bounded(world.venue, ns(seconds)))
+        await self.run(until=lambda book: book.finished or book.instant_ns >= ns(seconds))
+        self.loop._world = world
 
     def _open_inboxes(self) -> None:
         for name, strategy in self.book.strategies.items():
