@@ -1,5 +1,6 @@
 """Real servers for tests: one NATS and one PostgreSQL a run, and in them a clean place for each test."""
 
+import asyncio
 import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,9 @@ from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
+
+
+_CANNOT_MAKE_STORE = 10049
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +39,22 @@ async def nats_server(nats_process: LocalNats) -> LocalNats:
         for stream in (TICKS, BARS, SIGNALS, ORDERS, RUNS):
             with contextlib.suppress(BusRefused):
                 await bus.api(f"STREAM.DELETE.{stream}")
-        await migrate_bus(bus)
+        await _made_anew(bus)
     return nats_process
+
+
+async def _made_anew(bus: Bus) -> None:
+    """The streams; the server may still be removing the directories of those that were deleted."""
+    for _ in range(20):
+        try:
+            await migrate_bus(bus)
+        except BusRefused as refusal:
+            if refusal.code != _CANNOT_MAKE_STORE:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
+    await migrate_bus(bus)
 
 
 @contextlib.asynccontextmanager

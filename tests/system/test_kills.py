@@ -24,8 +24,8 @@ pytestmark = pytest.mark.timeout(300)
         ("risk", MOMENTS),
         ("recorder", MOMENTS),
         ("ingestion", ONCE),
-        ("nats", ONCE),
-        ("postgres", ONCE),
+        ("nats", MOMENTS),
+        ("postgres", MOMENTS),
     ],
 )
 async def test_the_book_is_that_of_the_undisturbed_run(
