@@ -6,8 +6,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-# Real servers, started only by the tests that ask for them.
-pytest_plugins = ("tests.stack",)
+# Real servers and clusters, started only by the tests that ask for them.
+pytest_plugins = ("tests.stack", "tests.kube.fixtures")
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -1,6 +1,5 @@
 """A real node for tests: Pods of real images run on it, under the rules of a hardened cluster."""
 
-
 import signal
 import subprocess
 import sys
@@ -10,8 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.kube.cluster import images
-from tests.kube.cluster.node import NODE_NAME, Node, missing
+from tests.kube.cluster.node import Node, missing
 from tests.kube.cluster.node_config import control_groups
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -160,9 +158,7 @@ def lives(node: Node, namespace: str) -> int:
     return int(said)
 
 
-def test_a_volume_outlives_its_pod_and_a_new_claim_gets_a_new_one(
-    node: Node, node_namespace: str, python_image: str
-):
+def test_a_volume_outlives_its_pod_and_a_new_claim_gets_a_new_one(node: Node, node_namespace: str, python_image: str):
     book = stateful_set(node_namespace, python_image)
     node.apply(book)
     assert lives(node, node_namespace) == 1
@@ -208,17 +204,17 @@ with Node() as node:
     metadata = {"name": "main", "namespace": "default"}
     node.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [main]}})
     node.kubectl("wait", "pod/main", "--for=condition=Ready", "--timeout=60s", timeout=70)
-    print(node.directory, flush=True)
+    print(node.directory, node.first_pid, flush=True)
     sys.stdin.read()
 """
     with subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as run:
         assert run.stdout is not None
-        directory = Path(run.stdout.readline().strip())
-        assert directory.name
+        said = run.stdout.readline().split()
+        directory, network = Path(said[0]), Path(f"/proc/{said[1]}/ns/net").readlink()
         assert control_groups(directory.name)
-        everything = [process for process in psutil.process_iter() if _belongs(process, directory)]
+        everything = [process for process in psutil.process_iter() if _belongs(process, directory, network)]
         assert {"etcd", "kubelet", "containerd-shim-runc-v2"} <= {process.name() for process in everything}
         run.send_signal(signal.SIGKILL)
     _, alive = psutil.wait_procs(everything, timeout=30)
@@ -227,11 +223,11 @@ with Node() as node:
     assert control_groups(directory.name) == []
 
 
-def _belongs(process: psutil.Process, directory: Path) -> bool:
-    """Whether it is one of the processes of a cluster: of its network, or its sweeper, or in a Pod of it."""
+def _belongs(process: psutil.Process, directory: Path, network: Path) -> bool:
+    """Whether it is one of the processes of a cluster: in its network, in a Pod of it, or its sweeper."""
+    proc = Path(f"/proc/{process.pid}")
     try:
-        if any(str(directory) in word for word in process.cmdline()):
-            return True
-        return directory.name in Path(f"/proc/{process.pid}/cgroup").read_text() or "shim" in process.name()
+        in_network = (proc / "ns/net").readlink() == network
+        return in_network or directory.name in (proc / "cgroup").read_text() or str(directory) in process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess, OSError):
         return False

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,8 @@ from tests.kube.cluster.prerequisites import command_path, missing_for_images
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 BASE_NAME: Final = "localhost/python:base"
-PROJECT_NAME: Final = "localhost/leadline:test"
+# What the chart asks for when no value says otherwise.
+PROJECT_NAME: Final = f"localhost/leadline:{tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}"
 # What goes into the project's image, from the root of the repository.
 _INPUTS: Final = (
     "Dockerfile",

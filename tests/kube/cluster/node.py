@@ -64,6 +64,7 @@ class Node(ControlPlane):
         self._init = init
         self._node_workspace = workspace
         self.enter = enter
+        self.first_pid = pid
         site = Site(address=address, node_address=node_config.NODE_ADDRESS, enter=enter)
         super().__init__(workspace, binaries=self._node_binaries, site=site)
         self.containerd = workspace.server("containerd", enter)

@@ -1,4 +1,4 @@
-"""One control plane and one node a run; each test works in a namespace of its own."""
+"""Real clusters for tests: one control plane and one node a run, and in them a namespace for each test."""
 
 import itertools
 from collections.abc import Callable, Iterator
