@@ -313,6 +313,7 @@ async def test_the_current_trace_goes_with_what_is_published(nats_server: LocalN
     async with bus_as(nats_server, "ingestion") as bus:
         with TracerProvider().get_tracer("test").start_as_current_span("open") as span:
             await bus.publish_many(numbered(0, count))
-        stored = await bus.api(f"STREAM.MSG.GET.{TICKS}", {"last_by_subj": MES})
+    async with bus_as(nats_server, MIGRATE_USER) as admin:
+        stored = await admin.api(f"STREAM.MSG.GET.{TICKS}", {"last_by_subj": MES})
     headers = base64.b64decode(stored["message"]["hdrs"]).decode()
     assert format(span.get_span_context().trace_id, "032x") in headers

@@ -1,8 +1,9 @@
+import asyncio
 import fnmatch
 
 import pytest
 
-from leadline.model.errors import InvalidInput
+from leadline.model.errors import InvalidInput, Unknown
 from leadline.plan.servers import LocalNats
 from leadline.runtime.bus import BusRefused
 from leadline.runtime.subjects import (
@@ -18,7 +19,7 @@ from leadline.runtime.subjects import (
     signal_subject,
     tick_subject,
 )
-from leadline.schema.permissions import DURABLES, MIGRATE_USER, USERS, bus_permissions
+from leadline.schema.permissions import DURABLES, MIGRATE_USER, USERS, bus_permissions, trader_users
 from leadline.schema.streams import check_server_version, migrate_bus, stream_definitions
 from tests.stack import bus_as
 
@@ -65,20 +66,70 @@ def test_a_subject_has_only_its_publishers(subject, publishers):
     assert [user for user in USERS if may_publish(user, subject)] == publishers
 
 
+def may_read(user: str, stream: str, subject: str) -> bool:
+    return may_publish(user, f"$JS.API.CONSUMER.CREATE.{stream}.abc.{subject}")
+
+
 @pytest.mark.parametrize(
-    ("stream", "readers"),
+    ("stream", "subject", "readers"),
     [
-        (TICKS, ["ingestion", "aggregation", "execution", "venue", "recorder", "supervisor", MIGRATE_USER]),
-        (BARS, ["ingestion", "aggregation", "analysis", "recorder", "supervisor", MIGRATE_USER]),
-        (SIGNALS, ["analysis", "execution", "recorder", "supervisor", MIGRATE_USER]),
-        (ORDERS, ["execution", "recorder", "supervisor", MIGRATE_USER]),
+        (TICKS, TICK, ["ingestion", "aggregation", "execution", "venue", "recorder", "supervisor", MIGRATE_USER]),
+        (BARS, BAR, ["ingestion", "aggregation", "analysis", "recorder", "supervisor", MIGRATE_USER]),
+        (SIGNALS, SIGNAL, ["analysis", "execution", "recorder", "supervisor", MIGRATE_USER]),
+        (ORDERS, ORDER, ["execution", "recorder", "supervisor", MIGRATE_USER]),
     ],
 )
-def test_a_stream_has_only_its_readers(stream, readers):
-    assert [user for user in USERS if may_publish(user, f"$JS.API.CONSUMER.CREATE.{stream}.abc.ll.>")] == readers
+def test_a_stream_has_only_its_readers(stream, subject, readers):
+    assert [user for user in USERS if may_read(user, stream, subject)] == readers
 
 
-@pytest.mark.parametrize("user", USERS)
+TRADERS = trader_users(("a", "b-1"))
+A_STRATEGY = signal_subject("r1", "b-1/paper", "a/mes")
+B_STRATEGY = signal_subject("r1", "b-1/paper", "b-1/mes")
+A_ORDER = order_subject("fill", "r1", "a/paper")
+
+
+@pytest.mark.parametrize(
+    ("subject", "publishers"),
+    [
+        (A_STRATEGY, ["analysis-a"]),
+        (B_STRATEGY, ["analysis-b-1"]),
+        *[(order_subject(kind, "r1", "a/paper"), ["execution-a"]) for kind in ORDER_KINDS],
+        (TICK, []),
+        (BAR, []),
+        (RUN_SUBJECT, []),
+        (f"$JS.API.STREAM.PURGE.{SIGNALS}", []),
+        (f"$JS.API.STREAM.MSG.GET.{SIGNALS}", []),
+        (f"$JS.API.CONSUMER.CREATE.{SIGNALS}", []),
+        (f"$JS.API.CONSUMER.CREATE.{SIGNALS}.abc", []),
+        (f"$JS.API.CONSUMER.CREATE.{SIGNALS}.abc.ll.>", []),
+    ],
+)
+def test_a_namespace_speaks_only_for_its_own_strategies_and_accounts(subject, publishers):
+    assert [user for user in TRADERS if may_publish(user, subject)] == publishers
+
+
+@pytest.mark.parametrize(
+    ("stream", "subject", "readers"),
+    [
+        (TICKS, TICK, ["execution-a", "venue-a", "execution-b-1", "venue-b-1"]),
+        (BARS, BAR, ["analysis-a", "analysis-b-1"]),
+        (SIGNALS, A_STRATEGY, ["analysis-a", "execution-b-1"]),
+        (SIGNALS, B_STRATEGY, ["analysis-b-1", "execution-b-1"]),
+        (ORDERS, A_ORDER, ["execution-a"]),
+    ],
+)
+def test_a_namespace_hears_prints_bars_and_what_is_its_own(stream, subject, readers):
+    assert [user for user in TRADERS if may_read(user, stream, subject)] == readers
+
+
+@pytest.mark.parametrize("user", ["gambling", "ingestion-a", "analysis-", "analysis-A", "venue-a.b", "execution->"])
+def test_a_name_that_is_no_users_has_no_permissions(user):
+    with pytest.raises(Unknown, match="user of the bus"):
+        bus_permissions(user)
+
+
+@pytest.mark.parametrize("user", [*USERS, *TRADERS])
 def test_a_user_hears_only_what_is_addressed_to_it(user):
     assert bus_permissions(user).subscribe == (f"_INBOX_{user}.>",)
 
@@ -156,3 +207,12 @@ def test_a_server_that_is_too_old_is_refused_with_the_version_that_is_needed():
     check_server_version((2, 14, 0))
     with pytest.raises(InvalidInput, match=r"got '2\.10\.27', expected 2\.14 or newer"):
         check_server_version((2, 10, 27))
+
+
+@pytest.mark.integration
+async def test_several_migrations_at_once_agree(nats_server: LocalNats):
+    async with bus_as(nats_server, MIGRATE_USER) as bus:
+        for stream in (TICKS, BARS, SIGNALS, ORDERS, RUNS):
+            await bus.api(f"STREAM.DELETE.{stream}")
+        await asyncio.gather(*(migrate_bus(bus) for _ in range(3)))
+        assert await migrate_bus(bus) == []

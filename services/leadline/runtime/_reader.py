@@ -21,6 +21,8 @@ GetLink = Callable[[], Awaitable[Link]]
 ORDERED_WINDOW: Final = 256
 # How long the server keeps the consumer of a reader that asks for nothing. A reader that comes later makes another.
 INACTIVE_SECONDS: Final = 60
+# One message is asked for at once.
+LAST_SECONDS: Final = 5
 # A reader whose consumer is lost again at once waits, so that it cannot spin.
 REOPEN_WAIT_SECONDS: Final = 0.1
 
@@ -164,6 +166,27 @@ async def _call_consumer(link: Link, name: str, stream: str, consumer: str) -> d
         raise
 
 
+async def read_last(link: Link, stream: str, subject: str) -> Received | None:
+    """The last message on one subject, None when there is none.
+
+    Through a consumer, whose subject a server's permissions can bound: asking for a message directly cannot be.
+    Raises BusDenied, BusTrouble, and Unknown when there is no such stream.
+    """
+    name, info = await _create(link, stream, subject, {"deliver_policy": "last"}, LAST_SECONDS)
+    if info["num_pending"] == 0:
+        return None
+    puller = await Puller.open(link, stream, name, 1)
+    try:
+        # It may be purged just now: then asking again finds the one before it, or none.
+        taken = await puller.take(1, LAST_SECONDS)
+    finally:
+        await puller.close()
+    if not taken:
+        raise BusTrouble(f"{stream}: the last message on {subject} did not come")
+    message = taken[0]
+    return Received(message.subject, _stored_at(message.reply)[0], message.data, _message_id(message))
+
+
 async def stream_info(link: Link, stream: str) -> dict[str, Any]:
     """The server's account of a stream. Raises Unknown when there is none."""
     try:
@@ -201,6 +224,14 @@ async def _open(link: Link, stream: str, subject: str, start: Start, position: _
         # The last message again, to see that it is still the same one.
         again = position.sequence + (position.stored_ns is None)
         begin = {"deliver_policy": "by_start_sequence", "opt_start_seq": max(1, again)}
+    name, _ = await _create(link, stream, subject, begin, INACTIVE_SECONDS)
+    return await Puller.open(link, stream, name, window)
+
+
+async def _create(
+    link: Link, stream: str, subject: str, begin: dict[str, Any], seconds: int
+) -> tuple[str, dict[str, Any]]:
+    """A consumer that the server forgets after so many seconds without a reader: its name, and the server's account."""
     name = _names.next().decode()
     config = {
         "name": name,
@@ -209,16 +240,16 @@ async def _open(link: Link, stream: str, subject: str, start: Start, position: _
         "filter_subject": subject,
         "mem_storage": True,
         "num_replicas": 1,
-        "inactive_threshold": INACTIVE_SECONDS * _NS,
+        "inactive_threshold": seconds * _NS,
         **begin,
     }
     try:
-        await link.api(f"CONSUMER.CREATE.{stream}.{name}.{subject}", {"stream_name": stream, "config": config})
+        info = await link.api(f"CONSUMER.CREATE.{stream}.{name}.{subject}", {"stream_name": stream, "config": config})
     except BusRefused as refusal:
         if refusal.code == _STREAM_NOT_FOUND:
             raise Unknown("stream of the bus", stream) from refusal
         raise
-    return await Puller.open(link, stream, name, window)
+    return name, info
 
 
 def _stored_at(reply: str) -> tuple[int, int]:

@@ -6,7 +6,6 @@ order for as long as the process lives.
 """
 
 import asyncio
-import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -28,7 +27,16 @@ from leadline.runtime._link import (
     Link,
     read_answer,
 )
-from leadline.runtime._reader import Delivery, Durable, Received, Start, consumer_info, read_ordered, stream_info
+from leadline.runtime._reader import (
+    Delivery,
+    Durable,
+    Received,
+    Start,
+    consumer_info,
+    read_last,
+    read_ordered,
+    stream_info,
+)
 from leadline.runtime.settings import NatsSettings
 from leadline.runtime.telemetry import inject
 
@@ -57,7 +65,6 @@ RECONNECT_FIRST_SECONDS: Final = 0.05
 RECONNECT_MOST_SECONDS: Final = 1.0
 
 _BATCH_HAS_DUPLICATES: Final = 10201
-_NO_MESSAGE: Final = 10037
 
 _log = structlog.get_logger(__name__)
 _names = NUID()
@@ -144,17 +151,7 @@ class Bus:
 
     async def last(self, stream: str, subject: str) -> Received | None:
         """The last message on one subject, None when there is none. Raises as `publish`, and Unknown."""
-        try:
-            answer = await self._api(f"STREAM.MSG.GET.{stream}", {"last_by_subj": subject})
-        except BusRefused as refusal:
-            if refusal.code == _NO_MESSAGE:
-                return None
-            raise
-        message = answer["message"]
-        headers = base64.b64decode(message.get("hdrs", "")).decode(errors="replace")
-        ids = [line[12:].strip() for line in headers.splitlines() if line.lower().startswith("nats-msg-id:")]
-        payload = base64.b64decode(message.get("data", ""))
-        return Received(message["subject"], message["seq"], payload, ids[0] if ids else "")
+        return await self._insist(subject, lambda link: read_last(link, stream, subject))
 
     async def durable(self, stream: str, consumer: str) -> Durable:
         """A consumer made by `leadline bus migrate`. Raises Unknown when there is none, BusDenied."""

@@ -28,6 +28,9 @@ STOP_SECONDS: Final = 8.0
 EXIT_FAILED: Final = 1
 EXIT_REFUSED: Final = 2
 
+# What is no room of this package.
+_PACKAGES: Final = {"operator": "leadline_operator"}
+
 Run = Callable[[Context], Awaitable[None]]
 
 
@@ -58,7 +61,8 @@ def _room(name: str) -> Run:
     """The room's `run`, imported only now: a process holds the code of one service."""
     if name not in get_args(ServiceName):
         raise InvalidInput("service", name, "one of " + ", ".join(get_args(ServiceName)))
-    run: Run = importlib.import_module(f"leadline.{name}.service").run
+    package = _PACKAGES.get(name, f"leadline.{name}")
+    run: Run = importlib.import_module(f"{package}.service").run
     return run
 
 

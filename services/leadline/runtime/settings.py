@@ -23,7 +23,7 @@ Role = Literal[
     "venue",
     "feed",
 ]
-ServiceName = Literal["ingestion", "aggregation", "analysis", "risk", "execution", "venue", "recorder"]
+ServiceName = Literal["ingestion", "aggregation", "analysis", "risk", "execution", "venue", "recorder", "operator"]
 _Model = TypeVar("_Model", bound=BaseModel)
 Address = Annotated[str, Field(pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-import asyncpg
-
 from leadline.model.errors import LeadlineError
 from leadline.runtime.database import Connection, connect
 from leadline.runtime.settings import DatabaseSettings
@@ -26,6 +24,7 @@ _LOCK: Final = 0x1EAD_11E
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _REQUIRES: Final = re.compile(r"^-- requires: ([a-z_]+)$", re.MULTILINE)
 _SCRAM_ROUNDS: Final = 4096
+_RIGHT_TO_SET: Final = 16
 
 
 class MigrationChanged(LeadlineError):
@@ -98,12 +97,10 @@ async def create_database(settings: DatabaseSettings, name: str) -> bool:
     """Make the database when it is not there; whether it was made. `settings` names any other database."""
     connection = await connect(settings, "leadline db create")
     try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         if await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", name):
             return False
         await connection.execute(f"CREATE DATABASE {_quoted(name)}")
-    except asyncpg.DuplicateDatabaseError:
-        return False
-    else:
         return True
     finally:
         await connection.close()
@@ -113,6 +110,8 @@ async def set_role_passwords(settings: DatabaseSettings, passwords: Mapping[str,
     """Set the password of each login role. The server gets what proves a password, and never the password."""
     connection = await connect(settings, "leadline db roles")
     try:
+        # Two that change one role at the same time would fail one of them.
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         async with connection.transaction():
             for role, password in passwords.items():
                 await connection.execute(f"ALTER ROLE {_quoted(role)} PASSWORD '{scram_verifier(password)}'")
@@ -132,9 +131,21 @@ def scram_verifier(password: str) -> str:
     return f"SCRAM-SHA-256${_SCRAM_ROUNDS}:{encoded[0]}${encoded[1]}:{encoded[2]}"
 
 
+def roles_sql(user: str) -> str:
+    """What an administrator runs once, connected to the database, where `user` migrates but may not make roles."""
+    statements = [f"CREATE ROLE {role} {kind}" for role, kind in _wanted_roles().items()]
+    statements.append(f"GRANT {OWNER_ROLE} TO {_quoted(user)}")
+    statements.append(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE}")
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+def _wanted_roles() -> dict[str, str]:
+    return {OWNER_ROLE: "NOLOGIN"} | {login_role(service): "LOGIN" for service in SERVICE_ROLES}
+
+
 async def _ensure_roles(connection: Connection) -> None:
     """Make the roles that are missing, and let the owner make objects here."""
-    wanted = {OWNER_ROLE: "NOLOGIN"} | {login_role(service): "LOGIN" for service in SERVICE_ROLES}
+    wanted = _wanted_roles()
     there = {row[0] for row in await connection.fetch("SELECT rolname FROM pg_roles")}
     missing = [role for role in wanted if role not in there]
     if missing:
@@ -143,10 +154,12 @@ async def _ensure_roles(connection: Connection) -> None:
             raise MissingRole(f"make these roles, this one may not: {', '.join(missing)}")
     for role in missing:
         await connection.execute(f"CREATE ROLE {role} {wanted[role]}")
-    member = await connection.fetchval("SELECT pg_has_role(current_user, $1, 'MEMBER')", OWNER_ROLE)
-    if not member:
+    # Who makes a role may give it away since version 16, but not take it on unless it is given to him.
+    right = "SET" if connection.get_server_version().major >= _RIGHT_TO_SET else "MEMBER"
+    if not await connection.fetchval("SELECT pg_has_role(current_user, $1, $2)", OWNER_ROLE, right):
         await connection.execute(f"GRANT {OWNER_ROLE} TO CURRENT_USER")
-    await connection.execute(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE}")
+    if not await connection.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", OWNER_ROLE):
+        await connection.execute(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE}")
 
 
 async def _apply(connection: Connection, wanted: Sequence[Migration]) -> list[str]:
