@@ -17,14 +17,23 @@ from leadline.execution.ports import Fenced, LimitRefused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
+from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, Pool
 
 LEASE_SECONDS: Final = 5
 """How long a holder that went silent keeps the account."""
 
+FRESH_SECONDS: Final = 1.0
+"""What was heard within this time of asking is taken for the present state of the lease."""
+
 SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
 """A live order may leave for this long after its decision."""
 
+# Who stands still in the middle of a transaction must not keep the next holder out for longer than a lease.
+_HELD: Final = """
+    SELECT epoch FROM lease, set_config('idle_in_transaction_session_timeout', $3, true)
+    WHERE account = $1 AND epoch = $2 FOR SHARE OF lease
+"""
 _ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
 _ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
@@ -79,19 +88,26 @@ class PostgresStore:
         return epoch is not None
 
     async def renew(self) -> None:
-        """Keep the account. Raises `Fenced` when another has taken it."""
-        async with self._connection() as connection:
-            renewed = await connection.fetchval(
-                """
-                UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
-                WHERE account = $1 AND epoch = $2 RETURNING epoch
-                """,
-                self._account,
-                self.epoch,
-                LEASE_SECONDS,
-            )
-        if renewed is None:
-            raise Fenced(f"another writer holds {self._account}")
+        """Keep the account. Raises `Fenced` when another has taken it.
+
+        A word that took long to come may be an old one, because this process stood still: it is asked for again.
+        """
+        while True:
+            asked_s = monotonic_s()
+            async with self._connection() as connection:
+                renewed = await connection.fetchval(
+                    """
+                    UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
+                    WHERE account = $1 AND epoch = $2 RETURNING epoch
+                    """,
+                    self._account,
+                    self.epoch,
+                    LEASE_SECONDS,
+                )
+            if renewed is None:
+                raise Fenced(f"another writer holds {self._account}")
+            if monotonic_s() - asked_s < FRESH_SECONDS:
+                return
 
     async def load(self) -> Book | None:
         """The book as last committed; None when the account has none on this tape yet."""
@@ -101,9 +117,7 @@ class PostgresStore:
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything in one transaction; see `leadline.execution.ports.Store.commit`."""
         async with self._connection() as connection, connection.transaction():
-            held = await connection.fetchval(
-                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
-            )
+            held = await connection.fetchval(_HELD, self._account, self.epoch, f"{LEASE_SECONDS}s")
             if held is None:
                 raise Fenced(f"another writer holds {self._account}")
             if check is not None:

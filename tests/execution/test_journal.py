@@ -1,0 +1,95 @@
+"""The files of an account: torn, lost, older than the book; and what a process does before it enters again."""
+
+from pathlib import Path
+
+import pytest
+
+from leadline.execution.journal import HaltLatch, SendJournal
+from leadline.model.orders import VenueOrder
+from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
+from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.world import Books, Desk, replace_venue
+
+
+def two_trades(books: Books, folder: Path) -> Desk:
+    """A long from second 601 to its target at 900, and another from 1001 on."""
+    prints = {
+        MES: tape((600, 20_000), (601, 20_000), (700, 20_004), (900, 20_026, 1, BUY), (1000, 20_010), (1001, 20_010))
+    }
+    return Desk(books, folder, prints, {"default/mes": says([bar(600), bar(1000)], end=1400)}, [strategy()], ends=1400)
+
+
+def journal_of(desk: Desk) -> Path:
+    return desk.folder / f"sent-{desk.tape}.journal"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("left", ["", "Lsomething-older\n"])
+async def test_a_lost_journal_is_made_whole_when_book_and_venue_agree(books: Books, folder: Path, left: str):
+    desk = two_trades(books, folder)
+    session = desk.open()
+    await session.until(700)
+    session.close()
+    written = journal_of(desk).read_text().split()
+    assert len(written) == 1
+    journal_of(desk).write_text(left)
+
+    session = desk.open(read_back=True)
+    await session.start()
+    assert session.loop.phase == "reconciling"
+    assert session.journal.written == {*written, *left.split()}
+    await session.run()
+    session.close()
+    assert not session.latch.reason
+    assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 900), ("E", 1001)]
+    assert len(journal_of(desk).read_text().split()) == len(left.split()) + 2
+
+
+class Forgets(TrippedVenue):
+    """A venue that does not know an order that works."""
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        return None
+
+
+@pytest.mark.integration
+async def test_a_lost_journal_stops_entries_when_the_venue_shows_something_else(books: Books, folder: Path):
+    desk = two_trades(books, folder)
+    session = desk.open()
+    await session.until(700)
+    session.close()
+    journal_of(desk).unlink()
+    session = await desk.run(through=lambda world: replace_venue(world, Forgets(world.venue, Tripwire())))
+    assert "the send journal was lost, and of L" in session.latch.reason
+    assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
+    # The next process looks again: the journal is not whole yet.
+    assert journal_of(desk).read_text() == ""
+
+
+def test_a_torn_line_was_never_synced_and_counts_for_nothing(tmp_path: Path):
+    path = tmp_path / "sent.journal"
+    path.write_text("La\nLb\nLto")
+    journal = SendJournal(path)
+    assert journal.written == {"La", "Lb"}
+    journal.write("Lc")
+    journal.close()
+    assert path.read_text() == "La\nLb\nLc\n"
+
+
+def test_an_id_is_written_once(tmp_path: Path):
+    journal = SendJournal(tmp_path / "sent.journal")
+    journal.write("La")
+    with pytest.raises(AssertionError, match="order La was written to a socket before"):
+        journal.write("La")
+    journal.close()
+
+
+def test_the_kill_switch_outlives_the_process_and_keeps_its_first_reason(tmp_path: Path):
+    path = tmp_path / "halt.json"
+    latch = HaltLatch(path)
+    latch.engage("too fast", "ann")
+    latch.engage("too slow", "bob")
+    again = HaltLatch(path)
+    assert (again.reason, again.by) == ("too fast", "ann")
+    again.clear()
+    assert HaltLatch(path).reason == ""
