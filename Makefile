@@ -25,7 +25,16 @@ test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARG
 	@$(STAGE) lint $(MAKE) lint
 	@$(STAGE) types $(MAKE) types
 	@$(STAGE) contracts $(MAKE) proto-check
+	@$(STAGE) kubernetes $(MAKE) kube-binaries
 	@$(STAGE) tests $(PY) -m pytest $(PYTEST_ARGS)
+
+.PHONY: kube-binaries
+kube-binaries: setup ## find or build the Kubernetes that the tests run on (once; several minutes, and 3 GB of Go's caches)
+	@$(PY) -m tests.kube.cluster.binaries $$([ "$$(id -u)" != 0 ] || echo node) >/dev/null
+
+.PHONY: cluster
+cluster: setup ## run a one-node Kubernetes with Leadline on it until Ctrl-C (root on Linux)
+	@$(PY) -m scripts.cluster $(CLUSTER_ARGS)
 
 .PHONY: lint
 lint: setup ## ruff (rules and format) and import-linter (which room may import which)

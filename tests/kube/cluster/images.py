@@ -33,6 +33,8 @@ _INPUTS: Final = (
     "README.md",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-dev.lock",
+    "scripts/slim.sh",
     "services",
     "operator",
 )
