@@ -70,6 +70,10 @@ proto-image: setup ## publish the contracts: later changes are compared with thi
 lock: setup ## resolve pyproject.toml into the lock files (UPGRADE=1 takes newer versions)
 	@scripts/lock.sh
 
+.PHONY: image
+image: ## build the image with docker, podman or buildah (IMAGE=name:tag, BASE=image with Python)
+	@scripts/image.sh
+
 .PHONY: bench
 bench: setup ## measure; bench/README.md says what and how
 	@for file in $(filter-out bench/_%,$(wildcard bench/*.py)); do \
