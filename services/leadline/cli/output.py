@@ -42,6 +42,12 @@ DataDirOption = Annotated[
         show_default="~/.local/share/leadline",
     ),
 ]
+KubeOption = Annotated[
+    bool, typer.Option("--kube", help="Ask the cluster of the kubeconfig, through kubectl, instead of this machine.")
+]
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="With --kube: the namespace; the context's when absent.")
+]
 
 
 def print_json(value: object) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import deque
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import orjson
@@ -12,6 +11,8 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
 from leadline.cli.output import (
     DataDirOption,
+    KubeOption,
+    NamespaceOption,
     Output,
     OutputOption,
     clock_text,
@@ -20,13 +21,15 @@ from leadline.cli.output import (
     print_json,
     print_table,
 )
-from leadline.cli.stack import Stack, StrategyAddress, running_stack, services_of
+from leadline.cli.place import Place, open_stack
+from leadline.cli.stack import Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.v1 import model_pb2
 from leadline.plan.calls import CALL_SECONDS, Services, patiently
 from leadline.plan.health import HealthProbe
+from leadline.plan.plan import workload_id
 
 app = typer.Typer()
 
@@ -37,9 +40,14 @@ StrategyOption = Annotated[str | None, typer.Option("--strategy", help="Strategy
 
 
 @app.command(epilog="Example: leadline status --output json")
-def status(data_dir: DataDirOption, output: OutputOption = Output.TEXT) -> None:
+def status(
+    data_dir: DataDirOption,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
     """Show the run, the feed, the health of each service and each account's day."""
-    asyncio.run(_status(running_stack(data_dir), data_dir, output))
+    asyncio.run(_status(Place(data_dir, kube, namespace), output))
 
 
 @app.command(epilog="Example: leadline orders --account default/paper --working")
@@ -49,17 +57,25 @@ def orders(
     strategy: Annotated[str, typer.Option("--strategy", help="Only this strategy's, namespace/name.")] = "",
     working: Annotated[bool, typer.Option("--working", help="Only orders that can still be filled.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="At most this many of the newest.")] = 50,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List orders, oldest first."""
     request = execution_pb2.GetOrdersRequest(only_working=working, strategy=strategy, limit=limit)
-    asyncio.run(_orders(running_stack(data_dir), data_dir, account, request, output))
+    asyncio.run(_orders(Place(data_dir, kube, namespace), account, request, output))
 
 
 @app.command(epilog="Example: leadline positions --output json")
-def positions(data_dir: DataDirOption, account: AccountOption = None, output: OutputOption = Output.TEXT) -> None:
+def positions(
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
     """List the positions that are not flat."""
-    asyncio.run(_positions(running_stack(data_dir), data_dir, account, output))
+    asyncio.run(_positions(Place(data_dir, kube, namespace), account, output))
 
 
 @app.command(epilog="Example: leadline signals --strategy default/mes-orderflow --last 5")
@@ -67,36 +83,47 @@ def signals(
     data_dir: DataDirOption,
     strategy: StrategyOption = None,
     last: Annotated[int, typer.Option("--last", min=1, max=5000, help="At most this many of the newest bars.")] = 20,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List bars with signals, and what became of each: the router's word and the decision."""
-    asyncio.run(_signals(running_stack(data_dir), data_dir, strategy, last, output))
+    asyncio.run(_signals(Place(data_dir, kube, namespace), strategy, last, output))
 
 
-async def _status(stack: Stack, data_dir: Path, output: Output) -> None:
-    async with services_of(data_dir, "cli-viewer") as services:
-        request = ingestion_pb2.GetFeedStatusRequest()
-        ingestion = services.ingestion(stack.addresses["ingestion"])
+async def _status(place: Place, output: Output) -> None:
+    async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
         feed, health, accounts = await asyncio.gather(
-            patiently(lambda: ingestion.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS),
+            _feed(services, stack),
             _health(stack),
-            asyncio.gather(*(_state(services, stack, account) for account in stack.accounts)),
+            asyncio.gather(
+                *(
+                    _state(services, stack, account)
+                    for account in stack.accounts
+                    if workload_id("execution", account) in stack.addresses
+                )
+            ),
         )
     if output is Output.JSON:
-        print_json({"run": plain(feed.run), "feed": plain(feed), "health": health, "accounts": plain(accounts)})
+        run = {"tape": stack.tape} if feed is None else plain(feed.run)
+        print_json({"run": run, "feed": feed and plain(feed), "health": health, "accounts": plain(accounts)})
         return
+    if feed is not None:
+        print_table(
+            f"Run {stack.tape} ({stack.feed} feed, trading from {stack.trade_from}): {feed.state}, {feed.progress:.0%}",
+            ("contract", "ticks", "last print (UTC)", "kept out"),
+            [
+                (item.contract, f"{item.ticks:,}", clock_text(item.last_time_ns), sum(item.quarantined.values()))
+                for item in feed.contracts
+            ],
+            "The feed has no contracts.",
+        )
     print_table(
-        f"Run {stack.tape} ({stack.feed} feed, trading from {stack.trade_from}): {feed.state}, {feed.progress:.0%}",
-        ("contract", "ticks", "last print (UTC)", "kept out"),
-        [
-            (item.contract, f"{item.ticks:,}", clock_text(item.last_time_ns), sum(item.quarantined.values()))
-            for item in feed.contracts
-        ],
-        "The feed has no contracts.",
+        "Services" if feed is not None else f"Services on tape {stack.tape}",
+        ("service", "health", "address"),
+        [(name, health[name], stack.addresses.get(name, "–")) for name in health],
+        "No services.",
     )
-    print_table("Services", ("service", "health", "address"), [
-        (name, health[name], stack.addresses[name]) for name in stack.addresses
-    ], "No services.")  # fmt: skip
     print_table(
         "Accounts",
         ("account", "instant (UTC)", "phase", "equity", "day", "open", "trades", "block", "halt"),
@@ -118,11 +145,21 @@ async def _status(stack: Stack, data_dir: Path, output: Output) -> None:
     )
 
 
+async def _feed(services: Services, stack: Stack) -> ingestion_pb2.GetFeedStatusResponse | None:
+    """How the feed is; None in a cluster, where it belongs to the platform and not to the namespace."""
+    if "ingestion" not in stack.addresses:
+        return None
+    stub = services.ingestion(stack.addresses["ingestion"])
+    request = ingestion_pb2.GetFeedStatusRequest()
+    return await patiently(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS)
+
+
 async def _health(stack: Stack) -> dict[str, str]:
     probes = {name: HealthProbe(address) for name, address in stack.addresses.items()}
     answers = await asyncio.gather(*(probe.serving() for probe in probes.values()))
     await asyncio.gather(*(probe.close() for probe in probes.values()))
-    return {name: "serving" if up else "not serving" for name, up in zip(probes, answers, strict=True)}
+    found = {name: "serving" if up else "not serving" for name, up in zip(probes, answers, strict=True)}
+    return found | stack.unreachable
 
 
 async def _state(services: Services, stack: Stack, account: str) -> execution_pb2.GetStateResponse:
@@ -131,10 +168,8 @@ async def _state(services: Services, stack: Stack, account: str) -> execution_pb
     return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
 
 
-async def _orders(
-    stack: Stack, data_dir: Path, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output
-) -> None:
-    async with services_of(data_dir, "cli-viewer") as services:
+async def _orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
+    async with open_stack(place, "cli-viewer") as (stack, services):
         found = [
             (name, order)
             for name in stack.chosen_accounts(account)
@@ -182,9 +217,9 @@ async def _orders(
     )
 
 
-async def _positions(stack: Stack, data_dir: Path, account: str | None, output: Output) -> None:
+async def _positions(place: Place, account: str | None, output: Output) -> None:
     request = execution_pb2.GetPositionsRequest()
-    async with services_of(data_dir, "cli-viewer") as services:
+    async with open_stack(place, "cli-viewer") as (stack, services):
         found = [
             (name, position)
             for name in stack.chosen_accounts(account)
@@ -214,9 +249,9 @@ async def _positions(stack: Stack, data_dir: Path, account: str | None, output: 
     )
 
 
-async def _signals(stack: Stack, data_dir: Path, strategy: str | None, last: int, output: Output) -> None:
-    chosen = stack.chosen_strategies(strategy)
-    async with services_of(data_dir, "cli-viewer") as services:
+async def _signals(place: Place, strategy: str | None, last: int, output: Output) -> None:
+    async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
+        chosen = stack.chosen_strategies(strategy)
         said = await asyncio.gather(*(_bars_with_signals(services, stack, item, last) for item in chosen))
         accounts = sorted({item.account for item in chosen})
         decided = await asyncio.gather(*(_decisions(services, stack, account) for account in accounts))

@@ -3,21 +3,17 @@
 import fcntl
 import getpass
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.model.errors import LeadlineError, Unknown
-from leadline.plan.calls import Services
 from leadline.plan.data_dir import DataDir
 from leadline.plan.plan import workload_id
-from leadline.runtime.settings import Role
 
 
 class NotRunning(LeadlineError):
-    """No stack runs in the data directory."""
+    """No stack runs where one was looked for, or a part of it does not."""
 
 
 class StrategyAddress(BaseModel):
@@ -35,7 +31,8 @@ class StrategyAddress(BaseModel):
 class Stack(BaseModel):
     """What `leadline up` publishes about itself.
 
-    `addresses` maps workload ids to `host:port`; `tape` is the run's id; `contracts` maps contracts to venues.
+    `addresses` maps workload ids to `host:port`, `unreachable` those that have none now to the reason; `tape` is the
+    run's id; `contracts` maps contracts to venues.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,19 +44,23 @@ class Stack(BaseModel):
     addresses: dict[str, str]
     accounts: tuple[str, ...]
     strategies: tuple[StrategyAddress, ...]
+    unreachable: dict[str, str] = Field(default_factory=dict)
 
     def execution_of(self, account: str) -> str:
-        """Address of an account's execution. Raises Unknown."""
+        """Address of an account's execution. Raises Unknown, and NotRunning when it cannot be reached."""
         return self._address("execution", account, self.accounts, "account")
 
     def analysis_of(self, strategy: str) -> str:
-        """Address of a strategy's analysis. Raises Unknown."""
+        """Address of a strategy's analysis. Raises Unknown, and NotRunning when it cannot be reached."""
         return self._address("analysis", strategy, tuple(item.name for item in self.strategies), "strategy")
 
     def _address(self, service: str, name: str, known: tuple[str, ...], kind: str) -> str:
         if name not in known:
             raise Unknown(kind, name, known)
-        return self.addresses[workload_id(service, name)]
+        workload = workload_id(service, name)
+        if workload in self.unreachable:
+            raise NotRunning(f"{service} of {name} cannot be reached: {self.unreachable[workload]}")
+        return self.addresses[workload]
 
     def chosen_accounts(self, account: str | None) -> tuple[str, ...]:
         """The account that was asked for, else all. A name without a namespace is of `default`."""
@@ -95,16 +96,6 @@ def running_stack(data_dir: Path) -> Stack:
 def person() -> str:
     """Who runs this command, for the audit: the login name."""
     return os.environ.get("USER") or getpass.getuser()
-
-
-@asynccontextmanager
-async def services_of(data_dir: Path, role: Role) -> AsyncIterator[Services]:
-    """Calls to the services of a data directory's stack, as the person who runs this command."""
-    services = Services(DataDir(data_dir).token_key_file, role, person())
-    try:
-        yield services
-    finally:
-        await services.close()
 
 
 def _is_held(lock: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Calls to the services of a stack on this machine, as one role."""
+"""Calls to the services of a stack, as one role."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,13 +25,15 @@ Reply = TypeVar("Reply")
 
 
 class Services:
-    """Stubs by address, over connections that are kept. Make it in a running event loop; close it with `close`."""
+    """Stubs by address, over connections that are kept. Make it in a running event loop; close it with `close`.
 
-    def __init__(self, key_file: Path, role: Role, subject: str) -> None:
-        self._key_file = key_file
+    `key_of` gives the key that signs the calls to an address; it is asked when the first one is made.
+    """
+
+    def __init__(self, key_of: Callable[[str], str], role: Role, subject: str) -> None:
+        self._key_of = key_of
         self._role: Role = role
         self._subject = subject
-        self._token: Callable[[], str] | None = None
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def ingestion(self, address: str) -> "ingestion_pb2_grpc.IngestionServiceAsyncStub":
@@ -56,11 +58,15 @@ class Services:
         self._channels.clear()
 
     def _channel(self, address: str) -> grpc.aio.Channel:
-        if self._token is None:
-            self._token = token_source(read_key(self._key_file), self._role, self._subject)
         if address not in self._channels:
-            self._channels[address] = open_channel(address, self._token)
+            token = token_source(self._key_of(address), self._role, self._subject)
+            self._channels[address] = open_channel(address, token)
         return self._channels[address]
+
+
+def one_key(file: Path) -> Callable[[str], str]:
+    """The key of a file for every address, as on one machine."""
+    return lambda _: read_key(file)
 
 
 async def patiently(call: Callable[[], Awaitable[Reply]], patience_seconds: float = PATIENCE_SECONDS) -> Reply:

@@ -1,0 +1,42 @@
+"""Where the commands look for a running stack: on this machine, or in a cluster."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from leadline.cli.cluster import cluster_stack
+from leadline.cli.stack import Stack, person, running_stack
+from leadline.plan.calls import Services, one_key
+from leadline.plan.data_dir import DataDir
+from leadline.runtime.settings import Role
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack is looked for: in a data directory, or with `kube` in a namespace of a cluster.
+
+    `namespace` None is the one of the kubeconfig's context.
+    """
+
+    data_dir: Path
+    kube: bool = False
+    namespace: str | None = None
+
+
+@asynccontextmanager
+async def open_stack(place: Place, role: Role, *, analysis: bool = False) -> AsyncIterator[tuple[Stack, Services]]:
+    """A running stack and calls to it, as the person who runs this command.
+
+    In a cluster its executions, and with `analysis` its analyses too, are reached through forwarded ports. Raises
+    NotRunning, and what the cluster says when it does not let this person in.
+    """
+    async with AsyncExitStack() as opened:
+        if place.kube:
+            stack, key_of, subject = await opened.enter_async_context(cluster_stack(place.namespace, analysis=analysis))
+        else:
+            stack = running_stack(place.data_dir)
+            key_of, subject = one_key(DataDir(place.data_dir).token_key_file), person()
+        services = Services(key_of, role, subject)
+        opened.push_async_callback(services.close)
+        yield stack, services
