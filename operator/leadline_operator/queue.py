@@ -141,7 +141,7 @@ class WorkQueue(Generic[KeyT]):
         self._schedule: Schedule[KeyT] = Schedule(jitter)
         self._changed = asyncio.Event()
         self.may_work = asyncio.Event()
-        self.last_success: float | None = None
+        self.last_visit: float | None = None
 
     def add(self, key: KeyT) -> None:
         """Work on the name as soon as possible."""
@@ -190,10 +190,10 @@ class WorkQueue(Generic[KeyT]):
             delay = self._schedule.failed(key, self._now(), self._retry_after(error))
             self._on_error(key, error, delay)
         else:
-            self.last_success = self._now()
             self._schedule.done(key, self._now())
             if again_in is not None:
                 self._schedule.add_after(key, again_in, self._now())
+        self.last_visit = self._now()
         self._changed.set()
 
     async def _wait(self) -> None:

@@ -1,6 +1,6 @@
 """The rows by which strategies and accounts ask for bars and prints: each owner's own, in one transaction."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import asyncpg
 
@@ -53,14 +53,10 @@ class Demand:
             raise DatabaseAway(str(error) or type(error).__name__) from error
         return not done.endswith(" 0")
 
-    async def keep_for_account(self, account: str, contracts: Collection[str]) -> None:
-        """Of the rows that the account itself has, keep those of these contracts."""
+    async def withdraw_account(self, account: str) -> None:
+        """Take the rows away that the account itself has; its strategies' stay."""
         try:
-            await self._pool.execute(
-                "DELETE FROM demand WHERE strategy = '' AND account = $1 AND contract <> ALL($2)",
-                account,
-                sorted(contracts),
-            )
+            await self._pool.execute("DELETE FROM demand WHERE strategy = '' AND account = $1", account)
         except DATABASE_LOST as error:
             raise DatabaseAway(str(error) or type(error).__name__) from error
 

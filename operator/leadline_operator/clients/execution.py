@@ -100,6 +100,13 @@ class Executions:
             raise
         return DrainProgress(answer.drained, answer.working_orders, answer.position)
 
+    async def sent_since(self, account: str, strategy: str, since_ns: int) -> bool:
+        """Whether the strategy has decided on an order from this instant on, ns UTC."""
+        stub = self._stub(account)
+        request = pb.GetOrdersRequest(strategy=strategy, limit=1)
+        answer = await answered("execution", lambda: stub.GetOrders(request, timeout=CALL_SECONDS))
+        return any(order.decided_at_ns >= since_ns for order in answer.orders)
+
     async def set_account(self, account: TradingAccount, person: str) -> tuple[str, str]:
         """Store the account's hot settings. Returns their hash, and why nothing is entered, empty when all is well."""
         request = pb.SetAccountRequest(manifest_json=_text(bare_account(account).to_manifest()), person=person)

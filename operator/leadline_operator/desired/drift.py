@@ -54,14 +54,43 @@ def quantity(value: Any) -> Decimal | None:
         return None
 
 
-def last_manager(found: Mapping[str, Any]) -> str:
-    """Who was the last besides the operator to write to an object's fields, as the API server noted it."""
-    others = [
+def who_wrote(live: Mapping[str, Any], path: str) -> str:
+    """The field manager that wrote to a path, or nearest to it, besides the operator; empty when nobody did.
+
+    live: the object with all of its managedFields.
+    """
+    parts = path.replace("[", ".[").split(".")
+    best: tuple[int, str, str] = (0, "", "")
+    for entry in live["metadata"].get("managedFields") or ():
+        if entry.get("manager") != FIELD_MANAGER and entry.get("subresource") != "status":
+            depth = _depth(entry.get("fieldsV1") or {}, parts)
+            best = max(best, (depth, str(entry.get("time", "")), str(entry.get("manager", ""))))
+    return best[2]
+
+
+def writer_of(live: Mapping[str, Any], path: str) -> str:
+    """The field manager that has written just this path, empty when there is none."""
+    parts = path.split(".")
+    found = [
         (str(entry.get("time", "")), str(entry.get("manager", "")))
-        for entry in found["metadata"].get("managedFields") or ()
-        if entry.get("manager") != FIELD_MANAGER and entry.get("subresource") != "status"
+        for entry in live["metadata"].get("managedFields") or ()
+        if _depth(entry.get("fieldsV1") or {}, parts) == len(parts)
     ]
-    return max(others)[1] if others else ""
+    return max(found)[1] if found else ""
+
+
+def _depth(fields: Mapping[str, Any], parts: list[str]) -> int:
+    """How far a path leads into a set of fields."""
+    if not parts:
+        return 0
+    part = parts[0]
+    if part.startswith("["):
+        # An item of a list is written with the values that tell it apart.
+        value = part.strip("[]")
+        inner = next((fields[name] for name in fields if name.startswith("k:") and f'"{value}"' in name), None)
+    else:
+        inner = fields.get(f"f:{part}")
+    return 0 if inner is None else 1 + _depth(inner, parts[1:])
 
 
 def _list_differences(wanted: list[Any] | tuple[Any, ...], found: list[Any], path: str) -> Iterator[str]:

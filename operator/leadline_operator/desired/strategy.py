@@ -86,7 +86,7 @@ def revision_object(revision: Revision, owner: Mapping[str, Any], number: int) -
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",
         "metadata": {
-            "name": f"{metadata['name'][: 62 - HASH_LENGTH]}-{revision.hash}",
+            "name": record_name(metadata["name"], revision.hash),
             "namespace": metadata["namespace"],
             "labels": metadata["labels"],
             "annotations": {ROLLOUT_HASH: revision.hash},
@@ -103,6 +103,11 @@ def revision_object(revision: Revision, owner: Mapping[str, Any], number: int) -
             "deployment": revision.deployment,
         },
     }
+
+
+def record_name(workload_id: str, stamp: str) -> str:
+    """The name of the record of a version."""
+    return f"{workload_id}-{stamp}"
 
 
 def revision_of(record: Mapping[str, Any]) -> Revision:

@@ -47,6 +47,7 @@ class Context:
         self.code_version = settings.code_version or code_version()
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._bus = bus
+        self._health = health
         self._tasks: set[asyncio.Task[Any]] = set()
         self._channels: dict[str, grpc.aio.Channel] = {}
         account = settings.params.get("account")
@@ -106,6 +107,10 @@ class Context:
         """Tell the probes whether this service does its work."""
         self._server.set_ready(ready)
         measurements.READY.labels(self.settings.service).set(ready)
+
+    def set_alive(self, alive: bool) -> None:
+        """Tell the probes whether this service gets on with its work."""
+        self._health.set_alive(alive)
 
     def channel(self, peer: str) -> grpc.aio.Channel:
         """The channel to a peer of the settings, with this service's token on each call. Raises Unknown."""

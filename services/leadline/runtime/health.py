@@ -44,6 +44,10 @@ class Health:
         self._ready = ready
         self._announce(self._names, serving=ready)
 
+    def set_alive(self, alive: bool) -> None:
+        """Tell the probes whether this process still gets on; one that does not is started again."""
+        self._announce((LIVENESS,), serving=alive)
+
     async def listen(self, address: str) -> None:
         """Answer probes on a port of their own, `host:port`, without TLS. Raises OSError when it is taken."""
         # Two servers on one port would each answer half of the probes.

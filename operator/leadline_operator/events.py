@@ -1,0 +1,110 @@
+"""Events about an object, as `kubectl describe` shows them. What is said again soon is counted instead of repeated."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import structlog
+
+from leadline.model.ids import derive
+from leadline_operator import metrics
+from leadline_operator.clients.kube import Kube, KubeError, Missing, NamespaceEnding, NotLeading
+from leadline_operator.conditions import Reason
+from leadline_operator.kinds import EVENT, FIELD_MANAGER, JsonObject
+
+Weight = Literal["Normal", "Warning"]
+
+REPEAT_SECONDS: Final = 300.0
+MOST_REMEMBERED: Final = 4096
+NOTE_LENGTH: Final = 1024
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Said:
+    name: str
+    at: float
+    count: int
+
+
+class Recorder:
+    """Writes Events. They are told for people: one that cannot be written is logged and left.
+
+    clock: monotonic seconds; now: the time for people.
+    """
+
+    def __init__(self, kube: Kube, identity: str, clock: Callable[[], float], now: Callable[[], datetime]) -> None:
+        self._kube = kube
+        self._identity = identity
+        self._clock = clock
+        self._now = now
+        self._said: OrderedDict[tuple[str, ...], _Said] = OrderedDict()
+
+    async def say(self, about: Mapping[str, Any], reason: Reason, note: str, weight: Weight = "Normal") -> None:
+        """Say something about an object; at most once in five minutes the same."""
+        metadata = about["metadata"]
+        key = (metadata["uid"], reason, note)
+        said = self._said.get(key)
+        if said is not None and self._clock() - said.at < REPEAT_SECONDS:
+            return
+        metrics.EVENTS.labels(weight, reason).inc()
+        try:
+            if said is None or not await self._again(metadata["namespace"], said):
+                said = await self._first(about, reason, note, weight)
+        except NamespaceEnding:
+            return
+        except (KubeError, NotLeading) as error:
+            _log.warning("event.not_written", reason=reason, note=note, error=str(error))
+            return
+        said.at = self._clock()
+        self._said[key] = said
+        self._said.move_to_end(key)
+        while len(self._said) > MOST_REMEMBERED:
+            self._said.popitem(last=False)
+
+    async def _first(self, about: Mapping[str, Any], reason: Reason, note: str, weight: Weight) -> _Said:
+        metadata = about["metadata"]
+        now = self._time()
+        name = f"{metadata['name'][:200]}.{derive(metadata['uid'], reason, note, now)[:16]}"
+        await self._kube.apply(
+            {
+                "apiVersion": EVENT.api_version,
+                "kind": EVENT.name,
+                "metadata": {"name": name, "namespace": metadata["namespace"]},
+                "regarding": _reference(about),
+                "reason": reason,
+                "action": reason,
+                "type": weight,
+                "note": note[:NOTE_LENGTH],
+                "eventTime": now,
+                "reportingController": f"leadline.dev/{FIELD_MANAGER}",
+                "reportingInstance": self._identity[:128],
+            }
+        )
+        return _Said(name, self._clock(), 1)
+
+    async def _again(self, namespace: str, said: _Said) -> bool:
+        said.count += 1
+        series = {"series": {"count": said.count, "lastObservedTime": self._time()}}
+        try:
+            await self._kube.merge(EVENT, namespace, said.name, series)
+        except Missing:
+            return False
+        return True
+
+    def _time(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _reference(about: Mapping[str, Any]) -> JsonObject:
+    metadata = about["metadata"]
+    return {
+        "apiVersion": about["apiVersion"],
+        "kind": about["kind"],
+        "namespace": metadata["namespace"],
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+    }

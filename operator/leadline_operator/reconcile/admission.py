@@ -1,0 +1,136 @@
+"""Who may trade what on an account: the strategies that fit it, the plan of their workloads, and why others wait."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, check_strategy_on_account
+from leadline.plan.plan import Plan, plan, trade_one_contract, workload_id
+from leadline_operator.conditions import Reason
+from leadline_operator.desired.workload import SETTINGS_KEY
+from leadline_operator.kinds import ACCOUNT, CONFIG_MAP, JsonObject
+from leadline_operator.reconcile.world import World, deleting
+from leadline_operator.seen import account_of
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why a strategy or account cannot run, and what to do about it."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A strategy that may run: its manifest, its account's, and the plan of that account."""
+
+    strategy: TradingStrategy
+    account: TradingAccount
+    plan: Plan
+
+
+def admit_account(world: World, found: JsonObject) -> TradingAccount | Refused:
+    """The account of an object, or why it cannot run."""
+    manifest = world.manifest(found)
+    if isinstance(manifest, TradingAccount):
+        return manifest
+    assert isinstance(manifest, list)
+    return Refused(Reason.INVALID_SPEC, "\n".join(str(problem) for problem in manifest))
+
+
+def admit_strategy(world: World, found: JsonObject) -> Admitted | Refused:
+    """A strategy's part in its account's plan, or why it has none."""
+    manifest = world.manifest(found)
+    if not isinstance(manifest, TradingStrategy):
+        assert isinstance(manifest, list)
+        return Refused(Reason.INVALID_SPEC, "\n".join(str(problem) for problem in manifest))
+    name = manifest.account_name
+    object_of_account = world.seen.get(ACCOUNT, *name.split("/"))
+    if object_of_account is None:
+        return Refused(
+            Reason.ACCOUNT_NOT_FOUND, f"there is no TradingAccount {name}: create it, or name another in spec.account"
+        )
+    if deleting(object_of_account):
+        return Refused(Reason.ACCOUNT_DELETING, f"the TradingAccount {name} is being deleted")
+    account = admit_account(world, object_of_account)
+    if isinstance(account, Refused):
+        return Refused(Reason.ACCOUNT_REFUSED, f"the TradingAccount {name} cannot run: {account.message}")
+    refusal = _misfit(manifest, account) or _rival(world, found, manifest, account)
+    if refusal is not None:
+        return refusal
+    try:
+        # The rivals of others are theirs to hear of.
+        return Admitted(manifest, account, plan(world.params.platform, [account], [manifest]))
+    except InvalidManifest as problems:
+        return Refused(Reason.INVALID_SPEC, str(problems))
+
+
+def account_plan(world: World, account: TradingAccount) -> Plan:
+    """The plan of an account's own workloads; what its strategies are does not change them."""
+    return plan(world.params.platform, [account], [])
+
+
+def _misfit(strategy: TradingStrategy, account: TradingAccount) -> Refused | None:
+    namespace = strategy.metadata.namespace
+    if namespace not in {account.metadata.namespace, *account.spec.allowed_namespaces}:
+        return Refused(
+            Reason.NAMESPACE_NOT_ALLOWED,
+            f"the TradingAccount {account.full_name} does not allow strategies of the namespace {namespace}: add it to "
+            "the account's spec.allowedNamespaces",
+        )
+    try:
+        check_strategy_on_account(strategy, account)
+    except InvalidManifest as problems:
+        return Refused(Reason.INVALID_SPEC, str(problems))
+    return None
+
+
+def _rival(world: World, found: JsonObject, strategy: TradingStrategy, account: TradingAccount) -> Refused | None:
+    """Another strategy that has the contract already. Whoever trades it has it, and then who came first."""
+    mine = _rank(world, found, strategy)
+    for other in world.seen.strategies_of(account.full_name):
+        manifest = world.manifest(other)
+        if not isinstance(manifest, TradingStrategy) or manifest.full_name == strategy.full_name:
+            continue
+        if not trade_one_contract(strategy, manifest, account) or _rank(world, other, manifest) > mine:
+            continue
+        if _misfit(manifest, account) is None:
+            return Refused(
+                Reason.INSTRUMENT_CLAIMED,
+                f"{manifest.full_name} trades {manifest.spec.instrument} on {account.full_name}: use another contract "
+                "or another account",
+            )
+    return None
+
+
+def _rank(world: World, found: JsonObject, strategy: TradingStrategy) -> tuple[bool, str, str]:
+    return not _holds(world, strategy), str(found["metadata"].get("creationTimestamp", "")), strategy.full_name
+
+
+def _holds(world: World, strategy: TradingStrategy) -> bool:
+    """Whether the strategy's workload was made for this very instrument and account."""
+    name = workload_id("analysis", strategy.full_name)
+    config = world.seen.get(CONFIG_MAP, strategy.metadata.namespace, name)
+    if config is None:
+        return False
+    try:
+        settings = json.loads(config["data"][SETTINGS_KEY])["params"]
+        made_for = (settings["spec"]["instrument"], settings["account"])
+    except (KeyError, TypeError, ValueError):
+        # Somebody has been at it: it is put right elsewhere.
+        return False
+    return made_for == (strategy.spec.instrument, strategy.account_name)
+
+
+def waiting(world: World, account: str) -> Sequence[JsonObject]:
+    """Strategies of an account that were refused when they were last looked at."""
+    return [
+        found
+        for found in world.seen.strategies_of(account)
+        if any(
+            condition.get("type") == "Accepted" and condition.get("status") != "True"
+            for condition in (found.get("status") or {}).get("conditions") or ()
+        )
+        and account_of(found) == account
+    ]

@@ -1,0 +1,118 @@
+"""One look at a strategy or account: its status as it was, what is said of it now, and the one write of both."""
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+
+from leadline.model.status_spec import (
+    AccountStatus,
+    Condition,
+    ConditionType,
+    StatusModel,
+    StrategyStatus,
+    condition_of,
+)
+from leadline_operator import metrics
+from leadline_operator.clients.kube import Conflict, Missing
+from leadline_operator.conditions import Reason, Verdict, updated
+from leadline_operator.events import Weight
+from leadline_operator.kinds import JsonObject, Key, kind_of
+from leadline_operator.queue import RetryAfter
+from leadline_operator.reconcile.world import World
+
+StatusT = TypeVar("StatusT", StrategyStatus, AccountStatus)
+
+
+@dataclass(slots=True)
+class Visit(Generic[StatusT]):
+    """`found` is the object, `status` what it is to say. `verdicts` become conditions when it is written."""
+
+    world: World
+    key: Key
+    found: JsonObject
+    status: StatusT
+    verdicts: dict[ConditionType, Verdict] = field(default_factory=dict)
+
+    @property
+    def uid(self) -> str:
+        """The object's uid."""
+        return str(self.found["metadata"]["uid"])
+
+    @property
+    def generation(self) -> int:
+        """The generation that is looked at."""
+        return int(self.found["metadata"].get("generation", 0))
+
+    def put(self, **changes: Any) -> None:
+        """Change fields of the status; they are written with the next `write`."""
+        self.status = self.status.model_copy(update=changes)
+
+    def condition(self, kind: ConditionType) -> Condition | None:
+        """A condition as it was when it was last written."""
+        return condition_of(self.status.conditions, kind)
+
+    def judge(self, kind: ConditionType, verdict: Verdict) -> None:
+        """Say whether a condition holds."""
+        self.verdicts[kind] = verdict
+
+    async def say(self, reason: Reason, note: str, weight: Weight = "Normal") -> None:
+        """Tell an Event about the object."""
+        await self.world.events.say(self.found, reason, note, weight)
+
+    async def write(self) -> None:
+        """Write the status if it says something else than before; whoever goes on after a crash goes on from it.
+
+        Raises RetryAfter when the object has changed meanwhile: then it is looked at anew.
+        """
+        conditions = updated(self.status.conditions, self.verdicts, self.generation, self.world.now())
+        self.put(conditions=conditions, observed_generation=self.generation)
+        wanted = self.status.to_manifest()
+        if wanted == (self.found.get("status") or {}):
+            return
+        metadata = self.found["metadata"]
+        document = {
+            "apiVersion": self.found["apiVersion"],
+            "kind": self.found["kind"],
+            "metadata": {name: metadata[name] for name in ("name", "namespace", "resourceVersion", "uid")},
+            "status": wanted,
+        }
+        kind = kind_of(self.found)
+        try:
+            written = await self.world.kube.apply(document, status=True)
+        except (Conflict, Missing):
+            await self.world.refresh(kind, self.key.namespace, self.key.name)
+            raise RetryAfter(0) from None
+        metrics.STATUS_WRITES.labels(kind.name).inc()
+        self.world.seen.put(kind, written)
+        self.found = written
+
+    async def set_finalizer(self, finalizer: str, *, present: bool) -> None:
+        """Have the finalizer on the object, or not. Raises RetryAfter as `write`."""
+        metadata = self.found["metadata"]
+        known: list[str] = list(metadata.get("finalizers") or ())
+        if (finalizer in known) == present:
+            return
+        wanted = [*known, finalizer] if present else [name for name in known if name != finalizer]
+        kind = kind_of(self.found)
+        try:
+            written = await self.world.kube.set_finalizers(self.found, wanted)
+        except Conflict:
+            await self.world.refresh(kind, self.key.namespace, self.key.name)
+            raise RetryAfter(0) from None
+        except Missing:
+            self.world.seen.drop(kind, (self.key.namespace, self.key.name))
+            return
+        # With the last finalizer goes the object.
+        if present or wanted or "deletionTimestamp" not in metadata:
+            self.world.seen.put(kind, written)
+            self.found = written
+
+
+def status_of(model: type[StatusT], found: JsonObject) -> StatusT:
+    """The status as it stands; an empty one where it cannot be read: then everything is found out anew."""
+    assert issubclass(model, StatusModel)
+    try:
+        return model.from_manifest(found.get("status") or {})
+    except ValidationError:
+        return model()

@@ -1,0 +1,115 @@
+"""What a reconciliation works with: the objects as they were seen, and the ways to act."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from leadline.model.errors import InvalidInput
+from leadline.model.specs import Manifest, parse_manifest
+from leadline_operator.clients.calls import Feed
+from leadline_operator.clients.demand import Demand
+from leadline_operator.clients.execution import AccountState, Executions
+from leadline_operator.clients.kube import Kube
+from leadline_operator.events import Recorder
+from leadline_operator.kinds import NAMESPACE, JsonObject, Key, Kind
+from leadline_operator.params import OperatorParams
+from leadline_operator.seen import Seen, place_of, uid_of
+
+# How old an account's state may be where nothing is let go of on its word.
+STATE_SECONDS: Final = 2.0
+_MOST_PARSED: Final = 8192
+
+
+@dataclass(slots=True)
+class World:
+    """Everything of one operator. `enqueue` has an object looked at, after so many seconds; clock: monotonic seconds.
+
+    `parsed`, `states` and `counted` only save work: whoever starts without them does the same.
+    """
+
+    params: OperatorParams
+    code_version: str
+    seen: Seen
+    kube: Kube
+    executions: Executions
+    feed: Feed
+    demand: Demand
+    events: Recorder
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    enqueue: Callable[[Key, float], None]
+    parsed: dict[tuple[str, int], Manifest | list[InvalidInput]] = field(default_factory=dict)
+    states: dict[str, tuple[float, AccountState]] = field(default_factory=dict)
+    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    counted: dict[Key, float] = field(default_factory=dict)
+    orphans: dict[tuple[str, str], float] = field(default_factory=dict)
+    applied: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
+    asked: dict[str, tuple[object, float]] = field(default_factory=dict)
+
+    def manifest(self, found: JsonObject) -> Manifest | list[InvalidInput]:
+        """The manifest that an object is, or everything that is wrong with it."""
+        metadata = found["metadata"]
+        mark = (uid_of(found), int(metadata.get("generation", 0)))
+        if mark not in self.parsed:
+            while len(self.parsed) >= _MOST_PARSED:
+                del self.parsed[next(iter(self.parsed))]
+            # Labels and notes are other people's, and change nothing.
+            bare = {name: metadata[name] for name in ("name", "namespace")}
+            self.parsed[mark] = parse_manifest({**found, "metadata": bare})
+        return self.parsed[mark]
+
+    async def state(self, account: str, *, fresh: bool) -> AccountState:
+        """The account as its execution has it; a moment old unless it must be fresh."""
+        lock = self.locks.setdefault(account, asyncio.Lock())
+        asked_at = self.clock()
+        async with lock:
+            known = self.states.get(account)
+            if known is not None and known[0] >= (asked_at if fresh else asked_at - STATE_SECONDS):
+                return known[1]
+            before = self.clock()
+            state = await self.executions.state(account)
+            self.states[account] = (before, state)
+            return state
+
+    def forget_state(self, account: str) -> None:
+        """What was known of the account is old: something was asked of it."""
+        self.states.pop(account, None)
+
+    async def refresh(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
+        """Look at an object anew."""
+        found = await self.kube.get(kind, namespace, name)
+        if found is None:
+            self.seen.drop(kind, (namespace, name))
+        else:
+            self.seen.put(kind, found)
+        return found
+
+    async def every(self, kind: Kind) -> list[JsonObject]:
+        """All objects of a kind as the API server has them now, in the namespaces that are looked after."""
+        found: list[JsonObject] = []
+        for namespace in self.params.namespaces or (None,):
+            found += (await self.kube.every(kind, namespace))[0]
+        return found
+
+    def ending(self, namespace: str) -> bool:
+        """Whether the namespace is going: nothing is made in it."""
+        found = self.seen.get(NAMESPACE, "", namespace)
+        return found is not None and "deletionTimestamp" in found["metadata"]
+
+
+def annotation(found: JsonObject, name: str) -> str:
+    """An annotation's text, empty where there is none."""
+    annotations: dict[str, Any] = found["metadata"].get("annotations") or {}
+    return str(annotations.get(name, ""))
+
+
+def deleting(found: JsonObject) -> bool:
+    """Whether the object is being deleted."""
+    return "deletionTimestamp" in found["metadata"]
+
+
+def place_key(kind: Kind, document: JsonObject) -> tuple[Kind, str, str]:
+    """A name for the place of an object."""
+    return (kind, *place_of(document))

@@ -1,0 +1,254 @@
+"""The operator's process: watches always, and works on what they bring while it holds the lease."""
+
+import asyncio
+import contextlib
+import random
+import socket
+from collections.abc import Iterable
+from typing import Final
+
+import kopf
+from structlog.stdlib import BoundLogger
+
+from leadline.runtime.auth import read_key
+from leadline.runtime.clock import monotonic_s
+from leadline.runtime.context import Context
+from leadline.runtime.settings import validate_params
+from leadline_operator import metrics
+from leadline_operator.clients.calls import Channels, Feed, utc_now
+from leadline_operator.clients.demand import Demand
+from leadline_operator.clients.execution import Executions
+from leadline_operator.clients.kube import (
+    Conflict,
+    Kube,
+    KubeError,
+    Missing,
+    NotLeading,
+    kube_configuration,
+)
+from leadline_operator.conditions import Reason
+from leadline_operator.events import Recorder
+from leadline_operator.handlers import Watcher, registry_of, watch_settings
+from leadline_operator.health import Progress
+from leadline_operator.kinds import ACCOUNT, CHILDREN, MANAGED_SELECTOR, OWNERS, STRATEGY, WATCHED, Key, Kind, own_key
+from leadline_operator.leader import Leadership
+from leadline_operator.params import OperatorParams
+from leadline_operator.queue import CONSUMERS, WorkQueue
+from leadline_operator.reconcile.account import reconcile_account
+from leadline_operator.reconcile.strategy import reconcile_strategy
+from leadline_operator.reconcile.world import World
+from leadline_operator.seen import Seen
+
+JITTER: Final = 0.2
+HEARTBEAT_SECONDS: Final = 1.0
+# An API server that is there again is not run over by all at once.
+SPREAD_SECONDS: Final = 5.0
+RELIST_RETRY_SECONDS: Final = 1.0
+
+
+async def run(context: Context) -> None:
+    """Watch and reconcile until the process is told to stop."""
+    operator = await make_operator(context)
+    try:
+        await operator.run()
+    finally:
+        await operator.close()
+
+
+async def make_operator(context: Context) -> "Operator":
+    """The operator of a process. Raises InvalidInput for settings that it cannot work with."""
+    params = validate_params(OperatorParams, context.settings.params)
+    return Operator(context, params, await kube_configuration())
+
+
+class Operator:
+    """All parts of one operator. `run` once, `close` once."""
+
+    def __init__(self, context: Context, params: OperatorParams, configuration: object) -> None:
+        self.context = context
+        self.params = params
+        self._random = random.Random()  # noqa: S311 - spreads load, keeps nothing secret
+        self._log: BoundLogger = context.log
+        identity = params.identity or socket.gethostname()
+        self.leadership = Leadership(
+            params.namespace, params.lease, identity, params.lease_seconds, self._led, monotonic_s
+        )
+        self.kube = Kube(configuration, self.leadership.leading)  # type: ignore[arg-type]
+        self._channels = Channels(read_key(context.settings.token_key_file), context.settings.tls)
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self._work,
+            jitter=self._jitter,
+            on_error=self._failed,
+            retry_after=retry_after,
+            observe=lambda _, waited: metrics.QUEUE_SECONDS.observe(waited),
+        )
+        self.world = World(
+            params=params,
+            code_version=context.code_version,
+            seen=Seen(),
+            kube=self.kube,
+            executions=Executions(self._channels, params.workload_address),
+            feed=Feed(self._channels, params.peers.ingestion),
+            demand=Demand(context.pool),
+            events=Recorder(self.kube, identity, monotonic_s, utc_now),
+            now=utc_now,
+            clock=monotonic_s,
+            enqueue=self.queue.add_after,
+        )
+        self.watcher = Watcher(self.world.seen, self.queue.add, monotonic_s)
+        self.progress = Progress(self.queue, monotonic_s, self.leadership.leading, lambda: self.watcher.heard_at)
+        self._relist_now = asyncio.Event()
+        self._lease: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Watch and reconcile until told to stop. Other tasks begin before kopf, which ends what came after it."""
+        spawn = self.context.spawn
+        await self.context.serve()
+        # Warm before it competes: who holds the lease works at once.
+        await self._relist_patiently()
+        self._lease = spawn(self.leadership.compete(self.kube), "lease")
+        spawn(self._relist_for_ever(), "relist")
+        spawn(self._look_at_itself(), "progress")
+        for number in range(CONSUMERS):
+            spawn(self.queue.consume(), f"consumer {number}")
+        await asyncio.sleep(0)
+        self.context.set_ready(True)
+        await kopf.operator(
+            registry=registry_of(self.watcher),
+            settings=watch_settings(),
+            standalone=True,
+            clusterwide=not self.params.namespaces,
+            namespaces=self.params.namespaces,
+            stop_flag=self.context.stopping,
+        )
+
+    async def close(self) -> None:
+        """Give the lease back, so that the next operator need not wait, and close all connections."""
+        if self._lease is not None:
+            self._lease.cancel()
+            await asyncio.wait([self._lease])
+        await self._channels.close()
+        await self.kube.close()
+
+    async def relist(self) -> None:
+        """List everything and look at every owner: makes up for whatever the watches have missed."""
+        for kind in WATCHED:
+            try:
+                await self._relist_kind(kind)
+            except Missing:
+                # Its definition is gone, and every object with it.
+                for gone in self.world.seen.relist(kind, (), _FOREVER, None):
+                    self._concern(self.watcher.concerned(kind, gone, gone=True))
+            except KubeError:
+                metrics.RELIST_FAILURES.labels(kind.name).inc()
+                raise
+        self.watcher.heard_at = monotonic_s()
+
+    async def _relist_kind(self, kind: Kind) -> None:
+        labels = MANAGED_SELECTOR if kind in CHILDREN else None
+        namespaces: Iterable[str | None] = (self.params.namespaces if kind.namespaced else ()) or (None,)
+        for namespace in namespaces:
+            found, version = await self.kube.every(kind, namespace, labels)
+            metrics.RELISTS.labels(kind.name).inc()
+            for gone in self.world.seen.relist(kind, found, version, namespace):
+                self._concern(self.watcher.concerned(kind, gone, gone=True))
+
+    def _concern(self, keys: Iterable[Key]) -> None:
+        for key in keys:
+            self.queue.add(key)
+
+    async def _relist_patiently(self) -> None:
+        """A first complete listing: nothing is decided on less."""
+        while True:
+            try:
+                return await self.relist()
+            except KubeError as error:
+                self._log.warning("operator.cannot_list", reason=str(error))
+            await asyncio.sleep(RELIST_RETRY_SECONDS)
+
+    async def _relist_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.params.resync_seconds * self._jitter()):
+                    await self._relist_now.wait()
+            self._relist_now.clear()
+            await self._relist_patiently()
+            if self.leadership.leading():
+                self._look_at_all(self.params.resync_seconds / 10)
+
+    def _led(self, leads: bool) -> None:
+        """The lease was won or lost."""
+        if leads:
+            self.queue.may_work.set()
+            # What the last leader has left half done is in the objects.
+            self._relist_now.set()
+            self._look_at_all(0)
+        else:
+            self.queue.may_work.clear()
+
+    def _look_at_all(self, spread: float) -> None:
+        for kind in (ACCOUNT, STRATEGY):
+            for found in self.world.seen.all(kind):
+                self.queue.add_after(own_key(found, kind), spread * self._random.random())
+
+    async def _work(self, key: Key) -> float | None:
+        reconcile = reconcile_account if key.kind == ACCOUNT.name else reconcile_strategy
+        with metrics.RECONCILE_SECONDS.labels(key.kind).time():
+            again = await reconcile(self.world, key)
+        metrics.RECONCILES.labels(key.kind, "done").inc()
+        return again
+
+    def _failed(self, key: Key, error: Exception, delay: float) -> None:
+        metrics.RECONCILES.labels(key.kind, "failed").inc()
+        metrics.RECONCILE_ERRORS.labels(key.kind, reason_of(error).value).inc()
+        expected = isinstance(error, KubeError | NotLeading)
+        self._log.warning(
+            "reconcile.failed",
+            key="/".join(key),
+            again_in=round(delay, 1),
+            reason=str(error),
+            exc_info=None if expected else error,
+        )
+
+    async def _look_at_itself(self) -> None:
+        """Measure, and tell the probes whether work gets done."""
+        while True:
+            problem = self.progress.problem()
+            if problem:
+                self._log.error("operator.stuck", reason=problem)
+            self.context.set_alive(not problem)
+            metrics.QUEUE_DEPTH.set(self.queue.depth())
+            metrics.WATCH_AGE.set(monotonic_s() - self.watcher.heard_at)
+            for kind in OWNERS:
+                metrics.RESOURCES.labels(kind.name).set(self.world.seen.count(kind))
+            _count_not_ready(self.world)
+            await asyncio.sleep(HEARTBEAT_SECONDS * 5)
+
+    def _jitter(self) -> float:
+        return self._random.uniform(1 - JITTER, 1 + JITTER)
+
+
+_FOREVER: Final = 2**63
+
+
+def retry_after(error: Exception) -> float | None:
+    """In how many seconds to try again, None for the growing delay."""
+    if isinstance(error, Conflict):
+        return 0
+    if isinstance(error, NotLeading):
+        return 1
+    return error.retry_after if isinstance(error, KubeError) else None
+
+
+def reason_of(error: Exception) -> Reason:
+    """The word of the metrics for an error."""
+    return Reason.API_ERROR if isinstance(error, KubeError) else Reason.INTERNAL
+
+
+def _count_not_ready(world: World) -> None:
+    metrics.NOT_READY.clear()
+    for kind in OWNERS:
+        for found in world.seen.all(kind):
+            for condition in (found.get("status") or {}).get("conditions") or ():
+                if condition["type"] == "Ready" and condition["status"] != "True":
+                    metrics.NOT_READY.labels(kind.name, condition["reason"]).inc()
