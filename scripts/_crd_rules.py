@@ -6,7 +6,7 @@ and has the words of the check that a manifest gets on a laptop, so that people 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +97,34 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }
 
-# How lists merge when several people apply parts of an object, and what may not stand in them twice.
-LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+REGIMES: Final = ("TRENDING_UP", "TRENDING_DOWN", "RANGING", "VOLATILE")
+_REGIME: Final = "spec.strategy.router.regimes"
+
+# How lists merge when several people apply parts of an object, and what may not stand in them twice. A list whose
+# absence means something else than its being empty is one piece: applying it empty to a list with keys would take the
+# last item away, and the default, or nothing, would stand there instead.
+LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic"]]]] = {
     "TradingStrategy": {
         "spec.entries.blocks": ("from", "to"),
         "spec.entries.news": ("at", "name"),
-        "spec.sizing.modifiers": (),
-        "spec.strategy.router.regimes.TRENDING_UP.patterns": (),
-        "spec.strategy.router.regimes.TRENDING_DOWN.patterns": (),
-        "spec.strategy.router.regimes.RANGING.patterns": (),
-        "spec.strategy.router.regimes.VOLATILE.patterns": (),
+        "spec.sizing.modifiers": "atomic",
+        **{f"{_REGIME}.{regime}.patterns": "atomic" for regime in REGIMES},
         "status.conditions": ("type",),
     },
     "TradingAccount": {
-        "spec.allowedNamespaces": (),
-        "spec.tiers": ("from",),
+        "spec.allowedNamespaces": "set",
+        "spec.tiers": "atomic",
         "status.conditions": ("type",),
     },
 }
-"""The fields by which an item of a list is known; none where the items themselves are values."""
+"""The kind of each list; of a list with keys, the fields by which an item is known."""
+
+# A choice has no default in the object: who later writes the other arm would find the first one there already.
+NO_DEFAULT: Final[Mapping[str, tuple[str, ...]]] = {
+    "TradingStrategy": ("spec.session", "spec.strategy"),
+    "TradingAccount": (),
+}
+"""Fields whose default is for the reader to know, and is not written into the object."""
 
 _NAME_RULE: Final = Rule(
     "size(self.metadata.name) <= 52 && self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
@@ -138,6 +147,10 @@ def _while_suspended(field: str) -> Rule:
         "expected no change before the strategy's state is Suspended",
         f".{field}",
     )
+
+
+def _once(what: str) -> Rule:
+    return Rule("self.all(item, self.exists_one(other, other == item))", f"expected each {what} once")
 
 
 RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
@@ -177,6 +190,8 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
             Rule("self.mode == 'Fixed' || !has(self.size)", "expected no size with mode Tiered", ".size"),
             Rule("!has(self.size) || self.size <= self.maxSize", "expected at most maxSize", ".size"),
         ),
+        "spec.sizing.modifiers": (_once("modifier"),),
+        **{f"{_REGIME}.{regime}.patterns": (_once("pattern"),) for regime in REGIMES},
         "spec.deletionPolicy": (
             Rule(
                 "self.positions != 'Flatten' || self.timeoutSeconds >= 30",

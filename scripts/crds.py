@@ -15,7 +15,7 @@ import yaml
 from leadline.model.spec_base import API_VERSION, CHANGE_KEY, SpecModel
 from leadline.model.specs import AccountSpec, Change, StrategySpec
 from leadline.model.status_spec import AccountStatus, StrategyStatus
-from scripts._crd_rules import KINDS, LISTS, RULES
+from scripts._crd_rules import KINDS, LISTS, NO_DEFAULT, RULES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "helm" / "leadline-crds"
@@ -109,21 +109,22 @@ def object_schema(kind: str) -> dict[str, Any]:
     Raises SystemExit when a list has no kind, or a rule or a kind of list stands nowhere.
     """
     spec_model, status_model = _MODELS[kind]
-    spec, status = spec_model.model_json_schema(), status_model.model_json_schema()
+    spec, status = spec_model.model_json_schema(), _without_defaults(status_model.model_json_schema())
     for field in spec["properties"].values():
         field["description"] += f" {_CHANGE_WORDS[field[CHANGE_KEY]]}"
-    description = KINDS[kind].description
-    needs_spec = bool(spec.get("required"))
+    complete = not spec.get("required")
+    if complete:
+        spec["default"] = spec_model().to_manifest()
     root = {
-        "description": description,
+        "description": KINDS[kind].description,
         "type": "object",
-        "required": ["spec"] if needs_spec else [],
+        "required": [] if complete else ["spec"],
         "properties": {
             "apiVersion": {"description": f"The version of this schema: {API_VERSION}.", "type": "string"},
             "kind": {"description": f"The kind of object: {kind}.", "type": "string"},
             "metadata": {"type": "object"},
-            "spec": spec | {"description": "The wish for it."} | ({} if needs_spec else {"default": spec_model().to_manifest()}),
-            "status": _without_defaults(status) | {"description": "What the operator says of it."},
+            "spec": {**spec, "description": "The wish for it."},
+            "status": {**status, "description": "What the operator says of it."},
         },
     }
     used: set[str] = set()
@@ -139,7 +140,7 @@ def _placed(node: Mapping[str, Any], path: str, kind: str, used: set[str]) -> di
     found = {key: node[key] for key in ("description", "type") if key in node}
     inner = {"properties", "items", "additionalProperties", "default", CHANGE_KEY, *found}
     found |= {key: value for key, value in node.items() if key not in inner and value != []}
-    if "default" in node:
+    if "default" in node and path not in NO_DEFAULT[kind]:
         found["default"] = node["default"]
     if "items" in node:
         found |= _list_type(path, kind, used)
@@ -161,10 +162,10 @@ def _list_type(path: str, kind: str, used: set[str]) -> dict[str, Any]:
     if path not in LISTS[kind]:
         raise SystemExit(f"crds: {kind}: the list {path} has no kind")
     used.add(path)
-    keys = LISTS[kind][path]
-    if not keys:
-        return {"x-kubernetes-list-type": "set"}
-    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(keys)}
+    found = LISTS[kind][path]
+    if isinstance(found, str):
+        return {"x-kubernetes-list-type": found}
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(found)}
 
 
 def _without_defaults(node: Any) -> Any:

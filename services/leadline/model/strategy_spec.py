@@ -227,7 +227,7 @@ class StrategySpec(SpecModel):
     instrument: Annotated[SymbolText, changes(Change.ROLLOUT)]
     """A root, which follows the roll, or a dated contract such as GCZ2013."""
     session: Annotated[SessionSpec, changes(Change.ROLLOUT)] = SessionSpec(name="rth")
-    """The part of the day whose prints make the bars."""
+    """The part of the day whose prints make the bars; rth where absent."""
     bars: Annotated[BarsText, changes(Change.ROLLOUT)] = "5m"
     """What closes a bar: a time, ticks:N prints or volume:N size steps."""
     ticks_per_row: Annotated[int, Field(ge=1, le=10_000), changes(Change.ROLLOUT)] = 1
@@ -235,7 +235,7 @@ class StrategySpec(SpecModel):
     history: Annotated[int, Field(ge=0, le=60), changes(Change.ROLLOUT)] = 5
     """Sessions before today's over which indicators are folded."""
     strategy: Annotated[Logic, changes(Change.ROLLOUT)] = Logic(name="OrderFlow")
-    """What decides."""
+    """What decides; OrderFlow with its defaults where absent."""
     entries: Annotated[Entries, changes(Change.HOT)] = Entries()
     """When and how positions are opened."""
     flatten_before_close: Annotated[DurationText, changes(Change.HOT)] = "5m"
