@@ -40,7 +40,7 @@ def render(values: dict[str, Any] | None = None, *, namespace: str = NAMESPACE, 
         document
         for name, text in sorted(templates.items())
         if not name.endswith("NOTES.txt")
-        for document in yaml.load_all(text, Loader=_Loader)  # noqa: S506 - the safe loader, in C where it is there
+        for document in yaml.load_all(text, Loader=_Loader)
         if document
     ]
 
@@ -73,7 +73,12 @@ def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
         if template is not None:
             metadata = {**template.get("metadata", {}), "name": document["metadata"]["name"]}
             metadata["namespace"] = document["metadata"]["namespace"]
-            yield name, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+            claims = [
+                {"name": claim["metadata"]["name"], "persistentVolumeClaim": {"claimName": claim["metadata"]["name"]}}
+                for claim in document["spec"].get("volumeClaimTemplates", [])
+            ]
+            spec = {**template["spec"], "volumes": [*template["spec"]["volumes"], *claims]}
+            yield name, {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def images(documents: list[Document]) -> list[str]:
@@ -104,7 +109,10 @@ def golden_text(case: str) -> str:
     for document in documents:
         if document["kind"] == "Secret":
             document["data"] = dict.fromkeys(document["data"], "(left out)")
-    return "---\n".join(yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120) for document in documents)
+    return "---\n".join(
+        yaml.dump(document, Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=120)
+        for document in documents
+    )
 
 
 def main() -> int:

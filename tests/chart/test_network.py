@@ -176,7 +176,12 @@ def test_desks_do_not_reach_each_other():
 def test_the_collector_scrapes_and_takes_traces_and_nothing_more():
     values = values_of("desks")
     collector = End("monitoring", {"app": "prometheus"})
-    for pod in (platform("ingestion"), platform("operator"), trader("execution", "desk-a"), trader("analysis", "desk-b")):
+    for pod in (
+        platform("ingestion"),
+        platform("operator"),
+        trader("execution", "desk-a"),
+        trader("analysis", "desk-b"),
+    ):
         assert reaches(values, collector, pod, 9100)
         assert not reaches(values, collector, pod, 9090)
     assert reaches(values, platform("risk"), collector, 4317)

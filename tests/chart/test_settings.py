@@ -2,9 +2,11 @@
 
 import base64
 import json
+from datetime import date
 from typing import Any
 
 import pytest
+import yaml
 
 from leadline.ingestion.params import IngestionParams
 from leadline.model.specs import TradingStrategy, load_manifests
@@ -95,7 +97,9 @@ def test_every_file_that_settings_name_is_mounted_and_no_other_secret(case):
 def test_the_owners_password_reaches_only_what_migrates(case):
     for name, pod in pods(render(values_of(case))):
         for container in pod["spec"]["containers"]:
-            secret = {file for file in mounted_files(pod, container) if file.endswith(("/owner", "/migrate", "/master"))}
+            secret = {
+                file for file in mounted_files(pod, container) if file.endswith(("/owner", "/migrate", "/master"))
+            }
             allowed = {"operator": {"/etc/leadline/secrets/token/master"}}
             allowed["postgresql"] = {"/etc/leadline/secrets/database/owner"}
             allowed["nats"] = {"/etc/leadline/secrets/nats/migrate"}
@@ -133,7 +137,7 @@ def test_the_platform_of_the_chart_is_the_platform_of_the_plan():
 def test_a_replayed_file_is_the_plans_file_at_its_place():
     documents = render(values_of("replay"))
     platform = PlatformSettings(
-        feed=Feed(kind="file", files=(FeedFile(name="mes-2025-06.csv", contract="MES"),)), trade_from="2025-06-10"
+        feed=Feed(kind="file", files=(FeedFile(name="mes-2025-06.csv", contract="MES"),)), trade_from=date(2025, 6, 10)
     )
     wanted = dict(plan_of(platform, history=2).workload("ingestion").settings)
     params = settings_json(documents, "ingestion", "lab")["params"]
@@ -237,6 +241,5 @@ def test_an_external_database_keeps_its_options_and_never_shows_a_password():
 def test_the_example_of_the_chart_is_a_manifest():
     chart = (ROOT / "helm" / "leadline" / "Chart.yaml").read_text()
     example = chart.split("artifacthub.io/crdsExamples: |\n")[1].split("  artifacthub.io/changes")[0]
-    document = "\n".join(line.removeprefix("    ").removeprefix("- ").removeprefix("  ") for line in example.splitlines())
-    (found,) = load_manifests(document)
+    (found,) = load_manifests(yaml.safe_dump_all(yaml.safe_load(example)))
     assert found.metadata.name == "mes-orderflow"
