@@ -73,7 +73,8 @@ spec:
     {{- with include "leadline.env" .root }}
     {{- . | nindent 4 }}
     {{- end }}
-    {{- if and (gt (int ($values.replicas | default 1)) 1) (semverCompare ">=1.30-0" .root.Capabilities.KubeVersion.Version) }}
+    {{- if gt (int ($values.replicas | default 1)) 1 }}
+    # Clients hear of another Pod before this one stops answering.
     lifecycle:
       preStop: {sleep: {seconds: 5}}
     {{- end }}
