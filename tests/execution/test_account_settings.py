@@ -4,6 +4,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -233,8 +234,7 @@ def test_the_first_settings_may_say_what_the_process_was_told():
             "the manifest of the account default/paper",
         ),
         (
-            '{"apiVersion": "leadline.dev/v1alpha1", "kind": "TradingStrategy", "metadata": {"name": "p"}, "spec":'
-            + '{"instrument": "MES"}}',
+            orjson.dumps(strategy().to_manifest()).decode(),
             "the manifest of the account default/paper",
         ),
     ],

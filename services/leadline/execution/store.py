@@ -4,11 +4,14 @@ The epoch is a number that only grows: whoever takes the account over raises it,
 holder then fails. It enters no id and no result.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
 from typing import Any, Final
+
+import asyncpg
 
 from leadline.execution import rows
 from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
@@ -29,11 +32,14 @@ FRESH_SECONDS: Final = 1.0
 SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
 """A live order may leave for this long after its decision."""
 
-# Who stands still in the middle of a transaction must not keep the next holder out for longer than a lease.
-_HELD: Final = """
-    SELECT epoch FROM lease, set_config('idle_in_transaction_session_timeout', $3, true)
-    WHERE account = $1 AND epoch = $2 FOR SHARE OF lease
+# A holder that stands still in the middle of a transaction holds the lease's row: its sessions, which are named like
+# it, end after as long as a lease lasts. A role may end sessions of its own.
+_CUT: Final = """
+    SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN lease l ON l.account = $1
+    WHERE a.datname = current_database() AND a.usename = current_user AND a.application_name = left(l.holder, 63)
+    AND a.xact_start < clock_timestamp() - make_interval(secs => $2)
 """
+_LOCK_PATIENCE: Final = "1s"
 _ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
 _ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
@@ -68,22 +74,28 @@ class PostgresStore:
     async def acquire(self) -> bool:
         """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
 
-        A holder keeps its name over a restart, so its own lease does not hold it up.
+        A holder keeps its name over a restart, so its own lease does not hold it up. False, too, while the holder is in
+        the middle of a transaction: ask again.
         """
+        epoch = None
         async with self._connection() as connection:
-            epoch = await connection.fetchval(
-                """
-                INSERT INTO lease (account, epoch, holder, expires_at)
-                VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
-                ON CONFLICT (account) DO UPDATE
-                SET epoch = lease.epoch + 1, holder = $2, expires_at = excluded.expires_at
-                WHERE lease.expires_at < clock_timestamp() OR lease.holder = $2
-                RETURNING epoch
-                """,
-                self._account,
-                self._holder,
-                LEASE_SECONDS,
-            )
+            await connection.execute(_CUT, self._account, LEASE_SECONDS)
+            with contextlib.suppress(asyncpg.LockNotAvailableError):
+                async with connection.transaction():
+                    await connection.execute("SELECT set_config('lock_timeout', $1, true)", _LOCK_PATIENCE)
+                    epoch = await connection.fetchval(
+                        """
+                        INSERT INTO lease (account, epoch, holder, expires_at)
+                        VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
+                        ON CONFLICT (account) DO UPDATE
+                        SET epoch = lease.epoch + 1, holder = $2, expires_at = excluded.expires_at
+                        WHERE lease.expires_at < clock_timestamp() OR lease.holder = $2
+                        RETURNING epoch
+                        """,
+                        self._account,
+                        self._holder,
+                        LEASE_SECONDS,
+                    )
         self.epoch = epoch or 0
         return epoch is not None
 
@@ -117,7 +129,9 @@ class PostgresStore:
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything in one transaction; see `leadline.execution.ports.Store.commit`."""
         async with self._connection() as connection, connection.transaction():
-            held = await connection.fetchval(_HELD, self._account, self.epoch, f"{LEASE_SECONDS}s")
+            held = await connection.fetchval(
+                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
+            )
             if held is None:
                 raise Fenced(f"another writer holds {self._account}")
             if check is not None:

@@ -1,0 +1,336 @@
+"""Execution, risk and venue as processes on a real bus and database: its calls, and two writers of one account."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import orjson
+import pytest
+
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.model.signals import SignalMessage
+from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.model.ticks import TickBatch
+from leadline.plan.ports import free_ports
+from leadline.plan.servers import LocalNats
+from leadline.runtime.auth import token_source
+from leadline.runtime.bus import Bus
+from leadline.runtime.database import Connection, connect
+from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.runs import Run, announce_run
+from leadline.runtime.settings import Role, ServiceSettings
+from leadline.runtime.subjects import signal_subject, tick_subject
+from leadline.runtime.wire import encode_signal, encode_tick_batch
+from leadline.venue.v1 import venue_pb2
+from leadline.venue.v1 import venue_pb2_grpc as venue_rpc
+from tests.execution.harness.builders import BUY, DAY, MES, SHORT, account, bar, ns, says, strategy, tape
+from tests.stack import Database, bus_as
+
+pytestmark = pytest.mark.integration
+
+KEY = "a key that is long enough to sign tokens with"
+TAPE = "run-1"
+PATIENCE_SECONDS = 30.0
+_LIVE = """
+import sys
+from pathlib import Path
+from leadline.runtime.main import run_service
+sys.exit(run_service(sys.argv[1], Path(sys.argv[2])))
+"""
+PRINTS = tape((600, 20_000), (601, 20_000), (700, 20_004), (800, 20_003), (900, 20_026, 1, BUY), (1400, 20_010))
+
+
+class Platform:
+    """One account's processes, started and stopped by a test, and a hand on the bus in the place of the others."""
+
+    def __init__(self, folder: Path, nats: LocalNats, database: Database, bus: Bus, analysis: Bus) -> None:
+        self.folder = folder
+        self.nats = nats
+        self.database = database
+        self.bus = bus
+        self.analysis = analysis
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.addresses: dict[str, str] = {}
+        self.said = 0
+
+    def start(self, service: str, name: str, **changes: Any) -> "subprocess.Popen[bytes]":
+        """A service in a process of its own; its data directory is named like it."""
+        listen, metrics = (f"127.0.0.1:{port}" for port in free_ports(2, f"{self.folder}/{name}"))
+        key = self.folder / "token.key"
+        key.write_text(KEY)
+        workload = f"{service}-default-paper" if service != "risk" else "risk"
+        settings = ServiceSettings.model_validate(
+            {
+                "service": service,
+                "workload": workload,
+                "listen": listen,
+                "metrics_listen": metrics,
+                "data_dir": self.folder / name,
+                "token_key_file": key,
+                **changes,
+            }
+        )
+        file = self.folder / f"{name}.json"
+        file.write_text(settings.model_dump_json())
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen([sys.executable, "-c", _LIVE, service, str(file)], stdout=log, stderr=log)
+        self.processes.append(process)
+        self.addresses[name] = listen
+        return process
+
+    def execution(self, name: str, manifest: TradingAccount) -> "subprocess.Popen[bytes]":
+        """A writer of the account. Two of them have the same name in the plan, as two Pods of one workload have."""
+        return self.start(
+            "execution",
+            name,
+            nats=self.nats.settings("execution"),
+            database=self.database.settings("execution"),
+            peers={"venue": self.addresses["venue"], "risk": self.addresses["risk"]},
+            params={"account": "default/paper", "manifest": manifest.to_manifest()},
+        )
+
+    @contextlib.asynccontextmanager
+    async def calls(
+        self, name: str = "first", role: Role = "supervisor"
+    ) -> AsyncIterator["rpc.ExecutionServiceAsyncStub"]:
+        """Calls of a writer, as a role."""
+        channel = open_channel(self.addresses[name], token_source(KEY, role, "ann"))
+        yield rpc.ExecutionServiceStub(channel)
+        await channel.close(None)
+
+    async def publish_prints(self, final: bool = True) -> None:
+        """The whole tape of MES."""
+        subject = tick_subject(TAPE, "cme", MES)
+        batch = TickBatch(TAPE, "cme", MES, PRINTS, ns(1500), final=final)
+        await self.bus.publish(subject, encode_tick_batch(batch), f"{subject}/all")
+
+    async def say(self, messages: Sequence[SignalMessage]) -> None:
+        """What an analysis of `default/mes` says."""
+        subject = signal_subject(TAPE, "default/paper", "default/mes")
+        for message in messages:
+            self.said += 1
+            await self.analysis.publish(subject, encode_signal(message), f"{subject}/{self.said}")
+
+    async def venue_orders(self) -> list[str]:
+        """Legs of the orders that the venue has had."""
+        async with open_channel(self.addresses["venue"], token_source(KEY, "supervisor", "ann")) as channel:
+            stub = venue_rpc.PaperVenueServiceStub(channel)
+            found = await stub.ListOrders(venue_pb2.ListOrdersRequest(), timeout=5)
+        return sorted(order.leg for order in found.orders)
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    def stop(self) -> None:
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[list[Platform]]:
+    """Platforms whose processes end with the test."""
+    found: list[Platform] = []
+    yield found
+    for platform in found:
+        platform.stop()
+
+
+@pytest.fixture
+async def platform(
+    tmp_path: Path, nats_server: LocalNats, database: Database, stopped: list[Platform]
+) -> AsyncIterator[Platform]:
+    """A run with a tape of MES, risk and the paper venue."""
+    async with bus_as(nats_server, "ingestion") as bus, bus_as(nats_server, "analysis") as analysis:
+        run = Run(TAPE, "sim", {MES: "cme"}, DAY, 0, (DAY,), (), ns(-60))
+        await announce_run(bus, run)
+        found = Platform(tmp_path, nats_server, database, bus, analysis)
+        stopped.append(found)
+        found.start("risk", "risk")
+        params = {"account": "default/paper"}
+        found.start("venue", "venue", nats=nats_server.settings("venue"), params=params)
+        await found.publish_prints()
+        yield found
+
+
+async def patiently(call: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool] = lambda _: True) -> Any:
+    """The first answer that is wanted. Other processes have no event to wait for."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        found: Any = None
+        try:
+            found = await call()
+            if wanted(found):
+                return found
+        except grpc.aio.AioRpcError as error:
+            if error.code() not in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
+                raise
+        assert asyncio.get_running_loop().time() < deadline, found
+        await asyncio.sleep(0.05)
+
+
+async def set_strategy(
+    stub: "rpc.ExecutionServiceAsyncStub", manifest: TradingStrategy | None = None, analysis_hash: str = "hash"
+) -> pb.SetStrategyResponse:
+    manifest = manifest or strategy()
+    request = pb.SetStrategyRequest(
+        strategy=manifest.full_name,
+        analysis_hash=analysis_hash,
+        manifest_json=orjson.dumps(manifest.to_manifest()).decode(),
+    )
+    answer: pb.SetStrategyResponse = await patiently(lambda: stub.SetStrategy(request, timeout=5))
+    return answer
+
+
+async def state_of(stub: "rpc.ExecutionServiceAsyncStub", wanted: Callable[[Any], bool]) -> pb.GetStateResponse:
+    found: pb.GetStateResponse = await patiently(lambda: stub.GetState(pb.GetStateRequest(), timeout=5), wanted)
+    return found
+
+
+def account_request(manifest: TradingAccount, person: str = "") -> pb.SetAccountRequest:
+    return pb.SetAccountRequest(manifest_json=orjson.dumps(manifest.to_manifest()).decode(), person=person)
+
+
+async def test_the_calls_of_a_strategy_s_life(platform: Platform):
+    platform.execution("first", account())
+    async with platform.calls() as stub:
+        await set_strategy(stub)
+        # Up to second 700: a long from second 601.
+        said, end = says([bar(600)], end=700)
+        await platform.say([said, SignalMessage(*(end.tape, end.account, end.strategy, "hash", ns(700), False, None))])
+        await platform.say(says([bar(650, SHORT)], end=1500, analysis_hash="older"))
+        state = await state_of(stub, lambda state: state.strategies[0].position == 1)
+        assert (state.strategies[0].state, state.strategies[0].working_orders) == ("Running", 2)
+
+        drain = pb.DrainRequest(strategy="default/mes", drain_id="d-1", working_orders="Cancel", positions="Flatten")
+        first = await stub.Drain(drain, timeout=5)
+        await platform.say([end])
+        answer = await patiently(lambda: stub.Drain(drain, timeout=5), lambda answer: answer.drained)
+        assert answer.instant_ns == first.instant_ns
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        only = state.strategies[0]
+        assert (only.state, only.drained, only.forgotten, only.drain_id) == ("Drained", True, True, "d-1")
+        assert (only.position, only.working_orders) == (0, 0)
+        assert await platform.venue_orders() == ["E", "F1", "S1", "T1"]
+
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Drain(pb.DrainRequest(strategy="default/who", drain_id="x", working_orders="Keep"), timeout=5)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        drain.strategy = "default/who"
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await stub.Drain(drain, timeout=5)
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+    async with platform.calls(role="cli-admin") as stub:
+        for call in (stub.Drain(drain, timeout=5), stub.SetAccount(account_request(account()), timeout=5)):
+            with pytest.raises(grpc.aio.AioRpcError) as denied:
+                await call
+            assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: Platform):
+    on, off = account(halt=True), account()
+    process = platform.execution("first", off)
+    async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
+        await state_of(stub, lambda state: state.phase == "waiting_for_signals")
+        answer = await stub.SetAccount(account_request(on), timeout=5)
+        assert answer.halt == "the account's manifest says halt"
+        state = await state_of(stub, lambda _: True)
+        assert (state.halt, state.settings_hash) == (answer.halt, answer.settings_hash)
+
+        process.kill()
+        process.wait()
+        platform.execution("first", off)  # its own settings are older
+    async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
+        state = await state_of(stub, lambda state: state.phase == "waiting_for_signals")
+        assert (state.halt, state.settings_hash) == (answer.halt, answer.settings_hash)
+
+        # Nobody in particular took it back: it stays, until somebody does.
+        assert (await stub.SetAccount(account_request(off), timeout=5)).halt
+        assert (await stub.SetAccount(account_request(off, "ann"), timeout=5)).halt
+        await trader.Resume(pb.ResumeRequest(reason="looked at it"), timeout=5)
+
+        assert (await stub.SetAccount(account_request(on), timeout=5)).halt
+        assert not (await stub.SetAccount(account_request(off, "ann"), timeout=5)).halt
+        # The halt of a person is not the manifest's to clear.
+        assert (await stub.SetAccount(account_request(on), timeout=5)).halt
+        await trader.Resume(pb.ResumeRequest(reason="my word"), timeout=5)
+        assert not (await stub.SetAccount(account_request(on), timeout=5)).halt
+        await trader.Halt(pb.HaltRequest(reason="my own"), timeout=5)
+        assert (await stub.SetAccount(account_request(off, "bob"), timeout=5)).halt == "my own"
+    connection = await connect(platform.database.settings("reader"), "test")
+    rows = await connection.fetch("SELECT halted_by, cleared_by FROM halt ORDER BY number")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [
+        ("operator", "ann"),
+        ("operator", "ann"),
+        ("operator", "ann"),
+        ("ann", None),
+    ]
+
+
+async def waits_for_a_lock(connection: Connection, of: str) -> None:
+    """Return when a statement of execution waits for a lock."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1"
+        " AND datname = current_database()"
+    )
+    await patiently(lambda: connection.fetchval(query, of), bool)
+
+
+# What holds the first writer up at the point where it is frozen, and the statement that then waits.
+AT_TX_A = ("LOCK TABLE decision IN SHARE MODE", "INSERT INTO decision%")
+BEFORE_THE_BYTE = ("SELECT * FROM lease FOR SHARE", "%UPDATE lease%")
+
+
+@pytest.mark.parametrize(("lock", "of"), [AT_TX_A, BEFORE_THE_BYTE], ids=["in its transaction", "before the byte"])
+async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platform, lock: str, of: str):
+    first = platform.execution("first", account())
+    holder = await connect(platform.database.admin_settings(), "test")
+    watcher = await connect(platform.database.admin_settings(), "test")
+    async with platform.calls() as stub:
+        await set_strategy(stub)
+    held = holder.transaction()
+    await held.start()
+    await holder.execute(lock)
+    *said, end = says([bar(600), bar(1000)], end=1500)
+    await platform.say([*said, end])
+    await waits_for_a_lock(watcher, of)
+    if of == BEFORE_THE_BYTE[1]:  # the lease is kept up all the time: wait for the one before the byte
+        await patiently(lambda: watcher.fetchval("SELECT count(*) FROM intent WHERE state = 'SENDING'"), bool)
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1"
+        await patiently(lambda: watcher.fetchval(query, of), lambda count: count == 2)
+    os.kill(first.pid, signal.SIGSTOP)
+    await held.rollback()
+
+    platform.execution("second", account())  # with a volume of its own: its journal is empty
+    async with platform.calls("second") as stub:
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        assert state.writer_epoch == 2
+        os.kill(first.pid, signal.SIGCONT)
+        assert await asyncio.to_thread(first.wait, 30) == 1
+        assert "another writer holds default/paper" in platform.log("first")
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        assert (state.halt, state.writer_epoch) == ("", 2)
+    decisions = await watcher.fetch("SELECT epoch, accepted FROM decision ORDER BY instant_ns")
+    entries = await watcher.fetch("SELECT state FROM intent WHERE leg = 'E' ORDER BY decided_at_ns")
+    await holder.close()
+    await watcher.close()
+    venue = await platform.venue_orders()
+    if of == AT_TX_A[1]:  # nothing was decided: the second writer decides, and sends
+        assert [tuple(row) for row in decisions] == [(2, True), (2, True)]
+        assert [row["state"] for row in entries] == ["FILLED", "FILLED"]
+        assert venue.count("E") == 2
+    else:  # the entry in doubt is given up, and never leaves
+        assert [tuple(row) for row in decisions] == [(1, True), (2, True)]
+        assert [row["state"] for row in entries] == ["DEAD", "FILLED"]
+        assert venue.count("E") == 1
