@@ -66,6 +66,14 @@ proto-check: setup ## generated code is fresh, buf lint passes, nothing breaks a
 proto-image: setup ## publish the contracts: later changes are compared with this image
 	@.venv/bin/buf build --exclude-source-info --output proto/image.binpb
 
+.PHONY: crds
+crds: setup ## write the definitions of the two kinds, helm/leadline-crds, from the models of the manifests
+	@$(PY) -m scripts.crds
+
+.PHONY: crds-check
+crds-check: setup ## the definitions are what the models give (make test asks for it too)
+	@$(PY) -m scripts.crds --check
+
 .PHONY: lock
 lock: setup ## resolve pyproject.toml into the lock files (UPGRADE=1 takes newer versions)
 	@scripts/lock.sh

@@ -12,8 +12,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from scripts import _reference_chart as chart
 from scripts import _reference_market as market
 from scripts import _reference_platform as platform
+from scripts import _reference_refusals as refusals
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGES: Final = ROOT / "docs" / "reference"
@@ -28,6 +30,11 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "calendars": market.calendar_rows,
     "router": market.router_rows,
     "patterns": market.pattern_order,
+    "refused-rules": refusals.rules,
+    "refused-changes": refusals.changes,
+    "refused-together": refusals.together,
+    "refused-strategy-fields": refusals.strategy_lines,
+    "refused-account-fields": refusals.account_lines,
     "commands": platform.commands,
     "calls": platform.calls,
     "other-calls": platform.other_calls,
@@ -37,6 +44,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "bus-users": platform.bus_users,
     "tables": platform.database_tables,
     "metrics": platform.metrics,
+    "chart-values": chart.values,
 }
 
 _PART: Final = re.compile(r"<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end: \1 -->\n", re.DOTALL)
