@@ -40,6 +40,8 @@ _INPUTS: Final = (
 )
 _SUITE: Final = "bookworm"
 _PACKAGES: Final = ("ca-certificates", "python3", "python3-venv", "python-is-python3")
+# Bytes of layers that stay: a new set of dependencies is half a gigabyte.
+_MAX_STORE: Final = 4 << 30
 # Archives of the project that stay: the one in use, and those of a branch that is gone back to.
 _KEPT: Final = 3
 
@@ -99,8 +101,8 @@ def _build(temporary: Path, base: Path, archive: Path) -> None:
     # The build uses this machine's network and package index, and the authority that its certificates come from.
     secrets = [f"--secret=id={name},src={file}" for name, file in _pip_files(temporary).items()]
     _buildah(
-        temporary, "bud", "--isolation=chroot", "--network=host", "--pull-never", "--build-arg", f"BASE={BASE_NAME}",
-        *secrets, "--tag", PROJECT_NAME, "--file", ROOT / "Dockerfile", ROOT,
+        temporary, "bud", "--layers", "--isolation=chroot", "--network=host", "--pull-never",
+        "--build-arg", f"BASE={BASE_NAME}", *secrets, "--tag", PROJECT_NAME, "--file", ROOT / "Dockerfile", ROOT,
     )  # fmt: skip
     _export(temporary, PROJECT_NAME, archive)
 
@@ -150,19 +152,15 @@ def _forget_old() -> None:
     archives = sorted(_directory().glob("leadline-*.tar"), key=lambda file: file.stat().st_mtime, reverse=True)
     for archive in archives[_KEPT:]:
         archive.unlink()
+    store = _directory() / "store"
+    if sum(file.lstat().st_size for file in store.rglob("*") if file.is_file()) > _MAX_STORE:
+        shutil.rmtree(store)
 
 
 def _buildah(temporary: Path, *arguments: str | Path) -> None:
-    """buildah with a store of its own that goes with the temporary directory."""
-    store: list[str | Path] = [
-        "--root",
-        temporary / "store",
-        "--runroot",
-        temporary / "run",
-        "--storage-driver",
-        "overlay",
-    ]
-    _run(["buildah", *store, *arguments])
+    """buildah with a store of its own, in which the layers of the last builds are found again. Needs the lock."""
+    places: list[str | Path] = ["--root", _directory() / "store", "--runroot", temporary / "run"]
+    _run(["buildah", *places, "--storage-driver", "overlay", *arguments])
 
 
 def _run(command: Sequence[str | Path]) -> None:
