@@ -54,6 +54,11 @@ def test_no_number_is_cut_off(width):
     assert "…" not in "".join(market_and_bars)
 
 
+def test_where_it_is_narrow_the_words_give_way_and_not_the_time_or_the_pattern():
+    (line,) = [line for line in drawn(scene((APPROVED_BAR,)), width=110) if "BUYING_ABSORPTION" in line]
+    assert line.split()[1:3] == ["10:00:00", "BUYING_ABSORPTION"]
+
+
 def test_a_signal_shows_the_routers_word_and_the_decision():
     found = scene((APPROVED_BAR,))
     found.decide({"strategy": FLOW, "bar_key": bar_key(5), "accepted": True, "side": "BUY", "quantity": 2})

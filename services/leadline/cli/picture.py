@@ -119,6 +119,9 @@ def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
     columns = ["known at", "pattern", "strength", "router", "decision"]
     several = len(stack.strategies) > 1
     table = _table(*(["strategy"] if several else []), *columns, left=9)
+    # Where it is narrow, the words give way and not the time or the pattern.
+    for column, width in zip(table.columns[-len(columns) :], (8, 24, 8), strict=False):
+        column.min_width = width
     contracts = {strategy.name: strategy.contract for strategy in stack.strategies}
     reached = {item.name: _instant(scene, item.account) for item in stack.strategies}
     rows: list[tuple[str, list[RenderableType]]] = []
@@ -194,7 +197,7 @@ def _position(position: execution_pb2.Position) -> RenderableType:
 def _services(parts: Sequence[PartStatus]) -> RenderableType:
     table = _table("service", left=1)
     table.add_column("health", no_wrap=True, min_width=max((len(part.health) + 2 for part in parts), default=0))
-    table.add_column("restarts", no_wrap=True, justify="right", min_width=len("restarts"))
+    table.add_column("died", no_wrap=True, justify="right", min_width=len("died"))
     for part in parts:
         colour = _HEALTH.get(part.health, "red")
         again = Text(str(part.restarts), style="yellow" if part.restarts else "dim")
