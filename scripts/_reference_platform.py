@@ -168,6 +168,7 @@ def bus_users() -> str:
 
 
 _TABLE: Final = re.compile(r"((?:^--[^\n]*\n)*)^CREATE TABLE (\w+) \(\n(.*?)^\);", re.MULTILINE | re.DOTALL)
+_ADDED: Final = re.compile(r"((?:^--[^\n]*\n)*)^ALTER TABLE (\w+)\n((?:\s+ADD COLUMN [^;]*?)+);", re.MULTILINE)
 _GRANT: Final = re.compile(r"^GRANT ([A-Z, ]+?) ON (\w[\w, \n]*?)\s+TO ([\w, \n]+?);", re.MULTILINE)
 
 
@@ -175,8 +176,15 @@ def database_tables() -> str:
     """Every table with its columns, its key and who writes it."""
     writers = _writers()
     parts = []
+    added = {
+        name: (comment, body.replace("ADD COLUMN", ""))
+        for migration in package_migrations()
+        for comment, name, body in _ADDED.findall(migration.sql)
+    }
     for migration in package_migrations():
-        for comment, name, body in _TABLE.findall(migration.sql):
+        for first_comment, name, first_body in _TABLE.findall(migration.sql):
+            later_comment, later_body = added.get(name, ("", ""))
+            comment, body = first_comment + later_comment, f"{first_body}\n{later_body}"
             words = " ".join(line.removeprefix("--").strip() for line in comment.splitlines())
             lines = [line.strip().rstrip(",") for line in body.splitlines() if not line.strip().startswith("--")]
             columns = [line.split(None, 1) for line in lines if line and line.split()[0].islower()]

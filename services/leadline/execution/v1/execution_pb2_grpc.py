@@ -103,7 +103,6 @@ class ExecutionServiceServicer:
 
     def SetStrategy(self, request, context):
         """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
-
         A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
         messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
         a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
@@ -116,7 +115,6 @@ class ExecutionServiceServicer:
 
     def Drain(self, request, context):
         """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-
         From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
         bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
         itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
@@ -128,7 +126,6 @@ class ExecutionServiceServicer:
 
     def SetAccount(self, request, context):
         """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-
         What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
         the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
         settings again change nothing. `halt` that becomes true halts before anything else is done, under the name

@@ -35,7 +35,6 @@ class ExecutionServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ExecutionServiceAsyncStub: ...
     SetStrategy: _grpc.UnaryUnaryMultiCallable[_execution_pb2.SetStrategyRequest, _execution_pb2.SetStrategyResponse]
     """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
-
     A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
     messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
     a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
@@ -44,7 +43,6 @@ class ExecutionServiceStub:
     """
     Drain: _grpc.UnaryUnaryMultiCallable[_execution_pb2.DrainRequest, _execution_pb2.DrainResponse]
     """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-
     From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
     bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
     itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
@@ -52,7 +50,6 @@ class ExecutionServiceStub:
     """
     SetAccount: _grpc.UnaryUnaryMultiCallable[_execution_pb2.SetAccountRequest, _execution_pb2.SetAccountResponse]
     """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-
     What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
     the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
     settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
@@ -85,7 +82,6 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetStrategy: _aio.UnaryUnaryMultiCallable[_execution_pb2.SetStrategyRequest, _execution_pb2.SetStrategyResponse]  # type: ignore[assignment]
     """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
-
     A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
     messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
     a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
@@ -94,7 +90,6 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """
     Drain: _aio.UnaryUnaryMultiCallable[_execution_pb2.DrainRequest, _execution_pb2.DrainResponse]  # type: ignore[assignment]
     """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-
     From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
     bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
     itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
@@ -102,7 +97,6 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """
     SetAccount: _aio.UnaryUnaryMultiCallable[_execution_pb2.SetAccountRequest, _execution_pb2.SetAccountResponse]  # type: ignore[assignment]
     """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-
     What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
     the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
     settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
@@ -138,7 +132,6 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.SetStrategyResponse, _abc.Awaitable[_execution_pb2.SetStrategyResponse]]:
         """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
-
         A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
         messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
         a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
@@ -153,7 +146,6 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.DrainResponse, _abc.Awaitable[_execution_pb2.DrainResponse]]:
         """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-
         From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
         bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
         itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
@@ -167,7 +159,6 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.SetAccountResponse, _abc.Awaitable[_execution_pb2.SetAccountResponse]]:
         """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-
         What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
         the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
         settings again change nothing. `halt` that becomes true halts before anything else is done, under the name

@@ -10,7 +10,7 @@ ALTER TABLE account_state
     ADD COLUMN calendar       text NOT NULL DEFAULT '';
 
 -- `drain` is the drain in force, {id, working_orders, positions, instant_ns}; `held_limits` the limits of its own that
--- are stricter than its settings until it is flat or its session opens, with the trading day that they are of.
+-- are stricter than its settings until it is flat or its session opens, with the instant since which they are held.
 ALTER TABLE strategy_state
     ADD COLUMN drain        jsonb,
     ADD COLUMN held_limits  jsonb;
