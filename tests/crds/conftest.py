@@ -1,18 +1,13 @@
 """A control plane that knows the two kinds, as the chart installs them."""
 
-import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
 import helm_python
 import pytest
 
+from scripts.crds import CHART
 from tests.crds.api import Api
 from tests.kube.cluster.control_plane import ControlPlane
-
-CHART = Path(__file__).resolve().parents[2] / "helm" / "leadline-crds"
-GROUP = "/apis/leadline.dev/v1alpha1/namespaces/default"
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -21,18 +16,9 @@ def kube(control_plane: ControlPlane) -> ControlPlane:
     with helm_python.Chart.load(CHART) as chart:
         rendered = chart.render(name="leadline-crds", namespace="leadline-system")
     control_plane.kubectl("apply", "-f", "-", input="---\n".join(rendered.values()))
-    for plural in ("tradingstrategies", "tradingaccounts"):
-        control_plane.wait_until(lambda: control_plane.get(f"{GROUP}/{plural}")[0] == 200, f"{plural} are served")  # noqa: B023 - called at once
+    lists = [f"/apis/leadline.dev/v1alpha1/{plural}" for plural in ("tradingstrategies", "tradingaccounts")]
+    control_plane.wait_until(lambda: {control_plane.get(path)[0] for path in lists} == {200}, "both kinds are served")
     return control_plane
-
-
-@pytest.fixture
-def traders(kube: ControlPlane) -> Iterator[str]:
-    """A namespace of traders of its own for a test."""
-    name = f"traders-{next(_numbers)}"
-    kube.kubectl("create", "namespace", name)
-    yield name
-    kube.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(scope="module")

@@ -61,19 +61,19 @@ def write_status(kube: ControlPlane, namespace: str, name: str, status: dict[str
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
-def test_the_examples_apply_unchanged_in_both_ways(kube: ControlPlane, traders: str, example: Path):
-    assert "created" in kube.kubectl("apply", "-n", traders, "-f", str(example))
-    again = kube.kubectl("apply", "-n", traders, "-f", str(example))
+def test_the_examples_apply_unchanged_in_both_ways(kube: ControlPlane, namespace: str, example: Path):
+    assert "created" in kube.kubectl("apply", "-n", namespace, "-f", str(example))
+    again = kube.kubectl("apply", "-n", namespace, "-f", str(example))
     assert {line.rpartition(" ")[2] for line in again.splitlines()} == {"unchanged"}
-    by_server = kube.kubectl("apply", "--server-side", "--force-conflicts", "-n", traders, "-f", str(example))
+    by_server = kube.kubectl("apply", "--server-side", "--force-conflicts", "-n", namespace, "-f", str(example))
     assert {line.rpartition(" ")[2] for line in by_server.splitlines()} == {"serverside-applied"}
-    generations = kube.json("get", "tstrat,tacct", "-n", traders)["items"]
+    generations = kube.json("get", "tstrat,tacct", "-n", namespace)["items"]
     assert {found["metadata"]["generation"] for found in generations} == {1}
 
 
-def test_defaults_stand_in_the_object(kube: ControlPlane, traders: str):
-    create(kube, traders, good("TradingStrategy"))
-    spec = yaml.safe_load(kube.kubectl("get", "tstrat", "s", "-n", traders, "-o", "yaml"))["spec"]
+def test_defaults_stand_in_the_object(kube: ControlPlane, namespace: str):
+    create(kube, namespace, good("TradingStrategy"))
+    spec = yaml.safe_load(kube.kubectl("get", "tstrat", "s", "-n", namespace, "-o", "yaml"))["spec"]
     wanted = parse_manifest(good("TradingStrategy"))
     assert isinstance(wanted, TradingStrategy)
     # Left to the reader: free forms, which are empty, and choices, whose other arm a later apply may bring.
@@ -84,10 +84,10 @@ def test_defaults_stand_in_the_object(kube: ControlPlane, traders: str):
     }
 
 
-def test_an_account_without_a_spec_gets_the_whole_of_it(kube: ControlPlane, traders: str):
+def test_an_account_without_a_spec_gets_the_whole_of_it(kube: ControlPlane, namespace: str):
     document = {key: value for key, value in good("TradingAccount").items() if key != "spec"}
-    create(kube, traders, document)
-    found = kube.json("get", "tacct", "a", "-n", traders)
+    create(kube, namespace, document)
+    found = kube.json("get", "tacct", "a", "-n", namespace)
     wanted = parse_manifest(document)
     assert isinstance(wanted, TradingAccount)
     assert found["spec"] == wanted.spec.to_manifest()
@@ -95,36 +95,36 @@ def test_an_account_without_a_spec_gets_the_whole_of_it(kube: ControlPlane, trad
 
 @pytest.mark.parametrize(("kind", "change"), [pytest.param(kind, change, id=what) for what, kind, change in ACCEPTED])
 def test_what_the_api_server_returns_means_what_was_applied(
-    kube: ControlPlane, traders: str, kind: KindName, change: JsonObject
+    kube: ControlPlane, namespace: str, kind: KindName, change: JsonObject
 ):
-    document = merged(merged(good(kind), change), {"metadata": {"namespace": traders}})
+    document = merged(merged(good(kind), change), {"metadata": {"namespace": namespace}})
     kube.kubectl("apply", "--server-side", "-f", "-", input=json.dumps(document))
-    found = kube.json("get", kind, document["metadata"]["name"], "-n", traders, "--show-managed-fields")
+    found = kube.json("get", kind, document["metadata"]["name"], "-n", namespace, "--show-managed-fields")
     assert found["metadata"]["managedFields"]
     assert parse_manifest(found) == parse_manifest(document)
 
 
-def test_what_kubectl_prints_is_a_manifest_again(kube: ControlPlane, traders: str):
+def test_what_kubectl_prints_is_a_manifest_again(kube: ControlPlane, namespace: str):
     for example in EXAMPLES:
-        kube.kubectl("apply", "-n", traders, "-f", str(example))
-    write_status(kube, traders, "mes-orderflow", STATUS)
-    printed = kube.kubectl("get", "tstrat,tacct", "-n", traders, "-o", "yaml", "--show-managed-fields")
+        kube.kubectl("apply", "-n", namespace, "-f", str(example))
+    write_status(kube, namespace, "mes-orderflow", STATUS)
+    printed = kube.kubectl("get", "tstrat,tacct", "-n", namespace, "-o", "yaml", "--show-managed-fields")
     written = [found for example in EXAMPLES for found in load_manifests(example)]
     assert specs(load_manifests(printed)) == specs(written)
 
 
-def test_what_kubectl_prints_is_applied_again_without_a_change(kube: ControlPlane, traders: str):
-    create(kube, traders, good("TradingStrategy"))
-    printed = kube.kubectl("get", "tstrat", "s", "-n", traders, "-o", "yaml")
+def test_what_kubectl_prints_is_applied_again_without_a_change(kube: ControlPlane, namespace: str):
+    create(kube, namespace, good("TradingStrategy"))
+    printed = kube.kubectl("get", "tstrat", "s", "-n", namespace, "-o", "yaml")
     kube.kubectl("replace", "-f", "-", input=printed)
-    assert kube.json("get", "tstrat", "s", "-n", traders)["metadata"]["generation"] == 1
+    assert kube.json("get", "tstrat", "s", "-n", namespace)["metadata"]["generation"] == 1
 
 
-def test_the_status_is_written_by_its_own_way_only(kube: ControlPlane, traders: str):
-    create(kube, traders, merged(good("TradingStrategy"), {"status": STATUS}))
-    assert "status" not in kube.json("get", "tstrat", "s", "-n", traders)
-    write_status(kube, traders, "s", {**STATUS, "invented": 1})
-    found = kube.json("get", "tstrat", "s", "-n", traders)
+def test_the_status_is_written_by_its_own_way_only(kube: ControlPlane, namespace: str):
+    create(kube, namespace, merged(good("TradingStrategy"), {"status": STATUS}))
+    assert "status" not in kube.json("get", "tstrat", "s", "-n", namespace)
+    write_status(kube, namespace, "s", {**STATUS, "invented": 1})
+    found = kube.json("get", "tstrat", "s", "-n", namespace)
     assert found["status"] == STATUS
     assert found["metadata"]["generation"] == 1
     status = StrategyStatus.from_manifest(found["status"])
@@ -132,36 +132,36 @@ def test_the_status_is_written_by_its_own_way_only(kube: ControlPlane, traders: 
     assert status.to_manifest() == STATUS
 
 
-def test_each_condition_stands_once(kube: ControlPlane, traders: str):
-    create(kube, traders, good("TradingStrategy"))
+def test_each_condition_stands_once(kube: ControlPlane, namespace: str):
+    create(kube, namespace, good("TradingStrategy"))
     with pytest.raises(KubectlFailed, match="Duplicate value"):
-        write_status(kube, traders, "s", {"conditions": STATUS["conditions"] * 2})  # type: ignore[operator]
+        write_status(kube, namespace, "s", {"conditions": STATUS["conditions"] * 2})  # type: ignore[operator]
 
 
-def test_kubectl_get_tells_how_it_stands(kube: ControlPlane, traders: str):
-    create(kube, traders, good("TradingStrategy"))
-    create(kube, traders, merged(good("TradingAccount"), {"spec": {"halt": True}}))
-    write_status(kube, traders, "s", STATUS)
-    heads, row = kube.kubectl("get", "tstrat", "-n", traders).splitlines()
+def test_kubectl_get_tells_how_it_stands(kube: ControlPlane, namespace: str):
+    create(kube, namespace, good("TradingStrategy"))
+    create(kube, namespace, merged(good("TradingAccount"), {"spec": {"halt": True}}))
+    write_status(kube, namespace, "s", STATUS)
+    heads, row = kube.kubectl("get", "tstrat", "-n", namespace).splitlines()
     assert heads.split() == ["NAME", "STATE", "MODE", "PHASE", "READY", "ACCOUNT", "ORDERS", "POS", "AGE"]
     assert row.split()[:-1] == ["s", "Running", "Paper", "RollingOut", "False", "paper", "2", "1"]
-    heads, row = kube.kubectl("get", "tstrat", "-n", traders, "-o", "wide").splitlines()
+    heads, row = kube.kubectl("get", "tstrat", "-n", namespace, "-o", "wide").splitlines()
     assert heads.split()[8:] == ["IMAGE", "MESSAGE", "AGE"]
     assert "waiting for the old Pod to go" in row
-    heads, row = kube.kubectl("get", "tacct", "-n", traders).splitlines()
+    heads, row = kube.kubectl("get", "tacct", "-n", namespace).splitlines()
     assert heads.split() == ["NAME", "ENVIRONMENT", "VENUE", "HALT", "PHASE", "READY", "STRATEGIES", "AGE"]
     assert row.split()[:4] == ["a", "Paper", "paper", "true"]
-    assert kube.kubectl("get", "leadline", "-n", traders, "-o", "name").split() == [
+    assert kube.kubectl("get", "leadline", "-n", namespace, "-o", "name").split() == [
         "tradingaccount.leadline.dev/a",
         "tradingstrategy.leadline.dev/s",
     ]
 
 
-def test_strategies_are_selected_by_mode_and_account(kube: ControlPlane, traders: str):
+def test_strategies_are_selected_by_mode_and_account(kube: ControlPlane, namespace: str):
     for name, account in (("one", "paper"), ("two", "other")):
         change = {"metadata": {"name": name}, "spec": {"account": {"name": account}}}
-        create(kube, traders, merged(good("TradingStrategy"), change))
-    chosen = ("get", "tstrat", "-n", traders, "-o", "name", "--field-selector")
+        create(kube, namespace, merged(good("TradingStrategy"), change))
+    chosen = ("get", "tstrat", "-n", namespace, "-o", "name", "--field-selector")
     assert kube.kubectl(*chosen, "spec.account.name=other").split() == ["tradingstrategy.leadline.dev/two"]
     assert len(kube.kubectl(*chosen, "spec.mode=Paper").split()) == 2
     assert kube.kubectl(*chosen, "spec.mode=Live") == ""
@@ -183,12 +183,12 @@ def test_kubectl_explain_teaches(kube: ControlPlane, path: str, words: str):
     assert words in " ".join(kube.kubectl("explain", path).split())
 
 
-def test_two_appliers_share_a_list_that_has_keys(kube: ControlPlane, traders: str):
-    create(kube, traders, good("TradingStrategy"))
+def test_two_appliers_share_a_list_that_has_keys(kube: ControlPlane, namespace: str):
+    create(kube, namespace, good("TradingStrategy"))
     for manager, block in (("ann", {"from": "12:00", "to": "13:00"}), ("bob", {"from": "15:00", "to": "15:30"})):
         way = ("--server-side", f"--field-manager={manager}")
-        apply(kube, traders, "TradingStrategy", {"entries": {"blocks": [block]}}, *way)
-    blocks = kube.json("get", "tstrat", "s", "-n", traders)["spec"]["entries"]["blocks"]
+        apply(kube, namespace, "TradingStrategy", {"entries": {"blocks": [block]}}, *way)
+    blocks = kube.json("get", "tstrat", "s", "-n", namespace)["spec"]["entries"]["blocks"]
     assert [block["from"] for block in blocks] == ["12:00", "15:00"]
 
 
@@ -208,12 +208,12 @@ def test_two_appliers_share_a_list_that_has_keys(kube: ControlPlane, traders: st
     ],
 )
 def test_an_object_means_what_was_applied_last(
-    kube: ControlPlane, traders: str, way: tuple[str, ...], kind: KindName, steps: list[JsonObject]
+    kube: ControlPlane, namespace: str, way: tuple[str, ...], kind: KindName, steps: list[JsonObject]
 ):
     for spec in steps:
-        apply(kube, traders, kind, spec, *way)
-        found = parse_manifest(kube.json("get", kind, good(kind)["metadata"]["name"], "-n", traders))
-        wanted = parse_manifest(merged(good(kind), {"metadata": {"namespace": traders}, "spec": spec}))
+        apply(kube, namespace, kind, spec, *way)
+        found = parse_manifest(kube.json("get", kind, good(kind)["metadata"]["name"], "-n", namespace))
+        wanted = parse_manifest(merged(good(kind), {"metadata": {"namespace": namespace}, "spec": spec}))
         assert not isinstance(found, list)
         assert not isinstance(wanted, list)
         assert found.spec == wanted.spec

@@ -61,13 +61,20 @@ def test_kubectl_prints_the_lines_of_the_table(kube: ControlPlane, refusal: Refu
 
 @kubernetes
 @pytest.mark.parametrize("refusal", named(CHANGES))
-def test_the_api_server_refuses_changes_of_what_is_fixed(kube: ControlPlane, traders: str, refusal: Refusal):
+def test_the_api_server_refuses_changes_of_what_is_fixed(kube: ControlPlane, namespace: str, refusal: Refusal):
     assert refusal.before is not None
     before = merged(good(refusal.kind), refusal.before)
-    kube.kubectl("create", "-n", traders, "-f", "-", input=json.dumps(before))
+    kube.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(before))
     with pytest.raises(KubectlFailed) as caught:
         kube.kubectl(
-            "apply", "--server-side", "--force-conflicts", "-n", traders, "-f", "-", input=json.dumps(refusal.document)
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "-n",
+            namespace,
+            "-f",
+            "-",
+            input=json.dumps(refusal.document),
         )
     said = caught.value.output.partition(" is invalid: ")[2].strip()
     assert tuple(line.removeprefix("* ") for line in said.splitlines()) == refusal.says
@@ -75,12 +82,12 @@ def test_the_api_server_refuses_changes_of_what_is_fixed(kube: ControlPlane, tra
 
 
 @kubernetes
-def test_mode_and_account_change_while_a_strategy_is_suspended(kube: ControlPlane, traders: str):
+def test_mode_and_account_change_while_a_strategy_is_suspended(kube: ControlPlane, namespace: str):
     suspended = merged(good("TradingStrategy"), {"spec": {"state": "Suspended"}})
-    kube.kubectl("create", "-n", traders, "-f", "-", input=json.dumps(suspended))
+    kube.kubectl("create", "-n", namespace, "-f", "-", input=json.dumps(suspended))
     change = {"spec": {"account": {"name": "other"}}}
-    kube.kubectl("patch", "tstrat", "s", "-n", traders, "--type=merge", "-p", json.dumps(change))
-    assert kube.json("get", "tstrat", "s", "-n", traders)["spec"]["account"] == {"name": "other"}
+    kube.kubectl("patch", "tstrat", "s", "-n", namespace, "--type=merge", "-p", json.dumps(change))
+    assert kube.json("get", "tstrat", "s", "-n", namespace)["spec"]["account"] == {"name": "other"}
 
 
 @kubernetes
