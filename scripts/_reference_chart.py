@@ -27,7 +27,8 @@ def values() -> str:
     for name, found in sections.items():
         if name not in alone:
             parts.append(f"### {name}\n\n{found['description']}\n")
-            rows = list(_rows("", found, defaults[name]))
+            default = defaults[name]
+            rows = list(_rows("", found, default[0] if isinstance(default, list) else default))
             parts.append(_table(rows) if rows else "\n")
             if any(each in _parts(found) for each in _ALIKE):
                 parts.append(f"And {', '.join(code(each) for each in _ALIKE)}, as below.\n\n")
