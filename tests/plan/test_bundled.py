@@ -1,0 +1,74 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.plan.bundled import run_nats, run_postgres
+from leadline.plan.forward import stopped_by
+
+
+def settings_file(directory: Path, **settings: object) -> Path:
+    path = directory / "settings.json"
+    path.write_text(json.dumps(settings))
+    return path
+
+
+def nats_settings(directory: Path) -> Path:
+    (directory / "users").mkdir()
+    return settings_file(
+        directory,
+        listen="127.0.0.1:0",
+        monitor_listen="127.0.0.1:0",
+        data_dir=str(directory),
+        users_dir=str(directory / "users"),
+        max_store_bytes=4 << 30,
+    )
+
+
+def test_a_user_without_permissions_is_refused_before_the_server_starts(tmp_path: Path):
+    settings = nats_settings(tmp_path)
+    with pytest.raises(InvalidInput, match="a file for each user"):
+        run_nats(settings)
+    (tmp_path / "users" / "gambling").write_text("x")
+    with pytest.raises(Unknown, match="gambling"):
+        run_nats(settings)
+
+
+@pytest.mark.parametrize(("field", "value"), [("max_connections", 1), ("listen", "5432"), ("data", "/")])
+def test_settings_that_cannot_be_are_refused_by_name(tmp_path: Path, field: str, value: object):
+    good = {"listen": ":5432", "data_dir": str(tmp_path), "superuser_password_file": "/secret"}
+    with pytest.raises(InvalidInput, match=rf"settings\.json: {field}"):
+        run_postgres(settings_file(tmp_path, **{**good, field: value}))
+
+
+CHILD = """
+import signal, sys
+def on_signal(number, frame):
+    print(signal.Signals(number).name, flush=True)
+    sys.exit(7)
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, on_signal)
+print("ready", flush=True)
+signal.pause()
+"""
+
+
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_a_command_hears_the_signal_that_it_wants_and_its_code_is_handed_on(asked: signal.Signals):
+    command = stopped_by([sys.executable, "-c", CHILD], signal.SIGINT)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(asked)
+        assert process.stdout.read() == "SIGINT\n"
+        assert process.wait(10) == 7
+
+
+def test_a_command_that_is_killed_counts_as_killed():
+    dies = "import os; os.kill(os.getpid(), 9)"
+    done = subprocess.run(stopped_by([sys.executable, "-c", dies], signal.SIGINT), check=False)
+    assert done.returncode == 128 + signal.SIGKILL
