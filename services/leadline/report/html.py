@@ -146,9 +146,15 @@ def _words(name: str) -> str:
     return name.lower().replace("_", " ")
 
 
-def _money(value: Decimal) -> str:
+class _Markup(str):
+    """A cell that is markup already; every other text is escaped."""
+
+    __slots__ = ()
+
+
+def _money(value: Decimal) -> _Markup:
     style = "up" if value > 0 else "down" if value < 0 else "soft"
-    return f"<span class={style}>{value:+,.2f}</span>"
+    return _Markup(f"<span class={style}>{value:+,.2f}</span>")
 
 
 _NUMBERS: Final = frozenset({"Price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars"})
@@ -162,7 +168,7 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td{style}>{cell if cell.startswith('<span') else escape(cell)}</td>"
+            f"<td{style}>{cell if isinstance(cell, _Markup) else escape(cell)}</td>"
             for cell, style in zip(row, css, strict=True)
         )
         + "</tr>"

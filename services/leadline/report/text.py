@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -89,7 +89,9 @@ def spark(values: list[Decimal]) -> str:
 def _trades(report: AccountReport) -> Table:
     table = Table(title="Trades", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("entry", "side", "pattern", "in", "out", "by", "ticks", "net"):
-        table.add_column(name, justify="right" if name in {"in", "out", "ticks", "net"} else "left", no_wrap=True)
+        justify: JustifyMethod = "right" if name in {"in", "out", "ticks", "net"} else "left"
+        # What does not fit goes into a second line of the pattern: no number is ever cut.
+        table.add_column(name, justify=justify, no_wrap=name != "pattern")
     one_day = len({clock(trade.contract, trade.entry_ns)[:5] for trade in report.trades}) == 1
     for trade in report.trades:
         table.add_row(clock(trade.contract, trade.entry_ns)[6 if one_day else 0 :], *_cells(trade))

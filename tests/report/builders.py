@@ -1,0 +1,176 @@
+"""Two eventful days with what the recorder and ingestion would have written of them, and a report by hand."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from leadline.cli.reporting import dsn_of
+from leadline.model.orders import Order, OrderState, OrderType, Position, Side
+from leadline.report.data import AccountReport, PatternTotal, PricePoint, build_reports
+from leadline.report.trades import EquityPoint, Trade
+from leadline.runtime.database import connect
+from tests.execution.harness.builders import DAY, MES, bar, ns
+from tests.execution.harness.days import eventful
+from tests.execution.harness.world import Books, Desk
+from tests.stack import Database
+
+CANDLE: dict[str, Any] = {
+    "contract": MES,
+    "session": "rth",
+    "spec": "5m-r1",
+    "trading_day": DAY,
+    "venue": "cme",
+    "revision": 0,
+    "open": 20_000,
+    "high": 20_010,
+    "low": 19_990,
+    "close": 20_004,
+    "volume": 7,
+    "trades": 3,
+    "delta": 1,
+    "min_delta": -2,
+    "max_delta": 2,
+    "cumulative_delta": 1,
+    "poc": 20_000,
+    "value_area_low": 19_995,
+    "value_area_high": 20_005,
+    "vwap_volume": 7,
+    "vwap_price_volume": Decimal(140000),
+    "vwap_price2_volume": Decimal(2800000000),
+    "first_index": 0,
+    "last_index": 6,
+    "session_open_ns": ns(0),
+    "session_close_ns": ns(23_400),
+    "ticks_per_row": 1,
+}
+
+
+async def recorded(desks: Database, books: Books, folder: Path, name: str = "tape", **run: Any) -> Desk:
+    """The eventful days, run to their end, with a run, two bars and their signals beside them."""
+    desk = eventful(books, folder, name)
+    await desk.run()
+    connection = await connect(desks.admin_settings(), "test")
+    details = {"contracts": {MES: "cme", "MNQM2025": "cme"}, "trade_from": "2025-06-10", "missing": [], **run}
+    await _insert(
+        connection,
+        "run",
+        tape=desk.tape,
+        code_version="code",
+        content="content",
+        launch="",
+        feed="simulated",
+        details=details,
+    )
+    await _insert(connection, "tick_position", tape=desk.tape, contract=MES, venue="cme", last_index=41)
+    for second, close in ((600, 20_004), (900, 20_008)):
+        said = bar(second)
+        key = {"tape": desk.tape, "bar_key": said.bar.text(), "ordinal": said.bar.ordinal, "known_at_ns": ns(second)}
+        times = {"start_ns": ns(second - 300), "end_ns": ns(second)}
+        await _insert(connection, "candle", **{**CANDLE, **key, **times, "close": close})
+        signals = [{"pattern": "BUYING_ABSORPTION", "strength": "0.7"}, {"pattern": "STACKED_BUY_IMBALANCE"}]
+        analysis = {"account": "default/paper", "strategy": "default/mes", "analysis_hash": "hash", "signals": signals}
+        bar_of = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}
+        session = {name: CANDLE[name] for name in ("session_open_ns", "session_close_ns")}
+        said_of = {"regime": "RANGING", "confidence": Decimal("0.8"), "multiplier": Decimal(1), "reason": ""}
+        more = {"scores": {}, "inputs": {}, "close": close}
+        await _insert(connection, "signal", **key, **analysis, **bar_of, **session, **said_of, **more)
+    for price in (20_000, 20_001):
+        footprint = dict.fromkeys(("bid", "ask", "unknown", "bid_trades", "ask_trades", "unknown_trades"), 1)
+        where = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}
+        await _insert(connection, "footprint", tape=desk.tape, ordinal=600, price=price, **where, **footprint)
+    await connection.close()
+    return desk
+
+
+async def change(desks: Database, statement: str, *values: Any) -> None:
+    """Change what is recorded."""
+    connection = await connect(desks.admin_settings(), "test")
+    await connection.execute(statement, *values)
+    await connection.close()
+
+
+async def report_of(desks: Database, desk: Desk) -> AccountReport:
+    """The report of the desk's one account."""
+    found = await build_reports(dsn_of(desks.settings("reader")), desk.tape)
+    assert len(found) == 1
+    return found[0]
+
+
+async def _insert(connection: Any, table: str, **values: Any) -> None:
+    places = ", ".join(f"${number}" for number in range(1, len(values) + 1))
+    await connection.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", *values.values())
+
+
+WON = Trade(
+    strategy="default/mes",
+    contract=MES,
+    pattern="BUYING_ABSORPTION",
+    regime="RANGING",
+    side=Side.BUY,
+    quantity=2,
+    entry_ns=ns(601),
+    entry_price=Decimal(20001),
+    exit_ns=ns(710),
+    exit_price=Decimal(20025),
+    exit="target",
+    ticks=Decimal(24),
+    gross=Decimal("60.00"),
+    commission=Decimal("5.00"),
+)
+LOST = replace(
+    WON,
+    pattern="SELLING_ABSORPTION",
+    side=Side.SELL,
+    entry_ns=ns(1201),
+    entry_price=Decimal("20010.5"),
+    exit_ns=ns(1500),
+    exit_price=Decimal(20020),
+    exit="day_loss",
+    ticks=Decimal("-9.5"),
+    gross=Decimal("-23.75"),
+)
+LATE = Order("Lgone", "decision", "E", "default/mes", MES, Side.BUY, OrderType.MARKET, 1, ns(2000))
+
+
+def report(**changes: Any) -> AccountReport:
+    """A report of two trades on one day, of 55.00 and -28.75 after commission."""
+    found = AccountReport(
+        tape="run-1",
+        account="default/paper",
+        feed="simulated",
+        trade_from=date(2025, 6, 10),
+        missing_sessions=(),
+        finished=True,
+        start_equity=Decimal(10_000),
+        end_equity=Decimal("10026.25"),
+        trades=(WON, LOST),
+        open_positions=(),
+        curve=(
+            EquityPoint(ns(601), Decimal("9997.50")),
+            EquityPoint(ns(710), Decimal("10055.00")),
+            EquityPoint(ns(1500), Decimal("10026.25")),
+        ),
+        by_pattern=(PatternTotal("BUYING_ABSORPTION", 1, 1, Decimal("55.00")),),
+        decisions=9,
+        refused=(("max_open_trades", 5), ("conflict", 2)),
+        in_doubt=(),
+        prices={MES: (PricePoint(ns(600), 20_000), PricePoint(ns(900), 20_010))},
+        ticks=12_345,
+        bars=78,
+        signals=31,
+        digest="d" * 64,
+        substitutes=(),
+    )
+    return replace(found, **changes)
+
+
+UNEASY: dict[str, Any] = {
+    "in_doubt": (replace(LATE, state=OrderState.DEAD, reason="absent at the venue"),),
+    "open_positions": (Position("default/mes", MES, -2, (), Decimal("1.25"), "decision"),),
+    "substitutes": (("ESM2025", MES),),
+    "missing_sessions": ("2025-06-06",),
+    "finished": False,
+}
+"""What a reader has to be told besides the trades."""

@@ -1,0 +1,75 @@
+"""What a report says of two days, to the cent."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from leadline.cli.reporting import dsn_of
+from leadline.model.errors import Unknown
+from leadline.report.data import PatternTotal, PricePoint, build_reports
+from tests.execution.harness.builders import MES, ns
+from tests.execution.harness.world import Books
+from tests.report.builders import change, recorded, report, report_of
+from tests.stack import Database
+
+pytestmark = pytest.mark.integration
+
+
+async def test_the_trades_of_two_days_and_what_they_came_to(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    found = await report_of(desks, desk)
+    # 24 ticks x 2 x 1.25 - 4 x 1.25; -19 x 0.50 - 2 x 1.25; 4 x 2 x 1.25 - 5; -15 x 2 x 1.25 - 5.
+    assert [(t.contract, t.exit, t.ticks, t.net) for t in found.trades] == [
+        (MES, "target", 24, Decimal("55.00")),
+        ("MNQM2025", "stop", -19, Decimal("-12.00")),
+        (MES, "flat_by", 4, Decimal("5.00")),
+        (MES, "day_loss", -15, Decimal("-42.50")),
+    ]
+    assert (found.start_equity, found.end_equity, found.net) == (10_000, Decimal("10005.50"), Decimal("5.50"))
+    assert (found.wins, found.max_drawdown) == (2, Decimal("49.50"))
+    assert found.curve[-1].equity == found.end_equity
+    assert found.by_pattern == (
+        PatternTotal("BUYING_ABSORPTION", 3, 2, Decimal("17.50")),
+        PatternTotal("SELLING_ABSORPTION", 1, 0, Decimal("-12.00")),
+    )
+    assert found.finished
+
+
+async def test_why_bars_made_no_trade(desks: Database, books: Books, folder: Path):
+    found = await report_of(desks, await recorded(desks, books, folder))
+    assert found.decisions == 7
+    assert found.refused == (("conflict", 1), ("day_loss", 1), ("max_open_trades", 1))
+
+
+async def test_the_market_beside_the_book(desks: Database, books: Books, folder: Path):
+    found = await report_of(desks, await recorded(desks, books, folder))
+    assert (found.ticks, found.bars, found.signals) == (42, 2, 4)
+    assert found.prices == {MES: (PricePoint(ns(600), 20_004), PricePoint(ns(900), 20_008))}
+
+
+async def test_what_a_reader_has_to_know(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder, missing=["2025-06-06"], contracts={MES: "cme"})
+    await change(
+        desks,
+        "UPDATE intent SET state = 'DEAD', reason = 'absent' WHERE tape = $1 AND leg = 'E' AND decided_at_ns = $2",
+        desk.tape,
+        ns(600),
+    )
+    found = await report_of(desks, desk)
+    assert found.missing_sessions == ("2025-06-06",)
+    assert found.substitutes == (("MNQM2025", MES),)
+    assert [(order.state, order.reason) for order in found.in_doubt] == [("DEAD", "absent")]
+
+
+async def test_a_tape_that_is_not_there_is_answered_with_those_that_are(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    with pytest.raises(Unknown, match="unknown tape 'nothing'") as refused:
+        await build_reports(dsn_of(desks.settings("reader")), "nothing")
+    assert desk.tape in refused.value.known
+
+
+def test_a_drawdown_is_measured_from_the_highest_point_so_far():
+    assert report().max_drawdown == Decimal("28.75")
+    assert report(curve=()).max_drawdown == 0
+    assert report(curve=report().curve[:1]).max_drawdown == Decimal("2.50")

@@ -1,0 +1,100 @@
+"""One number for a run: what it is made of, and what it is not made of."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from leadline.cli.reporting import dsn_of
+from leadline.report.digest import FIELDS, KINDS, digest, digest_lines
+from tests.execution.harness.world import Books, Desk
+from tests.report.builders import change, recorded
+from tests.stack import Database
+
+NAMES = {"tape", "account", "strategy", "client_id", "decision_id", "fill_id", "epoch", "recorded_at", "analysis_hash"}
+
+
+async def number(desks: Database, desk: Desk) -> str:
+    return await digest(dsn_of(desks.settings("reader")), desk.tape)
+
+
+@pytest.mark.integration
+async def test_the_same_days_give_the_same_number_whatever_they_are_called(desks: Database, books: Books, folder: Path):
+    one, other = await recorded(desks, books, folder, "one"), await recorded(desks, books, folder, "other")
+    first = await number(desks, one)
+    assert first == await number(desks, other)
+    assert len(first) == 64
+    await change(desks, "UPDATE intent SET epoch = epoch + 1 WHERE tape = $1", one.tape)
+    assert await number(desks, one) == first
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE fill SET price = price + 1 WHERE tape = $1 AND k = 2",
+        "UPDATE fill SET commission = commission + 0.01 WHERE tape = $1",
+        "UPDATE candle SET close = close + 1 WHERE tape = $1",
+        "UPDATE footprint SET bid = bid + 1 WHERE tape = $1 AND price = 20001",
+        "UPDATE signal SET confidence = 0.81 WHERE tape = $1",
+        "UPDATE signal SET signals = '[]' WHERE tape = $1",
+        "UPDATE decision SET reason = 'late' WHERE tape = $1 AND NOT accepted",
+        "UPDATE decision SET arithmetic = '[]' WHERE tape = $1 AND accepted",
+        "UPDATE intent SET state = 'EXPIRED' WHERE tape = $1 AND state = 'CANCELLED'",
+    ],
+)
+async def test_another_result_is_another_number(desks: Database, books: Books, folder: Path, statement: str):
+    desk = await recorded(desks, books, folder)
+    before = await number(desks, desk)
+    await change(desks, statement, desk.tape)
+    assert await number(desks, desk) != before
+
+
+@pytest.mark.integration
+async def test_only_the_analysis_that_counted_is_in_it(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    before = await number(desks, desk)
+    columns = "tape, account, strategy, contract, session, spec, trading_day, ordinal, bar_key, known_at_ns, close"
+    columns += ", session_open_ns, session_close_ns, regime, confidence, multiplier, reason, scores, inputs, signals"
+    await change(
+        desks,
+        f"INSERT INTO signal (analysis_hash, {columns}) SELECT 'older', {columns} FROM signal WHERE tape = $1",
+        desk.tape,
+    )
+    assert await number(desks, desk) == before
+
+
+@pytest.mark.integration
+async def test_a_decimal_counts_by_its_value(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    before = await number(desks, desk)
+    await change(desks, "UPDATE fill SET commission = commission::numeric(20, 6) WHERE tape = $1", desk.tape)
+    assert await number(desks, desk) == before
+
+
+@pytest.mark.integration
+async def test_lines_come_in_the_order_of_what_happened(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    lines = await desk.lines()
+    times = {"fill": "ts_ns", "bar": "known_at_ns", "signal": "known_at_ns", "decision": "instant_ns"}
+    places = [(line[times.get(line["kind"], "decided_at_ns")], KINDS.index(line["kind"])) for line in lines]
+    assert places == sorted(places)
+    assert {line["kind"] for line in lines} == set(KINDS)
+
+
+@pytest.mark.integration
+async def test_a_line_has_the_fields_that_are_told_and_no_name(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    for line in await desk.lines():
+        assert set(line) == {*FIELDS[line["kind"]], "kind", "account", "strategy"}
+        assert isinstance(line["account"], int)
+        assert isinstance(line["strategy"], int)
+
+
+def test_no_field_is_an_id_or_a_name():
+    assert not {name for fields in FIELDS.values() for name in fields} & NAMES
+
+
+def test_the_number_is_that_of_the_lines():
+    assert digest_lines([b"a", b"b"]) == hashlib.sha256(b"a\nb\n").hexdigest()
+    assert digest_lines([]) == hashlib.sha256(b"").hexdigest()

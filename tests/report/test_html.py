@@ -1,0 +1,109 @@
+"""The report as one file: complete, valid, and closed to what stands in it."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+from leadline.report.data import AccountReport
+from leadline.report.html import write_html
+from tests.report.builders import UNEASY, WON, report
+
+VOID = {"meta", "path", "circle", "line", "rect"}
+
+
+class Page(HTMLParser):
+    """Text, tags and addresses of a page; every tag must be closed in its order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+def page(folder: Path, *reports: AccountReport) -> Page:
+    write_html(list(reports), folder / "report.html")
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_it_says_what_the_report_says(tmp_path: Path):
+    text = page(tmp_path, report()).text
+    assert "Tape run-1 , feed simulated, traded from 2025-06-10" in text
+    assert "+26.25 net result" in text
+    assert "10,026.25 equity, from 10,000.00" in text
+    assert "50 % won, after commission" in text
+    assert "28.75 largest drawdown" in text
+    assert "max open trades 5" in text
+    assert f"12,345 prints, 78 bars, 31 signals, 9 decisions. Digest {'d' * 64}" in text
+
+
+def test_it_needs_nothing_but_itself(tmp_path: Path):
+    found = page(tmp_path, report(**UNEASY))
+    assert found.addresses == []
+    assert not {"script", "link", "img", "iframe"} & set(found.tags)
+    assert "http" not in (tmp_path / "report.html").read_text().replace("http-equiv", "")
+
+
+def test_each_trade_is_drawn_from_its_entry_to_its_exit(tmp_path: Path):
+    write_html([report()], tmp_path / "report.html")
+    drawn = re.findall(r"<title>((?:BUY|SELL)[^<]*)</title>", (tmp_path / "report.html").read_text())
+    assert drawn == ["BUY 2 BUYING_ABSORPTION net +55.00 (target)", "SELL 2 SELLING_ABSORPTION net -28.75 (day_loss)"]
+
+
+def test_what_a_reader_has_to_know(tmp_path: Path):
+    text = page(tmp_path, report(**UNEASY)).text
+    assert "E order Lgone given up: DEAD (absent at the venue)" in text
+    assert "Still open: -2 MESM2025" in text
+    assert "ESM2025 filled on the prints of MESM2025" in text
+    assert "Sessions that were not at hand: 2025-06-06" in text
+    assert "not finished" in text
+
+
+def test_nothing_that_stands_in_a_report_becomes_a_tag(tmp_path: Path):
+    evil = "<script>alert(1)</script>"
+    trade = replace(WON, exit=evil, pattern=evil)
+    found = page(tmp_path, report(account=evil, feed=evil, trades=(trade,), refused=((evil, 1),)))
+    assert "script" not in found.tags
+    assert evil in found.text
+
+
+def test_a_reason_that_begins_like_a_cell_of_ours_is_no_tag_either(tmp_path: Path):
+    found = page(tmp_path, report(refused=(("<span onclick=steal()>", 1),)))
+    assert "<span onclick=steal()>" in found.text
+
+
+def test_a_day_without_a_trade_is_a_page_too(tmp_path: Path):
+    text = page(tmp_path, report(trades=(), curve=(), by_pattern=(), refused=(), prices={})).text
+    assert "No fills." in text
+    assert "None." in text
+    assert "none won, after commission" in text
+
+
+def test_several_accounts_are_one_page(tmp_path: Path):
+    text = page(tmp_path, report(), report(account="default/other")).text
+    assert "default/paper" in text
+    assert "default/other" in text

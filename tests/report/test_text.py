@@ -1,0 +1,74 @@
+"""The report in a terminal, as a person reads it."""
+
+import io
+from decimal import Decimal
+
+from rich.console import Console
+
+from leadline.report.data import AccountReport
+from leadline.report.text import clock, price, render_text, spark
+from tests.execution.harness.builders import MES, ns
+from tests.report.builders import UNEASY, report
+
+
+def shown(found: AccountReport, width: int = 80) -> str:
+    out = io.StringIO()
+    render_text(found, Console(file=out, width=width, color_system=None))
+    return out.getvalue()
+
+
+def row(text: str, word: str) -> list[str]:
+    return next(line.split() for line in text.splitlines() if word in line)
+
+
+def test_a_trade_is_a_line():
+    text = shown(report(), width=100)
+    assert " ".join(row(text, "target")) == "09:40:01 buy 2 buying absorption 5000.25 5006.25 target +24 +55.00"
+    assert " ".join(row(text, "day loss")).endswith("5002.6250 5005.00 day loss -9.5 -28.75")
+
+
+def test_no_number_is_cut_where_it_is_narrow():
+    text = shown(report())
+    assert "…" not in text
+    assert row(text, "target")[-4:] == ["5006.25", "target", "+24", "+55.00"]
+    assert row(text, "day loss")[-5:] == ["5005.00", "day", "loss", "-9.5", "-28.75"]
+
+
+def test_the_sum_of_it():
+    text = " ".join(shown(report()).split())
+    assert "2 trades, 1 won, net +26.25, equity 10000.00 -> 10026.25, largest drawdown 28.75" in text
+    assert f"12,345 prints, 78 bars, 31 signals, 9 decisions; digest {'d' * 64}" in text
+
+
+def test_why_there_was_no_trade():
+    text = shown(report())
+    assert row(text, "max open trades")[-1] == "5"
+    assert row(text, "conflict")[-1] == "2"
+
+
+def test_what_a_reader_has_to_know():
+    text = " ".join(shown(report(**UNEASY)).split())
+    assert "given up Lgone E MESM2025: DEAD absent at the venue" in text
+    assert "still open MESM2025 -2" in text
+    assert "ESM2025 filled on the prints of MESM2025: the feed has no others" in text
+    assert "sessions that were not at hand: 2025-06-06" in text
+
+
+def test_a_day_without_a_trade_is_a_report_too():
+    text = " ".join(shown(report(trades=(), curve=(), by_pattern=(), refused=())).split())
+    assert "0 trades, 0 won" in text
+
+
+def test_it_fits_into_a_terminal_of_eighty_columns():
+    assert max(map(len, shown(report(**UNEASY)).splitlines())) <= 80
+
+
+def test_prices_and_times_are_those_of_the_instrument():
+    assert price(MES, Decimal(20_001)) == "5000.25"
+    assert price(MES, Decimal("20001.5")) == "5000.3750"
+    assert clock(MES, ns(0)) == "06-10 09:30:00"
+
+
+def test_a_curve_is_drawn_between_its_lowest_and_highest_point():
+    assert spark([Decimal(value) for value in (0, 7, 3)]) == "▁█▄"
+    assert spark([Decimal(5), Decimal(5)]) == "▁▁"
