@@ -15,6 +15,7 @@ from leadline.analysis.service import AnalysisParams
 from leadline.cli.main import app
 from leadline.execution.settings import ExecutionParams
 from leadline.ingestion.params import FeedFile, FeedParams, IngestionParams
+from leadline.report.digest import FIELDS, KINDS
 from leadline.runtime.auth import METHOD_ROLES, OPEN_METHODS
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, ServiceSettings, TlsSettings
 from leadline.schema.migrate import package_migrations
@@ -170,6 +171,11 @@ def bus_users() -> str:
 _TABLE: Final = re.compile(r"((?:^--[^\n]*\n)*)^CREATE TABLE (\w+) \(\n(.*?)^\);", re.MULTILINE | re.DOTALL)
 _ADDED: Final = re.compile(r"((?:^--[^\n]*\n)*)^ALTER TABLE (\w+)\n((?:\s+ADD COLUMN [^;]*?)+);", re.MULTILINE)
 _GRANT: Final = re.compile(r"^GRANT ([A-Z, ]+?) ON (\w[\w, \n]*?)\s+TO ([\w, \n]+?);", re.MULTILINE)
+
+
+def digest_fields() -> str:
+    """What each kind of line of the digest holds, in the order of the kinds."""
+    return table(("line", "fields"), [(code(kind), ", ".join(map(code, FIELDS[kind]))) for kind in KINDS])
 
 
 def database_tables() -> str:

@@ -43,6 +43,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "streams": platform.streams,
     "bus-users": platform.bus_users,
     "tables": platform.database_tables,
+    "digest": platform.digest_fields,
     "metrics": platform.metrics,
     "chart-values": chart.values,
 }

@@ -43,7 +43,7 @@ MES_TIER = {"from": "0", "execute": "MES", "maxSize": 3, "dayLoss": "100"}
 
 def two_days(books: Books, folder: Path, manifest: TradingAccount, **options: Any) -> Desk:
     """Two bars a day, the second one while the trade of the first is open; each day's trade reaches its target."""
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for start in (0, DAY_S):
         rows += [(start + second, 20_000) for second in (600, 601, 1200)]
         rows += [(start + 1500, 20_040, 9, BUY), (start + 1501, 20_040, 9, BUY)]
