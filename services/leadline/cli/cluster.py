@@ -49,11 +49,11 @@ async def cluster_stack(
     accounts, strategies = _objects(found["items"])
     if not accounts:
         raise NotRunning(f"the namespace {chosen} has no TradingAccount: see `kubectl get tacct --namespace {chosen}`")
-    wanted = [("execution", account.full_name) for account in accounts]
+    wanted = {workload_id("execution", account.full_name): "statefulset" for account in accounts}
     if analysis:
-        wanted += [("analysis", strategy.full_name) for strategy in strategies]
-    async with _forwarded(chosen, [workload_id(*one) for one in wanted]) as (addresses, unreachable):
-        services = {addresses[workload_id(*one)]: one[0] for one in wanted if workload_id(*one) in addresses}
+        wanted |= {workload_id("analysis", strategy.full_name): "deployment" for strategy in strategies}
+    async with _forwarded(chosen, wanted) as (addresses, unreachable):
+        services = {address: name.partition("-")[0] for name, address in addresses.items()}
 
         def key_of(address: str) -> str:
             return base64.b64decode(keys["data"][services[address]]).decode()
@@ -130,11 +130,11 @@ async def _kubectl(*arguments: str) -> asyncio.subprocess.Process:
 
 
 @asynccontextmanager
-async def _forwarded(namespace: str, names: Iterable[str]) -> AsyncIterator[tuple[dict[str, str], dict[str, str]]]:
-    """Addresses on this machine by the name of a Service, and why the others have none."""
+async def _forwarded(namespace: str, wanted: dict[str, str]) -> AsyncIterator[tuple[dict[str, str], dict[str, str]]]:
+    """Addresses on this machine by the name of a workload, and why the others have none. `wanted` gives their kinds."""
     processes = [
-        (name, await _kubectl("port-forward", "--namespace", namespace, f"service/{name}", f":{GRPC_PORT}"))
-        for name in names
+        (name, await _kubectl("port-forward", "--namespace", namespace, f"{kind}/{name}", f":{GRPC_PORT}"))
+        for name, kind in wanted.items()
     ]
     try:
         outcomes = await asyncio.gather(*(_forwarding(process) for _, process in processes))
