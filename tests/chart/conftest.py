@@ -1,4 +1,7 @@
-"""A real control plane for the charts, with the definitions of strategies and accounts installed."""
+"""A real control plane for the charts, with the definitions of strategies and accounts installed.
+
+It is not the one that other rooms' tests share: the chart makes roles, priorities and policies of the whole cluster.
+"""
 
 import itertools
 from collections.abc import Iterator

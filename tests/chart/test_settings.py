@@ -6,10 +6,13 @@ from datetime import date
 from typing import Any
 
 import pytest
+import typer.main
 import yaml
 
+from leadline.cli.main import app
 from leadline.ingestion.params import IngestionParams
 from leadline.model.specs import TradingStrategy, load_manifests
+from leadline.plan.bundled import NatsServerSettings, PostgresServerSettings
 from leadline.plan.plan import Plan, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings
 from leadline.runtime.auth import derive_key
@@ -109,6 +112,39 @@ def test_the_owners_password_reaches_only_what_migrates(case):
             password = container["args"][container["args"].index("--password-file") + 1]
             assert password in files
             assert container["args"][:2] in (["db", "migrate"], ["bus", "migrate"])
+
+
+@pytest.mark.parametrize("case", cases())
+def test_the_program_knows_every_argument(case):
+    for name, pod in pods(render(values_of(case))):
+        for container in [*pod["spec"].get("initContainers", []), *pod["spec"]["containers"]]:
+            command, arguments = typer.main.get_command(app), list(container["args"])
+            while hasattr(command, "commands"):
+                command = command.commands[arguments.pop(0)]
+            context = command.make_context(command.name, [], resilient_parsing=True)
+            given, more, _ = command.make_parser(context).parse_args(arguments)
+            assert more == [], name
+            required = {each.name for each in command.params if each.required}
+            assert required <= {key for key, value in given.items() if value}, name
+
+
+@pytest.mark.parametrize("case", ["default", "desks", "replay"])
+def test_the_bundled_servers_read_what_the_chart_writes(case):
+    documents = render(values_of(case))
+    prefix = prefix_of(case)
+    nats = NatsServerSettings.model_validate(settings_json(documents, "nats", prefix))
+    pod = dict(pods(documents))[f"StatefulSet {prefix}-nats"]
+    users = {
+        file.removeprefix(f"{nats.users_dir}/")
+        for file in mounted_files(pod, pod["spec"]["containers"][0])
+        if file.startswith(f"{nats.users_dir}/")
+    }
+    assert users == set(one(documents, "Secret", f"{prefix}-platform-nats")["data"])
+    storage = one(documents, "StatefulSet", f"{prefix}-nats")["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]
+    assert nats.max_store_bytes <= 0.8 * int(storage["requests"]["storage"].removesuffix("Gi")) * 2**30
+    postgres = PostgresServerSettings.model_validate(settings_json(documents, "postgresql", prefix))
+    pod = dict(pods(documents))[f"StatefulSet {prefix}-postgresql"]
+    assert str(postgres.superuser_password_file) in mounted_files(pod, pod["spec"]["containers"][0])
 
 
 def test_the_platform_of_the_chart_is_the_platform_of_the_plan():
