@@ -23,8 +23,8 @@ from leadline.runtime.health import LIVENESS, STARTUP, Health
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import NatsSettings, ServiceSettings, TlsSettings, load_settings
 from leadline.schema.permissions import MIGRATE_USER
+from tests.kube.cluster.certificates import Authority
 from tests.runtime.builders import KEY, service_settings
-from tests.runtime.certificates import Authority
 from tests.stack import bus_as
 
 SERVICE = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
@@ -213,14 +213,21 @@ def token_of(role: str = "cli-viewer") -> str:
     return mint_token(KEY, role, "ada")  # type: ignore[arg-type]
 
 
+def certificate(authority: Authority, name: str, *hosts: str) -> TlsSettings:
+    """A server's certificate for its hosts, or a client's."""
+    shown, key = authority.issue(name, hosts=hosts)
+    return TlsSettings(certificate_file=shown, key_file=key, ca_file=authority.certificate)
+
+
 async def test_with_tls_both_ends_show_a_certificate_of_the_same_authority(tmp_path: Path):
     authority, stranger = Authority(tmp_path / "ca"), Authority(tmp_path / "stranger")
-    settings = service_settings(tmp_path, "aggregation", tls=authority.settings("localhost"))
+    settings = service_settings(tmp_path, "aggregation", tls=certificate(authority, "aggregation", "localhost"))
     async with bars_service(settings) as service:
-        answered = await call_with_tls(service.port, authority.settings("execution"))
-        assert answered is grpc.StatusCode.PERMISSION_DENIED
-        assert await call_with_tls(service.port, stranger.settings("execution")) is grpc.StatusCode.UNAVAILABLE
-        forged = stranger.settings("execution").model_copy(update={"ca_file": authority.certificate})
+        believed = await call_with_tls(service.port, certificate(authority, "execution"))
+        assert believed is grpc.StatusCode.PERMISSION_DENIED
+        unknown = certificate(stranger, "execution")
+        assert await call_with_tls(service.port, unknown) is grpc.StatusCode.UNAVAILABLE
+        forged = unknown.model_copy(update={"ca_file": authority.certificate})
         assert await call_with_tls(service.port, forged) is grpc.StatusCode.UNAVAILABLE
         with pytest.raises(grpc.aio.AioRpcError) as plain:
             async with grpc.aio.insecure_channel(f"localhost:{service.port}") as channel:
