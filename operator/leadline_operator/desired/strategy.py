@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leadline.analysis.hashing import analysis_hash
@@ -31,6 +31,14 @@ class Revision:
     restart_nonce: int
     config_map: JsonObject
     deployment: JsonObject
+
+    def made_by(self, generation: str) -> "Revision":
+        """The same version, made by another generation of the manifest."""
+        if not generation.isdigit():
+            return self
+        deployment = copy.deepcopy(self.deployment)
+        deployment["metadata"]["annotations"][GENERATION] = generation
+        return replace(self, generation=int(generation), deployment=deployment)
 
     def objects(self, replicas: int) -> tuple[JsonObject, JsonObject]:
         """ConfigMap and Deployment with this many Pods."""

@@ -15,6 +15,7 @@ from leadline_operator.desired.drift import writer_of
 from leadline_operator.kinds import (
     ACCOUNT,
     ACCOUNT_FINALIZER,
+    FIELD_MANAGER,
     PAUSE_ANNOTATION,
     POD,
     ROLLOUT_HASH,
@@ -121,7 +122,7 @@ async def _author(visit: Visit[AccountStatus]) -> str:
     """Who wrote `spec.halt`, as the API server noted it; empty when that is not known, or was no person."""
     live = await visit.world.kube.get(ACCOUNT, visit.key.namespace, visit.key.name)
     manager = "" if live is None else writer_of(live, "spec.halt")
-    return "" if manager == OPERATOR else manager
+    return "" if manager in {OPERATOR, FIELD_MANAGER} else manager
 
 
 async def _drain_orphans(visit: Visit[AccountStatus], state: AccountState) -> None:

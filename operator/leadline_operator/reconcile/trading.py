@@ -17,7 +17,7 @@ from leadline_operator.desired.strategy import (
     strategy_revision,
 )
 from leadline_operator.desired.workload import SETTINGS_KEY
-from leadline_operator.kinds import DEPLOYMENT, POD, REVISION, ROLLOUT_HASH, STRATEGY_LABEL, JsonObject
+from leadline_operator.kinds import DEPLOYMENT, GENERATION, POD, REVISION, ROLLOUT_HASH, STRATEGY_LABEL, JsonObject
 from leadline_operator.reconcile.objects import ensure
 from leadline_operator.reconcile.visit import Visit
 from leadline_operator.reconcile.world import annotation
@@ -119,6 +119,9 @@ async def versions(
     desired = strategy_revision(workload, strategy, visit.found, world.params, world.code_version)
     deployment = world.seen.get(DEPLOYMENT, visit.key.namespace, workload.id)
     stamped = "" if deployment is None else annotation(deployment, ROLLOUT_HASH)
+    if deployment is not None and stamped == desired.hash:
+        # The same version keeps the number of the manifest that made it.
+        desired = desired.made_by(annotation(deployment, GENERATION))
     for stamp in (visit.status.running_hash, stamped):
         if stamp == desired.hash:
             return desired, desired

@@ -1,0 +1,251 @@
+"""What the Pods would do, where no kubelet runs them: ingestion, and the execution of each account.
+
+A process of its own that speaks the real contracts over real sockets, with the real authentication and the real book
+and commands of execution; what it has not is a market. It is told through its standard input what a market would do
+(hold a position, have orders, halt) and how to misbehave (be away, refuse, be silent), one JSON object a line, and
+answers each with a line. It stands in for Pods only: nothing of the operator runs in it.
+"""
+
+import asyncio
+import itertools
+import json
+import sys
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import grpc
+import structlog
+
+from leadline.execution import account_settings, commands
+from leadline.execution.book import Book, Drain
+from leadline.execution.convert import state_to_proto
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
+from leadline.model.orders import Position
+from leadline.model.specs import Metadata, TradingAccount
+from leadline.model.v1 import model_pb2
+from leadline.plan.plan import workload_id
+from leadline.runtime.auth import caller, derive_key
+from leadline.runtime.grpc_server import GrpcServer
+
+TRADE_FROM = date(2025, 10, 8)
+MONTHS = "HMUZ"
+CONTRACTS = {
+    f"{root}{month}{year}": venue
+    for root, venue in (("MES", "CME"), ("ES", "CME"), ("MNQ", "CME"), ("NQ", "CME"), ("MGC", "COMEX"), ("GC", "COMEX"))
+    for month in ("FGHJKMNQUVXZ" if venue == "COMEX" else MONTHS)
+    for year in range(2025, 2056)
+}
+
+
+@dataclass(slots=True)
+class Account:
+    """One account's book, and how it misbehaves. `seconds` is its clock: it moves with every call."""
+
+    book: Book
+    away: bool = False
+    mute: bool = False
+    obedient: bool = True
+    halt: str = ""
+    refusals: dict[str, str] = field(default_factory=dict)
+    clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def tick(self) -> None:
+        self.book.instant_ns = next(self.clock) * 1_000_000_000
+        if self.obedient:
+            for name, strategy in self.book.strategies.items():
+                if strategy.flatten:
+                    self.hold(name, 0)
+                    strategy.flatten = ""
+
+    def hold(self, strategy: str, quantity: int) -> None:
+        """Give a strategy a position, as fills would."""
+        contract = self.book.contracts(self.book.strategies[strategy].manifest)[0]
+        self.book.positions[strategy, contract] = Position(
+            strategy=strategy, contract=contract, quantity=quantity, lots=(), tick_value=Decimal("1.25"), decision="d"
+        )
+
+
+class Execution(rpc.ExecutionServiceServicer):
+    """The calls that the operator makes."""
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    async def _begin(self, method: str, context: Any, **said: Any) -> Book:
+        account = self.account
+        account.tick()
+        if method != "GetState":
+            account.asked.append({"method": method, "by": caller().subject, **said})
+        if account.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "it is away")
+        return account.book
+
+    async def SetStrategy(self, request, context):
+        book = await self._begin("SetStrategy", context, strategy=request.strategy, hash=request.analysis_hash)
+        if request.strategy in self.account.refusals:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, self.account.refusals[request.strategy])
+        stored = commands.set_strategy(book, request.strategy, request.analysis_hash, request.manifest_json)
+        return pb.SetStrategyResponse(instant_ns=book.instant_ns, settings_hash=stored.settings_hash)
+
+    async def Drain(self, request, context):
+        name = request.strategy
+        book = await self._begin("Drain", context, strategy=name, id=request.drain_id, positions=request.positions)
+        wanted = Drain(request.drain_id, request.working_orders, request.positions, book.instant_ns)
+        drain = commands.drain(book, name, wanted)
+        return pb.DrainResponse(
+            instant_ns=drain.instant_ns,
+            drained=book.drained(name),
+            working_orders=len(book.live_orders(name)),
+            position=sum(position.quantity for position in book.open_positions(name)),
+        )
+
+    async def SetAccount(self, request, context):
+        book = await self._begin("SetAccount", context, person=request.person)
+        wanted = account_settings.read_account(request.manifest_json, book.account)
+        change = account_settings.halt_change(book, wanted)
+        if change:
+            self.account.halt = account_settings.HALT_FIELD_REASON
+        hot = account_settings.set_account(book, wanted)
+        if change is False and request.person:
+            self.account.halt = ""
+        hashed = account_settings.settings_hash(hot)
+        return pb.SetAccountResponse(instant_ns=book.instant_ns, settings_hash=hashed, halt=self.account.halt)
+
+    async def GetState(self, request, context):
+        book = await self._begin("GetState", context)
+        spoken = {name: 0 if self.account.mute else book.instant_ns for name in book.strategies}
+        return state_to_proto(book, phase="running", halt=self.account.halt, epoch=1, progress=spoken)
+
+    async def GetOrders(self, request, context):
+        await self._begin("GetOrders", context)
+        return pb.GetOrdersResponse()
+
+
+class Ingestion(ingestion_pb2_grpc.IngestionServiceServicer):
+    """The one question that the operator has."""
+
+    async def GetFeedStatus(self, request, context):
+        run = model_pb2.Run(
+            tape="sim-1",
+            feed="sim",
+            contracts=CONTRACTS,
+            trade_from=TRADE_FROM.isoformat(),
+            history=5,
+            sessions=[TRADE_FROM.isoformat()],
+            begins_ns=1,
+        )
+        return ingestion_pb2.GetFeedStatusResponse(run=run)
+
+
+class Pods:
+    """All that this process serves."""
+
+    def __init__(self, folder: Path, master: str) -> None:
+        self.folder = folder
+        self.master = master
+        self.accounts: dict[str, Account] = {}
+        self.servers: list[GrpcServer] = []
+
+    async def serve_feed(self, listen: str) -> int:
+        server = GrpcServer(listen, derive_key(self.master, "platform", "ingestion"))
+        server.add_service(
+            ingestion_pb2_grpc.add_IngestionServiceServicer_to_server,
+            Ingestion(),
+            ingestion_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name,
+        )
+        self.servers.append(server)
+        return await server.start()
+
+    async def serve_account(self, name: str) -> None:
+        """Its execution, at a socket named after its workload."""
+        if name in self.accounts:
+            return
+        namespace, short = name.split("/")
+        manifest = TradingAccount(metadata=Metadata(name=short, namespace=namespace))
+        book = Book(
+            tape="sim-1",
+            account=name,
+            manifest=manifest,
+            feed_contracts=tuple(sorted(CONTRACTS)),
+            trade_from=TRADE_FROM,
+            instant_ns=1,
+            equity_at_roll=Decimal(2500),
+            trading_day=TRADE_FROM,
+            tier_index=0,
+        )
+        self.accounts[name] = Account(book)
+        address = f"unix:{self.folder}/{workload_id('execution', name)}.sock"
+        server = GrpcServer(address, derive_key(self.master, namespace, "execution"))
+        server.add_service(
+            rpc.add_ExecutionServiceServicer_to_server,
+            Execution(self.accounts[name]),
+            pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name,
+        )
+        await server.start()
+        self.servers.append(server)
+
+    async def obey(self, order: dict[str, Any]) -> Any:
+        """What the test tells and asks."""
+        match order:
+            case {"do": "serve", "accounts": names}:
+                for name in names:
+                    await self.serve_account(name)
+            case {"do": "set", "account": name, **changes}:
+                for field_name, value in changes.items():
+                    if field_name != "do":
+                        setattr(self.accounts[name], field_name, value)
+            case {"do": "hold", "account": name, "strategy": strategy, "quantity": quantity}:
+                self.accounts[name].hold(strategy, quantity)
+            case {"do": "refuse", "account": name, "strategy": strategy, "because": because}:
+                self.accounts[name].refusals[strategy] = because
+                if not because:
+                    del self.accounts[name].refusals[strategy]
+            case {"do": "asked", "account": name}:
+                return self.accounts[name].asked
+            case {"do": "state", "account": name}:
+                return self._state(self.accounts[name].book)
+            case _:
+                raise ValueError(f"what is {order}?")
+        return None
+
+    @staticmethod
+    def _state(book: Book) -> dict[str, Any]:
+        return {
+            name: {
+                "state": strategy.manifest.spec.state,
+                "manifest": strategy.manifest.to_manifest()["spec"],
+                "hash": strategy.analysis_hash,
+                "drain": "" if strategy.drain is None else strategy.drain.drain_id,
+                "forgotten": book.forgotten(name),
+                "position": sum(held.quantity for held in book.open_positions(name)),
+            }
+            for name, strategy in book.strategies.items()
+        }
+
+
+async def main(folder: Path, master: str) -> None:
+    # Standard output is for answers.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    pods = Pods(folder, master)
+    port = await pods.serve_feed("127.0.0.1:0")
+    sys.stdout.write(json.dumps({"ingestion": f"127.0.0.1:{port}"}) + "\n")
+    sys.stdout.flush()
+    reader = asyncio.StreamReader(limit=2**24)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        try:
+            answer = {"answer": await pods.obey(json.loads(line))}
+        except Exception as error:  # noqa: BLE001 - it is the test's mistake, and the test shall see it
+            answer = {"error": repr(error)}
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
