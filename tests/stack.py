@@ -17,7 +17,6 @@ from leadline.schema.migrate import create_database, migrate_database, set_role_
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
 
-
 _CANNOT_MAKE_STORE = 10049
 
 
