@@ -179,6 +179,13 @@ async def test_other_tiers_hold_at_once_where_nothing_trades(books: Books, folde
     session.close()
 
 
+def test_switching_tiers_off_tightens_their_day_loss_to_the_default_at_once():
+    book = bare_book(account(tiers=[{**MES_TIER, "dayLoss": "301"}]))
+    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0))
+    set_account(book, account())
+    assert in_force(book)["day_loss"] == 300
+
+
 def bare_book(manifest: TradingAccount) -> Book:
     """An account on its first day, without a strategy."""
     book = Book(

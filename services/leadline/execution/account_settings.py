@@ -32,7 +32,7 @@ from leadline.risk.limits import (
     day_target,
 )
 from leadline.risk.tiers import tier_index
-from leadline.risk.view import AccountView, Tier
+from leadline.risk.view import AccountLimits, AccountView, Tier
 
 HALT_FIELD_BY: Final = "operator"
 HALT_FIELD_REASON: Final = "the account's manifest says halt"
@@ -106,13 +106,14 @@ def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:
         for root, limit in before_margins.items()
         if merged.spec.margin_limits.get(root) is None or merged.spec.margin_limits[root] > limit
     }
-    tier = _tier_to_come(book)
-    if tier is not None and book.tiers is not None:
-        loss = DEFAULT_DAY_LOSS if tier.day_loss is None else tier.day_loss
+    if book.tiers is not None:
+        tier = _tier_to_come(book)
+        loss = DEFAULT_DAY_LOSS if tier is None or tier.day_loss is None else tier.day_loss
         before_limits["day_loss"] = min(before_limits["day_loss"], loss)
-    now = _bounds(book)
-    held = {name: bound for name, bound in before_limits.items() if bound is not None and _looser(now[name], bound)}
-    book.day_limits = replace(book.day_limits, **held)
+    book.day_limits = AccountLimits()
+    own = _bounds(book)
+    held = {name: bound for name, bound in before_limits.items() if bound is not None and _looser(own[name], bound)}
+    book.day_limits = AccountLimits(**held)
     return hot
 
 
