@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import typer.main
@@ -235,11 +236,18 @@ def metrics() -> str:
     parts = []
     for name in modules:
         room = name.split(".")[1]
-        found = {id(value): value for value in vars(import_module(name)).values() if _is_family(value)}
-        rows = [_metric_row(metric) for metric in found.values()]
+        rows = metric_rows(import_module(name))
         title = "Every service" if room == "runtime" else room
         parts.append(f"### {title}\n" + table(("metric", "kind", "labels", "meaning"), rows))
     return "\n" + "".join(parts)
+
+
+def metric_rows(module: ModuleType) -> list[tuple[str, str, str, str]]:
+    """The metrics that a module declares: name, kind, labels, meaning."""
+    return [
+        _metric_row(metric)
+        for metric in {id(value): value for value in vars(module).values() if _is_family(value)}.values()
+    ]
 
 
 def _is_family(value: object) -> bool:

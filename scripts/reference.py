@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from scripts import _reference_chart as chart
+from scripts import _reference_cluster as cluster
 from scripts import _reference_market as market
 from scripts import _reference_platform as platform
 from scripts import _reference_refusals as refusals
@@ -46,6 +47,11 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "digest": platform.digest_fields,
     "metrics": platform.metrics,
     "chart-values": chart.values,
+    "phases": cluster.phases,
+    "conditions": cluster.conditions,
+    "reasons": cluster.reasons,
+    "rollout-steps": cluster.steps,
+    "operator-metrics": cluster.operator_metrics,
 }
 
 _PART: Final = re.compile(r"<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end: \1 -->\n", re.DOTALL)

@@ -1,0 +1,52 @@
+"""Parts of the reference that tell what a cluster says: the words of statuses, conditions and Events."""
+
+import ast
+import inspect
+from enum import StrEnum
+from itertools import pairwise
+
+import leadline_operator.metrics
+from leadline.model.status_spec import AccountPhase, ConditionType, RolloutStep, StrategyPhase
+from leadline_operator.conditions import Reason
+from scripts._markdown import code, table
+from scripts._reference_platform import metric_rows
+
+
+def phases() -> str:
+    """Phases of both kinds."""
+    return f"\nOf a strategy:\n{_words(StrategyPhase)}Of an account:\n{_words(AccountPhase)}"
+
+
+def conditions() -> str:
+    """Condition types."""
+    return _words(ConditionType)
+
+
+def reasons() -> str:
+    """The closed list of reasons."""
+    return _words(Reason)
+
+
+def steps() -> str:
+    """Steps of a rollout, in their order."""
+    return _words(RolloutStep)
+
+
+def operator_metrics() -> str:
+    """What the operator serves to Prometheus."""
+    return table(("metric", "kind", "labels", "meaning"), metric_rows(leadline_operator.metrics))
+
+
+def _words(words: type[StrEnum]) -> str:
+    """Each member with the text that stands below it in the code."""
+    [definition] = ast.parse(inspect.getsource(words)).body
+    assert isinstance(definition, ast.ClassDef)
+    meanings = {
+        member.targets[0].id: text.value.value
+        for member, text in pairwise(definition.body)
+        if isinstance(member, ast.Assign)
+        and isinstance(member.targets[0], ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+    return table(("word", "meaning"), [(code(word.value), str(meanings[word.name])) for word in words])
