@@ -4,6 +4,7 @@ import re
 
 import prometheus_client
 
+import leadline_operator.metrics  # noqa: F401 - declares its metrics
 from scripts import _reference_platform as platform
 from tests.chart.rendering import one, pods, render, values_of
 
