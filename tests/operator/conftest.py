@@ -1,25 +1,56 @@
 """What the tests of this room share."""
 
+import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from leadline.plan.servers import LocalPostgres
+from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.kube.cluster.control_plane import ControlPlane
-from tests.operator.harness import Leadline
+from tests.operator.harness import Leadline, Site
 from tests.stack import Database
 
+_DATABASE = "operator"
 
-@pytest.fixture
-def idle(control_plane: ControlPlane, namespace: str, database: Database, tmp_path: Path) -> Iterator[Leadline]:
-    """A namespace with an operator that is not started."""
-    found = Leadline(control_plane, namespace, database, tmp_path)
+
+@pytest.fixture(scope="session")
+def site(
+    control_plane: ControlPlane, postgres_process: LocalPostgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """What all tests of this room share."""
+    if postgres_process.pid is None:
+        postgres_process.start()
+    asyncio.run(_migrated(postgres_process))
+    found = Site(control_plane, Database(postgres_process, _DATABASE), tmp_path_factory.mktemp("operator"))
     yield found
     found.close()
 
 
 @pytest.fixture
-def leadline(idle: Leadline) -> Leadline:
-    """A namespace with an operator at work."""
+def leadline(site: Site, namespace: str) -> Iterator[Leadline]:
+    """A namespace that the shared operator looks after."""
+    found = Leadline(site, namespace, own=False)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def idle(site: Site, namespace: str) -> Iterator[Leadline]:
+    """A namespace with an operator of its own that is not started, to be treated badly."""
+    found = Leadline(site, namespace, own=True)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def own(idle: Leadline) -> Leadline:
+    """A namespace with an operator of its own at work, to be treated badly."""
     idle.operator.start()
     return idle
+
+
+async def _migrated(server: LocalPostgres) -> None:
+    await create_database(server.admin_settings("postgres"), _DATABASE)
+    await migrate_database(server.admin_settings(_DATABASE))
+    await set_role_passwords(server.admin_settings(_DATABASE), server.passwords())

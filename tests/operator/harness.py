@@ -28,45 +28,71 @@ from tests.stack import Database
 _numbers = itertools.count(1)
 
 
-class Leadline:
-    """A namespace of traders with an operator of its own, and short words for what tests do and look at."""
+class Site:
+    """What all tests of a run share: the Pods that nobody runs, a database, and an operator of the whole cluster."""
 
-    def __init__(self, kube: ControlPlane, namespace: str, database: Database, folder: Path, **params: Any) -> None:
+    def __init__(self, kube: ControlPlane, database: Database, folder: Path) -> None:
         self.kube = kube
-        self.namespace = namespace
         self.database = database
         self.folder = folder
-        self.api = Api(kube)
-        self.kubelet = Kubelet(kube)
         install_crds(kube)
-        self.user = f"operator-{namespace}"
-        allow_operator(kube, self.user, namespace, [namespace])
+        self.kubelet = Kubelet(kube)
         self.pods = Pods(folder, folder / "pods.log")
+        allow_operator(kube, "operator", "default", [])
+        self.operator = self.operator_of("operator", "default", [])
+
+    def operator_of(self, user: str, release: str, namespaces: list[str], **params: Any) -> OperatorProcess:
+        """An operator of these namespaces, or of all, that is not started."""
+        folder = self.folder / f"operator-{next(_numbers)}"
+        settings = operator_settings(folder, self.database, self.pods, release, namespaces, **params)
+        return OperatorProcess(folder, self.kube.kubeconfig_for(user), settings)
+
+    def close(self) -> None:
+        self.operator.stop()
+        self.kubelet.stop()
+        self.pods.stop()
+
+
+class Leadline:
+    """A namespace of traders with an operator, and short words for what tests do and look at.
+
+    own: with an operator that looks after this namespace alone, which the test starts; else with that of the site.
+    """
+
+    def __init__(self, site: Site, namespace: str, *, own: bool) -> None:
+        self.site = site
+        self.kube = site.kube
+        self.pods = site.pods
+        self.kubelet = site.kubelet
+        self.namespace = namespace
+        self.api = Api(site.kube)
         self.pods.do("serve", accounts=[f"{namespace}/paper"])
-        self._params = params
+        self.user = f"operator-{namespace}"
         self.operators: list[OperatorProcess] = []
-        self.operator = self.another_operator()
+        self.operator = site.operator
+        if own:
+            # Two that do not know of each other would work against each other.
+            site.operator.stop()
+            allow_operator(self.kube, self.user, namespace, [namespace])
+            self.operator = self.another_operator()
+        elif not site.operator.running:
+            site.operator.start()
 
     def another_operator(self, **params: Any) -> OperatorProcess:
         """One more operator of this namespace, not started."""
-        folder = self.folder / f"operator-{next(_numbers)}"
-        settings = operator_settings(
-            folder, self.database, self.pods, self.namespace, [self.namespace], **{**self._params, **params}
-        )
-        found = OperatorProcess(folder, self.kube.kubeconfig_for(self.user), settings)
+        found = self.site.operator_of(self.user, self.namespace, [self.namespace], **params)
         self.operators.append(found)
         return found
 
     def close(self) -> None:
         for operator in self.operators:
             operator.stop()
-        # Nobody is left to let them go.
+        # Nobody need be there to let them go.
         for plural in ("tradingstrategies", "tradingaccounts"):
             for item in self.api.items(f"{LEADLINE}/namespaces/{self.namespace}/{plural}"):
                 path = f"{LEADLINE}/namespaces/{self.namespace}/{plural}/{item['metadata']['name']}"
+                self.api.delete(path)
                 self.api.request("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
-        self.kubelet.stop()
-        self.pods.stop()
         self.api.close()
 
     # What a trader does.
@@ -137,7 +163,8 @@ class Leadline:
 
     def at_execution(self, name: str = "flow", account: str = "paper") -> dict[str, Any]:
         """What the account's execution has of a strategy."""
-        return (self.pods.do("state", account=self.full(account)) or {}).get(self.full(name), {})
+        known: dict[str, dict[str, Any]] = self.pods.do("state", account=self.full(account))
+        return known.get(self.full(name), {})
 
     def asked(self, method: str, account: str = "paper") -> list[dict[str, Any]]:
         """The calls of a kind that execution has got, oldest first."""
@@ -145,10 +172,12 @@ class Leadline:
 
     async def demand(self) -> list[tuple[str, str]]:
         """Strategy and contract of every row of the demand."""
-        settings = self.database.admin_settings()
+        settings = self.site.database.admin_settings()
         connection = await asyncpg.connect(settings.url, password=read_secret(settings.password_file))
         try:
-            rows = await connection.fetch("SELECT strategy, contract FROM demand ORDER BY 1, 2")
+            rows = await connection.fetch(
+                "SELECT strategy, contract FROM demand WHERE account LIKE $1 ORDER BY 1, 2", f"{self.namespace}/%"
+            )
         finally:
             await connection.close()
         return [(row["strategy"], row["contract"]) for row in rows]

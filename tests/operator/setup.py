@@ -104,7 +104,7 @@ class OperatorProcess:
 
     def start(self) -> None:
         command = (sys.executable, "-m", "leadline.cli.service", "operator", "--settings", str(self._settings))
-        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig), "PYTHONPATH": f"{ROOT}/services:{ROOT}/operator"}
+        environment = {**os.environ, "KUBECONFIG": str(self._kubeconfig)}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(dies_with_parent(command), env=environment, stdout=log, stderr=log)
 

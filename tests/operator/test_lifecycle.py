@@ -17,8 +17,11 @@ async def test_an_applied_strategy_gets_its_objects_and_becomes_ready(leadline: 
     assert (found["spec"]["replicas"], found["spec"]["strategy"]["type"]) == (1, "Recreate")
     assert pod["automountServiceAccountToken"] is False
     assert found["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] is True
-    named = {item["metadata"]["name"] for item in leadline.api.items(f"{APPS}/namespaces/{leadline.namespace}/statefulsets")}
-    assert named == {leadline.workload("paper", "execution"), leadline.workload("paper", "venue")}
+    sets = leadline.api.items(f"{APPS}/namespaces/{leadline.namespace}/statefulsets")
+    assert {item["metadata"]["name"] for item in sets} == {
+        leadline.workload("paper", "execution"),
+        leadline.workload("paper", "venue"),
+    }
     status = leadline.status()
     assert (status["phase"], status["runningHash"]) == ("Running", status["desiredHash"])
     assert status["lastStable"]["hash"] == status["runningHash"]

@@ -63,7 +63,8 @@ async def report(trading: Trading, again: float | None) -> float | None:
     visit.put(phase=phase.value, pod_name=_pod_name(visit))
     visit.judge(ConditionType.READY, ready)
     await visit.write()
-    if again is None and not (ready.status and trading.speaks()):
+    if again is None and trading.up() and not trading.speaks():
+        # No watch tells of signals.
         return visit.world.params.poll_seconds
     return again
 

@@ -1,0 +1,138 @@
+"""Accounts: made, missing, refused, halted, deleted; and who may trade what on them."""
+
+import pytest
+
+from tests.operator.api import APPLY, APPS, LEADLINE
+from tests.operator.harness import Leadline
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+
+async def test_the_account_paper_is_made_where_a_namespace_has_none(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    found = leadline.account()
+    assert found is not None
+    assert found["spec"]["environment"] == "Paper"
+    leadline.until(lambda: (leadline.account() or {}).get("status", {}).get("phase") == "Running", "the account runs")
+    assert (leadline.account() or {})["status"]["strategies"] == 1
+    assert leadline.events("AccountCreated")
+
+
+async def test_a_strategy_waits_for_an_account_that_comes_later(leadline: Leadline):
+    leadline.pods.do("serve", accounts=[leadline.full("prop")])
+    leadline.apply(account={"name": "prop"})
+    condition = leadline.says("Accepted", "AccountNotFound")
+    assert leadline.full("prop") in condition["message"]
+    assert leadline.deployment() is None
+    leadline.apply_account("prop")
+    leadline.ready()
+
+
+async def test_of_two_strategies_on_one_contract_the_first_one_trades_and_the_other_waits(leadline: Leadline):
+    leadline.apply("first")
+    leadline.ready("first")
+    leadline.apply("second", instrument="ES")
+    condition = leadline.says("Accepted", "InstrumentClaimed", "second")
+    assert leadline.full("first") in condition["message"]
+    assert leadline.deployment("second") is None
+    leadline.delete("first")
+    leadline.gone("first")
+    leadline.ready("second")
+
+
+async def test_who_trades_a_contract_keeps_it_also_against_an_older_strategy(leadline: Leadline):
+    leadline.apply_account(tiers=[])
+    leadline.apply("older", instrument="MNQ", sizing={"mode": "Fixed", "size": 1})
+    leadline.ready("older")
+    leadline.apply("newer", sizing={"mode": "Fixed", "size": 1})
+    leadline.ready("newer")
+    before = leadline.at_execution("older")["manifest"]
+    leadline.edit("older", instrument="MES")
+    leadline.says("Accepted", "InstrumentClaimed", "older")
+    assert leadline.condition("Ready", "newer")["status"] == "True"
+    # The last manifest that could run goes on.
+    assert leadline.replicas("older") == 1
+    assert leadline.at_execution("older")["manifest"] == before
+
+
+async def test_a_namespace_that_the_account_does_not_allow_is_refused_until_it_is_allowed(leadline: Leadline):
+    other = f"{leadline.namespace}-b"
+    leadline.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+    leadline.pods.do("serve", accounts=[f"{other}/shared"])
+    path = f"{LEADLINE}/namespaces/{other}/tradingaccounts/shared"
+    document = {
+        "apiVersion": "leadline.dev/v1alpha1",
+        "kind": "TradingAccount",
+        "metadata": {"name": "shared", "namespace": other},
+        "spec": {},
+    }
+    leadline.api.patch(path, document, APPLY)
+    leadline.apply(account={"name": "shared", "namespace": other})
+    condition = leadline.says("Accepted", "NamespaceNotAllowed")
+    assert "allowedNamespaces" in condition["message"]
+    leadline.api.patch(path, {"spec": {"allowedNamespaces": [leadline.namespace]}})
+    leadline.ready()
+    leadline.delete()
+    leadline.gone()
+    leadline.api.delete(path)
+    leadline.kube.kubectl("delete", "namespace", other, "--wait=false")
+
+
+async def test_what_two_manifests_cannot_be_together_is_refused_with_the_reason(leadline: Leadline):
+    leadline.apply(instrument="MGC")
+    condition = leadline.says("Accepted", "InvalidSpec")
+    assert "underlying" in condition["message"]
+    assert condition["observedGeneration"] == 1
+    leadline.edit(instrument="MES")
+    leadline.ready()
+
+
+async def test_a_halt_in_the_manifest_reaches_execution_and_shows(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.apply_account(halt=True)
+    leadline.until(lambda: (leadline.account() or {}).get("status", {}).get("halted"), "it is halted")
+    leadline.until(lambda: (leadline.account() or {})["status"]["phase"] == "Halted", "its phase says so")
+    leadline.apply_account(halt=False)
+    leadline.until(lambda: not (leadline.account() or {})["status"]["halted"], "the person who wrote it clears it")
+    assert leadline.asked("SetAccount")[-1]["person"] == "risk-officer"
+
+
+async def test_limits_of_the_account_reach_execution_without_a_restart(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    place = f"{APPS}/namespaces/{leadline.namespace}/statefulsets/{leadline.workload('paper', 'execution')}"
+    before = (leadline.api.get(place) or {})["metadata"]["generation"]
+    asked = len(leadline.asked("SetAccount"))
+    leadline.apply_account(limits={"maxPosition": 1})
+    leadline.until(lambda: len(leadline.asked("SetAccount")) > asked, "execution is told")
+    assert (leadline.api.get(place) or {})["metadata"]["generation"] == before
+    leadline.apply_account(limits={"maxPosition": 1}, startingBalance="9000")
+    leadline.until(lambda: (leadline.api.get(place) or {})["metadata"]["generation"] > before, "it needs a new Pod")
+
+
+async def test_an_account_stays_until_its_strategies_have_left(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.api.delete(f"{LEADLINE}/namespaces/{leadline.namespace}/tradingaccounts/paper")
+    leadline.until(lambda: leadline.events("StrategiesRemain"), "an Event says why")
+    assert leadline.account() is not None
+    leadline.delete()
+    leadline.gone()
+    leadline.until(lambda: leadline.account() is None, "it goes after them")
+
+
+async def test_what_execution_trades_and_nobody_owns_only_closes(own: Leadline):
+    """Somebody took the finalizer off by hand."""
+    own.apply()
+    own.ready()
+    own.pods.do("hold", account=own.full("paper"), strategy=own.full(), quantity=1)
+    own.operator.kill()
+    own.api.patch(own.path(), {"metadata": {"finalizers": None}})
+    own.delete()
+    own.gone()
+    own.operator.start()
+    own.until(lambda: "/orphan/" in own.at_execution()["drain"], "it is drained", 60)
+    assert own.at_execution()["position"] == 1
+    assert own.events("OrphanDrained")
