@@ -227,15 +227,16 @@ async def test_a_simulated_tape_is_published_whole_when_it_is_wanted(place: Plac
     assert (await the_run(place)).finished
 
 
-async def test_only_what_is_wanted_is_published(place: Place) -> None:
+async def test_what_nobody_wants_yet_is_published_too_and_is_there_for_who_comes_later(place: Place) -> None:
     await place.want(ES)
     async with place.ingestion(simulated(instruments=["MES", "ES"])) as context:
         run_ = await the_run(place)
         assert set(run_.contracts) == {MES, ES}
-        await whole_tape(place, run_.tape, ES)
         await status_until(context, "finished")
-        async with bus_as(place.nats, "aggregation") as bus:
-            assert await bus.last(TICKS, tick_subject(run_.tape, "cme", MES)) is None
+        for contract in (MES, ES):
+            tape = await whole_tape(place, run_.tape, contract)
+            assert tape[0].ticks.first_index == 0
+            assert tape[-1].final
 
 
 async def test_prints_that_are_none_are_counted_by_reason(place: Place, tmp_path: Path) -> None:

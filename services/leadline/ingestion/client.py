@@ -47,20 +47,14 @@ class Publisher:
         batch = decode_tick_batch(last.payload)
         return Position(batch.ticks.last_index + 1, batch.watermark_ns, batch.final)
 
-    async def wait_for_demand(self, strategies: int) -> list[str]:
-        """The feed's contracts that are wanted, as soon as so many strategies have said what they need.
-
-        With `strategies` 0 all contracts, at once.
-        """
-        if strategies == 0:
-            return list(self._run.contracts)
-        while True:
+    async def wait_for_demand(self, strategies: int) -> None:
+        """Return as soon as so many strategies have said what they need; at once with `strategies` 0."""
+        said: set[tuple[str, str]] = set()
+        while len(said) < strategies:
             rows = await self._store.demand()
-            if len({(row.account, row.strategy) for row in rows if row.strategy}) >= strategies:
-                wanted = {row.contract for row in rows}
-                _log.info("demand.there", contracts=sorted(wanted & self._run.contracts.keys()))
-                return [contract for contract in self._run.contracts if contract in wanted]
-            await asyncio.sleep(DEMAND_POLL_SECONDS)
+            said = {(row.account, row.strategy) for row in rows if row.strategy}
+            if len(said) < strategies:
+                await asyncio.sleep(DEMAND_POLL_SECONDS)
 
     def begin(self, contract: str, quarantined: Callable[[], Mapping[str, int]], position: Position | None) -> None:
         """Before the first message of a contract. `quarantined`: prints kept out so far, by reason."""

@@ -4,7 +4,7 @@ It alone publishes prints. Killed at any point it goes on where the stream ends:
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -122,11 +122,11 @@ async def _publish(
     push: PushFeed | None,
 ) -> None:
     """The whole tape, from where it was left to its end."""
+    await publisher.wait_for_demand(params.wait_for)
     if push is not None:
-        await publisher.wait_for_demand(params.wait_for)
         await _relay(publisher, feed, positions, push)
     else:
-        await _play(publisher, feed, params, positions, await publisher.wait_for_demand(params.wait_for))
+        await _play(publisher, feed, params, positions)
     await publisher.finish()
 
 
@@ -135,14 +135,16 @@ async def _play(
     feed: Feed,
     params: IngestionParams,
     positions: Mapping[str, Position | None],
-    contracts: Iterable[str],
 ) -> None:
-    """Publish what a source has, as fast as it goes or at the speed that is set."""
+    """Publish what a source has, as fast as it goes or at the speed that is set.
+
+    All of it, wanted or not: whoever comes to want a contract later finds its tape from the first print on.
+    """
     assert feed.source is not None
     grace_ns = params.grace_ms * 1_000_000
     tapes = [
         ContractTape(feed.source, name, feed.plan.sessions[name], params.cuts, grace_ns, positions[name])
-        for name in contracts
+        for name in feed.contracts
     ]
     for tape in tapes:
         publisher.begin(tape.contract, tape.quarantined, positions[tape.contract])
