@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from leadline.cli.main import run
+from leadline.cli import schema
 from leadline.model.errors import InvalidInput
 from leadline.plan.servers import LocalPostgres
 from leadline.runtime.database import connect
@@ -107,7 +108,7 @@ async def test_a_user_that_may_make_roles_and_databases_needs_no_other_right(
 
 
 async def test_where_roles_are_an_administrators_to_make_the_printed_sql_is_enough(
-    postgres: LocalPostgres, name: str, tmp_path: Path, monkeypatch, capsys
+    postgres: LocalPostgres, name: str, tmp_path: Path, monkeypatch
 ):
     admin = postgres.admin_settings("postgres")
     await run_sql(admin, "CREATE ROLE migrator LOGIN PASSWORD 'x'", f'CREATE DATABASE "{name}"')
@@ -117,8 +118,7 @@ async def test_where_roles_are_an_administrators_to_make_the_printed_sql_is_enou
         patched.setattr("leadline.schema.migrate.SERVICE_ROLES", ("newcomer",))
         with pytest.raises(MissingRole, match="leadline_newcomer"):
             await prepare_database(settings)
-    assert run(["db", "roles", "--user", "migrator"]) == 0
-    statements = capsys.readouterr().out
+    statements = CliRunner().invoke(schema.database, ["roles", "--user", "migrator"]).stdout
     assert statements == roles_sql("migrator")
     # The roles are there from the other tests: what is left is to give them to the one who migrates.
     grants = [line for line in statements.splitlines() if line.startswith("GRANT")]
