@@ -36,7 +36,7 @@ TRADE_FROM = date(2025, 10, 8)
 MONTHS = "HMUZ"
 CONTRACTS = {
     f"{root}{month}{year}": venue
-    for root, venue in (("MES", "CME"), ("ES", "CME"), ("MNQ", "CME"), ("NQ", "CME"), ("MGC", "COMEX"), ("GC", "COMEX"))
+    for root, venue in (("MES", "CME"), ("ES", "CME"), ("MNQ", "CME"), ("NQ", "CME"), ("GC", "COMEX"))
     for month in ("FGHJKMNQUVXZ" if venue == "COMEX" else MONTHS)
     for year in range(2025, 2056)
 }

@@ -80,7 +80,7 @@ async def test_a_namespace_that_the_account_does_not_allow_is_refused_until_it_i
 
 
 async def test_what_two_manifests_cannot_be_together_is_refused_with_the_reason(leadline: Leadline):
-    leadline.apply(instrument="MGC")
+    leadline.apply(instrument="GCZ2025")
     condition = leadline.says("Accepted", "InvalidSpec")
     assert "underlying" in condition["message"]
     assert condition["observedGeneration"] == 1

@@ -182,14 +182,14 @@ async def test_a_paused_strategy_is_left_alone_but_for_its_leaving(leadline: Lea
     leadline.gone()
 
 
-async def test_nothing_is_made_in_a_namespace_that_is_going(own: Leadline):
-    own.apply()
-    own.ready()
-    own.kube.kubectl("delete", "namespace", own.namespace, "--wait=false")
+async def test_nothing_is_made_in_a_namespace_that_is_going(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.kube.kubectl("delete", "namespace", leadline.namespace, "--wait=false")
     # Its objects vanish in any order; execution, which nobody runs there any more, is away with them.
-    own.pods.do("set", account=own.full("paper"), away=True)
-    own.gone(seconds=60)
-    log = own.operator.log.read_text()
+    leadline.pods.do("set", account=leadline.full("paper"), away=True)
+    leadline.gone(seconds=60)
+    log = leadline.operator.log.read_text()
     assert "Traceback" not in log
 
 

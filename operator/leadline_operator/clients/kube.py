@@ -64,6 +64,10 @@ class Conflict(KubeError):
     """Something has changed meanwhile: look again."""
 
 
+class Invalid(KubeError):
+    """The object as it would become is not one that the API server takes."""
+
+
 class NamespaceEnding(KubeError):
     """Nothing can be made in the namespace any more."""
 
@@ -222,6 +226,8 @@ def _error(status: int, text: bytes, retry_after: str | None) -> KubeError:
         found = Missing
     elif status == 409:
         found = Conflict
+    elif status == 422:
+        found = Invalid
     elif "NamespaceTerminating" in causes:
         found = NamespaceEnding
     return found(status, reason, str(said.get("message") or text[:200].decode(errors="replace")), seconds)

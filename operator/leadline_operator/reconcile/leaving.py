@@ -22,7 +22,7 @@ from leadline_operator.kinds import (
 from leadline_operator.reconcile.saying import count
 from leadline_operator.reconcile.trading import Trading, live_pods
 from leadline_operator.reconcile.visit import Visit
-from leadline_operator.reconcile.world import annotation
+from leadline_operator.reconcile.world import annotation, deleting
 from leadline_operator.seen import account_of
 
 # Without a manifest that can be read: what costs nobody anything.
@@ -165,11 +165,9 @@ async def _let_go(visit: Visit[StrategyStatus], *, wait: bool) -> float | None:
     world, key = visit.world, visit.key
     name = workload_id("analysis", key.full_name)
     deployment = await world.refresh(DEPLOYMENT, key.namespace, name)
-    if (
-        deployment is not None
-        and deployment["spec"].get("replicas") != 0
-        and "deletionTimestamp" not in deployment["metadata"]
-    ):
+    running = deployment is not None and deployment["spec"].get("replicas") != 0 and not deleting(deployment)
+    # In a namespace that is going everything is deleted already, and so may be the right to say so.
+    if running and not world.ending(key.namespace):
         await world.kube.merge(DEPLOYMENT, key.namespace, name, {"spec": {"replicas": 0}})
     if wait and (remaining := await live_pods(visit)):
         visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(remaining)} to end"))

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 
 from leadline_operator import metrics
+from leadline_operator.clients.kube import Invalid
 from leadline_operator.conditions import Reason
 from leadline_operator.desired.drift import differences, who_wrote
 from leadline_operator.kinds import JsonObject, kind_of
@@ -35,7 +36,7 @@ async def _ensure_one(world: World, owner: JsonObject, document: JsonObject) -> 
         return True
     drifted = world.applied.get(place_key(kind, document)) == _digest(document)
     culprit = await _culprit(world, document, changed) if drifted else ""
-    world.seen.put(kind, await world.kube.apply(document))
+    world.seen.put(kind, await _apply(world, document, known))
     world.applied[place_key(kind, document)] = _digest(document)
     if drifted:
         metrics.DRIFT.labels(kind.name).inc()
@@ -43,6 +44,19 @@ async def _ensure_one(world: World, owner: JsonObject, document: JsonObject) -> 
         what = f"{named} changed{culprit}" if changed else "was deleted"
         await world.events.say(owner, Reason.DRIFT_CORRECTED, f"{kind.name} {place[1]}: {what}; put right")
     return False
+
+
+async def _apply(world: World, document: JsonObject, known: JsonObject | None) -> JsonObject:
+    """Apply; where what somebody else has put beside it makes the object invalid, put the whole of it in its place."""
+    try:
+        return await world.kube.apply(document)
+    except Invalid:
+        if known is None:
+            raise
+    kind = kind_of(document)
+    parts: JsonObject = {part: document[part] for part in ("spec", "data") if part in document}
+    await world.kube.merge(kind, *place_of(document), parts)
+    return await world.kube.apply(document)
 
 
 async def _culprit(world: World, document: JsonObject, changed: list[str]) -> str:
