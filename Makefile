@@ -26,7 +26,7 @@ test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARG
 	@$(STAGE) types $(MAKE) types
 	@$(STAGE) contracts $(MAKE) proto-check
 	@$(STAGE) kubernetes $(MAKE) kube-binaries
-	@$(STAGE) tests $(PY) -m pytest $(PYTEST_ARGS)
+	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: kube-binaries
 kube-binaries: setup ## find or build the Kubernetes that the tests run on (once; several minutes, and 3 GB of Go's caches)

@@ -18,6 +18,18 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
+# Rooms whose tests share one API server: they stay together, so that it is started once.
+CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube", "operator"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a room run in one process, one after the other; rooms run beside each other."""
+    for item in items:
+        room = item.path.relative_to(ROOT / "tests").parts[0]
+        item.add_marker(pytest.mark.xdist_group("cluster" if room in CLUSTER_ROOMS else room))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of recorded market data: $LEADLINE_TEST_DATA, or shared/data next to the checkout.
