@@ -250,9 +250,12 @@ def may(api: ControlPlane, user: str, verb: str, resource: str, namespace: str) 
 def test_the_operator_may_do_its_work_in_its_namespaces_and_reads_no_secret(api, helm, place):
     helm.install(CHART, place, values_for(place))
     operator = f"system:serviceaccount:{place}:{place}-operator"
-    for verb, resource in [("patch", "tradingstrategies"), ("create", "deployments"), ("watch", "pods")]:
+    for verb, resource in [("create", "tradingaccounts"), ("create", "deployments"), ("patch", "configmaps")]:
         assert may(api, operator, verb, resource, place)
         assert not may(api, operator, verb, resource, "default")
+    # What it takes to let a strategy go must outlive the roles of a namespace that is deleted.
+    for verb, resource in [("patch", "tradingstrategies"), ("list", "pods")]:
+        assert may(api, operator, verb, resource, "default")
     for verb in ("get", "list", "watch", "create", "patch", "delete"):
         assert not may(api, operator, verb, "secrets", place)
     for verb, resource in [("create", "pods:exec"), ("get", "pods:log"), ("delete", "statefulsets")]:
