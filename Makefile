@@ -88,6 +88,10 @@ bench: setup ## measure; bench/README.md says what and how
 		$(STAGE) "$$file" $(PY) -m "bench.$$(basename "$$file" .py)" || exit 1; \
 	done
 
+.PHONY: interleavings
+interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)
+	@$(PY) -m tests.operator.interleaving $(or $(LIVES),200) --seed $(or $(SEED),1)
+
 .PHONY: clean
 clean: ## remove caches and build output (keeps .venv and data directories)
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -15,6 +15,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -184,6 +185,7 @@ class World:
         self.lives = [Life(number, seed * 1000 + number, self) for number in range(lives)]
         self.pods.do("serve", accounts=[f"{NAMESPACE}/{life.account}" for life in self.lives])
         self.two: set[str] = set()
+        self.troubles: Counter[str] = Counter()
         self._over = threading.Event()
         self._sentinel = threading.Thread(target=self._watch_for_two, args=(Api(kube),), daemon=True)
 
@@ -240,12 +242,14 @@ class World:
             self.proxy.after(self.chance.randint(0, 12), self._kill)
         elif choice < 0.24:
             self.proxy.drop_watches()
+            self.troubles["watches dropped"] += 1
         elif choice < 0.36:
             self.proxy.conflicts = self.chance.choice([0.0, 0.1, 0.3])
         elif choice < 0.46:
             self.proxy.waits = self.chance.choice([0.0, 0.05, 0.2])
         elif choice < 0.48:
             self.kube.restart_apiserver()
+            self.troubles["API server restarted"] += 1
         elif choice < 0.54:
             life = self.chance.choice(self.lives)
             self.pods.do("set", account=f"{NAMESPACE}/{life.account}", away=self.chance.random() < 0.5)
@@ -253,6 +257,7 @@ class World:
     def _kill(self) -> None:
         process = self.operator.process
         if process is not None:
+            self.troubles["operator killed"] += 1
             process.send_signal(signal.SIGKILL)
 
     def _converge(self) -> None:
@@ -298,8 +303,8 @@ class World:
         api.close()
 
 
-def live(kube: ControlPlane, database: Database, folder: Path, seed: int, lives: int) -> None:
-    """One batch: its lives must converge."""
+def live(kube: ControlPlane, database: Database, folder: Path, seed: int, lives: int) -> str:
+    """One batch: its lives must converge. Returns what they went through."""
     install_crds(kube)
     kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     allow_operator(kube, "operator", NAMESPACE, [NAMESPACE])
@@ -308,6 +313,8 @@ def live(kube: ControlPlane, database: Database, folder: Path, seed: int, lives:
         world.run()
     finally:
         world.close()
+    world.troubles.update(refused=world.proxy.refused, steps=sum(len(life.story) for life in world.lives))
+    return ", ".join(f"{count} {what}" for what, count in sorted(world.troubles.items()))
 
 
 async def _migrate(server: LocalPostgres, name: str) -> None:
@@ -333,8 +340,10 @@ def main() -> None:
                 own.mkdir()
                 began = time.monotonic()
                 with ControlPlane() as kube:
-                    live(kube, Database(server, f"lives_{seed}"), own, seed, min(BATCH, options.lives - number * BATCH))
-                print(f"seed {seed}: converged, {time.monotonic() - began:.0f} s", flush=True)  # noqa: T201
+                    lives = min(BATCH, options.lives - number * BATCH)
+                    told = live(kube, Database(server, f"lives_{seed}"), own, seed, lives)
+                seconds = time.monotonic() - began
+                print(f"seed {seed}: {lives} lives converged in {seconds:.0f} s: {told}", flush=True)  # noqa: T201
         finally:
             server.stop()
 

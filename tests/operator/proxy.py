@@ -31,6 +31,7 @@ class Proxy:
     def __init__(self, kube: ControlPlane, user: str, chance: random.Random) -> None:
         self.conflicts = 0.0
         self.waits = 0.0
+        self.refused = 0
         self._kube = kube
         self._user = user
         self._chance = chance
@@ -106,8 +107,10 @@ class Proxy:
                 raise web.HTTPServiceUnavailable
         if not leases and "watch" not in request.query:
             if self._chance.random() < self.conflicts and request.method in WRITES:
+                self.refused += 1
                 return _refusal(409, "Conflict")
             if self._chance.random() < self.waits:
+                self.refused += 1
                 return _refusal(429, "TooManyRequests", {"Retry-After": "1"})
         answer = await self._forward(request, body)
         if last:
