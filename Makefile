@@ -28,6 +28,10 @@ test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARG
 	@$(STAGE) kubernetes $(MAKE) kube-binaries
 	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
 
+.PHONY: test-node
+test-node: setup kube-binaries ## what a whole platform survives on a real node: half an hour (root on Linux)
+	@$(PY) -m pytest -m node_minutes tests/kube/platform $(PYTEST_ARGS)
+
 .PHONY: kube-binaries
 kube-binaries: setup ## find or build the Kubernetes that the tests run on (once; several minutes, and 3 GB of Go's caches)
 	@$(PY) -m tests.kube.cluster.binaries $$([ "$$(id -u)" != 0 ] || echo node) >/dev/null
