@@ -172,15 +172,24 @@ class Leadline:
 
     async def demand(self) -> list[tuple[str, str]]:
         """Strategy and contract of every row of the demand."""
+        return [(row["strategy"], row["contract"]) for row in await self._demanded()]
+
+    async def bars_asked_for(self, name: str = "flow") -> list[str]:
+        """What closes the bars that a strategy has asked for."""
+        return [row["bars"] for row in await self._demanded() if row["strategy"] == self.full(name)]
+
+    async def _demanded(self) -> list[asyncpg.Record]:
         settings = self.site.database.admin_settings()
         connection = await asyncpg.connect(settings.url, password=read_secret(settings.password_file))
         try:
-            rows = await connection.fetch(
-                "SELECT strategy, contract FROM demand WHERE account LIKE $1 ORDER BY 1, 2", f"{self.namespace}/%"
+            return list(
+                await connection.fetch(
+                    "SELECT strategy, contract, bars FROM demand WHERE account LIKE $1 ORDER BY 1, 2",
+                    f"{self.namespace}/%",
+                )
             )
         finally:
             await connection.close()
-        return [(row["strategy"], row["contract"]) for row in rows]
 
     # What can be waited for.
 

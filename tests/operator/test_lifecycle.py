@@ -1,5 +1,8 @@
 """A strategy on a real API server: created, changed, suspended, deleted. Pods are stood in for."""
 
+import asyncio
+import time
+
 import pytest
 
 from tests.operator.api import APPS, CORE
@@ -98,6 +101,22 @@ async def test_with_auto_the_old_version_is_drained_and_another_takes_over(leadl
     leadline.ready()
     assert leadline.at_execution()["position"] == 2
     assert any("/rollout/" in call["id"] for call in leadline.asked("Drain"))
+
+
+async def test_a_new_version_has_its_bars_before_it_is_waited_for(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    assert await leadline.bars_asked_for() == ["5m"]
+    # No version says a word without the bars that it reads.
+    leadline.pods.do("set", account=leadline.full("paper"), mute=True)
+    leadline.edit(bars="1m")
+    leadline.until(lambda: (leadline.status().get("rollout") or {}).get("step") == "WaitSignals", "it is waited for")
+    deadline = time.monotonic() + 10
+    while await leadline.bars_asked_for() != ["1m"]:
+        assert time.monotonic() < deadline, "nobody asks for its bars"
+        await asyncio.sleep(0.05)
+    leadline.pods.do("set", account=leadline.full("paper"), mute=False)
+    leadline.ready()
 
 
 async def test_with_manual_the_new_version_waits_for_another_nonce(leadline: Leadline):

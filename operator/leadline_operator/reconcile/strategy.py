@@ -6,7 +6,7 @@ Every call does the next thing that is missing, and can be the last one before a
 from typing import Final
 
 from leadline.model.specs import TradingStrategy
-from leadline.model.status_spec import ConditionType, StrategyStatus
+from leadline.model.status_spec import ConditionType, RolloutStep, StrategyStatus
 from leadline.plan.demand import demand_rows
 from leadline.plan.plan import Plan
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
@@ -75,6 +75,9 @@ async def _go_on(visit: Visit[StrategyStatus], admitted: Admitted) -> float | No
         return await leaving.suspend(trading)
     again = await rollout.advance(trading)
     if again is not None:
+        if visit.status.rollout is not None and visit.status.rollout.step is RolloutStep.WAIT_SIGNALS:
+            # The new version may read other bars, and says nothing before it has them.
+            await _ask_for_bars(trading, admitted.plan)
         return await report(trading, again)
     return await _trade(trading, admitted.plan)
 
