@@ -83,7 +83,7 @@ async def test_of_two_operators_one_acts_and_the_other_takes_over(install):
         cluster.wait_ready("busy")
         # Who wakes finds that another one leads, and leaves the strategies alone.
         cluster.signal(frozen, signal.SIGCONT)
-        cluster.edit("busy", updatePolicy="Auto", bars="2m")
+        cluster.edit("busy", updatePolicy="Auto", bars="5m")
 
         async def rolled_out():
             status: dict[str, Any] = cluster.strategy("busy")["status"]
@@ -120,7 +120,7 @@ async def test_another_strategy_in_the_middle_of_the_session_leaves_no_gap_in_th
     async with open_book(cluster) as book:
         cluster.apply(BUSY)
         await until(book.fills, "it trades", 120)
-        second = document(BUSY, account={"name": "second"}, bars="3m")
+        second = document(BUSY, account={"name": "second"}, bars="5m")
         second["metadata"] = {"name": "second", "namespace": cluster.traders}
         account = {"apiVersion": second["apiVersion"], "kind": "TradingAccount", "spec": {}}
         cluster.node.apply({**account, "metadata": {"name": "second", "namespace": cluster.traders}}, second)

@@ -53,7 +53,7 @@ async def test_when_flat_a_new_version_waits_as_long_as_the_old_one_holds_a_posi
         cluster.apply(HOLDING)
         await until(book.position, "it holds a position", 180)
         pod, version = cluster.pod("analysis"), await analysis_in_force(book)
-        cluster.edit("holding", bars="2m")
+        cluster.edit("holding", bars="5m")
         await says(cluster, "holding", "ConfigApplied", "WaitingForFlat")
         protection = await working_orders(book)
         assert len(protection) == 2
@@ -79,14 +79,14 @@ async def test_auto_takes_over_at_once_and_the_position_keeps_its_protection(ins
         await until(book.position, "it holds a position", 180)
         pod, version = cluster.pod("analysis"), await analysis_in_force(book)
         protection = await working_orders(book)
-        cluster.edit("holding", updatePolicy="Auto", bars="2m")
+        cluster.edit("holding", updatePolicy="Auto", bars="5m")
         await rolled_out(cluster, book, "holding", pod, version)
         assert await working_orders(book) == protection
         assert await book.position() == 1
 
         # The policy may also say that it leaves the market first.
         pod, version = cluster.pod("analysis"), await analysis_in_force(book)
-        cluster.edit("holding", suspendPolicy={"positions": "Flatten"}, bars="3m")
+        cluster.edit("holding", suspendPolicy={"positions": "Flatten"}, bars="15m")
         await rolled_out(cluster, book, "holding", pod, version)
         flattened = "SELECT count(*) FROM intent WHERE tape = $1 AND leg LIKE 'F%' AND state = 'FILLED'"
         assert await book.value(flattened, await book.tape()) == 1
@@ -105,7 +105,7 @@ async def test_a_version_that_sleeps_through_a_rollout_is_not_heard_when_it_wake
         cluster.kubectl("label", "pod", old, "leadline.dev/strategy-", "app.kubernetes.io/component-")
         cluster.wait_up("analysis")
         between = cluster.pod("analysis")
-        cluster.edit("busy", updatePolicy="Auto", bars="2m")
+        cluster.edit("busy", updatePolicy="Auto", bars="5m")
         await rolled_out(cluster, book, "busy", between, version)
         heard = cluster.metric("execution", "leadline_signals_of_other_analysis_total")
         cluster.signal(frozen, signal.SIGCONT)
@@ -122,7 +122,7 @@ async def test_a_version_that_sleeps_through_a_rollout_is_not_heard_when_it_wake
             "SELECT bar_key FROM decision WHERE tape = $1 AND instant_ns > $2", await book.tape(), joined
         )
         assert keys
-        assert [row["bar_key"] for row in keys if "/2m-" not in row["bar_key"]] == []
+        assert [row["bar_key"] for row in keys if "/5m-" not in row["bar_key"]] == []
 
 
 async def test_a_writer_that_sleeps_while_another_takes_over_can_write_nothing_when_it_wakes(install):
