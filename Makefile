@@ -26,7 +26,7 @@ test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARG
 	@$(STAGE) types $(MAKE) types
 	@$(STAGE) contracts $(MAKE) proto-check
 	@$(STAGE) kubernetes $(MAKE) kube-binaries
-	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadgroup $(PYTEST_ARGS)
+	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 .PHONY: test-node
 test-node: setup kube-binaries ## what a whole platform survives on a real node: half an hour (root on Linux)

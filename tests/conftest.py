@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 # Real servers and clusters, started only by the tests that ask for them.
 pytest_plugins = ("tests.stack", "tests.kube.fixtures")
@@ -22,12 +24,16 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube", "operator"})
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class RoomScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its library has no types
     """Tests of a room run in one process, one after the other; rooms run beside each other."""
-    for item in items:
-        room = item.path.relative_to(ROOT / "tests").parts[0]
-        item.add_marker(pytest.mark.xdist_group("cluster" if room in CLUSTER_ROOMS else room))
+
+    def _split_scope(self, nodeid: str) -> str:
+        room = Path(nodeid.partition("::")[0]).parts[1]
+        return "cluster" if room in CLUSTER_ROOMS else room
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> RoomScheduling:
+    return RoomScheduling(config, log)
 
 
 @pytest.fixture(scope="session")
