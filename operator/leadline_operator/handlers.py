@@ -1,5 +1,6 @@
 """The glue to kopf: what it sees goes into the store, and the names it concerns into the queue. Nothing else."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from leadline_operator import metrics
 from leadline_operator.kinds import (
     ACCOUNT,
     CHILDREN,
+    GROUP,
     MANAGED_SELECTOR,
     NAMESPACE,
     OWNERS,
@@ -42,6 +44,9 @@ class Watcher:
         self._enqueue = enqueue
         self._clock = clock
         self.heard_at = clock()
+        # kopf does not always find a custom resource again that is defined anew: then all of it is started again.
+        self.outdated = asyncio.Event()
+        self._defined: dict[str, bool] = {}
 
     def take(self, kind: Kind, event_type: str | None, found: JsonObject) -> None:
         """An event of a watch or, without a type, an object of its first listing."""
@@ -54,6 +59,20 @@ class Watcher:
             return
         for key in self.concerned(kind, found, gone=event_type == "DELETED", before=before):
             self._enqueue(key)
+
+    def take_definition(self, event_type: str | None, found: JsonObject) -> None:
+        """A definition of a custom resource. One of ours that comes while we watch makes the watches outdated."""
+        spec = found.get("spec") or {}
+        plural = (spec.get("names") or {}).get("plural", "")
+        if spec.get("group") != GROUP:
+            return
+        conditions = (found.get("status") or {}).get("conditions") or ()
+        served = event_type != "DELETED" and any(
+            item["type"] == "Established" and item["status"] == "True" for item in conditions
+        )
+        if served and not self._defined.get(plural, event_type is None):
+            self.outdated.set()
+        self._defined[plural] = served
 
     def concerned(
         self, kind: Kind, found: JsonObject, *, gone: bool = False, before: JsonObject | None = None
@@ -84,6 +103,13 @@ def registry_of(watcher: Watcher) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     for kind in WATCHED:
         _register(registry, watcher, kind)
+
+    async def definition(event: Any, **_: Any) -> None:
+        watcher.take_definition(event["type"], dict(event["object"]))
+
+    kopf.on.event("apiextensions.k8s.io", "v1", "customresourcedefinitions", id="definitions", registry=registry)(
+        definition
+    )
     kopf.on.login(id="login", registry=registry)(_login)
     return registry
 

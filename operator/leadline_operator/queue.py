@@ -180,10 +180,16 @@ class WorkQueue(Generic[KeyT]):
     async def _work_on(self, key: KeyT) -> None:
         try:
             again_in = await self._work(key)
-        except asyncio.CancelledError:
-            # The name is still to be worked on, by whoever may work next.
-            self._schedule.failed(key, self._now(), 0)
-            raise
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                # The name is still to be worked on, by whoever may work next.
+                self._schedule.failed(key, self._now(), 0)
+                raise
+            # Something that was waited for was cancelled, and not this consumer.
+            told = RuntimeError("what was waited for was cancelled")
+            told.__cause__ = error
+            self._on_error(key, told, self._schedule.failed(key, self._now()))
         except RetryAfter as asked:
             self._schedule.failed(key, self._now(), asked.seconds)
         except Exception as error:  # noqa: BLE001 - a consumer outlives whatever one name does to it

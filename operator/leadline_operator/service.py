@@ -44,6 +44,10 @@ HEARTBEAT_SECONDS: Final = 1.0
 # An API server that is there again is not run over by all at once.
 SPREAD_SECONDS: Final = 5.0
 RELIST_RETRY_SECONDS: Final = 1.0
+# More than any single request may take, so that no object holds a consumer for good.
+RECONCILE_SECONDS: Final = 90.0
+# Until the API server serves a custom resource that has just been defined.
+REWATCH_SECONDS: Final = 2.0
 
 
 async def run(context: Context) -> None:
@@ -113,14 +117,31 @@ class Operator:
             spawn(self.queue.consume(), f"consumer {number}")
         await asyncio.sleep(0)
         self.context.set_ready(True)
-        await kopf.operator(
-            registry=registry_of(self.watcher),
-            settings=watch_settings(),
-            standalone=True,
-            clusterwide=not self.params.namespaces,
-            namespaces=self.params.namespaces,
-            stop_flag=self.context.stopping,
-        )
+        while await self._watch():
+            self._log.info("operator.watches_again", reason="a custom resource was defined")
+            await asyncio.sleep(REWATCH_SECONDS)
+            self._relist_now.set()
+
+    async def _watch(self) -> bool:
+        """Watch until told to stop; True when it is only to begin anew."""
+        self.watcher.outdated.clear()
+        stopped = asyncio.Event()
+        following = [asyncio.create_task(event.wait()) for event in (self.context.stopping, self.watcher.outdated)]
+        for task in following:
+            task.add_done_callback(lambda _: stopped.set())
+        try:
+            await kopf.operator(
+                registry=registry_of(self.watcher),
+                settings=watch_settings(),
+                standalone=True,
+                clusterwide=not self.params.namespaces,
+                namespaces=self.params.namespaces,
+                stop_flag=stopped,
+            )
+        finally:
+            for task in following:
+                task.cancel()
+        return self.watcher.outdated.is_set() and not self.context.stopping.is_set()
 
     async def close(self) -> None:
         """Give the lease back, so that the next operator need not wait, and close all connections."""
@@ -193,8 +214,9 @@ class Operator:
 
     async def _work(self, key: Key) -> float | None:
         reconcile = reconcile_account if key.kind == ACCOUNT.name else reconcile_strategy
-        with metrics.RECONCILE_SECONDS.labels(key.kind).time():
-            again = await reconcile(self.world, key)
+        async with asyncio.timeout(RECONCILE_SECONDS):
+            with metrics.RECONCILE_SECONDS.labels(key.kind).time():
+                again = await reconcile(self.world, key)
         metrics.RECONCILES.labels(key.kind, "done").inc()
         return again
 

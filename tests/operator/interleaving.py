@@ -237,20 +237,20 @@ class World:
 
     def _trouble(self) -> None:
         choice = self.chance.random()
-        if choice < 0.12:
+        if choice < 0.2:
             # At the k-th write from now: before it is done, or after it and before its answer is heard.
             self.proxy.after(self.chance.randint(0, 12), self._kill)
-        elif choice < 0.24:
+        elif choice < 0.4:
             self.proxy.drop_watches()
             self.troubles["watches dropped"] += 1
-        elif choice < 0.36:
+        elif choice < 0.5:
             self.proxy.conflicts = self.chance.choice([0.0, 0.1, 0.3])
-        elif choice < 0.46:
+        elif choice < 0.6:
             self.proxy.waits = self.chance.choice([0.0, 0.05, 0.2])
-        elif choice < 0.48:
+        elif choice < 0.63:
             self.kube.restart_apiserver()
             self.troubles["API server restarted"] += 1
-        elif choice < 0.54:
+        elif choice < 0.75:
             life = self.chance.choice(self.lives)
             self.pods.do("set", account=f"{NAMESPACE}/{life.account}", away=self.chance.random() < 0.5)
 
@@ -313,6 +313,9 @@ def live(kube: ControlPlane, database: Database, folder: Path, seed: int, lives:
         world.run()
     finally:
         world.close()
+    # A failure that the operator did not expect is a failure, also when it gets over it.
+    unexpected = [line for line in world.operator.log.read_text().splitlines() if "Traceback" in line]
+    assert not unexpected, f"seed {seed}: {unexpected[0]}"
     world.troubles.update(refused=world.proxy.refused, steps=sum(len(life.story) for life in world.lives))
     return ", ".join(f"{count} {what}" for what, count in sorted(world.troubles.items()))
 

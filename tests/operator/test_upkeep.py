@@ -238,3 +238,22 @@ async def test_a_quiet_strategy_costs_no_writes(leadline: Leadline):
 
     before = versions()
     leadline.stays(lambda: versions() == before, "nothing is written", 4)
+
+
+async def test_objects_are_collected_with_their_owner_whatever_the_propagation(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.delete(propagationPolicy="Foreground")
+    leadline.gone()
+    assert leadline.at_execution()["forgotten"]
+    leadline.until(lambda: leadline.deployment() is None, "its Deployment goes too")
+
+
+async def test_a_deployment_that_is_left_behind_trades_no_more(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.delete(propagationPolicy="Orphan")
+    leadline.gone()
+    assert leadline.replicas() == 0
+    assert leadline.at_execution()["forgotten"]
+    assert [row for row in await leadline.demand() if row[0]] == []

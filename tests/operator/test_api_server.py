@@ -1,0 +1,55 @@
+"""An API server that goes away, and custom resources that do; on a control plane of its own."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kube.cluster.control_plane import ControlPlane
+from tests.operator.harness import Leadline, Site
+from tests.operator.setup import install_crds
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+
+
+@pytest.fixture
+def apart(site: Site, tmp_path: Path) -> Iterator[Leadline]:
+    """A namespace on a control plane that the test may ill-treat."""
+    site.operator.stop()
+    with ControlPlane() as kube:
+        own = Site(kube, site.database, tmp_path)
+        kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "apart"}})
+        found = Leadline(own, "apart", own=False)
+        yield found
+        found.close()
+        own.close()
+
+
+async def test_an_api_server_that_is_away_changes_nothing_and_is_found_again(apart: Leadline):
+    apart.apply()
+    apart.ready()
+    asked = len(apart.asked("SetStrategy")) + len(apart.asked("Drain"))
+    apart.kube.stop_apiserver()
+    time.sleep(6)  # noqa: ASYNC251 - longer than the lease is believed in
+    assert apart.operator.running
+    assert len(apart.asked("SetStrategy")) + len(apart.asked("Drain")) == asked
+    apart.kube.start_apiserver()
+    apart.edit(risk={"maxPosition": 1})
+    apart.until(lambda: apart.at_execution()["manifest"]["risk"].get("maxPosition") == 1, "it works again", 60)
+    apart.delete()
+    apart.gone(seconds=60)
+
+
+async def test_with_its_definition_every_strategy_is_drained_and_the_operator_lives_on(apart: Leadline):
+    apart.apply()
+    apart.ready()
+    for plural in ("tradingstrategies", "tradingaccounts"):
+        apart.kube.kubectl("delete", "crd", f"{plural}.leadline.dev", "--wait=false")
+    apart.until(lambda: apart.at_execution()["forgotten"], "it has left the market", 60)
+    gone = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/tradingaccounts.leadline.dev"
+    apart.until(lambda: apart.api.get(gone) is None, "the definitions are gone", 60)
+    assert apart.operator.running
+    install_crds(apart.kube)
+    apart.apply("again")
+    apart.ready("again", seconds=90)
