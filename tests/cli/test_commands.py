@@ -136,6 +136,13 @@ def test_names_without_a_namespace_are_of_the_default_one():
         running.chosen_strategies("other/flow")
 
 
+def test_a_strategy_is_known_by_its_name_where_its_analysis_was_not_asked_for():
+    # In a cluster ports are forwarded only to what a command calls.
+    addresses = {name: address for name, address in stack().addresses.items() if not name.startswith("analysis")}
+    (found,) = stack().model_copy(update={"addresses": addresses}).chosen_strategies("flow")
+    assert (found.name, found.account) == ("default/flow", PAPER)
+
+
 def test_prices_have_the_decimals_of_the_instrument():
     assert price_text("MESM2025", "6002.75000000") == "6002.75"
     assert price_text("MESM2025", "6002.8333333333") == "6002.8333"

@@ -73,8 +73,10 @@ class Stack(BaseModel):
         """The strategy that was asked for, else all."""
         if strategy is None:
             return self.strategies
-        self.analysis_of(qualified(strategy))
-        return tuple(item for item in self.strategies if item.name == qualified(strategy))
+        found = tuple(item for item in self.strategies if item.name == qualified(strategy))
+        if not found:
+            raise Unknown("strategy", qualified(strategy), tuple(item.name for item in self.strategies))
+        return found
 
 
 def qualified(name: str) -> str:
