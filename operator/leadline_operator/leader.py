@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from leadline_operator import metrics
-from leadline_operator.clients.kube import Conflict, Kube, KubeError
+from leadline_operator.clients.kube import Conflict, Kube, KubeError, Missing
 from leadline_operator.kinds import LEASE, JsonObject
 
 # Of the lease's duration: how often it is renewed, and for how long its holder believes in it.
@@ -46,6 +46,7 @@ class Leadership:
         self._led = False
         # When the holder's last sign of life was seen, on our clock: clocks of different machines are never compared.
         self._seen: tuple[str, float] | None = None
+        self._held: JsonObject | None = None
 
     def leading(self) -> bool:
         """Whether this process holds the lease, for all that it can know."""
@@ -68,17 +69,20 @@ class Leadership:
         asked_at = self._clock()
         try:
             async with asyncio.timeout(self._seconds * BELIEVE_PART):
-                found = await kube.get(LEASE, self._namespace, self._name)
+                # Who holds it has written it last, and need not ask.
+                found = self._held or await kube.get(LEASE, self._namespace, self._name)
                 if found is None:
-                    await kube.create_lease(self._lease(None))
+                    self._held = await kube.create_lease(self._lease(None))
                 elif self._may_take(found):
-                    await kube.replace(self._lease(found))
+                    self._held = await kube.replace(self._lease(found))
                 else:
                     return
-        except Conflict:
-            self._seen = None
+        except (Conflict, Missing):
+            self._held = self._seen = None
             return
         except (KubeError, TimeoutError) as error:
+            # It may have been written all the same.
+            self._held = None
             _log.warning("lease.unreachable", reason=str(error) or type(error).__name__)
             return
         self._believed_until = asked_at + self._seconds * BELIEVE_PART

@@ -46,6 +46,8 @@ SPREAD_SECONDS: Final = 5.0
 RELIST_RETRY_SECONDS: Final = 1.0
 # More than any single request may take, so that no object holds a consumer for good.
 RECONCILE_SECONDS: Final = 90.0
+# A listing that is not older need not be made again.
+FRESH_SECONDS: Final = 10.0
 # Until the API server serves a custom resource that has just been defined.
 REWATCH_SECONDS: Final = 2.0
 
@@ -102,6 +104,7 @@ class Operator:
         self.watcher = Watcher(self.world.seen, self.queue.add, monotonic_s)
         self.progress = Progress(self.queue, monotonic_s, self.leadership.leading, lambda: self.watcher.heard_at)
         self._relist_now = asyncio.Event()
+        self._listed_at = 0.0
         self._lease: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -163,7 +166,7 @@ class Operator:
             except KubeError:
                 metrics.RELIST_FAILURES.labels(kind.name).inc()
                 raise
-        self.watcher.heard_at = monotonic_s()
+        self.watcher.heard_at = self._listed_at = monotonic_s()
 
     async def _relist_kind(self, kind: Kind) -> None:
         labels = MANAGED_SELECTOR if kind in CHILDREN else None
@@ -202,7 +205,8 @@ class Operator:
         if leads:
             self.queue.may_work.set()
             # What the last leader has left half done is in the objects.
-            self._relist_now.set()
+            if monotonic_s() - self._listed_at > FRESH_SECONDS:
+                self._relist_now.set()
             self._look_at_all(0)
         else:
             self.queue.may_work.clear()
