@@ -58,6 +58,7 @@ async def test_a_cluster_trades_the_laptops_session_and_lets_the_strategy_go(lap
     assert left == []
 
 
+@pytest.mark.node_minutes
 async def test_what_is_deleted_in_the_market_leaves_it_as_its_policy_says(install):
     cluster = install(feed={"speed": 1000, "history": 1})
     async with open_book(cluster) as book:
