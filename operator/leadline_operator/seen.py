@@ -4,7 +4,9 @@ What is here may be old. It decides what to look at and what to write, never wha
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
+
+import orjson
 
 from leadline_operator.kinds import ACCOUNT, CHILDREN, POD, REVISION, STRATEGY, JsonObject, Key, Kind, owner_key
 
@@ -13,52 +15,63 @@ Place = tuple[str, str]
 Gone = list[JsonObject]
 
 
+class _Entry(NamedTuple):
+    """An object, packed: as text it takes a fifth of the memory that it takes unfolded."""
+
+    version: int
+    uid: str
+    belongs_to: Key | str | None
+    text: bytes
+
+    def unpacked(self) -> JsonObject:
+        found: JsonObject = orjson.loads(self.text)
+        return found
+
+
 class Seen:
-    """Objects by kind and place, the owners' children by owner, and the strategies by account."""
+    """Objects by kind and place, the owners' children by owner, and the strategies by account.
+
+    What is given out is a copy.
+    """
 
     def __init__(self) -> None:
-        self._objects: dict[Kind, dict[Place, JsonObject]] = {}
-        self._children: dict[tuple[Kind, Key], dict[str, JsonObject]] = {}
-        self._by_account: dict[str, dict[Place, JsonObject]] = {}
+        self._objects: dict[Kind, dict[Place, _Entry]] = {}
+        self._index: dict[tuple[Kind, Key | str], set[Place]] = {}
 
     def put(self, kind: Kind, found: Mapping[str, Any]) -> bool:
         """Take in an object; False when what is known of it is as new or newer."""
-        place = place_of(found)
+        place, version, uid = place_of(found), version_of(found), uid_of(found)
         known = self._objects.setdefault(kind, {}).get(place)
-        if known is not None and version_of(known) >= version_of(found) and uid_of(known) == uid_of(found):
+        if known is not None and known.version >= version and known.uid == uid:
             return False
-        self.drop(kind, place)
-        kept = trimmed(kind, found)
-        self._objects[kind][place] = kept
-        if kind in CHILDREN and (owner := owner_key(kept)) is not None:
-            self._children.setdefault((kind, owner), {})[place[1]] = kept
-        if kind is STRATEGY:
-            self._by_account.setdefault(account_of(kept), {})[place] = kept
+        self._remove(kind, place)
+        index: Key | str | None = None
+        if kind in CHILDREN:
+            index = owner_key(found)
+        elif kind is STRATEGY:
+            index = account_of(found)
+        self._objects[kind][place] = _Entry(version, uid, index, orjson.dumps(trimmed(kind, found)))
+        if index is not None:
+            self._index.setdefault((kind, index), set()).add(place)
         return True
 
     def drop(self, kind: Kind, place: Place) -> JsonObject | None:
         """Forget an object; what was known of it, None when nothing was."""
-        known = self._objects.get(kind, {}).pop(place, None)
-        if known is not None and kind in CHILDREN and (owner := owner_key(known)) is not None:
-            siblings = self._children.get((kind, owner), {})
-            siblings.pop(place[1], None)
-            if not siblings:
-                self._children.pop((kind, owner), None)
-        if known is not None and kind is STRATEGY:
-            self._by_account[account_of(known)].pop(place, None)
-        return known
+        known = self._remove(kind, place)
+        return None if known is None else known.unpacked()
 
     def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
-        """An object as it was last seen, None when it is not known. Do not change it."""
-        return self._objects.get(kind, {}).get((namespace, name))
+        """An object as it was last seen, None when it is not known."""
+        known = self._objects.get(kind, {}).get((namespace, name))
+        return None if known is None else known.unpacked()
 
     def all(self, kind: Kind) -> list[JsonObject]:
         """All objects of a kind, by namespace and name."""
-        return [found for _, found in sorted(self._objects.get(kind, {}).items())]
+        return [found.unpacked() for _, found in sorted(self._objects.get(kind, {}).items())]
 
     def children(self, kind: Kind, owner: Key) -> list[JsonObject]:
         """An owner's children of a kind, by name."""
-        return [found for _, found in sorted(self._children.get((kind, owner), {}).items())]
+        return self._indexed(kind, owner)
 
     def count(self, kind: Kind) -> int:
         """How many objects of a kind are known."""
@@ -71,7 +84,7 @@ class Seen:
 
     def strategies_of(self, account: str) -> list[JsonObject]:
         """The strategies that name an account (`namespace/name`), by namespace and name."""
-        return [found for _, found in sorted(self._by_account.get(account, {}).items())]
+        return self._indexed(STRATEGY, account)
 
     def relist(self, kind: Kind, listed: Iterable[Mapping[str, Any]], version: int, namespace: str | None) -> Gone:
         """Take in a complete listing of a kind, made at a resource version, of one namespace or of all.
@@ -85,9 +98,22 @@ class Seen:
         return [
             gone
             for place, known in list(self._objects.get(kind, {}).items())
-            if namespace in {None, place[0]} and place not in places and version_of(known) <= version
+            if namespace in {None, place[0]} and place not in places and known.version <= version
             if (gone := self.drop(kind, place)) is not None
         ]
+
+    def _remove(self, kind: Kind, place: Place) -> _Entry | None:
+        known = self._objects.get(kind, {}).pop(place, None)
+        if known is not None and known.belongs_to is not None:
+            places = self._index[kind, known.belongs_to]
+            places.discard(place)
+            if not places:
+                del self._index[kind, known.belongs_to]
+        return known
+
+    def _indexed(self, kind: Kind, index: Key | str) -> list[JsonObject]:
+        places = self._index.get((kind, index), ())
+        return [self._objects[kind][place].unpacked() for place in sorted(places)]
 
 
 def place_of(document: Mapping[str, Any]) -> Place:
