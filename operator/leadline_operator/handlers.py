@@ -31,7 +31,10 @@ CLIENT_SECONDS: Final = 310
 SILENT_SECONDS: Final = 70
 REQUEST_SECONDS: Final = 30
 EXIT_SECONDS: Final = 60
-PAGE: Final = 500
+# Whole lists in memory at a time, twice over, are what makes the operator large at its start.
+PAGE: Final = 100
+WORKERS: Final = 32
+IDLE_SECONDS: Final = 0.5
 
 Enqueue = Callable[[Key], None]
 
@@ -123,6 +126,8 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.watching.client_timeout = CLIENT_SECONDS
     settings.watching.inactivity_timeout = SILENT_SECONDS
     settings.watching.chunk_size = PAGE
+    settings.queueing.worker_limit = WORKERS
+    settings.queueing.idle_timeout = IDLE_SECONDS
     settings.networking.request_timeout = REQUEST_SECONDS
     settings.process.ultimate_exiting_timeout = EXIT_SECONDS
     for kind in CHILDREN:

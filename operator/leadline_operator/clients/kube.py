@@ -15,7 +15,7 @@ from leadline_operator import metrics
 from leadline_operator.kinds import FIELD_MANAGER, JsonObject, Kind, kind_of
 
 REQUEST_SECONDS: Final = 30.0
-PAGE: Final = 500
+PAGE: Final = 100
 CONNECTIONS: Final = 32
 _TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 

@@ -42,9 +42,7 @@ class Revision:
 
     def objects(self, replicas: int) -> tuple[JsonObject, JsonObject]:
         """ConfigMap and Deployment with this many Pods."""
-        deployment = copy.deepcopy(self.deployment)
-        deployment["spec"]["replicas"] = replicas
-        return self.config_map, deployment
+        return self.config_map, {**self.deployment, "spec": {**self.deployment["spec"], "replicas": replicas}}
 
 
 def strategy_revision(
