@@ -34,7 +34,7 @@ EXIT_SECONDS: Final = 60
 # Whole lists in memory at a time, twice over, are what makes the operator large at its start.
 PAGE: Final = 100
 WORKERS: Final = 32
-IDLE_SECONDS: Final = 0.5
+IDLE_SECONDS: Final = 0.05
 
 Enqueue = Callable[[Key], None]
 
