@@ -217,7 +217,7 @@ async def test_a_version_that_does_not_come_up_makes_room_for_the_last_stable_on
     idle.until(lambda: idle.events("ProgressDeadlineExceeded"), "it is late")
     idle.until(lambda: idle.status()["runningHash"] == old, "the old one is back")
     idle.pods.do("set", account=idle.full("paper"), mute=False)
-    assert "1m" not in str(idle.at_execution()["manifest"]["bars"])
+    idle.until(lambda: idle.at_execution()["manifest"]["bars"] == "5m", "execution listens to it again")
     condition = idle.says("ConfigApplied", "RolledBack")
     assert condition["status"] == "False"
     idle.edit(bars="15m")
