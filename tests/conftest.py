@@ -20,8 +20,8 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
-# Rooms whose tests share one API server: they stay together, so that it is started once.
-CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube", "operator"})
+# Rooms whose tests share clusters and images: they stay together, so that each is made once.
+CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube"})
 
 
 class RoomScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its library has no types
