@@ -29,7 +29,7 @@ test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARG
 	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 .PHONY: test-node
-test-node: setup kube-binaries ## what a whole platform survives on a real node: half an hour (root on Linux)
+test-node: setup kube-binaries ## what a whole platform survives on a real node; takes about an hour (root on Linux)
 	@$(PY) -m pytest -m node_minutes tests/kube/platform $(PYTEST_ARGS)
 
 .PHONY: kube-binaries

@@ -9,7 +9,7 @@ import pytest
 from tests.kube.cluster.binaries import say
 from tests.kube.cluster.control_plane import KubectlFailed
 from tests.kube.platform.book import check_one_trader, check_rests, open_book, until
-from tests.kube.platform.installation import EXAMPLE, MANIFESTS, RELEASE, seconds_of
+from tests.kube.platform.installation import EXAMPLE, RELEASE, seconds_of
 from tests.system.stack_run import run_stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
@@ -56,23 +56,3 @@ async def test_a_cluster_trades_the_laptops_session_and_lets_the_strategy_go(lap
     cluster.uninstall()
     left = [name for name in ("operator", "ingestion", "execution", "analysis") if cluster.pods(name)]
     assert left == []
-
-
-@pytest.mark.node_minutes
-async def test_what_is_deleted_in_the_market_leaves_it_as_its_policy_says(install):
-    cluster = install(feed={"speed": 1000, "history": 1})
-    async with open_book(cluster) as book:
-        cluster.apply(MANIFESTS / "holding.yaml")
-        await until(book.position, "it holds a position", 120)
-        cluster.kubectl("delete", "tstrat", "holding", "--wait=false")
-
-        async def refused():
-            return cluster.reason("holding", "Drained") == "PositionsOpen"
-
-        await until(refused, "it stays, because a position is open")
-        assert await book.position() == 1
-        cluster.edit("holding", deletionPolicy={"positions": "Flatten"})
-        cluster.kubectl("wait", "--for=delete", "tstrat/holding", "--timeout=60s", timeout=70)
-        await check_rests(book)
-        await check_one_trader(book)
-        assert cluster.pods("analysis") == []
