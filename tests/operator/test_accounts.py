@@ -56,6 +56,21 @@ async def test_who_trades_a_contract_keeps_it_also_against_an_older_strategy(lea
     assert leadline.at_execution("older")["manifest"] == before
 
 
+async def test_what_execution_refuses_under_old_settings_is_tried_again_as_soon_as_it_has_the_new_ones(
+    leadline: Leadline,
+):
+    path = f"{LEADLINE}/namespaces/{leadline.namespace}/tradingaccounts/paper"
+    pause = "leadline.dev/pause-reconciliation"
+    leadline.apply_account()
+    leadline.until(lambda: (leadline.account() or {}).get("status", {}).get("phase") == "Running", "the account runs")
+    leadline.api.patch(path, {"metadata": {"annotations": {pause: "true"}}, "spec": {"tiers": []}})
+    leadline.apply(instrument="MNQ", sizing={"mode": "Fixed", "size": 1})
+    leadline.says("ConfigApplied", "RefusedByExecution")
+    leadline.api.patch(path, {"metadata": {"annotations": {pause: None}}})
+    # Well before it would be tried again for the time that has passed.
+    leadline.ready(seconds=10)
+
+
 async def test_a_namespace_that_the_account_does_not_allow_is_refused_until_it_is_allowed(leadline: Leadline):
     other = f"{leadline.namespace}-b"
     leadline.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})

@@ -104,6 +104,9 @@ async def _settle(
             return state
         world.forget_state(account.full_name)
         state = await world.state(account.full_name, fresh=True)
+        # What execution has refused under the old settings it may take now.
+        for strategy in world.seen.strategies_of(account.full_name):
+            world.enqueue(own_key(strategy, STRATEGY), 0)
     visit.put(applied_config_hash=config)
     visit.judge(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
     if state.halt:
