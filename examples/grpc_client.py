@@ -22,7 +22,7 @@ from leadline.ingestion.v1 import ingestion_pb2 as feed
 from leadline.ingestion.v1.ingestion_pb2_grpc import IngestionServiceStub
 from leadline.model.v1.model_pb2 import TickBatch
 from leadline.plan.data_dir import default_data_dir
-from leadline.runtime.auth import read_key, token_source
+from leadline.runtime.auth import key_file, token_source
 from leadline.runtime.grpc_client import open_channel
 
 OPEN_NS, SESSION_NS, PRINTS, BATCH = 1_749_562_200_000_000_000, 23_400_000_000_000, 60_000, 500  # 09:30 in New York
@@ -44,7 +44,7 @@ async def main(data: Path) -> None:
     """Push to, watch and read the stack of a data directory."""
     stack = json.loads((data / "stack.json").read_text())
     reads, (contract, venue) = stack["strategies"][0], next(iter(stack["contracts"].items()))
-    token = token_source(read_key(data / "token.key"), "cli-admin", "grpc_client")
+    token = token_source(key_file(data / "token.key"), "cli-admin", "grpc_client")
     to = {name.partition("-")[0]: open_channel(address, token) for name, address in stack["addresses"].items()}
     pushed = IngestionServiceStub(to["ingestion"]).PublishTicks(prints(contract, venue))
     stream = bars.BarStream(contract=contract, session=reads["session"], spec=reads["spec"])

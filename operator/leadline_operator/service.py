@@ -10,7 +10,7 @@ from typing import Final
 import kopf
 from structlog.stdlib import BoundLogger
 
-from leadline.runtime.auth import read_key
+from leadline.runtime.auth import key_file
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.settings import validate_params
@@ -80,7 +80,7 @@ class Operator:
             params.namespace, params.lease, identity, params.lease_seconds, self._led, monotonic_s
         )
         self.kube = Kube(configuration, self.leadership.leading)  # type: ignore[arg-type]
-        self._channels = Channels(read_key(context.settings.token_key_file), context.settings.tls)
+        self._channels = Channels(key_file(context.settings.token_key_file), context.settings.tls)
         self.queue: WorkQueue[Key] = WorkQueue(
             self._work,
             jitter=self._jitter,

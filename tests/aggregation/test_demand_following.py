@@ -14,7 +14,7 @@ from leadline.aggregation import metrics, service
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import open_context
 from leadline.runtime.grpc_client import open_channel
@@ -106,7 +106,7 @@ async def test_bars_that_are_asked_for_are_built_and_served(nats_server: LocalNa
         assert await bars(reader, "1m") == expected("1m")
         assert await bars(reader, "ticks:100") == expected("ticks:100")
         assert metrics.BUILDERS._value.get() == 2
-        channel = open_channel(address, token_source(KEY, "cli-viewer", "ann"))
+        channel = open_channel(address, token_source(one_key(KEY), "cli-viewer", "ann"))
         stream = pb.BarStream(contract=CONTRACT, session="rth", spec="1m-r1")
         reply = await rpc.AggregationServiceStub(channel).GetBars(pb.GetBarsRequest(stream=stream))
         await channel.close(None)

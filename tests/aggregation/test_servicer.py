@@ -14,7 +14,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.durations import parse_bar_spec
 from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.errors import explain
 from leadline.runtime.grpc_client import open_channel
@@ -45,13 +45,13 @@ async def publish(bus: Bus, messages: Sequence[BarMessage], subject: str = SUBJE
 async def calls(nats: LocalNats, *series: Series) -> "AsyncIterator[tuple[rpc.AggregationServiceAsyncStub, Bus]]":
     """A viewer's stub of a service that builds `series`, and the bus as the service's user."""
     async with bus_as(nats, "aggregation") as bus:
-        server = GrpcServer("127.0.0.1:0", KEY)
+        server = GrpcServer("127.0.0.1:0", one_key(KEY))
         server.add_service(
             rpc.add_AggregationServiceServicer_to_server,
             AggregationServicer(bus, RUN, lambda: series),
             "leadline.aggregation.v1.AggregationService",
         )
-        channel = open_channel(f"127.0.0.1:{await server.start()}", token_source(KEY, "cli-viewer", "ann"))
+        channel = open_channel(f"127.0.0.1:{await server.start()}", token_source(one_key(KEY), "cli-viewer", "ann"))
         try:
             yield rpc.AggregationServiceStub(channel), bus
         finally:

@@ -24,7 +24,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import StrategySpec
 from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.grpc_client import open_channel
@@ -120,7 +120,7 @@ async def running(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = N
 @asynccontextmanager
 async def calls(context: Context) -> "AsyncIterator[rpc.AnalysisServiceAsyncStub]":
     """A viewer's stub, as soon as the service listens."""
-    channel = open_channel(context.settings.listen, token_source(KEY, "cli-viewer", "ann"))
+    channel = open_channel(context.settings.listen, token_source(one_key(KEY), "cli-viewer", "ann"))
     try:
         await channel.channel_ready()
         yield rpc.AnalysisServiceStub(channel)

@@ -21,7 +21,7 @@ from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickBatch
 from leadline.plan.ports import free_ports
 from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.database import Connection, connect
 from leadline.runtime.grpc_client import open_channel
@@ -102,7 +102,7 @@ class Platform:
         self, name: str = "first", role: Role = "supervisor"
     ) -> AsyncIterator["rpc.ExecutionServiceAsyncStub"]:
         """Calls of a writer, as a role."""
-        channel = open_channel(self.addresses[name], token_source(KEY, role, "ann"))
+        channel = open_channel(self.addresses[name], token_source(one_key(KEY), role, "ann"))
         yield rpc.ExecutionServiceStub(channel)
         await channel.close(None)
 
@@ -121,7 +121,7 @@ class Platform:
 
     async def venue_orders(self) -> list[str]:
         """Legs of the orders that the venue has had."""
-        async with open_channel(self.addresses["venue"], token_source(KEY, "supervisor", "ann")) as channel:
+        async with open_channel(self.addresses["venue"], token_source(one_key(KEY), "supervisor", "ann")) as channel:
             stub = venue_rpc.PaperVenueServiceStub(channel)
             found = await stub.ListOrders(venue_pb2.ListOrdersRequest(), timeout=5)
         return sorted(order.leg for order in found.orders)

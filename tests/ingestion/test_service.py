@@ -22,7 +22,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
 from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.grpc_client import open_channel
@@ -191,7 +191,7 @@ def prints_of(batches: Sequence[TickBatch]) -> TickColumns:
 
 @asynccontextmanager
 async def client(context: Context, role: Any = "feed") -> AsyncIterator["rpc.IngestionServiceAsyncStub"]:
-    async with open_channel(f"127.0.0.1:{context.port}", token_source(KEY, role, "test")) as channel:
+    async with open_channel(f"127.0.0.1:{context.port}", token_source(one_key(KEY), role, "test")) as channel:
         yield rpc.IngestionServiceStub(channel)
 
 

@@ -29,7 +29,7 @@ from leadline.model.orders import Position
 from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
 from leadline.plan.plan import workload_id
-from leadline.runtime.auth import caller, derive_key
+from leadline.runtime.auth import caller, derive_key, one_key
 from leadline.runtime.grpc_server import GrpcServer
 
 TRADE_FROM = date(2025, 10, 8)
@@ -153,7 +153,7 @@ class Pods:
         self.servers: list[GrpcServer] = []
 
     async def serve_feed(self, listen: str) -> int:
-        server = GrpcServer(listen, derive_key(self.master, "platform", "ingestion"))
+        server = GrpcServer(listen, one_key(derive_key(self.master, "platform", "ingestion")))
         server.add_service(
             ingestion_pb2_grpc.add_IngestionServiceServicer_to_server,
             Ingestion(),  # type: ignore[abstract] # it answers what the operator asks
@@ -181,7 +181,7 @@ class Pods:
         )
         self.accounts[name] = Account(book)
         address = f"unix:{self.folder}/{workload_id('execution', name)}.sock"
-        server = GrpcServer(address, derive_key(self.master, namespace, "execution"))
+        server = GrpcServer(address, one_key(derive_key(self.master, namespace, "execution")))
         server.add_service(
             rpc.add_ExecutionServiceServicer_to_server,
             Execution(self.accounts[name]),  # type: ignore[abstract] # as above

@@ -8,12 +8,17 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.risk.v1 import risk_pb2
 from leadline.runtime.auth import (
+    LOOK_SECONDS,
     METHOD_ROLES,
+    OVERLAP_SECONDS,
+    TOKEN_SECONDS,
     Caller,
     NotAllowed,
     NotAuthenticated,
     authorise,
+    key_file,
     mint_token,
+    one_key,
     read_key,
     read_token,
     token_source,
@@ -50,7 +55,7 @@ def signed(key: str = KEY, **claims: object) -> str:
 
 def test_a_token_says_who_calls_in_which_role_and_for_which_account():
     token = mint_token(KEY, "execution", "execution-default-paper", account="default/paper")
-    assert read_token(KEY, token) == Caller("execution-default-paper", "execution", "default/paper")
+    assert read_token((KEY,), token) == Caller("execution-default-paper", "execution", "default/paper")
 
 
 @pytest.mark.parametrize(
@@ -90,7 +95,7 @@ def test_a_token_says_who_calls_in_which_role_and_for_which_account():
 )
 def test_a_token_that_does_not_hold_is_refused(token: str):
     with pytest.raises(NotAuthenticated):
-        read_token(KEY, token)
+        read_token((KEY,), token)
 
 
 def test_a_token_cannot_be_made_to_last():
@@ -105,8 +110,37 @@ def test_a_short_key_is_refused_without_showing_it(tmp_path):
     assert "hunter2" not in str(refused.value)
 
 
+def test_a_changed_key_signs_when_everybody_has_had_time_to_see_it_and_the_former_one_is_accepted_a_while(tmp_path):
+    now = 0.0
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    keys = key_file(path, lambda: now)
+    path.write_text(OTHER_KEY)
+    assert keys() == (KEY,)
+    now += LOOK_SECONDS
+    assert keys() == (KEY, OTHER_KEY)
+    assert read_token(keys(), mint_token(OTHER_KEY, "risk", "risk")).subject == "risk"
+    now += OVERLAP_SECONDS
+    assert keys() == (OTHER_KEY, KEY)
+    now += TOKEN_SECONDS
+    assert keys() == (OTHER_KEY,)
+
+
+def test_a_key_that_cannot_be_read_any_more_stays_as_it_was(tmp_path):
+    now = 0.0
+    path = tmp_path / "key"
+    path.write_text(KEY)
+    keys = key_file(path, lambda: now)
+    path.unlink()
+    now += LOOK_SECONDS
+    assert keys() == (KEY,)
+    path.write_text("hunter2")
+    now += LOOK_SECONDS
+    assert keys() == (KEY,)
+
+
 def test_a_held_token_is_used_again_until_it_ages():
-    token = token_source(KEY, "risk", "risk")
+    token = token_source(one_key(KEY), "risk", "risk")
     assert token() == token()
 
 

@@ -5,10 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
-from leadline.runtime.database import DATABASE_LOST, connect, copy_rows
-from leadline.runtime.settings import DatabaseSettings
+from leadline.runtime.database import DATABASE_LOST, Pool, connect, copy_rows, open_pool
+from leadline.runtime.settings import DatabaseSettings, read_secret
+from leadline.schema.migrate import set_role_passwords
+from leadline.schema.roles import login_role
 from tests.stack import Database, run_sql
 
 pytestmark = pytest.mark.integration
@@ -62,3 +65,24 @@ async def test_a_copy_whose_connection_dies_ends(database: Database, after_bytes
         with pytest.raises(DATABASE_LOST):
             await copy_rows(connection, "numbers", ("a", "b"), ((number, number) for number in range(ROWS)))
         connection.terminate()
+
+
+async def test_a_changed_password_counts_for_the_next_connection(database: Database, tmp_path):
+    own = database.settings("recorder")
+    password_file = tmp_path / "password"
+    password_file.write_text(read_secret(own.password_file))
+    pool = await open_pool(own.model_copy(update={"password_file": password_file}), "test")
+    try:
+        await set_role_passwords(database.admin_settings(), {login_role("recorder"): "another"})
+        with pytest.raises(asyncpg.InvalidPasswordError):
+            await new_connection(pool)
+        password_file.write_text("another")
+        await new_connection(pool)
+    finally:
+        await pool.close()
+        await set_role_passwords(database.admin_settings(), database.server.passwords())
+
+
+async def new_connection(pool: Pool) -> None:
+    await pool.expire_connections()
+    await pool.execute("SELECT 1")

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.runtime import grpc_server
-from leadline.runtime.auth import Caller, caller, mint_token
+from leadline.runtime.auth import Caller, caller, mint_token, one_key
 from leadline.runtime.errors import explain
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.grpc_server import GrpcServer
@@ -49,7 +49,7 @@ class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
 
 @contextlib.asynccontextmanager
 async def serving(servicer: Bars, account: str | None = None) -> AsyncIterator[GrpcServer]:
-    server = GrpcServer("127.0.0.1:0", KEY, account=account)
+    server = GrpcServer("127.0.0.1:0", one_key(KEY), account=account)
     server.add_service(aggregation_pb2_grpc.add_AggregationServiceServicer_to_server, servicer, SERVICE)
     await server.start()
     try:
@@ -197,7 +197,7 @@ async def test_a_call_that_lasts_too_long_is_given_up_also_when_the_caller_named
 
 async def test_two_servers_cannot_share_a_port():
     async with serving(Bars()) as first:
-        second = GrpcServer(f"127.0.0.1:{first.port}", KEY)
+        second = GrpcServer(f"127.0.0.1:{first.port}", one_key(KEY))
         with pytest.raises(OSError, match=str(first.port)):
             await second.start()
 

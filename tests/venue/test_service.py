@@ -23,7 +23,7 @@ import structlog
 from leadline.model.orders import Advanced, OrderState, Side, VenueEvent, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import open_context
 from leadline.runtime.grpc_client import open_channel
@@ -154,7 +154,7 @@ class Caller:
 
 @asynccontextmanager
 async def calling(settings: ServiceSettings, role: str = "execution") -> AsyncIterator[Caller]:
-    token = token_source(KEY, role, "test", "default/paper" if role == "execution" else None)  # type: ignore[arg-type]
+    token = token_source(one_key(KEY), role, "test", "default/paper" if role == "execution" else None)  # type: ignore[arg-type]
     channel = open_channel(settings.listen, token)
     try:
         yield Caller(rpc.PaperVenueServiceStub(channel))

@@ -9,7 +9,7 @@ import grpc
 
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.errors import LeadlineError
-from leadline.runtime.auth import derive_key, token_source
+from leadline.runtime.auth import Keys, derive_key, token_source
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.errors import explain
 from leadline.runtime.grpc_client import open_channel
@@ -61,24 +61,28 @@ class ServiceRefused(LeadlineError):
 
 
 class Channels:
-    """Connections by address, kept. `master` is the platform's key, from which each service's own follows."""
+    """Connections by address, kept. `masters` are the platform's keys, from which each service's own follow."""
 
-    def __init__(self, master: str, tls: TlsSettings | None) -> None:
-        self._master = master
+    def __init__(self, masters: Keys, tls: TlsSettings | None) -> None:
+        self._masters = masters
         self._tls = tls
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def to(self, address: str, namespace: str, service: str) -> grpc.aio.Channel:
         """The connection to a service of a namespace, `platform` for the platform's own."""
         if address not in self._channels:
-            token = token_source(derive_key(self._master, namespace, service), _ROLE, SUBJECT)
-            self._channels[address] = open_channel(address, token, self._tls)
+            self._channels[address] = open_channel(
+                address, token_source(self._keys_of(namespace, service), _ROLE, SUBJECT), self._tls
+            )
         return self._channels[address]
 
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(channel.close(None) for channel in self._channels.values()))
         self._channels.clear()
+
+    def _keys_of(self, namespace: str, service: str) -> Keys:
+        return lambda: tuple(derive_key(master, namespace, service) for master in self._masters())
 
 
 class Feed:

@@ -19,6 +19,7 @@ from leadline.model.errors import LeadlineError
 from leadline.model.specs import InvalidManifest, Manifest, TradingAccount, TradingStrategy, parse_manifest, session_of
 from leadline.plan.calls import CALL_SECONDS, Services, patiently
 from leadline.plan.plan import workload_id
+from leadline.runtime.auth import Keys, one_key
 
 KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
 GRPC_PORT: Final = 9090
@@ -34,15 +35,15 @@ class ClusterRefused(LeadlineError):
 @asynccontextmanager
 async def cluster_stack(
     namespace: str | None, *, analysis: bool
-) -> AsyncIterator[tuple[Stack, Callable[[str], str], str]]:
-    """The stack of a namespace, the key for each of its addresses, and the name of the user.
+) -> AsyncIterator[tuple[Stack, Callable[[str], Keys], str]]:
+    """The stack of a namespace, the keys for each of its addresses, and the name of the user.
 
     Raises ClusterRefused, and NotRunning when the namespace has no account.
     """
     context = await _json("config", "view", "--minify", "--flatten")
     chosen = namespace or context["contexts"][0]["context"].get("namespace") or "default"
     user = str(context["contexts"][0]["context"]["user"])
-    found, keys = await asyncio.gather(
+    found, secret = await asyncio.gather(
         _json("get", "tradingaccounts,tradingstrategies", "--namespace", chosen),
         _json("get", "secret", KEYS_SECRET, "--namespace", chosen),
     )
@@ -55,11 +56,11 @@ async def cluster_stack(
     async with _forwarded(chosen, wanted) as (addresses, unreachable):
         services = {address: name.partition("-")[0] for name, address in addresses.items()}
 
-        def key_of(address: str) -> str:
-            return base64.b64decode(keys["data"][services[address]]).decode()
+        def keys_of(address: str) -> Keys:
+            return one_key(base64.b64decode(secret["data"][services[address]]).decode())
 
         stack = Stack(
-            tape=await _tape(accounts, addresses, key_of, user),
+            tape=await _tape(accounts, addresses, keys_of, user),
             feed="cluster",
             trade_from="",
             contracts={},
@@ -68,7 +69,7 @@ async def cluster_stack(
             strategies=tuple(_address(strategy) for strategy in strategies),
             unreachable=unreachable,
         )
-        yield stack, key_of, user
+        yield stack, keys_of, user
 
 
 def _objects(items: Iterable[dict[str, Any]]) -> tuple[list[TradingAccount], list[TradingStrategy]]:
@@ -97,14 +98,14 @@ def _address(strategy: TradingStrategy) -> StrategyAddress:
 
 
 async def _tape(
-    accounts: Iterable[TradingAccount], addresses: dict[str, str], key_of: Callable[[str], str], user: str
+    accounts: Iterable[TradingAccount], addresses: dict[str, str], keys_of: Callable[[str], Keys], user: str
 ) -> str:
     """The tape that the accounts are on; empty when none of them can be reached."""
     names = (workload_id("execution", account.full_name) for account in accounts)
     address = next((addresses[name] for name in names if name in addresses), None)
     if address is None:
         return ""
-    services = Services(key_of, "cli-viewer", user)
+    services = Services(keys_of, "cli-viewer", user)
     try:
         stub = services.execution(address)
         request = execution_pb2.GetStateRequest()

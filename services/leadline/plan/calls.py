@@ -11,7 +11,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc
 from leadline.analysis.v1 import analysis_pb2_grpc
 from leadline.execution.v1 import execution_pb2_grpc
 from leadline.ingestion.v1 import ingestion_pb2_grpc
-from leadline.runtime.auth import read_key, token_source
+from leadline.runtime.auth import Keys, key_file, token_source
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.settings import Role
 
@@ -27,11 +27,11 @@ Reply = TypeVar("Reply")
 class Services:
     """Stubs by address, over connections that are kept. Make it in a running event loop; close it with `close`.
 
-    `key_of` gives the key that signs the calls to an address; it is asked when the first one is made.
+    `keys_of` gives the keys that sign the calls to an address; it is asked when the first one is made.
     """
 
-    def __init__(self, key_of: Callable[[str], str], role: Role, subject: str) -> None:
-        self._key_of = key_of
+    def __init__(self, keys_of: Callable[[str], Keys], role: Role, subject: str) -> None:
+        self._keys_of = keys_of
         self._role: Role = role
         self._subject = subject
         self._channels: dict[str, grpc.aio.Channel] = {}
@@ -59,14 +59,14 @@ class Services:
 
     def _channel(self, address: str) -> grpc.aio.Channel:
         if address not in self._channels:
-            token = token_source(self._key_of(address), self._role, self._subject)
+            token = token_source(self._keys_of(address), self._role, self._subject)
             self._channels[address] = open_channel(address, token)
         return self._channels[address]
 
 
-def one_key(file: Path) -> Callable[[str], str]:
+def same_keys(file: Path) -> Callable[[str], Keys]:
     """The key of a file for every address, as on one machine."""
-    return lambda _: read_key(file)
+    return lambda _: key_file(file)
 
 
 async def patiently(call: Callable[[], Awaitable[Reply]], patience_seconds: float = PATIENCE_SECONDS) -> Reply:

@@ -15,7 +15,7 @@ from typing import Final
 
 from leadline.model.errors import LeadlineError
 from leadline.plan import start_of_run
-from leadline.plan.calls import Services, one_key
+from leadline.plan.calls import Services, same_keys
 from leadline.plan.child import dies_with_parent
 from leadline.plan.data_dir import DataDir
 from leadline.plan.demand import DemandRow, demand_rows
@@ -72,7 +72,7 @@ class Supervisor:
         self.data = data
         self.nats = LocalNats(data.nats_dir)
         self.postgres = LocalPostgres(data.postgres_dir)
-        self.services = Services(one_key(data.token_key_file), "supervisor", "leadline up")
+        self.services = Services(same_keys(data.token_key_file), "supervisor", "leadline up")
         self.bound: tuple[BoundWorkload, ...] = ()
         self.demand: tuple[DemandRow, ...] = ()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

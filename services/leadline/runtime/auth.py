@@ -5,9 +5,10 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Any, Final, get_args
 
 import jwt
+import structlog
 
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.runtime.clock import monotonic_s, wall_ns
@@ -17,13 +18,20 @@ TOKEN_SECONDS: Final = 300
 # Nobody needs a longer one, and a stolen one should not last.
 LONGEST_TOKEN_SECONDS: Final = 3600
 MIN_KEY_BYTES: Final = 32
+# More than a cluster takes to bring a changed Secret to every Pod that has it mounted.
+OVERLAP_SECONDS: Final = 180
+LOOK_SECONDS: Final = 1.0
 
 # The namespace of the services that belong to no trader, when their keys are derived.
 PLATFORM_NAMESPACE: Final = "platform"
 
+Keys = Callable[[], tuple[str, ...]]
+"""The keys in force: the first one signs, and what any of them has signed is accepted."""
+
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "leadline"
 _LEEWAY_SECONDS: Final = 5
+_log = structlog.get_logger(__name__)
 _REQUIRED_CLAIMS: Final = ["iss", "sub", "role", "iat", "exp"]
 
 _READERS: Final[tuple[Role, ...]] = ("cli-viewer", "cli-trader", "cli-admin", "supervisor")
@@ -105,6 +113,21 @@ def read_key(path: Path) -> str:
     return key
 
 
+def one_key(key: str) -> Keys:
+    """A key that never changes."""
+    return lambda: (key,)
+
+
+def key_file(path: Path, clock: Callable[[], float] = monotonic_s) -> Keys:
+    """The key of a file, which may be changed at any time.
+
+    For three minutes the former one signs on, so that everybody else has time to see the new one; what it has signed
+    is accepted until the last such token has expired. A file that cannot be read changes nothing. Raises as `read_key`,
+    for the first reading only. clock: monotonic seconds.
+    """
+    return _KeyFile(path, clock)
+
+
 def derive_key(master: str, namespace: str, service: str) -> str:
     """The key of a service in a namespace, which follows from the platform's master key.
 
@@ -127,33 +150,21 @@ def mint_token(
     return jwt.encode(claims, key, _ALGORITHM)
 
 
-def token_source(key: str, role: Role, subject: str, account: str | None = None) -> Callable[[], str]:
+def token_source(keys: Keys, role: Role, subject: str, account: str | None = None) -> Callable[[], str]:
     """A function that gives a token with at least half of its life left, made anew when it must be."""
     held: list[tuple[float, str]] = []
 
     def current() -> str:
         if not held or monotonic_s() >= held[0][0]:
-            held[:] = [(monotonic_s() + TOKEN_SECONDS / 2, mint_token(key, role, subject, account=account))]
+            held[:] = [(monotonic_s() + TOKEN_SECONDS / 2, mint_token(keys()[0], role, subject, account=account))]
         return held[0][1]
 
     return current
 
 
-def read_token(key: str, token: str) -> Caller:
-    """Who a token speaks for. Raises NotAuthenticated when it does not hold."""
-    try:
-        claims = jwt.decode(
-            token,
-            key,
-            algorithms=[_ALGORITHM],
-            issuer=_ISSUER,
-            leeway=_LEEWAY_SECONDS,
-            options={"require": _REQUIRED_CLAIMS},
-        )
-    except jwt.ExpiredSignatureError:
-        raise NotAuthenticated("the token has expired") from None
-    except jwt.InvalidTokenError:
-        raise NotAuthenticated("the token was not signed with this platform's key") from None
+def read_token(keys: tuple[str, ...], token: str) -> Caller:
+    """Who a token speaks for that one of the keys has signed. Raises NotAuthenticated when it does not hold."""
+    claims = _claims(keys, token)
     subject, role, account = claims["sub"], claims["role"], claims.get("account")
     if claims["exp"] - claims["iat"] > LONGEST_TOKEN_SECONDS or role not in get_args(Role) or not subject:
         raise NotAuthenticated("the token is not one of this platform's")
@@ -166,3 +177,51 @@ def authorise(method: str, found: Caller, account: str | None) -> None:
         raise NotAllowed(f"{found.subject} has the role {found.role}, which may not call {method}")
     if found.account is not None and account is not None and found.account != account:
         raise NotAllowed(f"{found.subject} may act for {found.account} only, this is {account}")
+
+
+def _claims(keys: tuple[str, ...], token: str) -> dict[str, Any]:
+    for key in keys:
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[_ALGORITHM],
+                issuer=_ISSUER,
+                leeway=_LEEWAY_SECONDS,
+                options={"require": _REQUIRED_CLAIMS},
+            )
+        except jwt.ExpiredSignatureError:
+            raise NotAuthenticated("the token has expired") from None
+        except jwt.InvalidTokenError:
+            continue
+    raise NotAuthenticated("the token was not signed with this platform's key")
+
+
+class _KeyFile:
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._key = read_key(path)
+        self._looked_at = self._changed_at = clock()
+        self._former: str | None = None
+
+    def __call__(self) -> tuple[str, ...]:
+        now = self._clock()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._look(now)
+        age = now - self._changed_at
+        if self._former is None or age >= OVERLAP_SECONDS + TOKEN_SECONDS:
+            self._former = None
+            return (self._key,)
+        return (self._former, self._key) if age < OVERLAP_SECONDS else (self._key, self._former)
+
+    def _look(self, now: float) -> None:
+        self._looked_at = now
+        try:
+            found = read_key(self._path)
+        except (OSError, InvalidInput) as error:
+            _log.warning("key.unreadable", reason=str(error))
+            return
+        if found != self._key:
+            self._former, self._key, self._changed_at = self._key, found, now
+            _log.info("key.changed", file=str(self._path), in_force_in_seconds=OVERLAP_SECONDS)

@@ -10,7 +10,7 @@ import structlog
 
 from leadline.model.errors import Unknown
 from leadline.runtime import measurements
-from leadline.runtime.auth import read_key, token_source
+from leadline.runtime.auth import key_file, token_source
 from leadline.runtime.bus import Bus, BusUnavailable, open_bus
 from leadline.runtime.database import Pool, open_pool
 from leadline.runtime.grpc_client import open_channel
@@ -54,10 +54,10 @@ class Context:
         self._account = account if isinstance(account, str) else None
         # The operator does in a cluster what the supervisor does on one machine, and signs as one.
         role: Role = "supervisor" if settings.service == "operator" else settings.service
-        key = read_key(settings.token_key_file)
+        keys = key_file(settings.token_key_file)
         self._tokens = {
             peer: token_source(
-                read_key(settings.peer_key_files[peer]) if peer in settings.peer_key_files else key,
+                key_file(settings.peer_key_files[peer]) if peer in settings.peer_key_files else keys,
                 role,
                 settings.workload,
                 self._account,
@@ -66,7 +66,7 @@ class Context:
         }
         self._server = GrpcServer(
             settings.listen,
-            key,
+            keys,
             account=self._account,
             tls=settings.tls,
             connection_age=settings.connection_age,

@@ -115,7 +115,8 @@ async def schema_version(connection: Connection) -> int:
 async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) -> Pool:
     pool = await asyncpg.create_pool(
         settings.url,
-        password=read_secret(settings.password_file),
+        # Read for each connection: it may have been changed.
+        password=lambda: read_secret(settings.password_file),
         min_size=0,
         max_size=settings.pool_size,
         timeout=CONNECT_TIMEOUT_SECONDS,

@@ -13,6 +13,7 @@ from leadline.runtime import measurements
 from leadline.runtime.auth import (
     OPEN_METHODS,
     Caller,
+    Keys,
     NotAllowed,
     NotAuthenticated,
     authorise,
@@ -52,14 +53,14 @@ AddToServer = Callable[[Any, grpc.aio.Server], None]
 class GrpcServer:
     """One server. Add the services, start it, then say when it is ready; it begins as not serving.
 
-    `key` checks the tokens; `account` is the one account that this service works for, if it does; `health` is what
+    `keys` check the tokens; `account` is the one account that this service works for, if it does; `health` is what
     the probes are told, here and wherever else it is served.
     """
 
     def __init__(
         self,
         listen: str,
-        key: str,
+        keys: Keys,
         *,
         account: str | None = None,
         tls: TlsSettings | None = None,
@@ -71,7 +72,7 @@ class GrpcServer:
         self._names: list[str] = []
         self._health = health or Health()
         self._server = grpc.aio.server(
-            interceptors=[_Gatekeeper(key, account)],
+            interceptors=[_Gatekeeper(keys, account)],
             options=(*_OPTIONS, *_age_options(connection_age)),
             maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
         )
@@ -113,8 +114,8 @@ class GrpcServer:
 class _Gatekeeper(_Interceptor):
     """Checks the token of every call, bounds its time and turns what it raises into a status."""
 
-    def __init__(self, key: str, account: str | None) -> None:
-        self._key = key
+    def __init__(self, keys: Keys, account: str | None) -> None:
+        self._keys = keys
         self._account = account
 
     async def intercept_service(
@@ -137,7 +138,7 @@ class _Gatekeeper(_Interceptor):
         scheme, _, token = metadata.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated("the call carries no token: metadata `authorization: Bearer <token>`")
-        found = read_token(self._key, token)
+        found = read_token(self._keys(), token)
         authorise(method, found, self._account)
         return found
 

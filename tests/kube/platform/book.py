@@ -14,7 +14,7 @@ from leadline.model.orders import OrderState
 from leadline.plan.plan import workload_id
 from leadline.report.data import AccountReport, build_reports
 from leadline.report.digest import digest_of
-from leadline.runtime.auth import token_source
+from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.grpc_client import open_channel
 from leadline.venue.v1 import venue_pb2, venue_pb2_grpc
 from tests.kube.platform.installation import RELEASE, Installation
@@ -165,7 +165,7 @@ async def ledger_of(
     name = workload_id("venue", f"{installation.traders}/{account}")
     key = installation.secret("leadline-token", "venue")
     with installation.forwarded(installation.traders, f"statefulset/{name}", GRPC_PORT) as port:
-        channel = open_channel(f"127.0.0.1:{port}", token_source(key, "cli-viewer", "test"))
+        channel = open_channel(f"127.0.0.1:{port}", token_source(one_key(key), "cli-viewer", "test"))
         try:
             stub = venue_pb2_grpc.PaperVenueServiceStub(channel)
             orders = await stub.ListOrders(venue_pb2.ListOrdersRequest(), timeout=10, wait_for_ready=True)

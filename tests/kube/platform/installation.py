@@ -188,6 +188,11 @@ class Installation:
         (found,) = self.pods(service)
         return sum(each["restartCount"] for each in found["status"].get("containerStatuses", []))
 
+    def log(self, service: str) -> str:
+        """What the service's Pod has said since it was started last."""
+        namespace, _ = self.place_of(service)
+        return self.node.kubectl("logs", self.pod(service), "--namespace", namespace)
+
     # What goes wrong.
 
     def delete_pod(self, service: str) -> None:

@@ -1,6 +1,7 @@
 """Trading needs neither the operator nor the API server nor the kubelet, and takes new credentials as it goes."""
 
 import asyncio
+import json
 import signal
 from typing import Any
 
@@ -113,6 +114,30 @@ async def test_new_passwords_reach_what_trades_without_a_new_pod(busy_laptop, in
         assert {service: cluster.pod(service) for service in pods} == pods
         await check_one_trader(book)
         assert await book.digest() == busy_laptop.digest
+
+
+async def test_a_new_key_for_calls_comes_into_force_while_it_trades(busy_laptop, install):
+    # Slow enough that nothing signs with the former key any more before the session is over.
+    cluster = install(feed={**FEED, "speed": 300})
+    services = ("analysis", "execution", "venue", "risk", "ingestion", "operator")
+    async with open_book(cluster) as book:
+        cluster.apply(BUSY)
+        await until(book.fills, "it trades", 120)
+        cluster.wait_ready("busy")
+        pods = {service: cluster.pod(service) for service in services}
+        cluster.upgrade(token={"master": "n" * 40})
+        assert not await book.finished()
+        await until(book.finished, "the session is over", 600)
+        assert {service: cluster.pod(service) for service in pods} == pods
+        for service in services:
+            assert cluster.restarts(service) == 0
+            assert "key.changed" in cluster.log(service)
+        await check_one_trader(book)
+        assert await book.digest() == busy_laptop.digest
+    # Whoever calls with the new key is let in, and the operator is.
+    assert json.loads(cluster.leadline("status", "--output", "json"))
+    cluster.edit("busy", deletionPolicy={"positions": "Flatten"})
+    cluster.kubectl("delete", "tstrat", "busy", "--timeout=60s", timeout=90)
 
 
 async def test_another_strategy_in_the_middle_of_the_session_leaves_no_gap_in_the_first_ones(busy_laptop, install):
