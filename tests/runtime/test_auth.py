@@ -65,7 +65,8 @@ def test_a_token_says_who_calls_in_which_role_and_for_which_account():
         "not a token",
         signed(key=OTHER_KEY),
         signed(exp=wall_ns() // 1_000_000_000 - 30),
-        signed(iat=wall_ns() // 1_000_000_000 + 60),
+        # Long enough after these lines are read for the last test of a run.
+        signed(iat=wall_ns() // 1_000_000_000 + 7200, exp=wall_ns() // 1_000_000_000 + 7260),
         signed(exp=wall_ns() // 1_000_000_000 + 7200),
         signed(exp=None),
         signed(sub=None),
