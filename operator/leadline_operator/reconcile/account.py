@@ -16,7 +16,6 @@ from leadline_operator.kinds import (
     ACCOUNT,
     ACCOUNT_FINALIZER,
     FIELD_MANAGER,
-    PAUSE_ANNOTATION,
     POD,
     ROLLOUT_HASH,
     STATEFUL_SET,
@@ -42,12 +41,8 @@ async def reconcile_account(world: World, key: Key) -> float | None:
     visit = Visit(world, key, found, status_of(AccountStatus, found))
     if deleting(found):
         return await _delete(visit)
-    if annotation(found, PAUSE_ANNOTATION) == "true":
-        visit.judge(ConditionType.RECONCILIATION_PAUSED, yes(Reason.PAUSED, f"remove {PAUSE_ANNOTATION} to go on"))
-        await visit.write()
+    if await visit.paused():
         return None
-    if visit.condition(ConditionType.RECONCILIATION_PAUSED) is not None:
-        visit.judge(ConditionType.RECONCILIATION_PAUSED, no(Reason.NOT_PAUSED, ""))
     if world.ending(key.namespace):
         return await _cannot(visit, Reason.NAMESPACE_TERMINATING, "its namespace is being deleted", None)
     account = admit_account(world, found)

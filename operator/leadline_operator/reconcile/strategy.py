@@ -14,13 +14,13 @@ from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import strategy_settings_hash
 from leadline_operator.clients.kube import Conflict, NamespaceEnding
 from leadline_operator.conditions import Reason, no, yes
-from leadline_operator.kinds import ACCOUNT, DRAIN_FINALIZER, PAUSE_ANNOTATION, STRATEGY, Key, account_key
+from leadline_operator.kinds import ACCOUNT, DRAIN_FINALIZER, STRATEGY, Key, account_key
 from leadline_operator.reconcile import leaving, rollout
 from leadline_operator.reconcile.admission import Admitted, Refused, admit_strategy
 from leadline_operator.reconcile.saying import cannot, count, refuse, report
 from leadline_operator.reconcile.trading import Trading, versions
 from leadline_operator.reconcile.visit import Visit, status_of
-from leadline_operator.reconcile.world import World, annotation, deleting
+from leadline_operator.reconcile.world import World, deleting
 
 DEFAULT_ACCOUNT: Final = "paper"
 
@@ -35,12 +35,8 @@ async def reconcile_strategy(world: World, key: Key) -> float | None:
     visit = Visit(world, key, found, status_of(StrategyStatus, found))
     if deleting(found):
         return await leaving.delete(visit)
-    if annotation(found, PAUSE_ANNOTATION) == "true":
-        visit.judge(ConditionType.RECONCILIATION_PAUSED, yes(Reason.PAUSED, f"remove {PAUSE_ANNOTATION} to go on"))
-        await visit.write()
+    if await visit.paused():
         return None
-    if visit.condition(ConditionType.RECONCILIATION_PAUSED) is not None:
-        visit.judge(ConditionType.RECONCILIATION_PAUSED, no(Reason.NOT_PAUSED, ""))
     if world.ending(key.namespace):
         return await cannot(visit, Reason.NAMESPACE_TERMINATING, "its namespace is being deleted", None)
     admitted = admit_strategy(world, found)

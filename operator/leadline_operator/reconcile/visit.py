@@ -15,11 +15,11 @@ from leadline.model.status_spec import (
 )
 from leadline_operator import metrics
 from leadline_operator.clients.kube import Conflict, Missing
-from leadline_operator.conditions import Reason, Verdict, updated
+from leadline_operator.conditions import Reason, Verdict, no, updated, yes
 from leadline_operator.events import Weight
-from leadline_operator.kinds import JsonObject, Key, kind_of
+from leadline_operator.kinds import PAUSE_ANNOTATION, JsonObject, Key, kind_of
 from leadline_operator.queue import RetryAfter
-from leadline_operator.reconcile.world import World
+from leadline_operator.reconcile.world import World, annotation
 
 StatusT = TypeVar("StatusT", StrategyStatus, AccountStatus)
 
@@ -55,6 +55,16 @@ class Visit(Generic[StatusT]):
     def judge(self, kind: ConditionType, verdict: Verdict) -> None:
         """Say whether a condition holds."""
         self.verdicts[kind] = verdict
+
+    async def paused(self) -> bool:
+        """Whether somebody wants the object left alone; then that is all that is said of it."""
+        if annotation(self.found, PAUSE_ANNOTATION) == "true":
+            self.judge(ConditionType.RECONCILIATION_PAUSED, yes(Reason.PAUSED, f"remove {PAUSE_ANNOTATION} to go on"))
+            await self.write()
+            return True
+        if self.condition(ConditionType.RECONCILIATION_PAUSED) is not None:
+            self.judge(ConditionType.RECONCILIATION_PAUSED, no(Reason.NOT_PAUSED, ""))
+        return False
 
     async def say(self, reason: Reason, note: str, weight: Weight = "Normal") -> None:
         """Tell an Event about the object."""
