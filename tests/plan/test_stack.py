@@ -46,7 +46,7 @@ def test_one_command_goes_from_a_manifest_to_an_audited_book(undisturbed):
 
 def test_an_interrupted_run_goes_on_to_the_same_end(undisturbed, tmp_path):
     data = tmp_path / "data"
-    with Up(data, "--speed", "10000", "--until-end") as up:
+    with Up(data, "--speed", "1000", "--until-end") as up:
         tape = answer("status", "--data-dir", data)["run"]["tape"]
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(60) == 130

@@ -1,7 +1,8 @@
 """docs/tutorial/first-strategy-on-k3s.md: its commands are run one after the other, as they stand there.
 
-Only the kubeconfig is the node's, and where there is no `helm` the same is done by Helm's library. A command must
-succeed and say what the page shows below it (… stands for anything); where the page shows an error it must fail.
+Only the kubeconfig is the node's, the market is played faster than for somebody who reads, and where there is no `helm`
+the same is done by Helm's library. A command must succeed and say what the page shows below it (… stands for anything);
+where the page shows an error it must fail.
 """
 
 import os
@@ -27,6 +28,7 @@ PAGE = ROOT / "docs" / "tutorial" / "first-strategy-on-k3s.md"
 SYSTEM = "leadline-system"
 ENVIRONMENT = "export KUBECONFIG=/etc/rancher/k3s/k3s.yaml"
 WAIT_FOR_TRADE = "<!-- the test waits here until there is a trade -->"
+SPEED, TEST_SPEED = "feed.speed=600", "feed.speed=1800"
 COMMAND_SECONDS = 200
 
 
@@ -118,6 +120,8 @@ def test_the_page_is_read_as_it_is_shown():
 
 async def test_the_commands_of_the_tutorial_do_what_it_says(cluster):
     page = PAGE.read_text()
+    assert SPEED in page
+    page = page.replace(SPEED, TEST_SPEED)
     assert ENVIRONMENT in page
     assert WAIT_FOR_TRADE in page
     for part, text in enumerate(page.split(WAIT_FOR_TRADE)):
