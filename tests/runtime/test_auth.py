@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import jwt
 import pytest
 
@@ -8,7 +11,6 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.risk.v1 import risk_pb2
 from leadline.runtime.auth import (
-    LOOK_SECONDS,
     METHOD_ROLES,
     OVERLAP_SECONDS,
     TOKEN_SECONDS,
@@ -111,32 +113,41 @@ def test_a_short_key_is_refused_without_showing_it(tmp_path):
     assert "hunter2" not in str(refused.value)
 
 
+def write_key(path: Path, key: str, at_s: int) -> None:
+    path.write_text(key)
+    os.utime(path, (at_s, at_s))
+
+
 def test_a_changed_key_signs_when_everybody_has_had_time_to_see_it_and_the_former_one_is_accepted_a_while(tmp_path):
-    now = 0.0
+    now_s = 1000
     path = tmp_path / "key"
-    path.write_text(KEY)
-    keys = key_file(path, lambda: now)
-    path.write_text(OTHER_KEY)
+    write_key(path, KEY, 500)
+    keys = key_file(path, lambda: now_s * 1_000_000_000)
     assert keys() == (KEY,)
-    now += LOOK_SECONDS
+    write_key(path, OTHER_KEY, now_s)
     assert keys() == (KEY, OTHER_KEY)
     assert read_token(keys(), mint_token(OTHER_KEY, "risk", "risk")).subject == "risk"
-    now += OVERLAP_SECONDS
+    now_s += OVERLAP_SECONDS
     assert keys() == (OTHER_KEY, KEY)
-    now += TOKEN_SECONDS
+    now_s += TOKEN_SECONDS
     assert keys() == (OTHER_KEY,)
 
 
-def test_a_key_that_cannot_be_read_any_more_stays_as_it_was(tmp_path):
-    now = 0.0
+def test_whoever_looks_late_signs_with_what_the_others_sign_with(tmp_path):
     path = tmp_path / "key"
-    path.write_text(KEY)
-    keys = key_file(path, lambda: now)
+    write_key(path, KEY, 500)
+    keys = key_file(path, lambda: 1000 * 1_000_000_000)
+    write_key(path, OTHER_KEY, 1000 - OVERLAP_SECONDS)
+    assert keys()[0] == OTHER_KEY
+
+
+def test_a_key_that_cannot_be_read_any_more_stays_as_it_was(tmp_path):
+    path = tmp_path / "key"
+    write_key(path, KEY, 500)
+    keys = key_file(path)
     path.unlink()
-    now += LOOK_SECONDS
     assert keys() == (KEY,)
     path.write_text("hunter2")
-    now += LOOK_SECONDS
     assert keys() == (KEY,)
 
 

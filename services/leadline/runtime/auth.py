@@ -20,7 +20,6 @@ LONGEST_TOKEN_SECONDS: Final = 3600
 MIN_KEY_BYTES: Final = 32
 # More than a cluster takes to bring a changed Secret to every Pod that has it mounted.
 OVERLAP_SECONDS: Final = 180
-LOOK_SECONDS: Final = 1.0
 
 # The namespace of the services that belong to no trader, when their keys are derived.
 PLATFORM_NAMESPACE: Final = "platform"
@@ -118,12 +117,12 @@ def one_key(key: str) -> Keys:
     return lambda: (key,)
 
 
-def key_file(path: Path, clock: Callable[[], float] = monotonic_s) -> Keys:
+def key_file(path: Path, clock: Callable[[], int] = wall_ns) -> Keys:
     """The key of a file, which may be changed at any time.
 
-    For three minutes the former one signs on, so that everybody else has time to see the new one; what it has signed
-    is accepted until the last such token has expired. A file that cannot be read changes nothing. Raises as `read_key`,
-    for the first reading only. clock: monotonic seconds.
+    For three minutes from its writing the former one signs on, so that everybody else has time to see the new one; what
+    it has signed is accepted until the last such token has expired. A file that cannot be read changes nothing. Raises
+    as `read_key`, for the first reading only. clock: nanoseconds UTC.
     """
     return _KeyFile(path, clock)
 
@@ -198,30 +197,42 @@ def _claims(keys: tuple[str, ...], token: str) -> dict[str, Any]:
 
 
 class _KeyFile:
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+    def __init__(self, path: Path, clock: Callable[[], int]) -> None:
         self._path = path
         self._clock = clock
+        self._mark = _mark_of(path)
         self._key = read_key(path)
-        self._looked_at = self._changed_at = clock()
         self._former: str | None = None
+        self._changed_ns = 0
+        self._problem = ""
 
     def __call__(self) -> tuple[str, ...]:
-        now = self._clock()
-        if now - self._looked_at >= LOOK_SECONDS:
-            self._look(now)
-        age = now - self._changed_at
-        if self._former is None or age >= OVERLAP_SECONDS + TOKEN_SECONDS:
+        self._look()
+        # By the file's own time: whoever looks late is not late with what follows.
+        age_s = (self._clock() - self._changed_ns) / 1e9
+        if self._former is None or age_s >= OVERLAP_SECONDS + TOKEN_SECONDS:
             self._former = None
             return (self._key,)
-        return (self._former, self._key) if age < OVERLAP_SECONDS else (self._key, self._former)
+        return (self._former, self._key) if age_s < OVERLAP_SECONDS else (self._key, self._former)
 
-    def _look(self, now: float) -> None:
-        self._looked_at = now
+    def _look(self) -> None:
         try:
+            mark = _mark_of(self._path)
+            if mark == self._mark:
+                return
             found = read_key(self._path)
         except (OSError, InvalidInput) as error:
-            _log.warning("key.unreadable", reason=str(error))
+            if str(error) != self._problem:
+                self._problem = str(error)
+                _log.warning("key.unreadable", reason=self._problem)
             return
+        self._mark = mark
         if found != self._key:
-            self._former, self._key, self._changed_at = self._key, found, now
-            _log.info("key.changed", file=str(self._path), in_force_in_seconds=OVERLAP_SECONDS)
+            self._former, self._key, self._changed_ns = self._key, found, mark[0]
+            _log.info("key.changed", file=str(self._path), signs_after_seconds=OVERLAP_SECONDS)
+
+
+def _mark_of(path: Path) -> tuple[int, int, int]:
+    """What tells one content of a file from another: when it was written (nanoseconds UTC), which file it is, its size."""
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ino, status.st_size

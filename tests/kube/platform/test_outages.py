@@ -119,7 +119,7 @@ async def test_new_passwords_reach_what_trades_without_a_new_pod(busy_laptop, in
 async def test_a_new_key_for_calls_comes_into_force_while_it_trades(busy_laptop, install):
     # Slow enough that nothing signs with the former key any more before the session is over.
     cluster = install(feed={**FEED, "speed": 300})
-    services = ("analysis", "execution", "venue", "risk", "ingestion", "operator")
+    services = ("execution", "venue", "risk", "ingestion", "operator")
     async with open_book(cluster) as book:
         cluster.apply(BUSY)
         await until(book.fills, "it trades", 120)
