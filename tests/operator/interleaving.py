@@ -137,6 +137,20 @@ class Life:
             return f"execution has other settings: {here}"
         return ""
 
+    def objects(self) -> str:
+        """What there is of it, and whose: for whoever looks into a life that did not converge."""
+        told: list[str] = []
+        label = f"leadline.dev%2Fstrategy%3D{self.name}"
+        for group, plural in ((APPS, "deployments"), (APPS, "replicasets"), (CORE, "pods")):
+            for item in self.world.api.items(f"{group}/namespaces/{NAMESPACE}/{plural}", label):
+                metadata = item["metadata"]
+                owner = [each["uid"] for each in metadata.get("ownerReferences") or ()]
+                times = {key: metadata[key] for key in ("creationTimestamp", "deletionTimestamp") if key in metadata}
+                replicas = (item["spec"].get("replicas"), (item.get("status") or {}).get("replicas"))
+                finalizers = metadata.get("finalizers")
+                told.append(f"  {metadata['name']} {metadata['uid']} of {owner} {times} {replicas} {finalizers}")
+        return "\n".join(told)
+
     @property
     def full(self) -> str:
         return f"{NAMESPACE}/{self.name}"
@@ -275,8 +289,9 @@ class World:
             if left:
                 time.sleep(0.3)
         assert not self.two, f"seed {self.seed}: two versions at work: {sorted(self.two)}"
-        told = "\n".join(f"{life.seed} ({life.name}) {life.lacks()}\n  {life.story}" for life in left)
-        said = "\n".join(self.operator.log.read_text().splitlines()[-20:]) if left else ""
+        told = "\n".join(f"{life.seed} ({life.name}) {life.lacks()}\n  {life.story}\n{life.objects()}" for life in left)
+        logs = (self.operator.log, self.kube.controller_manager.log) if left else ()
+        said = "\n".join("\n".join(log.read_text(errors="replace").splitlines()[-20:]) for log in logs)
         assert not left, f"seed {self.seed}, lives that did not converge:\n{told}\n{said}"
         asyncio.run(self._check_demand())
 

@@ -233,6 +233,6 @@ class _KeyFile:
 
 
 def _mark_of(path: Path) -> tuple[int, int, int]:
-    """What tells one content of a file from another: when it was written (nanoseconds UTC), which file it is, its size."""
+    """What tells one content of a file from another: when it was written (ns UTC), which file it is, its size."""
     status = path.stat()
     return status.st_mtime_ns, status.st_ino, status.st_size
