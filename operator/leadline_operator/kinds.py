@@ -50,6 +50,7 @@ STRATEGY: Final = Kind(GROUP, "v1alpha1", "TradingStrategy", "tradingstrategies"
 ACCOUNT: Final = Kind(GROUP, "v1alpha1", "TradingAccount", "tradingaccounts")
 DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments")
 STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets")
+REPLICA_SET: Final = Kind("apps", "v1", "ReplicaSet", "replicasets")
 REVISION: Final = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
 CONFIG_MAP: Final = Kind("", "v1", "ConfigMap", "configmaps")
 SERVICE: Final = Kind("", "v1", "Service", "services")
@@ -61,7 +62,7 @@ EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 OWNERS: Final = (STRATEGY, ACCOUNT)
 CHILDREN: Final = (DEPLOYMENT, STATEFUL_SET, REVISION, CONFIG_MAP, SERVICE, POD)
 WATCHED: Final = (*OWNERS, *CHILDREN, NAMESPACE)
-KINDS: Final = {(kind.api_version, kind.name): kind for kind in (*WATCHED, LEASE, EVENT)}
+KINDS: Final = {(kind.api_version, kind.name): kind for kind in (*WATCHED, REPLICA_SET, LEASE, EVENT)}
 
 
 class Key(NamedTuple):

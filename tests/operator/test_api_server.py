@@ -1,5 +1,6 @@
 """An API server that goes away, and custom resources that do; on a control plane of its own."""
 
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kube.cluster.control_plane import ControlPlane
+from tests.operator.api import APPS
 from tests.operator.harness import Leadline, Site
 from tests.operator.setup import install_crds
 
@@ -53,3 +55,23 @@ async def test_with_its_definition_every_strategy_is_drained_and_the_operator_li
     install_crds(apart.kube)
     apart.apply("again")
     apart.ready("again", seconds=90)
+
+
+async def test_pods_of_a_deployment_whose_end_the_controllers_missed_do_not_stay(apart: Leadline):
+    apart.apply()
+    apart.ready()
+    before, old = apart.deployment(), set(apart.pod_names())
+    assert before is not None
+    apart.kube.controller_manager.send(signal.SIGSTOP)
+    apart.api.delete(f"{APPS}/namespaces/apart/deployments/{apart.workload()}", propagationPolicy="Background")
+    apart.until(
+        lambda: (found := apart.deployment()) and found["metadata"]["uid"] != before["metadata"]["uid"], "it is back"
+    )
+    # Whoever watches begins anew, and sees one object of that name before and one after.
+    apart.kube.stop_apiserver()
+    apart.kube.start_apiserver()
+    apart.kube.controller_manager.send(signal.SIGCONT)
+    apart.until(lambda: apart.pod_names() and not set(apart.pod_names()) & old, "only the new one's Pod runs", 60)
+    apart.ready()
+    assert len(apart.pod_names()) == 1
+    assert apart.events("DriftCorrected")

@@ -19,8 +19,9 @@ from leadline_operator.kinds import (
     STATEFUL_SET,
     account_key,
 )
+from leadline_operator.reconcile.pods import end_strays, live_pods
 from leadline_operator.reconcile.saying import count
-from leadline_operator.reconcile.trading import Trading, live_pods
+from leadline_operator.reconcile.trading import Trading
 from leadline_operator.reconcile.visit import Visit
 from leadline_operator.reconcile.world import annotation, deleting
 from leadline_operator.seen import account_of
@@ -170,6 +171,7 @@ async def _let_go(visit: Visit[StrategyStatus], *, wait: bool) -> float | None:
     if running and not world.ending(key.namespace):
         await world.kube.merge(DEPLOYMENT, key.namespace, name, {"spec": {"replicas": 0}})
     if wait and (remaining := await live_pods(visit)):
+        await end_strays(visit, name)
         visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(remaining)} to end"))
         await visit.write()
         return world.params.poll_seconds

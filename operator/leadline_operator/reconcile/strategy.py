@@ -98,6 +98,7 @@ async def _trade(trading: Trading, plan: Plan) -> float | None:
         visit.put(drain=None)
         visit.judge(ConditionType.DRAINED, no(Reason.AS_ASKED, "it is in the market"))
     await trading.deploy(revision, replicas=1)
+    await trading.leave_one()
     await _ask_for_bars(trading, plan)
     return await report(trading, visit.world.params.poll_seconds if _waits(trading) else None)
 

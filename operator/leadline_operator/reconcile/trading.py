@@ -17,10 +17,11 @@ from leadline_operator.desired.strategy import (
     strategy_revision,
 )
 from leadline_operator.desired.workload import SETTINGS_KEY
-from leadline_operator.kinds import DEPLOYMENT, GENERATION, POD, REVISION, ROLLOUT_HASH, STRATEGY_LABEL, JsonObject
+from leadline_operator.kinds import DEPLOYMENT, GENERATION, POD, REVISION, ROLLOUT_HASH, JsonObject
 from leadline_operator.reconcile.objects import ensure
+from leadline_operator.reconcile.pods import end_strays, live_pods
 from leadline_operator.reconcile.visit import Visit
-from leadline_operator.reconcile.world import annotation
+from leadline_operator.reconcile.world import annotation, deleting
 
 KEPT_REVISIONS: Final = 3
 FINISHED: Final = "finished"
@@ -97,8 +98,16 @@ class Trading:
         return self.state.phase == FINISHED or (here is not None and 0 < here.joined_ns <= here.progress_ns)
 
     async def pods(self) -> list[str]:
-        """The names of all Pods of the strategy that there are now, the ending ones too."""
-        return await live_pods(self.visit)
+        """The names of all Pods of the strategy that there are now, the ending ones too. None of them is to stay."""
+        if names := await live_pods(self.visit):
+            await end_strays(self.visit, self.desired.deployment["metadata"]["name"])
+        return names
+
+    async def leave_one(self) -> None:
+        """End what runs beside the Pod of the Deployment, if anything was seen to."""
+        seen = self.visit.world.seen.children(POD, self.visit.key)
+        if sum(not deleting(pod) for pod in seen) > 1:
+            await end_strays(self.visit, self.desired.deployment["metadata"]["name"])
 
     async def _forget_old_revisions(self, revision: Revision) -> None:
         visit = self.visit
@@ -134,9 +143,3 @@ async def recorded(visit: Visit[StrategyStatus], workload_id: str, stamp: str) -
     """A version by its hash, None when there is no record of it."""
     found = await visit.world.kube.get(REVISION, visit.key.namespace, record_name(workload_id, stamp))
     return None if found is None else revision_of(found)
-
-
-async def live_pods(visit: Visit[StrategyStatus]) -> list[str]:
-    """The names of a strategy's Pods as the API server has them now: nothing is let go of on the word of a watch."""
-    found, _ = await visit.world.kube.every(POD, visit.key.namespace, f"{STRATEGY_LABEL}={visit.key.name}")
-    return [str(item["metadata"]["name"]) for item in found]
