@@ -93,6 +93,8 @@ class Proxy:
             for task in self._watches:
                 task.cancel()
             await runner.cleanup()
+        # A closed session's connections end a little later, and must before the loop does.
+        await asyncio.sleep(0.25)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         leases = "/leases" in request.path

@@ -45,7 +45,8 @@ def run(arguments: Sequence[str]) -> int:
     # Standard output is for answers. A service configures its own log when it starts.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Whatever standard error is when something is said.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
     try:
         app(list(arguments), prog_name="leadline")

@@ -1,7 +1,8 @@
 """A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,12 +25,17 @@ DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # What asyncpg says of a statement on a connection that died under the one before.
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
+
+# A write to a connection that has died is a RuntimeError with these words.
+_DEAD_TO_UVLOOP: Final = "the handler is closed"
 
 _log = structlog.get_logger(__name__)
 
@@ -78,6 +84,18 @@ async def connect(settings: DatabaseSettings, name: str) -> Connection:
     )
     await _set_codecs(connection)
     return connection
+
+
+@asynccontextmanager
+async def borrowed(pool: Pool) -> AsyncIterator[Any]:
+    """A connection of the pool. Raises what asyncpg raises; ConnectionResetError where uvloop says something else."""
+    try:
+        async with pool.acquire() as connection:
+            yield connection
+    except RuntimeError as error:
+        if _DEAD_TO_UVLOOP not in str(error):
+            raise
+        raise ConnectionResetError(str(error)) from error
 
 
 async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
