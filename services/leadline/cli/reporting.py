@@ -13,12 +13,14 @@ from rich.console import Console
 
 from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, plain, print_json
 from leadline.model.errors import Unknown
+from leadline.plan.calls import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
 from leadline.report.data import AccountReport, build_reports, latest_tape
 from leadline.report.digest import digest as digest_of_tape
 from leadline.report.html import write_html
 from leadline.report.text import render_text
+from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.settings import DatabaseSettings, read_secret
 
 app = typer.Typer()
@@ -54,8 +56,18 @@ def digest(data_dir: DataDirOption, tape: TapeOption = None, output: OutputOptio
 
 
 async def reports_of(database: DatabaseSettings, tape: str) -> list[AccountReport]:
-    """A report per account of a tape, by name. Raises Unknown when there is no such tape."""
-    return await build_reports(dsn_of(database), tape)
+    """A report per account of a tape, by name; a database that is just being started again is waited for.
+
+    Raises Unknown when there is no such tape.
+    """
+    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        try:
+            return await build_reports(dsn_of(database), tape)
+        except DATABASE_LOST:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def print_reports(reports: Sequence[AccountReport], console: Console) -> None:
