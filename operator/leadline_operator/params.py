@@ -42,7 +42,8 @@ class OperatorParams(_Section):
     that it looks after, all where there are none. peers: platform services that account workloads call. database_url:
     what execution connects to. workload_address: where the operator calls a workload, with `{name}` and `{namespace}`.
     resync_seconds: after which everything is listed and looked at again. orphan_grace_seconds: for how long
-    execution may know a strategy that nobody owns. progress_deadline_seconds: in which a new version must be up.
+    execution may know a strategy that nobody owns. default_account_seconds: how old a strategy is before the account
+    `paper` is made for it. progress_deadline_seconds: in which a new version must be up.
     """
 
     namespace: str = Field(min_length=1)
@@ -63,6 +64,7 @@ class OperatorParams(_Section):
     workload_address: str = "{name}.{namespace}.svc:9090"
     resync_seconds: float = Field(default=300.0, ge=1)
     orphan_grace_seconds: float = Field(default=60.0, ge=0)
+    default_account_seconds: float = Field(default=3.0, ge=0)
     progress_deadline_seconds: float = Field(default=600.0, ge=1)
     status_seconds: float = Field(default=30.0, ge=1)
     poll_seconds: float = Field(default=2.0, gt=0)

@@ -156,6 +156,7 @@ def operator_settings(
             "poll_seconds": 0.3,
             "status_seconds": 1,
             "orphan_grace_seconds": 1,
+            "default_account_seconds": 0,
             **params,
         },
     }

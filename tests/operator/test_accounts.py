@@ -19,6 +19,16 @@ async def test_the_account_paper_is_made_where_a_namespace_has_none(leadline: Le
     assert leadline.events("AccountCreated")
 
 
+async def test_an_account_below_its_strategy_in_one_file_is_not_made_before_it_comes(idle: Leadline):
+    idle.operator = idle.another_operator(default_account_seconds=3)
+    idle.operator.start()
+    idle.apply_account("other")
+    idle.until(lambda: (idle.account("other") or {}).get("status"), "the operator is at work")
+    idle.apply()
+    idle.stays(lambda: idle.account() is None, "the account is left to who applies it")
+    idle.until(idle.account, "without one it is made", 10)
+
+
 async def test_a_strategy_waits_for_an_account_that_comes_later(leadline: Leadline):
     leadline.pods.do("serve", accounts=[leadline.full("prop")])
     leadline.apply(account={"name": "prop"})

@@ -3,6 +3,7 @@
 Every call does the next thing that is missing, and can be the last one before a crash.
 """
 
+from datetime import datetime
 from typing import Final
 
 from leadline.model.specs import TradingStrategy
@@ -41,9 +42,8 @@ async def reconcile_strategy(world: World, key: Key) -> float | None:
         return await cannot(visit, Reason.NAMESPACE_TERMINATING, "its namespace is being deleted", None)
     admitted = admit_strategy(world, found)
     if isinstance(admitted, Refused):
-        if admitted.reason is Reason.ACCOUNT_NOT_FOUND and await _made_default_account(visit):
-            return 0
-        return await refuse(visit, admitted)
+        again = await _make_default_account(visit) if admitted.reason is Reason.ACCOUNT_NOT_FOUND else None
+        return await refuse(visit, admitted) if again is None else again
     visit.judge(ConditionType.ACCEPTED, yes(Reason.VALID))
     await visit.set_finalizer(DRAIN_FINALIZER, present=True)
     try:
@@ -126,12 +126,20 @@ async def _ask_for_bars(trading: Trading, plan: Plan) -> None:
         world.asked[manifest.full_name] = (mark, world.clock())
 
 
-async def _made_default_account(visit: Visit[StrategyStatus]) -> bool:
-    """Make the account `paper` of the strategy's own namespace when that is what it names, and there is none."""
+async def _make_default_account(visit: Visit[StrategyStatus]) -> float | None:
+    """Make the account `paper` of the strategy's own namespace when that is what it names, and there is none.
+
+    Not at once: the account may stand below the strategy in the file that is just being applied. Returns in how many
+    seconds to look again, None when it is another account that is missing.
+    """
     world, namespace = visit.world, visit.key.namespace
     manifest = world.manifest(visit.found)
     if not isinstance(manifest, TradingStrategy) or manifest.account_name != f"{namespace}/{DEFAULT_ACCOUNT}":
-        return False
+        return None
+    made = datetime.fromisoformat(visit.found["metadata"]["creationTimestamp"])
+    age = (world.now() - made).total_seconds()
+    if 0 <= age < world.params.default_account_seconds:
+        return world.params.default_account_seconds - age
     if await world.refresh(ACCOUNT, namespace, DEFAULT_ACCOUNT) is None:
         document = {
             "apiVersion": STRATEGY.api_version,
@@ -145,4 +153,4 @@ async def _made_default_account(visit: Visit[StrategyStatus]) -> bool:
             await world.refresh(ACCOUNT, namespace, DEFAULT_ACCOUNT)
         await visit.say(Reason.ACCOUNT_CREATED, f"made the TradingAccount {DEFAULT_ACCOUNT} with the defaults")
     world.enqueue(account_key(f"{namespace}/{DEFAULT_ACCOUNT}"), 0)
-    return True
+    return 0
