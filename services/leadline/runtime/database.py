@@ -1,8 +1,8 @@
 """A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -89,9 +89,15 @@ async def connect(settings: DatabaseSettings, name: str) -> Connection:
 @asynccontextmanager
 async def borrowed(pool: Pool) -> AsyncIterator[Any]:
     """A connection of the pool. Raises what asyncpg raises; ConnectionResetError where uvloop says something else."""
-    try:
+    with _named_by_uvloop():
         async with pool.acquire() as connection:
             yield connection
+
+
+@contextmanager
+def _named_by_uvloop() -> Iterator[None]:
+    try:
+        yield
     except RuntimeError as error:
         if _DEAD_TO_UVLOOP not in str(error):
             raise
@@ -101,8 +107,7 @@ async def borrowed(pool: Pool) -> AsyncIterator[Any]:
 async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Append rows to a table. Raises what asyncpg raises, and ConnectionResetError.
 
-    A COPY whose connection dies while the client's buffer is full would wait for ever in asyncpg, whatever its timeout;
-    and uvloop calls a write to a connection that has died a RuntimeError.
+    A COPY whose connection dies while the client's buffer is full would wait for ever in asyncpg, whatever its timeout.
     """
     copying = asyncio.ensure_future(connection.copy_records_to_table(table, records=rows, columns=columns))
 
@@ -111,9 +116,8 @@ async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: I
 
     connection.add_termination_listener(give_up)
     try:
-        await copying
-    except RuntimeError as error:
-        raise ConnectionResetError(str(error)) from error
+        with _named_by_uvloop():
+            await copying
     except asyncio.CancelledError:
         if not connection.is_closed():
             raise
