@@ -1,13 +1,19 @@
 import asyncio
 import base64
 import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import pytest
+from nats.aio.msg import Msg
 from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.model.errors import Unknown
 from leadline.plan.servers import LocalNats
+from leadline.runtime import _link
+from leadline.runtime._link import BusTrouble, Link
 from leadline.runtime.bus import Bus, BusDenied, BusUnavailable, Received, StreamFull, open_bus
 from leadline.runtime.subjects import BARS, ORDERS, TICKS, order_subject, tick_subject
 from leadline.schema.permissions import MIGRATE_USER
@@ -235,6 +241,58 @@ async def test_no_message_is_lost_doubled_or_moved_when_the_server_is_killed_aga
         async with asyncio.timeout(30):
             found = await reading
     assert numbers(found) == list(range(total))
+
+
+async def test_a_server_killed_while_more_is_on_its_way_than_it_takes_is_found_again(nats_server: LocalNats):
+    async with bus_as(nats_server, "ingestion") as bus:
+        assert nats_server.pid is not None
+        os.kill(nats_server.pid, signal.SIGSTOP)
+        large = numbered(0, 64, size=500_000)
+        writing = asyncio.gather(*(bus.publish(*message) for message in large))
+        await asyncio.sleep(0.2)
+        nats_server.kill()
+        nats_server.start()
+        async with asyncio.timeout(5):
+            await writing
+        assert (await bus.state(TICKS)).messages == len(large)
+
+
+@pytest.fixture
+def frozen(nats_server: LocalNats) -> Iterator[Callable[[], None]]:
+    """Call it to freeze the server until the test is over."""
+    pid = nats_server.pid
+    assert pid is not None
+    yield lambda: os.kill(pid, signal.SIGSTOP)
+    os.kill(pid, signal.SIGCONT)
+
+
+def more_than_a_socket_takes(link: Link) -> "asyncio.Future[list[Msg | BaseException]]":
+    large = numbered(0, 64, size=500_000)
+    requests = (link.request(subject, payload) for subject, payload, _ in large)
+    return asyncio.gather(*requests, return_exceptions=True)
+
+
+async def test_a_frozen_server_is_given_up_also_while_it_takes_nothing(
+    nats_server: LocalNats, frozen: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(_link, "PING_INTERVAL_SECONDS", 0.2)
+    link = await Link.open(nats_server.settings("ingestion"))
+    frozen()
+    asked = more_than_a_socket_takes(link)
+    async with asyncio.timeout(4):
+        await link.lost.wait()
+        assert all(isinstance(answer, BusTrouble) for answer in await asked)
+        await link.close()
+
+
+async def test_closing_does_not_wait_for_a_frozen_server(nats_server: LocalNats, frozen: Callable[[], None]):
+    link = await Link.open(nats_server.settings("ingestion"))
+    frozen()
+    asked = more_than_a_socket_takes(link)
+    await asyncio.sleep(0.2)
+    async with asyncio.timeout(4):
+        await link.close()
+        assert all(isinstance(answer, BusTrouble) for answer in await asked)
 
 
 async def test_an_idle_reader_survives_a_restart_and_then_sees_what_is_new(nats_server: LocalNats):

@@ -17,6 +17,7 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 
 from leadline.model.errors import LeadlineError
@@ -26,6 +27,8 @@ API_TIMEOUT_SECONDS: Final = 5.0
 CONNECT_TIMEOUT_SECONDS: Final = 3
 PING_INTERVAL_SECONDS: Final = 5
 MAX_OUTSTANDING_PINGS: Final = 2
+# How long closing waits for a server to take what is left to send.
+CLOSE_SECONDS: Final = 2.0
 
 _DENIED: Final = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
 _NO_RESPONDERS: Final = "503"
@@ -70,10 +73,36 @@ class BusTrouble(BusError):
     """No answer, or one that says to try later: the request may or may not have been carried out."""
 
 
+class _Client(Client):
+    """The library's client, for which a connection that is lost is over at once.
+
+    Closing sends what is left first. With a dead server that fails and with a frozen one it does not end, and either
+    way nobody is told; so it is only for a connection that works.
+    """
+
+    async def close(self) -> None:
+        """Send what is left, for as long as `CLOSE_SECONDS`, and close. Idempotent."""
+        closing = asyncio.create_task(super()._close(Client.CLOSED))
+        done, _ = await asyncio.wait([closing], timeout=CLOSE_SECONDS)
+        if not done:
+            self._abandon()
+        await closing
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        self._abandon()
+        await super()._close(status, do_cbs)
+
+    def _abandon(self) -> None:
+        self._pending, self._pending_data_size = [], 0
+        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None  # noqa: SLF001
+        if writer is not None:
+            writer.transport.abort()
+
+
 class Link:
     """One open connection. Make it with `Link.open`."""
 
-    def __init__(self, client: Client, inbox: str) -> None:
+    def __init__(self, client: "_Client", inbox: str) -> None:
         self._client = client
         self._inbox = inbox
         self._tokens = itertools.count()
@@ -84,7 +113,7 @@ class Link:
     @classmethod
     async def open(cls, settings: NatsSettings) -> "Link":
         """Connect once. Raises BusTrouble when nobody answers, BusDenied when the user or password is refused."""
-        client = Client()
+        client = _Client()
         link = cls(client, f"_INBOX_{settings.user}.{_names.next().decode()}")
 
         async def on_error(error: Exception) -> None:
@@ -106,6 +135,9 @@ class Link:
                     connect_timeout=CONNECT_TIMEOUT_SECONDS,
                     ping_interval=PING_INTERVAL_SECONDS,
                     max_outstanding_pings=MAX_OUTSTANDING_PINGS,
+                    # Without a bound nothing waits for room, in a wait that would swallow a cancellation. What is on
+                    # its way is bounded here: every message but small pulls and acknowledgements is answered.
+                    pending_size=0,
                     error_cb=on_error,
                     closed_cb=on_closed,
                 )
@@ -157,6 +189,8 @@ class Link:
             raise BusTrouble(f"{messages[-1][0]}: {error}") from error
         finally:
             del self._waiting[token]
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # heard, also when sending failed before anyone waited for it
         if message.headers and message.headers.get("Status") == _NO_RESPONDERS:
             raise BusTrouble(f"{messages[-1][0]}: nobody listens, is there a stream for it?")
         return message
