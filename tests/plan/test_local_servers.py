@@ -82,13 +82,19 @@ def test_another_object_of_the_same_directory_finds_data_and_passwords(nats: Loc
     again.stop()
 
 
-def test_nats_takes_another_port_when_somebody_has_taken_its_own(nats: LocalNats):
+def test_nats_never_moves_to_another_port_and_says_when_its_own_is_taken(nats: LocalNats):
     nats.start()
     port = nats.port
     nats.stop()
-    with socket.create_server(("127.0.0.1", port)):
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ServerFailed, match="address already in use"):
         nats.start()
-        assert nats.port != port
+    nats.start()
+    assert nats.port == port
+
+
+def test_the_port_of_nats_is_none_that_the_kernel_gives_to_others(nats: LocalNats):
+    nats.start()
+    assert nats.port < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def test_nothing_of_a_server_can_be_read_by_another_user(nats: LocalNats, tmp_path: Path):

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
 STARTED = "Ctrl-C stops it"
 LONGEST_RUN_SECONDS = 200
+LAST_WORDS = 1500
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,12 @@ def pids_of(data_dir: Path, part: str) -> list[int]:
         if any(argument.startswith(needle.encode()) for argument in command.split(b"\0")):
             found.append(int(entry.name))
     return sorted(found)
+
+
+def last_words(data_dir: Path) -> str:
+    """The end of every log of a stack."""
+    logs = sorted([*data_dir.glob("logs/*.log"), *data_dir.glob("*/server.log")])
+    return "".join(f"\n{log.name} of {log.parent.name}:\n{log.read_text()[-LAST_WORDS:]}" for log in logs)
 
 
 async def run_stack(
@@ -82,6 +89,8 @@ async def run_stack(
             out = await reading
             said.append((await rest).decode())
             code = await process.wait()
+    except TimeoutError:
+        raise AssertionError(f"no end within {LONGEST_RUN_SECONDS} s; {last_words(data_dir)}") from None
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

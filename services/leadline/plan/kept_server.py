@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
+from leadline.model.errors import LeadlineError
 from leadline.plan.process import MAX_QUICK_DEATHS, STEADY_SECONDS, State, backoff_seconds
-from leadline.plan.server_process import ServerFailed
 
 WATCH_SECONDS: Final = 0.25
 
@@ -85,7 +85,7 @@ class KeptServer:
             started = time.monotonic()
             try:
                 await self._call(self._server.restart)
-            except (ServerFailed, OSError) as error:
+            except (LeadlineError, OSError) as error:
                 if deaths > MAX_QUICK_DEATHS:
                     self.state = "failed"
                     self._on_failed(self.name, str(error))

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-from leadline.model.errors import LeadlineError
 from leadline.plan.data_dir import write_private
 from leadline.plan.nats_server import nats_binary, nats_config
+from leadline.plan.ports import LOOPBACK, free_ports
 from leadline.plan.server_process import ServerProcess
 from leadline.runtime.settings import NatsSettings, read_secret
 from leadline.schema.permissions import USERS
@@ -23,8 +23,8 @@ _POLL_SECONDS: Final = 0.01
 class LocalNats:
     """nats-server with its data in `directory`, on a free port of the loopback interface.
 
-    The port, the passwords and the data stay when it is started again. Start it from a thread that lives as
-    long as it shall: it ends with that thread.
+    The port, the passwords and the data stay when it is started again: the services know no other port. Start it from
+    a thread that lives as long as it shall: it ends with that thread.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -41,7 +41,9 @@ class LocalNats:
 
     def settings(self, user: str) -> NatsSettings:
         """How one of the services connects; `migrate` is the user that may manage streams."""
-        return NatsSettings(servers=(f"nats://127.0.0.1:{self.port}",), user=user, password_file=self._passwords / user)
+        return NatsSettings(
+            servers=(f"nats://{LOOPBACK}:{self.port}",), user=user, password_file=self._passwords / user
+        )
 
     def start(self) -> None:
         """Start and return when it answers. Raises ServerFailed."""
@@ -68,30 +70,18 @@ class LocalNats:
         for user in USERS:
             if not (self._passwords / user).exists():
                 write_private(self._passwords / user, secrets.token_urlsafe(24).encode())
-        self.port = self._choose_port()
+        if not self.port:
+            (self.port,) = free_ports(1, str(self._directory))
         passwords = {user: read_secret(self._passwords / user) for user in USERS}
-        config = nats_config(f"127.0.0.1:{self.port}", self._directory / "store", MAX_STORE_BYTES, passwords)
+        config = nats_config(f"{LOOPBACK}:{self.port}", self._directory / "store", MAX_STORE_BYTES, passwords)
         write_private(self._config, json.dumps(config, indent=1).encode())
-
-    def _choose_port(self) -> int:
-        """The port of the last time when it is free, else another one."""
-        for wanted in (self.port, 0):
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", wanted))
-                except OSError:
-                    continue
-                port: int = probe.getsockname()[1]
-                return port
-        raise LeadlineError("there is no free port on the loopback interface")
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
             self._process.check()
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
                     if connection.recv(4) == b"INFO":
                         return
             except OSError:
