@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from leadline.plan.plan import workload_id
-from leadline.plan.ports import free_ports
+from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalPostgres
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.kube.cluster.control_plane import ControlPlane
@@ -81,13 +81,12 @@ def one(number: int) -> dict[str, Any]:
 class Site:
     """A control plane with an operator that looks after one namespace."""
 
-    def __init__(self, kube: ControlPlane, database: Database, folder: Path) -> None:
+    def __init__(self, kube: ControlPlane, database: Database, folder: Path, port: int) -> None:
         self.api = Api(kube)
         install_crds(kube)
         kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         allow_operator(kube, "operator", NAMESPACE, [NAMESPACE])
         self.pods = Pods(folder, folder / "pods.log")
-        (port,) = free_ports(1, str(folder))
         settings = operator_settings(folder, database, self.pods, NAMESPACE, [NAMESPACE])
         settings["metrics_listen"] = f"127.0.0.1:{port}"
         settings["params"] |= {"poll_seconds": 2, "status_seconds": 30, "lease_seconds": 15, "orphan_grace_seconds": 60}
@@ -214,8 +213,8 @@ def main() -> None:
                 asyncio.run(_migrate(server, f"bench_{size}"))
                 own = Path(folder) / str(size)
                 own.mkdir()
-                with ControlPlane() as kube:
-                    site = Site(kube, Database(server, f"bench_{size}"), own)
+                with ControlPlane() as kube, Ports(str(own)) as ports:
+                    site = Site(kube, Database(server, f"bench_{size}"), own, ports.take())
                     try:
                         results.append(measure(site, size))
                     finally:

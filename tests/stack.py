@@ -5,9 +5,11 @@ import contextlib
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalNats, LocalPostgres
 from leadline.runtime.bus import Bus, BusRefused, open_bus
 from leadline.runtime.database import Pool, connect, open_pool
@@ -20,13 +22,22 @@ from leadline.schema.streams import migrate_bus
 _CANNOT_MAKE_STORE = 10049
 
 
+@pytest.fixture
+def ports(tmp_path: Path) -> Iterator[Ports]:
+    """Ports that are this test's alone."""
+    with Ports(str(tmp_path)) as held:
+        yield held
+
+
 @pytest.fixture(scope="session")
 def nats_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalNats]:
     """The run's NATS server. Its streams belong to the test that asked for `nats_server`."""
-    server = LocalNats(tmp_path_factory.mktemp("nats"))
-    server.start()
-    yield server
-    server.stop()
+    directory = tmp_path_factory.mktemp("nats")
+    with Ports(str(directory)) as held:
+        server = LocalNats(directory, held.take())
+        server.start()
+        yield server
+        server.stop()
 
 
 @pytest.fixture

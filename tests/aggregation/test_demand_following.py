@@ -1,7 +1,6 @@
 """The whole service: it builds what the demand names, and nothing that it names touches what else is built."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -32,12 +31,6 @@ KEY = "a key that is long enough to sign tokens with"
 HOURS = {"open": "09:30", "close": "16:00", "zone": "America/New_York"}
 
 
-def free_address() -> str:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
-
-
 @asynccontextmanager
 async def running(nats: LocalNats, database: Database, folder: Path) -> AsyncIterator[str]:
     """The service on a run that is open; yields its address."""
@@ -46,7 +39,7 @@ async def running(nats: LocalNats, database: Database, folder: Path) -> AsyncIte
     settings = ServiceSettings(
         service="aggregation",
         workload="aggregation",
-        listen=free_address(),
+        listen="127.0.0.1:0",
         metrics_listen="127.0.0.1:0",
         nats=nats.settings("aggregation"),
         database=database.settings("aggregation"),
@@ -58,7 +51,10 @@ async def running(nats: LocalNats, database: Database, folder: Path) -> AsyncIte
     context = await open_context(settings, structlog.stdlib.get_logger())
     task = asyncio.create_task(service.run(context))
     try:
-        yield settings.listen
+        while not context.port:
+            assert not task.done()
+            await asyncio.sleep(0.005)
+        yield f"127.0.0.1:{context.port}"
     finally:
         context.stopping.set()
         await asyncio.wait_for(task, 10)

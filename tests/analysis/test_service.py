@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
@@ -85,13 +84,6 @@ async def published(bus: Bus, count: int) -> list[SignalMessage]:
     return found
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-    return port
-
-
 @asynccontextmanager
 async def running(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = None) -> AsyncIterator[Context]:
     """The service on a free port, until the end of the block."""
@@ -100,7 +92,7 @@ async def running(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = N
     settings = ServiceSettings(
         service="analysis",
         workload="analysis-default-mes",
-        listen=f"127.0.0.1:{free_port()}",
+        listen="127.0.0.1:0",
         metrics_listen="127.0.0.1:0",
         nats=nats.settings("analysis"),
         data_dir=folder,
@@ -120,7 +112,9 @@ async def running(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = N
 @asynccontextmanager
 async def calls(context: Context) -> "AsyncIterator[rpc.AnalysisServiceAsyncStub]":
     """A viewer's stub, as soon as the service listens."""
-    channel = open_channel(context.settings.listen, token_source(one_key(KEY), "cli-viewer", "ann"))
+    while not context.port:  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    channel = open_channel(f"127.0.0.1:{context.port}", token_source(one_key(KEY), "cli-viewer", "ann"))
     try:
         await channel.channel_ready()
         yield rpc.AnalysisServiceStub(channel)

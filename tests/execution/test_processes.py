@@ -19,7 +19,7 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickBatch
-from leadline.plan.ports import free_ports
+from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalNats
 from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
@@ -51,8 +51,11 @@ PRINTS = tape((600, 20_000), (601, 20_000), (700, 20_004), (800, 20_003), (900, 
 class Platform:
     """One account's processes, started and stopped by a test, and a hand on the bus in the place of the others."""
 
-    def __init__(self, folder: Path, nats: LocalNats, database: Database, bus: Bus, analysis: Bus) -> None:
+    def __init__(
+        self, folder: Path, ports: Ports, nats: LocalNats, database: Database, bus: Bus, analysis: Bus
+    ) -> None:
         self.folder = folder
+        self.ports = ports
         self.nats = nats
         self.database = database
         self.bus = bus
@@ -63,7 +66,7 @@ class Platform:
 
     def start(self, service: str, name: str, **changes: Any) -> "subprocess.Popen[bytes]":
         """A service in a process of its own; its data directory is named like it."""
-        listen, metrics = (f"127.0.0.1:{port}" for port in free_ports(2, f"{self.folder}/{name}"))
+        listen, metrics = (f"127.0.0.1:{self.ports.take()}" for _ in range(2))
         key = self.folder / "token.key"
         key.write_text(KEY)
         workload = f"{service}-default-paper" if service != "risk" else "risk"
@@ -148,13 +151,13 @@ def stopped(tmp_path: Path) -> Iterator[list[Platform]]:
 
 @pytest.fixture
 async def platform(
-    tmp_path: Path, nats_server: LocalNats, database: Database, stopped: list[Platform]
+    tmp_path: Path, ports: Ports, nats_server: LocalNats, database: Database, stopped: list[Platform]
 ) -> AsyncIterator[Platform]:
     """A run with a tape of MES, risk and the paper venue."""
     async with bus_as(nats_server, "ingestion") as bus, bus_as(nats_server, "analysis") as analysis:
         run = Run(TAPE, "sim", {MES: "cme"}, DAY, 0, (DAY,), (), ns(-60))
         await announce_run(bus, run)
-        found = Platform(tmp_path, nats_server, database, bus, analysis)
+        found = Platform(tmp_path, ports, nats_server, database, bus, analysis)
         stopped.append(found)
         found.start("risk", "risk")
         params = {"account": "default/paper"}

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from leadline.plan.health import HealthProbe
-from leadline.plan.ports import free_ports
+from leadline.plan.ports import Ports
 from leadline.runtime.database import DATABASE_LOST, connect
 from leadline.runtime.settings import DatabaseSettings
 from tests.image.unpacked import Unpacked, first_process
@@ -84,9 +84,9 @@ def test_the_command_lists_its_subcommands(image: Unpacked):
 
 
 async def test_a_service_runs_with_a_root_that_cannot_be_written_and_stops_when_told_to(
-    image: Unpacked, tmp_path: Path
+    image: Unpacked, tmp_path: Path, ports: Ports
 ):
-    listen, health, metrics = (f"127.0.0.1:{port}" for port in free_ports(3, str(tmp_path)))
+    listen, health, metrics = (f"127.0.0.1:{ports.take()}" for _ in range(3))
     settings = {
         "service": "risk",
         "workload": "risk",
@@ -112,9 +112,9 @@ async def test_a_service_runs_with_a_root_that_cannot_be_written_and_stops_when_
 
 
 async def test_postgres_runs_as_the_images_user_and_ends_its_clients_sessions_when_told_to(
-    image: Unpacked, tmp_path: Path
+    image: Unpacked, tmp_path: Path, ports: Ports
 ):
-    (port,) = free_ports(1, str(tmp_path))
+    port = ports.take()
     settings = {
         "listen": f"127.0.0.1:{port}",
         "data_dir": "/var/lib/leadline",
@@ -143,8 +143,8 @@ async def test_postgres_runs_as_the_images_user_and_ends_its_clients_sessions_wh
             await connection.close()
 
 
-def test_nats_becomes_the_first_process_and_ends_well(image: Unpacked, tmp_path: Path):
-    client, monitor = (f"127.0.0.1:{port}" for port in free_ports(2, str(tmp_path)))
+def test_nats_becomes_the_first_process_and_ends_well(image: Unpacked, ports: Ports):
+    client, monitor = (f"127.0.0.1:{ports.take()}" for _ in range(2))
     settings = {
         "listen": client,
         "monitor_listen": monitor,

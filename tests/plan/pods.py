@@ -11,7 +11,7 @@ from typing import Any, Self
 from leadline.plan.health import HealthProbe
 from leadline.plan.logfile import LogFile
 from leadline.plan.plan import Plan, Workload
-from leadline.plan.ports import free_ports
+from leadline.plan.ports import Ports
 from leadline.plan.process import KeptProcess
 from leadline.runtime.auth import PLATFORM_NAMESPACE, derive_key
 from leadline.runtime.settings import DatabaseSettings, NatsSettings
@@ -32,8 +32,8 @@ class Pods:
         self._directory = directory
         self._processes: dict[str, KeptProcess] = {}
         names = ("nats", "postgres", *(workload.id for workload in plan.workloads))
-        ports = iter(free_ports(3 * len(names), str(directory)))
-        self._ports = {name: {use: next(ports) for use in ("grpc", "health", "metrics")} for name in names}
+        self._held = Ports(str(directory))
+        self._ports = {name: {use: self._held.take() for use in ("grpc", "health", "metrics")} for name in names}
         namespaces = sorted({account.metadata.namespace for account in plan.accounts})
         self._make_secrets("nats", (*PLATFORM_USERS, *trader_users(namespaces)))
         self._make_secrets("database", ("owner", *SERVICE_ROLES))
@@ -43,6 +43,7 @@ class Pods:
 
     async def __aexit__(self, *_: object) -> None:
         await asyncio.gather(*(process.stop() for process in self._processes.values()))
+        self._held.close()
 
     # --- what a person of the cluster sees ---
 

@@ -16,6 +16,7 @@ import pytest
 
 from leadline.model.errors import LeadlineError
 from leadline.plan.local_postgres import DATABASE
+from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalNats, LocalPostgres, ServerFailed
 from leadline.runtime.bus import open_bus
 from leadline.runtime.database import connect, open_pool
@@ -30,8 +31,8 @@ SUBJECT = tick_subject("r1", "sim", "MESZ6")
 
 
 @pytest.fixture
-def nats(tmp_path: Path):
-    server = LocalNats(tmp_path / "nats")
+def nats(tmp_path: Path, ports: Ports):
+    server = LocalNats(tmp_path / "nats", ports.take())
     yield server
     server.stop()
 
@@ -76,25 +77,16 @@ def test_another_object_of_the_same_directory_finds_data_and_passwords(nats: Loc
     nats.start()
     passwords = nats.settings("ingestion").password_file.read_text()
     nats.stop()
-    again = LocalNats(tmp_path / "nats")
+    again = LocalNats(tmp_path / "nats", nats.port)
     again.start()
     assert again.settings("ingestion").password_file.read_text() == passwords
     again.stop()
 
 
 def test_nats_never_moves_to_another_port_and_says_when_its_own_is_taken(nats: LocalNats):
-    nats.start()
-    port = nats.port
-    nats.stop()
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(ServerFailed, match="address already in use"):
+    with socket.create_server(("127.0.0.1", nats.port)), pytest.raises(ServerFailed, match="address already in use"):
         nats.start()
     nats.start()
-    assert nats.port == port
-
-
-def test_the_port_of_nats_is_none_that_the_kernel_gives_to_others(nats: LocalNats):
-    nats.start()
-    assert nats.port < int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
 
 
 def test_nothing_of_a_server_can_be_read_by_another_user(nats: LocalNats, tmp_path: Path):
@@ -210,7 +202,7 @@ ORPHANS = """
     import os, signal, sys
     from pathlib import Path
     from leadline.plan.servers import LocalNats, LocalPostgres
-    nats = LocalNats(Path(sys.argv[1]) / "nats")
+    nats = LocalNats(Path(sys.argv[1]) / "nats", int(sys.argv[2]))
     postgres = LocalPostgres(Path(sys.argv[1]) / "postgres", durable=False)
     nats.start()
     postgres.start()
@@ -219,9 +211,11 @@ ORPHANS = """
 """
 
 
-def test_the_servers_of_a_supervisor_that_is_killed_end_and_can_be_started_again(tmp_path: Path):
+def test_the_servers_of_a_supervisor_that_is_killed_end_and_can_be_started_again(tmp_path: Path, ports: Ports):
     parent = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(ORPHANS), str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", textwrap.dedent(ORPHANS), str(tmp_path), str(ports.take())],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout is not None
     nats_pid, postgres_pid, _ = parent.stdout.readline().split()

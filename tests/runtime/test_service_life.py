@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.model.errors import Unknown
-from leadline.plan.ports import free_ports
+from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalNats
 from leadline.runtime import main
 from leadline.runtime.auth import caller
@@ -243,8 +243,8 @@ def test_wrong_settings_are_refused_with_the_field_and_a_code_of_their_own(tmp_p
 
 
 @pytest.mark.integration
-def test_a_service_process_answers_probes_and_scrapes_and_ends_on_sigterm(tmp_path: Path):
-    grpc_port, metrics_port = free_ports(2, str(tmp_path))
+def test_a_service_process_answers_probes_and_scrapes_and_ends_on_sigterm(tmp_path: Path, ports: Ports):
+    grpc_port, metrics_port = ports.take(), ports.take()
     path = settings_file(tmp_path, listen=f"127.0.0.1:{grpc_port}", metrics_listen=f"127.0.0.1:{metrics_port}")
     command = (
         "from pathlib import Path; from leadline.runtime.main import run_service;"

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +21,7 @@ import structlog
 
 from leadline.model.orders import Advanced, OrderState, Side, VenueEvent, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import TickBatch, TickColumns
+from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalNats
 from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
@@ -98,21 +98,14 @@ async def bus(nats_server: LocalNats) -> AsyncIterator[Bus]:
         yield found
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-    return port
-
-
-def settings_in(folder: Path, nats: LocalNats, **params: Any) -> ServiceSettings:
+def settings_in(folder: Path, nats: LocalNats, ports: Ports, **params: Any) -> ServiceSettings:
     key = folder / "key"
     key.write_text(KEY)
     return ServiceSettings(
         service="venue",
         workload="venue-default-paper",
-        listen=f"127.0.0.1:{free_port()}",
-        metrics_listen=f"127.0.0.1:{free_port()}",
+        listen=f"127.0.0.1:{ports.take()}",
+        metrics_listen=f"127.0.0.1:{ports.take()}",
         nats=nats.settings("venue"),
         data_dir=folder / "data",
         token_key_file=key,
@@ -227,11 +220,11 @@ class Account:
 
 @pytest.mark.parametrize(("rows", "buffer_prints"), [(1, 10), (7, 64), (256, 262_144)])
 async def test_a_day_over_the_socket_is_the_day_in_memory_however_the_tape_is_cut(
-    bus: Bus, nats_server: LocalNats, tmp_path: Path, rows: int, buffer_prints: int
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports, rows: int, buffer_prints: int
 ):
     for contract, ticks in PRINTS.items():
         await publish(bus, batches(contract, ticks, rows))
-    async with serving(settings_in(tmp_path, nats_server, buffer_prints=buffer_prints)) as venue:
+    async with serving(settings_in(tmp_path, nats_server, ports, buffer_prints=buffer_prints)) as venue:
         account = Account()
         while not account.final:
             await account.step(venue)
@@ -249,11 +242,11 @@ async def test_a_day_over_the_socket_is_the_day_in_memory_however_the_tape_is_cu
 
 
 async def test_killed_again_and_again_it_loses_no_order_no_fill_and_no_stop(
-    bus: Bus, nats_server: LocalNats, tmp_path: Path
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):
     for contract, ticks in PRINTS.items():
         await publish(bus, batches(contract, ticks, 50))
-    settings = settings_in(tmp_path, nats_server)
+    settings = settings_in(tmp_path, nats_server, ports)
     (tmp_path / "settings.json").write_text(settings.model_dump_json())
     command = [sys.executable, "-m", "leadline.cli.service", "venue", "--settings", str(tmp_path / "settings.json")]
     env = {**os.environ, "PYTHONPATH": "services"}
@@ -297,10 +290,10 @@ async def until_it_answers(venue: Caller) -> None:
 
 
 async def test_it_says_after_a_second_how_far_the_tape_came_and_goes_on_when_more_arrives(
-    bus: Bus, nats_server: LocalNats, tmp_path: Path
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):
     ticks = PRINTS[MES]
-    async with serving(settings_in(tmp_path, nats_server)) as venue:
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         assert (await venue.advance(FOREVER)).instant_ns == -1
         await publish(bus, batches(MES, ticks.slice(0, 400), 100, final=False))
         # the watermark is the time of the last print, so that instant is still open
@@ -315,10 +308,10 @@ async def test_it_says_after_a_second_how_far_the_tape_came_and_goes_on_when_mor
 
 
 async def test_an_account_that_missed_an_answer_is_told_where_the_venue_is_before_anything_else_happens(
-    bus: Bus, nats_server: LocalNats, tmp_path: Path
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):
     await publish(bus, batches(MES, PRINTS[MES], 100))
-    async with serving(settings_in(tmp_path, nats_server)) as venue:
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         await venue.submit(order(bracket=(9, 9)))
         first = await venue.advance(FOREVER, after_event=1, from_ns=-1)
         assert [event.order.leg for event in first.events] == ["E", "S1", "T1"]
@@ -329,11 +322,11 @@ async def test_an_account_that_missed_an_answer_is_told_where_the_venue_is_befor
         assert (await venue.advance(FOREVER, after_event=4, from_ns=first.instant_ns)).instant_ns > first.instant_ns
 
 
-async def test_a_watch_stops_the_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+async def test_a_watch_stops_the_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
     await publish(bus, batches(MES, PRINTS[MES], 100))
     low = Watch(Decimal(0), (WatchedPosition(MES, 1, 0, Decimal(1)),), at_or_below=Decimal(19980))
     first = int(np.argmax(PRINTS[MES].price <= 19980))
-    async with serving(settings_in(tmp_path, nats_server)) as venue:
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         advanced = await venue.advance(FOREVER, watches=[low])
         assert advanced.instant_ns == int(PRINTS[MES].time_ns[first]) > 0
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -344,10 +337,10 @@ async def test_a_watch_stops_the_tape(bus: Bus, nats_server: LocalNats, tmp_path
 
 
 async def test_a_ledger_that_was_lost_is_not_passed_off_as_the_accounts(
-    bus: Bus, nats_server: LocalNats, tmp_path: Path
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):
     await publish(bus, batches(MES, PRINTS[MES], 100))
-    settings = settings_in(tmp_path, nats_server)
+    settings = settings_in(tmp_path, nats_server, ports)
     async with serving(settings) as venue:
         await venue.submit(order())
         reached = await venue.advance(FOREVER)
@@ -359,16 +352,16 @@ async def test_a_ledger_that_was_lost_is_not_passed_off_as_the_accounts(
             assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_one_ledger_a_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path):
-    settings = settings_in(tmp_path, nats_server)
+async def test_one_ledger_a_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+    settings = settings_in(tmp_path, nats_server, ports)
     async with serving(settings) as venue:
         await venue.submit(order())
         # stands in the ledger before the answer
         assert b'"E1"' in (settings.data_dir / RUN / FILE_NAME).read_bytes()
 
 
-async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_path: Path):
-    async with serving(settings_in(tmp_path, nats_server)) as venue:
+async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         taken, _ = await venue.submit(order(contract="GCZ2025"))
         assert (taken.state, taken.reason) == (OrderState.REJECTED, "no tape of GCZ2025")
         assert await venue.orders("E1", "nobody") == [taken]
@@ -395,9 +388,9 @@ def replace_message(message: pb.VenueOrder, **change: Any) -> pb.VenueOrder:
     return message
 
 
-async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
     await publish(bus, batches(MES, PRINTS[MES], 100))
-    settings = settings_in(tmp_path, nats_server, allow_faults=True)
+    settings = settings_in(tmp_path, nats_server, ports, allow_faults=True)
     async with serving(settings) as venue, calling(settings, "cli-admin") as person:
 
         async def arm(fault: str, times: int = 1, delay_ms: int = 0) -> None:
@@ -436,20 +429,22 @@ async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Pat
             assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_no_faults_unless_the_settings_allow_them(bus: Bus, nats_server: LocalNats, tmp_path: Path):
-    settings = settings_in(tmp_path, nats_server)
+async def test_no_faults_unless_the_settings_allow_them(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+    settings = settings_in(tmp_path, nats_server, ports)
     async with serving(settings), calling(settings, "cli-admin") as person:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await person.stub.Misbehave(pb.MisbehaveRequest(fault="reject", times=1), timeout=5)
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_hole_that_stays_in_the_tape_ends_the_process(bus: Bus, nats_server: LocalNats, tmp_path: Path):
+async def test_a_hole_that_stays_in_the_tape_ends_the_process(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
+):
     ticks = PRINTS[MES]
     await publish(
         bus, [*batches(MES, ticks.slice(0, 100), 100, final=False), *batches(MES, ticks.slice(200, 300), 100)]
     )
-    settings = settings_in(tmp_path, nats_server)
+    settings = settings_in(tmp_path, nats_server, ports)
     (tmp_path / "settings.json").write_text(json.dumps(settings.model_dump(mode="json")))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "leadline.cli.service", "venue", "--settings", str(tmp_path / "settings.json")),

@@ -8,7 +8,7 @@ from typing import Any
 
 from leadline.plan.data_dir import DataDir, write_private
 from leadline.plan.plan import Plan, Workload
-from leadline.plan.ports import LOOPBACK, free_ports
+from leadline.plan.ports import LOOPBACK, Ports
 from leadline.plan.servers import LocalNats, LocalPostgres
 from leadline.runtime.settings import ServiceSettings
 
@@ -28,15 +28,20 @@ class BoundWorkload:
 
 
 def bind(
-    plan: Plan, data: DataDir, nats: LocalNats, postgres: LocalPostgres, feed_files: Mapping[str, Path], launch: str
+    plan: Plan,
+    data: DataDir,
+    nats: LocalNats,
+    postgres: LocalPostgres,
+    ports: Ports,
+    feed_files: Mapping[str, Path],
+    launch: str,
 ) -> tuple[BoundWorkload, ...]:
     """Write the settings of every workload, in the plan's order.
 
     `nats` and `postgres` are running; `feed_files` says where the files lie that the feed names; `launch` names this
     start of the stack. Raises LeadlineError when the machine has no free ports.
     """
-    ports = iter(free_ports(2 * len(plan.workloads), str(data.root)))
-    addresses = {workload.id: f"{LOOPBACK}:{next(ports)}" for workload in plan.workloads}
+    addresses = {workload.id: f"{LOOPBACK}:{ports.take()}" for workload in plan.workloads}
     bound = []
     for workload in plan.workloads:
         settings = ServiceSettings.model_validate(
@@ -44,7 +49,7 @@ def bind(
                 "service": workload.service,
                 "workload": workload.id,
                 "listen": addresses[workload.id],
-                "metrics_listen": f"{LOOPBACK}:{next(ports)}",
+                "metrics_listen": f"{LOOPBACK}:{ports.take()}",
                 "nats": nats.settings(workload.service) if "nats" in workload.secrets else None,
                 "database": postgres.settings(workload.service) if "database" in workload.secrets else None,
                 "data_dir": data.volume(workload.id),

@@ -10,7 +10,7 @@ from typing import Final
 
 from leadline.plan.data_dir import write_private
 from leadline.plan.nats_server import nats_binary, nats_config
-from leadline.plan.ports import LOOPBACK, free_ports
+from leadline.plan.ports import LOOPBACK
 from leadline.plan.server_process import ServerProcess
 from leadline.runtime.settings import NatsSettings, read_secret
 from leadline.schema.permissions import USERS
@@ -21,18 +21,18 @@ _POLL_SECONDS: Final = 0.01
 
 
 class LocalNats:
-    """nats-server with its data in `directory`, on a free port of the loopback interface.
+    """nats-server with its data in `directory`, on a port of the loopback interface.
 
-    The port, the passwords and the data stay when it is started again: the services know no other port. Start it from
-    a thread that lives as long as it shall: it ends with that thread.
+    Passwords and data stay when it is started again. Start it from a thread that lives as long as it shall: it ends
+    with that thread.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, port: int) -> None:
         self._directory = directory.resolve()
         self._config = self._directory / "server.conf"
         self._passwords = self._directory / "users"
         self._process = ServerProcess("nats-server", self._directory / "server.log", signal.SIGTERM)
-        self.port = 0
+        self.port = port
 
     @property
     def pid(self) -> int | None:
@@ -70,8 +70,6 @@ class LocalNats:
         for user in USERS:
             if not (self._passwords / user).exists():
                 write_private(self._passwords / user, secrets.token_urlsafe(24).encode())
-        if not self.port:
-            (self.port,) = free_ports(1, str(self._directory))
         passwords = {user: read_secret(self._passwords / user) for user in USERS}
         config = nats_config(f"{LOOPBACK}:{self.port}", self._directory / "store", MAX_STORE_BYTES, passwords)
         write_private(self._config, json.dumps(config, indent=1).encode())

@@ -1,9 +1,9 @@
-"""Free ports of the loopback interface that stay free for a service that restarts."""
+"""Ports of the loopback interface for servers that come and go, which nobody else gets meanwhile."""
 
 import socket
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from leadline.model.errors import LeadlineError
 
@@ -13,22 +13,41 @@ _EPHEMERAL: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _EPHEMERAL_DEFAULT: Final = 32_768
 
 
-def free_ports(count: int, seed: str) -> list[int]:
-    """`count` ports on which nothing listens, below those that the kernel gives to outgoing connections.
+class Ports:
+    """Gives out ports and keeps each until `close`, below those that the kernel gives to outgoing connections.
 
-    A port that the kernel may give away could be gone when a service that died wants it again. `seed` (the data
-    directory) spreads the stacks of one machine over the range. Raises LeadlineError when there are not enough.
+    A socket that never listens holds the port: a server that sets SO_REUSEADDR, as all of ours do, can listen on it, go
+    and come again, and another holder cannot take it. `seed` (a directory) spreads the stacks of one machine over the
+    range, so that whoever still calls one that is gone does not meet another.
     """
-    span = _first_ephemeral() - _FIRST
-    start = zlib.crc32(seed.encode())
-    found: list[int] = []
-    for step in range(span):
-        if len(found) == count:
-            return found
-        port = _FIRST + (start + step) % span
-        if _is_free(port):
-            found.append(port)
-    raise LeadlineError(f"fewer than {count} free ports from {_FIRST} to {_FIRST + span - 1} on {LOOPBACK}")
+
+    def __init__(self, seed: str) -> None:
+        self._span = _first_ephemeral() - _FIRST
+        self._next = zlib.crc32(seed.encode())
+        self._holders: list[socket.socket] = []
+
+    def take(self) -> int:
+        """A port that was nobody's. Raises LeadlineError when there is none."""
+        for _ in range(self._span):
+            port = _FIRST + self._next % self._span
+            self._next += 1
+            holder = _hold(port)
+            if holder is not None:
+                self._holders.append(holder)
+                return port
+        raise LeadlineError(f"there is no free port from {_FIRST} to {_FIRST + self._span - 1} on {LOOPBACK}")
+
+    def close(self) -> None:
+        """Give the ports back. Idempotent."""
+        for holder in self._holders:
+            holder.close()
+        self._holders.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _first_ephemeral() -> int:
@@ -40,11 +59,13 @@ def _first_ephemeral() -> int:
     return first if first > _FIRST + 1000 else _EPHEMERAL_DEFAULT
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+def _hold(port: int) -> socket.socket | None:
+    holder = socket.socket()
+    try:
+        # Alone on it: without SO_REUSEADDR, which is set only afterwards, for the server that may share it.
+        holder.bind((LOOPBACK, port))
+    except OSError:
+        holder.close()
+        return None
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return holder

@@ -24,6 +24,7 @@ from leadline.plan.kept_server import KeptServer
 from leadline.plan.local import BoundWorkload, bind
 from leadline.plan.logfile import LogFile
 from leadline.plan.plan import Plan
+from leadline.plan.ports import Ports
 from leadline.plan.process import KeptProcess
 from leadline.plan.servers import LocalNats, LocalPostgres
 from leadline.runtime.runs import Run
@@ -70,7 +71,8 @@ class Supervisor:
     def __init__(self, plan: Plan, data: DataDir, feed_files: Mapping[str, Path], say: Callable[[str], None]) -> None:
         self.plan = plan
         self.data = data
-        self.nats = LocalNats(data.nats_dir)
+        self._ports = Ports(str(data.root))
+        self.nats = LocalNats(data.nats_dir, self._ports.take())
         self.postgres = LocalPostgres(data.postgres_dir)
         self.services = Services(same_keys(data.token_key_file), "supervisor", "leadline up")
         self.bound: tuple[BoundWorkload, ...] = ()
@@ -97,7 +99,7 @@ class Supervisor:
         self._say("preparing the database and the bus")
         await start_of_run.migrate(self.nats, self.postgres)
         launch = f"{os.getpid()}-{time.time_ns()}"
-        self.bound = bind(self.plan, self.data, self.nats, self.postgres, self._feed_files, launch)
+        self.bound = bind(self.plan, self.data, self.nats, self.postgres, self._ports, self._feed_files, launch)
         self._serving = {bound.workload.id: asyncio.Event() for bound in self.bound}
         try:
             async with asyncio.TaskGroup() as group:
@@ -128,6 +130,7 @@ class Supervisor:
         await asyncio.gather(*(probe.close() for probe in self._probes.values()), self.services.close())
         for server in reversed(self._servers):
             await server.stop()
+        self._ports.close()
         if not self.failed.done():
             self.failed.cancel()
         elif not self.failed.cancelled():

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from leadline.plan.ports import LOOPBACK, free_ports
+from leadline.plan.ports import LOOPBACK, Ports
 from tests.kube.cluster.binaries import control_plane_binaries
 from tests.kube.cluster.certificates import Authority, write_signing_key
 from tests.kube.cluster.workspace import Server, Workspace
@@ -71,8 +71,8 @@ class ControlPlane:
         self._site = site or Site()
         self.directory = self._workspace.directory
         self._pki = self.directory / "pki"
-        ports = free_ports(4, str(self.directory))
-        self._etcd_port, self._peer_port, self.port, self._manager_port = ports
+        self._ports = Ports(str(self.directory))
+        self._etcd_port, self._peer_port, self.port, self._manager_port = (self._ports.take() for _ in range(4))
         enter = self._site.enter
         self.etcd = self._workspace.server("etcd", enter)
         self.apiserver = self._workspace.server("kube-apiserver", enter)
@@ -129,6 +129,7 @@ class ControlPlane:
         """Stop every server and remove the directory. Idempotent."""
         for server in self.servers:  # the apiserver before etcd: on its way down it waits for it
             server.stop()
+        self._ports.close()
         if self._own_workspace:
             self._workspace.close()
 
