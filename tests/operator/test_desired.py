@@ -104,6 +104,17 @@ def test_the_settings_are_those_of_the_plan_with_the_clusters_addresses():
     assert settings.params["account"] == "default/paper"
 
 
+def test_no_order_meets_a_connection_that_is_given_up_for_its_age():
+    ages = {
+        settings.service: settings.connection_age
+        for item in objects()
+        if item["kind"] == "ConfigMap"
+        for settings in [ServiceSettings.model_validate_json(item["data"]["settings.json"])]
+    }
+    assert ages["venue"] is None
+    assert ages["execution"] is not None
+
+
 def test_execution_and_venue_are_sets_of_one_with_a_volume_of_their_own():
     sets = [item for item in objects() if item["kind"] == "StatefulSet"]
     assert [item["metadata"]["name"] for item in sets] == ["venue-default-paper", "execution-default-paper"]

@@ -155,7 +155,7 @@ class Pods:
             "listen": self.address(workload.id),
             "health_listen": f"127.0.0.1:{ports['health']}",
             "metrics_listen": f"127.0.0.1:{ports['metrics']}",
-            "connection_age": {"seconds": 2, "grace_seconds": 2},
+            "connection_age": None if service == "venue" else {"seconds": 2, "grace_seconds": 2},
             "nats": self.nats(user).model_dump(mode="json") if "nats" in workload.secrets else None,
             "database": self.database(service).model_dump(mode="json") if "database" in workload.secrets else None,
             "token_key_file": str(self.key_file(service, namespace or PLATFORM_NAMESPACE)),

@@ -10,7 +10,7 @@ import pytest
 
 from leadline.execution.v1 import execution_pb2
 from leadline.plan import start_of_run
-from leadline.plan.calls import Services, same_keys
+from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.demand import INSERT_DEMAND, demand_rows, demand_values
 from leadline.plan.plan import Plan, plan, workload_id
 from leadline.plan.platform import Feed, PlatformSettings
@@ -99,7 +99,7 @@ async def start(pods: Pods, built: Plan) -> Run:
 
 
 def calls(pods: Pods, service: str, namespace: str = "platform", role: Role = "supervisor") -> Services:
-    return Services(same_keys(pods.key_file(service, namespace)), role, "test")
+    return Services(Credentials(same_keys(pods.key_file(service, namespace)), "test"), role)
 
 
 async def nobody_else_may_speak(pods: Pods, run: Run) -> None:

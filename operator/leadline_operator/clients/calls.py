@@ -10,6 +10,7 @@ import grpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.errors import LeadlineError
 from leadline.runtime.auth import Keys, derive_key, token_source
+from leadline.runtime.certificates import Certificates
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.errors import explain
 from leadline.runtime.grpc_client import open_channel
@@ -65,14 +66,14 @@ class Channels:
 
     def __init__(self, masters: Keys, tls: TlsSettings | None) -> None:
         self._masters = masters
-        self._tls = tls
+        self._certificates = None if tls is None else Certificates(tls).current
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def to(self, address: str, namespace: str, service: str) -> grpc.aio.Channel:
         """The connection to a service of a namespace, `platform` for the platform's own."""
         if address not in self._channels:
             self._channels[address] = open_channel(
-                address, token_source(self._keys_of(namespace, service), _ROLE, SUBJECT), self._tls
+                address, token_source(self._keys_of(namespace, service), _ROLE, SUBJECT), self._certificates
             )
         return self._channels[address]
 

@@ -23,8 +23,10 @@ _DATA: Final = "/var/lib/leadline"
 _CREDENTIALS: Final = "/var/run/leadline/credentials"
 _TLS: Final = ("tls.crt", "tls.key", "ca.crt")
 _PRIORITIES: Final = {"execution": "leadline-execution", "venue": "leadline-execution", "analysis": "leadline-strategy"}
-# Replaced now and then, so that calls find their way to Pods that came later.
+# Replaced now and then, so that calls find their way to Pods that came later. A call that is made just then can fail;
+# an order must not, and a venue has one caller.
 _CONNECTION_AGE: Final = {"seconds": 300, "grace_seconds": 30}
+_AGELESS: Final = "venue"
 
 
 def labels_of(workload: Workload, owner: Key) -> dict[str, str]:
@@ -75,7 +77,7 @@ def service_settings(
             "listen": f"0.0.0.0:{GRPC_PORT}",
             "metrics_listen": f"0.0.0.0:{METRICS_PORT}",
             "health_listen": f"0.0.0.0:{HEALTH_PORT}",
-            "connection_age": _CONNECTION_AGE,
+            "connection_age": None if service == _AGELESS else _CONNECTION_AGE,
             "code_version": code_version,
             "nats": {
                 "servers": params.nats.servers,

@@ -1,7 +1,7 @@
 """A stack in a cluster, reached as its user reaches the cluster: with kubectl, the kubeconfig and its rights.
 
-Ports are forwarded to the services of one namespace. Whoever may read the namespace's keys may call: the cluster's
-own rules decide, and the audit names the user of the kubeconfig.
+Ports are forwarded to the services of one namespace. Whoever may read the namespace's keys, and its certificate where
+calls are encrypted, may call: the cluster's own rules decide, and the audit names the user of the kubeconfig.
 """
 
 import asyncio
@@ -17,11 +17,13 @@ from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
 from leadline.model.specs import InvalidManifest, Manifest, TradingAccount, TradingStrategy, parse_manifest, session_of
-from leadline.plan.calls import CALL_SECONDS, Services, patiently
+from leadline.plan.calls import CALL_SECONDS, Credentials, Services, patiently
 from leadline.plan.plan import workload_id
 from leadline.runtime.auth import Keys, one_key
+from leadline.runtime.certificates import Pem
 
 KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
+CERTIFICATE_SECRET: Final = "leadline-tls"  # noqa: S105 - its name
 GRPC_PORT: Final = 9090
 FORWARD_SECONDS: Final = 15.0
 
@@ -33,10 +35,8 @@ class ClusterRefused(LeadlineError):
 
 
 @asynccontextmanager
-async def cluster_stack(
-    namespace: str | None, *, analysis: bool
-) -> AsyncIterator[tuple[Stack, Callable[[str], Keys], str]]:
-    """The stack of a namespace, the keys for each of its addresses, and the name of the user.
+async def cluster_stack(namespace: str | None, *, analysis: bool) -> AsyncIterator[tuple[Stack, Credentials]]:
+    """The stack of a namespace, and what its user shows to call it.
 
     Raises ClusterRefused, and NotRunning when the namespace has no account.
     """
@@ -53,14 +53,17 @@ async def cluster_stack(
     wanted = {workload_id("execution", account.full_name): "statefulset" for account in accounts}
     if analysis:
         wanted |= {workload_id("analysis", strategy.full_name): "deployment" for strategy in strategies}
+    certificates = await _certificates(chosen, next(iter(wanted)))
     async with _forwarded(chosen, wanted) as (addresses, unreachable):
         services = {address: name.partition("-")[0] for name, address in addresses.items()}
 
         def keys_of(address: str) -> Keys:
             return one_key(base64.b64decode(secret["data"][services[address]]).decode())
 
+        names = {address: f"{name}.{chosen}.svc" for name, address in addresses.items()}
+        credentials = Credentials(keys_of, user, certificates, names)
         stack = Stack(
-            tape=await _tape(accounts, addresses, keys_of, user),
+            tape=await _tape(accounts, addresses, credentials),
             feed="cluster",
             trade_from="",
             contracts={},
@@ -69,7 +72,7 @@ async def cluster_stack(
             strategies=tuple(_address(strategy) for strategy in strategies),
             unreachable=unreachable,
         )
-        yield stack, keys_of, user
+        yield stack, credentials
 
 
 def _objects(items: Iterable[dict[str, Any]]) -> tuple[list[TradingAccount], list[TradingStrategy]]:
@@ -97,15 +100,23 @@ def _address(strategy: TradingStrategy) -> StrategyAddress:
     )
 
 
-async def _tape(
-    accounts: Iterable[TradingAccount], addresses: dict[str, str], keys_of: Callable[[str], Keys], user: str
-) -> str:
+async def _certificates(namespace: str, execution: str) -> Callable[[], Pem] | None:
+    """Gives the namespace's certificate; None where its services do not want to see one."""
+    found = await _json("get", "statefulset", execution, "--namespace", namespace)
+    if CERTIFICATE_SECRET not in json.dumps(found["spec"]["template"]["spec"].get("volumes", [])):
+        return None
+    secret = await _json("get", "secret", CERTIFICATE_SECRET, "--namespace", namespace)
+    pem = Pem(*(base64.b64decode(secret["data"][name]) for name in ("tls.key", "tls.crt", "ca.crt")))
+    return lambda: pem
+
+
+async def _tape(accounts: Iterable[TradingAccount], addresses: dict[str, str], credentials: Credentials) -> str:
     """The tape that the accounts are on; empty when none of them can be reached."""
     names = (workload_id("execution", account.full_name) for account in accounts)
     address = next((addresses[name] for name in names if name in addresses), None)
     if address is None:
         return ""
-    services = Services(keys_of, "cli-viewer", user)
+    services = Services(credentials, "cli-viewer")
     try:
         stub = services.execution(address)
         request = execution_pb2.GetStateRequest()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leadline.cli.cluster import cluster_stack
 from leadline.cli.stack import Stack, person, running_stack
-from leadline.plan.calls import Services, same_keys
+from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.data_dir import DataDir
 from leadline.runtime.settings import Role
 
@@ -33,12 +33,10 @@ async def open_stack(place: Place, role: Role, *, analysis: bool = False) -> Asy
     """
     async with AsyncExitStack() as opened:
         if place.kube:
-            stack, keys_of, subject = await opened.enter_async_context(
-                cluster_stack(place.namespace, analysis=analysis)
-            )
+            stack, credentials = await opened.enter_async_context(cluster_stack(place.namespace, analysis=analysis))
         else:
             stack = running_stack(place.data_dir)
-            keys_of, subject = same_keys(DataDir(place.data_dir).token_key_file), person()
-        services = Services(keys_of, role, subject)
+            credentials = Credentials(same_keys(DataDir(place.data_dir).token_key_file), person())
+        services = Services(credentials, role)
         opened.push_async_callback(services.close)
         yield stack, services

@@ -1,7 +1,8 @@
 """Calls to the services of a stack, as one role."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -12,6 +13,7 @@ from leadline.analysis.v1 import analysis_pb2_grpc
 from leadline.execution.v1 import execution_pb2_grpc
 from leadline.ingestion.v1 import ingestion_pb2_grpc
 from leadline.runtime.auth import Keys, key_file, token_source
+from leadline.runtime.certificates import Pem
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.settings import Role
 
@@ -24,16 +26,26 @@ _PASSING: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDE
 Reply = TypeVar("Reply")
 
 
-class Services:
-    """Stubs by address, over connections that are kept. Make it in a running event loop; close it with `close`.
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Who calls, and what he shows.
 
-    `keys_of` gives the keys that sign the calls to an address; it is asked when the first one is made.
+    keys_of: the keys that sign the calls to an address. subject: the caller's name in the audit. certificates: for
+    connections that want one, with the names that the servers' certificates give for their addresses.
     """
 
-    def __init__(self, keys_of: Callable[[str], Keys], role: Role, subject: str) -> None:
-        self._keys_of = keys_of
+    keys_of: Callable[[str], Keys]
+    subject: str
+    certificates: Callable[[], Pem] | None = None
+    server_names: Mapping[str, str] = field(default_factory=dict)
+
+
+class Services:
+    """Stubs by address, over connections that are kept. Make it in a running event loop; close it with `close`."""
+
+    def __init__(self, credentials: Credentials, role: Role) -> None:
+        self._credentials = credentials
         self._role: Role = role
-        self._subject = subject
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def ingestion(self, address: str) -> "ingestion_pb2_grpc.IngestionServiceAsyncStub":
@@ -59,8 +71,13 @@ class Services:
 
     def _channel(self, address: str) -> grpc.aio.Channel:
         if address not in self._channels:
-            token = token_source(self._keys_of(address), self._role, self._subject)
-            self._channels[address] = open_channel(address, token)
+            shown = self._credentials
+            self._channels[address] = open_channel(
+                address,
+                token_source(shown.keys_of(address), self._role, shown.subject),
+                shown.certificates,
+                shown.server_names.get(address, ""),
+            )
         return self._channels[address]
 
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from leadline.model.errors import LeadlineError
 from leadline.plan import start_of_run
-from leadline.plan.calls import Services, same_keys
+from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.child import dies_with_parent
 from leadline.plan.data_dir import DataDir
 from leadline.plan.demand import DemandRow, demand_rows
@@ -74,7 +74,7 @@ class Supervisor:
         self._ports = Ports(str(data.root))
         self.nats = LocalNats(data.nats_dir, self._ports.take())
         self.postgres = LocalPostgres(data.postgres_dir)
-        self.services = Services(same_keys(data.token_key_file), "supervisor", "leadline up")
+        self.services = Services(Credentials(same_keys(data.token_key_file), "leadline up"), "supervisor")
         self.bound: tuple[BoundWorkload, ...] = ()
         self.demand: tuple[DemandRow, ...] = ()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()

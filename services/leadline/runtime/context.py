@@ -12,6 +12,7 @@ from leadline.model.errors import Unknown
 from leadline.runtime import measurements
 from leadline.runtime.auth import key_file, token_source
 from leadline.runtime.bus import Bus, BusUnavailable, open_bus
+from leadline.runtime.certificates import Certificates
 from leadline.runtime.database import Pool, open_pool
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.grpc_server import AddToServer, GrpcServer
@@ -64,11 +65,12 @@ class Context:
             )
             for peer in settings.peers
         }
+        self._certificates = None if settings.tls is None else Certificates(settings.tls).current
         self._server = GrpcServer(
             settings.listen,
             keys,
             account=self._account,
-            tls=settings.tls,
+            certificates=self._certificates,
             connection_age=settings.connection_age,
             health=health,
         )
@@ -117,7 +119,7 @@ class Context:
         if peer not in self.settings.peers:
             raise Unknown("peer", peer, tuple(sorted(self.settings.peers)))
         if peer not in self._channels:
-            self._channels[peer] = open_channel(self.settings.peers[peer], self._tokens[peer], self.settings.tls)
+            self._channels[peer] = open_channel(self.settings.peers[peer], self._tokens[peer], self._certificates)
         return self._channels[peer]
 
     async def current_run(self) -> Run:

@@ -20,11 +20,12 @@ from leadline.runtime.auth import (
     read_token,
     set_caller,
 )
+from leadline.runtime.certificates import Pem
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.errors import status_of
 from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES
 from leadline.runtime.health import Health
-from leadline.runtime.settings import ConnectionAge, TlsSettings
+from leadline.runtime.settings import ConnectionAge
 from leadline.runtime.telemetry import extract, tracer
 
 # A call with one answer is given up after this, or after the caller's own deadline when that is sooner.
@@ -53,8 +54,8 @@ AddToServer = Callable[[Any, grpc.aio.Server], None]
 class GrpcServer:
     """One server. Add the services, start it, then say when it is ready; it begins as not serving.
 
-    `keys` check the tokens; `account` is the one account that this service works for, if it does; `health` is what
-    the probes are told, here and wherever else it is served.
+    `keys` check the tokens; `account` is the one account that this service works for, if it does; with `certificates`
+    both ends show one; `health` is what the probes are told, here and wherever else it is served.
     """
 
     def __init__(
@@ -63,12 +64,12 @@ class GrpcServer:
         keys: Keys,
         *,
         account: str | None = None,
-        tls: TlsSettings | None = None,
+        certificates: Callable[[], Pem] | None = None,
         connection_age: ConnectionAge | None = None,
         health: Health | None = None,
     ) -> None:
         self._listen = listen
-        self._tls = tls
+        self._certificates = certificates
         self._names: list[str] = []
         self._health = health or Health()
         self._server = grpc.aio.server(
@@ -92,10 +93,10 @@ class GrpcServer:
             self._server,
         )
         try:
-            if self._tls is None:
+            if self._certificates is None:
                 self.port = self._server.add_insecure_port(self._listen)
             else:
-                self.port = self._server.add_secure_port(self._listen, _server_credentials(self._tls))
+                self.port = self._server.add_secure_port(self._listen, _server_credentials(self._certificates))
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self._listen}: {error}") from None
         await self._server.start()
@@ -239,10 +240,11 @@ def _age_options(age: ConnectionAge | None) -> tuple[tuple[str, int], ...]:
     )
 
 
-def _server_credentials(tls: TlsSettings) -> grpc.ServerCredentials:
-    """Both ends show a certificate of the same authority."""
-    return grpc.ssl_server_credentials(
-        [(tls.key_file.read_bytes(), tls.certificate_file.read_bytes())],
-        root_certificates=tls.ca_file.read_bytes(),
-        require_client_auth=True,
-    )
+def _server_credentials(certificates: Callable[[], Pem]) -> grpc.ServerCredentials:
+    """Both ends show a certificate of the same authority; each new connection the newest."""
+
+    def newest() -> grpc.ServerCertificateConfiguration:
+        pem = certificates()
+        return grpc.ssl_server_certificate_configuration([(pem.key, pem.certificate)], pem.authority)
+
+    return grpc.dynamic_ssl_server_credentials(newest(), newest, require_client_authentication=True)

@@ -65,7 +65,7 @@ class DatabaseSettings(_Section):
 class TlsSettings(_Section):
     """Certificates of the calls between services: this service's own, and the authority that signed the others'.
 
-    They are read when the process starts: renewed ones count after a restart.
+    Renewed ones count within seconds, for new connections; they are read as one when they belong together.
     """
 
     certificate_file: Path

@@ -37,16 +37,16 @@ class Authority:
     def issue(
         self, name: str, *, user: str = "", groups: Sequence[str] = (), hosts: Sequence[str] = ()
     ) -> tuple[Path, Path]:
-        """Write name.crt and name.key and return them: of a server at `hosts`, else of a `user` in `groups`."""
+        """Write name.crt and name.key and return them: of a server at `hosts`, which may call too, else of a `user`."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject = x509.Name([*attributes, x509.NameAttribute(NameOID.COMMON_NAME, user or name)])
-        purpose = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH
+        purposes = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if hosts else [])]
         builder = (
             self._start(subject, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         )
         if hosts:
             builder = builder.add_extension(

@@ -37,14 +37,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 def install(node: Node, leadline_image: str, request: pytest.FixtureRequest) -> Iterator[Install]:
     """Installs both charts with values of the chart leadline; after the test every trace of them is gone.
 
-    `traders` is the namespace in which people trade, a new one when it is not given.
+    `system` is the namespace of the platform and `traders` that in which people trade; they are new when not given.
     """
     with ExitStack() as opened:
         installed = request.node.stash.setdefault(INSTALLED, [])
 
-        def _install(*, traders: str | None = None, **values: Any) -> Installation:
+        def _install(*, system: str | None = None, traders: str | None = None, **values: Any) -> Installation:
             number = next(_numbers)
-            found = Installation(node, f"leadline-system-{number}", traders or f"desk-{number}", values)
+            found = Installation(node, system or f"leadline-system-{number}", traders or f"desk-{number}", values)
             opened.enter_context(found)
             installed.append(found)
             return found
