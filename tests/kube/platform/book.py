@@ -23,6 +23,7 @@ POSTGRESQL_PORT: Final = 5432
 GRPC_PORT: Final = 9090
 # A database whose Pod is killed is back within this time.
 PATIENCE_SECONDS: Final = 60.0
+RECORDED_SECONDS = 30.0
 _POLL_SECONDS: Final = 0.1
 _LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 # What never was at the venue, or is taken for that.
@@ -80,10 +81,14 @@ class Book:
         found: str = await self.value("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 1")
         return found
 
-    async def digest(self) -> str:
-        """The digest of that run."""
+    async def comes_to(self, digest: str) -> None:
+        """The run's digest is this one, or is as soon as the recorder, who may be behind the account, has stored all."""
         tape = await self.tape()
-        return await self._patiently(lambda connection: digest_of(connection, tape))
+
+        async def is_there() -> bool:
+            return await self._patiently(lambda connection: digest_of(connection, tape)) == digest
+
+        await until(is_there, f"the digest is {digest}", RECORDED_SECONDS)
 
     async def reports(self) -> list[AccountReport]:
         """The reports of that run, one for each account."""

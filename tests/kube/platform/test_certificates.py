@@ -74,7 +74,7 @@ async def test_certificates_are_renewed_while_it_trades(busy_laptop, issue, inst
         assert {service: cluster.pod(service) for service in pods} == pods
         assert [cluster.restarts(service) for service in services] == [0] * len(services)
         await check_one_trader(book)
-        assert await book.digest() == busy_laptop.digest
+        await book.comes_to(busy_laptop.digest)
         assert json.loads(cluster.leadline("positions", "--output", "json")) is not None
         cluster.edit("busy", deletionPolicy={"positions": "Flatten"})
         cluster.kubectl("delete", "tstrat", "busy", "--timeout=60s", timeout=90)

@@ -36,7 +36,7 @@ async def test_trading_goes_on_without_operator_and_api_server(busy_laptop, inst
         cluster.wait_ready("busy")
         await until(book.finished, "the session is over", 400)
         await check_one_trader(book)
-        assert await book.digest() == busy_laptop.digest
+        await book.comes_to(busy_laptop.digest)
 
 
 async def test_trading_goes_on_while_the_kubelet_is_away_for_a_minute(busy_laptop, install):
@@ -57,7 +57,7 @@ async def test_trading_goes_on_while_the_kubelet_is_away_for_a_minute(busy_lapto
         for service in ("execution", "venue", "analysis", "risk", "ingestion"):
             assert cluster.restarts(service) == 0
         await check_one_trader(book)
-        assert await book.digest() == busy_laptop.digest
+        await book.comes_to(busy_laptop.digest)
 
 
 async def test_of_two_operators_one_acts_and_the_other_takes_over(install):
@@ -113,7 +113,7 @@ async def test_new_passwords_reach_what_trades_without_a_new_pod(busy_laptop, in
         await until(book.finished, "the session is over", 500)
         assert {service: cluster.pod(service) for service in pods} == pods
         await check_one_trader(book)
-        assert await book.digest() == busy_laptop.digest
+        await book.comes_to(busy_laptop.digest)
 
 
 async def test_a_new_key_for_calls_comes_into_force_while_it_trades(busy_laptop, install):
@@ -133,7 +133,7 @@ async def test_a_new_key_for_calls_comes_into_force_while_it_trades(busy_laptop,
             assert cluster.restarts(service) == 0
             assert "key.changed" in cluster.log(service)
         await check_one_trader(book)
-        assert await book.digest() == busy_laptop.digest
+        await book.comes_to(busy_laptop.digest)
     # Whoever calls with the new key is let in, and the operator is.
     assert json.loads(cluster.leadline("status", "--output", "json"))
     cluster.edit("busy", deletionPolicy={"positions": "Flatten"})
