@@ -13,8 +13,6 @@ from leadline.runtime.settings import TlsSettings
 # How often the files are looked at, at most.
 LOOK_SECONDS: Final = 5.0
 
-_log = structlog.get_logger(__name__)
-
 _Signature = tuple[tuple[int, int], ...]
 
 
@@ -35,8 +33,9 @@ class Certificates:
 
     def __init__(self, tls: TlsSettings) -> None:
         self._tls = tls
-        # A server asks from a thread of its own.
+        # A server asks from a thread of its own, which does not know whose it is.
         self._lock = threading.Lock()
+        self._log = structlog.stdlib.get_logger(__name__).bind(**structlog.contextvars.get_contextvars())
         self._looked_s = monotonic_s()
         self._signature = self._sign()
         self._pem = self._read()
@@ -50,7 +49,9 @@ class Certificates:
                 try:
                     self._look()
                 except (OSError, ssl.SSLError) as error:
-                    _log.warning("certificates.unreadable", file=str(self._tls.certificate_file), reason=str(error))
+                    self._log.warning(
+                        "certificates.unreadable", file=str(self._tls.certificate_file), reason=str(error)
+                    )
             return self._pem
 
     def _look(self) -> None:
@@ -60,7 +61,7 @@ class Certificates:
         pem = self._read()
         if self._sign() == signature:  # else they are being written: the next look sees them
             self._signature, self._pem = signature, pem
-            _log.info("certificates.renewed", file=str(self._tls.certificate_file))
+            self._log.info("certificates.renewed", file=str(self._tls.certificate_file))
 
     def _sign(self) -> _Signature:
         files = (self._tls.key_file, self._tls.certificate_file, self._tls.ca_file)

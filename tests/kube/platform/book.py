@@ -82,7 +82,7 @@ class Book:
         return found
 
     async def comes_to(self, digest: str) -> None:
-        """The run's digest is this one, or is as soon as the recorder, who may be behind the account, has stored all."""
+        """The run's digest is this one as soon as the recorder, who may be behind the account, has stored all."""
         tape = await self.tape()
 
         async def is_there() -> bool:
