@@ -15,6 +15,7 @@ from leadline.plan.plan import workload_id
 from leadline.report.data import AccountReport, build_reports
 from leadline.report.digest import digest_of
 from leadline.runtime.auth import one_key, token_source
+from leadline.runtime.certificates import Pem
 from leadline.runtime.grpc_client import open_channel
 from leadline.venue.v1 import venue_pb2, venue_pb2_grpc
 from tests.kube.platform.installation import RELEASE, Installation
@@ -23,7 +24,7 @@ POSTGRESQL_PORT: Final = 5432
 GRPC_PORT: Final = 9090
 # A database whose Pod is killed is back within this time.
 PATIENCE_SECONDS: Final = 60.0
-RECORDED_SECONDS = 30.0
+RECORDED_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 0.1
 _LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError)
 # What never was at the venue, or is taken for that.
@@ -163,14 +164,23 @@ async def open_book(installation: Installation, account: str = "paper") -> Async
             await book.close()
 
 
+def certificates_of(installation: Installation) -> Callable[[], Pem] | None:
+    """The traders' certificate, where calls show one."""
+    if installation.values.get("tls", {}).get("mode", "none") == "none":
+        return None
+    pem = Pem(*(installation.secret("leadline-tls", name).encode() for name in ("tls.key", "tls.crt", "ca.crt")))
+    return lambda: pem
+
+
 async def ledger_of(
     installation: Installation, account: str = "paper"
 ) -> tuple[list[venue_pb2.VenueOrder], list[venue_pb2.VenueFill]]:
     """Every order and fill that the paper venue has of an account."""
     name = workload_id("venue", f"{installation.traders}/{account}")
-    key = installation.secret("leadline-token", "venue")
+    token = token_source(one_key(installation.secret("leadline-token", "venue")), "cli-viewer", "test")
+    server_name = f"{name}.{installation.traders}.svc"
     with installation.forwarded(installation.traders, f"statefulset/{name}", GRPC_PORT) as port:
-        channel = open_channel(f"127.0.0.1:{port}", token_source(one_key(key), "cli-viewer", "test"))
+        channel = open_channel(f"127.0.0.1:{port}", token, certificates_of(installation), server_name)
         try:
             stub = venue_pb2_grpc.PaperVenueServiceStub(channel)
             orders = await stub.ListOrders(venue_pb2.ListOrdersRequest(), timeout=10, wait_for_ready=True)
