@@ -49,11 +49,11 @@ async def nats_server(nats_process: LocalNats) -> LocalNats:
         for stream in (TICKS, BARS, SIGNALS, ORDERS, RUNS):
             with contextlib.suppress(BusRefused):
                 await bus.api(f"STREAM.DELETE.{stream}")
-        await _made_anew(bus)
+        await make_streams(bus)
     return nats_process
 
 
-async def _made_anew(bus: Bus) -> None:
+async def make_streams(bus: Bus) -> None:
     """The streams; the server may still be removing the directories of those that were deleted."""
     for _ in range(20):
         try:

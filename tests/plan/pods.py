@@ -69,9 +69,9 @@ class Pods:
         url = f"postgresql://{login_role(role)}@{self.address('postgres')}/leadline"
         return DatabaseSettings(url=url, password_file=self._secret("database", role))
 
-    def restarts(self) -> dict[str, int]:
-        """How often each was started again."""
-        return {name: process.restarts for name, process in self._processes.items()}
+    def restarted(self) -> dict[str, str]:
+        """Who was started again, with the last of his log."""
+        return {name: self.said(name) for name, process in self._processes.items() if process.restarts}
 
     def said(self, name: str) -> str:
         """The last of its log."""

@@ -24,10 +24,11 @@ from leadline.runtime.context import Context, open_context
 from leadline.runtime.health import LIVENESS, STARTUP, Health
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import NatsSettings, ServiceSettings, TlsSettings, load_settings
+from leadline.runtime.subjects import RUNS, TICKS
 from leadline.schema.permissions import MIGRATE_USER
 from tests.kube.cluster.certificates import Authority
 from tests.runtime.builders import KEY, service_settings
-from tests.stack import bus_as
+from tests.stack import bus_as, make_streams
 
 SERVICE = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
 LOG: structlog.stdlib.BoundLogger = structlog.get_logger("test")
@@ -338,20 +339,22 @@ def a_run(tape: str, *, finished: bool = False) -> Run:
 
 
 @pytest.mark.integration
-async def test_a_service_waits_for_a_run_also_while_the_bus_has_no_streams(nats_server: LocalNats, tmp_path: Path):
-    async with bus_as(nats_server, MIGRATE_USER) as admin:
-        stream = (await admin.api("STREAM.INFO.RUNS"))["config"]
-        await admin.api("STREAM.DELETE.RUNS")
-        settings = service_settings(tmp_path, "venue", nats=nats_server.settings("venue"))
-        async with context_of(settings) as context:
-            waiting = asyncio.create_task(context.current_run())
-            done, _ = await asyncio.wait({waiting}, timeout=0.3)
-            assert not done
-            await admin.api("STREAM.CREATE.RUNS", stream)
-            async with bus_as(nats_server, "ingestion") as ingestion:
-                await announce_run(ingestion, a_run("r1"))
-            async with asyncio.timeout(10):
-                assert await waiting == a_run("r1")
+async def test_a_service_waits_for_the_streams_of_the_bus_and_then_for_a_run(nats_server: LocalNats, tmp_path: Path):
+    settings = service_settings(tmp_path, "venue", nats=nats_server.settings("venue"))
+    async with bus_as(nats_server, MIGRATE_USER) as admin, asyncio.timeout(20):
+        for stream in (TICKS, RUNS):
+            await admin.api(f"STREAM.DELETE.{stream}")
+        opening = asyncio.create_task(open_context(settings, LOG))
+        assert not (await asyncio.wait({opening}, timeout=0.3))[0]
+        await make_streams(admin)
+        context = await opening
+        assert (await context.bus.state(TICKS)).messages == 0
+        waiting = asyncio.create_task(context.current_run())
+        assert not (await asyncio.wait({waiting}, timeout=0.3))[0]
+        async with bus_as(nats_server, "ingestion") as ingestion:
+            await announce_run(ingestion, a_run("r1"))
+        assert await waiting == a_run("r1")
+        await context.close()
 
 
 @pytest.mark.integration

@@ -183,6 +183,21 @@ async def test_a_lost_durable_consumer_is_made_again(nats_server: LocalNats):
 
 
 @pytest.mark.integration
+async def test_the_last_stream_is_made_when_everything_else_is_there(nats_server: LocalNats):
+    async with bus_as(nats_server, MIGRATE_USER) as bus:
+        for stream in (SIGNALS, RUNS):
+            await bus.api(f"STREAM.DELETE.{stream}")
+        # What nobody but a consumer of messages from now on can have: the one that is wanted cannot be made of it.
+        await bus.api(f"STREAM.CREATE.{SIGNALS}", {"name": SIGNALS, "subjects": ["ll.*.signal.>"]})
+        only_new = {"durable_name": "recorder", "ack_policy": "explicit", "deliver_policy": "new"}
+        await bus.api(f"CONSUMER.CREATE.{SIGNALS}.recorder", {"stream_name": SIGNALS, "config": only_new})
+        with pytest.raises(BusRefused, match="deliver policy"):
+            await migrate_bus(bus)
+        with pytest.raises(Unknown, match=RUNS):
+            await bus.state(RUNS)
+
+
+@pytest.mark.integration
 async def test_nobody_can_remove_what_the_book_has_published(nats_server: LocalNats):
     async with bus_as(nats_server, "execution") as writer, bus_as(nats_server, MIGRATE_USER) as admin:
         await writer.publish(ORDER, b"", "a")

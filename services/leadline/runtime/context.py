@@ -19,11 +19,15 @@ from leadline.runtime.grpc_server import AddToServer, GrpcServer
 from leadline.runtime.health import Health
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
 from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
+from leadline.runtime.subjects import RUNS
 from leadline.runtime.version import code_version
 
 __all__ = ["Context", "open_context"]
 
 CANCEL_SECONDS: Final = 0.5
+NOT_MIGRATED_WAIT_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class Context:
@@ -186,9 +190,29 @@ async def open_context(
 async def _open_bus(settings: NatsSettings) -> Bus:
     while True:
         try:
-            return await open_bus(settings)
+            bus = await open_bus(settings)
         except BusUnavailable:  # the bus has told why it waits
             continue
+        try:
+            await _migrated(bus)
+        except BaseException:
+            await bus.close()
+            raise
+        return bus
+
+
+async def _migrated(bus: Bus) -> None:
+    """Return when `leadline bus migrate` has been there: this stream is the last that it makes."""
+    while True:
+        try:
+            await bus.state(RUNS)
+        except BusUnavailable:
+            continue
+        except Unknown as missing:
+            _log.warning("bus.waiting", reason=f"{missing}: `leadline bus migrate` makes it")
+        else:
+            return
+        await asyncio.sleep(NOT_MIGRATED_WAIT_SECONDS)
 
 
 async def _watch(run: Run, runs: AsyncGenerator[Run, None]) -> None:

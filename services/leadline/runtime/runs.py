@@ -1,22 +1,14 @@
 """The run that every service works on: opened and announced by ingestion, read by all at their start."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
 
-import structlog
-
-from leadline.model.errors import LeadlineError, Unknown
+from leadline.model.errors import LeadlineError
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus import Bus
 from leadline.runtime.subjects import RUN_SUBJECT, RUNS
-
-NO_STREAM_WAIT_SECONDS: Final = 1.0
-
-_log = structlog.get_logger(__name__)
 
 
 class RunReplaced(LeadlineError):
@@ -86,15 +78,10 @@ async def announce_run(bus: Bus, run: Run) -> None:
 
 
 async def announced_runs(bus: Bus) -> AsyncGenerator[Run, None]:
-    """The run announced last, and every announcement after it, without end. Waits for the stream and for a first run.
+    """The run announced last, and every announcement after it, without end. Waits for a first run.
 
     A restarted platform may still hold an ended run's announcement until ingestion opens the next one.
     """
-    while True:
-        try:
-            async with aclosing(bus.ordered(RUNS, RUN_SUBJECT, start="last")) as messages:
-                async for message in messages:
-                    yield run_from_proto(pb.Run.FromString(message.payload))
-        except Unknown as nothing:
-            _log.warning("runs.waiting", reason=str(nothing))
-        await asyncio.sleep(NO_STREAM_WAIT_SECONDS)
+    async with aclosing(bus.ordered(RUNS, RUN_SUBJECT, start="last")) as messages:
+        async for message in messages:
+            yield run_from_proto(pb.Run.FromString(message.payload))

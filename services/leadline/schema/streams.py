@@ -54,7 +54,10 @@ class StreamDefinition:
 
 
 def stream_definitions(feed: Feed, tick_bytes: int = DEFAULT_TICK_BYTES) -> tuple[StreamDefinition, ...]:
-    """All streams. A live feed's old prints make room for new ones; a replayed feed waits until there is room."""
+    """All streams, in the order in which they are made: services take the last one, RUNS, for all of them.
+
+    A live feed's old prints make room for new ones; a replayed feed waits until there is room.
+    """
     ticks = StreamDefinition(
         TICKS,
         ("ll.*.tick.>",),
@@ -86,17 +89,15 @@ async def migrate_bus(
     what `Bus.api` raises.
     """
     check_server_version(await bus.server_version())
-    changed = [
-        definition.name
-        for definition in stream_definitions(feed, tick_bytes)
-        if await _migrate_stream(bus, definition.config(replicas))
-    ]
-    changed += [
-        f"{stream}/{consumer}"
-        for stream, consumers in DURABLES.items()
-        for consumer in consumers
-        if await _migrate_consumer(bus, stream, consumer)
-    ]
+    changed: list[str] = []
+    for definition in stream_definitions(feed, tick_bytes):
+        if await _migrate_stream(bus, definition.config(replicas)):
+            changed.append(definition.name)
+        changed += [
+            f"{definition.name}/{consumer}"
+            for consumer in DURABLES.get(definition.name, ())
+            if await _migrate_consumer(bus, definition.name, consumer)
+        ]
     return changed
 
 
