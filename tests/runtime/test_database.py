@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 
-from leadline.runtime.database import DATABASE_LOST, Pool, borrowed, connect, copy_rows, open_pool
+from leadline.runtime.database import DATABASE_LOST, Pool, connect, copy_rows, open_pool
 from leadline.runtime.settings import DatabaseSettings, read_secret
 from leadline.schema.migrate import set_role_passwords
 from leadline.schema.roles import login_role
-from tests.stack import Database, pool_as, run_sql
+from tests.stack import Database, run_sql
 
 pytestmark = pytest.mark.integration
 
@@ -86,25 +86,3 @@ async def test_a_changed_password_counts_for_the_next_connection(database: Datab
 async def new_connection(pool: Pool) -> None:
     await pool.expire_connections()
     await pool.execute("SELECT 1")
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        RuntimeError("unable to perform operation on <UnixTransport closed=True reading=False>; the handler is closed"),
-        asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress"),
-        asyncpg.InterfaceError("the underlying connection is closed"),
-    ],
-)
-async def test_whatever_the_libraries_call_a_dead_connection_it_is_a_lost_database(database: Database, told: Exception):
-    async with pool_as(database, "recorder") as pool:
-        with pytest.raises(DATABASE_LOST):
-            async with borrowed(pool):
-                raise told
-
-
-async def test_an_error_of_our_own_is_not_taken_for_a_lost_database(database: Database):
-    async with pool_as(database, "recorder") as pool:
-        with pytest.raises(RuntimeError, match="a mistake"):
-            async with borrowed(pool):
-                raise RuntimeError("a mistake")

@@ -21,7 +21,7 @@ from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.clock import monotonic_s
-from leadline.runtime.database import DATABASE_LOST, Pool, borrowed
+from leadline.runtime.database import DATABASE_LOST, Pool
 
 LEASE_SECONDS: Final = 5
 """How long a holder that went silent keeps the account."""
@@ -171,7 +171,7 @@ class PostgresStore:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with borrowed(self._pool) as connection:
+            async with self._pool.acquire() as connection:
                 yield connection
         except DATABASE_LOST as error:
             raise Unavailable(f"the database does not answer: {error}") from error

@@ -1,8 +1,7 @@
 """A service's connections to PostgreSQL: opened when the schema is ready, with decimals and JSON as themselves."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,9 +32,6 @@ DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
 )
-
-# A write to a connection that has died is a RuntimeError with these words.
-_DEAD_TO_UVLOOP: Final = "the handler is closed"
 
 _log = structlog.get_logger(__name__)
 
@@ -86,24 +82,6 @@ async def connect(settings: DatabaseSettings, name: str) -> Connection:
     return connection
 
 
-@asynccontextmanager
-async def borrowed(pool: Pool) -> AsyncIterator[Any]:
-    """A connection of the pool. Raises what asyncpg raises; ConnectionResetError where uvloop says something else."""
-    with _named_by_uvloop():
-        async with pool.acquire() as connection:
-            yield connection
-
-
-@contextmanager
-def _named_by_uvloop() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if _DEAD_TO_UVLOOP not in str(error):
-            raise
-        raise ConnectionResetError(str(error)) from error
-
-
 async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Append rows to a table. Raises what asyncpg raises, and ConnectionResetError.
 
@@ -116,8 +94,7 @@ async def copy_rows(connection: Any, table: str, columns: Sequence[str], rows: I
 
     connection.add_termination_listener(give_up)
     try:
-        with _named_by_uvloop():
-            await copying
+        await copying
     except asyncio.CancelledError:
         if not connection.is_closed():
             raise

@@ -50,8 +50,7 @@ def run_service(name: str, settings_path: Path) -> int:
     # What the imports have made lives as long as the process: the collector need not look at it again.
     gc.freeze()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            return runner.run(_live(settings, run, log))
+        return asyncio.run(_live(settings, run, log))
     finally:
         if tracing is not None:
             tracing.shutdown()
@@ -64,14 +63,6 @@ def _room(name: str) -> Run:
     package = _PACKAGES.get(name, f"leadline.{name}")
     run: Run = importlib.import_module(f"{package}.service").run
     return run
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop  # noqa: PLC0415 - it is faster, and not everywhere
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _serve_metrics(settings: ServiceSettings) -> None:
