@@ -201,6 +201,8 @@ class World:
         self.two: set[str] = set()
         self.troubles: Counter[str] = Counter()
         self._over = threading.Event()
+        self._calm = False
+        self._killing = threading.Lock()
         self._sentinel = threading.Thread(target=self._watch_for_two, args=(Api(kube),), daemon=True)
 
     def run(self) -> None:
@@ -269,14 +271,18 @@ class World:
             self.pods.do("set", account=f"{NAMESPACE}/{life.account}", away=self.chance.random() < 0.5)
 
     def _kill(self) -> None:
-        process = self.operator.process
-        if process is not None:
-            self.troubles["operator killed"] += 1
-            process.send_signal(signal.SIGKILL)
+        """On the proxy's thread, perhaps long after it was asked for. Whoever holds the lock knows whether it runs."""
+        with self._killing:
+            process = self.operator.process
+            if process is not None and not self._calm:
+                self.troubles["operator killed"] += 1
+                process.send_signal(signal.SIGKILL)
+                process.wait(20)
 
     def _converge(self) -> None:
         self.proxy.conflicts = self.proxy.waits = 0.0
-        self.proxy.after(10**9, self._kill)
+        with self._killing:
+            self._calm = True
         if not self.operator.running:
             self.operator.start()
         for life in self.lives:
@@ -284,10 +290,11 @@ class World:
             life.settle()
         deadline = time.monotonic() + CONVERGED_SECONDS
         left = list(self.lives)
-        while left and time.monotonic() < deadline:
+        while left and time.monotonic() < deadline and self.operator.running:
             left = [life for life in left if life.lacks()]
             if left:
                 time.sleep(0.3)
+        assert self.operator.running, f"seed {self.seed}: the operator ended: {self.operator.log.read_text()[-4000:]}"
         assert not self.two, f"seed {self.seed}: two versions at work: {sorted(self.two)}"
         told = "\n".join(f"{life.seed} ({life.name}) {life.lacks()}\n  {life.story}\n{life.objects()}" for life in left)
         logs = (self.operator.log, self.kube.controller_manager.log) if left else ()
