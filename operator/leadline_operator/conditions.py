@@ -90,7 +90,7 @@ class Reason(StrEnum):
     FORCED = "Forced"
     """It was let go without having left the market."""
     PODS_REMAIN = "PodsRemain"
-    """A Pod of it is still there."""
+    """A Pod of it is still there, or may yet come."""
     DELETED = "Deleted"
     """It has left and is let go."""
     STRATEGIES_REMAIN = "StrategiesRemain"

@@ -137,18 +137,23 @@ class Life:
             return f"execution has other settings: {here}"
         return ""
 
-    def objects(self) -> str:
+    def objects(self, api: Api) -> str:
         """What there is of it, and whose: for whoever looks into a life that did not converge."""
         told: list[str] = []
         label = f"leadline.dev%2Fstrategy%3D{self.name}"
         for group, plural in ((APPS, "deployments"), (APPS, "replicasets"), (CORE, "pods")):
-            for item in self.world.api.items(f"{group}/namespaces/{NAMESPACE}/{plural}", label):
+            for item in api.items(f"{group}/namespaces/{NAMESPACE}/{plural}", label):
                 metadata = item["metadata"]
                 owner = [each["uid"] for each in metadata.get("ownerReferences") or ()]
                 times = {key: metadata[key] for key in ("creationTimestamp", "deletionTimestamp") if key in metadata}
-                replicas = (item["spec"].get("replicas"), (item.get("status") or {}).get("replicas"))
-                finalizers = metadata.get("finalizers")
-                told.append(f"  {metadata['name']} {metadata['uid']} of {owner} {times} {replicas} {finalizers}")
+                status = item.get("status") or {}
+                replicas = (item["spec"].get("replicas"), status.get("replicas"))
+                generations = (metadata.get("generation"), status.get("observedGeneration"))
+                version = (metadata.get("annotations") or {}).get("leadline.dev/rollout-hash")
+                told.append(
+                    f"  {metadata['name']} {metadata['uid']} of {owner} {times} {version} replicas {replicas} "
+                    f"generations {generations} {metadata.get('finalizers')}"
+                )
         return "\n".join(told)
 
     @property
@@ -198,7 +203,7 @@ class World:
         self.operator = OperatorProcess(folder, self.proxy.kubeconfig(folder / "kubeconfig"), settings)
         self.lives = [Life(number, seed * 1000 + number, self) for number in range(lives)]
         self.pods.do("serve", accounts=[f"{NAMESPACE}/{life.account}" for life in self.lives])
-        self.two: set[str] = set()
+        self.two: dict[str, str] = {}
         self.troubles: Counter[str] = Counter()
         self._over = threading.Event()
         self._calm = False
@@ -295,8 +300,10 @@ class World:
             if left:
                 time.sleep(0.3)
         assert self.operator.running, f"seed {self.seed}: the operator ended: {self.operator.log.read_text()[-4000:]}"
-        assert not self.two, f"seed {self.seed}: two versions at work: {sorted(self.two)}"
-        told = "\n".join(f"{life.seed} ({life.name}) {life.lacks()}\n  {life.story}\n{life.objects()}" for life in left)
+        assert not self.two, f"seed {self.seed}: two versions at work:\n" + "\n".join(self.two.values())
+        told = "\n".join(
+            f"{life.seed} ({life.name}) {life.lacks()}\n  {life.story}\n{life.objects(self.api)}" for life in left
+        )
         logs = (self.operator.log, self.kube.controller_manager.log) if left else ()
         said = "\n".join("\n".join(log.read_text(errors="replace").splitlines()[-20:]) for log in logs)
         assert not left, f"seed {self.seed}, lives that did not converge:\n{told}\n{said}"
@@ -321,7 +328,11 @@ class World:
                 if "deletionTimestamp" not in metadata:
                     version = metadata["annotations"]["leadline.dev/rollout-hash"]
                     at_work.setdefault(metadata["labels"]["leadline.dev/strategy"], set()).add(version)
-            self.two |= {f"{name}: {sorted(found)}" for name, found in at_work.items() if len(found) > 1}
+            for life in self.lives:
+                if len(at_work.get(life.name, ())) > 1 and life.name not in self.two:
+                    status = (api.get(life.path) or {}).get("status") or {}
+                    story = (status.get("runningHash"), status.get("rollout"), life.story)
+                    self.two[life.name] = f"{life.name} at {time.time():.3f}: {story}\n{life.objects(api)}"
         api.close()
 
 

@@ -57,6 +57,22 @@ async def test_with_its_definition_every_strategy_is_drained_and_the_operator_li
     apart.ready("again", seconds=90)
 
 
+async def test_a_version_waits_for_controllers_that_have_not_seen_the_end_of_the_one_before(apart: Leadline):
+    apart.kube.controller_manager.send(signal.SIGSTOP)
+    apart.apply()
+    apart.until(lambda: apart.deployment() and apart.status().get("runningHash"), "the first version is in force")
+    before = apart.status()["runningHash"]
+    apart.edit(bars="1m")
+    # There is no Pod, and yet there may be one: whoever makes them has only slept.
+    apart.says("Deployed", "PodsRemain")
+    apart.stays(lambda: apart.status()["runningHash"] == before, "the first version is in force")
+    assert apart.pod_names() == []
+    apart.kube.controller_manager.send(signal.SIGCONT)
+    apart.ready()
+    assert apart.status()["runningHash"] != before
+    assert len(apart.pod_names()) == 1
+
+
 async def test_pods_of_a_deployment_whose_end_the_controllers_missed_do_not_stay(apart: Leadline):
     apart.apply()
     apart.ready()

@@ -19,7 +19,7 @@ from leadline_operator.kinds import (
     STATEFUL_SET,
     account_key,
 )
-from leadline_operator.reconcile.pods import end_strays, live_pods
+from leadline_operator.reconcile.pods import remaining
 from leadline_operator.reconcile.saying import count
 from leadline_operator.reconcile.trading import Trading
 from leadline_operator.reconcile.visit import Visit
@@ -71,8 +71,8 @@ async def suspend(trading: Trading) -> float | None:
 async def _stopped(trading: Trading, progress: DrainProgress | None) -> float | None:
     visit, world = trading.visit, trading.visit.world
     await trading.deploy(trading.running or trading.desired, replicas=0)
-    if remaining := await trading.pods():
-        text = f"waits for {', '.join(remaining)} to end"
+    if left := await trading.remaining():
+        text = f"waits for {', '.join(left)}"
         visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, text))
         visit.judge(ConditionType.READY, no(Reason.PODS_REMAIN, text))
         visit.put(phase=StrategyPhase.SUSPENDING.value)
@@ -170,9 +170,8 @@ async def _let_go(visit: Visit[StrategyStatus], *, wait: bool) -> float | None:
     # In a namespace that is going everything is deleted already, and so may be the right to say so.
     if running and not world.ending(key.namespace):
         await world.kube.merge(DEPLOYMENT, key.namespace, name, {"spec": {"replicas": 0}})
-    if wait and (remaining := await live_pods(visit)):
-        await end_strays(visit, name)
-        visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(remaining)} to end"))
+    if wait and (left := await remaining(visit, name)):
+        visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(left)}"))
         await visit.write()
         return world.params.poll_seconds
     try:

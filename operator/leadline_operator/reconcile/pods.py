@@ -1,15 +1,31 @@
-"""A strategy's Pods, and those among them that nobody looks after any more."""
+"""What runs for a strategy, what may yet come to run, and what runs though nobody looks after it any more."""
 
+import contextlib
+
+from leadline_operator.clients.kube import Missing
 from leadline_operator.conditions import Reason
-from leadline_operator.kinds import DEPLOYMENT, POD, REPLICA_SET, STRATEGY_LABEL, JsonObject
+from leadline_operator.kinds import DEPLOYMENT, POD, REPLICA_SET, STRATEGY_LABEL, JsonObject, Kind
 from leadline_operator.reconcile.visit import StatusT, Visit
 from leadline_operator.reconcile.world import deleting
 from leadline_operator.seen import uid_of
 
 
-async def live_pods(visit: Visit[StatusT]) -> list[str]:
-    """The names of a strategy's Pods as the API server has them now: nothing is let go of on the word of a watch."""
-    return [str(pod["metadata"]["name"]) for pod in await _listed(visit)]
+async def remaining(visit: Visit[StatusT], deployment: str) -> list[str]:
+    """What a strategy whose Deployment is to have no Pods still waits for, empty when none runs and none can come.
+
+    A listing without Pods is not enough: the cluster's controllers act on what they saw last, and may make a Pod after
+    it. The Deployment's says in the status which generation it has seen, and makes no ReplicaSet of an older one after
+    that; a ReplicaSet's says the same, and makes no Pod then. So the order of the three questions matters. All are put
+    to the API server: nothing is let go of on the word of a watch.
+    """
+    live = await _live(visit, deployment)
+    if live is not None and not _observed(live):
+        return [f"Deployment {deployment} to be seen by its controller"]
+    replica_sets, pods = await _listed(visit, REPLICA_SET), await _listed(visit, POD)
+    await _end_strays(visit, live, replica_sets, pods)
+    unsettled = [item for item in replica_sets if item["spec"].get("replicas") or not _observed(item)]
+    waits = [f"ReplicaSet {item['metadata']['name']} to be scaled down" for item in unsettled]
+    return waits + [f"Pod {pod['metadata']['name']} to end" for pod in pods]
 
 
 async def end_strays(visit: Visit[StatusT], deployment: str) -> None:
@@ -18,31 +34,51 @@ async def end_strays(visit: Visit[StatusT], deployment: str) -> None:
     They go with their owner, as a rule. But a garbage collector that was not watching when an object went, and finds
     another of that name when it watches again, takes the one for the other, and lets its Pods run for good.
     """
+    live = await _live(visit, deployment)
+    await _end_strays(visit, live, await _listed(visit, REPLICA_SET), await _listed(visit, POD))
+
+
+async def _end_strays(
+    visit: Visit[StatusT], live: JsonObject | None, replica_sets: list[JsonObject], pods: list[JsonObject]
+) -> None:
     world, namespace = visit.world, visit.key.namespace
     if world.ending(namespace):
         return
-    live = await world.kube.get(DEPLOYMENT, namespace, deployment)
-    for pod in await _listed(visit):
-        owner = _controller(pod)
-        if deleting(pod) or owner is None or owner["kind"] != REPLICA_SET.name:
+    for found in replica_sets:
+        if deleting(found) or (live is not None and _owner(found, DEPLOYMENT) == uid_of(live)):
             continue
-        replica_set = await world.kube.get(REPLICA_SET, namespace, owner["name"])
-        if replica_set is None or uid_of(replica_set) != owner["uid"]:
+        name = found["metadata"]["name"]
+        if found["spec"].get("replicas"):
+            # Deleted at once, it could still make a Pod that nobody owns.
+            with contextlib.suppress(Missing):
+                await world.kube.merge(REPLICA_SET, namespace, name, {"spec": {"replicas": 0}})
+            text = f"ReplicaSet {name}: belonged to a Deployment that is gone; its Pods are ended"
+            await visit.say(Reason.DRIFT_CORRECTED, text)
+        elif _observed(found):
+            await world.kube.delete(found)
+    known = {uid_of(found) for found in replica_sets}
+    for pod in pods:
+        owner = _owner(pod, REPLICA_SET)
+        if owner is not None and owner not in known and not deleting(pod):
             await world.kube.delete(pod)
-        elif live is None or (_controller(replica_set) or {}).get("uid") != uid_of(live):
-            # What it had a Pod for, it would make another one for.
-            await world.kube.delete(replica_set)
-        else:
-            continue
-        text = f"Pod {pod['metadata']['name']}: belonged to a Deployment that is gone; ended"
-        await visit.say(Reason.DRIFT_CORRECTED, text)
+            await visit.say(Reason.DRIFT_CORRECTED, f"Pod {pod['metadata']['name']}: its ReplicaSet is gone; ended")
 
 
-async def _listed(visit: Visit[StatusT]) -> list[JsonObject]:
-    found, _ = await visit.world.kube.every(POD, visit.key.namespace, f"{STRATEGY_LABEL}={visit.key.name}")
+async def _live(visit: Visit[StatusT], deployment: str) -> JsonObject | None:
+    return await visit.world.kube.get(DEPLOYMENT, visit.key.namespace, deployment)
+
+
+async def _listed(visit: Visit[StatusT], kind: Kind) -> list[JsonObject]:
+    found, _ = await visit.world.kube.every(kind, visit.key.namespace, f"{STRATEGY_LABEL}={visit.key.name}")
     return found
 
 
-def _controller(document: JsonObject) -> JsonObject | None:
+def _observed(found: JsonObject) -> bool:
+    """Whether its controller has acted on this generation of it."""
+    return int((found.get("status") or {}).get("observedGeneration", 0)) >= int(found["metadata"]["generation"])
+
+
+def _owner(document: JsonObject, kind: Kind) -> str | None:
+    """The uid of the controller of a kind that an object belongs to, None when it belongs to none."""
     references: list[JsonObject] = document["metadata"].get("ownerReferences") or []
-    return next((each for each in references if each.get("controller")), None)
+    return next((each["uid"] for each in references if each.get("controller") and each["kind"] == kind.name), None)

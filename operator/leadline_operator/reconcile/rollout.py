@@ -49,8 +49,8 @@ async def _walk(trading: Trading, running: Revision, under_way: RolloutStatus) -
     if under_way.step is RolloutStep.WAIT_NO_PODS:
         # The Deployment may have been put back by hand since.
         await trading.deploy(running, replicas=0)
-        if remaining := await trading.pods():
-            visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(remaining)} to end"))
+        if remaining := await trading.remaining():
+            visit.judge(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(remaining)}"))
             return poll
         visit.put(running_hash=target.hash)
         under_way = await _step(trading, RolloutStep.START_NEW)

@@ -19,7 +19,7 @@ from leadline_operator.desired.strategy import (
 from leadline_operator.desired.workload import SETTINGS_KEY
 from leadline_operator.kinds import DEPLOYMENT, GENERATION, POD, REVISION, ROLLOUT_HASH, JsonObject
 from leadline_operator.reconcile.objects import ensure
-from leadline_operator.reconcile.pods import end_strays, live_pods
+from leadline_operator.reconcile.pods import end_strays, remaining
 from leadline_operator.reconcile.visit import Visit
 from leadline_operator.reconcile.world import annotation, deleting
 
@@ -97,11 +97,9 @@ class Trading:
         here = self.here
         return self.state.phase == FINISHED or (here is not None and 0 < here.joined_ns <= here.progress_ns)
 
-    async def pods(self) -> list[str]:
-        """The names of all Pods of the strategy that there are now, the ending ones too. None of them is to stay."""
-        if names := await live_pods(self.visit):
-            await end_strays(self.visit, self.desired.deployment["metadata"]["name"])
-        return names
+    async def remaining(self) -> list[str]:
+        """What its end still waits for, after `deploy` with no replicas; empty when no Pod runs and none can come."""
+        return await remaining(self.visit, self.desired.deployment["metadata"]["name"])
 
     async def leave_one(self) -> None:
         """End what runs beside the Pod of the Deployment, if anything was seen to."""
