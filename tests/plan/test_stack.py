@@ -6,6 +6,7 @@ Each test starts NATS, PostgreSQL and seven services as processes, as a user doe
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,15 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         status = answer("status", "--data-dir", data)
         assert set(status["health"].values()) == {"serving"}
         assert status["run"]["contracts"] == {"MESM2025": "cme"}
-        assert answer("positions", "--data-dir", data) == []
+        assert {item["strategy"] for item in answer("positions", "--data-dir", data)} <= {"default/mes-orderflow"}
+
+        venue = processes_of(data)["venue-default-paper"]
+        venue.suspend()
+        time.sleep(1)  # execution is in a step now, and waits for it
+        late = leadline("halt", "--reason", "a drill", "--data-dir", data, "--wait-seconds", "1")
+        venue.resume()
+        assert late.returncode == 1
+        assert "execution of default/paper has not answered within 1 s. It may still do what was asked" in late.stderr
 
         halted = answer("halt", "--reason", "a drill", "--data-dir", data)
         assert [item["account"] for item in halted] == ["default/paper"]

@@ -19,12 +19,11 @@ async def remaining(visit: Visit[StatusT], deployment: str) -> list[str]:
     to the API server: nothing is let go of on the word of a watch.
     """
     live = await _live(visit, deployment)
-    if live is not None and not _observed(live):
-        return [f"Deployment {deployment} to be seen by its controller"]
+    waits = [] if live is None or _observed(live) else [f"Deployment {deployment} to be seen by its controller"]
     replica_sets, pods = await _listed(visit, REPLICA_SET), await _listed(visit, POD)
     await _end_strays(visit, live, replica_sets, pods)
     unsettled = [item for item in replica_sets if item["spec"].get("replicas") or not _observed(item)]
-    waits = [f"ReplicaSet {item['metadata']['name']} to be scaled down" for item in unsettled]
+    waits += [f"ReplicaSet {item['metadata']['name']} to be scaled down" for item in unsettled]
     return waits + [f"Pod {pod['metadata']['name']} to end" for pod in pods]
 
 
