@@ -33,8 +33,10 @@ async def end_strays(visit: Visit[StatusT], deployment: str) -> None:
     They go with their owner, as a rule. But a garbage collector that was not watching when an object went, and finds
     another of that name when it watches again, takes the one for the other, and lets its Pods run for good.
     """
-    live = await _live(visit, deployment)
-    await _end_strays(visit, live, await _listed(visit, REPLICA_SET), await _listed(visit, POD))
+    # Owners after what they own: what is made meanwhile is then missing among what is owned, and no stray.
+    pods = await _listed(visit, POD)
+    replica_sets = await _listed(visit, REPLICA_SET)
+    await _end_strays(visit, await _live(visit, deployment), replica_sets, pods)
 
 
 async def _end_strays(
