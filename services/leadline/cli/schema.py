@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from leadline.cli.output import Output, OutputOption, print_json
-from leadline.plan.nats_server import user_permissions
+from leadline.plan.nats_server import bus_accounts
 from leadline.runtime.bus import open_bus
 from leadline.runtime.settings import DatabaseSettings, NatsSettings
 from leadline.schema.migrate import roles_sql
@@ -111,9 +111,9 @@ def migrate_the_bus(
 def print_the_users(
     namespaces: Annotated[str, typer.Option("--namespaces", help="Namespaces of traders, with commas between.")],
 ) -> None:
-    """Print every user of the bus with its permissions, as a server's configuration spells them (JSON).
+    """Print the accounts of the bus with their users and permissions, as a server's configuration spells them (JSON).
 
-    For a NATS that is run elsewhere. Passwords are to be added, the same as in the platform's secrets.
+    For a NATS that is run elsewhere. Passwords are empty and to be filled in, the same as in the platform's secrets.
     """
     users = (*PLATFORM_USERS, *trader_users(filter(None, namespaces.split(","))))
-    print_json({"users": [{"user": user, "permissions": user_permissions(user)} for user in users]})
+    print_json({"accounts": bus_accounts(dict.fromkeys(users, ""))})

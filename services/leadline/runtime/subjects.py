@@ -9,6 +9,9 @@ ORDERS: Final = "ORDERS"
 RUNS: Final = "RUNS"
 
 RUN_SUBJECT: Final = "ll.run"
+# What the stream of runs keeps: `RUN_SUBJECT` alone, by a pattern all the same. A server lets a consumer deliver to a
+# subject that somebody listens to by its very name, and asks nobody whether the consumer's maker may publish to it.
+RUNS_SUBJECTS: Final = "ll.*"
 
 OrderKind = Literal["decision", "order", "fill", "position", "halt"]
 ORDER_KINDS: Final[tuple[OrderKind, ...]] = ("decision", "order", "fill", "position", "halt")

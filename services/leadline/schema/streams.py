@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from leadline.model.errors import InvalidInput
 from leadline.runtime.bus import Bus, BusRefused
-from leadline.runtime.subjects import BARS, ORDER_KINDS, ORDERS, RUN_SUBJECT, RUNS, SIGNALS, TICKS
+from leadline.runtime.subjects import BARS, ORDER_KINDS, ORDERS, RUNS, RUNS_SUBJECTS, SIGNALS, TICKS
 from leadline.schema.permissions import DURABLES
 
 MINIMUM_SERVER: Final = (2, 14)
@@ -76,7 +76,7 @@ def stream_definitions(feed: Feed, tick_bytes: int = DEFAULT_TICK_BYTES) -> tupl
             append_only=True,
             duplicate_window_seconds=300,
         ),
-        StreamDefinition(RUNS, (RUN_SUBJECT,), last_only=True),
+        StreamDefinition(RUNS, (RUNS_SUBJECTS,), last_only=True),
     )
 
 
