@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from leadline.execution.account import account_view, may_enter
 from leadline.execution.account_settings import (
     bounds_in_force,
-    halt_change,
     hot_fields,
     loosening_waits,
     read_account,
@@ -211,20 +210,8 @@ def test_a_strategy_of_a_namespace_that_is_allowed_no_more_enters_nothing():
     assert not may_enter(book, visitor)
 
 
-def test_the_halt_field_acts_when_it_changes():
-    book = bare_book(account())
-    on, off = account(halt=True), account()
-    assert halt_change(book, on) is True
-    set_account(book, on)
-    assert halt_change(book, on) is None
-    assert halt_change(book, off) is False
-    set_account(book, off)
-    assert halt_change(book, off) is None
-
-
 def test_the_first_settings_may_say_what_the_process_was_told():
     book = bare_book(account(halt=True))
-    assert halt_change(book, account(halt=True)) is True
     set_account(book, account(halt=True))
     assert book.settings is not None
     assert not loosening_waits(book)

@@ -179,7 +179,7 @@ async def test_a_drain_that_is_killed_at_any_call_ends_flat(books: Books, folder
         assert shown(session).forgotten, wire.calls[number]
         assert session.market.positions() == {}
         assert max(desk.sent.values()) == 1
-        assert not session.latch.reason
+        assert not session.halted
 
 
 async def test_nobody_waits_for_what_is_drained(books: Books, folder: Path):
@@ -295,7 +295,7 @@ async def test_who_comes_and_goes_changes_nothing_for_the_others(books: Books, f
     await session.run()
     session.close()
     assert await history(together, "default/mnq") == expected
-    assert not session.latch.reason
+    assert not session.halted
 
 
 def merged(first: list[SignalMessage], second: list[SignalMessage], behind: int) -> list[SignalMessage]:

@@ -179,7 +179,7 @@ class HaltWhileDeciding:
 
     async def decide(self, question: Question) -> Answer:
         answer = decide(question)
-        self._session.latch.engage("a person", "test")
+        self._session.halt()
         return answer
 
 
@@ -202,7 +202,7 @@ async def test_a_halt_blocks_entries_and_never_an_exit(books: Books, folder: Pat
     desk = Desk(books, folder, prints, speech, [strategy()], ends=23_400)
     session = desk.open(read_back=True)
     await session.run(until=lambda book: book.instant_ns >= ns(601))
-    session.latch.engage("a person", "test")
+    session.halt()
     await session.run()
     session.close()
     assert (await desk.decisions())[-1] == ("default/mes", 1200, False, "halted")
@@ -212,7 +212,7 @@ async def test_a_halt_blocks_entries_and_never_an_exit(books: Books, folder: Pat
 async def test_a_halt_outlives_the_process(books: Books, folder: Path):
     desk = desk_of(books, folder, bar(600))
     first = desk.open()
-    first.latch.engage("a person", "test")
+    first.halt()
     first.close()
     await desk.run()
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]

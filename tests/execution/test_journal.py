@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.journal import HaltLatch, SendJournal
+from leadline.execution.journal import SendJournal
 from leadline.model.orders import VenueOrder
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
 from tests.execution.harness.faults import TrippedVenue, Tripwire
@@ -40,7 +40,7 @@ async def test_a_lost_journal_is_made_whole_when_book_and_venue_agree(books: Boo
     assert session.journal.written == {*written, *left.split()}
     await session.run()
     session.close()
-    assert not session.latch.reason
+    assert not session.halted
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 900), ("E", 1001)]
     assert len(journal_of(desk).read_text().split()) == len(left.split()) + 2
 
@@ -60,7 +60,7 @@ async def test_a_lost_journal_stops_entries_when_the_venue_shows_something_else(
     session.close()
     journal_of(desk).unlink()
     session = await desk.run(through=lambda world: replace_venue(world, Forgets(world.venue, Tripwire())))
-    assert "the send journal was lost, and of L" in session.latch.reason
+    assert "the send journal was lost, and of L" in session.halted
     assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
     # The next process looks again: the journal is not whole yet.
     assert journal_of(desk).read_text() == ""
@@ -82,14 +82,3 @@ def test_an_id_is_written_once(tmp_path: Path):
     with pytest.raises(AssertionError, match="order La was written to a socket before"):
         journal.write("La")
     journal.close()
-
-
-def test_the_kill_switch_outlives_the_process_and_keeps_its_first_reason(tmp_path: Path):
-    path = tmp_path / "halt.json"
-    latch = HaltLatch(path)
-    latch.engage("too fast", "ann")
-    latch.engage("too slow", "bob")
-    again = HaltLatch(path)
-    assert (again.reason, again.by) == ("too fast", "ann")
-    again.clear()
-    assert HaltLatch(path).reason == ""

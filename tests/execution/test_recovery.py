@@ -78,7 +78,7 @@ async def check_against_venue(desk: Desk, session: Session) -> frozenset[str]:
             assert (state, filled) == (reported.state, reported.filled)
     assert not at_venue
     assert max(desk.sent.values(), default=1) == 1
-    assert not session.latch.reason
+    assert not session.halted
     return frozenset(client_id for client_id, leg, state, _ in orders if leg == "E" and state in GIVEN_UP)
 
 
@@ -233,7 +233,7 @@ async def test_an_order_that_lands_after_it_was_given_up_is_booked_and_stops_ent
     desk = one_trade(books, folder)
     desk.speech = {"default/mes": says([bar(600), bar(800)], end=900)}
     session = await desk.run(through=lambda world: replace_venue(world, LandsLate(world.venue, 2)), read_back=True)
-    assert "given up as absent, has come up at the venue" in session.latch.reason
+    assert "given up as absent, has come up at the venue" in session.halted
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
     assert [state for *_, state in await desk.orders()] == ["FILLED", "CANCELLED", "FILLED"]
     assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
@@ -269,7 +269,7 @@ async def test_an_entry_that_never_left_is_dropped_when_entries_were_stopped_mea
     desk = one_trade(books, folder)
     await until_pending(desk)
     session = desk.open()
-    session.latch.engage("a person", "test")
+    session.halt()
     await session.run()
     session.close()
     assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "a person")]
@@ -309,7 +309,7 @@ async def test_the_fill_of_an_order_that_nobody_here_intended_is_kept_and_stops_
     session.market.submit(stranger(MES))
     await session.run()
     session.close()
-    assert "which this book never intended" in session.latch.reason
+    assert "which this book never intended" in session.halted
     assert [reason for *_, reason in await desk.decisions()] == ["halted"]
     # Its strategy trades that contract alone: the position is closed with the others by the end of the session.
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("X", 700), ("F1", 23_101)]
@@ -324,7 +324,7 @@ async def test_an_order_in_a_contract_that_nobody_here_trades_ends_the_process(b
     with pytest.raises(ForeignOrder, match="which nobody here trades"):
         await session.run()
     session.close()
-    assert session.latch.reason
+    assert session.halted
 
 
 class Miscounts(TrippedVenue):
@@ -337,7 +337,7 @@ class Miscounts(TrippedVenue):
 async def test_book_and_venue_that_hold_different_positions_stop_entries(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = await desk.run(through=lambda world: replace_venue(world, Miscounts(world.venue, Tripwire())))
-    assert session.latch.reason == "book [] and venue [('ESM2025', 1)] hold different positions"
+    assert session.halted == "book [] and venue [('ESM2025', 1)] hold different positions"
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]
 
 

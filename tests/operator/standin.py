@@ -25,6 +25,7 @@ from leadline.execution.convert import state_to_proto
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
+from leadline.model.halts import FIELD_REASON
 from leadline.model.orders import Position
 from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
@@ -108,11 +109,10 @@ class Execution(rpc.ExecutionServiceServicer):
     async def SetAccount(self, request, context):
         book = await self._begin("SetAccount", context, person=request.person)
         wanted = account_settings.read_account(request.manifest_json, book.account)
-        change = account_settings.halt_change(book, wanted)
-        if change:
-            self.account.halt = account_settings.HALT_FIELD_REASON
+        if wanted.spec.halt:
+            self.account.halt = FIELD_REASON
         hot = account_settings.set_account(book, wanted)
-        if change is False and request.person:
+        if self.account.halt == FIELD_REASON and not wanted.spec.halt and request.person:
             self.account.halt = ""
         hashed = account_settings.settings_hash(hot)
         return pb.SetAccountResponse(instant_ns=book.instant_ns, settings_hash=hashed, halt=self.account.halt)

@@ -35,8 +35,7 @@ from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits, AccountView, Tier
 
 HALT_FIELD_BY: Final = "operator"
-HALT_FIELD_REASON: Final = "the account's manifest says halt"
-"""Who halted and why, where the field `spec.halt` did: only such a halt does the field clear again."""
+"""Who halted where the field `spec.halt` did and nobody says who wrote it."""
 HALT_CLEARED_REASON: Final = "the account's manifest no longer says halt"
 
 
@@ -70,12 +69,6 @@ def read_account(manifest_json: str, account: str) -> TradingAccount:
     if not isinstance(found, TradingAccount) or found.full_name != account:
         raise InvalidInput("manifest_json", found.full_name, f"the manifest of the account {account}")
     return found
-
-
-def halt_change(book: Book, wanted: TradingAccount) -> bool | None:
-    """What `spec.halt` asks for by becoming another: True to halt, False to clear, None when it says what it said."""
-    before = book.settings is not None and book.manifest.spec.halt
-    return None if wanted.spec.halt == before else wanted.spec.halt
 
 
 def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:

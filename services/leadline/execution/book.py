@@ -11,10 +11,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.execution.contracts import execution_contract, roots_of, signal_contract, tiers_of
+from leadline.execution.halts import Clearing
 from leadline.execution.orders import UNRESOLVED, add_fill, move
 from leadline.execution.positions import apply_fill, flat
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import LeadlineError
+from leadline.model.halts import Halt
 from leadline.model.ids import client_order_id
 from leadline.model.orders import (
     Decision,
@@ -211,6 +213,8 @@ class Changes:
     decisions: list[Decision] = field(default_factory=list)
     positions: dict[tuple[str, str], Position] = field(default_factory=dict)
     events: list[BookEvent] = field(default_factory=list)
+    halts: list[Halt] = field(default_factory=list)
+    cleared: list[Clearing] = field(default_factory=list)
 
 
 def note(book: Book, changes: Changes, kind: str, key: str, version: int, body: dict[str, Any]) -> None:

@@ -1,14 +1,13 @@
-"""Files that must be on disk before something happens: ids of orders that may have left, and the kill switch."""
+"""The file that must be on disk before an order leaves: ids of orders that may have left."""
 
 import os
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-import orjson
 
-
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
+    """Make durable what was made, renamed or removed in a directory."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -26,7 +25,7 @@ class SendJournal:
         self._written = set(complete.split())
         self._file = path.open("a")
         self._file.truncate(len(complete))
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
 
     @property
     def written(self) -> AbstractSet[str]:
@@ -50,36 +49,3 @@ class SendJournal:
     def close(self) -> None:
         """Release the file."""
         self._file.close()
-
-
-class HaltLatch:
-    """The kill switch: in memory and on disk before anyone is told. Only `clear`, by a named person, opens it."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self.reason = ""
-        self.by = ""
-        if path.exists():
-            stored = orjson.loads(path.read_bytes())
-            self.reason, self.by = stored["reason"], stored["by"]
-
-    def engage(self, reason: str, by: str) -> None:
-        """Stop entries. The first reason stays until it is cleared."""
-        if self.reason:
-            return
-        self._store(reason, by)
-
-    def clear(self) -> None:
-        """Let entries go on."""
-        self._store("", "")
-
-    def _store(self, reason: str, by: str) -> None:
-        self.reason, self.by = reason, by
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(orjson.dumps({"reason": reason, "by": by}))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        _sync_directory(self._path.parent)

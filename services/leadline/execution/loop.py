@@ -5,7 +5,7 @@ and timed actions run, and then the bars known at that instant are decided, stra
 before reserved. Everything it needs comes in by `leadline.execution.ports`, so that a backtest runs the same loop.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,9 +27,12 @@ from leadline.execution.book import (
 from leadline.execution.contracts import execution_contract, signal_contract, tape_contract
 from leadline.execution.day import apply_limits, next_timer, roll, watches
 from leadline.execution.exits import Cancel, settled, wanted
+from leadline.execution.halt_rows import note_clearing, note_halt
+from leadline.execution.halts import Clearing, Seen
 from leadline.execution.inbox import Inbox
 from leadline.execution.orders import UNRESOLVED, move
-from leadline.execution.ports import Journal, LimitRefused, Risk, Store, Unavailable, Venue
+from leadline.execution.ports import HaltStands, Journal, LimitRefused, Risk, Store, Switch, Unavailable, Venue
+from leadline.model.halts import FIELD_REASON, Halt, HaltSource, printable
 from leadline.model.ids import Leg, client_order_id, decision_id
 from leadline.model.orders import Advanced, Decision, Order, OrderState, Side, VenueOrder
 from leadline.model.signals import BarSignals
@@ -39,6 +42,8 @@ from leadline.risk.reasons import Reason
 from leadline.risk.view import Answer, Question
 
 END_OF_TIME: Final = 2**63 - 1
+HALTED_BY: Final = "execution"
+"""Who halted, where no person did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,7 @@ class World:
     """The parts that the loop runs with.
 
     `pause(phase)` waits a little before a part that did not answer is asked again; `idle()` waits until there is a
-    signal, progress or command; `halted()` is the kill switch's reason, empty when there is none; `halt(reason)` sets
-    it; `committed(events)` is told what became durable.
+    signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable.
     """
 
     store: Store
@@ -57,9 +61,16 @@ class World:
     inboxes: dict[str, Inbox]
     pause: Callable[[str], Awaitable[None]]
     idle: Callable[[], Awaitable[None]]
-    halted: Callable[[], str]
-    halt: Callable[[str], None]
+    switch: Switch
     committed: Callable[[list[BookEvent]], None]
+
+    def halted(self) -> str:
+        """Why nothing may be entered; empty when no halt is in force."""
+        return self.switch.halts.words
+
+    def halt(self, source: HaltSource, reason: str) -> None:
+        """Stop entries: durable when this returns."""
+        self.switch.halt(source, reason, HALTED_BY)
 
 
 class AccountLoop:
@@ -80,11 +91,17 @@ class AccountLoop:
         What was being closed is closed on at the same instant, before any print can come between.
         """
         self.phase = "reconciling"
+        await self._read_halts()
         self.book = await self._world.store.load() or self._new_book()
+        if self.book.manifest.spec.halt and not self._world.switch.halts.of(HaltSource.FIELD):
+            self._world.halt(HaltSource.FIELD, FIELD_REASON)
+        await self.tell_halts()
         await self._book(await self._advance(self.book.instant_ns))
         for client_id in [order.client_id for order in self.book.live_orders()]:
             await self._settle(self.book.orders[client_id])
-        await self._compare_positions()
+        difference = await self._other_positions()
+        if difference:
+            self._world.halt(HaltSource.DIFFERENCE, difference)
         await self._check_journal()
         await self._flatten()
 
@@ -122,14 +139,29 @@ class AccountLoop:
         if found is not None and not found.state.terminal:
             await self._commit_order(move(order, found.state))
 
-    async def _compare_positions(self) -> None:
-        """Book and venue must hold the same; a difference stops entries until a person has looked."""
+    async def _difference(self) -> str:
+        """In what book and venue differ now; empty when they agree."""
+        await self._book(await self._advance(self.book.instant_ns))
+        return await self._other_positions() or await self._other_orders()
+
+    async def _other_positions(self) -> str:
+        """Book and venue must hold the same: in what they do not."""
         venue = await self._world.venue.positions()
         book: dict[str, int] = {}
         for position in self.book.open_positions():
             book[position.contract] = book.get(position.contract, 0) + position.quantity
         if {contract: quantity for contract, quantity in book.items() if quantity} != venue:
-            self._world.halt(f"book {sorted(book.items())} and venue {sorted(venue.items())} hold different positions")
+            return f"book {sorted(book.items())} and venue {sorted(venue.items())} hold different positions"
+        return ""
+
+    async def _other_orders(self) -> str:
+        """The first order that the venue does not show as the book has it, and how it shows it."""
+        for order in self.book.live_orders():
+            found = await self._world.venue.find(order.client_id)
+            if found is None or found.state.terminal or found.filled != order.filled:
+                shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
+                return f"of {order.client_id} the venue shows {shown}, not {order.state} with {order.filled} filled"
+        return ""
 
     async def _check_journal(self) -> None:
         """A journal without orders that the venue has had is empty or older than the book: what left is not known.
@@ -140,21 +172,17 @@ class AccountLoop:
         missing = await self._world.store.sent() - self._world.journal.written
         if not missing:
             return
-        for order in self.book.live_orders():
-            found = await self._world.venue.find(order.client_id)
-            if found is None or found.state.terminal or found.filled != order.filled:
-                shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
-                told = f"{order.state} with {order.filled} filled"
-                self._world.halt(
-                    f"the send journal was lost, and of {order.client_id} the venue shows {shown}, not {told}"
-                )
-                return
+        difference = await self._other_orders()
+        if difference:
+            self._world.halt(HaltSource.DIFFERENCE, f"the send journal was lost, and {difference}")
+            return
         self._world.journal.restore(missing)
 
     # --- one step ---
 
     async def step(self) -> None:
         """Go to the next instant at which something may happen, or wait for news."""
+        await self.tell_halts()
         book = self.book
         target = None if book.finished else self._target()
         if target is None:
@@ -245,10 +273,10 @@ class AccountLoop:
         try:
             surprises = book_venue_events(book, changes, advanced.events, known)
         except ForeignOrder as error:
-            self._world.halt(str(error))
+            self._world.halt(HaltSource.DIFFERENCE, str(error))
             raise
         for surprise in surprises:
-            self._world.halt(surprise)
+            self._world.halt(HaltSource.DIFFERENCE, surprise)
         roll(book)
         apply_limits(book)
         settled(book)
@@ -402,11 +430,63 @@ class AccountLoop:
         await self._commit(Changes())
         await self._flatten()
 
-    async def audit(self, kind: str, body: dict[str, Any]) -> None:
-        """Append a line to the audit that belongs to no order."""
+    # --- halts ---
+
+    async def _read_halts(self) -> None:
+        """What the database has of halts holds, too: what stands in either place stands."""
+        switch = self._world.switch
+        switch.merge(await self._world.store.halts([halt.number for halt in switch.halts.in_force]))
+
+    async def tell_halts(self) -> None:
+        """Give each halt its row and its line in the audit, once; close the rows of those that were replaced."""
+        switch = self._world.switch
+        switch.keep()
+        untold, replaced = switch.halts.untold, switch.halts.replaced
+        if not untold and not replaced:
+            return
         changes = Changes()
-        note(self.book, changes, kind, f"{kind}-{self.book.last_event + 1}", 1, body)
+        for halt in untold:
+            note_halt(self.book, changes, halt)
+        for clearing in replaced:
+            note_clearing(self.book, changes, clearing)
         await self._commit(changes)
+        switch.told(untold, replaced, HALTED_BY)
+
+    async def resume(self, seen: Seen, by: str, reason: str, now_ns: int) -> tuple[Halt, ...]:
+        """Clear the halts that somebody has seen, all of them or none, and return them.
+
+        What was cleared or said again since he asked is not cleared. Raises `HaltStands` for one that a person's word
+        alone does not clear.
+        """
+        switch = self._world.switch
+        await self.tell_halts()
+        wanted = switch.halts.clearable(seen)
+        if self.book.manifest.spec.halt and any(halt.source is HaltSource.FIELD for halt in wanted):
+            raise HaltStands("the account's manifest still says `halt: true`: take it back there")
+        if any(halt.source is HaltSource.DIFFERENCE for halt in wanted):
+            difference = await self._difference()
+            if difference:
+                raise HaltStands(f"{difference}: settle it first")
+        return await self.clear_halts(switch.halts.clearable(seen), seen, by, reason, now_ns)
+
+    async def clear_halts(
+        self, halts: Iterable[Halt], seen: Seen, by: str, reason: str, now_ns: int
+    ) -> tuple[Halt, ...]:
+        """Clear halts, first in the database, then on disk and in memory: a crash between leaves them in force."""
+        switch = self._world.switch
+        wanted, changes = tuple(halts), Changes()
+        if not wanted:
+            return ()
+        for halt in wanted:
+            note_clearing(self.book, changes, Clearing(halt, printable(by), printable(reason), now_ns))
+        await self._commit(changes)
+        still = {halt.number for halt in switch.halts.clearable(seen)}
+        try:
+            switch.clear(halt for halt in wanted if halt.number in still)
+        except OSError as error:
+            raise Unavailable(f"the disk does not take what was cleared: {error}") from error
+        await self._read_halts()  # one that was said again meanwhile stands on, under another number
+        return tuple(halt for halt in wanted if halt.number in still)
 
 
 def decision_facts(decision: Decision) -> dict[str, Any]:

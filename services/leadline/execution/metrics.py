@@ -14,7 +14,7 @@ SESSION_PNL: Final = Gauge("leadline_session_pnl", "Net result of the trading da
 UNREALIZED_PNL: Final = Gauge("leadline_unrealized_pnl", "Open result at the last prints.", ("account",))
 EQUITY: Final = Gauge("leadline_equity", "Cash equity.", ("account",))
 TIER: Final = Gauge("leadline_capital_tier", "Capital tier in force, from 1; 0 when tiers are off.", ("account",))
-HALTED: Final = Gauge("leadline_trading_halted", "Whether entries are stopped by a halt.", ("account",))
+HALTED: Final = Gauge("leadline_halted", "Halts in force, by what halted.", ("account", "source"))
 SESSION_TRADES: Final = Gauge("leadline_session_trades", "Entries of the trading day.", ("account",))
 OTHER_ANALYSIS: Final = Counter(
     "leadline_signals_of_other_analysis_total",

@@ -5,7 +5,9 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from leadline.execution.book import Book, Changes
+from leadline.execution.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError
+from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 
@@ -16,6 +18,10 @@ class Unavailable(LeadlineError):
 
 class Fenced(LeadlineError):
     """Another writer holds the account: this one must stop at once."""
+
+
+class HaltStands(LeadlineError):
+    """A halt that a person's word alone does not clear: its cause has to go first."""
 
 
 class LimitRefused(LeadlineError):
@@ -44,6 +50,9 @@ class Store(Protocol):
 
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         """Those of the fill ids that are booked already."""
+
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
 
     async def sent(self) -> frozenset[str]:
         """Client ids of the orders of this tape that left here: the venue has proved that it got them."""
@@ -93,3 +102,26 @@ class Journal(Protocol):
 
     def write(self, client_id: str) -> None:
         """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice."""
+
+
+class Switch(Protocol):
+    """The kill switch: the account's halts, durable before `halt` returns, whatever else stands still."""
+
+    @property
+    def halts(self) -> Halts:
+        """The halts in force."""
+
+    def halt(self, source: HaltSource, reason: str, by: str) -> Halt:
+        """Stop entries; returns the halt that stands for the cause."""
+
+    def keep(self) -> None:
+        """Make durable what the disk has refused so far."""
+
+    def clear(self, halts: Iterable[Halt]) -> None:
+        """Let go of halts. Raises OSError, and they stand, when that cannot be made durable."""
+
+    def merge(self, stored: StoredHalts) -> None:
+        """Lay what the database has over what is here: what stands in either stands."""
+
+    def told(self, halts: Iterable[Halt], closed: Iterable[Clearing], by: str) -> None:
+        """These halts have their rows now, and the rows of these replaced ones are closed."""

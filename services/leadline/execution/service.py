@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict
 from typing import Any, Final, TypeVar
 
 from leadline.execution import metrics
 from leadline.execution.account import open_money
-from leadline.execution.account_settings import HALT_FIELD_BY, HALT_FIELD_REASON
 from leadline.execution.book import Book, BookEvent
+from leadline.execution.halts import Halts
 from leadline.execution.inbox import Inbox
-from leadline.execution.journal import HaltLatch, SendJournal
+from leadline.execution.journal import SendJournal
+from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop, World
 from leadline.execution.outbox import publish_pending, read_events
 from leadline.execution.ports import Unavailable
@@ -21,9 +23,10 @@ from leadline.execution.store import LEASE_SECONDS, PostgresStore
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
+from leadline.model.halts import Halt, HaltSource
 from leadline.model.specs import TradingAccount
+from leadline.runtime.clock import wall_ns
 from leadline.runtime.context import Context
-from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
 from leadline.runtime.wire import decode_signal
@@ -52,7 +55,7 @@ class Account:
         self.tape = tape
         self.pool = context.pool
         self.inboxes: dict[str, Inbox] = {}
-        self.latch = HaltLatch(context.settings.data_dir / "halt.json")
+        self.kill_switch = KillSwitch(context.settings.data_dir / "halts.json", wall_ns, self._note_halts)
         self.journal = SendJournal(context.settings.data_dir / f"sent-{tape.tape}.journal")
         self.store = PostgresStore(
             self.pool,
@@ -64,7 +67,6 @@ class Account:
         )
         self.committed = asyncio.Event()
         self._pause_seconds = params.pause_seconds
-        self._stored_halt = ""
         self._changed = asyncio.Event()
         self._commands: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = asyncio.Queue(
             MAX_COMMANDS
@@ -79,8 +81,7 @@ class Account:
                 inboxes=self.inboxes,
                 pause=self._pause,
                 idle=self._idle,
-                halted=lambda: self.latch.reason,
-                halt=lambda reason: self.latch.engage(reason, "execution"),
+                switch=self.kill_switch,
                 committed=self._note_committed,
             ),
             self._new_book,
@@ -108,7 +109,6 @@ class Account:
         await context.serve()
         while not await self._acquired():  # noqa: ASYNC110 - the database is the one that knows when
             await asyncio.sleep(self._pause_seconds)
-        await self._restore_halt()
         context.spawn(self._keep_lease(), "lease")
         context.spawn(self._publish(), "outbox")
         trading = context.spawn(self._trade(), "loop")
@@ -131,18 +131,13 @@ class Account:
 
     async def _trade(self) -> None:
         """Start is recovery; and whenever a part did not answer, the loop starts again."""
-        started = False
         while True:
             try:
                 await self.loop.recover()
-                if not started and self.loop.book.settings is None and self.manifest.spec.halt:
-                    self.latch.engage(HALT_FIELD_REASON, HALT_FIELD_BY)
-                started = True
                 self._open_inboxes()
                 self.context.set_ready(True)
                 while True:
                     await self._run_commands()
-                    await self._keep_halt()
                     await self.loop.step()
                     self._measure()
             except Unavailable as error:
@@ -233,7 +228,6 @@ class Account:
         metrics.UNREALIZED_PNL.labels(self.name).set(float(open_money(book, book.open_positions())))
         metrics.EQUITY.labels(self.name).set(float(book.equity_at_roll + book.realised))
         metrics.TIER.labels(self.name).set(book.tier_index + 1)
-        metrics.HALTED.labels(self.name).set(bool(self.latch.reason))
         metrics.SESSION_TRADES.labels(self.name).set(book.trades)
         for position in book.positions.values():
             metrics.POSITION.labels(self.name, position.contract).set(position.quantity)
@@ -264,63 +258,18 @@ class Account:
 
     # --- the kill switch ---
 
-    async def halt(self, reason: str, by: str) -> None:
-        """Stop entries: memory and disk first, then the row and the event."""
-        self.latch.engage(reason, by)
+    def halt(self, source: HaltSource, reason: str, by: str) -> Halt:
+        """Stop entries, in memory and on disk. The row and the event follow, when the loop comes to it.
+
+        Nothing here waits for anybody: the loop, the database, risk and the venue may all stand still.
+        """
+        halt = self.kill_switch.halt(source, reason, by)
+        if not self.kill_switch.durable:
+            raise Unavailable(f"entries are stopped, but the disk does not take it: {reason}")
+        return halt
+
+    def _note_halts(self, halts: Halts) -> None:
+        for source in HaltSource:
+            metrics.HALTED.labels(self.name, source.value).set(len(halts.of(source)))
+        self.context.log.warning("halts in force", halts=[asdict(halt) for halt in halts.in_force])
         self._changed.set()
-        await self.command(lambda: self._store_halt(reason, by))
-
-    async def resume(self, reason: str, by: str) -> None:
-        """Let entries go on; the row names who said so."""
-        await self.command(lambda: self.clear(reason, by))
-
-    @property
-    def halted_by_field(self) -> bool:
-        """Whether the halt in force is the one that the account's manifest asked for."""
-        return (self.latch.reason, self.latch.by) == (HALT_FIELD_REASON, HALT_FIELD_BY)
-
-    async def clear(self, reason: str, by: str) -> None:
-        """As `resume`, within a command."""
-        await self.pool.execute(
-            """
-            UPDATE halt SET cleared_by = $2, cleared_at = clock_timestamp(), clear_reason = $3
-            WHERE account = $1 AND cleared_at IS NULL
-            """,
-            self.name,
-            by,
-            reason,
-        )
-        self.latch.clear()
-        self._stored_halt = ""
-        await self.loop.audit("halt", {"halted": False, "by": by, "reason": reason})
-
-    async def _keep_halt(self) -> None:
-        """Give a halt its row that nobody asked for by a call, so that it outlives the files of this process, too."""
-        if self.latch.reason and self.latch.reason != self._stored_halt:
-            await self._store_halt(self.latch.reason, self.latch.by)
-
-    async def _store_halt(self, reason: str, by: str) -> None:
-        try:
-            await self.pool.execute(
-                """
-                INSERT INTO halt (account, number, reason, halted_by)
-                SELECT $1, coalesce(max(number), 0) + 1, $2, $3 FROM halt WHERE account = $1
-                """,
-                self.name,
-                reason,
-                by,
-            )
-        except DATABASE_LOST as error:
-            raise Unavailable(f"the database does not answer: {error}") from error
-        self._stored_halt = self.latch.reason
-        await self.loop.audit("halt", {"halted": True, "by": by, "reason": reason})
-
-    async def _restore_halt(self) -> None:
-        """After a restart the stricter of file and row holds."""
-        row = await self.pool.fetchrow(
-            "SELECT reason, halted_by FROM halt WHERE account = $1 AND cleared_at IS NULL ORDER BY number DESC",
-            self.name,
-        )
-        if row is not None:
-            self.latch.engage(row["reason"], row["halted_by"])
-            self._stored_halt = self.latch.reason

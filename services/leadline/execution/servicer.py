@@ -14,8 +14,10 @@ from leadline.execution.rows import order_of
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.risk.view import AccountLimits
 from leadline.runtime.auth import caller
+from leadline.runtime.clock import wall_ns
 
 if TYPE_CHECKING:
     from leadline.execution.service import Account
@@ -60,20 +62,25 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
     async def SetAccount(self, request: pb.SetAccountRequest, context: ServicerContext) -> pb.SetAccountResponse:
         account = self._account
         wanted = account_settings.read_account(request.manifest_json, account.name)
-        if account_settings.halt_change(account.loop.book, wanted):
-            await account.halt(account_settings.HALT_FIELD_REASON, account_settings.HALT_FIELD_BY)
+        by = request.person or account_settings.HALT_FIELD_BY
+        if wanted.spec.halt:
+            account.halt(HaltSource.FIELD, FIELD_REASON, by)
+        field = account.kill_switch.halts.of(HaltSource.FIELD)
+        seen = account.kill_switch.halts.seen(halt.number for halt in field)
 
         async def action() -> pb.SetAccountResponse:
             loop = account.loop
-            clears = account_settings.halt_change(loop.book, wanted) is False
             hot = account_settings.set_account(loop.book, wanted)
             await loop.commit()
-            if clears and account.halted_by_field and request.person:
-                await account.clear(account_settings.HALT_CLEARED_REASON, request.person)
+            if wanted.spec.halt and not account.kill_switch.halts.of(HaltSource.FIELD):
+                account.halt(HaltSource.FIELD, FIELD_REASON, by)
+            if request.person and not wanted.spec.halt:
+                reason = account_settings.HALT_CLEARED_REASON
+                await loop.resume(seen, request.person, reason, wall_ns())
             return pb.SetAccountResponse(
                 instant_ns=loop.book.instant_ns,
                 settings_hash=account_settings.settings_hash(hot),
-                halt=account.latch.reason,
+                halt=account.kill_switch.words,
             )
 
         return await account.command(action)
@@ -121,20 +128,26 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
 
     async def Halt(self, request: pb.HaltRequest, context: ServicerContext) -> pb.HaltResponse:
         by = caller().subject
-        await self._account.halt(_reason(request.reason), by)
+        self._account.halt(HaltSource.PERSON, _reason(request.reason), by)
         return pb.HaltResponse(by=by)
 
     async def Resume(self, request: pb.ResumeRequest, context: ServicerContext) -> pb.ResumeResponse:
-        by = caller().subject
-        await self._account.resume(_reason(request.reason), by)
-        return pb.ResumeResponse(by=by)
+        by, reason = caller().subject, _reason(request.reason)
+        halts = self._account.kill_switch.halts
+        seen = halts.seen(halt.number for halt in halts.in_force)
+
+        async def action() -> pb.ResumeResponse:
+            await self._account.loop.resume(seen, by, reason, wall_ns())
+            return pb.ResumeResponse(by=by)
+
+        return await self._account.command(action)
 
     async def GetState(self, request: pb.GetStateRequest, context: ServicerContext) -> pb.GetStateResponse:
         account = self._account
         return state_to_proto(
             account.loop.book,
             phase=account.loop.phase,
-            halt=account.latch.reason,
+            halt=account.kill_switch.words,
             epoch=account.store.epoch,
             progress={name: inbox.progress_ns for name, inbox in account.inboxes.items()},
         )

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from leadline.execution import rows
+from leadline.execution import halt_rows, rows
 from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
+from leadline.execution.halts import StoredHalts
 from leadline.execution.orders import UNRESOLVED
 from leadline.execution.ports import Fenced, LimitRefused, Unavailable
 from leadline.model.orders import OrderState
@@ -168,6 +169,14 @@ class PostgresStore:
             )
         return frozenset(row["client_id"] for row in found)
 
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
+        async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
+            found = await connection.fetch(halt_rows.SELECT_HALTS, self._account, list(numbers))
+            last = await connection.fetchval(halt_rows.LAST_HALT, self._account)
+        halts = {row["number"]: (halt_rows.halt_of(row), row["cleared_at"] is not None) for row in found}
+        return StoredHalts(last, halts)
+
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
@@ -228,6 +237,10 @@ class PostgresStore:
             await connection.execute(rows.INSERT_FILL, *rows.fill_row(book, fill, strategy, venue_event))
         for position in changes.positions.values():
             await connection.execute(rows.UPSERT_POSITION, *rows.position_row(book, position))
+        for halt in changes.halts:
+            await connection.execute(halt_rows.INSERT_HALT, *halt_rows.halt_row(book.account, halt))
+        for clearing in changes.cleared:
+            await connection.execute(halt_rows.CLEAR_HALT, *halt_rows.clearing_row(book.account, clearing))
         if changes.events:
             await connection.executemany(
                 rows.INSERT_EVENT,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 from leadline.execution.book import Book, Changes
+from leadline.execution.halts import StoredHalts
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import Leg
@@ -37,6 +38,9 @@ class CheckedStore:
 
     async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
         return await self._store.known_fills(fill_ids)
+
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        return await self._store.halts(numbers)
 
     async def renew(self) -> None:
         await self._store.renew()

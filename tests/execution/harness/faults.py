@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from leadline.execution.book import Book, Changes
+from leadline.execution.halts import StoredHalts
 from leadline.execution.loop import World
 from leadline.execution.ports import Journal, Risk, Store, Venue
 from leadline.model.orders import Advanced, VenueOrder, Watch
@@ -93,6 +94,9 @@ class TrippedStore:
 
     async def renew(self) -> None:
         await self._wire.around("store.renew", self._store.renew)
+
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        return await self._wire.around("store.halts", lambda: self._store.halts(numbers))
 
     async def sent(self) -> frozenset[str]:
         return await self._wire.around("store.sent", self._store.sent)

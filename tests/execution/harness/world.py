@@ -1,6 +1,7 @@
 """An account in one process: the real loop, market, risk, journal and database, over a tape that is at hand."""
 
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +13,13 @@ from leadline.execution import commands
 from leadline.execution.account_settings import set_account
 from leadline.execution.book import Book, BookEvent, Drain
 from leadline.execution.inbox import Inbox
-from leadline.execution.journal import HaltLatch, SendJournal
+from leadline.execution.journal import SendJournal
+from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop, World
 from leadline.execution.ports import Risk, Unavailable, Venue
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -178,7 +181,7 @@ class Session:
         for step in self.ledger.steps():
             self.market.restore(step)
         self.journal = SendJournal(desk.folder / f"sent-{desk.tape}.journal")
-        self.latch = HaltLatch(desk.folder / f"halt-{desk.tape}.json")
+        self.switch = KillSwitch(desk.folder / f"halts-{desk.tape}.json", time.time_ns)
         self.store = desk.store()
         venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self.ledger.append)
         world = World(
@@ -189,8 +192,7 @@ class Session:
             inboxes=self.inboxes,
             pause=self._pause,
             idle=self._idle,
-            halted=lambda: self.latch.reason,
-            halt=lambda reason: self.latch.engage(reason, "execution"),
+            switch=self.switch,
             committed=self.events.extend,
         )
         self.loop = AccountLoop(through(world), self._new_book)
@@ -199,6 +201,15 @@ class Session:
     def book(self) -> Book:
         """The book in memory."""
         return self.loop.book
+
+    @property
+    def halted(self) -> str:
+        """Why nothing is entered; empty when entries may go on."""
+        return self.switch.words
+
+    def halt(self, reason: str = "a person", by: str = "test", source: HaltSource = HaltSource.PERSON) -> Halt:
+        """As a call stops entries."""
+        return self.switch.halt(source, reason, by)
 
     def replace_world(self, through: Callable[[World], World]) -> None:
         """Put something else at a port."""

@@ -134,18 +134,21 @@ CREATE TABLE position (
     PRIMARY KEY (tape, account, strategy, contract)
 );
 
--- Halts outlive a tape: only a named person clears one.
+-- Every halt of an account, numbered. They outlive a tape; one is in force until its row says who cleared it.
 CREATE TABLE halt (
-    account     text NOT NULL,
-    number      bigint NOT NULL,
-    reason      text NOT NULL,
-    halted_by   text NOT NULL,
-    halted_at   timestamptz NOT NULL DEFAULT now(),
-    cleared_by  text,
-    cleared_at  timestamptz,
-    clear_reason text,
-    PRIMARY KEY (account, number)
+    account       text NOT NULL,
+    number        bigint NOT NULL CHECK (number > 0),
+    source        text NOT NULL CHECK (source IN ('PERSON', 'FIELD', 'DIFFERENCE', 'LIMIT', 'POISON', 'SYSTEM')),
+    reason        text NOT NULL,
+    halted_by     text NOT NULL,
+    at            timestamptz NOT NULL,
+    cleared_by    text,
+    cleared_at    timestamptz,
+    clear_reason  text,
+    PRIMARY KEY (account, number),
+    CHECK ((cleared_by IS NULL) = (cleared_at IS NULL) AND (clear_reason IS NULL) = (cleared_at IS NULL))
 );
+CREATE INDEX halt_in_force ON halt (account) WHERE cleared_at IS NULL;
 
 -- Append-only audit and outbox in one: what is committed here is published to the bus afterwards, in order.
 CREATE TABLE order_event (

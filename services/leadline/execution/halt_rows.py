@@ -1,0 +1,63 @@
+"""Halts as rows, and back; and as lines of the audit."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from leadline.execution.book import Book, Changes, note
+from leadline.execution.halts import Clearing
+from leadline.execution.rows import Row, Values
+from leadline.model.halts import Halt, HaltSource
+
+INSERT_HALT: Final = "INSERT INTO halt (account, number, source, reason, halted_by, at) VALUES ($1, $2, $3, $4, $5, $6)"
+CLEAR_HALT: Final = """
+    UPDATE halt SET cleared_by = $3, clear_reason = $4, cleared_at = $5
+    WHERE account = $1 AND number = $2 AND cleared_at IS NULL
+"""
+SELECT_HALTS: Final = (
+    "SELECT * FROM halt WHERE account = $1 AND (cleared_at IS NULL OR number = ANY($2)) ORDER BY number"
+)
+LAST_HALT: Final = "SELECT coalesce(max(number), 0) FROM halt WHERE account = $1"
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def halt_row(account: str, halt: Halt) -> Values:
+    """A halt's row."""
+    return (account, halt.number, halt.source.value, halt.reason, halt.by, _moment(halt.at_ns))
+
+
+def clearing_row(account: str, clearing: Clearing) -> Values:
+    """What the clearing of a halt changes in its row."""
+    return (account, clearing.halt.number, clearing.by, clearing.reason, _moment(clearing.at_ns))
+
+
+def halt_of(row: Row) -> Halt:
+    """A row as its halt."""
+    since = row["at"] - _EPOCH
+    at_ns = since // timedelta(microseconds=1) * 1000
+    return Halt(row["number"], HaltSource(row["source"]), row["reason"], row["halted_by"], at_ns)
+
+
+def note_halt(book: Book, changes: Changes, halt: Halt) -> None:
+    """Store a halt, and tell of it."""
+    changes.halts.append(halt)
+    note(book, changes, "halt", _key(halt), 1, {"halted": True, **_facts(halt)})
+
+
+def note_clearing(book: Book, changes: Changes, clearing: Clearing) -> None:
+    """Store that a halt is in force no more, and tell of it."""
+    changes.cleared.append(clearing)
+    body = {"halted": False, **_facts(clearing.halt), "cleared_by": clearing.by, "clear_reason": clearing.reason}
+    note(book, changes, "halt", _key(clearing.halt), 2, body)
+
+
+def _moment(at_ns: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=at_ns // 1000)
+
+
+def _key(halt: Halt) -> str:
+    return f"halt-{halt.number}"
+
+
+def _facts(halt: Halt) -> dict[str, Any]:
+    return {"number": halt.number, "source": halt.source.value, "reason": halt.reason, "by": halt.by}

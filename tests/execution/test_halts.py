@@ -1,0 +1,167 @@
+"""The set of halts: each cause stands on its own, and nobody clears what he has not seen."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from leadline.execution.halts import MOST_HALTS, Halts, StoredHalts
+from leadline.execution.kill_switch import KillSwitch
+from leadline.model.halts import LONGEST_REASON, Halt, HaltSource
+
+PERSON, FIELD, DIFFERENCE, LIMIT = HaltSource.PERSON, HaltSource.FIELD, HaltSource.DIFFERENCE, HaltSource.LIMIT
+EMPTY = StoredHalts(0, {})
+
+
+def numbered(*causes: tuple[HaltSource, str, str]) -> Halts:
+    """A set that was laid together with an empty database, with these halts (source, reason, by)."""
+    halts = Halts().merged(EMPTY)
+    for at, (source, reason, by) in enumerate(causes):
+        halts, _ = halts.halt(source, reason, by, at * 1000)
+    return halts
+
+
+def causes(halts: Halts) -> list[tuple[int, str]]:
+    return [(halt.number, halt.reason) for halt in halts.in_force]
+
+
+def test_a_second_cause_stands_beside_the_first():
+    halts = numbered((PERSON, "lunch", "bob"), (DIFFERENCE, "book and venue differ", "execution"))
+    assert causes(halts) == [(1, "lunch"), (2, "book and venue differ")]
+    assert halts.words == "lunch; book and venue differ"
+
+
+def test_an_automatic_cause_that_is_found_again_is_the_same_halt():
+    halts = numbered((LIMIT, "too many", "execution"), (LIMIT, "too many", "execution"))
+    assert causes(halts) == [(1, "too many")]
+
+
+def test_a_cause_found_again_is_not_cleared_by_who_asked_before():
+    halts = numbered((LIMIT, "too many", "execution"))
+    seen = halts.seen([1])
+    assert [halt.number for halt in halts.clearable(seen)] == [1]
+    halts, _ = halts.halt(LIMIT, "too many", "execution", 1)
+    assert halts.clearable(seen) == ()
+
+
+def test_a_person_who_halts_again_is_not_resumed_by_a_number_from_before():
+    halts = numbered((PERSON, "stop", "bob"))
+    seen = halts.seen([1])
+    halts, again = halts.halt(PERSON, "stop", "bob", 1)
+    assert causes(halts) == [(2, "stop")]
+    assert again.number == 2
+    assert halts.clearable(seen) == halts.clearable({1: 2}) == ()
+
+
+def test_two_persons_with_the_same_words_halt_twice():
+    assert causes(numbered((PERSON, "stop", "bob"), (PERSON, "stop", "ann"))) == [(1, "stop"), (2, "stop")]
+
+
+def test_at_the_bound_the_newest_gives_its_place_away_and_its_number_with_it():
+    halts = numbered(*((PERSON, f"cause {n}", "bob") for n in range(MOST_HALTS)))
+    seen = halts.seen(halt.number for halt in halts.in_force)
+    halts, last = halts.halt(PERSON, "one more", "bob", 0)
+    assert len(halts.in_force) == MOST_HALTS
+    assert last.reason == f"one of more than {MOST_HALTS} causes, the newest: one more"
+    assert halts.in_force[-1] == last
+    assert halts.without(halts.clearable(seen)).in_force == (last,)
+
+
+def test_at_the_bound_a_difference_stays_one_and_the_field_keeps_its_own_place():
+    halts = numbered(*((DIFFERENCE, f"cause {n}", "execution") for n in range(MOST_HALTS)))
+    halts, last = halts.halt(PERSON, "one more", "bob", 0)
+    assert last.source is DIFFERENCE
+    halts, field = halts.halt(FIELD, "the manifest", "ann", 0)
+    assert field.source is FIELD
+    halts, last = halts.halt(PERSON, "and another", "bob", 0)
+    assert last.source is DIFFERENCE
+    assert field in halts.in_force
+
+
+def test_reasons_are_one_line_of_bounded_length():
+    halts = numbered((PERSON, "a\x00b\nc\x1b[31m" + "d" * 2_000_000, "bob\n"))
+    [halt] = halts.in_force
+    assert halt.reason.startswith("a b c [31md")
+    assert len(halt.reason) == LONGEST_REASON
+    assert halt.by == "bob"
+
+
+def test_before_the_database_was_read_a_halt_has_no_number_that_could_be_another_s():
+    halts, early = Halts().halt(PERSON, "at once", "bob", 1000)
+    assert early.number < 0
+    assert halts.untold == ()
+    row = Halt(1, PERSON, "from last week", "ann", 0)
+    halts = halts.merged(StoredHalts(4, {1: (row, False)}))
+    assert causes(halts) == [(1, "from last week"), (5, "at once")]
+    assert [halt.number for halt in halts.untold] == [5]
+
+
+def test_file_and_database_are_laid_together_by_number_and_the_stricter_holds():
+    here = numbered((PERSON, "one", "bob"), (PERSON, "two", "bob"), (PERSON, "three", "bob"))
+    one, two, _ = here.in_force
+    other = Halt(4, PERSON, "only in the database", "ann", 9_000)
+    rows = {1: (one, False), 2: (two, True), 4: (other, False)}
+    halts = here.merged(StoredHalts(7, rows))
+    # The second is cleared in the database and not on disk: it stands on, and its row tells of its clearing.
+    assert causes(halts) == [(1, "one"), (3, "three"), (4, "only in the database"), (8, "two")]
+    assert [halt.number for halt in halts.untold] == [3, 8]
+    assert halts.merged(StoredHalts(7, rows)) == halts
+
+
+def test_a_number_that_the_database_gave_to_another_halt_is_not_shared():
+    here = numbered((PERSON, "of an older disk", "bob"))
+    row = Halt(1, LIMIT, "of the newer one", "execution", 5_000)
+    halts = here.merged(StoredHalts(1, {1: (row, False)}))
+    assert causes(halts) == [(1, "of the newer one"), (2, "of an older disk")]
+
+
+def test_a_halt_whose_place_was_taken_while_its_row_was_written_leaves_no_open_row():
+    halts = numbered((PERSON, "stop", "bob"))
+    writing = halts.untold
+    halts, again = halts.halt(PERSON, "stop", "bob", 1)
+    halts = halts.told(writing, at_ns=2, by="execution")
+    assert [clearing.halt for clearing in halts.replaced] == list(writing)
+    assert halts.untold == (again,)
+    halts = halts.told([again], halts.replaced, at_ns=3, by="execution")
+    assert (halts.untold, halts.replaced) == ((), ())
+
+
+def test_the_kill_switch_outlives_the_process_with_every_cause(tmp_path: Path):
+    path = tmp_path / "halts.json"
+    switch = KillSwitch(path, lambda: 1_234_567)
+    switch.merge(EMPTY)
+    switch.halt(PERSON, "too fast", "ann")
+    switch.halt(PERSON, "too slow", "bob")
+    again = KillSwitch(path, lambda: 2)
+    assert again.halts.in_force == switch.halts.in_force
+    assert again.words == "too fast; too slow"
+    again.clear(again.halts.in_force)
+    assert KillSwitch(path, lambda: 3).words == ""
+    switch.merge(StoredHalts(2, {}))
+    assert KillSwitch(path, lambda: 3).halts.last == 2
+
+
+def test_a_file_that_cannot_be_read_stops_entries(tmp_path: Path):
+    path = tmp_path / "halts.json"
+    path.write_bytes(b'{"last": 1, "halts": [{"number"')
+    [halt] = KillSwitch(path, lambda: 0).halts.in_force
+    assert halt.source is HaltSource.SYSTEM
+    assert "halts.json could not be read" in halt.reason
+    assert path.with_suffix(".damaged").exists()
+    assert orjson.loads(path.read_bytes())["halts"][0]["source"] == "SYSTEM"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_a_disk_that_refuses_stops_entries_all_the_same(tmp_path: Path):
+    switch = KillSwitch(tmp_path / "halts.json", lambda: 0)
+    switch.merge(EMPTY)
+    (tmp_path / "halts.new").symlink_to("/dev/full")
+    switch.halt(PERSON, "stop", "bob")
+    assert (switch.words, switch.durable) == ("stop", False)
+    with pytest.raises(OSError, match="No space"):
+        switch.clear(switch.halts.in_force)
+    assert switch.words == "stop"
+    (tmp_path / "halts.new").unlink()
+    switch.keep()
+    assert switch.durable
+    assert KillSwitch(tmp_path / "halts.json", lambda: 0).words == "stop"
