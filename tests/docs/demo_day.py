@@ -104,7 +104,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
         regime=heard.regime.regime.value,
         arithmetic=answer.arithmetic,
     )
-    order = new_order(decision, client_order_id(number, "E"), heard.known_at_ns)
+    order = new_order(decision, client_order_id(number, "E"), heard.known_at_ns, contract)
     market = PaperMarket(FillRules(), heard.known_at_ns)
     market.submit(
         VenueOrder(
@@ -112,7 +112,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
             decision=number,
             leg=order.leg,
             contract=contract,
-            tape_contract=contract,
+            tape_contract=order.tape_contract,
             side=order.side,
             type=order.type,
             quantity=order.quantity,

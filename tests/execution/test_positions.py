@@ -17,21 +17,21 @@ def fill(side: Side, quantity: int, price: int, number: int = 1, commission: str
 
 def test_result_is_summed_per_lot_and_never_from_an_average() -> None:
     # 5000.00 and 5000.25 in, both out at 5006.00: 24 + 23 = 47 ticks of 1.25
-    position = flat("default/mes", "MESM2025", D("1.25"), "d")
+    position = flat("default/mes", "MESM2025", "MESM2025", D("1.25"), "d")
     for step in (fill(Side.BUY, 1, 20000), fill(Side.BUY, 1, 20001, 2), fill(Side.SELL, 2, 20024, 3)):
         position = apply_fill(position, step)
     assert (position.quantity, position.lots, position.realised) == (0, (), D("58.75"))
 
 
 def test_commission_is_booked_with_each_fill() -> None:
-    position = flat("default/mes", "MESM2025", D("1.25"), "d")
+    position = flat("default/mes", "MESM2025", "MESM2025", D("1.25"), "d")
     position = apply_fill(position, fill(Side.BUY, 2, 20000, commission="9"))
     position = apply_fill(position, fill(Side.SELL, 2, 20024, commission="9"))
     assert position.realised - position.commission == D("42.00")
 
 
 def test_a_fill_larger_than_the_position_turns_it_round() -> None:
-    position = apply_fill(flat("s", "MESM2025", D(1), "d"), fill(Side.BUY, 1, 100))
+    position = apply_fill(flat("s", "MESM2025", "MESM2025", D(1), "d"), fill(Side.BUY, 1, 100))
     position = apply_fill(position, fill(Side.SELL, 3, 90, 2))
     assert (position.quantity, average_price(position), position.realised) == (-2, 90, D(-10))
 
@@ -41,7 +41,7 @@ def test_a_fill_larger_than_the_position_turns_it_round() -> None:
     st.integers(1, 1000),
 )
 def test_realised_and_open_together_are_the_cash_flow(steps: list[tuple[Side, int, int]], last: int) -> None:
-    position = flat("s", "MESM2025", D("1.25"), "d")
+    position = flat("s", "MESM2025", "MESM2025", D("1.25"), "d")
     cash = held = 0
     for number, (side, quantity, price) in enumerate(steps):
         position = apply_fill(position, fill(side, quantity, price, number))

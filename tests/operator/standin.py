@@ -68,7 +68,13 @@ class Account:
         """Give a strategy a position, as fills would."""
         contract = self.book.contracts(self.book.strategies[strategy].manifest)[0]
         self.book.positions[strategy, contract] = Position(
-            strategy=strategy, contract=contract, quantity=quantity, lots=(), tick_value=Decimal("1.25"), decision="d"
+            strategy=strategy,
+            contract=contract,
+            tape_contract=contract,
+            quantity=quantity,
+            lots=(),
+            tick_value=Decimal("1.25"),
+            decision="d",
         )
 
 

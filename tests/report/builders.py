@@ -131,7 +131,7 @@ LOST = replace(
     ticks=Decimal("-9.5"),
     gross=Decimal("-23.75"),
 )
-LATE = Order("Lgone", "decision", "E", "default/mes", MES, Side.BUY, OrderType.MARKET, 1, ns(2000))
+LATE = Order("Lgone", "decision", "E", "default/mes", MES, MES, Side.BUY, OrderType.MARKET, 1, ns(2000))
 
 
 def report(**changes: Any) -> AccountReport:
@@ -168,7 +168,7 @@ def report(**changes: Any) -> AccountReport:
 
 UNEASY: dict[str, Any] = {
     "in_doubt": (replace(LATE, state=OrderState.DEAD, reason="absent at the venue"),),
-    "open_positions": (Position("default/mes", MES, -2, (), Decimal("1.25"), "decision"),),
+    "open_positions": (Position("default/mes", MES, MES, -2, (), Decimal("1.25"), "decision"),),
     "substitutes": (("ESM2025", MES),),
     "missing_sessions": ("2025-06-06",),
     "finished": False,

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
-from leadline.execution.contracts import execution_contract, signal_contract, signal_instrument, tape_contract
+from leadline.execution.contracts import execution_contract, signal_contract, signal_instrument
 from leadline.execution.positions import open_result
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import parse_duration
@@ -156,20 +156,11 @@ def bracket_of(strategy: StrategyBook) -> tuple[int, int]:
     return profile.stop_ticks, profile.target_ticks
 
 
-def tape_of(book: Book, position_or_order: Position | Order) -> str:
-    """The contract whose prints value a position or fill an order."""
-    strategy = book.strategies.get(position_or_order.strategy)
-    if strategy is None:
-        return position_or_order.contract
-    signal = signal_contract(strategy.manifest, book.trade_from)
-    return tape_contract(position_or_order.contract, signal, book.feed_contracts)
-
-
 def open_money(book: Book, positions: list[Position]) -> Decimal:
     """Open result of positions at their last prints, before the commission of closing them."""
     total = _ZERO
     for position in positions:
-        last = book.last_prints.get(tape_of(book, position))
+        last = book.last_prints.get(position.tape_contract)
         if last is not None:
             total += open_result(position, last.price)
     return total
@@ -183,7 +174,7 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
     slippage = book.manifest.spec.paper.slippage_ticks
     total = _ZERO
     for position in positions:
-        last = book.last_prints.get(tape_of(book, position))
+        last = book.last_prints.get(position.tape_contract)
         stops = [
             order.stop_price
             for order in live

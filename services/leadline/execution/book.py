@@ -240,6 +240,7 @@ def order_facts(order: Order) -> dict[str, Any]:
         "leg": order.leg,
         "strategy": order.strategy,
         "contract": order.contract,
+        "tape_contract": order.tape_contract,
         "side": order.side.value,
         "type": order.type.value,
         "quantity": order.quantity,
@@ -298,6 +299,7 @@ def _new_at_venue(book: Book, reported: VenueOrder, surprises: list[str]) -> Ord
         leg=reported.leg,
         strategy=strategy,
         contract=reported.contract,
+        tape_contract=reported.tape_contract,
         side=reported.side,
         type=reported.type,
         quantity=reported.quantity,
@@ -333,7 +335,9 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
     key = (order.strategy, fill.contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:
-        before = flat(order.strategy, fill.contract, instrument_of(fill.contract).tick_value, order.decision)
+        before = flat(
+            order.strategy, fill.contract, order.tape_contract, instrument_of(fill.contract).tick_value, order.decision
+        )
     after = apply_fill(before, fill)
     book.positions[key] = after
     changes.positions[key] = after
@@ -393,8 +397,8 @@ def is_entry(order: Order) -> bool:
     return order.leg == "E"
 
 
-def new_order(decision: Decision, client_id: str, instant_ns: int) -> Order:
-    """The market entry of an accepted decision, with its native bracket."""
+def new_order(decision: Decision, client_id: str, instant_ns: int, tape_contract: str) -> Order:
+    """The market entry of an accepted decision, with its native bracket; the prints of `tape_contract` fill it."""
     if decision.side is None:
         raise AssertionError(f"accepted decision {decision.decision_id} has no side")
     return Order(
@@ -403,6 +407,7 @@ def new_order(decision: Decision, client_id: str, instant_ns: int) -> Order:
         leg="E",
         strategy=decision.strategy,
         contract=decision.contract,
+        tape_contract=tape_contract,
         side=decision.side,
         type=OrderType.MARKET,
         quantity=decision.quantity,

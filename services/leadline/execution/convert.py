@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from leadline.execution.account import open_money, tape_of
+from leadline.execution.account import open_money
 from leadline.execution.account_settings import loosening_waits, settings_hash
 from leadline.execution.book import Book
 from leadline.execution.positions import average_price
@@ -40,7 +40,7 @@ def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:
 
 def position_to_proto(book: Book, position: Position) -> pb.Position:
     """A position at its last print."""
-    last = book.last_prints.get(tape_of(book, position))
+    last = book.last_prints.get(position.tape_contract)
     return pb.Position(
         strategy=position.strategy,
         contract=position.contract,

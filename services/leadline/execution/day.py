@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from leadline.execution.account import account_view, open_money, own_limits, tape_of
+from leadline.execution.account import account_view, open_money, own_limits
 from leadline.execution.book import Book, HeldLimits, StrategyBook
 from leadline.execution.contracts import signal_contract
 from leadline.model.calendars import Calendar, Session, calendar
@@ -122,17 +122,17 @@ def watches(book: Book) -> tuple[Watch, ...]:
     if positions and book.block != "DAY_LOSS":
         view = account_view(book, halt="")
         target = None if book.block else day_target(view)
-        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
+        found.append(Watch(book.realised, _watched(positions), -day_loss_limit(view), target))
     for name, strategy in sorted(book.strategies.items()):
         loss = own_limits(strategy).day_loss
         held = book.open_positions(name)
         if loss is not None and held and not strategy.block:
-            found.append(Watch(strategy.realised, _watched(book, held), -loss))
+            found.append(Watch(strategy.realised, _watched(held), -loss))
     return tuple(found)
 
 
-def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
-    return tuple(WatchedPosition(tape_of(book, p), p.quantity, p.cost, p.tick_value) for p in positions)
+def _watched(positions: list[Position]) -> tuple[WatchedPosition, ...]:
+    return tuple(WatchedPosition(p.tape_contract, p.quantity, p.cost, p.tick_value) for p in positions)
 
 
 def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:

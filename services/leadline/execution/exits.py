@@ -67,6 +67,7 @@ def _closing(book: Book, position: Position, reason: str) -> Order:
         leg=leg,
         strategy=position.strategy,
         contract=position.contract,
+        tape_contract=position.tape_contract,
         side=Side.SELL if position.quantity > 0 else Side.BUY,
         type=OrderType.MARKET,
         quantity=abs(position.quantity),

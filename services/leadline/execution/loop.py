@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadline.execution.account import account_view, question, settings, tape_of
+from leadline.execution.account import account_view, question, settings
 from leadline.execution.book import (
     Book,
     BookEvent,
@@ -251,7 +251,7 @@ class AccountLoop:
         An account whose strategies are all forgotten goes on with the tapes that they have had.
         """
         book = self.book
-        found = {position.contract for position in book.open_positions()}
+        found = {position.tape_contract for position in book.open_positions()}
         for strategy in [strategy for _, strategy in book.present()] or book.strategies.values():
             signal = signal_contract(strategy.manifest, book.trade_from)
             found.add(signal)
@@ -331,7 +331,9 @@ class AccountLoop:
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)
             return
-        order = new_order(decision, client_order_id(decision.decision_id, Leg.ENTRY), book.instant_ns)
+        client_id = client_order_id(decision.decision_id, Leg.ENTRY)
+        tape = tape_contract(decision.contract, asked.strategy.signal_contract, book.feed_contracts)
+        order = new_order(decision, client_id, book.instant_ns, tape)
         try:
             await self._commit_decision(decision, order, strategy)
         except LimitRefused as refused:
@@ -401,7 +403,7 @@ class AccountLoop:
             decision=order.decision,
             leg=order.leg,
             contract=order.contract,
-            tape_contract=tape_of(self.book, order),
+            tape_contract=order.tape_contract,
             side=order.side,
             type=order.type,
             quantity=order.quantity,

@@ -6,9 +6,9 @@ from decimal import Decimal
 from leadline.model.orders import Fill, Lot, Position
 
 
-def flat(strategy: str, contract: str, tick_value: Decimal, decision: str) -> Position:
+def flat(strategy: str, contract: str, tape_contract: str, tick_value: Decimal, decision: str) -> Position:
     """No position yet: what the first fill of a decision's entry opens."""
-    return Position(strategy, contract, 0, (), tick_value, decision)
+    return Position(strategy, contract, tape_contract, 0, (), tick_value, decision)
 
 
 def apply_fill(position: Position, fill: Fill) -> Position:

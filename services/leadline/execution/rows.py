@@ -104,6 +104,7 @@ UPSERT_INTENT: Final = _upsert(
         "leg",
         "attempt",
         "contract",
+        "tape_contract",
         "side",
         "type",
         "quantity",
@@ -144,7 +145,7 @@ INSERT_FILL: Final = _insert(
 UPSERT_POSITION: Final = _upsert(
     "position",
     ("tape", "account", "strategy", "contract"),
-    ("quantity", "lots", "tick_value", "realised", "commission", "decision_id"),
+    ("tape_contract", "quantity", "lots", "tick_value", "realised", "commission", "decision_id"),
 )
 INSERT_EVENT: Final = _insert(
     "order_event", ("tape", "account", "event", "kind", "key", "version", "instant_ns", "body")
@@ -322,6 +323,7 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
         order.leg,
         1,
         order.contract,
+        order.tape_contract,
         order.side.value,
         order.type.value,
         order.quantity,
@@ -349,6 +351,7 @@ def order_of(row: Row) -> Order:
         leg=row["leg"],
         strategy=row["strategy"],
         contract=row["contract"],
+        tape_contract=row["tape_contract"],
         side=Side(row["side"]),
         type=OrderType(row["type"]),
         quantity=row["quantity"],
@@ -393,6 +396,7 @@ def position_row(book: Book, position: Position) -> Values:
         book.account,
         position.strategy,
         position.contract,
+        position.tape_contract,
         position.quantity,
         [[lot.price, lot.quantity, lot.fill_id] for lot in position.lots],
         position.tick_value,
@@ -407,6 +411,7 @@ def position_of(row: Row) -> Position:
     return Position(
         row["strategy"],
         row["contract"],
+        row["tape_contract"],
         row["quantity"],
         tuple(Lot(*lot) for lot in row["lots"]),
         row["tick_value"],

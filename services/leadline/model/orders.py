@@ -69,10 +69,12 @@ _TERMINAL = frozenset(
 class Order:
     """One order of one account.
 
-    `client_id` is derived from `decision` and `leg`; `strategy` owns it; quantities in size steps of the execution
-    contract; `limit_price`/`stop_price` in ticks. `stop_ticks`/`target_ticks` are the native bracket's distances from
-    each entry fill (entries only). `parent` is the entry's client id on bracket legs, whose `oco` names the other.
-    `decided_at_ns` is the account's instant at which it was decided (for a bracket leg: its entry fill's time).
+    `client_id` is derived from `decision` and `leg`; `strategy` owns it; `tape_contract` is the contract whose prints
+    price it, for as long as it lives: its own, or the signal contract where the feed has no other. Quantities are in
+    size steps of the contract; `limit_price`/`stop_price` in ticks. `stop_ticks`/`target_ticks` are the native
+    bracket's distances from each entry fill (entries only). `parent` is the entry's client id on bracket legs, whose
+    `oco` names the other. `decided_at_ns` is the account's instant at which it was decided (for a bracket leg: its
+    entry fill's time).
     """
 
     client_id: str
@@ -80,6 +82,7 @@ class Order:
     leg: str
     strategy: str
     contract: str
+    tape_contract: str
     side: Side
     type: OrderType
     quantity: int
@@ -244,13 +247,14 @@ class Lot:
 class Position:
     """Net position of one strategy in one contract, as first-in-first-out lots, all on one side.
 
-    `quantity` is signed. `tick_value` is the currency value of one tick of one size step, captured when the
-    position opens; `decision` is the decision whose entry opened it. `realised` (gross) and `commission` are sums
-    since it opened.
+    `quantity` is signed. `tape_contract` is the contract whose prints value it and `tick_value` the currency value of
+    one tick of one size step, both captured when the position opens; `decision` is the decision whose entry opened it.
+    `realised` (gross) and `commission` are sums since it opened.
     """
 
     strategy: str
     contract: str
+    tape_contract: str
     quantity: int
     lots: tuple[Lot, ...]
     tick_value: Decimal

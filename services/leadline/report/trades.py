@@ -70,7 +70,8 @@ def trades_of(
         before = positions.get(key)
         if before is None or not before.quantity:
             tick_value = instrument_of(fill.contract).tick_value
-            before = flat(strategy, fill.contract, tick_value, orders[fill.client_id].decision)
+            entry = orders[fill.client_id]
+            before = flat(strategy, fill.contract, entry.tape_contract, tick_value, entry.decision)
             opened[key] = []
         opened[key].append(fill)
         after = apply_fill(before, fill)
@@ -87,7 +88,8 @@ def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[Equi
     curve: list[EquityPoint] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
-        before = positions.get(key) or flat(strategy, fill.contract, instrument_of(fill.contract).tick_value, "")
+        tick_value = instrument_of(fill.contract).tick_value
+        before = positions.get(key) or flat(strategy, fill.contract, fill.contract, tick_value, "")
         after = apply_fill(before, fill)
         positions[key] = after
         equity += after.realised - before.realised - fill.commission

@@ -77,6 +77,7 @@ CREATE TABLE intent (
     leg            text NOT NULL,
     attempt        int NOT NULL,
     contract       text NOT NULL,
+    tape_contract  text NOT NULL,
     side           text NOT NULL,
     type           text NOT NULL,
     quantity       bigint NOT NULL CHECK (quantity > 0),
@@ -121,16 +122,17 @@ CREATE TABLE fill (
 CREATE INDEX ON fill (tape, account, venue_event);
 
 CREATE TABLE position (
-    tape        text NOT NULL,
-    account     text NOT NULL,
-    strategy    text NOT NULL,
-    contract    text NOT NULL,
-    quantity    bigint NOT NULL,
-    lots        jsonb NOT NULL,
-    tick_value  numeric NOT NULL,
-    realised    numeric NOT NULL,
-    commission  numeric NOT NULL,
-    decision_id text NOT NULL,
+    tape           text NOT NULL,
+    account        text NOT NULL,
+    strategy       text NOT NULL,
+    contract       text NOT NULL,
+    tape_contract  text NOT NULL,
+    quantity       bigint NOT NULL,
+    lots           jsonb NOT NULL,
+    tick_value     numeric NOT NULL,
+    realised       numeric NOT NULL,
+    commission     numeric NOT NULL,
+    decision_id    text NOT NULL,
     PRIMARY KEY (tape, account, strategy, contract)
 );
 
