@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from leadline.model.errors import LeadlineError
-from leadline_operator.clients.kube import Kube, KubeError, Missing, kube_configuration
+from leadline_operator.clients.kube import Forbidden, Kube, Missing, kube_configuration
 from leadline_operator.kinds import NAMESPACE, OWNERS, Kind
 
 _SHOWN: Final = 10
-_FORBIDDEN: Final = 403
 
 
 class StillThere(LeadlineError):
@@ -63,9 +62,9 @@ async def _names(kube: Kube, kind: Kind, namespace: str) -> list[str]:
     except Missing:
         # The kind is gone, and every object with it.
         return []
-    except KubeError as error:
+    except Forbidden:
         # With a namespace goes the right to look into it.
-        if error.status == _FORBIDDEN and await kube.get(NAMESPACE, None, namespace) is None:
+        if await kube.get(NAMESPACE, None, namespace) is None:
             return []
         raise
     return sorted(each["metadata"]["name"] for each in found)

@@ -14,7 +14,7 @@ DEAF_SECONDS: Final = 600.0
 
 @dataclass(slots=True)
 class Progress:
-    """`problem` says what is stuck. All times are monotonic seconds by `clock`; `ticked_at` is the event loop's."""
+    """`problem` says what is stuck. All times are monotonic seconds by `clock`; `heard_at` is the API server's last word."""
 
     queue: WorkQueue[Key]
     clock: Callable[[], float]

@@ -90,11 +90,6 @@ class Schedule(Generic[KeyT]):
         self.add_after(key, delay, now)
         return delay
 
-    def forget(self, key: KeyT) -> None:
-        """Drop a delayed visit and the failures of a name that is gone."""
-        self._later.pop(key, None)
-        self._failures.pop(key, None)
-
     def depth(self) -> int:
         """How many names are due."""
         return len(self._due)
@@ -152,10 +147,6 @@ class WorkQueue(Generic[KeyT]):
         """Work on the name in so many seconds at the latest."""
         self._schedule.add_after(key, seconds, self._now())
         self._changed.set()
-
-    def forget(self, key: KeyT) -> None:
-        """Drop what is remembered of a name that is gone."""
-        self._schedule.forget(key)
 
     def depth(self) -> int:
         """How many names are due and not taken up."""

@@ -60,6 +60,14 @@ class Seen:
         known = self._remove(kind, place)
         return None if known is None else known.unpacked()
 
+    def drop_this(self, kind: Kind, found: Mapping[str, Any]) -> bool:
+        """Forget just this object; False when another one of its name is known that was made since."""
+        known = self._objects.get(kind, {}).get(place_of(found))
+        if known is not None and known.uid != uid_of(found) and known.version > version_of(found):
+            return False
+        self._remove(kind, place_of(found))
+        return True
+
     def get(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
         """An object as it was last seen, None when it is not known."""
         known = self._objects.get(kind, {}).get((namespace, name))

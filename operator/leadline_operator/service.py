@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import random
 import socket
-from collections.abc import Iterable
 from typing import Final
 
-import kopf
 from structlog.stdlib import BoundLogger
 
 from leadline.runtime.auth import key_file
@@ -18,19 +16,12 @@ from leadline_operator import metrics
 from leadline_operator.clients.calls import Channels, Feed, utc_now
 from leadline_operator.clients.demand import Demand
 from leadline_operator.clients.execution import Executions
-from leadline_operator.clients.kube import (
-    Conflict,
-    Kube,
-    KubeError,
-    Missing,
-    NotLeading,
-    kube_configuration,
-)
+from leadline_operator.clients.kube import Conflict, Forbidden, Kube, KubeError, NotLeading, kube_configuration
 from leadline_operator.conditions import Reason
 from leadline_operator.events import Recorder
-from leadline_operator.handlers import Watcher, registry_of, watch_settings
+from leadline_operator.handlers import Watcher
 from leadline_operator.health import Progress
-from leadline_operator.kinds import ACCOUNT, CHILDREN, MANAGED_SELECTOR, OWNERS, STRATEGY, WATCHED, Key, Kind, own_key
+from leadline_operator.kinds import ACCOUNT, OWNERS, STRATEGY, WATCHED, Key, own_key
 from leadline_operator.leader import Leadership
 from leadline_operator.params import OperatorParams
 from leadline_operator.queue import CONSUMERS, WorkQueue
@@ -38,18 +29,15 @@ from leadline_operator.reconcile.account import reconcile_account
 from leadline_operator.reconcile.strategy import reconcile_strategy
 from leadline_operator.reconcile.world import World
 from leadline_operator.seen import Seen
+from leadline_operator.watches import Place, list_all, places_of
 
 JITTER: Final = 0.2
 HEARTBEAT_SECONDS: Final = 1.0
-# An API server that is there again is not run over by all at once.
-SPREAD_SECONDS: Final = 5.0
 RELIST_RETRY_SECONDS: Final = 1.0
 # More than any single request may take, so that no object holds a consumer for good.
 RECONCILE_SECONDS: Final = 90.0
 # A listing that is not older need not be made again.
 FRESH_SECONDS: Final = 10.0
-# Until the API server serves a custom resource that has just been defined.
-REWATCH_SECONDS: Final = 2.0
 
 
 async def run(context: Context) -> None:
@@ -102,49 +90,29 @@ class Operator:
             enqueue=self.queue.add_after,
         )
         self.watcher = Watcher(self.world.seen, self.queue.add, monotonic_s)
+        self.places = places_of(
+            WATCHED, params.namespaces, lambda kind, namespace: Place(kind, namespace, self.kube, self.watcher)
+        )
         self.progress = Progress(self.queue, monotonic_s, self.leadership.leading, lambda: self.watcher.heard_at)
         self._relist_now = asyncio.Event()
         self._listed_at = 0.0
         self._lease: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Watch and reconcile until told to stop. Other tasks begin before kopf, which ends what came after it."""
+        """Watch and reconcile until told to stop."""
         spawn = self.context.spawn
         await self.context.serve()
         # Warm before it competes: who holds the lease works at once.
         await self._relist_patiently()
         self._lease = spawn(self.leadership.compete(self.kube), "lease")
+        for place in self.places:
+            spawn(place.follow(), f"watch {place.kind.name} {place.namespace or ''}".rstrip())
         spawn(self._relist_for_ever(), "relist")
         spawn(self._look_at_itself(), "progress")
         for number in range(CONSUMERS):
             spawn(self.queue.consume(), f"consumer {number}")
-        await asyncio.sleep(0)
         self.context.set_ready(True)
-        while await self._watch():
-            self._log.info("operator.watches_again", reason="a custom resource was defined")
-            await asyncio.sleep(REWATCH_SECONDS)
-            self._relist_now.set()
-
-    async def _watch(self) -> bool:
-        """Watch until told to stop; True when it is only to begin anew."""
-        self.watcher.outdated.clear()
-        stopped = asyncio.Event()
-        following = [asyncio.create_task(event.wait()) for event in (self.context.stopping, self.watcher.outdated)]
-        for task in following:
-            task.add_done_callback(lambda _: stopped.set())
-        try:
-            await kopf.operator(
-                registry=registry_of(self.watcher),
-                settings=watch_settings(),
-                standalone=True,
-                clusterwide=not self.params.namespaces,
-                namespaces=self.params.namespaces,
-                stop_flag=stopped,
-            )
-        finally:
-            for task in following:
-                task.cancel()
-        return self.watcher.outdated.is_set() and not self.context.stopping.is_set()
+        await self.context.stopping.wait()
 
     async def close(self) -> None:
         """Give the lease back, so that the next operator need not wait, and close all connections."""
@@ -155,31 +123,9 @@ class Operator:
         await self.kube.close()
 
     async def relist(self) -> None:
-        """List everything and look at every owner: makes up for whatever the watches have missed."""
-        for kind in WATCHED:
-            try:
-                await self._relist_kind(kind)
-            except Missing:
-                # Its definition is gone, and every object with it.
-                for gone in self.world.seen.relist(kind, (), _FOREVER, None):
-                    self._concern(self.watcher.concerned(kind, gone, gone=True))
-            except KubeError:
-                metrics.RELIST_FAILURES.labels(kind.name).inc()
-                raise
-        self.watcher.heard_at = self._listed_at = monotonic_s()
-
-    async def _relist_kind(self, kind: Kind) -> None:
-        labels = MANAGED_SELECTOR if kind in CHILDREN else None
-        namespaces: Iterable[str | None] = (self.params.namespaces if kind.namespaced else ()) or (None,)
-        for namespace in namespaces:
-            found, version = await self.kube.every(kind, namespace, labels)
-            metrics.RELISTS.labels(kind.name).inc()
-            for gone in self.world.seen.relist(kind, found, version, namespace):
-                self._concern(self.watcher.concerned(kind, gone, gone=True))
-
-    def _concern(self, keys: Iterable[Key]) -> None:
-        for key in keys:
-            self.queue.add(key)
+        """List everything: makes up for whatever the watches have missed. What may not be read stops nothing else."""
+        await list_all(self.places)
+        self._listed_at = monotonic_s()
 
     async def _relist_patiently(self) -> None:
         """A first complete listing: nothing is decided on less."""
@@ -254,9 +200,6 @@ class Operator:
         return self._random.uniform(1 - JITTER, 1 + JITTER)
 
 
-_FOREVER: Final = 2**63
-
-
 def retry_after(error: Exception) -> float | None:
     """In how many seconds to try again, None for the growing delay."""
     if isinstance(error, Conflict):
@@ -268,6 +211,8 @@ def retry_after(error: Exception) -> float | None:
 
 def reason_of(error: Exception) -> Reason:
     """The word of the metrics for an error."""
+    if isinstance(error, Forbidden):
+        return Reason.FORBIDDEN
     return Reason.API_ERROR if isinstance(error, KubeError) else Reason.INTERNAL
 
 

@@ -160,4 +160,4 @@ async def test_what_execution_trades_and_nobody_owns_only_closes(own: Leadline):
     own.operator.start()
     own.until(lambda: "/orphan/" in own.at_execution()["drain"], "it is drained", 60)
     assert own.at_execution()["position"] == 1
-    assert own.events("OrphanDrained")
+    own.until(lambda: own.events("OrphanDrained"), "an Event says so")

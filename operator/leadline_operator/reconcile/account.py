@@ -8,7 +8,7 @@ from leadline.model.status_spec import AccountPhase, AccountStatus, ConditionTyp
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import AccountState
-from leadline_operator.clients.kube import NamespaceEnding
+from leadline_operator.clients.kube import Forbidden, NamespaceEnding
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.desired.account import account_objects
 from leadline_operator.desired.drift import writer_of
@@ -26,6 +26,7 @@ from leadline_operator.kinds import (
 )
 from leadline_operator.reconcile.admission import Refused, account_plan, admit_account, waiting
 from leadline_operator.reconcile.objects import ensure
+from leadline_operator.reconcile.saying import not_allowed
 from leadline_operator.reconcile.visit import Visit, status_of
 from leadline_operator.reconcile.world import World, annotation, deleting
 from leadline_operator.seen import account_of
@@ -39,6 +40,14 @@ async def reconcile_account(world: World, key: Key) -> float | None:
     if found is None:
         return None
     visit = Visit(world, key, found, status_of(AccountStatus, found))
+    try:
+        return await _look(visit)
+    except Forbidden as refused:
+        return await _cannot(visit, Reason.FORBIDDEN, not_allowed(refused), world.params.status_seconds)
+
+
+async def _look(visit: Visit[AccountStatus]) -> float | None:
+    world, key, found = visit.world, visit.key, visit.found
     if deleting(found):
         return await _delete(visit)
     if await visit.paused():

@@ -20,8 +20,8 @@ async def remaining(visit: Visit[StatusT], deployment: str) -> list[str]:
     """
     live = await _live(visit, deployment)
     waits = [] if live is None or _observed(live) else [f"Deployment {deployment} to be seen by its controller"]
+    await end_strays(visit, deployment)
     replica_sets, pods = await _listed(visit, REPLICA_SET), await _listed(visit, POD)
-    await _end_strays(visit, live, replica_sets, pods)
     unsettled = [item for item in replica_sets if item["spec"].get("replicas") or not _observed(item)]
     waits += [f"ReplicaSet {item['metadata']['name']} to be scaled down" for item in unsettled]
     return waits + [f"Pod {pod['metadata']['name']} to end" for pod in pods]
@@ -36,12 +36,7 @@ async def end_strays(visit: Visit[StatusT], deployment: str) -> None:
     # Owners after what they own: what is made meanwhile is then missing among what is owned, and no stray.
     pods = await _listed(visit, POD)
     replica_sets = await _listed(visit, REPLICA_SET)
-    await _end_strays(visit, await _live(visit, deployment), replica_sets, pods)
-
-
-async def _end_strays(
-    visit: Visit[StatusT], live: JsonObject | None, replica_sets: list[JsonObject], pods: list[JsonObject]
-) -> None:
+    live = await _live(visit, deployment)
     world, namespace = visit.world, visit.key.namespace
     if world.ending(namespace):
         return

@@ -4,6 +4,7 @@ from typing import Final
 
 from leadline.model.status_spec import ConditionType, Stable, StrategyPhase, StrategyStatus
 from leadline_operator.clients.execution import StrategyAtAccount
+from leadline_operator.clients.kube import Forbidden
 from leadline_operator.conditions import Reason, Verdict, no, yes
 from leadline_operator.kinds import POD
 from leadline_operator.reconcile.admission import Refused
@@ -35,6 +36,11 @@ async def cannot(visit: Visit[StrategyStatus], reason: Reason, message: str, aga
     visit.judge(ConditionType.READY, no(reason, message))
     await visit.write()
     return again
+
+
+def not_allowed(refused: Forbidden) -> str:
+    """The message for a namespace in which the operator may not do its work."""
+    return f"the operator may not work here: name the namespace in the chart's value `namespaces` ({refused.message})"
 
 
 async def report(trading: Trading, again: float | None) -> float | None:

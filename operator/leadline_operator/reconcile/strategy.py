@@ -13,12 +13,12 @@ from leadline.plan.plan import Plan
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import strategy_settings_hash
-from leadline_operator.clients.kube import Conflict, NamespaceEnding
+from leadline_operator.clients.kube import Conflict, Forbidden, NamespaceEnding
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.kinds import ACCOUNT, DRAIN_FINALIZER, STRATEGY, Key, account_key
 from leadline_operator.reconcile import leaving, rollout
 from leadline_operator.reconcile.admission import Admitted, Refused, admit_strategy
-from leadline_operator.reconcile.saying import cannot, count, refuse, report
+from leadline_operator.reconcile.saying import cannot, count, not_allowed, refuse, report
 from leadline_operator.reconcile.trading import Trading, versions
 from leadline_operator.reconcile.visit import Visit, status_of
 from leadline_operator.reconcile.world import World, deleting
@@ -34,6 +34,14 @@ async def reconcile_strategy(world: World, key: Key) -> float | None:
         await world.demand.withdraw(key.full_name)
         return None
     visit = Visit(world, key, found, status_of(StrategyStatus, found))
+    try:
+        return await _look(visit)
+    except Forbidden as refused:
+        return await cannot(visit, Reason.FORBIDDEN, not_allowed(refused), world.params.status_seconds)
+
+
+async def _look(visit: Visit[StrategyStatus]) -> float | None:
+    world, key, found = visit.world, visit.key, visit.found
     if deleting(found):
         return await leaving.delete(visit)
     if await visit.paused():

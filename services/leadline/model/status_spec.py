@@ -89,8 +89,6 @@ class RolloutStep(StrEnum):
     """Execution knows the new version, and its workload starts."""
     WAIT_SIGNALS = "WaitSignals"
     """Until the new version speaks."""
-    DONE = "Done"
-    """The new version trades."""
 
 
 def _whole_seconds(value: datetime) -> datetime:
