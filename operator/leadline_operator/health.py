@@ -14,7 +14,7 @@ DEAF_SECONDS: Final = 600.0
 
 @dataclass(slots=True)
 class Progress:
-    """`problem` says what is stuck. All times are monotonic seconds by `clock`; `heard_at` is the API server's last word."""
+    """`problem` says what is stuck. Times are monotonic seconds by `clock`; `heard_at` is when a watch last spoke."""
 
     queue: WorkQueue[Key]
     clock: Callable[[], float]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 import grpc
@@ -14,13 +15,14 @@ from leadline.cli.output import (
     Output,
     OutputOption,
     clock_text,
+    complain,
     plain,
     print_json,
 )
-from leadline.cli.place import Place, open_stack
-from leadline.cli.stack import Stack, qualified
+from leadline.cli.place import Place, find_targets, open_stack
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
+from leadline.runtime.errors import explain
 
 # A command takes effect between two steps of an account, and a step may wait for the venue.
 WAIT_SECONDS: Final = 30
@@ -57,10 +59,12 @@ def halt(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Stop entries of an account until a person resumes it. Orders that reduce risk go on."""
-    chosen = _accounts(account)
     request = execution_pb2.HaltRequest(reason=reason)
     answers = _on_accounts(
-        Place(data_dir, kube, namespace), chosen, lambda stub: stub.Halt(request, timeout=wait_seconds), wait_seconds
+        Place(data_dir, kube, namespace),
+        _Whose(account),
+        lambda stub, _: stub.Halt(request, timeout=wait_seconds),
+        wait_seconds,
     )
     _report(answers, output, lambda name, answer: f"{name}: entries are stopped, by {answer.by}")
 
@@ -76,10 +80,12 @@ def resume(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Clear the halt of an account, as a named person."""
-    chosen = _accounts(account)
     request = execution_pb2.ResumeRequest(reason=reason)
     answers = _on_accounts(
-        Place(data_dir, kube, namespace), chosen, lambda stub: stub.Resume(request, timeout=wait_seconds), wait_seconds
+        Place(data_dir, kube, namespace),
+        _Whose(account),
+        lambda stub, _: stub.Resume(request, timeout=wait_seconds),
+        wait_seconds,
     )
     _report(answers, output, lambda name, answer: f"{name}: entries go on, by {answer.by}")
 
@@ -98,11 +104,11 @@ def flatten(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Cancel working orders and close positions at the market."""
-    request = execution_pb2.FlattenRequest(strategy="" if strategy is None else qualified(strategy), reason=reason)
-    chosen = _accounts(account) if strategy is None else lambda stack: (stack.chosen_strategies(strategy)[0].account,)
-    answers = _on_accounts(
-        Place(data_dir, kube, namespace), chosen, lambda stub: stub.Flatten(request, timeout=wait_seconds), wait_seconds
-    )
+
+    async def ask(stub: Any, named: str) -> Any:
+        return await stub.Flatten(execution_pb2.FlattenRequest(strategy=named, reason=reason), timeout=wait_seconds)
+
+    answers = _on_accounts(Place(data_dir, kube, namespace), _Whose(account, strategy), ask, wait_seconds)
     _report(
         answers,
         output,
@@ -110,38 +116,49 @@ def flatten(
     )
 
 
-def _accounts(account: str | None) -> Callable[[Stack], tuple[str, ...]]:
-    return lambda stack: stack.chosen_accounts(account)
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """The account, or the strategy whose account it is; all accounts where neither is named."""
+
+    account: str | None
+    strategy: str | None = None
 
 
 def _on_accounts(
-    place: Place, chosen: Callable[[Stack], tuple[str, ...]], call: Callable[[Any], Awaitable[Any]], wait_seconds: int
+    place: Place, whose: _Whose, call: Callable[[Any, str], Awaitable[Any]], wait_seconds: int
 ) -> dict[str, Any]:
-    """What each account's execution answers, or the error that came instead. All are asked at once."""
+    """What each account's execution answers, or the error that came instead. Each is reached and asked by itself.
 
-    async def ask(name: str, stub: Any) -> Any:
+    call: with the stub, and the full name of the strategy that was named, empty for none.
+    """
+
+    async def ask(name: str, strategy: str) -> Any:
         try:
-            return await call(stub)
+            async with open_stack(place, "cli-trader", account=name) as (stack, services):
+                return await call(services.execution(stack.execution_of(name)), strategy)
         except grpc.aio.AioRpcError as error:
             return NoAnswer(name, wait_seconds) if error.code() in _OUTCOME_UNKNOWN else error
+        except LeadlineError as error:
+            return error
 
     async def run() -> dict[str, Any]:
-        async with open_stack(place, "cli-trader") as (stack, services):
-            names = chosen(stack)
-            asked = (ask(name, services.execution(stack.execution_of(name))) for name in names)
-            return dict(zip(names, await asyncio.gather(*asked), strict=True))
+        targets = await find_targets(place, whose.account, whose.strategy)
+        answers = await asyncio.gather(*(ask(name, targets.strategy) for name in targets.accounts))
+        return dict(zip(targets.accounts, answers, strict=True))
 
     return asyncio.run(run())
 
 
 def _report(answers: dict[str, Any], output: Output, words: Callable[[str, Any], str]) -> None:
-    """Show what was answered; then raise the first error, if there is any."""
+    """Show what was answered, and each error but the first, which is raised."""
     answered = {name: answer for name, answer in answers.items() if not isinstance(answer, Exception)}
     if output is Output.JSON:
         print_json([{"account": name, **plain(answer)} for name, answer in answered.items()])
     else:
         for name, answer in answered.items():
             print(words(name, answer))
-    for answer in answers.values():
-        if isinstance(answer, Exception):
-            raise answer
+    failed = {name: answer for name, answer in answers.items() if isinstance(answer, Exception)}
+    for name, error in list(failed.items())[1:]:
+        complain(f"{name}: {explain(error) if isinstance(error, grpc.aio.AioRpcError) else error}")
+    for error in failed.values():
+        raise error

@@ -11,13 +11,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
-from leadline.cli.stack import NotRunning, Stack, StrategyAddress
-from leadline.execution.v1 import execution_pb2
+from leadline.cli.stack import NotRunning, Stack, StrategyAddress, qualified
 from leadline.model.errors import LeadlineError
-from leadline.model.specs import InvalidManifest, Manifest, TradingAccount, TradingStrategy, parse_manifest, session_of
-from leadline.plan.calls import CALL_SECONDS, Credentials, Services, patiently
+from leadline.model.specs import TradingStrategy, parse_manifest, session_of
+from leadline.plan.calls import Credentials
 from leadline.plan.plan import workload_id
 from leadline.runtime.auth import Keys, one_key
 from leadline.runtime.certificates import Pem
@@ -26,6 +26,7 @@ KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
 CERTIFICATE_SECRET: Final = "leadline-tls"  # noqa: S105 - its name
 GRPC_PORT: Final = 9090
 FORWARD_SECONDS: Final = 15.0
+DEFAULT_ACCOUNT: Final = "paper"
 
 _FORWARDED: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
 
@@ -34,59 +35,132 @@ class ClusterRefused(LeadlineError):
     """kubectl could not do what was asked; its own words say why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What of a stack a command is about.
+
+    account: that one's execution alone, by `namespace/name`; all of them where absent. analysis: the strategies' too.
+    """
+
+    account: str | None = None
+    analysis: bool = False
+
+
 @asynccontextmanager
-async def cluster_stack(namespace: str | None, *, analysis: bool) -> AsyncIterator[tuple[Stack, Credentials]]:
-    """The stack of a namespace, and what its user shows to call it.
+async def cluster_stack(namespace: str | None, wanted: Wanted) -> AsyncIterator[tuple[Stack, Credentials]]:
+    """The stack of a namespace, and what its user shows to call it. Nothing is looked at that was not asked for.
 
     Raises ClusterRefused, and NotRunning when the namespace has no account.
     """
-    context = await _json("config", "view", "--minify", "--flatten")
-    chosen = namespace or context["contexts"][0]["context"].get("namespace") or "default"
-    user = str(context["contexts"][0]["context"]["user"])
-    found, secret = await asyncio.gather(
-        _json("get", "tradingaccounts,tradingstrategies", "--namespace", chosen),
-        _json("get", "secret", KEYS_SECRET, "--namespace", chosen),
+    context = await _context()
+    chosen = wanted.account.split("/")[0] if wanted.account else namespace or context.namespace
+    (accounts, (strategies, left_out)), secret = await asyncio.gather(
+        _members(chosen, wanted), _json("get", "secret", KEYS_SECRET, "--namespace", chosen)
     )
-    accounts, strategies = _objects(found["items"])
-    if not accounts:
-        raise NotRunning(f"the namespace {chosen} has no TradingAccount: see `kubectl get tacct --namespace {chosen}`")
-    wanted = {workload_id("execution", account.full_name): "statefulset" for account in accounts}
-    if analysis:
-        wanted |= {workload_id("analysis", strategy.full_name): "deployment" for strategy in strategies}
-    certificates = await _certificates(chosen, next(iter(wanted)))
-    async with _forwarded(chosen, wanted) as (addresses, unreachable):
+    workloads = {workload_id("execution", account): "statefulset" for account in accounts}
+    certificates = await _certificates(chosen, workloads)
+    if wanted.analysis:
+        workloads |= {workload_id("analysis", strategy.name): "deployment" for strategy in strategies}
+    async with _forwarded(chosen, workloads) as (addresses, unreachable):
         services = {address: name.partition("-")[0] for name, address in addresses.items()}
 
         def keys_of(address: str) -> Keys:
             return one_key(base64.b64decode(secret["data"][services[address]]).decode())
 
         names = {address: f"{name}.{chosen}.svc" for name, address in addresses.items()}
-        credentials = Credentials(keys_of, user, certificates, names)
+        credentials = Credentials(keys_of, context.user, certificates, names)
         stack = Stack(
-            tape=await _tape(accounts, addresses, credentials),
+            tape="",
             feed="cluster",
             trade_from="",
             contracts={},
+            home=chosen,
             addresses=addresses,
-            accounts=tuple(account.full_name for account in accounts),
-            strategies=tuple(_address(strategy) for strategy in strategies),
+            accounts=accounts,
+            strategies=strategies,
             unreachable=unreachable,
+            left_out=left_out,
         )
         yield stack, credentials
 
 
-def _objects(items: Iterable[dict[str, Any]]) -> tuple[list[TradingAccount], list[TradingStrategy]]:
-    found: list[Manifest] = []
-    for item in items:
+async def cluster_accounts(namespace: str | None, account: str | None, strategy: str | None) -> "Targets":
+    """The accounts that a command of a person is about. No manifest is read: a wrong one elsewhere stops no command.
+
+    account, strategy: `namespace/name`, or a name of the chosen namespace. Raises ClusterRefused, and NotRunning.
+    """
+    home = namespace or (await _context()).namespace
+    if strategy is not None:
+        full = qualified(strategy, home)
+        place, name = full.split("/")
+        found = await _json("get", "tradingstrategy", name, "--namespace", place)
+        reference = (found.get("spec") or {}).get("account") or {}
+        owner = f"{reference.get('namespace') or place}/{reference.get('name') or DEFAULT_ACCOUNT}"
+        return Targets((owner,), full)
+    if account is not None:
+        return Targets((qualified(account, home),))
+    return Targets(await _accounts(home))
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """Accounts, and with `strategy` just that one of its account; all `namespace/name`."""
+
+    accounts: tuple[str, ...]
+    strategy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    namespace: str
+    user: str
+
+
+async def _context() -> _Context:
+    found = (await _json("config", "view", "--minify", "--flatten"))["contexts"][0]["context"]
+    return _Context(found.get("namespace") or "default", str(found["user"]))
+
+
+async def _members(
+    namespace: str, wanted: Wanted
+) -> tuple[tuple[str, ...], tuple[tuple[StrategyAddress, ...], dict[str, str]]]:
+    """The accounts, and the strategies with those that are left out and why."""
+    accounts = _accounts(namespace) if wanted.account is None else _itself(wanted.account)
+    return await asyncio.gather(accounts, _strategies(namespace) if wanted.analysis else _nobody())
+
+
+async def _itself(account: str) -> tuple[str, ...]:
+    return (account,)
+
+
+async def _nobody() -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:
+    return (), {}
+
+
+async def _accounts(namespace: str) -> tuple[str, ...]:
+    """The accounts by name, whatever their manifests say."""
+    found = await _json("get", "tradingaccounts", "--namespace", namespace)
+    names = sorted(str(item["metadata"]["name"]) for item in found["items"])
+    if not names:
+        raise NotRunning(
+            f"the namespace {namespace} has no TradingAccount: see `kubectl get tacct --namespace {namespace}`"
+        )
+    return tuple(f"{namespace}/{name}" for name in names)
+
+
+async def _strategies(namespace: str) -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:
+    """The strategies that can be read, and the others with what is wrong with them."""
+    listed = await _json("get", "tradingstrategies", "--namespace", namespace)
+    found: list[StrategyAddress] = []
+    left_out: dict[str, str] = {}
+    for item in listed["items"]:
         parsed = parse_manifest(item)
-        if isinstance(parsed, list):
-            raise InvalidManifest(parsed)
-        found.append(parsed)
-    found.sort(key=lambda manifest: manifest.full_name)
-    return (
-        [one for one in found if isinstance(one, TradingAccount)],
-        [one for one in found if isinstance(one, TradingStrategy)],
-    )
+        if isinstance(parsed, TradingStrategy):
+            found.append(_address(parsed))
+        else:
+            problems = parsed if isinstance(parsed, list) else ["no TradingStrategy"]
+            left_out[f"TradingStrategy {namespace}/{item['metadata']['name']}"] = "; ".join(map(str, problems))
+    return tuple(sorted(found, key=lambda strategy: strategy.name)), left_out
 
 
 def _address(strategy: TradingStrategy) -> StrategyAddress:
@@ -100,29 +174,20 @@ def _address(strategy: TradingStrategy) -> StrategyAddress:
     )
 
 
-async def _certificates(namespace: str, execution: str) -> Callable[[], Pem] | None:
+async def _certificates(namespace: str, executions: Iterable[str]) -> Callable[[], Pem] | None:
     """Gives the namespace's certificate; None where its services do not want to see one."""
-    found = await _json("get", "statefulset", execution, "--namespace", namespace)
+    found = None
+    for name in executions:
+        with contextlib.suppress(ClusterRefused):
+            found = await _json("get", "statefulset", name, "--namespace", namespace)
+            break
+    if found is None:
+        return None
     if CERTIFICATE_SECRET not in json.dumps(found["spec"]["template"]["spec"].get("volumes", [])):
         return None
     secret = await _json("get", "secret", CERTIFICATE_SECRET, "--namespace", namespace)
     pem = Pem(*(base64.b64decode(secret["data"][name]) for name in ("tls.key", "tls.crt", "ca.crt")))
     return lambda: pem
-
-
-async def _tape(accounts: Iterable[TradingAccount], addresses: dict[str, str], credentials: Credentials) -> str:
-    """The tape that the accounts are on; empty when none of them can be reached."""
-    names = (workload_id("execution", account.full_name) for account in accounts)
-    address = next((addresses[name] for name in names if name in addresses), None)
-    if address is None:
-        return ""
-    services = Services(credentials, "cli-viewer")
-    try:
-        stub = services.execution(address)
-        request = execution_pb2.GetStateRequest()
-        return (await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)).tape
-    finally:
-        await services.close()
 
 
 async def _json(*arguments: str) -> Any:

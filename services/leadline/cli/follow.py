@@ -234,13 +234,18 @@ def fate_text(decision: dict[str, Any] | None) -> str:
     return f"{decision['side']} {decision['quantity']}"
 
 
-async def until_quiet(stream: AsyncIterable[Any], quiet_seconds: float) -> AsyncIterator[Any]:
-    """The messages of a stream up to its end, or up to where nothing more comes for a while."""
+async def until_quiet(stream: AsyncIterable[Any], quiet_seconds: float, first_seconds: float) -> AsyncIterator[Any]:
+    """The messages of a stream up to its end, or up to where nothing more comes for a while.
+
+    first_seconds: how long the first message may take; a stream is not empty because it is slow to begin.
+    """
     messages: AsyncIterator[Any] = aiter(stream)
+    patience = first_seconds
     while True:
         try:
-            async with asyncio.timeout(quiet_seconds):
+            async with asyncio.timeout(patience):
                 message = await anext(messages)
         except (StopAsyncIteration, TimeoutError):
             return
         yield message
+        patience = quiet_seconds

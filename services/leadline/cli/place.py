@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from leadline.cli.cluster import cluster_stack
-from leadline.cli.stack import Stack, person, running_stack
+from leadline.cli.cluster import Targets, Wanted, cluster_accounts, cluster_stack
+from leadline.cli.stack import Stack, person, qualified, running_stack
 from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.data_dir import DataDir
 from leadline.runtime.settings import Role
@@ -25,18 +25,34 @@ class Place:
 
 
 @asynccontextmanager
-async def open_stack(place: Place, role: Role, *, analysis: bool = False) -> AsyncIterator[tuple[Stack, Services]]:
+async def open_stack(
+    place: Place, role: Role, *, account: str | None = None, analysis: bool = False
+) -> AsyncIterator[tuple[Stack, Services]]:
     """A running stack and calls to it, as the person who runs this command.
 
-    In a cluster its executions, and with `analysis` its analyses too, are reached through forwarded ports. Raises
-    NotRunning, and what the cluster says when it does not let this person in.
+    In a cluster its executions, or that of one `account` alone, and with `analysis` its analyses too, are reached
+    through forwarded ports. Raises NotRunning, and what the cluster says when it does not let this person in.
     """
     async with AsyncExitStack() as opened:
         if place.kube:
-            stack, credentials = await opened.enter_async_context(cluster_stack(place.namespace, analysis=analysis))
+            wanted = Wanted(account, analysis)
+            stack, credentials = await opened.enter_async_context(cluster_stack(place.namespace, wanted))
         else:
             stack = running_stack(place.data_dir)
             credentials = Credentials(same_keys(DataDir(place.data_dir).token_key_file), person())
         services = Services(credentials, role)
         opened.push_async_callback(services.close)
         yield stack, services
+
+
+async def find_targets(place: Place, account: str | None, strategy: str | None) -> Targets:
+    """The accounts that a command is about: the one that is named, the one of a strategy, else all.
+
+    Raises Unknown for a name that nobody has, NotRunning, and what the cluster says.
+    """
+    if place.kube:
+        return await cluster_accounts(place.namespace, account, strategy)
+    stack = running_stack(place.data_dir)
+    if strategy is not None:
+        return Targets((stack.chosen_strategies(strategy)[0].account,), qualified(strategy))
+    return Targets(stack.chosen_accounts(account))

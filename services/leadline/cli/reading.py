@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import deque
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar
 
+import grpc
 import orjson
 import typer
 
@@ -16,25 +19,30 @@ from leadline.cli.output import (
     Output,
     OutputOption,
     clock_text,
+    complain,
     plain,
     price_text,
     print_json,
     print_table,
 )
 from leadline.cli.place import Place, open_stack
-from leadline.cli.stack import Stack, StrategyAddress
+from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import instrument_of
+from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
 from leadline.plan.calls import CALL_SECONDS, Services, patiently
 from leadline.plan.health import HealthProbe
-from leadline.plan.plan import workload_id
+from leadline.runtime.errors import explain
 
 app = typer.Typer()
+_Read = TypeVar("_Read")
 
 # A stream of what is stored is at its end when nothing has come for this long.
 QUIET_SECONDS: Final = 1.0
+# The first message of a stream may have to wait for a forwarded port, and for a reader that begins.
+FIRST_SECONDS: Final = 5.0
 AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
 StrategyOption = Annotated[str | None, typer.Option("--strategy", help="Strategy, namespace/name; all when absent.")]
 
@@ -93,19 +101,16 @@ def signals(
 
 async def _status(place: Place, output: Output) -> None:
     async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
-        feed, health, accounts = await asyncio.gather(
+        _tell_left_out(stack)
+        feed, health, states = await asyncio.gather(
             _feed(services, stack),
             _health(stack),
-            asyncio.gather(
-                *(
-                    _state(services, stack, account)
-                    for account in stack.accounts
-                    if workload_id("execution", account) in stack.addresses
-                )
-            ),
+            _reached(stack.accounts, lambda account: _state(services, stack, account), required=False),
         )
+    accounts = list(states.values())
+    tape = stack.tape or next((item.tape for item in accounts), "")
     if output is Output.JSON:
-        run = {"tape": stack.tape} if feed is None else plain(feed.run)
+        run = {"tape": tape} if feed is None else plain(feed.run)
         print_json({"run": run, "feed": feed and plain(feed), "health": health, "accounts": plain(accounts)})
         return
     if feed is not None:
@@ -119,7 +124,7 @@ async def _status(place: Place, output: Output) -> None:
             "The feed has no contracts.",
         )
     print_table(
-        "Services" if feed is not None else f"Services on tape {stack.tape}",
+        "Services" if feed is not None else f"Services on tape {tape}",
         ("service", "health", "address"),
         [(name, health[name], stack.addresses.get(name, "–")) for name in health],
         "No services.",
@@ -143,6 +148,37 @@ async def _status(place: Place, output: Output) -> None:
         ],
         "No accounts.",
     )
+
+
+async def _reached(
+    names: Iterable[str], read: Callable[[str], Awaitable[_Read]], *, required: bool = True
+) -> dict[str, _Read]:
+    """What is read of each name. What cannot be reached is named, and left out; with `required` not all of it may be.
+
+    Raises what came of the first name then.
+    """
+    asked = list(names)
+    answers = await asyncio.gather(*(read(name) for name in asked), return_exceptions=True)
+    failed: list[Exception] = []
+    found: dict[str, _Read] = {}
+    for name, answer in zip(asked, answers, strict=True):
+        if isinstance(answer, NotRunning | Unknown | grpc.aio.AioRpcError):
+            failed.append(answer)
+            why = explain(answer) if isinstance(answer, grpc.aio.AioRpcError) else str(answer)
+            if len(asked) > 1 or not required:
+                complain(f"without {name}: {why}")
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            found[name] = answer
+    if required and failed and not found:
+        raise failed[0]
+    return found
+
+
+def _tell_left_out(stack: Stack) -> None:
+    for name, why in stack.left_out.items():
+        complain(f"without {name}: {why}")
 
 
 async def _feed(services: Services, stack: Stack) -> ingestion_pb2.GetFeedStatusResponse | None:
@@ -169,14 +205,14 @@ async def _state(services: Services, stack: Stack, account: str) -> execution_pb
 
 
 async def _orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
+    async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Order]:
+        stub = services.execution(stack.execution_of(name))
+        return list((await stub.GetOrders(request, timeout=CALL_SECONDS)).orders)
+
     async with open_stack(place, "cli-viewer") as (stack, services):
-        found = [
-            (name, order)
-            for name in stack.chosen_accounts(account)
-            for order in (
-                await services.execution(stack.execution_of(name)).GetOrders(request, timeout=CALL_SECONDS)
-            ).orders
-        ]
+        read_one = partial(read, stack, services)
+        by_account = await _reached(stack.chosen_accounts(account), read_one)
+    found = [(name, order) for name, listed in by_account.items() for order in listed]
     if output is Output.JSON:
         print_json([{"account": name, **plain(order)} for name, order in found])
         return
@@ -218,15 +254,14 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
 
 
 async def _positions(place: Place, account: str | None, output: Output) -> None:
-    request = execution_pb2.GetPositionsRequest()
+    async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Position]:
+        stub = services.execution(stack.execution_of(name))
+        return list((await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)).positions)
+
     async with open_stack(place, "cli-viewer") as (stack, services):
-        found = [
-            (name, position)
-            for name in stack.chosen_accounts(account)
-            for position in (
-                await services.execution(stack.execution_of(name)).GetPositions(request, timeout=CALL_SECONDS)
-            ).positions
-        ]
+        read_one = partial(read, stack, services)
+        by_account = await _reached(stack.chosen_accounts(account), read_one)
+    found = [(name, position) for name, held in by_account.items() for position in held]
     if output is Output.JSON:
         print_json([{"account": name, **plain(position)} for name, position in found])
         return
@@ -251,22 +286,23 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
 
 async def _signals(place: Place, strategy: str | None, last: int, output: Output) -> None:
     async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
-        chosen = stack.chosen_strategies(strategy)
-        said = await asyncio.gather(*(_bars_with_signals(services, stack, item, last) for item in chosen))
-        accounts = sorted({item.account for item in chosen})
-        decided = await asyncio.gather(*(_decisions(services, stack, account) for account in accounts))
-    fates = {key: fate for by_bar in decided for key, fate in by_bar.items()}
+        _tell_left_out(stack)
+        chosen = {item.name: item for item in stack.chosen_strategies(strategy)}
+        said = await _reached(chosen, lambda name: _bars_with_signals(services, stack, chosen[name], last))
+        accounts = sorted({item.account for item in chosen.values()})
+        decided = await _reached(accounts, lambda name: _decisions(services, stack, name), required=False)
+    fates = {key: fate for by_bar in decided.values() for key, fate in by_bar.items()}
     rows: list[dict[str, Any]] = [
         {
-            "strategy": item.name,
+            "strategy": name,
             "known_at_ns": bar.known_at_ns,
             "bar": bar_key_text(bar.bar),
             "close": str(instrument_of(bar.bar.contract).ticks_to_price(bar.close)),
             "regime": bar.regime.regime,
             "signals": [plain(signal) for signal in bar.signals],
-            "decision": fates.get((item.name, bar_key_text(bar.bar))),
+            "decision": fates.get((name, bar_key_text(bar.bar))),
         }
-        for item, bars in zip(chosen, said, strict=True)
+        for name, bars in said.items()
         for bar in bars
     ]
     rows = sorted(rows, key=lambda row: (row["known_at_ns"], row["strategy"]))[-last:]
@@ -305,7 +341,9 @@ async def _bars_with_signals(
     """The newest bars with signals that are stored by now."""
     stub = services.analysis(stack.analysis_of(strategy.name))
     stream = stub.StreamSignals(analysis_pb2.StreamSignalsRequest(only_with_signals=True))
-    found = deque([message.bar async for message in until_quiet(stream, QUIET_SECONDS) if not message.final], last)
+    found = deque(
+        [message.bar async for message in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS) if not message.final], last
+    )
     return list(found)
 
 
@@ -314,6 +352,8 @@ async def _decisions(services: Services, stack: Stack, account: str) -> dict[tup
     stub = services.execution(stack.execution_of(account))
     stream = stub.StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
     bodies = [
-        orjson.loads(event.body_json) async for event in until_quiet(stream, QUIET_SECONDS) if event.kind == "decision"
+        orjson.loads(event.body_json)
+        async for event in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
+        if event.kind == "decision"
     ]
     return {(body["strategy"], body["bar_key"]): body for body in bodies}

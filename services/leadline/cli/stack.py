@@ -31,8 +31,9 @@ class StrategyAddress(BaseModel):
 class Stack(BaseModel):
     """What `leadline up` publishes about itself.
 
-    `addresses` maps workload ids to `host:port`, `unreachable` those that have none now to the reason; `tape` is the
-    run's id; `contracts` maps contracts to venues.
+    `addresses` maps workload ids to `host:port`, `unreachable` those that have none now to the reason; `left_out` says
+    what is wrong with objects that are none of it; `tape` is the run's id, empty in a cluster; `contracts` maps
+    contracts to venues; `home` is the namespace of a name that is given without one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +46,8 @@ class Stack(BaseModel):
     accounts: tuple[str, ...]
     strategies: tuple[StrategyAddress, ...]
     unreachable: dict[str, str] = Field(default_factory=dict)
+    left_out: dict[str, str] = Field(default_factory=dict)
+    home: str = "default"
 
     def execution_of(self, account: str) -> str:
         """Address of an account's execution. Raises Unknown, and NotRunning when it cannot be reached."""
@@ -63,25 +66,28 @@ class Stack(BaseModel):
         return self.addresses[workload]
 
     def chosen_accounts(self, account: str | None) -> tuple[str, ...]:
-        """The account that was asked for, else all. A name without a namespace is of `default`."""
+        """The account that was asked for, else all. A name without a namespace is of `home`. Raises Unknown."""
         if account is None:
             return self.accounts
-        self.execution_of(qualified(account))
-        return (qualified(account),)
+        name = qualified(account, self.home)
+        if name not in self.accounts:
+            raise Unknown("account", name, self.accounts)
+        return (name,)
 
     def chosen_strategies(self, strategy: str | None) -> tuple[StrategyAddress, ...]:
         """The strategy that was asked for, else all."""
         if strategy is None:
             return self.strategies
-        found = tuple(item for item in self.strategies if item.name == qualified(strategy))
+        name = qualified(strategy, self.home)
+        found = tuple(item for item in self.strategies if item.name == name)
         if not found:
-            raise Unknown("strategy", qualified(strategy), tuple(item.name for item in self.strategies))
+            raise Unknown("strategy", name, tuple(item.name for item in self.strategies))
         return found
 
 
-def qualified(name: str) -> str:
-    """`namespace/name`, where `default` is the namespace of a name alone."""
-    return name if "/" in name else f"default/{name}"
+def qualified(name: str, home: str = "default") -> str:
+    """`namespace/name`, where `home` is the namespace of a name alone."""
+    return name if "/" in name else f"{home}/{name}"
 
 
 def running_stack(data_dir: Path) -> Stack:
