@@ -17,6 +17,8 @@ from decimal import Decimal
 from time import perf_counter
 from typing import Final
 
+import numpy as np
+
 from leadline.ingestion.batching import Cuts, cut
 from leadline.ingestion.csv_ticks import parse_lines
 from leadline.ingestion.normaliser import Normaliser
@@ -52,21 +54,25 @@ def blocks_of(text: bytes) -> list[bytes]:
 
 def normaliser() -> Normaliser:
     """A normaliser that has seen nothing."""
-    instrument = instrument_of(CONTRACT)
-    return Normaliser(CONTRACT, instrument.tick, instrument.size_step, grace_ns=0)
+    return Normaliser.of(CONTRACT, grace_ns=0)
+
+
+def raw_of(block: bytes) -> RawColumns:
+    """A block of text as columns."""
+    columns = parse_lines(block, "bench", 1)
+    return RawColumns(CONTRACT, *columns, np.arange(len(columns[0])), "bench")
 
 
 def columns(blocks: list[bytes]) -> TickColumns:
     """Text to accepted prints, a column at a time."""
     accepting = normaliser()
-    return concat([accepting.feed(RawColumns(CONTRACT, *parse_lines(block, "bench", 1))) for block in blocks])
+    return concat([*(accepting.feed(raw_of(block)) for block in blocks), accepting.finish()])
 
 
 def messages(blocks: list[bytes]) -> int:
     """Text to messages as they go to the bus; returns their bytes."""
     accepting, size = normaliser(), 0
-    for block in blocks:
-        ticks = accepting.feed(RawColumns(CONTRACT, *parse_lines(block, "bench", 1)))
+    for ticks in (*(accepting.feed(raw_of(block)) for block in blocks), accepting.finish()):
         for piece in cut(ticks, Cuts(2048)):
             size += len(encode_tick_batch(TickBatch("bench", "cme", CONTRACT, piece.ticks, piece.watermark_ns)))
     return size

@@ -11,9 +11,17 @@ Row = tuple[int, int, int, int]
 
 
 def raw_of(rows: Iterable[Row], contract: str = "MESM2025", first_row: int = 0) -> RawColumns:
-    """Raw prints from rows (time_ns, price in billionths, size in billionths, side)."""
+    """Raw prints from rows (time_ns, price in billionths, size in billionths, side), numbered from `first_row`."""
     table = np.array(list(rows), dtype=np.int64).reshape(-1, 4)
-    return RawColumns(contract, table[:, 0], table[:, 1], table[:, 2], table[:, 3], first_row)
+    return RawColumns(
+        contract,
+        table[:, 0],
+        table[:, 1],
+        table[:, 2],
+        table[:, 3],
+        np.arange(first_row, first_row + len(table)),
+        "rows",
+    )
 
 
 def printed(time_ns: int, price: str = "5000.00", size: int = 1, side: int = 1) -> Row:

@@ -1,5 +1,7 @@
 """Which prints are accepted, which are kept out, and for what reason."""
 
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
 
@@ -9,20 +11,29 @@ from hypothesis import strategies as st
 
 from leadline.ingestion.normaliser import MAX_SIZE_STEPS, Normaliser, QuarantinedPrint, Reason
 from leadline.ingestion.raw import NANO, TOO_LARGE
-from leadline.model.ticks import concat
+from leadline.model.ticks import TickColumns, concat
 from tests.ingestion.builders import Row, printed, raw_of, rows_of
 
 TICK = Decimal("0.25")
+
+
+def ns_of(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
 def normaliser(grace_ns: int = 0, tick: str = "0.25", size_step: str = "1") -> Normaliser:
     return Normaliser("MESM2025", Decimal(tick), Decimal(size_step), grace_ns=grace_ns)
 
 
+def accepted(fed: Normaliser, *parts: Iterable[Row], contract: str = "MESM2025") -> TickColumns:
+    """All that is accepted of the parts, the last of which ends the source."""
+    return concat([*(fed.feed(raw_of(part, contract)) for part in parts), fed.finish()])
+
+
 def test_prices_become_ticks_sizes_become_steps_and_rows_get_indices() -> None:
     mes = normaliser()
-    first = mes.feed(raw_of([printed(10, "5000.25", 3, 1), printed(10, "5000.00", 1, -1)]))
-    second = mes.feed(raw_of([printed(11, "5000.50", 2, 0)]))
+    first = accepted(mes, [printed(10, "5000.25", 3, 1), printed(10, "5000.00", 1, -1)])
+    second = accepted(mes, [printed(11, "5000.50", 2, 0)])
     assert rows_of(first) == [(10, 20001, 3, 1), (10, 20000, 1, -1)]
     assert rows_of(second) == [(11, 20002, 2, 0)]
     assert (first.first_index, second.first_index) == (0, 2)
@@ -30,12 +41,11 @@ def test_prices_become_ticks_sizes_become_steps_and_rows_get_indices() -> None:
 
 def test_a_size_step_below_one_is_exact() -> None:
     bitcoin = normaliser(tick="0.10", size_step="0.001")
-    ticks = bitcoin.feed(raw_of([(1, 61_800_300_000_000, 199_000_000, 1)]))
-    assert rows_of(ticks) == [(1, 618_003, 199, 1)]
+    assert rows_of(accepted(bitcoin, [(1, 61_800_300_000_000, 199_000_000, 1)])) == [(1, 618_003, 199, 1)]
 
 
 def test_an_unknown_aggressor_stays_unknown() -> None:
-    assert rows_of(normaliser().feed(raw_of([printed(1, side=0)])))[0][3] == 0
+    assert rows_of(accepted(normaliser(), [printed(1, side=0)]))[0][3] == 0
 
 
 @pytest.mark.parametrize(
@@ -61,15 +71,15 @@ def test_an_unknown_aggressor_stays_unknown() -> None:
 )
 def test_a_bad_print_is_kept_out_by_reason_and_shown(row: Row, reason: Reason) -> None:
     mes = normaliser()
-    ticks = mes.feed(raw_of([printed(4), row, printed(6)], first_row=100))
+    ticks = concat([mes.feed(raw_of([printed(4), row, printed(6)], first_row=100)), mes.finish()])
     assert [time for time, *_ in rows_of(ticks)] == [4, 6]
     assert mes.quarantined == {reason: 1}
-    assert mes.samples == (QuarantinedPrint(reason, 101, *row),)
+    assert mes.samples == (QuarantinedPrint(reason, "rows", 101, *row),)
 
 
 def test_a_print_of_another_contract_is_kept_out() -> None:
     mes = normaliser()
-    assert len(mes.feed(raw_of([printed(1), printed(2)], contract="ESM2025"))) == 0
+    assert len(mes.feed(raw_of([printed(1), printed(2)], contract="ESM2025"))) == len(mes.finish()) == 0
     assert mes.quarantined == {Reason.WRONG_CONTRACT: 2}
 
 
@@ -81,27 +91,27 @@ def test_a_print_with_two_faults_is_counted_once() -> None:
 
 def test_the_time_of_a_bad_print_moves_nothing() -> None:
     mes = normaliser()
-    ticks = mes.feed(raw_of([printed(1), (10**18, 0, NANO, 1), printed(2)]))
+    ticks = accepted(mes, [printed(1), (10**18, 0, NANO, 1), printed(2)])
     assert [time for time, *_ in rows_of(ticks)] == [1, 2]
 
 
 def test_within_the_grace_prints_are_sorted_and_equal_times_keep_their_order() -> None:
     mes = normaliser(grace_ns=5)
     assert rows_of(mes.feed(raw_of([printed(10, size=1), printed(12, size=2), printed(10, size=3)]))) == []
-    assert rows_of(mes.feed(raw_of([printed(17, size=4)]))) == [
+    assert rows_of(mes.feed(raw_of([printed(17, size=4), printed(17, size=5), printed(17, size=6)]))) == [
         (10, 20000, 1, 1),
         (10, 20000, 3, 1),
         (12, 20000, 2, 1),
     ]
     assert mes.watermark_ns == 12
-    assert rows_of(mes.finish()) == [(17, 20000, 4, 1)]
+    assert rows_of(mes.finish()) == [(17, 20000, size, 1) for size in (4, 5, 6)]
 
 
 def test_a_print_on_the_edge_of_the_grace_is_accepted_and_one_beyond_is_not() -> None:
     mes = normaliser(grace_ns=5)
-    released = mes.feed(raw_of([printed(10), printed(5), printed(4)]))
+    ticks = accepted(mes, [printed(10), printed(5), printed(4)])
     assert mes.quarantined == {Reason.TIME_BACKWARDS: 1}
-    assert [time for time, *_ in rows_of(concat([released, mes.finish()]))] == [5, 10]
+    assert [time for time, *_ in rows_of(ticks)] == [5, 10]
 
 
 def test_a_promise_releases_what_was_held_and_binds_the_source() -> None:
@@ -112,12 +122,41 @@ def test_a_promise_releases_what_was_held_and_binds_the_source() -> None:
     assert pushed.quarantined == {Reason.TIME_BACKWARDS: 1}
 
 
+def test_a_time_that_the_calendar_does_not_know_is_no_time_and_counts_on_no_day() -> None:
+    mes = Normaliser.of("MESM2025", grace_ns=0)
+    known, early, late = (ns_of(text) for text in ("2025-06-10 14:00", "2012-06-12 14:00", "2031-06-10 14:00"))
+    ticks = accepted(mes, [printed(early), printed(known), printed(late), printed(known, "5000.10")])
+    assert ticks.time_ns.tolist() == [known]
+    assert mes.kept_out == {
+        (None, Reason.OUTSIDE_CALENDAR): 2,
+        (date(2025, 6, 10), Reason.OFF_GRID): 1,
+    }
+
+
+def test_the_evening_counts_to_the_next_trading_day() -> None:
+    mes = Normaliser.of("MESM2025", grace_ns=0)
+    accepted(mes, [printed(ns_of("2025-06-10 20:59"), size=0), printed(ns_of("2025-06-10 22:00"), size=0)])
+    assert mes.kept_out == {
+        (date(2025, 6, 10), Reason.ZERO_SIZE): 1,
+        (date(2025, 6, 11), Reason.ZERO_SIZE): 1,
+    }
+
+
+def test_prices_below_zero_are_prices_where_the_instrument_may_trade_there() -> None:
+    crude = Normaliser.of("CLK2020", grace_ns=0)
+    hour = ns_of("2020-04-20 18:00")
+    prices = (32, 0, -140, -3763, -3500)
+    rows = [(hour + n * 10**9, price * NANO // 100, NANO, -1) for n, price in enumerate(prices)]
+    assert tuple(accepted(crude, rows, contract="CLK2020").price.tolist()) == prices
+    assert crude.quarantined == {}
+
+
 ROWS = st.lists(
     st.tuples(
-        st.integers(0, 60),
-        st.sampled_from([0, -NANO, NANO // 4, 5000 * NANO, 5000 * NANO + 1, 5001 * NANO, TOO_LARGE]),
-        st.sampled_from([0, NANO, 7 * NANO, NANO // 3, -NANO]),
-        st.integers(-2, 2),
+        st.one_of(st.integers(0, 60), st.integers(0, 9).map(lambda second: second * 10**9)),
+        st.sampled_from([0, -NANO, 5000 * NANO, 5001 * NANO, 5001 * NANO, 50_000 * NANO, 5000 * NANO + 1, TOO_LARGE]),
+        st.sampled_from([0, NANO, 7 * NANO, NANO, NANO // 3, -NANO]),
+        st.integers(-1, 2),
     ),
     max_size=60,
 )

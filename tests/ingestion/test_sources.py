@@ -33,8 +33,7 @@ def file_of(folder: Path, name: str, lines: list[str], header: str = HEADER) -> 
 
 def accepted(source: Source, contract: str, days: tuple[date, ...]) -> tuple[TickColumns, dict[str, int]]:
     """All prints that the platform accepts, and the others by reason."""
-    instrument = instrument_of(contract)
-    normaliser = Normaliser(contract, instrument.tick, instrument.size_step, grace_ns=0)
+    normaliser = Normaliser.of(contract, grace_ns=0)
     ticks = concat([*(normaliser.feed(raw) for raw in source.read(contract, days)), normaliser.finish()])
     return ticks, {str(reason): count for reason, count in normaliser.quarantined.items()}
 
@@ -65,6 +64,24 @@ def test_a_root_means_its_front_contract_on_the_trading_day_of_the_first_print(t
     )  # Sunday evening: Monday, the roll
     assert FileSource([(before, "MES")]).contracts == ("MESM2025",)
     assert FileSource([(after, "MES")]).contracts == ("MESU2025",)
+
+
+def test_prints_of_a_root_through_its_roll_are_refused_by_name(tmp_path: Path) -> None:
+    lines = [f"{at(f'2025-06-{day} 14:00:00')},6000,1,1" for day in (12, 13, 16, 20, 23)]
+    path = file_of(tmp_path, "mes.csv", lines)
+    with pytest.raises(InvalidInput) as refused:
+        FileSource([(path, "MES")])
+    assert str(refused.value) == (
+        "mes.csv: got 'prints of MES, which means MESM2025 from 2025-06-12 and MESU2025 from 2025-06-16', "
+        "expected one contract in a file: name it"
+    )
+    assert FileSource([(path, "MESM2025")]).contracts == ("MESM2025",)
+
+
+def test_a_wrong_clock_on_the_first_line_does_not_say_which_contract_a_root_means(tmp_path: Path) -> None:
+    times = [at(f"2025-06-{text}") for text in ("13 14:00:01", "13 14:00:02", "13 14:00:03")]
+    path = file_of(tmp_path, "mes.csv", ["99999999999999999999,6000,1,1", *(f"{time},6000,1,1" for time in times)])
+    assert FileSource([(path, "MES")]).contracts == ("MESM2025",)
 
 
 def test_files_of_a_contract_follow_one_another_in_time_however_they_are_named(tmp_path: Path) -> None:
@@ -108,6 +125,13 @@ def test_a_time_that_does_not_fit_is_counted_and_has_no_day(tmp_path: Path) -> N
     assert accepted(source, "MESM2025", (date(2025, 6, 10),))[1] == {"overflow": 2}
 
 
+def test_a_print_on_a_day_that_the_calendar_does_not_know_is_counted(tmp_path: Path) -> None:
+    times = (at("2025-06-10 14:00:00"), at("2099-06-10 14:00:00"))
+    source = FileSource([(file_of(tmp_path, "mes.csv", [f"{time},6000,1,1" for time in times]), "MESM2025")])
+    assert source.days("MESM2025") == (date(2025, 6, 10),)
+    assert accepted(source, "MESM2025", (date(2025, 6, 10),))[1] == {"outside_calendar": 1}
+
+
 def test_nothing_is_taken_from_a_file_with_an_error_in_it(tmp_path: Path) -> None:
     good = at("2025-06-10 14:00:00")
     path = file_of(tmp_path, "mes.csv", [f"{good},6000,1,1"] * 3 + [f"{good},6000,one,1"])
@@ -127,9 +151,7 @@ def test_a_wrong_header_an_empty_file_a_broken_archive_and_a_strange_day_are_ref
     (tmp_path / "d.csv").write_text(HEADER + "1" * 5000)
     with pytest.raises(InvalidInput, match=r"d\.csv:2"):
         FileSource([(tmp_path / "d.csv", "MESM2025")])
-    late = file_of(
-        tmp_path, "e.csv", [f"{at('2025-06-10 14:00:00')},6000,1,1", f"{at('2099-06-10 14:00:00')},6000,1,1"]
-    )
+    late = file_of(tmp_path, "e.csv", [f"{at('2099-06-10 14:00:00')},6000,1,1"])
     with pytest.raises(InvalidInput, match=r"e\.csv:ts_ns: got '2099-06-10', expected a time on a day of the calendar"):
         FileSource([(late, "MESM2025")])
     with pytest.raises(Unknown, match="contract root 'XYZM2025'"):

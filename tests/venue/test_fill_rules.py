@@ -68,6 +68,13 @@ def test_a_stop_fills_at_the_worse_of_stop_and_print_plus_slippage(side: Side):
         assert (fill.price, fill.time_ns) == (mirror(expected, side), ns(2))
 
 
+def test_a_stop_fills_below_zero_where_the_market_trades_there():
+    paper = market()
+    paper.submit(order(side=Side.SELL, at=0, stop=31))
+    prints = tape([(1, 50), (2, 45), (3, 32), (4, -140), (5, -900)])
+    assert [(fill.price, fill.time_ns) for fill in fills(run(paper, prints, 6))] == [(-141, ns(4))]
+
+
 @BOTH
 def test_a_limit_touched_does_not_fill_until_more_than_twice_its_size_has_printed_there(side: Side):
     paper = market()

@@ -68,22 +68,33 @@ class Publisher:
     async def publish(self, pieces: Sequence[tuple[str, Piece]]) -> None:
         """Put messages (contract, content) on the bus, in order; returns when they are stored. Waits for room."""
         messages = [self._message(contract, piece) for contract, piece in pieces]
+        try:
+            await self._bus.publish_many(messages)
+            for contract, piece in pieces:
+                self._advance(contract, piece)
+        except StreamFull:
+            # One by one: room is made behind what is stored, and more than there is room for may be on its way.
+            for (contract, piece), message in zip(pieces, messages, strict=True):
+                await self._publish_with_room(message)
+                self._advance(contract, piece)
+        self.status.state = State.PUBLISHING
+        self._count_quarantined()
+
+    async def _publish_with_room(self, message: tuple[str, bytes, str]) -> None:
         while True:
             try:
-                await self._bus.publish_many(messages)
-                break
+                return await self._bus.publish_many([message])
             except StreamFull:
                 self.status.state = State.WAITING_FOR_SPACE
                 if not await self.make_room():
                     await asyncio.sleep(SPACE_POLL_SECONDS)
                     metrics.FULL_SECONDS.inc(SPACE_POLL_SECONDS)
-        self.status.state = State.PUBLISHING
-        for contract, piece in pieces:
-            self.status.contracts[contract].advance(piece)
-            if len(piece.ticks):
-                metrics.TICKS.labels(contract).inc(len(piece.ticks))
-                metrics.LAST_TICK.labels(contract).set(int(piece.ticks.time_ns[-1]) / NS_PER_SECOND)
-        self._count_quarantined()
+
+    def _advance(self, contract: str, piece: Piece) -> None:
+        self.status.contracts[contract].advance(piece)
+        if len(piece.ticks):
+            metrics.TICKS.labels(contract).inc(len(piece.ticks))
+            metrics.LAST_TICK.labels(contract).set(int(piece.ticks.time_ns[-1]) / NS_PER_SECOND)
 
     async def finish(self) -> None:
         """The whole tape is published."""

@@ -1,18 +1,25 @@
 """From prints as a source wrote them to prints that the platform accepts; the rest is kept out and counted by reason.
 
-What is accepted is on the instrument's grid, in the order of time, and numbered without a gap. An aggressor that the
-source did not know stays unknown.
+What is accepted is on the instrument's grid, in the order of time, believable beside its neighbours
+(`leadline.ingestion.doubt`), and numbered without a gap. An aggressor that the source did not know stays unknown.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.ingestion.days import NO_DAY, TradingDays, day_of
+from leadline.ingestion.doubt import Judge, Verdict
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano
+from leadline.model.calendars import Calendar, calendar
+from leadline.model.contracts import instrument_of
 from leadline.model.ticks import Int8Array, Int64Array, TickColumns
 
 # Largest price in ticks and size in steps: their product still fits 63 bits.
@@ -29,6 +36,7 @@ class Reason(StrEnum):
 
     WRONG_CONTRACT = "wrong_contract"
     OVERFLOW = "overflow"
+    OUTSIDE_CALENDAR = "outside_calendar"
     BAD_SIDE = "bad_side"
     ZERO_PRICE = "zero_price"
     NEGATIVE_PRICE = "negative_price"
@@ -37,17 +45,24 @@ class Reason(StrEnum):
     OFF_GRID = "off_grid"
     OFF_STEP_SIZE = "off_step_size"
     TIME_BACKWARDS = "time_backwards"
+    CLOCK_AHEAD = "clock_ahead"
+    PRICE_OUTLIER = "price_outlier"
 
 
 _REASONS: Final = tuple(Reason)
-_TIME_BACKWARDS_CODE: Final = _REASONS.index(Reason.TIME_BACKWARDS) + 1
+_OF_VERDICT: Final = {
+    Verdict.LATE: Reason.TIME_BACKWARDS,
+    Verdict.AHEAD: Reason.CLOCK_AHEAD,
+    Verdict.OUTLIER: Reason.PRICE_OUTLIER,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedPrint:
-    """A print that was kept out. `row` counts from 0 in the source; `price` and `size` are billionths."""
+    """A print that was kept out. `row` is its number in the source; `price` and `size` are billionths."""
 
     reason: Reason
+    source: str
     row: int
     time_ns: int
     price: int
@@ -55,36 +70,81 @@ class QuarantinedPrint:
     side: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """Sound prints that are not judged yet, with the numbers of their rows and of their sources; shape (n,)."""
+
+    ticks: TickColumns
+    row: Int64Array
+    source: Int64Array
+
+    def slice(self, start: int, stop: int) -> "_Waiting":
+        return _Waiting(self.ticks.slice(start, stop), self.row[start:stop], self.source[start:stop])
+
+
 class Normaliser:
     """Accepts the prints of one contract, fed in the order of their source.
 
     What comes out does not depend on how the prints were cut into calls. A print may be late by `grace_ns` against
-    the newest one before it: it is then sorted into place (prints of equal time keep the order of the source). One
-    that is later still, or older than a watermark that the source has given, is kept out as `time_backwards`.
+    the newest good one before it: it is then sorted into place (prints of equal time keep the order of the source).
+    One that is later still, or older than a watermark that the source has given, is kept out as `time_backwards`. One
+    in doubt waits for those behind it. `below_zero`: prices of 0 and less are prices. market: says which trading day
+    a print belongs to; without one no day is known and none is asked for.
 
     first_index: source index of the first print that will be accepted.
-    quarantined: number of prints kept out by reason, only reasons that occurred, in their order.
-    samples: the first few of them.
+    kept_out: number of prints by trading day (None: it has none) and reason, only those that occurred, in order.
+    samples: the first few of each reason.
     watermark_ns: no print with a time below it will be released after this; -1 before the first promise.
     """
 
     def __init__(
-        self, contract: str, tick: Decimal, size_step: Decimal, *, grace_ns: int, first_index: int = 0
+        self,
+        contract: str,
+        tick: Decimal,
+        size_step: Decimal,
+        *,
+        grace_ns: int,
+        first_index: int = 0,
+        below_zero: bool = False,
+        market: Calendar | None = None,
     ) -> None:
         self._contract = contract
         self._tick = nano(tick, "tick")
         self._step = nano(size_step, "size_step")
         self._grace_ns = grace_ns
+        self._below_zero = below_zero
+        self._days = None if market is None else TradingDays(market)
+        self._judge = Judge(grace_ns)
+        self._sources: list[str] = []
+        self._waiting = _Waiting(TickColumns.empty(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         self._held = TickColumns.empty(first_index)
-        self._newest_ns = _NO_TIME
-        self._promised_ns = _NO_TIME
-        self._counts = [0] * len(_REASONS)
+        self._counts: Counter[tuple[int, Reason]] = Counter()
         self._samples: list[QuarantinedPrint] = []
+
+    @classmethod
+    def of(cls, contract: str, *, grace_ns: int, first_index: int = 0) -> Self:
+        """For a contract of the instrument sheet. Raises Unknown."""
+        sheet = instrument_of(contract)
+        return cls(
+            contract,
+            sheet.tick,
+            sheet.size_step,
+            grace_ns=grace_ns,
+            first_index=first_index,
+            below_zero=sheet.below_zero,
+            market=calendar(sheet.calendar),
+        )
+
+    @property
+    def kept_out(self) -> dict[tuple[date | None, Reason], int]:
+        """See the class."""
+        order = sorted(self._counts.items(), key=lambda item: (item[0][0], _REASONS.index(item[0][1])))
+        return {(day_of(day), reason): count for (day, reason), count in order}
 
     @property
     def quarantined(self) -> dict[str, int]:
-        """See the class."""
-        return {reason.value: count for reason, count in zip(_REASONS, self._counts, strict=True) if count}
+        """Number of prints kept out by reason, only reasons that occurred, in their order."""
+        return by_reason(self.kept_out)
 
     @property
     def samples(self) -> tuple[QuarantinedPrint, ...]:
@@ -94,43 +154,46 @@ class Normaliser:
     @property
     def watermark_ns(self) -> int:
         """See the class."""
-        return max(self._newest_ns - self._grace_ns, self._promised_ns, _NO_TIME)
+        return max(self._judge.newest_ns - self._grace_ns, self._judge.promised_ns, _NO_TIME)
 
     def feed(self, raw: RawColumns) -> TickColumns:
         """Takes prints in and returns those that can no longer be preceded, in order; the others are held."""
         code = self._faults(raw)
-        late, newest = self._late(raw.time_ns, code == 0)
-        code[late] = _TIME_BACKWARDS_CODE
-        keep = code == 0
-        if not keep.all():
+        sound = code == 0
+        if not sound.all():
             self._quarantine(raw, code)
-        self._newest_ns = newest
-        self._hold(raw, keep)
+        self._wait(raw, sound)
+        self._settle()
         return self._release(self.watermark_ns)
 
     def promise(self, watermark_ns: int) -> TickColumns:
         """The source's word that nothing older follows: returns what was held up to that time."""
-        self._promised_ns = max(self._promised_ns, watermark_ns)
+        self._settle(settle_ns=watermark_ns)
+        self._judge.promised_ns = max(self._judge.promised_ns, watermark_ns)
         return self._release(self.watermark_ns)
 
     def finish(self) -> TickColumns:
         """The source ended: returns all that was held."""
-        return self.promise(self._newest_ns)
+        self._settle(final=True)
+        return self.promise(self._judge.newest_ns)
 
     def _faults(self, raw: RawColumns) -> Int8Array:
-        """Per print 0, or the number (from 1) of its first reason, time aside. Shape (n,)."""
-        price, size = raw.price, raw.size
+        """Per print 0, or the number (from 1) of its first reason, its neighbours aside. Shape (n,)."""
+        price, size, time_ns = raw.price, raw.size, raw.time_ns
+        days = self._days
+        nowhere = np.zeros(len(raw), dtype=np.bool_)
         masks = (
             np.full(len(raw), raw.contract != self._contract),
-            (raw.time_ns < 0)
-            | (raw.time_ns == TOO_LARGE)
+            (time_ns < 0)
+            | (time_ns == TOO_LARGE)
             | (np.abs(price) == TOO_LARGE)
             | (np.abs(size) == TOO_LARGE)
-            | (price > self._tick * MAX_PRICE_TICKS)
+            | (np.abs(price) > self._tick * MAX_PRICE_TICKS)
             | (size > self._step * MAX_SIZE_STEPS),
+            nowhere if days is None else (time_ns < days.first_ns) | (time_ns >= days.end_ns),
             np.abs(raw.side) > 1,
-            price == 0,
-            price < 0,
+            nowhere if self._below_zero else price == 0,
+            nowhere if self._below_zero else price < 0,
             size == 0,
             size < 0,
             price % self._tick != 0,
@@ -141,40 +204,91 @@ class Normaliser:
             code[mask] = number
         return code
 
-    def _late(self, time_ns: Int64Array, sound: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], int]:
-        """Which sound prints are too late, and the newest time now."""
-        if not len(time_ns):
-            return np.zeros(0, dtype=np.bool_), self._newest_ns
-        newest = np.maximum.accumulate(np.where(sound, time_ns, _NO_TIME))
-        np.maximum(newest, self._newest_ns, out=newest)
-        before = np.empty_like(newest)
-        before[0] = self._newest_ns
-        before[1:] = newest[:-1]
-        bound = np.maximum(before - self._grace_ns, self._promised_ns)
-        return sound & (time_ns < bound), int(newest[-1])
-
     def _quarantine(self, raw: RawColumns, code: Int8Array) -> None:
         for number, count in enumerate(np.bincount(code, minlength=len(_REASONS) + 1)[1:].tolist()):
-            rows = np.flatnonzero(code == number + 1)[: max(SAMPLES_PER_REASON - self._counts[number], 0)].tolist()
-            self._samples += [
-                QuarantinedPrint(
-                    _REASONS[number],
-                    raw.first_row + row,
-                    int(raw.time_ns[row]),
-                    int(raw.price[row]),
-                    int(raw.size[row]),
-                    int(raw.side[row]),
-                )
-                for row in rows
-            ]
-            self._counts[number] += count
+            if not count:
+                continue
+            reason = _REASONS[number]
+            rows = np.flatnonzero(code == number + 1)
+            self._sample(reason, raw, rows[: self._samples_wanted(reason)])
+            self._count(reason, raw.time_ns[rows])
 
-    def _hold(self, raw: RawColumns, keep: NDArray[np.bool_]) -> None:
+    def _samples_wanted(self, reason: Reason) -> int:
+        return max(SAMPLES_PER_REASON - sum(count for (_, of), count in self._counts.items() if of is reason), 0)
+
+    def _sample(self, reason: Reason, raw: RawColumns, rows: NDArray[np.int64]) -> None:
+        self._samples += [
+            QuarantinedPrint(
+                reason,
+                raw.source,
+                int(raw.row[row]),
+                int(raw.time_ns[row]),
+                int(raw.price[row]),
+                int(raw.size[row]),
+                int(raw.side[row]),
+            )
+            for row in rows.tolist()
+        ]
+
+    def _count(self, reason: Reason, time_ns: Int64Array) -> None:
+        days = np.full(len(time_ns), NO_DAY) if self._days is None else self._days.of(time_ns)
+        for day, count in zip(*(each.tolist() for each in np.unique(days, return_counts=True)), strict=True):
+            self._counts[day, reason] += count
+
+    def _wait(self, raw: RawColumns, sound: NDArray[np.bool_]) -> None:
+        """Put the sound prints behind those that wait to be judged."""
+        before = self._waiting.ticks
+        every = bool(sound.all())
+        time_ns, price, size, side, row = (
+            column if every else column[sound] for column in (raw.time_ns, raw.price, raw.size, raw.side, raw.row)
+        )
+        price, size, aggressor = price // self._tick, size // self._step, side.astype(np.int8)
+        if raw.source not in self._sources[-1:]:
+            self._sources.append(raw.source)
+        source = np.full(len(row), len(self._sources) - 1, dtype=np.int64)
+        if len(before):
+            time_ns = np.concatenate([before.time_ns, time_ns])
+            price = np.concatenate([before.price, price])
+            size = np.concatenate([before.size, size])
+            aggressor = np.concatenate([before.aggressor, aggressor])
+            row = np.concatenate([self._waiting.row, row])
+            source = np.concatenate([self._waiting.source, source])
+        self._waiting = _Waiting(TickColumns(time_ns, price, size, aggressor), row, source)
+
+    def _settle(self, *, settle_ns: int = _NO_TIME, final: bool = False) -> None:
+        """Judge what waits, as far as that can be done: the good is held, the rest kept out."""
+        waiting = self._waiting
+        verdict = self._judge.judge(waiting.ticks.time_ns, waiting.ticks.price, settle_ns=settle_ns, final=final)
+        judged = waiting.slice(0, len(verdict))
+        self._waiting = waiting.slice(len(verdict), len(waiting.ticks))
+        good = verdict == Verdict.GOOD
+        if not good.all():
+            for kind, reason in _OF_VERDICT.items():
+                rows = np.flatnonzero(verdict == kind)
+                if len(rows):
+                    for row in rows[: self._samples_wanted(reason)].tolist():
+                        self._sample(reason, self._written(judged, row), np.zeros(1, dtype=np.int64))
+                    self._count(reason, judged.ticks.time_ns[rows])
+        self._hold(judged.ticks, good)
+
+    def _written(self, judged: _Waiting, row: int) -> RawColumns:
+        """A sound print as its source wrote it."""
+        ticks = judged.ticks.slice(row, row + 1)
+        side = ticks.aggressor.astype(np.int64)
+        price, size = ticks.price * self._tick, ticks.size * self._step
+        source = self._sources[int(judged.source[row])]
+        return RawColumns(self._contract, ticks.time_ns, price, size, side, judged.row[row : row + 1], source)
+
+    def _hold(self, ticks: TickColumns, good: NDArray[np.bool_]) -> None:
         held = self._held
-        time_ns = np.concatenate([held.time_ns, raw.time_ns[keep]])
-        price = np.concatenate([held.price, raw.price[keep] // self._tick])
-        size = np.concatenate([held.size, raw.size[keep] // self._step])
-        aggressor = np.concatenate([held.aggressor, raw.side[keep].astype(np.int8)])
+        time_ns, price, size, aggressor = ticks.time_ns, ticks.price, ticks.size, ticks.aggressor
+        if not good.all():
+            time_ns, price, size, aggressor = time_ns[good], price[good], size[good], aggressor[good]
+        if len(held):
+            time_ns = np.concatenate([held.time_ns, time_ns])
+            price = np.concatenate([held.price, price])
+            size = np.concatenate([held.size, size])
+            aggressor = np.concatenate([held.aggressor, aggressor])
         if len(time_ns) > 1 and (np.diff(time_ns) < 0).any():
             order = np.argsort(time_ns, kind="stable")
             time_ns, price, size, aggressor = time_ns[order], price[order], size[order], aggressor[order]
@@ -184,3 +298,11 @@ class Normaliser:
         count = int(np.searchsorted(self._held.time_ns, until_ns, side="right"))
         released, self._held = self._held.slice(0, count), self._held.slice(count, len(self._held))
         return released
+
+
+def by_reason(kept_out: Mapping[tuple[date | None, Reason], int]) -> dict[str, int]:
+    """Counts of `Normaliser.kept_out` summed over the days, in the order of the reasons."""
+    total: Counter[Reason] = Counter()
+    for (_, reason), count in kept_out.items():
+        total[reason] += count
+    return {reason.value: total[reason] for reason in _REASONS if total[reason]}

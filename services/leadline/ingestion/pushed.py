@@ -1,5 +1,7 @@
 """A contract whose prints a client pushes: batch by batch in, messages out."""
 
+import numpy as np
+
 from leadline.ingestion.batching import Cuts, Piece, cut
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns, nano, to_nano
@@ -20,9 +22,7 @@ class PushedContract:
         instrument = instrument_of(contract)
         self.contract = contract
         self.final = position.final
-        self._normaliser = Normaliser(
-            contract, instrument.tick, instrument.size_step, grace_ns=grace_ns, first_index=position.next_index
-        )
+        self._normaliser = Normaliser.of(contract, grace_ns=grace_ns, first_index=position.next_index)
         self._normaliser.promise(position.watermark_ns)
         self._tick = nano(instrument.tick, "tick")
         self._step = nano(instrument.size_step, "size_step")
@@ -46,7 +46,8 @@ class PushedContract:
             to_nano(ticks.price, self._tick),
             to_nano(ticks.size, self._step),
             ticks.aggressor.astype("int64"),
-            self._rows,
+            np.arange(self._rows, self._rows + len(ticks)),
+            "pushed",
         )
         self._rows += len(raw)
         released = concat([self._normaliser.feed(raw), self._normaliser.promise(batch.watermark_ns)])

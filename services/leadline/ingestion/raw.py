@@ -23,7 +23,8 @@ class RawColumns:
 
     `time_ns` int64 nanoseconds UTC; `price` and `size` int64 billionths of one point and of one unit (1313.7 is
     1_313_700_000_000), or `TOO_LARGE`; `side` int64, where 1 buy, -1 sell and 0 unknown are meant. All four have
-    shape (n,). `first_row` is the number of row 0 in its source, counted from 0.
+    shape (n,), as has `row`, int64: where the print stands in its source, for a file the number of its line. `source`
+    is what the source is called.
     """
 
     contract: str
@@ -31,7 +32,8 @@ class RawColumns:
     price: Int64Array
     size: Int64Array
     side: Int64Array
-    first_row: int = 0
+    row: Int64Array
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.time_ns)

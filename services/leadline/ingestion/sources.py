@@ -7,7 +7,7 @@ prints come once, by a call.)
 import gzip
 import hashlib
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +18,7 @@ from typing import BinaryIO, Final, Literal, Protocol
 import numpy as np
 
 from leadline.ingestion.csv_ticks import Columns, check_header, parse_lines
+from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
 from leadline.ingestion.simulator import count_prints, simulate_day
 from leadline.model.calendars import Calendar, calendar
@@ -25,7 +26,7 @@ from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import local_datetime
 from leadline.model.ids import derive
-from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, Int64Array
+from leadline.model.ticks import NS_PER_SECOND, Int64Array
 
 # Text read at once: some 30,000 prints, whose columns fit the processor's cache.
 BLOCK_BYTES: Final = 1 << 20
@@ -33,7 +34,10 @@ MAX_LINE_BYTES: Final = 1000
 # A simulated tape goes on for so long after its last session, so that bars that end with it become known.
 CODA_NS: Final = 2 * NS_PER_SECOND
 
+NO_TIME: Final = -1
+
 _DIGEST_BYTES: Final = 20
+_FIRST_TIMES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,9 @@ class SimulatedSource:
         for day in days:
             ticks = simulate_day(contract, day, self._seed, self._price)
             side = ticks.aggressor.astype(np.int64)
-            yield RawColumns(contract, ticks.time_ns, to_nano(ticks.price, tick), to_nano(ticks.size, step), side, row)
+            numbers = np.arange(row, row + len(ticks))
+            price, size = to_nano(ticks.price, tick), to_nano(ticks.size, step)
+            yield RawColumns(contract, ticks.time_ns, price, size, side, numbers, "simulation")
             row += len(ticks)
 
 
@@ -148,46 +154,75 @@ class FileSource:
 
     def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
         """See `Source`."""
-        market = calendar(instrument_of(contract).calendar)
+        trading_days = TradingDays(calendar(instrument_of(contract).calendar))
         first, last = days[0].toordinal(), days[-1].toordinal()
-        row = 0
         for file in self._files:
             if file.contract != contract:
                 continue
             with closing(_blocks(file.path)) as blocks:
-                for time_ns, price, size, side in blocks:
-                    day = _trading_days(market, time_ns, file.path.name)
-                    # What has no day is not a time: it goes on to be counted.
-                    keep = ((day >= first) & (day <= last)) | (day == 0)
-                    yield RawColumns(contract, time_ns[keep], price[keep], size[keep], side[keep], row)
-                    row += int(keep.sum())
+                for line, (time_ns, price, size, side) in blocks:
+                    day = trading_days.of(time_ns)
+                    # What has no day goes on to be counted.
+                    keep = ((day >= first) & (day <= last)) | (day == NO_DAY)
+                    lines = np.arange(line, line + len(time_ns))
+                    yield RawColumns(
+                        contract, time_ns[keep], price[keep], size[keep], side[keep], lines[keep], file.path.name
+                    )
 
 
 def _scan(path: Path, symbol: str) -> _File:
     """Read a whole file once, to know that it can be read and what it has."""
     days: dict[date, Day] = {}
-    contract, market = "", None
+    contract, trading_days = "", None
     first_ns = 0
     with closing(_blocks(path)) as blocks:
-        for time_ns, *_ in blocks:
-            if market is None:
-                first_ns = int(time_ns[0])
-                contract, market = _market(symbol, first_ns)
-            _merge(days, _count(market, time_ns, path.name))
+        for _, (time_ns, *_) in blocks:
+            if trading_days is None:
+                first_ns = _first_time(time_ns)
+                if first_ns == NO_TIME:
+                    continue
+                contract, market = _market(symbol, first_ns, path.name)
+                trading_days = TradingDays(market)
+            _merge(days, _count(trading_days, time_ns))
     if not days:
-        raise InvalidInput(path.name, "no print", "at least one line after the header")
+        raise InvalidInput(path.name, "no print", "at least one line with a time after the header")
+    _refuse_roll(path.name, symbol, days)
     return _File(path, contract, first_ns, days)
 
 
-def _market(symbol: str, first_ns: int) -> tuple[str, Calendar]:
+def _first_time(time_ns: Int64Array) -> int:
+    """About when a file begins: the middle one of its first few times, of which one may be wrong; else NO_TIME."""
+    times = time_ns[(time_ns >= 0) & (time_ns != TOO_LARGE)][:_FIRST_TIMES]
+    return int(np.sort(times)[(len(times) - 1) // 2]) if len(times) else NO_TIME
+
+
+def _market(symbol: str, first_ns: int, name: str) -> tuple[str, Calendar]:
     """The contract that a symbol means at its first print, and its calendar."""
     by_date = resolve_contract(symbol, local_datetime(first_ns, "UTC").date())
     market = calendar(instrument_of(by_date).calendar)
-    return resolve_contract(symbol, market.trading_day(first_ns)), market
+    try:
+        day = market.trading_day(first_ns)
+    except Unknown as unknown:
+        expected = f"a time on a day of the calendar {market.name}: {', '.join(unknown.known)}"
+        raise InvalidInput(f"{name}:ts_ns", unknown.value, expected) from unknown
+    return resolve_contract(symbol, day), market
 
 
-def _blocks(path: Path) -> Generator[Columns, None, None]:
-    """The lines after the header as columns, block by block."""
+def _refuse_roll(name: str, symbol: str, days: Iterable[date]) -> None:
+    """A root means another contract after its roll: prints from before and after are not of one contract.
+
+    Raises InvalidInput.
+    """
+    meant: dict[str, date] = {}
+    for day in sorted(days):
+        meant.setdefault(resolve_contract(symbol, day), day)
+    if len(meant) > 1:
+        turns = " and ".join(f"{contract} from {day.isoformat()}" for contract, day in meant.items())
+        raise InvalidInput(name, f"prints of {symbol}, which means {turns}", "one contract in a file: name it")
+
+
+def _blocks(path: Path) -> Generator[tuple[int, Columns], None, None]:
+    """The lines after the header as columns, block by block, each with the number of its first line."""
     try:
         with _open(path) as file:
             check_header(file.readline(MAX_LINE_BYTES), path.name)
@@ -200,10 +235,10 @@ def _blocks(path: Path) -> Generator[Columns, None, None]:
                 if len(rest) > MAX_LINE_BYTES:
                     raise InvalidInput(f"{path.name}:{line}", rest[:80].decode(errors="replace"), "a shorter line")
                 if end:
-                    yield parse_lines(block[:end], path.name, line)
+                    yield line, parse_lines(block[:end], path.name, line)
                     line += block.count(b"\n", 0, end)
             if rest:
-                yield parse_lines(rest, path.name, line)
+                yield line, parse_lines(rest, path.name, line)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InvalidInput(path.name, str(error), "a whole gzip file") from error
 
@@ -220,28 +255,13 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _trading_days(market: Calendar, time_ns: Int64Array, name: str) -> Int64Array:
-    """The trading day of each time as its ordinal, 0 for what is no time; shape (n,)."""
-    is_time = (time_ns >= 0) & (time_ns != TOO_LARGE)
-    # Trading days begin on full minutes.
-    minutes, minute_of = np.unique(np.where(is_time, time_ns // NS_PER_MINUTE, -1), return_inverse=True)
-    try:
-        days = [
-            0 if minute < 0 else market.trading_day(minute * NS_PER_MINUTE).toordinal() for minute in minutes.tolist()
-        ]
-    except Unknown as unknown:
-        expected = f"a time on a day of the calendar {market.name}: {', '.join(unknown.known)}"
-        raise InvalidInput(f"{name}:ts_ns", unknown.value, expected) from unknown
-    return np.array(days, dtype=np.int64)[minute_of]
-
-
-def _count(market: Calendar, time_ns: Int64Array, name: str) -> dict[date, Day]:
-    day_of = _trading_days(market, time_ns, name)
+def _count(trading_days: TradingDays, time_ns: Int64Array) -> dict[date, Day]:
+    ordinals = trading_days.of(time_ns)
     found = {}
-    for ordinal in np.unique(day_of).tolist():
-        times = time_ns[day_of == ordinal]
-        if ordinal:
-            found[date.fromordinal(ordinal)] = Day(len(times), int(times.min()))
+    for ordinal in np.unique(ordinals).tolist():
+        day, times = day_of(ordinal), time_ns[ordinals == ordinal]
+        if day is not None:
+            found[day] = Day(len(times), int(times.min()))
     return found
 
 

@@ -45,7 +45,7 @@ class ContractTape:
         instrument = instrument_of(contract)
         self.contract = contract
         self.venue = instrument.venue
-        self._normaliser = Normaliser(contract, instrument.tick, instrument.size_step, grace_ns=grace_ns)
+        self._normaliser = Normaliser.of(contract, grace_ns=grace_ns)
         self._market = calendar(instrument.calendar)
         self._source = source
         self._days = days

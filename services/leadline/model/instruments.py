@@ -43,7 +43,7 @@ class Instrument:
     `tick` is the price step in the quote's unit, `tick_value` what one tick of one `size_step` is worth in `currency`;
     `commission` is per side and size step; `staleness_ns` says how long a last price is a quote; `margin` is the
     paper day-trade margin, None when unknown; `sessions` maps names to hours; `profile` is None where nobody has
-    measured one. `venue` is safe in subjects.
+    measured one. `venue` is safe in subjects. `below_zero`: a price of 0 or less is a price.
     """
 
     root: str
@@ -63,6 +63,7 @@ class Instrument:
     roll: Roll
     sessions: Mapping[str, SessionHours] = field(hash=False)
     profile: Profile | None
+    below_zero: bool = False
 
     @property
     def point_value(self) -> Decimal:
@@ -146,4 +147,5 @@ def _parse(root: str, row: dict[str, Any]) -> Instrument:
         roll=row["roll"],
         sessions={name: SessionHours(opens, closes, zone, name) for name, (opens, closes, zone) in rows.items()},
         profile=None if profile is None else Profile(**profile),
+        below_zero=row.get("below_zero", False),
     )
