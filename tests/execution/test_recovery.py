@@ -12,6 +12,7 @@ import pytest
 
 from leadline.execution.book import ForeignOrder
 from leadline.execution.ports import Fenced, Unavailable, Venue
+from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -78,7 +79,7 @@ async def check_against_venue(desk: Desk, session: Session) -> frozenset[str]:
             assert (state, filled) == (reported.state, reported.filled)
     assert not at_venue
     assert max(desk.sent.values(), default=1) == 1
-    assert not session.halted
+    assert not session.switch.halts.of(HaltSource.DIFFERENCE)
     return frozenset(client_id for client_id, leg, state, _ in orders if leg == "E" and state in GIVEN_UP)
 
 

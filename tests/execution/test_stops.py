@@ -58,7 +58,11 @@ async def told(desk: Desk) -> dict[str, Any]:
         "intent": ("client_id, state, filled, quantity, reason, decided_at_ns, version", "client_id"),
         "fill": ("fill_id, price, quantity, ts_ns, k, venue_event", "fill_id"),
         "position": ("strategy, contract, quantity, realised, commission, decision_id", "strategy"),
-        "order_event": ("event, kind, key, version, instant_ns, body", "event"),
+        # The numbers of halts go on from tape to tape.
+        "order_event": (
+            "event, kind, CASE kind WHEN 'halt' THEN '' ELSE key END, version, instant_ns, body - 'number'",
+            "event",
+        ),
         "account_state": (
             "instant_ns, trading_day, equity_at_roll, realised, trades, streak, block, venue_event, last_prints",
             "account",

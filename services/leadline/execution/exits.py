@@ -23,8 +23,8 @@ class Close:
     order: Order
 
 
-def wanted(book: Book) -> list[Cancel | Close]:
-    """What has to go now: entries of a drain that cancels them, and what flattening asks for.
+def wanted(book: Book, *, halted: bool) -> list[Cancel | Close]:
+    """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
 
     Flattening first cancels every working order, then closes each position with one order.
     """
@@ -32,9 +32,11 @@ def wanted(book: Book) -> list[Cancel | Close]:
     for name, strategy in sorted(book.strategies.items()):
         reason = strategy.flatten or book.flatten
         if not reason:
-            if strategy.drain is not None and strategy.drain.working_orders == "Cancel":
+            drained = strategy.drain is not None and strategy.drain.working_orders == "Cancel"
+            if halted or drained:
                 entries = [order for order in book.live_orders(name) if is_entry(order)]
-                actions += [Cancel(order, "drain") for order in entries if order.state in CANCELLABLE]
+                why = "halt" if halted else "drain"
+                actions += [Cancel(order, why) for order in entries if order.state in CANCELLABLE]
             continue
         live = [order for order in book.live_orders(name) if not order.leg.startswith(Leg.FLATTEN)]
         actions += [Cancel(order, reason) for order in live if order.state in CANCELLABLE]

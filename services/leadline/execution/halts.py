@@ -100,6 +100,15 @@ class Halts:
         cause = printable(f"one of more than {MOST_HALTS} causes, the newest: {cause}")
         return self._replacing(newest, source, cause, caller, at_ns, f"more than {MOST_HALTS} halts")
 
+    def drafted(self, source: HaltSource, reason: str, by: str, at_ns: int) -> tuple["Halts", Halt]:
+        """A halt with a number of its own that is not in force yet: it comes with the transaction that is its cause."""
+        after, halt = self._added(source, printable(reason), printable(by), at_ns)
+        return replace(self, last=after.last), halt
+
+    def adopted(self, halt: Halt) -> "Halts":
+        """The set with a drafted halt whose row has been written."""
+        return replace(self, standing=(*self.standing, Standing(halt, told=True)))
+
     def seen(self, numbers: Iterable[int]) -> dict[int, int]:
         """Those of the numbers that are in force now, as somebody who asks to clear them has seen them."""
         wanted = set(numbers)

@@ -49,6 +49,15 @@ class KillSwitch:
             self._changed(self.halts)
         return halt
 
+    def draft(self, source: HaltSource, reason: str, by: str) -> Halt:
+        """A halt that stops nothing before `adopt`: its row is written in the transaction that is its cause."""
+        self.halts, halt = self.halts.drafted(source, reason, by, self._now_ns())
+        return halt
+
+    def adopt(self, halt: Halt) -> None:
+        """Let a drafted halt stand, now that its row has been written."""
+        self._become(self.halts.adopted(halt))
+
     def keep(self) -> None:
         """Write the file again where it does not hold what the memory holds."""
         if self.durable:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadline.execution.account import account_view, question, settings
+from leadline.execution.account import account_view, limits_in_force, question, settings
 from leadline.execution.book import (
     Book,
     BookEvent,
@@ -118,7 +118,7 @@ class AccountLoop:
             else:
                 await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
             return
-        if order.client_id == self._unsent and not self._world.halted():
+        if order.client_id == self._unsent:
             await self._hand_in(order)
             return
         if order.state is OrderState.SENDING:
@@ -183,6 +183,8 @@ class AccountLoop:
     async def step(self) -> None:
         """Go to the next instant at which something may happen, or wait for news."""
         await self.tell_halts()
+        if self._world.halted():
+            await self._flatten()  # an entry that works must not meet another print
         book = self.book
         target = None if book.finished else self._target()
         if target is None:
@@ -294,7 +296,7 @@ class AccountLoop:
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
         for _ in range(2):
-            actions = wanted(self.book)
+            actions = wanted(self.book, halted=bool(self._world.halted()))
             if not actions:
                 return
             for action in actions:
@@ -358,11 +360,26 @@ class AccountLoop:
         changes.decisions.append(decision)
         note(book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
         if order is None:
-            await self._commit(changes)
+            await self._commit_refusal(changes, decision.reason)
             return
         count_entry(book, strategy)
         put_order(book, changes, order)
         await self._commit(changes, lambda locked: self._refusal(locked, order))
+
+    async def _commit_refusal(self, changes: Changes, reason: str) -> None:
+        """Entries that come too often halt the account: something repeats itself, and a person has to see why.
+
+        The halt is written with the refusal, so that a crash leaves both or none.
+        """
+        if reason != Reason.MAX_ENTRIES_PER_HOUR:
+            await self._commit(changes)
+            return
+        most = limits_in_force(self.book).max_entries_per_hour
+        cause = f"one more entry than the {most} that are allowed within an hour"
+        halt = self._world.switch.draft(HaltSource.LIMIT, cause, HALTED_BY)
+        note_halt(self.book, changes, halt)
+        await self._commit(changes)
+        self._world.switch.adopt(halt)
 
     def _refusal(self, locked: Book, order: Order) -> str | None:
         """The first limit that an entry would break, by the rows as they are locked."""
@@ -386,9 +403,17 @@ class AccountLoop:
         await self._hand_in(order)
 
     async def _hand_in(self, order: Order) -> None:
-        """Write an order to the venue, once, by the one who holds the account when the byte leaves."""
+        """Write an order to the venue, once, by the one who holds the account when the byte leaves.
+
+        Whatever has halted the account up to here keeps an entry from leaving; nothing is awaited between this last
+        question and the byte.
+        """
         await self._world.store.renew()
         self._unsent = ""
+        halt = self._world.halted()
+        if halt and is_entry(order):
+            await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
+            return
         self._world.journal.write(order.client_id)
         try:
             reported = await self._world.venue.submit(self._venue_order(order))

@@ -13,7 +13,7 @@ from leadline.model.orders import Order, OrderState
 S = OrderState
 TRANSITIONS: Final[dict[OrderState, frozenset[OrderState]]] = {
     S.PENDING: frozenset({S.SENDING, S.EXPIRED_LOCAL}),
-    S.SENDING: frozenset({S.WORKING, S.PARTIAL, S.REJECTED, S.FILLED, S.CANCELLED, S.UNKNOWN}),
+    S.SENDING: frozenset({S.WORKING, S.PARTIAL, S.REJECTED, S.FILLED, S.CANCELLED, S.UNKNOWN, S.EXPIRED_LOCAL}),
     S.UNKNOWN: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.DEAD}),
     S.WORKING: frozenset({S.PARTIAL, S.FILLED, S.CANCELLED, S.EXPIRED, S.PENDING_CANCEL}),
     S.PARTIAL: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.PENDING_CANCEL}),

@@ -114,6 +114,12 @@ class Switch(Protocol):
     def halt(self, source: HaltSource, reason: str, by: str) -> Halt:
         """Stop entries; returns the halt that stands for the cause."""
 
+    def draft(self, source: HaltSource, reason: str, by: str) -> Halt:
+        """A halt that stops nothing before `adopt`: its row is written in the transaction that is its cause."""
+
+    def adopt(self, halt: Halt) -> None:
+        """Let a drafted halt stand, now that its row has been written."""
+
     def keep(self) -> None:
         """Make durable what the disk has refused so far."""
 

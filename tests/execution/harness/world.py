@@ -35,6 +35,9 @@ from tests.execution.harness.builders import DAY, account, ns
 from tests.execution.harness.checks import CheckedStore, CheckedVenue
 
 MOST_RESTARTS = 20
+_CLEAR_HALTS = """
+    UPDATE halt SET cleared_by = 'test', cleared_at = now(), clear_reason = 'another desk' WHERE cleared_at IS NULL
+"""
 
 
 class Starved(AssertionError):
@@ -93,6 +96,7 @@ class Desk:
     name: str = "tape"
     holder: str = "execution-0"
     sent: dict[str, int] = field(default_factory=dict)
+    begun: bool = False
 
     @property
     def tape(self) -> str:
@@ -236,6 +240,9 @@ class Session:
         """Take the account, recover, and name the strategies that it does not know yet."""
         if not self.store.epoch:
             assert await self.store.acquire()
+        if not self.desk.begun:  # all desks are of one account, and what it was halted for before is not this desk's
+            self.desk.begun = True
+            await self.desk.books.pool.execute(_CLEAR_HALTS)
         await self.loop.recover()
         for manifest in self.desk.strategies:
             if manifest.full_name not in self.book.strategies:

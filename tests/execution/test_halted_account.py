@@ -1,0 +1,190 @@
+"""What a halt does to an account: entries leave the market, and no more of them get into it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leadline.execution.book import Book, Changes
+from leadline.execution.ports import HaltStands, Store
+from leadline.model.halts import HaltSource
+from leadline.model.orders import OrderState
+from tests.execution.harness.builders import BUY, ES, MES, account, bar, says, strategy, tape
+from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire
+from tests.execution.harness.world import Books, Desk, Session, replace_venue
+from tests.execution.test_recovery import stranger
+
+pytestmark = pytest.mark.integration
+
+QUIET = {MES: tape((600, 20_000), (2000, 20_050), (2001, 20_050), (3000, 20_060))}
+"""After the print at which an entry is decided nothing happens for a long time."""
+
+
+def quiet_desk(books: Books, folder: Path) -> Desk:
+    return Desk(books, folder, QUIET, {"default/mes": says([bar(600)], end=3_500)}, [strategy()], ends=3_500)
+
+
+async def resume(session: Session, *numbers: int, by: str = "ann") -> list[int]:
+    """As a person resumes; returns the numbers that were cleared."""
+    cleared = await session.loop.resume(session.switch.halts.seen(numbers), by, "looked at it", 0)
+    return [halt.number for halt in cleared]
+
+
+@pytest.mark.parametrize("source", list(HaltSource))
+async def test_a_halt_takes_a_working_entry_out_of_the_market(books: Books, folder: Path, source: HaltSource):
+    desk = quiet_desk(books, folder)
+    session = desk.open(read_back=True)
+    await session.until(700)
+    assert [(order.leg, order.state) for order in session.book.live_orders()] == [("E", OrderState.WORKING)]
+    session.halt("stop", source=source)
+    await session.run()
+    session.close()
+    assert await desk.fills() == []
+    assert await desk.rows("intent", "state, reason", "leg") == [("CANCELLED", "halt")]
+    assert session.market.positions() == {}
+
+
+async def test_a_halt_that_is_found_at_the_start_takes_a_working_entry_out(books: Books, folder: Path):
+    desk = quiet_desk(books, folder)
+    session = desk.open()
+    await session.until(700)
+    session.halt()
+    session.close()
+    await desk.run()
+    assert await desk.fills() == []
+
+
+async def test_what_holds_a_position_stays_when_its_account_is_halted(books: Books, folder: Path):
+    prints = {MES: tape((600, 20_000), (601, 20_000), (900, 20_026, 1, BUY))}
+    desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=1_000)}, [strategy()], ends=1_000)
+    session = desk.open()
+    await session.until(700)
+    session.halt()
+    await session.run()
+    session.close()
+    assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 900)]
+
+
+class HaltsAtRenew(TrippedStore):
+    """A store at which somebody halts between the last question of the loop and the byte of an order."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session.loop._world.store, Tripwire())
+        self._session = session
+
+    async def renew(self) -> None:
+        await super().renew()
+        self._session.halt("just in time")
+
+
+async def test_a_halt_right_before_the_byte_keeps_the_order_here(books: Books, folder: Path):
+    desk = quiet_desk(books, folder)
+    session = desk.open(read_back=True)
+    session.replace_world(lambda world: replace(world, store=HaltsAtRenew(session)))
+    await session.run()
+    session.close()
+    assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "just in time")]
+    assert desk.sent == {}
+    assert session.market.orders() == ()
+    assert session.journal.written == set()
+
+
+async def test_a_halted_order_that_never_left_is_not_sent_by_a_resume(books: Books, folder: Path):
+    """Even when the database does not say whether it has heard that the order is given up."""
+    desk = quiet_desk(books, folder)
+    session = desk.open()
+    session.replace_world(lambda world: replace(world, store=LosesTheWord(HaltsAtRenew(session))))
+    with pytest.raises(Killed):
+        await session.run()
+    session.close()
+    session = desk.open()
+    await session.start()
+    assert await resume(session, *(halt.number for halt in session.switch.halts.in_force))
+    await session.run()
+    session.close()
+    assert [state for state, _ in await desk.rows("intent", "state, reason", "leg")] == ["DEAD"]
+    assert desk.sent == {}
+
+
+class LosesTheWord(TrippedStore):
+    """A process that dies when it is about to write that an order is given up."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, Tripwire())
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        if any(order.state is OrderState.EXPIRED_LOCAL for order in changes.orders.values()):
+            raise Killed("store.commit")
+        await super().commit(book, changes, check)
+
+
+class Miscounts(TrippedVenue):
+    """A venue that says for a while that it holds what it does not hold."""
+
+    wrong = True
+
+    async def positions(self) -> dict[str, int]:
+        found = await super().positions()
+        return {**found, ES: 1} if self.wrong else found
+
+
+async def test_a_difference_found_while_a_person_has_halted_stands_until_book_and_venue_agree(
+    books: Books, folder: Path
+):
+    prints = {MES: tape((600, 20_000), (700, 20_000), (800, 20_000), (900, 20_026), (901, 20_026))}
+    speech = {"default/mes": says([bar(600), bar(800)], end=1_000)}
+    desk = Desk(books, folder, prints, speech, [strategy()], ends=1_000)
+    session = desk.open()
+    venue = Miscounts(session.loop._world.venue, Tripwire())
+    session.replace_world(lambda world: replace_venue(world, venue))
+    session.halt("lunch", "bob")
+    await session.until(650)
+    lunch, difference = session.switch.halts.in_force
+    assert (difference.source, difference.reason) == (
+        HaltSource.DIFFERENCE,
+        "book [] and venue [('ESM2025', 1)] hold different positions",
+    )
+    assert await resume(session, lunch.number) == [lunch.number]
+    with pytest.raises(HaltStands, match="hold different positions: settle it first"):
+        await resume(session, difference.number)
+    venue.wrong = False
+    assert await resume(session, difference.number) == [difference.number]
+    await session.run()
+    session.close()
+    assert [(second, accepted) for _, second, accepted, _ in await desk.decisions()] == [(600, False), (800, True)]
+
+
+async def test_a_stranger_at_the_venue_is_seen_while_a_person_has_halted(books: Books, folder: Path):
+    prints = {MES: tape((600, 20_000), (700, 20_026), (701, 20_026), (23_101, 20_030))}
+    desk = Desk(books, folder, prints, {"default/mes": says([bar(800)], end=23_400)}, [strategy()], ends=23_400)
+    session = desk.open()
+    await session.start()
+    session.halt("lunch", "bob")
+    session.market.submit(stranger(MES))
+    await session.run()
+    session.close()
+    sources = [halt.source for halt in session.switch.halts.in_force]
+    assert sources == [HaltSource.PERSON, HaltSource.DIFFERENCE]
+
+
+async def test_one_entry_too_many_within_an_hour_halts_until_a_person_resumes(books: Books, folder: Path):
+    prints = {MES: tape(*((600 + n, 20_000 + 30 * (n % 2)) for n in range(9_000)))}
+    speech = {"default/mes": says([bar(600 * n) for n in (1, 2, 3, 9, 12)], end=9_500)}
+    manifest = account(limits={"maxEntriesPerHour": 2, "dayLoss": "5000", "dayTarget": "5000"})
+    desk = Desk(books, folder, prints, speech, [strategy()], manifest=manifest, ends=9_500)
+    session = desk.open(read_back=True)
+    await session.until(5_500)
+    [halt] = session.switch.halts.in_force
+    assert halt.source is HaltSource.LIMIT
+    assert halt.reason == "one more entry than the 2 that are allowed within an hour"
+    assert await resume(session, halt.number) == [halt.number]
+    await session.run()
+    session.close()
+    assert [(second, reason) for _, second, _, reason in await desk.decisions()] == [
+        (600, ""),
+        (1200, ""),
+        (1800, "max_entries_per_hour"),
+        (5400, "halted"),
+        (7200, ""),
+    ]
