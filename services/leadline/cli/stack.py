@@ -1,14 +1,13 @@
 """The running stack of a data directory, as the other commands find it."""
 
 import fcntl
-import getpass
 import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.model.errors import LeadlineError, Unknown
-from leadline.plan.data_dir import DataDir
+from leadline.plan.data_dir import DataDir, user_name
 from leadline.plan.plan import workload_id
 
 
@@ -91,8 +90,9 @@ def qualified(name: str, home: str = "default") -> str:
 
 
 def running_stack(data_dir: Path) -> Stack:
-    """The stack that runs in a data directory. Raises NotRunning when none does, or it is still starting."""
+    """The stack that runs in a data directory. Raises NotPrivate, and NotRunning when none does or it still starts."""
     data = DataDir(data_dir)
+    data.check()
     if not _is_held(data.root / "up.lock"):
         raise NotRunning(f"nothing runs in {data.root}: start it with `leadline up`, or give its --data-dir")
     try:
@@ -102,8 +102,8 @@ def running_stack(data_dir: Path) -> Stack:
 
 
 def person() -> str:
-    """Who runs this command, for the audit: the login name."""
-    return os.environ.get("USER") or getpass.getuser()
+    """Who runs this command, for the audit: the login name of the process's user, whatever its environment says."""
+    return user_name(os.getuid())
 
 
 def _is_held(lock: Path) -> bool:

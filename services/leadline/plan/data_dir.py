@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import pwd
 import secrets
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +15,42 @@ import orjson
 from leadline.model.errors import LeadlineError
 
 _SECRET_BYTES: Final = 32
+_OTHERS: Final = 0o077
 
 
 class DataDirInUse(LeadlineError):
     """Another `leadline up` holds the data directory."""
+
+
+class NotPrivate(LeadlineError):
+    """Somebody else could read or replace what lies in a folder or file that must be this user's alone."""
+
+
+def check_private(path: Path) -> None:
+    """Raises NotPrivate unless `path`, a folder or a file, is this user's and closed to all others; OSError.
+
+    A link is refused, and so is a place below a folder in which everybody may rename what is there.
+    """
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise NotPrivate(f"{path} is a link: name the folder or file itself")
+    if found.st_uid != os.geteuid():
+        raise NotPrivate(f"{path} belongs to {user_name(found.st_uid)}, not to {user_name(os.geteuid())}: use another")
+    if found.st_mode & _OTHERS:
+        mode = stat.S_IMODE(found.st_mode)
+        raise NotPrivate(f"{path} has mode {mode:04o}, so others may open it: chmod {mode & ~_OTHERS:04o} {path}")
+    for parent in path.absolute().parents:
+        above = parent.stat()
+        if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
+            raise NotPrivate(f"{path} lies below {parent}, where everybody may rename what is there: use another place")
+
+
+def user_name(uid: int) -> str:
+    """The login name of a user id; `user 1234` where the machine knows none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def default_data_dir() -> Path:
@@ -37,8 +71,17 @@ def write_private(path: Path, data: bytes) -> None:
     new.replace(path)
 
 
+def _ensure_secret(path: Path) -> None:
+    if not os.path.lexists(path):
+        write_private(path, secrets.token_urlsafe(_SECRET_BYTES).encode())
+    check_private(path)
+
+
 class DataDir:
-    """Names inside the data directory. Folders are 0700 and made on the way; nothing here is written by services."""
+    """Names inside the data directory. Folders are 0700 and made on the way; nothing here is written by services.
+
+    What another user made, or others may open, is refused: NotPrivate.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root.expanduser().absolute()
@@ -47,6 +90,11 @@ class DataDir:
     def token_key_file(self) -> Path:
         """The key that signs and checks tokens, 0600."""
         return self.root / "token.key"
+
+    @property
+    def metrics_token_file(self) -> Path:
+        """The token that a reader of metrics shows, 0600."""
+        return self.root / "metrics.token"
 
     @property
     def stack_file(self) -> Path:
@@ -76,21 +124,30 @@ class DataDir:
         return self._folder("volumes") / workload
 
     def ensure_token_key(self) -> None:
-        """Make the key that signs tokens when there is none."""
-        if not self.token_key_file.exists():
-            write_private(self.token_key_file, secrets.token_urlsafe(_SECRET_BYTES).encode())
+        """Make the key that signs tokens when there is none. Raises NotPrivate for one that others may open."""
+        _ensure_secret(self.token_key_file)
+
+    def ensure_metrics_token(self) -> None:
+        """Make the token of those who read metrics when there is none. Raises as `ensure_token_key`."""
+        _ensure_secret(self.metrics_token_file)
 
     def write_stack(self, stack: dict[str, Any]) -> None:
         """Publish the addresses of the running stack to the other commands."""
         write_private(self.stack_file, orjson.dumps(stack, option=orjson.OPT_INDENT_2))
 
+    def check(self) -> None:
+        """Raises NotPrivate when the directory, or a secret in it, is not this user's alone. Absent ones are fine."""
+        for path in (self.root, self.token_key_file, self.metrics_token_file):
+            with suppress(FileNotFoundError):
+                check_private(path)
+
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Make the directory and hold it. Raises DataDirInUse when another process does.
+        """Make the directory and hold it. Raises DataDirInUse when another process does, NotPrivate.
 
         The lock is the kernel's: it goes with the process that holds it, however that ends.
         """
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._make_root()
         descriptor = os.open(self.root / "up.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -106,7 +163,14 @@ class DataDir:
         finally:
             os.close(descriptor)
 
+    def _make_root(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.root.stat().st_uid == os.geteuid() and not any(self.root.iterdir()):
+            self.root.chmod(0o700)  # made by hand just now, with the mode that folders get
+        self.check()
+
     def _folder(self, name: str) -> Path:
         folder = self.root / name
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        check_private(folder)
         return folder

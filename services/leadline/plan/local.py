@@ -4,18 +4,24 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from leadline.plan.data_dir import DataDir, write_private
 from leadline.plan.plan import Plan, Workload
 from leadline.plan.ports import LOOPBACK, Ports
 from leadline.plan.servers import LocalNats, LocalPostgres
+from leadline.plan.sockets import make_private, socket_folder
 from leadline.runtime.settings import ServiceSettings
+
+_LONGEST_SOCKET_NAME: Final = len("999-aggregation.sock")
 
 
 @dataclass(frozen=True, slots=True)
 class BoundWorkload:
-    """A workload with all that this machine adds: its settings file, its command and its address `host:port`."""
+    """A workload with all that this machine adds: its settings file, its command and its address.
+
+    It answers calls on a socket in a private folder, so that no other user can connect to it or stand in for it.
+    """
 
     workload: Workload
     settings: ServiceSettings
@@ -41,7 +47,12 @@ def bind(
     `nats` and `postgres` are running; `feed_files` says where the files lie that the feed names; `launch` names this
     start of the stack. Raises LeadlineError when the machine has no free ports.
     """
-    addresses = {workload.id: f"{LOOPBACK}:{ports.take()}" for workload in plan.workloads}
+    sockets = service_sockets(data)
+    make_private(sockets)
+    addresses = {
+        workload.id: f"unix:{sockets / f'{number}-{workload.service}.sock'}"
+        for number, workload in enumerate(plan.workloads)
+    }
     bound = []
     for workload in plan.workloads:
         settings = ServiceSettings.model_validate(
@@ -49,7 +60,8 @@ def bind(
                 "service": workload.service,
                 "workload": workload.id,
                 "listen": addresses[workload.id],
-                "metrics_listen": f"{LOOPBACK}:{ports.take()}",
+                "metrics_listen": f"{LOOPBACK}:{ports.take(one_user=True)}",
+                "metrics_token_file": data.metrics_token_file,
                 "nats": nats.settings(workload.service) if "nats" in workload.secrets else None,
                 "database": postgres.settings(workload.service) if "database" in workload.secrets else None,
                 "data_dir": data.volume(workload.id),
@@ -65,9 +77,14 @@ def bind(
     return tuple(bound)
 
 
+def service_sockets(data: DataDir) -> Path:
+    """The folder of the services' sockets, while a stack runs."""
+    return socket_folder(data.root, _LONGEST_SOCKET_NAME)
+
+
 def service_command(service: str, settings_file: Path) -> tuple[str, ...]:
-    """How this interpreter runs a service."""
-    return (sys.executable, "-m", "leadline.cli.service", service, "--settings", str(settings_file))
+    """How this interpreter runs a service. `-P`: no file of the current directory stands in for a module."""
+    return (sys.executable, "-P", "-m", "leadline.cli.service", service, "--settings", str(settings_file))
 
 
 def _bound_settings(settings: dict[str, Any], feed_files: Mapping[str, Path], launch: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A NATS server on this machine: real, private to its directory, with one user for each service."""
 
 import json
+import os
 import secrets
 import signal
 import socket
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from leadline.plan.data_dir import write_private
+from leadline.plan.environment import child_environment
 from leadline.plan.nats_server import nats_binary, nats_config
 from leadline.plan.ports import LOOPBACK
 from leadline.plan.server_process import ServerProcess
@@ -42,13 +44,16 @@ class LocalNats:
     def settings(self, user: str) -> NatsSettings:
         """How one of the services connects; `migrate` is the user that may manage streams."""
         return NatsSettings(
-            servers=(f"nats://{LOOPBACK}:{self.port}",), user=user, password_file=self._passwords / user
+            servers=(f"nats://{LOOPBACK}:{self.port}",),
+            user=user,
+            password_file=self._passwords / user,
+            only_mine=True,
         )
 
     def start(self) -> None:
         """Start and return when it answers. Raises ServerFailed."""
         self._prepare()
-        self._process.start([nats_binary(), "-c", str(self._config)])
+        self._process.start([nats_binary(), "-c", str(self._config)], child_environment(os.environ))
         self._wait_ready()
 
     def stop(self) -> None:

@@ -1,12 +1,10 @@
 """A PostgreSQL server on this machine: real, reachable only through a socket that its owner alone can open."""
 
 import contextlib
-import hashlib
 import os
 import secrets
 import shutil
 import signal
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -14,10 +12,11 @@ from urllib.parse import quote
 
 import psutil
 
-from leadline.model.errors import LeadlineError
 from leadline.plan.data_dir import write_private
+from leadline.plan.environment import child_environment
 from leadline.plan.postgres_server import SUPERUSER, as_ordinary_user, initialise_postgres, postgres_binary
 from leadline.plan.server_process import ServerFailed, ServerProcess
+from leadline.plan.sockets import make_private, socket_folder
 from leadline.runtime.settings import DatabaseSettings
 from leadline.schema.roles import SERVICE_ROLES, login_role
 
@@ -25,9 +24,7 @@ START_SECONDS: Final = 30.0
 DATABASE: Final = "leadline"
 
 _POLL_SECONDS: Final = 0.01
-# The kernel's limit on the path of a socket, with the name that PostgreSQL gives it.
-_LONGEST_SOCKET_PATH: Final = 107
-_SOCKET_NAME: Final = "/.s.PGSQL.5432"
+_SOCKET_NAME: Final = ".s.PGSQL.5432"
 _PID_LINE, _STATUS_LINE = 0, 7
 # For data that is thrown away: nothing waits for a disk.
 _FORGETFUL: Final = ("fsync=off", "full_page_writes=off")
@@ -48,7 +45,7 @@ class LocalPostgres:
         self._passwords = self._directory / "roles"
         self._durable = durable
         self._process = ServerProcess("postgres", self._directory / "server.log", signal.SIGINT)
-        self.socket_directory = _socket_directory(self._directory)
+        self.socket_directory = socket_folder(self._directory, len(_SOCKET_NAME))
 
     @property
     def pid(self) -> int | None:
@@ -73,7 +70,8 @@ class LocalPostgres:
         deadline = time.monotonic() + START_SECONDS
         while True:
             self._process.start(
-                [*as_ordinary_user(), postgres_binary("postgres"), "-D", str(self._data), *self._options()]
+                [*as_ordinary_user(), postgres_binary("postgres"), "-D", str(self._data), *self._options()],
+                child_environment(os.environ),
             )
             try:
                 self._wait_ready(deadline)
@@ -111,7 +109,7 @@ class LocalPostgres:
         for role in (SUPERUSER, *map(login_role, SERVICE_ROLES)):
             if not (self._passwords / role).exists():
                 write_private(self._passwords / role, secrets.token_urlsafe(24).encode())
-        _make_private(self.socket_directory)
+        make_private(self.socket_directory)
         initialise_postgres(self._data, self._passwords / SUPERUSER, durable=self._durable)
         self._clear_stale_pid()
 
@@ -153,26 +151,6 @@ class LocalPostgres:
 
     def _holds_memory(self) -> bool:
         return "pre-existing shared memory block" in str(self._process.failure(""))
-
-
-def _socket_directory(directory: Path) -> Path:
-    """A short path that follows from `directory`: the one of a socket may have 107 bytes."""
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir())
-    name = f"leadline-{os.getuid()}-{hashlib.blake2b(bytes(directory), digest_size=6).hexdigest()}"
-    for parent in (base, Path("/tmp")):  # noqa: S108 - the directory in it is made private, or refused
-        if len(bytes(parent / name)) + len(_SOCKET_NAME) <= _LONGEST_SOCKET_PATH:
-            return parent / name
-    raise AssertionError("a directory right below the temporary one is short enough")
-
-
-def _make_private(directory: Path) -> None:
-    """Make `directory` for this user alone. Raises LeadlineError when somebody else has made it."""
-    with contextlib.suppress(FileExistsError):
-        directory.mkdir(mode=0o700)
-    found = directory.lstat()
-    if found.st_uid != os.geteuid() or not directory.is_dir() or directory.is_symlink():
-        raise LeadlineError(f"{directory} belongs to user {found.st_uid}: remove it")
-    directory.chmod(0o700)
 
 
 def _is_postgres_of(pid: int, data: Path) -> bool:

@@ -16,9 +16,9 @@ _EPHEMERAL_DEFAULT: Final = 32_768
 class Ports:
     """Gives out ports and keeps each until `close`, below those that the kernel gives to outgoing connections.
 
-    A socket that never listens holds the port: a server that sets SO_REUSEADDR, as all of ours do, can listen on it, go
+    A socket that never listens holds the port: a server that sets SO_REUSEADDR, as nearly all do, can listen on it, go
     and come again, and another holder cannot take it. `seed` (a directory) spreads the stacks of one machine over the
-    range, so that whoever still calls one that is gone does not meet another.
+    range, so that a client of one that is gone does not meet another.
     """
 
     def __init__(self, seed: str) -> None:
@@ -26,12 +26,16 @@ class Ports:
         self._next = zlib.crc32(seed.encode())
         self._holders: list[socket.socket] = []
 
-    def take(self) -> int:
-        """A port that was nobody's. Raises LeadlineError when there is none."""
+    def take(self, *, one_user: bool = False) -> int:
+        """A port that was nobody's. Raises LeadlineError when there is none.
+
+        While its server is down another user's server can take it, so that clients must look whom they talk to. Not so
+        with `one_user`: such a port is for a server that sets SO_REUSEPORT, which the kernel grants to one user only.
+        """
         for _ in range(self._span):
             port = _FIRST + self._next % self._span
             self._next += 1
-            holder = _hold(port)
+            holder = _hold(port, socket.SO_REUSEPORT if one_user else socket.SO_REUSEADDR)
             if holder is not None:
                 self._holders.append(holder)
                 return port
@@ -59,13 +63,13 @@ def _first_ephemeral() -> int:
     return first if first > _FIRST + 1000 else _EPHEMERAL_DEFAULT
 
 
-def _hold(port: int) -> socket.socket | None:
+def _hold(port: int, shared_by: int) -> socket.socket | None:
     holder = socket.socket()
     try:
-        # Alone on it: without SO_REUSEADDR, which is set only afterwards, for the server that may share it.
+        # Alone on it: the option is set only afterwards, for the server that may share it.
         holder.bind((LOOPBACK, port))
     except OSError:
         holder.close()
         return None
-    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.setsockopt(socket.SOL_SOCKET, shared_by, 1)
     return holder

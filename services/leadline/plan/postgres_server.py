@@ -4,6 +4,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,10 @@ from leadline.model.errors import LeadlineError
 from leadline.plan.server_process import ServerFailed
 
 SUPERUSER: Final = "postgres"
+_REMEDY: Final = (
+    "run leadline as an ordinary user (`su`, `docker run --user 1000`), or let the container make user namespaces"
+    " (`docker run --security-opt seccomp=unconfined`)"
+)
 
 
 def postgres_binary(name: str) -> str:
@@ -28,13 +33,23 @@ def postgres_binary(name: str) -> str:
 
 
 def as_ordinary_user() -> list[str]:
-    """The words before a command that PostgreSQL must not run as root."""
-    if os.geteuid() != 0:
-        return []
+    """The words before a command that PostgreSQL must not run as root. Raises LeadlineError where there are none."""
+    return [] if os.geteuid() != 0 else list(_in_a_user_namespace())
+
+
+@cache
+def _in_a_user_namespace() -> tuple[str, ...]:
     unshare = shutil.which("unshare")
     if unshare is None:
-        raise LeadlineError("PostgreSQL does not run as root, and there is no `unshare` to run it as somebody else")
-    return [unshare, "--user", "--map-user=1000", "--map-group=1000", "--"]
+        raise LeadlineError(f"PostgreSQL does not run as root, and there is no `unshare` (util-linux) here: {_REMEDY}")
+    words = (unshare, "--user", "--map-user=1000", "--map-group=1000", "--")
+    tried = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if tried.returncode != 0:
+        raise LeadlineError(
+            f"PostgreSQL does not run as root, and this machine refuses a user namespace"
+            f" ({tried.stderr.strip() or f'code {tried.returncode}'}): {_REMEDY}"
+        )
+    return words
 
 
 def initialise_postgres(data: Path, password_file: Path, *, durable: bool = True) -> None:

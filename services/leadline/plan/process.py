@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 from leadline.plan.logfile import LogFile
@@ -41,6 +42,7 @@ class KeptProcess:
         log: LogFile,
         *,
         env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
         on_failed: Callable[["KeptProcess"], None] | None = None,
     ) -> None:
         self.name = name
@@ -51,6 +53,7 @@ class KeptProcess:
         self.exit_code: int | None = None
         self._argv = list(argv)
         self._env = None if env is None else dict(env)
+        self._cwd = cwd
         self._on_failed = on_failed
         self._proven = False
         self._process: asyncio.subprocess.Process | None = None
@@ -95,6 +98,7 @@ class KeptProcess:
         process = await asyncio.create_subprocess_exec(
             *self._argv,
             env=self._env,
+            cwd=self._cwd,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

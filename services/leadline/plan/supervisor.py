@@ -6,6 +6,7 @@ every strategy named to its account, and then the demand, all of it at once: onl
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,9 +20,10 @@ from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.child import dies_with_parent
 from leadline.plan.data_dir import DataDir
 from leadline.plan.demand import DemandRow, demand_rows
+from leadline.plan.environment import child_environment
 from leadline.plan.health import HealthProbe
 from leadline.plan.kept_server import KeptServer
-from leadline.plan.local import BoundWorkload, bind
+from leadline.plan.local import BoundWorkload, bind, service_sockets
 from leadline.plan.logfile import LogFile
 from leadline.plan.plan import Plan
 from leadline.plan.ports import Ports
@@ -93,6 +95,7 @@ class Supervisor:
     async def start(self) -> Run:
         """Bring everything up and let the prints flow. Raises StackFailed; then `stop` is still to be called."""
         self.data.ensure_token_key()
+        self.data.ensure_metrics_token()
         for server in self._servers:
             self._say(f"starting {server.name}")
             await server.start()
@@ -130,6 +133,7 @@ class Supervisor:
         await asyncio.gather(*(probe.close() for probe in self._probes.values()), self.services.close())
         for server in reversed(self._servers):
             await server.stop()
+        shutil.rmtree(service_sockets(self.data), ignore_errors=True)
         self._ports.close()
         if not self.failed.done():
             self.failed.cancel()
@@ -166,7 +170,14 @@ class Supervisor:
             await self._serving[before].wait()
         self._say(f"starting {workload.id}")
         log = LogFile(self.data.log_file(workload.id))
-        process = KeptProcess(workload.id, dies_with_parent(bound.command), log, on_failed=self._process_failed)
+        process = KeptProcess(
+            workload.id,
+            dies_with_parent(bound.command),
+            log,
+            env=child_environment(os.environ),
+            cwd=self.data.root,
+            on_failed=self._process_failed,
+        )
         self._processes[workload.id] = process
         probe = self._probes[workload.id] = HealthProbe(bound.address)
         await process.start()

@@ -7,6 +7,7 @@ connection, and so change the order of a subject. Whoever needs the bus again op
 import asyncio
 import contextlib
 import itertools
+import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,6 +22,7 @@ from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 
 from leadline.model.errors import LeadlineError
+from leadline.runtime.peer_owner import peer_owner
 from leadline.runtime.settings import NatsSettings, read_secret
 
 API_TIMEOUT_SECONDS: Final = 5.0
@@ -73,12 +75,36 @@ class BusTrouble(BusError):
     """No answer, or one that says to try later: the request may or may not have been carried out."""
 
 
+class _Stranger(OSError):
+    """Another user's process answers where the bus should be."""
+
+
 class _Client(Client):
     """The library's client, for which a connection that is lost is over at once.
 
     Closing sends what is left first. With a dead server that fails and with a frozen one it does not end, and either
-    way nobody is told; so it is only for a connection that works.
+    way nobody is told; so it is only for a connection that works. With `only_mine` no password is shown to a server of
+    another user: on one machine anybody may listen on the port of a bus that is down.
     """
+
+    def __init__(self, *, only_mine: bool) -> None:
+        super().__init__()
+        self._only_mine = only_mine
+        self.stranger: _Stranger | None = None
+
+    def _connect_command(self) -> bytes:
+        if self._only_mine:
+            self._look_who_listens()
+        command: bytes = super()._connect_command()
+        return command
+
+    def _look_who_listens(self) -> None:
+        assert isinstance(self._transport, TcpTransport)
+        connection = self._transport._io_writer.get_extra_info("socket")  # noqa: SLF001 - as in `_abandon`
+        owner = peer_owner(connection)
+        if owner != os.geteuid():
+            self.stranger = _Stranger(f"a process of user {owner} listens there, and not this user's bus")
+            raise self.stranger
 
     async def close(self) -> None:
         """Send what is left, for as long as `CLOSE_SECONDS`, and close. Idempotent."""
@@ -113,7 +139,7 @@ class Link:
     @classmethod
     async def open(cls, settings: NatsSettings) -> "Link":
         """Connect once. Raises BusTrouble when nobody answers, BusDenied when the user or password is refused."""
-        client = _Client()
+        client = _Client(only_mine=settings.only_mine)
         link = cls(client, f"_INBOX_{settings.user}.{_names.next().decode()}")
 
         async def on_error(error: Exception) -> None:
@@ -147,7 +173,7 @@ class Link:
             if "authorization" in str(error).lower():
                 raise BusDenied(f"a connection as user {settings.user}") from None
             where = ", ".join(settings.servers)
-            raise BusTrouble(f"cannot connect to the bus at {where}: {error!r}") from error
+            raise BusTrouble(f"cannot connect to the bus at {where}: {client.stranger or repr(error)}") from error
         return link
 
     @property

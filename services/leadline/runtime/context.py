@@ -107,7 +107,7 @@ class Context:
     async def serve(self) -> None:
         """Start the gRPC server; it says that it is not ready until `set_ready`. Raises OSError."""
         port = await self._server.start()
-        self.log.info("service.listening", port=port)
+        self.log.info("service.listening", address=self.settings.listen, port=port)
 
     def set_ready(self, ready: bool) -> None:
         """Tell the probes whether this service does its work."""

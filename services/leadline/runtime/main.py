@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, get_args
 
-import prometheus_client
 import structlog
 
 from leadline.model.errors import InvalidInput, LeadlineError
@@ -18,6 +17,7 @@ from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.health import Health
+from leadline.runtime.metrics_server import serve_metrics
 from leadline.runtime.runs import RunReplaced
 from leadline.runtime.settings import ServiceName, ServiceSettings, load_settings
 from leadline.runtime.telemetry import configure_logging, configure_tracing
@@ -67,8 +67,7 @@ def _room(name: str) -> Run:
 
 def _serve_metrics(settings: ServiceSettings) -> None:
     host, _, port = settings.metrics_listen.rpartition(":")
-    # On a thread of its own: a blocked event loop shows as an old heartbeat and not as a failed scrape.
-    prometheus_client.start_http_server(int(port), host.strip("[]") or "0.0.0.0")  # noqa: S104 - the settings say so
+    serve_metrics(host.strip("[]") or "0.0.0.0", int(port), settings.metrics_token_file)  # noqa: S104 - settings say so
     measurements.SERVICE_INFO.labels(settings.service, settings.workload, package_version(), code_version()).set(1)
     measurements.READY.labels(settings.service).set(0)
 

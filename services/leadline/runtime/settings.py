@@ -25,7 +25,9 @@ Role = Literal[
 ]
 ServiceName = Literal["ingestion", "aggregation", "analysis", "risk", "execution", "venue", "recorder", "operator"]
 _Model = TypeVar("_Model", bound=BaseModel)
-Address = Annotated[str, Field(pattern=r"^[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}$")]
+_HOST_PORT: Final = r"[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}"
+Address = Annotated[str, Field(pattern=rf"^{_HOST_PORT}$")]
+CallAddress = Annotated[str, Field(pattern=rf"^{_HOST_PORT}$|^unix:/[^\x00]+$")]
 
 
 class _Section(BaseModel):
@@ -35,13 +37,15 @@ class _Section(BaseModel):
 class NatsSettings(_Section):
     """How to reach the bus.
 
-    `user` is also the prefix of the inboxes that the server lets this service listen on (`_INBOX_<user>.>`).
+    `user` is also the prefix of the inboxes that the server lets this service listen on (`_INBOX_<user>.>`). With
+    `only_mine` the server must be a process of this user on this machine, else no password is shown to it.
     """
 
     servers: tuple[str, ...] = Field(min_length=1)
     user: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
     password_file: Path
     ca_file: Path | None = None
+    only_mine: bool = False
 
 
 class DatabaseSettings(_Section):
@@ -87,16 +91,19 @@ class ServiceSettings(_Section):
     """Everything that one service process is told.
 
     `workload` is the stable id in the plan; `listen`, `metrics_listen` and `health_listen` are `host:port`, port 0
-    picks a free one. `health_listen` answers probes alone, without TLS; the main port answers them too. `peers` names
-    the addresses of the services that it calls; calls are signed with the peer's own key from `peer_key_files`, with
-    `token_key_file` where none is named. `code_version` replaces the package's own where the code of the strategy is
-    not this package's. `params` belongs to the service, which validates it.
+    picks a free one; `listen` and `peers` may be sockets, `unix:/path`. Metrics are for those who show the token of
+    `metrics_token_file`, for everybody where there is none. `health_listen` answers probes alone, without TLS; the
+    main port answers them too. `peers` names the addresses of the services that it calls; calls are signed with the
+    peer's own key from `peer_key_files`, with `token_key_file` where none is named. `code_version` replaces the
+    package's own where the code of the strategy is not this package's. `params` belongs to the service, which
+    validates it.
     """
 
     service: ServiceName
     workload: str = Field(min_length=1)
-    listen: Address
+    listen: CallAddress
     metrics_listen: Address
+    metrics_token_file: Path | None = None
     health_listen: Address | None = None
     connection_age: ConnectionAge | None = None
     code_version: str | None = Field(default=None, min_length=1, max_length=300)
@@ -105,7 +112,7 @@ class ServiceSettings(_Section):
     data_dir: Path
     token_key_file: Path
     tls: TlsSettings | None = None
-    peers: dict[str, Address] = Field(default_factory=dict)
+    peers: dict[str, CallAddress] = Field(default_factory=dict)
     peer_key_files: dict[str, Path] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
 
