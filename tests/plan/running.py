@@ -13,6 +13,7 @@ from typing import Any, Self
 import psutil
 
 from leadline.plan.data_dir import DataDir
+from leadline.plan.local import service_sockets
 from leadline.plan.local_postgres import LocalPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,13 +59,16 @@ def processes_of(data: Path) -> dict[str, psutil.Process]:
 class Up:
     """A `leadline up` in the background, stopped at the end whatever the test does."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
+    def __init__(self, data: Path, *arguments: str, nohup: bool = False) -> None:
         self.data = data
         self.log = data.with_suffix(".log")
         command = [sys.executable, "-m", "leadline.cli.main", "up", "-f", str(MANIFEST), "--data-dir", str(data)]
         with self.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [*command, *arguments], stdout=output, stderr=output, start_new_session=True
+                [*(["nohup"] if nohup else []), *command, *arguments],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     def __enter__(self) -> Self:
@@ -84,4 +88,5 @@ class Up:
 def nothing_is_left(data: Path) -> bool:
     assert not (data / "stack.json").exists()
     assert not LocalPostgres(DataDir(data).postgres_dir).socket_directory.exists()
+    assert not service_sockets(DataDir(data)).exists()
     return not processes_of(data)

@@ -46,9 +46,11 @@ def test_one_command_goes_from_a_manifest_to_an_audited_book(undisturbed):
 
 
 def test_an_interrupted_run_goes_on_to_the_same_end(undisturbed, tmp_path):
-    data = tmp_path / "data"
-    with Up(data, "--speed", "1000", "--until-end") as up:
+    data = tmp_path / "Daten für 行情"
+    with Up(data, "--speed", "1000", "--until-end", nohup=True) as up:
+        up.process.send_signal(signal.SIGHUP)  # the terminal is closed, and `nohup` said that this ends nothing
         tape = answer("status", "--data-dir", data)["run"]["tape"]
+        assert up.process.poll() is None
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(60) == 130
     done = leadline("up", "-f", MANIFEST, "--until-end", "--data-dir", data, "--output", "json")

@@ -22,6 +22,7 @@ from leadline.cli.output import (
 from leadline.cli.place import Place, find_targets, open_stack
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
+from leadline.report.printable import printable
 from leadline.runtime.errors import explain
 
 # A command takes effect between two steps of an account, and a step may wait for the venue.
@@ -156,7 +157,7 @@ def _report(answers: dict[str, Any], output: Output, words: Callable[[str, Any],
         print_json([{"account": name, **plain(answer)} for name, answer in answered.items()])
     else:
         for name, answer in answered.items():
-            print(words(name, answer))
+            print(printable(words(name, answer)))
     failed = {name: answer for name, answer in answers.items() if isinstance(answer, Exception)}
     for name, error in list(failed.items())[1:]:
         complain(f"{name}: {explain(error) if isinstance(error, grpc.aio.AioRpcError) else error}")

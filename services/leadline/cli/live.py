@@ -14,6 +14,7 @@ from leadline.cli.output import clock_text
 from leadline.cli.picture import draw
 from leadline.cli.stack import Stack
 from leadline.plan.supervisor import PartStatus, Supervisor
+from leadline.report.printable import printable
 
 FRAME_SECONDS: Final = 0.25
 LINE_SECONDS: Final = 5.0
@@ -39,7 +40,7 @@ async def show(stack: Stack, supervisor: Supervisor, *, live: bool) -> None:
 
 
 async def _draw(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
-    console = Console()
+    console = Console(markup=False, emoji=False)
     with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
         while not following.done():
             live.update(draw(scene, stack, supervisor.status(), *console.size), refresh=True)
@@ -53,7 +54,7 @@ async def _tell(scene: Scene, stack: Stack, supervisor: Supervisor, following: "
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await asyncio.shield(following)
-        print(progress_line(scene, stack, supervisor.status()), file=sys.stderr, flush=True)
+        print(printable(progress_line(scene, stack, supervisor.status())), file=sys.stderr, flush=True)
         pause = LINE_SECONDS
     following.result()
 

@@ -15,9 +15,11 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from leadline.model.contracts import instrument_of
 from leadline.plan.data_dir import default_data_dir
+from leadline.report.printable import plain_text, printable
 
 # Columns of a table that is not drawn on a terminal.
 _WIDE: Final = 200
@@ -80,22 +82,25 @@ def _plain(value: object) -> str:
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """A table for people; `empty` is said where there are no rows. Numbers stand right."""
     console = people_console()
-    found = [[("" if cell is None else str(cell)) for cell in row] for row in rows]
+    found = [[("" if cell is None else printable(cell)) for cell in row] for row in rows]
     if not found:
-        console.print(empty)
+        console.print(plain_text(empty))
         return
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=plain_text(title), title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in found)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(plain_text(name), justify="right" if numeric else "left", overflow="fold")
     for row in found:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console.print(table)
 
 
 def people_console() -> Console:
-    """Where tables go. What is not a terminal has no width of its own, and must not cut what it is given."""
-    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+    """Where tables go. What is not a terminal has no width of its own, and must not cut what it is given.
+
+    Markup in a text is not obeyed: much of what is shown was written by others.
+    """
+    return Console(width=None if sys.stdout.isatty() else _WIDE, markup=False, emoji=False)
 
 
 def price_text(contract: str, price: str) -> str:
@@ -115,7 +120,8 @@ def _is_number(text: str) -> bool:
 
 def complain(message: str) -> None:
     """Say on standard error why a command failed."""
-    print(f"leadline: {message}", file=sys.stderr, flush=True)
+    lines = [printable(line) for line in message.split("\n")]
+    print("leadline: " + "\n".join(lines), file=sys.stderr, flush=True)
 
 
 def clock_text(time_ns: int) -> str:

@@ -17,6 +17,7 @@ from leadline.execution.v1 import execution_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.v1 import model_pb2
 from leadline.plan.supervisor import PartStatus
+from leadline.report.printable import plain_text, printable
 from leadline.report.text import clock, time_of_day
 
 # Lines of the left column that are not bars or signals: header, market, titles and frames.
@@ -58,7 +59,7 @@ def _header(scene: Scene, stack: Stack) -> RenderableType:
         line.add_row(title, Text("waiting for the feed", style="dim"), "")
     else:
         bar = ProgressBar(total=1.0, completed=feed.progress, width=30, complete_style="cyan", finished_style="green")
-        line.add_row(title, Align.center(bar), f"{feed.state.replace('_', ' ')} {feed.progress:4.0%}")
+        line.add_row(title, Align.center(bar), plain_text(f"{feed.state.replace('_', ' ')} {feed.progress:4.0%}"))
     return Panel(line, border_style="blue", padding=(0, 1))
 
 
@@ -70,8 +71,9 @@ def _table(*columns: str, left: int = 1) -> Table:
     return table
 
 
-def _framed(title: str, content: RenderableType) -> Panel:
-    return Panel(content, title=title, title_align="left", border_style="dim", padding=(0, 1))
+def _framed(title: str | Text, content: RenderableType) -> Panel:
+    drawn = title if isinstance(title, Text) else plain_text(title)
+    return Panel(content, title=drawn, title_align="left", border_style="dim", padding=(0, 1))
 
 
 def _market(scene: Scene, *, wide: bool) -> RenderableType:
@@ -79,7 +81,7 @@ def _market(scene: Scene, *, wide: bool) -> RenderableType:
     for item in scene.feed.contracts if scene.feed is not None else ():
         rate = scene.rates[item.contract].per_second
         table.add_row(
-            f"[bold]{item.contract}[/]",
+            plain_text(item.contract, "bold"),
             clock(item.contract, item.last_time_ns) if item.last_time_ns else "–",
             str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
             f"{item.ticks:,}",
@@ -104,15 +106,17 @@ def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> 
             Text(f"{bar.cumulative_delta:+,}", style=_sign(bar.cumulative_delta)),
             str(tick.ticks_to_price(bar.poc)),
         )
-    return _framed(f"{strategy.name}: {strategy.spec} bars, {_regime(scene.regimes.get(strategy.name))}", table)
+    regime = _regime(scene.regimes.get(strategy.name))
+    return _framed(Text.assemble(printable(f"{strategy.name}: {strategy.spec} bars, "), regime), table)
 
 
-def _regime(reading: model_pb2.RegimeReading | None) -> str:
+def _regime(reading: model_pb2.RegimeReading | None) -> Text:
     if reading is None:
-        return "no regime yet"
+        return Text("no regime yet")
     if reading.regime == "NO_TRADE":
-        return f"[yellow]NO_TRADE[/] ({reading.reason})"
-    return f"[cyan]{reading.regime}[/] {Decimal(reading.confidence):.2f} x{reading.multiplier}"
+        return Text.assemble(("NO_TRADE", "yellow"), printable(f" ({reading.reason})"))
+    sure = f" {Decimal(reading.confidence):.2f} x{reading.multiplier}"
+    return Text.assemble((printable(reading.regime), "cyan"), printable(sure))
 
 
 def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
@@ -132,7 +136,7 @@ def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
         if len(rows) >= most:
             break
     for name, cells in rows[-most:]:
-        table.add_row(*([name] if several else []), *cells)
+        table.add_row(*([plain_text(name)] if several else []), *cells)
     return _framed(f"signals ({scene.signal_count:,} in {scene.bar_count:,} bars so far)", table)
 
 
@@ -150,10 +154,10 @@ def _signal_rows(scene: Scene, said: SaidBar, contract: str) -> Iterator[tuple[s
             said.strategy,
             [
                 time_of_day(contract, said.known_at_ns) if number == 0 else "",
-                Text(line.name, style="green" if pattern in said.long else "red"),
-                line.strength,
-                Text(line.word, style="cyan" if line.approved else "dim"),
-                Text(fate_text(decision) if number == 0 else "", style="bold" if taken else "dim"),
+                plain_text(line.name, "green" if pattern in said.long else "red"),
+                plain_text(line.strength),
+                plain_text(line.word, "cyan" if line.approved else "dim"),
+                plain_text(fate_text(decision) if number == 0 else "", "bold" if taken else "dim"),
             ],
         )
 
@@ -175,21 +179,21 @@ def _account(scene: Scene, account: str) -> RenderableType:
 def _account_lines(scene: Scene, state: execution_pb2.GetStateResponse) -> Iterator[tuple[str, RenderableType]]:
     contract = next((item.contract for item in scene.feed.contracts), None) if scene.feed is not None else None
     yield "instant", clock(contract, state.instant_ns) if contract else "–"
-    yield "phase", state.phase.replace("_", " ")
-    yield "equity", f"{Decimal(state.equity):,.2f} {state.currency}"
+    yield "phase", plain_text(state.phase.replace("_", " "))
+    yield "equity", plain_text(f"{Decimal(state.equity):,.2f} {state.currency}")
     yield "day", _money(state.realised)
     yield "open", _money(state.open)
     yield "trades, streak", f"{state.trades}, {state.streak:+d}"
     yield "tier", str(state.tier) if state.tier else "off"
-    yield "block", Text(state.block, style="yellow") if state.block else "–"
-    yield "halt", Text(state.halt, style="bold red") if state.halt else "–"
+    yield "block", plain_text(state.block, "yellow") if state.block else "–"
+    yield "halt", plain_text(state.halt, "bold red") if state.halt else "–"
 
 
 def _position(position: execution_pb2.Position) -> RenderableType:
     side = "long" if position.quantity > 0 else "short"
     return Text.assemble(
-        (f"{side} {abs(position.quantity)} {position.contract}", "bold"),
-        f" at {position.average_price}, last {position.last_price} ",
+        (printable(f"{side} {abs(position.quantity)} {position.contract}"), "bold"),
+        printable(f" at {position.average_price}, last {position.last_price} "),
         _money(position.open),
     )
 
@@ -201,7 +205,7 @@ def _services(parts: Sequence[PartStatus]) -> RenderableType:
     for part in parts:
         colour = _HEALTH.get(part.health, "red")
         again = Text(str(part.restarts), style="yellow" if part.restarts else "dim")
-        table.add_row(part.name, Text(f"● {part.health}", style=colour), again)
+        table.add_row(plain_text(part.name), Text(f"● {part.health}", style=colour), again)
     return _framed("services", table)
 
 

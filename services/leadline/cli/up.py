@@ -29,6 +29,7 @@ from leadline.plan.data_dir import DataDir
 from leadline.plan.end_of_run import end_of_run
 from leadline.plan.plan import Plan
 from leadline.plan.supervisor import Supervisor
+from leadline.report.printable import printable
 from leadline.runtime.runs import Run
 
 EXIT_INTERRUPTED: Final = 130
@@ -159,7 +160,8 @@ async def _stopped_for_certain(supervisor: Supervisor) -> AsyncIterator["asyncio
         asked.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` and its like: who starts it wants it to go on
+            loop.add_signal_handler(number, on_signal)
     waiting = asyncio.create_task(asked.wait())
     try:
         yield waiting
@@ -181,4 +183,4 @@ async def _first(starting: "asyncio.Task[Run]", asked: "asyncio.Task[bool]") -> 
 
 
 def _say(words: str) -> None:
-    print(f"leadline: {words}", file=sys.stderr, flush=True)
+    print(f"leadline: {printable(words)}", file=sys.stderr, flush=True)

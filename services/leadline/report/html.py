@@ -37,7 +37,8 @@ def write_html(reports: list[AccountReport], path: Path) -> None:
     body = "".join(_account(report) for report in reports)
     tape = escape(reports[0].tape) if reports else "no tape"
     path.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" '
+        f"content=\"default-src 'none'; style-src 'unsafe-inline'\"><meta name=\"viewport\" "
         f'content="width=device-width"><title>Leadline report {tape}</title><style>{_STYLE}</style></head>'
         f"<body><main>{body}</main></body></html>\n",
         encoding="utf-8",
@@ -65,7 +66,7 @@ def _account(report: AccountReport) -> str:
         "<h2>Decisions refused, by first reason</h2>",
         _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
         f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, ",
-        f"{report.decisions:,} decisions. Digest <code>{report.digest}</code></p>",
+        f"{report.decisions:,} decisions. Digest <code>{escape(report.digest)}</code></p>",
     ]
     return "".join(parts)
 

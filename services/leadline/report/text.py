@@ -11,6 +11,7 @@ from rich.text import Text
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import local_datetime
 from leadline.report.data import AccountReport
+from leadline.report.printable import plain_text, printable
 from leadline.report.trades import Trade
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -19,38 +20,38 @@ _SPARK_WIDTH = 60
 
 def render_text(report: AccountReport, console: Console) -> None:
     """Print one account's report: trades, totals by pattern, why entries were refused, the equity curve."""
-    console.rule(f"[bold]{report.account}[/] on tape {report.tape}")
+    console.rule(Text.assemble((printable(report.account), "bold"), f" on tape {printable(report.tape)}"))
     console.print(_trades(report))
     if report.by_pattern:
         console.print(_patterns(report))
     if report.refused:
         console.print(_refusals(report))
     for order in report.in_doubt:
-        console.print(
-            f"[yellow]given up[/] {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
-        )
+        what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
+        console.print(Text.assemble(("given up", "yellow"), printable(what)))
     for position in report.open_positions:
-        console.print(f"[yellow]still open[/] {position.contract} {position.quantity:+d}")
+        console.print(Text.assemble(("still open", "yellow"), f" {position.contract} {position.quantity:+d}"))
     for contract, tapes in report.substitutes:
-        console.print(f"[dim]{contract} filled on the prints of {tapes}: the feed has no others[/]")
+        console.print(plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim"))
     if report.missing_sessions:
-        console.print(f"[dim]sessions that were not at hand: {', '.join(report.missing_sessions)}[/]")
+        console.print(plain_text(f"sessions that were not at hand: {', '.join(report.missing_sessions)}", "dim"))
     if report.curve:
         console.print(f"equity  {spark([report.start_equity, *(p.equity for p in report.curve)])}")
     console.print(
-        f"[bold]{len(report.trades)} trades, {report.wins} won, net {money(report.net)}[/], "
-        f"equity {report.start_equity:.2f} -> {report.end_equity:.2f}, largest drawdown {report.max_drawdown:.2f}"
+        Text.assemble(
+            (f"{len(report.trades)} trades, {report.wins} won, net ", "bold"),
+            money(report.net),
+            f", equity {report.start_equity:.2f} -> {report.end_equity:.2f}, "
+            f"largest drawdown {report.max_drawdown:.2f}",
+        )
     )
-    console.print(
-        f"[dim]{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, "
-        f"{report.decisions:,} decisions; digest {report.digest}[/]"
-    )
+    said = f"{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, {report.decisions:,} decisions"
+    console.print(plain_text(f"{said}; digest {report.digest}", "dim"))
 
 
-def money(value: Decimal) -> str:
+def money(value: Decimal) -> Text:
     """An amount with its sign, coloured for a terminal."""
-    colour = "green" if value > 0 else "red" if value < 0 else "white"
-    return f"[{colour}]{value:+.2f}[/]"
+    return Text(f"{value:+.2f}", style="green" if value > 0 else "red" if value < 0 else "white")
 
 
 def price(contract: str, ticks: Decimal) -> str:
@@ -101,7 +102,7 @@ def _trades(report: AccountReport) -> Table:
 def _cells(trade: Trade) -> tuple[str | Text, ...]:
     return (
         Text(f"{trade.side.value.lower()} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
-        trade.pattern.lower().replace("_", " "),
+        printable(trade.pattern.lower().replace("_", " ")),
         price(trade.contract, trade.entry_price),
         price(trade.contract, trade.exit_price),
         trade.exit.replace("_", " "),
@@ -115,7 +116,9 @@ def _patterns(report: AccountReport) -> Table:
     for name in ("pattern", "trades", "won", "net"):
         table.add_column(name, justify="left" if name == "pattern" else "right")
     for total in report.by_pattern:
-        table.add_row(total.pattern.lower().replace("_", " "), str(total.trades), str(total.wins), money(total.net))
+        table.add_row(
+            plain_text(total.pattern.lower().replace("_", " ")), str(total.trades), str(total.wins), money(total.net)
+        )
     return table
 
 
@@ -124,5 +127,5 @@ def _refusals(report: AccountReport) -> Table:
     table.add_column("reason")
     table.add_column("bars", justify="right")
     for reason, count in report.refused:
-        table.add_row(reason.replace("_", " "), str(count))
+        table.add_row(plain_text(reason.replace("_", " ")), str(count))
     return table
