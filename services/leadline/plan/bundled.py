@@ -80,7 +80,7 @@ def run_nats(settings_file: Path) -> NoReturn:
     )
     # In memory, so that no password ever lies on a disk; the server reads it where its own process shows it.
     descriptor = os.memfd_create("server.conf", 0)
-    os.write(descriptor, json.dumps(config).encode())
+    os.write(descriptor, json.dumps(config, ensure_ascii=False).encode())
     binary = nats_binary()
     os.execv(binary, [binary, "-c", f"/proc/self/fd/{descriptor}"])  # noqa: S606 - our own command
 

@@ -77,7 +77,7 @@ class LocalNats:
                 write_private(self._passwords / user, secrets.token_urlsafe(24).encode())
         passwords = {user: read_secret(self._passwords / user) for user in USERS}
         config = nats_config(f"{LOOPBACK}:{self.port}", self._directory / "store", MAX_STORE_BYTES, passwords)
-        write_private(self._config, json.dumps(config, indent=1).encode())
+        write_private(self._config, json.dumps(config, indent=1, ensure_ascii=False).encode())
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
