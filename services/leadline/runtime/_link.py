@@ -100,6 +100,7 @@ class _Client(Client):
 
     def _look_who_listens(self) -> None:
         assert isinstance(self._transport, TcpTransport)
+        assert self._transport._io_writer is not None  # noqa: SLF001 - as in `_abandon`
         connection = self._transport._io_writer.get_extra_info("socket")  # noqa: SLF001 - as in `_abandon`
         owner = peer_owner(connection)
         if owner != os.geteuid():
