@@ -1,10 +1,12 @@
 """Which bars are decided, in which order, and how a decision is refused: always with its reason in the book."""
 
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from leadline.execution.ports import Unavailable
+from leadline.execution.ports import NotAdmitted, Refused, Unavailable
 from leadline.model.ids import decision_id
 from leadline.model.signals import Pattern
 from leadline.risk.decide import decide
@@ -218,18 +220,50 @@ async def test_a_halt_outlives_the_process(books: Books, folder: Path):
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]
 
 
-async def test_risk_is_asked_until_it_answers(books: Books, folder: Path):
-    class Deaf:
-        calls = 0
+class Failing:
+    """Risk that fails so many times and then answers."""
 
-        async def decide(self, question: Question) -> Answer:
-            self.calls += 1
-            if self.calls < 5:
-                raise Unavailable("risk does not answer")
-            return decide(question)
+    def __init__(self, error: Exception, times: int) -> None:
+        self.error = error
+        self.times = times
+        self.calls = 0
 
-    deaf = Deaf()
+    async def decide(self, question: Question) -> Answer:
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error
+        return decide(question)
+
+
+@pytest.mark.parametrize(
+    "error", [Unavailable("risk does not answer", "risk"), NotAdmitted("risk does not know the token", "risk")]
+)
+async def test_risk_is_asked_until_it_answers(books: Books, folder: Path, error: Exception):
+    failing = Failing(error, 4)
     desk = desk_of(books, folder, bar(600))
-    session = await desk.run(through=lambda world: replace_risk(world, deaf))
-    assert (deaf.calls, session.pauses) == (5, 4)
+    await desk.run(through=lambda world: replace_risk(world, failing))
+    assert failing.calls == 5
     assert await desk.decisions() == [("default/mes", 600, True, "")]
+
+
+async def test_a_question_that_risk_refuses_is_a_refused_decision_and_the_account_goes_on(books: Books, folder: Path):
+    failing = Failing(Refused("risk refuses: internal error, see the service's log", "risk"), 1)
+    desk = desk_of(books, folder, bar(600), bar(1200))
+    await desk.run(through=lambda world: replace_risk(world, failing))
+    assert await desk.decisions() == [("default/mes", 600, False, "risk_error"), ("default/mes", 1200, True, "")]
+    assert (await desk.rows("decision", "arithmetic", "instant_ns"))[0][0] == [
+        ["error", "risk refuses: internal error, see the service's log"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("strength", "multiplier"), [("NaN", "1"), ("sNaN", "1"), ("0.7", "1E+999999"), ("0.7", "-Infinity")]
+)
+async def test_a_bar_with_numbers_that_are_none_is_refused_and_the_account_goes_on(
+    books: Books, folder: Path, strength: str, multiplier: str
+):
+    bad = bar(600, signal(strength=strength), signal(Pattern.SELLING_EXHAUSTION))
+    bad = replace(bad, regime=replace(bad.regime, multiplier=Decimal(multiplier)))
+    desk = desk_of(books, folder, bad, bar(1200))
+    await desk.run()
+    assert [(second, reason) for _, second, _, reason in await desk.decisions()] == [(600, "risk_error"), (1200, "")]

@@ -360,6 +360,13 @@ RANGING = "spec.strategy.router.regimes.RANGING.patterns"
     ("spec", "problem"),
     [
         (
+            'entries: {blocks: [{from: "12:00", to: "12:00"}]}',
+            (
+                "spec.entries.blocks[0].to: got '12:00', expected another time than its from, 12:00: "
+                "a block that ends when it begins is none"
+            ),
+        ),
+        (
             'entries: {blocks: [{from: "12:00", to: "13:00"}, {from: "12:00", to: "13:00"}]}',
             "spec.entries.blocks: got ['12:00-13:00', '12:00-13:00'], expected each block once",
         ),

@@ -63,9 +63,10 @@ async def _look(visit: Visit[AccountStatus]) -> float | None:
     await visit.set_finalizer(ACCOUNT_FINALIZER, present=True)
     try:
         return await _go_on(visit, account)
-    except ServiceAway as away:
-        text = f"{away}; it is tried again"
-        return await _cannot(visit, Reason.EXECUTION_UNREACHABLE, text, world.params.poll_seconds)
+    except (ServiceAway, ServiceRefused) as error:
+        text = f"{error}; it is tried again"
+        reason = Reason.EXECUTION_UNREACHABLE if isinstance(error, ServiceAway) else Reason.REFUSED_BY_EXECUTION
+        return await _cannot(visit, reason, text, world.params.poll_seconds)
     except DatabaseAway as away:
         return await _cannot(visit, Reason.DATABASE_UNREACHABLE, str(away), world.params.poll_seconds)
     except NamespaceEnding:

@@ -56,9 +56,11 @@ async def _look(visit: Visit[StrategyStatus]) -> float | None:
     await visit.set_finalizer(DRAIN_FINALIZER, present=True)
     try:
         return await _go_on(visit, admitted)
-    except ServiceAway as away:
-        reason = Reason.FEED_UNREACHABLE if away.service == "ingestion" else Reason.EXECUTION_UNREACHABLE
-        return await cannot(visit, reason, f"{away}; it is tried again", world.params.poll_seconds)
+    except (ServiceAway, ServiceRefused) as error:
+        reason = Reason.EXECUTION_UNREACHABLE if isinstance(error, ServiceAway) else Reason.REFUSED_BY_EXECUTION
+        if error.service == "ingestion":
+            reason = Reason.FEED_UNREACHABLE
+        return await cannot(visit, reason, f"{error}; it is tried again", world.params.poll_seconds)
     except DatabaseAway as away:
         return await cannot(visit, Reason.DATABASE_UNREACHABLE, f"{away}; it is tried again", world.params.poll_seconds)
     except NamespaceEnding:

@@ -24,10 +24,10 @@ from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
 from leadline.report.printable import printable
 from leadline.runtime.errors import explain
+from leadline.runtime.failures import OUTCOME_UNKNOWN
 
 # A command takes effect between two steps of an account, and a step may wait for the venue.
 WAIT_SECONDS: Final = 30
-_OUTCOME_UNKNOWN: Final = {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNKNOWN}
 
 app = typer.Typer()
 
@@ -138,7 +138,7 @@ def _on_accounts(
             async with open_stack(place, "cli-trader", account=name) as (stack, services):
                 return await call(services.execution(stack.execution_of(name)), strategy)
         except grpc.aio.AioRpcError as error:
-            return NoAnswer(name, wait_seconds) if error.code() in _OUTCOME_UNKNOWN else error
+            return NoAnswer(name, wait_seconds) if error.code() in OUTCOME_UNKNOWN else error
         except LeadlineError as error:
             return error
 

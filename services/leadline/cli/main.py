@@ -13,11 +13,10 @@ from leadline.cli import acting, health, operator, planning, reading, reporting,
 from leadline.cli.output import complain
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.runtime.errors import explain
+from leadline.runtime.failures import BAD_INPUT
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
-
-_BAD_INPUT: Final = {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OUT_OF_RANGE}
 
 app = typer.Typer(
     name="leadline",
@@ -60,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         return EXIT_FAILED
     except grpc.aio.AioRpcError as error:
         complain(explain(error))
-        return EXIT_BAD_INPUT if error.code() in _BAD_INPUT else EXIT_FAILED
+        return EXIT_BAD_INPUT if error.code() in BAD_INPUT else EXIT_FAILED
     return 0
 
 

@@ -32,9 +32,10 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
-from leadline.plan.calls import CALL_SECONDS, Services, patiently
+from leadline.plan.calls import CALL_SECONDS, Services
 from leadline.plan.health import HealthProbe
 from leadline.runtime.errors import explain
+from leadline.runtime.failures import patiently
 
 app = typer.Typer()
 _Read = TypeVar("_Read")

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, plain, print_json
 from leadline.model.errors import Unknown
-from leadline.plan.calls import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
 from leadline.report.data import AccountReport, build_reports, latest_tape
@@ -21,6 +20,7 @@ from leadline.report.digest import digest as digest_of_tape
 from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
+from leadline.runtime.failures import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.runtime.settings import DatabaseSettings, read_secret
 
 app = typer.Typer()

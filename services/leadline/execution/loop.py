@@ -31,7 +31,20 @@ from leadline.execution.halt_rows import note_clearing, note_halt
 from leadline.execution.halts import Clearing, Seen
 from leadline.execution.inbox import Inbox
 from leadline.execution.orders import UNRESOLVED, move
-from leadline.execution.ports import HaltStands, Journal, LimitRefused, Risk, Store, Switch, Unavailable, Venue
+from leadline.execution.ports import (
+    HaltStands,
+    Journal,
+    LimitRefused,
+    NotAdmitted,
+    PartFailed,
+    Refused,
+    Risk,
+    Store,
+    Switch,
+    Unavailable,
+    Venue,
+)
+from leadline.model.errors import InvalidInput
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource, printable
 from leadline.model.ids import Leg, client_order_id, decision_id
 from leadline.model.orders import Advanced, Decision, Order, OrderState, Side, VenueOrder
@@ -44,14 +57,16 @@ from leadline.risk.view import Answer, Question
 END_OF_TIME: Final = 2**63 - 1
 HALTED_BY: Final = "execution"
 """Who halted, where no person did."""
+LONGEST_ERROR: Final = 500
+"""Characters of a part's refusal that are stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
     """The parts that the loop runs with.
 
-    `pause(phase)` waits a little before a part that did not answer is asked again; `idle()` waits until there is a
-    signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable.
+    `pause(phase)` waits a little before the venue is asked again what it may not know yet; `idle()` waits until there
+    is a signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable.
     """
 
     store: Store
@@ -347,11 +362,13 @@ class AccountLoop:
         await self._send(order)
 
     async def _ask_risk(self, asked: Question) -> Answer:
-        while True:
-            try:
-                return await self._world.risk.decide(asked)
-            except Unavailable:
-                await self._world.pause("waiting_for_risk")
+        """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
+        try:
+            return await self._world.risk.decide(asked)
+        except NotAdmitted:
+            raise
+        except (Refused, InvalidInput) as refused:
+            return Answer(False, Reason.RISK_ERROR.value, arithmetic=(("error", str(refused)[:LONGEST_ERROR]),))
 
     async def _commit_decision(self, decision: Decision, order: Order | None, strategy: StrategyBook) -> None:
         """Tx A: decision, reservation and intent together, the limits checked on the rows as they are locked."""
@@ -417,7 +434,7 @@ class AccountLoop:
         self._world.journal.write(order.client_id)
         try:
             reported = await self._world.venue.submit(self._venue_order(order))
-        except Unavailable:
+        except PartFailed:
             await self._commit_order(move(order, OrderState.UNKNOWN))
             raise
         await self._commit_order(move(order, reported.state, reason=reported.reason))
@@ -511,7 +528,7 @@ class AccountLoop:
         try:
             switch.clear(halt for halt in wanted if halt.number in still)
         except OSError as error:
-            raise Unavailable(f"the disk does not take what was cleared: {error}") from error
+            raise Unavailable(f"the disk does not take what was cleared: {error}", "disk") from error
         await self._read_halts()  # one that was said again meanwhile stands on, under another number
         return tuple(halt for halt in wanted if halt.number in still)
 

@@ -2,7 +2,10 @@
 
 from typing import Final
 
+import structlog
 from prometheus_client import Counter, Gauge, Histogram
+
+from leadline.runtime.clock import monotonic_s
 
 LATENCY_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 
@@ -21,8 +24,61 @@ OTHER_ANALYSIS: Final = Counter(
     "Messages passed over because their analysis is not the one that was named; counted again after a restart.",
     ("account",),
 )
+PHASE: Final = Gauge(
+    "leadline_account_phase", "1 for what the account's loop does now, 0 for everything else.", ("account", "phase")
+)
 STEPS: Final = Counter("leadline_execution_steps_total", "Steps of the account's loop.", ("account",))
 COMMIT_SECONDS: Final = Histogram(
     "leadline_execution_commit_seconds", "Time of a commit of the book.", ("account",), buckets=LATENCY_BUCKETS
 )
 UNPUBLISHED: Final = Gauge("leadline_outbox_unpublished", "Committed events not yet on the bus.", ("account",))
+
+PHASES: Final = (
+    "starting",
+    "reconciling",
+    "running",
+    "waiting_for_signals",
+    "waiting_for_venue",
+    "waiting_for_risk",
+    "waiting_for_database",
+    "waiting_for_disk",
+    "waiting_for_parts",
+    "finished",
+)
+"""What an account's loop can be at. The parts are named as `leadline.model.errors.PartFailed` names them."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Phases:
+    """Shows what an account's loop does: a series per phase, and a line when a wait for a part begins and ends."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._waits: tuple[str, str] | None = None
+        self._since_s = 0.0
+        self.show("starting")
+
+    def show(self, phase: str) -> None:
+        """The loop is at this phase now."""
+        for name in PHASES:
+            PHASE.labels(self._account, name).set(name == phase)
+
+    def wait(self, part: str, reason: str) -> str:
+        """The loop waits for a part, which is said once for each reason. Returns the phase."""
+        phase = f"waiting_for_{part}" if f"waiting_for_{part}" in PHASES else "waiting_for_parts"
+        self.show(phase)
+        if self._waits is None:
+            self._since_s = monotonic_s()
+        if self._waits != (phase, reason):
+            _log.warning("account.waits", account=self._account, phase=phase, reason=reason)
+        self._waits = (phase, reason)
+        return phase
+
+    def go_on(self, phase: str) -> None:
+        """The loop has got on; the end of a wait is said."""
+        self.show(phase)
+        if self._waits is not None:
+            seconds = round(monotonic_s() - self._since_s, 3)
+            _log.info("account.goes_on", account=self._account, after=self._waits[0], seconds=seconds)
+            self._waits = None

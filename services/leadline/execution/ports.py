@@ -6,14 +6,25 @@ from typing import Protocol
 
 from leadline.execution.book import Book, Changes
 from leadline.execution.halts import Clearing, Halts, StoredHalts
-from leadline.model.errors import LeadlineError
+from leadline.model.errors import LeadlineError, NotAdmitted, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 
-
-class Unavailable(LeadlineError):
-    """A part does not answer. Nothing is known of what was asked; asking again is safe unless it was a submit."""
+__all__ = [
+    "Fenced",
+    "HaltStands",
+    "Journal",
+    "LimitRefused",
+    "NotAdmitted",
+    "PartFailed",
+    "Refused",
+    "Risk",
+    "Store",
+    "Switch",
+    "Unavailable",
+    "Venue",
+]
 
 
 class Fenced(LeadlineError):
@@ -59,7 +70,7 @@ class Store(Protocol):
 
 
 class Venue(Protocol):
-    """A market. Every method raises `Unavailable` when the venue does not answer."""
+    """A market. Every method raises `Unavailable` when the venue does not answer, and `Refused` when it answers no."""
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
@@ -71,7 +82,7 @@ class Venue(Protocol):
         """
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
-        """Hand an order in, once. `Unavailable` leaves its fate unknown."""
+        """Hand an order in, once. An error leaves its fate unknown."""
 
     async def cancel(self, client_id: str, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
@@ -84,7 +95,7 @@ class Venue(Protocol):
 
 
 class Risk(Protocol):
-    """Decides. Raises `Unavailable` when it does not answer."""
+    """Decides. Raises `Unavailable` when it does not answer, and `Refused` when it cannot decide on a question."""
 
     async def decide(self, question: Question) -> Answer:
         """Risk's word on a question."""

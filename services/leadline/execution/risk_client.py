@@ -4,29 +4,34 @@ from typing import Final
 
 import grpc
 
-from leadline.execution.ports import Unavailable
+from leadline.execution.ports import Refused
 from leadline.risk.convert import answer_from_proto, question_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.v1 import risk_pb2_grpc as rpc
 from leadline.risk.view import Answer, Question
+from leadline.runtime.failures import BROKEN, ServiceRefused, answered
 
 CALL_DEADLINE_SECONDS: Final = 1.0
-_REFUSED: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.PERMISSION_DENIED})
+MOST_TRIALS: Final = 3
+"""How often a question is asked at which risk breaks: its process may have ended in the middle of an answer."""
 
 
 class RiskClient:
-    """Risk over its socket: one attempt per call."""
+    """Risk over its socket."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = rpc.RiskServiceStub(channel)
 
     async def decide(self, question: Question) -> Answer:
-        """Risk's word on a question; `Unavailable` when it does not answer."""
+        """Risk's word on a question. Raises `Unavailable`, `NotAdmitted` and `Refused`."""
         request = pb.DecideRequest(question=question_to_proto(question))
-        try:
-            reply = await self._stub.Decide(request, timeout=CALL_DEADLINE_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            if error.code() in _REFUSED:
-                raise
-            raise Unavailable(f"risk does not answer: {error.code().name} {error.details()}") from error
-        return answer_from_proto(reply.decision)
+        for trial in range(1, MOST_TRIALS + 1):
+            try:
+                reply = await answered("risk", lambda: self._stub.Decide(request, timeout=CALL_DEADLINE_SECONDS))
+                return answer_from_proto(reply.decision)
+            except ServiceRefused as refused:
+                if refused.code not in BROKEN or trial == MOST_TRIALS:
+                    raise
+            except ValueError as error:
+                raise Refused(f"risk gives an answer that is none: {error}", "risk") from error
+        raise AssertionError("the last trial ends with an answer or an error")

@@ -15,7 +15,7 @@ from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop, World
 from leadline.execution.outbox import publish_pending, read_events
-from leadline.execution.ports import Unavailable
+from leadline.execution.ports import PartFailed, Unavailable
 from leadline.execution.risk_client import RiskClient
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.settings import ExecutionParams
@@ -66,6 +66,7 @@ class Account:
             holder=context.settings.workload,
         )
         self.committed = asyncio.Event()
+        self.phases = metrics.Phases(self.name)
         self._pause_seconds = params.pause_seconds
         self._changed = asyncio.Event()
         self._commands: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = asyncio.Queue(
@@ -130,19 +131,28 @@ class Account:
                 await self.store.renew()
 
     async def _trade(self) -> None:
-        """Start is recovery; and whenever a part did not answer, the loop starts again."""
+        """Start is recovery; and whenever a part did not do what it was asked, the loop starts again.
+
+        The account is not ready meanwhile. Commands are carried out as soon as the parts that they need are there.
+        """
+        started = False
         while True:
             try:
                 await self.loop.recover()
                 self._open_inboxes()
-                self.context.set_ready(True)
+                if not started:
+                    self.context.set_ready(True)
+                started = True
                 while True:
                     await self._run_commands()
                     await self.loop.step()
                     self._measure()
-            except Unavailable as error:
-                self.context.log.warning("part does not answer", error=str(error))
-                await self._pause("waiting_for_parts")
+                    self.phases.go_on(self.loop.phase)
+                    self.context.set_ready(True)
+            except PartFailed as error:
+                self.loop.phase = self.phases.wait(error.part, str(error))
+                self.context.set_ready(False)
+                await asyncio.sleep(max(self._pause_seconds, error.again_after_s or 0.0))
 
     # --- commands: they run between two steps of the loop, at the account's instant ---
 
@@ -158,7 +168,7 @@ class Account:
             action, future = self._commands.get_nowait()
             try:
                 result = await action()
-            except Unavailable as error:
+            except PartFailed as error:
                 if not future.done():
                     future.set_exception(error)
                 raise
@@ -202,6 +212,7 @@ class Account:
 
     async def _pause(self, phase: str) -> None:
         self.loop.phase = phase
+        self.phases.show(phase)
         await asyncio.sleep(self._pause_seconds)
 
     async def _idle(self) -> None:
@@ -265,7 +276,7 @@ class Account:
         """
         halt = self.kill_switch.halt(source, reason, by)
         if not self.kill_switch.durable:
-            raise Unavailable(f"entries are stopped, but the disk does not take it: {reason}")
+            raise Unavailable(f"entries are stopped, but the disk does not take it: {reason}", "disk")
         return halt
 
     def _note_halts(self, halts: Halts) -> None:

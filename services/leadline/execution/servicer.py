@@ -1,7 +1,8 @@
 """Execution's calls. Questions read the book; commands run at the account's instant and can only reduce exposure."""
 
+import re
 from collections.abc import AsyncIterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -15,6 +16,8 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.model.spec_base import DECIMAL_PATTERN
+from leadline.model.strategy_spec import MOST_COUNT
 from leadline.risk.view import AccountLimits
 from leadline.runtime.auth import caller
 from leadline.runtime.clock import wall_ns
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT_ORDERS: Final = 500
 MOST_ORDERS: Final = 5000
+LONGEST_REASON: Final = 500
+_SHOWN_CHARACTERS: Final = 60
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -190,21 +195,26 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
 
 def _reason(text: str) -> str:
     if not text.strip():
-        raise InvalidInput("reason", text, "a few words for the audit")
+        raise InvalidInput("reason", text[:_SHOWN_CHARACTERS], "a few words for the audit")
+    if len(text) > LONGEST_REASON:
+        raise InvalidInput("reason", f"{len(text)} characters", f"at most {LONGEST_REASON}")
     return text.strip()
 
 
 def _money(request: pb.SetLimitsRequest, name: Any) -> Decimal | None:
+    """An amount, written as a manifest writes one: what is stored here is watched for by the venue."""
     if not request.HasField(name):
         return None
-    try:
-        value = Decimal(getattr(request, name))
-    except InvalidOperation as error:
-        raise InvalidInput(name, getattr(request, name), "a decimal string") from error
-    if not value.is_finite():
-        raise InvalidInput(name, str(value), "a finite decimal string")
-    return value
+    text = getattr(request, name)
+    if not re.fullmatch(DECIMAL_PATTERN, text):
+        raise InvalidInput(name, text[:_SHOWN_CHARACTERS], "a decimal string of at most 15 digits and 8 places")
+    return Decimal(text)
 
 
 def _count(request: pb.SetLimitsRequest, name: Any) -> int | None:
-    return int(getattr(request, name)) if request.HasField(name) else None
+    if not request.HasField(name):
+        return None
+    value = int(getattr(request, name))
+    if not 1 <= value <= MOST_COUNT:
+        raise InvalidInput(name, value, f"1 to {MOST_COUNT}")
+    return value

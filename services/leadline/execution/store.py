@@ -183,7 +183,7 @@ class PostgresStore:
             async with self._pool.acquire() as connection:
                 yield connection
         except DATABASE_LOST as error:
-            raise Unavailable(f"the database does not answer: {error}") from error
+            raise Unavailable(f"the database does not answer: {error}", "database") from error
 
     async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
         scope = (self._tape, self._account)

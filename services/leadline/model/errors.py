@@ -1,12 +1,22 @@
 """The errors of the platform: one root, and a child for each thing a caller can do about it.
 
 `InvalidInput` says what was wrong with a value that somebody handed in; `Unknown` says that a name or a day is not
-known here. Neither is ever answered by a default.
+known here. Neither is ever answered by a default. `Unavailable`, `Refused` and `NotAdmitted` are what becomes of a
+question to another part of the platform.
 """
+
+from typing import ClassVar
 
 
 class LeadlineError(Exception):
-    """Root of every error that Leadline raises on purpose."""
+    """Root of every error that Leadline raises on purpose.
+
+    Its type says what a caller can do. again_after_s: after how many seconds it is worth asking again, None when the
+    answer would be the same. grpc_status: the name of the gRPC status that tells a caller elsewhere the same.
+    """
+
+    again_after_s: ClassVar[float | None] = None
+    grpc_status: ClassVar[str] = "FAILED_PRECONDITION"
 
 
 class InvalidInput(LeadlineError, ValueError):
@@ -16,6 +26,8 @@ class InvalidInput(LeadlineError, ValueError):
     value: what was found there, None when nothing was. Never pass a secret.
     expected: what would have been accepted, in words.
     """
+
+    grpc_status: ClassVar[str] = "INVALID_ARGUMENT"
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         super().__init__(field, value, expected)
@@ -36,6 +48,8 @@ class Unknown(LeadlineError, LookupError):
     known: what could have been asked for instead, in the order to show it; may be empty.
     """
 
+    grpc_status: ClassVar[str] = "NOT_FOUND"
+
     def __init__(self, kind: str, value: object, known: tuple[str, ...] = ()) -> None:
         super().__init__(kind, value, known)
         self.kind = kind
@@ -45,3 +59,35 @@ class Unknown(LeadlineError, LookupError):
     def __str__(self) -> str:
         message = f"unknown {self.kind} {self.value!r}"
         return f"{message}, known: {', '.join(self.known)}" if self.known else message
+
+
+class PartFailed(LeadlineError):
+    """Another part of the platform did not do what it was asked. part: which one, empty when nobody said."""
+
+    def __init__(self, message: str, part: str = "") -> None:
+        super().__init__(message, part)
+        self.part = part
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Unavailable(PartFailed):
+    """A part does not answer now. Nothing is known of what was asked; asking again is safe unless it was a submit."""
+
+    again_after_s: ClassVar[float | None] = 0.25
+    grpc_status: ClassVar[str] = "UNAVAILABLE"
+
+
+class Refused(PartFailed):
+    """A part answered, and the answer was no: the same question gets the same answer."""
+
+
+class NotAdmitted(Refused):
+    """A part does not let this process in, whatever it asks: a key, a role or a version does not fit.
+
+    That is no fault of the question. Somebody has to put it right, so it is asked again, and said meanwhile.
+    """
+
+    again_after_s: ClassVar[float | None] = 1.0
+    grpc_status: ClassVar[str] = "UNAVAILABLE"

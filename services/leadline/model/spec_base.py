@@ -34,7 +34,7 @@ FREE_FORM: Final = {"x-kubernetes-preserve-unknown-fields": True}
 DNS_LABEL_PATTERN: Final = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 DNS_NAME_PATTERN: Final = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 
-_DECIMAL_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
+DECIMAL_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
 
 
 class Change(StrEnum):
@@ -153,7 +153,7 @@ def changes(change: Change) -> Any:
 def _decimal_of_text(value: object) -> Decimal:
     if isinstance(value, Decimal):
         return value
-    if isinstance(value, str) and re.fullmatch(_DECIMAL_PATTERN, value):
+    if isinstance(value, str) and re.fullmatch(DECIMAL_PATTERN, value):
         return Decimal(value)
     raise refused('a decimal number in quotes, such as "0.25"')
 
@@ -186,7 +186,7 @@ DecimalText = Annotated[
     Decimal,
     BeforeValidator(_decimal_of_text),
     PlainSerializer(_text_of_decimal, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": _DECIMAL_PATTERN, "maxLength": 24}),
+    WithJsonSchema({"type": "string", "pattern": DECIMAL_PATTERN, "maxLength": 24}),
 ]
 """A number >= 0, written as a string so that nobody's parser rounds it; Decimal in Python."""
 

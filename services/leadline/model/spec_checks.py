@@ -107,6 +107,10 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.sizing.size", sizing.size, expected)
     if sizing.size is not None and sizing.size > sizing.max_size:
         yield InvalidInput("spec.sizing.size", sizing.size, f"at most maxSize, {sizing.max_size}")
+    for number, block in enumerate(spec.entries.blocks):
+        if block.from_ == block.to:
+            expected = f"another time than its from, {block.from_}: a block that ends when it begins is none"
+            yield InvalidInput(f"spec.entries.blocks[{number}].to", block.to, expected)
     yield from _repetitions(spec)
     policy = spec.deletion_policy
     if policy.positions == "Flatten" and policy.timeout_seconds < _FLATTEN_SECONDS:

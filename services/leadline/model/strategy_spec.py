@@ -29,7 +29,8 @@ from leadline.model.spec_base import (
 PAPER_ACCOUNT: Final = "paper"
 """The account that a strategy trades when it names none. An account of this name is always a paper account."""
 
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
+MOST_COUNT: Final = 1_000_000
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Ticks = Annotated[int, Field(ge=1, le=100_000)]
 Modifier = Literal["Stacked", "Trending", "WinStreak", "LossStreak"]
 

@@ -1,10 +1,10 @@
 """Calls to the services of a stack, as one role."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import grpc
 
@@ -17,13 +17,7 @@ from leadline.runtime.certificates import Pem
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.settings import Role
 
-# A service that is starting again answers UNAVAILABLE; what is asked here can be asked twice.
-PATIENCE_SECONDS: Final = 30.0
 CALL_SECONDS: Final = 5.0
-RETRY_SECONDS: Final = 0.2
-_PASSING: Final = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-
-Reply = TypeVar("Reply")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +78,3 @@ class Services:
 def same_keys(file: Path) -> Callable[[str], Keys]:
     """The key of a file for every address, as on one machine."""
     return lambda _: key_file(file)
-
-
-async def patiently(call: Callable[[], Awaitable[Reply]], patience_seconds: float = PATIENCE_SECONDS) -> Reply:
-    """The answer to a call that may be repeated: again while the service is not there, for as long as patience lasts.
-
-    Raises the last grpc.aio.AioRpcError then, and any other status at once.
-    """
-    deadline = asyncio.get_running_loop().time() + patience_seconds
-    while True:
-        try:
-            return await call()
-        except grpc.aio.AioRpcError as error:
-            if error.code() not in _PASSING or asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(RETRY_SECONDS)

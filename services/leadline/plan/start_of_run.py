@@ -15,7 +15,7 @@ from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import LeadlineError
 from leadline.model.specs import TradingStrategy, rollout_fields
-from leadline.plan.calls import CALL_SECONDS, PATIENCE_SECONDS, RETRY_SECONDS, Services, patiently
+from leadline.plan.calls import CALL_SECONDS, Services
 from leadline.plan.demand import INSERT_DEMAND, DemandRow, demand_values
 from leadline.plan.local_postgres import DATABASE
 from leadline.plan.plan import Plan, workload_id
@@ -24,6 +24,7 @@ from leadline.plan.servers import LocalNats, LocalPostgres
 from leadline.runtime.bus import open_bus
 from leadline.runtime.database import connect
 from leadline.runtime.errors import explain
+from leadline.runtime.failures import PATIENCE_SECONDS, RETRY_SECONDS, patiently
 from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.version import code_version
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords

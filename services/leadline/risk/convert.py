@@ -1,9 +1,14 @@
 """Risk's questions and answers as protobuf, and back."""
 
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from typing import Final
 
+from leadline.model.errors import InvalidInput
 from leadline.model.orders import Side
+from leadline.model.signals import BarSignals, Pattern, Regime
+from leadline.model.v1 import model_pb2 as model_pb
+from leadline.risk.bounds import MOST_ITEMS
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import (
     AccountLimits,
@@ -17,6 +22,10 @@ from leadline.risk.view import (
     Tier,
 )
 from leadline.runtime.wire import bar_signals_from_proto, bar_signals_to_proto
+
+LONGEST_DECIMAL: Final = 64
+LONGEST_EVIDENCE: Final = 64 * 1024
+_DIRECTIONS: Final = (model_pb.DIRECTION_LONG, model_pb.DIRECTION_SHORT)
 
 
 def _money(value: Decimal | None) -> str | None:
@@ -34,13 +43,59 @@ def question_to_proto(question: Question) -> pb.Question:
 
 
 def question_from_proto(message: pb.Question) -> Question:
-    """A message as a question; ValueError or decimal.InvalidOperation when a value does not parse."""
+    """A message as a question. Raises InvalidInput, with the field, when a value does not parse."""
     return Question(
         _account_from_proto(message.account),
         _strategy_from_proto(message.strategy),
-        bar_signals_from_proto(message.bar),
+        _bar_from_proto(message.bar),
         message.instant_ns,
     )
+
+
+def _bar_from_proto(message: model_pb.BarSignals) -> BarSignals:
+    """Decimals and the day are looked at first, so that what does not parse is named by its field."""
+    if len(message.signals) > MOST_ITEMS:
+        raise InvalidInput("bar.signals", f"{len(message.signals)} items", f"at most {MOST_ITEMS}")
+    _day("bar.bar.trading_day", message.bar.trading_day)
+    _decimal("bar.regime.confidence", message.regime.confidence)
+    _decimal("bar.regime.multiplier", message.regime.multiplier)
+    _name("bar.regime.regime", message.regime.regime, Regime)
+    for number, signal in enumerate(message.signals):
+        _decimal(f"bar.signals[{number}].strength", signal.strength)
+        _name(f"bar.signals[{number}].pattern", signal.pattern, Pattern)
+        if signal.direction not in _DIRECTIONS:
+            raise InvalidInput(f"bar.signals[{number}].direction", signal.direction, "long or short")
+        if len(signal.evidence_json) > LONGEST_EVIDENCE:
+            expected = f"at most {LONGEST_EVIDENCE} characters"
+            raise InvalidInput(
+                f"bar.signals[{number}].evidence_json", f"{len(signal.evidence_json)} characters", expected
+            )
+    try:
+        return bar_signals_from_proto(message)
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise InvalidInput("bar", str(error)[:200], "what a strategy says at a bar") from error
+
+
+def _decimal(name: str, text: str) -> Decimal:
+    """A decimal string of a bounded length; what it may be is looked at with the question as a whole."""
+    if len(text) > LONGEST_DECIMAL:
+        raise InvalidInput(name, f"{len(text)} characters", f"a decimal string of at most {LONGEST_DECIMAL}")
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise InvalidInput(name, text, "a decimal string") from None
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text[:LONGEST_DECIMAL])
+    except ValueError:
+        raise InvalidInput(name, text[:LONGEST_DECIMAL], "a date in ISO 8601") from None
+
+
+def _name(name: str, text: str, known: type[Regime] | type[Pattern]) -> None:
+    if text not in known.__members__.values():
+        raise InvalidInput(name, text[:LONGEST_DECIMAL], "one of " + ", ".join(known))
 
 
 def answer_to_proto(answer: Answer) -> pb.Decision:
@@ -120,11 +175,11 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
     limits = message.limits
     return AccountView(
         account=message.account,
-        trading_day=date.fromisoformat(message.trading_day),
-        equity_at_roll=Decimal(message.equity_at_roll),
-        realised=Decimal(message.realised),
-        open=Decimal(message.open),
-        worst_case=Decimal(message.worst_case),
+        trading_day=_day("account.trading_day", message.trading_day),
+        equity_at_roll=_decimal("account.equity_at_roll", message.equity_at_roll),
+        realised=_decimal("account.realised", message.realised),
+        open=_decimal("account.open", message.open),
+        worst_case=_decimal("account.worst_case", message.worst_case),
         streak=message.streak,
         trades=message.trades,
         entries_last_hour=message.entries_last_hour,
@@ -137,22 +192,27 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
         tier_index=message.tier_index,
         tiers=tuple(
             Tier(
-                Decimal(getattr(tier, "from")),
+                _decimal("account.tiers.from", getattr(tier, "from")),
                 tier.execute,
                 tier.min_size,
                 tier.max_size,
-                Decimal(tier.day_loss) if tier.HasField("day_loss") else None,
+                _decimal("account.tiers.day_loss", tier.day_loss) if tier.HasField("day_loss") else None,
             )
             for tier in message.tiers
         ),
         limits=AccountLimits(
-            day_loss=Decimal(limits.day_loss) if limits.HasField("day_loss") else None,
-            day_target=Decimal(limits.day_target) if limits.HasField("day_target") else None,
+            day_loss=_decimal("account.limits.day_loss", limits.day_loss) if limits.HasField("day_loss") else None,
+            day_target=_decimal("account.limits.day_target", limits.day_target)
+            if limits.HasField("day_target")
+            else None,
             max_position=limits.max_position if limits.HasField("max_position") else None,
             max_open_trades=limits.max_open_trades if limits.HasField("max_open_trades") else None,
             max_orders_per_second=(limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None),
             max_entries_per_hour=limits.max_entries_per_hour if limits.HasField("max_entries_per_hour") else None,
-            margin_limits={root: Decimal(value) for root, value in sorted(limits.margin_limits.items())},
+            margin_limits={
+                root: _decimal("account.limits.margin_limits", value)
+                for root, value in sorted(limits.margin_limits.items())
+            },
         ),
     )
 
@@ -229,13 +289,13 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
         limits=StrategyLimits(
             max_position=limits.max_position if limits.HasField("max_position") else None,
             max_trades_per_day=limits.max_trades_per_day if limits.HasField("max_trades_per_day") else None,
-            day_loss=Decimal(limits.day_loss) if limits.HasField("day_loss") else None,
+            day_loss=_decimal("strategy.limits.day_loss", limits.day_loss) if limits.HasField("day_loss") else None,
             max_orders_per_second=(limits.max_orders_per_second if limits.HasField("max_orders_per_second") else None),
         ),
         day=StrategyDay(
-            Decimal(day.realised),
-            Decimal(day.open),
-            Decimal(day.worst_case),
+            _decimal("strategy.day.realised", day.realised),
+            _decimal("strategy.day.open", day.open),
+            _decimal("strategy.day.worst_case", day.worst_case),
             day.trades,
             day.exposure,
             day.orders_last_second,
@@ -246,9 +306,9 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             ExecutionInstrument(
                 item.root,
                 item.contract,
-                Decimal(item.tick_value),
-                Decimal(item.commission),
-                Decimal(item.margin) if item.HasField("margin") else None,
+                _decimal("strategy.execute.tick_value", item.tick_value),
+                _decimal("strategy.execute.commission", item.commission),
+                _decimal("strategy.execute.margin", item.margin) if item.HasField("margin") else None,
             )
             for item in message.execute
         ),

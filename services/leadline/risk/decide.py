@@ -2,6 +2,7 @@
 
 from leadline.model.orders import Side
 from leadline.model.signals import BarSignals, Direction, Signal
+from leadline.risk.bounds import check_question
 from leadline.risk.gates import time_refusal
 from leadline.risk.limits import order_refusal, standing_refusal
 from leadline.risk.reasons import Reason
@@ -10,7 +11,11 @@ from leadline.risk.view import AccountView, Answer, ExecutionInstrument, Questio
 
 
 def decide(question: Question) -> Answer:
-    """Risk's word on a bar: an order, or the first reason that refused it with the arithmetic so far."""
+    """Risk's word on a bar: an order, or the first reason that refused it with the arithmetic so far.
+
+    Raises InvalidInput for a question that is out of bounds (`leadline.risk.bounds`).
+    """
+    check_question(question)
     account, strategy, bar = question.account, question.strategy, question.bar
     approved = _strongest_first(bar)
     if not approved:

@@ -33,3 +33,4 @@ class Reason(StrEnum):
     MARGIN = "margin"
     LATE = "late"
     RISK_UNAVAILABLE = "risk_unavailable"
+    RISK_ERROR = "risk_error"

@@ -11,7 +11,7 @@ import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import nats.errors
 import orjson
@@ -73,6 +73,9 @@ class BusRefused(BusError):
 
 class BusTrouble(BusError):
     """No answer, or one that says to try later: the request may or may not have been carried out."""
+
+    again_after_s: ClassVar[float | None] = 0.2
+    grpc_status: ClassVar[str] = "UNAVAILABLE"
 
 
 class _Stranger(OSError):

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, ClassVar, Final, get_args
 
 import jwt
 import structlog
@@ -77,9 +77,13 @@ OPEN_METHODS: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v
 class NotAuthenticated(LeadlineError):
     """There is no token, or not one that was signed here and still holds."""
 
+    grpc_status: ClassVar[str] = "UNAUTHENTICATED"
+
 
 class NotAllowed(LeadlineError):
     """The token is good, but its role may not do this."""
+
+    grpc_status: ClassVar[str] = "PERMISSION_DENIED"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ order for as long as the process lives.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import orjson
 import stamina
@@ -76,6 +76,9 @@ _Answer = TypeVar("_Answer")
 class BusUnavailable(BusError):
     """The bus did not answer for as long as one is willing to wait. last: the last trouble."""
 
+    again_after_s: ClassVar[float | None] = 1.0
+    grpc_status: ClassVar[str] = "UNAVAILABLE"
+
     def __init__(self, what: str, seconds: float, last: object) -> None:
         super().__init__(what, seconds, last)
 
@@ -86,6 +89,9 @@ class BusUnavailable(BusError):
 
 class StreamFull(BusError):
     """A stream that keeps old messages has no room for new ones. stream: its name."""
+
+    again_after_s: ClassVar[float | None] = 1.0
+    grpc_status: ClassVar[str] = "UNAVAILABLE"
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)

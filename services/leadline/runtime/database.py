@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import asyncpg
 import orjson
@@ -19,7 +19,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 5
 WAIT_FIRST_SECONDS: Final = 0.1
 WAIT_MOST_SECONDS: Final = 2.0
 
-# The server or the way to it is gone. What was asked may or may not be done: ask again, by keys that make it safe.
+# The server or the way to it is gone, or it cannot do now what it can do at another time. What was asked may or may not
+# be done: ask again, by keys that make it safe.
 DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
     OSError,
     TimeoutError,
@@ -30,7 +31,16 @@ DATABASE_LOST: Final[tuple[type[Exception], ...]] = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    # No disk, no memory, no connection left.
+    asyncpg.InsufficientResourcesError,
+    # Another transaction was first, or a statement took longer than it may.
+    asyncpg.TransactionRollbackError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    # A standby that is becoming the primary, and a password that is being changed.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidAuthorizationSpecificationError,
 )
 
 _log = structlog.get_logger(__name__)
@@ -44,6 +54,9 @@ else:
 
 class SchemaTooOld(LeadlineError):
     """The database's schema is older than this code needs."""
+
+    again_after_s: ClassVar[float | None] = 1.0
+    grpc_status: ClassVar[str] = "UNAVAILABLE"
 
     def __init__(self, found: int, needed: int) -> None:
         super().__init__(found, needed)

@@ -1,25 +1,42 @@
 """What an order must say before the paper venue takes it."""
 
+from typing import Final
+
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import OrderType, VenueOrder
+
+LONGEST_NAME: Final = 300
+MOST_QUANTITY: Final = 10**9
+MOST_TICKS: Final = 10**6
+MOST_PRICE: Final = 2**52
+MOST_NS: Final = 2**62
+"""Bounds within which the market's arithmetic stays in 64 bits, whatever is added to a price or a time."""
 
 
 def check_order(order: VenueOrder) -> None:
     """Refuse an order that says too little, too much or nonsense: InvalidInput."""
     for name in ("client_id", "contract", "tape_contract", "leg"):
-        if not getattr(order, name):
-            raise InvalidInput(f"order.{name}", "", "a name")
-    if order.quantity < 1:
-        raise InvalidInput("order.quantity", order.quantity, "at least 1 size step")
+        if not 0 < len(getattr(order, name)) <= LONGEST_NAME:
+            raise InvalidInput(f"order.{name}", getattr(order, name), f"a name of at most {LONGEST_NAME} characters")
+    if not 1 <= order.quantity <= MOST_QUANTITY:
+        raise InvalidInput("order.quantity", order.quantity, f"1 to {MOST_QUANTITY} size steps")
+    if not 0 <= order.decided_at_ns <= MOST_NS:
+        raise InvalidInput("order.decided_at_ns", order.decided_at_ns, "nanoseconds since 1970")
     for name, kind in (("limit_price", OrderType.LIMIT), ("stop_price", OrderType.STOP)):
         if (getattr(order, name) is not None) != (order.type is kind):
             raise InvalidInput(f"order.{name}", getattr(order, name), f"a price on {kind} orders, none on others")
+        if abs(getattr(order, name) or 0) > MOST_PRICE:
+            raise InvalidInput(f"order.{name}", getattr(order, name), f"a price within {MOST_PRICE} ticks of 0")
+    _check_bracket(order)
+
+
+def _check_bracket(order: VenueOrder) -> None:
     if order.stop_ticks is None and order.target_ticks is None:
         return
     for name in ("stop_ticks", "target_ticks"):
         value = getattr(order, name)
-        if value is None or value < 1:
-            raise InvalidInput(f"order.{name}", value, "at least 1 tick on both legs, or neither")
+        if value is None or not 1 <= value <= MOST_TICKS:
+            raise InvalidInput(f"order.{name}", value, f"1 to {MOST_TICKS} ticks on both legs, or neither")
     if not order.decision:
         raise InvalidInput("order.decision", "", "the decision that a native bracket's ids derive from")
     if order.reduce_only:

@@ -16,7 +16,7 @@ from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop, World
-from leadline.execution.ports import Risk, Unavailable, Venue
+from leadline.execution.ports import PartFailed, Risk, Venue
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.halts import Halt, HaltSource
@@ -231,7 +231,7 @@ class Session:
                 await self.start()
                 while not until(self.book):
                     await self.loop.step()
-            except Unavailable:
+            except PartFailed:
                 continue
             return
         raise AssertionError(f"still not done after {MOST_RESTARTS} restarts")

@@ -5,27 +5,22 @@ from typing import Final
 
 import grpc
 
-from leadline.execution.ports import Unavailable
 from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.runtime.failures import answered
 from leadline.venue.convert import advanced_from_proto, order_from_proto, order_to_proto, watch_to_proto
 from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
 
 CALL_DEADLINE_SECONDS: Final = 5.0
-_NO_ANSWER: Final = frozenset(
-    {
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.CANCELLED,
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.ABORTED,
-    }
-)
+_PART: Final = "venue"
 
 
 class PaperVenueClient:
-    """The paper venue over its socket. Every method raises `Unavailable` when no answer was heard."""
+    """The paper venue over its socket.
+
+    Every method raises `Unavailable` when no answer was heard, `Refused` when the answer is no, and its child
+    `NotAdmitted` when the venue does not know this process.
+    """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = rpc.PaperVenueServiceStub(channel)
@@ -41,53 +36,40 @@ class PaperVenueClient:
             contracts=contracts,
             watches=[watch_to_proto(watch) for watch in watches],
         )
-        try:
-            reply = await self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise _unavailable(error) from error
+        reply = await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
         return advanced_from_proto(reply)
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
-        """Hand an order in, once. `Unavailable` leaves its fate unknown."""
-        try:
-            reply = await self._stub.SubmitOrder(
+        """Hand an order in, once. An error leaves its fate unknown."""
+        reply = await answered(
+            _PART,
+            lambda: self._stub.SubmitOrder(
                 pb.SubmitOrderRequest(order=order_to_proto(order)), timeout=CALL_DEADLINE_SECONDS
-            )
-        except grpc.aio.AioRpcError as error:
-            raise _unavailable(error) from error
+            ),
+        )
         return order_from_proto(reply.order)
 
     async def cancel(self, client_id: str, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
-        try:
-            await self._stub.CancelOrder(
+        await answered(
+            _PART,
+            lambda: self._stub.CancelOrder(
                 pb.CancelOrderRequest(client_id=client_id, reason=reason), timeout=CALL_DEADLINE_SECONDS
-            )
-        except grpc.aio.AioRpcError as error:
-            raise _unavailable(error) from error
+            ),
+        )
 
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
-        try:
-            reply = await self._stub.ListOrders(
-                pb.ListOrdersRequest(client_ids=[client_id]), timeout=CALL_DEADLINE_SECONDS
-            )
-        except grpc.aio.AioRpcError as error:
-            raise _unavailable(error) from error
+        reply = await answered(
+            _PART,
+            lambda: self._stub.ListOrders(pb.ListOrdersRequest(client_ids=[client_id]), timeout=CALL_DEADLINE_SECONDS),
+        )
         found = [order for order in reply.orders if order.client_id == client_id]
         return order_from_proto(found[0]) if found else None
 
     async def positions(self) -> dict[str, int]:
         """Net signed position by contract, in size steps; flat ones absent."""
-        try:
-            reply = await self._stub.ListPositions(pb.ListPositionsRequest(), timeout=CALL_DEADLINE_SECONDS)
-        except grpc.aio.AioRpcError as error:
-            raise _unavailable(error) from error
+        reply = await answered(
+            _PART, lambda: self._stub.ListPositions(pb.ListPositionsRequest(), timeout=CALL_DEADLINE_SECONDS)
+        )
         return {position.contract: position.quantity for position in reply.positions if position.quantity}
-
-
-def _unavailable(error: grpc.aio.AioRpcError) -> Exception:
-    """No answer is `Unavailable`; an answer that refuses the call itself is a defect and stays what it is."""
-    if error.code() in _NO_ANSWER:
-        return Unavailable(f"the paper venue does not answer: {error.code().name} {error.details()}")
-    return error

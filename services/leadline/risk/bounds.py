@@ -1,0 +1,212 @@
+"""What a question may contain. Within these bounds every decision is cheap and every number of it is one.
+
+A decimal's cost is its exponent's: the integer part of 1E+999999 has a million digits. So a question is looked through
+before anything is computed, whoever asks it.
+"""
+
+import re
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final
+
+from leadline.model.errors import InvalidInput
+from leadline.model.hours import CLOCK_PATTERN, NS_PER_DAY, zone_of
+from leadline.model.signals import BarSignals, Direction, Regime
+from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, Question, StrategySettings, Tier
+
+LONGEST_NAME: Final = 300
+LONGEST_TEXT: Final = 2_000
+MOST_ITEMS: Final = 1_000
+MOST_NEWS: Final = 10_000
+MOST_COUNT: Final = 10**9
+MOST_TICKS: Final = 10**6
+MOST_NS: Final = 2**63 - 1
+MOST_MONEY: Final = Decimal(10) ** 15
+MOST_MULTIPLIER: Final = Decimal(1_000)
+DECIMAL_DIGITS: Final = 34
+DECIMAL_PLACES: Final = 18
+
+STATES: Final = ("Running", "ReduceOnly", "Suspended")
+SIZING_MODES: Final = ("Tiered", "Fixed")
+MODIFIERS: Final = ("Stacked", "Trending", "WinStreak", "LossStreak")
+BLOCKS: Final = ("", "DAY_LOSS", "DAY_TARGET")
+LONGEST_SESSION_NS: Final = 8 * NS_PER_DAY
+
+
+def check_question(question: Question) -> None:
+    """Raises InvalidInput that names the first field of a question that is out of bounds."""
+    _whole("instant_ns", question.instant_ns, 0, MOST_NS)
+    _check_account(question.account)
+    _check_strategy(question.strategy)
+    _check_bar(question.bar)
+
+
+def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:
+    """Raises InvalidInput unless the decimal is a number from `low` to `high` with digits and places within bounds."""
+    expected = f"a decimal from {low} to {high} of at most {DECIMAL_DIGITS} digits, {DECIMAL_PLACES} of them places"
+    if not value.is_finite():
+        raise InvalidInput(name, _cut(value), expected)
+    _, digits, exponent = value.as_tuple()
+    cheap = len(digits) <= DECIMAL_DIGITS and -DECIMAL_PLACES <= int(exponent) <= DECIMAL_DIGITS
+    if not cheap or not low <= value <= high:
+        raise InvalidInput(name, _cut(value), expected)
+
+
+def _check_account(account: AccountView) -> None:
+    _text("account.account", account.account)
+    for name, value in (
+        ("equity_at_roll", account.equity_at_roll),
+        ("realised", account.realised),
+        ("open", account.open),
+    ):
+        check_decimal(f"account.{name}", value, -MOST_MONEY, MOST_MONEY)
+    check_decimal("account.worst_case", account.worst_case, 0, MOST_MONEY)
+    _whole("account.streak", account.streak, -MOST_COUNT, MOST_COUNT)
+    for name in ("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure"):
+        _whole(f"account.{name}", getattr(account, name), 0, MOST_COUNT)
+    _one_of("account.block", account.block, BLOCKS)
+    _text("account.halt", account.halt, LONGEST_TEXT)
+    _check_limits(account.limits)
+    _few("account.tiers", account.tiers)
+    _whole("account.tier_index", account.tier_index, -1, len(account.tiers) - 1)
+    for number, tier in enumerate(account.tiers):
+        _check_tier(f"account.tiers[{number}]", tier)
+
+
+def _check_limits(limits: AccountLimits) -> None:
+    for name, money in (("day_loss", limits.day_loss), ("day_target", limits.day_target)):
+        if money is not None:
+            check_decimal(f"account.limits.{name}", money, 0, MOST_MONEY)
+    for name in ("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour"):
+        if (count := getattr(limits, name)) is not None:
+            _whole(f"account.limits.{name}", count, 0, MOST_COUNT)
+    _few("account.limits.margin_limits", tuple(limits.margin_limits))
+    for root, margin in limits.margin_limits.items():
+        _text("account.limits.margin_limits", root)
+        check_decimal(f"account.limits.margin_limits.{root}", margin, 0, MOST_MONEY)
+
+
+def _check_tier(name: str, tier: Tier) -> None:
+    check_decimal(f"{name}.from", tier.start, 0, MOST_MONEY)
+    _text(f"{name}.execute", tier.execute)
+    _whole(f"{name}.min_size", tier.min_size, 0, MOST_COUNT)
+    _whole(f"{name}.max_size", tier.max_size, tier.min_size, MOST_COUNT)
+    if tier.day_loss is not None:
+        check_decimal(f"{name}.day_loss", tier.day_loss, 0, MOST_MONEY)
+
+
+def _check_strategy(strategy: StrategySettings) -> None:
+    for name in ("strategy", "signal_root", "signal_contract"):
+        _text(f"strategy.{name}", getattr(strategy, name))
+    _one_of("strategy.state", strategy.state, STATES)
+    _zone("strategy.session_zone", strategy.session_zone)
+    for name in ("after_open_ns", "before_close_ns"):
+        _whole(f"strategy.{name}", getattr(strategy, name), 0, LONGEST_SESSION_NS)
+    _few("strategy.blocks", strategy.blocks)
+    for number, (start, end) in enumerate(strategy.blocks):
+        _check_block(f"strategy.blocks[{number}]", start, end)
+    _few("strategy.news", strategy.news, MOST_NEWS)
+    for number, (begins, ends) in enumerate(strategy.news):
+        _whole(f"strategy.news[{number}].from_ns", begins, 0, MOST_NS)
+        _whole(f"strategy.news[{number}].to_ns", ends, begins, MOST_NS)
+    _one_of("strategy.sizing_mode", strategy.sizing_mode, SIZING_MODES)
+    _whole("strategy.fixed_size", strategy.fixed_size, 0, MOST_COUNT)
+    _whole("strategy.max_size", strategy.max_size, 0, MOST_COUNT)
+    _few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
+    for modifier in strategy.modifiers:
+        _one_of("strategy.modifiers", modifier, MODIFIERS)
+    _whole("strategy.stop_ticks", strategy.stop_ticks, 1, MOST_TICKS)
+    _whole("strategy.target_ticks", strategy.target_ticks, 1, MOST_TICKS)
+    _whole("strategy.slippage_ticks", strategy.slippage_ticks, 0, MOST_TICKS)
+    _check_day(strategy)
+    _few("strategy.execute", strategy.execute)
+    for number, instrument in enumerate(strategy.execute):
+        _check_instrument(f"strategy.execute[{number}]", instrument)
+
+
+def _check_day(strategy: StrategySettings) -> None:
+    limits, day = strategy.limits, strategy.day
+    if limits.day_loss is not None:
+        check_decimal("strategy.limits.day_loss", limits.day_loss, 0, MOST_MONEY)
+    for name in ("max_position", "max_trades_per_day", "max_orders_per_second"):
+        if (count := getattr(limits, name)) is not None:
+            _whole(f"strategy.limits.{name}", count, 0, MOST_COUNT)
+    for name, value in (("realised", day.realised), ("open", day.open)):
+        check_decimal(f"strategy.day.{name}", value, -MOST_MONEY, MOST_MONEY)
+    check_decimal("strategy.day.worst_case", day.worst_case, 0, MOST_MONEY)
+    for name in ("trades", "exposure", "orders_last_second"):
+        _whole(f"strategy.day.{name}", getattr(day, name), 0, MOST_COUNT)
+    _whole("strategy.day.position", day.position, -MOST_COUNT, MOST_COUNT)
+    _one_of("strategy.day.block", day.block, BLOCKS)
+
+
+def _check_block(name: str, start: str, end: str) -> None:
+    for part, clock in (("from", start), ("to", end)):
+        if not re.fullmatch(CLOCK_PATTERN, clock):
+            raise InvalidInput(f"{name}.{part}", _cut(clock), "a time HH:MM from 00:00 to 23:59")
+    if start == end:
+        raise InvalidInput(f"{name}.to", end, "another time than its from")
+
+
+def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
+    _text(f"{name}.root", instrument.root)
+    _text(f"{name}.contract", instrument.contract)
+    check_decimal(f"{name}.tick_value", instrument.tick_value, 0, MOST_MONEY)
+    if not instrument.tick_value:
+        raise InvalidInput(f"{name}.tick_value", _cut(instrument.tick_value), "more than 0")
+    check_decimal(f"{name}.commission", instrument.commission, 0, MOST_MONEY)
+    if instrument.margin is not None:
+        check_decimal(f"{name}.margin", instrument.margin, 0, MOST_MONEY)
+
+
+def _check_bar(bar: BarSignals) -> None:
+    key = bar.bar
+    for name in ("contract", "session", "spec"):
+        _text(f"bar.bar.{name}", getattr(key, name))
+    _whole("bar.bar.ordinal", key.ordinal, 0, MOST_NS)
+    _whole("bar.known_at_ns", bar.known_at_ns, 0, MOST_NS)
+    _whole("bar.session_open_ns", bar.session_open_ns, 0, MOST_NS)
+    last = min(MOST_NS, bar.session_open_ns + LONGEST_SESSION_NS)
+    _whole("bar.session_close_ns", bar.session_close_ns, bar.session_open_ns, last)
+    if not isinstance(bar.regime.regime, Regime):
+        raise InvalidInput("bar.regime.regime", _cut(bar.regime.regime), ", ".join(Regime))
+    check_decimal("bar.regime.confidence", bar.regime.confidence, 0, 1)
+    check_decimal("bar.regime.multiplier", bar.regime.multiplier, 0, MOST_MULTIPLIER)
+    _few("bar.signals", bar.signals)
+    for number, signal in enumerate(bar.signals):
+        if not isinstance(signal.direction, Direction):
+            raise InvalidInput(f"bar.signals[{number}].direction", _cut(signal.direction), ", ".join(Direction))
+        check_decimal(f"bar.signals[{number}].strength", signal.strength, 0, 1)
+
+
+def _whole(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InvalidInput(name, value, f"a whole number from {low} to {high}")
+
+
+def _text(name: str, value: str, longest: int = LONGEST_NAME) -> None:
+    if len(value) > longest:
+        raise InvalidInput(name, _cut(value), f"at most {longest} characters")
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise InvalidInput(name, _cut(value), "one of " + ", ".join(item or "nothing" for item in known))
+
+
+def _few(name: str, items: Sequence[object], most: int = MOST_ITEMS) -> None:
+    if len(items) > most:
+        raise InvalidInput(name, f"{len(items)} items", f"at most {most}")
+
+
+def _zone(name: str, zone: str) -> None:
+    try:
+        zone_of(zone)
+    except InvalidInput as error:
+        raise InvalidInput(name, _cut(zone), error.expected) from None
+
+
+def _cut(value: object) -> str:
+    """The value as an error shows it. A decimal's text is as long as its digits, never as long as its size."""
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
