@@ -13,6 +13,7 @@ from leadline.model.instruments import instruments
 from leadline.model.signals import Pattern
 from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
 from leadline.model.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
+from leadline.model.ticks import NS_PER_SECOND
 from scripts._markdown import code, codes, table
 
 # What a pattern of the schema means to a person.
@@ -122,6 +123,8 @@ def instrument_rows() -> str:
             str(each.size_step),
             str(each.commission),
             "" if each.margin is None else str(each.margin),
+            f"{each.staleness_ns / NS_PER_SECOND:g} s",
+            str(each.collar_ticks),
             code(each.underlying),
             code(each.calendar),
             ", ".join(f"{code(name)} {hours.open}–{hours.close} {hours.zone}" for name, hours in each.sessions.items()),
@@ -129,8 +132,8 @@ def instrument_rows() -> str:
         )
         for each in instruments()
     ]
-    heads = ("root", "name", "tick", "tick value", "size step", "commission", "margin", "underlying", "calendar")
-    return table((*heads, "sessions", "roll"), rows)
+    heads = ("root", "name", "tick", "tick value", "size step", "commission", "margin", "staleness", "collar")
+    return table((*heads, "underlying", "calendar", "sessions", "roll"), rows)
 
 
 def profile_rows() -> str:

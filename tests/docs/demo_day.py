@@ -16,7 +16,7 @@ from leadline.model.bars import Bar
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.ids import client_order_id, decision_id
-from leadline.model.orders import Decision, Side, VenueEvent, VenueOrder
+from leadline.model.orders import Decision, LastPrint, Side, VenueEvent, VenueOrder
 from leadline.model.signals import BarSignals
 from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
@@ -83,6 +83,8 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
     heard = next(each for each in said(strategy.spec) if each.bar == bar.key)
     book = Book("demo", account.full_name, account, (contract,), TRADE_FROM, heard.known_at_ns, Decimal(2500))
     book.trading_day, book.tier_index = TRADE_FROM, 0
+    row = int(ticks.time_ns.searchsorted(heard.known_at_ns, "right")) - 1
+    book.last_prints[contract] = LastPrint(int(ticks.price[row]), int(ticks.time_ns[row]), row)
     manifest = strategy.model_dump_json(by_alias=True, exclude_none=True)
     owner = set_strategy(book, strategy.full_name, "hash", manifest)
     answer = decide(question(book, owner, heard, halt=""))

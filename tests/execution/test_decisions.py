@@ -103,7 +103,7 @@ async def test_strategies_decide_in_the_order_of_their_names_and_see_what_the_on
 ):
     prints = {MES: QUIET[MES], MNQ: tape((600, 90_000), (601, 90_000))}
     speech = {
-        "default/a-nasdaq": says([bar(600, contract=MNQ)], end=2000, strategy="default/a-nasdaq"),
+        "default/a-nasdaq": says([bar(600, contract=MNQ, close=90_000)], end=2000, strategy="default/a-nasdaq"),
         "default/mes": says([bar(600)], end=2000),
     }
     strategies = [strategy(), strategy("a-nasdaq", "MNQ")]

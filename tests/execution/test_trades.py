@@ -266,6 +266,34 @@ async def test_an_account_that_is_not_flat_at_the_roll_keeps_its_tier(books: Boo
     assert (await desk.rows("intent", "contract", "decided_at_ns"))[-1] == (MES,)
 
 
+ALWAYS_OPEN: dict[str, Any] = {
+    "session": {"name": "globex"},
+    "flattenBeforeClose": "0s",
+    "entries": {"afterOpen": "0s", "beforeClose": "0s"},
+}
+
+
+@pytest.mark.parametrize(
+    ("second", "equity", "realised"),
+    [(ROLL_S - 0.000_000_001, "9870.00", "0"), (ROLL_S, "9998.75", "-128.75")],
+)
+async def test_a_fill_on_the_print_that_opens_a_trading_day_belongs_to_that_day(
+    books: Books, folder: Path, second: float, equity: str, realised: str
+):
+    # In at 20001. The order that closes it at 17:00 meets a gap and fills at 19900 - 1: -102 x 1.25 and a commission.
+    prints = {MES: tape((600, 20_000), (601, 20_000), (second, 19_900), (ROLL_S + 100, 19_900))}
+    speech = {"default/mes": says([bar(600)], end=ROLL_S + 200)}
+    flow = strategy(budget=False, **ALWAYS_OPEN)
+    desk = Desk(books, folder, prints, speech, [flow], account(limits={"dayLoss": "128"}), ends=ROLL_S + 200)
+    session = await desk.run(read_back=True)
+    book = session.book
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "F1"]
+    assert (book.equity_at_roll, book.realised) == (D(equity), D(realised))
+    # The loss of 128.75 reaches the limit of the day to which it belongs.
+    assert book.block == ("DAY_LOSS" if second == ROLL_S else "")
+    assert book.strategies["default/mes"].realised == D(realised)
+
+
 async def test_where_the_feed_has_no_other_tape_the_signal_s_prints_fill_the_larger_contract(
     books: Books, folder: Path
 ):
@@ -287,7 +315,14 @@ async def test_where_the_feed_has_no_other_tape_the_signal_s_prints_fill_the_lar
 
 async def test_an_exit_on_the_print_that_closes_a_bar_makes_room_for_that_bar_s_signal(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000), (900, 20_026, 3), (901, 20_010), (950, 20_035, 3))}
-    desk = Desk(books, folder, prints, {"default/mes": says([bar(600), bar(900)], end=999)}, [strategy()], ends=999)
+    desk = Desk(
+        books,
+        folder,
+        prints,
+        {"default/mes": says([bar(600), bar(900, close=20_026)], end=999)},
+        [strategy()],
+        ends=999,
+    )
     await desk.run(read_back=True)
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [
         ("E", 601),
@@ -330,6 +365,7 @@ async def test_the_streak_and_two_patterns_make_the_size_and_the_budget_bounds_i
         ("day_budget", "182.50"),  # 100 + 3 x 27.50
         ("risk_per_contract", "25.00"),  # 16 x 1.25 + 2 x 1.25 + 2 x 1.25
         ("margin_per_contract", "40"),
+        ("margin_free", "2582.50"),
         ("free_position", "2"),
         ("max_size", "2"),
         ("budget_size", "7"),

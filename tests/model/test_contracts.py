@@ -13,6 +13,7 @@ from leadline.model.contracts import (
     expiry,
     front,
     instrument_of,
+    no_entry_from,
     parse_contract,
     render,
     render_openalgo,
@@ -153,6 +154,23 @@ def test_an_expiry_on_a_stock_holiday_moves_to_the_day_before():
     assert third_friday(2026, 6) == date(2026, 6, 19)  # Juneteenth
     assert expiry(Contract("ES", 2026, 6)) == date(2026, 6, 18)
     assert roll_date(Contract("ES", 2026, 6)) == date(2026, 6, 15)
+
+
+@pytest.mark.parametrize(
+    ("contract", "day"),
+    [
+        ("ESM2025", date(2025, 6, 20)),
+        ("MESM2026", date(2026, 6, 18)),  # Juneteenth is the third Friday
+        ("ESH2040", date(2040, 3, 16)),  # past the stock calendar: the third Friday itself
+        ("GCZ2013", date(2014, 1, 1)),  # no contract outlives its month, whatever the venue's rule
+        ("CLK2020", date(2020, 6, 1)),
+        ("GOLDMF2026", date(2026, 2, 1)),
+        ("SPY", None),
+        ("BTCUSDT", None),
+    ],
+)
+def test_nothing_is_entered_from_a_contract_s_last_trading_day_on(contract, day):
+    assert no_entry_from(contract) == day
 
 
 def test_past_the_stock_calendar_an_expiry_is_unknown():

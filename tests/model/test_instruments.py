@@ -89,6 +89,17 @@ def test_commissions_staleness_and_paper_margins():
     assert (instrument("MES").margin, instrument("ES").margin, instrument("GC").margin) == (40, 300, None)
 
 
+def test_the_price_collar_is_twenty_ticks_where_the_sheet_does_not_say():
+    assert [instrument(root).collar_ticks for root in ("ES", "MES", "GC", "NQ", "SPY", "BTCUSDT")] == [
+        20,
+        20,
+        20,
+        40,
+        50,
+        500,
+    ]
+
+
 def test_an_unknown_root_is_an_error_that_lists_the_known_ones():
     with pytest.raises(Unknown, match="unknown instrument 'ESX', known: ES, MES"):
         instrument("ESX")

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from leadline.risk.convert import question_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import AccountLimits, StrategyLimits
-from tests.risk.test_decide import account, ask, strategy
+from tests.risk.builders import account, ask, strategy
 
 _TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 HOSTILE_TEXTS = (

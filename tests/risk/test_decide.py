@@ -1,102 +1,41 @@
-"""Decisions of risk, with numbers that can be checked by hand."""
+"""Decisions of risk: which reason comes first, and the worked examples of whole decisions."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.model.bars import BarKey
 from leadline.model.orders import Side
-from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
+from leadline.model.signals import Pattern, Regime
 from leadline.risk.decide import decide
 from leadline.risk.limits import day_budget, order_refusal, risk_per_contract
 from leadline.risk.tiers import tier_index
-from leadline.risk.view import (
-    AccountLimits,
-    AccountView,
-    ExecutionInstrument,
-    Question,
-    StrategyDay,
-    StrategyLimits,
-    StrategySettings,
-    Tier,
+from leadline.risk.view import AccountLimits, Question, Quote, StrategyDay, StrategyLimits
+from tests.risk.builders import (
+    CLOSE,
+    CLOSED_AT,
+    ES,
+    EXPIRES,
+    MES,
+    MINUTE,
+    NOW,
+    OPEN,
+    SECOND,
+    TIERS,
+    account,
+    ask,
+    bar,
+    entry,
+    printed,
+    signal,
+    strategy,
+    terms,
 )
 
 D = Decimal
-MINUTE = 60_000_000_000
-OPEN = 1_749_562_200_000_000_000  # 2025-06-10 09:30 in New York
-CLOSE = OPEN + 390 * MINUTE
-DAY = date(2025, 6, 10)
-TIERS = (
-    Tier(D(0), "MES", 1, 3, D(100)),
-    Tier(D(3500), "ES", 1, 1, D(400)),
-    Tier(D(5000), "ES", 1, 2, D(400)),
-    Tier(D(7500), "ES", 1, 3, D(500)),
-    Tier(D(10000), "ES", 1, 3, D(500)),
-)
-MES = ExecutionInstrument("MES", "MESM2025", D("1.25"), D("1.25"), D(40))
-ES = ExecutionInstrument("ES", "ESM2025", D("12.5"), D("4.5"), D(300))
-
-
-def account(equity: str = "2500", **changes: object) -> AccountView:
-    money = D(equity)
-    view = AccountView("default/paper", DAY, money, tiers=TIERS, tier_index=tier_index(TIERS, money))
-    return replace(view, **changes)  # type: ignore[arg-type]
-
-
-def strategy(**changes: object) -> StrategySettings:
-    settings = StrategySettings(
-        strategy="default/mes",
-        state="Running",
-        signal_root="MES",
-        signal_contract="MESM2025",
-        session_zone="America/New_York",
-        after_open_ns=5 * MINUTE,
-        before_close_ns=15 * MINUTE,
-        blocks=(),
-        news=(),
-        sizing_mode="Tiered",
-        fixed_size=0,
-        max_size=2,
-        modifiers=("Stacked", "Trending", "WinStreak", "LossStreak"),
-        respect_day_budget=True,
-        stop_ticks=16,
-        target_ticks=24,
-        limits=StrategyLimits(),
-        day=StrategyDay(),
-        execute=(MES, ES),
-        slippage_ticks=1,
-    )
-    return replace(settings, **changes)  # type: ignore[arg-type]
-
-
-def signal(pattern: Pattern, strength: str = "0.7", *, approved: bool = True) -> Signal:
-    short = pattern in {Pattern.SELLING_ABSORPTION, Pattern.BUYING_EXHAUSTION, Pattern.BEARISH_DELTA_DIVERGENCE}
-    return Signal(pattern, Direction.SHORT if short else Direction.LONG, 20000, D(strength), approved=approved)
-
-
-TWO_LONGS = (signal(Pattern.BUYING_ABSORPTION), signal(Pattern.SELLING_EXHAUSTION, "0.8"))
-
-
-def bar(
-    signals: tuple[Signal, ...] = TWO_LONGS, regime: Regime = Regime.TRENDING_UP, multiplier: str = "1.0"
-) -> BarSignals:
-    key = BarKey("MESM2025", "rth", "5m-r1", DAY, 12)
-    reading = RegimeReading(regime, D("0.8"), D(multiplier))
-    return BarSignals(key, OPEN + 65 * MINUTE, 20010, OPEN, CLOSE, reading, signals)
-
-
-def ask(
-    view: AccountView, settings: StrategySettings, what: BarSignals | None = None, instant: int = OPEN + 65 * MINUTE
-) -> Question:
-    return Question(view, settings, what or bar(), instant)
-
-
-def terms(question: Question) -> dict[str, str]:
-    return dict(decide(question).arithmetic)
 
 
 def test_small_account_takes_two_micros_on_two_patterns_in_a_trend_after_three_wins() -> None:
@@ -164,6 +103,11 @@ REFUSALS = {
     "margin_unknown": ask(
         account(limits=AccountLimits(margin_limits={"MES": D(50)})), strategy(execute=(replace(MES, margin=None),))
     ),
+    "contract_expired": ask(account(trading_day=EXPIRES), strategy()),
+    "stale": ask(account(), printed(strategy(), NOW - 2 * SECOND - 1), instant=None),
+    "price_collar": ask(account(), printed(strategy(), NOW, CLOSED_AT + 21), instant=None),
+    "regime_size": ask(account(), strategy(), bar(multiplier="0")),
+    "opposite_position": ask(account(), strategy(day=StrategyDay(position=-1))),
     "max_open_trades": ask(account(open_trades=1), strategy()),
     "max_trades_per_day": ask(
         account(), strategy(limits=StrategyLimits(max_trades_per_day=10), day=StrategyDay(trades=10))
@@ -189,6 +133,12 @@ ACCEPTED_AT_THE_EDGE = {
     "after_open": ask(account(), strategy(), instant=OPEN + 5 * MINUTE),
     "before_close": ask(account(), strategy(), instant=CLOSE - 15 * MINUTE - 1),
     "blocked_window": ask(account(), strategy(blocks=(("09:30", "10:35"),))),
+    "stale": ask(account(), printed(strategy(), NOW - 2 * SECOND), instant=None),
+    "price_collar_above": ask(account(), printed(strategy(), NOW, CLOSED_AT + 20), instant=None),
+    "price_collar_below": ask(account(), printed(strategy(), NOW, CLOSED_AT - 20), instant=None),
+    "contract_expired": ask(account(trading_day=EXPIRES - timedelta(days=1)), strategy()),
+    "regime_size": ask(account(), strategy(), bar(multiplier="0.01")),
+    "same_side": ask(account(), strategy(day=StrategyDay(position=1))),
     "day_target": ask(account(realised=D("499.99")), strategy()),
     "day_budget": ask(account(realised=D("-75")), strategy()),
     "margin": ask(account("40"), strategy()),
@@ -220,9 +170,48 @@ def test_without_the_day_budget_only_the_loss_already_made_counts() -> None:
     assert decide(ask(account(realised=D("-100")), free)).reason == "day_loss"
 
 
-def test_fixed_size_ignores_tiers_modifiers_and_regime() -> None:
+def test_without_tiers_the_signal_s_own_root_is_executed() -> None:
     answer = decide(ask(account("25000", tiers=(), tier_index=-1), strategy(sizing_mode="Fixed", fixed_size=1)))
     assert (answer.quantity, answer.contract) == (1, "MESM2025")
+
+
+def test_a_short_is_a_sell_of_the_execution_contract() -> None:
+    answer = decide(ask(account(), strategy(), bar((signal(Pattern.SELLING_ABSORPTION),), Regime.TRENDING_DOWN)))
+    assert (answer.side, answer.quantity, answer.contract) == ("SELL", 2, "MESM2025")
+
+
+def test_the_contract_that_fills_is_the_one_whose_quote_counts() -> None:
+    old = replace(MES, quote=Quote(CLOSED_AT, NOW - MINUTE))
+    assert decide(ask(account("5000"), strategy(execute=(old, ES)), instant=None)).accepted
+    assert decide(ask(account("2500"), strategy(execute=(old, ES)), instant=None)).reason == "stale"
+
+
+def test_a_contract_that_never_printed_is_stale() -> None:
+    unheard = strategy(execute=(replace(MES, quote=None),))
+    assert decide(ask(account(), unheard, instant=None)).reason == "stale"
+
+
+def test_a_refusal_for_its_size_keeps_the_arithmetic_and_the_patterns() -> None:
+    answer = decide(ask(account("39"), strategy()))
+    assert answer.reason == "margin"
+    assert dict(answer.arithmetic)["margin_size"] == "0"
+    assert answer.patterns == ("SELLING_EXHAUSTION", "BUYING_ABSORPTION")
+    assert (answer.side, answer.contract, answer.stop_ticks, answer.target_ticks) == ("", "", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        (ask(account(halt="x", unresolved=True), strategy(), bar(()), instant=CLOSE), "no_approved_signal"),
+        (ask(account(halt="x"), strategy(), instant=CLOSE), "outside_session"),
+        (ask(account("-1", halt="x"), strategy()), "halted"),
+        (ask(account(), strategy(execute=())), "no_contract"),
+        (ask(account("39"), printed(strategy(), 0), instant=None), "stale"),
+        (ask(account("39"), strategy(), bar(multiplier="0")), "regime_size"),
+    ],
+)
+def test_the_cheaper_question_is_asked_first(question: Question, reason: str) -> None:
+    assert decide(question).reason == reason
 
 
 money = st.integers(-60_000, 60_000).map(lambda cents: D(cents) / 100)
@@ -235,6 +224,7 @@ money = st.integers(-60_000, 60_000).map(lambda cents: D(cents) / 100)
     worst=money.map(abs),
     streak=st.integers(-4, 4),
     exposure=st.integers(0, 3),
+    margin=money.map(abs),
     multiplier=st.sampled_from(["1.0", "0.75", "0.5", "0"]),
 )
 def test_no_accepted_order_can_break_a_limit(
@@ -244,12 +234,17 @@ def test_no_accepted_order_can_break_a_limit(
     worst: Decimal,
     streak: int,
     exposure: int,
+    margin: Decimal,
     multiplier: str,
 ) -> None:
     view = account(str(equity), realised=realised, open=open_result, worst_case=worst, streak=streak, exposure=exposure)
+    view = replace(view, margin_in_use=margin)
+    equity_now = equity + realised + open_result
     answer = decide(ask(view, strategy(), bar(multiplier=multiplier)))
     if answer.accepted:
         instrument = MES if answer.contract == "MESM2025" else ES
-        assert order_refusal(view, strategy(), instrument, Side(answer.side), answer.quantity) is None
+        assert order_refusal(view, strategy(), instrument, entry(answer.quantity, Side(answer.side))) is None
+        assert multiplier != "0"
         assert 1 <= answer.quantity <= 2 - exposure
+        assert answer.quantity * (instrument.margin or 0) <= equity_now - margin
         assert answer.quantity * risk_per_contract(strategy(), instrument) <= day_budget(view, strategy())

@@ -5,9 +5,9 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
-from leadline.execution.contracts import execution_contract, signal_contract, signal_instrument
+from leadline.execution.contracts import execution_contract, signal_contract, signal_instrument, tape_contract
 from leadline.execution.positions import open_result
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import instrument_of, no_entry_from
 from leadline.model.durations import parse_duration
 from leadline.model.orders import Order, Position
 from leadline.model.sessions import resolve_session
@@ -19,6 +19,7 @@ from leadline.risk.view import (
     AccountView,
     ExecutionInstrument,
     Question,
+    Quote,
     StrategyDay,
     StrategyLimits,
     StrategySettings,
@@ -53,6 +54,7 @@ def account_view(book: Book, *, halt: str) -> AccountView:
         orders_last_second=_orders_last_second(book, None),
         open_trades=len(held | entering),
         exposure=_exposure(book.open_positions(), live),
+        margin_in_use=_margin_in_use(book.open_positions(), live),
         block=book.block,
         halt=halt,
         unresolved=book.unresolved,
@@ -105,7 +107,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
             block=strategy.block,
         ),
-        execute=tuple(_instrument(book.manifest, signal, root) for root in book.roots(signal)),
+        execute=tuple(_instrument(book, signal, root) for root in book.roots(signal)),
         slippage_ticks=book.manifest.spec.paper.slippage_ticks,
     )
 
@@ -242,6 +244,13 @@ def _exposure(positions: list[Position], live: list[Order]) -> int:
     return sum(abs(position.quantity) for position in positions) + sum(o.remaining for o in live if is_entry(o))
 
 
+def _margin_in_use(positions: list[Position], live: list[Order]) -> Decimal:
+    """What is held or may come to be held, at each contract's own margin; one that nobody knows counts as nothing."""
+    held = [(position.contract, abs(position.quantity)) for position in positions]
+    held += [(order.contract, order.remaining) for order in live if is_entry(order)]
+    return sum(((instrument_of(contract).margin or _ZERO) * quantity for contract, quantity in held), start=_ZERO)
+
+
 def _orders_last_second(book: Book, strategy: str | None) -> int:
     return sum(
         order.decided_at_ns > book.instant_ns - NS_PER_SECOND and not order.parent
@@ -255,7 +264,19 @@ def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
     return moment - parse_duration(before, "before"), moment + parse_duration(after, "after")
 
 
-def _instrument(manifest: TradingAccount, signal: str, root: str) -> ExecutionInstrument:
+def _instrument(book: Book, signal: str, root: str) -> ExecutionInstrument:
+    """What risk sees of a contract; its quote is the last print of the tape that fills it, as old as that tape's."""
     contract = execution_contract(signal, root)
-    sheet = instrument_of(contract)
-    return ExecutionInstrument(root, contract, sheet.tick_value, commission_of(manifest, contract, 1), sheet.margin)
+    tape = tape_contract(contract, signal, book.feed_contracts)
+    sheet, last = instrument_of(contract), book.last_prints.get(tape)
+    return ExecutionInstrument(
+        root=root,
+        contract=contract,
+        tick_value=sheet.tick_value,
+        commission=commission_of(book.manifest, contract, 1),
+        margin=sheet.margin,
+        quote=None if last is None else Quote(last.price, last.time_ns),
+        staleness_ns=instrument_of(tape).staleness_ns,
+        collar_ticks=sheet.collar_ticks,
+        expires=no_entry_from(contract),
+    )

@@ -25,11 +25,11 @@ from leadline.model.specs import (
     parse_manifest,
 )
 from leadline.risk.limits import (
-    DEFAULT_DAY_LOSS,
     DEFAULT_MAX_OPEN_TRADES,
     DEFAULT_MAX_POSITION,
     day_loss_limit,
     day_target,
+    stricter_day_loss,
 )
 from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits, AccountView, Tier
@@ -100,9 +100,8 @@ def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:
         if merged.spec.margin_limits.get(root) is None or merged.spec.margin_limits[root] > limit
     }
     if book.tiers is not None:
-        tier = _tier_to_come(book)
-        loss = DEFAULT_DAY_LOSS if tier is None or tier.day_loss is None else tier.day_loss
-        before_limits["day_loss"] = min(before_limits["day_loss"], loss)
+        coming = stricter_day_loss(_tier_to_come(book), merged.spec.limits.day_loss)
+        before_limits["day_loss"] = min(before_limits["day_loss"], coming)
     book.day_limits = AccountLimits()
     own = _bounds(book)
     held = {name: bound for name, bound in before_limits.items() if bound is not None and _looser(own[name], bound)}

@@ -13,7 +13,7 @@ from leadline.execution.contracts import signal_contract
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import instant_ns
-from leadline.model.orders import Position, Watch, WatchedPosition
+from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
 from leadline.model.sessions import resolve_session
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.limits import day_loss_limit, day_target
@@ -64,6 +64,19 @@ def roll(book: Book) -> bool:
         book.tiers = None
         book.tier_index = tier_index(book.tiers_in_force, book.equity_at_roll)
     return True
+
+
+def around_the_roll(
+    book: Book, events: tuple[VenueEvent, ...]
+) -> tuple[tuple[VenueEvent, ...], tuple[VenueEvent, ...]]:
+    """The venue's events in their order: those of the book's trading day, and those of a later one.
+
+    An instant that begins a trading day belongs to it. Before there is a day, all belong to the one to come. Raises
+    Unknown past the calendar's validity.
+    """
+    days, today = venue_calendar(book), book.trading_day
+    count = next((n for n, event in enumerate(events) if days.trading_day(event.instant_ns) != today), len(events))
+    return events[:count], events[count:]
 
 
 def next_timer(book: Book) -> int | None:

@@ -25,7 +25,7 @@ from leadline.execution.book import (
     put_order,
 )
 from leadline.execution.contracts import execution_contract, signal_contract, tape_contract
-from leadline.execution.day import apply_limits, next_timer, roll, watches
+from leadline.execution.day import apply_limits, around_the_roll, next_timer, roll, watches
 from leadline.execution.exits import Cancel, settled, wanted
 from leadline.execution.halt_rows import note_clearing, note_halt
 from leadline.execution.halts import Clearing, Seen
@@ -52,7 +52,7 @@ from leadline.model.signals import BarSignals
 from leadline.risk.decide import execution_instrument
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import Answer, Entry, Question
 
 END_OF_TIME: Final = 2**63 - 1
 HALTED_BY: Final = "execution"
@@ -277,7 +277,10 @@ class AccountLoop:
         return tuple(sorted(found & set(book.feed_contracts))) or book.feed_contracts
 
     async def _book(self, advanced: Advanced) -> None:
-        """One transaction: the venue's events, the instant, the day's roll, the limits and what is due."""
+        """One transaction: the instant, the day's roll, the venue's events, the limits and what is due.
+
+        What happened at the instant that begins a trading day belongs to that day.
+        """
         book, changes = self.book, Changes()
         fills = [event.fill.fill_id for event in advanced.events if event.fill is not None]
         known = await self._world.store.known_fills(fills) if fills else frozenset()
@@ -285,16 +288,16 @@ class AccountLoop:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
         book.last_prints.update(advanced.last_prints)
-        if book.trading_day is None:
-            roll(book)
+        before, after = around_the_roll(book, advanced.events)
         try:
-            surprises = book_venue_events(book, changes, advanced.events, known)
+            surprises = book_venue_events(book, changes, before, known)
+            roll(book)
+            surprises += book_venue_events(book, changes, after, known)
         except ForeignOrder as error:
             self._world.halt(HaltSource.DIFFERENCE, str(error))
             raise
         for surprise in surprises:
             self._world.halt(HaltSource.DIFFERENCE, surprise)
-        roll(book)
         apply_limits(book)
         settled(book)
         await self._commit(changes)
@@ -352,7 +355,7 @@ class AccountLoop:
         tape = tape_contract(decision.contract, asked.strategy.signal_contract, book.feed_contracts)
         order = new_order(decision, client_id, book.instant_ns, tape)
         try:
-            await self._commit_decision(decision, order, strategy)
+            await self._commit_decision(decision, order, strategy, bar.close)
         except LimitRefused as refused:
             self.book = await self._world.store.load() or self.book
             refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
@@ -370,8 +373,13 @@ class AccountLoop:
         except (Refused, InvalidInput) as refused:
             return Answer(False, Reason.RISK_ERROR.value, arithmetic=(("error", str(refused)[:LONGEST_ERROR]),))
 
-    async def _commit_decision(self, decision: Decision, order: Order | None, strategy: StrategyBook) -> None:
-        """Tx A: decision, reservation and intent together, the limits checked on the rows as they are locked."""
+    async def _commit_decision(
+        self, decision: Decision, order: Order | None, strategy: StrategyBook, close: int = 0
+    ) -> None:
+        """Tx A: decision, reservation and intent together, the limits checked on the rows as they are locked.
+
+        `close` is that of the bar which decided, ticks; an order needs it.
+        """
         book, changes = self.book, Changes()
         book.decided.add(decision.decision_id)
         changes.decisions.append(decision)
@@ -381,7 +389,7 @@ class AccountLoop:
             return
         count_entry(book, strategy)
         put_order(book, changes, order)
-        await self._commit(changes, lambda locked: self._refusal(locked, order))
+        await self._commit(changes, lambda locked: self._refusal(locked, order, close))
 
     async def _commit_refusal(self, changes: Changes, reason: str) -> None:
         """Entries that come too often halt the account: something repeats itself, and a person has to see why.
@@ -398,14 +406,15 @@ class AccountLoop:
         await self._commit(changes)
         self._world.switch.adopt(halt)
 
-    def _refusal(self, locked: Book, order: Order) -> str | None:
+    def _refusal(self, locked: Book, order: Order, close: int) -> str | None:
         """The first limit that an entry would break, by the rows as they are locked."""
         view = account_view(locked, halt=self._world.halted())
         own = settings(locked, locked.strategies[order.strategy])
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):
             return instrument.value
-        refusal = order_refusal(view, own, instrument, order.side, order.quantity)
+        entry = Entry(order.side, order.quantity, order.decided_at_ns, close)
+        refusal = order_refusal(view, own, instrument, entry)
         return None if refusal is None else refusal.value
 
     async def _send(self, order: Order) -> None:

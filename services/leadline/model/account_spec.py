@@ -58,16 +58,16 @@ class Tier(SpecModel):
     min_size: Count = 1
     """Least contracts of an entry."""
     max_size: Count
-    """Most contracts of an entry."""
+    """Most contracts of an entry, in every mode of sizing."""
     day_loss: DecimalText | None = None
-    """Loss of a trading day at which the account stops and is flattened; 300 where absent."""
+    """Loss of a trading day at which the account stops and is flattened; limits.dayLoss, else 300, where absent."""
 
 
 class Limits(SpecModel):
     """Limits of the account. An absent limit is unset."""
 
     day_loss: DecimalText | None = None
-    """Loss of a trading day; the stricter of this and the tier's. The tier's, else 300, where absent."""
+    """Loss of a trading day; the stricter of this and the tier's. 300 where neither is given."""
     day_target: DecimalText | None = None
     """Profit of a trading day after which nothing is entered; 500 where absent."""
     max_position: Count | None = None

@@ -9,6 +9,7 @@ from calendar import FRIDAY
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Final
 
 from leadline.model.calendars import calendar
@@ -123,6 +124,25 @@ def expiry(contract: Contract) -> date:
     while stocks.market(day) is None:
         day -= timedelta(days=1)
     return day
+
+
+@lru_cache(maxsize=256)
+def no_entry_from(contract: str) -> date | None:
+    """The first trading day on which nothing is entered in a canonical contract; None when it does not expire.
+
+    An equity index future settles at the stock exchange's opening on its last trading day: entries end the day before.
+    Of other roots only the venue knows the day, but no contract outlives the month that it is named after.
+    """
+    own = instrument_of(contract)
+    if contract == own.root:
+        return None
+    dated = parse_contract(contract, date.min)
+    if own.roll == "cme_quarterly":
+        try:
+            return expiry(dated)
+        except Unknown:  # out of the stock calendar's years, where the market's own has no entries either
+            return third_friday(dated.year, dated.month)
+    return date(dated.year + dated.month // 12, dated.month % 12 + 1, 1)
 
 
 def roll_date(contract: Contract) -> date:

@@ -21,6 +21,9 @@ from leadline.model.hours import SessionHours
 Kind = Literal["future", "perpetual", "etf"]
 Roll = Literal["cme_quarterly", "venue", "none"]
 
+DEFAULT_COLLAR_TICKS: Final = 20
+"""How far from the decision's price an entry is still sent, where an instrument's row does not say."""
+
 _INT64_MAX: Final = 2**63 - 1
 _DECIMAL_TEXT: Final = r"-?[0-9]{1,20}(\.[0-9]{1,12})?"
 
@@ -41,7 +44,8 @@ class Instrument:
     """One root of the instrument sheet.
 
     `tick` is the price step in the quote's unit, `tick_value` what one tick of one `size_step` is worth in `currency`;
-    `commission` is per side and size step; `staleness_ns` says how long a last price is a quote; `margin` is the
+    `commission` is per side and size step; `staleness_ns` says how long a last price is a quote; `collar_ticks` how far
+    it may lie from the price that made a decision, for an entry to be sent; `margin` is the
     paper day-trade margin, None when unknown; `sessions` maps names to hours; `profile` is None where nobody has
     measured one. `venue` is safe in subjects. `below_zero`: a price of 0 or less is a price.
     """
@@ -57,6 +61,7 @@ class Instrument:
     calendar: str
     commission: Decimal
     staleness_ns: int
+    collar_ticks: int
     underlying: str
     margin: Decimal | None
     kind: Kind
@@ -141,6 +146,7 @@ def _parse(root: str, row: dict[str, Any]) -> Instrument:
         calendar=row["calendar"],
         commission=Decimal(row["commission"]),
         staleness_ns=parse_duration(row["staleness"], f"{root}.staleness"),
+        collar_ticks=row.get("collar", DEFAULT_COLLAR_TICKS),
         underlying=row["underlying"],
         margin=None if margin is None else Decimal(margin),
         kind=row["kind"],

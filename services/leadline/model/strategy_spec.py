@@ -159,7 +159,7 @@ class Sizing(SpecModel):
     """How many contracts an entry has."""
 
     mode: Literal["Tiered", "Fixed"] = "Tiered"
-    """Tiered: one contract, changed by modifiers, regime and the account's tier. Fixed: always `size`."""
+    """Tiered: one contract, changed by modifiers, regime and the account's tier. Fixed: `size`, up to the limits."""
     size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Contracts of an entry; with mode Fixed only, and needed there."""
     max_size: Annotated[int, Field(ge=1, le=10_000)] = 2

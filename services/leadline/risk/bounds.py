@@ -60,7 +60,8 @@ def _check_account(account: AccountView) -> None:
         ("open", account.open),
     ):
         check_decimal(f"account.{name}", value, -MOST_MONEY, MOST_MONEY)
-    check_decimal("account.worst_case", account.worst_case, 0, MOST_MONEY)
+    for name, value in (("worst_case", account.worst_case), ("margin_in_use", account.margin_in_use)):
+        check_decimal(f"account.{name}", value, 0, MOST_MONEY)
     _whole("account.streak", account.streak, -MOST_COUNT, MOST_COUNT)
     for name in ("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure"):
         _whole(f"account.{name}", getattr(account, name), 0, MOST_COUNT)
@@ -157,6 +158,11 @@ def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
     check_decimal(f"{name}.commission", instrument.commission, 0, MOST_MONEY)
     if instrument.margin is not None:
         check_decimal(f"{name}.margin", instrument.margin, 0, MOST_MONEY)
+    if instrument.quote is not None:
+        _whole(f"{name}.quote.price", instrument.quote.price, -MOST_NS, MOST_NS)
+        _whole(f"{name}.quote.time_ns", instrument.quote.time_ns, 0, MOST_NS)
+    _whole(f"{name}.staleness_ns", instrument.staleness_ns, 0, MOST_NS)
+    _whole(f"{name}.collar_ticks", instrument.collar_ticks, 0, MOST_TICKS)
 
 
 def _check_bar(bar: BarSignals) -> None:

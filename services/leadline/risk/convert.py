@@ -16,6 +16,7 @@ from leadline.risk.view import (
     Answer,
     ExecutionInstrument,
     Question,
+    Quote,
     StrategyDay,
     StrategyLimits,
     StrategySettings,
@@ -145,6 +146,7 @@ def _account_to_proto(view: AccountView) -> pb.AccountView:
         orders_last_second=view.orders_last_second,
         open_trades=view.open_trades,
         exposure=view.exposure,
+        margin_in_use=str(view.margin_in_use),
         block=view.block,
         halt=view.halt,
         unresolved=view.unresolved,
@@ -186,6 +188,7 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
         orders_last_second=message.orders_last_second,
         open_trades=message.open_trades,
         exposure=message.exposure,
+        margin_in_use=_decimal("account.margin_in_use", message.margin_in_use),
         block=message.block,
         halt=message.halt,
         unresolved=message.unresolved,
@@ -253,16 +256,22 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             position=day.position,
             block=day.block,
         ),
-        execute=[
-            pb.ExecutionInstrument(
-                root=item.root,
-                contract=item.contract,
-                tick_value=str(item.tick_value),
-                commission=str(item.commission),
-                margin=_money(item.margin),
-            )
-            for item in settings.execute
-        ],
+        execute=[_instrument_to_proto(item) for item in settings.execute],
+    )
+
+
+def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
+    quote = item.quote
+    return pb.ExecutionInstrument(
+        root=item.root,
+        contract=item.contract,
+        tick_value=str(item.tick_value),
+        commission=str(item.commission),
+        margin=_money(item.margin),
+        quote=None if quote is None else pb.Quote(price=quote.price, time_ns=quote.time_ns),
+        staleness_ns=item.staleness_ns,
+        collar_ticks=item.collar_ticks,
+        expires=None if item.expires is None else item.expires.isoformat(),
     )
 
 
@@ -302,14 +311,19 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             day.position,
             day.block,
         ),
-        execute=tuple(
-            ExecutionInstrument(
-                item.root,
-                item.contract,
-                _decimal("strategy.execute.tick_value", item.tick_value),
-                _decimal("strategy.execute.commission", item.commission),
-                _decimal("strategy.execute.margin", item.margin) if item.HasField("margin") else None,
-            )
-            for item in message.execute
-        ),
+        execute=tuple(_instrument_from_proto(item) for item in message.execute),
+    )
+
+
+def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
+    return ExecutionInstrument(
+        root=item.root,
+        contract=item.contract,
+        tick_value=_decimal("strategy.execute.tick_value", item.tick_value),
+        commission=_decimal("strategy.execute.commission", item.commission),
+        margin=_decimal("strategy.execute.margin", item.margin) if item.HasField("margin") else None,
+        quote=Quote(item.quote.price, item.quote.time_ns) if item.HasField("quote") else None,
+        staleness_ns=item.staleness_ns,
+        collar_ticks=item.collar_ticks,
+        expires=_day("strategy.execute.expires", item.expires) if item.HasField("expires") else None,
     )

@@ -4,10 +4,10 @@ from leadline.model.orders import Side
 from leadline.model.signals import BarSignals, Direction, Signal
 from leadline.risk.bounds import check_question
 from leadline.risk.gates import time_refusal
-from leadline.risk.limits import order_refusal, standing_refusal
+from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
-from leadline.risk.view import AccountView, Answer, ExecutionInstrument, Question, StrategySettings
+from leadline.risk.view import AccountView, Answer, Entry, ExecutionInstrument, Question, StrategySettings
 
 
 def decide(question: Question) -> Answer:
@@ -28,12 +28,13 @@ def decide(question: Question) -> Answer:
     instrument = execution_instrument(account, strategy)
     if isinstance(instrument, Reason):
         return _refused(instrument, approved)
-    refusal = _margin_refusal(account, instrument)
+    refusal = contract_refusal(account, instrument, question.instant_ns, bar.close)
     if refusal is not None:
         return _refused(refusal, approved)
     sized = size(account, strategy, instrument, bar, approved)
     side = Side.BUY if approved[0].direction is Direction.LONG else Side.SELL
-    refusal = sized.reason or order_refusal(account, strategy, instrument, side, sized.quantity)
+    entry = Entry(side, sized.quantity, question.instant_ns, bar.close)
+    refusal = sized.reason or order_refusal(account, strategy, instrument, entry)
     if refusal is not None:
         return _refused(refusal, approved, sized.arithmetic)
     return Answer(
@@ -62,15 +63,6 @@ def execution_instrument(account: AccountView, strategy: StrategySettings) -> Ex
 def _strongest_first(bar: BarSignals) -> tuple[Signal, ...]:
     """Approved signals by falling strength; ties keep the order of the patterns' definition."""
     return tuple(sorted((s for s in bar.signals if s.approved), key=lambda signal: -signal.strength))
-
-
-def _margin_refusal(account: AccountView, instrument: ExecutionInstrument) -> Reason | None:
-    limit = account.limits.margin_limits.get(instrument.root)
-    if limit is None:
-        return None
-    if instrument.margin is None:
-        return Reason.MARGIN_UNKNOWN
-    return Reason.MARGIN_ABOVE_LIMIT if instrument.margin > limit else None
 
 
 def _refused(reason: Reason, approved: tuple[Signal, ...], arithmetic: tuple[tuple[str, str], ...] = ()) -> Answer:

@@ -3,9 +3,8 @@
 from decimal import Decimal
 from typing import Final
 
-from leadline.model.orders import Side
 from leadline.risk.reasons import Reason
-from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings
+from leadline.risk.view import AccountView, Entry, ExecutionInstrument, StrategySettings, Tier
 
 DEFAULT_DAY_LOSS: Final = Decimal(300)
 DEFAULT_DAY_TARGET: Final = Decimal(500)
@@ -15,10 +14,17 @@ DEFAULT_MAX_ORDERS_PER_SECOND: Final = 5
 
 
 def day_loss_limit(account: AccountView) -> Decimal:
-    """Loss of the trading day that blocks the account, > 0: the tier's, else the default; a set limit tightens it."""
-    tier = account.tier
-    limit = DEFAULT_DAY_LOSS if tier is None or tier.day_loss is None else tier.day_loss
-    return limit if account.limits.day_loss is None else min(limit, account.limits.day_loss)
+    """Loss of the trading day that blocks the account, > 0."""
+    return stricter_day_loss(account.tier, account.limits.day_loss)
+
+
+def stricter_day_loss(tier: Tier | None, limit: Decimal | None) -> Decimal:
+    """The stricter of a tier's day loss and the account's own limit.
+
+    The default holds where neither says anything; it never tightens what is written.
+    """
+    written = (None if tier is None else tier.day_loss, limit)
+    return min((loss for loss in written if loss is not None), default=DEFAULT_DAY_LOSS)
 
 
 def day_target(account: AccountView) -> Decimal:
@@ -48,6 +54,16 @@ def free_position(account: AccountView, strategy: StrategySettings) -> int:
     if strategy.limits.max_position is None:
         return free
     return min(free, strategy.limits.max_position - strategy.day.exposure)
+
+
+def free_margin(account: AccountView) -> Decimal:
+    """Equity that no position and no live entry binds as margin; below 0 when they bind more than there is."""
+    return account.equity - account.margin_in_use
+
+
+def largest_size(account: AccountView, strategy: StrategySettings) -> int:
+    """The most size steps of one entry in any mode of sizing: the strategy's maximum, and the tier's where it is on."""
+    return strategy.max_size if account.tier is None else min(strategy.max_size, account.tier.max_size)
 
 
 def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason | None:
@@ -87,22 +103,50 @@ def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason
     return next((reason for refused, reason in checks if refused), None)
 
 
-def order_refusal(
-    account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, side: Side, quantity: int
+def contract_refusal(
+    account: AccountView, instrument: ExecutionInstrument, instant_ns: int, close: int
 ) -> Reason | None:
-    """The first limit that an entry of `quantity` size steps would break; None when it breaks none.
+    """The first reason not to enter this contract now, whatever the size; None when there is none.
+
+    The venue's margin above the account's pause, an expired contract, a price that is no quote any more, or one that
+    lies further from `close` (ticks), by which the decision was made, than the collar.
+    """
+    pause = account.limits.margin_limits.get(instrument.root)
+    if pause is not None and instrument.margin is None:
+        return Reason.MARGIN_UNKNOWN
+    if pause is not None and instrument.margin is not None and instrument.margin > pause:
+        return Reason.MARGIN_ABOVE_LIMIT
+    if instrument.expires is not None and account.trading_day >= instrument.expires:
+        return Reason.CONTRACT_EXPIRED
+    if instrument.quote is None or instant_ns - instrument.quote.time_ns > instrument.staleness_ns:
+        return Reason.STALE
+    if abs(instrument.quote.price - close) > instrument.collar_ticks:
+        return Reason.PRICE_COLLAR
+    return None
+
+
+def order_refusal(
+    account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, entry: Entry
+) -> Reason | None:
+    """The first limit that an entry would break; None when it breaks none.
 
     An entry against what the strategy holds would leave two brackets around what is left of the position: exits that
     could turn it round.
     """
-    standing = standing_refusal(account, strategy)
-    if standing is not None:
-        return standing
-    if strategy.day.position * side.sign < 0:
+    refusal = standing_refusal(account, strategy) or contract_refusal(
+        account, instrument, entry.instant_ns, entry.close
+    )
+    if refusal is not None:
+        return refusal
+    if strategy.day.position * entry.side.sign < 0:
         return Reason.OPPOSITE_POSITION
-    if quantity > free_position(account, strategy):
+    if entry.quantity > free_position(account, strategy):
         return Reason.MAX_POSITION
-    worst = quantity * risk_per_contract(strategy, instrument)
+    if entry.quantity > largest_size(account, strategy):
+        return Reason.MAX_SIZE
+    worst = entry.quantity * risk_per_contract(strategy, instrument)
     if strategy.respect_day_budget and worst > day_budget(account, strategy):
         return Reason.DAY_BUDGET
+    if instrument.margin and entry.quantity * instrument.margin > free_margin(account):
+        return Reason.MARGIN
     return None

@@ -5,7 +5,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
 from leadline.model.signals import BarSignals, Direction, Regime, Signal
-from leadline.risk.limits import day_budget, free_position, risk_per_contract
+from leadline.risk.limits import day_budget, free_margin, free_position, risk_per_contract
 from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings
 
@@ -37,14 +37,20 @@ def size(
 ) -> Size:
     """The size of an entry on `approved` signals, all of one direction.
 
-    f = clamp(floor((1 + modifiers) x regime multiplier), tier minimum, tier maximum), or the fixed size; then the
-    smallest of f, the free position, the strategy's maximum, what is left of the day's budget divided by the risk of
-    one contract, and what the equity can carry in margin. Below one there is no trade, for the term that bound it.
+    f = clamp(floor((1 + modifiers) x regime multiplier), tier minimum, tier maximum), or the fixed size up to the
+    tier's maximum; then the smallest of f, the free position, the strategy's maximum, what is left of the day's budget
+    divided by the risk of one contract, and what the equity that binds no margin yet can carry. Below one there is no
+    trade, for the term that bound it. A regime whose multiplier is 0 does not trade in any mode.
     """
     terms: list[tuple[str, str]] = []
+    if bar.regime.multiplier <= 0:
+        return Size(0, Reason.REGIME_SIZE, (("regime_multiplier", str(bar.regime.multiplier)), ("size", "0")))
     if strategy.sizing_mode == "Fixed":
         wanted = strategy.fixed_size
         terms.append(("fixed", str(wanted)))
+        if account.tier is not None:
+            terms.append(("tier_max", str(account.tier.max_size)))
+            wanted = min(wanted, account.tier.max_size)
     else:
         wanted = _tiered(account, strategy, bar, approved, terms)
     bounds: list[tuple[str, int, Reason]] = [
@@ -56,9 +62,10 @@ def size(
         unit = risk_per_contract(strategy, instrument)
         terms += [("day_budget", str(budget)), ("risk_per_contract", str(unit))]
         bounds.append(("budget_size", floor(budget / unit), Reason.DAY_BUDGET))
-    if instrument.margin is not None and instrument.margin > 0:
-        terms.append(("margin_per_contract", str(instrument.margin)))
-        bounds.append(("margin_size", floor(account.equity / instrument.margin), Reason.MARGIN))
+    if instrument.margin:
+        free = free_margin(account)
+        terms += [("margin_per_contract", str(instrument.margin)), ("margin_free", str(free))]
+        bounds.append(("margin_size", floor(free / instrument.margin), Reason.MARGIN))
     quantity, bound_by = wanted, Reason.MAX_SIZE
     for name, bound, reason in bounds:
         terms.append((name, str(bound)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from leadline.model.orders import Side
 from leadline.model.signals import BarSignals
 
 
@@ -41,7 +42,8 @@ class AccountView:
     `realised` is the day's net result, commission included; `open` the open result at the last prints;
     `worst_case` (>= 0) what open positions and live entries can still lose below `open`, down to their stops.
     `streak` counts trades won (positive) or lost (negative) in a row. `exposure` is what is held or may come to be
-    held at the most. `halt` and `block` are reasons, empty when there is none; `unresolved` says that an order's
+    held at the most, and `margin_in_use` what that binds at each contract's own margin; a contract whose margin is not
+    known binds nothing. `halt` and `block` are reasons, empty when there is none; `unresolved` says that an order's
     fate is unknown or that book and venue are not reconciled.
     """
 
@@ -57,6 +59,7 @@ class AccountView:
     orders_last_second: int = 0
     open_trades: int = 0
     exposure: int = 0
+    margin_in_use: Decimal = Decimal(0)
     block: str = ""
     halt: str = ""
     unresolved: bool = False
@@ -103,14 +106,42 @@ class StrategyDay:
 
 
 @dataclass(frozen=True, slots=True)
+class Quote:
+    """A last print: its price in ticks and its time."""
+
+    price: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionInstrument:
-    """What a contract costs and is worth. `tick_value` is that of one tick of one size step."""
+    """What a contract costs and is worth, and where it stands. `tick_value` is that of one tick of one size step.
+
+    `quote` is the last print of the contract whose prints fill it, None before there is one; it is a quote for
+    `staleness_ns`. An entry is refused further than `collar_ticks` from the price that
+    made the decision. `expires` is the first trading day on which nothing is entered any more; None when it never
+    expires or nobody knows.
+    """
 
     root: str
     contract: str
     tick_value: Decimal
     commission: Decimal
     margin: Decimal | None
+    quote: Quote | None
+    staleness_ns: int
+    collar_ticks: int
+    expires: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it."""
+
+    side: Side
+    quantity: int
+    instant_ns: int
+    close: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,12 +65,12 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
                 bar(900, LONG, SHORT),
                 bar(1300, LONG),
                 bar(22_000, LONG),
-                bar(DAY_S + 600, LONG),
+                bar(DAY_S + 600, LONG, close=20_100),
             ],
             end=END_S,
         ),
         "default/mnq": says(
-            [bar(1200, SHORT, contract=MNQ), bar(DAY_S + 900, LONG, contract=MNQ)],
+            [bar(1200, SHORT, contract=MNQ, close=90_004), bar(DAY_S + 900, LONG, contract=MNQ, close=90_000)],
             end=END_S,
             strategy="default/mnq",
         ),
@@ -90,7 +90,7 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:
     """A desk on two random days: prices that wander, signals at random, everything that limits can say."""
     chance = random.Random(seed)
-    prints = {}
+    prints, rows_of = {}, {}
     for contract, first in ((MES, 20_000), (MNQ, 90_000)):
         price, rows = first, []
         second = 300.0
@@ -99,13 +99,19 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
             rows.append((second, price, chance.randint(1, 4), chance.choice([SELL, UNKNOWN, BUY])))
             in_day = second % DAY_S < RTH_S
             second += chance.choice([0, 0.01, 0.5, 20, 120]) if in_day else chance.choice([600, 7200])
-        prints[contract] = tape(*rows)
+        prints[contract], rows_of[contract] = tape(*rows), rows
 
     def speech_of(contract: str) -> list[BarSignals]:
-        seconds = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
-        return [
-            bar(second, *chance.choice([(LONG,), (SHORT,), (LONG, SHORT)]), contract=contract) for second in seconds
-        ]
+        """Bars that are known by the first print at their end or after it, or by two seconds of grace."""
+        ends = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
+        found = {}
+        for end in ends:
+            close = next(price for second, price, *_ in reversed(rows_of[contract]) if second < end)
+            known = next((second for second, *_ in rows_of[contract] if second >= end), end + 2)
+            patterns = chance.choice([(LONG,), (SHORT,), (LONG, SHORT)])
+            known = min(known if chance.random() < 0.8 else min(known, end + 2), WANDERING_END_S)
+            found[known] = bar(known, *patterns, contract=contract, close=close)
+        return list(found.values())
 
     limits = {
         "dayLoss": str(chance.choice([90, 140])),

@@ -83,6 +83,7 @@ class AccountView(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     TIER_INDEX_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
+    MARGIN_IN_USE_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """`namespace/name`."""
     trading_day: _builtins.str
@@ -115,6 +116,8 @@ class AccountView(_message.Message):
     """An order's fate is unknown, or book and venue are not reconciled."""
     tier_index: _builtins.int
     """Index of the tier in force; -1 when tiers are off."""
+    margin_in_use: _builtins.str
+    """Margin that positions and live entries bind, each contract's own; >= 0."""
     @_builtins.property
     def limits(self) -> Global___AccountLimits:
         """Limits in force."""
@@ -144,10 +147,11 @@ class AccountView(_message.Message):
         limits: Global___AccountLimits | None = ...,
         tier_index: _builtins.int = ...,
         tiers: _abc.Iterable[Global___Tier] | None = ...,
+        margin_in_use: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "entries_last_hour", b"entries_last_hour", "equity_at_roll", b"equity_at_roll", "exposure", b"exposure", "halt", b"halt", "limits", b"limits", "open", b"open", "open_trades", b"open_trades", "orders_last_second", b"orders_last_second", "realised", b"realised", "streak", b"streak", "tier_index", b"tier_index", "tiers", b"tiers", "trades", b"trades", "trading_day", b"trading_day", "unresolved", b"unresolved", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "entries_last_hour", b"entries_last_hour", "equity_at_roll", b"equity_at_roll", "exposure", b"exposure", "halt", b"halt", "limits", b"limits", "margin_in_use", b"margin_in_use", "open", b"open", "open_trades", b"open_trades", "orders_last_second", b"orders_last_second", "realised", b"realised", "streak", b"streak", "tier_index", b"tier_index", "tiers", b"tiers", "trades", b"trades", "trading_day", b"trading_day", "unresolved", b"unresolved", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -550,6 +554,10 @@ class ExecutionInstrument(_message.Message):
     TICK_VALUE_FIELD_NUMBER: _builtins.int
     COMMISSION_FIELD_NUMBER: _builtins.int
     MARGIN_FIELD_NUMBER: _builtins.int
+    QUOTE_FIELD_NUMBER: _builtins.int
+    STALENESS_NS_FIELD_NUMBER: _builtins.int
+    COLLAR_TICKS_FIELD_NUMBER: _builtins.int
+    EXPIRES_FIELD_NUMBER: _builtins.int
     root: _builtins.str
     """Root."""
     contract: _builtins.str
@@ -560,6 +568,16 @@ class ExecutionInstrument(_message.Message):
     """Commission per side and size step."""
     margin: _builtins.str
     """Margin per contract; absent when unknown."""
+    staleness_ns: _builtins.int
+    """How long a print is a quote, nanoseconds."""
+    collar_ticks: _builtins.int
+    """How far the last print may lie from the bar's close, ticks."""
+    expires: _builtins.str
+    """First trading day on which nothing is entered, ISO 8601 date; absent when it does not expire or nobody knows."""
+    @_builtins.property
+    def quote(self) -> Global___Quote:
+        """Last print of the contract whose prints fill it; absent before there is one."""
+
     def __init__(
         self,
         *,
@@ -568,16 +586,55 @@ class ExecutionInstrument(_message.Message):
         tick_value: _builtins.str = ...,
         commission: _builtins.str = ...,
         margin: _builtins.str | None = ...,
+        quote: Global___Quote | None = ...,
+        staleness_ns: _builtins.int = ...,
+        collar_ticks: _builtins.int = ...,
+        expires: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "margin", b"margin"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_margin", b"_margin", "commission", b"commission", "contract", b"contract", "margin", b"margin", "root", b"root", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "margin", b"margin", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expires: _TypeAlias = _typing.Literal["expires"]  # noqa: Y015
+    _WhichOneofArgType__expires: _TypeAlias = _typing.Literal["_expires", b"_expires"]  # noqa: Y015
     _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
     _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
+    _WhichOneofReturnType__quote: _TypeAlias = _typing.Literal["quote"]  # noqa: Y015
+    _WhichOneofArgType__quote: _TypeAlias = _typing.Literal["_quote", b"_quote"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires) -> _WhichOneofReturnType__expires | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quote) -> _WhichOneofReturnType__quote | None: ...
 
 Global___ExecutionInstrument: _TypeAlias = ExecutionInstrument  # noqa: Y015
+
+@_typing.final
+class Quote(_message.Message):
+    """A last print."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRICE_FIELD_NUMBER: _builtins.int
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    price: _builtins.int
+    """Price, ticks."""
+    time_ns: _builtins.int
+    """Time, nanoseconds UTC."""
+    def __init__(
+        self,
+        *,
+        price: _builtins.int = ...,
+        time_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "time_ns", b"time_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quote: _TypeAlias = Quote  # noqa: Y015
 
 @_typing.final
 class Decision(_message.Message):
