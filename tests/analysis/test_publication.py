@@ -15,9 +15,9 @@ from tests.analysis.builders import MINUTE, MONDAY, order_flow, random_tape
 TRADED = MONDAY + timedelta(days=1)
 
 
-def publication(last: SignalMessage | None = None, analysis_hash="this") -> Publication:
+def publication(last: SignalMessage | None = None, analysis_hash="this", ends_ns: int | None = None) -> Publication:
     fold = StrategyFold(order_flow, lambda day: day - timedelta(days=1), TRADED)
-    return Publication("run-1", "default/paper", "default/mes", analysis_hash, fold, last)
+    return Publication("run-1", "default/paper", "default/mes", analysis_hash, fold, last, ends_ns)
 
 
 def bar_message(bar: Bar, **fields) -> BarMessage:
@@ -113,3 +113,31 @@ def test_no_two_messages_of_a_subject_have_the_same_key() -> None:
     keys = [message_key(message) for message in out]
     assert len(set(keys)) == len(keys)
     assert message_key(replace(out[45], analysis_hash="other")) != keys[45]
+
+
+def test_where_another_contract_follows_progress_is_promised_no_further() -> None:
+    messages = stream()
+    ends_ns = messages[-1].progress_ns - MINUTE // 2
+    one = publication(ends_ns=ends_ns)
+    before = published(messages[:-1], one)
+    passed = [one.passed]
+    after = published(messages[-1:], one)
+    assert [*passed, one.passed] == [False, True]
+    assert [(message.progress_ns, message.final) for message in after] == [(ends_ns, False)]
+    assert before == published(messages[:-1])
+
+
+def test_the_contract_that_follows_says_nothing_of_the_time_before_it() -> None:
+    messages = stream()
+    ends_ns = messages[-1].progress_ns
+    one = publication(ends_ns=ends_ns)
+    first = published(messages, one)
+    one.follow(StrategyFold(order_flow, lambda day: day - timedelta(days=1), TRADED), None)
+    # Its own stream began earlier: what it said up to here is history.
+    again = [message for message in published([replace(m, final=False) for m in messages], one) if message.bar is None]
+    assert again == []
+    end = published([progress(ends_ns + MINUTE, final=True)], one)
+    assert [(message.progress_ns, message.final) for message in first[-1:] + end] == [
+        (ends_ns, False),
+        (ends_ns + MINUTE, True),
+    ]

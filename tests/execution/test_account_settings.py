@@ -180,7 +180,7 @@ async def test_other_tiers_hold_at_once_where_nothing_trades(books: Books, folde
 
 def test_switching_tiers_off_tightens_their_day_loss_to_the_default_at_once():
     book = bare_book(account(tiers=[{**MES_TIER, "dayLoss": "301"}]))
-    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0))
+    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0), MES)
     set_account(book, account())
     assert in_force(book)["day_loss"] == 300
 
@@ -204,7 +204,7 @@ def test_a_strategy_of_a_namespace_that_is_allowed_no_more_enters_nothing():
     book = bare_book(account(allowedNamespaces=["desk"]))
     manifest = strategy()
     manifest = manifest.model_copy(update={"metadata": manifest.metadata.model_copy(update={"namespace": "desk"})})
-    visitor = StrategyBook("desk/mes", manifest, "", "hash", ns(0))
+    visitor = StrategyBook("desk/mes", manifest, "", "hash", ns(0), MES)
     assert may_enter(book, visitor)
     set_account(book, account())
     assert not may_enter(book, visitor)
@@ -288,7 +288,7 @@ def no_looser(now: dict[str, Any], than: dict[str, Any]) -> bool:
 def test_no_settings_loosen_anything_before_the_roll_and_all_of_them_hold_after_it(wanted: list[TradingAccount]):
     book = bare_book(wanted[0])
     book.calendar = "cme"
-    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0))
+    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0), MES)
     for manifest in wanted[1:]:
         before = in_force(book)
         set_account(book, manifest)

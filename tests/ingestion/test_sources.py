@@ -72,8 +72,9 @@ def test_prints_of_a_root_through_its_roll_are_refused_by_name(tmp_path: Path) -
     with pytest.raises(InvalidInput) as refused:
         FileSource([(path, "MES")])
     assert str(refused.value) == (
-        "mes.csv: got 'prints of MES, which means MESM2025 from 2025-06-12 and MESU2025 from 2025-06-16', "
-        "expected one contract in a file: name it"
+        "mes.csv: got 'prints of MES from 2025-06-12 to 2025-06-23', expected prints of one contract: MES is MESM2025 "
+        "before 2025-06-16 and MESU2025 from then on, and the file does not say which print is of which; give each "
+        "contract a file of its own: --feed MESM2025=FILE --feed MESU2025=FILE"
     )
     assert FileSource([(path, "MESM2025")]).contracts == ("MESM2025",)
 

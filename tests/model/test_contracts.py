@@ -8,11 +8,16 @@ from hypothesis import strategies as st
 
 from leadline.model.contracts import (
     Contract,
+    FrontMonth,
     databento_continuous,
     databento_parent,
+    dated,
     expiry,
     front,
+    front_months,
     instrument_of,
+    last_trading_day,
+    lead_begins,
     no_entry_from,
     parse_contract,
     render,
@@ -197,3 +202,63 @@ def test_a_contract_is_in_front_until_the_day_before_its_roll(contract):
     roll = roll_date(contract)
     assert front(contract.root, roll - timedelta(days=1)) == contract
     assert front(contract.root, roll) == front(contract.root, roll - timedelta(days=1), rank=1)
+
+
+JUNE_2025 = ("MESM2025", "MESU2025", "MESZ2025", "ESM2025", "GCZ2025", "SPY")
+
+
+def test_a_root_means_one_lead_month_of_the_feed_after_the_other():
+    assert front_months("MES", JUNE_2025, date(2025, 6, 10)) == (
+        FrontMonth("MESM2025", date(2025, 6, 10), date(2025, 6, 16)),
+        FrontMonth("MESU2025", date(2025, 6, 16), date(2025, 9, 15)),
+        FrontMonth("MESZ2025", date(2025, 9, 15), date(2025, 12, 15)),
+    )
+    assert front_months("MES", JUNE_2025, date(2025, 6, 16))[0] == FrontMonth(
+        "MESU2025", date(2025, 6, 16), date(2025, 9, 15)
+    )
+
+
+@pytest.mark.parametrize("symbol", ["MESM2025", "GCZ2025", "SPY"])
+def test_what_does_not_roll_by_rule_is_one_contract_for_ever(symbol):
+    assert front_months(symbol, JUNE_2025, date(2025, 6, 10)) == (FrontMonth(symbol, date(2025, 6, 10), None),)
+
+
+def test_a_month_that_the_feed_lacks_leaves_its_days_to_nobody():
+    months = front_months("MES", ["MESM2025", "MESZ2025"], date(2025, 6, 10))
+    assert [month.contract for month in months if month.covers(date(2025, 7, 1))] == []
+    assert [month.contract for month in months if month.covers(date(2025, 9, 15))] == ["MESZ2025"]
+
+
+def test_a_feed_without_the_first_lead_month_is_refused():
+    with pytest.raises(Unknown, match="contract of the feed 'MESM2025'"):
+        front_months("MES", ["MESU2025"], date(2025, 6, 10))
+
+
+@given(QUARTERLY, st.integers(0, 400))
+def test_the_months_of_a_root_follow_the_front_month_day_by_day(contract, days):
+    feed = [str(front(contract.root, roll_date(contract), rank)) for rank in range(6)]
+    day = roll_date(contract) + timedelta(days=days)
+    months = front_months(contract.root, feed, roll_date(contract))
+    assert [month.contract for month in months if month.covers(day)] == [str(front(contract.root, day))]
+
+
+@given(QUARTERLY)
+def test_a_month_leads_from_the_roll_of_the_one_before(contract):
+    assert front(contract.root, lead_begins(contract)) == contract
+    assert front(contract.root, lead_begins(contract) - timedelta(days=1)) != contract
+    assert dated(str(contract)) == contract
+
+
+@pytest.mark.parametrize(
+    ("contract", "day"),
+    [
+        ("MESM2025", date(2025, 6, 20)),
+        ("ESH2008", date(2008, 3, 21)),  # before the stock calendar: the third Friday
+        ("GCZ2013", date(2013, 12, 31)),  # only the venue knows the day; not after its month
+        ("CLF2026", date(2026, 1, 31)),
+        ("BTCUSDT", None),
+        ("SPY", None),
+    ],
+)
+def test_a_contract_has_a_last_day(contract, day):
+    assert last_trading_day(contract) == day

@@ -51,3 +51,19 @@ def test_bars_carry_their_token_and_the_hours_of_their_session():
 def test_a_contract_that_the_feed_does_not_have_is_refused():
     with pytest.raises(InvalidInput, match="got 'MESZ2025', expected a contract of the feed: MESH2025"):
         rows({"MESH2025": "cme"}, [strategy()])
+
+
+def test_of_a_root_every_month_is_carried_that_leads_in_the_run():
+    found = rows({"MESZ2025": "cme", "MESH2026": "cme", "MESU2025": "cme", "ESH2026": "cme"}, [strategy()])
+    assert [(row.strategy, row.contract, row.bars) for row in found] == [
+        ("default/flow", "MESZ2025", RTH),
+        ("default/flow", "MESH2026", RTH),
+        ("", "ESH2026", None),
+        ("", "MESH2026", None),
+        ("", "MESZ2025", None),
+    ]
+
+
+def test_of_a_dated_contract_no_other_month_is_carried():
+    found = rows({"MESZ2025": "cme", "MESH2026": "cme"}, [strategy(instrument="MESZ2025")])
+    assert {row.contract for row in found} == {"MESZ2025"}

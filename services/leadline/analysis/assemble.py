@@ -102,8 +102,8 @@ def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
     return lambda: OrderFlow(detectors, router, scale)
 
 
-def strategy_fold(spec: StrategySpec, trade_from: date) -> StrategyFold:
-    """The fold of a strategy over its bars; before the trading day `trade_from` it only listens.
+def strategy_fold(spec: StrategySpec, trade_from: date, until: date | None = None) -> StrategyFold:
+    """The fold of a strategy over the bars of one contract; it speaks on the trading days [trade_from, until).
 
     Raises InvalidInput and Unknown as `strategy_maker` and the instrument sheet do.
     """
@@ -115,4 +115,4 @@ def strategy_fold(spec: StrategySpec, trade_from: date) -> StrategyFold:
         before = market.previous_sessions(day, history, hours)
         return before[0].trading_day if before else day
 
-    return StrategyFold(strategy_maker(spec), history_start, trade_from)
+    return StrategyFold(strategy_maker(spec), history_start, trade_from, until)

@@ -19,14 +19,22 @@ class StrategyFold:
     make: a fresh strategy, asked for at each session's first bar.
     history_start: trading day -> first trading day of the history sessions before it.
     trade_from: bars of earlier trading days are history only.
+    until: bars from this trading day on are another contract's to speak about; None for no such day.
 
     Bars are kept for as long as a later session may need them: those of the history sessions and of the current one.
     """
 
-    def __init__(self, make: Callable[[], Strategy], history_start: Callable[[date], date], trade_from: date) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Strategy],
+        history_start: Callable[[date], date],
+        trade_from: date,
+        until: date | None = None,
+    ) -> None:
         self._make = make
         self._history_start = history_start
         self._trade_from = trade_from
+        self._until = until
         self._sessions: dict[date, list[Bar]] = {}
         self._strategy: Strategy | None = None
         self._last: tuple[date, int] | None = None
@@ -37,13 +45,15 @@ class StrategyFold:
         return sum(map(len, self._sessions.values()))
 
     def step(self, bar: Bar) -> BarSignals | None:
-        """Take one bar in; what the strategy says about it, None for a bar of the history.
+        """Take one bar in; what the strategy says about it, None for a bar of the history or of another's day.
 
         A bar that is not after the last one (a repeated message) and a revision change nothing and say nothing. Raises
         InvalidInput when a strategy speaks about another bar than the one that it was given.
         """
         place = (bar.key.trading_day, bar.key.ordinal)
         if bar.revision > 0 or (self._last is not None and place <= self._last):
+            return None
+        if self._until is not None and bar.key.trading_day >= self._until:
             return None
         if self._last is None or bar.key.trading_day != self._last[0]:
             self._open(bar.key.trading_day)

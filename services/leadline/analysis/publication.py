@@ -11,17 +11,38 @@ class Publication:
     analysis_hash: names the code and the settings that speak.
     last: the last message on the strategy's subject, None when there is none. What it shows to be published is not
     said again; a message of another hash shows nothing.
+
+    The bars are those of one contract, folded into `fold`. From `ends_ns` on another contract follows, as in the roll
+    of a root: progress is promised no further than that. None: no other one follows.
     """
 
     def __init__(
-        self, tape: str, account: str, strategy: str, analysis_hash: str, fold: StrategyFold, last: SignalMessage | None
+        self,
+        tape: str,
+        account: str,
+        strategy: str,
+        analysis_hash: str,
+        fold: StrategyFold,
+        last: SignalMessage | None,
+        ends_ns: int | None = None,
     ) -> None:
         self._tape = tape
         self._account = account
         self._strategy = strategy
         self._hash = analysis_hash
-        self._fold = fold
         self._last = last if last is not None and last.analysis_hash == analysis_hash else None
+        self._fold = fold
+        self._ends_ns = ends_ns
+        self._passed = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the bars have come to where another contract follows."""
+        return self._passed
+
+    def follow(self, fold: StrategyFold, ends_ns: int | None) -> None:
+        """Take the bars of the contract that follows from here on, into its own fold."""
+        self._fold, self._ends_ns, self._passed = fold, ends_ns, False
 
     def step(self, message: BarMessage) -> SignalMessage | None:
         """Take the next message of the bar stream in; what to publish about it, if anything.
@@ -30,22 +51,26 @@ class Publication:
         nothing.
         """
         said = None if message.bar is None else self._fold.step(message.bar)
-        if not (self._is_news(message) if said is None else self._is_unsaid(said)):
+        progress_ns, final = message.progress_ns, message.final
+        if self._ends_ns is not None:
+            self._passed = final or progress_ns >= self._ends_ns
+            progress_ns, final = min(progress_ns, self._ends_ns), False
+        if not (self._is_news(progress_ns, final=final) if said is None else self._is_unsaid(said)):
             return None
         self._last = SignalMessage(
             tape=self._tape,
             account=self._account,
             strategy=self._strategy,
             analysis_hash=self._hash,
-            progress_ns=message.progress_ns,
-            final=message.final,
+            progress_ns=progress_ns,
+            final=final,
             bar=said,
         )
         return self._last
 
-    def _is_news(self, message: BarMessage) -> bool:
+    def _is_news(self, progress_ns: int, *, final: bool) -> bool:
         last = self._last
-        return last is None or message.progress_ns > last.progress_ns or message.final > last.final
+        return last is None or progress_ns > last.progress_ns or final > last.final
 
     def _is_unsaid(self, said: BarSignals) -> bool:
         last = self._last

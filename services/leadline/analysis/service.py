@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.aggregation.builder import spec_token
 from leadline.analysis import metrics
-from leadline.analysis.assemble import detector_settings, strategy_fold
+from leadline.analysis.assemble import detector_settings
 from leadline.analysis.hashing import analysis_hash
+from leadline.analysis.months import MonthFold, month_folds
 from leadline.analysis.publication import Publication, message_key
 from leadline.analysis.servicer import AnalysisServicer
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
-from leadline.model.contracts import resolve_contract
-from leadline.model.errors import InvalidInput
+from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import StrategySpec, session_of
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
@@ -52,7 +52,9 @@ async def _speak(context: Context) -> None:
     params = validate(AnalysisParams, orjson.dumps(told), "params")
     speaker = analysis_hash(context.code_version, told["spec"])
     tape = await context.current_run()
-    series, bars = _series(params.spec, tape)
+    months = _months(params.spec, tape)
+    session, _ = session_of(params.spec)
+    token = spec_token(params.spec.bar_spec, params.spec.ticks_per_row)
     signals = signal_subject(tape.tape, params.account, params.strategy)
     last = await context.bus.last(SIGNALS, signals)
     publication = Publication(
@@ -60,15 +62,16 @@ async def _speak(context: Context) -> None:
         params.account,
         params.strategy,
         speaker,
-        strategy_fold(params.spec, tape.trade_from),
+        months[0].fold,
         None if last is None else decode_signal(last.payload),
+        months[0].ends_ns,
     )
     servicer = AnalysisServicer(
         context.bus,
         subject=signals,
         strategy=params.strategy,
         analysis_hash=speaker,
-        series=series,
+        series=frozenset((month.contract, session, token) for month in months),
         detectors=None if params.spec.strategy.entry_point else detector_settings(params.spec),
     )
     context.add_service(
@@ -78,12 +81,18 @@ async def _speak(context: Context) -> None:
     )
     await context.serve()
     context.set_ready(True)
-    context.log.info("analysis.started", strategy=params.strategy, tape=tape.tape, bars=bars, hash=speaker)
-    await _carry(context.bus, publication, bars, signals)
+    contracts = [month.contract for month in months]
+    context.log.info("analysis.started", strategy=params.strategy, tape=tape.tape, contracts=contracts, hash=speaker)
+    for number, month in enumerate(months):
+        if number:
+            publication.follow(month.fold, month.ends_ns)
+            context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
+        bars = bar_subject(tape.tape, tape.contracts[month.contract], month.contract, session, token)
+        await _carry(context.bus, publication, bars, signals)
 
 
 async def _carry(bus: Bus, publication: Publication, bars: str, signals: str) -> None:
-    """From one subject of bars to one subject of signals, without end."""
+    """From one subject of bars to one subject of signals: until another contract follows, else without end."""
     async with aclosing(bus.ordered(BARS, bars)) as messages:
         async for received in messages:
             message = decode_bar(received.payload)
@@ -92,14 +101,13 @@ async def _carry(bus: Bus, publication: Publication, bars: str, signals: str) ->
             if said is not None:
                 await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
                 metrics.count(said)
+            if publication.passed:
+                return
 
 
-def _series(spec: StrategySpec, tape: Run) -> tuple[tuple[str, str, str], str]:
-    """Contract, session and specification of the strategy's bars, and the subject that carries them."""
-    contract = resolve_contract(spec.instrument, tape.trade_from)
-    if contract not in tape.contracts:
-        raise InvalidInput("spec.instrument", contract, f"a contract of the feed: {', '.join(tape.contracts)}")
-    session, _ = session_of(spec)
-    token = spec_token(spec.bar_spec, spec.ticks_per_row)
-    subject = bar_subject(tape.tape, tape.contracts[contract], contract, session, token)
-    return (contract, session, token), subject
+def _months(spec: StrategySpec, tape: Run) -> tuple[MonthFold, ...]:
+    try:
+        return month_folds(spec, tape.contracts, tape.trade_from)
+    except Unknown as unknown:
+        expected = f"a contract of the feed: {', '.join(tape.contracts)}"
+        raise InvalidInput("spec.instrument", unknown.value, expected) from None

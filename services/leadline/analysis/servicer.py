@@ -25,8 +25,8 @@ ServicerContext = grpc.aio.ServicerContext[Any, Any]
 class AnalysisServicer(rpc.AnalysisServiceServicer):
     """Answers for one strategy from its own subject of the signal stream.
 
-    series: contract, session and bar specification, which all bars of the strategy have in common. detectors: None for
-    a strategy that is not made of them.
+    series: contract, session and bar specification of the bars that the strategy reads, one for each contract.
+    detectors: None for a strategy that is not made of them.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         subject: str,
         strategy: str,
         analysis_hash: str,
-        series: tuple[str, str, str],
+        series: frozenset[tuple[str, str, str]],
         detectors: DetectorSettings | None,
     ) -> None:
         self._bus = bus
@@ -83,8 +83,9 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
             after = bar_key_from_proto(request.after)
         except ValueError as error:
             raise InvalidInput("after.trading_day", request.after.trading_day, "an ISO 8601 date") from error
-        if (after.contract, after.session, after.spec) != self._series:
-            raise InvalidInput("after", after.text(), f"a bar of {'/'.join(self._series)}")
+        if (after.contract, after.session, after.spec) not in self._series:
+            expected = " or ".join("/".join(series) for series in sorted(self._series))
+            raise InvalidInput("after", after.text(), f"a bar of {expected}")
         return _place(after)
 
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -14,7 +15,7 @@ import orjson
 
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
-from leadline.cli.stack import Stack, StrategyAddress
+from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.v1 import model_pb2
@@ -102,7 +103,8 @@ async def follow(stack: Stack, services: Services, scene: Scene) -> None:
             group.create_task(_insist(_Events(stack, services, scene, account).read))
         for strategy in stack.strategies:
             scene.bars[strategy.name] = deque(maxlen=KEPT_BARS)
-            group.create_task(_insist(_Bars(stack, services, scene, strategy).read))
+            for month in strategy.months:
+                group.create_task(_insist(_Bars(stack, services, scene, strategy, month).read))
             group.create_task(_insist(_Signals(stack, services, scene, strategy).read))
 
 
@@ -158,13 +160,14 @@ class _Bars:
     services: Services
     scene: Scene
     strategy: StrategyAddress
+    month: StrategyMonth
     after: model_pb2.BarKey | None = None
 
     async def read(self) -> None:
         stub = self.services.aggregation(self.stack.addresses["aggregation"])
         stream = aggregation_pb2.BarStream(
             tape=self.stack.tape,
-            contract=self.strategy.contract,
+            contract=self.month.contract,
             session=self.strategy.session,
             spec=self.strategy.spec,
         )
@@ -173,7 +176,8 @@ class _Bars:
             if message.final:
                 return
             self.after = message.bar.key
-            self.scene.bars[self.strategy.name].append(message.bar)
+            if self.month.covers(date.fromisoformat(message.bar.key.trading_day)):
+                self.scene.bars[self.strategy.name].append(message.bar)
             self.scene.bar_count += 1
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,8 +16,28 @@ class NotRunning(LeadlineError):
     """No stack runs where one was looked for, or a part of it does not."""
 
 
+class StrategyMonth(BaseModel):
+    """A contract that a strategy reads, and the trading days that are that contract's: [first, until).
+
+    `first` is absent for the first contract, whose history is shown too; `until` for the last.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    contract: str
+    first: date | None = None
+    until: date | None = None
+
+    def covers(self, day: date) -> bool:
+        """Whether a trading day is this contract's."""
+        return (self.first is None or self.first <= day) and (self.until is None or day < self.until)
+
+
 class StrategyAddress(BaseModel):
-    """A strategy of the stack: its account, and the bars that it reads."""
+    """A strategy of the stack: its account, and the bars that it reads.
+
+    `contract` is one of its contracts, or its root; `months` are its contracts in the order in which it reads them.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -25,6 +46,7 @@ class StrategyAddress(BaseModel):
     contract: str
     session: str
     spec: str
+    months: tuple[StrategyMonth, ...] = ()
 
 
 class Stack(BaseModel):

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -24,7 +25,9 @@ from leadline.cli.manifests import (
 )
 from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, print_json
 from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
-from leadline.cli.stack import Stack, StrategyAddress
+from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
+from leadline.model.contracts import front_months
+from leadline.model.specs import TradingStrategy
 from leadline.plan.data_dir import DataDir
 from leadline.plan.end_of_run import end_of_run
 from leadline.plan.plan import Plan
@@ -127,12 +130,20 @@ async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
 
 def stack_of(supervisor: Supervisor, run: Run) -> Stack:
     """What the other commands need to find this stack."""
+    months = {
+        strategy.full_name: _months(strategy, run.contracts, run.trade_from) for strategy in supervisor.plan.strategies
+    }
     strategies = [
         StrategyAddress(
-            name=row.strategy, account=row.account, contract=row.contract, session=row.bars.session, spec=row.bars.spec
+            name=row.strategy,
+            account=row.account,
+            contract=row.contract,
+            session=row.bars.session,
+            spec=row.bars.spec,
+            months=months[row.strategy],
         )
         for row in supervisor.demand
-        if row.bars is not None
+        if row.bars is not None and row.contract == months[row.strategy][0].contract
     ]
     return Stack(
         tape=run.tape,
@@ -142,6 +153,18 @@ def stack_of(supervisor: Supervisor, run: Run) -> Stack:
         addresses={bound.workload.id: bound.address for bound in supervisor.bound},
         accounts=tuple(account.full_name for account in supervisor.plan.accounts),
         strategies=tuple(strategies),
+    )
+
+
+def _months(strategy: TradingStrategy, feed: Iterable[str], trade_from: date) -> tuple[StrategyMonth, ...]:
+    months = front_months(strategy.spec.instrument, feed, trade_from)
+    return tuple(
+        StrategyMonth(
+            contract=month.contract,
+            first=None if month is months[0] else month.first,
+            until=None if month is months[-1] else month.until,
+        )
+        for month in months
     )
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
-from leadline.execution.contracts import execution_contract, signal_contract, signal_instrument, tape_contract
+from leadline.execution.contracts import execution_contract, signal_instrument, tape_contract
 from leadline.execution.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from
 from leadline.model.durations import parse_duration
@@ -72,7 +72,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     namespace is not one that the account allows any more.
     """
     spec = strategy.manifest.spec
-    signal = signal_contract(strategy.manifest, book.trade_from)
+    signal = strategy.contract
     sheet = instrument_of(signal)
     _, hours = resolve_session(sheet, spec.session.value())
     positions = book.open_positions(strategy.strategy)

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.execution.contracts import execution_contract, roots_of, signal_contract, tiers_of
+from leadline.execution.contracts import execution_contract, roots_of, signal_months, tape_contract, tiers_of
 from leadline.execution.halts import Clearing
 from leadline.execution.orders import UNRESOLVED, add_fill, move
 from leadline.execution.positions import apply_fill, flat
@@ -68,6 +68,10 @@ class HeldLimits:
 class StrategyBook:
     """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty.
 
+    `contract` is the dated contract on whose signals it enters. For a root it becomes the lead month of the day in the
+    trading day's roll, when the strategy is flat and has nothing working, else in the first later roll at which that is
+    so: until then what it holds goes to its own exit, and it enters nothing.
+
     `block` is DAY_LOSS for the rest of a trading day in which its own loss was reached, else empty. `drain` and `held`
     are None where there is nothing to drain and nothing held.
     """
@@ -77,6 +81,7 @@ class StrategyBook:
     settings_hash: str
     analysis_hash: str
     joined_ns: int
+    contract: str
     realised: Decimal = Decimal(0)
     trades: int = 0
     flatten: str = ""
@@ -97,8 +102,8 @@ class Book:
     `instant_ns` is how far the account has come; `realised` (net), `trades` and `streak` are the trading day's;
     `block` is empty, DAY_LOSS or DAY_TARGET; `flatten` a reason while the whole account is being closed;
     `venue_event` is the last event of the venue's ledger that is booked; `last_event` numbers the account's own.
-    `feed_contracts` are the contracts that the feed has and `trade_from` the day on which roots became contracts: both
-    are fixed when the run opens.
+    `feed_contracts` are the contracts that the feed has and `trade_from` the trading day from which on anything is
+    decided: both are fixed when the run opens.
 
     `manifest` has the hot fields as they were last set; `settings` are these fields, None when they are still those of
     the process's settings. What is looser in them waits for the roll: `day_limits` are stricter until then, and so are
@@ -145,9 +150,29 @@ class Book:
         return roots_of([self.tiers_in_force, tiers_of(self.manifest)], signal)
 
     def contracts(self, manifest: TradingStrategy) -> tuple[str, ...]:
-        """Every contract that a strategy may come to trade on this account, as its tiers change."""
-        signal = signal_contract(manifest, self.trade_from)
-        return tuple(execution_contract(signal, root) for root in self.roots(signal))
+        """Every contract that a strategy may come to trade on this account, as tiers and months change."""
+        signals = [month.contract for month in signal_months(manifest, self.feed_contracts, self.trade_from)]
+        return tuple(execution_contract(signal, root) for signal in signals for root in self.roots(signal))
+
+    def front(self, manifest: TradingStrategy) -> str | None:
+        """The contract whose signals count on the present trading day; None where the feed does not have it.
+
+        Before `trade_from` it is that day's. Raises Unknown when the feed lacks even that.
+        """
+        day = self.trade_from if self.trading_day is None else max(self.trade_from, self.trading_day)
+        months = signal_months(manifest, self.feed_contracts, self.trade_from)
+        return next((month.contract for month in months if month.covers(day)), None)
+
+    def tapes(self, strategy: StrategyBook) -> Iterator[str]:
+        """The feed's contracts whose prints can fill a strategy: those of its contract, and of the one to come.
+
+        The one to come carries the time on where the present one's prints have ended.
+        """
+        signals = [month.contract for month in signal_months(strategy.manifest, self.feed_contracts, self.trade_from)]
+        for signal in signals[signals.index(strategy.contract) :][:2]:
+            yield signal
+            for root in self.roots(signal):
+                yield tape_contract(execution_contract(signal, root), signal, self.feed_contracts)
 
     def present(self) -> Iterator[tuple[str, StrategyBook]]:
         """The strategies that are not forgotten, by name."""

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from leadline.execution.account import account_view, own_limits, risk_limits, stricter_limits
 from leadline.execution.account_settings import bounds_in_force, refuse_shared_contracts
 from leadline.execution.book import Book, Drain, HeldLimits, StrategyBook, is_entry
-from leadline.execution.contracts import signal_contract
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
@@ -45,20 +44,22 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     if not analysis_hash:
         raise InvalidInput("analysis_hash", analysis_hash, "the hash of its code and settings")
     check_strategy_on_account(manifest, book.manifest)
-    signal = signal_contract(manifest, book.trade_from)
-    if signal not in book.feed_contracts:
-        raise Unknown("contract of the feed", signal, book.feed_contracts)
+    signal = book.front(manifest)
+    if signal is None:
+        raise Unknown("contract of the feed", f"{manifest.spec.instrument} on {book.trading_day}", book.feed_contracts)
     others = [strategy.manifest for other, strategy in book.present() if other != name]
     refuse_shared_contracts(book, [*others, manifest])
     before = book.strategies.get(name)
-    if before is not None and book.exposed(name) and signal != signal_contract(before.manifest, book.trade_from):
+    if before is not None and before.manifest.spec.instrument == manifest.spec.instrument:
+        signal = before.contract
+    if before is not None and book.exposed(name) and signal != before.contract:
         raise InvalidInput("spec.instrument", manifest.spec.instrument, "no other contract while it holds one")
     settings_hash = derive("settings", orjson.dumps(orjson.loads(manifest_json), option=orjson.OPT_SORT_KEYS).decode())
     if before is None:
-        after = StrategyBook(name, manifest, settings_hash, analysis_hash, book.instant_ns)
+        after = StrategyBook(name, manifest, settings_hash, analysis_hash, book.instant_ns, signal)
     else:
         held = _held(book, before, manifest)
-        after = replace(before, manifest=manifest, settings_hash=settings_hash, drain=None, held=held)
+        after = replace(before, manifest=manifest, settings_hash=settings_hash, contract=signal, drain=None, held=held)
         if before.analysis_hash != analysis_hash or (after.waited_for and not before.waited_for):
             after = replace(after, analysis_hash=analysis_hash, joined_ns=book.instant_ns)
     book.strategies[name] = after

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
-from leadline.model.contracts import instrument_of, resolve_contract
+from leadline.model.contracts import FrontMonth, front_months, instrument_of
 from leadline.model.instruments import Instrument, instruments
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import Tier
 
 
-def signal_contract(strategy: TradingStrategy, as_of: date) -> str:
-    """The dated contract of the strategy's instrument on a trading day. Raises as `resolve_contract` does."""
-    return _resolved(strategy.spec.instrument, as_of)
+def signal_months(strategy: TradingStrategy, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
+    """The contracts that a strategy decides on in a run, one after the other. Raises as `front_months` does."""
+    return _months(strategy.spec.instrument, feed, trade_from)
 
 
 @lru_cache(maxsize=256)
-def _resolved(symbol: str, as_of: date) -> str:
-    return resolve_contract(symbol, as_of)
+def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
+    return front_months(symbol, feed, trade_from)
 
 
 def signal_instrument(strategy: TradingStrategy) -> Instrument:

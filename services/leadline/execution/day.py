@@ -9,7 +9,6 @@ from typing import Final
 
 from leadline.execution.account import account_view, open_money, own_limits
 from leadline.execution.book import Book, HeldLimits, StrategyBook
-from leadline.execution.contracts import signal_contract
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import instant_ns
@@ -35,7 +34,7 @@ class Flatten:
 
 def venue_calendar(book: Book) -> Calendar:
     """The calendar that rolls the account's trading day: that of its first strategy, before there is one the feed's."""
-    traded = [signal_contract(book.strategies[name].manifest, book.trade_from) for name in sorted(book.strategies)]
+    traded = [book.strategies[name].contract for name in sorted(book.strategies)]
     return calendar(book.calendar or instrument_of([*traded, *book.feed_contracts][0]).calendar)
 
 
@@ -43,8 +42,8 @@ def roll(book: Book) -> bool:
     """Begin the trading day of the book's instant, where it is another one; says whether it did.
 
     The day's counters start again, the block and the limits set or held within the day end, and when the account is
-    flat the table of tiers is the settings' and the tier follows the cash equity. Raises Unknown past the calendar's
-    validity.
+    flat the table of tiers is the settings' and the tier follows the cash equity. A strategy on a root that is flat and
+    has nothing working goes on in the day's lead month. Raises Unknown past the calendar's validity.
     """
     today = venue_calendar(book).trading_day(book.instant_ns)
     if today == book.trading_day:
@@ -60,6 +59,8 @@ def roll(book: Book) -> bool:
         strategy.realised = Decimal(0)
         strategy.trades = 0
         strategy.block = ""
+        if not book.exposed(strategy.strategy):
+            strategy.contract = book.front(strategy.manifest) or strategy.contract
     if not book.open_positions() and not book.live_orders():
         book.tiers = None
         book.tier_index = tier_index(book.tiers_in_force, book.equity_at_roll)
@@ -156,8 +157,7 @@ def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:
 
 def _session(book: Book, strategy: StrategyBook) -> Session | None:
     """The strategy's session of the book's trading day."""
-    signal = signal_contract(strategy.manifest, book.trade_from)
-    sheet = instrument_of(signal)
+    sheet = instrument_of(strategy.contract)
     _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
     if book.trading_day is None:
         raise AssertionError("the account has no trading day yet")

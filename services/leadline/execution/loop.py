@@ -24,7 +24,7 @@ from leadline.execution.book import (
     note,
     put_order,
 )
-from leadline.execution.contracts import execution_contract, signal_contract, tape_contract
+from leadline.execution.contracts import tape_contract
 from leadline.execution.day import apply_limits, around_the_roll, next_timer, roll, watches
 from leadline.execution.exits import Cancel, settled, wanted
 from leadline.execution.halt_rows import note_clearing, note_halt
@@ -263,17 +263,14 @@ class AccountLoop:
         return await self._world.venue.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
 
     def _tapes(self) -> tuple[str, ...]:
-        """Every contract of the feed whose prints can move this account; before there is a strategy, all of them.
+        """Every contract of the feed whose prints can move this account now; before there is a strategy, all of them.
 
         An account whose strategies are all forgotten goes on with the tapes that they have had.
         """
         book = self.book
         found = {position.tape_contract for position in book.open_positions()}
         for strategy in [strategy for _, strategy in book.present()] or book.strategies.values():
-            signal = signal_contract(strategy.manifest, book.trade_from)
-            found.add(signal)
-            for root in book.roots(signal):
-                found.add(tape_contract(execution_contract(signal, root), signal, book.feed_contracts))
+            found.update(book.tapes(strategy))
         return tuple(sorted(found & set(book.feed_contracts))) or book.feed_contracts
 
     async def _book(self, advanced: Advanced) -> None:

@@ -11,7 +11,7 @@ import structlog
 
 from leadline.ingestion import metrics
 from leadline.ingestion.batching import Piece
-from leadline.ingestion.feed import market_of
+from leadline.ingestion.months import market_of
 from leadline.ingestion.retention import is_disposable, last_close_before
 from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted

@@ -1,13 +1,20 @@
 """The feed that the settings name: what it has, and the tape that a run makes of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from leadline.ingestion.months import (
+    contract_days,
+    contracts_of_days,
+    market_of,
+    refuse_expired,
+    require_months,
+    with_next_month,
+)
 from leadline.ingestion.params import IngestionParams
-from leadline.ingestion.runs import DEFAULT_TRADE_FROM, ContractDays, TapePlan, plan_tape, previous_days
+from leadline.ingestion.runs import DEFAULT_TRADE_FROM, TapePlan, plan_tape, previous_days, traded_days
 from leadline.ingestion.sources import FileSource, SimulatedSource, Source
-from leadline.model.calendars import Calendar, calendar
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
@@ -49,37 +56,40 @@ def open_feed(params: IngestionParams) -> Feed:
     if params.feed.kind == "file":
         source = FileSource([(file.path, file.contract) for file in params.feed.files])
     else:
-        day = params.trade_from or DEFAULT_TRADE_FROM
-        source = SimulatedSource(_resolved(params.instruments, day), params.feed.seed, params.feed.price)
-    feed = [ContractDays(name, market_of(name), source.days(name)) for name in source.contracts]
+        source = SimulatedSource(_simulated(params), params.feed.seed, params.feed.price)
+    feed = [contract_days(name, params.instruments, source.days(name)) for name in source.contracts]
     plan = plan_tape(feed, params.trade_from, params.history, params.feed.sessions)
+    refuse_expired(plan.sessions)
+    require_months(feed, plan, params.instruments)
     begins_ns = {name: source.day(name, days[0]).begins_ns for name, days in plan.sessions.items() if days}
     return Feed(source, plan, begins_ns, _content(source.content_id, plan, params))
 
 
-def market_of(contract: str) -> Calendar:
-    """The calendar of a contract."""
-    return calendar(instrument_of(contract).calendar)
+def _simulated(params: IngestionParams) -> tuple[str, ...]:
+    """The contracts of the traded days, each once."""
+    day = params.trade_from or DEFAULT_TRADE_FROM
+    found: list[str] = []
+    for symbol in params.instruments:
+        market = market_of(resolve_contract(symbol, day))
+        found += contracts_of_days([symbol], traded_days(market, day, params.feed.sessions) or (day,))
+    return tuple(dict.fromkeys(found))
 
 
 def _pushed(params: IngestionParams) -> Feed:
     day = params.trade_from
     if day is None:
         raise InvalidInput("params: trade_from", None, "a trading day: a pushed feed cannot be read ahead")
-    names = _resolved(params.instruments, day)
+    names = with_next_month(params.instruments, day)
     begins_ns = {}
     for name in names:
-        first = min(previous_days(market_of(name), day, params.history), default=day)
+        starts = contract_days(name, params.instruments, ()).starts(day)
+        first = min(previous_days(market_of(name), starts, params.history), default=starts)
         hours = market_of(name).market(first)
         if hours is None:
             raise InvalidInput("params: trade_from", day.isoformat(), f"a day on which {name} trades")
         begins_ns[name] = hours[0]
     plan = TapePlan(day, {}, ())
     return Feed(None, plan, begins_ns, _content(derive("push", *names), plan, params))
-
-
-def _resolved(symbols: Sequence[str], day: date) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(resolve_contract(symbol, day) for symbol in symbols))
 
 
 def _content(content_id: str, plan: TapePlan, params: IngestionParams) -> str:

@@ -50,8 +50,10 @@ class FeedParams(_Section):
 class IngestionParams(_Section):
     """All settings of ingestion.
 
-    instruments: what a simulated or pushed feed carries: roots, whose front contract on `trade_from` is meant, or
-    dated contracts. trade_from: first trading day on which anything is decided; a pushed feed must name it.
+    instruments: what is traded: roots, which mean the lead month of each trading day, or dated contracts. A simulated
+    feed carries the contracts of its traded days; a pushed one those of `trade_from`, and of a root the month after it;
+    files must have what each traded day needs. trade_from: first trading day on which anything is decided; a pushed
+    feed must name it.
     history: sessions before it. speed: seconds of the tape per second, or `max`. wait_for: prints flow when that many
     strategies have said what they need. grace_ms: how late a print may be against the newest before it.
     batch_ticks: most prints in a message, by default as suits the speed. launch: names one start of the platform: a

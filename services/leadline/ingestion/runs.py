@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from leadline.model.calendars import Calendar
+from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
 
@@ -18,11 +19,26 @@ _DAYS_SHOWN: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class ContractDays:
-    """One contract of a feed: its market, and the trading days that are at hand, in order; None: any that is asked."""
+    """One contract of a feed: its market, and the trading days that are at hand, in order; None: any that is asked.
+
+    `leads` are the days [first, until) on which it is the lead month of a root that is traded: its tape begins with the
+    history sessions before the first of them that is traded. None: it is traded by itself. `ends` is the last day that
+    it can have; None for no such day.
+    """
 
     contract: str
     market: Calendar
     at_hand: tuple[date, ...] | None
+    leads: tuple[date, date] | None = None
+    ends: date | None = None
+
+    def covers(self, day: date) -> bool:
+        """Whether this is the contract to trade on a day."""
+        return self.leads is None or self.leads[0] <= day < self.leads[1]
+
+    def starts(self, trade_from: date) -> date:
+        """The first trading day for which its history is needed."""
+        return trade_from if self.leads is None else max(trade_from, self.leads[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,20 +64,24 @@ def plan_tape(feed: Sequence[ContractDays], trade_from: date | None, history: in
     """The tape of a run that decides from the trading day `trade_from` on.
 
     It begins `history` sessions before that, or as many of them as are at hand, and has what is at hand from there,
-    or `sessions` sessions from `trade_from` on where any day can be had. Without `trade_from` it is the first day at
-    hand that has its whole history, else the first day at hand; else `DEFAULT_TRADE_FROM`.
+    or `sessions` sessions from `trade_from` on where any day can be had. A later month of a root begins its history
+    before the first day on which it leads. Without `trade_from` it is the first day at hand that has its whole history,
+    else the first day at hand; else `DEFAULT_TRADE_FROM`.
     Raises InvalidInput when no contract has prints on `trade_from`, Unknown outside a calendar's validity.
     """
     if trade_from is None:
-        trade_from = max(_first_tradable(each, history) for each in feed)
+        trade_from = max(_first_tradable(each, history) for each in _groups(feed))
     found: dict[str, tuple[date, ...]] = {}
     missing: set[date] = set()
     for each in feed:
-        wanted = previous_days(each.market, trade_from, history)
+        starts = each.starts(trade_from)
+        wanted = previous_days(each.market, starts, history)
         if each.at_hand is None:
-            found[each.contract] = (*wanted, *_days_from(each.market, trade_from, sessions))
+            traded = traded_days(each.market, trade_from, sessions)
+            days = (*wanted, *(day for day in traded if day >= starts))
+            found[each.contract] = tuple(day for day in days if each.ends is None or day <= each.ends)
         else:
-            first = min(wanted, default=trade_from)
+            first = min(wanted, default=starts)
             found[each.contract] = tuple(day for day in each.at_hand if day >= first)
             missing.update(day for day in wanted if day not in each.at_hand)
     plan = TapePlan(trade_from, found, tuple(sorted(missing)))
@@ -80,16 +100,29 @@ def previous_days(market: Calendar, day: date, count: int) -> tuple[date, ...]:
     return tuple(reversed(found))
 
 
-def _first_tradable(each: ContractDays, history: int) -> date:
-    if each.at_hand is None:
-        return DEFAULT_TRADE_FROM
-    for day in each.at_hand[history:]:
-        if set(previous_days(each.market, day, history)) <= set(each.at_hand):
+def _groups(feed: Sequence[ContractDays]) -> list[list[ContractDays]]:
+    """Contracts that are traded one after the other stand together: the months of a root."""
+    groups: dict[str, list[ContractDays]] = {}
+    for each in feed:
+        name = each.contract if each.leads is None else instrument_of(each.contract).root
+        groups.setdefault(name, []).append(each)
+    return list(groups.values())
+
+
+def _first_tradable(months: Sequence[ContractDays], history: int) -> date:
+    leading: list[date] = []
+    for each in months:
+        if each.at_hand is None:
+            return DEFAULT_TRADE_FROM
+        days = [day for day in each.at_hand if each.covers(day)]
+        whole = (day for day in days if set(previous_days(each.market, day, history)) <= set(each.at_hand or ()))
+        if (day := next(whole, None)) is not None:
             return day
-    return each.at_hand[0]
+        leading += days
+    return min(leading, default=min(day for each in months for day in each.at_hand or ()))
 
 
-def _days_from(market: Calendar, day: date, count: int) -> tuple[date, ...]:
+def traded_days(market: Calendar, day: date, count: int) -> tuple[date, ...]:
     """`day`, when the market is open on it, and the open days after it, `count` in all."""
     if market.market(day) is None:
         return ()

@@ -12,7 +12,8 @@ import orjson
 
 from leadline.ingestion.batching import Piece
 from leadline.ingestion.client import Publisher
-from leadline.ingestion.feed import Feed, market_of, open_feed
+from leadline.ingestion.feed import Feed, open_feed
+from leadline.ingestion.months import market_of
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.retention import needed_bytes

@@ -7,7 +7,7 @@ prints come once, by a call.)
 import gzip
 import hashlib
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
@@ -19,6 +19,7 @@ import numpy as np
 
 from leadline.ingestion.csv_ticks import Columns, check_header, parse_lines
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
+from leadline.ingestion.months import one_contract
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
 from leadline.ingestion.simulator import count_prints, simulate_day
 from leadline.model.calendars import Calendar, calendar
@@ -120,7 +121,8 @@ class _File:
 class FileSource:
     """Files of prints as text, gzip-compressed (`.gz`) or not.
 
-    `files` are (path, contract); a root stands for its front contract at the first print. Several files of a contract
+    `files` are (path, contract); a root stands for its front contract at the first print, and one whose days have
+    several is refused. Several files of a contract
     follow one another in the order of their first prints. All are read once at the start, so that nothing is
     published from a file with an error in it.
 
@@ -186,7 +188,7 @@ def _scan(path: Path, symbol: str) -> _File:
             _merge(days, _count(trading_days, time_ns))
     if not days:
         raise InvalidInput(path.name, "no print", "at least one line with a time after the header")
-    _refuse_roll(path.name, symbol, days)
+    one_contract(symbol, days, path.name)
     return _File(path, contract, first_ns, days)
 
 
@@ -206,19 +208,6 @@ def _market(symbol: str, first_ns: int, name: str) -> tuple[str, Calendar]:
         expected = f"a time on a day of the calendar {market.name}: {', '.join(unknown.known)}"
         raise InvalidInput(f"{name}:ts_ns", unknown.value, expected) from unknown
     return resolve_contract(symbol, day), market
-
-
-def _refuse_roll(name: str, symbol: str, days: Iterable[date]) -> None:
-    """A root means another contract after its roll: prints from before and after are not of one contract.
-
-    Raises InvalidInput.
-    """
-    meant: dict[str, date] = {}
-    for day in sorted(days):
-        meant.setdefault(resolve_contract(symbol, day), day)
-    if len(meant) > 1:
-        turns = " and ".join(f"{contract} from {day.isoformat()}" for contract, day in meant.items())
-        raise InvalidInput(name, f"prints of {symbol}, which means {turns}", "one contract in a file: name it")
 
 
 def _blocks(path: Path) -> Generator[tuple[int, Columns], None, None]:

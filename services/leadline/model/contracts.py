@@ -6,7 +6,7 @@ expire (a perpetual, a fund) is named by its root.
 
 import re
 from calendar import FRIDAY
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -43,6 +43,22 @@ class Contract:
     def month_code(self) -> str:
         """F G H J K M N Q U V X Z for January to December."""
         return MONTH_CODES[self.month - 1]
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMonth:
+    """A contract, and the trading days on which a strategy decides on it: half-open [first, until).
+
+    `until` is None where it is never another contract.
+    """
+
+    contract: str
+    first: date
+    until: date | None
+
+    def covers(self, day: date) -> bool:
+        """Whether it is the one of a trading day."""
+        return self.first <= day and (self.until is None or day < self.until)
 
 
 def parse_contract(symbol: str, as_of: date) -> Contract:
@@ -102,6 +118,53 @@ def front(root: str, day: date, rank: int = 0) -> Contract:
         raise InvalidInput("contract", root, needed if found.roll == "venue" else "the root: it does not expire")
     quarter = next(n for n in range(4 * day.year, 4 * day.year + 6) if roll_date(_quarterly(root, n)) > day)
     return _quarterly(root, quarter + rank)
+
+
+def front_months(symbol: str, feed: Iterable[str], trade_from: date) -> tuple[FrontMonth, ...]:
+    """The contracts of a feed that an instrument means one after the other, from the trading day `trade_from` on.
+
+    For a root that rolls by rule they are the lead month of that day and the later ones that the feed has, each on the
+    days on which it leads; a month that the feed lacks leaves its days to nobody. Anything else is one contract for
+    ever. Raises Unknown when the feed lacks the contract of `trade_from`, and as `resolve_contract` does.
+    """
+    known = tuple(feed)
+    first = resolve_contract(symbol, trade_from)
+    if first not in known:
+        raise Unknown("contract of the feed", first, known)
+    if not rolls_by_rule(symbol):
+        return (FrontMonth(first, trade_from, None),)
+    later = sorted(found for name in known if (found := dated(name)) is not None and found.root == symbol)
+    return tuple(
+        FrontMonth(str(month), max(trade_from, lead_begins(month)), roll_date(month))
+        for month in later
+        if roll_date(month) > trade_from
+    )
+
+
+def rolls_by_rule(symbol: str) -> bool:
+    """Whether a symbol is a root whose contract follows from the trading day alone."""
+    return any(found.root == symbol and found.roll == "cme_quarterly" for found in instruments())
+
+
+def dated(contract: str) -> Contract | None:
+    """A canonical name such as `ESZ2025` as a contract; None for what does not expire."""
+    found = re.fullmatch(rf"(.+)([{MONTH_CODES}])([0-9]{{4}})", contract)
+    return Contract(found[1], int(found[3]), MONTH_CODES.index(found[2]) + 1) if found else None
+
+
+def lead_begins(contract: Contract) -> date:
+    """The trading day from which an equity index future is the lead month: the roll date of the one before it."""
+    return roll_date(_quarterly(contract.root, 4 * contract.year + contract.month // 3 - 2))
+
+
+def last_trading_day(contract: str) -> date | None:
+    """The last day on which a contract can trade at all; None for what does not expire.
+
+    Exact for equity index futures, except past the stock calendar's validity, where it is the third Friday. Where only
+    the venue knows, it is the end of the contract's month, in or before which every such future ends.
+    """
+    day = no_entry_from(contract)
+    return day if day is None or instrument_of(contract).roll == "cme_quarterly" else day - timedelta(days=1)
 
 
 def third_friday(year: int, month: int) -> date:

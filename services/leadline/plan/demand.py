@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from leadline.execution.contracts import execution_contract, execution_roots, signal_contract
-from leadline.model.errors import InvalidInput
+from leadline.execution.contracts import execution_contract, execution_roots, signal_months
+from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import session_of
 from leadline.plan.plan import Plan
 
@@ -67,25 +67,29 @@ def demand_values(row: DemandRow) -> tuple[Any, ...]:
 def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> tuple[DemandRow, ...]:
     """All rows of a plan on a run.
 
-    `contracts` maps the dated contracts of the feed to their venues, `trade_from` decides which month a root means.
-    Per strategy one row for its bars; per account a ticks-only row for each contract that its strategies can be filled
-    in and the feed has, so that the orders find their own tape. Raises InvalidInput when the feed lacks the contract
-    that a strategy reads.
+    `contracts` maps the dated contracts of the feed to their venues, `trade_from` is the first day that is traded.
+    Per strategy a row for its bars of each contract that it comes to read: of a root the lead month of that day and the
+    later ones that the feed has. Per account a ticks-only row for each contract that its strategies can be filled in
+    and the feed has, so that the orders find their own tape. Raises InvalidInput when the feed lacks the contract that
+    a strategy reads first.
     """
     rows: list[DemandRow] = []
     executed: dict[str, set[str]] = {account.full_name: set() for account in plan.accounts}
     accounts = {account.full_name: account for account in plan.accounts}
     for strategy in plan.strategies:
-        contract = signal_contract(strategy, trade_from)
-        if contract not in contracts:
+        try:
+            months = signal_months(strategy, tuple(sorted(contracts)), trade_from)
+        except Unknown as unknown:
             expected = f"a contract of the feed: {', '.join(sorted(contracts)) or 'it has none'}"
-            raise InvalidInput(f"TradingStrategy {strategy.full_name}: spec.instrument", contract, expected)
+            where = f"TradingStrategy {strategy.full_name}: spec.instrument"
+            raise InvalidInput(where, unknown.value, expected) from None
         session, hours = session_of(strategy.spec)
         spec = strategy.spec
         bars = BarsWanted(session, hours.open, hours.close, hours.zone, spec.bar_spec.token, spec.ticks_per_row)
-        rows.append(DemandRow(strategy.full_name, strategy.account_name, contract, contracts[contract], bars))
-        roots = execution_roots(accounts[strategy.account_name], contract)
-        executed[strategy.account_name] |= {execution_contract(contract, root) for root in roots}
+        for contract in [month.contract for month in months]:
+            rows.append(DemandRow(strategy.full_name, strategy.account_name, contract, contracts[contract], bars))
+            roots = execution_roots(accounts[strategy.account_name], contract)
+            executed[strategy.account_name] |= {execution_contract(contract, root) for root in roots}
     for account, wanted in executed.items():
         rows += [DemandRow("", account, name, contracts[name], None) for name in sorted(wanted) if name in contracts]
     return tuple(rows)

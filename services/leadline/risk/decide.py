@@ -3,7 +3,7 @@
 from leadline.model.orders import Side
 from leadline.model.signals import BarSignals, Direction, Signal
 from leadline.risk.bounds import check_question
-from leadline.risk.gates import time_refusal
+from leadline.risk.gates import month_refusal, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
@@ -22,7 +22,8 @@ def decide(question: Question) -> Answer:
         return _refused(Reason.NO_APPROVED_SIGNAL, ())
     if len({signal.direction for signal in approved}) > 1:
         return _refused(Reason.CONFLICT, approved)
-    refusal = time_refusal(strategy, bar, question.instant_ns) or standing_refusal(account, strategy)
+    refusal = month_refusal(strategy, bar) or time_refusal(strategy, bar, question.instant_ns)
+    refusal = refusal or standing_refusal(account, strategy)
     if refusal is not None:
         return _refused(refusal, approved)
     instrument = execution_instrument(account, strategy)

@@ -1,4 +1,4 @@
-"""Times at which nothing is entered: outside the session, near its open and close, in blocks and around news."""
+"""When nothing is entered: in another contract, outside the session and near its ends, in blocks and around news."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -7,6 +7,11 @@ from leadline.model.signals import BarSignals
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.risk.reasons import Reason
 from leadline.risk.view import StrategySettings
+
+
+def month_refusal(strategy: StrategySettings, bar: BarSignals) -> Reason | None:
+    """Refuses a bar of the day's lead month while the strategy still has the month before it."""
+    return None if bar.bar.contract == strategy.signal_contract else Reason.CONTRACT_ROLLING
 
 
 def time_refusal(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> Reason | None:

@@ -13,6 +13,7 @@ class Reason(StrEnum):
     UNRESOLVED = "unresolved"
     DAY_LOSS = "day_loss"
     DAY_TARGET = "day_target"
+    CONTRACT_ROLLING = "contract_rolling"
     OUTSIDE_SESSION = "outside_session"
     AFTER_OPEN = "after_open"
     BEFORE_CLOSE = "before_close"

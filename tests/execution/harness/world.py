@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ class Desk:
     ends: float = 0
     name: str = "tape"
     holder: str = "execution-0"
+    trade_from: date = DAY
     sent: dict[str, int] = field(default_factory=dict)
     begun: bool = False
 
@@ -120,7 +122,7 @@ class Desk:
             tape=self.tape,
             manifest=self.manifest,
             feed_contracts=tuple(sorted(self.prints)),
-            trade_from=DAY,
+            trade_from=self.trade_from,
             holder=self.holder,
         )
 
@@ -311,7 +313,7 @@ class Session:
             account=desk.manifest.full_name,
             manifest=desk.manifest,
             feed_contracts=tuple(sorted(desk.prints)),
-            trade_from=DAY,
+            trade_from=desk.trade_from,
             instant_ns=ns(desk.begins),
             equity_at_roll=desk.manifest.spec.starting_balance,
         )

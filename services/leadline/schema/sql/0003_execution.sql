@@ -36,6 +36,7 @@ CREATE TABLE strategy_state (
     settings_hash  text NOT NULL,
     analysis_hash  text NOT NULL,
     joined_ns      bigint NOT NULL,
+    contract       text NOT NULL,
     realised       numeric NOT NULL,
     trades         int NOT NULL,
     flatten        text NOT NULL,

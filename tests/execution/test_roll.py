@@ -1,0 +1,140 @@
+"""A strategy on a root trades the lead month of each day, and carries a position to its own exit."""
+
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from leadline.ingestion.months import market_of
+from leadline.model.contracts import instrument_of
+from leadline.model.ticks import TickColumns
+from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape
+from tests.execution.harness.run import Recorded, record
+from tests.execution.harness.world import Books, Desk
+
+pytestmark = pytest.mark.integration
+
+TRADE_FROM = date(2025, 6, 13)
+SESSIONS = 3
+NEXT = "MESU2025"
+ROLL_DAY = 6
+"""2025-06-16, the Monday on which September leads, in days after 2025-06-10."""
+
+
+@pytest.fixture(scope="module")
+def simulated() -> Recorded:
+    return record(flow(), TRADE_FROM, {"kind": "sim", "seed": 1, "sessions": SESSIONS})
+
+
+def flow():
+    return strategy(history=1)
+
+
+def desk_of(books: Books, folder: Path, run: Recorded, name: str) -> Desk:
+    return Desk(
+        books,
+        folder,
+        run.prints,
+        {"default/mes": run.speech},
+        [flow()],
+        begins=run.begins,
+        ends=run.ends,
+        name=name,
+        trade_from=TRADE_FROM,
+    )
+
+
+def write_csv(path: Path, contract: str, ticks: TickColumns) -> dict[str, str]:
+    """The prints of a contract as a file of a feed."""
+    tick = instrument_of(contract).tick
+    rows = zip(ticks.time_ns.tolist(), ticks.price.tolist(), ticks.size.tolist(), ticks.aggressor.tolist(), strict=True)
+    lines = [f"{time_ns},{Decimal(price) * tick},{size},{side}\n" for time_ns, price, size, side in rows]
+    path.write_text("ts_ns,price,size,side\n" + "".join(lines))
+    return {"path": str(path), "contract": contract}
+
+
+async def test_a_run_through_the_roll_trades_each_days_lead_month_and_two_files_of_its_prints_give_the_same(
+    books: Books, folder: Path, simulated: Recorded, tmp_path: Path
+):
+    desk = desk_of(books, folder, simulated, "sim")
+    session = await desk.run()
+    by_day: dict[str, set[str]] = {}
+    for contract, ts_ns in await desk.rows("fill", "contract, ts_ns", "venue_event"):
+        by_day.setdefault(market_of(contract).trading_day(ts_ns).isoformat(), set()).add(contract)
+    assert by_day == {"2025-06-13": {MES}, "2025-06-16": {NEXT}, "2025-06-17": {NEXT}}
+    assert session.book.strategies["default/mes"].contract == NEXT
+    assert not session.book.open_positions()
+
+    files = [write_csv(tmp_path / f"{name}.csv", name, ticks) for name, ticks in simulated.prints.items()]
+    replayed = record(flow(), TRADE_FROM, {"kind": "file", "files": files})
+    assert replayed.feed.plan.sessions == simulated.feed.plan.sessions
+    again = desk_of(books, folder, replayed, "files")
+    await again.run()
+    assert await again.lines() == await desk.lines()
+
+
+# --- a position at the roll ---
+
+MONDAY = ROLL_DAY * DAY_S
+FRIDAY = 3 * DAY_S
+
+
+def rolling(books: Books, folder: Path, *, monday_prints: bool = True, bars=()) -> Desk:
+    """A long in June from Friday's 10:00, whose flat-by finds no print before Monday."""
+    june: list[tuple[int, ...]] = [(FRIDAY + 1799, 20_000), (FRIDAY + 1801, 20_000, 5, BUY)]
+    if monday_prints:
+        june += [(MONDAY + 60, 20_002), (MONDAY + 7200, 20_003, 5), (MONDAY + 7300, 20_003, 5)]
+    september: list[tuple[int, ...]] = [
+        (day + n * 60 - 1, 20_004, 5, BUY) for day in (FRIDAY, MONDAY, MONDAY + DAY_S) for n in range(1, 300)
+    ]
+    end = MONDAY + DAY_S + RTH_S
+    return Desk(
+        books,
+        folder,
+        {MES: tape(*june), NEXT: tape(*september)},
+        {"default/mes": says([bar(FRIDAY + 1800), *bars], end)},
+        [strategy(bracket=(400, 400), budget=False)],
+        begins=FRIDAY,
+        ends=end,
+        trade_from=date(2025, 6, 13),
+    )
+
+
+async def test_a_position_goes_to_its_own_exit_in_its_own_contract_while_entries_wait(books: Books, folder: Path):
+    bars = [bar(MONDAY + 1800, contract=NEXT), bar(MONDAY + DAY_S + 1800, contract=NEXT)]
+    desk = rolling(books, folder, bars=bars)
+    session = await desk.run()
+    assert [(strategy, accepted, reason) for strategy, _, accepted, reason in await desk.decisions()] == [
+        ("default/mes", True, ""),
+        ("default/mes", False, "contract_rolling"),  # June is still held when Monday begins
+        ("default/mes", True, ""),  # flat at Tuesday's roll: September from here on
+    ]
+    fills = await desk.rows("fill", "contract, side, price", "venue_event")
+    assert fills[0][:2] == (MES, "BUY")
+    assert fills[1] == (MES, "SELL", 20_001)  # Friday's flat-by meets June's first print of Monday, less a tick
+    assert fills[2][:2] == (NEXT, "BUY")
+    assert session.book.strategies["default/mes"].contract == NEXT
+
+
+async def test_a_contract_is_kept_over_a_kill_and_rolls_only_in_a_roll(books: Books, folder: Path):
+    desk = rolling(books, folder)
+    session = desk.open()
+    await session.until(MONDAY + 3600)
+    assert session.book.strategies["default/mes"].contract == MES  # flat since Monday's first print, but no roll since
+    session.close()
+    again = desk.open()
+    await again.start()
+    assert again.book.strategies["default/mes"].contract == MES
+    await again.run()
+    again.close()
+    assert again.book.strategies["default/mes"].contract == NEXT
+
+
+async def test_a_contract_that_has_ended_does_not_hold_the_account_up(books: Books, folder: Path):
+    desk = rolling(books, folder, monday_prints=False)
+    session = await desk.run()
+    assert session.book.finished
+    held = session.book.open_positions()
+    assert [(position.contract, position.tape_contract, position.quantity) for position in held] == [(MES, MES, 1)]
+    assert session.book.strategies["default/mes"].contract == MES
