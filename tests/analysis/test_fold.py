@@ -1,5 +1,6 @@
 """State without snapshots: a day's opinions follow from its bars and those of the history, wherever computed."""
 
+from collections import deque
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.analysis.fold import StrategyFold
-from leadline.model.errors import InvalidInput
+from leadline.analysis.strategies import StrategyFailed
 from tests.analysis.builders import MONDAY, order_flow, random_tape
 
 HISTORY = 2
@@ -120,5 +121,40 @@ def test_a_strategy_must_speak_about_the_bar_that_it_was_given() -> None:
 
     one = StrategyFold(Stuck, lambda today: today, MONDAY)
     assert one.step(first) is not None
-    with pytest.raises(InvalidInput, match="rth/5m-r1/2025-11-17/1"):
+    with pytest.raises(StrategyFailed, match="rth/5m-r1/2025-11-17/1"):
         one.step(second)
+
+
+class Broken:
+    """Fails where it is told to."""
+
+    def __init__(self, where: str) -> None:
+        self.fail("make", where)
+        self.where = where
+
+    def warm(self, bar):
+        self.fail("warm", self.where)
+
+    def on_bar(self, bar):
+        self.fail("on_bar", self.where)
+
+    @staticmethod
+    def fail(here: str, where: str) -> None:
+        if here == where:
+            raise ZeroDivisionError("no volume")
+
+
+@pytest.mark.parametrize(
+    ("where", "doing"),
+    [
+        ("make", "when it was made for 2025-11-18"),
+        ("warm", "while warmed by bar MESZ2025/rth/5m-r1/2025-11-17/0"),
+        ("on_bar", "at bar MESZ2025/rth/5m-r1/2025-11-18/0"),
+    ],
+)
+def test_a_strategy_that_raises_is_told_with_the_bar_and_the_line(where, doing) -> None:
+    one = StrategyFold(lambda: Broken(where), lambda _: MONDAY, day(1))
+    with pytest.raises(StrategyFailed) as failed:
+        deque(map(one.step, random_tape(seed=1, days=2, bars_a_day=2)), maxlen=0)
+    assert str(failed.value).startswith(f"the strategy failed {doing}: ZeroDivisionError: no volume ({__file__}, line ")
+    assert str(failed.value).endswith(", in fail)")

@@ -94,6 +94,56 @@ def test_a_file_without_a_contract_is_of_the_only_instrument(tmp_path, capsys):
     assert feed["files"] == [{"name": "prints.csv", "contract": "MES"}]
 
 
+STRATEGY = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {name: own}
+spec:
+  instrument: MES
+  strategy: {entryPoint: "ENTRY", parameters: {after: 0}}
+"""
+OWN = """
+class Own:
+    def __init__(self, parameters, instrument):
+        1 / parameters["after"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("entry", "module", "words"),
+    [
+        ("nope:X", "", "default/own: spec.strategy.entryPoint: got 'nope:X', expected module:name of an importable"),
+        ("own:Own", OWN, "(the strategy failed when it was made: ZeroDivisionError: division by zero ("),
+        ("own:Nope", OWN, "spec.strategy.entryPoint: got 'own:Nope'"),
+        ("own:Own", "class Own(", "spec.strategy.entryPoint: got 'own:Own'"),
+        ("own:Own", "raise SystemExit(0)", "(the strategy failed while imported: SystemExit: 0 ("),
+        ("own:Own", "Own = 3", "spec.strategy.entryPoint: got 'own:Own'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["plan", "up"])
+def test_a_strategy_that_cannot_be_made_is_refused_before_anything_starts(
+    command, entry, module, words, tmp_path, monkeypatch, capsys
+):
+    name = f"own_{abs(hash((command, entry, module)))}"
+    (tmp_path / f"{name}.py").write_text(module)
+    (tmp_path / "own.yaml").write_text(STRATEGY.replace("ENTRY", entry.replace("own:", f"{name}:")))
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ["--data-dir", str(tmp_path / "data")] if command == "up" else []
+    assert run([command, "-f", str(tmp_path / "own.yaml"), *options]) == 2
+    assert words.replace("own:Own", f"{name}:Own").replace("own:Nope", f"{name}:Nope") in said(capsys)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_feed_that_cannot_be_read_is_refused_before_anything_starts(tmp_path, capsys):
+    (tmp_path / "prints.csv").write_text("time,price,quantity\n")
+    feed = ["--feed", str(tmp_path / "prints.csv"), "--data-dir", str(tmp_path / "data")]
+    assert run(["up", "-f", str(MES), *feed]) == 2
+    assert said(capsys).splitlines()[-1] == (
+        "leadline: prints.csv:1: got 'time,price,quantity', expected the header ts_ns,price,size,side"
+    )
+    assert not (tmp_path / "data").exists()
+
+
 def test_usage_errors_have_code_2(capsys):
     assert run(["orders", "--limit", "0"]) == 2
     assert run(["dance"]) == 2

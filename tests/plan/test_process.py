@@ -13,6 +13,7 @@ import pytest
 
 from leadline.plan.logfile import LogFile
 from leadline.plan.process import BACKOFF_MOST_SECONDS, KeptProcess, backoff_seconds
+from leadline.runtime.exit_codes import EXIT_REFUSED
 
 # Says hello to a port (so that the test has an event to wait for) and then does what the test wants.
 HELLO = "import os, socket, sys, signal, time; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
@@ -24,11 +25,16 @@ class Hellos:
 
     def __init__(self) -> None:
         self.pids: asyncio.Queue[int] = asyncio.Queue()
+        self.let_go = asyncio.Event()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.pids.put_nowait(int(await reader.readline()))
-        with contextlib.suppress(ConnectionError):
-            await reader.read()
+        gone, let_go = asyncio.ensure_future(reader.read()), asyncio.ensure_future(self.let_go.wait())
+        await asyncio.wait({gone, let_go}, return_when=asyncio.FIRST_COMPLETED)
+        for waiting in (gone, let_go):
+            waiting.cancel()
+        with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+            await gone
         writer.close()
 
     async def __aenter__(self) -> Self:
@@ -83,6 +89,21 @@ async def test_a_process_that_never_came_up_is_not_tried_again(tmp_path):
     assert process.log.tail() == ["no such feed"]
     await process.stop()
     assert process.state == "failed"
+
+
+async def test_a_process_that_says_that_another_start_is_no_use_is_not_tried_again(tmp_path):
+    given_up = asyncio.Event()
+    async with Hellos() as hellos:
+        # It ends only when it is told to: by then it has come up.
+        script = f"s.recv(1); sys.exit({EXIT_REFUSED})"
+        process = child(tmp_path, script, hellos.port, on_failed=lambda _: given_up.set())
+        await process.start()
+        await hellos.pids.get()
+        process.prove()
+        hellos.let_go.set()
+        await asyncio.wait_for(given_up.wait(), 30)
+        assert (process.state, process.restarts, process.exit_code) == ("failed", 0, EXIT_REFUSED)
+        await process.stop()
 
 
 async def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(tmp_path):

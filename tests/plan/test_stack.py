@@ -3,15 +3,38 @@
 Each test starts NATS, PostgreSQL and seven services as processes, as a user does.
 """
 
+import contextlib
 import json
 import os
 import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.plan.running import MANIFEST, Up, answer, leadline, nothing_is_left, processes_of, wait_for
+
+BOOM = '''"""A strategy that gives up."""
+class Boom:
+    def __init__(self, parameters, instrument):
+        if parameters.get("after") == 0:
+            raise ValueError("after: 0")
+    def warm(self, bar):
+        pass
+    def on_bar(self, bar):
+        raise ValueError("no idea what to do")
+'''
+MANIFEST_OF_BOOM = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {name: boom}
+spec:
+  instrument: MES
+  bars: 15m
+  strategy: {entryPoint: "boom:Boom"}
+"""
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180)]
 
@@ -24,6 +47,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)  # nothing else on standard output
     return data, found
+
+
+@contextlib.contextmanager
+def pythonpath(folder: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        yield
 
 
 def digest_of(data: Path) -> str:
@@ -70,31 +100,19 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         assert {item["strategy"] for item in answer("positions", "--data-dir", data)} <= {"default/mes-orderflow"}
 
         venue = processes_of(data)["venue-default-paper"]
-        venue.suspend()  # whether execution is in a step that waits for it now or not
-        [halted] = answer("halt", "--reason", "a drill", "--data-dir", data)
-        assert (halted["account"], halted["halt"]["number"], halted["halt"]["reason"]) == (
-            "default/paper",
-            1,
-            "a drill",
-        )
-        answer("halt", "--reason", "another", "--data-dir", data)
-        shown = answer("status", "--data-dir", data)["accounts"][0]["halts"]
-        assert [(halt["number"], halt["source"], halt["reason"]) for halt in shown] == [
-            (1, "PERSON", "a drill"),
-            (2, "PERSON", "another"),
-        ]
+        venue.suspend()
+        time.sleep(1)  # execution is in a step now, and waits for it
+        late = leadline("halt", "--reason", "a drill", "--data-dir", data, "--wait-seconds", "1")
         venue.resume()
-        execution = processes_of(data)["execution-default-paper"]
-        execution.suspend()
-        late = leadline("flatten", "--reason", "a drill", "--data-dir", data, "--wait-seconds", "1")
-        execution.resume()
         assert late.returncode == 1
         assert "execution of default/paper has not answered within 1 s. It may still do what was asked" in late.stderr
 
-        [resumed] = answer("resume", "--reason", "the drill is over", "--data-dir", data)
-        assert resumed["by"] == halted["halt"]["by"] != ""
-        assert [halt["number"] for halt in resumed["cleared"]] == [1, 2]
-        assert answer("status", "--data-dir", data)["accounts"][0]["halts"] == []
+        halted = answer("halt", "--reason", "a drill", "--data-dir", data)
+        assert [item["account"] for item in halted] == ["default/paper"]
+        assert answer("status", "--data-dir", data)["accounts"][0]["halt"] == "a drill"
+        resumed = answer("resume", "--reason", "the drill is over", "--data-dir", data)
+        assert resumed[0]["by"] == halted[0]["by"] != ""
+        assert answer("status", "--data-dir", data)["accounts"][0]["halt"] == ""
         flat = answer("flatten", "--strategy", "mes-orderflow", "--reason", "a drill", "--data-dir", data)
         assert flat[0]["account"] == "default/paper"
 
@@ -140,11 +158,17 @@ def test_a_killed_supervisor_takes_everything_with_it(tmp_path):
         wait_for(lambda: not processes_of(data), "nothing runs any more")
 
 
-def test_a_service_that_cannot_start_says_why(tmp_path):
-    data, feed = tmp_path / "data", tmp_path / "prints.csv"
-    feed.write_text("time,price,quantity\n")
-    done = leadline("up", "-f", MANIFEST, "--feed", feed, "--data-dir", data)
+def test_a_strategy_that_raises_ends_the_run_in_one_sentence(tmp_path):
+    data = tmp_path / "data"
+    (tmp_path / "boom.py").write_text(BOOM)
+    manifest = tmp_path / "boom.yaml"
+    manifest.write_text(MANIFEST_OF_BOOM)
+    with pythonpath(tmp_path):
+        done = leadline("up", "-f", manifest, "--data-dir", data, "--until-end", "--no-live")
     assert done.returncode == 1
-    assert "leadline: ingestion ended with code" in done.stderr
-    assert "expected the header ts_ns,price,size,side" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "leadline: analysis-default-boom cannot go on: the strategy failed at bar MESM2025/rth/15m-r1/2025-06-10/0: "
+        f"ValueError: no idea what to do ({tmp_path}/boom.py, line 9, in on_bar)"
+    )
+    assert "Traceback" not in done.stderr
     assert nothing_is_left(data)

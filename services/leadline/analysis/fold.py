@@ -4,13 +4,23 @@ What a strategy says on a day follows from that day's bars and the bars of exact
 wherever it is computed: after a crash, on another machine, in a run that began earlier or later.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 
-from leadline.analysis.strategies import Strategy
+from leadline.analysis.strategies import Strategy, StrategyFailed
 from leadline.model.bars import Bar
 from leadline.model.errors import InvalidInput
 from leadline.model.signals import BarSignals
+
+
+@contextmanager
+def _named(doing: str) -> Iterator[None]:
+    """Name what the code of a strategy was asked for when it raises."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise StrategyFailed(doing, error) from error
 
 
 class StrategyFold:
@@ -48,7 +58,7 @@ class StrategyFold:
         """Take one bar in; what the strategy says about it, None for a bar of the history or of another's day.
 
         A bar that is not after the last one (a repeated message) and a revision change nothing and say nothing. Raises
-        InvalidInput when a strategy speaks about another bar than the one that it was given.
+        StrategyFailed when its code raises, or speaks about another bar than the one that it was given.
         """
         place = (bar.key.trading_day, bar.key.ordinal)
         if bar.revision > 0 or (self._last is not None and place <= self._last):
@@ -61,9 +71,10 @@ class StrategyFold:
         self._sessions[bar.key.trading_day].append(bar)
         if self._strategy is None:
             return None
-        said = self._strategy.on_bar(bar)
-        if said.bar != bar.key:
-            raise InvalidInput("strategy's answer", said.bar.text(), f"one about the bar {bar.key.text()}")
+        with _named(f"at bar {bar.key.text()}"):
+            said = self._strategy.on_bar(bar)
+            if said.bar != bar.key:
+                raise InvalidInput("strategy's answer", said.bar.text(), f"one about the bar {bar.key.text()}")
         return said
 
     def _open(self, day: date) -> None:
@@ -71,8 +82,10 @@ class StrategyFold:
         start = self._history_start(max(day, self._trade_from))
         self._sessions = {earlier: bars for earlier, bars in self._sessions.items() if earlier >= start}
         if day >= self._trade_from:
-            self._strategy = self._make()
+            with _named(f"when it was made for {day}"):
+                self._strategy = self._make()
             for bars in self._sessions.values():
                 for bar in bars:
-                    self._strategy.warm(bar)
+                    with _named(f"while warmed by bar {bar.key.text()}"):
+                        self._strategy.warm(bar)
         self._sessions[day] = []

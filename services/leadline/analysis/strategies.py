@@ -19,7 +19,7 @@ from leadline.analysis.router import Router
 from leadline.analysis.settings import DetectorSettings
 from leadline.analysis.unfinished import UnfinishedAuctions
 from leadline.model.bars import Bar
-from leadline.model.errors import InvalidInput
+from leadline.model.errors import GivenUp, InvalidInput
 from leadline.model.instruments import Instrument
 from leadline.model.signals import BarSignals, Direction, Pattern, Signal
 
@@ -48,6 +48,36 @@ class StrategyFactory(Protocol):
 
     def __call__(self, parameters: Mapping[str, object], instrument: Instrument) -> Strategy:
         """A fresh strategy; `parameters` as the manifest has them. Raises InvalidInput when they cannot be used."""
+
+
+class StrategyFailed(GivenUp):
+    """The code of a strategy raised.
+
+    doing: what it was asked for, with the bar where there was one. error: what it raised. The message names the error,
+    and the file and line of the strategy that it came from.
+    """
+
+    def __init__(self, doing: str, error: BaseException) -> None:
+        super().__init__(doing, error)
+        self.doing = doing
+        self.error = error
+
+    def __str__(self) -> str:
+        words = f"{type(self.error).__name__}: {self.error}".rstrip(": ")
+        return f"the strategy failed {self.doing}: {words}{_place_in_code(self.error)}"
+
+
+def _place_in_code(error: BaseException) -> str:
+    """File and line of the deepest frame that is the strategy's own, and not this platform's."""
+    places = []
+    frame = error.__traceback__
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        if not frame.tb_frame.f_globals.get("__name__", "").startswith("leadline."):
+            places.append(f" ({code.co_filename}, line {frame.tb_lineno}, in {code.co_name})")
+        frame = frame.tb_next
+    own = [place for place in places if "site-packages" not in place]
+    return (own or places or [""])[-1]
 
 
 class OrderFlow:
@@ -112,13 +142,17 @@ def _place(signal: Signal) -> tuple[int, int, int]:
 
 
 def load_entry_point(entry_point: str) -> StrategyFactory:
-    """The factory that `module:name` names; InvalidInput when there is no such thing to call."""
+    """The factory that `module:name` names; InvalidInput when there is no such thing to call, or its module raises."""
     expected = "module:name of an importable strategy"
     module_name, _, name = entry_point.partition(":")
     try:
         factory: object = getattr(import_module(module_name), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise InvalidInput("spec.strategy.entryPoint", entry_point, f"{expected} ({error})") from error
+    except (Exception, SystemExit) as error:
+        raise InvalidInput(
+            "spec.strategy.entryPoint", entry_point, f"{expected} ({StrategyFailed('while imported', error)})"
+        ) from error
     if not callable(factory):
         raise InvalidInput("spec.strategy.entryPoint", entry_point, expected)
     return factory

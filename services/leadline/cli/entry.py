@@ -1,10 +1,20 @@
 """The program `leadline`. A service is a process of its own for days: it loads no code of the other commands."""
 
 import sys
+from typing import Final
+
+EXIT_INTERRUPTED: Final = 130
 
 
 def main() -> None:
-    """Run the command line; the process ends with its exit code."""
+    """Run the command line; the process ends with its exit code, 130 for Ctrl-C at whatever moment."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _main() -> None:
     if sys.argv[1:2] == ["service"]:
         from leadline.cli.service import app  # noqa: PLC0415 - only what is needed
 

@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted."""
+    """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted, 130 for Ctrl-C."""
     # Standard output is for answers. A service configures its own log when it starts.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),

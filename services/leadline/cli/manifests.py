@@ -9,7 +9,9 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from leadline.model.errors import InvalidInput
+from leadline.analysis.assemble import strategy_maker
+from leadline.analysis.strategies import StrategyFailed
+from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
@@ -64,7 +66,27 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     if feed.kind == "push" and day is None:
         raise InvalidInput("--trade-from", None, "a date: a pushed feed cannot be read ahead")
     platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
-    return plan(platform, accounts, strategies), files
+    built = plan(platform, accounts, strategies)
+    for strategy in strategies:
+        check_strategy(strategy)
+    return built, files
+
+
+def check_strategy(strategy: TradingStrategy) -> None:
+    """Make the strategy once, as its service will. Raises InvalidInput when that does not work."""
+    try:
+        strategy_maker(strategy.spec)()
+    except LeadlineError as error:
+        raise _of(strategy, error) from error
+    except (Exception, SystemExit) as error:
+        raise _of(strategy, StrategyFailed("when it was made", error)) from error
+
+
+def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
+    if isinstance(error, InvalidInput):
+        return InvalidInput(f"{strategy.full_name}: {error.field}", error.value, error.expected)
+    asked = strategy.spec.strategy.entry_point or strategy.spec.strategy.name
+    return InvalidInput(f"{strategy.full_name}: spec.strategy", asked, f"a strategy that can be made ({error})")
 
 
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:

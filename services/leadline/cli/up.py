@@ -30,6 +30,7 @@ from leadline.model.contracts import front_months
 from leadline.model.specs import TradingStrategy
 from leadline.plan.data_dir import DataDir
 from leadline.plan.end_of_run import end_of_run
+from leadline.plan.local import check_feed
 from leadline.plan.plan import Plan
 from leadline.plan.supervisor import Supervisor
 from leadline.report.printable import printable
@@ -73,6 +74,9 @@ def up(
     A run that was interrupted goes on when the same feed is started on the same data directory.
     """
     built, files = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed))
+    if files:
+        _say(f"reading {', '.join(sorted(files))}")
+    check_feed(built, files)
     options = UpOptions(data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output)
     raise typer.Exit(asyncio.run(_up(built, files, options)))
 

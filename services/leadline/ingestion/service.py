@@ -23,7 +23,7 @@ from leadline.ingestion.store import Store
 from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
-from leadline.model.errors import LeadlineError
+from leadline.model.errors import GivenUp
 from leadline.model.ticks import TickColumns
 from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
@@ -36,7 +36,7 @@ from leadline.runtime.subjects import TICKS
 WINDOW_MESSAGES: Final = 64
 
 
-class StreamTooSmall(LeadlineError):
+class StreamTooSmall(GivenUp):
     """The tick stream cannot hold one session of the tape: the replay would wait for room for ever."""
 
     def __init__(self, has: int, needs: int) -> None:

@@ -91,3 +91,7 @@ class NotAdmitted(Refused):
 
     again_after_s: ClassVar[float | None] = 1.0
     grpc_status: ClassVar[str] = "UNAVAILABLE"
+
+
+class GivenUp(LeadlineError):
+    """Work that ends for good: started again with the same input, it would end the same way."""

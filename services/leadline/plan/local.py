@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from leadline.ingestion.feed import open_feed
+from leadline.ingestion.params import IngestionParams
 from leadline.plan.data_dir import DataDir, write_private
 from leadline.plan.plan import Plan, Workload
 from leadline.plan.ports import LOOPBACK, Ports
 from leadline.plan.servers import LocalNats, LocalPostgres
 from leadline.plan.sockets import make_private, socket_folder
-from leadline.runtime.settings import ServiceSettings
+from leadline.runtime.settings import ServiceSettings, validate_params
 
 _LONGEST_SOCKET_NAME: Final = len("999-aggregation.sock")
 
@@ -75,6 +77,16 @@ def bind(
         write_private(file, settings.model_dump_json(indent=2).encode())
         bound.append(BoundWorkload(workload, settings, service_command(workload.service, file)))
     return tuple(bound)
+
+
+def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> None:
+    """Read the feed of the plan as ingestion will, before anything is started. Files are read whole.
+
+    Raises InvalidInput and Unknown that name what cannot be used, OSError for a file that cannot be read.
+    """
+    for workload in plan.workloads:
+        if workload.service == "ingestion":
+            open_feed(validate_params(IngestionParams, _bound_settings(workload.settings, feed_files, "")))
 
 
 def service_sockets(data: DataDir) -> Path:

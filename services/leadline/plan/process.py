@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from leadline.plan.logfile import LogFile
+from leadline.runtime.exit_codes import EXIT_REFUSED
 
 BACKOFF_FIRST_SECONDS: Final = 0.2
 BACKOFF_MOST_SECONDS: Final = 5.0
@@ -31,8 +32,9 @@ class KeptProcess:
     """A child process in a session of its own, so that the terminal's Ctrl-C does not reach it.
 
     Its output goes to `log`. Until `prove` is called its first death is final, because a service that never came up
-    will not come up the next time; after that it is restarted with a bounded backoff. `on_failed` is called once when
-    it is given up. `restarts` counts starts after the first, `pid` is None while it is down.
+    will not come up the next time; after that it is restarted with a bounded backoff, unless its exit code says that
+    another start would be no use. `on_failed` is called once when it is given up. `restarts` counts starts after the
+    first, `pid` is None while it is down.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class KeptProcess:
             if self._stopping.is_set():
                 return
             deaths = 1 if time.monotonic() - started >= STEADY_SECONDS else deaths + 1
-            if not self._proven or deaths > MAX_QUICK_DEATHS:
+            if not self._proven or deaths > MAX_QUICK_DEATHS or self.exit_code == EXIT_REFUSED:
                 self._give_up()
                 return
             self.state = "restarting"

@@ -23,12 +23,14 @@ from leadline.plan.demand import DemandRow, demand_rows
 from leadline.plan.environment import child_environment
 from leadline.plan.health import HealthProbe
 from leadline.plan.kept_server import KeptServer
+from leadline.plan.last_words import reason_of
 from leadline.plan.local import BoundWorkload, bind, service_sockets
 from leadline.plan.logfile import LogFile
 from leadline.plan.plan import Plan
 from leadline.plan.ports import Ports
 from leadline.plan.process import KeptProcess
 from leadline.plan.servers import LocalNats, LocalPostgres
+from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.runs import Run
 
 SERVING_SECONDS: Final = 60.0
@@ -40,7 +42,8 @@ STOP_GRACE_SECONDS: Final = 10.0
 class StackFailed(LeadlineError):
     """A part of the stack did not come up or did not stay up.
 
-    part: which one; what: what happened; lines: the last that it said, oldest first.
+    part: which one; what: what happened; lines: the last that it said, oldest first. The message is one sentence where
+    the part said why it ended.
     """
 
     def __init__(self, part: str, what: str, lines: Sequence[str] = ()) -> None:
@@ -50,6 +53,9 @@ class StackFailed(LeadlineError):
         self.lines = tuple(lines)
 
     def __str__(self) -> str:
+        reason = reason_of(self.lines)
+        if reason is not None:
+            return f"{self.part} {self.what}: {reason}"
         said = "".join(f"\n  {line}" for line in self.lines)
         return f"{self.part} {self.what}" + (f"; the last it said:{said}" if said else "")
 
@@ -211,6 +217,8 @@ class Supervisor:
 
     @staticmethod
     def _failure(process: KeptProcess) -> StackFailed:
+        if process.exit_code == EXIT_REFUSED:
+            return StackFailed(process.name, "cannot go on", process.log.tail())
         again = f" and {process.restarts} restarts" if process.restarts else ""
         return StackFailed(process.name, f"ended with code {process.exit_code}{again}", process.log.tail())
 

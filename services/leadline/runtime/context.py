@@ -34,7 +34,7 @@ class Context:
     """One per service process. Made by `open_context`, closed by `close`.
 
     `stopping` is set when the process shall end: return from `run` then. `crashed` is done when a spawned task failed
-    or the bus is lost for good.
+    or the bus is lost for good. `was_ready` says whether it has ever done its work.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Context:
         self.log = log
         self.db = db
         self.stopping = asyncio.Event()
+        self.was_ready = False
         self.code_version = settings.code_version or code_version()
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._bus = bus
@@ -111,6 +112,7 @@ class Context:
 
     def set_ready(self, ready: bool) -> None:
         """Tell the probes whether this service does its work."""
+        self.was_ready = self.was_ready or ready
         self._server.set_ready(ready)
         measurements.READY.labels(self.settings.service).set(ready)
 

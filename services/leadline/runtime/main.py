@@ -12,10 +12,11 @@ from typing import Any, Final, get_args
 
 import structlog
 
-from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
+from leadline.runtime.exit_codes import EXIT_FAILED, EXIT_REFUSED
 from leadline.runtime.health import Health
 from leadline.runtime.metrics_server import serve_metrics
 from leadline.runtime.runs import RunReplaced
@@ -25,8 +26,6 @@ from leadline.runtime.version import code_version, package_version
 
 HEARTBEAT_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 8.0
-EXIT_FAILED: Final = 1
-EXIT_REFUSED: Final = 2
 
 # What is no room of this package.
 _PACKAGES: Final = {"operator": "leadline_operator"}
@@ -35,7 +34,7 @@ Run = Callable[[Context], Awaitable[None]]
 
 
 def run_service(name: str, settings_path: Path) -> int:
-    """Run a service until SIGTERM or SIGINT. Returns the exit code: 0, 1 it failed, 2 its settings are refused."""
+    """Run a service until SIGTERM or SIGINT. Returns the exit code: 0, 1 it failed, 2 starting it again is no use."""
     try:
         settings = load_settings(settings_path)
         if settings.service != name:
@@ -134,13 +133,21 @@ async def _end(
         log.info("service.follows_the_run", reason=str(replaced))
         errors.remove(replaced)
     for error in errors:
-        log.error("service.failed", exc_info=error)
+        if _is_for_good(error, context):
+            log.critical("service.given_up", reason=str(error), exc_info=error)
+            return EXIT_REFUSED
+        log.error("service.failed", reason=str(error) or type(error).__name__, exc_info=error)
     if errors:
         return EXIT_FAILED
     if not asked and not context.crashed.done():
         log.info("service.finished")
     log.info("service.stopped")
     return 0
+
+
+def _is_for_good(error: BaseException, context: Context) -> bool:
+    """Whether another start would meet the same: what was given cannot be used, or the work itself says so."""
+    return isinstance(error, GivenUp) or (isinstance(error, InvalidInput | Unknown) and not context.was_ready)
 
 
 async def _beat(service: str) -> None:
