@@ -51,6 +51,24 @@ async def test_another_result_is_another_number(desks: Database, books: Books, f
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("idle", [{"account": "default/a-idle"}, {"strategy": "default/a-idle"}])
+async def test_who_is_idle_changes_nothing_wherever_its_name_sorts(
+    desks: Database, books: Books, folder: Path, idle: dict[str, str]
+):
+    desk = await recorded(desks, books, folder)
+    before = await number(desks, desk)
+    copied = """
+        INSERT INTO strategy_state
+        SELECT (jsonb_populate_record(known, $2)).* FROM strategy_state known WHERE tape = $1
+        ON CONFLICT DO NOTHING"""
+    await change(desks, copied, desk.tape, idle)
+    async with books.reader.acquire() as connection:
+        known = await connection.fetch("SELECT account, strategy FROM strategy_state WHERE tape = $1", desk.tape)
+    assert any("a-idle" in f"{row['account']} {row['strategy']}" for row in known)
+    assert await number(desks, desk) == before
+
+
+@pytest.mark.integration
 async def test_only_the_analysis_that_counted_is_in_it(desks: Database, books: Books, folder: Path):
     desk = await recorded(desks, books, folder)
     before = await number(desks, desk)

@@ -2,7 +2,8 @@
 
 SHA-256 over canonical JSON lines (sorted keys, integers and decimal strings only) of bars, signals with their
 evidence, decisions, orders and fills, ordered by (instant, kind, account, strategy, bar, leg, fill). Ids, names, the
-tape, wall-clock times and epochs are left out; a strategy is its index in its account's order.
+tape, wall-clock times and epochs are left out; a strategy is its index in its account's order, and an account its index
+among all, where only those count that said or did something: one that is idle changes nothing.
 """
 
 import hashlib
@@ -80,14 +81,13 @@ def digest_lines(lines: list[bytes]) -> str:
 
 async def lines_of(connection: Any, tape: str) -> list[tuple[bytes, str]]:
     """The canonical lines of a tape in their order, each with its kind."""
-    strategies = await connection.fetch(
-        "SELECT account, strategy FROM strategy_state WHERE tape = $1 ORDER BY account, strategy", tape
-    )
-    accounts = sorted({row["account"] for row in strategies})
-    names = {account: [r["strategy"] for r in strategies if r["account"] == account] for account in accounts}
+    said = {kind: await connection.fetch(_QUERIES[kind], tape) for kind in KINDS}
+    owners = sorted({(row["account"], row["strategy"]) for rows in said.values() for row in rows if row["account"]})
+    accounts = sorted({account for account, _ in owners})
+    names = {account: [strategy for owner, strategy in owners if owner == account] for account in accounts}
     found: list[tuple[tuple[Any, ...], bytes, str]] = []
     for step, kind in enumerate(KINDS):
-        for row in await connection.fetch(_QUERIES[kind], tape):
+        for row in said[kind]:
             account = accounts.index(row["account"]) if row["account"] else -1
             strategy = names[row["account"]].index(row["strategy"]) if row["account"] else -1
             line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
