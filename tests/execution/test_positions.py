@@ -1,12 +1,15 @@
 """Positions and their results, first in first out, in integer ticks."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 
+from leadline.execution.metrics import show_positions
 from leadline.execution.positions import apply_fill, average_price, flat, open_result
-from leadline.model.orders import Fill, Side
+from leadline.model.orders import Fill, Position, Side
 
 D = Decimal
 
@@ -21,6 +24,26 @@ def test_result_is_summed_per_lot_and_never_from_an_average() -> None:
     for step in (fill(Side.BUY, 1, 20000), fill(Side.BUY, 1, 20001, 2), fill(Side.SELL, 2, 20024, 3)):
         position = apply_fill(position, step)
     assert (position.quantity, position.lots, position.realised) == (0, (), D("58.75"))
+
+
+def test_the_gauge_of_a_contract_is_the_sum_over_the_strategies_that_hold_or_held_it() -> None:
+    def shown(contract: str) -> float | None:
+        return REGISTRY.get_sample_value(
+            "leadline_position_quantity", {"account": "default/gauge", "instrument": contract}
+        )
+
+    def held(strategy: str, contract: str, quantity: int) -> Position:
+        return replace(flat(strategy, contract, contract, D("1.25"), "d"), quantity=quantity)
+
+    show_positions("default/gauge", [held("default/a", "MESM2025", 2), held("default/gone", "MESM2025", 0)])
+    assert (shown("MESM2025"), shown("ESM2025")) == (2, None)
+    show_positions(
+        "default/gauge",
+        [held("default/a", "MESM2025", 2), held("default/b", "MESM2025", -3), held("default/b", "ESM2025", 1)],
+    )
+    assert (shown("MESM2025"), shown("ESM2025")) == (-1, 1)
+    show_positions("default/gauge", [held("default/a", "MESM2025", 0), held("default/b", "MESM2025", 0)])
+    assert (shown("MESM2025"), shown("ESM2025")) == (0, 1)
 
 
 def test_commission_is_booked_with_each_fill() -> None:

@@ -1,10 +1,12 @@
 """Metrics of the execution service."""
 
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
 
 LATENCY_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -12,7 +14,9 @@ LATENCY_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.
 DECISIONS: Final = Counter("leadline_decisions_total", "Decisions by outcome.", ("account", "outcome"))
 ORDERS: Final = Counter("leadline_orders_total", "Order states reached.", ("account", "state"))
 FILLS: Final = Counter("leadline_fills_total", "Fills booked.", ("account",))
-POSITION: Final = Gauge("leadline_position_quantity", "Signed position in size steps.", ("account", "instrument"))
+POSITION: Final = Gauge(
+    "leadline_position_quantity", "Net signed position of all strategies in size steps.", ("account", "instrument")
+)
 SESSION_PNL: Final = Gauge("leadline_session_pnl", "Net result of the trading day.", ("account",))
 UNREALIZED_PNL: Final = Gauge("leadline_unrealized_pnl", "Open result at the last prints.", ("account",))
 EQUITY: Final = Gauge("leadline_equity", "Cash equity.", ("account",))
@@ -82,3 +86,12 @@ class Phases:
             seconds = round(monotonic_s() - self._since_s, 3)
             _log.info("account.goes_on", account=self._account, after=self._waits[0], seconds=seconds)
             self._waits = None
+
+
+def show_positions(account: str, positions: Iterable[Position]) -> None:
+    """Set the gauge of each contract to the sum over the strategies that hold or held it."""
+    net: dict[str, int] = {}
+    for position in positions:
+        net[position.contract] = net.get(position.contract, 0) + position.quantity
+    for contract, quantity in net.items():
+        POSITION.labels(account, contract).set(quantity)

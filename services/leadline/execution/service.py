@@ -240,8 +240,7 @@ class Account:
         metrics.EQUITY.labels(self.name).set(float(book.equity_at_roll + book.realised))
         metrics.TIER.labels(self.name).set(book.tier_index + 1)
         metrics.SESSION_TRADES.labels(self.name).set(book.trades)
-        for position in book.positions.values():
-            metrics.POSITION.labels(self.name, position.contract).set(position.quantity)
+        metrics.show_positions(self.name, book.positions.values())
 
     # --- outbox and audit ---
 
