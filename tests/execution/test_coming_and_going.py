@@ -255,6 +255,23 @@ async def test_a_suspended_strategy_that_runs_again_joins_anew(books: Books, fol
     assert await desk.decisions() == [("default/mes", 600, True, "")]
 
 
+async def test_a_strategy_of_another_trading_day_does_not_join(books: Books, folder: Path):
+    # NYSE's trading day is the calendar day, the future's begins at 18:00: the account's limits are those of one day.
+    prints = {MES: tape((600, 20_000)), "SPY": tape((600, 50_000))}
+    desk = Desk(books, folder, prints, {"default/mes": says([], end=900)}, [strategy()], ends=900)
+    session = desk.open()
+    await session.start()
+    expected = (
+        "an instrument whose trading day begins at 18:00 America/New_York, as that of the account default/paper does, "
+        "and not at 00:00 America/New_York: give it an account of its own"
+    )
+    with pytest.raises(InvalidInput, match=expected) as refused:
+        await session.set_strategy(strategy("a-spy", "SPY"))
+    assert (refused.value.field, refused.value.value) == ("spec.instrument", "SPY")
+    assert list(session.book.strategies) == ["default/mes"]
+    session.close()
+
+
 def alone_and_together(books: Books, folder: Path, seed: int) -> tuple[Desk, Desk]:
     """Two days of chance of a strategy in MNQ, once alone and once with one in MES on its account."""
     desks = [wandering(books, folder, seed, name) for name in ("alone", "together")]

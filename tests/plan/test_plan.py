@@ -126,6 +126,24 @@ def test_without_tiers_only_the_same_contract_is_a_rival():
     assert len(plan_of(micro, full, account("a", tiers=[])).strategies) == 2
 
 
+@pytest.mark.parametrize(("fund", "future"), [("a-spy", "b-mes"), ("z-spy", "b-mes")])
+def test_strategies_with_different_trading_days_do_not_share_an_account(fund, future):
+    both = {"account": {"name": "both"}, **FIXED}
+    manifests = (strategy(fund, instrument="SPY", **both), strategy(future, session={"name": "globex"}, **both))
+    [refused] = refusals(*manifests, account("both", tiers=[]))
+    assert refused == (
+        f"TradingStrategy default/{future}: spec.instrument: got 'MES', expected an instrument whose trading day "
+        f"begins at 00:00 America/New_York, as that of default/{fund} on default/both does, and not at 18:00 "
+        "America/New_York: give it an account of its own"
+    )
+
+
+def test_strategies_whose_markets_begin_the_day_together_share_an_account():
+    both = {"account": {"name": "both"}, **FIXED}
+    gold = strategy("gold", instrument="GCZ2025", **both)  # another calendar than that of MES, and the same roll
+    assert len(plan_of(strategy("micro", **both), gold, account("both", tiers=[])).strategies) == 2
+
+
 def test_everything_that_is_wrong_is_said_at_once():
     found = refusals(
         strategy("lost", account={"name": "nowhere"}),

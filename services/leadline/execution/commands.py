@@ -10,11 +10,12 @@ from leadline.execution.account import account_view, own_limits, risk_limits, st
 from leadline.execution.account_settings import bounds_in_force, refuse_shared_contracts
 from leadline.execution.book import Book, Drain, HeldLimits, StrategyBook, is_entry
 from leadline.execution.orders import CANCELLABLE
+from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.orders import Order
-from leadline.model.specs import TradingStrategy, check_strategy_on_account
+from leadline.model.specs import TradingStrategy, check_strategy_on_account, day_problem
 from leadline.risk.view import AccountLimits
 
 WORKING_ORDERS: Final = ("Cancel", "Keep")
@@ -30,8 +31,9 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     looser while it is exposed keep their present value until it is flat or its session opens again. What is being
     closed is closed all the same.
 
-    Raises InvalidInput for a manifest that does not hold, names another strategy or account, or claims a contract that
-    another strategy of the account trades; Unknown for a contract that the feed does not have.
+    Raises InvalidInput for a manifest that does not hold, names another strategy or account, has a trading day that
+    begins at another time than the account's, or claims a contract that another strategy of the account trades;
+    Unknown for a contract that the feed does not have.
     """
     try:
         manifest = TradingStrategy.from_manifest(orjson.loads(manifest_json))
@@ -47,6 +49,8 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     signal = book.front(manifest)
     if signal is None:
         raise Unknown("contract of the feed", f"{manifest.spec.instrument} on {book.trading_day}", book.feed_contracts)
+    if book.calendar and (problem := day_problem(manifest, calendar(book.calendar), f"the account {book.account}")):
+        raise problem
     others = [strategy.manifest for other, strategy in book.present() if other != name]
     refuse_shared_contracts(book, [*others, manifest])
     before = book.strategies.get(name)

@@ -77,7 +77,7 @@ class Limits(SpecModel):
     max_orders_per_second: Annotated[int, Field(ge=1, le=1000)] = 5
     """Most orders sent per second."""
     max_entries_per_hour: Count | None = None
-    """Most entries within an hour; unlimited where absent."""
+    """Most entries within an hour: one more halts the account until a person resumes. Unlimited where absent."""
 
 
 DEFAULT_TIERS: Final = tuple(

@@ -83,6 +83,14 @@ class Calendar:
         self._require(day)
         return day
 
+    @property
+    def day_roll(self) -> tuple[str, str, tuple[int, ...]]:
+        """What decides which trading day an instant belongs to: clock time and zone of its roll, days of the week.
+
+        Calendars that agree in it have the same trading days; they may differ in holidays and hours.
+        """
+        return (self.hours.open if self.opens_evening_before else "00:00", self.hours.zone, self.weekdays)
+
     def market(self, day: date) -> tuple[int, int] | None:
         """When the market itself is open on a trading day, in ns UTC; None when it is closed all day.
 

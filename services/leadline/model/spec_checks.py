@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from leadline.model.account_spec import TradingAccount
+from leadline.model.calendars import Calendar, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
@@ -173,6 +174,26 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
     if not spec.tiers and strategy.spec.sizing.mode == "Tiered":
         expected = f"Fixed, because the account {account.full_name} has no tiers"
         yield InvalidInput("spec.sizing.mode", "Tiered", expected)
+
+
+def day_problem(strategy: TradingStrategy, days: Calendar, owner: str) -> InvalidInput | None:
+    """Why a strategy cannot share an account whose trading day is that of a calendar; None when it can.
+
+    The day's limits, streaks and results of an account need one trading day. `owner` says whose the calendar is.
+    """
+    own = calendar(signal_instrument(strategy.spec).calendar)
+    if own.day_roll == days.day_roll:
+        return None
+    expected = (
+        f"an instrument whose trading day begins at {_roll_text(days)}, as that of {owner} does, "
+        f"and not at {_roll_text(own)}: give it an account of its own"
+    )
+    return InvalidInput("spec.instrument", strategy.spec.instrument, expected)
+
+
+def _roll_text(days: Calendar) -> str:
+    clock, zone, weekdays = days.day_roll
+    return f"{clock} {zone}{'' if len(weekdays) < 7 else ' on every day of the week'}"
 
 
 def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:

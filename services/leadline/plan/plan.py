@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any, Final, Literal
 
+from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
@@ -18,6 +19,7 @@ from leadline.model.specs import (
     TradingAccount,
     TradingStrategy,
     check_strategy_on_account,
+    day_problem,
     default_account,
     rollout_fields,
     signal_instrument,
@@ -81,8 +83,8 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
 
     A strategy that trades its namespace's account `paper` gets that account with the defaults where no manifest gives
     it. Raises InvalidManifest with everything that is wrong: a name twice, an account that does not exist, a strategy
-    that does not fit its account, two strategies that would trade one contract on one account, an instrument that the
-    feed does not have.
+    that does not fit its account, two strategies of one account that would trade one contract or have trading days that
+    begin at different times, an instrument that the feed does not have.
     """
     given = {account.full_name: account for account in accounts}
     complete = dict(given)
@@ -90,7 +92,7 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
         if strategy.account_name not in given and strategy.account_name == f"{strategy.metadata.namespace}/paper":
             complete[strategy.account_name] = default_account(strategy.metadata.namespace)
     problems = [*_repeated(accounts), *_repeated(strategies), *_misfits(strategies, complete)]
-    problems += [*_rivals(strategies, complete), *_unknown_files(platform)]
+    problems += [*_rivals(strategies, complete), *_of_another_day(strategies, complete), *_unknown_files(platform)]
     if not problems:
         problems += _not_fed(platform, strategies)
     if problems:
@@ -280,6 +282,22 @@ def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, Tradin
                 second.spec.instrument,
                 f"another contract, or another account: {first.full_name} trades it on {account.full_name}",
             )
+
+
+def _of_another_day(
+    strategies: Sequence[TradingStrategy], accounts: Mapping[str, TradingAccount]
+) -> Iterator[InvalidInput]:
+    """Strategies whose trading day begins at another time than that of an earlier one on their account."""
+    first: dict[str, TradingStrategy] = {}
+    for strategy in strategies:
+        if strategy.account_name not in accounts:
+            continue
+        other = first.setdefault(strategy.account_name, strategy)
+        days = calendar(signal_instrument(other.spec).calendar)
+        problem = day_problem(strategy, days, f"{other.full_name} on {strategy.account_name}")
+        if problem is not None:
+            where = f"TradingStrategy {strategy.full_name}: {problem.field}"
+            yield InvalidInput(where, problem.value, problem.expected)
 
 
 def trade_one_contract(first: TradingStrategy, second: TradingStrategy, account: TradingAccount) -> bool:
