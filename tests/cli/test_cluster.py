@@ -44,6 +44,9 @@ print(found.read_text())
 """
 
 
+STOPPED = "entries are stopped, halt 1 (person, by ann, 2001-09-09 01:46:40 UTC): news"
+
+
 class Execution(rpc.ExecutionServiceServicer):
     """An execution that is halted, and has one order."""
 
@@ -52,7 +55,9 @@ class Execution(rpc.ExecutionServiceServicer):
 
     async def Halt(self, request: pb.HaltRequest, context: Any) -> pb.HaltResponse:
         self.halted_by.append(caller().subject)
-        return pb.HaltResponse(by=caller().subject)
+        return pb.HaltResponse(
+            halt=pb.Halt(number=1, source="PERSON", by=caller().subject, reason=request.reason, at_ns=10**18)
+        )
 
     async def GetOrders(self, request: pb.GetOrdersRequest, context: Any) -> pb.GetOrdersResponse:
         return pb.GetOrdersResponse(orders=[pb.Order(client_id="L1", contract="MESM2025", leg="E")])
@@ -150,7 +155,7 @@ def test_a_halt_asks_for_nothing_but_the_accounts(cluster: Cluster, said: Said):
     cluster.write("get-tradingaccounts", {"items": [named("a", tiers="nonsense"), named("b")]})
     (cluster.folder / "get-tradingstrategies").unlink()
     assert run(["halt", "--kube", "--reason", "news"]) == 0
-    assert said()[0] == "desk/a: entries are stopped, by ann\ndesk/b: entries are stopped, by ann\n"
+    assert said()[0] == f"desk/a: {STOPPED}\ndesk/b: {STOPPED}\n"
     assert [item.halted_by for item in cluster.executions.values()] == [["ann"], ["ann"]]
     assert not [line for line in cluster.asked() if "strateg" in line]
 
@@ -158,7 +163,7 @@ def test_a_halt_asks_for_nothing_but_the_accounts(cluster: Cluster, said: Said):
 def test_a_halt_of_one_account_looks_at_no_other(cluster: Cluster, said: Said):
     (cluster.folder / "get-tradingaccounts").unlink()
     assert run(["halt", "--kube", "--account", "b", "--reason", "news"]) == 0
-    assert said()[0] == "desk/b: entries are stopped, by ann\n"
+    assert said()[0] == f"desk/b: {STOPPED}\n"
     assert cluster.executions["desk/a"].halted_by == []
 
 
@@ -166,7 +171,7 @@ def test_an_account_that_is_down_keeps_no_other_from_being_halted_and_is_named(c
     cluster.stop("desk/a")
     assert run(["halt", "--kube", "--reason", "news"]) == 1
     out, err = said()
-    assert out == "desk/b: entries are stopped, by ann\n"
+    assert out == f"desk/b: {STOPPED}\n"
     assert "execution of desk/a cannot be reached: error: unable to forward port" in err
     assert cluster.executions["desk/b"].halted_by == ["ann"]
 

@@ -81,8 +81,11 @@ def test_what_the_account_has_not_reached_waits_to_be_shown():
     assert "SELLING_EXHAUSTION" not in text
 
 
+HALT = execution_pb2.Halt(number=7, source="PERSON", by="bob", reason="kill switch")
+
+
 def test_the_account_shows_its_day_its_position_and_what_stops_it():
-    found = scene(halt="kill switch", trades=4, streak=-2, tier=1)
+    found = scene(halts=[HALT], trades=4, streak=-2, tier=1)
     found.positions[PAPER] = [
         execution_pb2.Position(
             strategy=FLOW,
@@ -94,7 +97,15 @@ def test_the_account_shows_its_day_its_position_and_what_stops_it():
         )
     ]
     text = " ".join(" ".join(drawn(found)).split())
-    for words in ("2,530.00 USD", "+30.00", "-12.50", "4, -2", "kill switch", "short 2 MESM2025 at 6001.25"):
+    for words in (
+        "2,530.00 USD",
+        "+30.00",
+        "-12.50",
+        "4, -2",
+        "halt 7",
+        "person, bob: kill switch",
+        "short 2 MESM2025 at 6001.25",
+    ):
         assert words in text
     assert "flat" in " ".join(drawn(scene()))
 

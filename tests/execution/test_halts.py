@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from leadline.execution.command_queue import MOST_COMMANDS, Command, CommandQueue, TooManyCommands
 from leadline.execution.halts import MOST_HALTS, Halts, StoredHalts
 from leadline.execution.kill_switch import KillSwitch
 from leadline.model.halts import LONGEST_REASON, Halt, HaltSource
@@ -165,3 +166,35 @@ def test_a_disk_that_refuses_stops_entries_all_the_same(tmp_path: Path):
     switch.keep()
     assert switch.durable
     assert KillSwitch(tmp_path / "halts.json", lambda: 0).words == "stop"
+
+
+def waiting(queue: CommandQueue, *, gone: bool = False) -> Command:
+    """A command in the queue."""
+
+    async def nothing() -> None: ...
+
+    command = Command(nothing, lambda: gone, lambda _: None, lambda _: None)
+    queue.put(command)
+    return command
+
+
+def test_a_command_whose_caller_has_gone_is_not_carried_out():
+    dropped: list[None] = []
+    queue = CommandQueue(lambda: dropped.append(None))
+    waiting(queue, gone=True)
+    first = waiting(queue)
+    waiting(queue, gone=True)
+    assert queue.take() is first
+    assert queue.take() is None
+    assert len(dropped) == 2
+
+
+def test_too_many_commands_are_refused_and_those_whose_caller_has_gone_make_room():
+    queue = CommandQueue(lambda: None)
+    for _ in range(MOST_COMMANDS - 1):
+        waiting(queue)
+    waiting(queue, gone=True)
+    waiting(queue)
+    with pytest.raises(TooManyCommands, match="256 commands wait for the account already"):
+        waiting(queue)
+    assert len(queue) == MOST_COMMANDS

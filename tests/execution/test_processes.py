@@ -246,28 +246,30 @@ async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: 
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         await state_of(stub, lambda state: state.phase == "waiting_for_signals")
         answer = await stub.SetAccount(account_request(on), timeout=5)
-        assert answer.halt == "the account's manifest says halt"
+        [halt] = answer.halts
+        assert (halt.number, halt.source, halt.reason) == (1, "FIELD", "the account's manifest says halt")
         state = await state_of(stub, lambda _: True)
-        assert (state.halt, state.settings_hash) == (answer.halt, answer.settings_hash)
+        assert (list(state.halts), state.settings_hash) == ([halt], answer.settings_hash)
 
         process.kill()
         process.wait()
         platform.execution("first", off)  # its own settings are older
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         state = await state_of(stub, lambda state: state.phase == "waiting_for_signals")
-        assert (state.halt, state.settings_hash) == (answer.halt, answer.settings_hash)
+        assert (list(state.halts), state.settings_hash) == ([halt], answer.settings_hash)
 
         # Nobody in particular took it back: it stays, until somebody does.
-        assert (await stub.SetAccount(account_request(off), timeout=5)).halt
-        assert not (await stub.SetAccount(account_request(off, "ann"), timeout=5)).halt
+        assert (await stub.SetAccount(account_request(off), timeout=5)).halts
+        assert not (await stub.SetAccount(account_request(off, "ann"), timeout=5)).halts
 
         # As long as the manifest says so, a person's word does not clear it.
-        assert (await stub.SetAccount(account_request(on), timeout=5)).halt
+        assert (await stub.SetAccount(account_request(on), timeout=5)).halts
         with pytest.raises(grpc.aio.AioRpcError, match="still says `halt: true`"):
-            await trader.Resume(pb.ResumeRequest(reason="my word"), timeout=5)
+            await trader.Resume(pb.ResumeRequest(reason="my word", numbers=[2]), timeout=5)
         # And the manifest does not clear a person's.
         await trader.Halt(pb.HaltRequest(reason="my own"), timeout=5)
-        assert (await stub.SetAccount(account_request(off, "bob"), timeout=5)).halt == "my own"
+        [left] = (await stub.SetAccount(account_request(off, "bob"), timeout=5)).halts
+        assert (left.number, left.source, left.reason, left.by) == (3, "PERSON", "my own", "ann")
     connection = await connect(platform.database.settings("reader"), "test")
     rows = await connection.fetch("SELECT number, source, halted_by, cleared_by FROM halt ORDER BY number")
     await connection.close()
@@ -276,6 +278,97 @@ async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: 
         (2, "FIELD", "operator", "bob"),
         (3, "PERSON", "ann", None),
     ]
+
+
+@contextlib.asynccontextmanager
+async def frozen_database(database: Database) -> AsyncIterator[None]:
+    """The server with all its connections stands still, and takes no new one."""
+    watcher = await connect(database.admin_settings(), "test")
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    pids = [row["pid"] for row in await watcher.fetch(query)]
+    await watcher.close()
+    assert database.server.pid is not None
+    pids.append(database.server.pid)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in reversed(pids):
+            os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_halt_is_answered_while_everything_else_stands_still(platform: Platform):
+    process = platform.execution("first", account())
+    async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
+        await set_strategy(stub)
+        await platform.say(says([bar(600)], end=1500))
+        await state_of(stub, lambda state: state.phase == "finished")
+        for other in platform.processes:
+            if other is not process:
+                os.kill(other.pid, signal.SIGSTOP)
+        async with frozen_database(platform.database):
+            stuck = asyncio.ensure_future(trader.SetLimits(pb.SetLimitsRequest(max_open_trades=1), timeout=60))
+            halts = [(await trader.Halt(pb.HaltRequest(reason=why), timeout=5)).halt for why in ("one", "two", "one")]
+            assert [(halt.number, halt.source, halt.reason) for halt in halts] == [
+                (1, "PERSON", "one"),
+                (2, "PERSON", "two"),
+                (3, "PERSON", "one"),
+            ]
+            state = await stub.GetState(pb.GetStateRequest(), timeout=5)
+            assert [halt.number for halt in state.halts] == [2, 3]
+            assert not stuck.done()
+            process.kill()
+            process.wait()
+            stuck.cancel()
+        for other in platform.processes:
+            os.kill(other.pid, signal.SIGCONT) if other is not process else None
+        platform.execution("first", account())
+    connection = await connect(platform.database.settings("reader"), "test")
+    rows = "SELECT count(*) FROM halt WHERE cleared_at IS NULL"
+    await patiently(lambda: connection.fetchval(rows), lambda count: count == 2)
+    async with platform.calls() as stub:
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        assert [(halt.number, halt.reason) for halt in state.halts] == [(2, "two"), (3, "one")]
+    events = await connection.fetch("SELECT key, version FROM order_event WHERE kind = 'halt' ORDER BY event")
+    assert [tuple(row) for row in events] == [("halt-2", 1), ("halt-3", 1)]
+    await connection.close()
+
+
+async def test_what_was_asked_by_a_caller_who_has_gone_is_not_done(platform: Platform):
+    platform.execution("first", account())
+    holder = await connect(platform.database.admin_settings(), "test")
+    watcher = await connect(platform.database.admin_settings(), "test")
+    limits = pb.SetLimitsRequest(max_open_trades=1)
+    async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
+        await set_strategy(stub)
+        halt = (await trader.Halt(pb.HaltRequest(reason="stop"), timeout=5)).halt
+        resume = pb.ResumeRequest(reason="go on", numbers=[halt.number])
+        held = holder.transaction()
+        await held.start()
+        await holder.execute("LOCK TABLE account_state IN ACCESS EXCLUSIVE MODE")
+        stuck = asyncio.ensure_future(trader.SetLimits(limits, timeout=60))
+        await waits_for_a_lock(watcher, "%account_state%")
+        with pytest.raises(grpc.aio.AioRpcError) as late:
+            await trader.Resume(resume, timeout=0.5)
+        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        await held.rollback()
+        await stuck
+        await trader.SetLimits(limits, timeout=30)  # the queue is in order: the turn of what was asked before is over
+        state = await stub.GetState(pb.GetStateRequest(), timeout=5)
+        assert [found.number for found in state.halts] == [halt.number]
+        for wrong in ([], [0], list(range(1, 300))):
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await trader.Resume(pb.ResumeRequest(reason="go on", numbers=wrong), timeout=5)
+            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        answer = await trader.Resume(resume, timeout=30)
+        assert ([found.number for found in answer.cleared], list(answer.halts)) == ([halt.number], [])
+        answer = await trader.Resume(resume, timeout=30)
+        assert (list(answer.cleared), list(answer.halts)) == ([], [])
+    row = await watcher.fetchrow("SELECT source, halted_by, reason, cleared_by, clear_reason FROM halt")
+    assert tuple(row or ()) == ("PERSON", "ann", "stop", "ann", "go on")
+    await holder.close()
+    await watcher.close()
 
 
 async def waits_for_a_lock(connection: Connection, of: str) -> None:
@@ -320,7 +413,7 @@ async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platf
         assert await asyncio.to_thread(first.wait, 30) == 1
         assert "another writer holds default/paper" in platform.log("first")
         state = await state_of(stub, lambda state: state.phase == "finished")
-        assert (state.halt, state.writer_epoch) == ("", 2)
+        assert (list(state.halts), state.writer_epoch) == ([], 2)
     decisions = await watcher.fetch("SELECT epoch, accepted FROM decision ORDER BY instant_ns")
     entries = await watcher.fetch("SELECT state FROM intent WHERE leg = 'E' ORDER BY decided_at_ns")
     await holder.close()

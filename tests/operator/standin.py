@@ -21,11 +21,11 @@ import structlog
 
 from leadline.execution import account_settings, commands
 from leadline.execution.book import Book, Drain
-from leadline.execution.convert import state_to_proto
+from leadline.execution.convert import halts_to_proto, state_to_proto
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
-from leadline.model.halts import FIELD_REASON
+from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Position
 from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
@@ -121,12 +121,18 @@ class Execution(rpc.ExecutionServiceServicer):
         if self.account.halt == FIELD_REASON and not wanted.spec.halt and request.person:
             self.account.halt = ""
         hashed = account_settings.settings_hash(hot)
-        return pb.SetAccountResponse(instant_ns=book.instant_ns, settings_hash=hashed, halt=self.account.halt)
+        return pb.SetAccountResponse(
+            instant_ns=book.instant_ns, settings_hash=hashed, halts=halts_to_proto(self._halts())
+        )
+
+    def _halts(self):
+        """The halt that the account was told to have."""
+        return [Halt(1, HaltSource.FIELD, self.account.halt, "operator", 0)] if self.account.halt else []
 
     async def GetState(self, request, context):
         book = await self._begin("GetState", context)
         spoken = dict.fromkeys(book.strategies, 0 if self.account.mute else book.instant_ns)
-        return state_to_proto(book, phase="running", halt=self.account.halt, epoch=1, progress=spoken)
+        return state_to_proto(book, phase="running", halts=self._halts(), epoch=1, progress=spoken)
 
     async def GetOrders(self, request, context):
         await self._begin("GetOrders", context)

@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,19 +99,31 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         assert {item["strategy"] for item in answer("positions", "--data-dir", data)} <= {"default/mes-orderflow"}
 
         venue = processes_of(data)["venue-default-paper"]
-        venue.suspend()
-        time.sleep(1)  # execution is in a step now, and waits for it
-        late = leadline("halt", "--reason", "a drill", "--data-dir", data, "--wait-seconds", "1")
+        venue.suspend()  # whether execution is in a step that waits for it now or not
+        [halted] = answer("halt", "--reason", "a drill", "--data-dir", data)
+        assert (halted["account"], halted["halt"]["number"], halted["halt"]["reason"]) == (
+            "default/paper",
+            1,
+            "a drill",
+        )
+        answer("halt", "--reason", "another", "--data-dir", data)
+        shown = answer("status", "--data-dir", data)["accounts"][0]["halts"]
+        assert [(halt["number"], halt["source"], halt["reason"]) for halt in shown] == [
+            (1, "PERSON", "a drill"),
+            (2, "PERSON", "another"),
+        ]
         venue.resume()
+        execution = processes_of(data)["execution-default-paper"]
+        execution.suspend()
+        late = leadline("flatten", "--reason", "a drill", "--data-dir", data, "--wait-seconds", "1")
+        execution.resume()
         assert late.returncode == 1
         assert "execution of default/paper has not answered within 1 s. It may still do what was asked" in late.stderr
 
-        halted = answer("halt", "--reason", "a drill", "--data-dir", data)
-        assert [item["account"] for item in halted] == ["default/paper"]
-        assert answer("status", "--data-dir", data)["accounts"][0]["halt"] == "a drill"
-        resumed = answer("resume", "--reason", "the drill is over", "--data-dir", data)
-        assert resumed[0]["by"] == halted[0]["by"] != ""
-        assert answer("status", "--data-dir", data)["accounts"][0]["halt"] == ""
+        [resumed] = answer("resume", "--reason", "the drill is over", "--data-dir", data)
+        assert resumed["by"] == halted["halt"]["by"] != ""
+        assert [halt["number"] for halt in resumed["cleared"]] == [1, 2]
+        assert answer("status", "--data-dir", data)["accounts"][0]["halts"] == []
         flat = answer("flatten", "--strategy", "mes-orderflow", "--reason", "a drill", "--data-dir", data)
         assert flat[0]["account"] == "default/paper"
 

@@ -1,12 +1,13 @@
 """The execution of each account, as the operator speaks to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
 
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.model.halts import halt_words
 from leadline.model.ids import derive
 from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
 from leadline.plan.plan import workload_id
@@ -73,7 +74,7 @@ class Executions:
         stub = self._stub(account)
         found = await answered("execution", lambda: stub.GetState(pb.GetStateRequest(), timeout=CALL_SECONDS))
         strategies = {item.strategy: _strategy(item) for item in found.strategies}
-        return AccountState(found.account, found.tape, found.phase, found.halt, found.settings_hash, strategies)
+        return AccountState(found.account, found.tape, found.phase, _halt(found.halts), found.settings_hash, strategies)
 
     async def set_strategy(self, account: str, strategy: TradingStrategy, analysis_hash: str) -> str:
         """Name the analysis that counts and the settings in force; a drain ends. Returns the settings' hash."""
@@ -112,7 +113,7 @@ class Executions:
         request = pb.SetAccountRequest(manifest_json=_text(bare_account(account).to_manifest()), person=person)
         stub = self._stub(account.full_name)
         answer = await answered("execution", lambda: stub.SetAccount(request, timeout=CALL_SECONDS))
-        return str(answer.settings_hash), str(answer.halt)
+        return str(answer.settings_hash), _halt(answer.halts)
 
     def _stub(self, account: str) -> "rpc.ExecutionServiceAsyncStub":
         namespace = account.split("/", maxsplit=1)[0]
@@ -139,6 +140,10 @@ def bare_account(account: TradingAccount) -> TradingAccount:
 
 def _text(document: object) -> str:
     return orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _halt(halts: Iterable[pb.Halt]) -> str:
+    return halt_words(f"{halt.reason} ({halt.by})" for halt in halts)
 
 
 def _strategy(item: pb.StrategyState) -> StrategyAtAccount:

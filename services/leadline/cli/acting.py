@@ -16,6 +16,7 @@ from leadline.cli.output import (
     OutputOption,
     clock_text,
     complain,
+    halt_text,
     plain,
     print_json,
 )
@@ -34,6 +35,16 @@ app = typer.Typer()
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
 WaitOption = Annotated[int, typer.Option("--wait-seconds", min=1, help="How long to wait for an answer.")]
 AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
+
+
+class StillHalted(LeadlineError):
+    """What was asked is done, and yet entries do not go on."""
+
+    def __init__(self, accounts: str) -> None:
+        super().__init__(accounts)
+
+    def __str__(self) -> str:
+        return "{} stays halted: look at what still stands, and resume again".format(*self.args)
 
 
 class NoAnswer(LeadlineError):
@@ -67,7 +78,7 @@ def halt(
         lambda stub, _: stub.Halt(request, timeout=wait_seconds),
         wait_seconds,
     )
-    _report(answers, output, lambda name, answer: f"{name}: entries are stopped, by {answer.by}")
+    _report(answers, output, lambda name, answer: f"{name}: entries are stopped, {halt_text(answer.halt)}")
 
 
 @app.command(epilog='Example: leadline resume --reason "the news is out"')
@@ -80,15 +91,30 @@ def resume(
     wait_seconds: WaitOption = WAIT_SECONDS,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Clear the halt of an account, as a named person."""
-    request = execution_pb2.ResumeRequest(reason=reason)
-    answers = _on_accounts(
-        Place(data_dir, kube, namespace),
-        _Whose(account),
-        lambda stub, _: stub.Resume(request, timeout=wait_seconds),
-        wait_seconds,
-    )
-    _report(answers, output, lambda name, answer: f"{name}: entries go on, by {answer.by}")
+    """Clear the halts of an account, as a named person: those that stand when this command looks, and shows."""
+
+    async def ask(stub: Any, _: str) -> Any:
+        state = await stub.GetState(execution_pb2.GetStateRequest(), timeout=wait_seconds)
+        numbers = [halt.number for halt in state.halts if halt.number]
+        if not numbers:
+            return execution_pb2.ResumeResponse(halts=state.halts)
+        if output is Output.TEXT:
+            for halt in state.halts:
+                print(f"{state.account}: to be cleared: {halt_text(halt)}")
+        request = execution_pb2.ResumeRequest(reason=reason, numbers=numbers)
+        return await stub.Resume(request, timeout=wait_seconds)
+
+    answers = _on_accounts(Place(data_dir, kube, namespace), _Whose(account), ask, wait_seconds)
+    _report(answers, output, _resumed)
+    standing = [name for name, answer in answers.items() if not isinstance(answer, Exception) and answer.halts]
+    if standing:
+        raise StillHalted(", ".join(standing))
+
+
+def _resumed(name: str, answer: Any) -> str:
+    if answer.halts:
+        return "\n".join(f"{name}: still halted: {halt_text(halt)}" for halt in answer.halts)
+    return f"{name}: entries go on, by {answer.by}" if answer.cleared else f"{name}: was not halted"
 
 
 @app.command(epilog='Example: leadline flatten --strategy default/mes-orderflow --reason "enough for today"')

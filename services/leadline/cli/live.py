@@ -13,6 +13,7 @@ from leadline.cli.follow import Scene, follow
 from leadline.cli.output import clock_text
 from leadline.cli.picture import draw
 from leadline.cli.stack import Stack
+from leadline.model.halts import halt_words
 from leadline.plan.supervisor import PartStatus, Supervisor
 from leadline.report.printable import printable
 
@@ -76,7 +77,8 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     for account in stack.accounts:
         state = scene.states.get(account)
         if state is not None:
-            halted = f", HALT {state.halt}" if state.halt else f", block {state.block}" if state.block else ""
+            halt = halt_words(halt.reason for halt in state.halts)
+            halted = f", HALT {halt}" if halt else f", block {state.block}" if state.block else ""
             phase = state.phase.replace("_", " ")
             words.append(f"{account} {phase}, equity {state.equity} {state.currency}{halted}")
     unwell = [f"{part.name} {part.health}" for part in parts if part.health != "serving"]

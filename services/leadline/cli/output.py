@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leadline.execution.v1.execution_pb2 import Halt
 from leadline.model.contracts import instrument_of
 from leadline.plan.data_dir import default_data_dir
 from leadline.report.printable import plain_text, printable
@@ -129,3 +130,8 @@ def clock_text(time_ns: int) -> str:
     if time_ns <= 0:
         return "–"
     return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def halt_text(halt: Halt) -> str:
+    """A halt of an account in one line."""
+    return f"halt {halt.number} ({halt.source.lower()}, by {halt.by}, {clock_text(halt.at_ns)} UTC): {halt.reason}"

@@ -186,7 +186,10 @@ def _account_lines(scene: Scene, state: execution_pb2.GetStateResponse) -> Itera
     yield "trades, streak", f"{state.trades}, {state.streak:+d}"
     yield "tier", str(state.tier) if state.tier else "off"
     yield "block", plain_text(state.block, "yellow") if state.block else "–"
-    yield "halt", plain_text(state.halt, "bold red") if state.halt else "–"
+    for halt in state.halts:
+        yield f"halt {halt.number}", plain_text(f"{halt.source.lower()}, {halt.by}: {halt.reason}", "bold red")
+    if not state.halts:
+        yield "halt", "–"
 
 
 def _position(position: execution_pb2.Position) -> RenderableType:

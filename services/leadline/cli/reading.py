@@ -143,12 +143,23 @@ async def _status(place: Place, output: Output) -> None:
                 item.open,
                 item.trades,
                 item.block or "–",
-                item.halt or "–",
+                ", ".join(str(halt.number) for halt in item.halts) or "–",
             )
             for item in accounts
         ],
         "No accounts.",
     )
+    if any(item.halts for item in accounts):
+        print_table(
+            "Halts in force",
+            ("account", "halt", "source", "by", "since (UTC)", "reason"),
+            [
+                (item.account, halt.number, halt.source, halt.by, clock_text(halt.at_ns), halt.reason)
+                for item in accounts
+                for halt in item.halts
+            ],
+            "No halts.",
+        )
 
 
 async def _reached(

@@ -1,5 +1,6 @@
 """The book as execution's messages."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from leadline.execution.account import open_money
@@ -8,6 +9,7 @@ from leadline.execution.book import Book
 from leadline.execution.positions import average_price
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.contracts import instrument_of
+from leadline.model.halts import Halt
 from leadline.model.orders import Order, Position
 
 
@@ -51,7 +53,23 @@ def position_to_proto(book: Book, position: Position) -> pb.Position:
     )
 
 
-def state_to_proto(book: Book, *, phase: str, halt: str, epoch: int, progress: dict[str, int]) -> pb.GetStateResponse:
+def halts_to_proto(halts: Iterable[Halt]) -> list[pb.Halt]:
+    """Halts, in their order."""
+    return [
+        pb.Halt(
+            number=max(halt.number, 0),
+            source=halt.source.value,
+            reason=halt.reason,
+            by=halt.by,
+            at_ns=halt.at_ns,
+        )
+        for halt in halts
+    ]
+
+
+def state_to_proto(
+    book: Book, *, phase: str, halts: Iterable[Halt], epoch: int, progress: dict[str, int]
+) -> pb.GetStateResponse:
     """The account and its strategies; `progress` in ns UTC by strategy."""
     return pb.GetStateResponse(
         account=book.account,
@@ -65,7 +83,7 @@ def state_to_proto(book: Book, *, phase: str, halt: str, epoch: int, progress: d
         streak=book.streak,
         trades=book.trades,
         block=book.block,
-        halt=halt,
+        halts=halts_to_proto(halts),
         writer_epoch=epoch,
         tier=book.tier_index + 1,
         currency=book.manifest.spec.currency,

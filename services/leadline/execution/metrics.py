@@ -22,6 +22,12 @@ UNREALIZED_PNL: Final = Gauge("leadline_unrealized_pnl", "Open result at the las
 EQUITY: Final = Gauge("leadline_equity", "Cash equity.", ("account",))
 TIER: Final = Gauge("leadline_capital_tier", "Capital tier in force, from 1; 0 when tiers are off.", ("account",))
 HALTED: Final = Gauge("leadline_halted", "Halts in force, by what halted.", ("account", "source"))
+COMMANDS_WAITING: Final = Gauge(
+    "leadline_commands_waiting", "Commands that wait for the loop, 256 at most.", ("account",)
+)
+COMMANDS_DROPPED: Final = Counter(
+    "leadline_commands_dropped_total", "Commands not carried out because their caller had gone.", ("account",)
+)
 SESSION_TRADES: Final = Gauge("leadline_session_trades", "Entries of the trading day.", ("account",))
 OTHER_ANALYSIS: Final = Counter(
     "leadline_signals_of_other_analysis_total",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final, TypeVar
@@ -9,6 +10,7 @@ from typing import Any, Final, TypeVar
 from leadline.execution import metrics
 from leadline.execution.account import open_money
 from leadline.execution.book import Book, BookEvent
+from leadline.execution.command_queue import Command, CommandQueue
 from leadline.execution.halts import Halts
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
@@ -25,7 +27,7 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.specs import TradingAccount
-from leadline.runtime.clock import wall_ns
+from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
@@ -33,7 +35,6 @@ from leadline.runtime.wire import decode_signal
 
 IDLE_SECONDS: Final = 1.0
 OUTBOX_SECONDS: Final = 0.2
-MAX_COMMANDS: Final = 256
 
 Result = TypeVar("Result")
 
@@ -69,9 +70,7 @@ class Account:
         self.phases = metrics.Phases(self.name)
         self._pause_seconds = params.pause_seconds
         self._changed = asyncio.Event()
-        self._commands: asyncio.Queue[tuple[Callable[[], Awaitable[Any]], asyncio.Future[Any]]] = asyncio.Queue(
-            MAX_COMMANDS
-        )
+        self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
         self.loop = AccountLoop(
             World(
@@ -156,29 +155,41 @@ class Account:
 
     # --- commands: they run between two steps of the loop, at the account's instant ---
 
-    async def command(self, action: Callable[[], Awaitable[Result]]) -> Result:
-        """Run an action at the account's instant and return what it returns."""
+    async def command(self, action: Callable[[], Awaitable[Result]], context: Any = None) -> Result:
+        """Run an action at the account's instant and return what it returns.
+
+        It is not carried out when its caller has gone, or when the deadline of his call, in its `context`, has passed:
+        he may have asked for something else since. Raises `TooManyCommands` when too many wait already.
+        """
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        await self._commands.put((action, future))
+        left_s = None if context is None else context.time_remaining()
+        until_s = math.inf if left_s is None else monotonic_s() + left_s
+
+        def answer(result: Result) -> None:
+            if not future.done():
+                future.set_result(result)
+
+        def fail(error: Exception) -> None:
+            if not future.done():
+                future.set_exception(error)
+
+        self._commands.put(Command(action, lambda: future.done() or monotonic_s() >= until_s, answer, fail))
+        metrics.COMMANDS_WAITING.labels(self.name).set(len(self._commands))
         self._changed.set()
         return await future
 
     async def _run_commands(self) -> None:
-        while not self._commands.empty():
-            action, future = self._commands.get_nowait()
+        while (command := self._commands.take()) is not None:
+            metrics.COMMANDS_WAITING.labels(self.name).set(len(self._commands))
             try:
-                result = await action()
+                command.answer(await command.action())
             except PartFailed as error:
-                if not future.done():
-                    future.set_exception(error)
+                command.fail(error)
                 raise
             except Exception as error:  # noqa: BLE001 - the caller gets it; the loop goes on
-                if not future.done():
-                    future.set_exception(error)
+                command.fail(error)
                 self.loop.book = await self.store.load() or self.loop.book
-            else:
-                if not future.done():
-                    future.set_result(result)
+        metrics.COMMANDS_WAITING.labels(self.name).set(0)
         self._open_inboxes()
 
     # --- signals ---

@@ -9,7 +9,7 @@ import grpc
 
 from leadline.execution import account_settings, commands
 from leadline.execution.book import Drain
-from leadline.execution.convert import order_to_proto, position_to_proto, state_to_proto
+from leadline.execution.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
 from leadline.execution.outbox import event_message
 from leadline.execution.rows import order_of
 from leadline.execution.v1 import execution_pb2 as pb
@@ -29,6 +29,8 @@ DEFAULT_ORDERS: Final = 500
 MOST_ORDERS: Final = 5000
 LONGEST_REASON: Final = 500
 _SHOWN_CHARACTERS: Final = 60
+MOST_NUMBERS: Final = 256
+MOST_SHOWN: Final = 10
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -46,7 +48,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             await loop.commit()
             return pb.SetStrategyResponse(instant_ns=loop.book.instant_ns, settings_hash=strategy.settings_hash)
 
-        return await self._account.command(action)
+        return await self._account.command(action, context)
 
     async def Drain(self, request: pb.DrainRequest, context: ServicerContext) -> pb.DrainResponse:
         async def action() -> pb.DrainResponse:
@@ -62,7 +64,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
                 position=sum(position.quantity for position in book.open_positions(name)),
             )
 
-        return await self._account.command(action)
+        return await self._account.command(action, context)
 
     async def SetAccount(self, request: pb.SetAccountRequest, context: ServicerContext) -> pb.SetAccountResponse:
         account = self._account
@@ -85,10 +87,10 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             return pb.SetAccountResponse(
                 instant_ns=loop.book.instant_ns,
                 settings_hash=account_settings.settings_hash(hot),
-                halt=account.kill_switch.words,
+                halts=halts_to_proto(account.kill_switch.halts.in_force),
             )
 
-        return await account.command(action)
+        return await account.command(action, context)
 
     async def SetLimits(self, request: pb.SetLimitsRequest, context: ServicerContext) -> pb.SetLimitsResponse:
         limits = AccountLimits(
@@ -106,7 +108,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             await loop.commit()
             return pb.SetLimitsResponse(instant_ns=loop.book.instant_ns)
 
-        return await self._account.command(action)
+        return await self._account.command(action, context)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: ServicerContext) -> pb.CancelOrderResponse:
         reason = f"cancelled by {caller().subject}"
@@ -117,7 +119,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             await loop.cancel(order, reason)
             return pb.CancelOrderResponse(order=order_to_proto(loop.book.orders[order.client_id], None))
 
-        return await self._account.command(action)
+        return await self._account.command(action, context)
 
     async def Flatten(self, request: pb.FlattenRequest, context: ServicerContext) -> pb.FlattenResponse:
         reason = f"{_reason(request.reason)} ({caller().subject})"
@@ -129,30 +131,32 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             await loop.flatten(request.strategy, reason)
             return pb.FlattenResponse(instant_ns=loop.book.instant_ns)
 
-        return await self._account.command(action)
+        return await self._account.command(action, context)
 
     async def Halt(self, request: pb.HaltRequest, context: ServicerContext) -> pb.HaltResponse:
-        by = caller().subject
-        self._account.halt(HaltSource.PERSON, _reason(request.reason), by)
-        return pb.HaltResponse(by=by)
+        halt = self._account.halt(HaltSource.PERSON, _reason(request.reason), caller().subject)
+        return pb.HaltResponse(halt=halts_to_proto([halt])[0])
 
     async def Resume(self, request: pb.ResumeRequest, context: ServicerContext) -> pb.ResumeResponse:
-        by, reason = caller().subject, _reason(request.reason)
-        halts = self._account.kill_switch.halts
-        seen = halts.seen(halt.number for halt in halts.in_force)
+        by, reason, account = caller().subject, _reason(request.reason), self._account
+        if not 1 <= len(request.numbers) <= MOST_NUMBERS or min(request.numbers) < 1:
+            given = ", ".join(map(str, request.numbers[:MOST_SHOWN]))
+            raise InvalidInput("numbers", given, f"1 to {MOST_NUMBERS} numbers of halts, as GetState shows them")
+        seen = account.kill_switch.halts.seen(request.numbers)  # as of the call's arrival
 
         async def action() -> pb.ResumeResponse:
-            await self._account.loop.resume(seen, by, reason, wall_ns())
-            return pb.ResumeResponse(by=by)
+            cleared = await account.loop.resume(seen, by, reason, wall_ns())
+            standing = account.kill_switch.halts.in_force
+            return pb.ResumeResponse(by=by, cleared=halts_to_proto(cleared), halts=halts_to_proto(standing))
 
-        return await self._account.command(action)
+        return await account.command(action, context)
 
     async def GetState(self, request: pb.GetStateRequest, context: ServicerContext) -> pb.GetStateResponse:
         account = self._account
         return state_to_proto(
             account.loop.book,
             phase=account.loop.phase,
-            halt=account.kill_switch.words,
+            halts=account.kill_switch.halts.in_force,
             epoch=account.store.epoch,
             progress={name: inbox.progress_ns for name, inbox in account.inboxes.items()},
         )

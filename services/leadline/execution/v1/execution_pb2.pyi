@@ -178,23 +178,25 @@ class SetAccountResponse(_message.Message):
 
     INSTANT_NS_FIELD_NUMBER: _builtins.int
     SETTINGS_HASH_FIELD_NUMBER: _builtins.int
-    HALT_FIELD_NUMBER: _builtins.int
+    HALTS_FIELD_NUMBER: _builtins.int
     instant_ns: _builtins.int
     """The account's instant from which they hold, nanoseconds UTC."""
     settings_hash: _builtins.str
     """Hash of the settings stored."""
-    halt: _builtins.str
-    """Halt in force after the call: empty or its reason."""
+    @_builtins.property
+    def halts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Halt]:
+        """The halts in force after the call."""
+
     def __init__(
         self,
         *,
         instant_ns: _builtins.int = ...,
         settings_hash: _builtins.str = ...,
-        halt: _builtins.str = ...,
+        halts: _abc.Iterable[Global___Halt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["halt", b"halt", "instant_ns", b"instant_ns", "settings_hash", b"settings_hash"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["halts", b"halts", "instant_ns", b"instant_ns", "settings_hash", b"settings_hash"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -409,39 +411,87 @@ class HaltResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BY_FIELD_NUMBER: _builtins.int
-    by: _builtins.str
-    """Who halted."""
+    HALT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def halt(self) -> Global___Halt:
+        """The halt that was made."""
+
     def __init__(
         self,
         *,
-        by: _builtins.str = ...,
+        halt: Global___Halt | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["halt", b"halt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["halt", b"halt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___HaltResponse: _TypeAlias = HaltResponse  # noqa: Y015
 
 @_typing.final
+class Halt(_message.Message):
+    """One halt of an account."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    AT_NS_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Its number, which grows with each halt of the account; 0 until execution has read the account's rows."""
+    source: _builtins.str
+    """What halted: `PERSON`, `FIELD` (the account's manifest), `DIFFERENCE` (between book and venue), `LIMIT` (entries
+    that come too often), `POISON` (a message that cannot be used) or `SYSTEM`.
+    """
+    reason: _builtins.str
+    """Why, one line of at most 500 characters."""
+    by: _builtins.str
+    """Who halted: a person's name, or `execution`."""
+    at_ns: _builtins.int
+    """When, wall time, nanoseconds UTC."""
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        source: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        by: _builtins.str = ...,
+        at_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ns", b"at_ns", "by", b"by", "number", b"number", "reason", b"reason", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Halt: _TypeAlias = Halt  # noqa: Y015
+
+@_typing.final
 class ResumeRequest(_message.Message):
-    """Asks to clear the halt."""
+    """Asks to clear halts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
+    NUMBERS_FIELD_NUMBER: _builtins.int
     reason: _builtins.str
     """Why, for the audit."""
+    @_builtins.property
+    def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The numbers of the halts that the caller has seen, 1 to 256 of them, as `GetState` gives them."""
+
     def __init__(
         self,
         *,
         reason: _builtins.str = ...,
+        numbers: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["numbers", b"numbers", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -449,21 +499,33 @@ Global___ResumeRequest: _TypeAlias = ResumeRequest  # noqa: Y015
 
 @_typing.final
 class ResumeResponse(_message.Message):
-    """The halt is cleared."""
+    """What was cleared, and what still stands."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     BY_FIELD_NUMBER: _builtins.int
+    CLEARED_FIELD_NUMBER: _builtins.int
+    HALTS_FIELD_NUMBER: _builtins.int
     by: _builtins.str
     """Who resumed."""
+    @_builtins.property
+    def cleared(self) -> _containers.RepeatedCompositeFieldContainer[Global___Halt]:
+        """The halts that were cleared."""
+
+    @_builtins.property
+    def halts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Halt]:
+        """The halts in force after the call: entries go on when there is none."""
+
     def __init__(
         self,
         *,
         by: _builtins.str = ...,
+        cleared: _abc.Iterable[Global___Halt] | None = ...,
+        halts: _abc.Iterable[Global___Halt] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "cleared", b"cleared", "halts", b"halts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,7 +565,7 @@ class GetStateResponse(_message.Message):
     STREAK_FIELD_NUMBER: _builtins.int
     TRADES_FIELD_NUMBER: _builtins.int
     BLOCK_FIELD_NUMBER: _builtins.int
-    HALT_FIELD_NUMBER: _builtins.int
+    HALTS_FIELD_NUMBER: _builtins.int
     WRITER_EPOCH_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
     STRATEGIES_FIELD_NUMBER: _builtins.int
@@ -534,8 +596,6 @@ class GetStateResponse(_message.Message):
     """Entries of the day, a count."""
     block: _builtins.str
     """Block in force: empty, `DAY_LOSS` or `DAY_TARGET`."""
-    halt: _builtins.str
-    """Halt in force: empty or its reason."""
     writer_epoch: _builtins.int
     """Epoch of this writer, a count."""
     tier: _builtins.int
@@ -546,6 +606,10 @@ class GetStateResponse(_message.Message):
     """Hash of the hot settings that `SetAccount` stored on this tape; empty before the first call."""
     loosening_waits: _builtins.bool
     """Whether a looser limit, or another table of tiers, waits for the roll of the trading day."""
+    @_builtins.property
+    def halts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Halt]:
+        """The halts in force, in the order in which they came; while there is one nothing is entered."""
+
     @_builtins.property
     def strategies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StrategyState]:
         """Strategies in their order of decision."""
@@ -564,7 +628,7 @@ class GetStateResponse(_message.Message):
         streak: _builtins.int = ...,
         trades: _builtins.int = ...,
         block: _builtins.str = ...,
-        halt: _builtins.str = ...,
+        halts: _abc.Iterable[Global___Halt] | None = ...,
         writer_epoch: _builtins.int = ...,
         tier: _builtins.int = ...,
         strategies: _abc.Iterable[Global___StrategyState] | None = ...,
@@ -574,7 +638,7 @@ class GetStateResponse(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halt", b"halt", "instant_ns", b"instant_ns", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halts", b"halts", "instant_ns", b"instant_ns", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

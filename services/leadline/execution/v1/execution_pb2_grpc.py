@@ -128,8 +128,8 @@ class ExecutionServiceServicer:
         """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
         What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
         the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
-        settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
-        `operator`; when it becomes false it clears that halt and no other one, and only for a named person.
+        settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
+        `operator`; `false` clears that halt and no other one, and only for a named person.
         INVALID_ARGUMENT: the manifest does not hold, or a strategy of the account does not fit it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -158,14 +158,18 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Halt(self, request, context):
-        """Stops entries until a named person resumes.
+        """Stops entries until a named person resumes. Answered when the halt is in memory and on disk, whatever else stands
+        still; its row and its event follow. Entries that work are cancelled.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Resume(self, request, context):
-        """Clears a halt; only a named person can.
+        """Clears the halts that the caller has seen, all of them or none; only a named person can. A halt that came or was
+        said again after the call arrived stays. Numbers that are not in force any more count for nothing.
+        INVALID_ARGUMENT: no number is named.
+        FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,8 +52,8 @@ class ExecutionServiceStub:
     """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
     What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
     the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
-    settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
-    `operator`; when it becomes false it clears that halt and no other one, and only for a named person.
+    settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
+    `operator`; `false` clears that halt and no other one, and only for a named person.
     INVALID_ARGUMENT: the manifest does not hold, or a strategy of the account does not fit it.
     """
     SetLimits: _grpc.UnaryUnaryMultiCallable[_execution_pb2.SetLimitsRequest, _execution_pb2.SetLimitsResponse]
@@ -63,9 +63,15 @@ class ExecutionServiceStub:
     Flatten: _grpc.UnaryUnaryMultiCallable[_execution_pb2.FlattenRequest, _execution_pb2.FlattenResponse]
     """Cancels working orders and closes positions at the market."""
     Halt: _grpc.UnaryUnaryMultiCallable[_execution_pb2.HaltRequest, _execution_pb2.HaltResponse]
-    """Stops entries until a named person resumes."""
+    """Stops entries until a named person resumes. Answered when the halt is in memory and on disk, whatever else stands
+    still; its row and its event follow. Entries that work are cancelled.
+    """
     Resume: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ResumeRequest, _execution_pb2.ResumeResponse]
-    """Clears a halt; only a named person can."""
+    """Clears the halts that the caller has seen, all of them or none; only a named person can. A halt that came or was
+    said again after the call arrived stays. Numbers that are not in force any more count for nothing.
+    INVALID_ARGUMENT: no number is named.
+    FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
+    """
     GetState: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetStateRequest, _execution_pb2.GetStateResponse]
     """The account and its strategies now."""
     GetOrders: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetOrdersRequest, _execution_pb2.GetOrdersResponse]
@@ -99,8 +105,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
     What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
     the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
-    settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
-    `operator`; when it becomes false it clears that halt and no other one, and only for a named person.
+    settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
+    `operator`; `false` clears that halt and no other one, and only for a named person.
     INVALID_ARGUMENT: the manifest does not hold, or a strategy of the account does not fit it.
     """
     SetLimits: _aio.UnaryUnaryMultiCallable[_execution_pb2.SetLimitsRequest, _execution_pb2.SetLimitsResponse]  # type: ignore[assignment]
@@ -110,9 +116,15 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     Flatten: _aio.UnaryUnaryMultiCallable[_execution_pb2.FlattenRequest, _execution_pb2.FlattenResponse]  # type: ignore[assignment]
     """Cancels working orders and closes positions at the market."""
     Halt: _aio.UnaryUnaryMultiCallable[_execution_pb2.HaltRequest, _execution_pb2.HaltResponse]  # type: ignore[assignment]
-    """Stops entries until a named person resumes."""
+    """Stops entries until a named person resumes. Answered when the halt is in memory and on disk, whatever else stands
+    still; its row and its event follow. Entries that work are cancelled.
+    """
     Resume: _aio.UnaryUnaryMultiCallable[_execution_pb2.ResumeRequest, _execution_pb2.ResumeResponse]  # type: ignore[assignment]
-    """Clears a halt; only a named person can."""
+    """Clears the halts that the caller has seen, all of them or none; only a named person can. A halt that came or was
+    said again after the call arrived stays. Numbers that are not in force any more count for nothing.
+    INVALID_ARGUMENT: no number is named.
+    FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
+    """
     GetState: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetStateRequest, _execution_pb2.GetStateResponse]  # type: ignore[assignment]
     """The account and its strategies now."""
     GetOrders: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetOrdersRequest, _execution_pb2.GetOrdersResponse]  # type: ignore[assignment]
@@ -161,8 +173,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
         What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
         the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
-        settings again change nothing. `halt` that becomes true halts before anything else is done, under the name
-        `operator`; when it becomes false it clears that halt and no other one, and only for a named person.
+        settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
+        `operator`; `false` clears that halt and no other one, and only for a named person.
         INVALID_ARGUMENT: the manifest does not hold, or a strategy of the account does not fit it.
         """
 
@@ -196,7 +208,9 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_pb2.HaltRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.HaltResponse, _abc.Awaitable[_execution_pb2.HaltResponse]]:
-        """Stops entries until a named person resumes."""
+        """Stops entries until a named person resumes. Answered when the halt is in memory and on disk, whatever else stands
+        still; its row and its event follow. Entries that work are cancelled.
+        """
 
     @_abc_1.abstractmethod
     def Resume(
@@ -204,7 +218,11 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_pb2.ResumeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.ResumeResponse, _abc.Awaitable[_execution_pb2.ResumeResponse]]:
-        """Clears a halt; only a named person can."""
+        """Clears the halts that the caller has seen, all of them or none; only a named person can. A halt that came or was
+        said again after the call arrived stays. Numbers that are not in force any more count for nothing.
+        INVALID_ARGUMENT: no number is named.
+        FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
+        """
 
     @_abc_1.abstractmethod
     def GetState(
