@@ -19,8 +19,6 @@ from leadline.runtime.runs import Run
 from leadline.runtime.subjects import BARS, bar_subject
 from leadline.runtime.wire import bar_key_from_proto, bar_to_proto, decode_bar
 
-# Each reads the stream for itself.
-MOST_STREAMS: Final = 16
 DEFAULT_PAGE_BARS: Final = 500
 LARGEST_PAGE_BARS: Final = 5000
 # A reply must stay under the 4 MiB that a gRPC client accepts.
@@ -41,26 +39,19 @@ class AggregationServicer(rpc.AggregationServiceServicer):
         self._bus = bus
         self._run = run
         self._series = series
-        self._streams = 0
 
     async def StreamBars(
         self, request: pb.StreamBarsRequest, context: ServicerContext
     ) -> AsyncIterator[pb.StreamBarsResponse]:
         subject = await self._subject(request.stream)
         after = _place_after(request)
-        if self._streams >= MOST_STREAMS:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_STREAMS} streams of bars are open")
-        self._streams += 1
-        try:
-            async with aclosing(self._messages(subject, after)) as messages:
-                async for message in messages:
-                    if message.bar is not None:
-                        yield pb.StreamBarsResponse(bar=bar_to_proto(message.bar, rows=not request.candles_only))
-                    if message.final:
-                        yield pb.StreamBarsResponse(final=True)
-                        return
-        finally:
-            self._streams -= 1
+        async with aclosing(self._messages(subject, after)) as messages:
+            async for message in messages:
+                if message.bar is not None:
+                    yield pb.StreamBarsResponse(bar=bar_to_proto(message.bar, rows=not request.candles_only))
+                if message.final:
+                    yield pb.StreamBarsResponse(final=True)
+                    return
 
     async def GetBars(self, request: pb.GetBarsRequest, context: ServicerContext) -> pb.GetBarsResponse:
         _check_range(request)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any
 
 import grpc
 
@@ -15,9 +15,6 @@ from leadline.model.errors import InvalidInput
 from leadline.runtime.bus import Bus
 from leadline.runtime.subjects import SIGNALS
 from leadline.runtime.wire import bar_key_from_proto, bar_signals_to_proto, decode_signal
-
-# Each reads the stream for itself.
-MOST_STREAMS: Final = 16
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -45,7 +42,6 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         self._hash = analysis_hash
         self._series = series
         self._detectors = detectors
-        self._streams = 0
 
     async def ListDetectors(
         self, request: pb.ListDetectorsRequest, context: ServicerContext
@@ -57,24 +53,18 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         self, request: pb.StreamSignalsRequest, context: ServicerContext
     ) -> AsyncIterator[pb.StreamSignalsResponse]:
         after = self._place_after(request)
-        if self._streams >= MOST_STREAMS:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_STREAMS} streams of signals are open")
-        self._streams += 1
-        try:
-            async with aclosing(self._bus.ordered(SIGNALS, self._subject)) as messages:
-                async for received in messages:
-                    message = decode_signal(received.payload)
-                    if message.analysis_hash != self._hash:
-                        continue
-                    if message.bar is not None and (after is None or _place(message.bar.bar) > after):
-                        after = _place(message.bar.bar)
-                        if message.bar.signals or not request.only_with_signals:
-                            yield pb.StreamSignalsResponse(bar=bar_signals_to_proto(message.bar))
-                    if message.final:
-                        yield pb.StreamSignalsResponse(final=True)
-                        return
-        finally:
-            self._streams -= 1
+        async with aclosing(self._bus.ordered(SIGNALS, self._subject)) as messages:
+            async for received in messages:
+                message = decode_signal(received.payload)
+                if message.analysis_hash != self._hash:
+                    continue
+                if message.bar is not None and (after is None or _place(message.bar.bar) > after):
+                    after = _place(message.bar.bar)
+                    if message.bar.signals or not request.only_with_signals:
+                        yield pb.StreamSignalsResponse(bar=bar_signals_to_proto(message.bar))
+                if message.final:
+                    yield pb.StreamSignalsResponse(final=True)
+                    return
 
     def _place_after(self, request: pb.StreamSignalsRequest) -> tuple[int, int] | None:
         if not request.HasField("after"):

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, Final, TypeVar
 
@@ -16,12 +16,13 @@ from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop, World
-from leadline.execution.outbox import publish_pending, read_events
+from leadline.execution.outbox import publish_pending
 from leadline.execution.ports import PartFailed, Unavailable
 from leadline.execution.risk_client import RiskClient
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.settings import ExecutionParams
 from leadline.execution.store import LEASE_SECONDS, PostgresStore
+from leadline.execution.tail import EventTail
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
@@ -29,6 +30,7 @@ from leadline.model.halts import Halt, HaltSource
 from leadline.model.specs import TradingAccount
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
+from leadline.runtime.database import Pool
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
 from leadline.runtime.wire import decode_signal
@@ -42,19 +44,22 @@ Result = TypeVar("Result")
 async def run(context: Context) -> None:
     """Run the account until the process is told to stop."""
     params = ExecutionParams.model_validate(context.settings.params)
-    account = Account(context, params, await context.current_run())
+    account = Account(context, params, await context.current_run(), await context.reading_pool())
     await account.run()
 
 
 class Account:
     """The shell around the loop: it owns the tasks, the files and the connections of one account."""
 
-    def __init__(self, context: Context, params: ExecutionParams, tape: Run) -> None:
+    def __init__(self, context: Context, params: ExecutionParams, tape: Run, reads: Pool) -> None:
         self.context = context
         self.manifest = TradingAccount.from_manifest(params.manifest)
         self.name = self.manifest.full_name
         self.tape = tape
         self.pool = context.pool
+        # Those who only read have connections of their own: the book's are never waited for because of them.
+        self.reads = reads
+        self.tail = EventTail(self.reads, tape.tape, self.name)
         self.inboxes: dict[str, Inbox] = {}
         self.kill_switch = KillSwitch(context.settings.data_dir / "halts.json", wall_ns, self._note_halts)
         self.journal = SendJournal(context.settings.data_dir / f"sent-{tape.tape}.journal")
@@ -66,7 +71,6 @@ class Account:
             trade_from=tape.trade_from,
             holder=context.settings.workload,
         )
-        self.committed = asyncio.Event()
         self.phases = metrics.Phases(self.name)
         self._pause_seconds = params.pause_seconds
         self._changed = asyncio.Event()
@@ -111,6 +115,7 @@ class Account:
             await asyncio.sleep(self._pause_seconds)
         context.spawn(self._keep_lease(), "lease")
         context.spawn(self._publish(), "outbox")
+        context.spawn(self.tail.run(), "events")
         trading = context.spawn(self._trade(), "loop")
         await context.stopping.wait()
         for task in (trading, *self._readers.values()):
@@ -240,8 +245,7 @@ class Account:
             elif event.kind == "fill":
                 metrics.FILLS.labels(self.name).inc()
         if events:
-            self.committed.set()
-            self.committed = asyncio.Event()
+            self.tail.note()
 
     def _measure(self) -> None:
         book = self.loop.book
@@ -264,18 +268,6 @@ class Account:
                 published = 0
             if not published:
                 await asyncio.sleep(OUTBOX_SECONDS)
-
-    async def events(self, after: int) -> AsyncIterator[Any]:
-        """Committed events after a number, as they come."""
-        while not self.context.stopping.is_set():
-            committed = self.committed
-            rows = await read_events(self.pool, self.tape.tape, self.name, after)
-            for row in rows:
-                yield row
-                after = row["event"]
-            if not rows:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(committed.wait(), IDLE_SECONDS)
 
     # --- the kill switch ---
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +11,6 @@ import grpc
 from leadline.execution import account_settings, commands
 from leadline.execution.book import Drain
 from leadline.execution.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
-from leadline.execution.outbox import event_message
 from leadline.execution.rows import order_of
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
@@ -166,7 +166,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         if not 1 <= limit <= MOST_ORDERS:
             raise InvalidInput("limit", request.limit, f"1 to {MOST_ORDERS}, or 0 for {DEFAULT_ORDERS}")
         account = self._account
-        rows = await account.pool.fetch(
+        rows = await account.reads.fetch(
             """
             SELECT i.*, f.average FROM intent i
             LEFT JOIN (SELECT tape, client_id, sum(price * quantity)::numeric / sum(quantity) AS average
@@ -193,8 +193,9 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
     ) -> AsyncIterator[pb.StreamOrderEventsResponse]:
         if request.after < 0:
             raise InvalidInput("after", request.after, "0 or the number of an event")
-        async for row in self._account.events(request.after):
-            yield event_message(row)
+        async with aclosing(self._account.tail.follow(request.after)) as events:
+            async for message in events:
+                yield message
 
 
 def _reason(text: str) -> str:

@@ -13,9 +13,9 @@ from leadline.runtime import measurements
 from leadline.runtime.auth import key_file, token_source
 from leadline.runtime.bus import Bus, BusUnavailable, open_bus
 from leadline.runtime.certificates import Certificates
-from leadline.runtime.database import Pool, open_pool
-from leadline.runtime.grpc_client import open_channel
-from leadline.runtime.grpc_server import AddToServer, GrpcServer
+from leadline.runtime.database import Pool, open_pool, reading_pool
+from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel
+from leadline.runtime.grpc_server import LARGEST_REQUEST_BYTES, AddToServer, GrpcServer
 from leadline.runtime.health import Health
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
 from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
@@ -48,6 +48,7 @@ class Context:
         self.settings = settings
         self.log = log
         self.db = db
+        self._reads: Pool | None = None
         self.stopping = asyncio.Event()
         self.was_ready = False
         self.code_version = settings.code_version or code_version()
@@ -78,6 +79,8 @@ class Context:
             certificates=self._certificates,
             connection_age=settings.connection_age,
             health=health,
+            # Of all services only ingestion is sent batches of prints.
+            largest_request_bytes=MAX_MESSAGE_BYTES if settings.service == "ingestion" else LARGEST_REQUEST_BYTES,
         )
         if bus is not None:
             bus.failed.add_done_callback(self._crash_with)
@@ -95,6 +98,14 @@ class Context:
         if self.db is None:
             raise RuntimeError(f"the settings of {self.settings.workload} name no database")
         return self.db
+
+    async def reading_pool(self) -> Pool:
+        """Connections for those who only read. RuntimeError for a service whose settings name no database."""
+        if self.settings.database is None:
+            raise RuntimeError(f"the settings of {self.settings.workload} name no database")
+        if self._reads is None:
+            self._reads = await reading_pool(self.settings.database, self.settings.workload)
+        return self._reads
 
     @property
     def port(self) -> int:
@@ -158,8 +169,9 @@ class Context:
             await channel.close(None)
         if self._bus is not None:
             await self._bus.close()
-        if self.db is not None:
-            self.db.terminate()
+        for pool in (self.db, self._reads):
+            if pool is not None:
+                pool.terminate()
 
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -16,6 +16,8 @@ from leadline.runtime.settings import DatabaseSettings, read_secret
 MINIMUM_SCHEMA: Final = 10
 STATEMENT_TIMEOUT_SECONDS: Final = 30
 CONNECT_TIMEOUT_SECONDS: Final = 5
+READING_CONNECTIONS: Final = 2
+READING_TIMEOUT_SECONDS: Final = 5
 WAIT_FIRST_SECONDS: Final = 0.1
 WAIT_MOST_SECONDS: Final = 2.0
 
@@ -83,6 +85,14 @@ async def open_pool(settings: DatabaseSettings, name: str, *, minimum_schema: in
         wait_s = min(WAIT_MOST_SECONDS, 2 * wait_s)
 
 
+async def reading_pool(settings: DatabaseSettings, name: str) -> Pool:
+    """A few connections for those who only read, without waiting for the database: what they ask can do without it.
+
+    A statement on them ends after `READING_TIMEOUT_SECONDS`. Close it with `await pool.close()`.
+    """
+    return await _pool(settings, f"{name}-reads", READING_CONNECTIONS, READING_TIMEOUT_SECONDS)
+
+
 async def connect(settings: DatabaseSettings, name: str) -> Connection:
     """One connection, at once. Raises what asyncpg raises."""
     connection = await asyncpg.connect(
@@ -125,22 +135,7 @@ async def schema_version(connection: Connection) -> int:
 
 
 async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) -> Pool:
-    pool = await asyncpg.create_pool(
-        settings.url,
-        # Read for each connection: it may have been changed.
-        password=lambda: read_secret(settings.password_file),
-        min_size=0,
-        max_size=settings.pool_size,
-        timeout=CONNECT_TIMEOUT_SECONDS,
-        command_timeout=STATEMENT_TIMEOUT_SECONDS,
-        init=_set_codecs,
-        server_settings={
-            "application_name": name,
-            "timezone": "UTC",
-            "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
-            "idle_in_transaction_session_timeout": f"{2 * STATEMENT_TIMEOUT_SECONDS}s",
-        },
-    )
+    pool = await _pool(settings, name, settings.pool_size, STATEMENT_TIMEOUT_SECONDS)
     try:
         async with pool.acquire() as connection:
             await _check_schema(connection, minimum_schema)
@@ -148,6 +143,25 @@ async def _try_open(settings: DatabaseSettings, name: str, minimum_schema: int) 
         pool.terminate()
         raise
     return pool
+
+
+async def _pool(settings: DatabaseSettings, name: str, size: int, statement_s: int) -> Pool:
+    return await asyncpg.create_pool(
+        settings.url,
+        # Read for each connection: it may have been changed.
+        password=lambda: read_secret(settings.password_file),
+        min_size=0,
+        max_size=size,
+        timeout=CONNECT_TIMEOUT_SECONDS,
+        command_timeout=statement_s,
+        init=_set_codecs,
+        server_settings={
+            "application_name": name,
+            "timezone": "UTC",
+            "statement_timeout": f"{statement_s}s",
+            "idle_in_transaction_session_timeout": f"{2 * statement_s}s",
+        },
+    )
 
 
 async def _check_schema(connection: Any, minimum_schema: int) -> None:

@@ -1,7 +1,7 @@
 """The gRPC server of a service: nobody unknown gets in, no call lasts for ever, no error leaves without a status."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -23,30 +23,32 @@ from leadline.runtime.auth import (
 from leadline.runtime.certificates import Pem
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.errors import status_of
-from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES
 from leadline.runtime.health import Health
+from leadline.runtime.lanes import Busy, Handler, Lanes, OpenCalls, parsed, refuse
 from leadline.runtime.settings import ConnectionAge
 from leadline.runtime.telemetry import extract, tracer
 
 # A call with one answer is given up after this, or after the caller's own deadline when that is sooner.
 MAX_CALL_SECONDS: Final = 30.0
-MAX_CONCURRENT_CALLS: Final = 256
+# Of one connection; calls beyond wait at the caller's end.
+MAX_CONNECTION_STREAMS: Final = 256
+# No request of the platform is as large; a feed's prints are pushed in larger ones.
+LARGEST_REQUEST_BYTES: Final = 4 * 1024 * 1024
 STOP_GRACE_SECONDS: Final = 2.0
 
 _OPTIONS: Final = (
     # Two servers on one port would each answer half of the calls.
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_concurrent_streams", MAX_CONNECTION_STREAMS),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
 )
 _log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:  # the stubs are generic, the classes are not
-    Handler = grpc.RpcMethodHandler[Any, Any]
     _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
 else:
-    Handler, _Interceptor = grpc.RpcMethodHandler, grpc.aio.ServerInterceptor
+    _Interceptor = grpc.aio.ServerInterceptor
 
 AddToServer = Callable[[Any, grpc.aio.Server], None]
 
@@ -55,7 +57,8 @@ class GrpcServer:
     """One server. Add the services, start it, then say when it is ready; it begins as not serving.
 
     `keys` check the tokens; `account` is the one account that this service works for, if it does; with `certificates`
-    both ends show one; `health` is what the probes are told, here and wherever else it is served.
+    both ends show one; `health` is what the probes are told, here and wherever else it is served. A request that is
+    larger than `largest_request_bytes` is refused; one of a caller who is not let in is not read at all.
     """
 
     def __init__(
@@ -67,15 +70,20 @@ class GrpcServer:
         certificates: Callable[[], Pem] | None = None,
         connection_age: ConnectionAge | None = None,
         health: Health | None = None,
+        largest_request_bytes: int = LARGEST_REQUEST_BYTES,
     ) -> None:
         self._listen = listen
         self._certificates = certificates
         self._names: list[str] = []
         self._health = health or Health()
+        lanes = Lanes()
         self._server = grpc.aio.server(
-            interceptors=[_Gatekeeper(keys, account)],
-            options=(*_OPTIONS, *_age_options(connection_age)),
-            maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
+            interceptors=[OpenCalls(lanes), _Gatekeeper(keys, account, lanes)],
+            options=(
+                *_OPTIONS,
+                ("grpc.max_receive_message_length", largest_request_bytes),
+                *_age_options(connection_age),
+            ),
         )
         self.port = 0
 
@@ -115,9 +123,10 @@ class GrpcServer:
 class _Gatekeeper(_Interceptor):
     """Checks the token of every call, bounds its time and turns what it raises into a status."""
 
-    def __init__(self, keys: Keys, account: str | None) -> None:
+    def __init__(self, keys: Keys, account: str | None, lanes: Lanes) -> None:
         self._keys = keys
         self._account = account
+        self._lanes = lanes
 
     async def intercept_service(
         self,
@@ -132,8 +141,11 @@ class _Gatekeeper(_Interceptor):
         try:
             found = self._admit(method, metadata)
         except (NotAuthenticated, NotAllowed) as error:
-            return _refuser(handler, method, error)
-        return _guarded(handler, method, found, metadata)
+            return _refuser(method, error)
+        busy = self._lanes.full(method)
+        if busy is not None:
+            return _refuser(method, busy)
+        return _guarded(handler, method, found, metadata, self._lanes)
 
     def _admit(self, method: str, metadata: dict[str, str]) -> Caller:
         scheme, _, token = metadata.get("authorization", "").partition(" ")
@@ -144,35 +156,34 @@ class _Gatekeeper(_Interceptor):
         return found
 
 
-def _refuser(handler: Handler, method: str, error: NotAuthenticated | NotAllowed) -> Handler:
-    """A handler of the same shape that only refuses."""
+def _refuser(method: str, error: NotAuthenticated | NotAllowed | Busy) -> Handler:
+    """A handler that refuses a call of any shape, without reading a byte of what it brings."""
 
-    async def refuse(_: Any, context: Any) -> None:
-        code, message, metadata = status_of(error)
-        _log.warning("grpc.refused", method=method, reason=message)
-        measurements.CALLS.labels(method, code.name).inc()
-        await context.abort(code, message, metadata)
+    async def refused(_: Any, context: Any) -> None:
+        if not isinstance(error, Busy):
+            _log.warning("grpc.refused", method=method, reason=str(error))
+        await refuse(context, method, error)
 
-    async def refuse_stream(_: Any, context: Any) -> Any:
-        await refuse(_, context)
-        yield None
-
-    return _same_shape(handler, refuse, refuse_stream)
+    return grpc.stream_stream_rpc_method_handler(refused)
 
 
-def _guarded(handler: Handler, method: str, found: Caller, metadata: dict[str, str]) -> Handler:
+def _guarded(handler: Handler, method: str, found: Caller, metadata: dict[str, str], lanes: Lanes) -> Handler:
     seconds = measurements.CALL_SECONDS.labels(method)
+    parse: Any = handler.request_deserializer
     one_answer: Any = handler.unary_unary or handler.stream_unary
     many_answers: Any = handler.unary_stream or handler.stream_stream
 
-    async def answer(request: Any, context: Any) -> Any:
+    def asked(raw: Any) -> Any:
+        return _each_parsed(parse, raw) if handler.request_streaming else parsed(parse, raw)
+
+    async def answer(raw: Any, context: Any) -> Any:
         set_caller(found)
         started = monotonic_s()
         response = None
         try:
-            with tracer.start_as_current_span(method, extract(metadata)):
+            with lanes.slot(method), tracer.start_as_current_span(method, extract(metadata)):
                 async with asyncio.timeout(None if handler.request_streaming else _time_left(context)):
-                    response = await one_answer(request, context)
+                    response = await one_answer(asked(raw), context)
         except grpc.aio.AbortError:
             measurements.CALLS.labels(method, _code_name(context)).inc()
             raise
@@ -182,11 +193,12 @@ def _guarded(handler: Handler, method: str, found: Caller, metadata: dict[str, s
         seconds.observe(monotonic_s() - started)
         return response
 
-    async def stream(request: Any, context: Any) -> Any:
+    async def stream(raw: Any, context: Any) -> Any:
         set_caller(found)
         try:
-            async for response in many_answers(request, context):
-                yield response
+            with lanes.slot(method):
+                async for response in many_answers(asked(raw), context):
+                    yield response
         except grpc.aio.AbortError:
             measurements.CALLS.labels(method, _code_name(context)).inc()
             raise
@@ -195,6 +207,11 @@ def _guarded(handler: Handler, method: str, found: Caller, metadata: dict[str, s
         measurements.CALLS.labels(method, "OK").inc()
 
     return _same_shape(handler, answer, stream)
+
+
+async def _each_parsed(parse: Any, requests: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    async for raw in requests:
+        yield parsed(parse, raw)
 
 
 async def _abort(context: Any, method: str, error: Exception) -> None:
@@ -223,11 +240,8 @@ def _same_shape(handler: Handler, one: Any, many: Any) -> Handler:
         (True, True): (grpc.stream_stream_rpc_method_handler, many),
     }
     factory, behaviour = make[handler.request_streaming, handler.response_streaming]
-    made: Handler = factory(
-        behaviour,
-        request_deserializer=handler.request_deserializer,
-        response_serializer=handler.response_serializer,
-    )
+    # Requests are parsed by the behaviour: what is none is the caller's fault, and is told so.
+    made: Handler = factory(behaviour, response_serializer=handler.response_serializer)
     return made
 
 

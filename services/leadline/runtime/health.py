@@ -8,10 +8,13 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health  # type: ignore[attr-defined]
 
+from leadline.runtime.lanes import Lanes, OpenCalls
+
 # Services of the health protocol that are no contract. Both are answered by the event loop and depend on nothing else:
 # a bus or a database that is down must not get a process restarted that only waits for it.
 STARTUP: Final = "startup"
 LIVENESS: Final = "liveness"
+LARGEST_PROBE_BYTES: Final = 4096
 
 
 class Health:
@@ -51,7 +54,10 @@ class Health:
     async def listen(self, address: str) -> None:
         """Answer probes on a port of their own, `host:port`, without TLS. Raises OSError when it is taken."""
         # Two servers on one port would each answer half of the probes.
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(
+            interceptors=[OpenCalls(Lanes())],
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LARGEST_PROBE_BYTES)],
+        )
         self.add_to(self._server)
         try:
             self.port = self._server.add_insecure_port(address)

@@ -1,0 +1,162 @@
+"""How many calls of each kind a server answers at a time, so that none of them can take another's place.
+
+Every method has slots of its own. A call beyond them is refused at once, with `RESOURCE_EXHAUSTED`, before its message
+is looked at: a hundred readers are no reason for a halt to wait, nor for a probe to fail.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2
+
+from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.runtime import measurements
+from leadline.runtime.errors import status_of
+
+READ_SLOTS: Final = 8
+"""Calls of one method that only reads, where the table names no other number."""
+
+OPEN_REQUEST_SECONDS: Final = 2.0
+"""How long a caller without a token has for saying what it asks."""
+
+_CHECK: Final = "/grpc.health.v1.Health/Check"
+_WATCH: Final = "/grpc.health.v1.Health/Watch"
+_EXECUTION: Final = "/leadline.execution.v1.ExecutionService/"
+_VENUE: Final = "/leadline.venue.v1.PaperVenueService/"
+
+SLOTS: Final[dict[str, int]] = {
+    # Probes, and whoever else asks without a token.
+    _CHECK: 32,
+    _WATCH: 16,
+    # What reduces risk.
+    f"{_EXECUTION}Halt": 32,
+    f"{_EXECUTION}Resume": 16,
+    f"{_EXECUTION}Flatten": 32,
+    f"{_EXECUTION}CancelOrder": 32,
+    f"{_EXECUTION}SetLimits": 16,
+    f"{_EXECUTION}SetStrategy": 64,
+    f"{_EXECUTION}Drain": 64,
+    f"{_EXECUTION}SetAccount": 16,
+    # The order path: one account asks one thing at a time, and risk serves all accounts.
+    "/leadline.risk.v1.RiskService/Decide": 256,
+    f"{_VENUE}SubmitOrder": 16,
+    f"{_VENUE}CancelOrder": 16,
+    f"{_VENUE}AdvanceTo": 16,
+    f"{_VENUE}Misbehave": 4,
+    # What the supervisor, the operator and ingestion ask as well.
+    f"{_EXECUTION}GetState": 32,
+    "/leadline.ingestion.v1.IngestionService/GetFeedStatus": 32,
+    # What reads tables or streams.
+    f"{_EXECUTION}GetOrders": 4,
+    "/leadline.aggregation.v1.AggregationService/GetBars": 4,
+    "/leadline.risk.v1.RiskService/Evaluate": 4,
+    # Streams: each lasts.
+    f"{_EXECUTION}StreamOrderEvents": 32,
+    "/leadline.aggregation.v1.AggregationService/StreamBars": 16,
+    "/leadline.analysis.v1.AnalysisService/StreamSignals": 16,
+    "/leadline.ingestion.v1.IngestionService/PublishTicks": 16,
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": 4,
+}
+
+if TYPE_CHECKING:  # the stubs are generic, the classes are not
+    Handler = grpc.RpcMethodHandler[Any, Any]
+    _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    Handler, _Interceptor = grpc.RpcMethodHandler, grpc.aio.ServerInterceptor
+
+
+class Busy(LeadlineError):
+    """As many calls of a method are being answered as may be."""
+
+    again_after_s: ClassVar[float | None] = 0.5
+    grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
+
+    def __init__(self, method: str, slots: int) -> None:
+        super().__init__(method, slots)
+
+    def __str__(self) -> str:
+        return "{} calls of {} are being answered, which is the most at a time".format(*reversed(self.args))
+
+
+class Lanes:
+    """The slots of one server."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+
+    def full(self, method: str) -> Busy | None:
+        """The refusal of another call of this method; None while there is a slot for it."""
+        slots = SLOTS.get(method, READ_SLOTS)
+        return Busy(method, slots) if self._taken.get(method, 0) >= slots else None
+
+    @contextmanager
+    def slot(self, method: str) -> Iterator[None]:
+        """Hold a slot. Raises Busy."""
+        busy = self.full(method)
+        if busy is not None:
+            raise busy
+        self._taken[method] = self._taken.get(method, 0) + 1
+        measurements.CALLS_OPEN.labels(method).inc()
+        try:
+            yield
+        finally:
+            self._taken[method] -= 1
+            measurements.CALLS_OPEN.labels(method).dec()
+
+
+class OpenCalls(_Interceptor):
+    """Lets the health protocol in without a token, a few calls at a time and none that does not say what it asks."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    async def intercept_service(  # noqa: D102 - grpc's
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        method = handler_call_details.method
+        handler = await continuation(handler_call_details)
+        if method not in {_CHECK, _WATCH} or handler is None:
+            return handler
+        answer: Any = handler.unary_unary or handler.unary_stream
+
+        async def health(requests: Any, context: Any) -> None:
+            try:
+                with self._lanes.slot(method):
+                    request = await _asked(requests)
+                    response = await answer(request, context)
+                    if response is not None:
+                        await context.write(response)
+            except (Busy, InvalidInput, TimeoutError) as error:
+                await refuse(context, method, error)
+
+        return grpc.stream_stream_rpc_method_handler(health, response_serializer=handler.response_serializer)
+
+
+async def _asked(requests: Any) -> health_pb2.HealthCheckRequest:
+    """What a call of the health protocol asks. Raises TimeoutError and InvalidInput."""
+    async with asyncio.timeout(OPEN_REQUEST_SECONDS):
+        raw = await anext(aiter(requests), b"")
+    return parsed(health_pb2.HealthCheckRequest.FromString, raw)
+
+
+def parsed(parse: Callable[[bytes], Any] | None, raw: bytes) -> Any:
+    """The message of a call. Raises InvalidInput for bytes that are none."""
+    if parse is None:
+        return raw
+    try:
+        return parse(raw)
+    except DecodeError:
+        raise InvalidInput("request", f"{len(raw)} bytes", "a message of this method") from None
+
+
+async def refuse(context: Any, method: str, error: Exception) -> None:
+    """End a call with the status of an error."""
+    code, message, metadata = status_of(error)
+    measurements.CALLS.labels(method, code.name).inc()
+    await context.abort(code, message, metadata)

@@ -1,0 +1,103 @@
+"""Those who follow an account's events: all of them, in order, and few reads however many they are."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from leadline.execution import tail as tails
+from leadline.execution.tail import EventTail, Pace
+from leadline.runtime.database import Pool
+from tests.execution.harness.world import Books
+
+pytestmark = pytest.mark.integration
+
+
+class Counted:
+    """A pool that counts what it is asked."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self.asked = 0
+
+    async def fetch(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return await self._pool.fetch(*arguments)
+
+    async def fetchval(self, *arguments: Any) -> Any:
+        self.asked += 1
+        return await self._pool.fetchval(*arguments)
+
+
+async def commit(books: Books, first: int, last: int) -> None:
+    """Events of the test's account."""
+    await books.pool.execute(
+        """
+        INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)
+        SELECT $1, 'default/paper', n, 'order', 'k' || n, 1, n, '{"state": "WORKING"}'
+        FROM generate_series($2::int, $3::int) n
+        """,
+        books.test,
+        first,
+        last,
+    )
+
+
+async def read(tail: EventTail, after: int, last: int) -> list[int]:
+    """The numbers of the events from one to another."""
+    found = []
+    async for message in tail.follow(after):
+        found.append(message.event)
+        if message.event == last:
+            break
+    return found
+
+
+@pytest.mark.parametrize("kept", [5_000, 10])
+async def test_everybody_gets_every_event_once_and_in_order(books: Books, monkeypatch, kept: int):
+    monkeypatch.setattr(tails, "KEPT_EVENTS", kept)
+    tail = EventTail(books.reader, books.test, "default/paper")
+    running = asyncio.create_task(tail.run())
+    await commit(books, 1, 1_200)
+    readers = [asyncio.create_task(read(tail, after, 1_500)) for after in (0, 700, 1_200, 1_499)]
+    await asyncio.sleep(0)
+    await commit(books, 1_201, 1_500)
+    tail.note()
+    async with asyncio.timeout(30):
+        found = await asyncio.gather(*readers)
+    assert found == [list(range(after + 1, 1_501)) for after in (0, 700, 1_200, 1_499)]
+    running.cancel()
+
+
+async def test_two_hundred_at_the_end_are_read_for_once(books: Books):
+    counted = Counted(books.reader)
+    tail = EventTail(counted, books.test, "default/paper")  # type: ignore[arg-type]
+    running = asyncio.create_task(tail.run())
+    await commit(books, 1, 5)
+    # One who has read the rest says where the end is.
+    await read(tail, 0, 5)
+    asked = counted.asked
+    readers = [asyncio.create_task(read(tail, 5, 9)) for _ in range(200)]
+    await asyncio.sleep(0)
+    await commit(books, 6, 9)
+    tail.note()
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(*readers) == [[6, 7, 8, 9]] * 200
+    assert counted.asked - asked < 10
+    running.cancel()
+
+
+async def test_all_followers_together_get_so_many_events_a_second(monkeypatch):
+    now = [100.0]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(tails, "monotonic_s", lambda: now[0])
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    pace = Pace(1_000)
+    for _ in range(20):
+        await pace.take(100)
+    assert sum(slept) == pytest.approx(2_000 / 1_000 - tails.BURST_SECONDS)

@@ -1,0 +1,233 @@
+"""A server's calls by kind: none takes another's place, and nobody unknown makes it read a byte."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
+from leadline.runtime import lanes
+from leadline.runtime.auth import METHOD_ROLES, OPEN_METHODS, mint_token, one_key
+from leadline.runtime.errors import again_after, explain
+from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.health import Health
+from leadline.runtime.lanes import SLOTS
+
+KEY = "k" * 32
+SERVICE = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
+GET_BARS = f"/{SERVICE}/GetBars"
+STREAM_BARS = f"/{SERVICE}/StreamBars"
+MIB = 1024 * 1024
+SERVER = """
+import asyncio, sys
+from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
+from leadline.runtime.auth import one_key
+from leadline.runtime.grpc_server import GrpcServer
+async def main():
+    server = GrpcServer("127.0.0.1:0", one_key("k" * 32), largest_request_bytes=16 * 1024 * 1024)
+    service = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
+    add = aggregation_pb2_grpc.add_AggregationServiceServicer_to_server
+    server.add_service(add, aggregation_pb2_grpc.AggregationServiceServicer(), service)
+    print(await server.start(), flush=True)
+    await asyncio.Event().wait()
+asyncio.run(main())
+"""
+
+
+class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
+    """GetBars waits until the test lets it go; a stream gives one answer and stays open."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.waiting = 0
+
+    async def GetBars(self, request, context):  # noqa: N802 - the contract's name
+        self.waiting += 1
+        await self.go.wait()
+        return aggregation_pb2.GetBarsResponse(next_from_ns=42)
+
+    async def StreamBars(self, request, context):  # noqa: N802 - the contract's name
+        yield aggregation_pb2.StreamBarsResponse(final=False)
+        await self.go.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(bars: Bars) -> AsyncIterator[grpc.aio.Channel]:
+    server = GrpcServer("127.0.0.1:0", one_key(KEY))
+    server.add_service(aggregation_pb2_grpc.add_AggregationServiceServicer_to_server, bars, SERVICE)
+    port = await server.start()
+    server.set_ready(True)
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+    try:
+        yield channel
+    finally:
+        bars.go.set()
+        await channel.close(None)
+        await server.stop()
+
+
+def ann() -> tuple[tuple[str, str], ...]:
+    return (("authorization", "Bearer " + mint_token(KEY, "cli-viewer", "ann")),)
+
+
+async def until(wanted: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not wanted():  # noqa: ASYNC110 - the servicer of another task says nothing
+            await asyncio.sleep(0.01)
+
+
+async def probe(channel: grpc.aio.Channel) -> int:
+    answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+    return int(answer.status)
+
+
+async def refused(call) -> grpc.aio.AioRpcError:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await call
+    return error.value
+
+
+def test_every_method_that_there_is_and_no_other_has_a_number_of_slots():
+    assert set(SLOTS) <= set(METHOD_ROLES) | OPEN_METHODS
+
+
+async def test_watchers_without_a_token_are_few_and_take_nobody_elses_place():
+    bars = Bars()
+    bars.go.set()
+    async with serving(bars) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(256)]
+        first = await asyncio.gather(*(watch.read() for watch in watches), return_exceptions=True)
+        told = [answer for answer in first if not isinstance(answer, Exception) and answer is not grpc.aio.EOF]
+        assert len(told) == SLOTS["/grpc.health.v1.Health/Watch"]
+        codes = {answer.code().name for answer in first if isinstance(answer, grpc.aio.AioRpcError)}
+        assert codes == {"RESOURCE_EXHAUSTED"}
+        assert await probe(channel) == health_pb2.HealthCheckResponse.SERVING
+        bar_stub = aggregation_pb2_grpc.AggregationServiceStub(channel)
+        assert (await bar_stub.GetBars(aggregation_pb2.GetBarsRequest(), metadata=ann())).next_from_ns == 42
+        for watch in watches:
+            watch.cancel()
+
+        async def again() -> bool:
+            watch = stub.Watch(health_pb2.HealthCheckRequest())
+            with contextlib.suppress(grpc.aio.AioRpcError):
+                answer = await watch.read()
+                watch.cancel()
+                return isinstance(answer, health_pb2.HealthCheckResponse)
+            return False
+
+        async with asyncio.timeout(20):
+            while not await again():  # noqa: ASYNC110 - the server says nothing of a slot that is free
+                await asyncio.sleep(0.01)
+
+
+async def test_the_port_of_the_probes_has_few_watchers_too():
+    health = Health()
+    await health.listen("127.0.0.1:0")
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{health.port}") as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+            watches = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(100)]
+            first = await asyncio.gather(*(watch.read() for watch in watches), return_exceptions=True)
+            assert sum(isinstance(answer, grpc.aio.AioRpcError) for answer in first) == 100 - 16
+            assert await probe(channel) == health_pb2.HealthCheckResponse.NOT_SERVING
+    finally:
+        await health.close()
+
+
+async def test_a_caller_without_a_token_that_says_nothing_is_sent_away(monkeypatch):
+    monkeypatch.setattr(lanes, "OPEN_REQUEST_SECONDS", 0.2)
+    async with serving(Bars()) as channel:
+        silent = [channel.stream_stream("/grpc.health.v1.Health/Check")() for _ in range(32)]
+        codes = [await call.code() for call in silent]
+        assert {code.name for code in codes} == {"DEADLINE_EXCEEDED"}
+        assert await probe(channel) == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_calls_beyond_the_slots_of_their_method_are_refused_and_others_are_answered():
+    bars = Bars()
+    async with serving(bars) as channel:
+        stub = aggregation_pb2_grpc.AggregationServiceStub(channel)
+        slots = SLOTS[GET_BARS]
+        waiting = [
+            asyncio.ensure_future(stub.GetBars(aggregation_pb2.GetBarsRequest(), metadata=ann())) for _ in range(slots)
+        ]
+        await until(lambda: bars.waiting == slots)
+        error = await refused(stub.GetBars(aggregation_pb2.GetBarsRequest(), metadata=ann()))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert explain(error) == f"{slots} calls of {GET_BARS} are being answered, which is the most at a time"
+        assert again_after(error) == 0.5
+        stream = stub.StreamBars(aggregation_pb2.StreamBarsRequest(), metadata=ann())
+        assert (await stream.read()).final is False
+        assert await probe(channel) == health_pb2.HealthCheckResponse.SERVING
+        bars.go.set()
+        assert {answer.next_from_ns for answer in await asyncio.gather(*waiting)} == {42}
+        assert (await stub.GetBars(aggregation_pb2.GetBarsRequest(), metadata=ann())).next_from_ns == 42
+
+
+async def test_streams_beyond_their_slots_are_refused_until_one_ends():
+    async with serving(Bars()) as channel:
+        stub = aggregation_pb2_grpc.AggregationServiceStub(channel)
+        streams = [stub.StreamBars(aggregation_pb2.StreamBarsRequest(), metadata=ann()) for _ in range(40)]
+        first = await asyncio.gather(*(stream.read() for stream in streams), return_exceptions=True)
+        assert sum(isinstance(answer, grpc.aio.AioRpcError) for answer in first) == 40 - SLOTS[STREAM_BARS]
+        for stream in streams:
+            stream.cancel()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "code"),
+    [((), "UNAUTHENTICATED"), ((("authorization", "Bearer x"),), "UNAUTHENTICATED"), (None, "INVALID_ARGUMENT")],
+)
+async def test_garbage_is_the_callers_fault_and_is_not_looked_at_without_a_token(metadata, code: str):
+    async with serving(Bars()) as channel:
+        call = channel.unary_unary(GET_BARS)(b"\xff\xff\xff", metadata=ann() if metadata is None else metadata)
+        error = await refused(call)
+        assert error.code().name == code
+        call = channel.unary_stream(STREAM_BARS)(b"\xff\xff\xff", metadata=ann() if metadata is None else metadata)
+        with pytest.raises(grpc.aio.AioRpcError) as streamed:
+            await call.read()
+        assert streamed.value.code().name == code
+
+
+async def test_a_request_that_is_too_large_is_refused():
+    async with serving(Bars()) as channel:
+        error = await refused(channel.unary_unary(GET_BARS)(b"x" * (5 * MIB), metadata=ann()))
+        assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.fixture
+def server_process() -> Iterator[tuple[int, int]]:
+    """A server of 16 MiB messages in a process of its own: its process id and its port."""
+    process = subprocess.Popen([sys.executable, "-P", "-c", SERVER], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield process.pid, int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory that a process has had."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+async def test_large_calls_without_a_token_are_refused_before_they_are_read(server_process: tuple[int, int]):
+    pid, port = server_process
+    before = peak_mib(pid)
+    body = b"x" * (15 * MIB)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        calls = [channel.unary_unary(GET_BARS)(body) for _ in range(48)]
+        codes = {(await call.code()).name for call in calls}
+    assert codes == {"UNAUTHENTICATED"}
+    assert peak_mib(pid) - before < 200
