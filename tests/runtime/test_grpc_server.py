@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.plan.health import HealthProbe
 from leadline.runtime import grpc_server
 from leadline.runtime.auth import Caller, caller, mint_token, one_key
 from leadline.runtime.errors import explain
@@ -216,3 +217,16 @@ async def test_the_callers_trace_goes_on_in_the_service():
         with TracerProvider().get_tracer("test").start_as_current_span("ask") as span:
             await get_bars(server, ada())
     assert bars.traces == [span.get_span_context().trace_id]
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+async def test_no_proxy_of_the_environment_comes_between_the_parts_of_the_platform(monkeypatch, name: str):
+    for other in ("http_proxy", "https_proxy", "grpc_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # the port of `discard`, where nobody listens
+    async with serving(Bars()) as server:
+        server.set_ready(True)
+        assert (await get_bars(server, ada(), timeout_s=10)).next_from_ns == 42
+        probe = HealthProbe(f"127.0.0.1:{server.port}")
+        assert await probe.serving()
+        await probe.close()

@@ -6,7 +6,17 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from leadline.runtime.telemetry import configure_tracing, extract, inject, redact, redact_text
+from leadline.runtime.telemetry import (
+    LINES_PER_EVENT,
+    REDACTED,
+    WINDOW_SECONDS,
+    LineBudget,
+    configure_tracing,
+    extract,
+    inject,
+    redact,
+    redact_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -78,3 +88,63 @@ def test_a_trace_goes_with_a_message_and_comes_out_at_the_other_end():
     assert carrier["traceparent"].split("-")[1] == format(span.get_span_context().trace_id, "032x")
     found = trace.get_current_span(extract(carrier)).get_span_context()
     assert found.span_id == span.get_span_context().span_id
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"password": "hunter2", "user": "ann"}',
+        "{'password': 'hunter2'}",
+        "password: hunter2",
+        "PASSWORD=hunter2",
+        "db_password=hunter2&x=1",
+        "token=hunter2",
+        "api-key=hunter2",
+        "api_key: hunter2",
+        "X-Api-Key: hunter2",
+        "signing_key=hunter2",
+        "client_secret = hunter2",
+        "Authorization: Basic hunter2",
+        "authorization: bearer hunter2",
+        "postgresql://ann:hunter2@db/leadline",
+        'refused: {"a": [{"access_token": "hun\\"hunter2"}]}',
+    ],
+)
+def test_a_secret_inside_a_text_is_not_logged(text: str):
+    assert "hunter2" not in redact_text(text)
+    assert REDACTED in redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"values": ["token=hunter2"]},
+        {"values": [{"password": "hunter2"}]},
+        {"values": ("x", {"deep": [b"password: hunter2"]})},
+        {"body": b'{"password": "hunter2"}'},
+        {"key": "hunter2"},
+        {"keys": ["hunter2"]},
+        {"signing_key": "hunter2"},
+        {"tokens": ["hunter2"]},
+        {"api-key": "hunter2"},
+        {"master": "hunter2"},
+    ],
+)
+def test_a_secret_is_not_logged_however_deep_it_lies(event: dict[str, object]):
+    assert "hunter2" not in repr(redact(None, "", event))
+
+
+@pytest.mark.parametrize("text", ["the key of the bar", "tokens are short", "password_file /run/x", "a: b"])
+def test_a_text_without_a_secret_stays_as_it_is(text: str):
+    assert redact_text(text) == text
+
+
+def test_an_event_has_so_many_lines_and_then_says_how_many_were_left_out():
+    now = [0.0]
+    budget = LineBudget(lambda: now[0])
+    told = [budget.take("grpc.refused") for _ in range(5_000)]
+    assert told.count(None) == 5_000 - LINES_PER_EVENT
+    assert budget.take("another event") == 0
+    now[0] += WINDOW_SECONDS
+    assert budget.take("grpc.refused") == 5_000 - LINES_PER_EVENT
+    assert budget.take("grpc.refused") == 0

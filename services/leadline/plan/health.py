@@ -5,6 +5,8 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from leadline.runtime.grpc_client import NO_PROXY
+
 CHECK_SECONDS: Final = 2.0
 
 
@@ -13,7 +15,7 @@ class HealthProbe:
 
     def __init__(self, address: str) -> None:
         # A service that restarts is back in a moment: the library's own backoff would hide that for up to two minutes.
-        options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
+        options = [NO_PROXY, ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
         self._channel = grpc.aio.insecure_channel(address, options=options)
         self._stub = health_pb2_grpc.HealthStub(self._channel)
 

@@ -12,10 +12,13 @@ from leadline.runtime.telemetry import inject
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # What is under way over a connection with a former certificate may go on for as long.
 RETIRE_SECONDS: Final = 30.0
+# The platform's parts reach each other directly, whatever proxy the environment names for the world outside.
+NO_PROXY: Final = ("grpc.enable_http_proxy", 0)
 
 _OPTIONS: Final = (
     # Whoever calls knows whether a call may be repeated; the library does not.
     ("grpc.enable_retries", 0),
+    NO_PROXY,
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
@@ -18,22 +18,37 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from leadline.runtime.clock import monotonic_s
+
 REDACTED: Final = "[redacted]"
 
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _SECRET_KEY: Final = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token$|credential|authorization|api_?key|private", re.IGNORECASE
+    r"pass(word|wd|phrase)?$|secret|tokens?$|credential|authorization|api[_-]?key|private|^keys?$|signing_?key|master",
+    re.IGNORECASE,
 )
-# user:password@ in a URL, password=... in a connection string, a bearer token, a signed token.
+# user:password@ in a URL; a secret's name and its value in a connection string, JSON, YAML or a header; a bearer
+# token, basic credentials; a signed token wherever it stands.
 _SECRET_TEXT: Final = re.compile(
-    r"(?<=//)([^/\s:@]+):[^/\s@]+(?=@)|(password=)[^\s&]+|(bearer )\S+|()eyJ[\w-]+\.[\w-]+\.[\w-]+", re.IGNORECASE
+    r"(?<=//)(?P<user>[^/\s:@]+):[^/\s@]+(?=@)"
+    r"|(?P<scheme>\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+"
+    r"|(?P<name>[\"']?\b[\w-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|signing[_-]?key|private[_-]?key)"
+    r"[\"']?\s*[:=]\s*)(?!bearer\b|basic\b)(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s&,;}\]\"']+)"
+    r"|eyJ[\w-]+\.[\w-]+\.[\w-]+",
+    re.IGNORECASE,
 )
+_DEEPEST: Final = 8
+
+LINES_PER_EVENT: Final = 50
+WINDOW_SECONDS: Final = 10.0
+MOST_EVENTS: Final = 1_000
 
 tracer: Final = trace.get_tracer("leadline")
 
 
 def configure_logging(service: str, workload: str, level: int = logging.INFO) -> structlog.stdlib.BoundLogger:
     """Log JSON lines to stderr from now on, also what libraries log. Returns the service's logger."""
+    budget = LineBudget()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -43,12 +58,13 @@ def configure_logging(service: str, workload: str, level: int = logging.INFO) ->
         redact,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer(serializer=_dumps)],
+        processors=[budget, *shared, structlog.processors.JSONRenderer(serializer=_dumps)],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.BytesLoggerFactory(file=sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(budget.filter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, _add_logger_name],
@@ -95,20 +111,77 @@ def extract(carrier: Mapping[str, str]) -> Any:
 
 
 def redact(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Log processor: hides values of keys that name a secret, and secrets inside texts."""
+    """Log processor: hides values of keys that name a secret, and secrets inside texts, however deep they lie."""
     for key, value in event.items():
-        if _SECRET_KEY.search(key):
-            event[key] = REDACTED
-        elif isinstance(value, str):
-            event[key] = redact_text(value)
-        elif isinstance(value, Mapping):
-            event[key] = redact(None, "", dict(value))
+        event[key] = _hidden(key, value, _DEEPEST)
     return event
+
+
+def _hidden(key: object, value: Any, deep: int) -> Any:
+    if isinstance(key, str) and _SECRET_KEY.search(key):
+        return REDACTED
+    if isinstance(value, str):
+        return redact_text(value)
+    if isinstance(value, (bytes, bytearray)):
+        return redact_text(value.decode(errors="replace"))
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)) and not deep:
+        return "..."
+    if isinstance(value, Mapping):
+        return {name: _hidden(name, item, deep - 1) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_hidden("", item, deep - 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return [_hidden("", item, deep - 1) for item in sorted(value, key=repr)]
+    return value
 
 
 def redact_text(text: str) -> str:
     """The text without the passwords and tokens that can be recognised in it."""
-    return _SECRET_TEXT.sub(lambda m: f"{m[1] + ':' if m[1] else m[2] or m[3] or ''}{REDACTED}", text)
+    return _SECRET_TEXT.sub(_hide, text)
+
+
+def _hide(found: re.Match[str]) -> str:
+    if found["user"]:
+        return f"{found['user']}:{REDACTED}"
+    return f"{found['scheme'] or found['name'] or ''}{REDACTED}"
+
+
+class LineBudget:
+    """Bounds the lines of each event, so that no one outside can push everything else out of the log.
+
+    In a window of ten seconds an event gets so many lines; the first one after says how many were `suppressed`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = monotonic_s) -> None:
+        self._clock = clock
+        self._since_s = clock()
+        self._lines: dict[str, int] = {}
+        self._suppressed: dict[str, int] = {}
+
+    def take(self, event: str) -> int | None:
+        """How many lines of this event were held back before this one; None when this one is, too."""
+        now = self._clock()
+        if now - self._since_s >= WINDOW_SECONDS:
+            self._since_s = now
+            self._suppressed = {name: n - LINES_PER_EVENT for name, n in self._lines.items() if n > LINES_PER_EVENT}
+            self._lines.clear()
+        if event not in self._lines and len(self._lines) >= MOST_EVENTS:
+            event = ""
+        self._lines[event] = self._lines.get(event, 0) + 1
+        return self._suppressed.pop(event, 0) if self._lines[event] <= LINES_PER_EVENT else None
+
+    def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Log processor."""
+        suppressed = self.take(str(event.get("event", ""))[:100])
+        if suppressed is None:
+            raise structlog.DropEvent
+        if suppressed:
+            event["suppressed"] = suppressed
+        return event
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """The same for what libraries log."""
+        return self.take(f"{record.name} {str(record.msg)[:100]}") is not None
 
 
 def _add_trace(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

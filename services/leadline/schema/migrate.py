@@ -17,7 +17,7 @@ from typing import Final
 from leadline.model.errors import LeadlineError
 from leadline.runtime.database import Connection, connect
 from leadline.runtime.settings import DatabaseSettings
-from leadline.schema.roles import OWNER_ROLE, SERVICE_ROLES, login_role
+from leadline.schema.roles import CONNECTION_LIMITS, OWNER_ROLE, SERVICE_ROLES, login_role
 
 # Any number, as long as nobody else takes the same one.
 _LOCK: Final = 0x1EAD_11E
@@ -25,6 +25,17 @@ _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _REQUIRES: Final = re.compile(r"^-- requires: ([a-z_]+)$", re.MULTILINE)
 _SCRAM_ROUNDS: Final = 4096
 _RIGHT_TO_SET: Final = 16
+
+# No service makes temporary tables or large objects, which would fill the disk of all. Who may not take a right away is
+# warned by the server and no more: then the database's administrator does it, with `leadline db roles`.
+_NARROWING: Final = """DO $$ DECLARE named text; BEGIN
+    EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+    FOR named IN SELECT oid::regprocedure::text FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_|lowrite$|loread$)'
+    LOOP
+        EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || named || ' FROM PUBLIC';
+    END LOOP;
+END $$"""
 
 
 class MigrationChanged(LeadlineError):
@@ -136,11 +147,14 @@ def roles_sql(user: str) -> str:
     statements = [f"CREATE ROLE {role} {kind}" for role, kind in _wanted_roles().items()]
     statements.append(f"GRANT {OWNER_ROLE} TO {_quoted(user)}")
     statements.append(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE}")
+    statements.append(_NARROWING)
     return "".join(f"{statement};\n" for statement in statements)
 
 
 def _wanted_roles() -> dict[str, str]:
-    return {OWNER_ROLE: "NOLOGIN"} | {login_role(service): "LOGIN" for service in SERVICE_ROLES}
+    return {OWNER_ROLE: "NOLOGIN"} | {
+        login_role(service): f"LOGIN CONNECTION LIMIT {CONNECTION_LIMITS[service]}" for service in SERVICE_ROLES
+    }
 
 
 async def _ensure_roles(connection: Connection) -> None:
@@ -160,6 +174,7 @@ async def _ensure_roles(connection: Connection) -> None:
         await connection.execute(f"GRANT {OWNER_ROLE} TO CURRENT_USER")
     if not await connection.fetchval("SELECT has_schema_privilege($1, 'public', 'CREATE')", OWNER_ROLE):
         await connection.execute(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE}")
+    await connection.execute(_NARROWING)
 
 
 async def _apply(connection: Connection, wanted: Sequence[Migration]) -> list[str]:
