@@ -102,7 +102,7 @@ async def test_bars_that_are_asked_for_are_built_and_served(nats_server: LocalNa
         assert await bars(reader, "1m") == expected("1m")
         assert await bars(reader, "ticks:100") == expected("ticks:100")
         assert metrics.BUILDERS._value.get() == 2
-        channel = open_channel(address, token_source(one_key(KEY), "cli-viewer", "ann"))
+        channel = open_channel(address, token_source(one_key(KEY), "cli-viewer", "ann", "aggregation"))
         stream = pb.BarStream(contract=CONTRACT, session="rth", spec="1m-r1")
         reply = await rpc.AggregationServiceStub(channel).GetBars(pb.GetBarsRequest(stream=stream))
         await channel.close(None)

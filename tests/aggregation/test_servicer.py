@@ -45,13 +45,14 @@ async def publish(bus: Bus, messages: Sequence[BarMessage], subject: str = SUBJE
 async def calls(nats: LocalNats, *series: Series) -> "AsyncIterator[tuple[rpc.AggregationServiceAsyncStub, Bus]]":
     """A viewer's stub of a service that builds `series`, and the bus as the service's user."""
     async with bus_as(nats, "aggregation") as bus:
-        server = GrpcServer("127.0.0.1:0", one_key(KEY))
+        server = GrpcServer("127.0.0.1:0", one_key(KEY), to="aggregation")
         server.add_service(
             rpc.add_AggregationServiceServicer_to_server,
             AggregationServicer(bus, RUN, lambda: series),
             "leadline.aggregation.v1.AggregationService",
         )
-        channel = open_channel(f"127.0.0.1:{await server.start()}", token_source(one_key(KEY), "cli-viewer", "ann"))
+        token = token_source(one_key(KEY), "cli-viewer", "ann", "aggregation")
+        channel = open_channel(f"127.0.0.1:{await server.start()}", token)
         try:
             yield rpc.AggregationServiceStub(channel), bus
         finally:

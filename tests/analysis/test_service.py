@@ -114,7 +114,7 @@ async def calls(context: Context) -> "AsyncIterator[rpc.AnalysisServiceAsyncStub
     """A viewer's stub, as soon as the service listens."""
     while not context.port:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
-    channel = open_channel(f"127.0.0.1:{context.port}", token_source(one_key(KEY), "cli-viewer", "ann"))
+    channel = open_channel(f"127.0.0.1:{context.port}", token_source(one_key(KEY), "cli-viewer", "ann", "analysis"))
     try:
         await channel.channel_ready()
         yield rpc.AnalysisServiceStub(channel)

@@ -19,7 +19,7 @@ from leadline.cli.main import run
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.plan.plan import workload_id
-from leadline.runtime.auth import caller, one_key
+from leadline.runtime.auth import audience, caller, one_key
 from leadline.runtime.grpc_server import GrpcServer
 
 KEY = "k" * 40
@@ -73,7 +73,7 @@ class Cluster:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.ports = {workload_id("execution", name): self._serve(item) for name, item in self.executions.items()}
+        self.ports = {workload_id("execution", name): self._serve(item, name) for name, item in self.executions.items()}
         self.write("ports", self.ports)
         context = {"context": {"namespace": "desk", "user": "ann"}}
         self.write("config-view", {"contexts": [context]})
@@ -103,9 +103,9 @@ class Cluster:
         self._thread.join()
         self._loop.close()
 
-    def _serve(self, execution: Execution) -> int:
+    def _serve(self, execution: Execution, account: str) -> int:
         async def start() -> int:
-            server = GrpcServer("127.0.0.1:0", one_key(KEY))
+            server = GrpcServer("127.0.0.1:0", one_key(KEY), to=audience("execution", account))
             name = pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name
             server.add_service(rpc.add_ExecutionServiceServicer_to_server, execution, name)
             self._servers.append(server)

@@ -38,7 +38,7 @@ pytestmark = pytest.mark.integration
 
 KEY = "a key that is long enough to sign tokens with"
 TAPE = "run-1"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 _LIVE = """
 import sys
 from pathlib import Path
@@ -105,7 +105,7 @@ class Platform:
         self, name: str = "first", role: Role = "supervisor"
     ) -> AsyncIterator["rpc.ExecutionServiceAsyncStub"]:
         """Calls of a writer, as a role."""
-        channel = open_channel(self.addresses[name], token_source(one_key(KEY), role, "ann"))
+        channel = open_channel(self.addresses[name], token_source(one_key(KEY), role, "ann", "execution/default/paper"))
         yield rpc.ExecutionServiceStub(channel)
         await channel.close(None)
 
@@ -124,7 +124,8 @@ class Platform:
 
     async def venue_orders(self) -> list[str]:
         """Legs of the orders that the venue has had."""
-        async with open_channel(self.addresses["venue"], token_source(one_key(KEY), "supervisor", "ann")) as channel:
+        token = token_source(one_key(KEY), "supervisor", "ann", "venue/default/paper")
+        async with open_channel(self.addresses["venue"], token) as channel:
             stub = venue_rpc.PaperVenueServiceStub(channel)
             found = await stub.ListOrders(venue_pb2.ListOrdersRequest(), timeout=5)
         return sorted(order.leg for order in found.orders)

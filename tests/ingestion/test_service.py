@@ -191,7 +191,8 @@ def prints_of(batches: Sequence[TickBatch]) -> TickColumns:
 
 @asynccontextmanager
 async def client(context: Context, role: Any = "feed") -> AsyncIterator["rpc.IngestionServiceAsyncStub"]:
-    async with open_channel(f"127.0.0.1:{context.port}", token_source(one_key(KEY), role, "test")) as channel:
+    token = token_source(one_key(KEY), role, "test", "ingestion")
+    async with open_channel(f"127.0.0.1:{context.port}", token) as channel:
         yield rpc.IngestionServiceStub(channel)
 
 

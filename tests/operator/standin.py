@@ -165,7 +165,7 @@ class Pods:
         self.servers: list[GrpcServer] = []
 
     async def serve_feed(self, listen: str) -> int:
-        server = GrpcServer(listen, one_key(derive_key(self.master, "platform", "ingestion")))
+        server = GrpcServer(listen, one_key(derive_key(self.master, "platform", "ingestion")), to="ingestion")
         server.add_service(
             ingestion_pb2_grpc.add_IngestionServiceServicer_to_server,
             Ingestion(),  # type: ignore[abstract] # it answers what the operator asks
@@ -193,7 +193,7 @@ class Pods:
         )
         self.accounts[name] = Account(book)
         address = f"unix:{self.folder}/{workload_id('execution', name)}.sock"
-        server = GrpcServer(address, one_key(derive_key(self.master, namespace, "execution")))
+        server = GrpcServer(address, one_key(derive_key(self.master, namespace, "execution")), to=f"execution/{name}")
         server.add_service(
             rpc.add_ExecutionServiceServicer_to_server,
             Execution(self.accounts[name]),  # type: ignore[abstract] # as above

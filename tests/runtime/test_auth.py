@@ -17,6 +17,7 @@ from leadline.runtime.auth import (
     Caller,
     NotAllowed,
     NotAuthenticated,
+    audience,
     authorise,
     key_file,
     mint_token,
@@ -51,13 +52,14 @@ def may(role: str, method: str) -> bool:
 
 def signed(key: str = KEY, **claims: object) -> str:
     now = wall_ns() // 1_000_000_000
-    whole = {"iss": "leadline", "sub": "ada", "role": "cli-trader", "iat": now, "exp": now + 60, **claims}
+    whole = {"iss": "leadline", "aud": "risk", "sub": "ada", "role": "cli-trader", "iat": now, "exp": now + 60}
+    whole |= claims
     return jwt.encode({name: value for name, value in whole.items() if value is not None}, key, "HS256")
 
 
 def test_a_token_says_who_calls_in_which_role_and_for_which_account():
-    token = mint_token(KEY, "execution", "execution-default-paper", account="default/paper")
-    assert read_token((KEY,), token) == Caller("execution-default-paper", "execution", "default/paper")
+    token = mint_token(KEY, "execution", "execution-default-paper", "risk", account="default/paper")
+    assert read_token((KEY,), token, "risk") == Caller("execution-default-paper", "execution", "default/paper")
 
 
 @pytest.mark.parametrize(
@@ -66,14 +68,27 @@ def test_a_token_says_who_calls_in_which_role_and_for_which_account():
         "",
         "not a token",
         signed(key=OTHER_KEY),
-        signed(exp=wall_ns() // 1_000_000_000 - 30),
+        signed(exp=wall_ns() // 1_000_000_000 - 90),
         # Long enough after these lines are read for the last test of a run.
         signed(iat=wall_ns() // 1_000_000_000 + 7200, exp=wall_ns() // 1_000_000_000 + 7260),
         signed(exp=wall_ns() // 1_000_000_000 + 7200),
         signed(exp=None),
         signed(sub=None),
         signed(sub=""),
+        signed(sub="a" * 254),
+        signed(sub="ada\x1b[31m"),
         signed(role="root"),
+        signed(role=["cli-admin"]),
+        signed(iat="1"),
+        signed(iat=str(wall_ns() // 1_000_000_000)),
+        signed(exp=str(wall_ns() // 1_000_000_000 + 60)),
+        signed(iat=True),
+        signed(account=["default/paper"]),
+        signed(account=""),
+        signed(aud=None),
+        signed(aud="venue/default/paper"),
+        signed(aud=["risk", "venue/default/paper"]),
+        signed(aud="Risk"),
         signed(role=None),
         signed(iss="another platform"),
         jwt.encode({"iss": "leadline", "sub": "ada", "role": "cli-admin"}, "", "none"),
@@ -89,7 +104,20 @@ def test_a_token_says_who_calls_in_which_role_and_for_which_account():
         "without end",
         "without a subject",
         "of nobody",
+        "of a name without end",
+        "of a name that is no text",
         "unknown role",
+        "several roles",
+        "times as text that are old",
+        "a beginning as text",
+        "an end as text",
+        "a beginning that is no number",
+        "several accounts",
+        "an empty account",
+        "for nobody",
+        "for another service",
+        "for several services",
+        "for a service that is written otherwise",
         "without a role",
         "another issuer",
         "unsigned",
@@ -98,12 +126,12 @@ def test_a_token_says_who_calls_in_which_role_and_for_which_account():
 )
 def test_a_token_that_does_not_hold_is_refused(token: str):
     with pytest.raises(NotAuthenticated):
-        read_token((KEY,), token)
+        read_token((KEY,), token, "risk")
 
 
 def test_a_token_cannot_be_made_to_last():
     with pytest.raises(InvalidInput, match="lifetime_s"):
-        mint_token(KEY, "cli-admin", "ada", lifetime_s=86_400)
+        mint_token(KEY, "cli-admin", "ada", "risk", lifetime_s=86_400)
 
 
 def test_a_short_key_is_refused_without_showing_it(tmp_path):
@@ -126,7 +154,7 @@ def test_a_changed_key_signs_when_everybody_has_had_time_to_see_it_and_the_forme
     assert keys() == (KEY,)
     write_key(path, OTHER_KEY, now_s)
     assert keys() == (KEY, OTHER_KEY)
-    assert read_token(keys(), mint_token(OTHER_KEY, "risk", "risk")).subject == "risk"
+    assert read_token(keys(), mint_token(OTHER_KEY, "risk", "risk", "risk"), "risk").subject == "risk"
     now_s += OVERLAP_SECONDS
     assert keys() == (OTHER_KEY, KEY)
     now_s += TOKEN_SECONDS
@@ -152,7 +180,7 @@ def test_a_key_that_cannot_be_read_any_more_stays_as_it_was(tmp_path):
 
 
 def test_a_held_token_is_used_again_until_it_ages():
-    token = token_source(one_key(KEY), "risk", "risk")
+    token = token_source(one_key(KEY), "risk", "risk", "risk")
     assert token() == token()
 
 
@@ -197,3 +225,33 @@ def test_a_token_bound_to_one_account_opens_no_other():
     authorise(VENUE + "SubmitOrder", mine, "default/paper")
     with pytest.raises(NotAllowed, match="default/other"):
         authorise(VENUE + "SubmitOrder", mine, "default/other")
+
+
+def test_a_token_for_one_service_is_none_for_another_nor_for_another_accounts():
+    assert audience("risk", "default/paper") == "risk"
+    assert audience("execution", "default/paper") == "execution/default/paper"
+    token = mint_token(KEY, "execution", "execution-default-paper", audience("venue", "default/paper"))
+    assert read_token((KEY,), token, "venue/default/paper").role == "execution"
+    for other in ("risk", "venue/default/other", "execution/default/paper"):
+        with pytest.raises(NotAuthenticated, match=f"for another service than {other}"):
+            read_token((KEY,), token, other)
+
+
+def test_a_clock_that_is_a_little_ahead_does_no_harm_and_one_that_is_more_is_named():
+    now = wall_ns() // 1_000_000_000
+    assert read_token((KEY,), signed(iat=now + 20, exp=now + 80), "risk").subject == "ada"
+    with pytest.raises(NotAuthenticated, match="from the future: its maker's clock and this one differ"):
+        read_token((KEY,), signed(iat=now + 120, exp=now + 180), "risk")
+
+
+def test_a_key_file_from_the_future_keeps_no_former_key_alive(tmp_path):
+    now_s = 1000
+    path = tmp_path / "key"
+    write_key(path, KEY, 500)
+    keys = key_file(path, lambda: now_s * 1_000_000_000)
+    write_key(path, OTHER_KEY, now_s + 10 * 365 * 86_400)
+    assert keys() == (KEY, OTHER_KEY)
+    now_s += OVERLAP_SECONDS
+    assert keys() == (OTHER_KEY, KEY)
+    now_s += TOKEN_SECONDS
+    assert keys() == (OTHER_KEY,)

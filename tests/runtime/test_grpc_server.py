@@ -50,7 +50,7 @@ class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
 
 @contextlib.asynccontextmanager
 async def serving(servicer: Bars, account: str | None = None) -> AsyncIterator[GrpcServer]:
-    server = GrpcServer("127.0.0.1:0", one_key(KEY), account=account)
+    server = GrpcServer("127.0.0.1:0", one_key(KEY), to="aggregation", account=account)
     server.add_service(aggregation_pb2_grpc.add_AggregationServiceServicer_to_server, servicer, SERVICE)
     await server.start()
     try:
@@ -76,7 +76,7 @@ async def get_bars(server: GrpcServer, token: str | None, limit: int = 0, timeou
 
 
 def ada() -> str:
-    return mint_token(KEY, "cli-viewer", "ada")
+    return mint_token(KEY, "cli-viewer", "ada", "aggregation")
 
 
 async def refusal(server: GrpcServer, token: str | None) -> grpc.aio.AioRpcError:
@@ -92,7 +92,7 @@ async def test_a_call_with_a_token_is_answered_and_the_servicer_knows_the_caller
     assert bars.callers == [Caller("ada", "cli-viewer")]
 
 
-@pytest.mark.parametrize("token", [None, "nonsense", mint_token("o" * 32, "cli-admin", "eve")])
+@pytest.mark.parametrize("token", [None, "nonsense", mint_token("o" * 32, "cli-admin", "eve", "aggregation")])
 async def test_a_call_without_a_good_token_is_unauthenticated(token: str | None):
     bars = Bars()
     async with serving(bars) as server:
@@ -103,7 +103,7 @@ async def test_a_call_without_a_good_token_is_unauthenticated(token: str | None)
 async def test_a_role_without_the_right_is_denied_and_told_so():
     bars = Bars()
     async with serving(bars) as server:
-        error = await refusal(server, mint_token(KEY, "venue", "venue-default-paper"))
+        error = await refusal(server, mint_token(KEY, "venue", "venue-default-paper", "aggregation"))
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
     assert "venue-default-paper has the role venue" in explain(error)
     assert bars.callers == []
@@ -198,13 +198,13 @@ async def test_a_call_that_lasts_too_long_is_given_up_also_when_the_caller_named
 
 async def test_two_servers_cannot_share_a_port():
     async with serving(Bars()) as first:
-        second = GrpcServer(f"127.0.0.1:{first.port}", one_key(KEY))
+        second = GrpcServer(f"127.0.0.1:{first.port}", one_key(KEY), to="aggregation")
         with pytest.raises(OSError, match=str(first.port)):
             await second.start()
 
 
 async def test_a_service_of_one_account_refuses_the_token_of_another():
-    token = mint_token(KEY, "cli-viewer", "ada", account="default/a")
+    token = mint_token(KEY, "cli-viewer", "ada", "aggregation", account="default/a")
     async with serving(Bars(), account="default/b") as server:
         assert (await refusal(server, token)).code() is grpc.StatusCode.PERMISSION_DENIED
     async with serving(Bars(), account="default/a") as server:

@@ -180,20 +180,18 @@ async def test_each_peer_is_called_with_its_own_key_and_another_ones_is_refused(
         (tmp_path / name).write_text(key + "\n")
     server = service_settings(tmp_path, "aggregation", token_key_file=tmp_path / "own")
     async with bars_service(server) as service:
-        address = f"127.0.0.1:{service.port}"
-        client = service_settings(
-            tmp_path,
-            "execution",
-            peers=dict.fromkeys(("own", "other", "mine"), address),
-            peer_key_files={"own": tmp_path / "own", "other": tmp_path / "other"},
-        )
-        async with context_of(client) as caller:
-            # Execution may not read bars, and is told so: its token was believed.
-            with pytest.raises(grpc.aio.AioRpcError, match="execution has the role execution"):
-                await get_bars(caller.channel("own"))
-            for peer in ("other", "mine"):
-                with pytest.raises(grpc.aio.AioRpcError, match="not signed with this platform's key"):
-                    await get_bars(caller.channel(peer))
+        # Execution may not read bars, and is told so: its token was believed.
+        believed, refused = "execution has the role execution", "not signed with this platform's key"
+        for key, told in (("own", believed), ("other", refused), ("", refused)):
+            client = service_settings(
+                tmp_path,
+                "execution",
+                peers={"aggregation": f"127.0.0.1:{service.port}"},
+                peer_key_files={} if not key else {"aggregation": tmp_path / key},
+            )
+            async with context_of(client) as caller:
+                with pytest.raises(grpc.aio.AioRpcError, match=told):
+                    await get_bars(caller.channel("aggregation"))
 
 
 def test_a_key_for_a_peer_that_is_not_called_is_a_mistake(tmp_path: Path):
@@ -213,7 +211,7 @@ async def test_the_code_of_a_strategy_that_is_not_this_packages_has_the_name_tha
 
 
 def token_of(role: str = "cli-viewer") -> str:
-    return mint_token(KEY, role, "ada")  # type: ignore[arg-type]
+    return mint_token(KEY, role, "ada", "aggregation")  # type: ignore[arg-type]
 
 
 def certificate(authority: Authority, name: str, *hosts: str) -> TlsSettings:
@@ -258,9 +256,11 @@ async def test_a_renewed_certificate_counts_for_the_next_connection_without_a_re
     served = copied(certificate(first, "aggregation", "localhost"), server_files)
     shown = copied(certificate(first, "execution"), client_files)
     async with bars_service(service_settings(tmp_path, "aggregation", tls=served)) as service:
-        settings = service_settings(tmp_path, "execution", peers={"bars": f"localhost:{service.port}"}, tls=shown)
+        settings = service_settings(
+            tmp_path, "execution", peers={"aggregation": f"localhost:{service.port}"}, tls=shown
+        )
         async with context_of(settings) as context:
-            channel = context.channel("bars")
+            channel = context.channel("aggregation")
             stub = aggregation_pb2_grpc.AggregationServiceStub(channel)
 
             async def status() -> grpc.StatusCode:
@@ -297,10 +297,10 @@ def test_certificates_that_do_not_belong_together_change_nothing(tmp_path: Path,
 
 async def call_with_tls(port: int, tls: TlsSettings) -> grpc.StatusCode:
     """The status of a call as execution; the directory of its certificate holds its key too."""
-    settings = service_settings(tls.key_file.parent, "execution", peers={"bars": f"localhost:{port}"}, tls=tls)
+    settings = service_settings(tls.key_file.parent, "execution", peers={"aggregation": f"localhost:{port}"}, tls=tls)
     async with context_of(settings) as context:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await get_bars(context.channel("bars"))
+            await get_bars(context.channel("aggregation"))
     return refused.value.code()
 
 

@@ -147,7 +147,8 @@ class Caller:
 
 @asynccontextmanager
 async def calling(settings: ServiceSettings, role: str = "execution") -> AsyncIterator[Caller]:
-    token = token_source(one_key(KEY), role, "test", "default/paper" if role == "execution" else None)  # type: ignore[arg-type]
+    account = "default/paper" if role == "execution" else None
+    token = token_source(one_key(KEY), role, "test", "venue/default/paper", account)  # type: ignore[arg-type]
     channel = open_channel(settings.listen, token)
     try:
         yield Caller(rpc.PaperVenueServiceStub(channel))

@@ -7,7 +7,7 @@ from typing import Final
 import grpc
 
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
-from leadline.runtime.auth import Keys, derive_key, token_source
+from leadline.runtime.auth import Keys, audience, derive_key, token_source
 from leadline.runtime.certificates import Certificates
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.failures import ServiceAway, ServiceNotAdmitted, ServiceRefused, answered
@@ -42,11 +42,13 @@ class Channels:
         self._certificates = None if tls is None else Certificates(tls).current
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    def to(self, address: str, namespace: str, service: str) -> grpc.aio.Channel:
-        """The connection to a service of a namespace, `platform` for the platform's own."""
+    def to(self, address: str, namespace: str, service: str, account: str | None = None) -> grpc.aio.Channel:
+        """The connection to a service of a namespace, `platform` for the platform's own; to that of an account."""
         if address not in self._channels:
             self._channels[address] = open_channel(
-                address, token_source(self._keys_of(namespace, service), _ROLE, SUBJECT), self._certificates
+                address,
+                token_source(self._keys_of(namespace, service), _ROLE, SUBJECT, audience(service, account)),
+                self._certificates,
             )
         return self._channels[address]
 

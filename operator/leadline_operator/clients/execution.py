@@ -118,7 +118,7 @@ class Executions:
     def _stub(self, account: str) -> "rpc.ExecutionServiceAsyncStub":
         namespace = account.split("/", maxsplit=1)[0]
         address = self._address.format(name=workload_id("execution", account), namespace=namespace)
-        return rpc.ExecutionServiceStub(self._channels.to(address, namespace, "execution"))
+        return rpc.ExecutionServiceStub(self._channels.to(address, namespace, "execution", account))
 
 
 def strategy_text(strategy: TradingStrategy) -> str:

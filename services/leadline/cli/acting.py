@@ -162,7 +162,7 @@ def _on_accounts(
     async def ask(name: str, strategy: str) -> Any:
         try:
             async with open_stack(place, "cli-trader", account=name) as (stack, services):
-                return await call(services.execution(stack.execution_of(name)), strategy)
+                return await call(services.execution(stack.execution_of(name), name), strategy)
         except grpc.aio.AioRpcError as error:
             return NoAnswer(name, wait_seconds) if error.code() in OUTCOME_UNKNOWN else error
         except LeadlineError as error:

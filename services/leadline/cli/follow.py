@@ -128,7 +128,7 @@ async def _feed(stack: Stack, services: Services, scene: Scene) -> None:
 
 
 async def _account(stack: Stack, services: Services, scene: Scene, account: str) -> None:
-    stub = services.execution(stack.execution_of(account))
+    stub = services.execution(stack.execution_of(account), account)
     while True:
         scene.states[account] = await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS)
         held = await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)
@@ -145,7 +145,7 @@ class _Events:
     after: int = 0
 
     async def read(self) -> None:
-        stub = self.services.execution(self.stack.execution_of(self.account))
+        stub = self.services.execution(self.stack.execution_of(self.account), self.account)
         async for event in stub.StreamOrderEvents(execution_pb2.StreamOrderEventsRequest(after=self.after)):
             self.after = event.event
             if event.kind == "decision":

@@ -211,14 +211,14 @@ async def _health(stack: Stack) -> dict[str, str]:
 
 
 async def _state(services: Services, stack: Stack, account: str) -> execution_pb2.GetStateResponse:
-    stub = services.execution(stack.execution_of(account))
+    stub = services.execution(stack.execution_of(account), account)
     request = execution_pb2.GetStateRequest()
     return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
 
 
 async def _orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
     async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Order]:
-        stub = services.execution(stack.execution_of(name))
+        stub = services.execution(stack.execution_of(name), name)
         return list((await stub.GetOrders(request, timeout=CALL_SECONDS)).orders)
 
     async with open_stack(place, "cli-viewer") as (stack, services):
@@ -267,7 +267,7 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
 
 async def _positions(place: Place, account: str | None, output: Output) -> None:
     async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Position]:
-        stub = services.execution(stack.execution_of(name))
+        stub = services.execution(stack.execution_of(name), name)
         return list((await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)).positions)
 
     async with open_stack(place, "cli-viewer") as (stack, services):
@@ -361,7 +361,7 @@ async def _bars_with_signals(
 
 async def _decisions(services: Services, stack: Stack, account: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Every decision by strategy and bar key."""
-    stub = services.execution(stack.execution_of(account))
+    stub = services.execution(stack.execution_of(account), account)
     stream = stub.StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
     bodies = [
         orjson.loads(event.body_json)

@@ -12,7 +12,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc
 from leadline.analysis.v1 import analysis_pb2_grpc
 from leadline.execution.v1 import execution_pb2_grpc
 from leadline.ingestion.v1 import ingestion_pb2_grpc
-from leadline.runtime.auth import Keys, key_file, token_source
+from leadline.runtime.auth import Keys, audience, key_file, token_source
 from leadline.runtime.certificates import Pem
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.settings import Role
@@ -44,31 +44,31 @@ class Services:
 
     def ingestion(self, address: str) -> "ingestion_pb2_grpc.IngestionServiceAsyncStub":
         """Calls of ingestion."""
-        return ingestion_pb2_grpc.IngestionServiceStub(self._channel(address))
+        return ingestion_pb2_grpc.IngestionServiceStub(self._channel(address, "ingestion"))
 
     def aggregation(self, address: str) -> "aggregation_pb2_grpc.AggregationServiceAsyncStub":
         """Calls of aggregation."""
-        return aggregation_pb2_grpc.AggregationServiceStub(self._channel(address))
+        return aggregation_pb2_grpc.AggregationServiceStub(self._channel(address, "aggregation"))
 
     def analysis(self, address: str) -> "analysis_pb2_grpc.AnalysisServiceAsyncStub":
         """Calls of one strategy's analysis."""
-        return analysis_pb2_grpc.AnalysisServiceStub(self._channel(address))
+        return analysis_pb2_grpc.AnalysisServiceStub(self._channel(address, "analysis"))
 
-    def execution(self, address: str) -> "execution_pb2_grpc.ExecutionServiceAsyncStub":
-        """Calls of one account's execution."""
-        return execution_pb2_grpc.ExecutionServiceStub(self._channel(address))
+    def execution(self, address: str, account: str) -> "execution_pb2_grpc.ExecutionServiceAsyncStub":
+        """Calls of the execution of one account, `namespace/name`."""
+        return execution_pb2_grpc.ExecutionServiceStub(self._channel(address, audience("execution", account)))
 
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(channel.close(None) for channel in self._channels.values()))
         self._channels.clear()
 
-    def _channel(self, address: str) -> grpc.aio.Channel:
+    def _channel(self, address: str, to: str) -> grpc.aio.Channel:
         if address not in self._channels:
             shown = self._credentials
             self._channels[address] = open_channel(
                 address,
-                token_source(shown.keys_of(address), self._role, shown.subject),
+                token_source(shown.keys_of(address), self._role, shown.subject, to),
                 shown.certificates,
                 shown.server_names.get(address, ""),
             )

@@ -26,9 +26,10 @@ async def end_of_run(
     services: Services, plan: Plan, addresses: Mapping[str, str], nats: LocalNats, postgres: LocalPostgres
 ) -> None:
     """Return when the run is over. What dies meanwhile is waited for: its keeper starts it again."""
-    accounts = [addresses[workload_id("execution", account.full_name)] for account in plan.accounts]
+    names = [account.full_name for account in plan.accounts]
+    accounts = [(addresses[workload_id("execution", name)], name) for name in names]
     # Nobody tells when a run is over: it is read off the services, which may be restarting meanwhile.
-    while not all(await asyncio.gather(*(_account_finished(services, at) for at in accounts))):  # noqa: ASYNC110
+    while not all(await asyncio.gather(*(_account_finished(services, *account) for account in accounts))):  # noqa: ASYNC110
         await asyncio.sleep(LOOK_SECONDS)
     bus = await open_bus(nats.settings(MIGRATE_USER))
     try:
@@ -38,9 +39,10 @@ async def end_of_run(
         await bus.close()
 
 
-async def _account_finished(services: Services, address: str) -> bool:
+async def _account_finished(services: Services, address: str, account: str) -> bool:
     try:
-        state = await services.execution(address).GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS)
+        stub = services.execution(address, account)
+        state = await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS)
     except grpc.aio.AioRpcError:
         return False
     return bool(state.phase == FINISHED)

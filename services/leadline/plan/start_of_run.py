@@ -69,7 +69,7 @@ async def announced_run(services: Services, ingestion: str) -> Run:
 async def set_strategies(services: Services, plan: Plan, addresses: Mapping[str, str]) -> None:
     """Name every strategy, its analysis and its settings to its account. Raises CallRefused."""
     for strategy in plan.strategies:
-        stub = services.execution(addresses[workload_id("execution", strategy.account_name)])
+        stub = services.execution(addresses[workload_id("execution", strategy.account_name)], strategy.account_name)
         request = execution_pb2.SetStrategyRequest(
             strategy=strategy.full_name,
             analysis_hash=_hash_of(strategy),

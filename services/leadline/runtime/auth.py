@@ -29,9 +29,12 @@ Keys = Callable[[], tuple[str, ...]]
 
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "leadline"
-_LEEWAY_SECONDS: Final = 5
+_OF_AN_ACCOUNT: Final = ("execution", "venue")
+# Clocks of machines differ.
+_LEEWAY_SECONDS: Final = 30
+_LONGEST_SUBJECT: Final = 253
 _log = structlog.get_logger(__name__)
-_REQUIRED_CLAIMS: Final = ["iss", "sub", "role", "iat", "exp"]
+_REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "role", "iat", "exp"]
 
 _READERS: Final[tuple[Role, ...]] = ("cli-viewer", "cli-trader", "cli-admin", "supervisor")
 _TRADERS: Final[tuple[Role, ...]] = ("cli-trader", "cli-admin", "supervisor")
@@ -140,36 +143,56 @@ def derive_key(master: str, namespace: str, service: str) -> str:
     return hashlib.sha256(f"{master}/{namespace}/{service}".encode()).hexdigest()
 
 
+def audience(service: str, account: str | None = None) -> str:
+    """Whom a token is for: a service of the platform by its name, or an account's, as in `execution/default/paper`."""
+    return f"{service}/{account}" if account and service in _OF_AN_ACCOUNT else service
+
+
 def mint_token(
-    key: str, role: Role, subject: str, *, account: str | None = None, lifetime_s: int = TOKEN_SECONDS
+    key: str, role: Role, subject: str, to: str, *, account: str | None = None, lifetime_s: int = TOKEN_SECONDS
 ) -> str:
-    """A signed token. Raises InvalidInput when it would live longer than any token may."""
+    """A signed token for calls to the audience `to`. Raises InvalidInput when it would live longer than any may."""
     if not 0 < lifetime_s <= LONGEST_TOKEN_SECONDS:
         raise InvalidInput("lifetime_s", lifetime_s, f"1 to {LONGEST_TOKEN_SECONDS} seconds")
     now = wall_ns() // 1_000_000_000
-    claims: dict[str, object] = {"iss": _ISSUER, "sub": subject, "role": role, "iat": now, "exp": now + lifetime_s}
+    claims: dict[str, object] = {
+        "iss": _ISSUER,
+        "aud": to,
+        "sub": subject,
+        "role": role,
+        "iat": now,
+        "exp": now + lifetime_s,
+    }
     if account is not None:
         claims["account"] = account
     return jwt.encode(claims, key, _ALGORITHM)
 
 
-def token_source(keys: Keys, role: Role, subject: str, account: str | None = None) -> Callable[[], str]:
-    """A function that gives a token with at least half of its life left, made anew when it must be."""
+def token_source(keys: Keys, role: Role, subject: str, to: str, account: str | None = None) -> Callable[[], str]:
+    """A function that gives a token for an audience with at least half of its life left, made anew when it must be."""
     held: list[tuple[float, str]] = []
 
     def current() -> str:
         if not held or monotonic_s() >= held[0][0]:
-            held[:] = [(monotonic_s() + TOKEN_SECONDS / 2, mint_token(keys()[0], role, subject, account=account))]
+            held[:] = [(monotonic_s() + TOKEN_SECONDS / 2, mint_token(keys()[0], role, subject, to, account=account))]
         return held[0][1]
 
     return current
 
 
-def read_token(keys: tuple[str, ...], token: str) -> Caller:
-    """Who a token speaks for that one of the keys has signed. Raises NotAuthenticated when it does not hold."""
-    claims = _claims(keys, token)
+def read_token(keys: tuple[str, ...], token: str, to: str) -> Caller:
+    """Who a token for this audience speaks for, that one of the keys has signed.
+
+    Raises NotAuthenticated when it does not hold.
+    """
+    claims = _claims(keys, token, to)
     subject, role, account = claims["sub"], claims["role"], claims.get("account")
-    if claims["exp"] - claims["iat"] > LONGEST_TOKEN_SECONDS or role not in get_args(Role) or not subject:
+    begins, ends = claims["iat"], claims["exp"]
+    if not all(isinstance(time, int | float) and not isinstance(time, bool) for time in (begins, ends)):
+        raise NotAuthenticated("the token's times are no numbers")
+    named = isinstance(subject, str) and 0 < len(subject) <= _LONGEST_SUBJECT and subject.isprintable()
+    bound = account is None or (isinstance(account, str) and bool(account))
+    if ends - begins > LONGEST_TOKEN_SECONDS or role not in get_args(Role) or not named or not bound:
         raise NotAuthenticated("the token is not one of this platform's")
     return Caller(subject, role, account)
 
@@ -182,7 +205,7 @@ def authorise(method: str, found: Caller, account: str | None) -> None:
         raise NotAllowed(f"{found.subject} may act for {found.account} only, this is {account}")
 
 
-def _claims(keys: tuple[str, ...], token: str) -> dict[str, Any]:
+def _claims(keys: tuple[str, ...], token: str, to: str) -> dict[str, Any]:
     for key in keys:
         try:
             return jwt.decode(
@@ -190,13 +213,22 @@ def _claims(keys: tuple[str, ...], token: str) -> dict[str, Any]:
                 key,
                 algorithms=[_ALGORITHM],
                 issuer=_ISSUER,
+                audience=to,
                 leeway=_LEEWAY_SECONDS,
-                options={"require": _REQUIRED_CLAIMS},
+                options={"require": _REQUIRED_CLAIMS, "strict_aud": True},
             )
+        except jwt.InvalidSignatureError:
+            continue
         except jwt.ExpiredSignatureError:
             raise NotAuthenticated("the token has expired") from None
-        except jwt.InvalidTokenError:
-            continue
+        except jwt.ImmatureSignatureError:
+            expected = f"more than {_LEEWAY_SECONDS} s"
+            said = f"the token is from the future: its maker's clock and this one differ by {expected}"
+            raise NotAuthenticated(said) from None
+        except jwt.InvalidAudienceError:
+            raise NotAuthenticated(f"the token is for another service than {to}") from None
+        except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):
+            raise NotAuthenticated("the token is not one of this platform's") from None
     raise NotAuthenticated("the token was not signed with this platform's key")
 
 
@@ -232,7 +264,8 @@ class _KeyFile:
             return
         self._mark = mark
         if found != self._key:
-            self._former, self._key, self._changed_ns = self._key, found, mark[0]
+            # A file that is dated in the future has been written by now all the same.
+            self._former, self._key, self._changed_ns = self._key, found, min(mark[0], self._clock())
             _log.info("key.changed", file=str(self._path), signs_after_seconds=OVERLAP_SECONDS)
 
 

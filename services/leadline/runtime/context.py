@@ -10,7 +10,7 @@ import structlog
 
 from leadline.model.errors import Unknown
 from leadline.runtime import measurements
-from leadline.runtime.auth import key_file, token_source
+from leadline.runtime.auth import audience, key_file, token_source
 from leadline.runtime.bus import Bus, BusUnavailable, open_bus
 from leadline.runtime.certificates import Certificates
 from leadline.runtime.database import Pool, open_pool, reading_pool
@@ -67,6 +67,7 @@ class Context:
                 key_file(settings.peer_key_files[peer]) if peer in settings.peer_key_files else keys,
                 role,
                 settings.workload,
+                audience(peer, self._account),
                 self._account,
             )
             for peer in settings.peers
@@ -75,6 +76,7 @@ class Context:
         self._server = GrpcServer(
             settings.listen,
             keys,
+            to=audience(settings.service, self._account),
             account=self._account,
             certificates=self._certificates,
             connection_age=settings.connection_age,

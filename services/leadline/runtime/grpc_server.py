@@ -56,9 +56,10 @@ AddToServer = Callable[[Any, grpc.aio.Server], None]
 class GrpcServer:
     """One server. Add the services, start it, then say when it is ready; it begins as not serving.
 
-    `keys` check the tokens; `account` is the one account that this service works for, if it does; with `certificates`
-    both ends show one; `health` is what the probes are told, here and wherever else it is served. A request that is
-    larger than `largest_request_bytes` is refused; one of a caller who is not let in is not read at all.
+    `keys` check the tokens, which are for the audience `to`; `account` is the one account that this service works for,
+    if it does; with `certificates` both ends show one; `health` is what the probes are told, here and wherever else it
+    is served. A request that is larger than `largest_request_bytes` is refused; one of a caller who is not let in is
+    not read at all.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class GrpcServer:
         listen: str,
         keys: Keys,
         *,
+        to: str,
         account: str | None = None,
         certificates: Callable[[], Pem] | None = None,
         connection_age: ConnectionAge | None = None,
@@ -78,7 +80,7 @@ class GrpcServer:
         self._health = health or Health()
         lanes = Lanes()
         self._server = grpc.aio.server(
-            interceptors=[OpenCalls(lanes), _Gatekeeper(keys, account, lanes)],
+            interceptors=[OpenCalls(lanes), _Gatekeeper(keys, to, account, lanes)],
             options=(
                 *_OPTIONS,
                 ("grpc.max_receive_message_length", largest_request_bytes),
@@ -123,8 +125,9 @@ class GrpcServer:
 class _Gatekeeper(_Interceptor):
     """Checks the token of every call, bounds its time and turns what it raises into a status."""
 
-    def __init__(self, keys: Keys, account: str | None, lanes: Lanes) -> None:
+    def __init__(self, keys: Keys, to: str, account: str | None, lanes: Lanes) -> None:
         self._keys = keys
+        self._to = to
         self._account = account
         self._lanes = lanes
 
@@ -151,7 +154,7 @@ class _Gatekeeper(_Interceptor):
         scheme, _, token = metadata.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated("the call carries no token: metadata `authorization: Bearer <token>`")
-        found = read_token(self._keys(), token)
+        found = read_token(self._keys(), token, self._to)
         authorise(method, found, self._account)
         return found
 

@@ -177,7 +177,12 @@ async def ledger_of(
 ) -> tuple[list[venue_pb2.VenueOrder], list[venue_pb2.VenueFill]]:
     """Every order and fill that the paper venue has of an account."""
     name = workload_id("venue", f"{installation.traders}/{account}")
-    token = token_source(one_key(installation.secret("leadline-token", "venue")), "cli-viewer", "test")
+    token = token_source(
+        one_key(installation.secret("leadline-token", "venue")),
+        "cli-viewer",
+        "test",
+        f"venue/{installation.traders}/{account}",
+    )
     server_name = f"{name}.{installation.traders}.svc"
     with installation.forwarded(installation.traders, f"statefulset/{name}", GRPC_PORT) as port:
         channel = open_channel(f"127.0.0.1:{port}", token, certificates_of(installation), server_name)
