@@ -78,7 +78,15 @@ def scene(said: tuple[model_pb2.BarSignals, ...] = (), **account: Any) -> Scene:
     """One contract, three bars, the given signals, and an account that has reached 12:00."""
     found = Scene()
     contract = ingestion_pb2.ContractStatus(
-        contract="MESM2025", ticks=322_393, last_time_ns=NINE_THIRTY_NS, last_price=24_003, quarantined={"off_grid": 2}
+        contract="MESM2025",
+        ticks=322_393,
+        last_time_ns=NINE_THIRTY_NS,
+        last_price=24_003,
+        quarantined={"off_grid": 2},
+        kept_out=[
+            ingestion_pb2.KeptOut(trading_day="2025-06-10", reason="off_grid", prints=2),
+            ingestion_pb2.KeptOut(trading_day="2025-06-09", reason="outside_session", prints=70_111),
+        ],
     )
     found.feed = ingestion_pb2.GetFeedStatusResponse(contracts=[contract], progress=0.63, state="publishing")
     found.rates["MESM2025"] = Rate(per_second=51_234.4)

@@ -74,7 +74,7 @@ def test_a_bad_print_is_kept_out_by_reason_and_shown(row: Row, reason: Reason) -
     ticks = concat([mes.feed(raw_of([printed(4), row, printed(6)], first_row=100)), mes.finish()])
     assert [time for time, *_ in rows_of(ticks)] == [4, 6]
     assert mes.quarantined == {reason: 1}
-    assert mes.samples == (QuarantinedPrint(reason, "rows", 101, *row),)
+    assert mes.samples == (QuarantinedPrint(reason, None, "rows", 101, *row),)
 
 
 def test_a_print_of_another_contract_is_kept_out() -> None:

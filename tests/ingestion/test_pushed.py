@@ -47,7 +47,7 @@ def test_what_breaks_a_promise_or_is_no_print_is_counted() -> None:
     contract = pushed()
     contract.take(batch(watermark=500))
     contract.take(batch((499, 20000, 1, 1), (500, 20000, 1, 1), (501, 0, 1, 1), (502, 2**62, 1, 1), watermark=503))
-    assert contract.quarantined() == {"time_backwards": 1, "zero_price": 1, "overflow": 1}
+    assert contract.tally.quarantined() == {"time_backwards": 1, "zero_price": 1, "overflow": 1}
 
 
 def test_the_tape_ends_once_with_all_that_was_held() -> None:
@@ -73,4 +73,4 @@ def test_a_restarted_process_goes_on_with_the_next_index_and_keeps_the_promise()
     pieces = contract.take(batch((199, 20000, 1, 1), (200, 20000, 1, 1), watermark=200))
     assert told(pieces) == [([200], 200, False)]
     assert pieces[0].ticks.first_index == 7
-    assert contract.quarantined() == {"time_backwards": 1}
+    assert contract.tally.quarantined() == {"time_backwards": 1}

@@ -55,6 +55,12 @@ def test_a_named_day_is_traded_with_the_history_that_is_at_hand() -> None:
     assert plan.missing == june(5)
 
 
+def test_days_that_a_file_leaves_out_in_between_are_missing_and_closed_ones_are_not() -> None:
+    plan = plan_tape([recorded(2, 3, 5, 6, 11)], date(2025, 6, 3), history=1, sessions=1)
+    assert plan.days == june(2, 3, 5, 6, 11)
+    assert plan.missing == june(4, 9, 10)
+
+
 def test_without_history_the_tape_begins_with_the_traded_day() -> None:
     assert plan_tape([recorded(9, 10)], date(2025, 6, 10), history=0, sessions=1).days == june(10)
 

@@ -15,6 +15,7 @@ import structlog
 
 from leadline.ingestion.service import StreamTooSmall, run
 from leadline.ingestion.simulator import simulate
+from leadline.ingestion.tally import TooManyKeptOut
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.bars import BarMessage
@@ -47,6 +48,7 @@ from leadline.runtime.main import run_service
 context.code_version = lambda: "as it was"  # sources may be saved while the test runs: that would be another run
 sys.exit(run_service("ingestion", Path(sys.argv[1])))
 """
+RTH = '{"open": "09:30", "close": "16:00", "zone": "America/New_York"}'
 HEADER = "ts_ns,price,size,side\n"
 # Two sessions: the traded one and one of history.
 TRADED = date(2025, 6, 10)
@@ -124,7 +126,7 @@ class Place:
         """Write the demand of one strategy."""
         rows = [
             f"('{ACCOUNT}', '{STRATEGY}', '{contract}', 'cme', "
-            + ("NULL, NULL, NULL, NULL)" if bars is None else f"'rth', '{{}}', '{bars}', 1)")
+            + ("NULL, NULL, NULL, NULL)" if bars is None else f"'rth', '{RTH}', '{bars}', 1)")
             for contract in contracts
         ]
         await run_sql(
@@ -240,15 +242,61 @@ async def test_what_nobody_wants_yet_is_published_too_and_is_there_for_who_comes
             assert tape[-1].final
 
 
-async def test_prints_that_are_none_are_counted_by_reason(place: Place, tmp_path: Path) -> None:
-    params = recorded(tmp_path, 0, 1, 2, wait_for=0)
+async def test_what_does_not_reach_a_bar_is_counted_by_day_and_reason_and_stored(place: Place, tmp_path: Path) -> None:
+    night = at("2025-06-10 06:00:00") - at("2025-06-10 14:00:00")
+    params = recorded(tmp_path, night / NS_PER_SECOND, *range(200))
     with (tmp_path / "mes.csv").open("a") as file:
-        file.write(f"{at('2025-06-10 14:00:10')},6000.30,1,1\n")
+        file.write(f"{at('2025-06-10 14:05:00')},6000.30,1,1\n")
+    await place.want(MES)
     async with place.ingestion(params) as context:
         status = await status_until(context, "finished")
-    assert status.contracts[0].ticks == 3
-    assert dict(status.contracts[0].quarantined) == {"off_grid": 1}
+    (contract,) = status.contracts
+    assert contract.ticks == 201
+    assert dict(contract.quarantined) == {"off_grid": 1}
+    kept_out = [(item.trading_day, item.reason, item.prints) for item in contract.kept_out]
+    assert kept_out == [("2025-06-10", "off_grid", 1), ("2025-06-10", "outside_session", 1)]
+    (sample,) = contract.samples
+    assert (sample.reason, sample.source, sample.row, sample.price) == ("off_grid", "mes.csv", 203, "6000.3")
     assert status.progress == 1
+    assert status.failure == ""
+    async with pool_as(place.database, "reader") as pool:
+        rows = await pool.fetch("SELECT contract, trading_day, reason, prints, samples FROM kept_out ORDER BY reason")
+    written = {"source": "mes.csv", "row": 203, "ts_ns": at("2025-06-10 14:05:00"), "price": "6000.3"}
+    assert [tuple(row) for row in rows] == [
+        (MES, TRADED, "off_grid", 1, [{**written, "size": "1", "side": 1}]),
+        (MES, TRADED, "outside_session", 1, []),
+    ]
+
+
+async def test_files_of_which_too_much_is_faulty_are_refused_before_a_run_is_opened(
+    place: Place, tmp_path: Path
+) -> None:
+    params = recorded(tmp_path, *range(98), wait_for=0)
+    with (tmp_path / "mes.csv").open("a") as file:
+        file.write(f"{at('2025-06-10 14:05:00')},6000.30,1,1\n{at('2025-06-10 14:05:00')},6000.25,-1,1\n")
+    with pytest.raises(TooManyKeptOut) as refused:
+        async with place.ingestion(params):
+            pass
+    assert str(refused.value) == (
+        "2 of 100 prints of MESM2025 were kept out, more than 1 %: negative_size 1, off_grid 1 (the first: "
+        f"mes.csv line 101, negative_size: time {at('2025-06-10 14:05:00')}, price 6000.25, size -1, side 1; "
+        f"mes.csv line 100, off_grid: time {at('2025-06-10 14:05:00')}, price 6000.3, size 1, side 1)"
+    )
+    params["feed"]["max_kept_out_percent"] = "2"
+    async with place.ingestion(params) as context:
+        await status_until(context, "finished")
+
+
+async def test_a_tape_of_which_no_print_lies_in_a_traded_session_fails(place: Place, tmp_path: Path) -> None:
+    await place.want(MES)
+    params = recorded(tmp_path, 7 * 3600, 7 * 3600 + 1)
+    async with place.ingestion(params) as context:
+        status = await status_until(context, "failed")
+        run_ = await the_run(place)
+    assert status.failure == "none of the 2 prints of MESM2025 lies in a session that is traded (rth)"
+    assert run_.finished
+    async with pool_as(place.database, "reader") as pool:
+        assert await pool.fetchval("SELECT failure FROM run") == status.failure
 
 
 async def test_a_run_that_is_not_finished_is_resumed_and_a_finished_one_is_not(place: Place, tmp_path: Path) -> None:
@@ -413,7 +461,7 @@ async def test_a_later_run_makes_room_by_removing_an_ended_tape(place: Place) ->
 
 
 PUSH: dict[str, Any] = {
-    "feed": {"kind": "push"},
+    "feed": {"kind": "push", "max_kept_out_percent": "50"},
     "instruments": ["MES", "ES"],
     "trade_from": TRADED.isoformat(),
     "history": 0,

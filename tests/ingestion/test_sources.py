@@ -2,6 +2,7 @@
 
 import gzip
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import NANO, RawColumns
 from leadline.ingestion.simulator import simulate_day
 from leadline.ingestion.sources import Day, FileSource, SimulatedSource, Source
+from leadline.ingestion.tally import TooManyKeptOut
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
@@ -93,6 +95,49 @@ def test_files_of_a_contract_follow_one_another_in_time_however_they_are_named(t
     assert ticks.price.tolist() == [24000, 24004]
     assert quarantined == {}
     assert source.content_id == FileSource([(earlier, "MESM2025"), (later, "MESM2025")]).content_id
+
+
+def test_a_file_that_runs_backwards_is_refused(tmp_path: Path) -> None:
+    begin = at("2025-06-10 14:00:00")
+    path = file_of(tmp_path, "mes.csv", [f"{begin - second * NS_PER_SECOND},6000,1,1" for second in range(600)])
+    with pytest.raises(
+        InvalidInput, match=r"mes\.csv: got 'prints from the newest to the oldest', expected prints in the"
+    ):
+        FileSource([(path, "MESM2025")])
+
+
+@pytest.mark.parametrize("second_begins", [0, 300, 598])
+def test_files_of_one_contract_that_overlap_are_refused_by_name(tmp_path: Path, second_begins: int) -> None:
+    begin = at("2025-06-10 14:00:00")
+    lines = [f"{begin + second * NS_PER_SECOND},6000,1,1" for second in range(900)]
+    first = file_of(tmp_path, "first.csv", lines[:600])
+    second = file_of(tmp_path, "second.csv", lines[second_begins:])
+    with pytest.raises(InvalidInput) as refused:
+        FileSource([(second, "MESM2025"), (first, "MESM2025")])
+    assert "files of a contract may not overlap" in str(refused.value)
+    assert FileSource([(first, "MESM2025"), (second, "MESU2025")]).contracts == ("MESM2025", "MESU2025")
+
+
+def test_a_file_that_follows_within_the_same_instant_does_not_overlap(tmp_path: Path) -> None:
+    begin = at("2025-06-10 14:00:00")
+    first = file_of(tmp_path, "first.csv", [f"{begin},6000,1,1", f"{begin + 5},6000,1,1"])
+    second = file_of(tmp_path, "second.csv", [f"{begin + 5},6000,2,1", f"{begin + 6},6000,1,1"])
+    ticks, _ = accepted(FileSource([(second, "MESM2025"), (first, "MESM2025")]), "MESM2025", (date(2025, 6, 10),))
+    assert ticks.size.tolist() == [1, 1, 2, 1]
+
+
+def test_what_is_faulty_on_days_that_are_not_played_does_not_count(tmp_path: Path) -> None:
+    lines = [f"{at('2025-06-09 14:00:00')},6000.10,1,1"] * 50 + [f"{at('2025-06-10 14:00:00')},6000,1,1"] * 50
+    source = FileSource([(file_of(tmp_path, "mes.csv", lines), "MESM2025")])
+    source.require_share("MESM2025", (date(2025, 6, 10),), Decimal(1))
+    with pytest.raises(TooManyKeptOut, match="50 of 100 prints of MESM2025 were kept out, more than 1 %: off_grid 50"):
+        source.require_share("MESM2025", (date(2025, 6, 9), date(2025, 6, 10)), Decimal(1))
+
+
+def test_a_day_of_another_contract_is_refused(shared_data: Path) -> None:
+    source = FileSource([(shared_data / "ticks" / "gc_20131008_tickrule.csv.gz", "MESZ2013")])
+    with pytest.raises(TooManyKeptOut, match=r"39,907 of 51,963 prints of MESZ2013 were kept out, .* off_grid 39,907"):
+        source.require_share("MESZ2013", source.days("MESZ2013") or (), Decimal(1))
 
 
 def test_the_content_id_follows_from_the_bytes_and_the_contract_and_not_from_the_name(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_what_is_kept_out_is_counted_and_the_indices_stay_contiguous() -> None:
     mixed = tape([*seconds(0), bad, *seconds(2)])
     pieces = list(mixed.pieces())
     assert concat(piece.ticks for piece in pieces).last_index == 1
-    assert mixed.quarantined() == {"off_grid": 1}
+    assert mixed.tally.quarantined() == {"off_grid": 1}
 
 
 @pytest.mark.parametrize(("speed", "expected"), [(1, 30.0), (60, 0.5)])

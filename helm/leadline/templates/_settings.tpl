@@ -35,6 +35,7 @@ kind: {{ .Values.feed.kind }}
 seed: {{ .Values.feed.seed | int64 }}
 sessions: {{ .Values.feed.sessions | int64 }}
 files: {{ toJson .Values.feed.files }}
+max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
 {{- end }}
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
+from leadline.cli.feeding import outside
 from leadline.cli.follow import Scene, follow
 from leadline.cli.output import clock_text
 from leadline.cli.picture import draw
@@ -74,6 +75,14 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
         f"{ticks:,} ticks at {rate:,.0f}/s",
         f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, {scene.fills:,} fills",
     ]
+    kept_out = sum(sum(item.quarantined.values()) for item in feed.contracts)
+    if kept_out:
+        words.append(f"{kept_out:,} prints kept out")
+    outside_sessions = sum(map(outside, feed.contracts))
+    if outside_sessions:
+        words.append(f"{outside_sessions:,} outside every session")
+    if feed.failure:
+        words.append(f"FAILED {feed.failure}")
     for account in stack.accounts:
         state = scene.states.get(account)
         if state is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,10 @@ TradeFromOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of a simulated feed.")]
 SessionsOption = Annotated[int, typer.Option("--sessions", min=1, max=260, help="Sessions that a simulated feed has.")]
+MaxKeptOutOption = Annotated[
+    float,
+    typer.Option("--max-kept-out", min=0, max=100, help="Percent of faulty prints above which a run fails."),
+]
 SpeedOption = Annotated[str, typer.Option("--speed", help="Seconds of the tape per second, or max.")]
 
 
@@ -52,6 +57,7 @@ class PlanOptions:
     seed: int = 1
     sessions: int = 1
     speed: str = "max"
+    max_kept_out: float = 1.0
 
 
 def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
@@ -91,23 +97,33 @@ def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
 
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:
     named = list(options.feed) or ["sim"]
+    percent = Decimal(f"{options.max_kept_out:g}")
     if named == ["sim"]:
-        return Feed(kind="sim", seed=options.seed, sessions=options.sessions), {}
+        return Feed(kind="sim", seed=options.seed, sessions=options.sessions, max_kept_out_percent=percent), {}
     if named == ["push"]:
-        return Feed(kind="push"), {}
+        return Feed(kind="push", max_kept_out_percent=percent), {}
     files: list[FeedFile] = []
     places: dict[str, Path] = {}
     for text in named:
-        contract, _, place = text.rpartition("=")
-        path = Path(place).expanduser().absolute()
-        if not path.is_file():
-            raise InvalidInput("--feed", text, "sim, push, or a file that exists")
+        contract, path = _file_of(text)
         files.append(FeedFile(name=path.name, contract=contract or _only_symbol(strategies, text)))
         places[path.name] = path
     try:
-        return Feed(kind="file", files=tuple(files)), places
+        return Feed(kind="file", files=tuple(files), max_kept_out_percent=percent), places
     except ValidationError as error:
         raise InvalidInput("--feed", named, error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+def _file_of(text: str) -> tuple[str, Path]:
+    """The contract that is named, empty when none is, and the file. A path may have `=` in it: what exists wins."""
+    whole = Path(text).expanduser().absolute()
+    if whole.is_file():
+        return "", whole
+    contract, _, place = text.partition("=")
+    path = Path(place).expanduser().absolute()
+    if not place or not path.is_file():
+        raise InvalidInput("--feed", text, "sim, push, or a file that exists")
+    return contract, path
 
 
 def _only_symbol(strategies: Sequence[TradingStrategy], text: str) -> str:

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from leadline.cli.feeding import kept_out_text, outside
 from leadline.cli.follow import SaidBar, Scene, fate_text
 from leadline.cli.stack import Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
@@ -77,7 +78,9 @@ def _framed(title: str | Text, content: RenderableType) -> Panel:
 
 
 def _market(scene: Scene, *, wide: bool) -> RenderableType:
-    table = _table("contract", "tape time", "last", "ticks", "ticks/s", *(["kept out"] if wide else []), left=2)
+    table = _table(
+        "contract", "tape time", "last", "ticks", "ticks/s", *(["outside"] if wide else []), "kept out", left=2
+    )
     for item in scene.feed.contracts if scene.feed is not None else ():
         rate = scene.rates[item.contract].per_second
         table.add_row(
@@ -86,8 +89,11 @@ def _market(scene: Scene, *, wide: bool) -> RenderableType:
             str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
             f"{item.ticks:,}",
             f"{rate:,.0f}",
-            *([f"{sum(item.quarantined.values()):,}"] if wide else []),
+            *([f"{outside(item):,}"] if wide else []),
+            plain_text(kept_out_text(item), "yellow" if item.quarantined else ""),
         )
+    if scene.feed is not None and scene.feed.failure:
+        return _framed("market", Group(table, plain_text(f"failed: {scene.feed.failure}", "bold red")))
     return _framed("market", table)
 
 

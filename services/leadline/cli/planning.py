@@ -5,6 +5,7 @@ import typer
 from leadline.cli.manifests import (
     FeedOption,
     ManifestOption,
+    MaxKeptOutOption,
     PlanOptions,
     SeedOption,
     SessionsOption,
@@ -26,10 +27,11 @@ def show_plan(
     seed: SeedOption = 1,
     sessions: SessionsOption = 1,
     speed: SpeedOption = "max",
+    max_kept_out: MaxKeptOutOption = 1.0,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show the workloads that the manifests become, and check the manifests on the way."""
-    found, _ = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed))
+    found, _ = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out))
     if output is Output.JSON:
         print_json(plan_document(found))
         return

@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from leadline.analysis.v1 import analysis_pb2
+from leadline.cli.feeding import kept_out_text, outside
 from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
 from leadline.cli.output import (
     DataDirOption,
@@ -28,6 +29,7 @@ from leadline.cli.output import (
 from leadline.cli.place import Place, open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
@@ -100,6 +102,26 @@ def signals(
     asyncio.run(_signals(Place(data_dir, kube, namespace), strategy, last, output))
 
 
+def _print_kept_out(feed: ingestion_pb2.GetFeedStatusResponse) -> None:
+    """The faulty prints by day and reason, where there are any, and why the run failed, where it did."""
+    rows = [
+        (item.contract, part.trading_day or "none", part.reason, f"{part.prints:,}")
+        for item in feed.contracts
+        for part in item.kept_out
+        if part.reason != OUTSIDE
+    ]
+    if rows:
+        print_table("Prints kept out", ("contract", "trading day", "reason", "prints"), rows, "")
+        samples = [
+            (sample.reason, f"{sample.source}:{sample.row}", sample.time_ns, sample.price, sample.size, sample.side)
+            for item in feed.contracts
+            for sample in item.samples
+        ]
+        print_table("The first of them", ("reason", "source and line", "ts_ns", "price", "size", "side"), samples, "")
+    if feed.failure:
+        print_table("The run failed", ("reason",), [(feed.failure,)], "")
+
+
 async def _status(place: Place, output: Output) -> None:
     async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
         _tell_left_out(stack)
@@ -117,13 +139,20 @@ async def _status(place: Place, output: Output) -> None:
     if feed is not None:
         print_table(
             f"Run {stack.tape} ({stack.feed} feed, trading from {stack.trade_from}): {feed.state}, {feed.progress:.0%}",
-            ("contract", "ticks", "last print (UTC)", "kept out"),
+            ("contract", "ticks", "last print (UTC)", "outside sessions", "kept out"),
             [
-                (item.contract, f"{item.ticks:,}", clock_text(item.last_time_ns), sum(item.quarantined.values()))
+                (
+                    item.contract,
+                    f"{item.ticks:,}",
+                    clock_text(item.last_time_ns),
+                    f"{outside(item):,}",
+                    kept_out_text(item),
+                )
                 for item in feed.contracts
             ],
             "The feed has no contracts.",
         )
+        _print_kept_out(feed)
     print_table(
         "Services" if feed is not None else f"Services on tape {tape}",
         ("service", "health", "address"),

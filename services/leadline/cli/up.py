@@ -16,6 +16,7 @@ from leadline.cli.live import show
 from leadline.cli.manifests import (
     FeedOption,
     ManifestOption,
+    MaxKeptOutOption,
     PlanOptions,
     SeedOption,
     SessionsOption,
@@ -26,19 +27,30 @@ from leadline.cli.manifests import (
 from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, print_json
 from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
 from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
+from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import front_months
+from leadline.model.errors import LeadlineError
 from leadline.model.specs import TradingStrategy
+from leadline.plan.calls import CALL_SECONDS
 from leadline.plan.data_dir import DataDir
 from leadline.plan.end_of_run import end_of_run
 from leadline.plan.local import check_feed
 from leadline.plan.plan import Plan
 from leadline.plan.supervisor import Supervisor
 from leadline.report.printable import printable
+from leadline.runtime.failures import patiently
 from leadline.runtime.runs import Run
 
 EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer()
+
+
+class RunFailed(LeadlineError):
+    """A run came to its end, and its results are not to be trusted. sentence: why."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +73,7 @@ def up(
     seed: SeedOption = 1,
     sessions: SessionsOption = 1,
     speed: SpeedOption = "max",
+    max_kept_out: MaxKeptOutOption = 1.0,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
     report: Annotated[
         Path | None,
@@ -73,7 +86,7 @@ def up(
 
     A run that was interrupted goes on when the same feed is started on the same data directory.
     """
-    built, files = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed))
+    built, files = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out))
     if files:
         _say(f"reading {', '.join(sorted(files))}")
     check_feed(built, files)
@@ -97,7 +110,19 @@ async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int
             if not ended:
                 return EXIT_INTERRUPTED if options.until_end else 0
             await _report(supervisor, run, options)
+            await _require_sound(supervisor)
     return 0
+
+
+async def _require_sound(supervisor: Supervisor) -> None:
+    """Raises RunFailed when the tape of the run is not one to trust."""
+    address = next(bound.address for bound in supervisor.bound if bound.workload.service == "ingestion")
+    request = ingestion_pb2.GetFeedStatusRequest()
+    status = await patiently(
+        lambda: supervisor.services.ingestion(address).GetFeedStatus(request, timeout=CALL_SECONDS)
+    )
+    if status.failure:
+        raise RunFailed(f"the run failed: {status.failure}")
 
 
 async def _watch(supervisor: Supervisor, stack: Stack, options: UpOptions, asked: "asyncio.Task[bool]") -> bool:

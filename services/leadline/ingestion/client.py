@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from decimal import Decimal
 from typing import Final
 
 import structlog
@@ -15,15 +16,19 @@ from leadline.ingestion.months import market_of
 from leadline.ingestion.retention import is_disposable, last_close_before
 from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted
+from leadline.ingestion.tally import OUTSIDE, Tally, TooManyKeptOut, require_share
 from leadline.ingestion.tape import Position
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
 from leadline.runtime.bus import Bus, StreamFull
+from leadline.runtime.clock import monotonic_s
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import decode_bar, decode_tick_batch, encode_tick_batch
 
 DEMAND_POLL_SECONDS: Final = 0.1
 SPACE_POLL_SECONDS: Final = 0.5
+# How often the counts of what did not reach a bar are stored.
+COUNTS_SECONDS: Final = 1.0
 
 _RECORDER: Final = "recorder"
 _log = structlog.get_logger(__name__)
@@ -38,6 +43,7 @@ class Publisher:
         self._store = store
         self._run = run
         self._counted: Counter[tuple[str, str]] = Counter()
+        self._write_again_s = 0.0
 
     async def position(self, contract: str) -> Position | None:
         """How far an earlier process came; None when it did not begin."""
@@ -56,9 +62,9 @@ class Publisher:
             if len(said) < strategies:
                 await asyncio.sleep(DEMAND_POLL_SECONDS)
 
-    def begin(self, contract: str, quarantined: Callable[[], Mapping[str, int]], position: Position | None) -> None:
-        """Before the first message of a contract. `quarantined`: prints kept out so far, by reason."""
-        status = ContractStatus(self._run.contracts[contract], quarantined)
+    def begin(self, contract: str, tally: Tally, position: Position | None) -> None:
+        """Before the first message of a contract. `tally`: its prints that do not reach a bar."""
+        status = ContractStatus(self._run.contracts[contract], tally)
         if position is not None:
             status.resume(position)
         self.status.contracts[contract] = status
@@ -79,6 +85,8 @@ class Publisher:
                 self._advance(contract, piece)
         self.status.state = State.PUBLISHING
         self._count_quarantined()
+        if monotonic_s() >= self._write_again_s:
+            await self._write_counts()
 
     async def _publish_with_room(self, message: tuple[str, bytes, str]) -> None:
         while True:
@@ -96,15 +104,47 @@ class Publisher:
             metrics.TICKS.labels(contract).inc(len(piece.ticks))
             metrics.LAST_TICK.labels(contract).set(int(piece.ticks.time_ns[-1]) / NS_PER_SECOND)
 
-    async def finish(self) -> None:
-        """The whole tape is published."""
-        await self._store.finish_run(self._run.tape)
-        await announce_run(self._bus, replace(self._run, finished=True))
+    async def finish(self, max_kept_out_percent: Decimal) -> None:
+        """The whole tape is published: the run is finished, or has failed."""
         self._count_quarantined()
-        self.status.state = State.FINISHED
+        await self._write_counts()
+        failure = self._failure(max_kept_out_percent)
+        await self._store.finish_run(self._run.tape, failure)
+        await announce_run(self._bus, replace(self._run, finished=True))
+        self.status.failure = failure
+        self.status.state = State.FAILED if failure else State.FINISHED
         counts = {name: each.ticks for name, each in self.status.contracts.items()}
-        kept_out = {name: dict(each.quarantined()) for name, each in self.status.contracts.items()}
-        _log.info("run.finished", tape=self._run.tape, prints=counts, quarantined=kept_out)
+        kept_out = {name: each.tally.quarantined() for name, each in self.status.contracts.items()}
+        _log.info("run.finished", tape=self._run.tape, prints=counts, quarantined=kept_out, failure=failure)
+
+    def _failure(self, max_percent: Decimal) -> str:
+        """Why the tape is not one to trust, in a sentence; empty when it is."""
+        for name, each in self.status.contracts.items():
+            counts = each.tally.counts()
+            try:
+                require_share(name, each.ticks, counts, each.tally.samples(), max_percent)
+            except TooManyKeptOut as too_many:
+                return str(too_many)
+            outside = sum(count for (_, reason), count in counts.items() if reason == OUTSIDE)
+            if each.tally.outside.hours and outside >= each.ticks:
+                hours = ", ".join(hours.id for hours in each.tally.outside.hours)
+                return f"none of the {each.ticks:,} prints of {name} lies in a session that is traded ({hours})"
+        return ""
+
+    async def follow_demand(self) -> None:
+        """Learn of which sessions bars are built, now."""
+        wanted = await self._store.demand()
+        for contract, status in self.status.contracts.items():
+            hours = {row.hours for row in wanted if row.contract == contract and row.hours is not None}
+            status.tally.outside.hours = tuple(sorted(hours, key=lambda each: each.id))
+
+    async def _write_counts(self) -> None:
+        """Store what did not reach a bar so far, and learn whether other sessions are wanted meanwhile."""
+        await self._store.write_counts(
+            self._run.tape, {name: each.tally for name, each in self.status.contracts.items()}
+        )
+        await self.follow_demand()
+        self._write_again_s = monotonic_s() + COUNTS_SECONDS
 
     async def make_room(self) -> bool:
         """Remove what nobody needs any more; whether there was anything.
@@ -168,6 +208,6 @@ class Publisher:
 
     def _count_quarantined(self) -> None:
         for contract, status in self.status.contracts.items():
-            for reason, count in status.quarantined().items():
+            for reason, count in status.tally.quarantined().items():
                 metrics.QUARANTINED.labels(contract, reason).inc(count - self._counted[contract, reason])
                 self._counted[contract, reason] = count

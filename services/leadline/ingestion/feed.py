@@ -48,19 +48,24 @@ class Feed:
 def open_feed(params: IngestionParams) -> Feed:
     """Look at the feed and plan its tape. Files are read whole.
 
-    Raises InvalidInput and Unknown when the settings or the files cannot be used, OSError when a file cannot be read.
+    Raises InvalidInput and Unknown when the settings or the files cannot be used, TooManyKeptOut when too many of the
+    tape's prints are faulty, OSError when a file cannot be read.
     """
     if params.feed.kind == "push":
         return _pushed(params)
     source: Source
     if params.feed.kind == "file":
-        source = FileSource([(file.path, file.contract) for file in params.feed.files])
+        files = [(file.path, file.contract) for file in params.feed.files]
+        source = FileSource(files, grace_ns=params.grace_ms * 1_000_000)
     else:
         source = SimulatedSource(_simulated(params), params.feed.seed, params.feed.price)
     feed = [contract_days(name, params.instruments, source.days(name)) for name in source.contracts]
     plan = plan_tape(feed, params.trade_from, params.history, params.feed.sessions)
     refuse_expired(plan.sessions)
     require_months(feed, plan, params.instruments)
+    if isinstance(source, FileSource):
+        for name, days in plan.sessions.items():
+            source.require_share(name, days, params.feed.max_kept_out_percent)
     begins_ns = {name: source.day(name, days[0]).begins_ns for name, days in plan.sessions.items() if days}
     return Feed(source, plan, begins_ns, _content(source.content_id, plan, params))
 

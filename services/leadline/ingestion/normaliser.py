@@ -62,6 +62,7 @@ class QuarantinedPrint:
     """A print that was kept out. `row` is its number in the source; `price` and `size` are billionths."""
 
     reason: Reason
+    trading_day: date | None
     source: str
     row: int
     time_ns: int
@@ -220,6 +221,7 @@ class Normaliser:
         self._samples += [
             QuarantinedPrint(
                 reason,
+                self._day(raw.time_ns[row : row + 1]),
                 raw.source,
                 int(raw.row[row]),
                 int(raw.time_ns[row]),
@@ -229,6 +231,9 @@ class Normaliser:
             )
             for row in rows.tolist()
         ]
+
+    def _day(self, time_ns: Int64Array) -> date | None:
+        return None if self._days is None else day_of(int(self._days.of(time_ns)[0]))
 
     def _count(self, reason: Reason, time_ns: Int64Array) -> None:
         days = np.full(len(time_ns), NO_DAY) if self._days is None else self._days.of(time_ns)

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from leadline.ingestion.batching import LIVE_TICKS, MOST_TICKS, Cuts
+from leadline.ingestion.tally import MAX_KEPT_OUT_PERCENT
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND
 
 # At full speed nobody waits for a message to fill.
@@ -31,7 +32,7 @@ class FeedParams(_Section):
     """Where prints come from.
 
     sim: a market simulated from `seed`, around `price` when it is given, for `sessions` sessions from `trade_from` on.
-    file: `files`. push: clients call PublishTicks.
+    file: `files`. push: clients call PublishTicks. max_kept_out_percent: a run of whose prints more are faulty fails.
     """
 
     kind: Literal["sim", "file", "push"]
@@ -39,6 +40,7 @@ class FeedParams(_Section):
     price: Decimal | None = None
     sessions: Annotated[int, Field(ge=1, le=260)] = 1
     files: tuple[FeedFile, ...] = ()
+    max_kept_out_percent: Annotated[Decimal, Field(ge=0, le=100)] = MAX_KEPT_OUT_PERCENT
 
     @model_validator(mode="after")
     def _files_where_they_belong(self) -> Self:

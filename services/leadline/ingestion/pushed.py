@@ -5,7 +5,9 @@ import numpy as np
 from leadline.ingestion.batching import Cuts, Piece, cut
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns, nano, to_nano
+from leadline.ingestion.tally import OutsideSessions, Tally
 from leadline.ingestion.tape import Position
+from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput
 from leadline.model.ticks import TickBatch, TickColumns, concat
@@ -15,7 +17,8 @@ class PushedContract:
     """Normalises and cuts what a client pushes for one contract.
 
     The client's watermarks are passed on: nothing else says that a silent contract has nothing to say. Its prints may
-    be late by `grace_ns`; a watermark releases them at once. position: how far an earlier process came.
+    be late by `grace_ns`; a watermark releases them at once. position: how far an earlier process came. tally: what of
+    its prints has not reached a bar so far.
     """
 
     def __init__(self, contract: str, cuts: Cuts, grace_ns: int, position: Position) -> None:
@@ -24,16 +27,13 @@ class PushedContract:
         self.final = position.final
         self._normaliser = Normaliser.of(contract, grace_ns=grace_ns, first_index=position.next_index)
         self._normaliser.promise(position.watermark_ns)
+        self.tally = Tally(self._normaliser, OutsideSessions(calendar(instrument.calendar)))
         self._tick = nano(instrument.tick, "tick")
         self._step = nano(instrument.size_step, "size_step")
         self._cuts = cuts
         self._watermark_ns = position.watermark_ns
         self._next_index = position.next_index
         self._rows = 0
-
-    def quarantined(self) -> dict[str, int]:
-        """Prints kept out so far, by reason."""
-        return self._normaliser.quarantined
 
     def take(self, batch: TickBatch) -> list[Piece]:
         """What can be published now, perhaps nothing. Raises InvalidInput when the contract's tape has ended."""
@@ -65,6 +65,7 @@ class PushedContract:
         return [*pieces, Piece(TickColumns.empty(self._next_index), self._watermark_ns, final=True)]
 
     def _cut(self, ticks: TickColumns) -> list[Piece]:
+        self.tally.outside.feed(ticks)
         pieces = list(cut(ticks, self._cuts))
         if pieces:
             self._watermark_ns = pieces[-1].watermark_ns

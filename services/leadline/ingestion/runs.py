@@ -1,6 +1,6 @@
 """Which sessions a run's tape has, and what the run is called."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -43,7 +43,11 @@ class ContractDays:
 
 @dataclass(frozen=True, slots=True)
 class TapePlan:
-    """Trading days of a tape: `sessions` by contract in order; `missing` are days of the history not at hand."""
+    """Trading days of a tape: `sessions` by contract in order.
+
+    `missing` are days that some contract should have and that are not at hand: of the history, or between its first
+    and its last day.
+    """
 
     trade_from: date
     sessions: Mapping[str, tuple[date, ...]]
@@ -84,6 +88,7 @@ def plan_tape(feed: Sequence[ContractDays], trade_from: date | None, history: in
             first = min(wanted, default=starts)
             found[each.contract] = tuple(day for day in each.at_hand if day >= first)
             missing.update(day for day in wanted if day not in each.at_hand)
+            missing.update(_between(each.market, found[each.contract]))
     plan = TapePlan(trade_from, found, tuple(sorted(missing)))
     if trade_from not in plan.days:
         raise InvalidInput("trade_from", trade_from.isoformat(), f"a trading day of the feed: {_shown(feed)}")
@@ -98,6 +103,15 @@ def previous_days(market: Calendar, day: date, count: int) -> tuple[date, ...]:
         if market.market(day) is not None:
             found.append(day)
     return tuple(reversed(found))
+
+
+def _between(market: Calendar, days: Sequence[date]) -> Iterator[date]:
+    """Days between the first and the last of these on which the market is open, and which are not among them."""
+    have = set(days)
+    for ordinal in range(days[0].toordinal(), days[-1].toordinal()) if days else ():
+        day = date.fromordinal(ordinal)
+        if day not in have and market.market(day) is not None:
+            yield day
 
 
 def _groups(feed: Sequence[ContractDays]) -> list[list[ContractDays]]:

@@ -49,7 +49,8 @@ class StreamTooSmall(GivenUp):
 async def run(context: Context) -> None:
     """Publish the tape of a run, and answer calls until the process is told to stop.
 
-    Raises InvalidInput and Unknown when the feed cannot be used, StreamTooSmall, and OSError for a file.
+    Raises InvalidInput and Unknown when the feed cannot be used, TooManyKeptOut, StreamTooSmall, and OSError for a
+    file.
     """
     params = validate(IngestionParams, orjson.dumps(context.settings.params), "params")
     feed = await asyncio.to_thread(open_feed, params)
@@ -66,7 +67,8 @@ async def run(context: Context) -> None:
     )
     await context.serve()
     if finished:
-        publisher.status.state = State.FINISHED
+        publisher.status.failure = await store.failure(tape.tape)
+        publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
     else:
         context.spawn(_publish(publisher, feed, params, positions, push), "tape")
     context.set_ready(True)
@@ -128,7 +130,7 @@ async def _publish(
         await _relay(publisher, feed, positions, push)
     else:
         await _play(publisher, feed, params, positions)
-    await publisher.finish()
+    await publisher.finish(params.feed.max_kept_out_percent)
 
 
 async def _play(
@@ -148,8 +150,9 @@ async def _play(
         for name in feed.contracts
     ]
     for tape in tapes:
-        publisher.begin(tape.contract, tape.quarantined, positions[tape.contract])
+        publisher.begin(tape.contract, tape.tally, positions[tape.contract])
         publisher.status.expected += sum(feed.prints(tape.contract).values())
+    await publisher.follow_demand()
     pace = None if params.speed == "max" else Pace(params.speed, _paced_from(feed))
     started = monotonic_s()
     window: list[tuple[str, Piece]] = []
@@ -170,9 +173,10 @@ async def _play(
 async def _relay(publisher: Publisher, feed: Feed, positions: Mapping[str, Position | None], push: PushFeed) -> None:
     """Publish what clients push, until they have ended the tape of every contract."""
     for name, contract in push.contracts.items():
-        publisher.begin(name, contract.quarantined, positions[name])
+        publisher.begin(name, contract.tally, positions[name])
         if positions[name] is None:
             await publisher.publish([(name, Piece(TickColumns.empty(), feed.begins_ns[name]))])
+    await publisher.follow_demand()
     async for name, pieces in push.pieces():
         await publisher.publish([(name, piece) for piece in pieces])
         push.published()

@@ -9,8 +9,10 @@ import grpc
 
 from leadline.ingestion import metrics
 from leadline.ingestion.batching import Piece
+from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.pushed import PushedContract
-from leadline.ingestion.status import FeedStatus, State
+from leadline.ingestion.status import ContractStatus, FeedStatus, State
+from leadline.ingestion.tally import number_text
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
@@ -106,8 +108,27 @@ class PushFeed:
     def _quarantined(self) -> Counter[str]:
         total: Counter[str] = Counter()
         for each in self.contracts.values():
-            total.update(each.quarantined())
+            total.update(each.tally.quarantined())
         return total
+
+
+def _kept_out(status: ContractStatus) -> list[pb.KeptOut]:
+    return [
+        pb.KeptOut(trading_day="" if day is None else day.isoformat(), reason=reason, prints=prints)
+        for (day, reason), prints in status.tally.counts().items()
+    ]
+
+
+def _sample(sample: QuarantinedPrint) -> pb.KeptOutPrint:
+    return pb.KeptOutPrint(
+        reason=sample.reason.value,
+        source=sample.source,
+        row=sample.row,
+        time_ns=sample.time_ns,
+        price=number_text(sample.price),
+        size=number_text(sample.size),
+        side=sample.side,
+    )
 
 
 class IngestionServicer(rpc.IngestionServiceServicer):
@@ -138,12 +159,15 @@ class IngestionServicer(rpc.IngestionServiceServicer):
                     last_time_ns=each.last_time_ns,
                     watermark_ns=each.watermark_ns,
                     last_price=each.last_price,
-                    quarantined=each.quarantined(),
+                    quarantined=each.tally.quarantined(),
+                    kept_out=_kept_out(each),
+                    samples=[_sample(sample) for sample in each.tally.samples()],
                 )
                 for name, each in self._status.contracts.items()
             ],
             progress=self._status.progress,
             state=self._state().value,
+            failure=self._status.failure,
         )
 
     def _state(self) -> State:

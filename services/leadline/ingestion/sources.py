@@ -7,11 +7,13 @@ prints come once, by a call.)
 import gzip
 import hashlib
 import zlib
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, Protocol
 
@@ -20,14 +22,16 @@ import numpy as np
 from leadline.ingestion.csv_ticks import Columns, check_header, parse_lines
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.months import one_contract
+from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
 from leadline.ingestion.simulator import count_prints, simulate_day
+from leadline.ingestion.tally import Counts, require_share
 from leadline.model.calendars import Calendar, calendar
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import local_datetime
 from leadline.model.ids import derive
-from leadline.model.ticks import NS_PER_SECOND, Int64Array
+from leadline.model.ticks import NS_PER_SECOND, Int64Array, TickColumns
 
 # Text read at once: some 30,000 prints, whose columns fit the processor's cache.
 BLOCK_BYTES: Final = 1 << 20
@@ -112,10 +116,15 @@ class SimulatedSource:
 
 @dataclass(frozen=True, slots=True)
 class _File:
+    """What a file holds; `first_ns` and `last_ns` are the times of its first and last good print."""
+
     path: Path
     contract: str
     first_ns: int
+    last_ns: int
     days: dict[date, Day]
+    kept_out: Counts
+    samples: tuple[QuarantinedPrint, ...]
 
 
 class FileSource:
@@ -124,17 +133,23 @@ class FileSource:
     `files` are (path, contract); a root stands for its front contract at the first print, and one whose days have
     several is refused. Several files of a contract
     follow one another in the order of their first prints. All are read once at the start, so that nothing is
-    published from a file with an error in it.
+    published from a file with an error in it. grace_ns: see `Normaliser`.
 
-    Raises InvalidInput that names file, line and field of the first error; Unknown for a contract or a day that the
-    platform does not know; OSError for a file that cannot be read.
+    Raises InvalidInput that names file, line and field of the first error, a file that runs backwards, and two files
+    of a contract that overlap; Unknown for a contract or a day that the platform does not know; OSError for a file
+    that cannot be read.
     """
 
     kind: Literal["sim", "file"] = "file"
 
-    def __init__(self, files: Sequence[tuple[Path, str]]) -> None:
-        found = sorted((_scan(path, symbol) for path, symbol in files), key=lambda file: (file.contract, file.first_ns))
+    def __init__(self, files: Sequence[tuple[Path, str]], *, grace_ns: int = NS_PER_SECOND) -> None:
+        found = sorted(
+            (_scan(path, symbol, grace_ns) for path, symbol in files), key=lambda file: (file.contract, file.first_ns)
+        )
         self._files = tuple(found)
+        for before, after in pairwise(found):
+            if before.contract == after.contract:
+                _refuse_overlap(before, after)
         self.contracts = tuple(sorted({file.contract for file in found}))
         self.content_id = derive("file", *(f"{file.contract}:{_digest(file.path)}" for file in found))
         self._days: dict[str, dict[date, Day]] = {contract: {} for contract in self.contracts}
@@ -148,6 +163,18 @@ class FileSource:
     def day(self, contract: str, day: date) -> Day:
         """See `Source`."""
         return self._days[contract][day]
+
+    def require_share(self, contract: str, days: Sequence[date], max_percent: Decimal) -> None:
+        """Raises TooManyKeptOut when too many of a contract's prints of these days, or of no day, are faulty."""
+        counts: Counter[tuple[date | None, str]] = Counter()
+        samples: list[QuarantinedPrint] = []
+        for file in self._files:
+            if file.contract == contract:
+                counts.update({key: count for key, count in file.kept_out.items() if key[0] in {None, *days}})
+                samples += [each for each in file.samples if each.trading_day in {None, *days}]
+        prints = sum(self._days[contract][day].prints for day in days)
+        good = prints - sum(count for (day, _), count in counts.items() if day is not None)
+        require_share(contract, good, counts, samples, max_percent)
 
     def ends_ns(self, contract: str, last_day: date) -> int:
         """See `Source`: a file does not say whether it was cut off."""
@@ -172,24 +199,58 @@ class FileSource:
                     )
 
 
-def _scan(path: Path, symbol: str) -> _File:
+def _scan(path: Path, symbol: str, grace_ns: int) -> _File:
     """Read a whole file once, to know that it can be read and what it has."""
     days: dict[date, Day] = {}
-    contract, trading_days = "", None
-    first_ns = 0
+    normaliser, trading_days = None, None
+    first_ns, last_ns = NO_TIME, NO_TIME
+    contract = ""
+    order = 0
     with closing(_blocks(path)) as blocks:
-        for _, (time_ns, *_) in blocks:
-            if trading_days is None:
-                first_ns = _first_time(time_ns)
-                if first_ns == NO_TIME:
+        for line, columns in blocks:
+            time_ns = columns[0]
+            if normaliser is None or trading_days is None:
+                begins_ns = _first_time(time_ns)
+                if begins_ns == NO_TIME:
                     continue
-                contract, market = _market(symbol, first_ns, path.name)
+                contract, market = _market(symbol, begins_ns, path.name)
                 trading_days = TradingDays(market)
+                normaliser = Normaliser.of(contract, grace_ns=grace_ns)
+            order += int(np.sign(np.diff(time_ns)).sum())
             _merge(days, _count(trading_days, time_ns))
-    if not days:
+            lines = np.arange(line, line + len(time_ns))
+            good = normaliser.feed(RawColumns(contract, *columns, lines, path.name))
+            first_ns, last_ns = _span(good, first_ns, last_ns)
+    if normaliser is None or not days:
         raise InvalidInput(path.name, "no print", "at least one line with a time after the header")
+    if order < 0:
+        raise InvalidInput(path.name, "prints from the newest to the oldest", "prints in the order of time")
     one_contract(symbol, days, path.name)
-    return _File(path, contract, first_ns, days)
+    first_ns, last_ns = _span(normaliser.finish(), first_ns, last_ns)
+    counts = {(day, reason.value): count for (day, reason), count in normaliser.kept_out.items()}
+    return _File(path, contract, first_ns, last_ns, days, counts, normaliser.samples)
+
+
+def _span(ticks: TickColumns, first_ns: int, last_ns: int) -> tuple[int, int]:
+    """The first and the last time, these prints included."""
+    if not len(ticks):
+        return first_ns, last_ns
+    return int(ticks.time_ns[0]) if first_ns == NO_TIME else first_ns, int(ticks.time_ns[-1])
+
+
+def _refuse_overlap(before: _File, after: _File) -> None:
+    """Raises InvalidInput when one file of a contract begins before the one before it ends."""
+    if NO_TIME not in (before.last_ns, after.first_ns) and after.first_ns < before.last_ns:
+        begins, ends = _instant(after.first_ns), _instant(before.last_ns)
+        raise InvalidInput(
+            f"feed.files: {after.path.name}",
+            f"prints of {after.contract} from {begins} on",
+            f"prints after {ends}, where {before.path.name} ends: files of a contract may not overlap",
+        )
+
+
+def _instant(time_ns: int) -> str:
+    return local_datetime(time_ns, "UTC").isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _first_time(time_ns: Int64Array) -> int:

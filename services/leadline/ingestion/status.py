@@ -1,10 +1,10 @@
 """What the feed does now, for those who ask."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from leadline.ingestion.batching import Piece
+from leadline.ingestion.tally import Tally
 from leadline.ingestion.tape import Position
 
 
@@ -16,18 +16,19 @@ class State(StrEnum):
     PUBLISHING = "publishing"
     WAITING_FOR_SPACE = "waiting_for_space"
     FINISHED = "finished"
+    FAILED = "failed"
 
 
 @dataclass(slots=True)
 class ContractStatus:
     """How far a contract is published.
 
-    `ticks` counts prints; times are ns UTC, 0 before the first; `last_price` in ticks. `quarantined` says how many
-    prints were kept out by reason, since this process began.
+    `ticks` counts prints; times are ns UTC, 0 before the first; `last_price` in ticks. `tally` says which prints did
+    not reach a bar.
     """
 
     venue: str
-    quarantined: Callable[[], Mapping[str, int]]
+    tally: Tally
     ticks: int = 0
     last_time_ns: int = 0
     watermark_ns: int = 0
@@ -49,9 +50,13 @@ class ContractStatus:
 
 @dataclass(slots=True)
 class FeedStatus:
-    """How far the feed is. `expected` is the number of prints of the whole tape, 0 when nobody knows."""
+    """How far the feed is. `expected` is the number of prints of the whole tape, 0 when nobody knows.
+
+    failure: why the run failed, in a sentence; empty when it did not.
+    """
 
     state: State = State.WAITING_FOR_DEMAND
+    failure: str = ""
     expected: int = 0
     contracts: dict[str, ContractStatus] = field(default_factory=dict)
 
@@ -60,7 +65,7 @@ class FeedStatus:
         """Share of the tape that is published, from 0 to 1; 0 when nobody knows."""
         if not self.expected:
             return 0.0
-        if self.state is State.FINISHED:
+        if self.state in {State.FINISHED, State.FAILED}:
             return 1.0
-        seen = sum(each.ticks + sum(each.quarantined().values()) for each in self.contracts.values())
+        seen = sum(each.ticks + sum(each.tally.quarantined().values()) for each in self.contracts.values())
         return min(seen / self.expected, 1.0)

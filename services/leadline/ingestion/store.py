@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final, TypeVar
 
 import structlog
 
+from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.runs import run_id
+from leadline.ingestion.tally import Tally, number_text
+from leadline.model.hours import SessionHours
 from leadline.runtime.database import DATABASE_LOST, Pool
 
 RETRY_SECONDS: Final = 0.5
@@ -27,9 +31,17 @@ _OPEN: Final = """
     INSERT INTO run (number, tape, code_version, content, launch, feed, details) OVERRIDING SYSTEM VALUE
     VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
-_FINISH: Final = "UPDATE run SET finished_at = now() WHERE tape = $1 AND finished_at IS NULL"
+_FINISH: Final = "UPDATE run SET finished_at = now(), failure = $2 WHERE tape = $1 AND finished_at IS NULL"
+_FAILURE: Final = "SELECT failure FROM run WHERE tape = $1"
+# A restarted process reads a source again from its begin: what it has counted so far is no news until it is more.
+_COUNT: Final = """
+    INSERT INTO kept_out (tape, contract, trading_day, reason, prints, samples) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (tape, contract, trading_day, reason) DO UPDATE
+    SET prints = EXCLUDED.prints, samples = EXCLUDED.samples WHERE kept_out.prints < EXCLUDED.prints
+"""
+_COUNTS: Final = "SELECT trading_day, reason, prints FROM kept_out WHERE tape = $1 AND contract = $2"
 _OTHERS: Final = "SELECT tape FROM run WHERE tape <> $1 ORDER BY number"
-_DEMAND: Final = "SELECT strategy, account, contract, venue, session, bars, ticks_per_row FROM demand"
+_DEMAND: Final = "SELECT strategy, account, contract, venue, session, hours, bars, ticks_per_row FROM demand"
 _STORED: Final = "SELECT contract, last_index FROM tick_position WHERE tape = $1"
 _INSTANTS: Final = "SELECT account, instant_ns FROM account_state WHERE tape = $1"
 
@@ -45,13 +57,17 @@ class OpenedRun:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A row of the demand: `bars` is the token of a bar specification, None for prints only."""
+    """A row of the demand: `bars` is the token of a bar specification, and `hours` are its session's.
+
+    All four are None for prints only.
+    """
 
     strategy: str
     account: str
     contract: str
     venue: str
     session: str | None
+    hours: SessionHours | None
     bars: str | None
     ticks_per_row: int | None
 
@@ -68,9 +84,36 @@ class Store:
         """The unfinished run of this code and content, or the one that this launch has finished; else a new one."""
         return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details))
 
-    async def finish_run(self, tape: str) -> None:
-        """Write down that the whole tape is published."""
-        await self._patiently(lambda: self._pool.execute(_FINISH, tape))
+    async def finish_run(self, tape: str, failure: str) -> None:
+        """Write down that the whole tape is published, and why the run failed, empty when it did not."""
+        await self._patiently(lambda: self._pool.execute(_FINISH, tape, failure))
+
+    async def failure(self, tape: str) -> str:
+        """Why a finished run failed; empty when it did not."""
+        found: str | None = await self._patiently(lambda: self._pool.fetchval(_FAILURE, tape))
+        return found or ""
+
+    async def write_counts(self, tape: str, tallies: Mapping[str, Tally]) -> None:
+        """Store how many prints of each contract did not reach a bar."""
+        rows = [
+            (
+                tape,
+                contract,
+                day,
+                reason,
+                prints,
+                [_sample(each) for each in tally.samples() if _is_of(each, day, reason)],
+            )
+            for contract, tally in tallies.items()
+            for (day, reason), prints in tally.counts().items()
+        ]
+        if rows:
+            await self._patiently(lambda: self._pool.executemany(_COUNT, rows))
+
+    async def counts(self, tape: str, contract: str) -> dict[tuple[date | None, str], int]:
+        """What is stored of a contract by `write_counts`."""
+        rows = await self._patiently(lambda: self._pool.fetch(_COUNTS, tape, contract))
+        return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}
 
     async def other_tapes(self, tape: str) -> list[str]:
         """The tapes of all other runs, oldest first."""
@@ -80,7 +123,7 @@ class Store:
     async def demand(self) -> list[Wanted]:
         """What the strategies and accounts need."""
         rows = await self._patiently(lambda: self._pool.fetch(_DEMAND))
-        return [Wanted(**row) for row in rows]
+        return [Wanted(**{**row, "hours": _hours(row["session"], row["hours"])}) for row in rows]
 
     async def stored(self, tape: str) -> dict[str, int]:
         """The source index of the last print that is stored, by contract."""
@@ -112,3 +155,22 @@ class Store:
             except DATABASE_LOST as error:
                 _log.warning("database.waiting", reason=str(error) or type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def _hours(session: str | None, hours: Mapping[str, str] | None) -> SessionHours | None:
+    return None if hours is None else SessionHours(hours["open"], hours["close"], hours["zone"], id=session or "")
+
+
+def _is_of(sample: QuarantinedPrint, day: date | None, reason: str) -> bool:
+    return (sample.trading_day, sample.reason.value) == (day, reason)
+
+
+def _sample(sample: QuarantinedPrint) -> dict[str, Any]:
+    return {
+        "source": sample.source,
+        "row": sample.row,
+        "ts_ns": sample.time_ns,
+        "price": number_text(sample.price),
+        "size": number_text(sample.size),
+        "side": sample.side,
+    }

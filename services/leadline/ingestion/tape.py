@@ -9,6 +9,7 @@ from typing import Final
 from leadline.ingestion.batching import Cuts, Piece, cut, with_silence
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.sources import Source
+from leadline.ingestion.tally import OutsideSessions, Tally
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickColumns
@@ -30,7 +31,7 @@ class ContractTape:
     """The messages of one contract of a run.
 
     days: its trading days, in order, at least one. cuts: how it is cut. grace_ns: see `Normaliser`. position: how far
-    an earlier process came; None at the start.
+    an earlier process came; None at the start. tally: what of its prints has not reached a bar so far.
     """
 
     def __init__(
@@ -47,14 +48,11 @@ class ContractTape:
         self.venue = instrument.venue
         self._normaliser = Normaliser.of(contract, grace_ns=grace_ns)
         self._market = calendar(instrument.calendar)
+        self.tally = Tally(self._normaliser, OutsideSessions(self._market))
         self._source = source
         self._days = days
         self._cuts = cuts
         self._position = position
-
-    def quarantined(self) -> dict[str, int]:
-        """Prints kept out so far, by reason."""
-        return self._normaliser.quarantined
 
     def pieces(self) -> Iterator[Piece]:
         """What is still to be published, in order; the last one is final. To be read once."""
@@ -78,8 +76,12 @@ class ContractTape:
 
     def _normalised(self) -> Iterator[TickColumns]:
         for raw in self._source.read(self.contract, self._days):
-            yield self._normaliser.feed(raw)
-        yield self._normaliser.finish()
+            yield self._counted(self._normaliser.feed(raw))
+        yield self._counted(self._normaliser.finish())
+
+    def _counted(self, ticks: TickColumns) -> TickColumns:
+        self.tally.outside.feed(ticks)
+        return ticks
 
 
 def in_tape_order(tapes: Iterable[ContractTape]) -> Iterator[tuple[ContractTape, Piece]]:

@@ -1,6 +1,7 @@
 """What the platform is told besides its manifests: the feed that makes its tape, and how fast it runs."""
 
 from datetime import date
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,12 +24,16 @@ class FeedFile(_Settings):
 
 
 class Feed(_Settings):
-    """Where prints come from: simulated from `seed` for `sessions` sessions, replayed from `files`, or pushed."""
+    """Where prints come from: simulated from `seed` for `sessions` sessions, replayed from `files`, or pushed.
+
+    A run of whose prints more than `max_kept_out_percent` are faulty fails.
+    """
 
     kind: Literal["sim", "file", "push"] = "sim"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     sessions: Annotated[int, Field(ge=1, le=260)] = 1
     files: tuple[FeedFile, ...] = ()
+    max_kept_out_percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(1)
 
     @model_validator(mode="after")
     def _files_where_they_belong(self) -> Self:

@@ -10,6 +10,7 @@ import asyncpg
 import orjson
 
 from leadline.execution.rows import order_of
+from leadline.ingestion.tally import OUTSIDE
 from leadline.model.errors import Unknown
 from leadline.model.orders import Fill, Order, OrderState, Position, Side
 from leadline.report.digest import digest_of
@@ -37,8 +38,38 @@ class PatternTotal:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """What there was of one session: its prints that are in bars, and the times of the first and the last, ns UTC."""
+
+    contract: str
+    session: str
+    trading_day: date
+    prints: int
+    bars: int
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOut:
+    """Prints of a contract that did not reach a bar. trading_day: None for times that belong to none.
+
+    reason: `outside_session` for good prints in no session that bars are built of. samples: the first few, as their
+    source wrote them: {source, row, ts_ns, price, size, side}.
+    """
+
+    contract: str
+    trading_day: date | None
+    reason: str
+    prints: int
+    samples: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AccountReport:
     """One account on one tape. Money in its currency, times ns UTC of the tape.
+
+    failure: why the tape is not one to trust; empty when it is.
 
     `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
     because their fate was unknown or because they were never sent; `prices` are bar closes by contract.
@@ -65,6 +96,14 @@ class AccountReport:
     signals: int
     digest: str
     substitutes: tuple[tuple[str, str], ...]
+    failure: str = ""
+    coverage: tuple[Coverage, ...] = ()
+    kept_out: tuple[KeptOut, ...] = ()
+
+    @property
+    def faulty(self) -> int:
+        """Prints that were kept out for a fault of their own."""
+        return sum(item.prints for item in self.kept_out if item.reason != OUTSIDE)
 
     @property
     def net(self) -> Decimal:
@@ -168,6 +207,44 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         ),
         digest=await digest_of(connection, tape),
         substitutes=tuple((contract, ", ".join(sorted(contracts))) for contract in traded if contract not in contracts),
+        failure=run["failure"] or "",
+        coverage=await _coverage(connection, tape),
+        kept_out=await _kept_out(connection, tape),
+    )
+
+
+async def _coverage(connection: Any, tape: str) -> tuple[Coverage, ...]:
+    """Each session of which there are bars; several kinds of bars of one session have the same prints."""
+    rows = await connection.fetch(
+        """
+        WITH session AS (
+            SELECT DISTINCT ON (contract, session, trading_day) contract, session, trading_day,
+                   sum(trades) AS prints, count(*) AS bars, min(first_index) AS first, max(last_index) AS last
+            FROM candle WHERE tape = $1 GROUP BY contract, session, trading_day, spec
+            ORDER BY contract, session, trading_day, spec
+        )
+        SELECT s.contract, s.session, s.trading_day, s.prints::bigint, s.bars, f.ts_ns AS first_ns, l.ts_ns AS last_ns
+        FROM session s JOIN tick_position p ON p.tape = $1 AND p.contract = s.contract
+        JOIN tick_row f ON f.source = p.source AND f.source_index = s.first
+        JOIN tick_row l ON l.source = p.source AND l.source_index = s.last
+        ORDER BY s.contract, s.session, s.trading_day
+        """,
+        tape,
+    )
+    return tuple(Coverage(**row) for row in rows)
+
+
+async def _kept_out(connection: Any, tape: str) -> tuple[KeptOut, ...]:
+    rows = await connection.fetch(
+        """
+        SELECT contract, trading_day, reason, prints, samples FROM kept_out WHERE tape = $1
+        ORDER BY contract, trading_day NULLS FIRST, reason
+        """,
+        tape,
+    )
+    return tuple(
+        KeptOut(row["contract"], row["trading_day"], row["reason"], row["prints"], tuple(_json(row["samples"])))
+        for row in rows
     )
 
 

@@ -6,10 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
+from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
 from leadline.report.data import AccountReport, PricePoint
 from leadline.report.svg import Marker, Series, chart
-from leadline.report.text import clock, price
+from leadline.report.text import clock, price, sample_words, sessions
 
 _STYLE: Final = """
 :root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;
@@ -65,6 +66,9 @@ def _account(report: AccountReport) -> str:
         ),
         "<h2>Decisions refused, by first reason</h2>",
         _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
+        "<h2>Sessions</h2>",
+        _sessions(report),
+        _kept_out(report),
         f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, ",
         f"{report.decisions:,} decisions. Digest <code>{escape(report.digest)}</code></p>",
     ]
@@ -86,7 +90,8 @@ def _cards(report: AccountReport) -> str:
 
 
 def _notes(report: AccountReport) -> str:
-    notes = [
+    notes = [f"The run failed: {report.failure}"] if report.failure else []
+    notes += [
         f"{order.leg} order {order.client_id} given up: {order.state} ({order.reason})" for order in report.in_doubt
     ]
     notes += [f"Still open: {position.quantity:+d} {position.contract}" for position in report.open_positions]
@@ -94,6 +99,41 @@ def _notes(report: AccountReport) -> str:
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
     return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)
+
+
+def _sessions(report: AccountReport) -> str:
+    rows = [
+        (
+            item.contract,
+            item.session,
+            item.trading_day.isoformat(),
+            clock(item.contract, item.first_ns),
+            clock(item.contract, item.last_ns),
+            f"{item.prints:,}",
+            f"{outside:,}",
+            f"{faulty:,}",
+        )
+        for item, outside, faulty in sessions(report)
+    ]
+    heads = ("Contract", "Session", "Day", "First print", "Last print", "Prints", "Outside every session", "Kept out")
+    return _table(heads, rows)
+
+
+def _kept_out(report: AccountReport) -> str:
+    if not report.faulty:
+        return ""
+    rows = [
+        (
+            item.contract,
+            "none" if item.trading_day is None else item.trading_day.isoformat(),
+            _words(item.reason),
+            f"{item.prints:,}",
+            sample_words(item.samples[0]) if item.samples else "",
+        )
+        for item in report.kept_out
+        if item.reason != OUTSIDE
+    ]
+    return "<h2>Prints kept out</h2>" + _table(("Contract", "Day", "Reason", "Prints", "The first"), rows)
 
 
 def _equity(report: AccountReport) -> str:

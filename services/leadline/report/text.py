@@ -1,16 +1,19 @@
 """The report in a terminal."""
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import local_datetime
-from leadline.report.data import AccountReport
+from leadline.report.data import AccountReport, Coverage
 from leadline.report.printable import plain_text, printable
 from leadline.report.trades import Trade
 
@@ -33,6 +36,12 @@ def render_text(report: AccountReport, console: Console) -> None:
         console.print(Text.assemble(("still open", "yellow"), f" {position.contract} {position.quantity:+d}"))
     for contract, tapes in report.substitutes:
         console.print(plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim"))
+    if report.failure:
+        console.print(plain_text(f"the run failed: {report.failure}", "bold red"))
+    if report.coverage:
+        console.print(_coverage(report))
+    if report.faulty:
+        console.print(_kept_out(report))
     if report.missing_sessions:
         console.print(plain_text(f"sessions that were not at hand: {', '.join(report.missing_sessions)}", "dim"))
     if report.curve:
@@ -96,6 +105,54 @@ def _trades(report: AccountReport) -> Table:
     one_day = len({clock(trade.contract, trade.entry_ns)[:5] for trade in report.trades}) == 1
     for trade in report.trades:
         table.add_row(clock(trade.contract, trade.entry_ns)[6 if one_day else 0 :], *_cells(trade))
+    return table
+
+
+def _coverage(report: AccountReport) -> Table:
+    table = Table(title="Sessions", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("contract", "session", "day", "first print", "last print", "prints", "outside", "kept out"):
+        table.add_column(name, justify="right" if name in {"prints", "outside", "kept out"} else "left")
+    for item, outside, faulty in sessions(report):
+        first, last = (clock(item.contract, time_ns) for time_ns in (item.first_ns, item.last_ns))
+        table.add_row(
+            item.contract,
+            item.session,
+            item.trading_day.isoformat(),
+            first,
+            last,
+            f"{item.prints:,}",
+            f"{outside:,}",
+            Text(f"{faulty:,}", style="yellow" if faulty else ""),
+        )
+    return table
+
+
+def sessions(report: AccountReport) -> Iterator[tuple[Coverage, int, int]]:
+    """Each session that has bars, and of its trading day the prints outside every session and those kept out."""
+    for item in report.coverage:
+        of_day = [
+            part for part in report.kept_out if (part.contract, part.trading_day) == (item.contract, item.trading_day)
+        ]
+        outside = sum(part.prints for part in of_day if part.reason == OUTSIDE)
+        yield item, outside, sum(part.prints for part in of_day) - outside
+
+
+def sample_words(sample: Mapping[str, Any]) -> str:
+    """A print that was kept out, as its source wrote it."""
+    written = f"ts_ns {sample['ts_ns']}, price {sample['price']}, size {sample['size']}, side {sample['side']}"
+    return f"{sample['source']} line {sample['row']}: {written}"
+
+
+def _kept_out(report: AccountReport) -> Table:
+    title = "Prints kept out"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("contract", "day", "reason", "prints", "the first"):
+        table.add_column(name, justify="right" if name == "prints" else "left")
+    for item in report.kept_out:
+        if item.reason != OUTSIDE:
+            day = "none" if item.trading_day is None else item.trading_day.isoformat()
+            first = plain_text(sample_words(item.samples[0])) if item.samples else ""
+            table.add_row(item.contract, day, item.reason.replace("_", " "), f"{item.prints:,}", first)
     return table
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from leadline.model.v1 import model_pb2 as leadline_dot_model_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%leadline/ingestion/v1/ingestion.proto\x12\x15leadline.ingestion.v1\x1a\x1dleadline/model/v1/model.proto\"B\n\x13PublishTicksRequest\x12+\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1c.leadline.model.v1.TickBatch\"\xaf\x01\n\x14PublishTicksResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12Q\n\x0bquarantined\x18\x02 \x03(\x0b\x32<.leadline.ingestion.v1.PublishTicksResponse.QuarantinedEntry\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x16\n\x14GetFeedStatusRequest\"\x97\x01\n\x15GetFeedStatusResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.leadline.model.v1.Run\x12\x38\n\tcontracts\x18\x02 \x03(\x0b\x32%.leadline.ingestion.v1.ContractStatus\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05state\x18\x04 \x01(\t\"\xf2\x01\n\x0e\x43ontractStatus\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05ticks\x18\x02 \x01(\x03\x12\x14\n\x0clast_time_ns\x18\x03 \x01(\x10\x12\x14\n\x0cwatermark_ns\x18\x04 \x01(\x10\x12\x12\n\nlast_price\x18\x05 \x01(\x03\x12K\n\x0bquarantined\x18\x06 \x03(\x0b\x32\x36.leadline.ingestion.v1.ContractStatus.QuarantinedEntry\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xe9\x01\n\x10IngestionService\x12i\n\x0cPublishTicks\x12*.leadline.ingestion.v1.PublishTicksRequest\x1a+.leadline.ingestion.v1.PublishTicksResponse(\x01\x12j\n\rGetFeedStatus\x12+.leadline.ingestion.v1.GetFeedStatusRequest\x1a,.leadline.ingestion.v1.GetFeedStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%leadline/ingestion/v1/ingestion.proto\x12\x15leadline.ingestion.v1\x1a\x1dleadline/model/v1/model.proto\"B\n\x13PublishTicksRequest\x12+\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x1c.leadline.model.v1.TickBatch\"\xaf\x01\n\x14PublishTicksResponse\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\x03\x12Q\n\x0bquarantined\x18\x02 \x03(\x0b\x32<.leadline.ingestion.v1.PublishTicksResponse.QuarantinedEntry\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x16\n\x14GetFeedStatusRequest\"\xa8\x01\n\x15GetFeedStatusResponse\x12#\n\x03run\x18\x01 \x01(\x0b\x32\x16.leadline.model.v1.Run\x12\x38\n\tcontracts\x18\x02 \x03(\x0b\x32%.leadline.ingestion.v1.ContractStatus\x12\x10\n\x08progress\x18\x03 \x01(\x01\x12\r\n\x05state\x18\x04 \x01(\t\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\t\">\n\x07KeptOut\x12\x13\n\x0btrading_day\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06prints\x18\x03 \x01(\x03\"w\n\x0cKeptOutPrint\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\x12\x0b\n\x03row\x18\x03 \x01(\x03\x12\x0f\n\x07time_ns\x18\x04 \x01(\x10\x12\r\n\x05price\x18\x05 \x01(\t\x12\x0c\n\x04size\x18\x06 \x01(\t\x12\x0c\n\x04side\x18\x07 \x01(\x03\"\xda\x02\n\x0e\x43ontractStatus\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05ticks\x18\x02 \x01(\x03\x12\x14\n\x0clast_time_ns\x18\x03 \x01(\x10\x12\x14\n\x0cwatermark_ns\x18\x04 \x01(\x10\x12\x12\n\nlast_price\x18\x05 \x01(\x03\x12K\n\x0bquarantined\x18\x06 \x03(\x0b\x32\x36.leadline.ingestion.v1.ContractStatus.QuarantinedEntry\x12\x30\n\x08kept_out\x18\x07 \x03(\x0b\x32\x1e.leadline.ingestion.v1.KeptOut\x12\x34\n\x07samples\x18\x08 \x03(\x0b\x32#.leadline.ingestion.v1.KeptOutPrint\x1a\x32\n\x10QuarantinedEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x32\xe9\x01\n\x10IngestionService\x12i\n\x0cPublishTicks\x12*.leadline.ingestion.v1.PublishTicksRequest\x1a+.leadline.ingestion.v1.PublishTicksResponse(\x01\x12j\n\rGetFeedStatus\x12+.leadline.ingestion.v1.GetFeedStatusRequest\x1a,.leadline.ingestion.v1.GetFeedStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,11 +45,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETFEEDSTATUSREQUEST']._serialized_start=341
   _globals['_GETFEEDSTATUSREQUEST']._serialized_end=363
   _globals['_GETFEEDSTATUSRESPONSE']._serialized_start=366
-  _globals['_GETFEEDSTATUSRESPONSE']._serialized_end=517
-  _globals['_CONTRACTSTATUS']._serialized_start=520
-  _globals['_CONTRACTSTATUS']._serialized_end=762
+  _globals['_GETFEEDSTATUSRESPONSE']._serialized_end=534
+  _globals['_KEPTOUT']._serialized_start=536
+  _globals['_KEPTOUT']._serialized_end=598
+  _globals['_KEPTOUTPRINT']._serialized_start=600
+  _globals['_KEPTOUTPRINT']._serialized_end=719
+  _globals['_CONTRACTSTATUS']._serialized_start=722
+  _globals['_CONTRACTSTATUS']._serialized_end=1068
   _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_start=289
   _globals['_CONTRACTSTATUS_QUARANTINEDENTRY']._serialized_end=339
-  _globals['_INGESTIONSERVICE']._serialized_start=765
-  _globals['_INGESTIONSERVICE']._serialized_end=998
+  _globals['_INGESTIONSERVICE']._serialized_start=1071
+  _globals['_INGESTIONSERVICE']._serialized_end=1304
 # @@protoc_insertion_point(module_scope)

@@ -118,10 +118,15 @@ class GetFeedStatusResponse(_message.Message):
     CONTRACTS_FIELD_NUMBER: _builtins.int
     PROGRESS_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
     progress: _builtins.float
     """Share of the tape that is published, from 0 to 1; 0 for a pushed feed."""
     state: _builtins.str
-    """What ingestion does: `waiting_for_demand`, `publishing`, `waiting_for_space`, `waiting_for_feed`, `finished`."""
+    """What ingestion does: `waiting_for_demand`, `publishing`, `waiting_for_space`, `waiting_for_feed`, `finished`, or
+    `failed` when the tape has ended and is not one to trust.
+    """
+    failure: _builtins.str
+    """Why the run failed, in a sentence; empty when it did not."""
     @_builtins.property
     def run(self) -> _model_pb2.Run:
         """The open run."""
@@ -137,14 +142,91 @@ class GetFeedStatusResponse(_message.Message):
         contracts: _abc.Iterable[Global___ContractStatus] | None = ...,
         progress: _builtins.float = ...,
         state: _builtins.str = ...,
+        failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "progress", b"progress", "run", b"run", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "failure", b"failure", "progress", b"progress", "run", b"run", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeedStatusResponse: _TypeAlias = GetFeedStatusResponse  # noqa: Y015
+
+@_typing.final
+class KeptOut(_message.Message):
+    """Prints of a contract that did not reach a bar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRADING_DAY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    PRINTS_FIELD_NUMBER: _builtins.int
+    trading_day: _builtins.str
+    """Trading day, YYYY-MM-DD; empty for times that belong to none."""
+    reason: _builtins.str
+    """Why they were kept out; `outside_session` for good prints in no session that bars are built of."""
+    prints: _builtins.int
+    """A count."""
+    def __init__(
+        self,
+        *,
+        trading_day: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        prints: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["prints", b"prints", "reason", b"reason", "trading_day", b"trading_day"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptOut: _TypeAlias = KeptOut  # noqa: Y015
+
+@_typing.final
+class KeptOutPrint(_message.Message):
+    """One of the first prints that were kept out for a reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    ROW_FIELD_NUMBER: _builtins.int
+    TIME_NS_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why."""
+    source: _builtins.str
+    """What the source is called: a file's name."""
+    row: _builtins.int
+    """Its number there: of the line of a file."""
+    time_ns: _builtins.int
+    """Its time as written, nanoseconds UTC."""
+    price: _builtins.str
+    """Its price as a plain decimal."""
+    size: _builtins.str
+    """Its size as a plain decimal."""
+    side: _builtins.int
+    """Its side: 1, -1 and 0 are meant."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        source: _builtins.str = ...,
+        row: _builtins.int = ...,
+        time_ns: _builtins.int = ...,
+        price: _builtins.str = ...,
+        size: _builtins.str = ...,
+        side: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["price", b"price", "reason", b"reason", "row", b"row", "side", b"side", "size", b"size", "source", b"source", "time_ns", b"time_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptOutPrint: _TypeAlias = KeptOutPrint  # noqa: Y015
 
 @_typing.final
 class ContractStatus(_message.Message):
@@ -178,6 +260,8 @@ class ContractStatus(_message.Message):
     WATERMARK_NS_FIELD_NUMBER: _builtins.int
     LAST_PRICE_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
+    KEPT_OUT_FIELD_NUMBER: _builtins.int
+    SAMPLES_FIELD_NUMBER: _builtins.int
     contract: _builtins.str
     """Dated contract."""
     ticks: _builtins.int
@@ -192,6 +276,14 @@ class ContractStatus(_message.Message):
     def quarantined(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Prints kept out, counts by reason."""
 
+    @_builtins.property
+    def kept_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptOut]:
+        """Prints that did not reach a bar, by trading day and reason."""
+
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptOutPrint]:
+        """The first few prints kept out, by reason."""
+
     def __init__(
         self,
         *,
@@ -201,10 +293,12 @@ class ContractStatus(_message.Message):
         watermark_ns: _builtins.int = ...,
         last_price: _builtins.int = ...,
         quarantined: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        kept_out: _abc.Iterable[Global___KeptOut] | None = ...,
+        samples: _abc.Iterable[Global___KeptOutPrint] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "last_price", b"last_price", "last_time_ns", b"last_time_ns", "quarantined", b"quarantined", "ticks", b"ticks", "watermark_ns", b"watermark_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "kept_out", b"kept_out", "last_price", b"last_price", "last_time_ns", b"last_time_ns", "quarantined", b"quarantined", "samples", b"samples", "ticks", b"ticks", "watermark_ns", b"watermark_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

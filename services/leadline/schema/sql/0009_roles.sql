@@ -4,7 +4,7 @@ GRANT USAGE ON SCHEMA public
     TO leadline_ingestion, leadline_aggregation, leadline_recorder, leadline_execution, leadline_supervisor, leadline_reader;
 
 -- Ingestion: its runs; it reads what is wanted, and how far the readers of its prints are.
-GRANT SELECT, INSERT, UPDATE ON run TO leadline_ingestion;
+GRANT SELECT, INSERT, UPDATE ON run, kept_out TO leadline_ingestion;
 GRANT USAGE ON SEQUENCE run_number_seq TO leadline_ingestion;
 GRANT SELECT ON demand, tick_position, account_state TO leadline_ingestion;
 

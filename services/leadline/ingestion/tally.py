@@ -1,0 +1,149 @@
+"""What of a contract's prints did not reach a bar, by trading day and reason, and when that is too much.
+
+A print is either kept out (`leadline.ingestion.normaliser.Reason`), which is a fault of the source, or good and outside
+of every session that somebody builds bars of, which is none: such as the night where only regular hours are wanted.
+Only the former count towards the share above which a run fails.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from leadline.ingestion.days import NO_DAY, TradingDays, day_of
+from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint
+from leadline.ingestion.raw import NANO, TOO_LARGE
+from leadline.model.calendars import Calendar
+from leadline.model.errors import LeadlineError
+from leadline.model.hours import SessionHours
+from leadline.model.ticks import TickColumns
+
+# The reason of a good print that lies in no session that bars are built of.
+OUTSIDE: Final = "outside_session"
+# Share of prints, in percent, that may be kept out before a run fails.
+MAX_KEPT_OUT_PERCENT: Final = Decimal(1)
+
+Counts = Mapping[tuple[date | None, str], int]
+_SAMPLES_SHOWN: Final = 3
+
+
+class TooManyKeptOut(LeadlineError):
+    """More of a feed's prints are faulty than its settings allow. sentence: of which contract, how many, why."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+class OutsideSessions:
+    """Counts good prints of one contract, in the order of time, that lie in none of the sessions of some hours.
+
+    hours: of the bars that are built; none: nothing is counted, for there is nothing to be outside of. It may change:
+    what comes then is counted by the new ones. counts: by the ordinal of the trading day.
+    """
+
+    def __init__(self, market: Calendar) -> None:
+        self.hours: tuple[SessionHours, ...] = ()
+        self.counts: Counter[int] = Counter()
+        self._market = market
+        self._days = TradingDays(market)
+
+    def feed(self, ticks: TickColumns) -> None:
+        """Count some more."""
+        if not self.hours or not len(ticks):
+            return
+        days = self._days.of(ticks.time_ns)
+        edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
+        for begin, end in pairwise(edges):
+            day = int(days[begin])
+            outside = end - begin - self._inside(ticks.slice(begin, end), day)
+            if outside:
+                self.counts[day] += outside
+
+    def _inside(self, ticks: TickColumns, day: int) -> int:
+        """How many prints of one trading day lie in a session."""
+        if day == NO_DAY:
+            return 0
+        found = (self._market.session(date.fromordinal(day), hours) for hours in self.hours)
+        windows = sorted((session.open_ns, session.close_ns) for session in found if session is not None)
+        inside, seen = 0, 0
+        for window in windows:
+            begin, end = np.searchsorted(ticks.time_ns, window).tolist()
+            inside += max(end - max(begin, seen), 0)
+            seen = max(seen, end)
+        return inside
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one contract. before: those of an earlier process that will not see the same prints again."""
+
+    normaliser: Normaliser
+    outside: OutsideSessions
+    before: Counts = field(default_factory=dict)
+
+    def counts(self) -> dict[tuple[date | None, str], int]:
+        """Prints that did not reach a bar, by trading day (None: they have none) and reason."""
+        total: Counter[tuple[date | None, str]] = Counter(self.before)
+        for (day, reason), count in self.normaliser.kept_out.items():
+            total[day, reason.value] += count
+        for ordinal, count in self.outside.counts.items():
+            total[day_of(ordinal), OUTSIDE] += count
+        return dict(sorted(total.items(), key=lambda item: (item[0][0] or date.min, item[0][1])))
+
+    def quarantined(self) -> dict[str, int]:
+        """Prints kept out, by reason."""
+        return kept_out(self.counts())
+
+    def samples(self) -> tuple[QuarantinedPrint, ...]:
+        """The first few prints kept out for each reason."""
+        return self.normaliser.samples
+
+
+def kept_out(counts: Counts) -> dict[str, int]:
+    """Faulty prints by reason, the most frequent first."""
+    total: Counter[str] = Counter()
+    for (_, reason), count in counts.items():
+        if reason != OUTSIDE:
+            total[reason] += count
+    return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+
+def require_share(
+    contract: str, good: int, counts: Counts, samples: Sequence[QuarantinedPrint], max_percent: Decimal
+) -> None:
+    """Raises TooManyKeptOut when more than `max_percent` of a contract's prints are faulty. good: the others."""
+    by_reason = kept_out(counts)
+    faulty = sum(by_reason.values())
+    if 100 * faulty <= max_percent * (good + faulty):
+        return
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.items())
+    shown = "; ".join(map(sample_text, most_telling(by_reason, samples)))
+    raise TooManyKeptOut(
+        f"{faulty:,} of {good + faulty:,} prints of {contract} were kept out, more than {max_percent:f} %: {reasons}"
+        + (f" (the first: {shown})" if shown else "")
+    )
+
+
+def most_telling(by_reason: Iterable[str], samples: Sequence[QuarantinedPrint]) -> list[QuarantinedPrint]:
+    """The first sample of each reason, in this order of reasons, a few."""
+    first = {sample.reason.value: sample for sample in reversed(samples)}
+    return [first[reason] for reason in by_reason if reason in first][:_SAMPLES_SHOWN]
+
+
+def sample_text(sample: QuarantinedPrint) -> str:
+    """A print that was kept out, in words."""
+    price, size = number_text(sample.price), number_text(sample.size)
+    written = f"time {sample.time_ns}, price {price}, size {size}, side {sample.side}"
+    return f"{sample.source} line {sample.row}, {sample.reason.value}: {written}"
+
+
+def number_text(billionths: int) -> str:
+    """Billionths as a plain decimal."""
+    if abs(billionths) == TOO_LARGE:
+        return "too large"
+    return f"{(Decimal(billionths) / NANO).normalize():f}"

@@ -1,0 +1,81 @@
+"""Good prints outside every session, and the share of faulty ones above which a run fails."""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+
+from leadline.ingestion.days import day_of
+from leadline.ingestion.normaliser import Normaliser
+from leadline.ingestion.tally import OUTSIDE, OutsideSessions, Tally, TooManyKeptOut, require_share
+from leadline.model.calendars import calendar
+from leadline.model.contracts import instrument_of
+from leadline.model.hours import SessionHours
+from leadline.model.ticks import TickColumns
+
+MES = "MESM2025"
+SHEET = instrument_of(MES)
+RTH, GLOBEX = SHEET.sessions["rth"], SHEET.sessions["globex"]
+LUNCH = SessionHours("12:00", "13:00", "America/New_York")
+MONDAY, TUESDAY, WEDNESDAY = date(2025, 6, 9), date(2025, 6, 10), date(2025, 6, 11)
+
+
+def ticks(*times: str) -> TickColumns:
+    """Prints at clock times in New York."""
+    offset = 4 * 3600
+    seconds = (int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) + offset for text in times)
+    return TickColumns.of((second * 10**9, 24_000, 1, 1) for second in seconds)
+
+
+def outside(hours: tuple[SessionHours, ...], *parts: TickColumns) -> dict[date | None, int]:
+    counting = OutsideSessions(calendar(SHEET.calendar))
+    counting.hours = hours
+    for part in parts:
+        counting.feed(part)
+    return {day_of(day): count for day, count in counting.counts.items()}
+
+
+DAY = ("2025-06-10 09:29:59", "2025-06-10 09:30:00", "2025-06-10 12:30", "2025-06-10 15:59:59", "2025-06-10 16:00:00")
+
+
+def test_a_session_is_half_open_and_what_is_before_and_after_it_is_outside() -> None:
+    assert outside((RTH,), ticks(*DAY)) == {TUESDAY: 2}
+    assert outside((RTH,), *(ticks(time) for time in DAY)) == {TUESDAY: 2}
+
+
+def test_a_print_in_two_sessions_is_inside_once() -> None:
+    assert outside((RTH, LUNCH), ticks(*DAY)) == {TUESDAY: 2}
+    assert outside((LUNCH,), ticks(*DAY)) == {TUESDAY: 4}
+    assert outside((GLOBEX, LUNCH, RTH), ticks(*DAY)) == {}
+
+
+def test_the_evening_counts_to_the_next_trading_day_and_a_closed_market_has_no_session() -> None:
+    evening = ticks("2025-06-09 16:30", "2025-06-09 17:15", "2025-06-09 18:00", "2025-06-10 08:00", "2025-06-10 18:30")
+    assert outside((RTH,), evening) == {MONDAY: 2, TUESDAY: 2, WEDNESDAY: 1}
+    assert outside((GLOBEX,), evening) == {MONDAY: 1}
+    assert outside((RTH,), ticks("2025-12-25 10:00")) == {date(2025, 12, 25): 1}
+
+
+def test_without_bars_there_is_nothing_to_be_outside_of() -> None:
+    assert outside((), ticks(*DAY)) == {}
+
+
+def test_a_tally_adds_what_an_earlier_process_counted() -> None:
+    counting = OutsideSessions(calendar(SHEET.calendar))
+    counting.hours = (RTH,)
+    counting.feed(ticks(*DAY))
+    tally = Tally(Normaliser.of(MES, grace_ns=0), counting, {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 5})
+    assert tally.counts() == {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 7}
+    assert tally.quarantined() == {"overflow": 3}
+
+
+@pytest.mark.parametrize(("faulty", "fails"), [(0, False), (10, False), (11, True)])
+def test_a_run_fails_above_the_share_and_what_is_outside_is_no_fault(faulty: int, fails: bool) -> None:
+    counts: dict[tuple[date | None, str], int] = {(TUESDAY, "bad_side"): faulty, (TUESDAY, OUTSIDE): 900}
+    if not fails:
+        require_share(MES, 1000 - faulty, counts, (), Decimal(1))
+        return
+    with pytest.raises(
+        TooManyKeptOut, match=r"^11 of 1,000 prints of MESM2025 were kept out, more than 1 %: bad_side 11$"
+    ):
+        require_share(MES, 1000 - faulty, counts, (), Decimal(1))
