@@ -1,11 +1,12 @@
 """Taking, refusing and cancelling orders; latency; closing never more than there is."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import fill_id
+from leadline.model.ids import client_order_id, fill_id
 from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
 from tests.venue.builders import BUY, ES, MES, fills, market, ns, order, run, tape, told
 
@@ -33,11 +34,42 @@ def test_a_repeated_id_is_answered_with_the_order_as_it_stands_and_changes_nothi
     run(paper, tape([(1, 20000)]), 1)
     before = paper.last_event
 
-    again, duplicate = paper.submit(order(quantity=5))
+    again, duplicate = paper.submit(order())
 
     assert duplicate
     assert (again.state, again.quantity, again.filled) == (OrderState.FILLED, 1, 1)
     assert paper.last_event == before
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"quantity": 5}, "order.quantity: got 5, expected 1: the id E1 is taken"),
+        ({"side": Side.SELL}, "order.side: got .*, expected BUY"),
+        ({"bracket": (8, 8)}, "order.stop_ticks: got 8, expected None"),
+        ({"contract": ES}, "order.contract: got 'ESZ2025', expected MESZ2025"),
+    ],
+)
+def test_an_id_that_comes_again_with_another_content_is_refused(change: dict[str, Any], expected: str):
+    paper = market()
+    paper.submit(order())
+    for call in (paper.submit, lambda again: paper.reject(again, "no")):
+        with pytest.raises(InvalidInput, match=expected):
+            call(order(**change))
+    assert paper.orders() == (order(),)
+    assert paper.last_event == 1
+
+
+def test_the_legs_of_a_bracket_never_replace_an_order_that_has_their_id():
+    paper = market()
+    entry = order(bracket=(4, 4))
+    paper.submit(entry)
+    taken = client_order_id(entry.decision, "S1")
+    paper.submit(order(taken, limit=10_000))
+    run(paper, tape([(1, 20000)]), 1)
+    stop, target = (client_order_id(entry.decision, leg, 2) for leg in ("S1", "T1"))
+    assert [live.client_id for live in paper.live_orders()] == [taken, stop, target]
+    assert (paper.order(stop).oco, paper.order(target).oco) == (target, stop)
 
 
 def test_a_cancelled_or_refused_id_stays_taken():

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadline.execution.v1.execution_pb2 import Halt
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import sheet_of
 from leadline.plan.data_dir import default_data_dir
 from leadline.report.printable import plain_text, printable
 
@@ -108,7 +108,10 @@ def price_text(contract: str, price: str) -> str:
     """A price with the decimals of the instrument, and two more where an average needs them."""
     if not price:
         return ""
-    tick = instrument_of(contract).tick
+    sheet = sheet_of(contract)
+    if sheet is None:  # somebody else's order in a contract that nobody here knows: in ticks
+        return f"{price} ticks"
+    tick = sheet.tick
     value = Decimal(price)
     if value % tick == 0:
         return str(value.quantize(tick))

@@ -312,7 +312,7 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
         [
             (
                 name,
-                item.strategy,
+                item.strategy or "(none)",
                 item.contract,
                 item.quantity,
                 price_text(item.contract, item.average_price),

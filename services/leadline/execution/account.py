@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
 from leadline.execution.contracts import execution_contract, signal_instrument, tape_contract
 from leadline.execution.positions import open_result
-from leadline.model.contracts import instrument_of, no_entry_from
+from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import parse_duration
 from leadline.model.orders import Order, Position
 from leadline.model.sessions import resolve_session
@@ -194,9 +194,10 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
         total += commission_of(book.manifest, position.contract, quantity)
     for order in live:
         if is_entry(order):
-            sheet = instrument_of(order.contract)
+            sheet = sheet_of(order.contract)
+            tick_value = _ZERO if sheet is None else sheet.tick_value
             distance = (order.stop_ticks or 0) + 2 * slippage
-            total += distance * order.remaining * sheet.tick_value
+            total += distance * order.remaining * tick_value
             total += 2 * commission_of(book.manifest, order.contract, order.remaining)
     return total
 
@@ -248,7 +249,8 @@ def _margin_in_use(positions: list[Position], live: list[Order]) -> Decimal:
     """What is held or may come to be held, at each contract's own margin; one that nobody knows counts as nothing."""
     held = [(position.contract, abs(position.quantity)) for position in positions]
     held += [(order.contract, order.remaining) for order in live if is_entry(order)]
-    return sum(((instrument_of(contract).margin or _ZERO) * quantity for contract, quantity in held), start=_ZERO)
+    sheets = [(sheet_of(contract), quantity) for contract, quantity in held]
+    return sum(((sheet.margin or _ZERO) * quantity for sheet, quantity in sheets if sheet is not None), start=_ZERO)
 
 
 def _orders_last_second(book: Book, strategy: str | None) -> int:

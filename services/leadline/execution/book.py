@@ -4,30 +4,24 @@ The book in memory is what the rows of the last committed transaction say. Every
 `Changes`, which the store writes in one transaction; when that fails the book is thrown away and read again.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from leadline.execution.contracts import execution_contract, roots_of, signal_months, tape_contract, tiers_of
 from leadline.execution.halts import Clearing
-from leadline.execution.orders import UNRESOLVED, add_fill, move
-from leadline.execution.positions import apply_fill, flat
-from leadline.model.contracts import instrument_of
-from leadline.model.errors import LeadlineError
+from leadline.execution.orders import UNRESOLVED
+from leadline.model.contracts import sheet_of
 from leadline.model.halts import Halt
-from leadline.model.ids import client_order_id
 from leadline.model.orders import (
     Decision,
     Fill,
     LastPrint,
     Order,
-    OrderState,
     OrderType,
     Position,
-    VenueEvent,
-    VenueOrder,
 )
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND
@@ -36,10 +30,6 @@ from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 HOUR_NS: Final = 3600 * NS_PER_SECOND
 KEPT_NS: Final = HOUR_NS
 """Ended orders of closed positions, and entries, are looked at by the rate limits for this long, and then forgotten."""
-
-
-class ForeignOrder(LeadlineError):
-    """The venue speaks of an order in a contract that no strategy of this account trades."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +197,12 @@ class Book:
             if position.quantity and (strategy is None or key[0] == strategy)
         ]
 
+    def places(self) -> list[str]:
+        """Owners of orders and positions, by name: the strategies, and the empty name where somebody else's are."""
+        owners = {position.strategy for position in self.open_positions()}
+        owners.update(order.strategy for order in self.orders.values() if not order.state.terminal)
+        return sorted({*self.strategies, *owners})
+
     def exposed(self, strategy: str) -> bool:
         """Whether a strategy holds a position or an order that could make one."""
         return bool(self.open_positions(strategy) or self.live_orders(strategy))
@@ -278,124 +274,12 @@ def order_facts(order: Order) -> dict[str, Any]:
 
 
 def commission_of(manifest: TradingAccount, contract: str, quantity: int) -> Decimal:
-    """Commission of one side of a fill: the account's by root, else the instrument sheet's."""
-    sheet = instrument_of(contract)
+    """Commission of one side of a fill: the account's by root, else the instrument sheet's; 0 where no row knows it."""
+    sheet = sheet_of(contract)
+    if sheet is None:
+        return Decimal(0)
     rate = manifest.spec.commission.get(sheet.root, sheet.commission)
     return Decimal(rate) * quantity
-
-
-def book_venue_events(
-    book: Book, changes: Changes, events: Iterable[VenueEvent], known_fills: frozenset[str]
-) -> list[str]:
-    """Book what the venue reports, in its order. Events and fills that are booked already change nothing.
-
-    Returns what a person has to look at: orders that this book never intended or had given up. Their fills are booked
-    all the same, because the venue is the truth about position. Raises `ForeignOrder` when nobody can own them.
-    """
-    surprises: list[str] = []
-    for event in events:
-        if event.event <= book.venue_event:
-            continue
-        order = book.orders.get(event.order.client_id)
-        if order is None:
-            order = _new_at_venue(book, event.order, surprises)
-        elif order.state is OrderState.DEAD:
-            surprises.append(f"order {order.client_id}, given up as absent, has come up at the venue")
-        if event.fill is not None and event.fill.fill_id not in known_fills:
-            order = add_fill(order, event.fill.quantity)
-            _book_fill(book, changes, order, event.fill, event.event)
-        put_order(book, changes, _follow(order, event.order))
-        book.venue_event = event.event
-    return surprises
-
-
-def _new_at_venue(book: Book, reported: VenueOrder, surprises: list[str]) -> Order:
-    """A bracket leg that the venue made for an entry; or an order that this book does not know, and adopts."""
-    parent = book.orders.get(reported.parent)
-    if parent is not None:
-        decision, strategy = parent.decision, parent.strategy
-    else:
-        surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
-        ours = reported.client_id == client_order_id(reported.decision, reported.leg)
-        decision, strategy = reported.decision if ours else reported.client_id, _owner(book, reported)
-    return Order(
-        client_id=reported.client_id,
-        decision=decision,
-        leg=reported.leg,
-        strategy=strategy,
-        contract=reported.contract,
-        tape_contract=reported.tape_contract,
-        side=reported.side,
-        type=reported.type,
-        quantity=reported.quantity,
-        decided_at_ns=reported.decided_at_ns,
-        state=OrderState.WORKING,
-        limit_price=reported.limit_price,
-        stop_price=reported.stop_price,
-        parent=reported.parent,
-        oco=reported.oco,
-        version=0,
-    )
-
-
-def _owner(book: Book, reported: VenueOrder) -> str:
-    """The strategy that trades the order's contract: no other one does."""
-    for name, strategy in book.present():
-        if reported.contract in book.contracts(strategy.manifest):
-            return name
-    raise ForeignOrder(f"the venue reports order {reported.client_id} in {reported.contract}, which nobody here trades")
-
-
-def _follow(order: Order, reported: VenueOrder) -> Order:
-    """The order in the state that the venue proves. An order that the venue has ended stays what it is."""
-    if order.version == 0:
-        order = replace(order, version=1)
-    if order.state.terminal and order.state is not OrderState.DEAD:
-        return order
-    return move(order, reported.state, reason=reported.reason, quantity=reported.quantity)
-
-
-def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
-    fill = replace(fill, commission=commission_of(book.manifest, fill.contract, fill.quantity))
-    key = (order.strategy, fill.contract)
-    before = book.positions.get(key)
-    if before is None or not before.quantity:
-        before = flat(
-            order.strategy, fill.contract, order.tape_contract, instrument_of(fill.contract).tick_value, order.decision
-        )
-    after = apply_fill(before, fill)
-    book.positions[key] = after
-    changes.positions[key] = after
-    changes.fills.append((fill, order.strategy, venue_event))
-    result = (after.realised - before.realised) - fill.commission
-    book.realised += result
-    strategy = book.strategies.get(order.strategy)
-    if strategy is not None:
-        strategy.realised += result
-    body = {
-        "fill_id": fill.fill_id,
-        "client_id": fill.client_id,
-        "strategy": order.strategy,
-        "contract": fill.contract,
-        "side": fill.side.value,
-        "quantity": fill.quantity,
-        "price": fill.price,
-        "time_ns": fill.time_ns,
-        "commission": str(fill.commission),
-    }
-    note(book, changes, "fill", fill.fill_id, 1, body)
-    position = {"strategy": order.strategy, "contract": fill.contract, "quantity": after.quantity}
-    note(book, changes, "position", f"{order.strategy}/{fill.contract}/{fill.fill_id}", 1, position)
-    if not after.quantity:
-        _count_trade(book, after.realised - after.commission)
-
-
-def _count_trade(book: Book, net: Decimal) -> None:
-    """A trade ends when its position is flat: it lengthens or turns the streak; break-even does neither."""
-    if net > 0:
-        book.streak = max(book.streak, 0) + 1
-    elif net < 0:
-        book.streak = min(book.streak, 0) - 1
 
 
 def count_entry(book: Book, strategy: StrategyBook) -> None:

@@ -8,14 +8,15 @@ from leadline.execution.account_settings import loosening_waits, settings_hash
 from leadline.execution.book import Book
 from leadline.execution.positions import average_price
 from leadline.execution.v1 import execution_pb2 as pb
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import sheet_of
 from leadline.model.halts import Halt
 from leadline.model.orders import Order, Position
 
 
 def price_text(contract: str, ticks: Decimal | int) -> str:
-    """A price in ticks as a decimal string of the contract."""
-    return str(instrument_of(contract).tick * ticks)
+    """A price in ticks as a decimal string of the contract; in ticks where no sheet knows the contract."""
+    sheet = sheet_of(contract)
+    return str(ticks if sheet is None else sheet.tick * ticks)
 
 
 def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:

@@ -136,17 +136,22 @@ def watches(book: Book) -> tuple[Watch, ...]:
     if positions and book.block != "DAY_LOSS":
         view = account_view(book, halt="")
         target = None if book.block else day_target(view)
-        found.append(Watch(book.realised, _watched(positions), -day_loss_limit(view), target))
+        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
     for name, strategy in sorted(book.strategies.items()):
         loss = own_limits(strategy).day_loss
         held = book.open_positions(name)
         if loss is not None and held and not strategy.block:
-            found.append(Watch(strategy.realised, _watched(held), -loss))
+            found.append(Watch(strategy.realised, _watched(book, held), -loss))
     return tuple(found)
 
 
-def _watched(positions: list[Position]) -> tuple[WatchedPosition, ...]:
-    return tuple(WatchedPosition(p.tape_contract, p.quantity, p.cost, p.tick_value) for p in positions)
+def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
+    """What the venue can watch: positions in contracts that the feed has no prints of have no price to watch."""
+    return tuple(
+        WatchedPosition(position.tape_contract, position.quantity, position.cost, position.tick_value)
+        for position in positions
+        if position.tape_contract in book.feed_contracts
+    )
 
 
 def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:

@@ -1,11 +1,24 @@
 """Getting out, as a function of the book: what has to be cancelled or closed now. Asked again until nothing is left."""
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import count
+from typing import Final
 
 from leadline.execution.book import Book, is_entry
+from leadline.execution.booking import is_foreign
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.ids import Leg, client_order_id
 from leadline.model.orders import Order, OrderType, Position, Side
+from leadline.model.ticks import NS_PER_SECOND
+
+NO_STRATEGY: Final = "no strategy"
+"""The reason under which this account's own orders and positions go that none of its strategies looks after."""
+
+QUICK_TRIES: Final = 3
+"""A closing order that is refused so often is tried again at once; from then on it waits, each time twice as long."""
+
+LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,26 +36,71 @@ class Close:
     order: Order
 
 
-def wanted(book: Book, *, halted: bool) -> list[Cancel | Close]:
+def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[Cancel | Close]:
     """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
 
-    Flattening first cancels every working order, then closes each position with one order.
+    Flattening first cancels every working order, then closes each position with one order. `spent` are client ids that
+    may have left before, whatever the book knows of them: a closing order never takes one.
     """
     actions: list[Cancel | Close] = []
-    for name, strategy in sorted(book.strategies.items()):
-        reason = strategy.flatten or book.flatten
-        if not reason:
-            drained = strategy.drain is not None and strategy.drain.working_orders == "Cancel"
-            if halted or drained:
-                entries = [order for order in book.live_orders(name) if is_entry(order)]
-                why = "halt" if halted else "drain"
-                actions += [Cancel(order, why) for order in entries if order.state in CANCELLABLE]
-            continue
-        live = [order for order in book.live_orders(name) if not order.leg.startswith(Leg.FLATTEN)]
-        actions += [Cancel(order, reason) for order in live if order.state in CANCELLABLE]
-        if not live and not book.live_orders(name):
-            actions += [Close(_closing(book, position, reason)) for position in book.open_positions(name)]
+    for name in book.places():
+        strategy = book.strategies.get(name)
+        if strategy is None:
+            actions += _unassigned(book, name, spent)
+        elif reason := strategy.flatten or book.flatten:
+            actions += _leaving(book, book.live_orders(name), book.open_positions(name), reason, spent)
+        elif halted or (strategy.drain is not None and strategy.drain.working_orders == "Cancel"):
+            entries = [order for order in book.live_orders(name) if is_entry(order)]
+            why = "halt" if halted else "drain"
+            actions += [Cancel(order, why) for order in entries if order.state in CANCELLABLE]
     return actions
+
+
+def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cancel | Close]:
+    """Of what no strategy looks after goes, contract by contract, what this account placed itself.
+
+    What somebody else placed stays until the whole account is flattened: it is not this account's to cancel.
+    """
+    live, held = book.live_orders(name), book.open_positions(name)
+    for contract in sorted({*(order.contract for order in live), *(position.contract for position in held)}):
+        orders = [order for order in live if order.contract == contract]
+        positions = [position for position in held if position.contract == contract]
+        own = [order for order in orders if not is_foreign(order)]
+        if book.flatten or own or any(position.decision not in book.orders for position in positions):
+            yield from _leaving(book, orders, positions, book.flatten or NO_STRATEGY, spent)
+
+
+def _leaving(
+    book: Book, orders: list[Order], positions: list[Position], reason: str, spent: Collection[str]
+) -> Iterator[Cancel | Close]:
+    working = [order for order in orders if not order.leg.startswith(Leg.FLATTEN)]
+    yield from (Cancel(order, reason) for order in working if order.state in CANCELLABLE)
+    if not orders:
+        for position in positions:
+            if book.instant_ns >= _next_try_ns(book, position):
+                yield Close(_closing(book, position, reason, spent))
+
+
+def next_try(book: Book) -> int | None:
+    """The next instant after the book's at which a refused closing order is tried again; None when there is none."""
+    tries = [_next_try_ns(book, position) for position in book.open_positions()]
+    return min((at for at in tries if at > book.instant_ns), default=None)
+
+
+def _next_try_ns(book: Book, position: Position) -> int:
+    """From when on a position may be closed by a further order: at once, unless many were refused before."""
+    refused = [
+        order
+        for order in book.orders.values()
+        if order.decision == position.decision
+        and order.leg.startswith(Leg.FLATTEN)
+        and order.state.terminal
+        and not order.filled
+    ]
+    if len(refused) < QUICK_TRIES:
+        return book.instant_ns
+    wait_ns = min(NS_PER_SECOND << min(len(refused) - QUICK_TRIES, 6), LONGEST_WAIT_NS)
+    return max(order.decided_at_ns for order in refused) + wait_ns
 
 
 def settled(book: Book) -> bool:
@@ -52,19 +110,19 @@ def settled(book: Book) -> bool:
         if strategy.flatten and not book.exposed(name):
             strategy.flatten = ""
             changed = True
-    if book.flatten and not any(book.exposed(name) for name in book.strategies):
+    if book.flatten and not any(book.exposed(name) for name in book.places()):
         book.flatten = ""
         changed = True
     return changed
 
 
-def _closing(book: Book, position: Position, reason: str) -> Order:
-    number = 1 + sum(
-        order.decision == position.decision and order.leg.startswith(Leg.FLATTEN) for order in book.orders.values()
-    )
-    leg = f"{Leg.FLATTEN}{number}"
+def _closing(book: Book, position: Position, reason: str, spent: Collection[str]) -> Order:
+    """The next order that closes a position: the first whose id was never used."""
+    legs = (f"{Leg.FLATTEN}{number}" for number in count(1))
+    named = ((client_order_id(position.decision, leg), leg) for leg in legs)
+    client_id, leg = next(name for name in named if name[0] not in book.orders and name[0] not in spent)
     return Order(
-        client_id=client_order_id(position.decision, leg),
+        client_id=client_id,
         decision=position.decision,
         leg=leg,
         strategy=position.strategy,

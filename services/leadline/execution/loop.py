@@ -5,7 +5,8 @@ and timed actions run, and then the bars known at that instant are decided, stra
 before reserved. Everything it needs comes in by `leadline.execution.ports`, so that a backtest runs the same loop.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,9 +15,7 @@ from leadline.execution.book import (
     Book,
     BookEvent,
     Changes,
-    ForeignOrder,
     StrategyBook,
-    book_venue_events,
     count_entry,
     forget,
     is_entry,
@@ -24,13 +23,14 @@ from leadline.execution.book import (
     note,
     put_order,
 )
+from leadline.execution.booking import Stored, asked_of_rows, book_venue_events, other_positions, told, unheard
 from leadline.execution.contracts import tape_contract
 from leadline.execution.day import apply_limits, around_the_roll, next_timer, roll, watches
-from leadline.execution.exits import Cancel, settled, wanted
+from leadline.execution.exits import Cancel, next_try, settled, wanted
 from leadline.execution.halt_rows import note_clearing, note_halt
 from leadline.execution.halts import Clearing, Seen
 from leadline.execution.inbox import Inbox
-from leadline.execution.orders import UNRESOLVED, move
+from leadline.execution.orders import UNRESOLVED, follow, move
 from leadline.execution.ports import (
     HaltStands,
     Journal,
@@ -44,6 +44,7 @@ from leadline.execution.ports import (
     Unavailable,
     Venue,
 )
+from leadline.execution.protection import UNPROTECTED, unprotected
 from leadline.model.errors import InvalidInput
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource, printable
 from leadline.model.ids import Leg, client_order_id, decision_id
@@ -59,6 +60,11 @@ HALTED_BY: Final = "execution"
 """Who halted, where no person did."""
 LONGEST_ERROR: Final = 500
 """Characters of a part's refusal that are stored."""
+
+CHECKED_IDS: Final = 256
+"""By how many of the newest orders rows and journal are compared at a start: the newest are those that are lost."""
+
+_NEVER_LEFT: Final = frozenset({OrderState.PENDING, OrderState.EXPIRED_LOCAL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,36 +103,69 @@ class AccountLoop:
         self._new_book = new_book
         self._world = world
         self._unsent = ""
+        self._reconciled = False
+        self._due = False
+        self._difference = ""
 
     # --- start: the only way in is recovery ---
 
-    async def recover(self) -> None:
-        """Read the book, learn from the venue what happened since, settle every order whose fate is open.
-
-        What was being closed is closed on at the same instant, before any print can come between.
-        """
+    async def load(self) -> None:
+        """Read the book. Commands may run from here on; nothing is entered before the venue has been asked."""
         self.phase = "reconciling"
+        self._reconciled = False
         await self._read_halts()
         self.book = await self._world.store.load() or self._new_book()
+        if self.book.trading_day is None:
+            roll(self.book)
         if self.book.manifest.spec.halt and not self._world.switch.halts.of(HaltSource.FIELD):
             self._world.halt(HaltSource.FIELD, FIELD_REASON)
         await self.tell_halts()
+
+    async def recover(self) -> None:
+        """Read the book, and reconcile it with the venue."""
+        await self.load()
+        with self._looked_at():
+            await self._reconcile()
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        """Stop entries when venue or database answer what contradicts this account, or means nothing to it."""
+        try:
+            yield
+        except NotAdmitted:
+            raise
+        except Refused as error:
+            self._differs(str(error))
+            raise
+
+    async def _reconcile(self) -> None:
+        """Learn from the venue what happened since the book was written, settle every order whose fate is open.
+
+        What was being closed is closed on at the same instant, before any print can come between. Raises `Unavailable`
+        while a part does not answer; a difference is no error, it halts.
+        """
+        self.phase = "reconciling"
+        await self._check_rows()
         await self._book(await self._advance(self.book.instant_ns))
         for client_id in [order.client_id for order in self.book.live_orders()]:
-            await self._settle(self.book.orders[client_id])
-        difference = await self._other_positions()
-        if difference:
-            self._world.halt(HaltSource.DIFFERENCE, difference)
+            order = self.book.orders.get(client_id)
+            if order is not None and not order.state.terminal:
+                await self._settle(order)
+        self._compare(await self._world.venue.positions())
         await self._check_journal()
         await self._flatten()
+        self._reconciled = True
 
     async def _settle(self, order: Order) -> None:
-        """An order found PENDING was never sent; one found SENDING may have been, and only the venue knows."""
-        if order.state is OrderState.PENDING_CANCEL:
+        """An order found PENDING was never sent; one found SENDING may have been, and only the venue knows.
+
+        A row that says PENDING of an order in the journal is older than what happened: it may have been sent, too.
+        """
+        if order.state not in UNRESOLVED:
             await self._ask_again(order)
             return
-        if order.state not in UNRESOLVED:
-            return
+        if order.state is OrderState.PENDING and order.client_id in self._world.journal.written:
+            order = move(order, OrderState.SENDING)
         if order.state is OrderState.PENDING:
             if order.decided_at_ns == self.book.instant_ns:
                 await self._send(order)
@@ -147,27 +186,57 @@ class AccountLoop:
             await self._commit_order(move(order, OrderState.DEAD, reason="absent at the venue"))
         else:
             await self._book(await self._advance(self.book.instant_ns))
+            if self.book.orders[order.client_id].state in UNRESOLVED:  # found, and no event tells of it
+                await self._follow(self.book.orders[order.client_id], found)
 
     async def _ask_again(self, order: Order) -> None:
-        """A cancel whose outcome was not heard: an order that still works is wanted out again, if it still is."""
-        found = await self._world.venue.find(order.client_id)
-        if found is not None and not found.state.terminal:
-            await self._commit_order(move(order, found.state))
+        """A live order has to be at the venue, and as the book has it.
 
-    async def _difference(self) -> str:
+        A cancel whose outcome was not heard is no difference: an order that still works is wanted out again, if it
+        still is. One that the venue does not have can neither fill nor protect.
+        """
+        found = await self._world.venue.find(order.client_id)
+        if found is None:
+            self._differs(f"order {order.client_id}, which is {order.state} in the book, is absent at the venue")
+            await self._commit_order(follow(order, OrderState.DEAD, reason="absent at the venue"))
+        else:
+            await self._follow(order, found)
+
+    async def _follow(self, order: Order, reported: VenueOrder) -> None:
+        """Take the venue's word on an order; what the book had not foreseen in it stops entries."""
+        after, surprises = told(order, reported)
+        for surprise in surprises:
+            self._differs(surprise)
+        if after != order:
+            await self._commit_order(after)
+
+    def _differs(self, reason: str) -> None:
+        """Stop entries because book and venue do not say the same."""
+        self._world.halt(HaltSource.DIFFERENCE, reason)
+
+    def _compare(self, venue: Mapping[str, int]) -> None:
+        """Stop entries where book and venue hold different positions; told once for as long as it stays the same."""
+        difference = other_positions(self.book, venue)
+        if difference and difference != self._difference:
+            self._differs(difference)
+        self._difference = difference
+
+    async def _check_rows(self) -> None:
+        """Rows that do not know an order of the journal are older than it: the database has lost its tail.
+
+        The venue knows what happened since, and is followed; entries stop until a person has looked.
+        """
+        newest = self._world.journal.newest(CHECKED_IDS)
+        rows = (await self._world.store.recall(newest, [])).orders if newest else {}
+        left = [number for number, name in enumerate(newest, 1) if name in rows and rows[name].state not in _NEVER_LEFT]
+        lost = newest[max(left, default=0) :]  # those before an order that the rows know were looked at when it left
+        if lost:
+            self._differs(f"the database has lost its tail: orders that may have left are not in it: {', '.join(lost)}")
+
+    async def _where_they_differ(self) -> str:
         """In what book and venue differ now; empty when they agree."""
         await self._book(await self._advance(self.book.instant_ns))
-        return await self._other_positions() or await self._other_orders()
-
-    async def _other_positions(self) -> str:
-        """Book and venue must hold the same: in what they do not."""
-        venue = await self._world.venue.positions()
-        book: dict[str, int] = {}
-        for position in self.book.open_positions():
-            book[position.contract] = book.get(position.contract, 0) + position.quantity
-        if {contract: quantity for contract, quantity in book.items() if quantity} != venue:
-            return f"book {sorted(book.items())} and venue {sorted(venue.items())} hold different positions"
-        return ""
+        return other_positions(self.book, await self._world.venue.positions()) or await self._other_orders()
 
     async def _other_orders(self) -> str:
         """The first order that the venue does not show as the book has it, and how it shows it."""
@@ -184,7 +253,7 @@ class AccountLoop:
         Nothing is entered until the venue has shown every order that works as the book has it. Then the journal is made
         whole again; a difference stops entries until a person has looked.
         """
-        missing = await self._world.store.sent() - self._world.journal.written
+        missing = await self._world.store.sent(CHECKED_IDS) - self._world.journal.written
         if not missing:
             return
         difference = await self._other_orders()
@@ -196,10 +265,21 @@ class AccountLoop:
     # --- one step ---
 
     async def step(self) -> None:
-        """Go to the next instant at which something may happen, or wait for news."""
+        """Go to the next instant at which something may happen, or wait for news.
+
+        Before that, whatever is not done yet of what a start or a command calls for.
+        """
+        with self._looked_at():
+            if not self._reconciled:
+                await self._reconcile()
+            else:
+                await self._step()
+
+    async def _step(self) -> None:
         await self.tell_halts()
         if self._world.halted():
-            await self._flatten()  # an entry that works must not meet another print
+            self._due = True  # an entry that works must not meet another print
+        await self.carry_out()
         book = self.book
         target = None if book.finished else self._target()
         if target is None:
@@ -227,8 +307,8 @@ class AccountLoop:
         earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
-        timer = next_timer(book)
-        target = min(complete, earliest, END_OF_TIME if timer is None else timer)
+        timers = [timer for timer in (next_timer(book), next_try(book)) if timer is not None]
+        target = min(complete, earliest, *timers)
         return target if target > book.instant_ns else None
 
     def _complete_through(self) -> int:
@@ -279,23 +359,21 @@ class AccountLoop:
         What happened at the instant that begins a trading day belongs to that day.
         """
         book, changes = self.book, Changes()
-        fills = [event.fill.fill_id for event in advanced.events if event.fill is not None]
-        known = await self._world.store.known_fills(fills) if fills else frozenset()
+        asked = asked_of_rows(book, unheard(book, advanced.events))
+        stored = await self._world.store.recall(*asked) if any(asked) else Stored()
         if advanced.instant_ns > book.instant_ns:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
         book.last_prints.update(advanced.last_prints)
         before, after = around_the_roll(book, advanced.events)
-        try:
-            surprises = book_venue_events(book, changes, before, known)
-            roll(book)
-            surprises += book_venue_events(book, changes, after, known)
-        except ForeignOrder as error:
-            self._world.halt(HaltSource.DIFFERENCE, str(error))
-            raise
-        for surprise in surprises:
-            self._world.halt(HaltSource.DIFFERENCE, surprise)
+        surprises = book_venue_events(book, changes, before, stored)
+        roll(book)
+        surprises += book_venue_events(book, changes, after, stored)
         apply_limits(book)
+        for surprise in surprises:
+            self._differs(surprise)
+        if advanced.positions is not None:
+            self._compare(advanced.positions)
         settled(book)
         await self._commit(changes)
 
@@ -311,7 +389,7 @@ class AccountLoop:
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
         for _ in range(2):
-            actions = wanted(self.book, halted=bool(self._world.halted()))
+            actions = wanted(self.book, halted=bool(self._world.halted()), spent=self._world.journal.written)
             if not actions:
                 return
             for action in actions:
@@ -330,7 +408,10 @@ class AccountLoop:
         await self._book(await self._advance(self.book.instant_ns))
 
     async def flatten(self, strategy: str, reason: str) -> None:
-        """Have one strategy, or with an empty name the whole account, leave the market; durable from here on."""
+        """Have one strategy, or with an empty name the whole account, leave the market; durable on return.
+
+        It is carried out by the loop's next step, and goes on for as long as something is left.
+        """
         if strategy:
             self.book.strategies[strategy].flatten = reason
         else:
@@ -343,7 +424,7 @@ class AccountLoop:
         """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
         book = self.book
         asked = question(book, strategy, bar, halt=self._world.halted())
-        answer = await self._ask_risk(asked)
+        answer = self._sent_before(strategy, bar) or await self._ask_risk(asked)
         decision = _decision(book, strategy, bar, answer)
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)
@@ -360,6 +441,14 @@ class AccountLoop:
             await self._commit_decision(_decision(self.book, again, bar, refusal), None, again)
             return
         await self._send(order)
+
+    def _sent_before(self, strategy: StrategyBook, bar: BarSignals) -> Answer | None:
+        """The refusal of a bar whose entry has left before, although no row of its decision is there any more."""
+        decision = decision_id(self.book.account, strategy.strategy, bar.bar)
+        client_id = client_order_id(decision, Leg.ENTRY)
+        if client_id in self.book.orders or client_id in self._world.journal.written:
+            return Answer(False, Reason.SENT_BEFORE.value)
+        return None
 
     async def _ask_risk(self, asked: Question) -> Answer:
         """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
@@ -432,18 +521,23 @@ class AccountLoop:
         question and the byte.
         """
         await self._world.store.renew()
-        self._unsent = ""
         halt = self._world.halted()
         if halt and is_entry(order):
+            self._unsent = ""
             await self._commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
             return
-        self._world.journal.write(order.client_id)
+        try:
+            self._world.journal.write(order.client_id)
+        except OSError as error:  # it has not left, and this process knows: handed in when the disk takes it
+            self._unsent = order.client_id
+            raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
+        self._unsent = ""
         try:
             reported = await self._world.venue.submit(self._venue_order(order))
         except PartFailed:
             await self._commit_order(move(order, OrderState.UNKNOWN))
             raise
-        await self._commit_order(move(order, reported.state, reason=reported.reason))
+        await self._follow(order, reported)
 
     def _venue_order(self, order: Order) -> VenueOrder:
         return VenueOrder(
@@ -469,16 +563,26 @@ class AccountLoop:
         await self._commit(changes)
 
     async def _commit(self, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        for found in unprotected(self.book):
+            self._differs(f"{found.why}: it is closed")
+            self.book.strategies[found.strategy].flatten = UNPROTECTED
+            self._due = True
         forget(self.book)
         await self._world.store.commit(self.book, changes, check)
         self._world.committed(changes.events)
 
     async def commit(self) -> None:
-        """Write what a command has changed, and carry out at this instant what that calls for."""
+        """Write what a command has changed. What that calls for is carried out at this instant, by the next step."""
         apply_limits(self.book)
         settled(self.book)
         await self._commit(Changes())
-        await self._flatten()
+        self._due = True
+
+    async def carry_out(self) -> None:
+        """Do what a command has called for, at the instant at which it was given."""
+        if self._due:
+            await self._flatten()
+            self._due = False
 
     # --- halts ---
 
@@ -514,7 +618,7 @@ class AccountLoop:
         if self.book.manifest.spec.halt and any(halt.source is HaltSource.FIELD for halt in wanted):
             raise HaltStands("the account's manifest still says `halt: true`: take it back there")
         if any(halt.source is HaltSource.DIFFERENCE for halt in wanted):
-            difference = await self._difference()
+            difference = await self._where_they_differ()
             if difference:
                 raise HaltStands(f"{difference}: settle it first")
         return await self.clear_halts(switch.halts.clearable(seen), seen, by, reason, now_ns)

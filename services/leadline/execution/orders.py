@@ -1,7 +1,9 @@
-"""The order state machine. State moves only along this table, and terminal states need the venue's evidence.
+"""The order state machine. This account moves an order only along the table; the venue moves it to where it is.
 
-DEAD is what an order is taken for that every look-up says is absent. Should the venue come up with it all the same, the
-venue is right.
+`move` is this account's own step and never leaves the table. `follow` takes the venue's word from any state, for the
+venue is the truth about its orders: a word that the table does not foresee is followed, and a person has to look.
+
+DEAD is what an order is taken for that every look-up says is absent.
 """
 
 from dataclasses import replace
@@ -30,7 +32,7 @@ CANCELLABLE: Final = frozenset({S.WORKING, S.PARTIAL})
 
 
 class IllegalTransition(LeadlineError):
-    """An order was asked to move where the table has no way."""
+    """This account was about to move an order where the table has no way: a defect of its own."""
 
     def __init__(self, order: Order, state: OrderState) -> None:
         super().__init__(f"order {order.client_id} cannot move from {order.state} to {state}")
@@ -38,16 +40,26 @@ class IllegalTransition(LeadlineError):
         self.state = state
 
 
-def move(order: Order, state: OrderState, *, reason: str = "", quantity: int | None = None) -> Order:
-    """The order in another state; the same order when nothing changes. Raises `IllegalTransition`.
+def move(order: Order, state: OrderState, *, reason: str = "") -> Order:
+    """The order in another state; the same order when it is in it already. Raises `IllegalTransition`."""
+    if not foreseen(order.state, state):
+        raise IllegalTransition(order, state)
+    return follow(order, state, reason=reason)
+
+
+def foreseen(before: OrderState, after: OrderState) -> bool:
+    """Whether the table has a way from one state to another, or they are the same."""
+    return after is before or after in TRANSITIONS[before]
+
+
+def follow(order: Order, state: OrderState, *, reason: str = "", quantity: int | None = None) -> Order:
+    """The order as the venue says that it stands, from whatever state; the same order when nothing changes.
 
     `quantity` is the venue's present size of a bracket leg, which shrinks when its pair fills in part.
     """
     size = order.quantity if quantity is None else quantity
     if state is order.state and size == order.quantity:
         return order
-    if state is not order.state and state not in TRANSITIONS[order.state]:
-        raise IllegalTransition(order, state)
     return replace(order, state=state, reason=reason or order.reason, quantity=size, version=order.version + 1)
 
 

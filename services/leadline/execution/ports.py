@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from leadline.execution.book import Book, Changes
+from leadline.execution.booking import Stored
 from leadline.execution.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
@@ -59,14 +60,14 @@ class Store(Protocol):
     async def renew(self) -> None:
         """Keep the account for a little longer. Raises `Fenced` when another has taken it."""
 
-    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the fill ids that are booked already."""
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        """The orders and fills of these ids that have rows, however old."""
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
 
-    async def sent(self) -> frozenset[str]:
-        """Client ids of the orders of this tape that left here: the venue has proved that it got them."""
+    async def sent(self, newest: int) -> frozenset[str]:
+        """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
 
 
 class Venue(Protocol):
@@ -106,13 +107,19 @@ class Journal(Protocol):
 
     @property
     def written(self) -> AbstractSet[str]:
-        """Every id that was ever written."""
+        """Every id that is kept: those of the newest orders, many more than any rule looks back on."""
+
+    def newest(self, count: int) -> list[str]:
+        """The ids written last, oldest first."""
 
     def restore(self, client_ids: Iterable[str]) -> None:
         """Append ids durably that an earlier file had."""
 
     def write(self, client_id: str) -> None:
-        """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice."""
+        """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice.
+
+        Raises OSError, and keeps nothing of the id then.
+        """
 
 
 class Switch(Protocol):

@@ -97,9 +97,8 @@ INSERT_DECISION: Final = _insert(
 )
 UPSERT_INTENT: Final = _upsert(
     "intent",
-    ("tape", "client_id"),
+    ("tape", "account", "client_id"),
     (
-        "account",
         "strategy",
         "decision_id",
         "leg",
@@ -319,8 +318,8 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
     """An order's row."""
     return (
         book.tape,
-        order.client_id,
         book.account,
+        order.client_id,
         order.strategy,
         order.decision,
         order.leg,
@@ -389,6 +388,22 @@ def fill_row(book: Book, fill: Fill, strategy: str, venue_event: int) -> Values:
         fill.k,
         fill.commission,
         venue_event,
+    )
+
+
+def fill_of(row: Row) -> Fill:
+    """A fill's row as a fill."""
+    return Fill(
+        row["fill_id"],
+        row["client_id"],
+        row["contract"],
+        Side(row["side"]),
+        row["quantity"],
+        row["price"],
+        row["ts_ns"],
+        row["source_index"],
+        row["k"],
+        row["commission"],
     )
 
 

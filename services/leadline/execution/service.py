@@ -137,16 +137,13 @@ class Account:
     async def _trade(self) -> None:
         """Start is recovery; and whenever a part did not do what it was asked, the loop starts again.
 
-        The account is not ready meanwhile. Commands are carried out as soon as the parts that they need are there.
+        The account is not ready meanwhile. Commands need the book alone: they run before the venue is asked, and
+        between the attempts to ask it.
         """
-        started = False
         while True:
             try:
-                await self.loop.recover()
+                await self.loop.load()
                 self._open_inboxes()
-                if not started:
-                    self.context.set_ready(True)
-                started = True
                 while True:
                     await self._run_commands()
                     await self.loop.step()

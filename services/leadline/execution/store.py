@@ -15,9 +15,10 @@ import asyncpg
 
 from leadline.execution import halt_rows, rows
 from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
+from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.orders import UNRESOLVED
-from leadline.execution.ports import Fenced, LimitRefused, Unavailable
+from leadline.execution.ports import Fenced, LimitRefused, Refused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
@@ -45,6 +46,8 @@ _ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
 _ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
 _STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
 _STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
+_ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
+_FILLS_BY_ID: Final = "SELECT * FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)"
 
 Connection = Any
 
@@ -144,28 +147,33 @@ class PostgresStore:
             await self._write(connection, book, changes, written)
         self._written = {name: replace(strategy) for name, strategy in book.strategies.items()}
 
-    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
-        """Those of the fill ids that are booked already."""
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        """The orders and fills of these ids that have rows, however old."""
+        scope = (self._tape, self._account)
+        orders: list[Any] = []
+        fills: list[Any] = []
         async with self._connection() as connection:
-            found = await connection.fetch(
-                "SELECT fill_id FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)",
-                self._tape,
-                self._account,
-                list(fill_ids),
-            )
-        return frozenset(row["fill_id"] for row in found)
+            if client_ids:
+                orders = await connection.fetch(_ORDERS_BY_ID, *scope, list(client_ids))
+            if fill_ids:
+                fills = await connection.fetch(_FILLS_BY_ID, *scope, list(fill_ids))
+        return Stored(
+            {row["client_id"]: rows.order_of(row) for row in orders},
+            {row["fill_id"]: rows.fill_of(row) for row in fills},
+        )
 
-    async def sent(self) -> frozenset[str]:
-        """Client ids of the orders of this tape that left here: the venue has proved that it got them."""
+    async def sent(self, newest: int) -> frozenset[str]:
+        """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
         async with self._connection() as connection:
             found = await connection.fetch(
                 """
                 SELECT client_id FROM intent WHERE tape = $1 AND account = $2 AND state <> ALL($3)
-                AND parent = '' AND decision_id <> client_id
+                AND parent = '' AND decision_id <> client_id ORDER BY decided_at_ns DESC LIMIT $4
                 """,
                 self._tape,
                 self._account,
                 [state.value for state in (*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL)],
+                newest,
             )
         return frozenset(row["client_id"] for row in found)
 
@@ -184,6 +192,8 @@ class PostgresStore:
                 yield connection
         except DATABASE_LOST as error:
             raise Unavailable(f"the database does not answer: {error}", "database") from error
+        except asyncpg.PostgresError as error:
+            raise Refused(f"the database does not take what the book says: {error}", "database") from error
 
     async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
         scope = (self._tape, self._account)

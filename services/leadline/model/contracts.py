@@ -88,6 +88,14 @@ def parse_contract(symbol: str, as_of: date) -> Contract:
     raise InvalidInput("contract", symbol, _SPELLINGS)
 
 
+def sheet_of(contract: str) -> Instrument | None:
+    """The instrument sheet's row of a contract; None for one that no row knows, which only a venue may name."""
+    try:
+        return instrument_of(contract)
+    except Unknown:
+        return None
+
+
 def resolve_contract(symbol: str, as_of: date) -> str:
     """What a strategy's instrument trades on a trading day: the canonical contract.
 

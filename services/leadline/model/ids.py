@@ -9,12 +9,13 @@ from leadline.model.bars import BarKey
 
 
 class Leg(StrEnum):
-    """First letter of an order's leg: entry, stop, target, flatten."""
+    """First letter of an order's leg: entry, stop, target, flatten; or an order that somebody else placed."""
 
     ENTRY = "E"
     STOP = "S"
     TARGET = "T"
     FLATTEN = "F"
+    FOREIGN = "X"
 
 
 def derive(*parts: str) -> str:

@@ -1,5 +1,6 @@
 """Orders, fills, decisions and positions: the vocabulary of risk, execution and the venues."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -200,13 +201,15 @@ class Watch:
 class Advanced:
     """How far the venue's tape ran: the instant matched whole, the events after the one asked for, last prints.
 
-    `final` says that every tape ended and is matched whole.
+    `final` says that every tape ended and is matched whole. `positions` is what the venue holds after the last event,
+    net and signed by contract, flat ones absent; None from a venue that does not tell.
     """
 
     instant_ns: int
     events: tuple[VenueEvent, ...]
     last_prints: dict[str, LastPrint]
     final: bool = False
+    positions: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 SHA-256 over canonical JSON lines (sorted keys, integers and decimal strings only) of bars, signals with their
 evidence, decisions, orders and fills, ordered by (instant, kind, account, strategy, bar, leg, fill). Ids, names, the
 tape, wall-clock times and epochs are left out; a strategy is its index in its account's order, and an account its index
-among all, where only those count that said or did something: one that is idle changes nothing.
+among all, where only those count that said or did something: one that is idle changes nothing. What no strategy owns
+has the index -1.
 """
 
 import hashlib
@@ -35,7 +36,8 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 _QUERIES: Final[dict[str, str]] = {
     "fill": """
         SELECT f.*, f.ts_ns AS at, i.leg, f.account, f.strategy, d.bar_key AS sort FROM fill f
-        JOIN intent i USING (tape, client_id) LEFT JOIN decision d ON d.tape = i.tape AND d.decision_id = i.decision_id
+        JOIN intent i USING (tape, account, client_id)
+        LEFT JOIN decision d ON d.tape = i.tape AND d.decision_id = i.decision_id
         WHERE f.tape = $1""",
     "bar": """
         SELECT c.*, c.known_at_ns AS at, '' AS account, '' AS strategy, c.bar_key AS sort, '' AS leg,
@@ -84,12 +86,12 @@ async def lines_of(connection: Any, tape: str) -> list[tuple[bytes, str]]:
     said = {kind: await connection.fetch(_QUERIES[kind], tape) for kind in KINDS}
     owners = sorted({(row["account"], row["strategy"]) for rows in said.values() for row in rows if row["account"]})
     accounts = sorted({account for account, _ in owners})
-    names = {account: [strategy for owner, strategy in owners if owner == account] for account in accounts}
+    names = {account: [strategy for owner, strategy in owners if owner == account and strategy] for account in accounts}
     found: list[tuple[tuple[Any, ...], bytes, str]] = []
     for step, kind in enumerate(KINDS):
         for row in said[kind]:
             account = accounts.index(row["account"]) if row["account"] else -1
-            strategy = names[row["account"]].index(row["strategy"]) if row["account"] else -1
+            strategy = names[row["account"]].index(row["strategy"]) if row["strategy"] else -1
             line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
             text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
             number = row["k"] if kind == "fill" else 0

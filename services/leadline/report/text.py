@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadline.ingestion.tally import OUTSIDE
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import sheet_of
 from leadline.model.hours import local_datetime
 from leadline.report.data import AccountReport, Coverage
 from leadline.report.printable import plain_text, printable
@@ -65,7 +65,10 @@ def money(value: Decimal) -> Text:
 
 def price(contract: str, ticks: Decimal) -> str:
     """An average price in ticks as a price with the decimals of the instrument and two more."""
-    tick = instrument_of(contract).tick
+    sheet = sheet_of(contract)
+    if sheet is None:
+        return f"{ticks} ticks"
+    tick = sheet.tick
     text = f"{ticks * tick:.{max(-int(tick.as_tuple().exponent), 0) + 2}f}"
     exact = str(tick * int(ticks))
     return exact if ticks == int(ticks) else text
@@ -82,8 +85,8 @@ def time_of_day(trade_contract: str, time_ns: int) -> str:
 
 
 def _local(contract: str, time_ns: int) -> datetime:
-    zone = next(iter(instrument_of(contract).sessions.values())).zone
-    return local_datetime(time_ns, zone)
+    sheet = sheet_of(contract)
+    return local_datetime(time_ns, "UTC" if sheet is None else next(iter(sheet.sessions.values())).zone)
 
 
 def spark(values: list[Decimal]) -> str:

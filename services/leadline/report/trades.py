@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from leadline.execution.positions import apply_fill, flat
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import sheet_of
 from leadline.model.orders import Fill, Order, Position, Side
 
 _EXITS = {"S": "stop", "T": "target"}
@@ -69,9 +69,8 @@ def trades_of(
         key = (strategy, fill.contract)
         before = positions.get(key)
         if before is None or not before.quantity:
-            tick_value = instrument_of(fill.contract).tick_value
             entry = orders[fill.client_id]
-            before = flat(strategy, fill.contract, entry.tape_contract, tick_value, entry.decision)
+            before = flat(strategy, fill.contract, entry.tape_contract, _tick_value(fill), entry.decision)
             opened[key] = []
         opened[key].append(fill)
         after = apply_fill(before, fill)
@@ -88,13 +87,18 @@ def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[Equi
     curve: list[EquityPoint] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
-        tick_value = instrument_of(fill.contract).tick_value
-        before = positions.get(key) or flat(strategy, fill.contract, fill.contract, tick_value, "")
+        before = positions.get(key) or flat(strategy, fill.contract, fill.contract, _tick_value(fill), "")
         after = apply_fill(before, fill)
         positions[key] = after
         equity += after.realised - before.realised - fill.commission
         curve.append(EquityPoint(fill.time_ns, equity))
     return curve
+
+
+def _tick_value(fill: Fill) -> Decimal:
+    """0 for a contract that no sheet knows: an order of somebody else may have filled in one."""
+    sheet = sheet_of(fill.contract)
+    return Decimal(0) if sheet is None else sheet.tick_value
 
 
 def _trade(position: Position, fills: list[Fill], orders: Mapping[str, Order], reasons: Mapping[str, Reasons]) -> Trade:

@@ -11,6 +11,7 @@ class Reason(StrEnum):
     STRATEGY_NOT_RUNNING = "strategy_not_running"
     HALTED = "halted"
     UNRESOLVED = "unresolved"
+    SENT_BEFORE = "sent_before"
     DAY_LOSS = "day_loss"
     DAY_TARGET = "day_target"
     CONTRACT_ROLLING = "contract_rolling"

@@ -13,6 +13,30 @@ MOST_NS: Final = 2**62
 """Bounds within which the market's arithmetic stays in 64 bits, whatever is added to a price or a time."""
 
 
+_CONTENT: Final = (
+    "decision",
+    "leg",
+    "contract",
+    "tape_contract",
+    "side",
+    "type",
+    "decided_at_ns",
+    "limit_price",
+    "stop_price",
+    "stop_ticks",
+    "target_ticks",
+    "reduce_only",
+)
+"""What an order is; its size, too, unless it is a bracket leg, which shrinks."""
+
+
+def check_same(known: VenueOrder, again: VenueOrder) -> None:
+    """Refuse an id that is handed in again with another content: InvalidInput that names the first difference."""
+    for name in (*_CONTENT, *([] if known.parent else ["quantity"])):
+        if getattr(again, name) != (expected := getattr(known, name)):
+            raise InvalidInput(f"order.{name}", getattr(again, name), f"{expected}: the id {known.client_id} is taken")
+
+
 def check_order(order: VenueOrder) -> None:
     """Refuse an order that says too little, too much or nonsense: InvalidInput."""
     for name in ("client_id", "contract", "tape_contract", "leg"):

@@ -1,5 +1,6 @@
 """The paper venue's protocol as domain values, and back."""
 
+from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -33,7 +34,7 @@ _STATES: Final = {
     OrderState.CANCELLED: pb.ORDER_STATE_CANCELLED,
     OrderState.REJECTED: pb.ORDER_STATE_REJECTED,
 }
-_STATES_BACK: Final = {value: key for key, value in _STATES.items()}
+_STATES_BACK: Final = {value: key for key, value in _STATES.items()} | {pb.ORDER_STATE_UNSPECIFIED: OrderState.WORKING}
 
 
 def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
@@ -62,7 +63,10 @@ def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
 
 
 def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
-    """An order; one without a state is working. InvalidInput without a side or a type."""
+    """An order; one without a state is working. InvalidInput without a side or a type.
+
+    A state that this release does not know is UNKNOWN, never guessed.
+    """
     if message.side not in _SIDES_BACK:
         raise InvalidInput("order.side", message.side, "buy or sell")
     if message.type not in _TYPES_BACK:
@@ -84,7 +88,7 @@ def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
         reduce_only=message.reduce_only,
         parent=message.parent,
         oco=message.oco,
-        state=_STATES_BACK.get(message.state, OrderState.WORKING),
+        state=_STATES_BACK.get(message.state, OrderState.UNKNOWN),
         filled=message.filled,
         reason=message.reason,
     )
@@ -106,7 +110,9 @@ def fill_to_proto(fill: Fill) -> pb.VenueFill:
 
 
 def fill_from_proto(message: pb.VenueFill) -> Fill:
-    """A fill without commission."""
+    """A fill without commission. InvalidInput without a side."""
+    if message.side not in _SIDES_BACK:
+        raise InvalidInput("fill.side", message.side, "buy or sell")
     return Fill(
         fill_id=message.fill_id,
         client_id=message.client_id,
@@ -189,6 +195,7 @@ def advanced_to_proto(advanced: Advanced) -> pb.AdvanceToResponse:
             for contract, last in sorted(advanced.last_prints.items())
         ],
         final=advanced.final,
+        positions=positions_to_proto(advanced.positions or {}),
     )
 
 
@@ -199,4 +206,15 @@ def advanced_from_proto(message: pb.AdvanceToResponse) -> Advanced:
         tuple(event_from_proto(event) for event in message.events),
         {last.contract: LastPrint(last.price, last.time_ns, last.source_index) for last in message.last_prints},
         message.final,
+        positions_from_proto(message.positions),
     )
+
+
+def positions_to_proto(positions: Mapping[str, int]) -> list[pb.VenuePosition]:
+    """Net positions by contract."""
+    return [pb.VenuePosition(contract=contract, quantity=quantity) for contract, quantity in sorted(positions.items())]
+
+
+def positions_from_proto(messages: Iterable[pb.VenuePosition]) -> dict[str, int]:
+    """Net signed positions by contract, flat ones left out."""
+    return {position.contract: position.quantity for position in messages if position.quantity}

@@ -4,8 +4,9 @@ Time moves only by `advance`, over whole instants (all prints of all contracts t
 of the first instant at which an order changed or a watch was crossed. Where else it stops makes no difference.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import Leg, client_order_id, fill_id
 from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, VenueEvent, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
-from leadline.venue.checks import check_order
+from leadline.venue.checks import check_order, check_same
 from leadline.venue.rules import (
     FillRules,
     Mark,
@@ -128,9 +129,10 @@ class PaperMarket:
     def submit(self, order: VenueOrder) -> tuple[VenueOrder, bool]:
         """Take an order: it and False, or the one that has its id already, as it stands, and True.
 
-        InvalidInput when the order makes no sense; nothing is kept of it then.
+        InvalidInput when the order makes no sense, or its id stands for another one; nothing is kept of it then.
         """
         if known := self._orders.get(order.client_id):
+            check_same(known, order)
             return known, True
         check_order(order)
         return self._rest(_as_sent(order), order.decided_at_ns + self._rules.latency_ns), False
@@ -138,6 +140,7 @@ class PaperMarket:
     def reject(self, order: VenueOrder, reason: str) -> tuple[VenueOrder, bool]:
         """Refuse an order and remember it; a known id is answered as by `submit`."""
         if known := self._orders.get(order.client_id):
+            check_same(known, order)
             return known, True
         check_order(order)
         return self._record(replace(_as_sent(order), state=OrderState.REJECTED, reason=reason)), False
@@ -287,7 +290,7 @@ class PaperMarket:
         )
         self._record(order, fill)
         if order.stop_ticks is not None and order.target_ticks is not None:
-            for leg in _bracket(order, fill, order.stop_ticks, order.target_ticks):
+            for leg in _bracket(order, fill, order.stop_ticks, order.target_ticks, self._orders):
                 self._rest(leg, fill.time_ns)
         if order.oco in self._resting:
             twin = self._orders[order.oco]
@@ -345,10 +348,16 @@ def _as_sent(order: VenueOrder) -> VenueOrder:
     return replace(order, parent="", oco="", state=OrderState.WORKING, filled=0, reason="")
 
 
-def _bracket(entry: VenueOrder, fill: Fill, stop_ticks: int, target_ticks: int) -> tuple[VenueOrder, VenueOrder]:
-    """The pair that protects one entry fill; both match from the first print strictly later than it."""
+def _bracket(
+    entry: VenueOrder, fill: Fill, stop_ticks: int, target_ticks: int, taken: Collection[str]
+) -> tuple[VenueOrder, VenueOrder]:
+    """The pair that protects one entry fill; both match from the first print strictly later than it.
+
+    Their ids are those of the first attempt of which none is `taken`: an order that is there already is never replaced.
+    """
     names = [f"{leg}{fill.k}" for leg in (Leg.STOP, Leg.TARGET)]
-    stop_id, target_id = (client_order_id(entry.decision, name) for name in names)
+    attempts = ([client_order_id(entry.decision, name, attempt) for name in names] for attempt in count(1))
+    stop_id, target_id = next(ids for ids in attempts if not any(client_id in taken for client_id in ids))
     stop = VenueOrder(
         client_id=stop_id,
         decision=entry.decision,

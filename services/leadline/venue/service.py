@@ -167,7 +167,7 @@ class PaperVenue:
                 final = await self._advance_until(to_ns, contracts, watches)
             self._write()
             last = {name: market.marks[name].last for name in contracts if name in market.marks}
-            return Advanced(market.instant_ns, market.events_after(after_event), last, final)
+            return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())
 
     async def _advance_until(self, to_ns: int, contracts: Sequence[str], watches: Sequence[Watch]) -> bool:
         """Match what is complete and wait for more while there is time; whether all tapes ended and are matched."""

@@ -12,6 +12,7 @@ from leadline.venue.convert import (
     fill_to_proto,
     order_from_proto,
     order_to_proto,
+    positions_to_proto,
     watch_from_proto,
 )
 from leadline.venue.v1 import venue_pb2 as pb
@@ -81,12 +82,7 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
     async def ListPositions(
         self, request: pb.ListPositionsRequest, context: ServicerContext
     ) -> pb.ListPositionsResponse:
-        positions = self._venue.market.positions()
-        return pb.ListPositionsResponse(
-            positions=[
-                pb.VenuePosition(contract=contract, quantity=quantity) for contract, quantity in positions.items()
-            ]
-        )
+        return pb.ListPositionsResponse(positions=positions_to_proto(self._venue.market.positions()))
 
     async def Misbehave(self, request: pb.MisbehaveRequest, context: ServicerContext) -> pb.MisbehaveResponse:
         if not self._allow_faults:

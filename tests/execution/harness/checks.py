@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 from leadline.execution.book import Book, Changes
+from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
@@ -36,8 +37,8 @@ class CheckedStore:
             for item in fields(Book):
                 assert getattr(stored, item.name) == getattr(book, item.name), item.name
 
-    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
-        return await self._store.known_fills(fill_ids)
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        return await self._store.recall(client_ids, fill_ids)
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._store.halts(numbers)
@@ -45,8 +46,8 @@ class CheckedStore:
     async def renew(self) -> None:
         await self._store.renew()
 
-    async def sent(self) -> frozenset[str]:
-        return await self._store.sent()
+    async def sent(self, newest: int) -> frozenset[str]:
+        return await self._store.sent(newest)
 
 
 class CheckedVenue:
@@ -93,7 +94,7 @@ class CheckedVenue:
 def check_book(book: Book, market: PaperMarket) -> None:
     """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round.
 
-    What an adopted order of somebody else opened has no bracket: its decision is that order itself.
+    What no strategy looks after has no bracket: it is somebody else's, or it is being closed.
     """
     proven: dict[str, int] = {}
     for event in market.events_after(0)[: book.venue_event]:
@@ -109,8 +110,7 @@ def check_book(book: Book, market: PaperMarket) -> None:
         strategy = book.strategies.get(position.strategy)
         leaving = book.flatten or (strategy is not None and strategy.flatten)
         closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
-        foreign = position.decision in book.orders
-        assert foreign or leaving or closing or stops == targets == abs(position.quantity), (
+        assert strategy is None or leaving or closing or stops == targets == abs(position.quantity), (
             f"{position} is not protected"
         )
         assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"

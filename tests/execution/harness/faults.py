@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from leadline.execution.book import Book, Changes
+from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.loop import World
 from leadline.execution.ports import Journal, Risk, Store, Venue
@@ -89,8 +90,8 @@ class TrippedStore:
         )
         await self._wire.around(name, lambda: self._store.commit(book, changes, check))
 
-    async def known_fills(self, fill_ids: Sequence[str]) -> frozenset[str]:
-        return await self._wire.around("store.known_fills", lambda: self._store.known_fills(fill_ids))
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        return await self._wire.around("store.recall", lambda: self._store.recall(client_ids, fill_ids))
 
     async def renew(self) -> None:
         await self._wire.around("store.renew", self._store.renew)
@@ -98,8 +99,8 @@ class TrippedStore:
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._wire.around("store.halts", lambda: self._store.halts(numbers))
 
-    async def sent(self) -> frozenset[str]:
-        return await self._wire.around("store.sent", self._store.sent)
+    async def sent(self, newest: int) -> frozenset[str]:
+        return await self._wire.around("store.sent", lambda: self._store.sent(newest))
 
 
 class TrippedVenue:
@@ -150,6 +151,9 @@ class TrippedJournal:
     @property
     def written(self) -> AbstractSet[str]:
         return self._journal.written
+
+    def newest(self, count: int) -> list[str]:
+        return self._journal.newest(count)
 
     def restore(self, client_ids: Iterable[str]) -> None:
         self._wire.around_now("journal.restore", lambda: self._journal.restore(client_ids))

@@ -30,7 +30,7 @@ from leadline.risk.decide import decide
 from leadline.risk.view import Answer, Question
 from leadline.runtime.database import Pool
 from leadline.venue.ledger import Ledger
-from leadline.venue.matching import PaperMarket
+from leadline.venue.matching import PaperMarket, Step
 from leadline.venue.rules import FillRules, parse_fill_rule
 from tests.execution.harness.builders import DAY, account, ns
 from tests.execution.harness.checks import CheckedStore, CheckedVenue
@@ -156,8 +156,8 @@ class Desk:
     async def fills(self) -> list[tuple[Any, ...]]:
         """Every fill as (leg, second, price, quantity, commission)."""
         found = await self.books.reader.fetch(
-            "SELECT i.leg, f.ts_ns, f.price, f.quantity, f.commission FROM fill f JOIN intent i USING (tape, client_id)"
-            " WHERE tape = $1 ORDER BY f.venue_event",
+            "SELECT i.leg, f.ts_ns, f.price, f.quantity, f.commission FROM fill f"
+            " JOIN intent i USING (tape, account, client_id) WHERE tape = $1 ORDER BY f.venue_event",
             self.tape,
         )
         return [(row[0], (row[1] - ns(0)) / 1e9, *tuple(row)[2:]) for row in found]
@@ -189,7 +189,8 @@ class Session:
         self.journal = SendJournal(desk.folder / f"sent-{desk.tape}.journal")
         self.switch = KillSwitch(desk.folder / f"halts-{desk.tape}.json", time.time_ns)
         self.store = desk.store()
-        venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self.ledger.append)
+        self.steps_written = 0
+        venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self._append)
         world = World(
             store=CheckedStore(self.store, self.market, read_back=read_back),
             venue=CheckedVenue(venue, desk.books.pool, self.store, desk.tape, desk.sent),
@@ -216,6 +217,10 @@ class Session:
     def halt(self, reason: str = "a person", by: str = "test", source: HaltSource = HaltSource.PERSON) -> Halt:
         """As a call stops entries."""
         return self.switch.halt(source, reason, by)
+
+    def _append(self, step: Step) -> None:
+        self.ledger.append(step)
+        self.steps_written += 1
 
     def replace_world(self, through: Callable[[World], World]) -> None:
         """Put something else at a port."""
@@ -255,7 +260,7 @@ class Session:
         """As the supervisor or the operator does."""
         text = orjson.dumps(manifest.to_manifest()).decode()
         commands.set_strategy(self.book, manifest.full_name, analysis_hash, text)
-        await self.loop.commit()
+        await self.commit()
         self._open_inboxes()
 
     async def drain(
@@ -263,13 +268,18 @@ class Session:
     ) -> None:
         """As the operator takes a strategy out."""
         commands.drain(self.book, name, Drain(drain_id, orders, positions, self.book.instant_ns))
-        await self.loop.commit()
+        await self.commit()
         self._open_inboxes()
 
     async def set_account(self, manifest: TradingAccount) -> None:
         """As the operator mirrors an account's resource."""
         set_account(self.book, manifest)
+        await self.commit()
+
+    async def commit(self) -> None:
+        """Write what a command has changed, and carry out what it calls for."""
         await self.loop.commit()
+        await self.loop.carry_out()
 
     async def until(self, seconds: float) -> None:
         """Run until the account stands at exactly this second of the first day, or has finished."""

@@ -582,7 +582,7 @@ class GetStateResponse(_message.Message):
     """Trading day of the venue, ISO 8601 date."""
     phase: _builtins.str
     """What the loop does: `starting`, `reconciling`, `running`, `waiting_for_signals`, `waiting_for_venue`,
-    `waiting_for_risk`, `waiting_for_database`, `halted`, `finished`.
+    `waiting_for_risk`, `waiting_for_database`, `waiting_for_disk`, `waiting_for_parts`, `finished`.
     """
     equity: _builtins.str
     """Cash equity: at the day's roll plus realised."""

@@ -95,10 +95,11 @@ CREATE TABLE intent (
     decided_at_ns  bigint NOT NULL,
     send_by_ns     bigint,
     epoch          bigint NOT NULL,
-    PRIMARY KEY (tape, client_id),
-    UNIQUE (tape, decision_id, leg, attempt)
+    PRIMARY KEY (tape, account, client_id),
+    UNIQUE (tape, account, decision_id, leg, attempt)
 );
 CREATE INDEX ON intent (tape, account, state);
+CREATE INDEX ON intent (tape, account, decided_at_ns);
 -- At most one entry whose fate is open per account and contract.
 CREATE UNIQUE INDEX intent_one_unresolved_entry ON intent (tape, account, contract)
     WHERE leg = 'E' AND state IN ('PENDING', 'SENDING', 'UNKNOWN');

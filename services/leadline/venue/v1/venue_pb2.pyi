@@ -555,6 +555,7 @@ class AdvanceToResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     LAST_PRINTS_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
+    POSITIONS_FIELD_NUMBER: _builtins.int
     instant_ns: _builtins.int
     """The instant that is matched whole, nanoseconds UTC."""
     final: _builtins.bool
@@ -567,6 +568,10 @@ class AdvanceToResponse(_message.Message):
     def last_prints(self) -> _containers.RepeatedCompositeFieldContainer[Global___LastPrint]:
         """Last print at or before the instant, by contract."""
 
+    @_builtins.property
+    def positions(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenuePosition]:
+        """Net positions after the last event, those that are not flat."""
+
     def __init__(
         self,
         *,
@@ -574,10 +579,11 @@ class AdvanceToResponse(_message.Message):
         events: _abc.Iterable[Global___VenueEvent] | None = ...,
         last_prints: _abc.Iterable[Global___LastPrint] | None = ...,
         final: _builtins.bool = ...,
+        positions: _abc.Iterable[Global___VenuePosition] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "final", b"final", "instant_ns", b"instant_ns", "last_prints", b"last_prints"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "final", b"final", "instant_ns", b"instant_ns", "last_prints", b"last_prints", "positions", b"positions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

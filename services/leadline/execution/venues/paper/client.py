@@ -1,13 +1,22 @@
 """Execution's side of the paper venue's protocol: domain values in and out, one attempt per call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import grpc
 
+from leadline.execution.ports import Refused
+from leadline.model.errors import InvalidInput
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.runtime.failures import answered
-from leadline.venue.convert import advanced_from_proto, order_from_proto, order_to_proto, watch_to_proto
+from leadline.venue.convert import (
+    advanced_from_proto,
+    order_from_proto,
+    order_to_proto,
+    positions_from_proto,
+    watch_to_proto,
+)
 from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
 
@@ -18,8 +27,8 @@ _PART: Final = "venue"
 class PaperVenueClient:
     """The paper venue over its socket.
 
-    Every method raises `Unavailable` when no answer was heard, `Refused` when the answer is no, and its child
-    `NotAdmitted` when the venue does not know this process.
+    Every method raises `Unavailable` when no answer was heard, `Refused` when the answer is no or cannot be read, and
+    its child `NotAdmitted` when the venue does not know this process.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -36,18 +45,21 @@ class PaperVenueClient:
             contracts=contracts,
             watches=[watch_to_proto(watch) for watch in watches],
         )
-        reply = await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
-        return advanced_from_proto(reply)
+        with _read("what happened"):
+            return advanced_from_proto(
+                await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
+            )
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. An error leaves its fate unknown."""
-        reply = await answered(
-            _PART,
-            lambda: self._stub.SubmitOrder(
-                pb.SubmitOrderRequest(order=order_to_proto(order)), timeout=CALL_DEADLINE_SECONDS
-            ),
-        )
-        return order_from_proto(reply.order)
+        with _read(f"order {order.client_id}"):
+            reply = await answered(
+                _PART,
+                lambda: self._stub.SubmitOrder(
+                    pb.SubmitOrderRequest(order=order_to_proto(order)), timeout=CALL_DEADLINE_SECONDS
+                ),
+            )
+            return order_from_proto(reply.order)
 
     async def cancel(self, client_id: str, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
@@ -60,16 +72,24 @@ class PaperVenueClient:
 
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
-        reply = await answered(
-            _PART,
-            lambda: self._stub.ListOrders(pb.ListOrdersRequest(client_ids=[client_id]), timeout=CALL_DEADLINE_SECONDS),
-        )
-        found = [order for order in reply.orders if order.client_id == client_id]
-        return order_from_proto(found[0]) if found else None
+        request = pb.ListOrdersRequest(client_ids=[client_id])
+        with _read(f"order {client_id}"):
+            reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))
+            found = [order for order in reply.orders if order.client_id == client_id]
+            return order_from_proto(found[0]) if found else None
 
     async def positions(self) -> dict[str, int]:
         """Net signed position by contract, in size steps; flat ones absent."""
         reply = await answered(
             _PART, lambda: self._stub.ListPositions(pb.ListPositionsRequest(), timeout=CALL_DEADLINE_SECONDS)
         )
-        return {position.contract: position.quantity for position in reply.positions if position.quantity}
+        return positions_from_proto(reply.positions)
+
+
+@contextmanager
+def _read(subject: str) -> Iterator[None]:
+    """An answer that is not to be read is `Refused`: what it says is not guessed, and a person has to look."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise Refused(f"the venue's word on {subject} cannot be read: {error}", _PART) from error

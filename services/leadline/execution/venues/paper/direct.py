@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from leadline.model.errors import Unknown
+from leadline.execution.ports import Refused
+from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 from leadline.venue.matching import PaperMarket, Step
@@ -44,17 +45,23 @@ class DirectVenue:
             final = market.instant_ns >= self._end_ns
         self._write()
         last = {name: market.marks[name].last for name in contracts if name in market.marks}
-        return Advanced(market.instant_ns, market.events_after(after_event), last, final)
+        return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
-        """Take an order; one whose id is known is answered as it stands."""
-        taken, _ = self._market.submit(order)
+        """Take an order; one whose id is known is answered as it stands. Raises Refused for nonsense."""
+        try:
+            taken, _ = self._market.submit(order)
+        except InvalidInput as error:
+            raise Refused(f"venue refuses order {order.client_id}: {error}", "venue") from error
         self._write()
         return taken
 
     async def cancel(self, client_id: str, reason: str) -> None:
-        """Cancel an order at once. Raises Unknown."""
-        self._market.cancel(client_id, reason)
+        """Cancel an order at once. Raises Refused when there is none of that id."""
+        try:
+            self._market.cancel(client_id, reason)
+        except Unknown as error:
+            raise Refused(f"venue refuses: {error}", "venue") from error
         self._write()
 
     async def find(self, client_id: str) -> VenueOrder | None:

@@ -1,0 +1,176 @@
+"""What has to leave the market, as a function of the book: protection that does not fit, what nobody owns, drains."""
+
+from dataclasses import replace
+
+import pytest
+
+from leadline.execution.book import Book, Drain
+from leadline.execution.day import next_timer, roll
+from leadline.execution.exits import Cancel, Close, next_try, settled, wanted
+from leadline.execution.protection import unprotected
+from leadline.model.ids import client_order_id
+from leadline.model.orders import Order, OrderState, OrderType, Side
+from tests.execution.harness.books import DECISION, book_of, order_of, position_of
+from tests.execution.harness.builders import MES, ROLL_S, account, ns
+
+S = OrderState
+LIVE = [state for state in S if not state.terminal]
+
+
+def leg(name: str, quantity: int = 1, state: OrderState = S.WORKING, **fields: object) -> Order:
+    """A leg of a long's bracket."""
+    kind = OrderType.STOP if name.startswith("S") else OrderType.LIMIT
+    return order_of(state, name, side=Side.SELL, type=kind, quantity=quantity, parent="entry", **fields)
+
+
+def whys(book: Book) -> list[str]:
+    return [found.why for found in unprotected(book)]
+
+
+def said(book: Book, spent: frozenset[str] = frozenset()) -> list[tuple[str, str, str]]:
+    """What is wanted: cancel or close, the leg, and the reason."""
+    return [
+        ("cancel", action.order.leg, action.reason)
+        if isinstance(action, Cancel)
+        else ("close", action.order.leg, action.order.reason)
+        for action in wanted(book, halted=False, spent=spent)
+    ]
+
+
+@pytest.mark.parametrize("quantity", [1, 2])
+def test_a_position_behind_stops_of_its_size_is_protected(quantity: int):
+    assert whys(book_of(leg("S1", quantity), leg("T1", quantity), position=quantity)[0]) == []
+    assert whys(book_of(leg("S1", 1), leg("T1", 1), leg("S2", 1), leg("T2", 1), position=2)[0]) == []
+
+
+def test_a_stop_alone_protects_and_a_cancel_that_is_not_proven_leaves_it_in_the_market():
+    assert whys(book_of(leg("S1"), position=1)[0]) == []
+    assert whys(book_of(leg("S1", state=S.PENDING_CANCEL), position=1)[0]) == []
+
+
+@pytest.mark.parametrize(
+    ("exits", "position", "stops", "targets"),
+    [
+        ([], 1, 0, 0),
+        ([leg("T1")], 1, 0, 1),
+        ([leg("S1"), leg("T1")], 2, 1, 1),
+        ([leg("S1", 2), leg("T1", 2)], 1, 2, 2),
+        ([leg("S1"), leg("T1", 2)], 1, 1, 2),
+        ([leg("S1", 2, filled=1), leg("T1")], 2, 1, 1),
+        ([leg("S1"), leg("T1")], 0, 0, 0),
+        ([leg("S1"), leg("T1")], -1, 0, 0),
+        ([leg("S1", state=S.CANCELLED)], 1, 0, 0),
+        ([leg("S1", contract="ESM2025")], 1, 0, 0),
+    ],
+)
+def test_a_position_whose_exits_are_not_of_its_size_is_not_protected(
+    exits: list[Order], position: int, stops: int, targets: int
+):
+    book, _ = book_of(*exits, position=position)
+    assert f"default/mes holds {position} MESM2025 behind stops for {stops} and targets for {targets}" in whys(book)
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_what_is_being_closed_is_not_looked_at(state: OrderState):
+    assert whys(book_of(order_of(state, "F1", side=Side.SELL), position=1)[0]) == []
+    assert whys(book_of(order_of(S.REJECTED, "F1", side=Side.SELL), position=1)[0]) != []
+    assert whys(book_of(position=1, flatten="flat_by")[0]) == []
+    book, _ = book_of(position=1)
+    book.flatten = "a person"
+    assert whys(book) == []
+
+
+def test_getting_out_cancels_first_and_then_closes_with_one_order():
+    book, _ = book_of(leg("S1"), leg("T1"), position=1, flatten="unprotected")
+    assert sorted(said(book)) == [("cancel", "S1", "unprotected"), ("cancel", "T1", "unprotected")]
+    book, _ = book_of(position=1, flatten="unprotected")
+    assert said(book) == [("close", "F1", "unprotected")]
+    book, _ = book_of(order_of(S.UNKNOWN, "F1", side=Side.SELL), position=1, flatten="unprotected")
+    assert said(book) == []
+
+
+def test_a_closing_order_takes_the_first_id_that_was_never_used():
+    spent = frozenset({client_order_id(DECISION, "F2")})
+    book, _ = book_of(order_of(S.REJECTED, "F1"), position=1, flatten="flat_by")
+    assert said(book) == [("close", "F2", "flat_by")]
+    assert said(book, spent) == [("close", "F3", "flat_by")]
+
+
+def test_a_closing_order_that_is_refused_again_and_again_is_tried_at_a_bounded_rate():
+    refused = [order_of(S.REJECTED, f"F{number}", decided_at_ns=ns(600)) for number in range(1, 5)]
+    book, _ = book_of(*refused[:2], position=1, flatten="flat_by")
+    assert (said(book), next_try(book)) == ([("close", "F3", "flat_by")], None)
+    book, _ = book_of(*refused[:3], position=1, flatten="flat_by")
+    assert (said(book), next_try(book)) == ([], ns(601))
+    book, _ = book_of(*refused, position=1, flatten="flat_by")
+    assert (said(book), next_try(book)) == ([], ns(602))
+    book.instant_ns = ns(602)
+    assert (said(book), next_try(book)) == ([("close", "F5", "flat_by")], None)
+    many = [order_of(S.REJECTED, f"F{number}", decided_at_ns=ns(600)) for number in range(1, 100)]
+    assert next_try(book_of(*many, position=1, flatten="flat_by")[0]) == ns(660)
+    # One that filled in part did something: the next one follows at once.
+    filled = [replace(order, state=S.CANCELLED, filled=1) for order in refused]
+    assert next_try(book_of(*filled, position=1, flatten="flat_by")[0]) is None
+
+
+def foreign(state: OrderState = S.WORKING, contract: str = "MNQM2025") -> Order:
+    """An order that somebody else placed in a contract that nobody here trades."""
+    return order_of(
+        state, "X", client_id="theirs", decision="theirs", strategy="", contract=contract, tape_contract=contract
+    )
+
+
+def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
+    book, _ = book_of(foreign())
+    book.positions["", "MNQM2025"] = position_of(1, "", "MNQM2025", "theirs")
+    assert (said(book), whys(book), book.places()) == ([], [], ["", "default/mes"])
+    book.flatten = "a person"
+    assert said(book) == [("cancel", "X", "a person")]
+    assert not settled(book)
+    book.orders = {"theirs": foreign(S.FILLED)}
+    [close] = wanted(book, halted=False)
+    assert isinstance(close, Close)
+    assert (close.order.leg, close.order.strategy, close.order.contract) == ("F1", "", "MNQM2025")
+    book.positions.clear()
+    assert settled(book)
+    assert book.flatten == ""
+
+
+def test_what_is_this_account_s_own_and_no_strategy_looks_after_is_closed():
+    book, _ = book_of(leg("S1", strategy=""), foreign())
+    book.positions["", MES] = position_of(1, "")
+    assert said(book) == [("cancel", "S1", "no strategy")]
+    book.orders = {"theirs": foreign()}
+    assert said(book) == [("close", "F1", "no strategy")]
+    book, _ = book_of(order_of(S.WORKING, strategy=""))
+    assert said(book) == [("cancel", "E", "no strategy")]
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_a_drain_cancels_what_works_and_is_done_when_no_entry_is_left(state: OrderState):
+    drain = Drain("one", "Cancel", "Keep", ns(600))
+    book, _ = book_of(order_of(state), leg("S1"), drain=drain)
+    assert said(book) == ([("cancel", "E", "drain")] if state in {S.WORKING, S.PARTIAL} else [])
+    assert not book.drained("default/mes")
+    book.orders = {order.client_id: order for order in (order_of(S.CANCELLED), leg("S1"))}
+    assert book.drained("default/mes")
+
+
+TIERS = (
+    {"from": "0", "execute": "MES", "maxSize": 3, "dayLoss": "100"},
+    {"from": "3000", "execute": "ES", "maxSize": 1, "dayLoss": "300"},
+)
+
+
+@pytest.mark.parametrize(
+    ("orders", "position", "tier"), [((), 0, 1), ((order_of(S.WORKING),), 0, 0), ((), 1, 0), ((leg("S1"),), 1, 0)]
+)
+def test_an_account_that_holds_or_works_anything_keeps_its_tier_at_the_roll(
+    orders: tuple[Order, ...], position: int, tier: int
+):
+    book, _ = book_of(*orders, position=position, manifest=account("2500", TIERS))
+    assert book.tier_index == 0
+    book.realised, book.instant_ns = book.equity_at_roll, ns(ROLL_S)
+    assert next_timer(book) != ns(ROLL_S)
+    assert roll(book)
+    assert book.tier_index == tier
