@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +12,11 @@ import typer
 from typer.testing import CliRunner
 
 from leadline.cli.main import app, run
-from leadline.cli.output import clock_text, plain, price_text, print_json
+from leadline.cli.output import clock_text, plain, price_text, print_json, print_table
 from leadline.cli.stack import NotRunning, Stack, qualified, running_stack
 from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir
+from leadline.runtime.version import package_version
 from tests.cli.builders import PAPER, bar, stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -215,3 +217,23 @@ def test_messages_become_json_with_their_field_names():
 def test_json_never_writes_a_number_with_an_exponent(capsys):
     print_json({"equity": Decimal("2.5E+3"), "day": date(2025, 6, 10)})
     assert capsys.readouterr().out == '{"equity":"2500","day":"2025-06-10"}\n'
+
+
+def test_tables_are_as_wide_as_columns_says(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "61")
+    print_table("wide", ("a",), [("x" * 300,)], "none")
+    assert {len(line) for line in capsys.readouterr().out.splitlines() if line.startswith("│")} == {61}
+
+
+@pytest.mark.parametrize("arguments", [["--version"]])
+def test_the_version_is_told_by_the_program_itself(arguments, capsys):
+    assert run(arguments) == 0
+    assert capsys.readouterr().out == f"leadline {package_version()}\n"
+
+
+def test_a_stack_is_not_started_where_there_is_no_room(monkeypatch, tmp_path, capsys):
+    room = shutil.disk_usage(tmp_path)._replace(free=3 << 20)
+    monkeypatch.setattr("leadline.plan.disk.shutil.disk_usage", lambda _: room)
+    assert run(["up", "-f", str(MES), "--data-dir", str(tmp_path / "data")]) == 1
+    assert f"the disk of {tmp_path}/data has 3 MB left; a stack needs 256 MB to start" in said(capsys)
+    assert not (tmp_path / "data" / "postgres" / "data").exists()

@@ -9,6 +9,7 @@ from leadline.cli.follow import KEPT_FATES, Rate, Scene, by_pattern, fate_text
 from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
+from leadline.plan.supervisor import PartStatus
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack
 
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
@@ -130,8 +131,8 @@ def test_a_stack_that_has_said_nothing_can_be_drawn():
 
 def test_one_line_says_it_all_where_nobody_draws():
     assert progress_line(scene((APPROVED_BAR,), block="DAY_LOSS"), stack(), PARTS) == (
-        "leadline: publishing 63%; tape 2025-06-10 13:30:00 UTC; 322,393 ticks at 51,234/s; "
-        "3 bars, 2 signals, 0 fills; 2 prints kept out; 70,111 outside every session; "
+        "leadline: feed publishing 63%; tape 2025-06-10 13:30:00 UTC; 322,393 ticks at 51,234/s; "
+        "3 bars, 2 signals, 0 fills so far; 2 prints kept out; 70,111 outside every session; "
         "default/paper running, equity 2530.00 USD, block DAY_LOSS; "
         "aggregation restarting; 3 restarts"
     )
@@ -163,3 +164,15 @@ def test_fates_are_kept_within_a_bound():
     assert len(found.fates) == KEPT_FATES
     assert (FLOW, "4") not in found.fates
     assert fate_text(found.fates[FLOW, str(KEPT_FATES)]) == "refused: conflict"
+
+
+def test_a_part_that_is_not_well_says_why_in_its_own_words():
+    parts = [PartStatus("disk", "full", 0, None, "the disk of /d has 3 MB left"), *PARTS]
+    waits = PartStatus("recorder", "not serving", 2, 7, "service.failed: no space left on device")
+    console = Console(width=140, file=StringIO(), force_terminal=False)
+    with console.capture() as captured:
+        console.print(draw(scene(), stack(), [*parts, waits], 140, 46))
+    text = " ".join(captured.get().replace("│", " ").split())
+    assert "the disk of /d has 3 MB left" in text
+    assert "no space left on" in text
+    assert "disk full (the disk of /d has 3 MB left)" in progress_line(scene(), stack(), parts)

@@ -8,7 +8,7 @@ from typing import Any
 
 from leadline.cli.reporting import dsn_of
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
-from leadline.report.data import AccountReport, PatternTotal, PricePoint, build_reports
+from leadline.report.data import AccountReport, OpenPosition, PatternTotal, PricePoint, build_reports
 from leadline.report.trades import EquityPoint, Trade
 from leadline.runtime.database import connect
 from tests.execution.harness.builders import DAY, MES, bar, ns
@@ -168,7 +168,10 @@ def report(**changes: Any) -> AccountReport:
 
 UNEASY: dict[str, Any] = {
     "in_doubt": (replace(LATE, state=OrderState.DEAD, reason="absent at the venue"),),
-    "open_positions": (Position("default/mes", MES, MES, -2, (), Decimal("1.25"), "decision"),),
+    "open_positions": (
+        OpenPosition(Position("default/mes", MES, MES, -2, (), Decimal("1.25"), "decision"), 20_020, Decimal("-12.50")),
+        OpenPosition(Position("default/mes", "MNQM2025", MES, 1, (), Decimal("0.50"), "decision"), None, None),
+    ),
     "substitutes": (("ESM2025", MES),),
     "missing_sessions": ("2025-06-06",),
     "finished": False,

@@ -49,7 +49,8 @@ def test_why_there_was_no_trade():
 def test_what_a_reader_has_to_know():
     text = " ".join(shown(report(**UNEASY)).split())
     assert "given up Lgone E MESM2025: DEAD absent at the venue" in text
-    assert "still open MESM2025 -2" in text
+    assert "still open MESM2025 -2, -12.50 at 5005.00, not in the result" in text
+    assert "still open MNQM2025 +1, no print to value it at" in text
     assert "ESM2025 filled on the prints of MESM2025: the feed has no others" in text
     assert "sessions that were not at hand: 2025-06-06" in text
 

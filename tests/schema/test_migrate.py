@@ -10,9 +10,11 @@ from leadline.schema.migrate import (
     Migration,
     MigrationChanged,
     MissingRole,
+    SchemaIsNewer,
     create_database,
     migrate_database,
     package_migrations,
+    refuse_newer,
     scram_verifier,
     set_role_passwords,
 )
@@ -64,6 +66,18 @@ async def test_a_migration_that_was_changed_after_it_was_applied_is_refused(empt
     changed = dataclasses.replace(first, sql="CREATE TABLE a (b int)")
     with pytest.raises(MigrationChanged, match=r"0001_first\.sql"):
         await migrate_database(empty.admin_settings(), [changed])
+
+
+async def test_a_database_of_a_newer_release_is_refused(empty: Database):
+    await refuse_newer(empty.admin_settings())
+    await migrate_database(empty.admin_settings())
+    await refuse_newer(empty.admin_settings())
+    await run_sql(
+        empty.admin_settings(),
+        "INSERT INTO schema_version (version, name, checksum) VALUES (9999, '9999_later.sql', '')",
+    )
+    with pytest.raises(SchemaIsNewer, match=r"a newer release has used this database \(9999_later.sql\)"):
+        await refuse_newer(empty.admin_settings())
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself_and_those_before_it(empty: Database):

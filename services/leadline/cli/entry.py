@@ -15,6 +15,11 @@ def main() -> None:
 
 
 def _main() -> None:
+    if sys.argv[1:] == ["--version"]:
+        from leadline.runtime.version import package_version  # noqa: PLC0415 - only what is needed
+
+        print(f"leadline {package_version()}")
+        return
     if sys.argv[1:2] == ["service"]:
         from leadline.cli.service import app  # noqa: PLC0415 - only what is needed
 

@@ -51,12 +51,15 @@ async def _draw(scene: Scene, stack: Stack, supervisor: Supervisor, following: "
 
 
 async def _tell(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
-    pause = FIRST_LINE_SECONDS
+    pause, told = FIRST_LINE_SECONDS, ""
     while not following.done():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await asyncio.shield(following)
-        print(printable(progress_line(scene, stack, supervisor.status())), file=sys.stderr, flush=True)
+        line = printable(progress_line(scene, stack, supervisor.status()))
+        if line != told:
+            print(line, file=sys.stderr, flush=True)
+        told = line
         pause = LINE_SECONDS
     following.result()
 
@@ -70,10 +73,10 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     rate = sum(found.per_second for found in scene.rates.values())
     tape_ns = max((item.last_time_ns for item in feed.contracts), default=0)
     words = [
-        f"leadline: {feed.state.replace('_', ' ')} {feed.progress:.0%}",
+        f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
         f"tape {clock_text(tape_ns)} UTC",
         f"{ticks:,} ticks at {rate:,.0f}/s",
-        f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, {scene.fills:,} fills",
+        f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, {scene.fills:,} fills so far",
     ]
     kept_out = sum(sum(item.quarantined.values()) for item in feed.contracts)
     if kept_out:
@@ -90,7 +93,11 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
             halted = f", HALT {halt}" if halt else f", block {state.block}" if state.block else ""
             phase = state.phase.replace("_", " ")
             words.append(f"{account} {phase}, equity {state.equity} {state.currency}{halted}")
-    unwell = [f"{part.name} {part.health}" for part in parts if part.health != "serving"]
+    unwell = [
+        f"{part.name} {part.health}" + (f" ({part.trouble})" if part.trouble else "")
+        for part in parts
+        if part.health != "serving"
+    ]
     again = sum(part.restarts for part in parts)
     if unwell:
         words.append(", ".join(unwell))

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import grpc
 import structlog
@@ -14,18 +14,37 @@ from leadline.cli.output import complain
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.runtime.errors import explain
 from leadline.runtime.failures import BAD_INPUT
+from leadline.runtime.version import package_version
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"leadline {package_version()}")
+        raise typer.Exit
+
 
 app = typer.Typer(
     name="leadline",
     help="Leadline, an order-flow trading platform: ticks in; bars, signals, orders and an audited book out.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    del version  # its callback has answered
+
+
 for group in (up.app, planning.app, reading.app, acting.app, reporting.app, health.app, service.app):
     app.registered_commands += group.registered_commands
 app.add_typer(schema.database, name="db")

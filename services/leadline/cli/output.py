@@ -1,6 +1,7 @@
 """How every command speaks: tables or JSON on standard output, one clear line on standard error when it fails."""
 
 import dataclasses
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
@@ -97,11 +98,13 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def people_console() -> Console:
-    """Where tables go. What is not a terminal has no width of its own, and must not cut what it is given.
+    """Where tables go: as wide as $COLUMNS says, else as the terminal. A file or pipe has no width, and nothing is cut.
 
     Markup in a text is not obeyed: much of what is shown was written by others.
     """
-    return Console(width=None if sys.stdout.isatty() else _WIDE, markup=False, emoji=False)
+    named = os.environ.get("COLUMNS", "")
+    width = int(named) if named.isdigit() and int(named) > 0 else None if sys.stdout.isatty() else _WIDE
+    return Console(width=width, markup=False, emoji=False)
 
 
 def price_text(contract: str, price: str) -> str:

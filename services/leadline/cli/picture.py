@@ -215,7 +215,8 @@ def _services(parts: Sequence[PartStatus]) -> RenderableType:
         colour = _HEALTH.get(part.health, "red")
         again = Text(str(part.restarts), style="yellow" if part.restarts else "dim")
         table.add_row(plain_text(part.name), Text(f"● {part.health}", style=colour), again)
-    return _framed("services", table)
+    troubles = [plain_text(f"{part.name}: {part.trouble}", "yellow") for part in parts if part.trouble]
+    return _framed("services", Group(table, *troubles))
 
 
 def _money(value: str) -> Text:

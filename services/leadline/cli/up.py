@@ -97,7 +97,7 @@ def up(
 async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int:
     data = DataDir(options.data_dir)
     with data.hold():
-        supervisor = Supervisor(built, data, files, _say)
+        supervisor = Supervisor(built, data, files, _say, needs_disk=options.until_end)
         async with _stopped_for_certain(supervisor) as asked:
             starting = asyncio.create_task(supervisor.start())
             if not await _first(starting, asked):

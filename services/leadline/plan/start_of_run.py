@@ -27,7 +27,7 @@ from leadline.runtime.errors import explain
 from leadline.runtime.failures import PATIENCE_SECONDS, RETRY_SECONDS, patiently
 from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.version import code_version
-from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
+from leadline.schema.migrate import create_database, migrate_database, refuse_newer, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
 
@@ -45,7 +45,8 @@ class CodeChanged(LeadlineError):
 async def migrate(nats: LocalNats, postgres: LocalPostgres) -> None:
     """Bring the bus and the database to what this code needs, and forget what the last stack demanded.
 
-    What an earlier stack has demanded must not start this one's prints before its strategies are named.
+    What an earlier stack has demanded must not start this one's prints before its strategies are named. Raises
+    SchemaIsNewer for a data directory that a newer release has used.
     """
     bus = await open_bus(nats.settings(MIGRATE_USER))
     try:
@@ -53,6 +54,7 @@ async def migrate(nats: LocalNats, postgres: LocalPostgres) -> None:
     finally:
         await bus.close()
     await create_database(postgres.admin_settings(SUPERUSER), DATABASE)
+    await refuse_newer(postgres.admin_settings())
     await migrate_database(postgres.admin_settings())
     await set_role_passwords(postgres.admin_settings(), postgres.passwords())
     await write_demand(postgres, ())

@@ -20,10 +20,11 @@ from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.child import dies_with_parent
 from leadline.plan.data_dir import DataDir
 from leadline.plan.demand import DemandRow, demand_rows
+from leadline.plan.disk import FULL_BYTES, LOW_BYTES, free_bytes, require_room, room_words
 from leadline.plan.environment import child_environment
 from leadline.plan.health import HealthProbe
 from leadline.plan.kept_server import KeptServer
-from leadline.plan.last_words import reason_of
+from leadline.plan.last_words import last_warning, reason_of
 from leadline.plan.local import BoundWorkload, bind, service_sockets
 from leadline.plan.logfile import LogFile
 from leadline.plan.plan import Plan
@@ -62,21 +63,35 @@ class StackFailed(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class PartStatus:
-    """How one part of the stack is: `health` is `serving`, `starting`, `restarting`, `not serving` or `stopped`."""
+    """How one part of the stack is: `health` is `serving`, `starting`, `restarting`, `not serving` or `stopped`.
+
+    `trouble` says why it is not well, in its own last words; empty where it is, or has said nothing. A disk that is
+    nearly full is a part of its own, `low` or `full`.
+    """
 
     name: str
     health: str
     restarts: int
     pid: int | None
+    trouble: str = ""
 
 
 class Supervisor:
     """Runs a plan in a data directory that the caller holds. `start` once, `stop` once, whatever happened between.
 
-    `say` is told each step in words. `failed` is done with a StackFailed when a part is given up later.
+    `say` is told each step in words. `failed` is done with a StackFailed when a part is given up later; with
+    `needs_disk` a disk that is full is one, because the end of the run would never come.
     """
 
-    def __init__(self, plan: Plan, data: DataDir, feed_files: Mapping[str, Path], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        data: DataDir,
+        feed_files: Mapping[str, Path],
+        say: Callable[[str], None],
+        *,
+        needs_disk: bool = False,
+    ) -> None:
         self.plan = plan
         self.data = data
         self._ports = Ports(str(data.root))
@@ -88,9 +103,10 @@ class Supervisor:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._feed_files = feed_files
         self._say = say
+        self._needs_disk = needs_disk
         self._servers = [
-            KeptServer("nats", self.nats, self._give_up),
-            KeptServer("postgres", self.postgres, self._give_up),
+            KeptServer("nats", self.nats, self._server_failed),
+            KeptServer("postgres", self.postgres, self._server_failed),
         ]
         self._processes: dict[str, KeptProcess] = {}
         self._probes: dict[str, HealthProbe] = {}
@@ -100,6 +116,7 @@ class Supervisor:
 
     async def start(self) -> Run:
         """Bring everything up and let the prints flow. Raises StackFailed; then `stop` is still to be called."""
+        require_room(self.data.root)
         self.data.ensure_token_key()
         self.data.ensure_metrics_token()
         for server in self._servers:
@@ -158,10 +175,24 @@ class Supervisor:
             for part in self._servers
         ]
         services = [
-            PartStatus(process.name, self._health_of(process), process.restarts, process.pid)
+            PartStatus(process.name, health, process.restarts, process.pid, self._trouble_of(process, health))
             for process in self._processes.values()
+            for health in [self._health_of(process)]
         ]
-        return servers + services
+        return [*self._disk(), *servers, *services]
+
+    def _disk(self) -> list[PartStatus]:
+        free = free_bytes(self.data.root)
+        if free >= LOW_BYTES:
+            return []
+        return [PartStatus("disk", "full" if free < FULL_BYTES else "low", 0, None, room_words(self.data.root, free))]
+
+    @staticmethod
+    def _trouble_of(process: KeptProcess, health: str) -> str:
+        if health in {"serving", "starting", "stopped"}:
+            return ""
+        lines = process.log.tail()
+        return reason_of(lines) or last_warning(lines) or ""
 
     def _health_of(self, process: KeptProcess) -> str:
         if process.state != "running":
@@ -204,6 +235,9 @@ class Supervisor:
             names = list(self._probes)
             answers = await asyncio.gather(*(self._probes[name].serving() for name in names))
             self._healthy = dict(zip(names, answers, strict=True))
+            for disk in self._disk() if self._needs_disk else ():
+                if disk.health == "full":
+                    self._give_up(disk.name, f"is full: {disk.trouble}")
             await asyncio.sleep(WATCH_SECONDS)
 
     def _process_failed(self, process: KeptProcess) -> None:
@@ -211,9 +245,12 @@ class Supervisor:
         if self._serving[process.name].is_set() and not self.failed.done():
             self.failed.set_exception(self._failure(process))
 
+    def _server_failed(self, name: str, what: str) -> None:
+        self._give_up(name, f"did not stay up: {what}")
+
     def _give_up(self, name: str, what: str) -> None:
         if not self.failed.done():
-            self.failed.set_exception(StackFailed(name, f"did not stay up: {what}"))
+            self.failed.set_exception(StackFailed(name, what))
 
     @staticmethod
     def _failure(process: KeptProcess) -> StackFailed:

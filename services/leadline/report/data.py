@@ -9,6 +9,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from leadline.execution.positions import open_result
 from leadline.execution.rows import order_of
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.errors import Unknown
@@ -66,6 +67,18 @@ class KeptOut:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenPosition:
+    """A position that is open at the end, and its result at the last print; both None where no print is known.
+
+    `last_price` in ticks, `result` in the account's currency, before the commission of closing it.
+    """
+
+    position: Position
+    last_price: int | None
+    result: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccountReport:
     """One account on one tape. Money in its currency, times ns UTC of the tape.
 
@@ -84,7 +97,7 @@ class AccountReport:
     start_equity: Decimal
     end_equity: Decimal
     trades: tuple[Trade, ...]
-    open_positions: tuple[Position, ...]
+    open_positions: tuple[OpenPosition, ...]
     curve: tuple[EquityPoint, ...]
     by_pattern: tuple[PatternTotal, ...]
     decisions: int
@@ -109,6 +122,11 @@ class AccountReport:
     def net(self) -> Decimal:
         """Result of all closed and open trades that is cash."""
         return self.end_equity - self.start_equity
+
+    @property
+    def open_result(self) -> Decimal:
+        """Result of the open positions at their last prints, which is not cash yet."""
+        return sum((item.result for item in self.open_positions if item.result is not None), Decimal(0))
 
     @property
     def wins(self) -> int:
@@ -189,7 +207,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         start_equity=end - total,
         end_equity=end,
         trades=tuple(trades),
-        open_positions=tuple(still_open),
+        open_positions=tuple(_marked(position, _json(state["last_prints"])) for position in still_open),
         curve=tuple(equity_curve(end - total, fills)),
         by_pattern=_totals(trades),
         decisions=len(decisions),
@@ -197,11 +215,11 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
         prices={contract: tuple(points) for contract, points in by_contract.items()},
         ticks=await connection.fetchval(
-            "SELECT coalesce(sum(last_index + 1), 0) FROM tick_position WHERE tape = $1", tape
+            "SELECT coalesce(sum(last_index + 1), 0)::bigint FROM tick_position WHERE tape = $1", tape
         ),
         bars=await connection.fetchval("SELECT count(*) FROM candle WHERE tape = $1", tape),
         signals=await connection.fetchval(
-            "SELECT coalesce(sum(jsonb_array_length(signals)), 0) FROM signal WHERE tape = $1 AND account = $2",
+            "SELECT coalesce(sum(jsonb_array_length(signals)), 0)::bigint FROM signal WHERE tape = $1 AND account = $2",
             tape,
             account,
         ),
@@ -246,6 +264,13 @@ async def _kept_out(connection: Any, tape: str) -> tuple[KeptOut, ...]:
         KeptOut(row["contract"], row["trading_day"], row["reason"], row["prints"], tuple(_json(row["samples"])))
         for row in rows
     )
+
+
+def _marked(position: Position, last_prints: dict[str, list[Any]]) -> OpenPosition:
+    last = last_prints.get(position.tape_contract)
+    if last is None:
+        return OpenPosition(position, None, None)
+    return OpenPosition(position, int(last[0]), open_result(position, int(last[0])))
 
 
 async def _fills(connection: Any, tape: str, account: str) -> list[tuple[str, Fill]]:

@@ -10,7 +10,7 @@ from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
 from leadline.report.data import AccountReport, PricePoint
 from leadline.report.svg import Marker, Series, chart
-from leadline.report.text import clock, price, sample_words, sessions
+from leadline.report.text import clock, open_words, price, sample_words, sessions
 
 _STYLE: Final = """
 :root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;
@@ -94,7 +94,7 @@ def _notes(report: AccountReport) -> str:
     notes += [
         f"{order.leg} order {order.client_id} given up: {order.state} ({order.reason})" for order in report.in_doubt
     ]
-    notes += [f"Still open: {position.quantity:+d} {position.contract}" for position in report.open_positions]
+    notes += [f"Still open: {open_words(item)}" for item in report.open_positions]
     notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
@@ -141,7 +141,7 @@ def _equity(report: AccountReport) -> str:
         return "<p class=soft>No fills.</p>"
     times = [point.time_ns for point in report.curve]
     points = [(times[0], report.start_equity), *((point.time_ns, point.equity) for point in report.curve)]
-    contract = report.trades[0].contract if report.trades else report.open_positions[0].contract
+    contract = report.trades[0].contract if report.trades else report.open_positions[0].position.contract
     return chart(
         Series(points, steps=True), (), lambda v: f"{v:,.2f}", lambda t: clock(contract, t), "Equity after each fill"
     )

@@ -13,7 +13,7 @@ from rich.text import Text
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import sheet_of
 from leadline.model.hours import local_datetime
-from leadline.report.data import AccountReport, Coverage
+from leadline.report.data import AccountReport, Coverage, OpenPosition
 from leadline.report.printable import plain_text, printable
 from leadline.report.trades import Trade
 
@@ -32,8 +32,8 @@ def render_text(report: AccountReport, console: Console) -> None:
     for order in report.in_doubt:
         what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
         console.print(Text.assemble(("given up", "yellow"), printable(what)))
-    for position in report.open_positions:
-        console.print(Text.assemble(("still open", "yellow"), f" {position.contract} {position.quantity:+d}"))
+    for item in report.open_positions:
+        console.print(Text.assemble(("still open", "yellow"), f" {open_words(item)}"))
     for contract, tapes in report.substitutes:
         console.print(plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim"))
     if report.failure:
@@ -56,6 +56,14 @@ def render_text(report: AccountReport, console: Console) -> None:
     )
     said = f"{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, {report.decisions:,} decisions"
     console.print(plain_text(f"{said}; digest {report.digest}", "dim"))
+
+
+def open_words(item: OpenPosition) -> str:
+    """An open position with its mark at the last print."""
+    held = f"{item.position.contract} {item.position.quantity:+d}"
+    if item.last_price is None or item.result is None:
+        return f"{held}, no print to value it at"
+    return f"{held}, {item.result:+.2f} at {price(item.position.contract, Decimal(item.last_price))}, not in the result"
 
 
 def money(value: Decimal) -> Text:

@@ -49,6 +49,17 @@ class MigrationChanged(LeadlineError):
         return f"migration {self.name} was changed after it was applied: restore it and write a new one"
 
 
+class SchemaIsNewer(LeadlineError):
+    """The database has migrations that this code does not know: a newer release has used it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return f"a newer release has used this database ({', '.join(self.names)}): run that release, or take another"
+
+
 class MissingRole(LeadlineError):
     """The connecting role may not make the roles that the schema needs, and they are not there."""
 
@@ -102,6 +113,20 @@ async def migrate_database(settings: DatabaseSettings, migrations: Sequence[Migr
         return await _apply(connection, wanted)
     finally:
         await connection.close()
+
+
+async def refuse_newer(settings: DatabaseSettings) -> None:
+    """Raises SchemaIsNewer when the database was migrated by a newer release than this code."""
+    known = {migration.version for migration in package_migrations()}
+    connection = await connect(settings, "leadline db check")
+    try:
+        if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
+            return
+        rows = await connection.fetch("SELECT version, name FROM schema_version ORDER BY version")
+    finally:
+        await connection.close()
+    if newer := [row["name"] for row in rows if row["version"] not in known]:
+        raise SchemaIsNewer(newer)
 
 
 async def create_database(settings: DatabaseSettings, name: str) -> bool:
