@@ -78,7 +78,7 @@ def _bar(
     sums[2] += sum(price * size for _, price, size, _ in prints)
     sums[3] += sum(price * price * size for _, price, size, _ in prints)
     prices = sorted(ladder)
-    poc, area_low, area_high = _profile(prices, [sum(ladder[price][:3]) for price in prices])
+    poc, area_low, area_high = _profile({price: sum(ladder[price][:3]) for price in prices}, ticks_per_row)
     by_time = spec.kind == "time"
     return {
         "key": {
@@ -125,7 +125,9 @@ def _bar(
     }
 
 
-def _profile(prices: list[int], volumes: list[int]) -> tuple[int, int, int]:
+def _profile(traded: dict[int, int], ticks_per_row: int) -> tuple[int, int, int]:
+    prices = list(range(min(traded), max(traded) + 1, ticks_per_row))
+    volumes = [traded.get(price, 0) for price in prices]
     middle = (prices[0] + prices[-1]) / 2
     best = max(volumes)
     centre = min(

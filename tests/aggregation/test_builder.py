@@ -58,7 +58,7 @@ def test_a_bar_carries_candle_order_flow_and_position():
     assert (bar.volume, bar.trades, bar.delta, bar.min_delta, bar.max_delta) == (19, 4, -3, -7, 3)
     assert (bar.first_index, bar.last_index, bar.revision) == (0, 3, 0)
     assert (bar.session_open_ns, bar.session_close_ns) == (OPEN_NS, CLOSE_NS)
-    assert (bar.poc, bar.value_area_low, bar.value_area_high) == (98, 98, 101)
+    assert (bar.poc, bar.value_area_low, bar.value_area_high) == (98, 98, 102)
 
 
 def test_a_time_bar_is_known_at_the_first_print_at_or_after_its_end():

@@ -68,12 +68,12 @@ def test_the_example_bar_sums_to_318_with_a_delta_of_134():
 
 
 def test_the_example_bar_has_its_point_of_control_at_5000_50_and_its_value_area_from_5000_00_to_5001_00():
-    area = value_area(fold(example_prints(), 1).rows)
+    area = value_area(fold(example_prints(), 1).rows, 1)
     assert [price / TICKS_PER_POINT for price in (area.poc, area.low, area.high)] == [5000.50, 5000.00, 5001.00]
 
 
 def test_the_value_area_takes_the_larger_pair_and_stops_at_exactly_seventy_percent():
-    area = value_area(ladder({100: 10, 101: 20, 102: 60, 103: 50, 104: 30, 105: 20, 106: 10}))
+    area = value_area(ladder({100: 10, 101: 20, 102: 60, 103: 50, 104: 30, 105: 20, 106: 10}), 1)
     assert (area.poc, area.low, area.high) == (102, 102, 104)
 
 
@@ -84,12 +84,21 @@ def test_the_value_area_takes_the_larger_pair_and_stops_at_exactly_seventy_perce
         ({100: 5, 101: 5}, (100, 100, 101)),  # equally near to the middle: the lower
         ({100: 9, 101: 1, 102: 9, 110: 1}, (102, 100, 102)),  # nearest to 105; below 9 + 1 > above 1
         ({100: 10, 101: 10, 102: 40, 103: 10, 104: 10}, (102, 102, 104)),  # equal pairs: the upper
+        ({98: 20, 100: 50, 103: 29, 110: 1}, (100, 98, 100)),  # two empty rows above lose against 20 below
+        ({90: 1, 97: 20, 100: 50, 103: 29}, (100, 100, 103)),  # both pairs are empty: above; then the row left
         ({99: 30, 100: 40, 101: 4, 102: 20, 103: 6}, (100, 99, 100)),  # one row left below counts alone
     ],
 )
 def test_ties_and_edges_of_the_profile(volumes: dict[int, int], expected: tuple[int, int, int]):
-    area = value_area(ladder(volumes))
+    area = value_area(ladder(volumes), 1)
     assert (area.poc, area.low, area.high) == expected
+
+
+def test_empty_rows_have_the_height_of_the_others_and_a_gap_of_any_width_costs_nothing():
+    area = value_area(ladder({100: 6, 108: 2, 400_000_000: 2}), 4)
+    assert (area.poc, area.low, area.high) == (100, 100, 108)
+    area = value_area(ladder({100: 6, 400_000_000: 4}), 4)
+    assert (area.poc, area.low, area.high) == (100, 100, 400_000_000)
 
 
 def test_running_delta_extremes_include_the_zero_before_the_first_print():

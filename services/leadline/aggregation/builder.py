@@ -251,7 +251,7 @@ class BarBuilder:
 
     def _bar(self, part: BarPart, session: Session, known_at_ns: int) -> Bar:
         by_time = self._spec.kind == "time"
-        area = value_area(part.rows)
+        area = value_area(part.rows, self._ticks_per_row)
         return Bar(
             key=BarKey(self._contract, self._hours.id, self._spec_token, session.trading_day, self._ordinal),
             start_ns=session.open_ns + self._ordinal * self._spec.length if by_time else part.first_ns,

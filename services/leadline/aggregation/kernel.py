@@ -4,6 +4,7 @@ A run of prints of any length is folded into a `BarPart`; parts of neighbouring 
 arithmetic, so a bar does not depend on how its prints were cut into runs.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -112,29 +113,36 @@ def footprint_rows(ticks: TickColumns, ticks_per_row: int) -> FootprintRows:
     return _rows(*_ladder(ticks), ticks_per_row)
 
 
-def value_area(rows: FootprintRows) -> ValueArea:
+def value_area(rows: FootprintRows, ticks_per_row: int) -> ValueArea:
     """Point of control and 70 % value area of a footprint with at least one row (market profile).
 
     The point of control is the row with the largest volume; of equals the one nearest to the middle of the lowest and
     the highest row, then the lower. From there the area takes the larger of the next two rows above and the next two
     below (equal: above; a side with one row left counts it alone; an exhausted side is not asked) until it holds at
-    least 70 % of the volume. Rows without a print are no rows.
+    least 70 % of the volume. A row between the lowest and the highest in which nothing was traded counts as zero.
     """
     prices: list[int] = rows.price.tolist()
     volumes: list[int] = (rows.bid + rows.ask + rows.unknown).tolist()
     centre = _point_of_control(prices, volumes)
-    low = high = centre
+    numbers = [price // ticks_per_row for price in prices]
+    volume_of = dict(zip(numbers, volumes, strict=True))
+    low = high = numbers[centre]
     held, total = volumes[centre], sum(volumes)
     while held * 10 < total * 7:
-        above = volumes[high + 1 : high + 3]
-        below = volumes[max(low - 2, 0) : low]
-        if above and (not below or sum(above) >= sum(below)):
-            high += len(above)
-            held += sum(above)
+        above = range(high + 1, min(high + 2, numbers[-1]) + 1)
+        below = range(max(low - 2, numbers[0]), low)
+        gain_above = sum(volume_of.get(number, 0) for number in above)
+        gain_below = sum(volume_of.get(number, 0) for number in below)
+        if above and (not below or gain_above >= gain_below):
+            # As long as both sides are empty, pair after pair above is taken: all of the gap at once.
+            pairs = 1 if gain_above else (numbers[bisect_right(numbers, high)] - high - 1) // 2
+            high += len(above) * pairs
+            held += gain_above
         else:
-            low -= len(below)
-            held += sum(below)
-    return ValueArea(prices[centre], prices[low], prices[high])
+            pairs = 1 if gain_below else (low - numbers[bisect_left(numbers, low) - 1] - 1) // 2
+            low -= len(below) * pairs
+            held += gain_below
+    return ValueArea(prices[centre], low * ticks_per_row, high * ticks_per_row)
 
 
 def _point_of_control(prices: Sequence[int], volumes: Sequence[int]) -> int:
