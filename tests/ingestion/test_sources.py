@@ -204,6 +204,23 @@ def test_a_wrong_header_an_empty_file_a_broken_archive_and_a_strange_day_are_ref
         FileSource([(late, "XYZM2025")])
 
 
+def test_a_line_that_is_too_long_is_named_by_its_own_number(tmp_path: Path) -> None:
+    good = [f"{at('2025-06-10 14:00:00')},6000,1,1"] * 7
+    path = file_of(tmp_path, "mes.csv", [*good, "1" * 5000])
+    with pytest.raises(InvalidInput, match=r"mes\.csv:9"):
+        FileSource([(path, "MESM2025")])
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    with pytest.raises(InvalidInput, match=r"mes\.csv:9: .* expected a shorter line"):
+        FileSource([(path, "MESM2025")])
+
+
+def test_an_archive_that_becomes_too_long_is_refused_before_all_of_it_is_unpacked(tmp_path: Path) -> None:
+    lines = [f"{at('2025-06-10 14:00:00')},6000,1,1"] * 1_000_000
+    path = file_of(tmp_path, "bomb.csv.gz", lines)
+    with pytest.raises(InvalidInput, match=r"bomb\.csv\.gz: got '[0-9,]+ bytes of text in [0-9,]+ bytes', expected an"):
+        FileSource([(path, "MESM2025")])
+
+
 def test_a_simulated_market_is_a_source_like_any_other() -> None:
     day = date(2025, 6, 10)
     source = SimulatedSource(("MESM2025",), seed=1)

@@ -149,7 +149,8 @@ def _first_dot(buffer: _Bytes, start: Int64Array, stop: Int64Array) -> Int64Arra
 def _fraction(buffer: _Bytes, dot: Int64Array, stop: Int64Array) -> tuple[Int64Array, _Mask]:
     """The places after the point as billionths, and which are not digits, missing, or finer than a billionth."""
     width = stop - dot - 1
-    bad = width == 0
+    # What is longer than is read is never a number: its end was not looked at.
+    bad = (width == 0) | (width > MAX_FIELD_CHARACTERS)
     value = np.zeros(len(dot), dtype=np.int64)
     longest = min(int(width.max(initial=0)), MAX_FIELD_CHARACTERS)
     for place in range(longest):

@@ -9,7 +9,7 @@ import hashlib
 import zlib
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -36,6 +36,10 @@ from leadline.model.ticks import NS_PER_SECOND, Int64Array, TickColumns
 # Text read at once: some 30,000 prints, whose columns fit the processor's cache.
 BLOCK_BYTES: Final = 1 << 20
 MAX_LINE_BYTES: Final = 1000
+# Prints as text shrink by some 3 to 20 times: what becomes longer by more than this was made to. A little may, for the
+# first blocks are read ahead of what can be counted.
+MAX_RATIO: Final = 200
+RATIO_FROM_BYTES: Final = 16_384
 # A simulated tape goes on for so long after its last session, so that bars that end with it become known.
 CODA_NS: Final = 2 * NS_PER_SECOND
 
@@ -274,27 +278,37 @@ def _market(symbol: str, first_ns: int, name: str) -> tuple[str, Calendar]:
 def _blocks(path: Path) -> Generator[tuple[int, Columns], None, None]:
     """The lines after the header as columns, block by block, each with the number of its first line."""
     try:
-        with _open(path) as file:
+        with path.open("rb") as packed, _unpacked(path, packed) as file:
             check_header(file.readline(MAX_LINE_BYTES), path.name)
             line = 2
             rest = b""
             while text := file.read(BLOCK_BYTES):
+                _refuse_bomb(path.name, packed.tell(), file.tell())
                 block = rest + text
                 end = block.rfind(b"\n") + 1
                 rest = block[end:]
+                lines = block.count(b"\n", 0, end)
                 if len(rest) > MAX_LINE_BYTES:
-                    raise InvalidInput(f"{path.name}:{line}", rest[:80].decode(errors="replace"), "a shorter line")
+                    where = f"{path.name}:{line + lines}"
+                    raise InvalidInput(where, rest[:80].decode(errors="replace"), "a shorter line")
                 if end:
                     yield line, parse_lines(block[:end], path.name, line)
-                    line += block.count(b"\n", 0, end)
+                    line += lines
             if rest:
                 yield line, parse_lines(rest, path.name, line)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InvalidInput(path.name, str(error), "a whole gzip file") from error
 
 
-def _open(path: Path) -> gzip.GzipFile | BinaryIO:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+def _refuse_bomb(name: str, packed: int, unpacked: int) -> None:
+    """Raises InvalidInput for an archive that becomes too many times as long as what has been read of it, in bytes."""
+    if unpacked > MAX_RATIO * max(packed, RATIO_FROM_BYTES):
+        ratio = f"{unpacked:,} bytes of text in {packed:,} bytes"
+        raise InvalidInput(name, ratio, f"an archive of prints, at most {MAX_RATIO} times as long as packed")
+
+
+def _unpacked(path: Path, packed: BinaryIO) -> AbstractContextManager[gzip.GzipFile | BinaryIO]:
+    return gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else nullcontext(packed)
 
 
 def _digest(path: Path) -> str:
