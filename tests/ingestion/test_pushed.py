@@ -7,6 +7,8 @@ from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.tape import Position
 from leadline.model.errors import InvalidInput
 from leadline.model.ticks import TickBatch, TickColumns
+from leadline.model.v1 import model_pb2
+from leadline.runtime.wire import tick_batch_from_proto
 from tests.ingestion.builders import rows_of
 
 MES = "MESM2025"
@@ -74,3 +76,10 @@ def test_a_restarted_process_goes_on_with_the_next_index_and_keeps_the_promise()
     assert told(pieces) == [([200], 200, False)]
     assert pieces[0].ticks.first_index == 7
     assert contract.tally.quarantined() == {"time_backwards": 1}
+
+
+@pytest.mark.parametrize("aggressor", [257, 255, 256, -129])
+def test_an_aggressor_that_does_not_fit_is_refused_and_never_becomes_another(aggressor: int) -> None:
+    message = model_pb2.TickBatch(contract=MES, time_ns=[TEN], price=[24_000], size=[1], aggressor=[aggressor])
+    with pytest.raises(ValueError, match="an aggressor of a tick batch is none of 1, -1 and 0"):
+        tick_batch_from_proto(message)

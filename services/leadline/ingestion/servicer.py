@@ -91,7 +91,7 @@ class PushFeed:
             try:
                 batch = tick_batch_from_proto(request.batch)
             except ValueError as error:
-                raise InvalidInput("batch", str(error), "columns of equal length") from None
+                raise InvalidInput("batch", str(error), "columns of equal length, with sides of 1, -1 and 0") from None
             return name, self.contracts[name].take(batch)
         except LeadlineError:
             self._room.release()

@@ -43,12 +43,16 @@ def tick_batch_to_proto(batch: TickBatch) -> pb.TickBatch:
 
 
 def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
-    """A message to columns; ValueError when the columns are not of equal length."""
+    """A message to columns; ValueError when they are not of equal length, or an aggressor does not fit a byte."""
+    aggressor = _int64(message.aggressor)
+    narrow = aggressor.astype(np.int8)
+    if (narrow != aggressor).any():
+        raise ValueError("an aggressor of a tick batch is none of 1, -1 and 0")
     ticks = TickColumns(
         _int64(message.time_ns),
         _int64(message.price),
         _int64(message.size),
-        np.asarray(message.aggressor, dtype=np.int8),
+        narrow,
         message.first_index,
     )
     if not len(ticks.time_ns) == len(ticks.price) == len(ticks.size) == len(ticks.aggressor):
