@@ -36,7 +36,6 @@ from leadline.risk.view import AccountLimits, AccountView, Tier
 
 HALT_FIELD_BY: Final = "operator"
 """Who halted where the field `spec.halt` did and nobody says who wrote it."""
-HALT_CLEARED_REASON: Final = "the account's manifest no longer says halt"
 
 
 def hot_fields(account: TradingAccount) -> dict[str, Any]:

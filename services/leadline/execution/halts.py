@@ -166,7 +166,9 @@ class Halts:
             last += 1
             standing.append(Standing(replace(entry.halt, number=last)))
         standing.sort(key=lambda entry: entry.halt.number)
-        return Halts(tuple(standing), last, True, self.replaced)
+        open_rows = {number: halt for number, (halt, cleared) in stored.rows.items() if not cleared}
+        replaced = tuple(item for item in self.replaced if open_rows.get(item.halt.number) == item.halt)
+        return Halts(tuple(standing), last, True, replaced)
 
     def _added(self, source: HaltSource, reason: str, by: str, at_ns: int) -> tuple["Halts", Halt]:
         if self.numbered:

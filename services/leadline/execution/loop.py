@@ -623,6 +623,17 @@ class AccountLoop:
                 raise HaltStands(f"{difference}: settle it first")
         return await self.clear_halts(switch.halts.clearable(seen), seen, by, reason, now_ns)
 
+    async def follow_field(self, seen: Seen, by: str, person: str, now_ns: int) -> None:
+        """Halt where the account's manifest says so; else clear what it has halted, when a person took it back.
+
+        `seen` is of the field's halts as they stood when the manifest came: a newer one has said otherwise since.
+        """
+        if not self.book.manifest.spec.halt:
+            if person:
+                await self.resume(seen, person, "the account's manifest no longer says halt", now_ns)
+        elif not self._world.switch.halts.of(HaltSource.FIELD):
+            self._world.switch.halt(HaltSource.FIELD, FIELD_REASON, by)
+
     async def clear_halts(
         self, halts: Iterable[Halt], seen: Seen, by: str, reason: str, now_ns: int
     ) -> tuple[Halt, ...]:

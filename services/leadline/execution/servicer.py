@@ -79,11 +79,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             loop = account.loop
             hot = account_settings.set_account(loop.book, wanted)
             await loop.commit()
-            if wanted.spec.halt and not account.kill_switch.halts.of(HaltSource.FIELD):
-                account.halt(HaltSource.FIELD, FIELD_REASON, by)
-            if request.person and not wanted.spec.halt:
-                reason = account_settings.HALT_CLEARED_REASON
-                await loop.resume(seen, request.person, reason, wall_ns())
+            await loop.follow_field(seen, by, request.person, wall_ns())
             return pb.SetAccountResponse(
                 instant_ns=loop.book.instant_ns,
                 settings_hash=account_settings.settings_hash(hot),

@@ -36,7 +36,7 @@ from tests.execution.harness.builders import DAY, account, ns
 from tests.execution.harness.checks import CheckedStore, CheckedVenue
 
 MOST_RESTARTS = 20
-_CLEAR_HALTS = """
+CLEAR_HALTS = """
     UPDATE halt SET cleared_by = 'test', cleared_at = now(), clear_reason = 'another desk' WHERE cleared_at IS NULL
 """
 
@@ -249,7 +249,7 @@ class Session:
             assert await self.store.acquire()
         if not self.desk.begun:  # all desks are of one account, and what it was halted for before is not this desk's
             self.desk.begun = True
-            await self.desk.books.pool.execute(_CLEAR_HALTS)
+            await self.desk.books.pool.execute(CLEAR_HALTS)
         await self.loop.recover()
         for manifest in self.desk.strategies:
             if manifest.full_name not in self.book.strategies:

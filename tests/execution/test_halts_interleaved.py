@@ -1,0 +1,431 @@
+"""No order of events loses a halt: calls, causes found by the loop, resumes, the field, crashes and restarts at random.
+
+A tiny model knows the causes that nobody has cleared. After each event the account has to be halted for just these.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadline.execution.account_settings import set_account
+from leadline.execution.book import Book, Changes
+from leadline.execution.booking import Stored
+from leadline.execution.halts import Seen, StoredHalts
+from leadline.execution.kill_switch import KillSwitch
+from leadline.execution.loop import AccountLoop, World
+from leadline.execution.ports import HaltStands, Unavailable
+from leadline.execution.store import PostgresStore
+from leadline.model.halts import FIELD_REASON, Halt, HaltSource
+from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.risk.view import Answer, Question
+from tests.execution.harness.builders import DAY, MES, account, ns
+from tests.execution.harness.world import CLEAR_HALTS, Books
+
+SEQUENCES = 10_000
+SHARDS = 10
+EVENTS = 14
+PERSONS = ("ann", "bob")
+REASONS = ("news", "looks wrong")
+AUTOMATIC = (HaltSource.DIFFERENCE, HaltSource.LIMIT, HaltSource.POISON, HaltSource.SYSTEM)
+ON, OFF = account(halt=True), account()
+NAME = ON.full_name
+
+Cause = tuple[HaltSource, str, str]
+
+
+class Died(BaseException):
+    """The process ends at a port."""
+
+
+class Rows:
+    """The database of one account, in memory: it refuses what its keys refuse."""
+
+    def __init__(self) -> None:
+        self.book: Book | None = None
+        self.halts: dict[int, tuple[Halt, bool]] = {}
+        self.events: set[tuple[str, int]] = set()
+
+    async def write(self, book: Book, changes: Changes) -> None:
+        for halt in changes.halts:
+            assert halt.number not in self.halts, f"number {halt.number} was given twice"
+            self.halts[halt.number] = (halt, False)
+        for clearing in changes.cleared:
+            assert self.halts[clearing.halt.number] == (clearing.halt, False)
+            self.halts[clearing.halt.number] = (clearing.halt, True)
+        for event in changes.events:
+            assert (event.key, event.version) not in self.events, f"{event.key} was told twice"
+            self.events.add((event.key, event.version))
+        self.book = replace(book)
+
+    async def read(self, numbers: Sequence[int]) -> StoredHalts:
+        found = {n: row for n, row in self.halts.items() if not row[1] or n in numbers}
+        return StoredHalts(max(self.halts, default=0), found)
+
+    async def load(self) -> Book | None:
+        return None if self.book is None else replace(self.book)
+
+    async def check(self) -> None:
+        """Every halt was told once, and so was its clearing."""
+        told = {(f"halt-{number}", 1) for number in self.halts}
+        cleared = {(f"halt-{number}", 2) for number, (_, gone) in self.halts.items() if gone}
+        assert self.events == told | cleared
+
+
+class Tables(Rows):
+    """The same in PostgreSQL."""
+
+    def __init__(self, store: PostgresStore, books: Books, tape: str) -> None:
+        super().__init__()
+        self._store, self._books, self._tape = store, books, tape
+
+    async def write(self, book: Book, changes: Changes) -> None:
+        await self._store.commit(book, changes)
+
+    async def read(self, numbers: Sequence[int]) -> StoredHalts:
+        return await self._store.halts(numbers)
+
+    async def load(self) -> Book | None:
+        return await self._store.load()
+
+    async def check(self) -> None:
+        query = "SELECT key, version FROM order_event WHERE tape = $1"
+        self.events = {tuple(row) for row in await self._books.reader.fetch(query, self._tape)}
+        query = "SELECT number, cleared_at IS NOT NULL FROM halt WHERE number > $1"
+        found = {row[0]: row[1] for row in await self._books.reader.fetch(query, self.first)}
+        self.halts = {number: (Halt(number, HaltSource.PERSON, "", "", 0), gone) for number, gone in found.items()}
+        await super().check()
+
+    first = 0
+
+
+class Store:
+    """The rows as the loop reaches them: anything may come in meanwhile, an answer may be lost, the process may die."""
+
+    def __init__(self, rows: Rows, meanwhile: Callable[[], None]) -> None:
+        self._rows = rows
+        self._meanwhile = meanwhile
+
+    async def load(self) -> Book | None:
+        return await self._rows.load()
+
+    async def commit(self, book: Book, changes: Changes, check: Any = None) -> None:
+        self._meanwhile()
+        await self._rows.write(book, changes)
+        self._meanwhile()
+
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        self._meanwhile()
+        found = await self._rows.read(numbers)
+        self._meanwhile()
+        return found
+
+    async def renew(self) -> None: ...
+
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        return Stored()
+
+    async def sent(self, newest: int) -> frozenset[str]:
+        return frozenset()
+
+
+class Venue:
+    """A market in which nothing happens; it may hold something that the book does not."""
+
+    differs = False
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        return Advanced(from_ns, (), {})
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        raise AssertionError(order)
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        raise AssertionError(client_id)
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        return None
+
+    async def positions(self) -> dict[str, int]:
+        return {MES: 1} if self.differs else {}
+
+
+class Nobody:
+    """Risk, and a journal, that nobody asks."""
+
+    written: frozenset[str] = frozenset()
+
+    def newest(self, count: int) -> list[str]:
+        return []
+
+    def restore(self, client_ids: object) -> None: ...
+
+    def write(self, client_id: str) -> None: ...
+
+    async def decide(self, question: Question) -> Answer:
+        raise AssertionError(question)
+
+
+@dataclass
+class Story:
+    """One random sequence. `causes` is the model: what was said and not cleared, with when it was said last."""
+
+    chance: random.Random
+    file: Path
+    rows: Rows
+    tape: str = "tape"
+    venue: Venue = field(default_factory=Venue)
+    causes: dict[Cause, int] = field(default_factory=dict)
+    clock: int = 0
+    shown: dict[str, tuple[tuple[Halt, ...], int]] = field(default_factory=dict)
+    waiting: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    quiet: bool = False
+    said: list[str] = field(default_factory=list)
+
+    def begin(self) -> None:
+        """A new process."""
+        self.up = False
+        self.waiting.clear()
+        self.switch = KillSwitch(self.file, self._now)
+        nobody = Nobody()
+        world = World(
+            store=Store(self.rows, self._meanwhile),
+            venue=self.venue,
+            risk=nobody,
+            journal=nobody,
+            inboxes={},
+            pause=_no_pause,
+            idle=_no_idle,
+            switch=self.switch,
+            committed=lambda _: None,
+        )
+        self.loop = AccountLoop(
+            world, lambda: Book(self.tape, NAME, OFF, (MES,), DAY, ns(0), OFF.spec.starting_balance)
+        )
+
+    def _now(self) -> int:
+        self.clock += 1
+        return self.clock * 1000
+
+    # --- what may happen at any time, also while the loop waits for the database ---
+
+    def _meanwhile(self) -> None:
+        if self.quiet:
+            return
+        if self.chance.random() < 0.15:
+            self.arrive()
+        if self.chance.random() < 0.06:
+            self.said.append("a fault")
+            raise self.chance.choice([Died, Unavailable])("here")
+
+    def arrive(self) -> None:
+        """A call comes in, or somebody looks."""
+        self.chance.choice([self._halt, self._halt, self._look, self._resume, self._field])()
+
+    def _say(self, source: HaltSource, reason: str, by: str) -> None:
+        self.said.append(f"{source} {reason} {by}")
+        self.switch.halt(source, reason, by)
+        self.causes[_cause(source, reason, by)] = self._now()
+
+    def _halt(self) -> None:
+        self._say(HaltSource.PERSON, self.chance.choice(REASONS), self.chance.choice(PERSONS))
+
+    def found(self) -> None:
+        """The loop finds a cause."""
+        self._say(self.chance.choice(AUTOMATIC), self.chance.choice(REASONS), "execution")
+
+    def _look(self) -> None:
+        self.shown[self.chance.choice(PERSONS)] = (self.switch.halts.in_force, self._now())
+
+    def _resume(self) -> None:
+        person = self.chance.choice(PERSONS)
+        halts, looked = self.shown.get(person, ((), 0))
+        chosen = [halt for halt in halts if self.chance.random() < 0.8]
+        seen = self.switch.halts.seen(halt.number for halt in chosen)
+        arrived = self._now()
+        allowed = {}
+        for halt in chosen:
+            # A person's call is known by when he was shown it; what the loop finds again is the same halt till now.
+            limit = looked if halt.source is HaltSource.PERSON else arrived
+            if self.causes.get(_cause_of(halt), limit) < limit:
+                allowed[_cause_of(halt)] = limit
+        self.said.append(f"{person} asks to resume {[halt.number for halt in chosen]}")
+        self.waiting.append(lambda: self._carry_out(seen, allowed, person))
+
+    async def _carry_out(self, seen: Seen, allowed: dict[Cause, int], person: str) -> None:
+        field_says = self.loop.book.manifest.spec.halt
+        doubtful = {cause for cause, limit in allowed.items() if self.causes.get(cause, limit) < limit}
+        try:
+            cleared = await self.loop.resume(seen, person, "go on", self._now())
+        except HaltStands:
+            assert field_says or self.venue.differs
+            return
+        except (Died, Unavailable):
+            self._outcome_unknown(doubtful)
+            raise
+        standing = {_cause_of(halt) for halt in self.switch.halts.in_force}
+        for halt in cleared:
+            cause = _cause_of(halt)
+            assert halt.number in seen
+            if cause in standing:  # an older number of what was said again: a fault had kept its row open
+                continue
+            assert cause in allowed, f"{cause} was cleared by who had not seen it"
+            assert self.causes.pop(cause, 0) < allowed[cause], f"{cause} was said again"
+            assert not (halt.source is HaltSource.FIELD and field_says)
+            assert not (halt.source is HaltSource.DIFFERENCE and self.venue.differs)
+
+    def _outcome_unknown(self, doubtful: set[Cause]) -> None:
+        """Nobody was answered: what was asked may be done. What is on disk decides."""
+        kept = {_cause_of(halt) for halt in KillSwitch(self.file, self._now).halts.in_force}
+        for cause in doubtful - kept:
+            self.causes.pop(cause, None)
+
+    def _field(self) -> None:
+        """The account's manifest comes, with the name of who wrote it or without."""
+        wanted, person = self.chance.choice([ON, OFF]), self.chance.choice(["", "ann"])
+        if wanted.spec.halt:
+            self._say(HaltSource.FIELD, FIELD_REASON, person or "operator")
+        seen = self.switch.halts.seen(halt.number for halt in self.switch.halts.of(HaltSource.FIELD))
+        arrived = self._now()
+
+        async def carry_out() -> None:
+            set_account(self.loop.book, wanted)
+            await self.loop.commit()
+            cause = _cause(HaltSource.FIELD, "", "")
+            try:
+                await self.loop.follow_field(seen, person or "operator", person, self._now())
+            except (Died, Unavailable):
+                if person and not wanted.spec.halt:
+                    self._outcome_unknown({cause} if self.causes.get(cause, arrived) < arrived else set())
+                raise
+            if wanted.spec.halt:
+                self.causes.setdefault(cause, self._now())
+            elif person and self.causes.get(cause, arrived) < arrived and min(seen, default=0) >= 0:
+                del self.causes[cause]  # a halt that had no number yet when the manifest came stays
+
+        self.said.append(f"halt: {wanted.spec.halt} by {person or 'nobody'}")
+        self.waiting.append(carry_out)
+
+    # --- the loop ---
+
+    async def recover(self) -> None:
+        before = self.venue.differs
+        await self.loop.recover()
+        if before:
+            assert any("venue" in halt.reason for halt in self.switch.halts.of(HaltSource.DIFFERENCE))
+            self._learn()
+        if self.loop.book.manifest.spec.halt:
+            self.causes.setdefault(_cause(HaltSource.FIELD, "", ""), self._now())
+
+    async def turn(self) -> None:
+        """The commands that wait, and what has no row yet; after a start and after a fault the loop recovers first."""
+        while True:
+            try:
+                if not self.up:
+                    self._learn()
+                    await self.recover()
+                    self.up = True
+                while self.waiting:
+                    action = self.waiting.pop(0)
+                    if self.chance.random() < 0.9:  # else its caller has gone
+                        await action()
+                await self.loop.tell_halts()
+            except Died:
+                self.begin()
+            except Unavailable:
+                self.up = False
+            else:
+                return
+
+    def _learn(self) -> None:
+        """A cause that the loop found in a recovery that a fault ended stands, too."""
+        for halt in self.switch.halts.in_force:
+            if halt.by == "execution":
+                self.causes.setdefault(_cause_of(halt), self._now())
+
+    async def event(self) -> None:
+        draw = self.chance.random()
+        if draw < 0.5:
+            self.arrive()
+        elif draw < 0.6:
+            self.found()
+        elif draw < 0.65:
+            self.venue.differs = not self.venue.differs
+        elif draw < 0.75:
+            self.begin()
+            await self.turn()
+        else:
+            await self.turn()
+
+    def check(self) -> None:
+        halted = {_cause_of(halt) for halt in self.switch.halts.in_force}
+        assert halted == set(self.causes)
+        on_disk = KillSwitch(self.file, self._now).halts.in_force
+        assert on_disk == self.switch.halts.in_force
+
+    async def run(self) -> None:
+        self.begin()
+        await self.turn()
+        for _ in range(EVENTS):
+            await self.event()
+            self.check()
+        self.quiet = True
+        await self.turn()
+        self.check()
+        assert not (self.loop.book.manifest.spec.halt and not self.switch.halts.of(HaltSource.FIELD))
+        stored = await self.rows.read([])
+        in_force = {number for number, (_, cleared) in stored.rows.items() if not cleared}
+        assert in_force == {halt.number for halt in self.switch.halts.in_force}
+        await self.rows.check()
+
+
+def _cause(source: HaltSource, reason: str, by: str) -> Cause:
+    """What makes a halt the same: the field is one, a person's word is his own, the loop's is its reason."""
+    if source is HaltSource.FIELD:
+        return source, "", ""
+    return source, reason, by if source is HaltSource.PERSON else ""
+
+
+def _cause_of(halt: Halt) -> Cause:
+    return _cause(halt.source, halt.reason, halt.by)
+
+
+async def _no_pause(phase: str) -> None: ...
+
+
+async def _no_idle() -> None: ...
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_no_halt_is_lost_in_any_interleaving(folder: Path, shard: int):
+    async def run() -> None:
+        for seed in range(shard, SEQUENCES, SHARDS):
+            sequence = Story(random.Random(seed), folder / f"halts-{seed}.json", Rows())
+            try:
+                await sequence.run()
+            except BaseException as error:
+                error.add_note(f"seed {seed}: {sequence.said}")
+                raise
+            sequence.file.unlink(missing_ok=True)
+
+    asyncio.run(run())
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("seed", range(10))
+async def test_nor_in_the_database(books: Books, folder: Path, seed: int):
+    tape = f"{books.test}-{seed}"
+    store = PostgresStore(
+        books.pool, tape=tape, manifest=OFF, feed_contracts=(MES,), trade_from=DAY, holder="execution-0"
+    )
+    assert await store.acquire()
+    await books.pool.execute(CLEAR_HALTS)
+    tables = Tables(store, books, tape)
+    tables.first = await books.pool.fetchval("SELECT coalesce(max(number), 0) FROM halt")
+    await Story(random.Random(seed), folder / "halts.json", tables, tape).run()
