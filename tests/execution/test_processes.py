@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ from pathlib import Path
 from leadline.runtime.main import run_service
 sys.exit(run_service(sys.argv[1], Path(sys.argv[2])))
 """
-PRINTS = tape((600, 20_000), (601, 20_000), (700, 20_004), (800, 20_003), (900, 20_026, 1, BUY), (1400, 20_010))
+PRINTS = tape(
+    *((600, 20_000), (601, 20_000), (700, 20_004), (800, 20_003), (900, 20_026, 1, BUY), (1000, 20_012), (1400, 20_010))
+)
 
 
 class Platform:
@@ -115,12 +118,13 @@ class Platform:
         batch = TickBatch(TAPE, "cme", MES, PRINTS, ns(1500), final=final)
         await self.bus.publish(subject, encode_tick_batch(batch), f"{subject}/all")
 
-    async def say(self, messages: Sequence[SignalMessage]) -> None:
-        """What an analysis of `default/mes` says."""
+    async def say(self, messages: Sequence[SignalMessage | bytes]) -> None:
+        """What an analysis of `default/mes` says, or bytes that are no message; bars close by prints."""
         subject = signal_subject(TAPE, "default/paper", "default/mes")
         for message in messages:
             self.said += 1
-            await self.analysis.publish(subject, encode_signal(message), f"{subject}/{self.said}")
+            payload = message if isinstance(message, bytes) else encode_signal(_of_the_run(message))
+            await self.analysis.publish(subject, payload, f"{subject}/{self.said}")
 
     async def venue_orders(self) -> list[str]:
         """Legs of the orders that the venue has had."""
@@ -139,6 +143,14 @@ class Platform:
                 os.kill(process.pid, signal.SIGCONT)
             process.kill()
             process.wait()
+
+
+def _of_the_run(message: SignalMessage) -> SignalMessage:
+    """The message on the run's tape, about a bar of the strategy that `set_strategy` names when not said."""
+    said = message.bar
+    if said is not None:
+        said = replace(said, bar=replace(said.bar, spec="ticks500-r1"))
+    return replace(message, tape=TAPE, bar=said)
 
 
 @pytest.fixture
@@ -186,7 +198,7 @@ async def patiently(call: Callable[[], Awaitable[Any]], wanted: Callable[[Any], 
 async def set_strategy(
     stub: "rpc.ExecutionServiceAsyncStub", manifest: TradingStrategy | None = None, analysis_hash: str = "hash"
 ) -> pb.SetStrategyResponse:
-    manifest = manifest or strategy()
+    manifest = manifest or strategy(bars="ticks:500")
     request = pb.SetStrategyRequest(
         strategy=manifest.full_name,
         analysis_hash=analysis_hash,
@@ -428,3 +440,40 @@ async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platf
         assert [tuple(row) for row in decisions] == [(1, True), (2, True)]
         assert [row["state"] for row in entries] == ["DEAD", "FILLED"]
         assert venue.count("E") == 1
+
+
+async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_on(platform: Platform):
+    """With a position open; its bracket stays at the venue, and what the strategy says later does not count."""
+    process = platform.execution("first", account())
+    watcher = await connect(platform.database.settings("reader"), "test")
+    async with platform.calls() as stub:
+        await set_strategy(stub)
+        said, end = says([bar(600)], end=1500)
+        promise = replace(end, final=False, progress_ns=ns(750))
+        await platform.say([said, promise, b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}', b"\xff\xff"])
+        await platform.say(says([bar(800)], end=1500))
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        (only,) = state.strategies
+        assert (only.state, only.position, len(state.halts)) == ("Running", 0, 0)
+        assert only.fence.startswith("unreadable: ")
+        decided = await watcher.fetch("SELECT instant_ns, accepted FROM decision")
+        assert [tuple(row) for row in decided] == [(ns(600), True)]
+        assert await platform.venue_orders() == ["E", "S1", "T1"]
+        letters = await watcher.fetch("SELECT reader, stream, subject, reason, bytes FROM dead_letter")
+        subject = signal_subject(TAPE, "default/paper", "default/mes")
+        assert [tuple(row) for row in letters] == [("execution", "SIGNALS", subject, "unreadable", 56)]
+        fenced = await watcher.fetch("SELECT instant_ns, body FROM order_event WHERE kind = 'fence'")
+        assert [(row["instant_ns"], row["body"]["strategy"]) for row in fenced] == [(ns(750) - 1, "default/mes")]
+
+        process.kill()
+        process.wait()
+        platform.execution("first", account())
+    async with platform.calls() as stub:
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        assert state.strategies[0].fence == only.fence
+        # Named again it counts; what it had said before is not held against it a second time.
+        await set_strategy(stub)
+        state = await state_of(stub, lambda state: state.strategies[0].progress_ns == ns(1500))
+        assert state.strategies[0].fence == ""
+    assert await watcher.fetchval("SELECT count(*) FROM dead_letter") == 1
+    await watcher.close()

@@ -164,6 +164,8 @@ WRITERS = {
         "position",
         "halt",
         "order_event",
+        # The one table of two writers: each keeps what it refused itself, under its own name.
+        "dead_letter",
     },
     "supervisor": {"demand"},
     "reader": set[str](),

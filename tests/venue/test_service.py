@@ -1,7 +1,6 @@
 """The venue as a process on a real bus: the same events as in memory, whatever is lost, killed or late."""
 
 import asyncio
-import json
 import os
 import shutil
 import signal
@@ -438,27 +437,34 @@ async def test_no_faults_unless_the_settings_allow_them(bus: Bus, nats_server: L
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
-async def test_a_hole_that_stays_in_the_tape_ends_the_process(
+async def test_the_account_waits_at_a_hole_in_the_tape_until_its_prints_are_said_again(
     bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):
+    """Behind what came meanwhile: that is where they are when the bus lost them and who published them says so."""
     ticks = PRINTS[MES]
-    await publish(
-        bus, [*batches(MES, ticks.slice(0, 100), 100, final=False), *batches(MES, ticks.slice(200, 300), 100)]
-    )
-    settings = settings_in(tmp_path, nats_server, ports)
-    (tmp_path / "settings.json").write_text(json.dumps(settings.model_dump(mode="json")))
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "leadline.cli.service", "venue", "--settings", str(tmp_path / "settings.json")),
-        env={**os.environ, "PYTHONPATH": "services"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    async with calling(settings) as venue:
-        await asyncio.wait_for(until_it_answers(venue), 20)
-        await asyncio.gather(venue.advance(FOREVER), return_exceptions=True)
-    output, _ = await asyncio.wait_for(process.communicate(), 20)
-    assert process.returncode == 1
-    assert b"print 200 came, 100 was expected" in output
+    await publish(bus, batches(MES, ticks.slice(0, 100), 100, final=False))
+    await publish(bus, batches(MES, ticks.slice(200, len(ticks)), 100))
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
+        advanced = await venue.advance(FOREVER)
+        assert (advanced.instant_ns < int(ticks.time_ns[100]), advanced.final) == (True, False)
+        await publish(bus, batches(MES, ticks.slice(100, 200), 100, final=False))
+        while not advanced.final:
+            advanced = await venue.advance(FOREVER)
+        assert advanced.last_prints[MES].source_index == len(ticks) - 1
+
+
+async def test_what_is_no_print_is_passed_over(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+    ticks = PRINTS[MES]
+    subject = tick_subject(RUN, "cme", MES)
+    await publish(bus, batches(MES, ticks.slice(0, 100), 100, final=False))
+    for number, payload in enumerate((b"\xff\xff", b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}', b"")):
+        await bus.publish(subject, payload, f"garbage/{number}")
+    await publish(bus, batches(MES, ticks.slice(100, len(ticks)), 100))
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
+        advanced = await venue.advance(FOREVER)
+        while not advanced.final:
+            advanced = await venue.advance(FOREVER)
+        assert advanced.last_prints[MES].source_index == len(ticks) - 1
 
 
 def test_every_value_survives_the_wire():

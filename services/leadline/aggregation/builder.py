@@ -10,15 +10,12 @@ import numpy as np
 
 from leadline.aggregation.buffer import PrintBuffer
 from leadline.aggregation.kernel import BarPart, value_area
-from leadline.model.bars import Bar, BarKey, BarMessage
+from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey, BarMessage
 from leadline.model.calendars import Calendar, Session
 from leadline.model.durations import BarSpec
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.hours import SessionHours
-from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickBatch, TickColumns
-
-# A bar whose time is over is known at the next print, but at the latest after this long without one.
-CLOSE_GRACE_NS: Final = 2 * NS_PER_SECOND
+from leadline.model.ticks import NS_PER_MINUTE, TickBatch, TickColumns
 
 # Tape time between two progress messages of a builder that closes no bar.
 PROGRESS_EVERY_NS: Final = NS_PER_MINUTE

@@ -47,9 +47,12 @@ def series_of(row: Mapping[str, Any]) -> Series:
     `hours` has `open` and `close` as HH:MM on the clock of `zone`, `session` is their id, `bars` the token of what
     closes a bar. Raises InvalidInput when one of them is malformed.
     """
-    hours: Mapping[str, str] = row["hours"]
-    ticks_per_row: int = row["ticks_per_row"]
-    if ticks_per_row < 1:
+    hours, ticks_per_row = row["hours"], row["ticks_per_row"]
+    if not isinstance(hours, Mapping) or not all(
+        isinstance(hours.get(name), str) for name in ("open", "close", "zone")
+    ):
+        raise InvalidInput("hours", hours, "open, close and zone")
+    if not isinstance(ticks_per_row, int) or ticks_per_row < 1:
         raise InvalidInput("ticks_per_row", ticks_per_row, "an integer >= 1")
     return Series(
         contract=row["contract"],

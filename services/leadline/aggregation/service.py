@@ -5,7 +5,6 @@ from contextlib import aclosing
 from typing import Final
 
 import structlog
-from google.protobuf.message import DecodeError
 
 from leadline.aggregation import metrics
 from leadline.aggregation.builder import BarBuilder, Gap
@@ -21,8 +20,9 @@ from leadline.runtime.bus import Bus, BusError
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
-from leadline.runtime.wire import decode_bar, decode_tick_batch, encode_bar
+from leadline.runtime.wire import encode_bar
 
 DEMAND_EVERY_SECONDS: Final = 1.0
 # A builder whose prints cannot be used begins anew after a pause: somebody may have repaired them, or the calendar.
@@ -124,7 +124,7 @@ async def keep_building(bus: Bus, tape: str, series: Series) -> None:
             await SeriesBuilding(bus, tape, series, measured).run()
         except BusError:
             raise
-        except (LeadlineError, DecodeError, ValueError) as error:
+        except (LeadlineError, ValueError) as error:
             measured.failures.inc()
             _log.error("aggregation.builder_failed", contract=series.contract, bars=series.spec, reason=str(error))
         else:
@@ -145,6 +145,7 @@ class SeriesBuilding:
         self._bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
         self._builder: BarBuilder = series.builder(tape)
         self._measured = measured
+        self._intake = Intake(TICKS)
         # What is to be published, and when its prints were taken (monotonic seconds).
         self._outbox: asyncio.Queue[tuple[BarMessage, float]] = asyncio.Queue(OUTBOX_MESSAGES)
 
@@ -153,8 +154,7 @@ class SeriesBuilding:
 
         Raises `Gap` when prints are missing from the stream, and what the builder and the bus raise.
         """
-        last = await self._bus.last(BARS, self._bars)
-        publication = Publication(None if last is None else decode_bar(last.payload))
+        publication = Publication(await last_usable(self._bus, BARS, self._bars, read_bar))
         if publication.ended:
             return
         try:
@@ -183,7 +183,11 @@ class SeriesBuilding:
         async with aclosing(self._bus.ordered(TICKS, self._prints)) as messages:
             async for received in messages:
                 taken_s = monotonic_s()
-                for message in publication.untold(self._feed(decode_tick_batch(received.payload))):
+                batch = self._intake.usable(received, read_ticks)
+                if batch is None:
+                    # The prints of such a message are missing now, which the builder says at the next one.
+                    continue
+                for message in publication.untold(self._feed(batch)):
                     await self._outbox.put((message, taken_s))
                 if self._builder.final:
                     return

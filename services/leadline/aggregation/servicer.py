@@ -15,9 +15,10 @@ from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.v1 import model_pb2
 from leadline.runtime.bus import Bus
+from leadline.runtime.intake import Intake, read_bar
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import BARS, bar_subject
-from leadline.runtime.wire import bar_key_from_proto, bar_to_proto, decode_bar
+from leadline.runtime.wire import bar_key_from_proto, bar_to_proto
 
 DEFAULT_PAGE_BARS: Final = 500
 LARGEST_PAGE_BARS: Final = 5000
@@ -75,10 +76,13 @@ class AggregationServicer(rpc.AggregationServiceServicer):
         self, subject: str, after: tuple[int, int] | None, *, up_to: int | None = None
     ) -> AsyncGenerator[BarMessage, None]:
         """Messages of a subject to the one with the sequence `up_to`, each bar after the place `after` once."""
+        intake = Intake(BARS)
         async with aclosing(self._bus.ordered(BARS, subject)) as messages:
             async for received in messages:
-                message = decode_bar(received.payload)
-                if message.bar is None:
+                message = intake.usable(received, read_bar)
+                if message is None:
+                    pass
+                elif message.bar is None:
                     yield message
                 elif after is None or _place(message.bar.key) > after:
                     after = _place(message.bar.key)

@@ -10,7 +10,7 @@ from datetime import date
 
 from leadline.analysis.strategies import Strategy, StrategyFailed
 from leadline.model.bars import Bar
-from leadline.model.errors import InvalidInput
+from leadline.model.signal_checks import check_answer
 from leadline.model.signals import BarSignals
 
 
@@ -58,7 +58,8 @@ class StrategyFold:
         """Take one bar in; what the strategy says about it, None for a bar of the history or of another's day.
 
         A bar that is not after the last one (a repeated message) and a revision change nothing and say nothing. Raises
-        StrategyFailed when its code raises, or speaks about another bar than the one that it was given.
+        StrategyFailed when its code raises, speaks about another bar than the one that it was given, or says what
+        nobody would listen to.
         """
         place = (bar.key.trading_day, bar.key.ordinal)
         if bar.revision > 0 or (self._last is not None and place <= self._last):
@@ -73,8 +74,7 @@ class StrategyFold:
             return None
         with _named(f"at bar {bar.key.text()}"):
             said = self._strategy.on_bar(bar)
-            if said.bar != bar.key:
-                raise InvalidInput("strategy's answer", said.bar.text(), f"one about the bar {bar.key.text()}")
+            check_answer(bar, said)
         return said
 
     def _open(self, day: date) -> None:

@@ -19,10 +19,11 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import StrategySpec, session_of
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
+from leadline.runtime.intake import Intake, last_usable, read_bar, read_signal
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate
 from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
-from leadline.runtime.wire import decode_bar, decode_signal, encode_signal
+from leadline.runtime.wire import encode_signal
 
 FullName = Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")]
 
@@ -56,14 +57,13 @@ async def _speak(context: Context) -> None:
     session, _ = session_of(params.spec)
     token = spec_token(params.spec.bar_spec, params.spec.ticks_per_row)
     signals = signal_subject(tape.tape, params.account, params.strategy)
-    last = await context.bus.last(SIGNALS, signals)
     publication = Publication(
         tape.tape,
         params.account,
         params.strategy,
         speaker,
         months[0].fold,
-        None if last is None else decode_signal(last.payload),
+        await last_usable(context.bus, SIGNALS, signals, read_signal),
         months[0].ends_ns,
     )
     servicer = AnalysisServicer(
@@ -93,9 +93,12 @@ async def _speak(context: Context) -> None:
 
 async def _carry(bus: Bus, publication: Publication, bars: str, signals: str) -> None:
     """From one subject of bars to one subject of signals: until another contract follows, else without end."""
+    intake = Intake(BARS)
     async with aclosing(bus.ordered(BARS, bars)) as messages:
         async for received in messages:
-            message = decode_bar(received.payload)
+            message = intake.usable(received, read_bar)
+            if message is None:
+                continue
             with metrics.STEP_SECONDS.time():
                 said = publication.step(message)
             if said is not None:

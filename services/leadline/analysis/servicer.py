@@ -13,8 +13,9 @@ from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.model.bars import BarKey
 from leadline.model.errors import InvalidInput
 from leadline.runtime.bus import Bus
+from leadline.runtime.intake import Intake, read_signal
 from leadline.runtime.subjects import SIGNALS
-from leadline.runtime.wire import bar_key_from_proto, bar_signals_to_proto, decode_signal
+from leadline.runtime.wire import bar_key_from_proto, bar_signals_to_proto
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -53,10 +54,11 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         self, request: pb.StreamSignalsRequest, context: ServicerContext
     ) -> AsyncIterator[pb.StreamSignalsResponse]:
         after = self._place_after(request)
+        intake = Intake(SIGNALS)
         async with aclosing(self._bus.ordered(SIGNALS, self._subject)) as messages:
             async for received in messages:
-                message = decode_signal(received.payload)
-                if message.analysis_hash != self._hash:
+                message = intake.usable(received, read_signal)
+                if message is None or message.analysis_hash != self._hash:
                     continue
                 if message.bar is not None and (after is None or _place(message.bar.bar) > after):
                     after = _place(message.bar.bar)

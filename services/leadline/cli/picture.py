@@ -196,6 +196,9 @@ def _account_lines(scene: Scene, state: execution_pb2.GetStateResponse) -> Itera
         yield f"halt {halt.number}", plain_text(f"{halt.source.lower()}, {halt.by}: {halt.reason}", "bold red")
     if not state.halts:
         yield "halt", "–"
+    for strategy in state.strategies:
+        if strategy.fence:
+            yield "fenced", plain_text(strategy.strategy, "bold red")
 
 
 def _position(position: execution_pb2.Position) -> RenderableType:

@@ -189,6 +189,9 @@ async def _status(place: Place, output: Output) -> None:
             ],
             "No halts.",
         )
+    fenced = [(item.account, each.strategy, each.fence) for item in accounts for each in item.strategies if each.fence]
+    if fenced:
+        print_table("Fenced off: what they say does not count", ("account", "strategy", "refused"), fenced, "")
 
 
 async def _reached(

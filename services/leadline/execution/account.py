@@ -1,16 +1,18 @@
 """The account as risk sees it: a pure function of the book."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
-from leadline.execution.contracts import execution_contract, signal_instrument, tape_contract
+from leadline.execution.contracts import execution_contract, signal_instrument, speaker_of, tape_contract
 from leadline.execution.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import parse_duration
 from leadline.model.orders import Order, Position
 from leadline.model.sessions import resolve_session
+from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND
@@ -30,7 +32,14 @@ _Limit = TypeVar("_Limit", int, Decimal)
 
 
 def question(book: Book, strategy: StrategyBook, bar: BarSignals, *, halt: str) -> Question:
-    """What risk is asked at the book's instant about a bar of one strategy."""
+    """What risk is asked at the book's instant about a bar of one strategy.
+
+    The bar's session is the calendar's, whatever the message says of it.
+    """
+    speaker = speaker_of(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
+    session = session_of_day(speaker.calendar, bar.trading_day, speaker.hours)
+    opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
+    bar = replace(bar, session_open_ns=opens_ns, session_close_ns=closes_ns)
     return Question(account_view(book, halt=halt), settings(book, strategy), bar, book.instant_ns)
 
 
@@ -113,8 +122,8 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
 
 
 def may_enter(book: Book, strategy: StrategyBook) -> bool:
-    """Whether nothing but its own state keeps a strategy from entering: no closing, no drain, no namespace."""
-    if strategy.flatten or book.flatten or strategy.drain is not None:
+    """Whether nothing but its own state keeps a strategy from entering: no closing, drain, fence or namespace."""
+    if strategy.flatten or book.flatten or strategy.drain is not None or strategy.fence is not None:
         return False
     allowed = (book.manifest.metadata.namespace, *book.manifest.spec.allowed_namespaces)
     return strategy.manifest.metadata.namespace in allowed

@@ -14,6 +14,7 @@ from leadline.execution.contracts import execution_contract, roots_of, signal_mo
 from leadline.execution.halts import Clearing
 from leadline.execution.orders import UNRESOLVED
 from leadline.model.contracts import sheet_of
+from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.orders import (
     Decision,
@@ -54,6 +55,19 @@ class HeldLimits:
     limits: StrategyLimits
 
 
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """A message of a strategy was refused: since `instant_ns` nothing that it says counts, and nobody waits for it.
+
+    `reason` is the refusal's word and `detail` its explanation; `progress_ns` is how far its word had come before.
+    """
+
+    reason: str
+    detail: str
+    instant_ns: int
+    progress_ns: int
+
+
 @dataclass(slots=True)
 class StrategyBook:
     """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty.
@@ -63,7 +77,8 @@ class StrategyBook:
     so: until then what it holds goes to its own exit, and it enters nothing.
 
     `block` is DAY_LOSS for the rest of a trading day in which its own loss was reached, else empty. `drain` and `held`
-    are None where there is nothing to drain and nothing held.
+    are None where there is nothing to drain and nothing held. `fence` is None while what it says counts; what was
+    refused of it up to the progress `cleared_ns` has been looked at.
     """
 
     strategy: str
@@ -78,11 +93,13 @@ class StrategyBook:
     block: str = ""
     drain: Drain | None = None
     held: HeldLimits | None = None
+    fence: Fence | None = None
+    cleared_ns: int = -1
 
     @property
     def waited_for(self) -> bool:
         """Whether the loop waits for this strategy's signals."""
-        return self.drain is None and self.manifest.spec.state in {"Running", "ReduceOnly"}
+        return self.drain is None and self.fence is None and self.manifest.spec.state in {"Running", "ReduceOnly"}
 
 
 @dataclass(slots=True)
@@ -213,6 +230,17 @@ class Book:
         return any(order.state in UNRESOLVED for order in self.orders.values())
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedSignal:
+    """A message of the stream of signals that was refused, as it came, and why. `sequence` is the stream's."""
+
+    subject: str
+    sequence: int
+    message_id: str
+    payload: bytes
+    why: RefusedMessage
+
+
 @dataclass(slots=True)
 class BookEvent:
     """One line of the account's audit, published after its commit."""
@@ -236,6 +264,7 @@ class Changes:
     events: list[BookEvent] = field(default_factory=list)
     halts: list[Halt] = field(default_factory=list)
     cleared: list[Clearing] = field(default_factory=list)
+    refused: list[RefusedSignal] = field(default_factory=list)
 
 
 def note(book: Book, changes: Changes, kind: str, key: str, version: int, body: dict[str, Any]) -> None:
@@ -299,6 +328,22 @@ def forget(book: Book) -> None:
         for client_id, order in book.orders.items()
         if not order.state.terminal or order.decided_at_ns >= since or order.decision in open_decisions
     }
+
+
+def fence_off(book: Book, changes: Changes, strategy: StrategyBook, refused: RefusedSignal, progress_ns: int) -> None:
+    """From the book's instant on nothing that a strategy says counts; what holds its position goes on."""
+    why = refused.why
+    strategy.fence = Fence(why.reason, why.detail, book.instant_ns, progress_ns)
+    changes.refused.append(refused)
+    body = {
+        "strategy": strategy.strategy,
+        "fenced": True,
+        "reason": why.reason,
+        "detail": why.detail,
+        "subject": refused.subject,
+        "sequence": refused.sequence,
+    }
+    note(book, changes, "fence", f"fence-{book.last_event + 1}", 1, body)
 
 
 def is_entry(order: Order) -> bool:

@@ -27,9 +27,9 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     """Store a strategy's settings and the one analysis that counts, from the book's instant.
 
     A new name, one whose drain this ends and one that nobody waited for join at that instant: bars known by then only
-    warm them up. So does another analysis. Limits of its own that become stricter hold at once; those that become
-    looser while it is exposed keep their present value until it is flat or its session opens again. What is being
-    closed is closed all the same.
+    warm them up. So does another analysis, and one that was fenced off: this ends its fence. Limits of its own that
+    become stricter hold at once; those that become looser while it is exposed keep their present value until it is
+    flat or its session opens again. What is being closed is closed all the same.
 
     Raises InvalidInput for a manifest that does not hold, names another strategy or account, has a trading day that
     begins at another time than the account's, or claims a contract that another strategy of the account trades;
@@ -64,8 +64,11 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     else:
         held = _held(book, before, manifest)
         after = replace(before, manifest=manifest, settings_hash=settings_hash, contract=signal, drain=None, held=held)
+        if before.fence is not None:
+            after = replace(after, fence=None, cleared_ns=before.fence.progress_ns)
         if before.analysis_hash != analysis_hash or (after.waited_for and not before.waited_for):
-            after = replace(after, analysis_hash=analysis_hash, joined_ns=book.instant_ns)
+            # What it has said up to its fence is not heard again.
+            after = replace(after, analysis_hash=analysis_hash, joined_ns=max(book.instant_ns, after.cleared_ns))
     book.strategies[name] = after
     book.calendar = book.calendar or instrument_of(signal).calendar
     return after

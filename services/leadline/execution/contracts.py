@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from leadline.model.contracts import FrontMonth, front_months, instrument_of
 from leadline.model.instruments import Instrument, instruments
+from leadline.model.sessions import resolve_session
+from leadline.model.signal_checks import Speaker
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import Tier
 
@@ -18,6 +20,23 @@ def signal_months(strategy: TradingStrategy, feed: tuple[str, ...], trade_from: 
 @lru_cache(maxsize=256)
 def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
     return front_months(symbol, feed, trade_from)
+
+
+def speaker_of(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trade_from: date) -> Speaker:
+    """What a strategy may speak about on a tape. Raises as `front_months` does."""
+    months, spec = signal_months(strategy, feed, trade_from), strategy.spec
+    sheet = instrument_of(months[0].contract)
+    _, hours = resolve_session(sheet, spec.session.value())
+    return Speaker(
+        tape=tape,
+        account=strategy.account_name,
+        strategy=strategy.full_name,
+        months=months,
+        hours=hours,
+        spec=spec.bar_spec,
+        spec_token=f"{spec.bar_spec.token}-r{spec.ticks_per_row}",
+        calendar=sheet.calendar,
+    )
 
 
 def signal_instrument(strategy: TradingStrategy) -> Instrument:

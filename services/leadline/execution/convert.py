@@ -107,6 +107,7 @@ def state_to_proto(
                 forgotten=book.forgotten(name),
                 flatten=strategy.flatten or book.flatten,
                 loosening_waits=strategy.held is not None,
+                fence="" if strategy.fence is None else f"{strategy.fence.reason}: {strategy.fence.detail}",
             )
             for name, strategy in sorted(book.strategies.items())
         ],

@@ -3,6 +3,7 @@
 from collections import deque
 from typing import Final
 
+from leadline.execution.book import RefusedSignal
 from leadline.model.signals import BarSignals, SignalMessage
 
 CAPACITY: Final = 1024
@@ -12,14 +13,16 @@ CAPACITY: Final = 1024
 class Inbox:
     """Bars with signals of one strategy and one analysis, in order of `known_at_ns`, each once."""
 
-    def __init__(self, strategy: str, analysis_hash: str, joined_ns: int) -> None:
+    def __init__(self, strategy: str, analysis_hash: str, joined_ns: int, cleared_ns: int = -1) -> None:
         self.strategy = strategy
         self.analysis_hash = analysis_hash
         self.progress_ns = 0
         self.final = False
         self.joined_ns = joined_ns
+        self._cleared_ns = cleared_ns
         self._bars: deque[BarSignals] = deque()
         self._last: BarSignals | None = None
+        self.refused: RefusedSignal | None = None
 
     @property
     def full(self) -> bool:
@@ -32,7 +35,7 @@ class Inbox:
         Messages of another analysis, bars seen before, bars known by the time the strategy joined, and bars without
         a signal make no decision; their progress counts all the same where the analysis is the right one.
         """
-        if message.analysis_hash != self.analysis_hash:
+        if message.analysis_hash != self.analysis_hash or self.refused is not None:
             return False
         bar = message.bar
         if bar is not None and bar.signals and bar.known_at_ns > self.joined_ns and self._follows(bar):
@@ -42,6 +45,25 @@ class Inbox:
         self.progress_ns = max(self.progress_ns, message.progress_ns)
         self.final = self.final or message.final
         return news or bar is not None
+
+    def refuse(self, refused: RefusedSignal) -> bool:
+        """Hear no more: what comes after a message that was refused does not count. The first refusal stays.
+
+        False for one that was said before an earlier fence was ended: somebody has looked at it.
+        """
+        if self.progress_ns <= self._cleared_ns:
+            return False
+        self.refused = self.refused or refused
+        return True
+
+    def refused_at(self, instant_ns: int) -> RefusedSignal | None:
+        """What was refused, once everything that the strategy had said before it is decided; None until then.
+
+        So the instant at which it is fenced off follows from what it has said, and not from when the message came.
+        """
+        through_ns = self.complete_through_ns
+        heard = self.refused is not None and through_ns is not None and through_ns <= instant_ns
+        return self.refused if heard else None
 
     def _follows(self, bar: BarSignals) -> bool:
         """Whether a bar comes after the last one: one that is said again, in whatever words, is not another bar."""

@@ -17,6 +17,7 @@ from leadline.execution.book import (
     Changes,
     StrategyBook,
     count_entry,
+    fence_off,
     forget,
     is_entry,
     new_order,
@@ -280,6 +281,7 @@ class AccountLoop:
         if self._world.halted():
             self._due = True  # an entry that works must not meet another print
         await self.carry_out()
+        await self._fence_refused()
         book = self.book
         target = None if book.finished else self._target()
         if target is None:
@@ -295,6 +297,18 @@ class AccountLoop:
                 await self._decide(self.book.strategies[inbox.strategy], bar)
         if advanced.final and not self._anything_follows():
             await self._finish()
+
+    async def _fence_refused(self) -> None:
+        """Fence off the strategies of which a message was refused and all that came before it is decided."""
+        undecided = {inbox.strategy for inbox, _ in self._undecided()}
+        changes = Changes()
+        for name, inbox in sorted(self._world.inboxes.items()):
+            strategy = self.book.strategies.get(name)
+            refused = inbox.refused_at(self.book.instant_ns)
+            if refused is not None and strategy is not None and strategy.waited_for and name not in undecided:
+                fence_off(self.book, changes, strategy, refused, inbox.progress_ns)
+        if changes.refused:
+            await self._commit(changes)
 
     def _target(self) -> int | None:
         """The next instant to go to; None when there is nothing to do before more is heard."""

@@ -28,6 +28,9 @@ COMMANDS_WAITING: Final = Gauge(
 COMMANDS_DROPPED: Final = Counter(
     "leadline_commands_dropped_total", "Commands not carried out because their caller had gone.", ("account",)
 )
+FENCED: Final = Gauge(
+    "leadline_strategies_fenced", "Strategies of which a message was refused and that do not count.", ("account",)
+)
 SESSION_TRADES: Final = Gauge("leadline_session_trades", "Entries of the trading day.", ("account",))
 OTHER_ANALYSIS: Final = Counter(
     "leadline_signals_of_other_analysis_total",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.execution.account_settings import with_hot_fields
-from leadline.execution.book import Book, Drain, HeldLimits, StrategyBook
+from leadline.execution.book import Book, Drain, Fence, HeldLimits, StrategyBook
 from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
@@ -70,6 +70,8 @@ UPSERT_STRATEGY: Final = _upsert(
         "block",
         "drain",
         "held_limits",
+        "fence",
+        "cleared_ns",
     ),
 )
 INSERT_DECISION: Final = _insert(
@@ -263,6 +265,8 @@ def strategy_row(book: Book, strategy: StrategyBook) -> Values:
         strategy.block,
         None if strategy.drain is None else asdict(strategy.drain),
         None if strategy.held is None else asdict(strategy.held),
+        None if strategy.fence is None else asdict(strategy.fence),
+        strategy.cleared_ns,
     )
 
 
@@ -281,6 +285,8 @@ def strategy_of(row: Row) -> StrategyBook:
         row["block"],
         None if row["drain"] is None else Drain(**row["drain"]),
         None if row["held_limits"] is None else _held_of(row["held_limits"]),
+        None if row["fence"] is None else Fence(**row["fence"]),
+        row["cleared_ns"],
     )
 
 

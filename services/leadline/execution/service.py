@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 
 from leadline.execution import metrics
 from leadline.execution.account import open_money
-from leadline.execution.book import Book, BookEvent
+from leadline.execution.book import Book, BookEvent, RefusedSignal
 from leadline.execution.command_queue import Command, CommandQueue
+from leadline.execution.contracts import speaker_of
 from leadline.execution.halts import Halts
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
@@ -26,14 +27,16 @@ from leadline.execution.tail import EventTail
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
+from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.signal_checks import Speaker, check_message
 from leadline.model.specs import TradingAccount
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.database import Pool
+from leadline.runtime.intake import Intake, read_signal
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
-from leadline.runtime.wire import decode_signal
 
 IDLE_SECONDS: Final = 1.0
 OUTBOX_SECONDS: Final = 0.2
@@ -207,13 +210,28 @@ class Account:
                 del self.inboxes[name]
                 self._readers.pop(name).cancel()
             if strategy.waited_for:
-                fresh = self.inboxes[name] = Inbox(name, *named)
-                self._readers[name] = self.context.spawn(self._read_signals(fresh), f"signals {name}")
+                fresh = self.inboxes[name] = Inbox(name, *named, strategy.cleared_ns)
+                speaker = speaker_of(
+                    strategy.manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from
+                )
+                reading = self._read_signals(fresh, speaker)
+                self._readers[name] = self.context.spawn(reading, f"signals {name}")
 
-    async def _read_signals(self, inbox: Inbox) -> None:
-        subject = signal_subject(self.tape.tape, self.name, inbox.strategy)
+    async def _read_signals(self, inbox: Inbox, speaker: Speaker) -> None:
+        """Fill an inbox, to the first message of the strategy that is refused and that nobody has looked at yet."""
+        subject, intake = signal_subject(self.tape.tape, self.name, inbox.strategy), Intake(SIGNALS)
         async for message in self.context.bus.ordered(SIGNALS, subject):
-            said = decode_signal(message.payload)
+            try:
+                said = read_signal(message.subject, message.payload)
+                if said.analysis_hash == inbox.analysis_hash:
+                    check_message(speaker, said)
+            except RefusedMessage as why:
+                intake.refuse(message, why)
+                received = RefusedSignal(message.subject, message.sequence, message.message_id, message.payload, why)
+                if not inbox.refuse(received):
+                    continue
+                self._changed.set()
+                return
             if said.analysis_hash != inbox.analysis_hash:
                 metrics.OTHER_ANALYSIS.labels(self.name).inc()
             elif inbox.offer(said):
@@ -251,6 +269,7 @@ class Account:
         metrics.UNREALIZED_PNL.labels(self.name).set(float(open_money(book, book.open_positions())))
         metrics.EQUITY.labels(self.name).set(float(book.equity_at_roll + book.realised))
         metrics.TIER.labels(self.name).set(book.tier_index + 1)
+        metrics.FENCED.labels(self.name).set(sum(found.fence is not None for found in book.strategies.values()))
         metrics.SESSION_TRADES.labels(self.name).set(book.trades)
         metrics.show_positions(self.name, book.positions.values())
 

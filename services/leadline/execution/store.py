@@ -24,6 +24,8 @@ from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
+from leadline.runtime.subjects import SIGNALS
 
 LEASE_SECONDS: Final = 5
 """How long a holder that went silent keeps the account."""
@@ -251,6 +253,9 @@ class PostgresStore:
             await connection.execute(halt_rows.INSERT_HALT, *halt_rows.halt_row(book.account, halt))
         for clearing in changes.cleared:
             await connection.execute(halt_rows.CLEAR_HALT, *halt_rows.clearing_row(book.account, clearing))
+        for refused in changes.refused:
+            row = dead_letter_row("execution", SIGNALS, refused, refused.why)
+            await connection.execute(INSERT_DEAD_LETTER, *row)
         if changes.events:
             await connection.executemany(
                 rows.INSERT_EVENT,

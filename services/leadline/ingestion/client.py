@@ -21,9 +21,10 @@ from leadline.ingestion.tape import Position
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
 from leadline.runtime.bus import Bus, StreamFull
 from leadline.runtime.clock import monotonic_s
+from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
-from leadline.runtime.wire import decode_bar, decode_tick_batch, encode_tick_batch
+from leadline.runtime.wire import encode_tick_batch
 
 DEMAND_POLL_SECONDS: Final = 0.1
 SPACE_POLL_SECONDS: Final = 0.5
@@ -47,10 +48,9 @@ class Publisher:
 
     async def position(self, contract: str) -> Position | None:
         """How far an earlier process came; None when it did not begin."""
-        last = await self._bus.last(TICKS, self._subject(contract))
-        if last is None:
+        batch = await last_usable(self._bus, TICKS, self._subject(contract), read_ticks)
+        if batch is None:
             return None
-        batch = decode_tick_batch(last.payload)
         return Position(batch.ticks.last_index + 1, batch.watermark_ns, batch.final)
 
     async def wait_for_demand(self, strategies: int) -> None:
@@ -179,8 +179,8 @@ class Publisher:
                 subject = bar_subject(
                     self._run.tape, row.venue, contract, str(row.session), f"{row.bars}-r{row.ticks_per_row}"
                 )
-                last = await self._bus.last(BARS, subject)
-                passed_ns.append(self._run.begins_ns if last is None else decode_bar(last.payload).progress_ns)
+                last = await last_usable(self._bus, BARS, subject, read_bar)
+                passed_ns.append(self._run.begins_ns if last is None else last.progress_ns)
         return min(passed_ns)
 
     async def _purge(self, contract: str, close_ns: int, stored_index: int) -> None:
@@ -188,9 +188,11 @@ class Publisher:
         last = await self._bus.last(TICKS, subject)
         if last is None:
             return
+        intake = Intake(TICKS)
         async with aclosing(self._bus.ordered(TICKS, subject)) as messages:
             async for message in messages:
-                needed = not is_disposable(decode_tick_batch(message.payload), close_ns, stored_index)
+                batch = intake.usable(message, read_ticks)
+                needed = batch is not None and not is_disposable(batch, close_ns, stored_index)
                 if needed or message.sequence >= last.sequence:
                     await self._bus.purge(TICKS, subject, before=message.sequence)
                     return

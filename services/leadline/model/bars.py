@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
-from leadline.model.ticks import Int64Array
+from leadline.model.ticks import NS_PER_SECOND, Int64Array
+
+CLOSE_GRACE_NS: Final = 2 * NS_PER_SECOND
+"""A bar whose time is over is known at the next print, but at the latest after this long without one."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

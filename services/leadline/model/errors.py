@@ -5,7 +5,7 @@ known here. Neither is ever answered by a default. `Unavailable`, `Refused` and 
 question to another part of the platform.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class LeadlineError(Exception):
@@ -95,3 +95,23 @@ class NotAdmitted(Refused):
 
 class GivenUp(LeadlineError):
     """Work that ends for good: started again with the same input, it would end the same way."""
+
+
+class RefusedMessage(LeadlineError, ValueError):
+    """A message that its reader cannot use, or must not.
+
+    reason: one of few fixed words, for metrics and tables. detail: where it is wrong, in words, of bounded length.
+    """
+
+    grpc_status: ClassVar[str] = "INVALID_ARGUMENT"
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail[:LONGEST_DETAIL]
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+LONGEST_DETAIL: Final = 500

@@ -7,9 +7,10 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
+from leadline.model.errors import RefusedMessage
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.recorder import metrics
-from leadline.recorder.patience import MALFORMED, UNACCEPTABLE, StoppedInTrouble, insist
+from leadline.recorder.patience import UNACCEPTABLE, StoppedInTrouble, insist
 from leadline.recorder.store import Store
 from leadline.runtime.bus import Delivery, Durable
 
@@ -26,13 +27,13 @@ Value = TypeVar("Value")
 class Cargo(Generic[Value]):
     """What to do with the messages of one stream.
 
-    decode: a payload's value; raises what `MALFORMED` lists. rows: how many rows it will be. reached_ns: the tape
-    time that it speaks of. write: stores values in the order of the stream and returns how many rows were new; it
-    may be called again with values that it has stored.
+    decode: subject and payload of a message to its value; raises RefusedMessage. rows: how many rows it will be.
+    reached_ns: the tape time that it speaks of. write: stores values in the order of the stream and returns how many
+    rows were new; it may be called again with values that it has stored.
     """
 
     stream: str
-    decode: Callable[[bytes], Value]
+    decode: Callable[[str, bytes], Value]
     rows: Callable[[Value], int]
     reached_ns: Callable[[Value], int]
     write: Callable[[Sequence[Value]], Awaitable[int]]
@@ -67,8 +68,8 @@ class Carrier(Generic[Value]):
         while rows < BUFFER_ROWS and not self._stopping.is_set() and (left := deadline - loop.time()) > 0:
             for delivery in await durable.fetch(FETCH_MESSAGES, left):
                 try:
-                    value = self._cargo.decode(delivery.payload)
-                except MALFORMED as error:
+                    value = self._cargo.decode(delivery.subject, delivery.payload)
+                except RefusedMessage as error:
                     await self._bury(delivery, error)
                     found.append((delivery, None))
                 else:
@@ -107,5 +108,5 @@ class Carrier(Generic[Value]):
         await insist(
             self._stream,
             self._stopping,
-            lambda: self._store.bury(delivery.subject, delivery.message_id, delivery.payload, error),
+            lambda: self._store.bury(self._stream, delivery, error),
         )

@@ -6,15 +6,13 @@ from typing import Final, TypeVar
 
 import asyncpg
 import structlog
-from google.protobuf.message import DecodeError
 
 from leadline.recorder import metrics
 
 RETRY_FIRST_SECONDS: Final = 0.2
 RETRY_MOST_SECONDS: Final = 5.0
 
-# What the content of a message can do to its reader, and to the database.
-MALFORMED: Final = (DecodeError, ValueError, ArithmeticError, LookupError)
+# What the content of a message can do to the database.
 UNACCEPTABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 # Everything else that the database may say is its own trouble.
 TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)

@@ -11,8 +11,8 @@ from leadline.recorder.store import Store
 from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
+from leadline.runtime.intake import read_bar, read_signal, read_ticks
 from leadline.runtime.subjects import BARS, SIGNALS, TICKS
-from leadline.runtime.wire import decode_bar, decode_signal, decode_tick_batch
 
 CONSUMER: Final = "recorder"
 
@@ -21,7 +21,7 @@ def tick_cargo(store: Store, bus: Bus) -> Cargo[TickBatch]:
     """Prints, without a hole as long as the stream has them."""
     return Cargo(
         stream=TICKS,
-        decode=decode_tick_batch,
+        decode=read_ticks,
         rows=lambda batch: len(batch.ticks),
         reached_ns=lambda batch: batch.watermark_ns,
         write=TickSink(store, bus).write,
@@ -32,7 +32,7 @@ def bar_cargo(store: Store) -> Cargo[BarMessage]:
     """Candles with their footprints."""
     return Cargo(
         stream=BARS,
-        decode=decode_bar,
+        decode=read_bar,
         rows=lambda message: 0 if message.bar is None else 1 + len(message.bar.rows),
         reached_ns=lambda message: message.progress_ns,
         write=store.write_bars,
@@ -43,7 +43,7 @@ def signal_cargo(store: Store) -> Cargo[SignalMessage]:
     """What strategies say."""
     return Cargo(
         stream=SIGNALS,
-        decode=decode_signal,
+        decode=read_signal,
         rows=lambda message: 0 if message.bar is None else 1,
         reached_ns=lambda message: message.progress_ns,
         write=store.write_signals,

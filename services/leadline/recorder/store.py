@@ -1,10 +1,10 @@
 """The tables of market data in PostgreSQL. Everything can be written again without being there twice."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 from leadline.model.bars import BarMessage
+from leadline.model.errors import RefusedMessage
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch
 from leadline.recorder.rows import (
@@ -21,9 +21,12 @@ from leadline.recorder.rows import (
     tick_rows,
     unseen,
 )
+from leadline.runtime.bus import Received
 from leadline.runtime.database import Pool, copy_rows
+from leadline.runtime.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
 
-_LARGEST_ERROR_TEXT: Final = 2000
+UNSTORABLE: Final = "unstorable"
+"""Why a message is a dead letter that can be read, and that the database refuses."""
 
 _OPEN_POSITION: Final = """
     INSERT INTO tick_position (tape, contract, venue, last_index) VALUES ($1, $2, $3, -1)
@@ -60,10 +63,6 @@ _DELETE_FOOTPRINT: Final = f"""
 _INSERT_SIGNAL: Final = f"""
     INSERT INTO signal {_values(SIGNAL_COLUMNS)}
     ON CONFLICT (tape, account, strategy, bar_key, analysis_hash) DO NOTHING
-"""
-_INSERT_DEAD_LETTER: Final = """
-    INSERT INTO dead_letter (subject, digest, message_id, payload, error) VALUES ($1, $2, $3, $4, $5)
-    ON CONFLICT (subject, digest) DO NOTHING
 """
 
 
@@ -122,9 +121,8 @@ class Store:
                 await connection.executemany(_INSERT_SIGNAL, rows)
         return len(rows)
 
-    async def bury(self, subject: str, message_id: str, payload: bytes, error: Exception) -> None:
+    async def bury(self, stream: str, message: Received, error: Exception) -> None:
         """Keep a message that cannot be stored, with the reason."""
-        digest = hashlib.blake2b(payload, digest_size=20).hexdigest()
-        text = f"{type(error).__name__}: {error}".replace("\x00", "")[:_LARGEST_ERROR_TEXT]
+        refused = error if isinstance(error, RefusedMessage) else RefusedMessage(UNSTORABLE, str(error))
         async with self._pool.acquire() as connection:
-            await connection.execute(_INSERT_DEAD_LETTER, subject, digest, message_id, payload, text)
+            await connection.execute(INSERT_DEAD_LETTER, *dead_letter_row("recorder", stream, message, refused))

@@ -8,13 +8,14 @@ from typing import Final
 
 import structlog
 
+from leadline.model.errors import RefusedMessage
 from leadline.model.ticks import TickBatch
 from leadline.recorder import metrics
-from leadline.recorder.patience import MALFORMED, UNACCEPTABLE
+from leadline.recorder.patience import UNACCEPTABLE
 from leadline.recorder.store import Store
 from leadline.runtime.bus import Bus
+from leadline.runtime.intake import read_ticks
 from leadline.runtime.subjects import TICKS, tick_subject
-from leadline.runtime.wire import decode_tick_batch
 
 # A stream that is silent for this long while it is read again does not have what is missing.
 SILENCE_SECONDS: Final = 10.0
@@ -57,8 +58,8 @@ class TickSink:
                 except TimeoutError:
                     break
                 try:
-                    batch = decode_tick_batch(message.payload)
-                except MALFORMED:
+                    batch = read_ticks(message.subject, message.payload)
+                except RefusedMessage:
                     continue
                 if batch.ticks.last_index < position:
                     continue

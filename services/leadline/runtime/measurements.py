@@ -27,6 +27,11 @@ LINKS: Final = Counter("leadline_bus_connections_total", "Connections to the bus
 READER_RESTARTS: Final = Counter(
     "leadline_bus_reader_restarts_total", "Readers that had to be opened again", ["stream"]
 )
+REFUSED_MESSAGES: Final = Counter(
+    "leadline_bus_refused_messages_total",
+    "Messages that a reader passed over because it cannot use them",
+    ["stream", "reason"],
+)
 
 CALL_SECONDS: Final = Histogram(
     "leadline_grpc_call_seconds", "Duration of calls that were answered", ["method"], buckets=LATENCY_BUCKETS

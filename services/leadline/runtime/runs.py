@@ -1,13 +1,18 @@
 """The run that every service works on: opened and announced by ingestion, read by all at their start."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
-from leadline.model.errors import LeadlineError
+from google.protobuf.message import DecodeError
+
+from leadline.model.errors import LeadlineError, RefusedMessage
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus import Bus
+from leadline.runtime.intake import Intake
 from leadline.runtime.subjects import RUN_SUBJECT, RUNS
 
 
@@ -82,6 +87,28 @@ async def announced_runs(bus: Bus) -> AsyncGenerator[Run, None]:
 
     A restarted platform may still hold an ended run's announcement until ingestion opens the next one.
     """
+    intake = Intake(RUNS)
     async with aclosing(bus.ordered(RUNS, RUN_SUBJECT, start="last")) as messages:
         async for message in messages:
-            yield run_from_proto(pb.Run.FromString(message.payload))
+            run = intake.usable(message, read_run)
+            if run is not None:
+                yield run
+
+
+def read_run(subject: str, payload: bytes) -> Run:
+    """An announcement from the stream of runs. Raises RefusedMessage."""
+    try:
+        run = run_from_proto(pb.Run.FromString(payload))
+    except (DecodeError, ValueError) as error:
+        raise RefusedMessage("unreadable", f"{type(error).__name__}: {error}") from None
+    names = (run.tape, *run.contracts, *run.contracts.values())
+    if subject != RUN_SUBJECT or not run.contracts or not all(map(_TOKEN.fullmatch, names)):
+        raise RefusedMessage("malformed", "an announcement without a tape, or without contracts and their venues")
+    if abs(run.begins_ns) > _LAST_BEGIN_NS:
+        raise RefusedMessage("malformed", f"begins_ns {run.begins_ns}")
+    return run
+
+
+# What may stand between two dots of a subject.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_LAST_BEGIN_NS: Final = 1 << 62

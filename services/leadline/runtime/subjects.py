@@ -13,8 +13,8 @@ RUN_SUBJECT: Final = "ll.run"
 # subject that somebody listens to by its very name, and asks nobody whether the consumer's maker may publish to it.
 RUNS_SUBJECTS: Final = "ll.*"
 
-OrderKind = Literal["decision", "order", "fill", "position", "halt"]
-ORDER_KINDS: Final[tuple[OrderKind, ...]] = ("decision", "order", "fill", "position", "halt")
+OrderKind = Literal["decision", "order", "fill", "position", "halt", "fence"]
+ORDER_KINDS: Final[tuple[OrderKind, ...]] = ("decision", "order", "fill", "position", "halt", "fence")
 
 
 def _pair(name: str) -> str:

@@ -1,20 +1,70 @@
-"""The one place where the bus's and the services' shared messages become domain values, and back."""
+"""The one place where the bus's and the services' shared messages become domain values, and back.
 
+What comes from the bus may be anything: an encoder's counterpart raises `RefusedMessage` for whatever is no message of
+its kind, and nothing else.
+"""
+
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import orjson
+from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows
+from leadline.model.errors import RefusedMessage
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2 as pb
 
 _DIRECTION_TO_PB: Final = {Direction.LONG: pb.DIRECTION_LONG, Direction.SHORT: pb.DIRECTION_SHORT}
 _DIRECTION_FROM_PB: Final = {value: key for key, value in _DIRECTION_TO_PB.items()}
+
+# More than any source publishes in one message, and less than can hurt.
+MOST_PRINTS: Final = 65_536
+MOST_ROWS: Final = 65_536
+# Prices, sizes, volumes and their sums over a message stay far inside of int64.
+LARGEST_NUMBER: Final = 1 << 45
+LONGEST_NUMBER: Final = 64
+LONGEST_NAME: Final = 128
+
+_Value = TypeVar("_Value")
+
+
+def _decoded(payload: bytes, read: Callable[[bytes], _Value]) -> _Value:
+    """What `read` makes of a payload. Raises RefusedMessage alone, whatever is wrong with it."""
+    try:
+        return read(payload)
+    except RefusedMessage:
+        raise
+    except DecodeError as error:
+        raise RefusedMessage("unreadable", f"{len(payload)} bytes are no message: {error}") from None
+    except (ValueError, ArithmeticError, LookupError, TypeError) as error:
+        raise RefusedMessage("malformed", f"{type(error).__name__}: {error}") from None
+
+
+def _require(holds: object, detail: str) -> None:
+    if not holds:
+        raise RefusedMessage("malformed", detail)
+
+
+def _names(*names: str) -> None:
+    for name in names:
+        _require(0 < len(name) <= LONGEST_NAME, f"a name of {len(name)} characters")
+
+
+def _within(column: NDArray[np.int64], least: int, name: str) -> None:
+    if len(column):
+        low, high = int(column.min()), int(column.max())
+        _require(least <= low and high <= LARGEST_NUMBER, f"{name} from {low} to {high}")
+
+
+def _decimal(text: str) -> Decimal:
+    _require(len(text) <= LONGEST_NUMBER, f"a number of {len(text)} characters")
+    return Decimal(text)
 
 
 def _int64(field: object) -> NDArray[np.int64]:
@@ -43,11 +93,15 @@ def tick_batch_to_proto(batch: TickBatch) -> pb.TickBatch:
 
 
 def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
-    """A message to columns; ValueError when they are not of equal length, or an aggressor does not fit a byte."""
+    """A message to columns, as somebody's source has them: nothing else is said about what stands in them.
+
+    Raises RefusedMessage, a ValueError, when they are not of equal length, or an aggressor does not fit a byte.
+    """
+    columns = (message.time_ns, message.price, message.size, message.aggressor)
+    _require(len({len(column) for column in columns}) == 1, "columns of a tick batch differ in length")
     aggressor = _int64(message.aggressor)
     narrow = aggressor.astype(np.int8)
-    if (narrow != aggressor).any():
-        raise ValueError("an aggressor of a tick batch is none of 1, -1 and 0")
+    _require(not (narrow != aggressor).any(), "an aggressor of a tick batch is none of 1, -1 and 0")
     ticks = TickColumns(
         _int64(message.time_ns),
         _int64(message.price),
@@ -55,9 +109,25 @@ def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
         narrow,
         message.first_index,
     )
-    if not len(ticks.time_ns) == len(ticks.price) == len(ticks.size) == len(ticks.aggressor):
-        raise ValueError("columns of a tick batch differ in length")
     return TickBatch(message.tape, message.venue, message.contract, ticks, message.watermark_ns, message.final)
+
+
+def _checked_tick_batch(payload: bytes) -> TickBatch:
+    """Prints as ingestion publishes them."""
+    message = pb.TickBatch.FromString(payload)
+    batch = tick_batch_from_proto(message)
+    ticks = batch.ticks
+    _names(batch.tape, batch.venue, batch.contract)
+    _require(len(ticks) <= MOST_PRINTS, f"{len(ticks)} prints in one message")
+    _require(0 <= message.first_index <= LARGEST_NUMBER, f"first_index {message.first_index}")
+    _require(message.last_index == ticks.last_index, f"last_index {message.last_index}, {len(ticks)} prints")
+    _within(ticks.price, -LARGEST_NUMBER, "prices")
+    _within(ticks.size, 1, "sizes")
+    if len(ticks):
+        _require(ticks.aggressor.min() >= -1 and ticks.aggressor.max() <= 1, "a side that is none of -1, 0 and 1")
+        times = ticks.time_ns
+        _require(times[0] >= 0 and bool((times[1:] >= times[:-1]).all()), "times that run backwards")
+    return batch
 
 
 def encode_tick_batch(batch: TickBatch) -> bytes:
@@ -66,8 +136,8 @@ def encode_tick_batch(batch: TickBatch) -> bytes:
 
 
 def decode_tick_batch(payload: bytes) -> TickBatch:
-    """From the payload of the tick stream."""
-    return tick_batch_from_proto(pb.TickBatch.FromString(payload))
+    """From the payload of the tick stream. Raises RefusedMessage."""
+    return _decoded(payload, _checked_tick_batch)
 
 
 # --- bars ----------------------------------------------------------------------------------------------------------
@@ -134,11 +204,29 @@ def bar_to_proto(bar: Bar, *, rows: bool = True) -> pb.Bar:
 
 
 def bar_from_proto(message: pb.Bar) -> Bar:
-    """A message as a bar."""
+    """A message as a bar. Raises RefusedMessage when its footprint or its numbers are not those of one."""
     integers: dict[str, Any] = {name: getattr(message, name) for name in _BAR_INTEGERS}
+    rows = FootprintRows(**{name: _int64(getattr(message.rows, name)) for name in _ROW_COLUMNS})
+    _names(message.key.contract, message.key.session, message.key.spec)
+    _require(message.key.ordinal >= 0, f"ordinal {message.key.ordinal}")
+    _require(len({len(getattr(rows, name)) for name in _ROW_COLUMNS}) == 1, "columns of a footprint differ in length")
+    _require(0 < len(rows) <= MOST_ROWS, f"a footprint of {len(rows)} rows")
+    _require(bool((rows.price[1:] > rows.price[:-1]).all()), "rows whose prices do not rise")
+    _within(rows.price, -LARGEST_NUMBER, "prices of rows")
+    for name in _ROW_COLUMNS[1:]:
+        _within(getattr(rows, name), 0, name)
+    volume = int(rows.bid.sum() + rows.ask.sum() + rows.unknown.sum())
+    _require(volume == message.volume, f"volume {message.volume}, rows that sum to {volume}")
+    _require(
+        message.low <= min(message.open, message.close) and message.high >= max(message.open, message.close), "range"
+    )
+    _require(message.ticks_per_row >= 1 and message.revision >= 0, "ticks_per_row or revision")
+    _require(0 <= message.start_ns <= message.end_ns and message.session_open_ns < message.session_close_ns, "times")
+    for text in (message.vwap_price_volume, message.vwap_price2_volume):
+        _require(len(text) <= LONGEST_NUMBER, f"a sum of {len(text)} characters")
     return Bar(
         key=bar_key_from_proto(message.key),
-        rows=FootprintRows(**{name: _int64(getattr(message.rows, name)) for name in _ROW_COLUMNS}),
+        rows=rows,
         vwap_price_volume=int(message.vwap_price_volume),
         vwap_price2_volume=int(message.vwap_price2_volume),
         **integers,
@@ -158,8 +246,13 @@ def encode_bar(message: BarMessage) -> bytes:
 
 
 def decode_bar(payload: bytes) -> BarMessage:
-    """From the payload of the bar stream."""
+    """From the payload of the bar stream. Raises RefusedMessage."""
+    return _decoded(payload, _bar_message)
+
+
+def _bar_message(payload: bytes) -> BarMessage:
     message = pb.BarMessage.FromString(payload)
+    _names(message.tape, message.venue, message.contract)
     bar = bar_from_proto(message.bar) if message.HasField("bar") else None
     return BarMessage(message.tape, message.venue, message.contract, message.progress_ns, message.final, bar)
 
@@ -180,12 +273,14 @@ def _signal_to_proto(signal: Signal) -> pb.Signal:
 
 
 def _signal_from_proto(message: pb.Signal) -> Signal:
+    evidence = orjson.loads(message.evidence_json)
+    _require(isinstance(evidence, dict), "evidence that is no mapping")
     return Signal(
         Pattern(message.pattern),
         _DIRECTION_FROM_PB[message.direction],
         message.price,
-        Decimal(message.strength),
-        orjson.loads(message.evidence_json),
+        _decimal(message.strength),
+        evidence,
         message.approved,
         message.rejection,
     )
@@ -223,8 +318,8 @@ def bar_signals_from_proto(message: pb.BarSignals) -> BarSignals:
         session_close_ns=message.session_close_ns,
         regime=RegimeReading(
             Regime(regime.regime),
-            Decimal(regime.confidence),
-            Decimal(regime.multiplier),
+            _decimal(regime.confidence),
+            _decimal(regime.multiplier),
             regime.reason,
             dict(sorted(regime.scores.items())),
             dict(sorted(regime.inputs.items())),
@@ -247,8 +342,16 @@ def encode_signal(message: SignalMessage) -> bytes:
 
 
 def decode_signal(payload: bytes) -> SignalMessage:
-    """From the payload of the signal stream."""
+    """From the payload of the signal stream. Raises RefusedMessage.
+
+    What it says has the form of a message, and that is all: `leadline.model.signal_checks` says whether it may count.
+    """
+    return _decoded(payload, _signal_message)
+
+
+def _signal_message(payload: bytes) -> SignalMessage:
     message = pb.SignalMessage.FromString(payload)
+    _names(message.tape, message.account, message.strategy, message.analysis_hash)
     return SignalMessage(
         message.tape,
         message.account,

@@ -17,10 +17,10 @@ from leadline.model.orders import Advanced, Fill, VenueOrder, Watch
 from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
+from leadline.runtime.intake import Intake, read_ticks
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 from leadline.runtime.subjects import TICKS, tick_subject
-from leadline.runtime.wire import decode_tick_batch
 from leadline.venue import metrics
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket
@@ -32,11 +32,6 @@ from leadline.venue.v1 import venue_pb2_grpc as rpc
 
 WAIT_SECONDS: Final = 1.0
 """How long a call waits for the tape before it says how far it came."""
-
-FRUITLESS_READS: Final = 3
-"""A tape that shows the same hole so many times has lost these prints for good."""
-
-READ_AGAIN_SECONDS: Final = 0.2
 
 
 class VenueParams(BaseModel):
@@ -227,25 +222,30 @@ class PaperVenue:
         self._context.spawn(self._read(contract, feed), f"tape of {contract}")
 
     async def _read(self, contract: str, feed: _Feed) -> None:
-        """Fill the feed for as long as the process lives. Raises TapeGap when prints are lost for good."""
+        """Fill the feed for as long as the process lives; what comes after missing prints waits for them."""
         subject = tick_subject(self._run.tape, self._run.contracts[contract], contract)
-        fruitless = 0
+        intake = Intake(TICKS)
         while True:
-            try:
-                async for message in self._bus.ordered(TICKS, subject):
-                    if feed.tape.add(decode_tick_batch(message.payload)):
-                        fruitless = 0
-                    self._arrived.set()
-                    while len(feed.tape) >= self._buffer_prints:
-                        feed.room.clear()
-                        await feed.room.wait()
-            except TapeGap as gap:
-                fruitless += 1
-                if fruitless == FRUITLESS_READS:
-                    raise
-                metrics.TAPE_READ_AGAIN.inc()
-                self._context.log.warning("venue.tape_read_again", reason=str(gap))
-                await asyncio.sleep(READ_AGAIN_SECONDS)
+            hole = False
+            async for message in self._bus.ordered(TICKS, subject):
+                batch = intake.usable(message, read_ticks)
+                if batch is None:
+                    continue
+                try:
+                    added = feed.tape.add(batch)
+                except TapeGap as gap:
+                    # Who published them says them again when the bus has lost them, behind what came meanwhile.
+                    if not hole:
+                        metrics.TAPE_READ_AGAIN.inc()
+                        self._context.log.warning("venue.prints_missing", reason=str(gap))
+                    hole = True
+                    continue
+                self._arrived.set()
+                if added and hole:
+                    break
+                while len(feed.tape) >= self._buffer_prints:
+                    feed.room.clear()
+                    await feed.room.wait()
 
     # --- the ledger --------------------------------------------------------------------------------------------------
 

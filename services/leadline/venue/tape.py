@@ -54,7 +54,7 @@ class TapeBuffer:
         """Take a batch; how many prints of it were new. TapeGap when prints before it never came."""
         ticks = batch.ticks
         if self._next is not None:
-            if len(ticks) and ticks.first_index > self._next:
+            if ticks.first_index > self._next:
                 raise TapeGap(f"{batch.contract}: print {ticks.first_index} came, {self._next} was expected")
             ticks = ticks.slice(min(max(0, self._next - ticks.first_index), len(ticks)), len(ticks))
         if len(ticks):

@@ -12,7 +12,7 @@ import orjson
 
 from leadline.execution import commands
 from leadline.execution.account_settings import set_account
-from leadline.execution.book import Book, BookEvent, Drain
+from leadline.execution.book import Book, BookEvent, Drain, RefusedSignal
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
@@ -22,7 +22,6 @@ from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueEvent, Watch
-from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
 from leadline.report.digest import lines_of
@@ -89,7 +88,7 @@ class Desk:
     books: "Books"
     folder: Path
     prints: Mapping[str, TickColumns]
-    speech: Mapping[str, Sequence[SignalMessage]]
+    speech: Mapping[str, Sequence[Any]]
     strategies: Sequence[TradingStrategy]
     manifest: TradingAccount = field(default_factory=account)
     begins: float = -60
@@ -296,7 +295,7 @@ class Session:
                 self.inboxes.pop(name, None)
                 self._heard.pop(name, None)
             elif inbox is None or (inbox.analysis_hash, inbox.joined_ns) != named:
-                self.inboxes[name] = Inbox(name, *named)
+                self.inboxes[name] = Inbox(name, *named, strategy.cleared_ns)
                 self._heard[name] = 0
 
     async def _idle(self) -> None:
@@ -310,7 +309,10 @@ class Session:
         else:
             name, count = self._chance.choice(waiting), self._chance.randint(1, 4)
         for message in speech[name][self._heard[name] :][:count]:
-            self.inboxes[name].offer(message)
+            if isinstance(message, RefusedSignal):
+                self.inboxes[name].refuse(message)
+            else:
+                self.inboxes[name].offer(message)
             self._heard[name] += 1
 
     async def _pause(self, phase: str) -> None:

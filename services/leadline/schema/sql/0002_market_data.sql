@@ -122,13 +122,19 @@ CREATE TABLE signal (
     PRIMARY KEY (tape, account, strategy, bar_key, analysis_hash)
 );
 
--- Messages that could not be stored, kept for a person to look at.
+-- Messages that a reader refused, kept for a person to look at. `reader` is the service that refused, `sequence` the
+-- stream's at that time, `bytes` the payload's whole length, of which 64 KiB are kept, `reason` one of few words.
 CREATE TABLE dead_letter (
+    reader       text NOT NULL,
+    stream       text NOT NULL,
     subject      text NOT NULL,
-    digest       text NOT NULL,
+    sequence     bigint NOT NULL,
     message_id   text NOT NULL,
+    digest       text NOT NULL,
+    bytes        bigint NOT NULL,
     payload      bytea NOT NULL,
-    error        text NOT NULL,
+    reason       text NOT NULL,
+    detail       text NOT NULL,
     recorded_at  timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (subject, digest)
+    PRIMARY KEY (reader, subject, digest)
 );

@@ -159,7 +159,7 @@ CREATE TABLE order_event (
     tape        text NOT NULL,
     account     text NOT NULL,
     event       bigint NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('decision', 'order', 'fill', 'position', 'halt')),
+    kind        text NOT NULL CHECK (kind IN ('decision', 'order', 'fill', 'position', 'halt', 'fence')),
     key         text NOT NULL,
     version     int NOT NULL,
     instant_ns  bigint NOT NULL,

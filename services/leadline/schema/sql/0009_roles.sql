@@ -19,6 +19,7 @@ GRANT SELECT, INSERT, UPDATE ON lease, account_state, strategy_state, decision, 
     TO leadline_execution;
 GRANT SELECT, INSERT ON order_event TO leadline_execution;
 GRANT UPDATE (published) ON order_event TO leadline_execution;
+GRANT SELECT, INSERT ON dead_letter TO leadline_execution;
 
 -- The supervisor says what is wanted.
 GRANT SELECT, INSERT, UPDATE, DELETE ON demand TO leadline_supervisor;

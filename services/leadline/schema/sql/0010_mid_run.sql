@@ -11,6 +11,10 @@ ALTER TABLE account_state
 
 -- `drain` is the drain in force, {id, working_orders, positions, instant_ns}; `held_limits` the limits of its own that
 -- are stricter than its settings until it is flat or its session opens, with the instant since which they are held.
+-- `fence` says since when and why nothing of it counts, {reason, detail, instant_ns, progress_ns}; messages that were
+-- refused up to the progress `cleared_ns` fence it no more.
 ALTER TABLE strategy_state
     ADD COLUMN drain        jsonb,
-    ADD COLUMN held_limits  jsonb;
+    ADD COLUMN held_limits  jsonb,
+    ADD COLUMN fence        jsonb,
+    ADD COLUMN cleared_ns   bigint NOT NULL DEFAULT -1;

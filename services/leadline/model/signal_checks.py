@@ -1,0 +1,196 @@
+"""What a strategy may say: the one judgement of it, for the analysis that speaks and for the account that listens.
+
+A strategy may be anybody's code, and its messages move an account. So nothing of a message is believed that can be
+known better: the bar's identity follows from the strategy's settings, its session from the calendar, and the time from
+which it may be acted on from both. Everything here raises `RefusedMessage`, and nothing else.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Final
+
+from leadline.model.bars import CLOSE_GRACE_NS, Bar
+from leadline.model.calendars import Session, calendar
+from leadline.model.contracts import FrontMonth
+from leadline.model.durations import BarSpec
+from leadline.model.errors import RefusedMessage, Unknown
+from leadline.model.hours import SessionHours
+from leadline.model.signals import BarSignals, RegimeReading, Signal, SignalMessage
+
+MOST_SIGNALS: Final = 10_000
+"""A wide bar may have an imbalance in each of its rows, and each is a signal."""
+MOST_EVIDENCE: Final = 32
+MOST_EVIDENCE_ITEMS: Final = 65_536
+MOST_READINGS: Final = 64
+LONGEST_TEXT: Final = 256
+MOST_PLACES: Final = 12
+LARGEST_MULTIPLIER: Final = 1_000
+LARGEST_PRICE: Final = 1 << 45
+LARGEST_ORDINAL: Final = 10_000_000
+END_OF_TIME_NS: Final = (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who may speak on a subject, and about which bars.
+
+    `months` are the contracts, each with the days that are its own, `spec` is what closes their bars, `spec_token` that
+    with the ticks per row as bar keys have it. `calendar` is the name of the contracts'.
+    """
+
+    tape: str
+    account: str
+    strategy: str
+    months: tuple[FrontMonth, ...]
+    hours: SessionHours
+    spec: BarSpec
+    spec_token: str
+    calendar: str
+
+
+def check_message(speaker: Speaker, message: SignalMessage) -> None:
+    """Whether a message may count: it is of this strategy on this tape, and what it says of a bar can be so."""
+    if (message.tape, message.account, message.strategy) != (speaker.tape, speaker.account, speaker.strategy):
+        raise RefusedMessage(
+            "another_speaker",
+            f"it is of {message.strategy} on {message.account} and the tape {message.tape}",
+        )
+    _require(message.progress_ns >= 0, "progress", f"progress_ns {message.progress_ns}")
+    if message.bar is None:
+        return
+    check_bar(speaker, message.bar)
+    if message.progress_ns > message.bar.known_at_ns:
+        raise RefusedMessage(
+            "progress", f"it promises that nothing before {message.progress_ns} follows, and says such"
+        )
+
+
+def check_bar(speaker: Speaker, said: BarSignals) -> None:
+    """Whether a bar is one of the strategy's, in its session by the calendar, and over when it says it was known."""
+    key = said.bar
+    day = key.trading_day
+    own = (each for each in speaker.months if each.first <= day and (each.until is None or day < each.until))
+    contract = next((each.contract for each in own), "nothing")
+    if (key.contract, key.session, key.spec) != (contract, speaker.hours.id, speaker.spec_token):
+        wanted = f"{contract}/{speaker.hours.id}/{speaker.spec_token} of {day}"
+        raise RefusedMessage("another_bar", f"{key.contract}/{key.session}/{key.spec} is not {wanted}")
+    session = session_of_day(speaker.calendar, day, speaker.hours)
+    if session is None:
+        raise RefusedMessage("no_session", f"there is no session on {day}")
+    if (said.session_open_ns, said.session_close_ns) != (session.open_ns, session.close_ns):
+        raise RefusedMessage(
+            "session",
+            f"it says {said.session_open_ns} to {said.session_close_ns}, by the calendar the session of "
+            f"{day} is {session.open_ns} to {session.close_ns}",
+        )
+    _check_time(speaker.spec, session, said)
+    check_content(said)
+
+
+def check_answer(bar: Bar, said: BarSignals) -> None:
+    """Whether what a strategy says of a bar is about that bar, known when it was known, and can be said at all."""
+    if said.bar != bar.key:
+        raise RefusedMessage("another_bar", f"{said.bar.text()} is not {bar.key.text()}, the bar that it was given")
+    for name in ("known_at_ns", "close", "session_open_ns", "session_close_ns"):
+        given, answered = getattr(bar, name), getattr(said, name)
+        if given != answered:
+            raise RefusedMessage("another_bar", f"{name} {answered} is not {given}, the bar's")
+    check_content(said)
+
+
+def check_content(said: BarSignals) -> None:
+    """Whether every number is one, and everything has a size that can be meant."""
+    _require(abs(said.close) <= LARGEST_PRICE, "price", f"close {said.close}")
+    _check_regime(said.regime)
+    _require(len(said.signals) <= MOST_SIGNALS, "too_much", f"{len(said.signals)} signals")
+    for signal in said.signals:
+        _check_signal(signal)
+
+
+@lru_cache(maxsize=512)
+def session_of_day(calendar_name: str, day: date, hours: SessionHours) -> Session | None:
+    """The session of a trading day by the calendar; None when there is none, or the calendar does not know the day.
+
+    Raises Unknown for a calendar that there is not.
+    """
+    market = calendar(calendar_name)
+    try:
+        return market.session(day, hours)
+    except Unknown:
+        return None
+
+
+def _check_time(spec: BarSpec, session: Session, said: BarSignals) -> None:
+    """A bar cannot be known before it is over, nor later than its session and the grace after it."""
+    ordinal, known_ns = said.bar.ordinal, said.known_at_ns
+    _require(0 <= ordinal <= LARGEST_ORDINAL, "ordinal", f"ordinal {ordinal}")
+    if spec.kind == "time":
+        starts_ns = session.open_ns + ordinal * spec.length
+        if starts_ns >= session.close_ns:
+            raise RefusedMessage("ordinal", f"bar {ordinal} of {spec} begins after the session's close")
+        ends_ns = min(starts_ns + spec.length, session.close_ns)
+        latest_ns = ends_ns + CLOSE_GRACE_NS
+    else:
+        # Of a bar that closes by prints only its session is known here: how fast they came is not.
+        ends_ns, latest_ns = session.open_ns, session.close_ns + CLOSE_GRACE_NS
+    if not ends_ns <= known_ns <= latest_ns:
+        raise RefusedMessage("known_at", f"known_at_ns {known_ns} is not from {ends_ns} to {latest_ns}")
+
+
+def _check_regime(reading: RegimeReading) -> None:
+    _fraction("confidence", reading.confidence)
+    _number("multiplier", reading.multiplier, LARGEST_MULTIPLIER)
+    _text("reason of the regime", reading.reason)
+    for name, values in (("scores", reading.scores), ("inputs", reading.inputs)):
+        _require(len(values) <= MOST_READINGS, "too_much", f"{len(values)} {name}")
+        for key, value in values.items():
+            _text(name, key)
+            _text(name, value)
+
+
+def _check_signal(signal: Signal) -> None:
+    _fraction("strength", signal.strength)
+    _require(abs(signal.price) <= LARGEST_PRICE, "price", f"price {signal.price}")
+    _text("rejection", signal.rejection)
+    _require(len(signal.evidence) <= MOST_EVIDENCE, "too_much", f"{len(signal.evidence)} entries of evidence")
+    items = 0
+    for name, value in signal.evidence.items():
+        _text("evidence", name)
+        if isinstance(value, list):
+            items += len(value)
+            _require(items <= MOST_EVIDENCE_ITEMS, "too_much", f"{items} numbers of evidence")
+            _require(all(_is_integer(item) for item in value), "evidence", f"{name} holds what is no integer")
+        elif isinstance(value, str):
+            _text("evidence", value)
+        else:
+            _require(_is_integer(value), "evidence", f"{name} is neither an integer, nor text, nor a list of integers")
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= END_OF_TIME_NS
+
+
+def _fraction(name: str, value: object) -> None:
+    _number(name, value, 1)
+
+
+def _number(name: str, value: object, most: int) -> None:
+    """A finite decimal from 0 to `most` with a bounded number of places: what arithmetic can take without end."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        raise RefusedMessage("number", f"{name} is no finite decimal")
+    exponent = value.as_tuple().exponent
+    places_hold = isinstance(exponent, int) and -MOST_PLACES <= exponent <= 0
+    if not places_hold or not 0 <= value <= most:
+        raise RefusedMessage("number", f"{name} is not from 0 to {most} with at most {MOST_PLACES} places")
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise RefusedMessage("too_much", f"a text of {name} that is longer than {LONGEST_TEXT} characters, or none")
+
+
+def _require(holds: bool, reason: str, detail: str) -> None:
+    if not holds:
+        raise RefusedMessage(reason, detail)
