@@ -1,5 +1,6 @@
 """What a venue says unexpectedly is booked, protected or closed, and halts; nothing of it ends the process."""
 
+import errno
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,13 @@ import pytest
 from leadline.execution import commands
 from leadline.execution.book import Changes, put_order
 from leadline.execution.loop import World
-from leadline.execution.ports import Refused, Unavailable, Venue
+from leadline.execution.ports import Journal, Refused, Unavailable, Venue
 from leadline.model.halts import HaltSource
 from leadline.model.ids import client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
-from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
 from tests.execution.harness.world import Books, Desk, Session, replace_venue
 from tests.execution.test_recovery import check_against_venue, one_trade, stranger
 
@@ -73,8 +74,7 @@ async def test_an_order_given_up_as_dead_may_land_at_any_later_time(
     assert differences(session) == []
     await venues[0].land()
     if filled:  # before the account hears of it
-        while not session.book.finished:
-            await session.loop.step()
+        await go_on(session)
     else:
         await session.run()
     session.close()
@@ -322,3 +322,44 @@ async def test_two_accounts_may_adopt_orders_of_one_name(books: Books, folder: P
     rows = await desk.rows("intent", "account, reason", "account")
     assert ("default/other", order.reason) in rows
     assert ("default/paper", "changed") in rows
+
+
+async def go_on(session: Session) -> None:
+    """Step for as long as nothing fails."""
+    while not session.book.finished:
+        await session.loop.step()
+
+
+class FullDisk(TrippedJournal):
+    """A journal whose disk takes nothing, for a number of times."""
+
+    def __init__(self, journal: Journal, times: int) -> None:
+        super().__init__(journal, Tripwire())
+        self._times = times
+
+    def write(self, client_id: str) -> None:
+        self._times -= 1
+        if self._times >= 0:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        super().write(client_id)
+
+
+async def test_an_order_waits_for_the_disk_of_the_journal_and_is_sent_once(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    journals: list[FullDisk] = []
+
+    def full(world: World) -> World:
+        journals.append(FullDisk(world.journal, 3))
+        return replace(world, journal=journals[0])
+
+    session = desk.open(full)
+    await session.start()
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="the disk does not take the journal") as raised:
+            await go_on(session)
+        assert raised.value.part == "disk"
+        await session.loop.load()
+    await session.run()
+    session.close()
+    assert not await check_against_venue(desk, session)
+    assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
