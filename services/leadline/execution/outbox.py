@@ -11,6 +11,9 @@ from leadline.runtime.database import Pool
 from leadline.runtime.subjects import ORDER_KINDS, order_subject
 
 BATCH: Final = 500
+LARGEST_BODY_BYTES: Final = 256 * 1024
+"""A longer body goes out without what makes it long: one event must not hold up those that come after it."""
+LONGEST_KEPT: Final = 500
 
 
 async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
@@ -31,7 +34,7 @@ async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
         [
             (
                 subjects[row["kind"]],
-                event_message(row).SerializeToString(),
+                _bounded(event_message(row)).SerializeToString(),
                 f"{subjects[row['kind']]}/{row['key']}/{row['version']}",
             )
             for row in found
@@ -44,6 +47,21 @@ async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
         [row["event"] for row in found],
     )
     return len(found)
+
+
+def _bounded(message: pb.StreamOrderEventsResponse) -> pb.StreamOrderEventsResponse:
+    """The event as the bus can take it: of a body that is too long the short values, and `cut`, its length in bytes."""
+    size = len(message.body_json.encode())
+    if size <= LARGEST_BODY_BYTES:
+        return message
+    body = orjson.loads(message.body_json)
+    short = {name: value for name, value in body.items() if len(orjson.dumps(value)) <= LONGEST_KEPT}
+    kept = dict(list(short.items())[:_MOST_KEPT])
+    message.body_json = orjson.dumps({**kept, "cut": size}, option=orjson.OPT_SORT_KEYS).decode()
+    return message
+
+
+_MOST_KEPT: Final = 64
 
 
 async def read_events(pool: Pool, tape: str, account: str, after: int) -> list[asyncpg.Record]:
