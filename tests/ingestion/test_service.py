@@ -327,6 +327,20 @@ async def test_a_restart_within_a_launch_does_not_play_a_finished_run_again(plac
         assert (await the_run(place)).tape != opened.tape
 
 
+async def test_a_launch_that_comes_during_a_run_is_played_after_its_end(place: Place, tmp_path: Path) -> None:
+    params = recorded(tmp_path, 0, 1, wait_for=1, launch="monday", adopt_unfinished=False)
+    async with place.ingestion(params):
+        opened = await the_run(place)
+    params["launch"] = "tuesday"
+    async with place.ingestion(params) as context, asyncio.timeout(30):
+        assert (await the_run(place)).tape == opened.tape
+        await place.want(MES)
+        # It ends by itself when the run has come to its end, and is started again by its keeper.
+        await context.stopping.wait()
+    async with place.ingestion(params):
+        assert (await the_run(place)).tape != opened.tape
+
+
 async def test_another_content_is_another_run(place: Place, tmp_path: Path) -> None:
     async with place.ingestion(recorded(tmp_path, 0, 1)):
         first = await the_run(place)

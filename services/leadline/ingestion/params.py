@@ -59,7 +59,9 @@ class IngestionParams(_Section):
     history: sessions before it. speed: seconds of the tape per second, or `max`. wait_for: prints flow when that many
     strategies have said what they need. grace_ms: how late a print may be against the newest before it.
     batch_ticks: most prints in a message, by default as suits the speed. launch: names one start of the platform: a
-    finished run is then not opened again by a restart of this process, only by another launch.
+    finished run is then not opened again by a restart of this process, only by another launch. adopt_unfinished: a run
+    that another launch has not finished becomes this one's. Otherwise it goes on to its end as what it is, and the
+    feed is played again after it.
     """
 
     feed: FeedParams
@@ -71,6 +73,7 @@ class IngestionParams(_Section):
     grace_ms: Annotated[int, Field(ge=0, le=60_000)] = 1000
     batch_ticks: Annotated[int, Field(ge=1, le=MOST_TICKS)] | None = None
     launch: str = Field(default="", max_length=100)
+    adopt_unfinished: bool = True
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -19,7 +19,7 @@ from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.retention import needed_bytes
 from leadline.ingestion.servicer import IngestionServicer, PushFeed
 from leadline.ingestion.status import State
-from leadline.ingestion.store import Store
+from leadline.ingestion.store import OpenedRun, Store
 from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
@@ -34,6 +34,8 @@ from leadline.runtime.subjects import TICKS
 
 # Messages handed to the bus at once.
 WINDOW_MESSAGES: Final = 64
+# Between two looks at how far the accounts of a run are that makes room for another.
+AGAIN_SECONDS: Final = 1.0
 
 
 class StreamTooSmall(GivenUp):
@@ -56,7 +58,7 @@ async def run(context: Context) -> None:
     feed = await asyncio.to_thread(open_feed, params)
     await require_room(context.bus, feed, params)
     store = Store(context.pool)
-    tape, finished = await _open_run(context, store, feed, params)
+    tape, opened = await _open_run(context, store, feed, params)
     publisher = Publisher(context.bus, store, tape)
     positions = {name: await publisher.position(name) for name in tape.contracts}
     push = None if feed.source is not None else _push_feed(feed, params, positions)
@@ -66,11 +68,13 @@ async def run(context: Context) -> None:
         pb.DESCRIPTOR.services_by_name["IngestionService"].full_name,
     )
     await context.serve()
-    if finished:
+    if opened.finished:
         publisher.status.failure = await store.failure(tape.tape)
         publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
     else:
         context.spawn(_publish(publisher, feed, params, positions, push), "tape")
+    if not opened.own:
+        context.spawn(_end_after(context, store, publisher, tape.tape), "next run")
     context.set_ready(True)
     await context.stopping.wait()
 
@@ -83,8 +87,8 @@ async def require_room(bus: Bus, feed: Feed, params: IngestionParams) -> None:
         raise StreamTooSmall(state.max_bytes, needs)
 
 
-async def _open_run(context: Context, store: Store, feed: Feed, params: IngestionParams) -> tuple[Run, bool]:
-    """Open or resume the run and tell everybody; also whether it was finished before."""
+async def _open_run(context: Context, store: Store, feed: Feed, params: IngestionParams) -> tuple[Run, OpenedRun]:
+    """Open or resume the run and tell everybody; also its row as it was found."""
     described = Run(
         tape="",
         feed=params.feed.kind,
@@ -103,11 +107,23 @@ async def _open_run(context: Context, store: Store, feed: Feed, params: Ingestio
         "missing": [day.isoformat() for day in described.missing],
         "begins_ns": described.begins_ns,
     }
-    opened = await store.open_run(context.code_version, feed.content, params.launch, params.feed.kind, details)
+    opened = await store.open_run(
+        context.code_version, feed.content, params.launch, params.feed.kind, details, adopt=params.adopt_unfinished
+    )
     tape = replace(described, tape=opened.tape, finished=opened.finished)
     await announce_run(context.bus, tape)
     context.log.info("run.resumed" if opened.resumed else "run.opened", tape=opened.tape, **details)
-    return tape, opened.finished
+    return tape, opened
+
+
+async def _end_after(context: Context, store: Store, publisher: Publisher, tape: str) -> None:
+    """Let a run of another launch come to its end, with all its accounts; then end, to start again on this launch."""
+    while True:
+        if publisher.status.state in {State.FINISHED, State.FAILED} and not await store.behind(tape):
+            break
+        await asyncio.sleep(AGAIN_SECONDS)
+    context.log.info("run.makes_room", tape=tape, reason="the feed is played again by another launch")
+    context.stopping.set()
 
 
 def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Position | None]) -> PushFeed:

@@ -21,7 +21,7 @@ _Answer = TypeVar("_Answer")
 
 # A finished run is found again only by the launch that made it: any other start wants a new one.
 _FIND: Final = """
-    SELECT number, tape, finished_at IS NOT NULL AS finished FROM run
+    SELECT number, tape, launch, finished_at IS NOT NULL AS finished FROM run
     WHERE code_version = $1 AND content = $2 AND (finished_at IS NULL OR ($3 <> '' AND launch = $3))
     ORDER BY number DESC LIMIT 1
 """
@@ -43,16 +43,18 @@ _COUNTS: Final = "SELECT trading_day, reason, prints FROM kept_out WHERE tape = 
 _OTHERS: Final = "SELECT tape FROM run WHERE tape <> $1 ORDER BY number"
 _DEMAND: Final = "SELECT strategy, account, contract, venue, session, hours, bars, ticks_per_row FROM demand"
 _STORED: Final = "SELECT contract, last_index FROM tick_position WHERE tape = $1"
+_BEHIND: Final = "SELECT account FROM account_state WHERE tape = $1 AND NOT finished ORDER BY account"
 _INSTANTS: Final = "SELECT account, instant_ns FROM account_state WHERE tape = $1"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedRun:
-    """A run's row. `resumed`: it was there before."""
+    """A run's row. `resumed`: it was there before. `own`: it is this launch's, and not one that goes on before it."""
 
     tape: str
     resumed: bool
     finished: bool
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,13 @@ class Store:
         self._pool = pool
 
     async def open_run(
-        self, code_version: str, content: str, launch: str, feed: str, details: Mapping[str, Any]
+        self, code_version: str, content: str, launch: str, feed: str, details: Mapping[str, Any], *, adopt: bool
     ) -> OpenedRun:
-        """The unfinished run of this code and content, or the one that this launch has finished; else a new one."""
-        return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details))
+        """The unfinished run of this code and content, or the one that this launch has finished; else a new one.
+
+        adopt: an unfinished run of another launch becomes this one's.
+        """
+        return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details, adopt))
 
     async def finish_run(self, tape: str, failure: str) -> None:
         """Write down that the whole tape is published, and why the run failed, empty when it did not."""
@@ -115,6 +120,11 @@ class Store:
         rows = await self._patiently(lambda: self._pool.fetch(_COUNTS, tape, contract))
         return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}
 
+    async def behind(self, tape: str) -> list[str]:
+        """The accounts that have not come to the end of a tape."""
+        rows = await self._patiently(lambda: self._pool.fetch(_BEHIND, tape))
+        return [row["account"] for row in rows]
+
     async def other_tapes(self, tape: str) -> list[str]:
         """The tapes of all other runs, oldest first."""
         rows = await self._patiently(lambda: self._pool.fetch(_OTHERS, tape))
@@ -136,13 +146,15 @@ class Store:
         return {row["account"]: row["instant_ns"] for row in rows}
 
     async def _open_run(
-        self, code_version: str, content: str, launch: str, feed: str, details: Mapping[str, Any]
+        self, code_version: str, content: str, launch: str, feed: str, details: Mapping[str, Any], adopt: bool
     ) -> OpenedRun:
         async with self._pool.acquire() as connection, connection.transaction():
             found = await connection.fetchrow(_FIND, code_version, content, launch)
             if found is not None:
-                await connection.execute(_RESUME, found["number"], launch)
-                return OpenedRun(found["tape"], resumed=True, finished=found["finished"])
+                if adopt:
+                    await connection.execute(_RESUME, found["number"], launch)
+                own = adopt or found["launch"] == launch
+                return OpenedRun(found["tape"], resumed=True, finished=found["finished"], own=own)
             number = await connection.fetchval(_NEXT)
             tape = run_id(code_version, content, number)
             await connection.execute(_OPEN, number, tape, code_version, content, launch, feed, dict(details))
