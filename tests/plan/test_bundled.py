@@ -1,14 +1,21 @@
+import asyncio
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import nats
+import nats.errors
 import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.plan.bundled import run_nats, run_postgres
 from leadline.plan.forward import stopped_by
+from leadline.plan.full_disk import started_again, write_error
+from leadline.plan.nats_server import nats_binary, nats_config
+from leadline.plan.ports import Ports
 
 
 def settings_file(directory: Path, **settings: object) -> Path:
@@ -72,3 +79,43 @@ def test_a_command_that_is_killed_counts_as_killed():
     dies = "import os; os.kill(os.getpid(), 9)"
     done = subprocess.run(stopped_by([sys.executable, "-c", dies], signal.SIGINT), check=False)
     assert done.returncode == 128 + signal.SIGKILL
+
+
+def test_a_bus_whose_disk_was_full_takes_messages_again_when_there_is_room(tmp_path: Path, ports: Ports):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(disk)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("a small disk of its own needs the right to mount one")
+    client, monitor = f"127.0.0.1:{ports.take()}", f"127.0.0.1:{ports.take()}"
+    config = nats_config(client, disk / "store", 1 << 30, {}, monitor=monitor)
+    del config["accounts"]
+    (tmp_path / "nats.json").write_text(json.dumps(config))
+    server = [nats_binary(), "-c", str(tmp_path / "nats.json")]
+    try:
+        (disk / "others").write_bytes(b"x" * (32 << 20))
+        with subprocess.Popen(started_again(server, monitor, disk, room_bytes=16 << 20)) as process:
+            try:
+                asyncio.run(_fill_and_free(disk / "others", client, monitor))
+            finally:
+                process.terminate()
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+async def _fill_and_free(others: Path, client: str, monitor: str) -> None:
+    async with asyncio.timeout(60):
+        connection = await nats.connect(client, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        stream = connection.jetstream()
+        await stream.add_stream(name="T", subjects=["t"])
+        while not write_error(monitor):
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await stream.publish("t", b"x" * 500_000, timeout=2)
+        # What fills the disk is somebody else's, and goes.
+        await asyncio.to_thread(others.unlink)
+        taken = False
+        while not taken:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await stream.publish("t", b"room", timeout=1)
+                taken = True
+        await connection.close()

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.model.errors import InvalidInput
 from leadline.plan.forward import stopped_by
+from leadline.plan.full_disk import started_again
 from leadline.plan.nats_server import nats_binary, nats_config
 from leadline.plan.postgres_server import (
     SUPERUSER,
@@ -66,7 +67,7 @@ class PostgresServerSettings(_Settings):
 
 
 def run_nats(settings_file: Path) -> NoReturn:
-    """Become nats-server, which ends well on SIGTERM.
+    """Become the one that runs nats-server, which ends well on SIGTERM, and again after its disk was full.
 
     Raises InvalidInput and Unknown for settings or users that cannot be, OSError for a file.
     """
@@ -81,8 +82,10 @@ def run_nats(settings_file: Path) -> NoReturn:
     # In memory, so that no password ever lies on a disk; the server reads it where its own process shows it.
     descriptor = os.memfd_create("server.conf", 0)
     os.write(descriptor, json.dumps(config, ensure_ascii=False).encode())
-    binary = nats_binary()
-    os.execv(binary, [binary, "-c", f"/proc/self/fd/{descriptor}"])  # noqa: S606 - our own command
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    server = [nats_binary(), "-c", f"/proc/self/fd/{descriptor}"]
+    keeping = started_again(server, settings.monitor_listen, settings.data_dir)
+    os.execv(keeping[0], keeping)  # noqa: S606 - our own command
 
 
 def run_postgres(settings_file: Path) -> NoReturn:
