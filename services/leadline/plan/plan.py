@@ -30,7 +30,8 @@ from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 Owner = Literal["platform", "account", "strategy"]
 JsonObject = dict[str, Any]
 
-_DNS_LABEL_LENGTH: Final = 63
+# A StatefulSet's Pods bear a label of its name and eleven characters more, and a label has 63 at most.
+_NAME_LENGTH: Final = 52
 _HASH_LENGTH: Final = 8
 _SMALL: Final = {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "384Mi"}}
 
@@ -126,9 +127,9 @@ def workload_id(service: str, full_name: str = "") -> str:
         return service
     namespace, name = full_name.split("/")
     plain = f"{service}-{namespace}-{name}"
-    if "-" not in namespace and len(plain) <= _DNS_LABEL_LENGTH:
+    if "-" not in namespace and len(plain) <= _NAME_LENGTH:
         return plain
-    return f"{plain[: _DNS_LABEL_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{derive(service, full_name)[:_HASH_LENGTH]}"
+    return f"{plain[: _NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{derive(service, full_name)[:_HASH_LENGTH]}"
 
 
 def _platform_workloads(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[Workload]:
