@@ -29,9 +29,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run a one-node Kubernetes cluster with Leadline on it until Ctrl-C.")
     parser.add_argument("--bare", action="store_true", help="without Leadline: a node and nothing on it")
     bare: bool = parser.parse_args().bare
-    prerequisites.install_missing()
+    refused = prerequisites.install_missing()
     if lacking := [*missing(), *([] if bare else images.missing())]:
-        sys.exit(f"cluster: this machine needs {', '.join(lacking)}")
+        why = f". They could not be installed: {refused}" if refused else ""
+        sys.exit(f"cluster: this machine needs {', '.join(lacking)}{why}")
     # A signal that would kill this process ends the cluster in order, like Ctrl-C.
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

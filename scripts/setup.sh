@@ -20,8 +20,9 @@ debian_install() { # debian_install PACKAGE...: as root, without pulling in or r
         return 1
     fi
     echo "setup: installing $*"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove "$@" >/dev/null
+    # Another apt, such as an unattended upgrade, may be at it.
+    apt-get -o DPkg::Lock::Timeout=300 update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends --no-remove "$@" >/dev/null
 }
 
 if ! python=$(find_python); then

@@ -1,6 +1,7 @@
 """Real clusters for tests: one control plane and one node a run, and in them a namespace for each test."""
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -24,8 +25,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     capture = session.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         control_plane_binaries()
-        if "node" in wanted:
-            prerequisites.install_missing()
+        if "node" in wanted and (refused := prerequisites.install_missing()):
+            sys.stderr.write(f"packages for a node could not be installed: {refused}\n")
         if "node" in wanted and not missing():
             node_binaries()
         if "python_image" in wanted and not [*missing(), *images.missing()]:

@@ -8,6 +8,9 @@ from typing import Final
 
 CNI_DIRECTORIES: Final = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 _CNI_PLUGINS: Final = ("ptp", "host-local", "portmap", "loopback")
+# How long another apt, such as an unattended upgrade, may take.
+LOCK_SECONDS: Final = 300
+APT: Final = "apt-get"
 # What is run, and the Debian package that brings it.
 _NODE_COMMANDS: Final = {
     "containerd": "containerd",
@@ -49,22 +52,33 @@ def missing_for_images() -> list[str]:
     return _lacking_commands(_IMAGE_COMMANDS)
 
 
-def install_missing() -> None:
+def install_missing() -> str:
     """As root on Debian: install the packages that are missing, and nothing else; never remove one.
 
-    Where that is not possible nothing happens: the missing_ functions say what to do.
+    Returns what apt said when it could not. Empty when all is there, and where nothing can be installed: then the
+    missing_ functions say what to do.
     """
     commands = {**_NODE_COMMANDS, **_IMAGE_COMMANDS}
     packages = {package for command, package in commands.items() if _find(command) is None}
     if cni_directory() is None:
         packages.add("containernetworking-plugins")
-    if not packages or os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-qq"], env=env, capture_output=True, check=False)
+    if not packages or os.geteuid() != 0 or shutil.which(APT) is None:
+        return ""
+    run_apt(APT, "update", "-qq")
     # Debian's containerd would push out Docker's: then apt refuses, and the tests that need it are skipped.
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "--no-remove"]
-    subprocess.run([*install, *sorted(packages)], env=env, capture_output=True, check=False)
+    install = ("install", "-y", "-qq", "--no-install-recommends", "--no-remove")
+    return run_apt(APT, *install, *sorted(packages))
+
+
+def run_apt(program: str, *arguments: str) -> str:
+    """Run apt, after whoever else is at it. Returns its words when it fails."""
+    # Which of the lists and packages is locked, and by whom, is apt's to know: it waits by itself.
+    command = [program, "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *arguments]
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    return done.stderr.strip() or f"{program} {arguments[0]} ended with status {done.returncode}"
 
 
 def _find(command: str) -> str | None:
