@@ -85,7 +85,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         columns=(
             _column("Environment", ".spec.environment", "Paper, or real money."),
             _column("Venue", ".spec.venue", "The adapter that orders go through."),
-            _column("Halt", ".spec.halt", "Whether a halt is wished here; Phase says whether there is one.", "boolean"),
+            _column("Halt", ".status.halt", "The halts in force, whoever asked for them."),
             _PHASE_COLUMN,
             _READY_COLUMN,
             _column("Strategies", ".status.strategies", "Strategies that trade it.", "integer"),

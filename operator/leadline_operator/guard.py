@@ -1,18 +1,19 @@
-"""What stands against removing the operator: strategies and accounts that nobody would look after any more.
+"""What stands against taking the operator away, from a cluster or a namespace: strategies and accounts that it keeps.
 
 Only the operator takes the orders of a strategy back when it is deleted, and releases what it holds. Without it they
 would trade on, and could not be deleted.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from leadline.model.errors import LeadlineError
-from leadline_operator.clients.kube import Forbidden, Kube, Missing, kube_configuration
-from leadline_operator.kinds import NAMESPACE, OWNERS, Kind
+from leadline_operator.clients.kube import Kube, Missing, kube_configuration
+from leadline_operator.kinds import ACCOUNT_FINALIZER, DRAIN_FINALIZER, OWNERS, JsonObject
 
 _SHOWN: Final = 10
+_FINALIZERS: Final = {DRAIN_FINALIZER, ACCOUNT_FINALIZER}
 
 
 class StillThere(LeadlineError):
@@ -23,48 +24,91 @@ class StillThere(LeadlineError):
         self.names = tuple(names)
 
     def __str__(self) -> str:
-        more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
         return (
-            f"not uninstalled, because these are left: {', '.join(self.names[:_SHOWN])}{more}. Without the operator "
+            f"not uninstalled, because these are left: {_listed(self.names)}. Without the operator "
             "nobody takes their orders back, and they cannot be deleted. Delete them first, and wait until they are "
             "gone: kubectl delete tstrat,tacct --all --namespace NAMESPACE"
         )
 
 
+class LeftOut(LeadlineError):
+    """Objects need the operator whose namespaces it would not look after any more: `names` as `Kind namespace/name`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return (
+            "not upgraded, because these are in no namespace of the chart's value `namespaces`: "
+            f"{_listed(self.names)}. They would lose their credentials, their network policies, and "
+            "whoever takes their orders back. Name the namespace again, or delete them first, and wait until they are "
+            "gone: kubectl delete tstrat,tacct --all --namespace NAMESPACE"
+        )
+
+
 def guard_uninstall(namespaces: Sequence[str]) -> None:
-    """Return when nothing in the namespaces needs the operator. Raises StillThere, and KubeError."""
-    asyncio.run(_guard(namespaces))
+    """Return when nothing needs the operator: nothing in these namespaces, and nowhere what it has once taken up.
 
-
-async def left_behind(kube: Kube, namespaces: Sequence[str]) -> list[str]:
-    """The strategies and accounts of the namespaces, as `Kind namespace/name`; those that are going still count."""
-    return [
-        f"{kind.name} {namespace}/{found}"
-        for kind in OWNERS
-        for namespace in namespaces
-        for found in await _names(kube, kind, namespace)
-    ]
-
-
-async def _guard(namespaces: Sequence[str]) -> None:
-    kube = Kube(await kube_configuration(), may_write=lambda: False)
-    try:
-        names = await left_behind(kube, namespaces)
-    finally:
-        await kube.close()
-    if names:
+    Raises StillThere, and KubeError.
+    """
+    if names := asyncio.run(_asked(lambda kube: left_behind(kube, namespaces))):
         raise StillThere(names)
 
 
-async def _names(kube: Kube, kind: Kind, namespace: str) -> list[str]:
+def guard_upgrade(namespaces: Sequence[str]) -> None:
+    """Return when an operator of these namespaces leaves out nothing that it has taken up.
+
+    Raises LeftOut, and KubeError.
+    """
+    if names := asyncio.run(_asked(lambda kube: left_out(kube, namespaces))):
+        raise LeftOut(names)
+
+
+async def left_behind(kube: Kube, namespaces: Sequence[str]) -> list[str]:
+    """What needs the operator, as `Kind namespace/name`; what is going still counts.
+
+    In these namespaces that is every strategy and account, elsewhere those that an operator has taken up: they bear
+    its finalizer, and cannot go without it.
+    """
+    return await _owners(kube, lambda found: _namespace(found) in namespaces or _taken_up(found))
+
+
+async def left_out(kube: Kube, namespaces: Sequence[str]) -> list[str]:
+    """What an operator has taken up in other namespaces than these, as `Kind namespace/name`."""
+    return await _owners(kube, lambda found: _namespace(found) not in namespaces and _taken_up(found))
+
+
+async def _asked(look: Callable[[Kube], Awaitable[list[str]]]) -> list[str]:
+    kube = Kube(await kube_configuration(), may_write=lambda: False)
     try:
-        found, _ = await kube.every(kind, namespace)
-    except Missing:
-        # The kind is gone, and every object with it.
-        return []
-    except Forbidden:
-        # With a namespace goes the right to look into it.
-        if await kube.get(NAMESPACE, None, namespace) is None:
-            return []
-        raise
-    return sorted(each["metadata"]["name"] for each in found)
+        return await look(kube)
+    finally:
+        await kube.close()
+
+
+async def _owners(kube: Kube, counts: Callable[[JsonObject], bool]) -> list[str]:
+    names: list[str] = []
+    for kind in OWNERS:
+        try:
+            listed, _ = await kube.every(kind)
+        except Missing:
+            # The kind is gone, and every object with it.
+            continue
+        names += sorted(
+            f"{kind.name} {_namespace(found)}/{found['metadata']['name']}" for found in listed if counts(found)
+        )
+    return names
+
+
+def _namespace(found: JsonObject) -> str:
+    return str(found["metadata"]["namespace"])
+
+
+def _taken_up(found: JsonObject) -> bool:
+    return bool(_FINALIZERS & set(found["metadata"].get("finalizers") or ()))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -13,9 +13,10 @@ class _Section(BaseModel):
 
 
 class BusPlace(_Section):
-    """Where the bus is."""
+    """Where the bus is. `monitor` answers `/healthz`; absent where nobody may ask it."""
 
     servers: tuple[str, ...] = Field(min_length=1)
+    monitor: Address | None = None
 
 
 class PlatformPeers(_Section):
@@ -38,12 +39,14 @@ class Storage(_Section):
 class OperatorParams(_Section):
     """Settings of the operator.
 
-    namespace: where it runs and holds its lease. identity: its name there, the host's where absent. namespaces: those
-    that it looks after, all where there are none. peers: platform services that account workloads call. database_url:
-    what execution connects to. workload_address: where the operator calls a workload, with `{name}` and `{namespace}`.
-    resync_seconds: after which everything is listed and looked at again. orphan_grace_seconds: for how long
-    execution may know a strategy that nobody owns. default_account_seconds: how old a strategy is before the account
-    `paper` is made for it. progress_deadline_seconds: in which a new version must be up.
+    namespace: where it runs and holds its lease. identity: its name there, the host's where absent. namespaces:
+    those that it looks after, all where there are none. peers: platform services that account workloads call.
+    database_url: what execution connects to. otlp_endpoint: where traces go, nowhere where empty. workload_address:
+    where the operator calls a workload, with `{name}` and `{namespace}`. resync_seconds: after which everything is
+    listed and looked at again. orphan_grace_seconds: for how long execution may know a strategy that nobody owns.
+    default_account_seconds: how old a strategy is before the account `paper` is made for it.
+    progress_deadline_seconds: in which a new version must be up. halt_seconds: between two questions to an execution
+    whether its account is halted. bus_seconds: between two questions to the bus whether it can store.
     """
 
     namespace: str = Field(min_length=1)
@@ -61,6 +64,7 @@ class OperatorParams(_Section):
     storage: Storage = Storage()
     tls: bool = False
     priority_classes: bool = True
+    otlp_endpoint: str = ""
     workload_address: str = "{name}.{namespace}.svc:9090"
     resync_seconds: float = Field(default=300.0, ge=1)
     orphan_grace_seconds: float = Field(default=60.0, ge=0)
@@ -68,3 +72,5 @@ class OperatorParams(_Section):
     progress_deadline_seconds: float = Field(default=600.0, ge=1)
     status_seconds: float = Field(default=30.0, ge=1)
     poll_seconds: float = Field(default=2.0, gt=0)
+    halt_seconds: float = Field(default=1.0, gt=0)
+    bus_seconds: float = Field(default=5.0, gt=0)

@@ -4,11 +4,14 @@ What is here may be old. It decides what to look at and what to write, never wha
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from leadline_operator.kinds import ACCOUNT, CHILDREN, POD, REVISION, STRATEGY, JsonObject, Key, Kind, owner_key
+
+# Characters of what a container said last.
+_LAST_WORDS: Final = 2048
 
 Place = tuple[str, str]
 """Namespace (empty for what has none) and name."""
@@ -159,8 +162,25 @@ def trimmed(kind: Kind, document: Mapping[str, Any]) -> JsonObject:
     if kind is POD:
         status = document.get("status") or {}
         kept["status"] = {name: status[name] for name in ("phase", "conditions") if name in status}
+        kept["status"]["containerStatuses"] = [
+            _container(item)
+            for item in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ()))
+        ]
         kept.pop("spec", None)
     elif kind is REVISION:
         # What a revision holds is as large as all the rest, and is asked for when it is needed.
         kept.pop("data", None)
     return kept
+
+
+def _container(status: Mapping[str, Any]) -> JsonObject:
+    """Of a container: how often it was started again, why it waits, and what it said last when it ended."""
+    waiting = (status.get("state") or {}).get("waiting") or {}
+    ended = (status.get("state") or {}).get("terminated") or (status.get("lastState") or {}).get("terminated") or {}
+    return {
+        "name": status.get("name", ""),
+        "ready": status.get("ready", False),
+        "restarts": status.get("restartCount", 0),
+        "waiting": {"reason": waiting.get("reason", ""), "message": str(waiting.get("message", ""))[:_LAST_WORDS]},
+        "ended": {"reason": ended.get("reason", ""), "message": str(ended.get("message", ""))[-_LAST_WORDS:]},
+    }

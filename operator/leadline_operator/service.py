@@ -8,6 +8,7 @@ from typing import Final
 
 from structlog.stdlib import BoundLogger
 
+from leadline.plan.full_disk import write_error
 from leadline.runtime.auth import key_file
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
@@ -19,6 +20,7 @@ from leadline_operator.clients.execution import Executions
 from leadline_operator.clients.kube import Conflict, Forbidden, Kube, KubeError, NotLeading, kube_configuration
 from leadline_operator.conditions import Reason
 from leadline_operator.events import Recorder
+from leadline_operator.halts import HaltWatch
 from leadline_operator.handlers import Watcher
 from leadline_operator.health import Progress
 from leadline_operator.kinds import ACCOUNT, OWNERS, STRATEGY, WATCHED, Key, own_key
@@ -109,6 +111,10 @@ class Operator:
             spawn(place.follow(), f"watch {place.kind.name} {place.namespace or ''}".rstrip())
         spawn(self._relist_for_ever(), "relist")
         spawn(self._look_at_itself(), "progress")
+        if self.params.nats.monitor is not None:
+            spawn(self._ask_the_bus(self.params.nats.monitor), "bus")
+        watch = HaltWatch(self.world, self.leadership.leading, self.queue.add, self.params.halt_seconds)
+        spawn(watch.run(), "halts")
         for number in range(CONSUMERS):
             spawn(self.queue.consume(), f"consumer {number}")
         self.context.set_ready(True)
@@ -195,6 +201,16 @@ class Operator:
                 metrics.RESOURCES.labels(kind.name).set(self.world.seen.count(kind))
             _count_not_ready(self.world)
             await asyncio.sleep(HEARTBEAT_SECONDS * 5)
+
+    async def _ask_the_bus(self, monitor: str) -> None:
+        """Have everything looked at when the bus begins to refuse messages, and when it takes them again."""
+        while True:
+            problem = await asyncio.to_thread(write_error, monitor)
+            if problem != self.world.bus_problem:
+                self._log.warning("bus.cannot_store" if problem else "bus.stores_again", reason=problem)
+                self.world.bus_problem = problem
+                self._look_at_all(0)
+            await asyncio.sleep(self.params.bus_seconds)
 
     def _jitter(self) -> float:
         return self._random.uniform(1 - JITTER, 1 + JITTER)

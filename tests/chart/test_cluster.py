@@ -31,7 +31,9 @@ STRATEGY = {
 
 def values_for(place: str, **more: Any) -> dict[str, Any]:
     """Platform and traders in one namespace, under a name of its own."""
-    return {**ALONE, "fullnameOverride": place, "namespaces": [{"name": place}], **more}
+    # Nobody runs the guard's Pod here, but in the tests that play it.
+    unguarded = {"upgradeGuard": {"enabled": False}}
+    return {**ALONE, **unguarded, "fullnameOverride": place, "namespaces": [{"name": place}], **more}
 
 
 def secrets(api: ControlPlane, namespace: str) -> dict[str, dict[str, str]]:
@@ -214,6 +216,9 @@ def test_an_uninstall_is_refused_while_a_strategy_is_left(api, helm, place, tmp_
         with pytest.raises(HelmError):
             helm.uninstall(place, timeout=60)
         assert f"these are left: TradingStrategy {place}/first" in said[-1]
+        # Also in a namespace that the values do not name: whatever an operator has taken up cannot go without one.
+        elsewhere = {"name": "first", "namespace": "default", "finalizers": ["leadline.dev/drain"]}
+        api.apply({**STRATEGY, "metadata": elsewhere})
         assert "kubectl delete tstrat,tacct --all" in said[-1]
         # All of it is there, and works on. Helm takes the release for one that is going until it is rolled back.
         assert len(api.json("get", "deployments", "--namespace", place)["items"]) == 4
@@ -221,12 +226,42 @@ def test_an_uninstall_is_refused_while_a_strategy_is_left(api, helm, place, tmp_
         assert helm.status(place)["status"] == "deployed"
 
         api.kubectl("delete", "tstrat", "first", "--namespace", place)
+        with pytest.raises(HelmError):
+            helm.uninstall(place, timeout=60)
+        assert "these are left: TradingStrategy default/first" in said[-1]
+        helm.rollback(place, version=1)
+        api.kubectl("delete", "tstrat", "first", "--namespace", "default", "--wait=false")
+        api.kubectl(
+            "patch", "tstrat", "first", "-n", "default", "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
+        )
         helm.uninstall(place, timeout=60)
         assert said[-1] == "nothing is left that needs the operator\n"
     left = api.json("get", "deployments,statefulsets,configmaps,services", "--namespace", place)["items"]
     assert [each["metadata"]["name"] for each in left if each["metadata"]["name"] != "kube-root-ca.crt"] == []
     # The data's volume stays, and with it the only key to it.
     assert set(secrets(api, place)) == {f"{place}-platform-database"}
+
+
+def test_an_upgrade_is_refused_that_leaves_strategies_without_their_operator(api, helm, place, tmp_path):
+    desk = f"{place}-desk"
+    guarded = {"upgradeGuard": {"enabled": True}}
+    helm.install(CHART, place, values_for(place, namespaces=[{"name": place}, {"name": desk, "create": True}]))
+    kept = secrets(api, desk)
+    metadata = {"name": "first", "namespace": desk, "finalizers": ["leadline.dev/drain"]}
+    api.apply({**STRATEGY, "metadata": metadata})
+    # Nobody has ever taken this one up: nothing is taken from it.
+    api.apply({**STRATEGY, "metadata": {"name": "stray", "namespace": "default"}})
+    with guard_pods_played(api, place, tmp_path) as said:
+        with pytest.raises(HelmError):
+            helm.upgrade(CHART, place, values_for(place, **guarded), timeout=60)
+        assert f"value `namespaces`: TradingStrategy {desk}/first. They" in said[-1]
+        assert secrets(api, desk) == kept
+        api.kubectl("patch", "tstrat", "first", "-n", desk, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        api.kubectl("delete", "tstrat", "first", "--namespace", desk)
+        helm.upgrade(CHART, place, values_for(place, **guarded), timeout=60)
+        assert said[-1] == "nothing is left out that needs the operator\n"
+    api.kubectl("delete", "tstrat", "stray", "--namespace", "default")
+    assert secrets(api, desk) == {}
 
 
 def test_a_reinstall_finds_the_database_with_its_password(api, helm, place):

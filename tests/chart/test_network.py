@@ -111,6 +111,7 @@ ALLOWED = {
     ("aggregation", "postgresql"): {5432},
     ("recorder", "postgresql"): {5432},
     ("operator", "postgresql"): {5432},
+    ("operator", "nats"): {8222},
     ("operator", "ingestion"): {9090},
     ("operator", "execution"): {9090},
     ("operator", "analysis"): {9090},
@@ -192,7 +193,9 @@ def test_the_collector_scrapes_and_takes_traces_and_nothing_more():
         assert reaches(values, collector, pod, 9100)
         assert not reaches(values, collector, pod, 9090)
     assert reaches(values, platform("risk"), collector, 4317)
-    assert not reaches(values, trader("analysis", "desk-a"), collector, 4317)
+    for service in ("analysis", "execution", "venue"):
+        assert reaches(values, trader(service, "desk-a"), collector, 4317), service
+        assert not reaches(values, trader(service, "desk-a"), collector, 443), service
 
 
 def test_named_callers_reach_the_platforms_services():

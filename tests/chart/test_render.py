@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from helm_python import Chart, lint
+from helm_python import Chart, HelmError, lint
 
 from tests.chart.rendering import CHART, GOLDEN, cases, golden_text, images, notes, one, pods, render, values_of
 
@@ -87,7 +87,11 @@ def test_every_pod_is_confined(case):
 @pytest.mark.parametrize("case", cases())
 def test_only_the_operator_has_a_token_for_the_api(case):
     for name, pod in pods(render(values_of(case))):
-        speaks = name.split()[1].removeprefix("lab-").removeprefix("leadline-") in {"operator", "uninstall-guard"}
+        speaks = name.split()[1].removeprefix("lab-").removeprefix("leadline-") in {
+            "operator",
+            "uninstall-guard",
+            "upgrade-guard",
+        }
         assert pod["spec"]["automountServiceAccountToken"] is speaks, name
 
 
@@ -148,20 +152,31 @@ def test_what_there_must_be_one_of_is_never_two():
         assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
 
 
-def test_execution_goes_before_risk_before_strategies_before_data():
-    values = {
-        document["metadata"]["name"]: document["value"] for document in render() if document["kind"] == "PriorityClass"
-    }
-    assert sorted(values, key=lambda name: -values[name]) == [
-        "leadline-execution",
-        "leadline-risk",
-        "leadline-strategy",
-        "leadline-data",
-    ]
+def test_a_new_strategy_or_account_takes_no_room_from_market_data_decisions_and_orders():
+    classes = {document["metadata"]["name"]: document for document in render() if document["kind"] == "PriorityClass"}
+    values = {name: found["value"] for name, found in classes.items()}
+    # What the operator starts for a newcomer is of these two; a Pod evicts those of smaller value only.
+    newcomers = max(values["leadline-execution"], values["leadline-strategy"])
+    assert [name for name, value in values.items() if value < newcomers] == ["leadline-strategy"]
+    policies = {name: found["preemptionPolicy"] for name, found in classes.items()}
+    assert policies.pop("leadline-strategy") == "Never"
+    assert set(policies.values()) == {"PreemptLowerPriority"}
+    platform = {name: pod["spec"].get("priorityClassName") for name, pod in pods(render())}
+    assert "leadline-strategy" not in platform.values(), "of the platform itself nothing is evicted"
     used = {pod["spec"].get("priorityClassName") for _, pod in pods(render())}
-    assert used <= set(values)
+    assert used <= set(classes)
     without = render({"priorityClasses": {"create": False}})
     assert {pod["spec"].get("priorityClassName") for _, pod in pods(without)} == {None}
+
+
+@pytest.mark.parametrize(("size", "fits"), [("20Gi", True), ("16Gi", True), ("17G", False), ("1Gi", False)])
+def test_the_streams_are_never_larger_than_their_volume(size: str, fits: bool):
+    values = {"nats": {"maxStoreBytes": 16 * 2**30, "storage": {"size": size}}}
+    if fits:
+        assert render(values)
+    else:
+        with pytest.raises(HelmError, match=f"expected at most what the volume holds .nats.storage.size: {size}"):
+            render(values)
 
 
 def test_a_changed_setting_makes_a_new_pod_and_a_changed_chart_does_not():

@@ -159,6 +159,8 @@ def test_the_platform_of_the_chart_is_the_platform_of_the_plan():
         params = dict(settings.params)
         if service == "ingestion":
             assert params.pop("launch") == "1"
+            # Another launch waits for the end of a run that is under way.
+            assert params.pop("adopt_unfinished") is False
         assert params == workload.settings
         assert settings.peers == {name: f"leadline-{peer}:9090" for name, peer in workload.calls.items()}
         assert (settings.nats is not None) == ("nats" in workload.secrets)
@@ -179,7 +181,8 @@ def test_a_replayed_file_is_the_plans_file_at_its_place():
     params = settings_json(documents, "ingestion", "lab")["params"]
     wanted["feed"] = {**wanted["feed"], "files": [{"path": "/feed/mes-2025-06.csv", "contract": "MES"}]}
     # A plan names the instruments of its strategies; a file has its own.
-    assert params == {**wanted, "instruments": params["instruments"], "wait_for": 2, "launch": "second"}
+    own = {"wait_for": 2, "launch": "second", "adopt_unfinished": False}
+    assert params == {**wanted, "instruments": params["instruments"], **own}
     pod = dict(pods(documents))["StatefulSet lab-ingestion"]
     assert {"name": "feed", "mountPath": "/feed", "readOnly": True} in pod["spec"]["containers"][0]["volumeMounts"]
 

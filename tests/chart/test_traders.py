@@ -10,7 +10,7 @@ from leadline.schema.permissions import bus_permissions
 from leadline_operator.desired.workload import labels_of, pod_template, service_settings
 from leadline_operator.kinds import Key, account_key, strategy_key
 from leadline_operator.params import OperatorParams
-from tests.chart.rendering import one, render
+from tests.chart.rendering import one, pods, render
 from tests.chart.test_network import End, platform, reaches
 
 NAMESPACE = "desk-a"
@@ -61,6 +61,23 @@ def test_the_user_of_the_bus_is_one_that_the_server_has(service):
     user = settings["nats"]["user"]
     assert user in one(DOCUMENTS, "Secret", "leadline-platform-nats")["data"]
     assert bus_permissions(user).subscribe == (f"_INBOX_{user}.>",)
+
+
+def test_traces_of_every_service_go_to_the_collector():
+    endpoint = "http://collector.monitoring.svc:4317"
+    documents = render({"monitoring": {"otlpEndpoint": endpoint}, "risk": {"replicas": 2}})
+    settings = json.loads(one(documents, "ConfigMap", "leadline-operator")["data"]["settings.json"])
+    traced = OperatorParams.model_validate(settings["params"])
+    made = [pod_template(item, traced, owner, {}) for item, owner in map(workload, ("analysis", "execution", "venue"))]
+    containers = [
+        container
+        for pod in [*made, *(found for _, found in pods(documents))]
+        for container in pod["spec"]["containers"]
+        if container["args"][0] == "service"
+    ]
+    assert len(containers) == 8
+    for container in containers:
+        assert container["env"] == [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": endpoint}], container["name"]
 
 
 def test_the_priorities_are_those_that_the_chart_makes():

@@ -52,6 +52,7 @@ class Account:
     mute: bool = False
     obedient: bool = True
     halt: str = ""
+    phase: str = "running"
     refusals: dict[str, str] = field(default_factory=dict)
     clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -127,12 +128,14 @@ class Execution(rpc.ExecutionServiceServicer):
 
     def _halts(self):
         """The halt that the account was told to have."""
-        return [Halt(1, HaltSource.FIELD, self.account.halt, "operator", 0)] if self.account.halt else []
+        reason = self.account.halt
+        source, by = (HaltSource.FIELD, "operator") if reason == FIELD_REASON else (HaltSource.PERSON, "ann")
+        return [Halt(1, source, reason, by, 0)] if reason else []
 
     async def GetState(self, request, context):
         book = await self._begin("GetState", context)
         spoken = dict.fromkeys(book.strategies, 0 if self.account.mute else book.instant_ns)
-        return state_to_proto(book, phase="running", halts=self._halts(), epoch=1, progress=spoken)
+        return state_to_proto(book, phase=self.account.phase, halts=self._halts(), epoch=1, progress=spoken)
 
     async def GetOrders(self, request, context):
         await self._begin("GetOrders", context)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.operator.api import APPLY, APPS, LEADLINE
+from tests.operator.api import APPLY, APPS, CORE, LEADLINE
 from tests.operator.harness import Leadline
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -16,7 +16,9 @@ async def test_the_account_paper_is_made_where_a_namespace_has_none(leadline: Le
     assert found["spec"]["environment"] == "Paper"
     leadline.until(lambda: (leadline.account() or {}).get("status", {}).get("phase") == "Running", "the account runs")
     assert (leadline.account() or {})["status"]["strategies"] == 1
-    assert leadline.events("AccountCreated")
+    # A normal start, told from the making of the account to the first signal.
+    told = ("AccountCreated", "WorkloadReady", "Started")
+    leadline.until(lambda: all(map(leadline.events, told)), f"Events say {', '.join(told)}")
 
 
 async def test_an_account_below_its_strategy_in_one_file_is_not_made_before_it_comes(idle: Leadline):
@@ -46,6 +48,8 @@ async def test_of_two_strategies_on_one_contract_the_first_one_trades_and_the_ot
     condition = leadline.says("Accepted", "InstrumentClaimed", "second")
     assert leadline.full("first") in condition["message"]
     assert leadline.deployment("second") is None
+    leadline.until(lambda: (leadline.account() or {})["status"]["strategies"] == 1, "one trades the account")
+    leadline.stays(lambda: (leadline.account() or {})["status"]["strategies"] == 1, "the refused one is not counted")
     leadline.delete("first")
     leadline.gone("first")
     leadline.ready("second")
@@ -124,6 +128,35 @@ async def test_a_halt_in_the_manifest_reaches_execution_and_shows(leadline: Lead
     assert leadline.asked("SetAccount")[-1]["person"] == "risk-officer"
 
 
+async def test_a_strategy_is_ready_only_while_its_accounts_workloads_are_up(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    pod = f"{CORE}/namespaces/{leadline.namespace}/pods/{leadline.workload('paper', 'execution')}-0"
+    leadline.until(lambda: leadline.events("WorkloadReady"), "the account is up")
+    why = {"type": "Ready", "status": "False", "message": "the readiness probe failed"}
+
+    def set_ready(status: str) -> None:
+        conditions = [{**why, "status": status}, {"type": "ContainersReady", "status": status}]
+        leadline.api.patch(f"{pod}/status", {"status": {"conditions": conditions}})
+
+    set_ready("False")
+    condition = leadline.says("Ready", "AccountNotReady")
+    assert leadline.workload("paper", "execution") in condition["message"]
+    leadline.until(lambda: leadline.events("WorkloadNotReady"), "an Event says so")
+    set_ready("True")
+    leadline.ready()
+
+
+async def test_the_end_of_the_feed_shows_on_account_and_strategy(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.pods.do("set", account=leadline.full("paper"), phase="finished")
+    condition = leadline.says("Trading", "FeedEnded")
+    assert condition["status"] == "False"
+    leadline.until(lambda: leadline.status()["phase"] == "Finished", "the strategy's phase says so")
+    leadline.until(lambda: (leadline.account() or {})["status"]["phase"] == "Finished", "the account's phase says so")
+
+
 async def test_limits_of_the_account_reach_execution_without_a_restart(leadline: Leadline):
     leadline.apply()
     leadline.ready()
@@ -146,6 +179,44 @@ async def test_an_account_stays_until_its_strategies_have_left(leadline: Leadlin
     leadline.delete()
     leadline.gone()
     leadline.until(lambda: leadline.account() is None, "it goes after them")
+
+
+async def test_an_account_stays_while_a_position_is_kept_on_it(leadline: Leadline):
+    place = f"{LEADLINE}/namespaces/{leadline.namespace}/tradingaccounts/paper"
+    leadline.apply(deletionPolicy={"positions": "Keep"})
+    leadline.ready()
+    leadline.pods.do("hold", account=leadline.full("paper"), strategy=leadline.full(), quantity=2)
+    leadline.delete()
+    leadline.gone()
+    leadline.api.delete(place)
+    told = leadline.until(lambda: leadline.events("PositionsOpen"), "an Event says what is held")
+    assert f"{leadline.full()} position 2" in told[0]
+    found = leadline.account()
+    assert found is not None
+    assert leadline.condition("Ready", found=found)["reason"] == "PositionsOpen"
+    # What looks after the position is still there.
+    sets = leadline.api.items(f"{APPS}/namespaces/{leadline.namespace}/statefulsets")
+    assert {item["spec"]["replicas"] for item in sets} == {1}
+    leadline.pods.do("hold", account=leadline.full("paper"), strategy=leadline.full(), quantity=0)
+    leadline.until(lambda: leadline.account() is None, "it goes when nothing is held")
+
+
+async def test_a_halt_by_a_person_shows_as_soon_as_execution_has_it(idle: Leadline):
+    # Nothing else brings the operator to look at the account.
+    idle.operator = idle.another_operator(status_seconds=600, resync_seconds=600)
+    idle.operator.start()
+    idle.apply()
+    idle.ready(seconds=60)
+    idle.until(lambda: (idle.account() or {})["status"]["phase"] == "Running", "the account runs")
+    idle.pods.do("set", account=idle.full("paper"), halt="the news")
+    idle.until(lambda: (idle.account() or {})["status"].get("halt") == "PERSON: the news (ann)", "the halt shows", 10)
+    found = idle.account()
+    assert found is not None
+    assert (found["status"]["halted"], found["status"]["phase"]) == (True, "Halted")
+    assert idle.condition("Halted", found=found)["status"] == "True"
+    idle.pods.do("set", account=idle.full("paper"), halt="")
+    idle.until(lambda: (idle.account() or {})["status"]["phase"] == "Running", "its end shows as well", 10)
+    assert not (idle.account() or {})["status"].get("halt")
 
 
 async def test_what_execution_trades_and_nobody_owns_only_closes(own: Leadline):

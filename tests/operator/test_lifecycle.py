@@ -78,6 +78,8 @@ async def test_a_rollout_waits_until_the_strategy_is_flat(leadline: Leadline):
     leadline.pods.do("hold", account=leadline.full("paper"), strategy=leadline.full(), quantity=1)
     leadline.edit(bars="1m")
     assert "position 1" in leadline.says("ConfigApplied", "WaitingForFlat")["message"]
+    # It trades on meanwhile.
+    assert leadline.status()["phase"] == "Running"
     # What acts at once is not kept waiting by what does not.
     leadline.edit(risk={"maxPosition": 1})
     leadline.until(lambda: leadline.at_execution()["manifest"]["risk"].get("maxPosition") == 1, "execution has it")

@@ -85,6 +85,13 @@ postgresql://{{ .role }}@{{ include "leadline.host" (dict "root" .root "componen
 {{- if eq .Values.postgresql.mode "bundled" -}}postgres{{- else -}}{{ .Values.postgresql.external.owner }}{{- end -}}
 {{- end }}
 
+{{/* An amount of storage (20Gi, 500M) in bytes. */}}
+{{- define "leadline.bytes" -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 -}}
+{{- $text := toString . -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) (get $units (regexReplaceAll "^[0-9.]+" $text "")) -}}
+{{- end }}
+
 {{/* Names of the platform's Secrets: not those of a trader namespace, which may be the same namespace. */}}
 {{- define "leadline.nats.secret" -}}
 {{- .Values.nats.existingSecret | default (printf "%s-platform-nats" (include "leadline.fullname" .)) -}}

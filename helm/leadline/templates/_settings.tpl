@@ -55,6 +55,7 @@ max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
   "speed" .Values.feed.speed
   "wait_for" (.Values.feed.waitFor | int64)
   "launch" .Values.feed.launch
+  "adopt_unfinished" false
 -}}
 {{- toPrettyJson (set $settings "params" $params) -}}
 {{- end }}
@@ -84,6 +85,9 @@ max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
   "speed" .Values.feed.speed
 -}}
 {{- $nats := dict "servers" (list (include "leadline.nats.url" .)) -}}
+{{- if eq .Values.nats.mode "bundled" -}}
+{{- $_ := set $nats "monitor" (printf "%s:8222" (include "leadline.host" (dict "root" . "component" "nats"))) -}}
+{{- end -}}
 {{- $params := dict
   "namespace" .Release.Namespace
   "namespaces" $namespaces
@@ -98,6 +102,7 @@ max_kept_out_percent: {{ .Values.feed.maxKeptOutPercent | toString | quote }}
   "storage" (dict "class" .Values.accountVolumes.storageClass "size" .Values.accountVolumes.size "access_mode" .Values.accountVolumes.accessMode)
   "tls" (ne .Values.tls.mode "none")
   "priority_classes" .Values.priorityClasses.create
+  "otlp_endpoint" .Values.monitoring.otlpEndpoint
 -}}
 {{- $_ := set $settings "peers" (dict "ingestion" $ingestion) -}}
 {{- toPrettyJson (set $settings "params" $params) -}}

@@ -143,7 +143,8 @@ def _text(document: object) -> str:
 
 
 def _halt(halts: Iterable[pb.Halt]) -> str:
-    return halt_words(f"{halt.reason} ({halt.by})" for halt in halts)
+    """The halts in force, each as `SOURCE: reason (by whom)`."""
+    return halt_words(f"{halt.source}: {halt.reason} ({halt.by})" for halt in halts)
 
 
 def _strategy(item: pb.StrategyState) -> StrategyAtAccount:

@@ -138,6 +138,8 @@ def pod_template(
             "capabilities": {"drop": ["ALL"]},
         },
         "resources": workload.resources,
+        # Why it ended, where `kubectl get` finds it.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": _probe("startup", periodSeconds=2, failureThreshold=60),
         "readinessProbe": _probe("", periodSeconds=5),
         "livenessProbe": _probe("liveness", periodSeconds=10, failureThreshold=3),
@@ -147,6 +149,8 @@ def pod_template(
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the container's own
         ],
     }
+    if params.otlp_endpoint:
+        container["env"] = [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": params.otlp_endpoint}]
     volumes: list[JsonObject] = [
         {"name": "config", "projected": {"defaultMode": 0o440, "sources": _sources(workload, params)}},
         {"name": "tmp", "emptyDir": {}},

@@ -4,7 +4,7 @@ from typing import Final
 
 from leadline.execution.account_settings import hot_fields, settings_hash
 from leadline.model.specs import TradingAccount
-from leadline.model.status_spec import AccountPhase, AccountStatus, ConditionType
+from leadline.model.status_spec import HALT_LENGTH, AccountPhase, AccountStatus, ConditionType
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import AccountState
@@ -16,6 +16,7 @@ from leadline_operator.kinds import (
     ACCOUNT,
     ACCOUNT_FINALIZER,
     FIELD_MANAGER,
+    FORCE_DELETE_ANNOTATION,
     POD,
     ROLLOUT_HASH,
     STATEFUL_SET,
@@ -26,11 +27,16 @@ from leadline_operator.kinds import (
 )
 from leadline_operator.reconcile.admission import Refused, account_plan, admit_account, waiting
 from leadline_operator.reconcile.objects import ensure
-from leadline_operator.reconcile.saying import not_allowed
+from leadline_operator.reconcile.pod_words import why_not_up
+from leadline_operator.reconcile.pods import execution_is_gone
+from leadline_operator.reconcile.saying import bus_words, not_allowed
+from leadline_operator.reconcile.trading import FINISHED
 from leadline_operator.reconcile.visit import Visit, status_of
 from leadline_operator.reconcile.world import World, annotation, deleting
 from leadline_operator.seen import account_of
 
+# Phases of strategies that follow from how far the account's feed has come.
+_AT_WORK: Final = {"Starting", "Running", "ReduceOnly", "Finished"}
 OPERATOR: Final = "operator"
 
 
@@ -40,10 +46,22 @@ async def reconcile_account(world: World, key: Key) -> float | None:
     if found is None:
         return None
     visit = Visit(world, key, found, status_of(AccountStatus, found))
+    before = _is_deployed(visit)
     try:
         return await _look(visit)
     except Forbidden as refused:
         return await _cannot(visit, Reason.FORBIDDEN, not_allowed(refused), world.params.status_seconds)
+    finally:
+        if _is_deployed(visit) != before:
+            # What is written here comes back from no watch, and they are ready only with it.
+            for strategy in world.seen.strategies_of(key.full_name):
+                world.enqueue(own_key(strategy, STRATEGY), 0)
+
+
+def _is_deployed(visit: Visit[AccountStatus]) -> bool:
+    """Whether the account's workloads are up, as its status was read or written last."""
+    known = visit.condition(ConditionType.DEPLOYED)
+    return known is not None and known.status == "True"
 
 
 async def _look(visit: Visit[AccountStatus]) -> float | None:
@@ -64,8 +82,13 @@ async def _look(visit: Visit[AccountStatus]) -> float | None:
     try:
         return await _go_on(visit, account)
     except (ServiceAway, ServiceRefused) as error:
-        text = f"{error}; it is tried again"
-        reason = Reason.EXECUTION_UNREACHABLE if isinstance(error, ServiceAway) else Reason.REFUSED_BY_EXECUTION
+        reason, text = Reason.EXECUTION_UNREACHABLE, f"{error}; it is tried again"
+        deployed = visit.verdicts.get(ConditionType.DEPLOYED)
+        if isinstance(error, ServiceRefused):
+            reason = Reason.REFUSED_BY_EXECUTION
+        elif deployed is not None and not deployed.status:
+            # That says more than that nobody answers.
+            reason, text = deployed.reason, deployed.message
         return await _cannot(visit, reason, text, world.params.poll_seconds)
     except DatabaseAway as away:
         return await _cannot(visit, Reason.DATABASE_UNREACHABLE, str(away), world.params.poll_seconds)
@@ -82,8 +105,8 @@ async def _go_on(visit: Visit[AccountStatus], account: TradingAccount) -> float 
     objects = account_objects(account_plan(world, account).workloads, account, visit.found, world.params, claims)
     await ensure(world, visit.found, objects)
     wanted = next(item for item in reversed(objects) if item["kind"] == STATEFUL_SET.name)
-    visit.put(desired_hash=annotation(wanted, ROLLOUT_HASH), strategies=_owned(world, visit.key))
-    _judge_workloads(visit, objects)
+    visit.put(desired_hash=annotation(wanted, ROLLOUT_HASH), strategies=_admitted(world, visit.key))
+    await _judge_workloads(visit, objects)
     config = settings_hash(hot_fields(account))
     visit.put(config_hash=config)
     state = await world.state(account.full_name, fresh=False)
@@ -118,11 +141,11 @@ async def _settle(
         text = f"no entries: {state.halt}"
         reason = Reason.HALTED if account.spec.halt else Reason.RESUME_NEEDS_PERSON
         visit.judge(ConditionType.HALTED, yes(reason, text))
-        if not visit.status.halted:
+        if visit.status.halt != state.halt[:HALT_LENGTH]:
             await visit.say(Reason.HALTED, text, "Warning")
     else:
         visit.judge(ConditionType.HALTED, no(Reason.TRADABLE, ""))
-    visit.put(halted=bool(state.halt))
+    visit.put(halted=bool(state.halt), halt=state.halt[:HALT_LENGTH])
     return state
 
 
@@ -180,10 +203,45 @@ async def _delete(visit: Visit[AccountStatus]) -> float | None:
         await visit.write()
         await visit.say(Reason.STRATEGIES_REMAIN, text, "Warning")
         return world.params.poll_seconds * 5
+    if annotation(visit.found, FORCE_DELETE_ANNOTATION) == visit.key.name:
+        await visit.say(Reason.FORCED, f"let go by hand ({FORCE_DELETE_ANNOTATION})", "Warning")
+    elif (kept := await _kept(visit)) is not None:
+        reason, text = kept
+        visit.judge(ConditionType.READY, no(reason, text))
+        await visit.write()
+        await visit.say(reason, text, "Warning")
+        return world.params.poll_seconds * 5
     await world.demand.withdraw_account(visit.key.full_name)
     await visit.say(Reason.DELETED, "it is let go; its volumes stay")
     await visit.set_finalizer(ACCOUNT_FINALIZER, present=False)
     return None
+
+
+async def _kept(visit: Visit[AccountStatus]) -> tuple[Reason, str] | None:
+    """What keeps an account that no strategy is on: what is still in the market on it. None for nothing.
+
+    A strategy may have gone and left its position, as its policy said. Without execution and venue nobody would look
+    after that any more.
+    """
+    world, account = visit.world, visit.key.full_name
+    paper = (visit.found.get("spec") or {}).get("environment", "Paper") == "Paper"
+    if (paper or visit.status.running_hash is None) and await execution_is_gone(world, account):
+        return None
+    way_out = f"or annotate it with {FORCE_DELETE_ANNOTATION}={visit.key.name}"
+    world.forget_state(account)
+    try:
+        state = await world.state(account, fresh=True)
+    except (ServiceAway, ServiceRefused) as error:
+        return Reason.EXECUTION_UNREACHABLE, f"whether it holds anything is not known: {error}; wait, {way_out}"
+    held = [
+        f"{name} position {here.position}, orders {here.working_orders}"
+        for name, here in sorted(state.strategies.items())
+        if not here.flat
+    ]
+    if not held:
+        return None
+    close = f"leadline flatten --kube --namespace {visit.key.namespace} --account {visit.key.name} --reason ..."
+    return Reason.POSITIONS_OPEN, f"it still holds {'; '.join(held[:10])}. Close it ({close}), {way_out}"
 
 
 def _on_it(strategy: JsonObject) -> bool:
@@ -191,7 +249,7 @@ def _on_it(strategy: JsonObject) -> bool:
     return bool(strategy["metadata"].get("finalizers"))
 
 
-def _judge_workloads(visit: Visit[AccountStatus], objects: list[JsonObject]) -> None:
+async def _judge_workloads(visit: Visit[AccountStatus], objects: list[JsonObject]) -> None:
     world = visit.world
     missing: list[str] = []
     for item in objects:
@@ -204,15 +262,26 @@ def _judge_workloads(visit: Visit[AccountStatus], objects: list[JsonObject]) -> 
         same = status.get("currentRevision") == status.get("updateRevision")
         if not (current and same and status.get("readyReplicas", 0) >= 1):
             missing.append(name)
+    pods = world.seen.children(POD, visit.key)
+    before = visit.condition(ConditionType.DEPLOYED)
     if missing:
-        text = f"not up yet: {', '.join(missing)}"
+        why = why_not_up((pod for pod in pods if not _up(pod)), "their Pods are not there yet")
+        text = f"not up: {', '.join(missing)}. {why}"
         visit.judge(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, text))
+        if before is not None and before.status == "True":
+            await visit.say(Reason.WORKLOAD_NOT_READY, text, "Warning")
     else:
         visit.judge(ConditionType.DEPLOYED, yes(Reason.WORKLOAD_READY))
         visit.put(running_hash=visit.status.desired_hash)
-    pods = world.seen.children(POD, visit.key)
+        if before is None or before.status != "True":
+            await visit.say(Reason.WORKLOAD_READY, "execution and venue are up")
     execution = [str(pod["metadata"]["name"]) for pod in pods if _component(pod) == "execution"]
     visit.put(pod_name=execution[0] if execution else None)
+
+
+def _up(pod: JsonObject) -> bool:
+    conditions = (pod.get("status") or {}).get("conditions") or ()
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
 def _component(pod: JsonObject) -> str:
@@ -226,7 +295,8 @@ def _count(visit: Visit[AccountStatus], state: AccountState) -> None:
         found = world.seen.get(STRATEGY, *name.split("/"))
         status = {} if found is None else found.get("status") or {}
         known = (status.get("workingOrders", 0), status.get("openPositions", 0))
-        if found is not None and known != (here.working_orders, abs(here.position)):
+        ended = status.get("phase") in _AT_WORK and (status["phase"] == "Finished") != (state.phase == FINISHED)
+        if found is not None and (ended or known != (here.working_orders, abs(here.position))):
             world.enqueue(own_key(found, STRATEGY), 0)
     working = sum(here.working_orders for here in state.strategies.values())
     contracts = sum(abs(here.position) for here in state.strategies.values())
@@ -239,10 +309,18 @@ def _count(visit: Visit[AccountStatus], state: AccountState) -> None:
 
 
 async def _report(visit: Visit[AccountStatus], state: AccountState) -> float | None:
+    world = visit.world
     needed = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
     lacking = [visit.verdicts[kind] for kind in needed if kind in visit.verdicts and not visit.verdicts[kind].status]
+    if world.bus_problem:
+        lacking.insert(0, no(Reason.BUS_CANNOT_STORE, bus_words(world.bus_problem)))
     visit.judge(ConditionType.READY, lacking[0] if lacking else yes(Reason.AS_ASKED))
-    phase = AccountPhase.HALTED if state.halt else AccountPhase.STARTING if lacking else AccountPhase.RUNNING
+    if state.halt:
+        phase = AccountPhase.HALTED
+    elif lacking and not world.bus_problem:
+        phase = AccountPhase.STARTING
+    else:
+        phase = AccountPhase.FINISHED if state.phase == FINISHED else AccountPhase.RUNNING
     visit.put(phase=phase.value)
     await visit.write()
     return visit.world.params.status_seconds
@@ -254,6 +332,11 @@ async def _cannot(visit: Visit[AccountStatus], reason: Reason, message: str, aga
     visit.judge(ConditionType.READY, no(reason, message))
     await visit.write()
     return again
+
+
+def _admitted(world: World, key: Key) -> int:
+    """How many strategies trade the account: those that name it, without those that were refused."""
+    return _owned(world, key) - len(waiting(world, key.full_name))
 
 
 def _owned(world: World, key: Key) -> int:

@@ -15,11 +15,9 @@ from leadline_operator.kinds import (
     DEPLOYMENT,
     DRAIN_FINALIZER,
     FORCE_DELETE_ANNOTATION,
-    POD,
-    STATEFUL_SET,
     account_key,
 )
-from leadline_operator.reconcile.pods import remaining
+from leadline_operator.reconcile.pods import execution_is_gone, remaining
 from leadline_operator.reconcile.saying import count
 from leadline_operator.reconcile.trading import Trading
 from leadline_operator.reconcile.visit import Visit
@@ -203,11 +201,7 @@ async def _account_is_gone(visit: Visit[StrategyStatus]) -> bool:
     known = world.seen.get(ACCOUNT, namespace, name)
     if known is not None and (known.get("spec") or {}).get("environment", "Paper") != "Paper":
         return False
-    execution = workload_id("execution", account)
-    if await world.kube.get(STATEFUL_SET, namespace, execution) is not None:
-        return False
-    pods, _ = await world.kube.every(POD, namespace, "app.kubernetes.io/component=execution")
-    return not pods
+    return await execution_is_gone(world, account)
 
 
 def _policy(visit: Visit[StrategyStatus]) -> tuple[str, str, int, str]:

@@ -2,11 +2,21 @@
 
 import contextlib
 
+from leadline.plan.plan import workload_id
 from leadline_operator.clients.kube import Missing
 from leadline_operator.conditions import Reason
-from leadline_operator.kinds import DEPLOYMENT, POD, REPLICA_SET, STRATEGY_LABEL, JsonObject, Kind
+from leadline_operator.kinds import (
+    ACCOUNT_LABEL,
+    DEPLOYMENT,
+    POD,
+    REPLICA_SET,
+    STATEFUL_SET,
+    STRATEGY_LABEL,
+    JsonObject,
+    Kind,
+)
 from leadline_operator.reconcile.visit import StatusT, Visit
-from leadline_operator.reconcile.world import deleting
+from leadline_operator.reconcile.world import World, deleting
 from leadline_operator.seen import uid_of
 
 
@@ -58,6 +68,15 @@ async def end_strays(visit: Visit[StatusT], deployment: str) -> None:
         if owner is not None and owner not in known and not deleting(pod):
             await world.kube.delete(pod)
             await visit.say(Reason.DRIFT_CORRECTED, f"Pod {pod['metadata']['name']}: its ReplicaSet is gone; ended")
+
+
+async def execution_is_gone(world: World, account: str) -> bool:
+    """Whether an account's execution is not there, and no Pod of one in its namespace."""
+    namespace, name = account.split("/")
+    if await world.kube.get(STATEFUL_SET, namespace, workload_id("execution", account)) is not None:
+        return False
+    pods, _ = await world.kube.every(POD, namespace, f"app.kubernetes.io/component=execution,{ACCOUNT_LABEL}={name}")
+    return not pods
 
 
 async def _live(visit: Visit[StatusT], deployment: str) -> JsonObject | None:

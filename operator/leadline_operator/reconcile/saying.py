@@ -2,14 +2,23 @@
 
 from typing import Final
 
-from leadline.model.status_spec import ConditionType, Stable, StrategyPhase, StrategyStatus
+from leadline.model.status_spec import (
+    AccountStatus,
+    ConditionType,
+    Stable,
+    StrategyPhase,
+    StrategyStatus,
+    condition_of,
+)
 from leadline_operator.clients.execution import StrategyAtAccount
 from leadline_operator.clients.kube import Forbidden
 from leadline_operator.conditions import Reason, Verdict, no, yes
-from leadline_operator.kinds import POD
+from leadline_operator.kinds import ACCOUNT, POD
 from leadline_operator.reconcile.admission import Refused
+from leadline_operator.reconcile.pod_words import why_not_up
 from leadline_operator.reconcile.trading import Trading
-from leadline_operator.reconcile.visit import Visit
+from leadline_operator.reconcile.visit import Visit, status_of
+from leadline_operator.seen import account_of
 
 _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
 
@@ -43,36 +52,61 @@ def not_allowed(refused: Forbidden) -> str:
     return f"the operator may not work here: name the namespace in the chart's value `namespaces` ({refused.message})"
 
 
+def bus_words(problem: str) -> str:
+    """The message for a bus that takes nothing."""
+    return f"the bus cannot store, and nothing goes on until it can: {problem}. Free or enlarge the volume of NATS"
+
+
 async def report(trading: Trading, again: float | None) -> float | None:
     """Say how the strategy is, from what was judged and what is there."""
-    visit, spec = trading.visit, trading.strategy.spec
+    visit = trading.visit
     if trading.up():
         visit.verdicts.setdefault(ConditionType.DEPLOYED, yes(Reason.WORKLOAD_READY))
     else:
-        visit.verdicts.setdefault(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, _pod_text(visit)))
-    reducing = spec.state == "ReduceOnly"
-    if trading.speaks():
-        said = Reason.REDUCE_ONLY if reducing else Reason.SIGNALS
-        visit.verdicts.setdefault(ConditionType.TRADING, yes(said, "it only closes" if reducing else ""))
-    else:
-        visit.verdicts.setdefault(ConditionType.TRADING, no(Reason.NO_SIGNALS, "no signal has reached execution yet"))
-    ready = _ready(visit)
-    if visit.status.rollout is not None:
-        phase = StrategyPhase.ROLLING_OUT
-    elif not ready.status:
-        phase = StrategyPhase.STARTING
-    else:
-        phase = StrategyPhase.REDUCE_ONLY if reducing else StrategyPhase.RUNNING
-    running = trading.running
+        pods = visit.world.seen.children(POD, visit.key)
+        why = why_not_up(pods, "its Pod is not there yet: see the events of its Deployment")
+        visit.verdicts.setdefault(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, why))
+    visit.verdicts.setdefault(ConditionType.TRADING, _trades(trading))
+    ready, running = _ready(visit), trading.running
+    phase = _phase(trading, ready)
     if ready.status and running is not None and trading.speaks():
         visit.put(last_stable=Stable(generation=running.generation, hash=running.hash, image=running.image))
+    traded = visit.condition(ConditionType.TRADING)
     visit.put(phase=phase.value, pod_name=_pod_name(visit))
     visit.judge(ConditionType.READY, ready)
     await visit.write()
+    began = visit.verdicts[ConditionType.TRADING].status and (traded is None or traded.status != "True")
+    if began and running is not None:
+        await visit.say(Reason.STARTED, f"version {running.hash} trades on {trading.account}")
+    elif _ends(visit):
+        await visit.say(Reason.WORKLOAD_NOT_READY, visit.verdicts[ConditionType.DEPLOYED].message, "Warning")
     if again is None and trading.up() and not trading.speaks():
         # No watch tells of signals.
         return visit.world.params.poll_seconds
     return again
+
+
+def _trades(trading: Trading) -> Verdict:
+    if trading.finished():
+        return no(Reason.FEED_ENDED, "the feed has ended: nothing trades any more")
+    if not trading.speaks():
+        return no(Reason.NO_SIGNALS, "no signal has reached execution yet")
+    return yes(Reason.REDUCE_ONLY, "it only closes") if _reduces(trading) else yes(Reason.SIGNALS)
+
+
+def _phase(trading: Trading, ready: Verdict) -> StrategyPhase:
+    if trading.visit.status.rollout is not None:
+        return StrategyPhase.ROLLING_OUT
+    if trading.finished():
+        return StrategyPhase.FINISHED
+    # What trades goes on while something else of it waits, as another version does until it is flat.
+    if ready.status or (trading.running is not None and trading.up() and trading.speaks()):
+        return StrategyPhase.REDUCE_ONLY if _reduces(trading) else StrategyPhase.RUNNING
+    return StrategyPhase.STARTING
+
+
+def _reduces(trading: Trading) -> bool:
+    return trading.strategy.spec.state == "ReduceOnly"
 
 
 def count(visit: Visit[StrategyStatus], here: StrategyAtAccount | None) -> None:
@@ -93,20 +127,29 @@ def _ready(visit: Visit[StrategyStatus]) -> Verdict:
         verdict = visit.verdicts.get(kind)
         if verdict is not None and not verdict.status:
             return verdict
-    return yes(Reason.AS_ASKED)
+    if visit.world.bus_problem:
+        return no(Reason.BUS_CANNOT_STORE, bus_words(visit.world.bus_problem))
+    lacking = _account_lacks(visit)
+    return yes(Reason.AS_ASKED) if lacking is None else no(Reason.ACCOUNT_NOT_READY, lacking)
+
+
+def _ends(visit: Visit[StrategyStatus]) -> bool:
+    """Whether its Pod ends, and is started again and again."""
+    return "is started again" in visit.verdicts[ConditionType.DEPLOYED].message
+
+
+def _account_lacks(visit: Visit[StrategyStatus]) -> str | None:
+    """What the workloads of the strategy's account lack, None while they are up. Nothing trades without them."""
+    name = account_of(visit.found)
+    account = visit.world.seen.get(ACCOUNT, *name.split("/"))
+    status = status_of(AccountStatus, account) if account is not None else AccountStatus()
+    deployed = condition_of(status.conditions, ConditionType.DEPLOYED)
+    if deployed is None or deployed.status == "True":
+        return None
+    return f"the workloads of its account {name} are not up: {deployed.message}"
 
 
 def _pod_name(visit: Visit[StrategyStatus]) -> str | None:
     pods = visit.world.seen.children(POD, visit.key)
     alive = [item for item in pods if "deletionTimestamp" not in item["metadata"]]
     return str((alive or pods)[0]["metadata"]["name"]) if pods else None
-
-
-def _pod_text(visit: Visit[StrategyStatus]) -> str:
-    pods = visit.world.seen.children(POD, visit.key)
-    if not pods:
-        return "its Pod is not there yet: see the events of its Deployment"
-    status = pods[0].get("status") or {}
-    told = [item.get("message", "") for item in status.get("conditions") or () if item.get("status") == "False"]
-    why = next((text for text in told if text), "")
-    return f"Pod {pods[0]['metadata']['name']} is {status.get('phase', 'unknown')}{': ' if why else ''}{why}"

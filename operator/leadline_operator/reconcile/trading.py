@@ -92,10 +92,14 @@ class Trading:
         current = found is not None and status.get("observedGeneration", 0) >= found["metadata"].get("generation", 1)
         return current and status.get("updatedReplicas", 0) > 0 and status.get("availableReplicas", 0) > 0
 
+    def finished(self) -> bool:
+        """Whether the account has come to the end of its feed."""
+        return self.state.phase == FINISHED
+
     def speaks(self) -> bool:
         """Whether signals of the version in force have reached execution, or none are to come any more."""
         here = self.here
-        return self.state.phase == FINISHED or (here is not None and 0 < here.joined_ns <= here.progress_ns)
+        return self.finished() or (here is not None and 0 < here.joined_ns <= here.progress_ns)
 
     async def remaining(self) -> list[str]:
         """What its end still waits for, after `deploy` with no replicas; empty when no Pod runs and none can come."""

@@ -26,7 +26,8 @@ _MOST_PARSED: Final = 8192
 class World:
     """Everything of one operator. `enqueue` has an object looked at, after so many seconds; clock: monotonic seconds.
 
-    `parsed`, `states` and `counted` only save work: whoever starts without them does the same.
+    `bus_problem` says why the bus stores nothing, empty while it does. `parsed`, `states` and `counted` only save work:
+    whoever starts without them does the same.
     """
 
     params: OperatorParams
@@ -47,6 +48,7 @@ class World:
     orphans: dict[tuple[str, str], float] = field(default_factory=dict)
     applied: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
     asked: dict[str, tuple[object, float]] = field(default_factory=dict)
+    bus_problem: str = ""
 
     def manifest(self, found: JsonObject) -> Manifest | list[InvalidInput]:
         """The manifest that an object is, or everything that is wrong with it."""

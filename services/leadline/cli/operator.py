@@ -34,6 +34,20 @@ def guard_uninstall(
     print("nothing is left that needs the operator")
 
 
+@app.command("guard-upgrade", epilog="Example: leadline operator guard-upgrade --namespace default")
+def guard_upgrade(
+    namespaces: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="Namespace that is looked after then; repeatable.")
+    ] = None,
+) -> None:
+    """Fail while strategies or accounts are left in namespaces that would not be looked after any more.
+
+    Helm asks this before an upgrade. Uses the account of the Pod that it runs in, else the kubeconfig.
+    """
+    _guard().guard_upgrade(namespaces or [])
+    print("nothing is left out that needs the operator")
+
+
 def _guard() -> Any:
     # By name: the platform does not know the operator, and runs where it is not installed.
     try:

@@ -28,6 +28,8 @@ class StrategyPhase(StrEnum):
     """It trades."""
     REDUCE_ONLY = "ReduceOnly"
     """It only closes."""
+    FINISHED = "Finished"
+    """The feed has ended: nothing trades any more."""
     ROLLING_OUT = "RollingOut"
     """Another version takes over."""
     SUSPENDING = "Suspending"
@@ -51,8 +53,10 @@ class AccountPhase(StrEnum):
     """It takes entries."""
     HALTED = "Halted"
     """It takes no entries until a person resumes."""
+    FINISHED = "Finished"
+    """The feed has ended: nothing trades any more."""
     DELETING = "Deleting"
-    """It waits for its strategies to go."""
+    """It waits until its strategies are gone and nothing is in the market."""
 
 
 class ConditionType(StrEnum):
@@ -116,6 +120,8 @@ IdText = Annotated[str, Field(max_length=128)]
 HashText = Annotated[str, Text(r"^[0-9a-z]{1,64}$", "a hash in lower-case letters and digits", 64)]
 PodText = Annotated[str, Field(max_length=253)]
 
+HALT_LENGTH: Final = 512
+"""Most characters of what a status says about halts."""
 MESSAGE_LENGTH: Final = 4096
 """Most characters of a condition's message."""
 
@@ -235,6 +241,8 @@ class AccountStatus(StatusModel):
     """The same of the fields that execution has taken over."""
     halted: bool = False
     """Whether execution takes no entries, whoever asked for it."""
+    halt: Annotated[str, Field(max_length=HALT_LENGTH)] = ""
+    """The halts in force, each by its source and with its reason; empty while entries are taken."""
     strategies: Tally = 0
     """Strategies that trade it."""
     working_orders: Tally = 0

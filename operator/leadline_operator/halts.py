@@ -1,0 +1,60 @@
+"""Asking every execution, again and again, whether its account is halted: no watch of the API server tells of that."""
+
+import asyncio
+from collections.abc import Callable
+
+from leadline_operator.clients.calls import ServiceAway, ServiceRefused
+from leadline_operator.clients.execution import AccountState
+from leadline_operator.kinds import ACCOUNT, Key, own_key
+from leadline_operator.reconcile.world import World
+
+
+class HaltWatch:
+    """Looks at each account once in `seconds`, while `leading`, and has those looked at whose halt or phase changed.
+
+    An execution that does not answer holds up no other, and is asked again when its call has ended.
+    """
+
+    def __init__(
+        self, world: World, leading: Callable[[], bool], enqueue: Callable[[Key], None], seconds: float
+    ) -> None:
+        self._world = world
+        self._leading = leading
+        self._enqueue = enqueue
+        self._seconds = seconds
+        self._known: dict[Key, tuple[str, str] | None] = {}
+        self._asking: dict[Key, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        try:
+            while True:
+                if self._leading():
+                    self._ask_all()
+                await asyncio.sleep(self._seconds)
+        finally:
+            for task in self._asking.values():
+                task.cancel()
+
+    def _ask_all(self) -> None:
+        keys = {own_key(found, ACCOUNT) for found in self._world.seen.all(ACCOUNT)}
+        for gone in self._known.keys() - keys:
+            del self._known[gone]
+        for key in keys - self._asking.keys():
+            task = asyncio.create_task(self._ask(key))
+            self._asking[key] = task
+            task.add_done_callback(lambda _, key=key: self._asking.pop(key, None))  # type: ignore[misc]
+
+    async def _ask(self, key: Key) -> None:
+        try:
+            told: tuple[str, str] | None = _words(await self._world.state(key.full_name, fresh=True))
+        except (ServiceAway, ServiceRefused):
+            told = None
+        # The first answer is what a look at the account has brought already, or will.
+        if key in self._known and self._known[key] != told:
+            self._enqueue(key)
+        self._known[key] = told
+
+
+def _words(state: AccountState) -> tuple[str, str]:
+    return state.halt, "finished" if state.phase == "finished" else ""
