@@ -18,7 +18,7 @@ from leadline.schema.prepare import (
     prepare_database,
     read_role_passwords,
 )
-from leadline.schema.roles import OWNER_ROLE, SERVICE_ROLES, login_role
+from leadline.schema.roles import CONNECTION_LIMITS, OWNER_ROLE, SERVICE_ROLES, login_role
 from tests.stack import run_sql
 
 pytestmark = pytest.mark.integration
@@ -121,11 +121,24 @@ async def test_where_roles_are_an_administrators_to_make_the_printed_sql_is_enou
     statements = CliRunner().invoke(schema.database, ["roles", "--user", "migrator"]).stdout
     assert statements == roles_sql("migrator")
     # The roles are there from the other tests: what is left is to give them to the one who migrates.
-    grants = [line for line in statements.splitlines() if line.startswith("GRANT")]
-    assert len(statements.splitlines()) == len(SERVICE_ROLES) + 1 + len(grants)
-    await run_sql(postgres.admin_settings(name), *grants)
+    roles, _, narrowing = statements.partition("DO $$")
+    grants = [line for line in roles.splitlines() if line.startswith("GRANT")]
+    assert len(roles.splitlines()) == len(SERVICE_ROLES) + 1 + len(grants)
+    await run_sql(postgres.admin_settings(name), *grants, f"DO $${narrowing}")
     try:
         assert await prepare_database(settings) == ALL
+        narrow = await connect(postgres.admin_settings(name), "test")
+        try:
+            for role in ("leadline_reader", "leadline_execution"):
+                assert not await narrow.fetchval("SELECT has_database_privilege($1, current_database(), 'TEMP')", role)
+                for function in ("lo_create(oid)", "lo_from_bytea(oid, bytea)", "lowrite(int, bytea)"):
+                    assert not await narrow.fetchval("SELECT has_function_privilege($1, $2, 'EXECUTE')", role, function)
+            query = "SELECT rolname, rolconnlimit FROM pg_roles WHERE rolname LIKE 'leadline_%' AND rolcanlogin"
+            limits = {row[0]: row[1] for row in await narrow.fetch(query)}
+        finally:
+            await narrow.close()
+        assert limits == {login_role(service): CONNECTION_LIMITS[service] for service in SERVICE_ROLES}
+        assert sum(limits.values()) < 97
     finally:
         await run_sql(admin, f'DROP DATABASE "{name}" WITH (FORCE)', f"REVOKE {OWNER_ROLE} FROM migrator")
         await run_sql(admin, "DROP ROLE migrator")

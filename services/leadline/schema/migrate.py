@@ -17,7 +17,7 @@ from typing import Final
 from leadline.model.errors import LeadlineError
 from leadline.runtime.database import Connection, connect
 from leadline.runtime.settings import DatabaseSettings
-from leadline.schema.roles import CONNECTION_LIMITS, OWNER_ROLE, SERVICE_ROLES, login_role
+from leadline.schema.roles import CONNECTION_LIMITS, DEFAULT_CONNECTION_LIMIT, OWNER_ROLE, SERVICE_ROLES, login_role
 
 # Any number, as long as nobody else takes the same one.
 _LOCK: Final = 0x1EAD_11E
@@ -32,6 +32,7 @@ _NARROWING: Final = """DO $$ DECLARE named text; BEGIN
     EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
     FOR named IN SELECT oid::regprocedure::text FROM pg_proc
         WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^(lo_|lowrite$|loread$)'
+        AND has_function_privilege('public', oid, 'EXECUTE')
     LOOP
         EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || named || ' FROM PUBLIC';
     END LOOP;
@@ -177,9 +178,9 @@ def roles_sql(user: str) -> str:
 
 
 def _wanted_roles() -> dict[str, str]:
-    return {OWNER_ROLE: "NOLOGIN"} | {
-        login_role(service): f"LOGIN CONNECTION LIMIT {CONNECTION_LIMITS[service]}" for service in SERVICE_ROLES
-    }
+    limits = {name: CONNECTION_LIMITS.get(name, DEFAULT_CONNECTION_LIMIT) for name in SERVICE_ROLES}
+    logins = {login_role(name): f"LOGIN CONNECTION LIMIT {most}" for name, most in limits.items()}
+    return {OWNER_ROLE: "NOLOGIN"} | logins
 
 
 async def _ensure_roles(connection: Connection) -> None:

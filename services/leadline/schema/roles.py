@@ -19,6 +19,8 @@ CONNECTION_LIMITS: Final = {
 Together they leave room in the 100 that PostgreSQL accepts by default: no role can take another's.
 """
 
+DEFAULT_CONNECTION_LIMIT: Final = 8
+
 
 def login_role(service: str) -> str:
     """The role that a service logs in as."""
