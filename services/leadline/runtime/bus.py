@@ -126,6 +126,11 @@ class Bus:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeper = asyncio.create_task(self._keep_connected(), name="bus connection")
 
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._link is not None and not self._link.lost.is_set()
+
     async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
         """Publish one message and return when it is stored. `message_id` lets the server drop a repetition.
 
@@ -214,7 +219,7 @@ class Bus:
         while True:
             if self.failed.done():
                 self.failed.result()
-            if self._link is not None and not self._link.lost.is_set():
+            if self._link is not None and self.connected:
                 return self._link
             self._connected.clear()
             await self._connected.wait()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -17,6 +18,7 @@ from leadline.runtime.database import Pool, open_pool, reading_pool
 from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel
 from leadline.runtime.grpc_server import LARGEST_REQUEST_BYTES, AddToServer, GrpcServer
 from leadline.runtime.health import Health
+from leadline.runtime.needs import Look, Needs, database_answers, peer_serves
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
 from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
 from leadline.runtime.subjects import RUNS
@@ -84,6 +86,8 @@ class Context:
             # Of all services only ingestion is sent batches of prints.
             largest_request_bytes=MAX_MESSAGE_BYTES if settings.service == "ingestion" else LARGEST_REQUEST_BYTES,
         )
+        self._works = False
+        self._needs = Needs(self._looks(), self._show_ready)
         if bus is not None:
             bus.failed.add_done_callback(self._crash_with)
 
@@ -122,12 +126,33 @@ class Context:
         """Start the gRPC server; it says that it is not ready until `set_ready`. Raises OSError."""
         port = await self._server.start()
         self.log.info("service.listening", address=self.settings.listen, port=port)
+        self.spawn(self._needs.watch(), "needs")
 
     def set_ready(self, ready: bool) -> None:
-        """Tell the probes whether this service does its work."""
+        """Tell the probes whether this service does its work; they hear so while it has what it needs for it."""
         self.was_ready = self.was_ready or ready
+        self._works = ready
+        self._show_ready()
+
+    def _show_ready(self) -> None:
+        ready = self._works and not self._needs.missing
         self._server.set_ready(ready)
         measurements.READY.labels(self.settings.service).set(ready)
+
+    def _looks(self) -> dict[str, Look]:
+        looks: dict[str, Look] = {}
+        bus, db = self._bus, self.db
+        if bus is not None:
+
+            async def connected() -> bool:
+                return bus.connected
+
+            looks["bus"] = connected
+        if db is not None:
+            looks["database"] = database_answers(db)
+        for peer in self.settings.peers:
+            looks[peer] = peer_serves(partial(self.channel, peer))
+        return looks
 
     def set_alive(self, alive: bool) -> None:
         """Tell the probes whether this service gets on with its work."""

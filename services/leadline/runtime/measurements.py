@@ -15,7 +15,10 @@ LOOP_LAG: Final = Histogram(
 SERVICE_INFO: Final = Gauge(
     "leadline_service_info", "1, labelled with what is running", ["service", "workload", "version", "code"]
 )
-READY: Final = Gauge("leadline_ready", "1 while the service answers calls", ["service"])
+READY: Final = Gauge("leadline_ready", "1 while the service does its work and has what it needs for it", ["service"])
+NEEDS: Final = Gauge(
+    "leadline_need_met", "1 while what the service needs of another is there: bus, database, peer", ["need"]
+)
 
 PUBLISHED: Final = Counter("leadline_bus_published_total", "Messages that the bus has stored", ["kind"])
 PUBLISH_SECONDS: Final = Histogram(
