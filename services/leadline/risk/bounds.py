@@ -5,7 +5,7 @@ before anything is computed, whoever asks it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from decimal import Decimal
 from typing import Final
 
@@ -16,8 +16,13 @@ from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, 
 
 LONGEST_NAME: Final = 300
 LONGEST_TEXT: Final = 2_000
-MOST_ITEMS: Final = 1_000
-MOST_NEWS: Final = 10_000
+# As many as a manifest may have.
+MOST_TIERS: Final = 16
+MOST_ROOTS: Final = 64
+MOST_BLOCKS: Final = 32
+MOST_NEWS: Final = 256
+# A bar has a few patterns.
+MOST_SIGNALS: Final = 64
 MOST_COUNT: Final = 10**9
 MOST_TICKS: Final = 10**6
 MOST_NS: Final = 2**63 - 1
@@ -52,6 +57,12 @@ def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal |
         raise InvalidInput(name, _cut(value), expected)
 
 
+def few(name: str, items: Sized, most: int) -> None:
+    """Raises InvalidInput when there are more items than a question may have of their kind."""
+    if len(items) > most:
+        raise InvalidInput(name, f"{len(items)} items", f"at most {most}")
+
+
 def _check_account(account: AccountView) -> None:
     _text("account.account", account.account)
     for name, value in (
@@ -68,7 +79,7 @@ def _check_account(account: AccountView) -> None:
     _one_of("account.block", account.block, BLOCKS)
     _text("account.halt", account.halt, LONGEST_TEXT)
     _check_limits(account.limits)
-    _few("account.tiers", account.tiers)
+    few("account.tiers", account.tiers, MOST_TIERS)
     _whole("account.tier_index", account.tier_index, -1, len(account.tiers) - 1)
     for number, tier in enumerate(account.tiers):
         _check_tier(f"account.tiers[{number}]", tier)
@@ -81,7 +92,7 @@ def _check_limits(limits: AccountLimits) -> None:
     for name in ("max_position", "max_open_trades", "max_orders_per_second", "max_entries_per_hour"):
         if (count := getattr(limits, name)) is not None:
             _whole(f"account.limits.{name}", count, 0, MOST_COUNT)
-    _few("account.limits.margin_limits", tuple(limits.margin_limits))
+    few("account.limits.margin_limits", limits.margin_limits, MOST_ROOTS)
     for root, margin in limits.margin_limits.items():
         _text("account.limits.margin_limits", root)
         check_decimal(f"account.limits.margin_limits.{root}", margin, 0, MOST_MONEY)
@@ -103,24 +114,24 @@ def _check_strategy(strategy: StrategySettings) -> None:
     _zone("strategy.session_zone", strategy.session_zone)
     for name in ("after_open_ns", "before_close_ns"):
         _whole(f"strategy.{name}", getattr(strategy, name), 0, LONGEST_SESSION_NS)
-    _few("strategy.blocks", strategy.blocks)
+    few("strategy.blocks", strategy.blocks, MOST_BLOCKS)
     for number, (start, end) in enumerate(strategy.blocks):
         _check_block(f"strategy.blocks[{number}]", start, end)
-    _few("strategy.news", strategy.news, MOST_NEWS)
+    few("strategy.news", strategy.news, MOST_NEWS)
     for number, (begins, ends) in enumerate(strategy.news):
         _whole(f"strategy.news[{number}].from_ns", begins, 0, MOST_NS)
         _whole(f"strategy.news[{number}].to_ns", ends, begins, MOST_NS)
     _one_of("strategy.sizing_mode", strategy.sizing_mode, SIZING_MODES)
     _whole("strategy.fixed_size", strategy.fixed_size, 0, MOST_COUNT)
     _whole("strategy.max_size", strategy.max_size, 0, MOST_COUNT)
-    _few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
+    few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
     for modifier in strategy.modifiers:
         _one_of("strategy.modifiers", modifier, MODIFIERS)
     _whole("strategy.stop_ticks", strategy.stop_ticks, 1, MOST_TICKS)
     _whole("strategy.target_ticks", strategy.target_ticks, 1, MOST_TICKS)
     _whole("strategy.slippage_ticks", strategy.slippage_ticks, 0, MOST_TICKS)
     _check_day(strategy)
-    _few("strategy.execute", strategy.execute)
+    few("strategy.execute", strategy.execute, MOST_ROOTS)
     for number, instrument in enumerate(strategy.execute):
         _check_instrument(f"strategy.execute[{number}]", instrument)
 
@@ -178,7 +189,7 @@ def _check_bar(bar: BarSignals) -> None:
         raise InvalidInput("bar.regime.regime", _cut(bar.regime.regime), ", ".join(Regime))
     check_decimal("bar.regime.confidence", bar.regime.confidence, 0, 1)
     check_decimal("bar.regime.multiplier", bar.regime.multiplier, 0, MOST_MULTIPLIER)
-    _few("bar.signals", bar.signals)
+    few("bar.signals", bar.signals, MOST_SIGNALS)
     for number, signal in enumerate(bar.signals):
         if not isinstance(signal.direction, Direction):
             raise InvalidInput(f"bar.signals[{number}].direction", _cut(signal.direction), ", ".join(Direction))
@@ -198,11 +209,6 @@ def _text(name: str, value: str, longest: int = LONGEST_NAME) -> None:
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise InvalidInput(name, _cut(value), "one of " + ", ".join(item or "nothing" for item in known))
-
-
-def _few(name: str, items: Sequence[object], most: int = MOST_ITEMS) -> None:
-    if len(items) > most:
-        raise InvalidInput(name, f"{len(items)} items", f"at most {most}")
 
 
 def _zone(name: str, zone: str) -> None:

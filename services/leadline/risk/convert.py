@@ -8,7 +8,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.orders import Side
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb
-from leadline.risk.bounds import MOST_ITEMS
+from leadline.risk.bounds import MODIFIERS, MOST_BLOCKS, MOST_NEWS, MOST_ROOTS, MOST_SIGNALS, MOST_TIERS, few
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import (
     AccountLimits,
@@ -45,6 +45,19 @@ def question_to_proto(question: Question) -> pb.Question:
 
 def question_from_proto(message: pb.Question) -> Question:
     """A message as a question. Raises InvalidInput, with the field, when a value does not parse."""
+    account, strategy, bar = message.account, message.strategy, message.bar
+    for name, items, most in (
+        ("account.tiers", account.tiers, MOST_TIERS),
+        ("account.limits.margin_limits", account.limits.margin_limits, MOST_ROOTS),
+        ("strategy.blocks", strategy.blocks, MOST_BLOCKS),
+        ("strategy.news", strategy.news, MOST_NEWS),
+        ("strategy.modifiers", strategy.modifiers, len(MODIFIERS)),
+        ("strategy.execute", strategy.execute, MOST_ROOTS),
+        ("bar.signals", bar.signals, MOST_SIGNALS),
+        ("bar.regime.scores", bar.regime.scores, MOST_ROOTS),
+        ("bar.regime.inputs", bar.regime.inputs, MOST_ROOTS),
+    ):
+        few(name, items, most)
     return Question(
         _account_from_proto(message.account),
         _strategy_from_proto(message.strategy),
@@ -55,8 +68,6 @@ def question_from_proto(message: pb.Question) -> Question:
 
 def _bar_from_proto(message: model_pb.BarSignals) -> BarSignals:
     """Decimals and the day are looked at first, so that what does not parse is named by its field."""
-    if len(message.signals) > MOST_ITEMS:
-        raise InvalidInput("bar.signals", f"{len(message.signals)} items", f"at most {MOST_ITEMS}")
     _day("bar.bar.trading_day", message.bar.trading_day)
     _decimal("bar.regime.confidence", message.regime.confidence)
     _decimal("bar.regime.multiplier", message.regime.multiplier)
