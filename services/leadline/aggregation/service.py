@@ -16,7 +16,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.model.bars import BarMessage
 from leadline.model.errors import LeadlineError
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
-from leadline.runtime.bus import Bus, BusError
+from leadline.runtime.bus import Bus, BusError, BusRefused
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
@@ -115,15 +115,19 @@ class Builders:
 async def keep_building(bus: Bus, tape: str, series: Series) -> None:
     """Build a series to the end of the tape. What is wrong with its prints or its calendar stops no other series.
 
-    Raises what the bus raises when it is lost for good, or refuses.
+    Nor does a bar of so many rows that the bus refuses it. Raises what the bus raises when it is lost for good.
     """
     measured = metrics.series_metrics(series)
     pause = RETRY_FIRST_SECONDS
     while True:
         try:
             await SeriesBuilding(bus, tape, series, measured).run()
-        except BusError:
-            raise
+        except BusError as error:
+            # A bar that is too large for the bus is this series' trouble; a bus that is gone is everybody's.
+            if not isinstance(error, BusRefused):
+                raise
+            measured.failures.inc()
+            _log.exception("aggregation.bar_refused", contract=series.contract, bars=series.spec)
         except (LeadlineError, ValueError) as error:
             measured.failures.inc()
             _log.error("aggregation.builder_failed", contract=series.contract, bars=series.spec, reason=str(error))
