@@ -70,6 +70,18 @@ def test_one_command_goes_from_a_manifest_to_an_audited_book(undisturbed):
     assert nothing_is_left(data)
     # The book can be read without the stack.
     assert digest_of(data) == report["digest"]
+    orders = answer("orders", "--limit", "5000", "--data-dir", data)
+    assert sum(int(order["filled"]) for order in orders) == 2 * sum(trade["quantity"] for trade in report["trades"])
+    assert answer("orders", "--working", "--data-dir", data) == []
+    assert answer("positions", "--data-dir", data) == []
+    (bar,) = answer("signals", "--last", "1", "--data-dir", data)
+    assert bar["decision"]["reason"]
+    assert {"pattern", "strength", "rejection"} <= bar["signals"][0].keys()
+    missing = leadline("orders", "--account", "nobody", "--data-dir", data)
+    assert (missing.returncode, missing.stderr.splitlines()[-1]) == (
+        2,
+        "leadline: unknown account 'default/nobody', known: default/paper",
+    )
     assert nothing_is_left(data)
 
 

@@ -28,6 +28,7 @@ from leadline.cli.output import (
 )
 from leadline.cli.place import Place, open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
+from leadline.cli.stopped import is_stopped, stopped_run
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.v1 import ingestion_pb2
@@ -72,7 +73,7 @@ def orders(
     namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List orders, oldest first."""
+    """List orders, oldest first; of a stopped stack, those of its newest run."""
     request = execution_pb2.GetOrdersRequest(only_working=working, strategy=strategy, limit=limit)
     asyncio.run(_orders(Place(data_dir, kube, namespace), account, request, output))
 
@@ -85,7 +86,7 @@ def positions(
     namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List the positions that are not flat."""
+    """List the positions that are not flat; of a stopped stack, those of its newest run."""
     asyncio.run(_positions(Place(data_dir, kube, namespace), account, output))
 
 
@@ -98,7 +99,7 @@ def signals(
     namespace: NamespaceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List bars with signals, and what became of each: the router's word and the decision."""
+    """List bars with signals and what became of each: the router's word, the decision; also of a stopped stack."""
     asyncio.run(_signals(Place(data_dir, kube, namespace), strategy, last, output))
 
 
@@ -253,9 +254,13 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
         stub = services.execution(stack.execution_of(name), name)
         return list((await stub.GetOrders(request, timeout=CALL_SECONDS)).orders)
 
-    async with open_stack(place, "cli-viewer") as (stack, services):
-        read_one = partial(read, stack, services)
-        by_account = await _reached(stack.chosen_accounts(account), read_one)
+    if is_stopped(place):
+        async with stopped_run(place.data_dir) as run:
+            by_account = {name: await run.orders(name, request) for name in await run.accounts(account)}
+    else:
+        async with open_stack(place, "cli-viewer") as (stack, services):
+            read_one = partial(read, stack, services)
+            by_account = await _reached(stack.chosen_accounts(account), read_one)
     found = [(name, order) for name, listed in by_account.items() for order in listed]
     if output is Output.JSON:
         print_json([{"account": name, **plain(order)} for name, order in found])
@@ -302,9 +307,13 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
         stub = services.execution(stack.execution_of(name), name)
         return list((await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)).positions)
 
-    async with open_stack(place, "cli-viewer") as (stack, services):
-        read_one = partial(read, stack, services)
-        by_account = await _reached(stack.chosen_accounts(account), read_one)
+    if is_stopped(place):
+        async with stopped_run(place.data_dir) as run:
+            by_account = {name: await run.positions(name) for name in await run.accounts(account)}
+    else:
+        async with open_stack(place, "cli-viewer") as (stack, services):
+            read_one = partial(read, stack, services)
+            by_account = await _reached(stack.chosen_accounts(account), read_one)
     found = [(name, position) for name, held in by_account.items() for position in held]
     if output is Output.JSON:
         print_json([{"account": name, **plain(position)} for name, position in found])
@@ -329,6 +338,23 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
 
 
 async def _signals(place: Place, strategy: str | None, last: int, output: Output) -> None:
+    if is_stopped(place):
+        async with stopped_run(place.data_dir) as run:
+            rows = await run.signals(strategy, last)
+    else:
+        rows = await _said_by_services(place, strategy, last)
+    if output is Output.JSON:
+        print_json(rows)
+        return
+    print_table(
+        "Signals",
+        ("known at (UTC)", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
+        [cells for row in rows for cells in _signal_rows(row)],
+        "No signals yet.",
+    )
+
+
+async def _said_by_services(place: Place, strategy: str | None, last: int) -> list[dict[str, Any]]:
     async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
         _tell_left_out(stack)
         chosen = {item.name: item for item in stack.chosen_strategies(strategy)}
@@ -349,16 +375,7 @@ async def _signals(place: Place, strategy: str | None, last: int, output: Output
         for name, bars in said.items()
         for bar in bars
     ]
-    rows = sorted(rows, key=lambda row: (row["known_at_ns"], row["strategy"]))[-last:]
-    if output is Output.JSON:
-        print_json(rows)
-        return
-    print_table(
-        "Signals",
-        ("known at (UTC)", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
-        [cells for row in rows for cells in _signal_rows(row)],
-        "No signals yet.",
-    )
+    return sorted(rows, key=lambda row: (row["known_at_ns"], row["strategy"]))[-last:]
 
 
 def _signal_rows(row: dict[str, Any]) -> list[tuple[object, ...]]:
