@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from leadline.model.errors import LeadlineError
-from leadline.plan import start_of_run
+from leadline.plan import left_behind, start_of_run
 from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.child import dies_with_parent
 from leadline.plan.data_dir import DataDir
@@ -136,9 +136,16 @@ class Supervisor:
         addresses = {bound.workload.id: bound.address for bound in self.bound}
         self._say("naming the strategies to their accounts")
         run = await start_of_run.announced_run(self.services, addresses["ingestion"])
+        # First those that leave, so that another one may take over what they traded.
+        removed = await left_behind.left_behind(self.postgres, self.plan, run.tape)
+        for each in removed:
+            self._say(each.told)
+        await left_behind.drain(self.services, addresses, removed)
         await start_of_run.set_strategies(self.services, self.plan, addresses)
         await start_of_run.same_code(self.services, self.plan, addresses)
-        self.demand = demand_rows(self.plan, run.contracts, run.trade_from)
+        wanted = demand_rows(self.plan, run.contracts, run.trade_from)
+        held = await left_behind.held_rows(self.postgres, run.tape, run.contracts, wanted)
+        self.demand = (*wanted, *held)
         await start_of_run.write_demand(self.postgres, self.demand)
         await start_of_run.bars_are_built(self.services, addresses["aggregation"], self.demand)
         self._watcher = asyncio.create_task(self._watch(), name="watch health")
