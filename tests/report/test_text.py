@@ -1,11 +1,13 @@
 """The report in a terminal, as a person reads it."""
 
 import io
+from datetime import date
 from decimal import Decimal
 
 from rich.console import Console
 
 from leadline.report.data import AccountReport
+from leadline.report.days import TradedDay
 from leadline.report.text import clock, price, render_text, spark
 from tests.execution.harness.builders import MES, ns
 from tests.report.builders import UNEASY, report
@@ -73,3 +75,14 @@ def test_prices_and_times_are_those_of_the_instrument():
 def test_a_curve_is_drawn_between_its_lowest_and_highest_point():
     assert spark([Decimal(value) for value in (0, 7, 3)]) == "▁█▄"
     assert spark([Decimal(5), Decimal(5)]) == "▁▁"
+
+
+def test_the_contracts_of_a_run_through_a_roll_and_the_days_without_a_session_are_told():
+    def of(day: int, contract: str, *, session: bool = True) -> TradedDay:
+        return TradedDay("default/mes", date(2025, 6, day), contract, session, 78, 1, Decimal(0))
+
+    days = (of(12, "MESM2025"), of(13, "MESM2025"), of(16, "MESU2025"), of(17, "MESU2025", session=False))
+    text = " ".join(shown(report(days=days), width=200).split())
+    assert "default/mes traded MESM2025 2025-06-12 to 2025-06-13, MESU2025 2025-06-16 to 2025-06-17" in text
+    assert "default/mes has no session on 1 of 4 days: 2025-06-17" in text
+    assert "traded MESM2025" not in shown(report(days=days[:2]))

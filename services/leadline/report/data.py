@@ -14,6 +14,8 @@ from leadline.execution.rows import order_of
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.errors import Unknown
 from leadline.model.orders import Fill, Order, OrderState, Position, Side
+from leadline.model.specs import TradingStrategy
+from leadline.report.days import TradedDay, traded_days_of
 from leadline.report.digest import digest_of
 from leadline.report.trades import EquityPoint, Reasons, Trade, equity_curve, trades_of
 
@@ -85,7 +87,8 @@ class AccountReport:
     failure: why the tape is not one to trust; empty when it is.
 
     `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
-    because their fate was unknown or because they were never sent; `prices` are bar closes by contract.
+    because their fate was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
+    traded days with the contract of each.
     """
 
     tape: str
@@ -112,6 +115,7 @@ class AccountReport:
     failure: str = ""
     coverage: tuple[Coverage, ...] = ()
     kept_out: tuple[KeptOut, ...] = ()
+    days: tuple[TradedDay, ...] = ()
 
     @property
     def faulty(self) -> int:
@@ -228,6 +232,32 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         failure=run["failure"] or "",
         coverage=await _coverage(connection, tape),
         kept_out=await _kept_out(connection, tape),
+        days=await _days(connection, tape, account, details, trades),
+    )
+
+
+async def _days(
+    connection: Any, tape: str, account: str, details: dict[str, Any], trades: list[Trade]
+) -> tuple[TradedDay, ...]:
+    strategies = await connection.fetch(
+        "SELECT manifest FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy", tape, account
+    )
+    bars = await connection.fetch(
+        """
+        SELECT s.strategy, s.trading_day, count(*) AS bars FROM signal s
+        JOIN strategy_state t USING (tape, account, strategy, analysis_hash)
+        WHERE s.tape = $1 AND s.account = $2 GROUP BY s.strategy, s.trading_day
+        """,
+        tape,
+        account,
+    )
+    return traded_days_of(
+        [TradingStrategy.from_manifest(_json(row["manifest"])) for row in strategies],
+        [date.fromisoformat(day) for day in details["sessions"]],
+        details["contracts"],
+        date.fromisoformat(details["trade_from"]),
+        {(row["strategy"], row["trading_day"]): row["bars"] for row in bars},
+        trades,
     )
 
 

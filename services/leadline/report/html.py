@@ -59,6 +59,21 @@ def _account(report: AccountReport) -> str:
         *(_prices(report, contract, points) for contract, points in report.prices.items()),
         "<h2>Trades</h2>",
         _trades(report),
+        "<h2>Days</h2>",
+        _table(
+            ("Day", "Strategy", "Contract", "Bars", "Trades", "Net"),
+            [
+                (
+                    day.day.isoformat(),
+                    escape(day.strategy),
+                    day.contract or "not in the feed",
+                    str(day.bars) if day.session else "no session",
+                    str(day.trades),
+                    _money(day.net),
+                )
+                for day in report.days
+            ],
+        ),
         "<h2>By pattern</h2>",
         _table(
             ("Pattern", "Trades", "Won", "Net"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from rich import box
@@ -14,6 +15,7 @@ from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import sheet_of
 from leadline.model.hours import local_datetime
 from leadline.report.data import AccountReport, Coverage, OpenPosition
+from leadline.report.days import spans
 from leadline.report.printable import plain_text, printable
 from leadline.report.trades import Trade
 
@@ -42,6 +44,8 @@ def render_text(report: AccountReport, console: Console) -> None:
         console.print(_coverage(report))
     if report.faulty:
         console.print(_kept_out(report))
+    for line in _contracts(report):
+        console.print(plain_text(line, "dim"))
     if report.missing_sessions:
         console.print(plain_text(f"sessions that were not at hand: {', '.join(report.missing_sessions)}", "dim"))
     if report.curve:
@@ -64,6 +68,19 @@ def open_words(item: OpenPosition) -> str:
     if item.last_price is None or item.result is None:
         return f"{held}, no print to value it at"
     return f"{held}, {item.result:+.2f} at {price(item.position.contract, Decimal(item.last_price))}, not in the result"
+
+
+def _contracts(report: AccountReport) -> Iterator[str]:
+    """The contracts of the days where there are several, and the days without a session."""
+    for strategy, group in groupby(report.days, key=lambda each: each.strategy):
+        days = list(group)
+        found = spans(days)
+        if len(found) > 1:
+            told = ", ".join(f"{span.contract or 'no contract'} {span.first} to {span.last}" for span in found)
+            yield f"{strategy} traded {told}"
+        without = [each.day.isoformat() for each in days if not each.session]
+        if without:
+            yield f"{strategy} has no session on {len(without)} of {len(days)} days: {', '.join(without)}"
 
 
 def money(value: Decimal) -> Text:
