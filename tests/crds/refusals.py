@@ -389,6 +389,17 @@ TOGETHER: Final[tuple[Together, ...]] = (
         " 18:00-17:00 America/New_York",
     ),
     _alone(
+        "flat before the session has begun",
+        {"flattenBeforeClose": "24h"},
+        "spec.flattenBeforeClose: got '24h', expected less than the session: the session lasts 390 minutes",
+    ),
+    _alone(
+        "no time left for entries",
+        {"entries": {"afterOpen": "3h", "beforeClose": "210m"}},
+        "spec.entries.afterOpen: got '3h', expected time left for entries before the last 210 minutes: the session "
+        "lasts 390 minutes",
+    ),
+    _alone(
         "too little history for the indicators",
         {"bars": "1d"},
         "spec.history: got 5, expected at least 32 sessions, so that 32 bars of 1d warm the indicators up",

@@ -336,3 +336,34 @@ def test_a_slip_of_the_pen_in_a_calendar_is_refused(slip, problem):
     head = 'name: x\ntitle: x\nzone: UTC\nopen: "09:00"\nclose: "17:00"\nweekdays: [mon, tue, wed, thu, fri]\n'
     with pytest.raises(InvalidInput, match=problem):
         parse_calendar(f"{head}valid_from: 2025-01-01\nvalid_through: 2025-12-31\n{slip}\n")
+
+
+TOKYO = SessionHours("07:00", "15:00", "Asia/Tokyo")
+
+
+@pytest.mark.parametrize(
+    ("day", "session"),
+    [
+        ("2025-07-16", "07-15 22:00 07-16 06:00"),  # Tokyo's morning is New York's 18:00, when the market opens
+        ("2025-01-15", "01-14 23:00 01-15 06:00"),  # an hour later on New York's clock: the first hour is cut off
+        ("2025-03-10", "03-09 22:00 03-10 06:00"),  # the day after New York's clock change
+    ],
+)
+def test_hours_of_another_zone_are_cut_to_the_market_in_the_other_season(day, session):
+    assert hours_of(CME, day, TOKYO) == session
+
+
+def test_hours_of_another_zone_have_a_session_on_every_day_of_the_market():
+    year = [date(2025, 1, 2) + timedelta(days=n) for n in range(360)]
+    open_days = [day for day in year if CME.market(day) is not None]
+    assert len(open_days) > 250
+    assert [day for day in open_days if CME.session(day, TOKYO) is None] == []
+
+
+@pytest.mark.parametrize("hours", [RTH, GLOBEX, SessionHours("03:00", "11:30", "Europe/London")])
+def test_a_session_is_the_part_of_its_hours_that_lies_within_the_market(hours):
+    for n in range(360):
+        day = date(2025, 1, 2) + timedelta(days=n)
+        market, session = CME.market(day), CME.session(day, hours)
+        if market is not None and session is not None:
+            assert market[0] <= session.open_ns < session.close_ns <= market[1]

@@ -1,6 +1,7 @@
 """A platform, its accounts and its strategies become the workloads that carry them out."""
 
 import re
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,30 @@ def test_a_speed_is_max_or_a_positive_number():
     for text in ("0", "-1", "fast", "nan", "inf", ""):
         with pytest.raises(ValueError, match="expected max, or a number above 0"):
             parse_speed(text)
+
+
+def feed_from(day: str, **feed: Any) -> PlatformSettings:
+    return PlatformSettings(feed=Feed.model_validate(feed or {"kind": "sim"}), trade_from=date.fromisoformat(day))
+
+
+def test_a_contract_that_has_expired_is_refused():
+    (found,) = refusals(strategy(instrument="MESM2025"), platform=feed_from("2025-06-23"))
+    assert found == (
+        "TradingStrategy default/flow: spec.instrument: got 'MESM2025', expected a contract that trades on 2025-06-23, "
+        "or the root MES: MESM2025 ends on 2025-06-20 at the latest"
+    )
+
+
+def test_a_contract_that_expires_within_a_simulated_feed_is_refused_and_its_root_is_not():
+    long = feed_from("2025-06-10", kind="sim", sessions=10)
+    (found,) = refusals(strategy(instrument="MESM2025"), platform=long)
+    assert "expected a contract that trades on 2025-06-23" in found
+    assert plan_of(strategy(), platform=long).strategies
+    assert plan_of(strategy(instrument="MESM2025"), platform=feed_from("2025-06-10", kind="sim", sessions=9)).strategies
+
+
+def test_a_contract_of_another_exchange_is_refused_after_its_month():
+    gold = strategy("gold", instrument="GCZ2013", account={"name": "a"}, **FIXED)
+    platform = feed_from("2014-01-02", kind="file", files=[{"name": "gold.csv", "contract": "GCZ2013"}])
+    (found,) = refusals(gold, account("a", tiers=[]), platform=platform)
+    assert found.endswith("expected a contract that trades on 2014-01-02: GCZ2013 ends on 2013-12-31 at the latest")

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
+from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan
@@ -69,6 +70,8 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else _day(options.trade_from)
+    if feed.kind == "sim":
+        day = day or DEFAULT_TRADE_FROM
     if feed.kind == "push" and day is None:
         raise InvalidInput("--trade-from", None, "a date: a pushed feed cannot be read ahead")
     platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))

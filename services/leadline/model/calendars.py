@@ -110,14 +110,14 @@ class Calendar:
     def session(self, day: date, hours: SessionHours) -> Session | None:
         """The session of a trading day with these hours, cut to the market's; None when nothing of it is left.
 
-        Hours that open in the evening, such as 18:00 to 17:00, open on the evening before. Raises Unknown outside
-        the calendar's validity.
+        Hours that open in the evening, such as 18:00 to 17:00, open on the evening before. Hours in another zone move
+        against the market with the seasons: what reaches over its open or close is cut off. Raises Unknown outside the
+        calendar's validity.
         """
         market = self.market(day)
         if market is None:
             return None
-        opens, closes = _first_window_from(market[0], day, hours)
-        closes = min(closes, market[1])
+        opens, closes = max((_cut(window, market) for window in _windows_near(day, hours)), key=_length)
         return Session(opens, closes, day, hours.id) if opens < closes else None
 
     def session_at(self, ts_ns: int, hours: SessionHours) -> Session | None:
@@ -141,7 +141,10 @@ class Calendar:
         return tuple(reversed(found))
 
     def fits(self, hours: SessionHours) -> bool:
-        """Whether the hours lie inside the market's regular hours, in January or in July."""
+        """Whether the hours lie inside the market's regular hours, in January or in July.
+
+        In the other season they may reach over its open or close, where their zone has no summer time, or another one.
+        """
         return any(self._fits_on(day, hours) for day in (date(2024, 1, 17), date(2024, 7, 17)))
 
     def _fits_on(self, day: date, hours: SessionHours) -> bool:
@@ -156,6 +159,19 @@ class Calendar:
         if not self.knows(day):
             known = () if self.valid_from is None else (f"{self.valid_from} through {self.valid_through}",)
             raise Unknown(f"day of the calendar {self.name}", day.isoformat(), known)
+
+
+def _windows_near(day: date, hours: SessionHours) -> list[tuple[int, int]]:
+    """The daily windows around a day, oldest first, whatever the zone of the hours."""
+    return [hours.window_on(day + timedelta(days=n)) for n in (-2, -1, 0, 1)]
+
+
+def _cut(window: tuple[int, int], market: tuple[int, int]) -> tuple[int, int]:
+    return max(window[0], market[0]), min(window[1], market[1])
+
+
+def _length(window: tuple[int, int]) -> int:
+    return window[1] - window[0]
 
 
 def _first_window_from(from_ns: int, day: date, hours: SessionHours) -> tuple[int, int]:

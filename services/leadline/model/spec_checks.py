@@ -13,6 +13,7 @@ from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
 from leadline.model.sessions import resolve_session
 from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, StrategySpec, TradingStrategy
+from leadline.model.ticks import NS_PER_MINUTE
 
 WARM_UP_BARS: Final = 32
 """How many bars the longest indicator needs before it speaks."""
@@ -206,10 +207,26 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         expected = f"a session of {spec.instrument}: {', '.join(unknown.known)}"
         yield InvalidInput("spec.session", spec.session.to_manifest(), expected)
         return
+    yield from _no_time_to_enter(spec)
     needed = history_needed(spec)
     if spec.history < needed:
         expected = f"at least {needed} sessions, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
         yield InvalidInput("spec.history", spec.history, expected)
+
+
+def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """Distances to the session's ends that leave nothing between them: such a strategy would never trade."""
+    _, hours = session_of(spec)
+    entries, minutes = spec.entries, hours.length_ns // NS_PER_MINUTE
+    lasts = f"the session lasts {minutes} minutes"
+    if spec.flatten_before_close_ns >= hours.length_ns:
+        yield InvalidInput("spec.flattenBeforeClose", spec.flatten_before_close, f"less than the session: {lasts}")
+        return
+    before_close_ns = max(entries.before_close_ns, spec.flatten_before_close_ns)
+    if entries.after_open_ns + before_close_ns >= hours.length_ns:
+        kept = before_close_ns // NS_PER_MINUTE
+        expected = f"time left for entries before the last {kept} minutes: {lasts}"
+        yield InvalidInput("spec.entries.afterOpen", entries.after_open, expected)
 
 
 def _repetitions(spec: StrategySpec) -> Iterator[InvalidInput]:

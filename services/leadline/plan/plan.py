@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any, Final, Literal
 
+from leadline.ingestion.runs import traded_days
 from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import instrument_of, last_trading_day, resolve_contract, rolls_by_rule
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.specs import (
@@ -85,7 +86,8 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     A strategy that trades its namespace's account `paper` gets that account with the defaults where no manifest gives
     it. Raises InvalidManifest with everything that is wrong: a name twice, an account that does not exist, a strategy
     that does not fit its account, two strategies of one account that would trade one contract or have trading days that
-    begin at different times, an instrument that the feed does not have.
+    begin at different times, an instrument that the feed does not have, a contract that expires before the last day
+    that the feed is known to have.
     """
     given = {account.full_name: account for account in accounts}
     complete = dict(given)
@@ -95,7 +97,7 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     problems = [*_repeated(accounts), *_repeated(strategies), *_misfits(strategies, complete)]
     problems += [*_rivals(strategies, complete), *_of_another_day(strategies, complete), *_unknown_files(platform)]
     if not problems:
-        problems += _not_fed(platform, strategies)
+        problems += [*_not_fed(platform, strategies), *_expired(platform, strategies)]
     if problems:
         raise InvalidManifest(problems)
     ordered_accounts = tuple(complete[name] for name in sorted(complete))
@@ -329,6 +331,28 @@ def _not_fed(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) 
         if not any(_holds(contract, wanted) for contract in contracts):
             where = f"TradingStrategy {strategy.full_name}: spec.instrument"
             yield InvalidInput(where, wanted, f"a contract that the feed has: {', '.join(contracts)}")
+
+
+def _expired(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:
+    """Dated contracts that have expired on the first day that is traded, or do so within a simulated feed."""
+    day = platform.trade_from
+    if day is None:
+        return
+    for strategy in strategies:
+        symbol = strategy.spec.instrument
+        if rolls_by_rule(symbol):
+            continue
+        contract = resolve_contract(symbol, day)
+        last = last_trading_day(contract)
+        days = [day]
+        if platform.feed.kind == "sim":
+            days += traded_days(calendar(signal_instrument(strategy.spec).calendar), day, platform.feed.sessions)
+        if last is not None and days[-1] > last:
+            where = f"TradingStrategy {strategy.full_name}: spec.instrument"
+            root = signal_instrument(strategy.spec).root
+            rolls = f", or the root {root}" if rolls_by_rule(root) else ""
+            expected = f"a contract that trades on {days[-1]}{rolls}: {contract} ends on {last} at the latest"
+            yield InvalidInput(where, symbol, expected)
 
 
 def _holds(contract: str, wanted: str) -> bool:
