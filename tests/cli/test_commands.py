@@ -79,6 +79,13 @@ def test_what_cannot_be_planned_is_refused_with_one_line_and_code_2(options, wor
     assert line.count("\n") == 1
 
 
+def test_an_expired_contract_is_refused_also_where_no_day_is_named(tmp_path, capsys):
+    manifest = tmp_path / "old.yaml"
+    manifest.write_text(MES.read_text().replace("instrument: MES ", "instrument: MESH2025 "))
+    assert run(["plan", "-f", str(manifest)]) == 2
+    assert "expected a contract that trades on 2025-06-10, or the root MES: MESH2025 ends on 2025-03-21" in said(capsys)
+
+
 def test_everything_wrong_in_a_manifest_is_said_at_once(tmp_path, capsys):
     manifest = tmp_path / "wrong.yaml"
     manifest.write_text(MES.read_text().replace("bars: 5m", "bars: 7m").replace("instrument: MES ", "instrument: MSE "))

@@ -52,7 +52,13 @@ async def recorded(desks: Database, books: Books, folder: Path, name: str = "tap
     desk = eventful(books, folder, name)
     await desk.run()
     connection = await connect(desks.admin_settings(), "test")
-    details = {"contracts": {MES: "cme", "MNQM2025": "cme"}, "trade_from": "2025-06-10", "missing": [], **run}
+    details = {
+        "contracts": {MES: "cme", "MNQM2025": "cme"},
+        "trade_from": "2025-06-10",
+        "sessions": ["2025-06-09", "2025-06-10"],
+        "missing": [],
+        **run,
+    }
     await _insert(
         connection,
         "run",

@@ -62,6 +62,13 @@ async def test_what_a_reader_has_to_know(desks: Database, books: Books, folder: 
     assert [(order.state, order.reason) for order in found.in_doubt] == [("DEAD", "absent")]
 
 
+async def test_each_traded_day_has_the_contract_of_each_strategy(desks: Database, books: Books, folder: Path):
+    found = await report_of(desks, await recorded(desks, books, folder))
+    assert sorted({each.day.isoformat() for each in found.days}) == ["2025-06-10", "2025-06-11"]
+    assert {each.strategy: each.contract for each in found.days}["default/mes"] == MES
+    assert sum(each.trades for each in found.days) == len(found.trades)
+
+
 async def test_a_tape_that_is_not_there_is_answered_with_those_that_are(desks: Database, books: Books, folder: Path):
     desk = await recorded(desks, books, folder)
     with pytest.raises(Unknown, match="unknown tape 'nothing'") as refused:

@@ -14,8 +14,8 @@ from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
-from leadline.plan.plan import Plan, plan
+from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
+from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 
 ManifestOption = Annotated[
@@ -70,12 +70,12 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else _day(options.trade_from)
-    if feed.kind == "sim":
-        day = day or DEFAULT_TRADE_FROM
     if feed.kind == "push" and day is None:
         raise InvalidInput("--trade-from", None, "a date: a pushed feed cannot be read ahead")
     platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
     built = plan(platform, accounts, strategies)
+    if feed.kind == "sim" and day is None and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies))):
+        raise InvalidManifest(problems)
     for strategy in strategies:
         check_strategy(strategy)
     return built, files

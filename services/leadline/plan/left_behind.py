@@ -88,7 +88,7 @@ async def drain(services: Services, addresses: Mapping[str, str], found: Sequenc
     """Take strategies out of their accounts, as their deletion policy says. Raises LeadlineError when one refuses."""
     for each in found:
         policy = each.strategy.spec.deletion_policy
-        stub = services.execution(addresses[workload_id("execution", each.account)])
+        stub = services.execution(addresses[workload_id("execution", each.account)], each.account)
         request = execution_pb2.DrainRequest(
             strategy=each.strategy.full_name,
             drain_id=DRAIN_ID,

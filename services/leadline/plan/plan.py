@@ -6,6 +6,7 @@ the tape; nothing of that stands here.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from itertools import combinations
 from typing import Any, Final, Literal
 
@@ -25,7 +26,7 @@ from leadline.model.specs import (
     rollout_fields,
     signal_instrument,
 )
-from leadline.plan.platform import PlatformSettings
+from leadline.plan.platform import Feed, PlatformSettings
 from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 
 Owner = Literal["platform", "account", "strategy"]
@@ -97,7 +98,9 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     problems = [*_repeated(accounts), *_repeated(strategies), *_misfits(strategies, complete)]
     problems += [*_rivals(strategies, complete), *_of_another_day(strategies, complete), *_unknown_files(platform)]
     if not problems:
-        problems += [*_not_fed(platform, strategies), *_expired(platform, strategies)]
+        problems += _not_fed(platform, strategies)
+    if not problems and platform.trade_from is not None:
+        problems += expired(platform.feed, platform.trade_from, strategies)
     if problems:
         raise InvalidManifest(problems)
     ordered_accounts = tuple(complete[name] for name in sorted(complete))
@@ -333,11 +336,8 @@ def _not_fed(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) 
             yield InvalidInput(where, wanted, f"a contract that the feed has: {', '.join(contracts)}")
 
 
-def _expired(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:
+def expired(feed: Feed, day: date, strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:
     """Dated contracts that have expired on the first day that is traded, or do so within a simulated feed."""
-    day = platform.trade_from
-    if day is None:
-        return
     for strategy in strategies:
         symbol = strategy.spec.instrument
         if rolls_by_rule(symbol):
@@ -345,8 +345,8 @@ def _expired(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) 
         contract = resolve_contract(symbol, day)
         last = last_trading_day(contract)
         days = [day]
-        if platform.feed.kind == "sim":
-            days += traded_days(calendar(signal_instrument(strategy.spec).calendar), day, platform.feed.sessions)
+        if feed.kind == "sim":
+            days += traded_days(calendar(signal_instrument(strategy.spec).calendar), day, feed.sessions)
         if last is not None and days[-1] > last:
             where = f"TradingStrategy {strategy.full_name}: spec.instrument"
             root = signal_instrument(strategy.spec).root

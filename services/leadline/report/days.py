@@ -8,6 +8,7 @@ from itertools import groupby
 
 from leadline.model.calendars import calendar
 from leadline.model.contracts import FrontMonth, front_months, instrument_of
+from leadline.model.errors import Unknown
 from leadline.model.specs import TradingStrategy, session_of, signal_instrument
 from leadline.report.trades import Trade
 
@@ -48,8 +49,8 @@ def traded_days_of(
 ) -> tuple[TradedDay, ...]:
     """Every trading day from `trade_from` on, by strategy and day.
 
-    `sessions` are the trading days of the tape; days with `bars` (by strategy and day) are shown besides them, because
-    nobody knows beforehand which days a client pushes.
+    `sessions` are the trading days of the tape; days with `bars` (by strategy and day) or trades are shown besides
+    them, because nobody knows beforehand which days a client pushes.
     """
     contracts, days, closed = tuple(feed), set(sessions), tuple(trades)
     found: list[TradedDay] = []
@@ -57,10 +58,11 @@ def traded_days_of(
         name, spec = strategy.full_name, strategy.spec
         market = calendar(signal_instrument(spec).calendar)
         _, hours = session_of(spec)
-        months = front_months(spec.instrument, contracts, trade_from)
-        own = {day for by, day in bars if by == name}
-        for day in sorted(day for day in days | own if day >= trade_from):
-            entered = [trade for trade in closed if trade.strategy == name and _day_of(trade) == day]
+        months = _months(spec.instrument, contracts, trade_from)
+        own = [(_day_of(trade), trade) for trade in closed if trade.strategy == name]
+        seen = {day for by, day in bars if by == name} | {day for day, _ in own}
+        for day in sorted(day for day in days | seen if day >= trade_from):
+            entered = [trade for entered_on, trade in own if entered_on == day]
             found.append(
                 TradedDay(
                     strategy=name,
@@ -82,6 +84,13 @@ def spans(days: Iterable[TradedDay]) -> tuple[Span, ...]:
         together = [each.day for each in group]
         found.append(Span(contract, together[0], together[-1]))
     return tuple(found)
+
+
+def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
+    try:
+        return front_months(symbol, feed, trade_from)
+    except Unknown:
+        return ()
 
 
 def _contract_of(months: Iterable[FrontMonth], day: date) -> str:
