@@ -1,10 +1,15 @@
 """Prints that a client pushes for one contract."""
 
+import asyncio
+from collections.abc import AsyncIterator
+
 import pytest
 
 from leadline.ingestion.batching import Cuts, Piece
 from leadline.ingestion.pushed import PushedContract
+from leadline.ingestion.servicer import PushFeed
 from leadline.ingestion.tape import Position
+from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
@@ -83,3 +88,54 @@ def test_an_aggressor_that_does_not_fit_is_refused_and_never_becomes_another(agg
     message = model_pb2.TickBatch(contract=MES, time_ns=[TEN], price=[24_000], size=[1], aggressor=[aggressor])
     with pytest.raises(ValueError, match="an aggressor of a tick batch is none of 1, -1 and 0"):
         tick_batch_from_proto(message)
+
+
+def later_month(next_index: int = 0) -> PushedContract:
+    return PushedContract("MESU2025", Cuts(2), 1000, Position(next_index, TEN + 100), later=True)
+
+
+def test_a_later_month_that_is_left_alone_goes_along_with_the_others() -> None:
+    september = later_month()
+    assert told(september.go_along(TEN + 90)) == []
+    assert told(september.go_along(TEN + 150)) == [([], 150, False)]
+    assert told(september.go_along(TEN + 150)) == []
+    assert told(september.finish()) == [([], 150, True)]
+    assert told(september.go_along(TEN + 200)) == []
+
+
+def test_a_month_that_is_pushed_keeps_its_own_time() -> None:
+    for contract in (later_month(next_index=7), pushed()):
+        assert contract.go_along(TEN + 150) == []
+    september = later_month()
+    september.take(TickBatch("", "cme", "MESU2025", batch((110, 20000, 1, 1)).ticks, TEN + 120, False))
+    assert september.go_along(TEN + 500) == []
+    assert september.watermark_ns == TEN + 120
+
+
+async def test_a_client_that_pushes_one_month_holds_no_account_up_by_the_next() -> None:
+    june = PushedContract(MES, Cuts(2), 1000, Position(0, TEN + 100))
+    feed = PushFeed([june, later_month()])
+    found: list[tuple[str, int, bool]] = []
+
+    async def publish() -> None:
+        async for contract, pieces in feed.pieces():
+            found.extend((contract, piece.watermark_ns - TEN, piece.final) for piece in pieces)
+            feed.published()
+
+    async def client() -> AsyncIterator[ingestion_pb2.PublishTicksRequest]:
+        for watermark in (200, 300):
+            yield ingestion_pb2.PublishTicksRequest(
+                batch=model_pb2.TickBatch(contract=MES, watermark_ns=TEN + watermark)
+            )
+
+    publishing = asyncio.create_task(publish())
+    assert await feed.take(client()) == (0, {})
+    await publishing
+    assert found == [
+        (MES, 200, False),
+        ("MESU2025", 200, False),
+        (MES, 300, False),
+        ("MESU2025", 300, False),
+        (MES, 300, True),
+        ("MESU2025", 300, True),
+    ]

@@ -18,10 +18,11 @@ class PushedContract:
 
     The client's watermarks are passed on: nothing else says that a silent contract has nothing to say. Its prints may
     be late by `grace_ns`; a watermark releases them at once. position: how far an earlier process came. tally: what of
-    its prints has not reached a bar so far.
+    its prints has not reached a bar so far. later: it leads later than the first traded day, and nobody need push it:
+    until somebody does it goes along with the others.
     """
 
-    def __init__(self, contract: str, cuts: Cuts, grace_ns: int, position: Position) -> None:
+    def __init__(self, contract: str, cuts: Cuts, grace_ns: int, position: Position, *, later: bool = False) -> None:
         instrument = instrument_of(contract)
         self.contract = contract
         self.final = position.final
@@ -34,11 +35,30 @@ class PushedContract:
         self._watermark_ns = position.watermark_ns
         self._next_index = position.next_index
         self._rows = 0
+        self._left_alone = later and position.next_index == 0
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether this is a later month of which nothing has been pushed yet."""
+        return self._left_alone
+
+    @property
+    def watermark_ns(self) -> int:
+        """The watermark given last."""
+        return self._watermark_ns
+
+    def go_along(self, watermark_ns: int) -> list[Piece]:
+        """What a contract that is left alone promises when the others have come to a watermark; nothing for another."""
+        if not self._left_alone or self.final or watermark_ns <= self._watermark_ns:
+            return []
+        self._normaliser.promise(watermark_ns)
+        return [self._promise(watermark_ns)]
 
     def take(self, batch: TickBatch) -> list[Piece]:
         """What can be published now, perhaps nothing. Raises InvalidInput when the contract's tape has ended."""
         if self.final:
             raise InvalidInput("batch.contract", self.contract, "a contract whose tape has not ended")
+        self._left_alone = False
         ticks = batch.ticks
         raw = RawColumns(
             self.contract,

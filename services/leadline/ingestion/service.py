@@ -13,7 +13,7 @@ import orjson
 from leadline.ingestion.batching import Piece
 from leadline.ingestion.client import Publisher
 from leadline.ingestion.feed import Feed, open_feed
-from leadline.ingestion.months import market_of
+from leadline.ingestion.months import contract_days, market_of
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.retention import needed_bytes
@@ -128,7 +128,13 @@ async def _end_after(context: Context, store: Store, publisher: Publisher, tape:
 
 def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Position | None]) -> PushFeed:
     return PushFeed(
-        PushedContract(name, params.cuts, params.grace_ms * 1_000_000, positions[name] or Position(0, begins_ns))
+        PushedContract(
+            name,
+            params.cuts,
+            params.grace_ms * 1_000_000,
+            positions[name] or Position(0, begins_ns),
+            later=contract_days(name, params.instruments, ()).starts(feed.plan.trade_from) > feed.plan.trade_from,
+        )
         for name, begins_ns in feed.begins_ns.items()
     )
 

@@ -74,6 +74,9 @@ class PushFeed:
                 # Only when there is room is anything taken in: a call that is given up here has lost nothing.
                 await self._room.acquire()
                 accepted += self._enqueue(*self._taken(request))
+                for each, pieces in self._going_along():
+                    await self._room.acquire()
+                    self._enqueue(each.contract, pieces)
             await asyncio.sleep(BROKEN_SECONDS)
             for each in self.contracts.values():
                 await self._room.acquire()
@@ -96,6 +99,14 @@ class PushFeed:
         except LeadlineError:
             self._room.release()
             raise
+
+    def _going_along(self) -> list[tuple[PushedContract, list[Piece]]]:
+        """What later months that are left alone promise now: no more than every contract that is pushed."""
+        begun = [each for each in self.contracts.values() if not each.left_alone]
+        open_ones = [each.watermark_ns for each in begun if not each.final]
+        reached_ns = min(open_ones) if open_ones else max((each.watermark_ns for each in begun), default=0)
+        promised = [(each, each.go_along(reached_ns)) for each in self.contracts.values()]
+        return [(each, pieces) for each, pieces in promised if pieces]
 
     def _enqueue(self, contract: str, pieces: list[Piece]) -> int:
         self._pieces.put_nowait((contract, pieces))
