@@ -54,7 +54,7 @@ def leaves(message: Any, path: str = "") -> Iterator[tuple[str, bool, Put]]:
         name = f"{path}.{field.name}" if path else field.name
         text = field.type in _TEXTS
         if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            for key in value:
+            for key in sorted(value):
                 yield f"{name}.{key}", True, partial(value.__setitem__, key)
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             repeated = field.is_repeated
