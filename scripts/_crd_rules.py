@@ -190,6 +190,7 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
             Rule("self.mode == 'Fixed' || !has(self.size)", "expected no size with mode Tiered", ".size"),
             Rule("!has(self.size) || self.size <= self.maxSize", "expected at most maxSize", ".size"),
         ),
+        "spec.entries.blocks[]": (Rule("self.from != self.to", "expected another time than its from", ".to"),),
         "spec.sizing.modifiers": (_once("modifier"),),
         **{f"{_REGIME}.{regime}.patterns": (_once("pattern"),) for regime in REGIMES},
         "spec.deletionPolicy": (

@@ -179,6 +179,17 @@ RULES: Final[tuple[Refusal, ...]] = (
         ),
     ),
     _strategy(
+        "a block that ends when it begins",
+        {"entries": {"blocks": [{"from": "12:00", "to": "12:00"}]}},
+        (
+            "spec.entries.blocks[0].to: Invalid value: expected another time than its from",
+            (
+                "spec.entries.blocks[0].to: got '12:00', expected another time than its from, 12:00: "
+                "a block that ends when it begins is none"
+            ),
+        ),
+    ),
+    _strategy(
         "a block of the day twice",
         {"entries": {"blocks": [{"from": "12:00", "to": "13:00"}, {"from": "12:00", "to": "13:00"}]}},
         (

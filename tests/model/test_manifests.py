@@ -183,8 +183,8 @@ def test_all_problems_of_all_documents_come_together():
             "spec.state: got 'Sleeping', expected 'Running', 'ReduceOnly' or 'Suspended'",
         ),
         (
-            'instrument: MES, entries: {blocks: [{from: 12:00, to: "13:00"}]}',
-            "spec.entries.blocks[0].from: got 720, expected text in quotes",
+            'instrument: MES, entries: {blocks: [{from: 12, to: "13:00"}]}',
+            "spec.entries.blocks[0].from: got 12, expected text in quotes",
         ),
         (
             'instrument: MES, entries: {blocks: [{from: "12:00", to: "24:00"}]}',
@@ -492,3 +492,16 @@ def test_a_live_strategy_needs_a_live_account():
     live += 'risk: {dayLoss: "200", maxPosition: 1}'
     with pytest.raises(InvalidManifest, match=r"spec\.mode: got 'Live', expected Paper, the environment"):
         check_strategy_on_account(strategy(live), account(""))
+
+
+def test_a_time_without_quotes_is_the_time_that_kubectl_reads():
+    text = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {name: flow}
+spec: {instrument: MES, entries: {blocks: [{from: 12:00, to: 13:00}]}}
+"""
+    (found,) = load_manifests(text)
+    assert isinstance(found, TradingStrategy)
+    (block,) = found.spec.entries.blocks
+    assert (block.from_, block.to) == ("12:00", "13:00")

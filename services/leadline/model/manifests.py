@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -67,7 +67,10 @@ class InvalidManifest(InvalidInput):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as the manifests need it: no dates by surprise, no aliases, no field twice."""
+    """YAML as the manifests need it, and as kubectl reads it.
+
+    No dates by surprise, no times of the day that become numbers (12:00 is text), no aliases, no field twice.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -88,6 +91,15 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def _number(construct: Callable[[_Loader, yaml.ScalarNode], Any]) -> Callable[[_Loader, yaml.ScalarNode], Any]:
+    """A number, but none to the base 60: kubectl knows no such numbers, and reads the text."""
+    return lambda loader, node: node.value if ":" in node.value else construct(loader, node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _number(_Loader.construct_yaml_int))
+_Loader.add_constructor("tag:yaml.org,2002:float", _number(_Loader.construct_yaml_float))
 
 
 def load_manifests(source: str | Path) -> list[Manifest]:
