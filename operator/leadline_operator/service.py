@@ -132,6 +132,7 @@ class Operator:
         """List everything: makes up for whatever the watches have missed. What may not be read stops nothing else."""
         await list_all(self.places)
         self._listed_at = monotonic_s()
+        self.world.prune()
 
     async def _relist_patiently(self) -> None:
         """A first complete listing: nothing is decided on less."""

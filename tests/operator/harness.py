@@ -76,7 +76,10 @@ class Leadline:
             allow_operator(self.kube, self.user, namespace, [namespace])
             self.operator = self.another_operator()
         elif not site.operator.running:
+            led = site.operator.times_led()
             site.operator.start()
+            # What a test waits for is the operator's work, and not the start of its process.
+            eventually(lambda: site.operator.times_led() > led, "the operator is at work", 120)
 
     def another_operator(self, **params: Any) -> OperatorProcess:
         """One more operator of this namespace, not started."""

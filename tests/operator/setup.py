@@ -108,6 +108,10 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(dies_with_parent(command), env=environment, stdout=log, stderr=log)
 
+    def times_led(self) -> int:
+        """How often it has won the lease, over all its starts."""
+        return self.log.read_text().count('"lease.won"') if self.log.exists() else 0
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Stop it by a signal and return its exit code."""
         if self.process is None:

@@ -1,10 +1,13 @@
 """What the watches bring: who is looked at because of it, and what old words about an object do."""
 
+import asyncio
 from typing import Any
 
 from leadline_operator.handlers import Watcher
-from leadline_operator.kinds import STRATEGY, Key
+from leadline_operator.kinds import ACCOUNT, DEPLOYMENT, STRATEGY, Key
+from leadline_operator.reconcile.world import World
 from leadline_operator.seen import Seen
+from tests.operator.test_desired import params
 
 FLOW = Key("TradingStrategy", "default", "flow")
 
@@ -53,6 +56,32 @@ def test_a_kind_that_is_gone_takes_its_objects_with_it_in_the_namespace_alone():
     heard.lose_all(STRATEGY, "default")
     assert FLOW in looked_at
     assert seen.count(STRATEGY) == 1
+
+
+def test_nothing_is_remembered_of_owners_that_are_gone():
+    seen = Seen()
+    nobody: Any = None
+    world = World(params(), "code", seen, nobody, nobody, nobody, nobody, nobody, nobody, nobody, nobody)
+    account = {**flow("a", 1), "kind": "TradingAccount"}
+    account["metadata"] = {**account["metadata"], "name": "paper"}
+    seen.put(ACCOUNT, account)
+    seen.put(STRATEGY, flow("s", 2))
+
+    def remember(namespace: str) -> None:
+        world.locks[f"{namespace}/paper"] = asyncio.Lock()
+        world.states[f"{namespace}/paper"] = (0.0, nobody)
+        world.counted[Key("TradingStrategy", namespace, "flow")] = 0.0
+        world.orphans[f"{namespace}/paper", "x"] = 0.0
+        world.applied[DEPLOYMENT, namespace, "analysis"] = ""
+        world.asked[f"{namespace}/flow"] = (nobody, 0.0)
+
+    caches = (world.locks, world.states, world.counted, world.orphans, world.applied, world.asked)
+    remember("default")
+    kept = [list(cache) for cache in caches]
+    for number in range(100):
+        remember(f"gone-{number}")
+    world.prune()
+    assert [list(cache) for cache in caches] == kept
 
 
 def trimmed(uid: str, version: int) -> dict[str, Any]:

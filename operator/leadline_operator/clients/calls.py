@@ -52,6 +52,11 @@ class Channels:
             )
         return self._channels[address]
 
+    async def hang_up(self, address: str) -> None:
+        """Close the connection to an address, if there is one."""
+        if (channel := self._channels.pop(address, None)) is not None:
+            await channel.close(None)
+
     async def close(self) -> None:
         """Close all connections."""
         await asyncio.gather(*(channel.close(None) for channel in self._channels.values()))

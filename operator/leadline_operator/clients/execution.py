@@ -76,6 +76,10 @@ class Executions:
         strategies = {item.strategy: _strategy(item) for item in found.strategies}
         return AccountState(found.account, found.tape, found.phase, _halt(found.halts), found.settings_hash, strategies)
 
+    async def hang_up(self, account: str) -> None:
+        """Close the connection to an account that is gone."""
+        await self._channels.hang_up(self._address_of(account))
+
     async def set_strategy(self, account: str, strategy: TradingStrategy, analysis_hash: str) -> str:
         """Name the analysis that counts and the settings in force; a drain ends. Returns the settings' hash."""
         request = pb.SetStrategyRequest(
@@ -117,8 +121,10 @@ class Executions:
 
     def _stub(self, account: str) -> "rpc.ExecutionServiceAsyncStub":
         namespace = account.split("/", maxsplit=1)[0]
-        address = self._address.format(name=workload_id("execution", account), namespace=namespace)
-        return rpc.ExecutionServiceStub(self._channels.to(address, namespace, "execution", account))
+        return rpc.ExecutionServiceStub(self._channels.to(self._address_of(account), namespace, "execution", account))
+
+    def _address_of(self, account: str) -> str:
+        return self._address.format(name=workload_id("execution", account), namespace=account.split("/", maxsplit=1)[0])
 
 
 def strategy_text(strategy: TradingStrategy) -> str:

@@ -44,6 +44,7 @@ async def reconcile_account(world: World, key: Key) -> float | None:
     """Bring an account nearer to its manifest. Returns in how many seconds to look again."""
     found = world.seen.owner(key)
     if found is None:
+        await world.executions.hang_up(key.full_name)
         return None
     visit = Visit(world, key, found, status_of(AccountStatus, found))
     before = _is_deployed(visit)

@@ -13,7 +13,7 @@ from leadline_operator.clients.demand import Demand
 from leadline_operator.clients.execution import AccountState, Executions
 from leadline_operator.clients.kube import Kube
 from leadline_operator.events import Recorder
-from leadline_operator.kinds import NAMESPACE, JsonObject, Key, Kind
+from leadline_operator.kinds import ACCOUNT, NAMESPACE, OWNERS, STRATEGY, JsonObject, Key, Kind, own_key
 from leadline_operator.params import OperatorParams
 from leadline_operator.seen import Seen, place_of, uid_of
 
@@ -78,6 +78,27 @@ class World:
     def forget_state(self, account: str) -> None:
         """What was known of the account is old: something was asked of it."""
         self.states.pop(account, None)
+
+    def prune(self) -> None:
+        """Drop what is remembered of owners that are gone: nothing grows with the objects that have ever been."""
+        owners = {own_key(found, kind) for kind in OWNERS for found in self.seen.all(kind)}
+        accounts = {key.full_name for key in owners if key.kind == ACCOUNT.name}
+        strategies = {key.full_name for key in owners if key.kind == STRATEGY.name}
+        inhabited = {key.namespace for key in owners}
+        for account in self.states.keys() - accounts:
+            del self.states[account]
+        for account in self.locks.keys() - accounts:
+            if not self.locks[account].locked():
+                del self.locks[account]
+        for key in self.counted.keys() - owners:
+            del self.counted[key]
+        for orphan in [each for each in self.orphans if each[0] not in accounts]:
+            del self.orphans[orphan]
+        for strategy in self.asked.keys() - strategies:
+            del self.asked[strategy]
+        # An object that has gone is still known by what it should be, while somebody may own it.
+        for place in [each for each in self.applied if each[1] not in inhabited]:
+            del self.applied[place]
 
     async def refresh(self, kind: Kind, namespace: str, name: str) -> JsonObject | None:
         """Look at an object anew."""
