@@ -9,6 +9,7 @@ import pytest
 from leadline.ingestion.months import market_of
 from leadline.model.contracts import instrument_of
 from leadline.model.ticks import TickColumns
+from leadline.runtime.wire import encode_bar
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape
 from tests.execution.harness.run import Recorded, record
 from tests.execution.harness.world import Books, Desk
@@ -54,6 +55,11 @@ def write_csv(path: Path, contract: str, ticks: TickColumns) -> dict[str, str]:
     return {"path": str(path), "contract": contract}
 
 
+def bars_of(run: Recorded) -> list[bytes]:
+    """Every bar with its footprint, contract by contract."""
+    return [encode_bar(message) for messages in run.bars.values() for message in messages if message.bar is not None]
+
+
 async def test_a_run_through_the_roll_trades_each_days_lead_month_and_two_files_of_its_prints_give_the_same(
     books: Books, folder: Path, simulated: Recorded, tmp_path: Path
 ):
@@ -69,6 +75,7 @@ async def test_a_run_through_the_roll_trades_each_days_lead_month_and_two_files_
     files = [write_csv(tmp_path / f"{name}.csv", name, ticks) for name, ticks in simulated.prints.items()]
     replayed = record(flow(), TRADE_FROM, {"kind": "file", "files": files})
     assert replayed.feed.plan.sessions == simulated.feed.plan.sessions
+    assert bars_of(replayed) == bars_of(simulated)
     again = desk_of(books, folder, replayed, "files")
     await again.run()
     assert await again.lines() == await desk.lines()
