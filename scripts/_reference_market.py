@@ -166,7 +166,9 @@ def calendar_rows() -> str:
         valid = "nothing yet: every day is unknown"
         if found.valid_from is not None and found.valid_through is not None:
             valid = f"{found.valid_from} to {found.valid_through}"
-        rows.append((code(name), found.title, f"{found.hours.open}–{found.hours.close} {found.hours.zone}", valid))
+        hours = f"{found.hours.open}–{found.hours.close} {found.hours.zone}"
+        hours += "".join(f"; to {close} until {last_day}" for last_day, close in found.former_close)
+        rows.append((code(name), found.title, hours, valid))
     return table(("calendar", "market", "open", "knows"), rows)
 
 

@@ -11,6 +11,7 @@ from leadline.aggregation.builder import BarBuilder
 from leadline.model.bars import Bar
 from leadline.model.calendars import calendar
 from leadline.model.durations import parse_bar_spec
+from leadline.model.hours import instant_ns
 from leadline.model.instruments import instrument
 from leadline.model.sessions import resolve_session
 from leadline.model.ticks import TickBatch, TickColumns
@@ -60,10 +61,21 @@ def test_volume_delta_and_prints_conserve_from_file_to_footprint(gold: TickColum
     assert TRADING_DAY in {bar.key.trading_day for bar in found}
     assert sum(bar.volume for bar in found) == int(gold.size[inside].sum())
     assert sum(bar.delta for bar in found) == int((gold.size * gold.aggressor)[inside].sum())
-    assert sum(bar.trades for bar in found) == int(inside.sum()) > 49_000
+    assert sum(bar.trades for bar in found) == int(inside.sum())
     assert sum(int((bar.rows.bid + bar.rows.ask + bar.rows.unknown).sum()) for bar in found) == sum(
         bar.volume for bar in found
     )
+
+
+def test_the_quarter_of_an_hour_after_17_00_new_york_belonged_to_the_session_of_2013(gold: TickColumns):
+    found = bars_of_the_day(gold, "5m", 256)
+    late = (gold.time_ns >= instant_ns(TRADING_DAY, "17:00", "America/New_York")) & (
+        gold.time_ns < instant_ns(TRADING_DAY, "17:15", "America/New_York")
+    )
+    assert int(late.sum()) > 0
+    assert sum(bar.trades for bar in found) == len(gold)
+    closes_ns = instant_ns(TRADING_DAY, "17:15", "America/New_York")
+    assert {bar.session_close_ns for bar in found if bar.key.trading_day == TRADING_DAY} == {closes_ns}
 
 
 def test_batches_that_end_inside_equal_timestamps_give_the_same_bars(gold: TickColumns):

@@ -15,6 +15,7 @@ from leadline.ingestion.simulator import simulate, simulate_day
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.hours import instant_ns
 from leadline.model.instruments import instruments
 from leadline.model.ticks import NS_PER_MINUTE, TickColumns, concat
 from tests.ingestion.builders import rows_of
@@ -162,6 +163,12 @@ def test_every_instrument_whose_calendar_is_loaded_can_be_simulated(root: str) -
     ticks = simulate_day(contract, TUESDAY, seed=1)
     assert len(ticks) > 20_000
     assert ticks.price.min() > 0
+
+
+def test_a_session_of_2013_goes_on_until_its_close_of_that_year() -> None:
+    last = int(simulate_day("GCZ2013", date(2013, 10, 8), seed=1).time_ns[-1])
+    five_past, closes = (instant_ns(date(2013, 10, 8), clock, "America/New_York") for clock in ("17:05", "17:15"))
+    assert five_past < last < closes
 
 
 def test_a_shortened_session_ends_early_with_fewer_prints() -> None:

@@ -56,6 +56,41 @@ def test_the_globex_day_begins_at_18_00_in_new_york(instant, day):
     assert CME.trading_day(ns(instant)) == date.fromisoformat(day)
 
 
+@pytest.mark.parametrize(
+    ("market", "day", "session"),
+    [
+        ("cme", "2013-10-08", "10-07 22:00 10-08 21:15"),
+        ("comex", "2013-10-08", "10-07 22:00 10-08 21:15"),
+        ("comex", "2013-01-10", "01-09 23:00 01-10 22:15"),
+        ("cme", "2015-09-18", "09-17 22:00 09-18 21:15"),  # the last day on which Globex closed at 17:15
+        ("comex", "2015-09-18", "09-17 22:00 09-18 21:15"),
+        ("cme", "2015-09-21", "09-20 22:00 09-21 21:00"),
+        ("comex", "2015-09-21", "09-20 22:00 09-21 21:00"),
+        ("comex", "2013-11-29", "11-28 23:00 11-29 18:45"),  # an early close stays one
+    ],
+)
+def test_the_electronic_session_closed_at_17_15_until_september_2015(market, day, session):
+    assert hours_of(calendar(market), day, GLOBEX) == session
+
+
+def test_hours_that_close_before_the_market_keep_their_close_in_every_year():
+    morning = SessionHours("18:00", "12:00", "America/New_York")
+    assert hours_of(CME, "2013-10-08", morning) == "10-07 22:00 10-08 16:00"
+    assert hours_of(CME, "2025-10-08", morning) == "10-07 22:00 10-08 16:00"
+
+
+def test_a_former_close_is_a_clock_time():
+    text = (Path(calendars.__file__).parent / "data" / "calendars" / "cme.yaml").read_text(encoding="utf-8")
+    with pytest.raises(InvalidInput, match=r"former_close.2015-09-18.*25:15"):
+        parse_calendar(text.replace('2015-09-18: "17:15"', '2015-09-18: "25:15"'))
+
+
+def test_a_market_has_former_closes_or_another_close_in_winter_and_not_both():
+    text = (Path(calendars.__file__).parent / "data" / "calendars" / "mcx.yaml").read_text(encoding="utf-8")
+    with pytest.raises(InvalidInput, match="former_close"):
+        parse_calendar(f'{text}\nformer_close: {{2015-09-18: "23:00"}}\n')
+
+
 def test_the_last_nanosecond_before_the_roll_belongs_to_the_old_day():
     roll = ns("2025-11-20T23:00:00Z")
     assert CME.trading_day(roll - 1) == date(2025, 11, 20)
@@ -173,7 +208,7 @@ def test_a_day_that_ends_before_regular_hours_has_none(day):
 @pytest.mark.parametrize(
     ("day", "close"),
     [
-        ("2013-07-03", "21:00"),  # a full day, unlike the indices
+        ("2013-07-03", "21:15"),  # a full day, unlike the indices
         ("2013-07-04", "17:15"),
         ("2013-12-24", "18:45"),
         ("2014-01-20", "18:15"),

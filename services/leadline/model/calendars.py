@@ -41,6 +41,7 @@ class Calendar:
     `hours` are the market's own; a market that opens in the evening belongs to the next day from that time on.
     `weekdays` are the days of the week that trade, Monday = 0. `closed` has the reason per day; `early_close` the
     clock time. `close_in_winter` replaces the close while `winter_zone` is on standard time (MCX follows New York).
+    `former_close` has the closes of earlier years, each with the last day that it held on, in order of the days.
     Without `valid_from` and `valid_through` no day is known.
     """
 
@@ -54,6 +55,7 @@ class Calendar:
     early_close: Mapping[date, str]
     close_in_winter: str = ""
     winter_zone: str = ""
+    former_close: tuple[tuple[date, str], ...] = ()
 
     @property
     def opens_evening_before(self) -> bool:
@@ -101,22 +103,31 @@ class Calendar:
             return None
         opening_day = day - timedelta(days=1) if self.opens_evening_before else day
         opens, closes = self.hours.window_on(opening_day)
-        if self.close_in_winter and not _is_summer(day, self.winter_zone):
-            closes = instant_ns(day, self.close_in_winter, self.hours.zone)
-        if day in self.early_close:
-            closes = instant_ns(day, self.early_close[day], self.hours.zone)
+        if (close := self._special_close(day)) is not None:
+            closes = instant_ns(day, close, self.hours.zone)
         return opens, closes
+
+    def _special_close(self, day: date) -> str | None:
+        """The clock time at which a day closes, where it is not that of today's regular hours."""
+        if day in self.early_close:
+            return self.early_close[day]
+        if self.close_in_winter and not _is_summer(day, self.winter_zone):
+            return self.close_in_winter
+        return next((close for last_day, close in self.former_close if day <= last_day), None)
 
     def session(self, day: date, hours: SessionHours) -> Session | None:
         """The session of a trading day with these hours, cut to the market's; None when nothing of it is left.
 
         Hours that open in the evening, such as 18:00 to 17:00, open on the evening before. Hours in another zone move
-        against the market with the seasons: what reaches over its open or close is cut off. Raises Unknown outside the
+        against the market with the seasons: what reaches over its open or close is cut off. The market's own hours
+        mean all of its day, also in the years in which it closed at another time. Raises Unknown outside the
         calendar's validity.
         """
         market = self.market(day)
         if market is None:
             return None
+        if hours == self.hours:
+            return Session(*market, day, hours.id)
         opens, closes = max((_cut(window, market) for window in _windows_near(day, hours)), key=_length)
         return Session(opens, closes, day, hours.id) if opens < closes else None
 
@@ -214,6 +225,9 @@ def parse_calendar(text: str) -> Calendar:
             raise InvalidInput("early_close", min(repeated).isoformat(), "each day once")
         early_close |= dict.fromkeys(days, at)
     winter = data.get("winter") or {}
+    former_close: dict[date, str] = data.get("former_close") or {}
+    for last_day, at in former_close.items():
+        parse_clock(at, f"former_close.{last_day.isoformat()}")
     found = Calendar(
         name=data["name"],
         title=data["title"],
@@ -225,7 +239,10 @@ def parse_calendar(text: str) -> Calendar:
         early_close=early_close,
         close_in_winter=winter.get("close", ""),
         winter_zone=winter.get("zone", ""),
+        former_close=tuple(sorted(former_close.items())),
     )
+    if former_close and found.close_in_winter:
+        raise InvalidInput("former_close", min(former_close).isoformat(), "no other close in winter beside it")
     for day in (*closed, *early_close):
         if not found.knows(day) or day.weekday() not in found.weekdays:
             raise InvalidInput("day", day.isoformat(), "a trading weekday within the validity")
