@@ -15,6 +15,7 @@ from leadline.cli.manifests import (
 )
 from leadline.cli.output import Output, OutputOption, print_json, print_table
 from leadline.plan.plan import plan_document
+from leadline.plan.sizes import entry_sizes
 
 app = typer.Typer()
 
@@ -30,7 +31,7 @@ def show_plan(
     max_kept_out: MaxKeptOutOption = 1.0,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show the workloads that the manifests become, and check the manifests on the way."""
+    """Show the workloads that the manifests become and how large entries can be, and check the manifests on the way."""
     found, _ = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out))
     if output is Output.JSON:
         print_json(plan_document(found))
@@ -51,4 +52,13 @@ def show_plan(
             for workload in found.workloads
         ],
         "Nothing to run.",
+    )
+    print_table(
+        "Entries",
+        ("strategy", "equity from", "executes", "asks for", "at most", "cut by"),
+        [
+            (size.strategy, size.start, size.executes, size.asked, size.most, size.cut_by)
+            for size in entry_sizes(found.accounts, found.strategies)
+        ],
+        "No strategy, and so no entries.",
     )

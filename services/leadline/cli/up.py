@@ -36,6 +36,7 @@ from leadline.plan.data_dir import DataDir
 from leadline.plan.end_of_run import end_of_run
 from leadline.plan.local import check_feed
 from leadline.plan.plan import Plan
+from leadline.plan.sizes import cut_sizes
 from leadline.plan.supervisor import Supervisor
 from leadline.report.printable import printable
 from leadline.runtime.failures import patiently
@@ -90,6 +91,8 @@ def up(
     if files:
         _say(f"reading {', '.join(sorted(files))}")
     check_feed(built, files)
+    for words in cut_sizes(built.accounts, built.strategies):
+        _say(words)
     options = UpOptions(data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output)
     raise typer.Exit(asyncio.run(_up(built, files, options)))
 

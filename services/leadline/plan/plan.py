@@ -27,6 +27,7 @@ from leadline.model.specs import (
     signal_instrument,
 )
 from leadline.plan.platform import Feed, PlatformSettings
+from leadline.plan.sizes import entry_sizes
 from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 
 Owner = Literal["platform", "account", "strategy"]
@@ -120,6 +121,10 @@ def plan_document(plan: Plan) -> JsonObject:
         "workloads": [asdict(workload) for workload in plan.workloads],
         "accounts": [account.to_manifest() for account in plan.accounts],
         "strategies": [strategy.to_manifest() for strategy in plan.strategies],
+        "sizes": [
+            {**asdict(size), "start": None if size.start is None else str(size.start)}
+            for size in entry_sizes(plan.accounts, plan.strategies)
+        ],
     }
 
 
