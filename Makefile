@@ -96,6 +96,10 @@ bench: setup ## measure; bench/README.md says what and how
 interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)
 	@$(PY) -m tests.operator.interleaving $(or $(LIVES),200) --seed $(or $(SEED),1)
 
+.PHONY: mutants
+mutants: setup ## change the money path in one place at a time and see whether tests notice (MODULE=risk SAMPLE=40 SEED=1)
+	@$(PY) -m scripts.mutants $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)
+
 .PHONY: clean
 clean: ## remove caches and build output (keeps .venv and data directories)
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

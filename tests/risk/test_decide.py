@@ -186,6 +186,12 @@ def test_the_contract_that_fills_is_the_one_whose_quote_counts() -> None:
     assert decide(ask(account("2500"), strategy(execute=(old, ES)), instant=None)).reason == "stale"
 
 
+def test_a_bar_of_the_month_before_the_roll_enters_nothing() -> None:
+    rolled = strategy(signal_contract="MESU2025")
+    assert decide(ask(account(), rolled)).reason == "contract_rolling"
+    assert decide(ask(account(), strategy())).accepted
+
+
 def test_a_contract_that_never_printed_is_stale() -> None:
     unheard = strategy(execute=(replace(MES, quote=None),))
     assert decide(ask(account(), unheard, instant=None)).reason == "stale"
