@@ -197,10 +197,7 @@ class Operator:
                 self._log.error("operator.stuck", reason=problem)
             self.context.set_alive(not problem)
             metrics.QUEUE_DEPTH.set(self.queue.depth())
-            metrics.WATCH_AGE.set(monotonic_s() - self.watcher.heard_at)
-            for kind in OWNERS:
-                metrics.RESOURCES.labels(kind.name).set(self.world.seen.count(kind))
-            _count_not_ready(self.world)
+            measure(self.world.seen, monotonic_s() - self.watcher.heard_at)
             await asyncio.sleep(HEARTBEAT_SECONDS * 5)
 
     async def _ask_the_bus(self, monitor: str) -> None:
@@ -233,10 +230,13 @@ def reason_of(error: Exception) -> Reason:
     return Reason.API_ERROR if isinstance(error, KubeError) else Reason.INTERNAL
 
 
-def _count_not_ready(world: World) -> None:
+def measure(seen: Seen, watch_age_s: float) -> None:
+    """Show what is looked after, what of it is not ready, and how long ago the API server was last heard of."""
+    metrics.WATCH_AGE.set(watch_age_s)
     metrics.NOT_READY.clear()
     for kind in OWNERS:
-        for found in world.seen.all(kind):
+        metrics.RESOURCES.labels(kind.name).set(seen.count(kind))
+        for found in seen.all(kind):
             for condition in (found.get("status") or {}).get("conditions") or ():
                 if condition["type"] == "Ready" and condition["status"] != "True":
                     metrics.NOT_READY.labels(kind.name, condition["reason"]).inc()

@@ -1,13 +1,19 @@
 """What the book committed, on its way to the bus."""
 
+import asyncio
+import contextlib
+
 import orjson
 import pytest
 
+from leadline.execution import outbox
 from leadline.execution.outbox import publish_pending
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.plan.servers import LocalNats
+from leadline.runtime.bus import BusError
 from leadline.runtime.subjects import ORDERS, order_subject
 from tests.execution.harness.world import Books
+from tests.measured import value
 from tests.stack import bus_as
 
 pytestmark = pytest.mark.integration
@@ -33,3 +39,56 @@ async def test_an_event_that_is_too_large_for_the_bus_holds_up_no_other(books: B
             if len(found) == 3:
                 break
     assert found == [{"a": 1}, {"halted": True, "cut": len(orjson.dumps(bodies[1]))}, {"a": 3}]
+
+
+async def commit_five(books: Books, tape: str, account: str) -> None:
+    """Five events of an account that are not published."""
+    await books.pool.execute(
+        """
+        INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)
+        SELECT $1, $2, n, 'order', 'k' || n, 1, n, '{"state": "WORKING"}' FROM generate_series(1, 5) n
+        """,
+        *(tape, account),
+    )
+
+
+def unpublished(account: str) -> float:
+    return value("leadline_outbox_unpublished", account=account)
+
+
+@pytest.mark.moves("leadline_outbox_unpublished")
+async def test_the_gauge_shows_what_the_bus_has_not_taken_and_falls_when_it_has(
+    books: Books, nats_server: LocalNats, monkeypatch
+):
+    tape, account = f"{books.test}-unpublished", "default/unpublished"
+    monkeypatch.setattr(outbox, "BATCH", 3)
+    await commit_five(books, tape, account)
+
+    async def publish() -> int:
+        while True:
+            with contextlib.suppress(BusError):
+                return await publish_pending(books.pool, bus, tape, account)
+
+    async with bus_as(nats_server, "execution") as bus:
+        nats_server.stop()
+        publishing = asyncio.create_task(publish())
+        try:
+            while unpublished(account) != 5:  # noqa: ASYNC110 - a gauge tells nobody
+                await asyncio.sleep(0.05)
+            assert not publishing.done()
+        finally:
+            nats_server.start()
+        assert await publishing == 3
+        assert unpublished(account) == 2
+        assert await publish() == 2
+        assert unpublished(account) == 0
+
+
+async def test_a_long_outage_is_counted_no_further_than_its_bound(books: Books, nats_server: LocalNats, monkeypatch):
+    tape, account = f"{books.test}-long", "default/long"
+    monkeypatch.setattr(outbox, "MOST_COUNTED", 4)
+    monkeypatch.setattr(outbox, "BATCH", 1)
+    await commit_five(books, tape, account)
+    async with bus_as(nats_server, "execution") as bus:
+        assert await publish_pending(books.pool, bus, tape, account) == 1
+    assert unpublished(account) == 3, "four were counted, and one of them is out"

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import grpc
 import orjson
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
@@ -65,6 +67,7 @@ class Platform:
         self.analysis = analysis
         self.processes: list[subprocess.Popen[bytes]] = []
         self.addresses: dict[str, str] = {}
+        self.metrics: dict[str, str] = {}
         self.said = 0
 
     def start(self, service: str, name: str, **changes: Any) -> "subprocess.Popen[bytes]":
@@ -89,7 +92,7 @@ class Platform:
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen([sys.executable, "-c", _LIVE, service, str(file)], stdout=log, stderr=log)
         self.processes.append(process)
-        self.addresses[name] = listen
+        self.addresses[name], self.metrics[name] = listen, metrics
         return process
 
     def execution(self, name: str, manifest: TradingAccount) -> "subprocess.Popen[bytes]":
@@ -133,6 +136,20 @@ class Platform:
             stub = venue_rpc.PaperVenueServiceStub(channel)
             found = await stub.ListOrders(venue_pb2.ListOrdersRequest(), timeout=5)
         return sorted(order.leg for order in found.orders)
+
+    async def scrape(self, name: str) -> dict[str, float]:
+        """A process's metrics as Prometheus gets them: value by name and labels."""
+
+        def read() -> str:
+            with urllib.request.urlopen(f"http://{self.metrics[name]}/metrics", timeout=5) as page:
+                return str(page.read().decode())
+
+        families = text_string_to_metric_families(await asyncio.to_thread(read))
+        return {
+            f"{each.name}{{{','.join(f'{key}={label}' for key, label in sorted(each.labels.items()))}}}": each.value
+            for family in families
+            for each in family.samples
+        }
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
@@ -253,6 +270,7 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
             assert denied.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
+@pytest.mark.moves("leadline_halted")
 async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: Platform):
     on, off = account(halt=True), account()
     process = platform.execution("first", off)
@@ -260,6 +278,10 @@ async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: 
         await state_of(stub, lambda state: state.phase == "waiting_for_signals")
         answer = await stub.SetAccount(account_request(on), timeout=5)
         [halt] = answer.halts
+        measured = await platform.scrape("first")
+        assert measured["leadline_halted{account=default/paper,source=FIELD}"] == 1
+        assert measured["leadline_halted{account=default/paper,source=PERSON}"] == 0
+        assert measured["leadline_execution_commit_seconds_count{account=default/paper}"] > 0
         assert (halt.number, halt.source, halt.reason) == (1, "FIELD", "the account's manifest says halt")
         state = await state_of(stub, lambda _: True)
         assert (list(state.halts), state.settings_hash) == ([halt], answer.settings_hash)
@@ -274,6 +296,8 @@ async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: 
         # Nobody in particular took it back: it stays, until somebody does.
         assert (await stub.SetAccount(account_request(off), timeout=5)).halts
         assert not (await stub.SetAccount(account_request(off, "ann"), timeout=5)).halts
+        measured = await platform.scrape("first")
+        assert measured["leadline_halted{account=default/paper,source=FIELD}"] == 0
 
         # As long as the manifest says so, a person's word does not clear it.
         assert (await stub.SetAccount(account_request(on), timeout=5)).halts

@@ -33,6 +33,7 @@ from leadline.runtime.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tic
 from leadline.runtime.wire import decode_tick_batch, encode_bar, tick_batch_to_proto
 from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
+from tests.measured import value
 from tests.stack import Database, bus_as, pool_as, run_sql
 
 pytestmark = pytest.mark.integration
@@ -404,6 +405,7 @@ async def test_a_stream_that_cannot_hold_a_session_is_refused_with_the_size_need
         assert await pool.fetchval("SELECT count(*) FROM run") == 0
 
 
+@pytest.mark.moves("leadline_feed_full_seconds_total")
 async def test_a_full_stream_waits_until_everybody_has_passed_a_session(place: Place) -> None:
     await limit_ticks(place, 3_000_000)  # two sessions of 25 bytes a print are 2.6 MB and their overhead
     days = (date(2025, 6, 6), *DAYS)
@@ -413,6 +415,7 @@ async def test_a_full_stream_waits_until_everybody_has_passed_a_session(place: P
         await status_until(context, "waiting_for_space")
         close = at("2025-06-06 21:00:00")
         first_session = len(next(iter(simulate(MES, days, seed=1))))
+        full_s = value("leadline_feed_full_seconds_total")
         async with bus_as(place.nats, "recorder") as bus:
             full = await bus.state(TICKS)
             await reach(place, tape, bars_ns=close, stored=first_session, instant_ns=close + NS_PER_SECOND)
@@ -422,6 +425,7 @@ async def test_a_full_stream_waits_until_everybody_has_passed_a_session(place: P
             await asyncio.sleep(1.2)
             removed = await bus.state(TICKS)
             assert removed.first_sequence <= full.first_sequence + 2  # nor are the prints stored
+            assert value("leadline_feed_full_seconds_total") > full_s
             await reach(
                 place, tape, bars_ns=at("2025-06-12 00:00:00"), stored=10**9, instant_ns=at("2025-06-12 00:00:00")
             )

@@ -22,6 +22,7 @@ from leadline.runtime.context import open_context
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.runtime.wire import encode_bar, encode_signal, encode_tick_batch
+from tests.measured import value
 from tests.recorder.builders import CONTRACT, TAPE, VENUE, bar_message, progress_message, signal_message, tick_batch
 from tests.recorder.test_store import position, stored_indices
 from tests.stack import Database, bus_as
@@ -193,17 +194,20 @@ async def test_prints_that_nobody_has_become_a_gap(nats_server: LocalNats, pool)
     assert [tuple(row)[2:4] for row in await pool.fetch("SELECT * FROM tick_gap")] == [(10, 19)]
 
 
+@pytest.mark.moves("leadline_recorder_tick_gaps_total")
 async def test_a_stream_that_no_longer_has_anything_is_not_waited_for(nats_server: LocalNats, pool):
-    store = Store(pool)
+    store, lost = Store(pool), value("leadline_recorder_tick_gaps_total")
     async with bus_as(nats_server, "recorder") as bus:
         sink = TickSink(store, bus, silence_s=0.2)
         assert await sink.write([tick_batch(5, 9)]) == 5
     assert await stored_indices(pool) == [5, 6, 7, 8, 9]
     assert [tuple(row)[2:4] for row in await pool.fetch("SELECT * FROM tick_gap")] == [(0, 4)]
+    assert value("leadline_recorder_tick_gaps_total") == lost + 5
 
 
+@pytest.mark.moves("leadline_recorder_dead_letters_total")
 async def test_a_message_that_cannot_be_read_is_kept_aside_and_holds_nobody_up(nats_server: LocalNats, pool):
-    buried = metrics.DEAD_LETTERS[TICKS]._value.get()
+    buried = value("leadline_recorder_dead_letters_total", stream=TICKS)
     await publish_ticks(nats_server, [tick_batch(0, 9)])
     async with bus_as(nats_server, "ingestion") as bus:
         await bus.publish(PRINTS, b"\xff\xff\xff", f"{PRINTS}/bad")
@@ -213,7 +217,7 @@ async def test_a_message_that_cannot_be_read_is_kept_aside_and_holds_nobody_up(n
     assert await stored_indices(pool) == list(range(20))
     row = await pool.fetchrow("SELECT * FROM dead_letter")
     assert (row["subject"], row["message_id"], row["payload"]) == (PRINTS, f"{PRINTS}/bad", b"\xff\xff\xff")
-    assert metrics.DEAD_LETTERS[TICKS]._value.get() == buried + 1
+    assert value("leadline_recorder_dead_letters_total", stream=TICKS) == buried + 1
 
 
 async def test_prints_that_cannot_be_are_kept_aside_and_the_others_are_stored(nats_server: LocalNats, pool):

@@ -13,8 +13,9 @@ from leadline.plan.servers import LocalNats
 from leadline.runtime.auth import one_key
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.grpc_server import GrpcServer
-from leadline.runtime.measurements import NEEDS, READY
+from leadline.runtime.measurements import NEEDS
 from leadline.runtime.telemetry import configure_logging
+from tests import measured
 from tests.runtime.builders import KEY, service_settings
 from tests.stack import Database
 
@@ -45,6 +46,7 @@ def value(gauge, label: str) -> float:
     return float(gauge.labels(label)._value.get())
 
 
+@pytest.mark.moves("leadline_ready")
 async def test_readiness_falls_with_the_database_and_comes_back_with_it(database: Database, tmp_path: Path):
     settings = service_settings(tmp_path, "execution", database=database.settings("execution"))
     async with working(settings) as (_, probe):
@@ -52,11 +54,11 @@ async def test_readiness_falls_with_the_database_and_comes_back_with_it(database
         database.server.stop()
         try:
             await until(probe, False, lambda: value(NEEDS, "database") == 0)
-            assert value(READY, "execution") == 0
+            assert measured.value("leadline_ready", service="execution") == 0
         finally:
             database.server.start()
         await until(probe, True, lambda: value(NEEDS, "database") == 1)
-        assert value(READY, "execution") == 1
+        assert measured.value("leadline_ready", service="execution") == 1
 
 
 async def test_readiness_falls_with_the_bus_and_comes_back_with_it(nats_server: LocalNats, tmp_path: Path):

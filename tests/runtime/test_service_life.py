@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -243,6 +244,7 @@ def test_wrong_settings_are_refused_with_the_field_and_a_code_of_their_own(tmp_p
 
 
 @pytest.mark.integration
+@pytest.mark.moves("leadline_heartbeat_timestamp_seconds")
 def test_a_service_process_answers_probes_and_scrapes_and_ends_on_sigterm(tmp_path: Path, ports: Ports):
     grpc_port, metrics_port = ports.take(), ports.take()
     path = settings_file(tmp_path, listen=f"127.0.0.1:{grpc_port}", metrics_listen=f"127.0.0.1:{metrics_port}")
@@ -254,17 +256,29 @@ def test_a_service_process_answers_probes_and_scrapes_and_ends_on_sigterm(tmp_pa
     assert process.stderr is not None
     try:
         asyncio.run(wait_until_serving(grpc_port, process))
-        with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics", timeout=5) as page:
-            metrics = page.read().decode()
+        metrics = scrape(metrics_port)
+        while heartbeat_of(later := scrape(metrics_port)) <= heartbeat_of(metrics):
+            time.sleep(0.1)
     finally:
         process.send_signal(signal.SIGTERM)
         log = process.stderr.read()
         process.stderr.close()
     assert process.wait(10) == 0
-    assert 'leadline_heartbeat_timestamp_seconds{service="risk"}' in metrics
+    assert 0 < time.time() - heartbeat_of(later) < 60, "leadline_heartbeat_timestamp_seconds is the wall's time"
     assert 'leadline_ready{service="risk"} 1.0' in metrics
     assert code_version() in metrics
     assert '"event":"service.stopped"' in log
+
+
+def scrape(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+        return str(page.read().decode())
+
+
+def heartbeat_of(metrics: str) -> float:
+    found = re.search(r'^leadline_heartbeat_timestamp_seconds\{service="risk"\} (\S+)$', metrics, re.MULTILINE)
+    assert found is not None
+    return float(found[1])
 
 
 async def wait_until_serving(port: int, process: subprocess.Popen[str]) -> None:

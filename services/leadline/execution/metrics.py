@@ -42,9 +42,14 @@ PHASE: Final = Gauge(
 )
 STEPS: Final = Counter("leadline_execution_steps_total", "Steps of the account's loop.", ("account",))
 COMMIT_SECONDS: Final = Histogram(
-    "leadline_execution_commit_seconds", "Time of a commit of the book.", ("account",), buckets=LATENCY_BUCKETS
+    "leadline_execution_commit_seconds",
+    "Time of a commit of the book, from asking for a connection to the disk.",
+    ("account",),
+    buckets=LATENCY_BUCKETS,
 )
-UNPUBLISHED: Final = Gauge("leadline_outbox_unpublished", "Committed events not yet on the bus.", ("account",))
+UNPUBLISHED: Final = Gauge(
+    "leadline_outbox_unpublished", "Committed events not yet on the bus, counted to 100,000.", ("account",)
+)
 
 PHASES: Final = (
     "starting",

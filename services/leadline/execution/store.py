@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from leadline.execution import halt_rows, rows
+from leadline.execution import halt_rows, metrics, rows
 from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
@@ -134,6 +134,7 @@ class PostgresStore:
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write everything in one transaction; see `leadline.execution.ports.Store.commit`."""
+        began_s = monotonic_s()
         async with self._connection() as connection, connection.transaction():
             held = await connection.fetchval(
                 "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
@@ -147,6 +148,7 @@ class PostgresStore:
                     raise LimitRefused(refusal)
             written, self._written = self._written, {}
             await self._write(connection, book, changes, written)
+        metrics.COMMIT_SECONDS.labels(self._account).observe(monotonic_s() - began_s)
         self._written = {name: replace(strategy) for name, strategy in book.strategies.items()}
 
     async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
