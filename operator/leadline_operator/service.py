@@ -183,7 +183,7 @@ class Operator:
         expected = isinstance(error, KubeError | NotLeading)
         self._log.warning(
             "reconcile.failed",
-            key="/".join(key),
+            object="/".join(key),
             again_in=round(delay, 1),
             reason=str(error),
             exc_info=None if expected else error,

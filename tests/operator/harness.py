@@ -178,8 +178,8 @@ class Leadline:
         return [(row["strategy"], row["contract"]) for row in await self._demanded()]
 
     async def bars_asked_for(self, name: str = "flow") -> list[str]:
-        """What closes the bars that a strategy has asked for."""
-        return [row["bars"] for row in await self._demanded() if row["strategy"] == self.full(name)]
+        """What closes the bars that a strategy has asked for, of each month of its root."""
+        return sorted({row["bars"] for row in await self._demanded() if row["strategy"] == self.full(name)})
 
     async def _demanded(self) -> list[asyncpg.Record]:
         settings = self.site.database.admin_settings()

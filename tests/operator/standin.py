@@ -39,7 +39,7 @@ CONTRACTS = {
     f"{root}{month}{year}": venue
     for root, venue in (("MES", "CME"), ("ES", "CME"), ("MNQ", "CME"), ("NQ", "CME"), ("GC", "COMEX"))
     for month in ("FGHJKMNQUVXZ" if venue == "COMEX" else MONTHS)
-    for year in range(2025, 2056)
+    for year in range(2025, 2027)
 }
 
 

@@ -1,12 +1,15 @@
 """The rows by which strategies and accounts ask for bars and prints: each owner's own, in one transaction."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import asyncpg
 
 from leadline.model.errors import LeadlineError
 from leadline.plan.demand import INSERT_DEMAND, DemandRow, demand_values
 from leadline.runtime.database import DATABASE_LOST, Pool
+
+_SHARED: Final = "SELECT count(*) FROM demand WHERE strategy = ''"
 
 
 class DatabaseAway(LeadlineError):
@@ -38,10 +41,12 @@ class Demand:
                 if changed:
                     await connection.execute("DELETE FROM demand WHERE strategy = $1", strategy)
                     await connection.executemany(INSERT_DEMAND, [demand_values(row) for row in own])
-                for row in shared:
-                    added = await connection.execute(f"{INSERT_DEMAND} ON CONFLICT DO NOTHING", *demand_values(row))
-                    changed = changed or added.endswith(" 1")
-                return changed
+                before = await connection.fetchval(_SHARED)
+                # In one go: a root asks for each of its months.
+                await connection.executemany(
+                    f"{INSERT_DEMAND} ON CONFLICT DO NOTHING", [demand_values(row) for row in shared]
+                )
+                return changed or await connection.fetchval(_SHARED) != before
         except DATABASE_LOST as error:
             raise DatabaseAway(str(error) or type(error).__name__) from error
 
