@@ -1,5 +1,6 @@
 """From a manifest to a strategy that is ready for bars."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -142,6 +143,21 @@ def test_an_entry_point_gets_its_parameters_the_instrument_and_the_history() -> 
     said = fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 18)))
     assert said is not None
     assert said.regime.reason == "hello MES 1"
+
+
+def test_a_strategy_of_a_market_around_the_clock_is_not_kept_away_from_midnight() -> None:
+    volumes = "strategy: {name: OrderFlow, detectors: {imbalance: {minVolume: 5}, absorption: {minVolume: 30}}}\n"
+    rest = "  bracket: {stopTicks: 500, targetTicks: 750}\n  sizing: {mode: Fixed, size: 1}"
+    readings = []
+    for session in ("", '\n  session: {open: "00:00", close: "23:59", zone: UTC}'):
+        made = strategy_maker(manifest("BTCUSDT", f"{volumes}{rest}{session}"))()
+        bars = random_session(Random(1), date(2025, 6, 10), WARM_UP_BARS + 1)
+        for bar in bars[:-1]:
+            made.warm(bar)
+        last = replace(bars[-1], session_close_ns=bars[-1].end_ns + 1)
+        readings.append(made.on_bar(last).regime.reason)
+    assert readings[0] != "near_close"
+    assert readings[1] == "near_close"
 
 
 def test_an_instrument_without_a_profile_needs_thresholds_of_its_own() -> None:

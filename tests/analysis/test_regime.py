@@ -217,6 +217,14 @@ class TestGates:
     def test_the_line_itself_is_open(self, changes) -> None:
         assert read(**changes).reason == ""
 
+    @pytest.mark.parametrize("changes", [{"to_close_ns": 0}, {"since_open_ns": MINUTE}])
+    def test_a_session_around_the_clock_has_no_open_and_no_close(self, changes) -> None:
+        inputs = replace(QUIET, **changes)
+        assert classify(inputs, SCALE, ROUTER.multiplier).regime is Regime.NO_TRADE
+        assert classify(inputs, SCALE, ROUTER.multiplier, around_the_clock=True) == replace(
+            read(), inputs=inputs.texts()
+        )
+
     def test_an_input_that_is_not_available_is_warm_up(self) -> None:
         reading = classify(None, SCALE, ROUTER.multiplier)
         assert (reading.regime, reading.reason, reading.inputs) == (Regime.NO_TRADE, "warm_up", {})

@@ -11,6 +11,8 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import (
     Bracket,
     Change,
+    Distances,
+    InvalidManifest,
     Manifest,
     StrategySpec,
     Thresholds,
@@ -19,6 +21,7 @@ from leadline.model.specs import (
     bracket_of,
     change_class,
     default_account,
+    distances_of,
     history_needed,
     hot_fields,
     load_manifests,
@@ -26,6 +29,7 @@ from leadline.model.specs import (
     session_of,
     thresholds_of,
 )
+from leadline.model.ticks import NS_PER_MINUTE as MINUTE
 
 MODELS = (TradingStrategy, TradingAccount)
 
@@ -291,6 +295,45 @@ def test_an_instrument_without_a_profile_takes_the_manifests_thresholds():
     assert thresholds_of(found.spec) == Thresholds(2000, 9000, 200_000)
     rollout = StrategySpec.model_validate_json(json.dumps(rollout_fields(found)))
     assert thresholds_of(rollout) == thresholds_of(found.spec)  # without a bracket
+
+
+def test_a_class_of_ones_own_needs_no_thresholds_of_the_detectors():
+    own = "strategy: {entryPoint: 'acme:Own'}\nbracket: {stopTicks: 500, targetTicks: 750}\n"
+    assert strategy(f"instrument: BTCUSDT\n{own}").spec.bracket is not None
+    with pytest.raises(InvalidManifest, match=r"spec\.bracket"):
+        strategy("instrument: BTCUSDT\nstrategy: {entryPoint: 'acme:Own'}\n")
+
+
+BITCOIN = (
+    "instrument: BTCUSDT\nstrategy: {entryPoint: 'acme:Own'}\nbracket: {stopTicks: 500, targetTicks: 750}\n"
+    "sizing: {mode: Fixed, size: 1}\n"
+)
+
+
+def test_a_market_that_never_closes_has_no_ends_to_stay_away_from():
+    assert distances_of(strategy(BITCOIN).spec) == Distances(0, 0, None)
+    assert distances_of(strategy().spec) == Distances(5 * MINUTE, 15 * MINUTE, 5 * MINUTE)
+    assert distances_of(strategy(f"{BITCOIN}entries: {{beforeClose: 0s}}\nflattenBeforeClose: 0s").spec) == (
+        Distances(0, 0, None)
+    )
+
+
+def test_hours_that_are_written_have_an_open_and_a_close_on_every_market():
+    day = strategy(f'{BITCOIN}session: {{open: "08:00", close: "16:00", zone: UTC}}\nflattenBeforeClose: 20m')
+    assert distances_of(day.spec) == Distances(5 * MINUTE, 20 * MINUTE, 20 * MINUTE)
+
+
+@pytest.mark.parametrize(
+    ("field", "written"),
+    [
+        ("spec.entries.afterOpen", "entries: {afterOpen: 10m}"),
+        ("spec.entries.beforeClose", "entries: {beforeClose: 1h}"),
+        ("spec.flattenBeforeClose", "flattenBeforeClose: 1m"),
+    ],
+)
+def test_a_distance_to_an_end_that_does_not_exist_is_refused_and_not_ignored(field, written):
+    with pytest.raises(InvalidManifest, match=rf"{field}: got '.*', expected nothing or 0s: BTCUSDT never closes"):
+        strategy(f"{BITCOIN}{written}")
 
 
 def test_without_a_profile_nothing_is_assumed():

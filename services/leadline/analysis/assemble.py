@@ -23,7 +23,7 @@ from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
 from leadline.model.calendars import calendar
 from leadline.model.signals import Direction
 from leadline.model.specs import RegimeRule as RegimeOverride
-from leadline.model.specs import StrategySpec, session_of, signal_instrument, thresholds_of
+from leadline.model.specs import StrategySpec, never_closes, session_of, signal_instrument, thresholds_of
 
 _SIDES: Final = {"Long": Direction.LONG, "Short": Direction.SHORT, "Both": None}
 
@@ -99,7 +99,8 @@ def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
         return lambda: factory(wanted.parameters, own)
     detectors, router = detector_settings(spec), router_of(spec)
     scale = regime_scale(thresholds_of(spec).typical_bar_volume)
-    return lambda: OrderFlow(detectors, router, scale)
+    always = never_closes(spec)
+    return lambda: OrderFlow(detectors, router, scale, around_the_clock=always)
 
 
 def strategy_fold(spec: StrategySpec, trade_from: date, until: date | None = None) -> StrategyFold:

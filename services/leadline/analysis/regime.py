@@ -191,12 +191,18 @@ def _volume_ratio(bars: Sequence[Bar]) -> float | None:
     return bars[-1].volume * VOLUME_LENGTH / sum(bar.volume for bar in bars[-VOLUME_LENGTH - 1 : -1])
 
 
-def classify(inputs: RegimeInputs | None, scale: RegimeScale, multiplier: Callable[[Regime], Decimal]) -> RegimeReading:
+def classify(
+    inputs: RegimeInputs | None,
+    scale: RegimeScale,
+    multiplier: Callable[[Regime], Decimal],
+    *,
+    around_the_clock: bool = False,
+) -> RegimeReading:
     """The regime with the highest score, unless a gate says NO_TRADE.
 
-    `inputs` None means that one of them is not available yet; `multiplier`: of position size in a regime. Confidence is
-    one half where two candidates tie and 1 where only one scored. A best score below four is VOLATILE with confidence
-    one half.
+    `inputs` None means that one of them is not available yet; `multiplier`: of position size in a regime. A session
+    `around_the_clock` has no open and no close whose nearness matters. Confidence is one half where two candidates tie
+    and 1 where only one scored. A best score below four is VOLATILE with confidence one half.
     """
     if inputs is None:
         return RegimeReading(Regime.NO_TRADE, CERTAIN, multiplier(Regime.NO_TRADE), "warm_up")
@@ -206,15 +212,15 @@ def classify(inputs: RegimeInputs | None, scale: RegimeScale, multiplier: Callab
         Regime.RANGING: _ranging(inputs, scale),
         Regime.VOLATILE: _volatile(inputs, scale),
     }
-    regime, confidence, reason = _decide(scores, _gate(inputs))
+    regime, confidence, reason = _decide(scores, _gate(inputs, around_the_clock=around_the_clock))
     texts = {candidate.value: f"{score:.1f}" for candidate, score in scores.items()}
     return RegimeReading(regime, confidence, multiplier(regime), reason, texts, inputs.texts())
 
 
-def _gate(inputs: RegimeInputs) -> str:
-    if inputs.to_close_ns < CLOSING_NS:
+def _gate(inputs: RegimeInputs, *, around_the_clock: bool) -> str:
+    if inputs.to_close_ns < CLOSING_NS and not around_the_clock:
         return "near_close"
-    if inputs.since_open_ns < OPENING_NS:
+    if inputs.since_open_ns < OPENING_NS and not around_the_clock:
         return "near_open"
     return "thin_volume" if inputs.volume_ratio < LEAST_VOLUME_RATIO else ""
 

@@ -83,10 +83,14 @@ def _place_in_code(error: BaseException) -> str:
 class OrderFlow:
     """The detectors, the regime and the router together.
 
-    Before every input of the regime is available it says nothing but that.
+    Before every input of the regime is available it says nothing but that. `around_the_clock`: its session has no open
+    and no close.
     """
 
-    def __init__(self, detectors: DetectorSettings, router: Router, scale: RegimeScale) -> None:
+    def __init__(
+        self, detectors: DetectorSettings, router: Router, scale: RegimeScale, *, around_the_clock: bool = False
+    ) -> None:
+        self._around_the_clock = around_the_clock
         self._detectors = detectors
         self._router = router
         self._scale = scale
@@ -105,7 +109,9 @@ class OrderFlow:
         self._regime.update(bar)
         self._session.append(bar)
         found = self._detect(bar)
-        reading = classify(self._regime.inputs(), self._scale, self._router.multiplier)
+        reading = classify(
+            self._regime.inputs(), self._scale, self._router.multiplier, around_the_clock=self._around_the_clock
+        )
         return BarSignals(
             bar=bar.key,
             known_at_ns=bar.known_at_ns,

@@ -14,7 +14,7 @@ from leadline.model.orders import Order, Position
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.model.specs import TradingAccount, TradingStrategy, distances_of
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.risk.view import (
     AccountLimits,
@@ -87,14 +87,15 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     positions = book.open_positions(strategy.strategy)
     live = book.live_orders(strategy.strategy)
     stop_ticks, target_ticks = bracket_of(strategy)
+    distances = distances_of(spec)
     return StrategySettings(
         strategy=strategy.strategy,
         state=spec.state if may_enter(book, strategy) else "ReduceOnly",
         signal_root=sheet.root,
         signal_contract=signal,
         session_zone=hours.zone,
-        after_open_ns=spec.entries.after_open_ns,
-        before_close_ns=max(spec.entries.before_close_ns, spec.flatten_before_close_ns),
+        after_open_ns=distances.after_open_ns,
+        before_close_ns=distances.before_close_ns,
         blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
         news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
         sizing_mode=spec.sizing.mode,

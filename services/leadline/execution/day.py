@@ -14,6 +14,7 @@ from leadline.model.contracts import instrument_of
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
 from leadline.model.sessions import resolve_session
+from leadline.model.specs import distances_of
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.limits import day_loss_limit, day_target
 from leadline.risk.tiers import tier_index
@@ -82,11 +83,11 @@ def around_the_roll(
 
 def next_timer(book: Book) -> int | None:
     """The next instant after the book's at which something is due by time alone; None when nothing is."""
-    timers = [_next_roll(book)]
+    timers: list[int | None] = [_next_roll(book)]
     for strategy in book.strategies.values():
         session = _session(book, strategy)
         if session is not None and book.exposed(strategy.strategy):
-            timers.append(session.close_ns - strategy.manifest.spec.flatten_before_close_ns)
+            timers.append(_flat_by(strategy, session))
             if strategy.held is not None:
                 timers.append(session.open_ns)
     later = [timer for timer in timers if timer is not None and timer > book.instant_ns]
@@ -99,7 +100,8 @@ def close_of_session(book: Book) -> Iterator[Flatten]:
         session = _session(book, strategy)
         if session is None or not book.exposed(name):
             continue
-        if book.instant_ns >= session.close_ns - strategy.manifest.spec.flatten_before_close_ns:
+        flat_by = _flat_by(strategy, session)
+        if flat_by is not None and book.instant_ns >= flat_by:
             yield Flatten(name, "flat_by")
 
 
@@ -158,6 +160,12 @@ def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:
     """Whether the strategy's session has opened after its limits were held."""
     session = _session(book, strategy)
     return session is not None and held.since_ns < session.open_ns <= book.instant_ns
+
+
+def _flat_by(strategy: StrategyBook, session: Session) -> int | None:
+    """When the strategy has to be flat; None where its session has no close."""
+    before_close_ns = distances_of(strategy.manifest.spec).flatten_before_close_ns
+    return None if before_close_ns is None else session.close_ns - before_close_ns
 
 
 def _session(book: Book, strategy: StrategyBook) -> Session | None:

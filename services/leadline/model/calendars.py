@@ -62,6 +62,11 @@ class Calendar:
         """Whether a trading day begins on the evening of the calendar day before."""
         return self.hours.close < self.hours.open
 
+    @property
+    def never_closes(self) -> bool:
+        """Whether one trading day goes over into the next, on every day."""
+        return self.hours.open == self.hours.close and len(self.weekdays) == 7 and not (self.closed or self.early_close)
+
     def knows(self, day: date) -> bool:
         """Whether the day is inside the calendar's validity."""
         return (

@@ -9,7 +9,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours, local_time_in
 from leadline.model.instruments import Instrument
 
-__all__ = ["SessionHours", "local_time_in", "resolve_session", "session_id"]
+__all__ = ["SessionHours", "around_the_clock", "local_time_in", "resolve_session", "session_id"]
 
 
 def session_id(instrument: Instrument, hours: SessionHours) -> str:
@@ -19,6 +19,12 @@ def session_id(instrument: Instrument, hours: SessionHours) -> str:
     """
     named = (found.id for found in instrument.sessions.values() if found == hours)
     return next(named, hours.id)
+
+
+def around_the_clock(instrument: Instrument, hours: SessionHours) -> bool:
+    """Whether a session is the whole day of a market that never closes: it has no open and no close of its own."""
+    market = calendar(instrument.calendar)
+    return market.never_closes and hours == market.hours
 
 
 def resolve_session(instrument: Instrument, spec: str | SessionHours) -> tuple[str, SessionHours]:

@@ -8,11 +8,12 @@ from typing import Final
 from leadline.model.account_spec import TradingAccount
 from leadline.model.calendars import Calendar, calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
-from leadline.model.sessions import resolve_session
-from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, StrategySpec, TradingStrategy
+from leadline.model.sessions import around_the_clock, resolve_session
+from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, Entries, StrategySpec, TradingStrategy
 from leadline.model.ticks import NS_PER_MINUTE
 
 WARM_UP_BARS: Final = 32
@@ -36,6 +37,19 @@ class Thresholds:
     typical_bar_volume: int
 
 
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """How far a strategy stays away from the ends of its session, in ns.
+
+    It enters from `after_open_ns` after the open until `before_close_ns` before the close, and is flat
+    `flatten_before_close_ns` before it; None: no time of day makes it flat.
+    """
+
+    after_open_ns: int
+    before_close_ns: int
+    flatten_before_close_ns: int | None
+
+
 def signal_instrument(spec: StrategySpec) -> Instrument:
     """The instrument of a strategy's spec, whose prints make the bars; Unknown when the sheet has none."""
     return instrument_of(spec.instrument)
@@ -44,6 +58,23 @@ def signal_instrument(spec: StrategySpec) -> Instrument:
 def session_of(spec: StrategySpec) -> tuple[str, SessionHours]:
     """The session on the signal instrument, as id and hours. Raises Unknown and InvalidInput."""
     return resolve_session(signal_instrument(spec), spec.session.value())
+
+
+def never_closes(spec: StrategySpec) -> bool:
+    """Whether the strategy's session has no open and no close. Raises Unknown and InvalidInput as `session_of`."""
+    _, hours = session_of(spec)
+    return around_the_clock(signal_instrument(spec), hours)
+
+
+def distances_of(spec: StrategySpec) -> Distances:
+    """The distances in force; none where the session is the whole day of a market that never closes.
+
+    Raises Unknown and InvalidInput as `session_of`.
+    """
+    if never_closes(spec):
+        return Distances(0, 0, None)
+    flatten_ns = spec.flatten_before_close_ns
+    return Distances(spec.entries.after_open_ns, max(spec.entries.before_close_ns, flatten_ns), flatten_ns)
 
 
 def thresholds_of(spec: StrategySpec) -> Thresholds:
@@ -100,7 +131,8 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         expected = f"a dated contract such as {own.root}Z2025: this root rolls on the venue's data, not by a rule"
         yield InvalidInput("spec.instrument", spec.instrument, expected)
     yield from _session_problems(spec)
-    yield from _threshold_problems(spec)
+    if spec.strategy.entry_point is None:  # a class of its own asks no detector
+        yield from _threshold_problems(spec)
     if own.profile is None and spec.bracket is None:
         yield _needed(spec, "spec.bracket", "stopTicks and targetTicks")
     sizing = spec.sizing
@@ -207,11 +239,28 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         expected = f"a session of {spec.instrument}: {', '.join(unknown.known)}"
         yield InvalidInput("spec.session", spec.session.to_manifest(), expected)
         return
-    yield from _no_time_to_enter(spec)
+    yield from _distance_to_nothing(spec) if never_closes(spec) else _no_time_to_enter(spec)
     needed = history_needed(spec)
     if spec.history < needed:
         expected = f"at least {needed} sessions, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
         yield InvalidInput("spec.history", spec.history, expected)
+
+
+def _distance_to_nothing(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """Distances that somebody has chosen to the open or the close of a session that has neither."""
+    asked: list[tuple[str, StrategySpec | Entries, str]] = [
+        ("spec.entries.afterOpen", spec.entries, "after_open"),
+        ("spec.entries.beforeClose", spec.entries, "before_close"),
+        ("spec.flattenBeforeClose", spec, "flatten_before_close"),
+    ]
+    for field, owner, name in asked:
+        value = getattr(owner, name)
+        if value != type(owner).model_fields[name].default and parse_duration(value, field) != 0:
+            expected = (
+                f"nothing or 0s: {spec.instrument} never closes, and neither does this session; "
+                "give the session hours of its own for an open and a close"
+            )
+            yield InvalidInput(field, value, expected)
 
 
 def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
@@ -222,7 +271,7 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
     if spec.flatten_before_close_ns >= hours.length_ns:
         yield InvalidInput("spec.flattenBeforeClose", spec.flatten_before_close, f"less than the session: {lasts}")
         return
-    before_close_ns = max(entries.before_close_ns, spec.flatten_before_close_ns)
+    before_close_ns = distances_of(spec).before_close_ns
     if entries.after_open_ns + before_close_ns >= hours.length_ns:
         kept = before_close_ns // NS_PER_MINUTE
         expected = f"time left for entries before the last {kept} minutes: {lasts}"

@@ -1,0 +1,77 @@
+"""A market that never closes: nothing is flattened at midnight, and entries are not kept away from it."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from leadline.execution.account import settings
+from leadline.execution.book import Book, StrategyBook
+from leadline.execution.day import close_of_session, next_timer, roll
+from leadline.model.hours import instant_ns
+from leadline.model.orders import Lot, Position
+from leadline.model.specs import TradingAccount, TradingStrategy, default_account, parse_manifest
+from leadline.model.ticks import NS_PER_MINUTE
+
+BITCOIN = "BTCUSDT"
+MIDNIGHT = instant_ns(date(2025, 6, 11), "00:00", "UTC")
+
+
+def account() -> TradingAccount:
+    manifest = default_account("default").to_manifest()
+    manifest["spec"] |= {"currency": "USDT", "tiers": []}
+    found = parse_manifest(manifest)
+    assert isinstance(found, TradingAccount)
+    return found
+
+
+def strategy(**changes: object) -> TradingStrategy:
+    spec = {
+        "instrument": BITCOIN,
+        "strategy": {"entryPoint": "acme:Own"},
+        "bracket": {"stopTicks": 500, "targetTicks": 750},
+        "sizing": {"mode": "Fixed", "size": 1},
+    }
+    head = {"apiVersion": "leadline.dev/v1alpha1", "kind": "TradingStrategy"}
+    found = parse_manifest({**head, "metadata": {"name": "coin", "namespace": "default"}, "spec": spec | changes})
+    assert isinstance(found, TradingStrategy)
+    return found
+
+
+def book_at(instant_ns: int, manifest: TradingStrategy) -> Book:
+    own = account()
+    book = Book("tape", own.full_name, own, (BITCOIN,), date(2025, 6, 10), instant_ns, own.spec.starting_balance)
+    held = StrategyBook("default/coin", manifest, "settings", "hash", instant_ns, BITCOIN)
+    book.strategies[held.strategy] = held
+    roll(book)
+    lots = (Lot(1_000_000, 1, "fill"),)
+    book.positions[held.strategy, BITCOIN] = Position(
+        held.strategy, BITCOIN, BITCOIN, 1, lots, Decimal("0.0001"), "decision"
+    )
+    return book
+
+
+@pytest.mark.parametrize("before_ns", [NS_PER_MINUTE, 1])
+def test_a_position_is_held_over_midnight(before_ns: int) -> None:
+    book = book_at(MIDNIGHT - before_ns, strategy())
+    assert list(close_of_session(book)) == []
+    assert next_timer(book) == MIDNIGHT  # the trading day rolls, and nothing else is due
+    book.instant_ns = MIDNIGHT
+    assert roll(book)
+    assert list(close_of_session(book)) == []
+
+
+def test_entries_are_not_kept_away_from_midnight() -> None:
+    book = book_at(MIDNIGHT - NS_PER_MINUTE, strategy())
+    found = settings(book, book.strategies["default/coin"])
+    assert (found.after_open_ns, found.before_close_ns) == (0, 0)
+
+
+def test_a_session_with_a_close_is_flat_by_it() -> None:
+    hours = {"open": "08:00", "close": "23:55", "zone": "UTC"}
+    book = book_at(MIDNIGHT - 11 * NS_PER_MINUTE, strategy(session=hours))
+    assert next_timer(book) == MIDNIGHT - 10 * NS_PER_MINUTE
+    book.instant_ns = MIDNIGHT - 10 * NS_PER_MINUTE
+    assert [flatten.reason for flatten in close_of_session(book)] == ["flat_by"]
+    found = settings(book, book.strategies["default/coin"])
+    assert (found.after_open_ns, found.before_close_ns) == (5 * NS_PER_MINUTE, 15 * NS_PER_MINUTE)
