@@ -124,4 +124,5 @@ def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):
     assert list(batch.price) == [13234, 13235]
     assert list(batch.size) == [1, 2]
     assert list(batch.aggressor) == [0, -1]
-    assert batch.watermark_ns == 1381204800492000000
+    # It promises no time: one wrong clock could move it.
+    assert batch.watermark_ns == 0
