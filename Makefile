@@ -78,6 +78,10 @@ crds: setup ## write the definitions of the two kinds, helm/leadline-crds, from 
 crds-check: setup ## the definitions are what the models give (make test asks for it too)
 	@$(PY) -m scripts.crds --check
 
+.PHONY: dashboards
+dashboards: setup ## write the dashboards for Grafana, dashboards/, and the chart's copy of that folder
+	@$(PY) -m scripts.dashboards
+
 .PHONY: lock
 lock: setup ## resolve pyproject.toml into the lock files (UPGRADE=1 takes newer versions)
 	@scripts/lock.sh

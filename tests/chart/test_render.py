@@ -130,7 +130,9 @@ def test_a_package_of_the_chart_holds_what_helm_needs(tmp_path):
     with Chart.load(CHART) as chart:
         archive = chart.save(tmp_path)
     with Chart.load(archive) as packed:
-        assert {each["name"] for each in packed.files} == {"README.md", ".helmignore"}
+        files = {each["name"] for each in packed.files}
+        assert {name for name in files if not name.startswith("files/dashboards/")} == {"README.md", ".helmignore"}
+        assert "files/dashboards/rules/leadline.yaml" in files, "the rules are read from there"
         assert packed.schema is not None
 
 

@@ -466,6 +466,7 @@ async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platf
         assert venue.count("E") == 1
 
 
+@pytest.mark.moves("leadline_strategies_fenced")
 async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_on(platform: Platform):
     """With a position open; its bracket stays at the venue, and what the strategy says later does not count."""
     process = platform.execution("first", account())
@@ -480,6 +481,8 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
         (only,) = state.strategies
         assert (only.state, only.position, len(state.halts)) == ("Running", 0, 0)
         assert only.fence.startswith("unreadable: ")
+        fences = "leadline_strategies_fenced{account=default/paper}"
+        await patiently(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 1)
         decided = await watcher.fetch("SELECT instant_ns, accepted FROM decision")
         assert [tuple(row) for row in decided] == [(ns(600), True)]
         assert await platform.venue_orders() == ["E", "S1", "T1"]
@@ -499,5 +502,6 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
         await set_strategy(stub)
         state = await state_of(stub, lambda state: state.strategies[0].progress_ns == ns(1500))
         assert state.strategies[0].fence == ""
+        await patiently(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 0)
     assert await watcher.fetchval("SELECT count(*) FROM dead_letter") == 1
     await watcher.close()

@@ -1,0 +1,31 @@
+"""What an account's loop is at shows as one series at a time, and a wait by the part that is waited for."""
+
+import pytest
+
+from leadline.execution.metrics import PHASES, Phases
+from tests.measured import value
+
+
+def shown(account: str) -> dict[str, float]:
+    return {phase: value("leadline_account_phase", account=account, phase=phase) for phase in PHASES}
+
+
+@pytest.mark.moves("leadline_account_phase")
+@pytest.mark.parametrize(
+    ("part", "phase"),
+    [
+        ("risk", "waiting_for_risk"),
+        ("venue", "waiting_for_venue"),
+        ("database", "waiting_for_database"),
+        ("disk", "waiting_for_disk"),
+        ("bus", "waiting_for_parts"),
+    ],
+)
+def test_a_wait_shows_the_part_and_ends_when_the_loop_gets_on(part: str, phase: str):
+    account = f"default/{part}"
+    phases = Phases(account)
+    assert shown(account) == {name: float(name == "starting") for name in PHASES}
+    assert phases.wait(part, "no answer") == phase
+    assert shown(account) == {name: float(name == phase) for name in PHASES}
+    phases.go_on("running")
+    assert shown(account) == {name: float(name == "running") for name in PHASES}
