@@ -73,14 +73,18 @@ def test_prometheus_reads_the_rules_and_every_query(tmp_path: Path):
     if tool is None:
         pytest.skip("promtool is not installed: it is in Debian's package prometheus")
     # A recording rule takes any query: one call of the tool reads them all.
-    groups = [{"name": "all", "rules": [{"record": f"q:{n}", "expr": q.promql} for n, q in enumerate(queries())]}]
     every = tmp_path / "queries.yaml"
-    every.write_text(yaml.safe_dump({"groups": groups}))
+    every.write_text(recording([query.promql for query in queries()]))
     checked = read_by(tool, RULES, every)
     assert checked.returncode == 0, checked.stderr
-    groups[0]["rules"][0]["expr"] = "sum by (account (leadline_halted)"
-    every.write_text(yaml.safe_dump({"groups": groups}))
+    every.write_text(recording(["sum by (account (leadline_halted)"]))
     assert read_by(tool, every).returncode != 0
+
+
+def recording(expressions: list[str]) -> str:
+    """A file of rules that record these."""
+    found = [{"record": f"q:{number}", "expr": text} for number, text in enumerate(expressions)]
+    return yaml.safe_dump({"groups": [{"name": "all", "rules": found}]})
 
 
 def read_by(tool: str, *files: Path) -> "subprocess.CompletedProcess[str]":

@@ -1,4 +1,4 @@
-"""The book's values as rows, and back. The one place that knows the columns."""
+"""The book's values as rows, and back. All that writes the book uses them; reports query for themselves."""
 
 from collections.abc import Mapping
 from dataclasses import asdict

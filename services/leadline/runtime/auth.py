@@ -58,8 +58,7 @@ METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
     "/leadline.execution.v1.ExecutionService/Halt": _TRADERS,
     # Only a named person clears a halt, never a machine.
     "/leadline.execution.v1.ExecutionService/Resume": ("cli-trader", "cli-admin"),
-    # Ingestion keeps the prints that an account has not passed.
-    "/leadline.execution.v1.ExecutionService/GetState": (*_READERS, "ingestion"),
+    "/leadline.execution.v1.ExecutionService/GetState": _READERS,
     "/leadline.execution.v1.ExecutionService/GetOrders": _READERS,
     "/leadline.execution.v1.ExecutionService/GetPositions": _READERS,
     "/leadline.execution.v1.ExecutionService/StreamOrderEvents": _READERS,

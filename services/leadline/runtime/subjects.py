@@ -1,4 +1,4 @@
-"""Names of streams and subjects on the bus. Nothing else spells one."""
+"""Names of streams and subjects on the bus. `schema` spells the patterns of streams and of the users' rights."""
 
 from typing import Final, Literal
 

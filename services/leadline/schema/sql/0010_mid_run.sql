@@ -9,7 +9,7 @@ ALTER TABLE account_state
     ADD COLUMN margin_limits  jsonb NOT NULL DEFAULT '{}',
     ADD COLUMN calendar       text NOT NULL DEFAULT '';
 
--- `drain` is the drain in force, {id, working_orders, positions, instant_ns}; `held_limits` the limits of its own that
+-- `drain` is the drain in force, {drain_id, working_orders, positions, instant_ns}; `held_limits` the limits of its own that
 -- are stricter than its settings until it is flat or its session opens, with the instant since which they are held.
 -- `fence` says since when and why nothing of it counts, {reason, detail, instant_ns, progress_ns}; messages that were
 -- refused up to the progress `cleared_ns` fence it no more.
