@@ -119,10 +119,18 @@ def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):
     file = tmp_path / "gold.csv.gz"
     with gzip.open(file, "wt") as text:
         text.write("ts_ns,price,size,side\n1381204800374000000,1323.4,1,0\n1381204800492000000,1323.5,2,-1\n")
-    (request,) = program("push-ticks.md", "push").batches("GCZ2013", [str(file)])
+    batches = program("push-ticks.md", "push").batches
+    request, end = batches("GCZ2013", [str(file)], 0)
     batch = request.batch
+    assert (request.first_index, request.end) == (0, False)
+    assert list(batch.time_ns) == [1381204800374000000, 1381204800492000000]
     assert list(batch.price) == [13234, 13235]
     assert list(batch.size) == [1, 2]
     assert list(batch.aggressor) == [0, -1]
-    # It promises no time: one wrong clock could move it.
-    assert batch.watermark_ns == 0
+    assert batch.watermark_ns == 0  # one wrong clock would move it
+    assert (end.first_index, end.end, end.batch.contract) == (2, True, "GCZ2013")
+    # It goes on where it is told to, in a second file too, and without files it only says the end.
+    request, end = batches("GCZ2013", [str(file), str(file)], 3)
+    assert (request.first_index, list(request.batch.size), end.first_index) == (3, [2], 4)
+    (end,) = batches("GCG2014", [], 0)
+    assert end.end

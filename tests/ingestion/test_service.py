@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -480,7 +481,7 @@ async def test_a_later_run_makes_room_by_removing_an_ended_tape(place: Place) ->
 
 PUSH: dict[str, Any] = {
     "feed": {"kind": "push", "max_kept_out_percent": "50"},
-    "instruments": ["MES", "ES"],
+    "instruments": [MES, ES],
     "trade_from": TRADED.isoformat(),
     "history": 0,
     "wait_for": 0,
@@ -488,9 +489,11 @@ PUSH: dict[str, Any] = {
 OPEN = at("2025-06-10 13:30:00")
 
 
-def pushed(*rows: tuple[int, int, int, int], watermark_ns: int = 0, contract: str = MES) -> pb.PublishTicksRequest:
+def pushed(
+    *rows: tuple[int, int, int, int], index: int, watermark_ns: int = 0, contract: str = MES, end: bool = False
+) -> pb.PublishTicksRequest:
     batch = TickBatch("", "cme", contract, TickColumns.of(rows), watermark_ns)
-    return pb.PublishTicksRequest(batch=tick_batch_to_proto(batch))
+    return pb.PublishTicksRequest(batch=tick_batch_to_proto(batch), first_index=index, end=end)
 
 
 async def stream(
@@ -502,22 +505,45 @@ async def stream(
         await then.wait()
 
 
-async def test_pushed_prints_are_published_and_closing_the_stream_ends_the_tape(place: Place) -> None:
+@pytest.fixture
+def socket_folder() -> Iterator[Path]:
+    """A folder with a name that is short enough for sockets."""
+    with tempfile.TemporaryDirectory(prefix="ll-") as folder:
+        yield Path(folder)
+
+
+async def places(stub: "rpc.IngestionServiceAsyncStub") -> dict[str, tuple[int, bool]]:
+    """Per contract the index to go on from, and whether it has ended."""
+    status = await stub.GetFeedStatus(pb.GetFeedStatusRequest())
+    return {each.contract: (each.next_index, each.ended) for each in status.pushed}
+
+
+async def test_pushed_prints_are_published_and_the_end_of_every_contract_ends_the_tape(place: Place) -> None:
     async with place.ingestion(PUSH) as context, client(context) as stub:
         await status_until(context, "waiting_for_feed")
+        assert await places(stub) == {MES: (0, False), ES: (0, False)}
         answer = await stub.PublishTicks(
             stream(
-                pushed((OPEN, 24000, 2, 1), (OPEN + 5, 24001, 1, -1), watermark_ns=OPEN + 5),
-                pushed((OPEN + 9, 24000, 1, 0), (OPEN + 9, 0, 1, 0), watermark_ns=OPEN + 10),
-                pushed((OPEN + 1, 24000, 3, 1), contract=ES),
+                pushed((OPEN, 24000, 2, 1), (OPEN + 5, 24001, 1, -1), watermark_ns=OPEN + 5, index=0),
+                pushed((OPEN + 9, 24000, 1, 0), (OPEN + 9, 0, 1, 0), watermark_ns=OPEN + 10, index=2),
+                pushed((OPEN + 1, 24000, 3, 1), contract=ES, index=0, watermark_ns=OPEN + 1),
             )
         )
         assert answer.accepted == 4
         assert dict(answer.quarantined) == {"zero_price": 1}
+        # The stream is closed, and nothing has ended.
+        await status_until(context, "waiting_for_feed")
+        assert await places(stub) == {MES: (4, False), ES: (1, False)}
+        ends = [pushed(contract=MES, index=4, end=True), pushed(contract=ES, index=1, end=True)]
+        # The end may be said again, as by a sender who has not heard the answer.
+        again = pushed((OPEN + 1, 24000, 3, 1), contract=ES, index=0, end=True)
+        answer = await stub.PublishTicks(stream(*ends, again))
+        assert (answer.accepted, answer.overlapping) == (0, 1)
         await status_until(context, "finished")
+        assert await places(stub) == {MES: (4, True), ES: (1, True)}
         run_ = await the_run(place)
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.PublishTicks(stream(pushed((OPEN, 24000, 1, 1))))
+            await stub.PublishTicks(stream(pushed((OPEN, 24000, 1, 1), index=4)))
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
     assert run_.finished
     assert run_.sessions == ()
@@ -528,40 +554,105 @@ async def test_pushed_prints_are_published_and_closing_the_stream_ends_the_tape(
     assert micro[-1].watermark_ns == OPEN + 10
 
 
-async def test_a_stream_that_breaks_does_not_end_the_tape(place: Place) -> None:
+async def test_a_stream_that_breaks_does_not_end_the_tape_and_the_next_one_goes_on_by_index(place: Place) -> None:
+    """The first stream is cut inside equal timestamps: by time nobody could go on exactly."""
+    rows = [(OPEN, 24000, 1, 1), (OPEN + 5, 24000, 2, 1), (OPEN + 5, 24000, 2, 1), (OPEN + 5, 24000, 2, 1)]
     async with place.ingestion(PUSH) as context, client(context) as stub:
-        call = stub.PublishTicks(stream(pushed((OPEN, 24000, 2, 1), watermark_ns=OPEN + 1), then=asyncio.Event()))
+        call = stub.PublishTicks(stream(pushed(*rows[:2], watermark_ns=OPEN + 5, index=0), then=asyncio.Event()))
         async with bus_as(place.nats, "aggregation") as bus, asyncio.timeout(20):
-            await published(bus, 1)
+            await published(bus, 2)
         with pytest.raises(grpc.aio.AioRpcError) as busy:
-            await stub.PublishTicks(stream(pushed((OPEN + 5, 24000, 1, 1))))
+            await stub.PublishTicks(stream(pushed(*rows[2:], index=2)))
         assert "another client" in (busy.value.details() or "")
         call.cancel()
         await status_until(context, "waiting_for_feed")
-        tape = (await the_run(place)).tape
-    async with place.ingestion(PUSH) as context, client(context) as stub:  # nor does a restart
-        assert (await stub.GetFeedStatus(pb.GetFeedStatusRequest())).run.tape == tape
-        answer = await stub.PublishTicks(stream(pushed((OPEN + 5, 24001, 1, 1), watermark_ns=OPEN + 5)))
-        assert answer.accepted == 1
+        assert (await places(stub))[MES] == (2, False)
+        with pytest.raises(grpc.aio.AioRpcError) as gap:
+            await stub.PublishTicks(stream(pushed(*rows[3:], index=3)))
+        assert gap.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "first_index of MESM2025: got 3, expected 2" in (gap.value.details() or "")
+        ends = [pushed(index=4, end=True), pushed(contract=ES, index=0, end=True)]
+        answer = await stub.PublishTicks(stream(pushed(*rows[1:], index=1), *ends))
+        assert (answer.accepted, answer.overlapping) == (2, 1)
         await status_until(context, "finished")
-    assert rows_of(prints_of(await whole_tape(place, tape))) == [(OPEN, 24000, 2, 1), (OPEN + 5, 24001, 1, 1)]
+        tape = (await the_run(place)).tape
+    assert rows_of(prints_of(await whole_tape(place, tape))) == rows
+
+
+async def test_killed_in_a_push_it_asks_for_what_is_not_on_the_stream_and_takes_the_rest_once(
+    place: Place, socket_folder: Path
+) -> None:
+    """One print in ten has no price, times come in threes, and a second of prints is held when the process dies."""
+    settings = place.folder / "settings.json"
+    rows = [(OPEN + number // 3 * 10**7, number % 10 and 24_000, number + 1, 1) for number in range(3000)]
+    token = token_source(one_key(KEY), "feed", "test", "ingestion")
+    never = asyncio.Event()
+    asked: list[int] = []
+    for kill_at in (500, 1500, None):
+        listen = f"unix:{socket_folder / str(len(asked))}"
+        params = {**PUSH, "instruments": [MES], "batch_ticks": 16}
+        settings.write_text(place.settings(params).model_copy(update={"listen": listen}).model_dump_json())
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", AS_A_PROCESS, str(settings))
+        try:
+            async with asyncio.timeout(60), open_channel(listen, token) as channel:
+                stub = rpc.IngestionServiceStub(channel)
+                await channel.channel_ready()
+                ((index, ended),) = (await places(stub)).values()
+                asked.append(index)
+                assert not ended
+                batches = [pushed(*rows[begin : begin + 70], index=begin) for begin in range(index, len(rows), 70)]
+                if kill_at is None:
+                    answer = await stub.PublishTicks(stream(*batches, pushed(index=len(rows), end=True)))
+                    assert answer.accepted + sum(answer.quarantined.values()) + answer.overlapping == 3000 - index
+                    await the_finished_run(place)
+                else:
+                    call = stub.PublishTicks(stream(*batches, then=never))
+                    async with bus_as(place.nats, "aggregation") as bus:
+                        await published(bus, kill_at)
+                    process.kill()
+                    with pytest.raises(grpc.aio.AioRpcError):
+                        await call
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+    assert asked[0] == 0 < asked[1] < asked[2] < 3000
+    batches_out = await whole_tape(place, (await the_run(place)).tape)
+    assert rows_of(prints_of(batches_out)) == [row for row in rows if row[1]]
+    assert_sound(batches_out)
+    async with pool_as(place.database, "reader") as pool:
+        counted = await pool.fetch("SELECT reason, prints, samples FROM kept_out")
+    ((reason, prints, samples),) = counted
+    assert (reason, prints) == ("zero_price", 300)
+    assert [rows[sample["row"]][1] for sample in samples] == [0, 0, 0]
 
 
 async def test_a_push_that_cannot_be_used_is_refused_and_nothing_before_it_is_lost(place: Place) -> None:
     async with place.ingestion(PUSH) as context, client(context) as stub:
-        good = pushed((OPEN, 24000, 2, 1), watermark_ns=OPEN + 1)
-        for bad, code in (
-            (pushed((OPEN, 1, 1, 1), contract="NQM2025"), grpc.StatusCode.NOT_FOUND),
+        good = pushed((OPEN, 24000, 2, 1), watermark_ns=OPEN + 1, index=0)
+        columns = model_pb2.TickBatch(contract=MES, time_ns=[OPEN + 2], price=[24_000], size=[1], aggressor=[1])
+        with_end = model_pb2.TickBatch(contract=MES, final=True)
+        for bad, code, said in (
+            (pushed((OPEN, 1, 1, 1), contract="NQM2025", index=0), grpc.StatusCode.NOT_FOUND, "NQM2025"),
             (
-                pb.PublishTicksRequest(batch=model_pb2.TickBatch(contract=MES, time_ns=[1])),
+                pb.PublishTicksRequest(batch=model_pb2.TickBatch(contract=MES, time_ns=[1]), first_index=1),
                 grpc.StatusCode.INVALID_ARGUMENT,
+                "differ in length",
+            ),
+            (pb.PublishTicksRequest(batch=columns), grpc.StatusCode.INVALID_ARGUMENT, "first_index of MESM2025"),
+            (
+                pb.PublishTicksRequest(batch=with_end, first_index=1),
+                grpc.StatusCode.INVALID_ARGUMENT,
+                "batch.final",
             ),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await stub.PublishTicks(stream(good, bad))
             assert refused.value.code() is code
+            assert said in (refused.value.details() or "")
         async with bus_as(place.nats, "aggregation") as bus, asyncio.timeout(20):
             await published(bus, 1)
+        assert (await places(stub))[MES] == (1, False)
         await status_until(context, "waiting_for_feed")
     async with place.ingestion(simulated(wait_for=1)) as context, client(context) as stub:
         with pytest.raises(grpc.aio.AioRpcError, match="takes no prints"):

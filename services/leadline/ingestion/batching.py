@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from leadline.model.calendars import Calendar
-from leadline.model.ticks import NS_PER_MINUTE, TickColumns
+from leadline.model.ticks import NS_PER_MINUTE, SenderPosition, TickColumns
 
 # How many prints a message holds on a live tape and at a set speed: enough that the cost of a message is shared, few
 # enough that nobody waits for the last of them.
@@ -36,11 +36,15 @@ class Cuts:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The content of one message: prints, or none, and the promise that goes with them."""
+    """The content of one message: prints, or none, and the promise that goes with them.
+
+    sender: of a pushed feed, how far its sender is with it.
+    """
 
     ticks: TickColumns
     watermark_ns: int
     final: bool = False
+    sender: SenderPosition | None = None
 
 
 def cut(ticks: TickColumns, cuts: Cuts) -> Iterator[Piece]:

@@ -18,7 +18,7 @@ from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted
 from leadline.ingestion.tally import OUTSIDE, Tally, TooManyKeptOut, require_share
 from leadline.ingestion.tape import Position
-from leadline.model.ticks import NS_PER_SECOND, TickBatch
+from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
 from leadline.runtime.bus import Bus, StreamFull
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
@@ -51,7 +51,8 @@ class Publisher:
         batch = await last_usable(self._bus, TICKS, self._subject(contract), read_ticks)
         if batch is None:
             return None
-        return Position(batch.ticks.last_index + 1, batch.watermark_ns, batch.final)
+        sender = batch.sender or SenderPosition()
+        return Position(batch.ticks.last_index + 1, batch.watermark_ns, batch.final, sender)
 
     async def wait_for_demand(self, strategies: int) -> None:
         """Return as soon as so many strategies have said what they need; at once with `strategies` 0."""
@@ -200,7 +201,7 @@ class Publisher:
     def _message(self, contract: str, piece: Piece) -> tuple[str, bytes, str]:
         subject = self._subject(contract)
         venue = self._run.contracts[contract]
-        batch = TickBatch(self._run.tape, venue, contract, piece.ticks, piece.watermark_ns, piece.final)
+        batch = TickBatch(self._run.tape, venue, contract, piece.ticks, piece.watermark_ns, piece.final, piece.sender)
         end = "!" if piece.final else ""
         key = f"{piece.ticks.first_index}-{piece.ticks.last_index}@{piece.watermark_ns}{end}"
         return subject, encode_tick_batch(batch), f"{subject}/{key}"

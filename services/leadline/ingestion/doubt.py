@@ -58,6 +58,10 @@ class Judge:
         self._price: int | None = None
         self._refused: list[int] = []
 
+    def resume(self, time_ns: int, price: int) -> None:
+        """Before the first print: this was the last good one that an earlier process is sure of."""
+        self.newest_ns, self._price = time_ns, price
+
     def judge(
         self, time_ns: Int64Array, price: Int64Array, *, settle_ns: int = _NEVER, final: bool = False
     ) -> Int8Array:

@@ -9,6 +9,9 @@ LAST_TICK: Final = Gauge(
     "leadline_feed_last_tick_timestamp_seconds", "Tape time of the last print published", ["instrument"]
 )
 CONNECTED: Final = Gauge("leadline_feed_connected", "1 while the feed gives prints, or has given all")
+OVERLAPPING: Final = Counter(
+    "leadline_ticks_overlapping_total", "Pushed prints dropped because they had been taken before", ["instrument"]
+)
 QUARANTINED: Final = Counter("leadline_ticks_quarantined_total", "Prints kept out", ["instrument", "reason"])
 FULL_SECONDS: Final = Counter("leadline_feed_full_seconds_total", "Time spent waiting for room on the bus")
 PURGED: Final = Counter("leadline_feed_purged_total", "Messages that nobody needs any more, removed from the bus")

@@ -95,6 +95,7 @@ class Normaliser:
     first_index: source index of the first print that will be accepted.
     kept_out: number of prints by trading day (None: it has none) and reason, only those that occurred, in order.
     samples: the first few of each reason.
+    released_row: rows in the source of what the last call gave, int64 of shape (n,).
     watermark_ns: no print with a time below it will be released after this; -1 before the first promise.
     """
 
@@ -119,6 +120,7 @@ class Normaliser:
         self._sources: list[str] = []
         self._waiting = _Waiting(TickColumns.empty(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         self._held = TickColumns.empty(first_index)
+        self._held_row = self.released_row = np.zeros(0, dtype=np.int64)
         self._counts: Counter[tuple[int, Reason]] = Counter()
         self._samples: list[QuarantinedPrint] = []
 
@@ -156,6 +158,20 @@ class Normaliser:
     def watermark_ns(self) -> int:
         """See the class."""
         return max(self._judge.newest_ns - self._grace_ns, self._judge.promised_ns, _NO_TIME)
+
+    @property
+    def unsettled_row(self) -> Int64Array:
+        """Rows in the source of the prints that are held or in doubt, in no order; shape (n,)."""
+        return np.concatenate([self._held_row, self._waiting.row])
+
+    def resume(self, watermark_ns: int, last_time_ns: int, last_price: int) -> None:
+        """Before the first print: go on where an earlier process ended. `last_`: of the last print that it released.
+
+        Times are ns UTC, -1 when there was none; the price is in ticks.
+        """
+        if last_time_ns >= 0:
+            self._judge.resume(last_time_ns, last_price)
+        self.promise(watermark_ns)
 
     def feed(self, raw: RawColumns) -> TickColumns:
         """Takes prints in and returns those that can no longer be preceded, in order; the others are held."""
@@ -274,7 +290,7 @@ class Normaliser:
                     for row in rows[: self._samples_wanted(reason)].tolist():
                         self._sample(reason, self._written(judged, row), np.zeros(1, dtype=np.int64))
                     self._count(reason, judged.ticks.time_ns[rows])
-        self._hold(judged.ticks, good)
+        self._hold(judged.ticks, judged.row, good)
 
     def _written(self, judged: _Waiting, row: int) -> RawColumns:
         """A sound print as its source wrote it."""
@@ -284,24 +300,28 @@ class Normaliser:
         source = self._sources[int(judged.source[row])]
         return RawColumns(self._contract, ticks.time_ns, price, size, side, judged.row[row : row + 1], source)
 
-    def _hold(self, ticks: TickColumns, good: NDArray[np.bool_]) -> None:
+    def _hold(self, ticks: TickColumns, row: Int64Array, good: NDArray[np.bool_]) -> None:
         held = self._held
         time_ns, price, size, aggressor = ticks.time_ns, ticks.price, ticks.size, ticks.aggressor
         if not good.all():
-            time_ns, price, size, aggressor = time_ns[good], price[good], size[good], aggressor[good]
+            time_ns, price, size, aggressor, row = time_ns[good], price[good], size[good], aggressor[good], row[good]
         if len(held):
             time_ns = np.concatenate([held.time_ns, time_ns])
             price = np.concatenate([held.price, price])
             size = np.concatenate([held.size, size])
             aggressor = np.concatenate([held.aggressor, aggressor])
+            row = np.concatenate([self._held_row, row])
         if len(time_ns) > 1 and (np.diff(time_ns) < 0).any():
             order = np.argsort(time_ns, kind="stable")
             time_ns, price, size, aggressor = time_ns[order], price[order], size[order], aggressor[order]
+            row = row[order]
+        self._held_row = row
         self._held = TickColumns(time_ns, price, size, aggressor, held.first_index)
 
     def _release(self, until_ns: int) -> TickColumns:
         count = int(np.searchsorted(self._held.time_ns, until_ns, side="right"))
         released, self._held = self._held.slice(0, count), self._held.slice(count, len(self._held))
+        self.released_row, self._held_row = self._held_row[:count], self._held_row[count:]
         return released
 
 

@@ -21,8 +21,6 @@ from leadline.runtime.wire import tick_batch_from_proto
 
 # Pushed batches that may wait to be published; then the client waits.
 BATCHES_AHEAD: Final = 16
-# A stream that is closed and one that is broken look alike at first; within this time a broken one is given up.
-BROKEN_SECONDS: Final = 0.2
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -37,8 +35,8 @@ class NotPushed(LeadlineError):
 class PushFeed:
     """What a client pushes, until somebody publishes it.
 
-    Give `pieces` to one publisher, who calls `published` after each item. The end of a client's stream ends the tape;
-    a stream that breaks does not: the next one goes on.
+    Give `pieces` to one publisher, who calls `published` after each item. A contract's tape ends when a client says so;
+    a stream that is closed or breaks ends nothing: the next one goes on from each contract's `next_index`.
     """
 
     def __init__(self, contracts: Iterable[PushedContract]) -> None:
@@ -57,16 +55,16 @@ class PushFeed:
         self._pieces.task_done()
         self._room.release()
 
-    async def take(self, requests: AsyncIterator[pb.PublishTicksRequest]) -> tuple[int, dict[str, int]]:
-        """Take a client's stream in; returns, when all is published, what was accepted, and what not by reason.
+    async def take(self, requests: AsyncIterator[pb.PublishTicksRequest]) -> pb.PublishTicksResponse:
+        """Take a client's stream in; returns, when all that can be is published, what became of its prints.
 
-        Raises NotPushed, Unknown for a contract that the feed does not have, and InvalidInput.
+        Raises NotPushed, Unknown for a contract that the feed does not have, and InvalidInput, for a gap too.
         """
         if self.connected:
             raise NotPushed("another client is pushing prints")
         if all(each.final for each in self.contracts.values()):
             raise NotPushed("the tape has ended")
-        before = self._quarantined()
+        before, dropped = self._quarantined(), self._overlapping()
         accepted = 0
         self._connect(True)
         try:
@@ -77,25 +75,18 @@ class PushFeed:
                 for each, pieces in self._going_along():
                     await self._room.acquire()
                     self._enqueue(each.contract, pieces)
-            await asyncio.sleep(BROKEN_SECONDS)
-            for each in self.contracts.values():
-                await self._room.acquire()
-                accepted += self._enqueue(each.contract, each.finish())
             await self._pieces.join()
         finally:
             self._connect(False)
-        return accepted, dict(self._quarantined() - before)
+        return pb.PublishTicksResponse(
+            accepted=accepted,
+            quarantined=self._quarantined() - before,
+            overlapping=self._overlapping() - dropped,
+        )
 
     def _taken(self, request: pb.PublishTicksRequest) -> tuple[str, list[Piece]]:
         try:
-            name = request.batch.contract
-            if name not in self.contracts:
-                raise Unknown("contract of the feed", name, tuple(self.contracts))
-            try:
-                batch = tick_batch_from_proto(request.batch)
-            except ValueError as error:
-                raise InvalidInput("batch", str(error), "columns of equal length, with sides of 1, -1 and 0") from None
-            return name, self.contracts[name].take(batch)
+            return self._read(request)
         except LeadlineError:
             self._room.release()
             raise
@@ -108,7 +99,29 @@ class PushFeed:
         promised = [(each, each.go_along(reached_ns)) for each in self.contracts.values()]
         return [(each, pieces) for each, pieces in promised if pieces]
 
+    def _read(self, request: pb.PublishTicksRequest) -> tuple[str, list[Piece]]:
+        name = request.batch.contract
+        if name not in self.contracts:
+            raise Unknown("contract of the feed", name, tuple(self.contracts))
+        try:
+            batch = tick_batch_from_proto(request.batch)
+        except ValueError as error:
+            raise InvalidInput("batch", str(error), "columns of equal length, with sides of 1, -1 and 0") from None
+        if not request.HasField("first_index"):
+            raise InvalidInput(f"first_index of {name}", None, "the sender's index of the batch's first print")
+        if batch.final:
+            raise InvalidInput("batch.final", batch.final, "`end` of the request, which ends a contract")
+        contract = self.contracts[name]
+        dropped = contract.overlapping
+        pieces = contract.take(batch.ticks, request.first_index, batch.watermark_ns, end=request.end)
+        metrics.OVERLAPPING.labels(name).inc(contract.overlapping - dropped)
+        return name, pieces
+
     def _enqueue(self, contract: str, pieces: list[Piece]) -> int:
+        if not pieces and all(each.final for each in self.contracts.values()):
+            # The publisher has heard the last end and listens no more.
+            self._room.release()
+            return 0
         self._pieces.put_nowait((contract, pieces))
         return sum(len(piece.ticks) for piece in pieces)
 
@@ -116,11 +129,23 @@ class PushFeed:
         self.connected = connected
         metrics.CONNECTED.set(connected)
 
+    def _overlapping(self) -> int:
+        return sum(each.overlapping for each in self.contracts.values())
+
     def _quarantined(self) -> Counter[str]:
         total: Counter[str] = Counter()
         for each in self.contracts.values():
             total.update(each.tally.quarantined())
         return total
+
+
+def _pushed(contract: PushedContract) -> pb.PushedContract:
+    return pb.PushedContract(
+        contract=contract.contract,
+        next_index=contract.next_index,
+        ended=contract.final,
+        overlapping=contract.overlapping,
+    )
 
 
 def _kept_out(status: ContractStatus) -> list[pb.KeptOut]:
@@ -155,8 +180,7 @@ class IngestionServicer(rpc.IngestionServiceServicer):
     ) -> pb.PublishTicksResponse:
         if self._push is None:
             raise NotPushed(f"the feed is of kind {self._run.feed} and takes no prints")
-        accepted, quarantined = await self._push.take(request_iterator)
-        return pb.PublishTicksResponse(accepted=accepted, quarantined=quarantined)
+        return await self._push.take(request_iterator)
 
     async def GetFeedStatus(
         self, request: pb.GetFeedStatusRequest, context: ServicerContext
@@ -179,6 +203,7 @@ class IngestionServicer(rpc.IngestionServiceServicer):
             progress=self._status.progress,
             state=self._state().value,
             failure=self._status.failure,
+            pushed=[] if self._push is None else [_pushed(each) for each in self._push.contracts.values()],
         )
 
     def _state(self) -> State:

@@ -38,6 +38,7 @@ class ContractStatus:
     def resume(self, position: Position) -> None:
         """Begin where an earlier process ended."""
         self.ticks, self.watermark_ns, self.final = position.next_index, position.watermark_ns, position.final
+        self.last_time_ns, self.last_price = max(position.sender.last_time_ns, 0), position.sender.last_price
 
     def advance(self, piece: Piece) -> None:
         """A message was published."""

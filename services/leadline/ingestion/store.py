@@ -33,11 +33,16 @@ _OPEN: Final = """
 """
 _FINISH: Final = "UPDATE run SET finished_at = now(), failure = $2 WHERE tape = $1 AND finished_at IS NULL"
 _FAILURE: Final = "SELECT failure FROM run WHERE tape = $1"
-# A restarted process reads a source again from its begin: what it has counted so far is no news until it is more.
+# A restarted process reads a source again from its begin, or takes again what a client pushed and was not settled: what
+# it has counted so far is no news until it is more. It has not always seen the first prints, which are the samples.
 _COUNT: Final = """
     INSERT INTO kept_out (tape, contract, trading_day, reason, prints, samples) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (tape, contract, trading_day, reason) DO UPDATE
-    SET prints = EXCLUDED.prints, samples = EXCLUDED.samples WHERE kept_out.prints < EXCLUDED.prints
+    SET prints = EXCLUDED.prints, samples = CASE
+        WHEN jsonb_array_length(EXCLUDED.samples) <= jsonb_array_length(kept_out.samples) THEN kept_out.samples
+        ELSE EXCLUDED.samples
+    END
+    WHERE kept_out.prints < EXCLUDED.prints
 """
 _COUNTS: Final = "SELECT trading_day, reason, prints FROM kept_out WHERE tape = $1 AND contract = $2"
 _OTHERS: Final = "SELECT tape FROM run WHERE tape <> $1 ORDER BY number"

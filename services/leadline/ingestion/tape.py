@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
@@ -12,7 +12,7 @@ from leadline.ingestion.sources import Source
 from leadline.ingestion.tally import OutsideSessions, Tally
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
-from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickColumns
+from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, SenderPosition, TickColumns
 
 # Tape time that passes between two messages while any market is open; a longer gap is a closure.
 _LONGEST_WAIT_NS: Final = NS_PER_MINUTE
@@ -20,11 +20,15 @@ _LONGEST_WAIT_NS: Final = NS_PER_MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a contract is published: the source index that comes next, and the watermark given last."""
+    """How far a contract is published: the source index that comes next, and the watermark given last.
+
+    sender: of a pushed feed, how far its sender is.
+    """
 
     next_index: int
     watermark_ns: int
     final: bool = False
+    sender: SenderPosition = field(default_factory=SenderPosition)
 
 
 class ContractTape:

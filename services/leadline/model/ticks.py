@@ -4,8 +4,9 @@ A `TickColumns` holds many prints of one contract. There is no object for a sing
 stage works on whole columns, so the cost of Python is paid per batch and not per print.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
 from enum import IntEnum
 from itertools import pairwise
 from typing import Final
@@ -96,11 +97,28 @@ def concat(parts: Iterable[TickColumns]) -> TickColumns:
 
 
 @dataclass(frozen=True, slots=True)
+class SenderPosition:
+    """How far the prints that a client pushes for one contract are settled: published, or kept out and counted.
+
+    next_index: the sender's index of its first print that is not settled. settled: ranges [from, until) of settled
+    prints behind it, in order. last_time_ns and last_price, in ticks: of the last published print, -1 and 0 before the
+    first. kept_out: settled prints that did not reach a bar, by trading day (None: they have none) and reason.
+    """
+
+    next_index: int = 0
+    settled: tuple[tuple[int, int], ...] = ()
+    last_time_ns: int = -1
+    last_price: int = 0
+    kept_out: Mapping[tuple[date | None, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class TickBatch:
     """What one message of the tick stream carries.
 
     `watermark_ns` promises that no print with a time below it follows on this contract; `final` closes that
-    instant too and ends the tape. `ticks` may be empty: then the batch is only the promise.
+    instant too and ends the tape. `ticks` may be empty: then the batch is only the promise. `sender`: of a pushed
+    feed, how far its sender is with this message.
     """
 
     tape: str
@@ -109,3 +127,4 @@ class TickBatch:
     ticks: TickColumns
     watermark_ns: int
     final: bool = False
+    sender: SenderPosition | None = None

@@ -7,6 +7,7 @@ its kind, and nothing else.
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows
 from leadline.model.errors import RefusedMessage
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
-from leadline.model.ticks import TickBatch, TickColumns
+from leadline.model.ticks import SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2 as pb
 
 _DIRECTION_TO_PB: Final = {Direction.LONG: pb.DIRECTION_LONG, Direction.SHORT: pb.DIRECTION_SHORT}
@@ -89,6 +90,7 @@ def tick_batch_to_proto(batch: TickBatch) -> pb.TickBatch:
         price=ticks.price.tolist(),
         size=ticks.size.tolist(),
         aggressor=ticks.aggressor.tolist(),
+        sender=None if batch.sender is None else _sender_to_proto(batch.sender),
     )
 
 
@@ -109,7 +111,39 @@ def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
         narrow,
         message.first_index,
     )
-    return TickBatch(message.tape, message.venue, message.contract, ticks, message.watermark_ns, message.final)
+    sender = _sender_from_proto(message.sender) if message.HasField("sender") else None
+    return TickBatch(message.tape, message.venue, message.contract, ticks, message.watermark_ns, message.final, sender)
+
+
+def _sender_to_proto(sender: SenderPosition) -> pb.SenderPosition:
+    days: dict[str, pb.KeptOutDays] = {}
+    for (day, reason), prints in sender.kept_out.items():
+        column = days.setdefault(reason, pb.KeptOutDays(reason=reason))
+        column.day.append(0 if day is None else day.toordinal())
+        column.prints.append(prints)
+    return pb.SenderPosition(
+        next_index=sender.next_index,
+        settled_from=[begin for begin, _ in sender.settled],
+        settled_until=[end for _, end in sender.settled],
+        last_time_ns=sender.last_time_ns,
+        last_price=sender.last_price,
+        kept_out=list(days.values()),
+    )
+
+
+def _sender_from_proto(message: pb.SenderPosition) -> SenderPosition:
+    settled = tuple(zip(message.settled_from, message.settled_until, strict=True))
+    edges = [message.next_index, *(edge for each in settled for edge in each)]
+    _require(
+        edges[0] >= 0 and all(a < b for a, b in pairwise(edges)), "a sender's ranges that do not follow each other"
+    )
+    kept_out = {
+        (date.fromordinal(day) if day else None, column.reason): prints
+        for column in message.kept_out
+        for day, prints in zip(column.day, column.prints, strict=True)
+    }
+    _require(all(prints >= 0 for prints in kept_out.values()), "a count of prints below zero")
+    return SenderPosition(message.next_index, settled, message.last_time_ns, message.last_price, kept_out)
 
 
 def _checked_tick_batch(payload: bytes) -> TickBatch:

@@ -26,20 +26,33 @@ class PublishTicksRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BATCH_FIELD_NUMBER: _builtins.int
+    FIRST_INDEX_FIELD_NUMBER: _builtins.int
+    END_FIELD_NUMBER: _builtins.int
+    first_index: _builtins.int
+    """The sender's index of the batch's first print: its number among all prints that the sender has for this contract,
+    from 0. Needed without prints too: there it says which one comes next. What was taken before is dropped and counted;
+    an index after the next one is refused, for prints would be missing.
+    """
+    end: _builtins.bool
+    """The contract's prints end with this batch."""
     @_builtins.property
     def batch(self) -> _model_pb2.TickBatch:
-        """Prints with their watermark; indices are ignored, the service counts."""
+        """Prints with their watermark. Its tape, venue, indices and `final` are not used."""
 
     def __init__(
         self,
         *,
         batch: _model_pb2.TickBatch | None = ...,
+        first_index: _builtins.int | None = ...,
+        end: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_first_index", b"_first_index", "batch", b"batch", "first_index", b"first_index"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch", b"batch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_first_index", b"_first_index", "batch", b"batch", "end", b"end", "first_index", b"first_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__first_index: _TypeAlias = _typing.Literal["first_index"]  # noqa: Y015
+    _WhichOneofArgType__first_index: _TypeAlias = _typing.Literal["_first_index", b"_first_index"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__first_index) -> _WhichOneofReturnType__first_index | None: ...
 
 Global___PublishTicksRequest: _TypeAlias = PublishTicksRequest  # noqa: Y015
 
@@ -71,8 +84,11 @@ class PublishTicksResponse(_message.Message):
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
     QUARANTINED_FIELD_NUMBER: _builtins.int
+    OVERLAPPING_FIELD_NUMBER: _builtins.int
     accepted: _builtins.int
     """Prints published, a count."""
+    overlapping: _builtins.int
+    """Prints dropped because they had been taken before, a count."""
     @_builtins.property
     def quarantined(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Prints kept out, counts by reason."""
@@ -82,10 +98,11 @@ class PublishTicksResponse(_message.Message):
         *,
         accepted: _builtins.int = ...,
         quarantined: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        overlapping: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "quarantined", b"quarantined"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "overlapping", b"overlapping", "quarantined", b"quarantined"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -119,6 +136,7 @@ class GetFeedStatusResponse(_message.Message):
     PROGRESS_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    PUSHED_FIELD_NUMBER: _builtins.int
     progress: _builtins.float
     """Share of the tape that is published, from 0 to 1; 0 for a pushed feed."""
     state: _builtins.str
@@ -135,6 +153,10 @@ class GetFeedStatusResponse(_message.Message):
     def contracts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ContractStatus]:
         """Per contract."""
 
+    @_builtins.property
+    def pushed(self) -> _containers.RepeatedCompositeFieldContainer[Global___PushedContract]:
+        """Of a pushed feed, per contract: where its sender goes on."""
+
     def __init__(
         self,
         *,
@@ -143,14 +165,49 @@ class GetFeedStatusResponse(_message.Message):
         progress: _builtins.float = ...,
         state: _builtins.str = ...,
         failure: _builtins.str = ...,
+        pushed: _abc.Iterable[Global___PushedContract] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "failure", b"failure", "progress", b"progress", "run", b"run", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contracts", b"contracts", "failure", b"failure", "progress", b"progress", "pushed", b"pushed", "run", b"run", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetFeedStatusResponse: _TypeAlias = GetFeedStatusResponse  # noqa: Y015
+
+@_typing.final
+class PushedContract(_message.Message):
+    """How far a contract of a pushed feed is taken."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    NEXT_INDEX_FIELD_NUMBER: _builtins.int
+    ENDED_FIELD_NUMBER: _builtins.int
+    OVERLAPPING_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """Dated contract."""
+    next_index: _builtins.int
+    """The sender's index to go on from: so many of its prints are taken, those kept out included."""
+    ended: _builtins.bool
+    """Whether the sender has ended it."""
+    overlapping: _builtins.int
+    """Prints dropped since ingestion started because they had been taken before, a count."""
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        next_index: _builtins.int = ...,
+        ended: _builtins.bool = ...,
+        overlapping: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contract", b"contract", "ended", b"ended", "next_index", b"next_index", "overlapping", b"overlapping"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushedContract: _TypeAlias = PushedContract  # noqa: Y015
 
 @_typing.final
 class KeptOut(_message.Message):

@@ -52,7 +52,7 @@ class IngestionServiceServicer:
     """
 
     def PublishTicks(self, request_iterator, context):
-        """Pushes prints of a feed of kind `push`; closing the stream ends the tape.
+        """Pushes prints of a feed of kind `push`. A stream that closes or breaks ends nothing: the next one goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class IngestionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestionServiceAsyncStub: ...
     PublishTicks: _grpc.StreamUnaryMultiCallable[_ingestion_pb2.PublishTicksRequest, _ingestion_pb2.PublishTicksResponse]
-    """Pushes prints of a feed of kind `push`; closing the stream ends the tape."""
+    """Pushes prints of a feed of kind `push`. A stream that closes or breaks ends nothing: the next one goes on."""
     GetFeedStatus: _grpc.UnaryUnaryMultiCallable[_ingestion_pb2.GetFeedStatusRequest, _ingestion_pb2.GetFeedStatusResponse]
     """The feed's state now."""
 
@@ -44,7 +44,7 @@ class IngestionServiceAsyncStub(IngestionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     PublishTicks: _aio.StreamUnaryMultiCallable[_ingestion_pb2.PublishTicksRequest, _ingestion_pb2.PublishTicksResponse]  # type: ignore[assignment]
-    """Pushes prints of a feed of kind `push`; closing the stream ends the tape."""
+    """Pushes prints of a feed of kind `push`. A stream that closes or breaks ends nothing: the next one goes on."""
     GetFeedStatus: _aio.UnaryUnaryMultiCallable[_ingestion_pb2.GetFeedStatusRequest, _ingestion_pb2.GetFeedStatusResponse]  # type: ignore[assignment]
     """The feed's state now."""
 
@@ -57,7 +57,7 @@ class IngestionServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingestion_pb2.PublishTicksRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_ingestion_pb2.PublishTicksResponse, _abc.Awaitable[_ingestion_pb2.PublishTicksResponse]]:
-        """Pushes prints of a feed of kind `push`; closing the stream ends the tape."""
+        """Pushes prints of a feed of kind `push`. A stream that closes or breaks ends nothing: the next one goes on."""
 
     @_abc_1.abstractmethod
     def GetFeedStatus(

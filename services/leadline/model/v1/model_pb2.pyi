@@ -60,6 +60,7 @@ class TickBatch(_message.Message):
     PRICE_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     AGGRESSOR_FIELD_NUMBER: _builtins.int
+    SENDER_FIELD_NUMBER: _builtins.int
     tape: _builtins.str
     """Tape: `live` or the id of a run. Empty when a client pushes ticks: the service knows its run."""
     venue: _builtins.str
@@ -90,6 +91,10 @@ class TickBatch(_message.Message):
     def aggressor(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Aggressor: 1 buy, -1 sell, 0 unknown."""
 
+    @_builtins.property
+    def sender(self) -> Global___SenderPosition:
+        """Of a pushed feed: how far its sender's prints are settled with this message."""
+
     def __init__(
         self,
         *,
@@ -104,14 +109,97 @@ class TickBatch(_message.Message):
         price: _abc.Iterable[_builtins.int] | None = ...,
         size: _abc.Iterable[_builtins.int] | None = ...,
         aggressor: _abc.Iterable[_builtins.int] | None = ...,
+        sender: Global___SenderPosition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["sender", b"sender"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggressor", b"aggressor", "contract", b"contract", "final", b"final", "first_index", b"first_index", "last_index", b"last_index", "price", b"price", "size", b"size", "tape", b"tape", "time_ns", b"time_ns", "venue", b"venue", "watermark_ns", b"watermark_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aggressor", b"aggressor", "contract", b"contract", "final", b"final", "first_index", b"first_index", "last_index", b"last_index", "price", b"price", "sender", b"sender", "size", b"size", "tape", b"tape", "time_ns", b"time_ns", "venue", b"venue", "watermark_ns", b"watermark_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TickBatch: _TypeAlias = TickBatch  # noqa: Y015
+
+@_typing.final
+class SenderPosition(_message.Message):
+    """How far the prints that a client pushes for one contract are settled: published, or kept out and counted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NEXT_INDEX_FIELD_NUMBER: _builtins.int
+    SETTLED_FROM_FIELD_NUMBER: _builtins.int
+    SETTLED_UNTIL_FIELD_NUMBER: _builtins.int
+    LAST_TIME_NS_FIELD_NUMBER: _builtins.int
+    LAST_PRICE_FIELD_NUMBER: _builtins.int
+    KEPT_OUT_FIELD_NUMBER: _builtins.int
+    next_index: _builtins.int
+    """The sender's index of its first print that is not settled; all before it are."""
+    last_time_ns: _builtins.int
+    """Time of the last published print, nanoseconds UTC; -1 before the first."""
+    last_price: _builtins.int
+    """Its price in ticks; 0 before the first."""
+    @_builtins.property
+    def settled_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Settled prints behind it, in ranges in order: the sender's index of the first one of each."""
+
+    @_builtins.property
+    def settled_until(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Where each of those ranges ends: the index after its last one."""
+
+    @_builtins.property
+    def kept_out(self) -> _containers.RepeatedCompositeFieldContainer[Global___KeptOutDays]:
+        """Settled prints that did not reach a bar, by reason."""
+
+    def __init__(
+        self,
+        *,
+        next_index: _builtins.int = ...,
+        settled_from: _abc.Iterable[_builtins.int] | None = ...,
+        settled_until: _abc.Iterable[_builtins.int] | None = ...,
+        last_time_ns: _builtins.int = ...,
+        last_price: _builtins.int = ...,
+        kept_out: _abc.Iterable[Global___KeptOutDays] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kept_out", b"kept_out", "last_price", b"last_price", "last_time_ns", b"last_time_ns", "next_index", b"next_index", "settled_from", b"settled_from", "settled_until", b"settled_until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SenderPosition: _TypeAlias = SenderPosition  # noqa: Y015
+
+@_typing.final
+class KeptOutDays(_message.Message):
+    """Prints that did not reach a bar for one reason, in columns of equal length."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    DAY_FIELD_NUMBER: _builtins.int
+    PRINTS_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def day(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Trading days, in days since 0001-01-01, which is 1; 0 for prints that belong to none."""
+
+    @_builtins.property
+    def prints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Prints of that day, a count."""
+
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        day: _abc.Iterable[_builtins.int] | None = ...,
+        prints: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "prints", b"prints", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KeptOutDays: _TypeAlias = KeptOutDays  # noqa: Y015
 
 @_typing.final
 class FootprintRows(_message.Message):
