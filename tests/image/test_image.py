@@ -143,7 +143,7 @@ async def test_postgres_runs_as_the_images_user_and_ends_its_clients_sessions_wh
             await connection.close()
 
 
-def test_nats_becomes_the_first_process_and_ends_well(image: Unpacked, ports: Ports):
+def test_nats_runs_under_the_one_that_starts_it_again_and_ends_well(image: Unpacked, ports: Ports):
     client, monitor = (f"127.0.0.1:{ports.take()}" for _ in range(2))
     settings = {
         "listen": client,
@@ -162,8 +162,10 @@ def test_nats_becomes_the_first_process_and_ends_well(image: Unpacked, ports: Po
                 break
         else:
             pytest.fail("".join(lines))
-        server = first_process(process)
+        first = first_process(process)
+        (server,) = first.children()
         assert Path(server.cmdline()[0]).name == "nats-server"
+        assert {member.uids().effective for member in (first, server)} == {10001}
         with contextlib.suppress(psutil.NoSuchProcess):
-            server.terminate()
+            first.terminate()
         assert process.wait(20) == 0
