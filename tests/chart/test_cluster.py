@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from helm_python import HelmError
@@ -18,6 +18,9 @@ from tests.chart.rendering import CHART, cases, pods, render, values_of
 from tests.kube.cluster.control_plane import ControlPlane, KubectlFailed
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+# A guard's Pod is a command that is loaded anew each time, which a busy machine takes its time for.
+GUARD_SECONDS: Final = 300
 
 # What belongs to the whole cluster is made by one release only.
 ALONE: dict[str, Any] = {"priorityClasses": {"create": False}, "rbac": {"aggregate": False}}
@@ -209,12 +212,13 @@ def guard_pods_played(api: ControlPlane, place: str, directory: Path) -> Iterato
         player.join()
 
 
+@pytest.mark.timeout(900)
 def test_an_uninstall_is_refused_while_a_strategy_is_left(api, helm, place, tmp_path):
     helm.install(CHART, place, values_for(place))
     api.apply({**STRATEGY, "metadata": {"name": "first", "namespace": place}})
     with guard_pods_played(api, place, tmp_path) as said:
         with pytest.raises(HelmError):
-            helm.uninstall(place, timeout=60)
+            helm.uninstall(place, timeout=GUARD_SECONDS)
         assert f"these are left: TradingStrategy {place}/first" in said[-1]
         # Also in a namespace that the values do not name: whatever an operator has taken up cannot go without one.
         elsewhere = {"name": "first", "namespace": "default", "finalizers": ["leadline.dev/drain"]}
@@ -227,14 +231,14 @@ def test_an_uninstall_is_refused_while_a_strategy_is_left(api, helm, place, tmp_
 
         api.kubectl("delete", "tstrat", "first", "--namespace", place)
         with pytest.raises(HelmError):
-            helm.uninstall(place, timeout=60)
+            helm.uninstall(place, timeout=GUARD_SECONDS)
         assert "these are left: TradingStrategy default/first" in said[-1]
         helm.rollback(place, version=1)
         api.kubectl("delete", "tstrat", "first", "--namespace", "default", "--wait=false")
         api.kubectl(
             "patch", "tstrat", "first", "-n", "default", "--type=merge", "-p", '{"metadata":{"finalizers":null}}'
         )
-        helm.uninstall(place, timeout=60)
+        helm.uninstall(place, timeout=GUARD_SECONDS)
         assert said[-1] == "nothing is left that needs the operator\n"
     left = api.json("get", "deployments,statefulsets,configmaps,services", "--namespace", place)["items"]
     assert [each["metadata"]["name"] for each in left if each["metadata"]["name"] != "kube-root-ca.crt"] == []
@@ -242,6 +246,7 @@ def test_an_uninstall_is_refused_while_a_strategy_is_left(api, helm, place, tmp_
     assert set(secrets(api, place)) == {f"{place}-platform-database"}
 
 
+@pytest.mark.timeout(900)
 def test_an_upgrade_is_refused_that_leaves_strategies_without_their_operator(api, helm, place, tmp_path):
     desk = f"{place}-desk"
     guarded = {"upgradeGuard": {"enabled": True}}
@@ -253,12 +258,12 @@ def test_an_upgrade_is_refused_that_leaves_strategies_without_their_operator(api
     api.apply({**STRATEGY, "metadata": {"name": "stray", "namespace": "default"}})
     with guard_pods_played(api, place, tmp_path) as said:
         with pytest.raises(HelmError):
-            helm.upgrade(CHART, place, values_for(place, **guarded), timeout=60)
+            helm.upgrade(CHART, place, values_for(place, **guarded), timeout=GUARD_SECONDS)
         assert f"value `namespaces`: TradingStrategy {desk}/first. They" in said[-1]
         assert secrets(api, desk) == kept
         api.kubectl("patch", "tstrat", "first", "-n", desk, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
         api.kubectl("delete", "tstrat", "first", "--namespace", desk)
-        helm.upgrade(CHART, place, values_for(place, **guarded), timeout=60)
+        helm.upgrade(CHART, place, values_for(place, **guarded), timeout=GUARD_SECONDS)
         assert said[-1] == "nothing is left out that needs the operator\n"
     api.kubectl("delete", "tstrat", "stray", "--namespace", "default")
     assert secrets(api, desk) == {}
