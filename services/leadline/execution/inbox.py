@@ -4,6 +4,7 @@ from collections import deque
 from typing import Final
 
 from leadline.execution.book import RefusedSignal
+from leadline.model.errors import RefusedMessage
 from leadline.model.signals import BarSignals, SignalMessage
 
 CAPACITY: Final = 1024
@@ -33,11 +34,14 @@ class Inbox:
         """Take a message from the bus; says whether it was news.
 
         Messages of another analysis, bars seen before, bars known by the time the strategy joined, and bars without
-        a signal make no decision; their progress counts all the same where the analysis is the right one.
+        a signal make no decision; their progress counts all the same where the analysis is the right one. Raises
+        RefusedMessage for a bar that is known after the end that the strategy has told, on whichever side of that it
+        comes: no instant would ever decide it.
         """
         if message.analysis_hash != self.analysis_hash or self.refused is not None:
             return False
         bar = message.bar
+        self._require_before_the_end(message)
         if bar is not None and bar.signals and bar.known_at_ns > self.joined_ns and self._follows(bar):
             self._last = bar
             self._bars.append(bar)
@@ -45,6 +49,15 @@ class Inbox:
         self.progress_ns = max(self.progress_ns, message.progress_ns)
         self.final = self.final or message.final
         return news or bar is not None
+
+    def _require_before_the_end(self, message: SignalMessage) -> None:
+        if not (self.final or message.final):
+            return
+        end_ns = self.progress_ns if self.final else message.progress_ns
+        bars = [*self._bars, *([message.bar] if message.bar is not None else [])]
+        late = next((bar for bar in bars if bar.known_at_ns > end_ns), None)
+        if late is not None:
+            raise RefusedMessage("progress", f"the tape ends at {end_ns}, and a bar is known at {late.known_at_ns}")
 
     def refuse(self, refused: RefusedSignal) -> bool:
         """Hear no more: what comes after a message that was refused does not count. The first refusal stays.

@@ -225,6 +225,8 @@ class Account:
                 said = read_signal(message.subject, message.payload)
                 if said.analysis_hash == inbox.analysis_hash:
                     check_message(speaker, said)
+                    if inbox.offer(said):
+                        self._changed.set()
             except RefusedMessage as why:
                 intake.refuse(message, why)
                 received = RefusedSignal(message.subject, message.sequence, message.message_id, message.payload, why)
@@ -234,8 +236,6 @@ class Account:
                 return
             if said.analysis_hash != inbox.analysis_hash:
                 metrics.OTHER_ANALYSIS.labels(self.name).inc()
-            elif inbox.offer(said):
-                self._changed.set()
             while inbox.full:  # noqa: ASYNC110 - full is rare, and the loop's own pace empties it
                 await asyncio.sleep(self._pause_seconds)
 
