@@ -14,6 +14,7 @@ from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.own_markets import put_in_force, read_own
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
@@ -45,6 +46,15 @@ MaxKeptOutOption = Annotated[
     float,
     typer.Option("--max-kept-out", min=0, max=100, help="Percent of faulty prints above which a run fails."),
 ]
+InstrumentsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--instruments",
+        help="A YAML file of instruments (and calendars) beside the package's sheet, once per file.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 SpeedOption = Annotated[str, typer.Option("--speed", help="Seconds of the tape per second, or max.")]
 
 
@@ -59,10 +69,15 @@ class PlanOptions:
     sessions: int = 1
     speed: str = "max"
     max_kept_out: float = 1.0
+    instruments: Sequence[Path] = ()
 
 
 def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
-    """The plan, and where the files lie that its feed names. Raises InvalidInput."""
+    """The plan, and where the files lie that its feed names. Raises InvalidInput.
+
+    The instruments that are named are what this process knows from here on.
+    """
+    put_in_force(read_own(options.instruments))
     manifests = load_manifests(options.manifests)
     strategies = [item for item in manifests if isinstance(item, TradingStrategy)]
     if not strategies:

@@ -20,7 +20,8 @@ from rich.text import Text
 
 from leadline.execution.v1.execution_pb2 import Halt
 from leadline.model.contracts import sheet_of
-from leadline.plan.data_dir import default_data_dir
+from leadline.model.own_markets import put_in_force, read_own
+from leadline.plan.data_dir import DataDir, default_data_dir
 from leadline.report.printable import plain_text, printable
 
 # Columns of a table that is not drawn on a terminal.
@@ -37,6 +38,15 @@ class Output(StrEnum):
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="text for people, json for programs (one document or one per line).")
 ]
+
+
+def _knowing_its_instruments(data_dir: Path) -> Path:
+    """The data directory itself; its stack's instruments are known from here on, so that its prices can be shown."""
+    file = DataDir(data_dir).instruments_file
+    put_in_force(read_own([file] if file.is_file() else []))
+    return data_dir
+
+
 DataDirOption = Annotated[
     Path,
     typer.Option(
@@ -44,6 +54,7 @@ DataDirOption = Annotated[
         help="Directory of the stack.",
         default_factory=default_data_dir,
         show_default="~/.local/share/leadline",
+        callback=_knowing_its_instruments,
     ),
 ]
 KubeOption = Annotated[

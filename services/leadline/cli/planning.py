@@ -4,6 +4,7 @@ import typer
 
 from leadline.cli.manifests import (
     FeedOption,
+    InstrumentsOption,
     ManifestOption,
     MaxKeptOutOption,
     PlanOptions,
@@ -29,10 +30,14 @@ def show_plan(
     sessions: SessionsOption = 1,
     speed: SpeedOption = "max",
     max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show the workloads that the manifests become and how large entries can be, and check the manifests on the way."""
-    found, _ = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out))
+    options = PlanOptions(
+        manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
+    )
+    found, _ = plan_of(options)
     if output is Output.JSON:
         print_json(plan_document(found))
         return

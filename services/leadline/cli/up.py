@@ -15,6 +15,7 @@ import typer
 from leadline.cli.live import show
 from leadline.cli.manifests import (
     FeedOption,
+    InstrumentsOption,
     ManifestOption,
     MaxKeptOutOption,
     PlanOptions,
@@ -30,6 +31,7 @@ from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import front_months
 from leadline.model.errors import LeadlineError
+from leadline.model.own_markets import own_files
 from leadline.model.specs import TradingStrategy
 from leadline.plan.calls import CALL_SECONDS
 from leadline.plan.data_dir import DataDir
@@ -75,6 +77,7 @@ def up(
     sessions: SessionsOption = 1,
     speed: SpeedOption = "max",
     max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
     report: Annotated[
         Path | None,
@@ -87,7 +90,10 @@ def up(
 
     A run that was interrupted goes on when the same feed is started on the same data directory.
     """
-    built, files = plan_of(PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out))
+    own = own_files(DataDir(data_dir).instruments_dir, instruments or ())
+    built, files = plan_of(
+        PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=own)
+    )
     if files:
         _say(f"reading {', '.join(sorted(files))}")
     check_feed(built, files)

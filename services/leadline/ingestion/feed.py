@@ -18,6 +18,7 @@ from leadline.ingestion.sources import FileSource, SimulatedSource, Source
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
+from leadline.model.own_markets import in_force
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +100,6 @@ def _pushed(params: IngestionParams) -> Feed:
 
 def _content(content_id: str, plan: TapePlan, params: IngestionParams) -> str:
     settings = (plan.trade_from.isoformat(), params.history, params.feed.sessions, params.grace_ms)
-    return derive(content_id, *map(str, settings))
+    # Prints mean other money with other instruments: a run goes on only with those that it began with.
+    own = in_force().digest()
+    return derive(content_id, *map(str, settings), *([own] if own else []))

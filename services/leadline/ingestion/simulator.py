@@ -86,7 +86,7 @@ def simulate_day(contract: str, day: date, seed: int, price: Decimal | None = No
     """The prints of one trading day, source indices from 0. See `simulate`."""
     instrument = instrument_of(contract)
     opens_ns, shape = _shape(instrument, day)
-    level = _level(instrument, price)
+    level = opening_level(instrument, price)
     market = _market_name(instrument, contract, day, seed)
     own = (str(seed), contract, day.isoformat())
 
@@ -128,7 +128,11 @@ def _shape(instrument: Instrument, day: date) -> tuple[int, SessionShape]:
     return opens_ns, SessionShape(*minutes)
 
 
-def _level(instrument: Instrument, price: Decimal | None) -> int:
+def opening_level(instrument: Instrument, price: Decimal | None) -> int:
+    """The ticks around which an instrument moves: those of `price`, else of `OPENING_PRICES`.
+
+    Raises InvalidInput for a price off the grid or too low, and for none where none is known.
+    """
     if price is None and instrument.underlying not in OPENING_PRICES:
         raise InvalidInput("price", None, f"a price around which {instrument.root} is to move")
     ticks = instrument.price_to_ticks(OPENING_PRICES[instrument.underlying] if price is None else price)

@@ -24,7 +24,7 @@ from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.months import one_contract
 from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
-from leadline.ingestion.simulator import count_prints, simulate_day
+from leadline.ingestion.simulator import count_prints, opening_level, simulate_day
 from leadline.ingestion.tally import Counts, require_share
 from leadline.model.calendars import Calendar, calendar
 from leadline.model.contracts import instrument_of, resolve_contract
@@ -87,6 +87,8 @@ class SimulatedSource:
 
     def __init__(self, contracts: Sequence[str], seed: int, price: Decimal | None = None) -> None:
         self.contracts = tuple(contracts)
+        for contract in self.contracts:
+            opening_level(instrument_of(contract), price)  # refuses, before a run is opened
         self.content_id = derive("sim", str(seed), str(price), *self.contracts)
         self._seed = seed
         self._price = price

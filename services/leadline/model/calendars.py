@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -60,7 +60,7 @@ class Calendar:
     @property
     def opens_evening_before(self) -> bool:
         """Whether a trading day begins on the evening of the calendar day before."""
-        return self.hours.close < self.hours.open
+        return self.hours.close < self.hours.open or (self.hours.close == self.hours.open != "00:00")
 
     @property
     def never_closes(self) -> bool:
@@ -201,17 +201,31 @@ def _is_summer(day: date, zone: str) -> bool:
     return bool(noon.dst())
 
 
+own_calendars: dict[str, "Calendar"] = {}
+"""Calendars that are not the package's, by name; set at the start of a process by `own_markets.put_in_force` alone."""
+
+
 def calendar_names() -> tuple[str, ...]:
     """The names of all calendars, sorted."""
-    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _DATA.iterdir() if entry.name.endswith(".yaml")))
+    return tuple(sorted({*packaged_names(), *own_calendars}))
 
 
 @cache
+def packaged_names() -> tuple[str, ...]:
+    """The names of the package's calendars, sorted."""
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _DATA.iterdir() if entry.name.endswith(".yaml")))
+
+
 def calendar(name: str) -> Calendar:
     """The calendar of that name, loaded once; Unknown when there is none."""
-    known = calendar_names()
-    if name not in known:
-        raise Unknown("calendar", name, known)
+    own = own_calendars.get(name)
+    return _packaged(name) if own is None else own
+
+
+@cache
+def _packaged(name: str) -> Calendar:
+    if name not in packaged_names():
+        raise Unknown("calendar", name, calendar_names())
     return parse_calendar((_DATA / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
@@ -221,7 +235,11 @@ def parse_calendar(text: str) -> Calendar:
     Raises InvalidInput when a day is outside the validity or stands in two lists: a slip of the pen there would
     silently trade on a holiday.
     """
-    data = yaml.safe_load(text)
+    return calendar_of(yaml.safe_load(text))
+
+
+def calendar_of(data: dict[str, Any]) -> Calendar:
+    """A calendar from the plain values of its file. Raises as `parse_calendar`."""
     closed: dict[date, str] = data.get("closed") or {}
     early_close: dict[date, str] = {}
     for at, days in (data.get("early_close") or {}).items():

@@ -115,15 +115,24 @@ def _to_steps(what: str, value: Decimal | str, step: Decimal, expected: str) -> 
 
 def instrument(root: str) -> Instrument:
     """The instrument of that root; Unknown when the sheet has none (a wrong tick size is never assumed)."""
-    sheet = _sheet()
-    if root not in sheet:
-        raise Unknown("instrument", root, tuple(sheet))
-    return sheet[root]
+    found = _sheet().get(root) or own_instruments.get(root)
+    if found is None:
+        raise Unknown("instrument", root, (*_sheet(), *own_instruments))
+    return found
 
 
 def instruments() -> tuple[Instrument, ...]:
-    """All instruments, in the order of the sheet."""
-    return tuple(_sheet().values())
+    """All instruments: in the order of the sheet, then one's own."""
+    return (*_sheet().values(), *own_instruments.values())
+
+
+def sheet_roots() -> tuple[str, ...]:
+    """The roots of the package's sheet."""
+    return tuple(_sheet())
+
+
+own_instruments: dict[str, Instrument] = {}
+"""Rows that are not the package's, by root; set at the start of a process by `own_markets.put_in_force` alone."""
 
 
 @cache

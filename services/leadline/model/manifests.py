@@ -118,7 +118,7 @@ def load_manifests(source: str | Path) -> list[Manifest]:
         raise InvalidManifest([InvalidInput("manifest", f"{len(raw)} bytes or more", f"{MAX_MANIFEST_BYTES} at most")])
     manifests: list[Manifest] = []
     problems: list[InvalidInput] = []
-    for place, document in _documents(raw):
+    for place, document in yaml_documents(raw):
         found = parse_manifest(document)
         if isinstance(found, list):
             where = f"{place}{_title(document)}"
@@ -211,7 +211,8 @@ def _fields(strategy: TradingStrategy, classes: set[Change]) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if change_class(name) in classes}
 
 
-def _documents(raw: bytes) -> Iterator[tuple[str, object]]:
+def yaml_documents(raw: bytes) -> Iterator[tuple[str, object]]:
+    """Each document of a YAML text and where it stands, read as manifests are. Raises InvalidManifest."""
     try:
         for number, document in enumerate(yaml.load_all(raw, _Loader), start=1):
             items = _list_items(document)

@@ -102,6 +102,16 @@ class DataDir:
         return self.root / "stack.json"
 
     @property
+    def instruments_file(self) -> Path:
+        """The instruments beside the package's sheet that the stack runs with, 0600; absent when it has none."""
+        return self.root / "instruments.json"
+
+    @property
+    def instruments_dir(self) -> Path:
+        """Where people put files of instruments for every start of this stack; nobody makes it for them."""
+        return self.root / "instruments.d"
+
+    @property
     def nats_dir(self) -> Path:
         """What the NATS server keeps."""
         return self._folder("nats")
@@ -134,6 +144,14 @@ class DataDir:
     def write_stack(self, stack: dict[str, Any]) -> None:
         """Publish the addresses of the running stack to the other commands."""
         write_private(self.stack_file, orjson.dumps(stack, option=orjson.OPT_INDENT_2))
+
+    def write_instruments(self, document: str) -> Path | None:
+        """Keep the instruments that the stack runs with for its services and the commands; empty: it has none."""
+        if not document:
+            self.instruments_file.unlink(missing_ok=True)
+            return None
+        write_private(self.instruments_file, document.encode())
+        return self.instruments_file
 
     def check(self) -> None:
         """Raises NotPrivate when the directory, or a secret in it, is not this user's alone. Absent ones are fine."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import IngestionParams
+from leadline.model.own_markets import in_force
 from leadline.plan.data_dir import DataDir, write_private
 from leadline.plan.plan import Plan, Workload
 from leadline.plan.ports import LOOPBACK, Ports
@@ -55,6 +56,8 @@ def bind(
         workload.id: f"unix:{sockets / f'{number}-{workload.service}.sock'}"
         for number, workload in enumerate(plan.workloads)
     }
+    own = in_force()
+    instruments_file = data.write_instruments(own.document() if own.digest() else "")
     bound = []
     for workload in plan.workloads:
         settings = ServiceSettings.model_validate(
@@ -67,6 +70,7 @@ def bind(
                 "nats": nats.settings(workload.service) if "nats" in workload.secrets else None,
                 "database": postgres.settings(workload.service) if "database" in workload.secrets else None,
                 "data_dir": data.volume(workload.id),
+                "instruments_file": instruments_file,
                 "token_key_file": data.token_key_file,
                 "peers": {name: addresses[peer] for name, peer in workload.calls.items()},
                 "params": _bound_settings(workload.settings, feed_files, launch),

@@ -13,6 +13,7 @@ from typing import Any, Final, get_args
 import structlog
 
 from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown
+from leadline.model.own_markets import put_in_force, read_own
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
@@ -39,6 +40,8 @@ def run_service(name: str, settings_path: Path) -> int:
         settings = load_settings(settings_path)
         if settings.service != name:
             raise InvalidInput(f"{settings_path}: service", settings.service, name)
+        if settings.instruments_file is not None:  # before anything asks the sheet
+            put_in_force(read_own([settings.instruments_file]))
         run = _room(name)
     except (LeadlineError, OSError) as error:
         sys.stderr.write(f"{error}\n")

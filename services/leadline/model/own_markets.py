@@ -1,0 +1,283 @@
+"""Instruments and calendars of one's own: files that stand beside the package's sheet and never change it.
+
+They are read and checked whole, and put in force once, at the start of a process and before anything asks the sheet.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from leadline.model import calendars, contracts, instruments
+from leadline.model.calendars import Calendar
+from leadline.model.durations import parse_duration
+from leadline.model.errors import InvalidInput
+from leadline.model.hours import SessionHours
+from leadline.model.ids import derive
+from leadline.model.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
+from leadline.model.manifests import InvalidManifest, yaml_documents
+from leadline.model.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
+
+MAX_FILE_BYTES: Final = 1_000_000
+MAX_INSTRUMENTS: Final = 1_000
+
+_TokenText = Annotated[str, Text(r"^[a-z0-9][a-z0-9-]*$", "lower-case letters, digits and dashes, such as binance", 32)]
+_SessionText = Annotated[str, Text(r"^[a-z][a-z0-9-]*$", "lower-case letters, digits and dashes, such as rth", 32)]
+_CurrencyText = Annotated[str, Text(r"^[A-Z]{3,6}$", "a currency of 3 to 6 upper-case letters, such as USDT", 6)]
+_Words = Annotated[str, Field(min_length=1, max_length=128)]
+_Volume = Annotated[int, Field(ge=1, le=1_000_000_000)]
+_Ticks = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Row(BaseModel):
+    """A frozen part of a file: unknown fields refused, no coercion."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class _Hours(_Row):
+    open: ClockText
+    close: ClockText
+    zone: ZoneText
+
+
+class _Profile(_Row):
+    imbalance_min: _Volume
+    absorption_min: _Volume
+    typical_bar_volume: _Volume
+    stop_ticks: _Ticks
+    target_ticks: _Ticks
+
+
+class _Instrument(_Row):
+    """A row as the package's sheet has it; of `tick_value` and `multiplier` one is given. It is its own underlying."""
+
+    name: _Words
+    tick: DecimalText
+    size_step: DecimalText
+    tick_value: DecimalText | None = None
+    multiplier: DecimalText | None = None
+    currency: _CurrencyText
+    exchange: _Words
+    venue: _TokenText
+    calendar: _TokenText
+    commission: DecimalText
+    staleness: DurationText
+    collar: _Ticks = DEFAULT_COLLAR_TICKS
+    margin: DecimalText | None = None
+    kind: Literal["future", "perpetual", "etf"]
+    roll: Literal["venue", "none"]
+    sessions: Annotated[dict[_SessionText, _Hours], Field(min_length=1, max_length=16)]
+    profile: _Profile | None = None
+    below_zero: bool = False
+
+
+class _Calendar(_Row):
+    """A calendar as the package's files have it."""
+
+    title: _Words
+    zone: ZoneText
+    open: ClockText
+    close: ClockText
+    weekdays: Annotated[tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...], Field(min_length=1)]
+    valid_from: date
+    valid_through: date
+    closed: dict[date, str] = Field(default_factory=dict)
+    early_close: dict[ClockText, dict[date, str]] = Field(default_factory=dict)
+    former_close: dict[date, ClockText] = Field(default_factory=dict)
+
+
+class OwnMarkets(_Row):
+    """Rows of one or more files, by symbol and by the calendar's name. Empty: nothing but the package's sheet."""
+
+    instruments: Annotated[dict[SymbolText, _Instrument], Field(max_length=MAX_INSTRUMENTS)] = Field(
+        default_factory=dict
+    )
+    calendars: Annotated[dict[_TokenText, _Calendar], Field(max_length=MAX_INSTRUMENTS)] = Field(default_factory=dict)
+
+    def document(self) -> str:
+        """The rows as a file that `read_own` reads back: the same text for the same rows."""
+        return json.dumps(self.model_dump(mode="json", exclude_none=True), sort_keys=True, indent=1)
+
+    def digest(self) -> str:
+        """Another one for other rows; empty where there are none."""
+        return derive("own-markets", self.document()) if self.instruments or self.calendars else ""
+
+
+def read_own(files: Iterable[Path]) -> OwnMarkets:
+    """The rows of some files together, checked.
+
+    Raises InvalidManifest with everything that is wrong, each with file, field, value and what was expected: among it a
+    symbol or calendar that the package or an earlier file has. OSError when a file cannot be read.
+    """
+    found, problems = OwnMarkets(), list[InvalidInput]()
+    for file in files:
+        try:
+            own = _parse(file)
+            problems += [_in(file, problem) for problem in (*_known(own, found), *_problems(own, found))]
+        except InvalidManifest as refusal:
+            problems += refusal.problems
+        else:
+            found = OwnMarkets(
+                instruments={**found.instruments, **own.instruments}, calendars={**found.calendars, **own.calendars}
+            )
+    if problems:
+        raise InvalidManifest(problems)
+    return found
+
+
+def put_in_force(own: OwnMarkets) -> None:
+    """Make these rows what the process knows beside the package's sheet, in place of any before.
+
+    For the start of a process: what has been worked out from other rows is not worked out again.
+    """
+    global _in_force  # noqa: PLW0603 - the sheet is one for the process, as the package's is
+    _in_force = own
+    calendars.own_calendars = {name: _calendar(name, row) for name, row in own.calendars.items()}
+    instruments.own_instruments = {root: _instrument(root, row) for root, row in own.instruments.items()}
+    contracts.no_entry_from.cache_clear()
+
+
+def in_force() -> OwnMarkets:
+    """The rows that the process knows beside the package's sheet."""
+    return _in_force
+
+
+_in_force = OwnMarkets()
+
+
+def _parse(file: Path) -> OwnMarkets:
+    with file.open("rb") as text:
+        raw = text.read(MAX_FILE_BYTES + 1)
+    if len(raw) > MAX_FILE_BYTES:
+        raise InvalidManifest([InvalidInput(str(file), f"{len(raw)} bytes or more", f"{MAX_FILE_BYTES} at most")])
+    documents = [document for _, document in yaml_documents(raw)]
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        expected = "one YAML document with `instruments`, and `calendars` where they are one's own"
+        raise InvalidManifest([InvalidInput(str(file), f"{len(documents)} documents", expected)])
+    try:
+        return OwnMarkets.model_validate_json(json.dumps(documents[0]))
+    except ValidationError as error:
+        raise InvalidManifest(
+            [
+                InvalidInput(f"{file}: {'.'.join(map(str, each['loc']))}", _value(each), each["msg"])
+                for each in error.errors()
+            ]
+        ) from None
+
+
+def _value(error: Any) -> object:
+    return None if error["type"] == "missing" else error["input"]
+
+
+def _in(file: Path, problem: InvalidInput) -> InvalidInput:
+    return InvalidInput(f"{file}: {problem.field}", problem.value, problem.expected)
+
+
+def _known(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
+    """What the package or an earlier file has already: a row of one's own never changes another."""
+    for root in own.instruments:
+        if root in before.instruments or root in instruments.sheet_roots():
+            yield InvalidInput(f"instruments.{root}", root, "a symbol that is not known already")
+    for name in own.calendars:
+        if name in before.calendars or name in calendars.packaged_names():
+            yield InvalidInput(f"calendars.{name}", name, "a name that no calendar has already")
+
+
+def _problems(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
+    """What is wrong with rows whose fields are right by themselves."""
+    days: dict[str, Calendar] = {}
+    for name, row in {**before.calendars, **own.calendars}.items():
+        try:
+            days[name] = _calendar(name, row)
+        except InvalidInput as problem:
+            yield InvalidInput(f"calendars.{name}.{problem.field}", problem.value, problem.expected)
+        if row.valid_through < row.valid_from:
+            expected = f"a day from {row.valid_from} on"
+            yield InvalidInput(f"calendars.{name}.valid_through", row.valid_through.isoformat(), expected)
+    for root, instrument in own.instruments.items():
+        for each in _row_problems(root, instrument, days):
+            yield InvalidInput(f"instruments.{root}.{each.field}", each.value, each.expected)
+
+
+def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Iterator[InvalidInput]:
+    if contracts.dated(root) is not None:
+        yield InvalidInput("symbol", root, "a root: letter of a month and year at its end make it a dated contract")
+    for name, value in (("tick", row.tick), ("size_step", row.size_step)):
+        if value <= 0:
+            yield InvalidInput(name, str(value), "more than 0")
+    if (row.tick_value is None) == (row.multiplier is None):
+        yield InvalidInput("tick_value", str(row.tick_value), "either tick_value or multiplier")
+    for name, given in (("tick_value", row.tick_value), ("multiplier", row.multiplier), ("margin", row.margin)):
+        if given is not None and given <= 0:
+            yield InvalidInput(name, str(given), "more than 0")
+    if parse_duration(row.staleness) <= 0:
+        yield InvalidInput("staleness", row.staleness, "more than 0")
+    if (row.kind == "future") != (row.roll == "venue"):
+        yield InvalidInput("roll", row.roll, "venue for a future, none for what does not expire")
+    if "rth" not in row.sessions:
+        yield InvalidInput("sessions", sorted(row.sessions), "a session rth, the one of strategies that name none")
+    yield from _session_problems(row, days)
+
+
+def _session_problems(row: _Instrument, days: dict[str, Calendar]) -> Iterator[InvalidInput]:
+    if row.calendar not in days and row.calendar not in calendars.packaged_names():
+        expected = f"a calendar: {', '.join(sorted({*days, *calendars.packaged_names()}))}"
+        yield InvalidInput("calendar", row.calendar, expected)
+        return
+    market = days.get(row.calendar) or calendars.calendar(row.calendar)
+    for name, hours in row.sessions.items():
+        try:
+            fits = market.fits(SessionHours(hours.open, hours.close, hours.zone, name))
+        except InvalidInput as problem:
+            yield InvalidInput(f"sessions.{name}.{problem.field}", problem.value, problem.expected)
+            continue
+        if not fits:
+            text = f"{hours.open}-{hours.close} {hours.zone}"
+            whole = market.hours
+            yield InvalidInput(f"sessions.{name}", text, f"hours inside {whole.open}-{whole.close} {whole.zone}")
+
+
+def _instrument(root: str, row: _Instrument) -> Instrument:
+    return Instrument(
+        root=root,
+        name=row.name,
+        tick=row.tick,
+        tick_value=_tick_value(row),
+        size_step=row.size_step,
+        currency=row.currency,
+        exchange=row.exchange,
+        venue=row.venue,
+        calendar=row.calendar,
+        commission=row.commission,
+        staleness_ns=parse_duration(row.staleness),
+        collar_ticks=row.collar,
+        underlying=root,
+        margin=row.margin,
+        kind=row.kind,
+        roll=row.roll,
+        sessions={name: SessionHours(each.open, each.close, each.zone, name) for name, each in row.sessions.items()},
+        profile=None if row.profile is None else Profile(**row.profile.model_dump()),
+        below_zero=row.below_zero,
+    )
+
+
+def _tick_value(row: _Instrument) -> Decimal:
+    """What one tick of one size step is worth: given, or tick x size step x multiplier."""
+    if row.multiplier is None:
+        assert row.tick_value is not None
+        return row.tick_value
+    return row.tick * row.size_step * row.multiplier
+
+
+def _calendar(name: str, row: _Calendar) -> Calendar:
+    return calendars.calendar_of({**row.model_dump(), "name": name})
+
+
+def own_files(folder: Path, named: Sequence[Path]) -> tuple[Path, ...]:
+    """The files of a folder, by name, and the ones that somebody has named."""
+    return (*sorted(folder.glob("*.yaml")), *named)

@@ -1,0 +1,194 @@
+"""Instruments and calendars of one's own: what a file may say, and that it changes nothing of the package's."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from leadline.model.calendars import calendar, calendar_names
+from leadline.model.contracts import front_months, instrument_of, resolve_contract
+from leadline.model.errors import Unknown
+from leadline.model.instruments import instrument, instruments
+from leadline.model.manifests import InvalidManifest
+from leadline.model.own_markets import OwnMarkets, in_force, own_files, put_in_force, read_own
+from leadline.model.sessions import around_the_clock, resolve_session
+from leadline.model.strategy_spec import StrategySpec
+from tests.own_markets import ETHER, EVENINGS, file_of
+
+
+@pytest.fixture(autouse=True)
+def _only_the_package() -> Iterator[None]:
+    yield
+    put_in_force(OwnMarkets())
+
+
+def refusal(*files: Path) -> str:
+    with pytest.raises(InvalidManifest) as refused:
+        read_own(files)
+    return str(refused.value)
+
+
+def test_a_row_of_a_file_is_an_instrument(tmp_path: Path) -> None:
+    put_in_force(read_own([file_of(tmp_path, {"ETHUSDT": ETHER})]))
+    ether = instrument("ETHUSDT")
+    assert (ether.tick, ether.size_step, ether.tick_value) == (Decimal("0.01"), Decimal("0.001"), Decimal("0.00001"))
+    assert (ether.currency, ether.underlying, ether.staleness_ns) == ("USDT", "ETHUSDT", 60_000_000_000)
+    assert ether.pnl(ticks=100, size=2000) == Decimal(2)  # two ethers, a dollar up
+    assert instruments()[-1] == ether
+    assert instrument_of(resolve_contract("ETHUSDT", date(2025, 6, 10))) == ether
+    assert around_the_clock(ether, ether.sessions["rth"])
+
+
+def test_a_tick_value_may_stand_in_place_of_the_multiplier(tmp_path: Path) -> None:
+    row = {name: value for name, value in ETHER.items() if name != "multiplier"} | {"tick_value": "0.5"}
+    put_in_force(read_own([file_of(tmp_path, {"ETHUSDT": row})]))
+    assert instrument("ETHUSDT").tick_value == Decimal("0.5")
+
+
+def test_a_calendar_of_ones_own_may_begin_its_day_in_the_evening(tmp_path: Path) -> None:
+    row = ETHER | {"calendar": "evenings"}
+    row["sessions"] = {"rth": {"open": "18:00", "close": "06:00", "zone": "UTC"}}
+    put_in_force(read_own([file_of(tmp_path, {"ETHUSDT": row}, {"evenings": EVENINGS})]))
+    ether = instrument("ETHUSDT")
+    days = calendar("evenings")
+    evening = days.session(days.trading_day(1_749_492_000 * 10**9), ether.sessions["rth"])  # 2025-06-09 18:00 UTC
+    assert evening is not None
+    assert (evening.open_ns, evening.close_ns) == (1_749_492_000 * 10**9, (1_749_492_000 + 12 * 3600) * 10**9)
+    for ts_ns in (evening.open_ns, evening.close_ns - 1):
+        assert days.session_at(ts_ns, ether.sessions["rth"]) == evening
+    assert days.session_at(evening.close_ns, ether.sessions["rth"]) is None
+    spec = StrategySpec(instrument="ETHUSDT").session.value()
+    assert resolve_session(ether, spec)[0] == "rth"
+    assert not around_the_clock(ether, ether.sessions["rth"])
+
+
+def test_what_is_put_in_force_takes_the_place_of_what_was(tmp_path: Path) -> None:
+    own = read_own([file_of(tmp_path, {"ETHUSDT": ETHER}, {"evenings": EVENINGS})])
+    put_in_force(own)
+    assert in_force() == own
+    assert "evenings" in calendar_names()
+    put_in_force(OwnMarkets())
+    for call in (lambda: instrument("ETHUSDT"), lambda: calendar("evenings")):
+        with pytest.raises(Unknown):
+            call()
+
+
+def test_the_document_reads_back_as_the_same_rows(tmp_path: Path) -> None:
+    own = read_own([file_of(tmp_path, {"ETHUSDT": ETHER}, {"evenings": EVENINGS})])
+    again = tmp_path / "again.json"
+    again.write_text(own.document())
+    assert read_own([again]) == own
+    assert read_own([again]).digest() == own.digest() != ""
+    other = read_own([file_of(tmp_path, {"ETHUSDT": ETHER | {"multiplier": "2"}}, {"evenings": EVENINGS})])
+    assert other.digest() != own.digest()
+    assert OwnMarkets().digest() == ""
+
+
+def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path: Path) -> None:
+    for name in ("b.yaml", "a.yaml", "c.txt"):
+        (tmp_path / name).write_text("{}")
+    assert own_files(tmp_path, [Path("x.yaml")]) == (tmp_path / "a.yaml", tmp_path / "b.yaml", Path("x.yaml"))
+    assert own_files(tmp_path / "absent", ()) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"tick": 0.01}, "instruments.ETHUSDT.tick: got 0.01, expected a decimal number in quotes"),
+        ({"tick": "0"}, "instruments.ETHUSDT.tick: got '0', expected more than 0"),
+        ({"size_step": "0"}, "instruments.ETHUSDT.size_step: got '0', expected more than 0"),
+        ({"multiplier": "0"}, "instruments.ETHUSDT.multiplier: got '0', expected more than 0"),
+        ({"tick_value": "1"}, "instruments.ETHUSDT.tick_value: got '1', expected either tick_value or multiplier"),
+        ({"calendar": "moon"}, "instruments.ETHUSDT.calendar: got 'moon', expected a calendar: 24x7, cme"),
+        ({"staleness": "0s"}, "instruments.ETHUSDT.staleness: got '0s', expected more than 0"),
+        ({"staleness": "soon"}, "instruments.ETHUSDT.staleness: got 'soon', expected a whole number with a unit"),
+        ({"venue": "a.b"}, "instruments.ETHUSDT.venue: got 'a.b', expected lower-case letters"),
+        ({"currency": "usdt"}, "instruments.ETHUSDT.currency: got 'usdt', expected a currency"),
+        ({"kind": "option"}, "instruments.ETHUSDT.kind: got 'option'"),
+        ({"roll": "venue"}, "instruments.ETHUSDT.roll: got 'venue', expected venue for a future, none"),
+        ({"colour": "blue"}, "instruments.ETHUSDT.colour: got 'blue'"),
+        ({"collar": 0}, "instruments.ETHUSDT.collar: got 0"),
+        ({"sessions": {"day": {"open": "08:00", "close": "16:00", "zone": "UTC"}}}, "sessions: got ['day'], expected"),
+        (
+            {"sessions": {"rth": {"open": "18:00", "close": "06:00", "zone": "UTC"}}},
+            "hours inside 00:00-00:00",
+        ),
+        ({"sessions": {"rth": {"open": "08:00", "close": "16:00", "zone": "Moon"}}}, "sessions.rth.zone: got 'Moon'"),
+    ],
+)
+def test_a_row_that_is_wrong_is_refused_by_field_and_value(
+    tmp_path: Path, changes: dict[str, Any], problem: str
+) -> None:
+    assert problem in refusal(file_of(tmp_path, {"ETHUSDT": ETHER | changes}))
+
+
+@pytest.mark.parametrize("field", ["tick", "currency", "commission", "sessions", "staleness"])
+def test_a_field_that_is_needed_is_named(tmp_path: Path, field: str) -> None:
+    row = {name: value for name, value in ETHER.items() if name != field}
+    assert f"instruments.ETHUSDT.{field}: got nothing, expected" in refusal(file_of(tmp_path, {"ETHUSDT": row}))
+
+
+def test_a_symbol_that_is_known_is_never_changed(tmp_path: Path) -> None:
+    first = file_of(tmp_path, {"ETHUSDT": ETHER})
+    second = file_of(tmp_path, {"ETHUSDT": ETHER | {"tick": "0.05"}}, name="second.yaml")
+    assert f"{second}: instruments.ETHUSDT: got 'ETHUSDT', expected a symbol that is not" in refusal(first, second)
+    assert "instruments.ES: got 'ES', expected a symbol that is not known already" in (
+        refusal(file_of(tmp_path, {"ES": ETHER}))
+    )
+    assert "calendars.cme: got 'cme', expected a name that no calendar has" in (
+        refusal(file_of(tmp_path, {}, {"cme": EVENINGS}))
+    )
+
+
+@pytest.mark.parametrize("symbol", ["ETHZ2025", "eth", "ETH-USD", ""])
+def test_a_symbol_is_a_root(tmp_path: Path, symbol: str) -> None:
+    assert f"instruments.{symbol}" in refusal(file_of(tmp_path, {symbol: ETHER}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"closed": {"2035-01-01": "New Year"}},
+            "evenings.day: got '2035-01-01', expected a trading weekday",
+        ),
+        ({"valid_through": "2019-01-01"}, "calendars.evenings.valid_through: got '2019-01-01', expected a day from"),
+        ({"open": "25:00"}, "calendars.evenings.open: got '25:00', expected a time HH:MM"),
+        ({"zone": "Moon/Base"}, "calendars.evenings.zone: got 'Moon/Base', expected a name of the IANA"),
+        ({"weekdays": []}, "calendars.evenings.weekdays: got []"),
+    ],
+)
+def test_a_calendar_that_is_wrong_is_refused(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
+    assert problem in refusal(file_of(tmp_path, {}, {"evenings": EVENINGS | changes}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "- 1", "a: 1\n---\nb: 2", "instruments: {A: {}, A: {}}", "instruments: &x {}\ncalendars: *x"],
+)
+def test_a_text_that_is_no_such_file_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    assert refusal(file)
+
+
+def test_a_future_of_ones_own_has_dated_contracts(tmp_path: Path) -> None:
+    row = ETHER | {"kind": "future", "roll": "venue"}
+    put_in_force(read_own([file_of(tmp_path, {"ETHFUT": row})]))
+    assert instrument_of("ETHFUTZ2025").root == "ETHFUT"
+    months = front_months("ETHFUTZ2025", ["ETHFUTZ2025"], date(2025, 6, 10))
+    assert [found.contract for found in months] == ["ETHFUTZ2025"]
+
+
+def test_the_shape_of_a_file_is_that_of_the_page(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "instruments.md").read_text(encoding="utf-8")
+    text = page.split("```yaml\n", 1)[1].split("```", 1)[0]
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    own = read_own([file])
+    assert set(own.instruments) == {"ETHUSDT"}
+    assert set(own.calendars) == set(yaml.safe_load(text).get("calendars", {}))
