@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,25 @@ async def bus_as(server: LocalNats, user: str, *, patience_s: float = 20) -> Asy
         yield bus
     finally:
         await bus.close()
+
+
+class OlderStore:
+    """The store of a NATS server as it is now, to be put back later: what it acknowledged in between is lost then."""
+
+    def __init__(self, server: LocalNats, folder: Path) -> None:
+        self._server = server
+        self._store = server.store
+        self._copy = folder / "older store"
+        server.stop()
+        shutil.copytree(self._store, self._copy)
+        server.start()
+
+    def put_back(self) -> None:
+        """Kill the server, and start it with the older store."""
+        self._server.kill()
+        shutil.rmtree(self._store)
+        shutil.copytree(self._copy, self._store)
+        self._server.start()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ import pytest
 from leadline.aggregation.builder import Gap
 from leadline.aggregation.demand import Series
 from leadline.aggregation.metrics import series_metrics
-from leadline.aggregation.service import MAX_READINGS, SeriesBuilding, keep_building
+from leadline.aggregation.service import MAX_READINGS, SeriesBuilding, keep_building, keep_told
 from leadline.model.bars import BarMessage
 from leadline.model.durations import parse_bar_spec
 from leadline.model.ticks import TickBatch
 from leadline.plan.servers import LocalNats
 from leadline.runtime.bus import Bus
-from leadline.runtime.subjects import BARS, bar_subject, tick_subject
+from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import decode_bar, encode_bar, encode_tick_batch
 from tests.aggregation.builders import BUY, CONTRACT, RTH, SELL, TAPE, VENUE, at, bars_of, batches, builder, plain, run
-from tests.stack import bus_as
+from tests.stack import OlderStore, bus_as
 
 pytestmark = pytest.mark.integration
 
@@ -183,3 +183,23 @@ async def test_prints_that_the_stream_has_lost_are_asked_for_and_then_an_error(n
         with pytest.raises(Gap, match="prints 500 to 599 are missing"):
             await SeriesBuilding(bus, TAPE, series("5m"), measured).run()
     assert measured.gaps._value.get() - gaps == MAX_READINGS
+
+
+async def test_bars_that_the_bus_has_lost_are_told_again(nats_server: LocalNats, tmp_path):
+    """Also by a builder that has told its tape to the end, and has nothing left to say."""
+    async with bus_as(nats_server, "ingestion") as feed, bus_as(nats_server, "aggregation") as bus:
+        await publish(feed, tape()[:20])
+        building = asyncio.create_task(keep_told(bus, TAPE, series()))
+        async with aclosing(bus.ordered(BARS, subject())) as messages:
+            await anext(messages)
+        older = OlderStore(nats_server, tmp_path)
+        await publish(feed, tape()[20:])
+        await told(bus)
+        older.put_back()
+        await feed.resume(TICKS, PRINTS)
+        await publish(feed, tape()[20:])
+        found = await told(bus)
+        building.cancel()
+        await asyncio.wait([building])
+    assert building.cancelled()
+    assert [plain(message.bar) for message in found if message.bar is not None] == expected()

@@ -33,7 +33,7 @@ from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.runtime.version import code_version
 from leadline.runtime.wire import bar_key_to_proto, bar_signals_from_proto, decode_signal, encode_bar
 from tests.analysis.builders import MINUTE, MONDAY, random_tape
-from tests.stack import bus_as
+from tests.stack import OlderStore, bus_as
 
 pytestmark = pytest.mark.integration
 
@@ -148,6 +148,25 @@ async def test_a_restarted_service_publishes_the_rest_and_nothing_twice(nats_ser
                 await published(reader, end)
         found = await published(reader, len(messages))
         assert (await reader.state(SIGNALS)).messages == len(messages)
+    assert found == expected(messages)
+
+
+async def test_what_the_bus_has_lost_is_said_again_by_the_service_that_lives_on(nats_server: LocalNats, tmp_path):
+    """A message behind the hole would let the account pass by the bars in it."""
+    messages = tape()
+    await announce(nats_server)
+    async with bus_as(nats_server, "aggregation") as bars, bus_as(nats_server, "execution") as reader:
+        await publish(bars, messages[:98])
+        async with running(nats_server, tmp_path):
+            await published(reader, 98)
+            older = OlderStore(nats_server, tmp_path)
+            await publish(bars, messages[98:140], first=98)
+            await published(reader, 140)
+            older.put_back()
+            await bars.resume(BARS, BAR_SUBJECT)
+            await publish(bars, messages[98:], first=98)
+            found = await published(reader, len(messages))
+            assert (await reader.state(SIGNALS)).messages == len(messages)
     assert found == expected(messages)
 
 

@@ -7,14 +7,14 @@ import orjson
 import pytest
 
 from leadline.execution import outbox
-from leadline.execution.outbox import publish_pending
+from leadline.execution.outbox import publish_pending, resume_outbox
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.plan.servers import LocalNats
-from leadline.runtime.bus import BusError
+from leadline.runtime.bus import BusError, TailLost
 from leadline.runtime.subjects import ORDERS, order_subject
 from tests.execution.harness.world import Books
 from tests.measured import value
-from tests.stack import bus_as
+from tests.stack import OlderStore, bus_as
 
 pytestmark = pytest.mark.integration
 
@@ -92,3 +92,40 @@ async def test_a_long_outage_is_counted_no_further_than_its_bound(books: Books, 
     async with bus_as(nats_server, "execution") as bus:
         assert await publish_pending(books.pool, bus, tape, account) == 1
     assert unpublished(account) == 3, "four were counted, and one of them is out"
+
+
+async def test_events_that_the_bus_has_lost_go_out_again(books: Books, nats_server: LocalNats, tmp_path):
+    """Each kind has a subject of its own; what is lost of them is what the stream had last."""
+    tape = f"{books.test}-outbox"
+
+    async def commit(begin: int, end: int) -> None:
+        for number in range(begin, end):
+            await books.pool.execute(
+                "INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)"
+                " VALUES ($1, $2, $3, $4, $5, 1, 0, $6)",
+                *(tape, ACCOUNT, number, "fill" if number % 3 else "order", f"{number}", {"a": number}),
+            )
+
+    async with bus_as(nats_server, "execution") as bus:
+        assert await resume_outbox(books.pool, bus, tape, ACCOUNT) == 0
+        await commit(1, 11)
+        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 10
+        older = OlderStore(nats_server, tmp_path)
+        await commit(11, 21)
+        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 10
+        older.put_back()
+        await commit(21, 23)
+        with pytest.raises(TailLost):
+            await publish_pending(books.pool, bus, tape, ACCOUNT)
+        # As another process finds it.
+        async with bus_as(nats_server, "execution") as other:
+            assert await resume_outbox(books.pool, other, tape, ACCOUNT) == 10
+        await resume_outbox(books.pool, bus, tape, ACCOUNT)
+        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 12
+        assert await resume_outbox(books.pool, bus, tape, ACCOUNT) == 0
+        found = []
+        async for message in bus.ordered(ORDERS, f"ll.{tape}.*.default.paper"):
+            found.append(pb.StreamOrderEventsResponse.FromString(message.payload).event)
+            if len(found) == 22:
+                break
+    assert found == list(range(1, 23))

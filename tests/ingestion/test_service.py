@@ -35,7 +35,7 @@ from leadline.runtime.wire import decode_tick_batch, encode_bar, tick_batch_to_p
 from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
 from tests.measured import value
-from tests.stack import Database, bus_as, pool_as, run_sql
+from tests.stack import Database, OlderStore, bus_as, pool_as, run_sql
 
 pytestmark = pytest.mark.integration
 
@@ -669,3 +669,18 @@ async def test_settings_that_cannot_be_used_are_refused_by_field(place: Place, t
         with pytest.raises(InvalidInput, match=field):
             async with place.ingestion(params):
                 pass
+
+
+async def test_prints_that_the_bus_has_lost_are_published_again_after_the_end(place: Place, tmp_path: Path) -> None:
+    """Nobody publishes any more then, and readers are still at work. The end of the run is said again too."""
+    async with place.ingestion(simulated()) as context:
+        run_ = await the_run(place)
+        older = OlderStore(place.nats, tmp_path / "kept")
+        await place.want(MES)
+        await whole_tape(place, run_.tape)
+        await status_until(context, "finished")
+        older.put_back()
+        batches = await whole_tape(place, run_.tape)
+        assert (await the_finished_run(place)).tape == run_.tape
+    assert rows_of(prints_of(batches)) == rows_of(concat(simulate(MES, DAYS, seed=1)))
+    assert_sound(batches)

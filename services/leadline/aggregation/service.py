@@ -21,6 +21,7 @@ from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
+from leadline.runtime.retell import retell
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import encode_bar
 
@@ -108,8 +109,14 @@ class Builders:
                     "aggregation.builder_starts", contract=series.contract, session=series.hours.id, bars=series.spec
                 )
                 name = f"bars {series.contract} {series.spec}"
-                self._tasks[series] = self._context.spawn(keep_building(self._context.bus, self._tape, series), name)
+                self._tasks[series] = self._context.spawn(keep_told(self._context.bus, self._tape, series), name)
         metrics.BUILDERS.set(len(self._tasks))
+
+
+async def keep_told(bus: Bus, tape: str, series: Series) -> None:
+    """Build a series, and build it again when the bus has lost the end of its bars. Raises as `keep_building`."""
+    bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
+    await retell(bus, [bars], lambda: keep_building(bus, tape, series))
 
 
 async def keep_building(bus: Bus, tape: str, series: Series) -> None:
@@ -158,7 +165,7 @@ class SeriesBuilding:
 
         Raises `Gap` when prints are missing from the stream, and what the builder and the bus raise.
         """
-        publication = Publication(await last_usable(self._bus, BARS, self._bars, read_bar))
+        publication = Publication(await last_usable(self._bus, BARS, self._bars, read_bar, own=True))
         if publication.ended:
             return
         try:

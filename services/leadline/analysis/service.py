@@ -20,6 +20,7 @@ from leadline.model.specs import StrategySpec, session_of
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
 from leadline.runtime.intake import Intake, last_usable, read_bar, read_signal
+from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate
 from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
@@ -57,15 +58,6 @@ async def _speak(context: Context) -> None:
     session, _ = session_of(params.spec)
     token = spec_token(params.spec.bar_spec, params.spec.ticks_per_row)
     signals = signal_subject(tape.tape, params.account, params.strategy)
-    publication = Publication(
-        tape.tape,
-        params.account,
-        params.strategy,
-        speaker,
-        months[0].fold,
-        await last_usable(context.bus, SIGNALS, signals, read_signal),
-        months[0].ends_ns,
-    )
     servicer = AnalysisServicer(
         context.bus,
         subject=signals,
@@ -83,12 +75,26 @@ async def _speak(context: Context) -> None:
     context.set_ready(True)
     contracts = [month.contract for month in months]
     context.log.info("analysis.started", strategy=params.strategy, tape=tape.tape, contracts=contracts, hash=speaker)
-    for number, month in enumerate(months):
-        if number:
-            publication.follow(month.fold, month.ends_ns)
-            context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
-        bars = bar_subject(tape.tape, tape.contracts[month.contract], month.contract, session, token)
-        await _carry(context.bus, publication, bars, signals)
+
+    async def tell() -> None:
+        months = _months(params.spec, tape)
+        publication = Publication(
+            tape.tape,
+            params.account,
+            params.strategy,
+            speaker,
+            months[0].fold,
+            await last_usable(context.bus, SIGNALS, signals, read_signal, own=True),
+            months[0].ends_ns,
+        )
+        for number, month in enumerate(months):
+            if number:
+                publication.follow(month.fold, month.ends_ns)
+                context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
+            bars = bar_subject(tape.tape, tape.contracts[month.contract], month.contract, session, token)
+            await _carry(context.bus, publication, bars, signals)
+
+    await retell(context.bus, [signals], tell)
 
 
 async def _carry(bus: Bus, publication: Publication, bars: str, signals: str) -> None:

@@ -1,15 +1,21 @@
-"""What the book committed, published to the bus in its order. A message may be published again; its id says so."""
+"""What the book committed, published to the bus in its order. A message may be published again; its id says so.
+
+What the bus has lost of it is published again: the table is the audit, and the stream its copy.
+"""
 
 from typing import Final
 
 import asyncpg
 import orjson
+from google.protobuf.message import DecodeError
 
 from leadline.execution import metrics
 from leadline.execution.v1 import execution_pb2 as pb
+from leadline.model.errors import RefusedMessage
 from leadline.runtime.bus import Bus
 from leadline.runtime.database import Pool
-from leadline.runtime.subjects import ORDER_KINDS, order_subject
+from leadline.runtime.intake import last_usable
+from leadline.runtime.subjects import ORDER_KINDS, ORDERS, OrderKind, order_subject
 
 BATCH: Final = 500
 LARGEST_BODY_BYTES: Final = 256 * 1024
@@ -17,6 +23,44 @@ LARGEST_BODY_BYTES: Final = 256 * 1024
 LONGEST_KEPT: Final = 500
 MOST_COUNTED: Final = 100_000
 """Unpublished events are counted to here, so that a long outage makes no pass slow."""
+
+
+def event_subjects(tape: str, account: str) -> dict[OrderKind, str]:
+    """Where each kind of an account's events goes."""
+    return {kind: order_subject(kind, tape, account) for kind in ORDER_KINDS}
+
+
+async def resume_outbox(pool: Pool, bus: Bus, tape: str, account: str) -> int:
+    """Ask the stream for its last event of each kind, and take what the book published after it as unpublished.
+
+    To be called before anything is published, and when the bus has lost the end of one of the subjects. Events are
+    compared by their numbers, which are the account's own: a stream that has lost its end gives its sequences out
+    twice. Returns how many are to be published again.
+    """
+    again = 0
+    for kind, subject in event_subjects(tape, account).items():
+        last = await last_usable(bus, ORDERS, subject, _read_event, own=True)
+        again += await pool.fetchval(
+            """
+            WITH lost AS (
+                UPDATE order_event SET published = false
+                WHERE tape = $1 AND account = $2 AND kind = $3 AND event > $4 AND published RETURNING 1
+            )
+            SELECT count(*) FROM lost
+            """,
+            tape,
+            account,
+            kind,
+            0 if last is None else last.event,
+        )
+    return again
+
+
+def _read_event(_subject: str, payload: bytes) -> pb.StreamOrderEventsResponse:
+    try:
+        return pb.StreamOrderEventsResponse.FromString(payload)
+    except DecodeError as error:
+        raise RefusedMessage("unreadable", str(error)) from None
 
 
 async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
@@ -40,7 +84,7 @@ async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
     metrics.UNPUBLISHED.labels(account).set(unpublished)
     if not found:
         return 0
-    subjects = {kind: order_subject(kind, tape, account) for kind in ORDER_KINDS}
+    subjects = event_subjects(tape, account)
     await bus.publish_many(
         [
             (

@@ -17,7 +17,7 @@ from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop, World
-from leadline.execution.outbox import publish_pending
+from leadline.execution.outbox import event_subjects, publish_pending, resume_outbox
 from leadline.execution.ports import PartFailed, Unavailable
 from leadline.execution.risk_client import RiskClient
 from leadline.execution.servicer import ExecutionServicer
@@ -31,10 +31,12 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.signal_checks import Speaker, check_message
 from leadline.model.specs import TradingAccount
+from leadline.runtime.bus import TailLost
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.database import Pool
 from leadline.runtime.intake import Intake, read_signal
+from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import SIGNALS, signal_subject
 
@@ -276,12 +278,23 @@ class Account:
     # --- outbox and audit ---
 
     async def _publish(self) -> None:
+        await retell(self.context.bus, event_subjects(self.tape.tape, self.name).values(), self._publish_events)
+
+    async def _publish_events(self) -> None:
+        resumed = False
         while True:
+            published = 0
             try:
+                if not resumed:
+                    again = await resume_outbox(self.pool, self.context.bus, self.tape.tape, self.name)
+                    resumed = True
+                    if again:
+                        self.context.log.error("events are published again", events=again)
                 published = await publish_pending(self.pool, self.context.bus, self.tape.tape, self.name)
+            except TailLost:
+                raise
             except Exception as error:  # noqa: BLE001 - the rows stay, and go out when bus and database are back
                 self.context.log.warning("outbox waits", error=str(error))
-                published = 0
             if not published:
                 await asyncio.sleep(OUTBOX_SECONDS)
 

@@ -22,8 +22,8 @@ from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
 from leadline.runtime.bus import Bus, StreamFull
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
-from leadline.runtime.runs import Run, announce_run
-from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
+from leadline.runtime.runs import Run, announce_run, read_run
+from leadline.runtime.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import encode_tick_batch
 
 DEMAND_POLL_SECONDS: Final = 0.1
@@ -48,11 +48,22 @@ class Publisher:
 
     async def position(self, contract: str) -> Position | None:
         """How far an earlier process came; None when it did not begin."""
-        batch = await last_usable(self._bus, TICKS, self._subject(contract), read_ticks)
+        batch = await last_usable(self._bus, TICKS, self._subject(contract), read_ticks, own=True)
         if batch is None:
             return None
         sender = batch.sender or SenderPosition()
         return Position(batch.ticks.last_index + 1, batch.watermark_ns, batch.final, sender)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Where the run's prints and its announcement go."""
+        return (*map(self._subject, self._run.contracts), RUN_SUBJECT)
+
+    async def resume_announcement(self) -> None:
+        """Announce the run again when the bus has lost that it was."""
+        last = await last_usable(self._bus, RUNS, RUN_SUBJECT, read_run, own=True)
+        if last is None or last.tape != self._run.tape:
+            await announce_run(self._bus, self._run)
 
     async def wait_for_demand(self, strategies: int) -> None:
         """Return as soon as so many strategies have said what they need; at once with `strategies` 0."""
@@ -212,5 +223,7 @@ class Publisher:
     def _count_quarantined(self) -> None:
         for contract, status in self.status.contracts.items():
             for reason, count in status.tally.quarantined().items():
-                metrics.QUARANTINED.labels(contract, reason).inc(count - self._counted[contract, reason])
-                self._counted[contract, reason] = count
+                # A tape that is read again counts again from its first print on.
+                new = max(0, count - self._counted[contract, reason])
+                metrics.QUARANTINED.labels(contract, reason).inc(new)
+                self._counted[contract, reason] += new

@@ -28,6 +28,7 @@ from leadline.model.ticks import TickColumns
 from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
+from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import validate
 from leadline.runtime.subjects import TICKS
@@ -72,7 +73,7 @@ async def run(context: Context) -> None:
         publisher.status.failure = await store.failure(tape.tape)
         publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
     else:
-        context.spawn(_publish(publisher, feed, params, positions, push), "tape")
+        context.spawn(_publish(context.bus, publisher, feed, params, positions, push), "tape")
     if not opened.own:
         context.spawn(_end_after(context, store, publisher, tape.tape), "next run")
     context.set_ready(True)
@@ -140,19 +141,27 @@ def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Posi
 
 
 async def _publish(
+    bus: Bus,
     publisher: Publisher,
     feed: Feed,
     params: IngestionParams,
     positions: Mapping[str, Position | None],
     push: PushFeed | None,
 ) -> None:
-    """The whole tape, from where it was left to its end."""
+    """The whole tape, from where it was left to its end; of a source again what the bus has lost of it."""
     await publisher.wait_for_demand(params.wait_for)
     if push is not None:
+        # Nobody here can say lost prints again: the process ends, and goes on from what the stream has.
         await _relay(publisher, feed, positions, push)
-    else:
-        await _play(publisher, feed, params, positions)
-    await publisher.finish(params.feed.max_kept_out_percent)
+        await publisher.finish(params.feed.max_kept_out_percent)
+        return
+
+    async def play() -> None:
+        await publisher.resume_announcement()
+        await _play(publisher, feed, params, {name: await publisher.position(name) for name in feed.contracts})
+        await publisher.finish(params.feed.max_kept_out_percent)
+
+    await retell(bus, publisher.subjects, play)
 
 
 async def _play(
@@ -167,6 +176,7 @@ async def _play(
     """
     assert feed.source is not None
     grace_ns = params.grace_ms * 1_000_000
+    publisher.status.expected = 0
     tapes = [
         ContractTape(feed.source, name, feed.plan.sessions[name], params.cuts, grace_ns, positions[name])
         for name in feed.contracts

@@ -41,6 +41,11 @@ class LocalNats:
         """The server's process id, None while it is down."""
         return self._process.pid
 
+    @property
+    def store(self) -> Path:
+        """Where the streams are on disk."""
+        return self._directory / "store"
+
     def settings(self, user: str) -> NatsSettings:
         """How one of the services connects; `migrate` is the user that may manage streams."""
         return NatsSettings(
@@ -76,7 +81,7 @@ class LocalNats:
             if not (self._passwords / user).exists():
                 write_private(self._passwords / user, secrets.token_urlsafe(24).encode())
         passwords = {user: read_secret(self._passwords / user) for user in USERS}
-        config = nats_config(f"{LOOPBACK}:{self.port}", self._directory / "store", MAX_STORE_BYTES, passwords)
+        config = nats_config(f"{LOOPBACK}:{self.port}", self.store, MAX_STORE_BYTES, passwords)
         write_private(self._config, json.dumps(config, indent=1, ensure_ascii=False).encode())
 
     def _wait_ready(self) -> None:

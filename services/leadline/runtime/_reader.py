@@ -172,7 +172,19 @@ async def read_last(link: Link, stream: str, subject: str) -> Received | None:
     Through a consumer, whose subject a server's permissions can bound: asking for a message directly cannot be.
     Raises BusDenied, BusTrouble, and Unknown when there is no such stream.
     """
-    name, info = await _create(link, stream, subject, {"deliver_policy": "last"}, LAST_SECONDS)
+    return await _first(link, stream, subject, {"deliver_policy": "last"})
+
+
+async def read_at(link: Link, stream: str, subject: str, sequence: int) -> Received | None:
+    """The message with a sequence, None when it is not there or on another subject. Raises as `read_last`."""
+    begin = {"deliver_policy": "by_start_sequence", "opt_start_seq": sequence}
+    found = await _first(link, stream, subject, begin)
+    return found if found is not None and found.sequence == sequence else None
+
+
+async def _first(link: Link, stream: str, subject: str, begin: dict[str, Any]) -> Received | None:
+    """The first message of a consumer that begins there."""
+    name, info = await _create(link, stream, subject, begin, LAST_SECONDS)
     if info["num_pending"] == 0:
         return None
     puller = await Puller.open(link, stream, name, 1)
@@ -182,7 +194,7 @@ async def read_last(link: Link, stream: str, subject: str) -> Received | None:
     finally:
         await puller.close()
     if not taken:
-        raise BusTrouble(f"{stream}: the last message on {subject} did not come")
+        raise BusTrouble(f"{stream}: the message that was asked for on {subject} did not come")
     message = taken[0]
     return Received(message.subject, _stored_at(message.reply)[0], message.data, _message_id(message))
 

@@ -6,39 +6,30 @@ order for as long as the process lives.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+import hashlib
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
-import orjson
 import stamina
 import structlog
-from nats.aio.msg import Msg
-from nats.nuid import NUID
 
 from leadline.runtime import measurements
-from leadline.runtime._link import (
-    STORE_FAILED,
-    BusDenied,
-    BusError,
-    BusRefused,
-    BusTrouble,
-    Headers,
-    Link,
-    read_answer,
-)
+from leadline.runtime._link import BusDenied, BusError, BusRefused, BusTrouble, Link
 from leadline.runtime._reader import (
     Delivery,
     Durable,
     Received,
     Start,
     consumer_info,
+    read_at,
     read_last,
     read_ordered,
     stream_info,
 )
+from leadline.runtime._store import Message, StreamFull, store, store_batch
+from leadline.runtime._tails import TailLost, Tails
 from leadline.runtime.settings import NatsSettings
-from leadline.runtime.telemetry import inject
 
 __all__ = [
     "Bus",
@@ -51,6 +42,7 @@ __all__ = [
     "Received",
     "StreamFull",
     "StreamState",
+    "TailLost",
     "open_bus",
 ]
 
@@ -67,9 +59,6 @@ RECONNECT_MOST_SECONDS: Final = 1.0
 _BATCH_HAS_DUPLICATES: Final = 10201
 
 _log = structlog.get_logger(__name__)
-_names = NUID()
-
-Message = tuple[str, bytes, str]
 _Answer = TypeVar("_Answer")
 
 
@@ -85,20 +74,6 @@ class BusUnavailable(BusError):
     def __str__(self) -> str:
         what, seconds, last = self.args
         return f"{what}: the bus was not available for {seconds:g} s; last: {last}"
-
-
-class StreamFull(BusError):
-    """A stream that keeps old messages has no room for new ones. stream: its name."""
-
-    again_after_s: ClassVar[float | None] = 1.0
-    grpc_status: ClassVar[str] = "UNAVAILABLE"
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self.stream = stream
-
-    def __str__(self) -> str:
-        return f"stream {self.stream} is full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +98,7 @@ class Bus:
         self._patience_s = patience_s
         self._link: Link | None = None
         self._connected = asyncio.Event()
+        self._tails = Tails()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keeper = asyncio.create_task(self._keep_connected(), name="bus connection")
 
@@ -134,11 +110,11 @@ class Bus:
     async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
         """Publish one message and return when it is stored. `message_id` lets the server drop a repetition.
 
-        Raises BusDenied, StreamFull, BusRefused, and BusUnavailable after `patience_s`.
+        Raises BusDenied, StreamFull, BusRefused, BusUnavailable after `patience_s`, and TailLost when the stream has
+        lost what was published on the subject before: `resume` says from where to go on.
         """
-        with measurements.PUBLISH_SECONDS.time():
-            await self._insist(subject, lambda link: _store(link, (subject, payload, message_id)))
-        measurements.PUBLISHED.labels(_kind(subject)).inc()
+        with self._tails.under_way([(subject, message_id)]):
+            await self._publish_one((subject, payload, message_id))
 
     async def publish_many(self, messages: Sequence[Message]) -> None:
         """Publish (subject, payload, message id) in this order; return when all are stored.
@@ -147,9 +123,25 @@ class Bus:
         messages before the refused one may be stored, and the same call can be repeated.
         """
         for chunk in _chunks(messages):
-            if len(chunk) < MIN_BATCH_MESSAGES or not await self._publish_batch(chunk):
-                for subject, payload, message_id in chunk:
-                    await self.publish(subject, payload, message_id)
+            with self._tails.under_way([(subject, message_id) for subject, _, message_id in chunk]):
+                if len(chunk) < MIN_BATCH_MESSAGES or not await self._publish_batch(chunk):
+                    for message in chunk:
+                        await self._publish_one(message)
+
+    async def resume(self, stream: str, subject: str) -> Received | None:
+        """The last message on a subject that this process publishes to, from where to go on; None when there is none.
+
+        From here on the bus sees to it that what is published on the subject stays: on each new connection the last
+        message is looked at first. Raises as `last`.
+        """
+        return await self._insist(subject, lambda link: self._tails.resume(link, stream, subject))
+
+    async def tail_lost(self, subjects: Collection[str]) -> None:
+        """Return when the bus has lost acknowledged messages of one of the subjects, to one waiter, once each time.
+
+        Until `resume` asks about it, publishing on the subject raises TailLost.
+        """
+        await self._tails.wait(subjects)
 
     def ordered(self, stream: str, subject: str, *, start: Start = "all") -> AsyncGenerator[Received, None]:
         """Messages of `subject` (which may have wildcards) in the stream's order, without end.
@@ -247,17 +239,56 @@ class Bus:
             raise BusUnavailable(what, self._patience_s, trouble or "no connection") from None
         raise AssertionError("retries end with an answer or an error")
 
+    async def _publish_one(self, message: Message) -> None:
+        with measurements.PUBLISH_SECONDS.time():
+            await self._insist(message[0], lambda link: self._store(link, message))
+        measurements.PUBLISHED.labels(_kind(message[0])).inc()
+
+    async def _store(self, link: Link, message: Message) -> None:
+        subject, payload, message_id = message
+        await self._tails.require(link, (subject,))
+        stored = await store(link, message)
+        if stored.duplicate:
+            measurements.DUPLICATES.labels(_kind(subject)).inc()
+            there = await read_at(link, stored.stream, subject, stored.sequence)
+            if there is None or there.payload != payload:
+                # The id is another message's. Under one that follows from the content this one is stored, once.
+                message_id = f"{message_id}/{hashlib.sha256(payload).hexdigest()[:16]}"
+                _log.error("bus.id_taken", subject=subject, sequence=stored.sequence, message_id=message_id)
+                measurements.IDS_TAKEN.labels(_kind(subject)).inc()
+                stored = await store(link, (subject, payload, message_id))
+        self._tails.stored(subject, message_id, stored.stream, stored.sequence)
+
     async def _publish_batch(self, batch: Sequence[Message]) -> bool:
         """Store all or none. False when some of them are stored already, from a call whose answer was lost."""
         try:
             with measurements.PUBLISH_SECONDS.time():
-                await self._insist(batch[0][0], lambda link: _store_batch(link, batch))
+                await self._insist(batch[0][0], lambda link: self._store_batch(link, batch))
         except BusRefused as refusal:
             if refusal.code == _BATCH_HAS_DUPLICATES:
                 return False
             raise
         measurements.PUBLISHED.labels(_kind(batch[0][0])).inc(len(batch))
         return True
+
+    async def _store_batch(self, link: Link, batch: Sequence[Message]) -> None:
+        await self._tails.require(link, {subject for subject, _, _ in batch})
+        stored = await store_batch(link, batch)
+        for sequence, (subject, _, message_id) in enumerate(batch, start=stored.sequence - len(batch) + 1):
+            self._tails.stored(subject, message_id, stored.stream, sequence)
+
+    async def _check_tails(self, link: Link) -> None:
+        """Look, also for a publisher that has nothing to say now, whether what it said is still there."""
+        while not link.lost.is_set():
+            try:
+                await self._tails.check(link)
+            except BusTrouble:
+                await asyncio.sleep(RECONNECT_MOST_SECONDS)
+            except BusError as error:
+                _log.error("bus.tails_unseen", reason=str(error))
+                return
+            else:
+                return
 
     async def _keep_connected(self) -> None:
         opened_before = False
@@ -274,7 +305,11 @@ class Bus:
             opened_before = True
             self._link = link
             self._connected.set()
-            await link.lost.wait()
+            checking = asyncio.create_task(self._check_tails(link), name="bus tails")
+            try:
+                await link.lost.wait()
+            finally:
+                checking.cancel()
             _log.warning("bus.connection_lost")
             await link.close()
 
@@ -308,36 +343,6 @@ async def open_bus(settings: NatsSettings, *, patience_s: float = PATIENCE_SECON
         await bus.close()
         raise
     return bus
-
-
-async def _store(link: Link, message: Message) -> None:
-    subject, payload, message_id = message
-    headers = {"Nats-Msg-Id": message_id}
-    inject(headers)
-    _acknowledged(subject, await link.request(subject, payload, headers))
-
-
-async def _store_batch(link: Link, batch: Sequence[Message]) -> None:
-    batch_id = _names.next().decode()
-    sent: list[tuple[str, bytes, Headers | None]] = []
-    for number, (subject, payload, message_id) in enumerate(batch, start=1):
-        headers = {"Nats-Msg-Id": message_id, "Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
-        sent.append((subject, payload, headers))
-    last = sent[-1][2]
-    assert last is not None
-    last["Nats-Batch-Commit"] = "1"
-    inject(last)
-    _acknowledged(batch[-1][0], await link.request_last(sent))
-
-
-def _acknowledged(subject: str, answer: Msg) -> None:
-    """Raises StreamFull or what else the stream's answer says."""
-    try:
-        read_answer(subject, answer.data)
-    except BusRefused as refusal:
-        if refusal.code == STORE_FAILED and "maximum" in refusal.description:
-            raise StreamFull(orjson.loads(answer.data).get("stream", subject)) from None
-        raise
 
 
 def _kind(subject: str) -> str:

@@ -56,12 +56,14 @@ def read_signal(subject: str, payload: bytes) -> SignalMessage:
     return message
 
 
-async def last_usable(bus: Bus, stream: str, subject: str, read: Callable[[str, bytes], Value]) -> Value | None:
+async def last_usable(
+    bus: Bus, stream: str, subject: str, read: Callable[[str, bytes], Value], *, own: bool = False
+) -> Value | None:
     """What the last message on a subject says; where it is refused, the last one that is not. None when there is none.
 
-    Raises as `Bus.last`.
+    own: the caller publishes to the subject and goes on from there, as with `Bus.resume`. Raises as `Bus.last`.
     """
-    last = await bus.last(stream, subject)
+    last = await (bus.resume if own else bus.last)(stream, subject)
     if last is None:
         return None
     intake, found = Intake(stream), None

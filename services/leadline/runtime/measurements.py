@@ -26,6 +26,19 @@ PUBLISH_SECONDS: Final = Histogram(
     "From handing over a message or batch to the bus's acknowledgement",
     buckets=LATENCY_BUCKETS,
 )
+DUPLICATES: Final = Counter(
+    "leadline_bus_duplicates_total", "Messages of which the bus said that it has their id already", ["kind"]
+)
+IDS_TAKEN: Final = Counter(
+    "leadline_bus_ids_taken_total",
+    "Messages that went out under another id, because what the bus had under theirs was not the same",
+    ["kind"],
+)
+TAILS_LOST: Final = Counter(
+    "leadline_bus_tails_lost_total",
+    "Subjects of which the bus had lost what it had acknowledged, so that it was published again",
+    ["stream"],
+)
 LINKS: Final = Counter("leadline_bus_connections_total", "Connections to the bus that were opened")
 READER_RESTARTS: Final = Counter(
     "leadline_bus_reader_restarts_total", "Readers that had to be opened again", ["stream"]
