@@ -220,9 +220,10 @@ async def _stopped_for_certain(supervisor: Supervisor) -> AsyncIterator["asyncio
             supervisor.kill_services()
         asked.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # `nohup` and its like: who starts it wants it to go on
-            loop.add_signal_handler(number, on_signal)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` and its like: who starts it wants it to go on
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
     waiting = asyncio.create_task(asked.wait())
     try:
         yield waiting
