@@ -11,6 +11,9 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 # Real servers and clusters, started only by the tests that ask for them.
 pytest_plugins = ("tests.stack", "tests.kube.fixtures")
 
+# Tables are as wide as it says, and tests read what is not cut.
+os.environ.pop("COLUMNS", None)
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # No deadline: a busy machine is not a failing test. In CI the examples are the same each time, so that a verdict is

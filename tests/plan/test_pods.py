@@ -84,7 +84,7 @@ async def start(pods: Pods, built: Plan) -> Run:
     run = await start_of_run.announced_run(platform, pods.address("ingestion"))
     await platform.close()
     stranger = calls(pods, "execution", "team-b")
-    stub = stranger.execution(*execution.values())
+    stub = stranger.execution(pods.address(workload_id("execution", ACCOUNT)), ACCOUNT)
     with pytest.raises(grpc.aio.AioRpcError, match="not signed with this platform's key"):
         await stub.GetState(execution_pb2.GetStateRequest(), timeout=5)
     await stranger.close()
