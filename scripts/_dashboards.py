@@ -300,6 +300,10 @@ PIPELINE: Final = Dashboard(
                         ),
                         ("sum by (instrument) (increase(leadline_tick_gaps_total[$__rate_interval]))", "were missing"),
                         (
+                            "sum by (instrument) (increase(leadline_ticks_overlapping_total[$__rate_interval]))",
+                            "were pushed again",
+                        ),
+                        (
                             "sum by (instrument) (increase(leadline_bar_builder_failures_total[$__rate_interval]))",
                             "builders began anew",
                         ),
@@ -390,6 +394,9 @@ PIPELINE: Final = Dashboard(
                     "Readers",
                     [
                         ("increase(leadline_bus_reader_restarts_total[$__rate_interval])", "{{stream}} opened again"),
+                        ("increase(leadline_bus_tails_lost_total[$__rate_interval])", "{{stream}} published again"),
+                        ("increase(leadline_bus_duplicates_total[$__rate_interval])", "{{kind}} was there already"),
+                        ("increase(leadline_bus_ids_taken_total[$__rate_interval])", "{{kind}} under another id"),
                         (
                             "increase(leadline_bus_refused_messages_total[$__rate_interval])",
                             "{{stream}} refused: {{reason}}",
