@@ -113,14 +113,14 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         venue = processes_of(data)["venue-default-paper"]
         venue.suspend()  # whether execution is in a step that waits for it now or not
         [halted] = answer("halt", "--reason", "a drill", "--data-dir", data)
-        assert (halted["account"], halted["halt"]["number"], halted["halt"]["reason"]) == (
+        assert (halted["account"], int(halted["halt"]["number"]), halted["halt"]["reason"]) == (
             "default/paper",
             1,
             "a drill",
         )
         answer("halt", "--reason", "another", "--data-dir", data)
         shown = answer("status", "--data-dir", data)["accounts"][0]["halts"]
-        assert [(halt["number"], halt["source"], halt["reason"]) for halt in shown] == [
+        assert [(int(halt["number"]), halt["source"], halt["reason"]) for halt in shown] == [
             (1, "PERSON", "a drill"),
             (2, "PERSON", "another"),
         ]
@@ -134,7 +134,7 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
 
         [resumed] = answer("resume", "--reason", "the drill is over", "--data-dir", data)
         assert resumed["by"] == halted["halt"]["by"] != ""
-        assert [halt["number"] for halt in resumed["cleared"]] == [1, 2]
+        assert [int(halt["number"]) for halt in resumed["cleared"]] == [1, 2]
         assert answer("status", "--data-dir", data)["accounts"][0]["halts"] == []
         flat = answer("flatten", "--strategy", "mes-orderflow", "--reason", "a drill", "--data-dir", data)
         assert flat[0]["account"] == "default/paper"
