@@ -130,7 +130,10 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         late = leadline("flatten", "--reason", "a drill", "--data-dir", data, "--wait-seconds", "1")
         execution.resume()
         assert late.returncode == 1
-        assert "execution of default/paper has not answered within 1 s. It may still do what was asked" in late.stderr
+        # Whether it was connected already when it froze is chance, and so is which of the two is said.
+        assert "execution of default/paper " in late.stderr
+        assert "has not answered within 1 s" in late.stderr or "cannot be reached" in late.stderr
+        assert "it may still do what was asked" in late.stderr.lower()
 
         [resumed] = answer("resume", "--reason", "the drill is over", "--data-dir", data)
         assert resumed["by"] == halted["halt"]["by"] != ""

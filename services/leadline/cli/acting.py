@@ -60,6 +60,19 @@ class NoAnswer(LeadlineError):
         ).format(*self.args)
 
 
+class NotReached(LeadlineError):
+    """Execution could not be reached, or was lost before it answered."""
+
+    def __init__(self, account: str, words: str) -> None:
+        super().__init__(account, words)
+
+    def __str__(self) -> str:
+        return (
+            "the execution of {} cannot be reached ({}). If it was lost while it was asked, it may still do what was asked: "
+            "look with `leadline status`, and ask again if need be"
+        ).format(*self.args)
+
+
 @app.command(epilog='Example: leadline halt --reason "news"')
 def halt(
     reason: ReasonOption,
@@ -164,6 +177,8 @@ def _on_accounts(
             async with open_stack(place, "cli-trader", account=name) as (stack, services):
                 return await call(services.execution(stack.execution_of(name), name), strategy)
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE:
+                return NotReached(name, explain(error))
             return NoAnswer(name, wait_seconds) if error.code() in OUTCOME_UNKNOWN else error
         except LeadlineError as error:
             return error
