@@ -100,6 +100,10 @@ bench: setup ## measure; bench/README.md says what and how
 interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)
 	@$(PY) -m tests.operator.interleaving $(or $(LIVES),200) --seed $(or $(SEED),1)
 
+.PHONY: halts
+halts: setup ## ten thousand random orders of halts, resumes, crashes and restarts against a model (SEQUENCES=10000)
+	@LEADLINE_SEQUENCES=$(or $(SEQUENCES),10000) $(PY) -m pytest -q -k interleaving tests/execution/test_halts_interleaved.py
+
 .PHONY: mutants
 mutants: setup ## change the money path in one place at a time and see whether tests notice (MODULE=risk SAMPLE=40 SEED=1)
 	@$(PY) -m scripts.mutants $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)

@@ -4,6 +4,7 @@ A tiny model knows the causes that nobody has cleared. After each event the acco
 """
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.world import CLEAR_HALTS, Books
 
-SEQUENCES = 10_000
+SEQUENCES = int(os.environ.get("LEADLINE_SEQUENCES", "2000"))  # `make halts` runs ten thousand
 SHARDS = 10
 EVENTS = 14
 PERSONS = ("ann", "bob")

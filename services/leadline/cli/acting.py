@@ -68,8 +68,8 @@ class NotReached(LeadlineError):
 
     def __str__(self) -> str:
         return (
-            "the execution of {} cannot be reached ({}). If it was lost while it was asked, it may still do what was asked: "
-            "look with `leadline status`, and ask again if need be"
+            "the execution of {} cannot be reached ({}). If it was lost while it was asked, it may still do what was "
+            "asked: look with `leadline status`, and ask again if need be"
         ).format(*self.args)
 
 
