@@ -8,7 +8,7 @@ before reserved. Everything it needs comes in by `leadline.execution.ports`, so 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from leadline.execution.account import account_view, limits_in_force, question, settings
 from leadline.execution.book import (
@@ -27,6 +27,7 @@ from leadline.execution.book import (
 from leadline.execution.booking import Stored, asked_of_rows, book_venue_events, other_positions, told, unheard
 from leadline.execution.contracts import tape_contract
 from leadline.execution.day import apply_limits, around_the_roll, next_timer, roll, watches
+from leadline.execution.decisions import decision_facts, decision_of, venue_order
 from leadline.execution.exits import Cancel, next_try, settled, wanted
 from leadline.execution.halt_rows import note_clearing, note_halt
 from leadline.execution.halts import Clearing, Seen
@@ -49,7 +50,7 @@ from leadline.execution.protection import UNPROTECTED, unprotected
 from leadline.model.errors import InvalidInput
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource, printable
 from leadline.model.ids import Leg, client_order_id, decision_id
-from leadline.model.orders import Advanced, Decision, Order, OrderState, Side, VenueOrder
+from leadline.model.orders import Advanced, Decision, Order, OrderState, VenueOrder
 from leadline.model.signals import BarSignals
 from leadline.risk.decide import execution_instrument
 from leadline.risk.limits import order_refusal
@@ -439,7 +440,7 @@ class AccountLoop:
         book = self.book
         asked = question(book, strategy, bar, halt=self._world.halted())
         answer = self._sent_before(strategy, bar) or await self._ask_risk(asked)
-        decision = _decision(book, strategy, bar, answer)
+        decision = decision_of(book, strategy, bar, answer)
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)
             return
@@ -452,7 +453,7 @@ class AccountLoop:
             self.book = await self._world.store.load() or self.book
             refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
             again = self.book.strategies[strategy.strategy]
-            await self._commit_decision(_decision(self.book, again, bar, refusal), None, again)
+            await self._commit_decision(decision_of(self.book, again, bar, refusal), None, again)
             return
         await self._send(order)
 
@@ -547,27 +548,11 @@ class AccountLoop:
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
         self._unsent = ""
         try:
-            reported = await self._world.venue.submit(self._venue_order(order))
+            reported = await self._world.venue.submit(venue_order(order))
         except PartFailed:
             await self._commit_order(move(order, OrderState.UNKNOWN))
             raise
         await self._follow(order, reported)
-
-    def _venue_order(self, order: Order) -> VenueOrder:
-        return VenueOrder(
-            client_id=order.client_id,
-            decision=order.decision,
-            leg=order.leg,
-            contract=order.contract,
-            tape_contract=order.tape_contract,
-            side=order.side,
-            type=order.type,
-            quantity=order.quantity,
-            decided_at_ns=order.decided_at_ns,
-            stop_ticks=order.stop_ticks,
-            target_ticks=order.target_ticks,
-            reduce_only=order.leg.startswith(Leg.FLATTEN),
-        )
 
     # --- durability ---
 
@@ -666,39 +651,3 @@ class AccountLoop:
             raise Unavailable(f"the disk does not take what was cleared: {error}", "disk") from error
         await self._read_halts()  # one that was said again meanwhile stands on, under another number
         return tuple(halt for halt in wanted if halt.number in still)
-
-
-def decision_facts(decision: Decision) -> dict[str, Any]:
-    """A decision's facts for the audit."""
-    return {
-        "decision_id": decision.decision_id,
-        "strategy": decision.strategy,
-        "bar_key": decision.bar_key,
-        "accepted": decision.accepted,
-        "reason": decision.reason,
-        "side": None if decision.side is None else decision.side.value,
-        "quantity": decision.quantity,
-        "contract": decision.contract,
-        "patterns": list(decision.patterns),
-        "regime": decision.regime,
-    }
-
-
-def _decision(book: Book, strategy: StrategyBook, bar: BarSignals, answer: Answer) -> Decision:
-    return Decision(
-        decision_id=decision_id(book.account, strategy.strategy, bar.bar),
-        strategy=strategy.strategy,
-        bar_key=bar.bar.text(),
-        instant_ns=book.instant_ns,
-        trading_day=bar.trading_day,
-        accepted=answer.accepted,
-        reason=answer.reason,
-        side=Side(answer.side) if answer.side else None,
-        quantity=answer.quantity,
-        contract=answer.contract,
-        stop_ticks=answer.stop_ticks,
-        target_ticks=answer.target_ticks,
-        patterns=answer.patterns,
-        regime=bar.regime.regime.value,
-        arithmetic=answer.arithmetic,
-    )
