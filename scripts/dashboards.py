@@ -11,7 +11,8 @@ from typing import Final
 
 import orjson
 
-from scripts._dashboards import DASHBOARDS, dashboard
+from scripts._dashboards import DASHBOARDS
+from scripts._grafana import dashboard
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "dashboards"
