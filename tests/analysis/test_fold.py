@@ -114,7 +114,7 @@ def test_a_strategy_must_speak_about_the_bar_that_it_was_given() -> None:
 
     class Stuck:
         def warm(self, bar):
-            raise NotImplementedError
+            raise AssertionError("there is no history to be warmed by")
 
         def on_bar(self, bar):
             return order_flow().on_bar(first)

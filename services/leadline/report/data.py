@@ -10,10 +10,10 @@ import asyncpg
 import orjson
 
 from leadline.execution.positions import open_result
-from leadline.execution.rows import order_of
+from leadline.execution.rows import fill_of, order_of
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.errors import Unknown
-from leadline.model.orders import Fill, Order, OrderState, Position, Side
+from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.specs import TradingStrategy
 from leadline.report.days import TradedDay, traded_days_of
 from leadline.report.digest import digest_of
@@ -307,24 +307,7 @@ async def _fills(connection: Any, tape: str, account: str) -> list[tuple[str, Fi
     rows = await connection.fetch(
         "SELECT * FROM fill WHERE tape = $1 AND account = $2 ORDER BY venue_event, k", tape, account
     )
-    return [
-        (
-            row["strategy"],
-            Fill(
-                row["fill_id"],
-                row["client_id"],
-                row["contract"],
-                Side(row["side"]),
-                row["quantity"],
-                row["price"],
-                row["ts_ns"],
-                row["source_index"],
-                row["k"],
-                row["commission"],
-            ),
-        )
-        for row in rows
-    ]
+    return [(row["strategy"], fill_of(dict(row))) for row in rows]
 
 
 def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:
