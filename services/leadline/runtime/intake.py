@@ -6,7 +6,7 @@ cannot be read, and for what stands on another subject than its own words belong
 
 from collections.abc import Callable
 from contextlib import aclosing
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 
@@ -16,12 +16,8 @@ from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch
 from leadline.runtime import measurements
 from leadline.runtime.bus import Bus, Received
-from leadline.runtime.clock import monotonic_s
 from leadline.runtime.subjects import bar_subject, signal_subject, tick_subject
 from leadline.runtime.wire import decode_bar, decode_signal, decode_tick_batch
-
-TELL_EVERY_SECONDS: Final = 10.0
-"""A reader tells of one refused message in this time, with the number of those that it has not told of."""
 
 Value = TypeVar("Value")
 
@@ -85,15 +81,13 @@ def _belongs(subject: str, own: str) -> None:
 
 
 class Intake:
-    """One reader's way of passing over what it cannot use: counted each time, told now and then.
+    """One reader's way of passing over what it cannot use: counted and told. The log bounds its own lines.
 
     stream: its name, for the metric and the log.
     """
 
     def __init__(self, stream: str) -> None:
         self._stream = stream
-        self._told_s = float("-inf")
-        self._untold = 0
 
     def usable(self, received: Received, read: Callable[[str, bytes], Value]) -> Value | None:
         """What `read` makes of a message; None for one that is refused."""
@@ -104,12 +98,8 @@ class Intake:
             return None
 
     def refuse(self, received: Received, refused: RefusedMessage) -> None:
-        """Count a message that is not used, and tell of it unless one was told just now."""
+        """Count a message that is not used, and tell of it."""
         measurements.REFUSED_MESSAGES.labels(self._stream, refused.reason).inc()
-        now_s = monotonic_s()
-        if now_s - self._told_s < TELL_EVERY_SECONDS:
-            self._untold += 1
-            return
         _log.error(
             "bus.message_refused",
             stream=self._stream,
@@ -118,6 +108,4 @@ class Intake:
             bytes=len(received.payload),
             reason=refused.reason,
             detail=refused.detail,
-            not_told=self._untold,
         )
-        self._told_s, self._untold = now_s, 0
