@@ -10,8 +10,8 @@ import pytest
 
 from leadline.execution import commands
 from leadline.execution.book import Changes, put_order
-from leadline.execution.loop import World
 from leadline.execution.ports import Journal, Refused, Unavailable, Venue
+from leadline.execution.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.ids import client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, Side, VenueOrder, Watch

@@ -27,7 +27,7 @@ def quiet_desk(books: Books, folder: Path) -> Desk:
 
 async def resume(session: Session, *numbers: int, by: str = "ann") -> list[int]:
     """As a person resumes; returns the numbers that were cleared."""
-    cleared = await session.loop.resume(session.switch.halts.seen(numbers), by, "looked at it", 0)
+    cleared = await session.loop.halts.resume(session.switch.halts.seen(numbers), by, "looked at it", 0)
     return [halt.number for halt in cleared]
 
 
@@ -70,7 +70,7 @@ class HaltsAtRenew(TrippedStore):
     """A store at which somebody halts between the last question of the loop and the byte of an order."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session.loop._world.store, Tripwire())
+        super().__init__(session.loop._keeper.world.store, Tripwire())
         self._session = session
 
     async def renew(self) -> None:
@@ -136,7 +136,7 @@ async def test_a_difference_found_while_a_person_has_halted_stands_until_book_an
     speech = {"default/mes": says([bar(600), bar(800)], end=1_000)}
     desk = Desk(books, folder, prints, speech, [strategy()], ends=1_000)
     session = desk.open()
-    venue = Miscounts(session.loop._world.venue, Tripwire())
+    venue = Miscounts(session.loop._keeper.world.venue, Tripwire())
     session.replace_world(lambda world: replace_venue(world, venue))
     session.halt("lunch", "bob")
     await session.until(650)

@@ -18,9 +18,10 @@ from leadline.execution.book import Book, Changes
 from leadline.execution.booking import Stored
 from leadline.execution.halts import Seen, StoredHalts
 from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop, World
+from leadline.execution.loop import AccountLoop
 from leadline.execution.ports import HaltStands, Unavailable
 from leadline.execution.store import PostgresStore
+from leadline.execution.world import World
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
@@ -263,7 +264,7 @@ class Story:
         field_says = self.loop.book.manifest.spec.halt
         doubtful = {cause for cause, limit in allowed.items() if self.causes.get(cause, limit) < limit}
         try:
-            cleared = await self.loop.resume(seen, person, "go on", self._now())
+            cleared = await self.loop.halts.resume(seen, person, "go on", self._now())
         except HaltStands:
             assert field_says or self.venue.differs
             return
@@ -300,7 +301,7 @@ class Story:
             await self.loop.commit()
             cause = _cause(HaltSource.FIELD, "", "")
             try:
-                await self.loop.follow_field(seen, person or "operator", person, self._now())
+                await self.loop.halts.follow_field(seen, person or "operator", person, self._now())
             except (Died, Unavailable):
                 if person and not wanted.spec.halt:
                     self._outcome_unknown({cause} if self.causes.get(cause, arrived) < arrived else set())
@@ -336,7 +337,7 @@ class Story:
                     action = self.waiting.pop(0)
                     if self.chance.random() < 0.9:  # else its caller has gone
                         await action()
-                await self.loop.tell_halts()
+                await self.loop.halts.tell()
             except Died:
                 self.begin()
             except Unavailable:

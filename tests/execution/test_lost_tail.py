@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.book import Book, Changes
-from leadline.execution.loop import World
 from leadline.execution.ports import Store
+from leadline.execution.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.signals import Pattern
 from leadline.runtime.database import Pool

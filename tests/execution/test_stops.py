@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.loop import World
 from leadline.execution.ports import Venue
+from leadline.execution.world import World
 from leadline.model.orders import Advanced, Watch
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import ns

@@ -16,7 +16,7 @@ from leadline.execution.halts import Halts
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop, World
+from leadline.execution.loop import AccountLoop
 from leadline.execution.outbox import event_subjects, publish_pending, resume_outbox
 from leadline.execution.ports import PartFailed, Unavailable
 from leadline.execution.risk_client import RiskClient
@@ -27,6 +27,7 @@ from leadline.execution.tail import EventTail
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
+from leadline.execution.world import World
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.signal_checks import Speaker, check_message
@@ -195,7 +196,7 @@ class Account:
                 raise
             except Exception as error:  # noqa: BLE001 - the caller gets it; the loop goes on
                 command.fail(error)
-                self.loop.book = await self.store.load() or self.loop.book
+                await self.loop.load_again()
         metrics.COMMANDS_WAITING.labels(self.name).set(0)
         self._open_inboxes()
 

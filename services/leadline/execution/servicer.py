@@ -79,7 +79,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             loop = account.loop
             hot = account_settings.set_account(loop.book, wanted)
             await loop.commit()
-            await loop.follow_field(seen, by, request.person, wall_ns())
+            await loop.halts.follow_field(seen, by, request.person, wall_ns())
             return pb.SetAccountResponse(
                 instant_ns=loop.book.instant_ns,
                 settings_hash=account_settings.settings_hash(hot),
@@ -141,7 +141,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         seen = account.kill_switch.halts.seen(request.numbers)  # as of the call's arrival
 
         async def action() -> pb.ResumeResponse:
-            cleared = await account.loop.resume(seen, by, reason, wall_ns())
+            cleared = await account.loop.halts.resume(seen, by, reason, wall_ns())
             standing = account.kill_switch.halts.in_force
             return pb.ResumeResponse(by=by, cleared=halts_to_proto(cleared), halts=halts_to_proto(standing))
 

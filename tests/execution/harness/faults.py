@@ -8,8 +8,8 @@ from typing import TypeVar
 from leadline.execution.book import Book, Changes
 from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
-from leadline.execution.loop import World
 from leadline.execution.ports import Journal, Risk, Store, Venue
+from leadline.execution.world import World
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 

@@ -16,10 +16,11 @@ from leadline.execution.book import Book, BookEvent, Drain, RefusedSignal
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop, World
+from leadline.execution.loop import AccountLoop
 from leadline.execution.ports import PartFailed, Risk, Venue
 from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.execution.world import World
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -223,7 +224,7 @@ class Session:
 
     def replace_world(self, through: Callable[[World], World]) -> None:
         """Put something else at a port."""
-        self.loop._world = through(self.loop._world)
+        self.loop._keeper.world = through(self.loop._world)
 
     def close(self) -> None:
         """Let go of the files, as the end of a process does."""
@@ -282,10 +283,10 @@ class Session:
 
     async def until(self, seconds: float) -> None:
         """Run until the account stands at exactly this second of the first day, or has finished."""
-        world = self.loop._world
-        self.loop._world = replace_venue(world, Bounded(world.venue, ns(seconds)))
+        world = self.loop._keeper.world
+        self.loop._keeper.world = replace_venue(world, Bounded(world.venue, ns(seconds)))
         await self.run(until=lambda book: book.finished or book.instant_ns >= ns(seconds))
-        self.loop._world = world
+        self.loop._keeper.world = world
 
     def _open_inboxes(self) -> None:
         for name, strategy in self.book.strategies.items():
