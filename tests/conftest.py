@@ -25,17 +25,31 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 # Rooms whose tests share clusters and images: they stay together, so that each is made once.
 CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube"})
+# The rooms that take minutes begin first, so that none of them is still at work when the others have ended.
+LONG_ROOMS = ("cluster", "system", "operator", "execution", "plan")
+
+
+def room_of(nodeid: str) -> str:
+    """The room of a test, from its id: tests of a room share the servers that they start."""
+    room = Path(nodeid.partition("::")[0]).parts[1]
+    return "cluster" if room in CLUSTER_ROOMS else room
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the long rooms first, in the order in which they are named."""
+    ranks = {room: rank for rank, room in enumerate(LONG_ROOMS)}
+    items.sort(key=lambda item: ranks.get(room_of(item.nodeid), len(ranks)))
 
 
 class RoomScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its library has no types
     """Tests of a room run in one process, one after the other; rooms run beside each other."""
 
     def _split_scope(self, nodeid: str) -> str:
-        room = Path(nodeid.partition("::")[0]).parts[1]
-        return "cluster" if room in CLUSTER_ROOMS else room
+        return room_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> RoomScheduling:
+    config.option.loadscopereorder = False  # else the rooms with the most tests would come first, whatever they take
     return RoomScheduling(config, log)
 
 
