@@ -1,8 +1,13 @@
-"""Asking every execution, again and again, whether its account is halted: no watch of the API server tells of that."""
+"""Asking every execution, again and again, whether its account is halted: no watch of the API server tells of that.
+
+What is told is compared with what the account's object shows, and not only with what was told before: a halt that came
+before the first question, or went and came between two of them, is seen as well.
+"""
 
 import asyncio
 from collections.abc import Callable
 
+from leadline.model.status_spec import HALT_LENGTH
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.execution import AccountState
 from leadline_operator.kinds import ACCOUNT, Key, own_key
@@ -10,7 +15,7 @@ from leadline_operator.reconcile.world import World
 
 
 class HaltWatch:
-    """Looks at each account once in `seconds`, while `leading`, and has those looked at whose halt or phase changed.
+    """Asks for each account once in `seconds`, while `leading`; those that show another halt or phase are looked at.
 
     An execution that does not answer holds up no other, and is asked again when its call has ended.
     """
@@ -50,10 +55,14 @@ class HaltWatch:
             told: tuple[str, str] | None = _words(await self._world.state(key.full_name, fresh=True))
         except (ServiceAway, ServiceRefused):
             told = None
-        # The first answer is what a look at the account has brought already, or will.
-        if key in self._known and self._known[key] != told:
+        if key not in self._known or self._known[key] != told or not self._shows(key, told):
             self._enqueue(key)
         self._known[key] = told
+
+    def _shows(self, key: Key, told: tuple[str, str] | None) -> bool:
+        """Whether the account's object has the halt that was told; yes where nobody answers."""
+        status = (self._world.seen.owner(key) or {}).get("status") or {}
+        return told is None or status.get("halt", "") == told[0][:HALT_LENGTH]
 
 
 def _words(state: AccountState) -> tuple[str, str]:

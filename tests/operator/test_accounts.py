@@ -28,7 +28,7 @@ async def test_an_account_below_its_strategy_in_one_file_is_not_made_before_it_c
     idle.until(lambda: (idle.account("other") or {}).get("status"), "the operator is at work")
     idle.apply()
     idle.stays(lambda: idle.account() is None, "the account is left to who applies it")
-    idle.until(idle.account, "without one it is made", 10)
+    idle.until(idle.account, "without one it is made")
 
 
 async def test_a_strategy_waits_for_an_account_that_comes_later(leadline: Leadline):
@@ -82,7 +82,7 @@ async def test_what_execution_refuses_under_old_settings_is_tried_again_as_soon_
     leadline.says("ConfigApplied", "RefusedByExecution")
     leadline.api.patch(path, {"metadata": {"annotations": {pause: None}}})
     # Well before it would be tried again for the time that has passed.
-    leadline.ready(seconds=10)
+    leadline.ready(seconds=20)
 
 
 async def test_a_namespace_that_the_account_does_not_allow_is_refused_until_it_is_allowed(leadline: Leadline):
@@ -209,13 +209,13 @@ async def test_a_halt_by_a_person_shows_as_soon_as_execution_has_it(idle: Leadli
     idle.ready(seconds=60)
     idle.until(lambda: (idle.account() or {})["status"]["phase"] == "Running", "the account runs")
     idle.pods.do("set", account=idle.full("paper"), halt="the news")
-    idle.until(lambda: (idle.account() or {})["status"].get("halt") == "PERSON: the news (ann)", "the halt shows", 10)
+    idle.until(lambda: (idle.account() or {})["status"].get("halt") == "PERSON: the news (ann)", "the halt shows")
     found = idle.account()
     assert found is not None
     assert (found["status"]["halted"], found["status"]["phase"]) == (True, "Halted")
     assert idle.condition("Halted", found=found)["status"] == "True"
     idle.pods.do("set", account=idle.full("paper"), halt="")
-    idle.until(lambda: (idle.account() or {})["status"]["phase"] == "Running", "its end shows as well", 10)
+    idle.until(lambda: (idle.account() or {})["status"]["phase"] == "Running", "its end shows as well")
     assert not (idle.account() or {})["status"].get("halt")
 
 

@@ -240,4 +240,4 @@ async def test_a_strategy_that_never_ran_goes_at_once(leadline: Leadline):
     leadline.apply(account={"name": "nowhere"}, instrument="MNQ")
     leadline.says("Accepted", "AccountNotFound")
     leadline.delete()
-    leadline.gone(seconds=5)
+    leadline.gone()

@@ -130,6 +130,7 @@ async def _settle(
             await world.executions.set_account(account, await _author(visit))
         except ServiceRefused as refused:
             visit.judge(ConditionType.CONFIG_APPLIED, no(Reason.REFUSED_BY_EXECUTION, refused.message))
+            await _show_halt(visit, account, state)
             return state
         world.forget_state(account.full_name)
         state = await world.state(account.full_name, fresh=True)
@@ -138,6 +139,12 @@ async def _settle(
             world.enqueue(own_key(strategy, STRATEGY), 0)
     visit.put(applied_config_hash=config)
     visit.judge(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
+    await _show_halt(visit, account, state)
+    return state
+
+
+async def _show_halt(visit: Visit[AccountStatus], account: TradingAccount, state: AccountState) -> None:
+    """Say why nothing is entered; an Event tells a halt that was not shown before."""
     if state.halt:
         text = f"no entries: {state.halt}"
         reason = Reason.HALTED if account.spec.halt else Reason.RESUME_NEEDS_PERSON
@@ -147,7 +154,6 @@ async def _settle(
     else:
         visit.judge(ConditionType.HALTED, no(Reason.TRADABLE, ""))
     visit.put(halted=bool(state.halt), halt=state.halt[:HALT_LENGTH])
-    return state
 
 
 async def _author(visit: Visit[AccountStatus]) -> str:

@@ -1,0 +1,111 @@
+"""The operator asks each execution for its halts: none of them is missed, whenever it came."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadline.runtime.auth import one_key
+from leadline.runtime.clock import monotonic_s
+from leadline_operator.clients.calls import Channels
+from leadline_operator.clients.execution import Executions
+from leadline_operator.halts import HaltWatch
+from leadline_operator.kinds import ACCOUNT, Key
+from leadline_operator.reconcile.world import World
+from leadline_operator.seen import Seen
+from tests.operator.setup import MASTER, eventually
+from tests.operator.standin import Pods
+from tests.operator.test_desired import params
+
+PAPER = Key("TradingAccount", "halts", "paper")
+NEWS = "PERSON: the news (ann)"
+
+
+class Asked:
+    """A watch of one account: its execution, what its object shows, and the keys that were to be looked at."""
+
+    def __init__(self, pods: Pods, world: World) -> None:
+        self.account = pods.accounts["halts/paper"]
+        self.looked_at: asyncio.Queue[Key] = asyncio.Queue()
+        self.watch = HaltWatch(world, lambda: True, self.looked_at.put_nowait, 0.01)
+        self._world = world
+        self._version = 0
+
+    def show(self, halt: str) -> None:
+        self._version += 1
+        metadata = {"name": "paper", "namespace": "halts", "uid": "a", "resourceVersion": str(self._version)}
+        self._world.seen.put(ACCOUNT, {"metadata": metadata, "status": {"halt": halt} if halt else {}})
+
+    async def is_looked_at(self) -> None:
+        async with asyncio.timeout(60):
+            assert await self.looked_at.get() == PAPER
+
+    async def is_left_alone(self) -> None:
+        """The answers to whole questions that are asked from now on have nobody look at it."""
+        while not self.looked_at.empty():
+            self.looked_at.get_nowait()
+        # Its clock moves with every question; the third one is asked when the second is answered.
+        wanted = self.account.book.instant_ns + 4 * 10**9
+        await asyncio.to_thread(
+            eventually, lambda: self.account.book.instant_ns >= wanted, "execution is asked four times", 60
+        )
+        assert self.looked_at.empty()
+
+
+@pytest.fixture
+async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
+    pods = Pods(tmp_path, MASTER)
+    await pods.serve_account("halts/paper")
+    channels = Channels(one_key(MASTER), None)
+    executions = Executions(channels, f"unix:{tmp_path}/{{name}}.sock")
+    nobody: Any = None
+    world = World(
+        params(), "code", Seen(), nobody, executions, nobody, nobody, nobody, nobody, monotonic_s, lambda *_: None
+    )
+    yield Asked(pods, world)
+    await channels.close()
+    for server in pods.servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def watching(asked: Asked) -> AsyncIterator[Asked]:
+    """A watch that has seen an account without a halt, which its object shows."""
+    asked.show("")
+    task = asyncio.create_task(asked.watch.run())
+    await asked.is_looked_at()
+    await asked.is_left_alone()
+    yield asked
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_halt_that_came_before_the_first_question_is_seen(asked: Asked):
+    asked.show("")
+    asked.account.halt = "the news"
+    task = asyncio.create_task(asked.watch.run())
+    await asked.is_looked_at()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_halt_is_seen_until_the_object_shows_it_and_then_its_end(watching: Asked):
+    watching.account.halt = "the news"
+    await watching.is_looked_at()
+    await watching.is_looked_at()
+    watching.show(NEWS)
+    await watching.is_left_alone()
+    watching.account.halt = ""
+    await watching.is_looked_at()
+    watching.show("")
+    await watching.is_left_alone()
+
+
+async def test_a_halt_that_went_between_two_questions_does_not_stay_on_the_object(watching: Asked):
+    # A look at the account, for whatever reason, came just then.
+    watching.show(NEWS)
+    await watching.is_looked_at()
+    watching.show("")
+    await watching.is_left_alone()
