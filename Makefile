@@ -100,6 +100,10 @@ bench: setup ## measure; bench/README.md says what and how
 interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)
 	@$(PY) -m tests.operator.interleaving $(or $(LIVES),200) --seed $(or $(SEED),1)
 
+.PHONY: chaos
+chaos: setup ## kill each part of a whole stack by itself, three times in a run, and compare the books
+	@$(PY) -m pytest -m chaos tests/system $(PYTEST_ARGS)
+
 .PHONY: halts
 halts: setup ## ten thousand random orders of halts, resumes, crashes and restarts against a model (SEQUENCES=10000)
 	@LEADLINE_SEQUENCES=$(or $(SEQUENCES),10000) $(PY) -m pytest -q -k interleaving tests/execution/test_halts_interleaved.py

@@ -28,6 +28,9 @@ CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube"})
 # The rooms that take minutes begin first, so that none of them is still at work when the others have ended.
 LONG_ROOMS = ("cluster", "system", "operator", "execution", "plan")
 
+# Marks of tests that only those run who ask for them: they take minutes, and others see the same in short.
+OWN_TARGETS = ("chaos", "node_minutes")
+
 
 def room_of(nodeid: str) -> str:
     """The room of a test, from its id: tests of a room share the servers that they start."""
@@ -35,8 +38,13 @@ def room_of(nodeid: str) -> str:
     return "cluster" if room in CLUSTER_ROOMS else room
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests of the long rooms first, in the order in which they are named."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what has a target of its own, and put the tests of the long rooms first, in their order."""
+    asked = config.option.markexpr
+    left_out = [item for item in items if any(mark in item.keywords and mark not in asked for mark in OWN_TARGETS)]
+    config.hook.pytest_deselected(items=left_out)
+    apart = set(left_out)
+    items[:] = [item for item in items if item not in apart]
     ranks = {room: rank for rank, room in enumerate(LONG_ROOMS)}
     items.sort(key=lambda item: ranks.get(room_of(item.nodeid), len(ranks)))
 

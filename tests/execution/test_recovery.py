@@ -112,6 +112,7 @@ async def killed(desk: Desk, *at: int) -> Session:
     return await desk.run()
 
 
+@pytest.mark.timeout(300)
 async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(books: Books, folder: Path):
     # Between two calls nothing leaves the process: a kill after a call took effect is one before the next call.
     wire = Tripwire()

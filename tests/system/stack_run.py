@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ LAST_WORDS = 1500
 
 @dataclass(frozen=True)
 class Ended:
-    """What a run came to: its reports, and how many processes the kills found."""
+    """What a run came to: its reports, and how many of the kills found their part at work."""
 
     reports: list[dict[str, Any]]
     killed: int
@@ -55,10 +56,11 @@ def last_words(data_dir: Path) -> str:
     return "".join(f"\n{log.name} of {log.parent.name}:\n{log.read_text()[-LAST_WORDS:]}" for log in logs)
 
 
-async def run_stack(
-    manifest: Path, data_dir: Path, *arguments: str, kill: str = "", after: tuple[float, ...] = ()
-) -> Ended:
-    """Run a manifest to the end of its tape, with SIGKILL to a part so many seconds after the prints begin."""
+async def run_stack(manifest: Path, data_dir: Path, *arguments: str, kills: Sequence[tuple[float, str]] = ()) -> Ended:
+    """Run a manifest to the end of its tape, with SIGKILL to a part so many seconds after the prints begin.
+
+    `kills`: pairs of seconds and part, in their order.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "leadline.cli.main", "up", "-f", str(manifest), "--data-dir", str(data_dir)),
         *("--until-end", "--no-live", "--output", "json", *arguments),
@@ -81,11 +83,12 @@ async def run_stack(
             rest = asyncio.create_task(process.stderr.read())
             clock = asyncio.get_running_loop()
             begun = clock.time()
-            for moment in after:
+            for moment, part in kills:
                 await asyncio.sleep(begun + moment - clock.time())
-                for pid in pids_of(data_dir, kill):
+                found = pids_of(data_dir, part)
+                for pid in found:
                     os.kill(pid, signal.SIGKILL)
-                    killed += 1
+                killed += bool(found)
             out = await reading
             said.append((await rest).decode())
             code = await process.wait()

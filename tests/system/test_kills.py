@@ -1,6 +1,7 @@
 """What a kill may change: nothing, when it hits the market-data side, risk, the recorder, the bus or the database.
 
-Killing execution or the venue makes no duplicate order and loses no fill; only entries in doubt may differ.
+Killing execution or the venue makes no duplicate order and loses no fill; only entries in doubt may differ. Each run of
+`make test` kills all parts in few runs; `make chaos` kills each part by itself, again and again.
 """
 
 from pathlib import Path
@@ -12,36 +13,54 @@ from tests.system.stack_run import MES, Ended, pids_of, run_stack
 
 MOMENTS = (0.3, 1.2, 2.4)
 ONCE = (1.0,)
+ANALYSIS = "analysis-default-mes-orderflow"
+EXECUTION, VENUE = "execution-default-paper", "venue-default-paper"
+SERVICES = ((0.3, "aggregation"), (0.6, "risk"), (1.0, "ingestion"), (1.6, ANALYSIS), (2.0, "recorder"), (2.4, "risk"))
+SERVERS = ((0.3, "nats"), (0.8, "postgres"), (1.6, "nats"), (2.4, "postgres"))
+TRADERS = ((0.3, EXECUTION), (0.9, VENUE), (1.6, EXECUTION), (2.4, VENUE))
 
 pytestmark = pytest.mark.timeout(300)
 
 
+def again(part: str, moments: tuple[float, ...]) -> tuple[tuple[float, str], ...]:
+    return tuple((moment, part) for moment in moments)
+
+
 @pytest.mark.parametrize(
-    ("part", "moments"),
+    "kills",
     [
-        ("aggregation", MOMENTS),
-        ("analysis-default-mes-orderflow", MOMENTS),
-        ("risk", MOMENTS),
-        ("recorder", MOMENTS),
-        ("ingestion", ONCE),
-        ("nats", MOMENTS),
-        ("postgres", MOMENTS),
+        pytest.param(SERVICES, id="services"),
+        pytest.param(SERVERS, id="servers"),
+        pytest.param(again("aggregation", MOMENTS), id="aggregation", marks=pytest.mark.chaos),
+        pytest.param(again(ANALYSIS, MOMENTS), id="analysis", marks=pytest.mark.chaos),
+        pytest.param(again("risk", MOMENTS), id="risk", marks=pytest.mark.chaos),
+        pytest.param(again("recorder", MOMENTS), id="recorder", marks=pytest.mark.chaos),
+        pytest.param(again("ingestion", ONCE), id="ingestion", marks=pytest.mark.chaos),
+        pytest.param(again("nats", MOMENTS), id="nats", marks=pytest.mark.chaos),
+        pytest.param(again("postgres", MOMENTS), id="postgres", marks=pytest.mark.chaos),
     ],
 )
 async def test_the_book_is_that_of_the_undisturbed_run(
-    part: str, moments: tuple[float, ...], undisturbed: Ended, tmp_path: Path
+    kills: tuple[tuple[float, str], ...], undisturbed: Ended, tmp_path: Path
 ):
-    disturbed = await run_stack(MES, tmp_path, *FEED, kill=part, after=moments)
+    disturbed = await run_stack(MES, tmp_path, *FEED, kills=kills)
     assert disturbed.killed >= 1
     assert disturbed.digest == undisturbed.digest
-    assert pids_of(tmp_path, part) == []
+    assert all(pids_of(tmp_path, part) == [] for _, part in kills)
 
 
-@pytest.mark.parametrize("part", ["execution-default-paper", "venue-default-paper"])
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(TRADERS, id="execution and venue"),
+        pytest.param(again(EXECUTION, MOMENTS), id="execution", marks=pytest.mark.chaos),
+        pytest.param(again(VENUE, MOMENTS), id="venue", marks=pytest.mark.chaos),
+    ],
+)
 async def test_killing_a_trading_part_changes_at_most_what_the_report_lists_as_in_doubt(
-    part: str, undisturbed: Ended, tmp_path: Path
+    kills: tuple[tuple[float, str], ...], undisturbed: Ended, tmp_path: Path
 ):
-    disturbed = await run_stack(MES, tmp_path, *FEED, kill=part, after=MOMENTS)
+    disturbed = await run_stack(MES, tmp_path, *FEED, kills=kills)
     assert disturbed.killed >= 1
     report = disturbed.report
     assert report["finished"]

@@ -17,13 +17,6 @@ INSTALLED = pytest.StashKey[list[Installation]]()
 _numbers = itertools.count(1)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    # An hour is only spent by who asks for it, whatever else is asked for.
-    if "node_minutes" not in config.option.markexpr:
-        config.hook.pytest_deselected(items=[item for item in items if "node_minutes" in item.keywords])
-        items[:] = [item for item in items if "node_minutes" not in item.keywords]
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     # While it is all still there: what the Pods said when a test failed.
