@@ -47,7 +47,13 @@ fi
 inputs=$(cat requirements-dev.lock pyproject.toml scripts/setup.sh | "$python" -c \
     'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())')
 stamp=.venv/leadline-setup.sha256
+
+compile_sources() { # Processes that may not write bytecode would compile every module anew, at every start.
+    .venv/bin/python -m compileall -q services operator || true
+}
+
 if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$inputs" ] && .venv/bin/python -c '' 2>/dev/null; then
+    compile_sources
     exit 0
 fi
 
@@ -60,5 +66,6 @@ echo "setup: installing the locked packages"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
 # Hatchling comes from the lock, so building the editable install downloads nothing.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+compile_sources
 echo "$inputs" >"$stamp"
 echo "setup: .venv is ready"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from leadline.aggregation.builder import BarBuilder
-from leadline.cli.manifests import PlanOptions, plan_of
+from leadline.cli.manifests import plan_of
+from leadline.cli.options import PlanOptions
 from leadline.execution.account import settings
 from leadline.execution.book import Book, StrategyBook
 from leadline.execution.day import roll

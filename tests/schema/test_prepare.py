@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from leadline.cli import schema
+from leadline.cli.commands import schema
 from leadline.model.errors import InvalidInput
 from leadline.plan.servers import LocalPostgres
 from leadline.runtime.database import connect

@@ -3,38 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any
 
 import grpc
-import typer
 
-from leadline.cli.output import (
-    DataDirOption,
-    KubeOption,
-    NamespaceOption,
-    Output,
-    OutputOption,
-    clock_text,
-    complain,
-    halt_text,
-    plain,
-    print_json,
-)
-from leadline.cli.place import Place, find_targets, open_stack
+from leadline.cli.options import Output, Place
+from leadline.cli.output import clock_text, complain, halt_text, plain, print_json
+from leadline.cli.place import find_targets, open_stack
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
 from leadline.report.printable import printable
 from leadline.runtime.errors import explain
 from leadline.runtime.failures import OUTCOME_UNKNOWN
-
-# A command takes effect between two steps of an account, and a step may wait for the venue.
-WAIT_SECONDS: Final = 30
-
-app = typer.Typer()
-
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
-WaitOption = Annotated[int, typer.Option("--wait-seconds", min=1, help="How long to wait for an answer.")]
-AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
 
 
 class StillHalted(LeadlineError):
@@ -73,52 +53,39 @@ class NotReached(LeadlineError):
         ).format(*self.args)
 
 
-@app.command(epilog='Example: leadline halt --reason "news"')
-def halt(
-    reason: ReasonOption,
-    data_dir: DataDirOption,
-    account: AccountOption = None,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    wait_seconds: WaitOption = WAIT_SECONDS,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Stop entries of an account until a person resumes it. Orders that reduce risk go on."""
-    request = execution_pb2.HaltRequest(reason=reason)
-    answers = _on_accounts(
-        Place(data_dir, kube, namespace),
-        _Whose(account),
-        lambda stub, _: stub.Halt(request, timeout=wait_seconds),
-        wait_seconds,
-    )
-    _report(answers, output, lambda name, answer: f"{name}: entries are stopped, {halt_text(answer.halt)}")
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What every command has: where, why, how long an answer is waited for, and the form of what it prints."""
+
+    place: Place
+    reason: str
+    wait_seconds: int
+    output: Output
 
 
-@app.command(epilog='Example: leadline resume --reason "the news is out"')
-def resume(
-    reason: ReasonOption,
-    data_dir: DataDirOption,
-    account: AccountOption = None,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    wait_seconds: WaitOption = WAIT_SECONDS,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Clear the halts of an account, as a named person: those that stand when this command looks, and shows."""
+def halt_accounts(command: Command, account: str | None) -> None:
+    """Halt an account, or all."""
+    request = execution_pb2.HaltRequest(reason=command.reason)
+    answers = _on_accounts(command, _Whose(account), lambda stub, _: stub.Halt(request, timeout=command.wait_seconds))
+    _report(answers, command.output, lambda name, answer: f"{name}: entries are stopped, {halt_text(answer.halt)}")
+
+
+def resume_accounts(command: Command, account: str | None) -> None:
+    """Clear the halts that stand now, of an account or of all. Raises StillHalted."""
 
     async def ask(stub: Any, _: str) -> Any:
-        state = await stub.GetState(execution_pb2.GetStateRequest(), timeout=wait_seconds)
+        state = await stub.GetState(execution_pb2.GetStateRequest(), timeout=command.wait_seconds)
         numbers = [halt.number for halt in state.halts if halt.number]
         if not numbers:
             return execution_pb2.ResumeResponse(halts=state.halts)
-        if output is Output.TEXT:
+        if command.output is Output.TEXT:
             for halt in state.halts:
                 print(f"{state.account}: to be cleared: {halt_text(halt)}")
-        request = execution_pb2.ResumeRequest(reason=reason, numbers=numbers)
-        return await stub.Resume(request, timeout=wait_seconds)
+        request = execution_pb2.ResumeRequest(reason=command.reason, numbers=numbers)
+        return await stub.Resume(request, timeout=command.wait_seconds)
 
-    answers = _on_accounts(Place(data_dir, kube, namespace), _Whose(account), ask, wait_seconds)
-    _report(answers, output, _resumed)
+    answers = _on_accounts(command, _Whose(account), ask)
+    _report(answers, command.output, _resumed)
     standing = [name for name, answer in answers.items() if not isinstance(answer, Exception) and answer.halts]
     if standing:
         raise StillHalted(", ".join(standing))
@@ -130,28 +97,18 @@ def _resumed(name: str, answer: Any) -> str:
     return f"{name}: entries go on, by {answer.by}" if answer.cleared else f"{name}: was not halted"
 
 
-@app.command(epilog='Example: leadline flatten --strategy default/mes-orderflow --reason "enough for today"')
-def flatten(
-    reason: ReasonOption,
-    data_dir: DataDirOption,
-    account: AccountOption = None,
-    strategy: Annotated[
-        str | None, typer.Option("--strategy", help="Only this strategy, namespace/name; else whole accounts.")
-    ] = None,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    wait_seconds: WaitOption = WAIT_SECONDS,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Cancel working orders and close positions at the market."""
+def flatten_accounts(command: Command, account: str | None, strategy: str | None) -> None:
+    """Flatten a strategy, an account, or all accounts."""
 
     async def ask(stub: Any, named: str) -> Any:
-        return await stub.Flatten(execution_pb2.FlattenRequest(strategy=named, reason=reason), timeout=wait_seconds)
+        return await stub.Flatten(
+            execution_pb2.FlattenRequest(strategy=named, reason=command.reason), timeout=command.wait_seconds
+        )
 
-    answers = _on_accounts(Place(data_dir, kube, namespace), _Whose(account, strategy), ask, wait_seconds)
+    answers = _on_accounts(command, _Whose(account, strategy), ask)
     _report(
         answers,
-        output,
+        command.output,
         lambda name, answer: f"{name}: flattening since {clock_text(answer.instant_ns)} UTC",
     )
 
@@ -164,9 +121,7 @@ class _Whose:
     strategy: str | None = None
 
 
-def _on_accounts(
-    place: Place, whose: _Whose, call: Callable[[Any, str], Awaitable[Any]], wait_seconds: int
-) -> dict[str, Any]:
+def _on_accounts(command: Command, whose: _Whose, call: Callable[[Any, str], Awaitable[Any]]) -> dict[str, Any]:
     """What each account's execution answers, or the error that came instead. Each is reached and asked by itself.
 
     call: with the stub, and the full name of the strategy that was named, empty for none.
@@ -174,17 +129,17 @@ def _on_accounts(
 
     async def ask(name: str, strategy: str) -> Any:
         try:
-            async with open_stack(place, "cli-trader", account=name) as (stack, services):
+            async with open_stack(command.place, "cli-trader", account=name) as (stack, services):
                 return await call(services.execution(stack.execution_of(name), name), strategy)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 return NotReached(name, explain(error))
-            return NoAnswer(name, wait_seconds) if error.code() in OUTCOME_UNKNOWN else error
+            return NoAnswer(name, command.wait_seconds) if error.code() in OUTCOME_UNKNOWN else error
         except LeadlineError as error:
             return error
 
     async def run() -> dict[str, Any]:
-        targets = await find_targets(place, whose.account, whose.strategy)
+        targets = await find_targets(command.place, whose.account, whose.strategy)
         answers = await asyncio.gather(*(ask(name, targets.strategy) for name in targets.accounts))
         return dict(zip(targets.accounts, answers, strict=True))
 

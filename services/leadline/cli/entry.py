@@ -16,14 +16,14 @@ def main() -> None:
 
 def _main() -> None:
     if sys.argv[1:] == ["--version"]:
-        from leadline.runtime.version import package_version  # noqa: PLC0415 - only what is needed
+        from importlib.metadata import version  # noqa: PLC0415 - only what is needed
 
-        print(f"leadline {package_version()}")
-        return
-    if sys.argv[1:2] == ["service"]:
-        from leadline.cli.service import app  # noqa: PLC0415 - only what is needed
+        print(f"leadline {version('leadline')}")
+    elif sys.argv[1:2] == ["service"]:
+        from leadline.cli.service import main as service  # noqa: PLC0415 - as above
 
-        app(sys.argv[2:], prog_name="leadline service")
-    from leadline.cli.main import main as every_command  # noqa: PLC0415 - as above
+        service(sys.argv[2:])
+    else:
+        from leadline.cli.main import main as every_command  # noqa: PLC0415 - as above
 
-    every_command()
+        every_command()

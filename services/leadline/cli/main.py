@@ -1,27 +1,44 @@
-"""The command `leadline`: every subcommand, and how a failure is told."""
+"""The command `leadline`: every subcommand, and how a failure is told.
 
-import logging
+Loaded here is what help needs. The code of a command is loaded when it runs.
+"""
+
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-import grpc
-import structlog
 import typer
+from typer.core import TyperCommand
 
-from leadline.cli import acting, health, operator, planning, reading, reporting, schema, server, service, up
-from leadline.cli.output import complain
+from leadline.cli.commands import acting, operator, processes, reading, reporting, running, schema
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
-from leadline.runtime.errors import explain
-from leadline.runtime.failures import BAD_INPUT
-from leadline.runtime.version import package_version
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 
 
+class RunningCommand(TyperCommand):
+    """A command whose own words are the only ones on standard output."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it, with the log set up: warnings, on standard error."""
+        import logging
+
+        import structlog
+
+        # A service configures its own log when it starts.
+        structlog.configure(
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+            # Whatever standard error is when something is said.
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        )
+        return super().invoke(ctx)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from leadline.runtime.version import package_version
+
         print(f"leadline {package_version()}")
         raise typer.Exit
 
@@ -45,12 +62,18 @@ def _options(
     del version  # its callback has answered
 
 
-for group in (up.app, planning.app, reading.app, acting.app, reporting.app, health.app, service.app):
-    app.registered_commands += group.registered_commands
-app.add_typer(schema.database, name="db")
-app.add_typer(schema.bus, name="bus")
-app.add_typer(server.app, name="server")
-app.add_typer(operator.app, name="operator")
+_GROUPS: Final = {
+    "db": schema.database,
+    "bus": schema.bus,
+    "server": processes.server,
+    "operator": operator.app,
+}
+for commands in (running.app, reading.app, acting.app, reporting.app, processes.app):
+    app.registered_commands += commands.registered_commands
+for name, group in _GROUPS.items():
+    app.add_typer(group, name=name)
+for command in [*app.registered_commands, *(each for group in _GROUPS.values() for each in group.registered_commands)]:
+    command.cls = RunningCommand
 
 
 def main() -> None:
@@ -60,26 +83,33 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted, 130 for Ctrl-C."""
-    # Standard output is for answers. A service configures its own log when it starts.
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
-        # Whatever standard error is when something is said.
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
-    )
     try:
         app(list(arguments), prog_name="leadline")
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else EXIT_FAILED if ended.code else 0
-    except (InvalidInput, Unknown) as error:
-        complain(str(error))
-        return EXIT_BAD_INPUT
-    except (LeadlineError, OSError) as error:
-        complain(str(error))
-        return EXIT_FAILED
-    except grpc.aio.AioRpcError as error:
+    except Exception as error:
+        code = _told(error)
+        if code is None:
+            raise
+        return code
+    return 0
+
+
+def _told(error: Exception) -> int | None:
+    """Say why the command failed. Returns its exit code; None, and nothing is said, for a fault of the program."""
+    from grpc.aio import AioRpcError
+
+    from leadline.cli.output import complain
+    from leadline.runtime.errors import explain
+    from leadline.runtime.failures import BAD_INPUT
+
+    if isinstance(error, AioRpcError):
         complain(explain(error))
         return EXIT_BAD_INPUT if error.code() in BAD_INPUT else EXIT_FAILED
-    return 0
+    if isinstance(error, LeadlineError | OSError):
+        complain(str(error))
+        return EXIT_BAD_INPUT if isinstance(error, InvalidInput | Unknown) else EXIT_FAILED
+    return None
 
 
 if __name__ == "__main__":

@@ -1,75 +1,21 @@
 """From the options of a command to a plan."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
 
-import typer
 from pydantic import ValidationError
 
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
+from leadline.cli.options import PlanOptions
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.own_markets import put_in_force, read_own
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
-
-ManifestOption = Annotated[
-    Path,
-    typer.Option(
-        "--file", "-f", help="TradingStrategy and TradingAccount documents, YAML.", exists=True, dir_okay=False
-    ),
-]
-FeedOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--feed",
-        help="sim, push, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
-        "A file of another contract than the strategy's is written CONTRACT=FILE.",
-        show_default="sim",
-    ),
-]
-TradeFromOption = Annotated[
-    str | None,
-    typer.Option(
-        "--trade-from", help="First trading day on which anything is decided, YYYY-MM-DD.", show_default="the feed's"
-    ),
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of a simulated feed.")]
-SessionsOption = Annotated[int, typer.Option("--sessions", min=1, max=260, help="Sessions that a simulated feed has.")]
-MaxKeptOutOption = Annotated[
-    float,
-    typer.Option("--max-kept-out", min=0, max=100, help="Percent of faulty prints above which a run fails."),
-]
-InstrumentsOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--instruments",
-        help="A YAML file of instruments (and calendars) beside the package's sheet, once per file.",
-        exists=True,
-        dir_okay=False,
-    ),
-]
-SpeedOption = Annotated[str, typer.Option("--speed", help="Seconds of the tape per second, or max.")]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """What people say about a plan on the command line."""
-
-    manifests: Path
-    feed: Sequence[str]
-    trade_from: str | None = None
-    seed: int = 1
-    sessions: int = 1
-    speed: str = "max"
-    max_kept_out: float = 1.0
-    instruments: Sequence[Path] = ()
 
 
 def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:

@@ -6,12 +6,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum, StrEnum
+from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import orjson
-import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
@@ -20,49 +19,10 @@ from rich.text import Text
 
 from leadline.execution.v1.execution_pb2 import Halt
 from leadline.model.contracts import sheet_of
-from leadline.model.own_markets import put_in_force, read_own
-from leadline.plan.data_dir import DataDir, default_data_dir
 from leadline.report.printable import plain_text, printable
 
 # Columns of a table that is not drawn on a terminal.
 _WIDE: Final = 200
-
-
-class Output(StrEnum):
-    """Form of what a command prints."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-OutputOption = Annotated[
-    Output, typer.Option("--output", "-o", help="text for people, json for programs (one document or one per line).")
-]
-
-
-def _knowing_its_instruments(data_dir: Path) -> Path:
-    """The data directory itself; its stack's instruments are known from here on, so that its prices can be shown."""
-    file = DataDir(data_dir).instruments_file
-    put_in_force(read_own([file] if file.is_file() else []))
-    return data_dir
-
-
-DataDirOption = Annotated[
-    Path,
-    typer.Option(
-        "--data-dir",
-        help="Directory of the stack.",
-        default_factory=default_data_dir,
-        show_default="~/.local/share/leadline",
-        callback=_knowing_its_instruments,
-    ),
-]
-KubeOption = Annotated[
-    bool, typer.Option("--kube", help="Ask the cluster of the kubeconfig, through kubectl, instead of this machine.")
-]
-NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="With --kube: the namespace; the context's when absent.")
-]
 
 
 def print_json(value: object) -> None:

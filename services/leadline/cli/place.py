@@ -2,26 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from leadline.cli.cluster import Targets, Wanted, cluster_accounts, cluster_stack
+from leadline.cli.options import Place
 from leadline.cli.stack import Stack, person, qualified, running_stack
 from leadline.plan.calls import Credentials, Services, same_keys
 from leadline.plan.data_dir import DataDir
 from leadline.runtime.settings import Role
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a stack is looked for: in a data directory, or with `kube` in a namespace of a cluster.
-
-    `namespace` None is the one of the kubeconfig's context.
-    """
-
-    data_dir: Path
-    kube: bool = False
-    namespace: str | None = None
 
 
 @asynccontextmanager

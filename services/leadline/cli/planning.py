@@ -1,42 +1,14 @@
 """`leadline plan`: what would run, without running it."""
 
-import typer
-
-from leadline.cli.manifests import (
-    FeedOption,
-    InstrumentsOption,
-    ManifestOption,
-    MaxKeptOutOption,
-    PlanOptions,
-    SeedOption,
-    SessionsOption,
-    SpeedOption,
-    TradeFromOption,
-    plan_of,
-)
-from leadline.cli.output import Output, OutputOption, print_json, print_table
+from leadline.cli.manifests import plan_of
+from leadline.cli.options import Output, PlanOptions
+from leadline.cli.output import print_json, print_table
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import entry_sizes
 
-app = typer.Typer()
 
-
-@app.command("plan", epilog="Example: leadline plan -f examples/mes-orderflow.yaml --output json")
-def show_plan(
-    manifests: ManifestOption,
-    feed: FeedOption = None,
-    trade_from: TradeFromOption = None,
-    seed: SeedOption = 1,
-    sessions: SessionsOption = 1,
-    speed: SpeedOption = "max",
-    max_kept_out: MaxKeptOutOption = 1.0,
-    instruments: InstrumentsOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Show the workloads that the manifests become and how large entries can be, and check the manifests on the way."""
-    options = PlanOptions(
-        manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
-    )
+def print_plan(options: PlanOptions, output: Output) -> None:
+    """The workloads and the sizes of entries, as tables or as one document. Raises InvalidInput."""
     found, _ = plan_of(options)
     if output is Output.JSON:
         print_json(plan_document(found))

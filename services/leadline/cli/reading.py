@@ -4,29 +4,17 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import grpc
 import orjson
-import typer
 
 from leadline.analysis.v1 import analysis_pb2
 from leadline.cli.feeding import kept_out_text, outside
 from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
-from leadline.cli.output import (
-    DataDirOption,
-    KubeOption,
-    NamespaceOption,
-    Output,
-    OutputOption,
-    clock_text,
-    complain,
-    plain,
-    price_text,
-    print_json,
-    print_table,
-)
-from leadline.cli.place import Place, open_stack
+from leadline.cli.options import Output, Place
+from leadline.cli.output import clock_text, complain, plain, price_text, print_json, print_table
+from leadline.cli.place import open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.cli.stopped import is_stopped, stopped_run
 from leadline.execution.v1 import execution_pb2
@@ -40,67 +28,32 @@ from leadline.plan.health import HealthProbe
 from leadline.runtime.errors import explain
 from leadline.runtime.failures import patiently
 
-app = typer.Typer()
 _Read = TypeVar("_Read")
 
 # A stream of what is stored is at its end when nothing has come for this long.
 QUIET_SECONDS: Final = 1.0
 # The first message of a stream may have to wait for a forwarded port, and for a reader that begins.
 FIRST_SECONDS: Final = 5.0
-AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
-StrategyOption = Annotated[str | None, typer.Option("--strategy", help="Strategy, namespace/name; all when absent.")]
 
 
-@app.command(epilog="Example: leadline status --output json")
-def status(
-    data_dir: DataDirOption,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Show the run, the feed, the health of each service and each account's day."""
-    asyncio.run(_status(Place(data_dir, kube, namespace), output))
+def print_status(place: Place, output: Output) -> None:
+    """The run, the feed, the health of each service and each account's day."""
+    asyncio.run(_status(place, output))
 
 
-@app.command(epilog="Example: leadline orders --account default/paper --working")
-def orders(
-    data_dir: DataDirOption,
-    account: AccountOption = None,
-    strategy: Annotated[str, typer.Option("--strategy", help="Only this strategy's, namespace/name.")] = "",
-    working: Annotated[bool, typer.Option("--working", help="Only orders that can still be filled.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="At most this many of the newest.")] = 50,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """List orders, oldest first; of a stopped stack, those of its newest run."""
-    request = execution_pb2.GetOrdersRequest(only_working=working, strategy=strategy, limit=limit)
-    asyncio.run(_orders(Place(data_dir, kube, namespace), account, request, output))
+def print_orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
+    """The orders of an account, or of all."""
+    asyncio.run(_orders(place, account, request, output))
 
 
-@app.command(epilog="Example: leadline positions --output json")
-def positions(
-    data_dir: DataDirOption,
-    account: AccountOption = None,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """List the positions that are not flat; of a stopped stack, those of its newest run."""
-    asyncio.run(_positions(Place(data_dir, kube, namespace), account, output))
+def print_positions(place: Place, account: str | None, output: Output) -> None:
+    """The positions of an account, or of all, that are not flat."""
+    asyncio.run(_positions(place, account, output))
 
 
-@app.command(epilog="Example: leadline signals --strategy default/mes-orderflow --last 5")
-def signals(
-    data_dir: DataDirOption,
-    strategy: StrategyOption = None,
-    last: Annotated[int, typer.Option("--last", min=1, max=5000, help="At most this many of the newest bars.")] = 20,
-    kube: KubeOption = False,
-    namespace: NamespaceOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """List bars with signals and what became of each: the router's word, the decision; also of a stopped stack."""
-    asyncio.run(_signals(Place(data_dir, kube, namespace), strategy, last, output))
+def print_signals(place: Place, strategy: str | None, last: int, output: Output) -> None:
+    """The newest bars with signals, and what became of each."""
+    asyncio.run(_signals(place, strategy, last, output))
 
 
 def _print_kept_out(feed: ingestion_pb2.GetFeedStatusResponse) -> None:

@@ -5,13 +5,13 @@ import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import quote
 
-import typer
 from rich.console import Console
 
-from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, plain, print_json
+from leadline.cli.options import Output
+from leadline.cli.output import people_console, plain, print_json
 from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
@@ -23,19 +23,9 @@ from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.failures import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.runtime.settings import DatabaseSettings, read_secret
 
-app = typer.Typer()
 
-TapeOption = Annotated[str | None, typer.Option("--tape", help="Run; the newest of the data directory when absent.")]
-
-
-@app.command(epilog="Example: leadline report --html report.html")
-def report(
-    data_dir: DataDirOption,
-    tape: TapeOption = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML file, too.")] = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped."""
+def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Output) -> None:
+    """Report a run, the newest where none is named, also as a page where a place for it is given."""
     reports = asyncio.run(_reports(data_dir, tape))
     if html is not None:
         write_reports(reports, html)
@@ -45,9 +35,8 @@ def report(
         print_reports(reports, people_console())
 
 
-@app.command(epilog="Example: leadline digest --tape 4uo7amvh2vlz-1")
-def digest(data_dir: DataDirOption, tape: TapeOption = None, output: OutputOption = Output.TEXT) -> None:
-    """Print the digest of a run: equal for two runs that took the same decisions and made the same trades."""
+def print_digest(data_dir: Path, tape: str | None, output: Output) -> None:
+    """Print the digest of a run, the newest where none is named."""
     found, value = asyncio.run(_digest(data_dir, tape))
     if output is Output.JSON:
         print_json({"tape": found, "digest": value})

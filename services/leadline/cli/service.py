@@ -1,24 +1,36 @@
-"""`leadline service`: one service of the platform, in this process. It loads no other command's code."""
+"""A service of the platform, as its process starts: the code of that service is loaded, and no other.
+
+A stack has a dozen such processes, and every restart waits for what they load.
+"""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Final
 
-import typer
+from leadline.cli.sparing import without
 
-from leadline.runtime.main import run_service
+# `NAME --settings FILE`, as it is written wherever a service is started by a program.
+_WORDS: Final = 3
 
-app = typer.Typer()
+
+def main(words: Sequence[str]) -> None:
+    """Run `leadline service` with these words after it; the process ends with its exit code."""
+    if len(words) == _WORDS and words[1] == "--settings" and not words[0].startswith("-"):
+        sys.exit(run(words[0], Path(words[2])))
+    from leadline.cli.main import run as run_command  # noqa: PLC0415 - other ways to write it, and its help
+
+    sys.exit(run_command(["service", *words]))
 
 
-@app.command(epilog="Example: leadline service risk --settings /etc/leadline/risk.json")
-def service(
-    name: Annotated[str, typer.Argument(help="ingestion, aggregation, analysis, risk, execution, venue or recorder.")],
-    settings: Annotated[Path, typer.Option("--settings", help="Settings file of the workload, JSON.", dir_okay=False)],
-) -> None:
-    """Run one service until SIGTERM or SIGINT. Logs go to standard output as JSON lines."""
-    sys.exit(run_service(name, settings))
+def run(name: str, settings: Path) -> int:
+    """Run one service until SIGTERM or SIGINT. Returns its exit code."""
+    # Libraries load these where they are installed, and a service has no use for them: nats for its way over
+    # WebSockets, structlog to draw errors on terminals, jwt for tokens that are signed with a key pair.
+    with without("aiohttp", "cryptography", "rich"):
+        from leadline.runtime.main import run_service  # noqa: PLC0415 - only what is needed
+    return run_service(name, settings)
 
 
 if __name__ == "__main__":
-    app(prog_name="leadline service")
+    main(sys.argv[1:])

@@ -11,8 +11,8 @@ from typing import Any
 import asyncpg
 import orjson
 
+from leadline.cli.options import Place
 from leadline.cli.output import plain
-from leadline.cli.place import Place
 from leadline.cli.reporting import database_of, dsn_of
 from leadline.cli.stack import NotRunning, qualified, running_stack
 from leadline.execution.convert import order_to_proto, price_text

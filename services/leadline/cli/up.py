@@ -2,30 +2,19 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final
-
-import typer
+from typing import Any, Final
 
 from leadline.cli.live import show
-from leadline.cli.manifests import (
-    FeedOption,
-    InstrumentsOption,
-    ManifestOption,
-    MaxKeptOutOption,
-    PlanOptions,
-    SeedOption,
-    SessionsOption,
-    SpeedOption,
-    TradeFromOption,
-    plan_of,
-)
-from leadline.cli.output import DataDirOption, Output, OutputOption, people_console, print_json
+from leadline.cli.manifests import plan_of
+from leadline.cli.options import Output, PlanOptions
+from leadline.cli.output import people_console, print_json
 from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
 from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.ingestion.v1 import ingestion_pb2
@@ -46,8 +35,6 @@ from leadline.runtime.runs import Run
 
 EXIT_INTERRUPTED: Final = 130
 
-app = typer.Typer()
-
 
 class RunFailed(LeadlineError):
     """A run came to its end, and its results are not to be trusted. sentence: why."""
@@ -67,40 +54,16 @@ class UpOptions:
     output: Output
 
 
-@app.command(epilog="Example: leadline up -f examples/mes-orderflow.yaml --feed sim --speed max --until-end")
-def up(
-    manifests: ManifestOption,
-    data_dir: DataDirOption,
-    feed: FeedOption = None,
-    trade_from: TradeFromOption = None,
-    seed: SeedOption = 1,
-    sessions: SessionsOption = 1,
-    speed: SpeedOption = "max",
-    max_kept_out: MaxKeptOutOption = 1.0,
-    instruments: InstrumentsOption = None,
-    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", help="Where the HTML report goes.", show_default="report.html in the data directory"),
-    ] = None,
-    no_live: Annotated[bool, typer.Option("--no-live", help="One line now and then instead of the live view.")] = False,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """Run the whole platform on this machine: NATS, PostgreSQL and every service of the plan, until Ctrl-C.
-
-    A run that was interrupted goes on when the same feed is started on the same data directory.
-    """
-    own = own_files(DataDir(data_dir).instruments_dir, instruments or ())
-    built, files = plan_of(
-        PlanOptions(manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=own)
-    )
+def run_up(planned: PlanOptions, options: UpOptions) -> int:
+    """Run the plan until it is stopped or over. Returns the exit code; raises what refuses or ends the run."""
+    own = own_files(DataDir(options.data_dir).instruments_dir, planned.instruments)
+    built, files = plan_of(dataclasses.replace(planned, instruments=own))
     if files:
         _say(f"reading {', '.join(sorted(files))}")
     check_feed(built, files)
     for words in cut_sizes(built.accounts, built.strategies):
         _say(words)
-    options = UpOptions(data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output)
-    raise typer.Exit(asyncio.run(_up(built, files, options)))
+    return asyncio.run(_up(built, files, options))
 
 
 async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int:

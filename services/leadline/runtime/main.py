@@ -13,7 +13,6 @@ from typing import Any, Final, get_args
 import structlog
 
 from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown
-from leadline.model.own_markets import put_in_force, read_own
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
@@ -41,7 +40,7 @@ def run_service(name: str, settings_path: Path) -> int:
         if settings.service != name:
             raise InvalidInput(f"{settings_path}: service", settings.service, name)
         if settings.instruments_file is not None:  # before anything asks the sheet
-            put_in_force(read_own([settings.instruments_file]))
+            _know(settings.instruments_file)
         run = _room(name)
     except (LeadlineError, OSError) as error:
         sys.stderr.write(f"{error}\n")
@@ -56,6 +55,13 @@ def run_service(name: str, settings_path: Path) -> int:
     finally:
         if tracing is not None:
             tracing.shutdown()
+
+
+def _know(instruments: Path) -> None:
+    # The readers of manifests and files: most services have no use for them.
+    from leadline.model.own_markets import put_in_force, read_own  # noqa: PLC0415
+
+    put_in_force(read_own([instruments]))
 
 
 def _room(name: str) -> Run:

@@ -8,17 +8,16 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import structlog
 from opentelemetry import propagate, trace
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from leadline.runtime.clock import monotonic_s
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 REDACTED: Final = "[redacted]"
 
@@ -82,13 +81,19 @@ def configure_logging(service: str, workload: str, level: int = logging.INFO) ->
     return logger
 
 
-def configure_tracing(service: str, workload: str, version: str) -> TracerProvider | None:
+def configure_tracing(service: str, workload: str, version: str) -> "TracerProvider | None":
     """Send traces to the collector that OTEL_EXPORTER_OTLP_ENDPOINT names; without it nothing is recorded.
 
     A collector that is slow or gone costs spans, never time: the queue is bounded and has its own thread.
     """
     if not os.environ.get(_ENDPOINT) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
+    # A tenth of a service's start, and only for those that have a collector.
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
     provider = TracerProvider(
         resource=Resource.create(
             {"service.name": f"leadline-{service}", "service.instance.id": workload, "service.version": version}

@@ -1,0 +1,74 @@
+"""Commands that reduce risk on a running stack: halt, resume, flatten. Each names the person who gives it."""
+
+from typing import Annotated, Final
+
+import typer
+
+from leadline.cli.options import (
+    AccountOption,
+    DataDirOption,
+    KubeOption,
+    NamespaceOption,
+    Output,
+    OutputOption,
+    Place,
+)
+
+# A command takes effect between two steps of an account, and a step may wait for the venue.
+WAIT_SECONDS: Final = 30
+
+app = typer.Typer()
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for the audit.")]
+WaitOption = Annotated[int, typer.Option("--wait-seconds", min=1, help="How long to wait for an answer.")]
+
+
+@app.command(epilog='Example: leadline halt --reason "news"')
+def halt(
+    reason: ReasonOption,
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    wait_seconds: WaitOption = WAIT_SECONDS,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Stop entries of an account until a person resumes it. Orders that reduce risk go on."""
+    from leadline.cli.acting import Command, halt_accounts
+
+    halt_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account)
+
+
+@app.command(epilog='Example: leadline resume --reason "the news is out"')
+def resume(
+    reason: ReasonOption,
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    wait_seconds: WaitOption = WAIT_SECONDS,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Clear the halts of an account, as a named person: those that stand when this command looks, and shows."""
+    from leadline.cli.acting import Command, resume_accounts
+
+    resume_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account)
+
+
+@app.command(epilog='Example: leadline flatten --strategy default/mes-orderflow --reason "enough for today"')
+def flatten(
+    reason: ReasonOption,
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="Only this strategy, namespace/name; else whole accounts.")
+    ] = None,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    wait_seconds: WaitOption = WAIT_SECONDS,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Cancel working orders and close positions at the market."""
+    from leadline.cli.acting import Command, flatten_accounts
+
+    flatten_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account, strategy)

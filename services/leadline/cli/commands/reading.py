@@ -1,0 +1,79 @@
+"""Commands that read a stack: status, orders, positions, signals."""
+
+from typing import Annotated
+
+import typer
+
+from leadline.cli.options import (
+    AccountOption,
+    DataDirOption,
+    KubeOption,
+    NamespaceOption,
+    Output,
+    OutputOption,
+    Place,
+    StrategyOption,
+)
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: leadline status --output json")
+def status(
+    data_dir: DataDirOption,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show the run, the feed, the health of each service and each account's day."""
+    from leadline.cli.reading import print_status
+
+    print_status(Place(data_dir, kube, namespace), output)
+
+
+@app.command(epilog="Example: leadline orders --account default/paper --working")
+def orders(
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    strategy: Annotated[str, typer.Option("--strategy", help="Only this strategy's, namespace/name.")] = "",
+    working: Annotated[bool, typer.Option("--working", help="Only orders that can still be filled.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="At most this many of the newest.")] = 50,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List orders, oldest first; of a stopped stack, those of its newest run."""
+    from leadline.cli.reading import print_orders
+    from leadline.execution.v1.execution_pb2 import GetOrdersRequest
+
+    wanted = GetOrdersRequest(only_working=working, strategy=strategy, limit=limit)
+    print_orders(Place(data_dir, kube, namespace), account, wanted, output)
+
+
+@app.command(epilog="Example: leadline positions --output json")
+def positions(
+    data_dir: DataDirOption,
+    account: AccountOption = None,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the positions that are not flat; of a stopped stack, those of its newest run."""
+    from leadline.cli.reading import print_positions
+
+    print_positions(Place(data_dir, kube, namespace), account, output)
+
+
+@app.command(epilog="Example: leadline signals --strategy default/mes-orderflow --last 5")
+def signals(
+    data_dir: DataDirOption,
+    strategy: StrategyOption = None,
+    last: Annotated[int, typer.Option("--last", min=1, max=5000, help="At most this many of the newest bars.")] = 20,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List bars with signals and what became of each: the router's word, the decision; also of a stopped stack."""
+    from leadline.cli.reading import print_signals
+
+    print_signals(Place(data_dir, kube, namespace), strategy, last, output)

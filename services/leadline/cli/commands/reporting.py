@@ -1,0 +1,31 @@
+"""`leadline report` and `leadline digest`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.cli.options import DataDirOption, Output, OutputOption, TapeOption
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: leadline report --html report.html")
+def report(
+    data_dir: DataDirOption,
+    tape: TapeOption = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML file, too.")] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped."""
+    from leadline.cli.reporting import report_run
+
+    report_run(data_dir, tape, html, output)
+
+
+@app.command(epilog="Example: leadline digest --tape 4uo7amvh2vlz-1")
+def digest(data_dir: DataDirOption, tape: TapeOption = None, output: OutputOption = Output.TEXT) -> None:
+    """Print the digest of a run: equal for two runs that took the same decisions and made the same trades."""
+    from leadline.cli.reporting import print_digest
+
+    print_digest(data_dir, tape, output)

@@ -1,0 +1,78 @@
+"""`leadline up` and `leadline plan`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leadline.cli.options import (
+    DataDirOption,
+    FeedOption,
+    InstrumentsOption,
+    ManifestOption,
+    MaxKeptOutOption,
+    Output,
+    OutputOption,
+    PlanOptions,
+    SeedOption,
+    SessionsOption,
+    SpeedOption,
+    TradeFromOption,
+)
+from leadline.cli.sparing import without
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: leadline up -f examples/mes-orderflow.yaml --feed sim --speed max --until-end")
+def up(
+    manifests: ManifestOption,
+    data_dir: DataDirOption,
+    feed: FeedOption = None,
+    trade_from: TradeFromOption = None,
+    seed: SeedOption = 1,
+    sessions: SessionsOption = 1,
+    speed: SpeedOption = "max",
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Where the HTML report goes.", show_default="report.html in the data directory"),
+    ] = None,
+    no_live: Annotated[bool, typer.Option("--no-live", help="One line now and then instead of the live view.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Run the whole platform on this machine: NATS, PostgreSQL and every service of the plan, until Ctrl-C.
+
+    A run that was interrupted goes on when the same feed is started on the same data directory.
+    """
+    with without("aiohttp", "cryptography"):  # as a service does
+        from leadline.cli.up import UpOptions, run_up
+
+    planned = PlanOptions(
+        manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
+    )
+    options = UpOptions(data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output)
+    raise typer.Exit(run_up(planned, options))
+
+
+@app.command("plan", epilog="Example: leadline plan -f examples/mes-orderflow.yaml --output json")
+def show_plan(
+    manifests: ManifestOption,
+    feed: FeedOption = None,
+    trade_from: TradeFromOption = None,
+    seed: SeedOption = 1,
+    sessions: SessionsOption = 1,
+    speed: SpeedOption = "max",
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show the workloads that the manifests become and how large entries can be, and check the manifests on the way."""
+    from leadline.cli.planning import print_plan
+
+    options = PlanOptions(
+        manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
+    )
+    print_plan(options, output)

@@ -1,0 +1,103 @@
+"""`leadline db ...` and `leadline bus ...`: what this release needs of a database and of a bus."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from leadline.cli.options import Output, OutputOption
+from leadline.schema.permissions import MIGRATE_USER
+
+WAIT_SECONDS: Final = 300
+
+WaitOption = Annotated[int, typer.Option("--wait-seconds", min=1, help="How long to wait for the server.")]
+
+database = typer.Typer(help="The schema of the database.", no_args_is_help=True)
+bus = typer.Typer(help="Streams and consumers of the bus.", no_args_is_help=True)
+
+
+@database.callback()
+def _database() -> None:
+    """The schema of the database."""
+
+
+@database.command(
+    "migrate", epilog="Example: leadline db migrate --dsn postgresql://owner@db/leadline --password-file /run/db"
+)
+def migrate_the_database(
+    dsn: Annotated[str, typer.Option("--dsn", help="Database, postgresql://user@host/name, without a password.")],
+    password_file: Annotated[Path, typer.Option("--password-file", help="File with the user's password.", exists=True)],
+    create: Annotated[bool, typer.Option("--create", help="Make the database when it is not there.")] = False,
+    role_passwords: Annotated[
+        Path | None,
+        typer.Option(
+            "--role-passwords",
+            help="Folder with a file for each service, with the password that its role shall have.",
+            exists=True,
+            file_okay=False,
+            show_default="passwords stay as they are",
+        ),
+    ] = None,
+    wait_seconds: WaitOption = WAIT_SECONDS,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Bring the schema to what this release needs: numbered files, each once, checked.
+
+    Idempotent; several may do it at once; waits for the server. Where the user may not make roles, an administrator
+    runs what `leadline db roles` prints.
+    """
+    from leadline.cli.schema import migrate_the_schema
+
+    migrate_the_schema(dsn, password_file, role_passwords, output, create=create, wait_s=wait_seconds)
+
+
+@database.command("roles", epilog="Example: leadline db roles --user leadline_migrator | psql service=admin")
+def print_the_roles(
+    user: Annotated[str, typer.Option("--user", help="Who will run `leadline db migrate`.")],
+) -> None:
+    """Print the SQL that makes the database's roles, for an administrator where the migrating user may not.
+
+    It is run once, connected to the database. The login roles then need passwords.
+    """
+    from leadline.schema.migrate import roles_sql
+
+    print(roles_sql(user), end="")
+
+
+@bus.callback()
+def _bus() -> None:
+    """Streams and consumers of the bus."""
+
+
+@bus.command("migrate", epilog="Example: leadline bus migrate --url nats://nats:4222 --password-file /run/bus")
+def migrate_the_bus(
+    url: Annotated[str, typer.Option("--url", help="Server, nats://host:port, without a password.")],
+    password_file: Annotated[Path, typer.Option("--password-file", help="File with the user's password.", exists=True)],
+    user: Annotated[str, typer.Option("--user", help="User that may manage streams.")] = MIGRATE_USER,
+    live: Annotated[bool, typer.Option("--live", help="The feed is a venue: old prints make way.")] = False,
+    replicas: Annotated[int, typer.Option("--replicas", min=1, max=5, help="Copies of each stream.")] = 1,
+    wait_seconds: WaitOption = WAIT_SECONDS,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Create the streams and durable consumers that are missing, and update those that differ.
+
+    Idempotent; several may do it at once; waits for the server.
+    """
+    from leadline.cli.schema import migrate_the_streams
+    from leadline.runtime.settings import NatsSettings
+
+    settings = NatsSettings(servers=(url,), user=user, password_file=password_file)
+    migrate_the_streams(settings, output, live=live, replicas=replicas, wait_s=wait_seconds)
+
+
+@bus.command("users", epilog="Example: leadline bus users --namespaces default,team-a")
+def print_the_users(
+    namespaces: Annotated[str, typer.Option("--namespaces", help="Namespaces of traders, with commas between.")],
+) -> None:
+    """Print the accounts of the bus with their users and permissions, as a server's configuration spells them (JSON).
+
+    For a NATS that is run elsewhere. Passwords are empty and to be filled in, the same as in the platform's secrets.
+    """
+    from leadline.cli.schema import print_bus_users
+
+    print_bus_users(namespaces)

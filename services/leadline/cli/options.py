@@ -1,0 +1,119 @@
+"""The options that commands share, and what people say with them. Nothing heavy is loaded here: help reads it, too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Output(StrEnum):
+    """Form of what a command prints."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stack is looked for: in a data directory, or with `kube` in a namespace of a cluster.
+
+    `namespace` None is the one of the kubeconfig's context.
+    """
+
+    data_dir: Path
+    kube: bool = False
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What people say about a plan on the command line."""
+
+    manifests: Path
+    feed: Sequence[str]
+    trade_from: str | None = None
+    seed: int = 1
+    sessions: int = 1
+    speed: str = "max"
+    max_kept_out: float = 1.0
+    instruments: Sequence[Path] = ()
+
+
+def _knowing_its_instruments(data_dir: Path) -> Path:
+    """The data directory itself; its stack's instruments are known from here on, so that its prices can be shown."""
+    from leadline.model.own_markets import put_in_force, read_own  # noqa: PLC0415 - a command that runs, not its help
+    from leadline.plan.data_dir import DataDir  # noqa: PLC0415 - as above
+
+    file = DataDir(data_dir).instruments_file
+    put_in_force(read_own([file] if file.is_file() else []))
+    return data_dir
+
+
+def _default_data_dir() -> Path:
+    from leadline.plan.data_dir import default_data_dir  # noqa: PLC0415 - as above
+
+    return default_data_dir()
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="text for people, json for programs (one document or one per line).")
+]
+DataDirOption = Annotated[
+    Path,
+    typer.Option(
+        "--data-dir",
+        help="Directory of the stack.",
+        default_factory=_default_data_dir,
+        show_default="~/.local/share/leadline",
+        callback=_knowing_its_instruments,
+    ),
+]
+KubeOption = Annotated[
+    bool, typer.Option("--kube", help="Ask the cluster of the kubeconfig, through kubectl, instead of this machine.")
+]
+NamespaceOption = Annotated[
+    str | None, typer.Option("--namespace", "-n", help="With --kube: the namespace; the context's when absent.")
+]
+AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
+StrategyOption = Annotated[str | None, typer.Option("--strategy", help="Strategy, namespace/name; all when absent.")]
+TapeOption = Annotated[str | None, typer.Option("--tape", help="Run; the newest of the data directory when absent.")]
+ManifestOption = Annotated[
+    Path,
+    typer.Option(
+        "--file", "-f", help="TradingStrategy and TradingAccount documents, YAML.", exists=True, dir_okay=False
+    ),
+]
+FeedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        help="sim, push, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
+        "A file of another contract than the strategy's is written CONTRACT=FILE.",
+        show_default="sim",
+    ),
+]
+TradeFromOption = Annotated[
+    str | None,
+    typer.Option(
+        "--trade-from", help="First trading day on which anything is decided, YYYY-MM-DD.", show_default="the feed's"
+    ),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of a simulated feed.")]
+SessionsOption = Annotated[int, typer.Option("--sessions", min=1, max=260, help="Sessions that a simulated feed has.")]
+MaxKeptOutOption = Annotated[
+    float,
+    typer.Option("--max-kept-out", min=0, max=100, help="Percent of faulty prints above which a run fails."),
+]
+InstrumentsOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--instruments",
+        help="A YAML file of instruments (and calendars) beside the package's sheet, once per file.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+SpeedOption = Annotated[str, typer.Option("--speed", help="Seconds of the tape per second, or max.")]
