@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.execution import tail as tails
-from leadline.execution.tail import EventTail, Pace
+from leadline.execution.tail import EventTail
 from leadline.runtime.database import Pool
 from tests.execution.harness.world import Books
 
@@ -85,19 +85,3 @@ async def test_two_hundred_at_the_end_are_read_for_once(books: Books):
         assert await asyncio.gather(*readers) == [[6, 7, 8, 9]] * 200
     assert counted.asked - asked < 10
     running.cancel()
-
-
-async def test_all_followers_together_get_so_many_events_a_second(monkeypatch):
-    now = [100.0]
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        now[0] += seconds
-
-    monkeypatch.setattr(tails, "monotonic_s", lambda: now[0])
-    monkeypatch.setattr(asyncio, "sleep", sleep)
-    pace = Pace(1_000)
-    for _ in range(20):
-        await pace.take(100)
-    assert sum(slept) == pytest.approx(2_000 / 1_000 - tails.BURST_SECONDS)

@@ -13,12 +13,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
-from leadline.runtime import lanes
+from leadline.runtime import lanes, measurements, pace
 from leadline.runtime.auth import METHOD_ROLES, OPEN_METHODS, mint_token, one_key
 from leadline.runtime.errors import again_after, explain
 from leadline.runtime.grpc_server import GrpcServer
 from leadline.runtime.health import Health
-from leadline.runtime.lanes import SLOTS
+from leadline.runtime.lanes import SHARES, SLOTS, Busy, Lanes
 
 KEY = "k" * 32
 SERVICE = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
@@ -29,7 +29,9 @@ SERVER = """
 import asyncio, sys
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.runtime.auth import one_key
+from leadline.runtime import lanes
 from leadline.runtime.grpc_server import GrpcServer
+lanes.REFUSALS_PER_SECOND = 10_000
 async def main():
     server = GrpcServer("127.0.0.1:0", one_key("k" * 32), to="aggregation", largest_request_bytes=16 * 1024 * 1024)
     service = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
@@ -39,6 +41,12 @@ async def main():
     await asyncio.Event().wait()
 asyncio.run(main())
 """
+
+
+@pytest.fixture(autouse=True)
+def refused_at_once(monkeypatch) -> None:
+    """No test waits for its refusals; the pace of them has a test of its own."""
+    monkeypatch.setattr(lanes, "REFUSALS_PER_SECOND", 10_000)
 
 
 class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
@@ -170,6 +178,65 @@ async def test_calls_beyond_the_slots_of_their_method_are_refused_and_others_are
         bars.go.set()
         assert {answer.next_from_ns for answer in await asyncio.gather(*waiting)} == {42}
         assert (await stub.GetBars(aggregation_pb2.GetBarsRequest(), metadata=ann())).next_from_ns == 42
+
+
+async def test_calls_of_a_method_with_a_share_are_answered_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(lanes, "SHARES", {GET_BARS: 1.0})
+    open_calls = measurements.CALLS_OPEN.labels(GET_BARS)._value
+    bars = Bars()
+    async with serving(bars) as channel:
+        stub = aggregation_pb2_grpc.AggregationServiceStub(channel)
+        calls = [asyncio.ensure_future(stub.GetBars(aggregation_pb2.GetBarsRequest(), metadata=ann())) for _ in "123"]
+        await until(lambda: open_calls.get() == 3)
+        assert bars.waiting == 1
+        bars.go.set()
+        assert {answer.next_from_ns for answer in await asyncio.gather(*calls)} == {42}
+
+
+def test_what_if_questions_have_a_small_share_of_risk():
+    assert SHARES["/leadline.risk.v1.RiskService/Evaluate"] <= 0.01
+    assert "/leadline.risk.v1.RiskService/Decide" not in SHARES
+
+
+class Refused:
+    """The end of a call that is told how it ends."""
+
+    def __init__(self) -> None:
+        self.code: grpc.StatusCode | None = None
+
+    async def abort(self, code: grpc.StatusCode, details: str, metadata: object) -> None:
+        self.code = code
+
+
+async def test_refusals_keep_a_pace_of_their_method_and_those_that_are_too_many_are_refused_at_once(monkeypatch):
+    monkeypatch.setattr(lanes, "REFUSALS_PER_SECOND", 1)
+    monkeypatch.setattr(lanes, "MOST_HELD", 3)
+    slept: list[float] = []
+    go = asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await go.wait()
+
+    monkeypatch.setattr(pace, "monotonic_s", lambda: 100.0)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    own = Lanes()
+    contexts = [Refused() for _ in range(6)]
+    methods = [GET_BARS] * 5 + [STREAM_BARS]
+    tasks = [
+        asyncio.create_task(own.refuse(context, method, Busy(method, 4)))
+        for context, method in zip(contexts, methods, strict=True)
+    ]
+    # Two are refused at once: there are three already, and that is the most.
+    done, _ = await asyncio.wait(tasks[3:5])
+    assert {context.code for context in contexts[3:5]} == {grpc.StatusCode.RESOURCE_EXHAUSTED}
+    assert len(done) == 2
+    # Half a second's worth goes at once; another method's refusals wait for none of these.
+    assert slept == [0.5, 1.5, 2.5, 0.5]
+    assert [context.code for context in contexts[:3]] == [None] * 3
+    go.set()
+    await asyncio.gather(*tasks)
+    assert all(context.code is grpc.StatusCode.RESOURCE_EXHAUSTED for context in contexts)
 
 
 async def test_streams_beyond_their_slots_are_refused_until_one_ends():

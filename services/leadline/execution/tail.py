@@ -14,8 +14,8 @@ import structlog
 
 from leadline.execution.outbox import event_message, read_events
 from leadline.execution.v1 import execution_pb2 as pb
-from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.pace import Pace
 
 KEPT_EVENTS: Final = 5_000
 """Events at the end that are held for all; who is farther behind reads pages."""
@@ -23,28 +23,12 @@ KEPT_EVENTS: Final = 5_000
 EVENTS_PER_SECOND: Final = 2_000
 """Events given to all followers together."""
 
-BURST_SECONDS: Final = 0.5
 GATHER_SECONDS: Final = 0.05
 """How long events are gathered before they are read: one query for many commits."""
 
 AGAIN_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
-
-
-class Pace:
-    """So many items a second for all who ask, with half a second's worth at once."""
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._free_s = 0.0
-
-    async def take(self, items: int) -> None:
-        """Wait until these items may be given out."""
-        now = monotonic_s()
-        self._free_s = max(now - BURST_SECONDS, self._free_s) + items / self._per_second
-        if self._free_s > now:
-            await asyncio.sleep(self._free_s - now)
 
 
 class EventTail:

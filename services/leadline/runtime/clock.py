@@ -11,3 +11,8 @@ def wall_ns() -> int:
 def monotonic_s() -> float:
     """Seconds on a clock that never goes back: for leases, supervision and network deadlines."""
     return time.monotonic()
+
+
+def worked_s() -> float:
+    """Seconds that the calling thread has had a processor: what a piece of work costs, whoever else is running."""
+    return time.thread_time()

@@ -24,7 +24,7 @@ from leadline.runtime.certificates import Pem
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.errors import status_of
 from leadline.runtime.health import Health
-from leadline.runtime.lanes import Busy, Handler, Lanes, OpenCalls, parsed, refuse
+from leadline.runtime.lanes import Busy, Handler, Lanes, OpenCalls, parsed
 from leadline.runtime.settings import ConnectionAge
 from leadline.runtime.telemetry import extract, tracer
 
@@ -144,10 +144,10 @@ class _Gatekeeper(_Interceptor):
         try:
             found = self._admit(method, metadata)
         except (NotAuthenticated, NotAllowed) as error:
-            return _refuser(method, error)
+            return _refuser(method, error, self._lanes)
         busy = self._lanes.full(method)
         if busy is not None:
-            return _refuser(method, busy)
+            return _refuser(method, busy, self._lanes)
         return _guarded(handler, method, found, metadata, self._lanes)
 
     def _admit(self, method: str, metadata: dict[str, str]) -> Caller:
@@ -159,13 +159,13 @@ class _Gatekeeper(_Interceptor):
         return found
 
 
-def _refuser(method: str, error: NotAuthenticated | NotAllowed | Busy) -> Handler:
+def _refuser(method: str, error: NotAuthenticated | NotAllowed | Busy, lanes: Lanes) -> Handler:
     """A handler that refuses a call of any shape, without reading a byte of what it brings."""
 
     async def refused(_: Any, context: Any) -> None:
         if not isinstance(error, Busy):
             _log.warning("grpc.refused", method=method, reason=str(error))
-        await refuse(context, method, error)
+        await lanes.refuse(context, method, error)
 
     return grpc.stream_stream_rpc_method_handler(refused)
 
@@ -185,7 +185,10 @@ def _guarded(handler: Handler, method: str, found: Caller, metadata: dict[str, s
         response = None
         try:
             with lanes.slot(method), tracer.start_as_current_span(method, extract(metadata)):
-                async with asyncio.timeout(None if handler.request_streaming else _time_left(context)):
+                async with (
+                    asyncio.timeout(None if handler.request_streaming else _time_left(context)),
+                    lanes.turn(method),
+                ):
                     response = await one_answer(asked(raw), context)
         except grpc.aio.AbortError:
             measurements.CALLS.labels(method, _code_name(context)).inc()

@@ -1,12 +1,14 @@
 """How many calls of each kind a server answers at a time, so that none of them can take another's place.
 
-Every method has slots of its own. A call beyond them is refused at once, with `RESOURCE_EXHAUSTED`, before its message
-is looked at: a hundred readers are no reason for a halt to wait, nor for a probe to fail.
+Every method has slots of its own. A call beyond them is refused, with `RESOURCE_EXHAUSTED`, before its message is
+looked at: a hundred readers are no reason for a halt to wait, nor for a probe to fail. To refuse is work as well. So
+there is a pace for it, and a caller who asks again at once waits for the next refusal. What computes an answer for
+somebody who only wants to know has a small share of the process besides.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import grpc
@@ -16,6 +18,7 @@ from grpc_health.v1 import health_pb2
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.runtime import measurements
 from leadline.runtime.errors import status_of
+from leadline.runtime.pace import Pace, Share
 
 READ_SLOTS: Final = 8
 """Calls of one method that only reads, where the table names no other number."""
@@ -62,6 +65,15 @@ SLOTS: Final[dict[str, int]] = {
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": 4,
 }
 
+SHARES: Final[dict[str, float]] = {"/leadline.risk.v1.RiskService/Evaluate": 0.005}
+"""The share of the process that all calls of a method have together, where it computes what it answers."""
+
+REFUSALS_PER_SECOND: Final = 10
+"""Calls that are refused, of each method."""
+
+MOST_HELD: Final = 256
+"""Calls of a method that wait to be refused; others are refused at once."""
+
 if TYPE_CHECKING:  # the stubs are generic, the classes are not
     Handler = grpc.RpcMethodHandler[Any, Any]
     _Interceptor = grpc.aio.ServerInterceptor[Any, Any]
@@ -87,6 +99,9 @@ class Lanes:
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
+        self._shares = {method: Share(share) for method, share in SHARES.items()}
+        self._refusals: dict[str, Pace] = {}
+        self._held: dict[str, int] = {}
 
     def full(self, method: str) -> Busy | None:
         """The refusal of another call of this method; None while there is a slot for it."""
@@ -106,6 +121,29 @@ class Lanes:
         finally:
             self._taken[method] -= 1
             measurements.CALLS_OPEN.labels(method).dec()
+
+    @asynccontextmanager
+    async def turn(self, method: str) -> AsyncIterator[None]:
+        """Wait until the share of a method lets its next call be answered."""
+        share = self._shares.get(method)
+        if share is None:
+            yield
+            return
+        async with share.turn():
+            yield
+
+    async def refuse(self, context: Any, method: str, error: Exception) -> None:
+        """End a call with the status of an error, when it is its turn. `method` is one of the server's."""
+        held = self._held.get(method, 0)
+        if held < MOST_HELD:
+            self._held[method] = held + 1
+            measurements.CALLS_HELD.labels(method).inc()
+            try:
+                await self._refusals.setdefault(method, Pace(REFUSALS_PER_SECOND)).take(1)
+            finally:
+                self._held[method] -= 1
+                measurements.CALLS_HELD.labels(method).dec()
+        await refuse(context, method, error)
 
 
 class OpenCalls(_Interceptor):
@@ -133,7 +171,7 @@ class OpenCalls(_Interceptor):
                     if response is not None:
                         await context.write(response)
             except (Busy, InvalidInput, TimeoutError) as error:
-                await refuse(context, method, error)
+                await self._lanes.refuse(context, method, error)
 
         return grpc.stream_stream_rpc_method_handler(health, response_serializer=handler.response_serializer)
 

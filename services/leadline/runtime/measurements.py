@@ -53,4 +53,5 @@ CALL_SECONDS: Final = Histogram(
     "leadline_grpc_call_seconds", "Duration of calls that were answered", ["method"], buckets=LATENCY_BUCKETS
 )
 CALLS_OPEN: Final = Gauge("leadline_grpc_calls_open", "Calls that are being answered now", ["method"])
+CALLS_HELD: Final = Gauge("leadline_grpc_calls_held", "Calls that wait to be refused", ["method"])
 CALLS: Final = Counter("leadline_grpc_calls_total", "Calls by how they were answered", ["method", "code"])
