@@ -132,6 +132,24 @@ async def _status(place: Place, output: Output) -> None:
         ],
         "No accounts.",
     )
+    print_table(
+        "Strategies",
+        ("strategy", "state", "contract", "position", "working orders", "day", "trades"),
+        [
+            (
+                each.strategy,
+                each.state,
+                each.contract,
+                f"{each.position:+d}" if each.position else "flat",
+                each.working_orders,
+                each.realised,
+                each.trades,
+            )
+            for item in accounts
+            for each in item.strategies
+        ],
+        "No strategies.",
+    )
     if any(item.halts for item in accounts):
         print_table(
             "Halts in force",

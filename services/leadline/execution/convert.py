@@ -108,6 +108,7 @@ def state_to_proto(
                 flatten=strategy.flatten or book.flatten,
                 loosening_waits=strategy.held is not None,
                 fence="" if strategy.fence is None else f"{strategy.fence.reason}: {strategy.fence.detail}",
+                contract=strategy.contract,
             )
             for name, strategy in sorted(book.strategies.items())
         ],

@@ -666,6 +666,7 @@ class StrategyState(_message.Message):
     FLATTEN_FIELD_NUMBER: _builtins.int
     LOOSENING_WAITS_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
@@ -702,6 +703,8 @@ class StrategyState(_message.Message):
     """Why nothing that it says counts: what was wrong with its message that was refused. Empty while all counts; to name
     it again by `SetStrategy` ends it.
     """
+    contract: _builtins.str
+    """The contract whose prints it reads now: its root's current month. It changes with the trading day, when it is flat."""
     def __init__(
         self,
         *,
@@ -721,10 +724,11 @@ class StrategyState(_message.Message):
         flatten: _builtins.str = ...,
         loosening_waits: _builtins.bool = ...,
         fence: _builtins.str = ...,
+        contract: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "drain_id", b"drain_id", "drained", b"drained", "fence", b"fence", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "contract", b"contract", "drain_id", b"drain_id", "drained", b"drained", "fence", b"fence", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
