@@ -235,7 +235,7 @@ def parse_calendar(text: str) -> Calendar:
     Raises InvalidInput when a day is outside the validity or stands in two lists: a slip of the pen there would
     silently trade on a holiday.
     """
-    return calendar_of(yaml.safe_load(text))
+    return calendar_of(yaml.load(text, yaml.CSafeLoader))
 
 
 def calendar_of(data: dict[str, Any]) -> Calendar:

@@ -138,7 +138,7 @@ own_instruments: dict[str, Instrument] = {}
 @cache
 def _sheet() -> dict[str, Instrument]:
     text = (resources.files("leadline.model") / "data" / "instruments.yaml").read_text(encoding="utf-8")
-    return {root: _parse(root, row) for root, row in yaml.safe_load(text)["instruments"].items()}
+    return {root: _parse(root, row) for root, row in yaml.load(text, yaml.CSafeLoader)["instruments"].items()}
 
 
 def _parse(root: str, row: dict[str, Any]) -> Instrument:

@@ -47,7 +47,7 @@ class Workload:
     the platform. `settings` are the service's own, plain JSON values. `inputs` and `outputs` name streams; `calls` maps
     the names under which the service knows its peers to workload ids. `secrets` are kinds of secret that it needs:
     `nats`, `database`, `token-key`. `resources` as Kubernetes writes them. `after` are the ids of workloads that must
-    serve before it starts.
+    serve before it does; those that it calls it waits for by itself.
     """
 
     id: str

@@ -210,8 +210,11 @@ class Supervisor:
 
     async def _bring_up(self, bound: BoundWorkload) -> None:
         workload = bound.workload
+        # It waits by itself for those that it calls, as in a cluster: its code may be loaded meanwhile.
+        called = set(workload.calls.values())
         for before in workload.after:
-            await self._serving[before].wait()
+            if before not in called:
+                await self._serving[before].wait()
         self._say(f"starting {workload.id}")
         log = LogFile(self.data.log_file(workload.id))
         process = KeptProcess(
@@ -225,6 +228,8 @@ class Supervisor:
         self._processes[workload.id] = process
         probe = self._probes[workload.id] = HealthProbe(bound.address)
         await process.start()
+        for before in called:
+            await self._serving[before].wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(SERVING_SECONDS):
                 while not await probe.serving():
