@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from leadline.cli.main import app, run
-from leadline.cli.output import clock_text, plain, price_text, print_json, print_table
+from leadline.cli.output import plain, price_text, print_json, print_table
 from leadline.cli.stack import NotRunning, Stack, qualified, running_stack
 from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir
@@ -24,6 +24,7 @@ MES = ROOT / "examples" / "mes-orderflow.yaml"
 COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "resume", "flatten", "report", "digest",
             "service", "health", "db migrate", "db roles", "bus migrate", "bus users", "server nats", "server postgres",
             "operator guard-uninstall", "operator guard-upgrade"]  # fmt: skip
+SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]
 # A log of JSON lines, that of the server which they become, SQL, JSON only, and a yes or no.
 ONE_FORM = {"service", "server nats", "server postgres", "db roles", "bus users", *COMMANDS[-2:]}
 
@@ -39,6 +40,16 @@ def test_every_command_has_help_with_an_example(command):
     assert f"Example: leadline {command}" in shown.output
     if command not in ONE_FORM:
         assert "--output" in shown.output
+
+
+@pytest.mark.parametrize("command", SHOW_TIMES)
+def test_every_command_that_shows_times_takes_a_zone_and_refuses_an_unknown_one(command, tmp_path, capsys):
+    options = ["--reason", "test"] if command in {"halt", "resume", "flatten"} else []
+    manifest = ["-f", str(MES)] if command == "up" else []
+    assert run([command, *options, *manifest, "--data-dir", str(tmp_path), "--tz", "Mars/Base"]) == 2
+    wanted = "expected UTC or a name of the IANA time zone database, such as America/New_York"
+    assert said(capsys) == f"leadline: --tz: got 'Mars/Base', {wanted}\n"
+    assert not list(tmp_path.iterdir())
 
 
 def test_these_are_all_the_commands():
@@ -207,11 +218,6 @@ def test_prices_have_the_decimals_of_the_instrument():
     assert price_text("MESM2025", "6002.8333333333") == "6002.8333"
     assert price_text("GCZ2013", "1313.7") == "1313.70"
     assert price_text("GCZ2013", "") == ""
-
-
-def test_instants_are_utc_to_the_second():
-    assert clock_text(1_749_562_200_999_999_999) == "2025-06-10 13:30:00"
-    assert clock_text(0) == "–"
 
 
 def test_messages_become_json_with_their_field_names():

@@ -10,6 +10,7 @@ from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.plan.supervisor import PartStatus
+from leadline.report.clock import DEFAULT_ZONE, show_times_in
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack
 
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
@@ -34,15 +35,15 @@ def bar_key(ordinal: int) -> str:
 
 def test_the_market_shows_prints_their_rate_and_what_was_kept_out():
     market = line_with("MESM2025", scene())
-    for words in ("06-10 09:30:00", "6000.75", "322,393", "51,234", " 2 "):  # 24003 ticks of 0.25
+    for words in ("2025-06-10 13:30:00", "6000.75", "322,393", "51,234", " 2 "):  # 24003 ticks of 0.25
         assert words in market
     assert "publishing" in line_with("run abc-1", scene())
     assert "63%" in line_with("run abc-1", scene())
 
 
-def test_bars_show_prices_volume_and_delta_in_the_sessions_zone():
+def test_bars_show_prices_volume_and_delta():
     line = line_with("+125", scene())
-    assert line.split()[1] == "09:35:00"
+    assert line.split()[1] == "13:35:00"
     assert "6000.00 6002.50 5997.50 6000.00" in " ".join(line.split())
     assert "1,234" in line
 
@@ -57,14 +58,14 @@ def test_no_number_is_cut_off(width):
 
 def test_where_it_is_narrow_the_words_give_way_and_not_the_time_or_the_pattern():
     (line,) = [line for line in drawn(scene((APPROVED_BAR,)), width=110) if "BUYING_ABSORPTION" in line]
-    assert line.split()[1:3] == ["10:00:00", "BUYING_ABSORPTION"]
+    assert line.split()[1:3] == ["14:00:00", "BUYING_ABSORPTION"]
 
 
 def test_a_signal_shows_the_routers_word_and_the_decision():
     found = scene((APPROVED_BAR,))
     found.decide({"strategy": FLOW, "bar_key": bar_key(5), "accepted": True, "side": "BUY", "quantity": 2})
     taken = line_with("BUYING_ABSORPTION", found)
-    assert taken.split()[1] == "10:00:00"
+    assert taken.split()[1] == "14:00:00"
     assert " ".join(taken.split()).find("0.70 approved BUY 2") > 0
     assert "0.40 weak" in " ".join(line_with("BUY_IMBALANCE", found).split())
 
@@ -176,3 +177,15 @@ def test_a_part_that_is_not_well_says_why_in_its_own_words():
     assert "the disk of /d has 3 MB left" in text
     assert "no space left on" in text
     assert "disk full (the disk of /d has 3 MB left)" in progress_line(scene(), stack(), parts)
+
+
+def test_every_part_with_times_names_their_zone():
+    """All of them the same one."""
+    show_times_in("Asia/Tokyo")
+    try:
+        text = "\n".join(drawn(scene((APPROVED_BAR,))))
+    finally:
+        show_times_in(DEFAULT_ZONE)
+    assert text.count("times in Asia/Tokyo") == 3
+    assert text.count("22:30:00") >= 1
+    assert "UTC" not in text

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from leadline.report.data import AccountReport
 from leadline.report.days import TradedDay
-from leadline.report.text import clock, price, render_text, spark
-from tests.execution.harness.builders import MES, ns
+from leadline.report.text import price, render_text, spark
+from tests.execution.harness.builders import MES
 from tests.report.builders import UNEASY, report
 
 
@@ -25,7 +25,7 @@ def row(text: str, word: str) -> list[str]:
 
 def test_a_trade_is_a_line():
     text = shown(report(), width=100)
-    assert " ".join(row(text, "target")) == "09:40:01 buy 2 buying absorption 5000.25 5006.25 target +24 +55.00"
+    assert " ".join(row(text, "target")) == "13:40:01 buy 2 buying absorption 5000.25 5006.25 target +24 +55.00"
     assert " ".join(row(text, "day loss")).endswith("5002.6250 5005.00 day loss -9.5 -28.75")
 
 
@@ -69,7 +69,6 @@ def test_it_fits_into_a_terminal_of_eighty_columns():
 def test_prices_and_times_are_those_of_the_instrument():
     assert price(MES, Decimal(20_001)) == "5000.25"
     assert price(MES, Decimal("20001.5")) == "5000.3750"
-    assert clock(MES, ns(0)) == "06-10 09:30:00"
 
 
 def test_a_curve_is_drawn_between_its_lowest_and_highest_point():

@@ -8,10 +8,11 @@ from typing import Any
 import grpc
 
 from leadline.cli.options import Output, Place
-from leadline.cli.output import clock_text, complain, halt_text, plain, print_json
+from leadline.cli.output import complain, halt_text, plain, print_json
 from leadline.cli.place import find_targets, open_stack
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
+from leadline.report.clock import moment
 from leadline.report.printable import printable
 from leadline.runtime.errors import explain
 from leadline.runtime.failures import OUTCOME_UNKNOWN
@@ -109,7 +110,7 @@ def flatten_accounts(command: Command, account: str | None, strategy: str | None
     _report(
         answers,
         command.output,
-        lambda name, answer: f"{name}: flattening since {clock_text(answer.instant_ns)} UTC",
+        lambda name, answer: f"{name}: flattening since {moment(answer.instant_ns)}",
     )
 
 

@@ -11,11 +11,11 @@ from rich.live import Live
 
 from leadline.cli.feeding import outside
 from leadline.cli.follow import Scene, follow
-from leadline.cli.output import clock_text
 from leadline.cli.picture import draw
 from leadline.cli.stack import Stack
 from leadline.model.halts import halt_words
 from leadline.plan.supervisor import PartStatus, Supervisor
+from leadline.report.clock import moment
 from leadline.report.printable import printable
 
 FRAME_SECONDS: Final = 0.25
@@ -74,7 +74,7 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     tape_ns = max((item.last_time_ns for item in feed.contracts), default=0)
     words = [
         f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
-        f"tape {clock_text(tape_ns)} UTC",
+        f"tape {moment(tape_ns)}",
         f"{ticks:,} ticks at {rate:,.0f}/s",
         f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, {scene.fills:,} fills so far",
     ]

@@ -58,6 +58,21 @@ def _default_data_dir() -> Path:
     return default_data_dir()
 
 
+def _showing_times_in(zone: str) -> str:
+    from leadline.report.clock import show_times_in  # noqa: PLC0415 - as above
+
+    show_times_in(zone)
+    return zone
+
+
+ZoneOption = Annotated[
+    str,
+    typer.Option(
+        "--tz",
+        help="Zone of the times that people read, such as America/New_York. JSON has nanoseconds UTC.",
+        callback=_showing_times_in,
+    ),
+]
 OutputOption = Annotated[
     Output, typer.Option("--output", "-o", help="text for people, json for programs (one document or one per line).")
 ]

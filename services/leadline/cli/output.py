@@ -4,7 +4,7 @@ import dataclasses
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from leadline.execution.v1.execution_pb2 import Halt
 from leadline.model.contracts import sheet_of
+from leadline.report.clock import moment
 from leadline.report.printable import plain_text, printable
 
 # Columns of a table that is not drawn on a terminal.
@@ -102,13 +103,6 @@ def complain(message: str) -> None:
     print("leadline: " + "\n".join(lines), file=sys.stderr, flush=True)
 
 
-def clock_text(time_ns: int) -> str:
-    """An instant to the second, UTC; a dash for none."""
-    if time_ns <= 0:
-        return "–"
-    return datetime.fromtimestamp(time_ns // 1_000_000_000, UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def halt_text(halt: Halt) -> str:
     """A halt of an account in one line."""
-    return f"halt {halt.number} ({halt.source.lower()}, by {halt.by}, {clock_text(halt.at_ns)} UTC): {halt.reason}"
+    return f"halt {halt.number} ({halt.source.lower()}, by {halt.by}, {moment(halt.at_ns)}): {halt.reason}"

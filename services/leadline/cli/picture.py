@@ -18,8 +18,8 @@ from leadline.execution.v1 import execution_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.v1 import model_pb2
 from leadline.plan.supervisor import PartStatus
+from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
-from leadline.report.text import clock, time_of_day
 
 # Lines of the left column that are not bars or signals: header, market, titles and frames.
 _FIXED_LINES: Final = 18
@@ -85,16 +85,17 @@ def _market(scene: Scene, *, wide: bool) -> RenderableType:
         rate = scene.rates[item.contract].per_second
         table.add_row(
             plain_text(item.contract, "bold"),
-            clock(item.contract, item.last_time_ns) if item.last_time_ns else "–",
+            day_and_time(item.last_time_ns),
             str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
             f"{item.ticks:,}",
             f"{rate:,.0f}",
             *([f"{outside(item):,}"] if wide else []),
             plain_text(kept_out_text(item), "yellow" if item.quarantined else ""),
         )
+    title = f"market, times in {zone_name()}"
     if scene.feed is not None and scene.feed.failure:
-        return _framed("market", Group(table, plain_text(f"failed: {scene.feed.failure}", "bold red")))
-    return _framed("market", table)
+        return _framed(title, Group(table, plain_text(f"failed: {scene.feed.failure}", "bold red")))
+    return _framed(title, table)
 
 
 def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> RenderableType:
@@ -103,7 +104,7 @@ def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> 
     tick = instrument_of(strategy.contract)
     for bar in _last(scene.bars.get(strategy.name, ()), most):
         table.add_row(
-            time_of_day(strategy.contract, bar.start_ns),
+            time_of_day(bar.start_ns),
             *(str(tick.ticks_to_price(value)) for value in (bar.open, bar.high, bar.low) if wide),
             Text(str(tick.ticks_to_price(bar.close)), style=_sign(bar.close - bar.open)),
             f"{bar.volume:,}",
@@ -113,7 +114,9 @@ def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> 
             str(tick.ticks_to_price(bar.poc)),
         )
     regime = _regime(scene.regimes.get(strategy.name))
-    return _framed(Text.assemble(printable(f"{strategy.name}: {strategy.spec} bars, "), regime), table)
+    return _framed(
+        Text.assemble(printable(f"{strategy.name}: {strategy.spec} bars, times in {zone_name()}, "), regime), table
+    )
 
 
 def _regime(reading: model_pb2.RegimeReading | None) -> Text:
@@ -132,18 +135,19 @@ def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
     # Where it is narrow, the words give way and not the time or the pattern.
     for column, width in zip(table.columns[-len(columns) :], (8, 24, 8), strict=False):
         column.min_width = width
-    contracts = {strategy.name: strategy.contract for strategy in stack.strategies}
     reached = {item.name: _instant(scene, item.account) for item in stack.strategies}
     rows: list[tuple[str, list[RenderableType]]] = []
     for said in reversed(scene.said):
         # What the account has not reached has no fate yet.
         if said.known_at_ns <= reached[said.strategy]:
-            rows = [*_signal_rows(scene, said, contracts[said.strategy]), *rows]
+            rows = [*_signal_rows(scene, said), *rows]
         if len(rows) >= most:
             break
     for name, cells in rows[-most:]:
         table.add_row(*([plain_text(name)] if several else []), *cells)
-    return _framed(f"signals ({scene.signal_count:,} in {scene.bar_count:,} bars so far)", table)
+    return _framed(
+        f"signals ({scene.signal_count:,} in {scene.bar_count:,} bars so far), times in {zone_name()}", table
+    )
 
 
 def _instant(scene: Scene, account: str) -> int:
@@ -151,7 +155,7 @@ def _instant(scene: Scene, account: str) -> int:
     return 0 if state is None else state.instant_ns
 
 
-def _signal_rows(scene: Scene, said: SaidBar, contract: str) -> Iterator[tuple[str, list[RenderableType]]]:
+def _signal_rows(scene: Scene, said: SaidBar) -> Iterator[tuple[str, list[RenderableType]]]:
     decision = scene.fates.get((said.strategy, said.bar))
     taken = decision is not None and decision["accepted"]
     for number, line in enumerate(said.lines):
@@ -159,7 +163,7 @@ def _signal_rows(scene: Scene, said: SaidBar, contract: str) -> Iterator[tuple[s
         yield (
             said.strategy,
             [
-                time_of_day(contract, said.known_at_ns) if number == 0 else "",
+                time_of_day(said.known_at_ns) if number == 0 else "",
                 plain_text(line.name, "green" if pattern in said.long else "red"),
                 plain_text(line.strength),
                 plain_text(line.word, "cyan" if line.approved else "dim"),
@@ -175,16 +179,15 @@ def _account(scene: Scene, account: str) -> RenderableType:
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
     table.add_column(style="dim")
     table.add_column(justify="right")
-    for name, value in _account_lines(scene, state):
+    for name, value in _account_lines(state):
         table.add_row(name, value)
     held = scene.positions.get(account, [])
     lines = [_position(position) for position in held] or [Text("flat", style="dim")]
     return _framed(account, Group(table, *lines))
 
 
-def _account_lines(scene: Scene, state: execution_pb2.GetStateResponse) -> Iterator[tuple[str, RenderableType]]:
-    contract = next((item.contract for item in scene.feed.contracts), None) if scene.feed is not None else None
-    yield "instant", clock(contract, state.instant_ns) if contract else "–"
+def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str, RenderableType]]:
+    yield "instant", moment(state.instant_ns)
     yield "phase", plain_text(state.phase.replace("_", " "))
     yield "equity", plain_text(f"{Decimal(state.equity):,.2f} {state.currency}")
     yield "day", _money(state.realised)
@@ -193,7 +196,10 @@ def _account_lines(scene: Scene, state: execution_pb2.GetStateResponse) -> Itera
     yield "tier", str(state.tier) if state.tier else "off"
     yield "block", plain_text(state.block, "yellow") if state.block else "–"
     for halt in state.halts:
-        yield f"halt {halt.number}", plain_text(f"{halt.source.lower()}, {halt.by}: {halt.reason}", "bold red")
+        yield (
+            f"halt {halt.number}",
+            plain_text(f"{halt.source.lower()}, {halt.by}: {halt.reason}", "bold red"),
+        )
     if not state.halts:
         yield "halt", "–"
     for strategy in state.strategies:

@@ -13,7 +13,7 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.cli.feeding import kept_out_text, outside
 from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
 from leadline.cli.options import Output, Place
-from leadline.cli.output import clock_text, complain, plain, price_text, print_json, print_table
+from leadline.cli.output import complain, plain, price_text, print_json, print_table
 from leadline.cli.place import open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.cli.stopped import is_stopped, stopped_run
@@ -25,6 +25,7 @@ from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
 from leadline.plan.calls import CALL_SECONDS, Services
 from leadline.plan.health import HealthProbe
+from leadline.report.clock import day_and_time, zone_name
 from leadline.runtime.errors import explain
 from leadline.runtime.failures import patiently
 
@@ -93,12 +94,12 @@ async def _status(place: Place, output: Output) -> None:
     if feed is not None:
         print_table(
             f"Run {stack.tape} ({stack.feed} feed, trading from {stack.trade_from}): {feed.state}, {feed.progress:.0%}",
-            ("contract", "ticks", "last print (UTC)", "outside sessions", "kept out"),
+            ("contract", "ticks", f"last print ({zone_name()})", "outside sessions", "kept out"),
             [
                 (
                     item.contract,
                     f"{item.ticks:,}",
-                    clock_text(item.last_time_ns),
+                    day_and_time(item.last_time_ns),
                     f"{outside(item):,}",
                     kept_out_text(item),
                 )
@@ -115,11 +116,11 @@ async def _status(place: Place, output: Output) -> None:
     )
     print_table(
         "Accounts",
-        ("account", "instant (UTC)", "phase", "equity", "day", "open", "trades", "block", "halt"),
+        ("account", f"instant ({zone_name()})", "phase", "equity", "day", "open", "trades", "block", "halt"),
         [
             (
                 item.account,
-                clock_text(item.instant_ns),
+                day_and_time(item.instant_ns),
                 item.phase,
                 f"{item.equity} {item.currency}",
                 item.realised,
@@ -153,9 +154,9 @@ async def _status(place: Place, output: Output) -> None:
     if any(item.halts for item in accounts):
         print_table(
             "Halts in force",
-            ("account", "halt", "source", "by", "since (UTC)", "reason"),
+            ("account", "halt", "source", "by", f"since ({zone_name()})", "reason"),
             [
-                (item.account, halt.number, halt.source, halt.by, clock_text(halt.at_ns), halt.reason)
+                (item.account, halt.number, halt.source, halt.by, day_and_time(halt.at_ns), halt.reason)
                 for item in accounts
                 for halt in item.halts
             ],
@@ -239,7 +240,7 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
     print_table(
         "Orders",
         (
-            "decided (UTC)",
+            f"decided ({zone_name()})",
             "id",
             "leg",
             "contract",
@@ -254,7 +255,7 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
         ),
         [
             (
-                clock_text(order.decided_at_ns),
+                day_and_time(order.decided_at_ns),
                 order.client_id,
                 order.leg,
                 order.contract,
@@ -319,7 +320,7 @@ async def _signals(place: Place, strategy: str | None, last: int, output: Output
         return
     print_table(
         "Signals",
-        ("known at (UTC)", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
+        (f"known at ({zone_name()})", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
         [cells for row in rows for cells in _signal_rows(row)],
         "No signals yet.",
     )
@@ -351,7 +352,7 @@ async def _said_by_services(place: Place, strategy: str | None, last: int) -> li
 
 def _signal_rows(row: dict[str, Any]) -> list[tuple[object, ...]]:
     """One line per pattern of a bar; what the lines of a bar have in common stands in the first."""
-    shared = (clock_text(row["known_at_ns"]), row["bar"].rpartition("/")[2], row["close"], row["regime"])
+    shared = (day_and_time(row["known_at_ns"]), row["bar"].rpartition("/")[2], row["close"], row["regime"])
     lines: list[tuple[object, ...]] = []
     for pattern in by_pattern((item["pattern"], item["strength"], item["rejection"]) for item in row["signals"]):
         first = not lines

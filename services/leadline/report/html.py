@@ -8,9 +8,10 @@ from typing import Final
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
+from leadline.report.clock import month_and_time, zone_name
 from leadline.report.data import AccountReport, PricePoint
 from leadline.report.svg import Marker, Series, chart
-from leadline.report.text import clock, open_words, price, sample_words, sessions
+from leadline.report.text import open_words, price, sample_words, sessions
 
 _STYLE: Final = """
 :root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;
@@ -51,7 +52,7 @@ def _account(report: AccountReport) -> str:
     parts = [
         f"<h1>{escape(report.account)}</h1>",
         f"<p class=soft>Tape <code>{escape(report.tape)}</code>, feed {escape(report.feed)}, ",
-        f"traded from {report.trade_from}{until}</p>",
+        f"traded from {report.trade_from}{until}. All times are in {zone_name()}.</p>",
         _cards(report),
         _notes(report),
         "<h2>Equity</h2>",
@@ -122,8 +123,8 @@ def _sessions(report: AccountReport) -> str:
             item.contract,
             item.session,
             item.trading_day.isoformat(),
-            clock(item.contract, item.first_ns),
-            clock(item.contract, item.last_ns),
+            month_and_time(item.first_ns),
+            month_and_time(item.last_ns),
             f"{item.prints:,}",
             f"{outside:,}",
             f"{faulty:,}",
@@ -156,10 +157,7 @@ def _equity(report: AccountReport) -> str:
         return "<p class=soft>No fills.</p>"
     times = [point.time_ns for point in report.curve]
     points = [(times[0], report.start_equity), *((point.time_ns, point.equity) for point in report.curve)]
-    contract = report.trades[0].contract if report.trades else report.open_positions[0].position.contract
-    return chart(
-        Series(points, steps=True), (), lambda v: f"{v:,.2f}", lambda t: clock(contract, t), "Equity after each fill"
-    )
+    return chart(Series(points, steps=True), (), lambda v: f"{v:,.2f}", month_and_time, "Equity after each fill")
 
 
 def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]) -> str:
@@ -173,19 +171,19 @@ def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]
         )
     series = Series([(point.time_ns, point.close * tick) for point in points], steps=False)
     label = f"{contract}: close of each bar, with the trades from entry to exit"
-    drawing = chart(series, tuple(markers), lambda v: f"{v:,.2f}", lambda t: clock(contract, t), label)
+    drawing = chart(series, tuple(markers), lambda v: f"{v:,.2f}", month_and_time, label)
     return f"<h2>{escape(contract)}</h2>{drawing}"
 
 
 def _trades(report: AccountReport) -> str:
     rows = [
         (
-            clock(trade.contract, trade.entry_ns),
+            month_and_time(trade.entry_ns),
             f"{trade.side.value.lower()} {trade.quantity}",
             _words(trade.pattern),
             _words(trade.regime),
             price(trade.contract, trade.entry_price),
-            clock(trade.contract, trade.exit_ns),
+            month_and_time(trade.exit_ns),
             price(trade.contract, trade.exit_price),
             _words(trade.exit),
             f"{trade.ticks:+.1f}",

@@ -1,7 +1,6 @@
 """The report in a terminal."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -13,7 +12,7 @@ from rich.text import Text
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import sheet_of
-from leadline.model.hours import local_datetime
+from leadline.report.clock import month_and_time, zone_name
 from leadline.report.data import AccountReport, Coverage, OpenPosition
 from leadline.report.days import spans
 from leadline.report.printable import plain_text, printable
@@ -99,21 +98,6 @@ def price(contract: str, ticks: Decimal) -> str:
     return exact if ticks == int(ticks) else text
 
 
-def clock(trade_contract: str, time_ns: int) -> str:
-    """Local day and time of the instrument's regular session."""
-    return _local(trade_contract, time_ns).strftime("%m-%d %H:%M:%S")
-
-
-def time_of_day(trade_contract: str, time_ns: int) -> str:
-    """Local time of the instrument's regular session, without the day."""
-    return _local(trade_contract, time_ns).strftime("%H:%M:%S")
-
-
-def _local(contract: str, time_ns: int) -> datetime:
-    sheet = sheet_of(contract)
-    return local_datetime(time_ns, "UTC" if sheet is None else next(iter(sheet.sessions.values())).zone)
-
-
 def spark(values: list[Decimal]) -> str:
     """A line of blocks, one per value, thinned to the width of a terminal."""
     step = max(1, len(values) // _SPARK_WIDTH)
@@ -124,24 +108,30 @@ def spark(values: list[Decimal]) -> str:
     return "".join(_BLOCKS[int((value - low) / (high - low) * (len(_BLOCKS) - 1))] for value in shown)
 
 
+def _timed_table(title: str) -> Table:
+    """A table with times in it: its title says in which zone."""
+    words = f"{title}, times in {zone_name()}"
+    return Table(title=words, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+
+
 def _trades(report: AccountReport) -> Table:
-    table = Table(title="Trades", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = _timed_table("Trades")
     for name in ("entry", "side", "pattern", "in", "out", "by", "ticks", "net"):
         justify: JustifyMethod = "right" if name in {"in", "out", "ticks", "net"} else "left"
         # What does not fit goes into a second line of the pattern: no number is ever cut.
         table.add_column(name, justify=justify, no_wrap=name != "pattern")
-    one_day = len({clock(trade.contract, trade.entry_ns)[:5] for trade in report.trades}) == 1
+    one_day = len({month_and_time(trade.entry_ns)[:5] for trade in report.trades}) == 1
     for trade in report.trades:
-        table.add_row(clock(trade.contract, trade.entry_ns)[6 if one_day else 0 :], *_cells(trade))
+        table.add_row(month_and_time(trade.entry_ns)[6 if one_day else 0 :], *_cells(trade))
     return table
 
 
 def _coverage(report: AccountReport) -> Table:
-    table = Table(title="Sessions", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = _timed_table("Sessions")
     for name in ("contract", "session", "day", "first print", "last print", "prints", "outside", "kept out"):
         table.add_column(name, justify="right" if name in {"prints", "outside", "kept out"} else "left")
     for item, outside, faulty in sessions(report):
-        first, last = (clock(item.contract, time_ns) for time_ns in (item.first_ns, item.last_ns))
+        first, last = (month_and_time(time_ns) for time_ns in (item.first_ns, item.last_ns))
         table.add_row(
             item.contract,
             item.session,

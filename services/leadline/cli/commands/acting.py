@@ -12,6 +12,7 @@ from leadline.cli.options import (
     Output,
     OutputOption,
     Place,
+    ZoneOption,
 )
 
 # A command takes effect between two steps of an account, and a step may wait for the venue.
@@ -31,9 +32,11 @@ def halt(
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     wait_seconds: WaitOption = WAIT_SECONDS,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Stop entries of an account until a person resumes it. Orders that reduce risk go on."""
+    del tz  # its callback has answered
     from leadline.cli.acting import Command, halt_accounts
 
     halt_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account)
@@ -47,9 +50,11 @@ def resume(
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     wait_seconds: WaitOption = WAIT_SECONDS,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Clear the halts of an account, as a named person: those that stand when this command looks, and shows."""
+    del tz  # its callback has answered
     from leadline.cli.acting import Command, resume_accounts
 
     resume_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account)
@@ -66,9 +71,11 @@ def flatten(
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     wait_seconds: WaitOption = WAIT_SECONDS,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Cancel working orders and close positions at the market."""
+    del tz  # its callback has answered
     from leadline.cli.acting import Command, flatten_accounts
 
     flatten_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account, strategy)

@@ -13,6 +13,7 @@ from leadline.cli.options import (
     OutputOption,
     Place,
     StrategyOption,
+    ZoneOption,
 )
 
 app = typer.Typer()
@@ -23,9 +24,11 @@ def status(
     data_dir: DataDirOption,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show the run, the feed, the health of each service and each account's day."""
+    del tz  # its callback has answered
     from leadline.cli.reading import print_status
 
     print_status(Place(data_dir, kube, namespace), output)
@@ -40,9 +43,11 @@ def orders(
     limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="At most this many of the newest.")] = 50,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List orders, oldest first; of a stopped stack, those of its newest run."""
+    del tz  # its callback has answered
     from leadline.cli.reading import print_orders
     from leadline.execution.v1.execution_pb2 import GetOrdersRequest
 
@@ -71,9 +76,11 @@ def signals(
     last: Annotated[int, typer.Option("--last", min=1, max=5000, help="At most this many of the newest bars.")] = 20,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """List bars with signals and what became of each: the router's word, the decision; also of a stopped stack."""
+    del tz  # its callback has answered
     from leadline.cli.reading import print_signals
 
     print_signals(Place(data_dir, kube, namespace), strategy, last, output)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import DataDirOption, Output, OutputOption, TapeOption
+from leadline.cli.options import DataDirOption, Output, OutputOption, TapeOption, ZoneOption
 
 app = typer.Typer()
 
@@ -15,9 +15,11 @@ def report(
     data_dir: DataDirOption,
     tape: TapeOption = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML file, too.")] = None,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Report a run: trades, totals by pattern, the equity curve; of a running stack or of one that has stopped."""
+    del tz  # its callback has answered
     from leadline.cli.reporting import report_run
 
     report_run(data_dir, tape, html, output)

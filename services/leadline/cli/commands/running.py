@@ -18,6 +18,7 @@ from leadline.cli.options import (
     SessionsOption,
     SpeedOption,
     TradeFromOption,
+    ZoneOption,
 )
 from leadline.cli.sparing import without
 
@@ -41,12 +42,14 @@ def up(
         typer.Option("--report", help="Where the HTML report goes.", show_default="report.html in the data directory"),
     ] = None,
     no_live: Annotated[bool, typer.Option("--no-live", help="One line now and then instead of the live view.")] = False,
+    tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the whole platform on this machine: NATS, PostgreSQL and every service of the plan, until Ctrl-C.
 
     A run that was interrupted goes on when the same feed is started on the same data directory.
     """
+    del tz  # its callback has answered
     with without("aiohttp", "cryptography"):  # as a service does
         from leadline.cli.up import UpOptions, run_up
 
