@@ -62,7 +62,7 @@ def protected(ticks: TickColumns) -> PaperMarket:
 
 def watch(quantity: int) -> Watch:
     """A loss that the tape never makes."""
-    held = WatchedPosition(CONTRACT, quantity, quantity * 20_000, Decimal("1.25"))
+    held = WatchedPosition(CONTRACT, quantity, quantity * 20_000 * Decimal("1.25"), Decimal("1.25"))
     return Watch(Decimal(0), (held,), at_or_below=Decimal(-quantity * 500))
 
 

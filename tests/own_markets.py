@@ -22,6 +22,17 @@ ETHER: dict[str, Any] = {
     "roll": "none",
     "sessions": {"rth": {"open": "00:00", "close": "00:00", "zone": "UTC"}},
 }
+BITCOIN: dict[str, Any] = {
+    **{name: value for name, value in ETHER.items() if name != "commission"},
+    "name": "Bitcoin perpetual, coin margined",
+    "tick": "0.5",
+    "size_step": "1",
+    "multiplier": "100",
+    "inverse": True,
+    "currency": "BTC",
+    "fee_rate": "0.0005",
+    "margin_rate": "0.01",
+}
 EVENINGS: dict[str, Any] = {
     "title": "Around the clock, from evening to evening",
     "zone": "UTC",

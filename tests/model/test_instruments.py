@@ -107,20 +107,20 @@ def test_an_unknown_root_is_an_error_that_lists_the_known_ones():
 
 def test_long_two_mes_from_5000_to_5006_is_60_dollars():
     mes = instrument("MES")
-    ticks = mes.price_to_ticks("5006.00") - mes.price_to_ticks("5000.00")
-    assert ticks == 24
-    assert mes.pnl(ticks, 2) == Decimal("60.00")
+    entry, leave = mes.price_to_ticks("5000.00"), mes.price_to_ticks("5006.00")
+    assert leave - entry == 24
+    assert mes.pnl(entry, leave, 2) == Decimal("60.00")
 
 
 def test_an_es_stop_of_16_ticks_costs_200_dollars():
-    assert instrument("ES").pnl(-16, 1) == Decimal("-200.00")
+    assert instrument("ES").pnl(20_016, 20_000, 1) == Decimal("-200.00")
 
 
 def test_one_step_and_tick_of_bitcoin_is_a_hundredth_of_a_cent():
     btc = instrument("BTCUSDT")
     assert btc.price_to_ticks("61800.30") == 618003
     assert btc.size_to_steps("0.199") == 199
-    assert btc.pnl(1, 1) == Decimal("0.0001")
+    assert btc.pnl(618_003, 618_004, 1) == Decimal("0.0001")
 
 
 @pytest.mark.parametrize("price", ["5000.10", "5000.", "", "1e3", " 5000", "5_000", "NaN", "Infinity", "9" * 20])

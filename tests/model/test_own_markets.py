@@ -17,7 +17,7 @@ from leadline.model.manifests import InvalidManifest
 from leadline.model.own_markets import OwnMarkets, in_force, own_files, put_in_force, read_own
 from leadline.model.sessions import around_the_clock, resolve_session
 from leadline.model.strategy_spec import StrategySpec
-from tests.own_markets import ETHER, EVENINGS, file_of
+from tests.own_markets import BITCOIN, ETHER, EVENINGS, file_of
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_a_row_of_a_file_is_an_instrument(tmp_path: Path) -> None:
     ether = instrument("ETHUSDT")
     assert (ether.tick, ether.size_step, ether.tick_value) == (Decimal("0.01"), Decimal("0.001"), Decimal("0.00001"))
     assert (ether.currency, ether.underlying, ether.staleness_ns) == ("USDT", "ETHUSDT", 60_000_000_000)
-    assert ether.pnl(ticks=100, size=2000) == Decimal(2)  # two ethers, a dollar up
+    assert ether.pnl(entry=250_000, leave=250_100, size=2000) == Decimal(2)  # two ethers, a dollar up
     assert instruments()[-1] == ether
     assert instrument_of(resolve_contract("ETHUSDT", date(2025, 6, 10))) == ether
     assert around_the_clock(ether, ether.sessions["rth"])
@@ -64,6 +64,32 @@ def test_a_calendar_of_ones_own_may_begin_its_day_in_the_evening(tmp_path: Path)
     spec = StrategySpec(instrument="ETHUSDT").session.value()
     assert resolve_session(ether, spec)[0] == "rth"
     assert not around_the_clock(ether, ether.sessions["rth"])
+
+
+def test_an_inverse_contract_is_worth_its_multiplier_in_coins_and_pays_a_rate_of_it(tmp_path: Path) -> None:
+    put_in_force(read_own([file_of(tmp_path, {"BTCUSD": BITCOIN})]))
+    coin = instrument("BTCUSD")
+    # BitMEX, Inverse Perpetual Contracts Guide: contracts x multiplier x (1/entry - 1/exit), here 100 USD a contract.
+    assert coin.pnl(coin.price_to_ticks("50000"), coin.price_to_ticks("62500"), 250) == Decimal("0.1")
+    assert coin.pnl(coin.price_to_ticks("50000"), coin.price_to_ticks("62500"), -250) == Decimal("-0.1")
+    assert coin.pnl(1, 3, 1) == Decimal("133.3333333333333333")  # 200 - 200/3, to 16 places
+    assert coin.fee(coin.price_to_ticks("50000"), 250) == Decimal("0.00025")  # 0.0005 of half a coin
+    assert coin.fee(coin.price_to_ticks("60000"), 1) == Decimal("0.00000083")  # 0.000000833.., half to even at 8 places
+    assert coin.margin_at(coin.price_to_ticks("60000")) == Decimal("0.00001667")  # 0.0000166.., upwards
+
+
+def test_a_rate_and_a_commission_add_up(tmp_path: Path) -> None:
+    put_in_force(read_own([file_of(tmp_path, {"ETHUSDT": ETHER | {"fee_rate": "0.0005"}})]))
+    ether = instrument("ETHUSDT")
+    assert ether.fee(250_000, 2000) == 2000 * Decimal("0.0015") + Decimal("0.0005") * 2 * 2500
+    assert ether.fee(250_000, 2000, Decimal("0.01")) == 20  # the account's own, in place of both
+
+
+def test_a_row_without_a_fee_of_either_kind_is_refused(tmp_path: Path) -> None:
+    row = {name: value for name, value in ETHER.items() if name != "commission"}
+    assert "ETHUSDT.commission: got nothing, expected commission (per side and size step), fee_rate" in refusal(
+        file_of(tmp_path, {"ETHUSDT": row})
+    )
 
 
 def test_what_is_put_in_force_takes_the_place_of_what_was(tmp_path: Path) -> None:
@@ -103,6 +129,28 @@ def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path
         ({"size_step": "0"}, "instruments.ETHUSDT.size_step: got '0', expected more than 0"),
         ({"multiplier": "0"}, "instruments.ETHUSDT.multiplier: got '0', expected more than 0"),
         ({"tick_value": "1"}, "instruments.ETHUSDT.tick_value: got '1', expected either tick_value or multiplier"),
+        ({"fee_rate": "0"}, "instruments.ETHUSDT.fee_rate: got '0', expected a share more than 0 and at most 1"),
+        ({"margin_rate": "2"}, "instruments.ETHUSDT.margin_rate: got '2', expected a share more than 0 and at most 1"),
+        (
+            {"margin": "5", "margin_rate": "0.1"},
+            "instruments.ETHUSDT.margin_rate: got '0.1', expected either margin or margin_rate",
+        ),
+        (
+            {"inverse": True, "below_zero": True},
+            "instruments.ETHUSDT.below_zero: got True, expected false: an inverse contract has no worth at",
+        ),
+        (
+            {"inverse": True, "multiplier": None, "tick_value": "1"},
+            "instruments.ETHUSDT.tick_value: got '1', expected the multiplier: a tick of an inverse contract",
+        ),
+        (
+            {"inverse": True, "tick": "0.3"},
+            "instruments.ETHUSDT.multiplier: got '1', expected multiplier x size_step / tick exact",
+        ),
+        (
+            {"inverse": True, "tick": "0.0001", "multiplier": "900000000000"},
+            "instruments.ETHUSDT.multiplier: got '900000000000', expected multiplier x size_step / tick exact",
+        ),
         ({"calendar": "moon"}, "instruments.ETHUSDT.calendar: got 'moon', expected a calendar: 24x7, cme"),
         ({"staleness": "0s"}, "instruments.ETHUSDT.staleness: got '0s', expected more than 0"),
         ({"staleness": "soon"}, "instruments.ETHUSDT.staleness: got 'soon', expected a whole number with a unit"),
@@ -126,7 +174,7 @@ def test_a_row_that_is_wrong_is_refused_by_field_and_value(
     assert problem in refusal(file_of(tmp_path, {"ETHUSDT": ETHER | changes}))
 
 
-@pytest.mark.parametrize("field", ["tick", "currency", "commission", "sessions", "staleness"])
+@pytest.mark.parametrize("field", ["tick", "currency", "sessions", "staleness"])
 def test_a_field_that_is_needed_is_named(tmp_path: Path, field: str) -> None:
     row = {name: value for name, value in ETHER.items() if name != field}
     assert f"instruments.ETHUSDT.{field}: got nothing, expected" in refusal(file_of(tmp_path, {"ETHUSDT": row}))

@@ -85,6 +85,20 @@ def test_a_contract_risks_its_stop_two_slippages_and_two_commissions():
     assert risk_per_contract(strategy(stop_ticks=10), ES) == 159  # (10 + 2) x 12.50 + 9
 
 
+def test_a_contract_in_the_coin_risks_what_its_long_loses_and_the_dearest_fees():
+    # 1000 / ticks coins a contract: 16 ticks and two of slippage below 20010, and the rate of both sides' notional.
+    coin = replace(MES, tick_value=D(1000), commission=D(0), inverse=True, fee_rate=D("0.001"))
+    lost = 1000 / D(19992) - 1000 / D(20010)
+    fees = D("0.001") * (1000 / D(20010) + 1000 / D(19992))
+    assert abs(risk_per_contract(strategy(), coin) - lost - fees) < D("1E-15")
+
+
+def test_a_rate_of_the_notional_is_paid_on_both_sides_where_the_notional_is_the_larger():
+    # 20010 x 1.25 in, and 20028 x 1.25 out by the stop of a short; the commission comes on top.
+    rated = replace(MES, fee_rate=D("0.0001"))
+    assert risk_per_contract(strategy(), rated) == 25 + D("0.0001") * (20010 + 20028) * D("1.25")
+
+
 @pytest.mark.parametrize(("open_result", "reason"), [("-99.99", None), ("-100", Reason.DAY_LOSS)])
 def test_an_open_loss_counts_into_the_account_s_result(open_result: str, reason: Reason | None):
     assert standing_refusal(account(open=D(open_result)), strategy()) is reason

@@ -157,14 +157,15 @@ class Reference:
 
 def crossing(watch: Watch, prints: list[Printed], after_ns: int) -> int | None:
     """First instant later than `after_ns`, of prints that move the result, at whose last prints the watch holds."""
-    weights: dict[str, Fraction] = {}
+    weights: dict[tuple[str, Fraction | None], Fraction] = {}
     base = Fraction(watch.base)
     for held in watch.positions:
-        weights[held.tape_contract] = weights.get(held.tape_contract, Fraction(0)) + held.quantity * Fraction(
-            held.tick_value
-        )
-        base -= held.cost * Fraction(held.tick_value)
-    moving = [contract for contract, weight in weights.items() if weight]
+        value = Fraction(held.tick_value)
+        key = (held.tape_contract, value if held.inverse else None)
+        weights[key] = weights.get(key, Fraction(0)) + held.quantity * (1 if held.inverse else value)
+        base -= Fraction(held.cost)
+    weights = {key: weight for key, weight in weights.items() if weight}
+    moving = {contract for contract, _ in weights}
     prints = [one for one in prints if one.contract in moving]
     last: dict[str, int] = {}
     for row, one in enumerate(prints):
@@ -172,8 +173,13 @@ def crossing(watch: Watch, prints: list[Printed], after_ns: int) -> int | None:
         whole = row + 1 == len(prints) or prints[row + 1].time_ns > one.time_ns
         if not whole or one.time_ns <= after_ns or len(last) < len(moving):
             continue
-        result = base + sum(weights[contract] * last[contract] for contract in moving)
+        result = base + sum(weight * _worth(last[contract], coin) for (contract, coin), weight in weights.items())
         below = watch.at_or_below is not None and result <= Fraction(watch.at_or_below)
         if below or (watch.at_or_above is not None and result >= Fraction(watch.at_or_above)):
             return one.time_ns
     return None
+
+
+def _worth(price: int, coin: Fraction | None) -> Fraction:
+    """A price in ticks, or what an inverse size step is worth at it: to 16 places, at a price of one tick or more."""
+    return Fraction(price) if coin is None else -Fraction(round(coin * 10**16 / max(price, 1)), 10**16)

@@ -324,7 +324,7 @@ async def test_an_account_that_missed_an_answer_is_told_where_the_venue_is_befor
 
 async def test_a_watch_stops_the_tape(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
     await publish(bus, batches(MES, PRINTS[MES], 100))
-    low = Watch(Decimal(0), (WatchedPosition(MES, 1, 0, Decimal(1)),), at_or_below=Decimal(19980))
+    low = Watch(Decimal(0), (WatchedPosition(MES, 1, Decimal(0), Decimal(1)),), at_or_below=Decimal(19980))
     first = int(np.argmax(PRINTS[MES].price <= 19980))
     async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         advanced = await venue.advance(FOREVER, watches=[low])
@@ -470,5 +470,5 @@ async def test_what_is_no_print_is_passed_over(bus: Bus, nats_server: LocalNats,
 def test_every_value_survives_the_wire():
     for event in in_memory():
         assert event_from_proto(event_to_proto(event)) == event
-    watch = Watch(Decimal("-12.50"), (WatchedPosition(MES, -2, -40000, Decimal("1.25")),), None, Decimal(500))
+    watch = Watch(Decimal("-12.50"), (WatchedPosition(MES, -2, Decimal(-50000), Decimal("1.25")),), None, Decimal(500))
     assert watch_from_proto(watch_to_proto(watch)) == watch

@@ -18,7 +18,7 @@ from tests.venue.reference import crossing, merged
 
 
 def long_of(quantity: int, price: int, tick_value: str = "1.25", contract: str = MES) -> WatchedPosition:
-    return WatchedPosition(contract, quantity, quantity * price, Decimal(tick_value))
+    return WatchedPosition(contract, quantity, quantity * price * Decimal(tick_value), Decimal(tick_value))
 
 
 def test_a_day_loss_of_100_is_reached_40_ticks_below_two_mes():
@@ -109,8 +109,9 @@ POSITIONS = st.builds(
     WatchedPosition,
     st.sampled_from(["A", "B"]),
     st.integers(-3, 3),
-    st.integers(-100, 100),
+    st.decimals(-200, 200, places=3),
     st.sampled_from([Decimal("1.25"), Decimal("0.5"), Decimal(10), Decimal("0.00001")]),
+    st.booleans(),
 )
 WATCHES = st.builds(Watch, MONEY, st.lists(POSITIONS, max_size=3).map(tuple), MONEY, st.none() | MONEY)
 
@@ -139,9 +140,21 @@ def test_columns_find_the_crossing_that_exact_fractions_find_print_by_print(
 
 def test_results_beyond_64_bits_stay_exact():
     value = Decimal("0.00000001")
-    position = WatchedPosition(MES, 10**9, 10**9 * 10**7, value)
+    position = WatchedPosition(MES, 10**9, 10**16 * value, value)
     watch = Watch(Decimal(10**15), (position,), at_or_below=Decimal(10**15) - 10)
     assert market().advance({MES: tape([(1, 10**7), (2, 10**7 - 1)])}, ns(9), [watch]).instant_ns == ns(2)
+
+
+def test_an_inverse_contract_is_watched_in_the_coin():
+    # 100 USD a contract on a grid of 0.1: 1000 / ticks coins. Ten long from 50,000 lose at 45,000
+    # 10 x 1000 x (1/450000 - 1/500000) = 0.0022... BTC, and ten short from there win it.
+    face, cost = Decimal(1000), -10 * Decimal("0.002")
+    down = tape([(1, 500_000), (2, 450_001), (3, 450_000), (4, 440_000)])
+    bound = Decimal("0.0022222222222220")  # 10 x round(1000 / 450000, 16 places) - 0.02, and below by the last digit
+    long, short = (WatchedPosition(MES, sign * 10, sign * cost, face, inverse=True) for sign in (1, -1))
+    assert market().advance({MES: down}, ns(9), [Watch(Decimal(0), (long,), at_or_below=-bound)]).instant_ns == ns(3)
+    won = Watch(Decimal(0), (short,), at_or_below=Decimal(-1), at_or_above=bound)
+    assert market().advance({MES: down}, ns(9), [won]).instant_ns == ns(3)
 
 
 def test_a_restart_and_a_cut_in_front_of_the_crossing_do_not_move_it():

@@ -17,6 +17,7 @@ from leadline.cli.stack import Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
 from leadline.model.contracts import instrument_of
 from leadline.model.v1 import model_pb2
+from leadline.model.worth import places
 from leadline.plan.supervisor import PartStatus
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
@@ -182,16 +183,16 @@ def _account(scene: Scene, account: str) -> RenderableType:
     for name, value in _account_lines(state):
         table.add_row(name, value)
     held = scene.positions.get(account, [])
-    lines = [_position(position) for position in held] or [Text("flat", style="dim")]
+    lines = [_position(position, state.currency) for position in held] or [Text("flat", style="dim")]
     return _framed(account, Group(table, *lines))
 
 
 def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str, RenderableType]]:
     yield "instant", moment(state.instant_ns)
     yield "phase", plain_text(state.phase.replace("_", " "))
-    yield "equity", plain_text(f"{Decimal(state.equity):,.2f} {state.currency}")
-    yield "day", _money(state.realised)
-    yield "open", _money(state.open)
+    yield "equity", plain_text(f"{Decimal(state.equity):,.{places(state.currency)}f} {state.currency}")
+    yield "day", _money(state.realised, state.currency)
+    yield "open", _money(state.open, state.currency)
     yield "trades, streak", f"{state.trades}, {state.streak:+d}"
     yield "tier", str(state.tier) if state.tier else "off"
     yield "block", plain_text(state.block, "yellow") if state.block else "–"
@@ -207,12 +208,12 @@ def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str,
             yield "fenced", plain_text(strategy.strategy, "bold red")
 
 
-def _position(position: execution_pb2.Position) -> RenderableType:
+def _position(position: execution_pb2.Position, currency: str) -> RenderableType:
     side = "long" if position.quantity > 0 else "short"
     return Text.assemble(
         (printable(f"{side} {abs(position.quantity)} {position.contract}"), "bold"),
         printable(f" at {position.average_price}, last {position.last_price} "),
-        _money(position.open),
+        _money(position.open, currency),
     )
 
 
@@ -228,9 +229,9 @@ def _services(parts: Sequence[PartStatus]) -> RenderableType:
     return _framed("services", Group(table, *troubles))
 
 
-def _money(value: str) -> Text:
+def _money(value: str, currency: str) -> Text:
     amount = Decimal(value)
-    return Text(f"{amount:+,.2f}", style=_sign(amount))
+    return Text(f"{amount:+,.{places(currency)}f}", style=_sign(amount))
 
 
 def _sign(value: Decimal | int) -> str:

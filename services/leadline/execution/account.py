@@ -16,6 +16,7 @@ from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
 from leadline.model.specs import TradingAccount, TradingStrategy, distances_of
 from leadline.model.ticks import NS_PER_SECOND
+from leadline.model.worth import loss
 from leadline.risk.view import (
     AccountLimits,
     AccountView,
@@ -63,7 +64,7 @@ def account_view(book: Book, *, halt: str) -> AccountView:
         orders_last_second=_orders_last_second(book, None),
         open_trades=len(held | entering),
         exposure=_exposure(book.open_positions(), live),
-        margin_in_use=_margin_in_use(book.open_positions(), live),
+        margin_in_use=_margin_in_use(book, book.open_positions(), live),
         block=book.block,
         halt=halt,
         unresolved=book.unresolved,
@@ -200,15 +201,18 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             sign = 1 if position.quantity > 0 else -1
             farthest = min(stops) if sign > 0 else max(stops)
             distance += max((last.price - farthest) * sign, 0)
-        total += distance * quantity * position.tick_value
-        total += commission_of(book.manifest, position.contract, quantity)
+        sign = 1 if position.quantity > 0 else -1
+        mark = position.lots[0].price if last is None else last.price
+        total += quantity * loss(mark, distance, sign, position.tick_value, inverse=position.inverse)
+        total += commission_of(book.manifest, position.contract, quantity, mark - sign * distance)
     for order in live:
-        if is_entry(order):
-            sheet = sheet_of(order.contract)
-            tick_value = _ZERO if sheet is None else sheet.tick_value
+        sheet = sheet_of(order.contract)
+        if is_entry(order) and sheet is not None:
             distance = (order.stop_ticks or 0) + 2 * slippage
-            total += distance * order.remaining * tick_value
-            total += 2 * commission_of(book.manifest, order.contract, order.remaining)
+            mark, sign = _entry_price(book, order), order.side.sign
+            total += order.remaining * loss(mark, distance, sign, sheet.tick_value, inverse=sheet.inverse)
+            for price in (mark, mark - sign * distance):
+                total += commission_of(book.manifest, order.contract, order.remaining, price)
     return total
 
 
@@ -255,12 +259,29 @@ def _exposure(positions: list[Position], live: list[Order]) -> int:
     return sum(abs(position.quantity) for position in positions) + sum(o.remaining for o in live if is_entry(o))
 
 
-def _margin_in_use(positions: list[Position], live: list[Order]) -> Decimal:
+def _margin_in_use(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
     """What is held or may come to be held, at each contract's own margin; one that nobody knows counts as nothing."""
-    held = [(position.contract, abs(position.quantity)) for position in positions]
-    held += [(order.contract, order.remaining) for order in live if is_entry(order)]
-    sheets = [(sheet_of(contract), quantity) for contract, quantity in held]
-    return sum(((sheet.margin or _ZERO) * quantity for sheet, quantity in sheets if sheet is not None), start=_ZERO)
+    held = [
+        (item.contract, abs(item.quantity), _mark(book, item.tape_contract, item.lots[0].price)) for item in positions
+    ]
+    held += [(order.contract, order.remaining, _entry_price(book, order)) for order in live if is_entry(order)]
+    sheets = [(sheet_of(contract), quantity, price) for contract, quantity, price in held]
+    return sum(
+        ((sheet.margin_at(price) or _ZERO) * quantity for sheet, quantity, price in sheets if sheet is not None),
+        start=_ZERO,
+    )
+
+
+def _mark(book: Book, tape: str, otherwise: int) -> int:
+    """The last print of a contract in ticks; before there is one, `otherwise`."""
+    last = book.last_prints.get(tape)
+    return otherwise if last is None else last.price
+
+
+def _entry_price(book: Book, order: Order) -> int:
+    """Where an entry is priced for bounds: at its own price, a market order at the last print."""
+    own = order.stop_price if order.limit_price is None else order.limit_price
+    return _mark(book, order.tape_contract, 0) if own is None else own
 
 
 def _orders_last_second(book: Book, strategy: str | None) -> int:
@@ -281,14 +302,17 @@ def _instrument(book: Book, signal: str, root: str) -> ExecutionInstrument:
     contract = execution_contract(signal, root)
     tape = tape_contract(contract, signal, book.feed_contracts)
     sheet, last = instrument_of(contract), book.last_prints.get(tape)
+    own = book.manifest.spec.commission.get(sheet.root)
     return ExecutionInstrument(
         root=root,
         contract=contract,
         tick_value=sheet.tick_value,
-        commission=commission_of(book.manifest, contract, 1),
-        margin=sheet.margin,
+        commission=sheet.commission if own is None else own,
+        margin=sheet.margin if last is None else sheet.margin_at(last.price),
         quote=None if last is None else Quote(last.price, last.time_ns),
         staleness_ns=instrument_of(tape).staleness_ns,
         collar_ticks=sheet.collar_ticks,
         expires=no_entry_from(contract),
+        inverse=sheet.inverse,
+        fee_rate=sheet.fee_rate if own is None else _ZERO,
     )

@@ -302,13 +302,15 @@ def order_facts(order: Order) -> dict[str, Any]:
     }
 
 
-def commission_of(manifest: TradingAccount, contract: str, quantity: int) -> Decimal:
-    """Commission of one side of a fill: the account's by root, else the instrument sheet's; 0 where no row knows it."""
+def commission_of(manifest: TradingAccount, contract: str, quantity: int, price: int) -> Decimal:
+    """Fees of one side of a fill at a price in ticks; 0 where no row knows the contract.
+
+    The account's commission by root stands in place of all that the instrument's row says.
+    """
     sheet = sheet_of(contract)
     if sheet is None:
         return Decimal(0)
-    rate = manifest.spec.commission.get(sheet.root, sheet.commission)
-    return Decimal(rate) * quantity
+    return sheet.fee(price, quantity, manifest.spec.commission.get(sheet.root))
 
 
 def count_entry(book: Book, strategy: StrategyBook) -> None:

@@ -191,15 +191,15 @@ def _with_fill(
 
 
 def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
-    fill = replace(
-        fill, client_id=order.client_id, commission=commission_of(book.manifest, fill.contract, fill.quantity)
-    )
+    fees = commission_of(book.manifest, fill.contract, fill.quantity, fill.price)
+    fill = replace(fill, client_id=order.client_id, commission=fees)
     key = (order.strategy, fill.contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:
         sheet = sheet_of(fill.contract)
         tick_value = Decimal(0) if sheet is None else sheet.tick_value
-        before = flat(order.strategy, fill.contract, order.tape_contract, tick_value, order.decision)
+        inverse = sheet is not None and sheet.inverse
+        before = flat(order.strategy, fill.contract, order.tape_contract, tick_value, order.decision, inverse=inverse)
     after = apply_fill(before, fill)
     book.positions[key] = after
     changes.positions[key] = after

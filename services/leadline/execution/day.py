@@ -9,6 +9,7 @@ from typing import Final
 
 from leadline.execution.account import account_view, open_money, own_limits
 from leadline.execution.book import Book, HeldLimits, StrategyBook
+from leadline.execution.positions import money_paid
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import instant_ns
@@ -150,7 +151,9 @@ def watches(book: Book) -> tuple[Watch, ...]:
 def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
     """What the venue can watch: positions in contracts that the feed has no prints of have no price to watch."""
     return tuple(
-        WatchedPosition(position.tape_contract, position.quantity, position.cost, position.tick_value)
+        WatchedPosition(
+            position.tape_contract, position.quantity, money_paid(position), position.tick_value, position.inverse
+        )
         for position in positions
         if position.tape_contract in book.feed_contracts
     )

@@ -147,7 +147,7 @@ INSERT_FILL: Final = _insert(
 UPSERT_POSITION: Final = _upsert(
     "position",
     ("tape", "account", "strategy", "contract"),
-    ("tape_contract", "quantity", "lots", "tick_value", "realised", "commission", "decision_id"),
+    ("tape_contract", "quantity", "lots", "tick_value", "realised", "commission", "decision_id", "inverse"),
 )
 INSERT_EVENT: Final = _insert(
     "order_event", ("tape", "account", "event", "kind", "key", "version", "instant_ns", "body")
@@ -427,6 +427,7 @@ def position_row(book: Book, position: Position) -> Values:
         position.realised,
         position.commission,
         position.decision,
+        position.inverse,
     )
 
 
@@ -442,4 +443,5 @@ def position_of(row: Row) -> Position:
         row["decision_id"],
         row["realised"],
         row["commission"],
+        row["inverse"],
     )

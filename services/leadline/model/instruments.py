@@ -17,6 +17,7 @@ import yaml
 from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
+from leadline.model.worth import booked, bound, gain, notional
 
 Kind = Literal["future", "perpetual", "etf"]
 Roll = Literal["cme_quarterly", "venue", "none"]
@@ -43,11 +44,14 @@ class Profile:
 class Instrument:
     """One root of the instrument sheet.
 
-    `tick` is the price step in the quote's unit, `tick_value` what one tick of one `size_step` is worth in `currency`;
-    `commission` is per side and size step; `staleness_ns` says how long a last price is a quote; `collar_ticks` how far
+    `tick` is the price step in the quote's unit, `tick_value` what one tick of one `size_step` is worth in `currency`,
+    in which it is settled; `commission` is per side and size step, `fee_rate` a share of each fill's notional; they add
+    up. `staleness_ns` says how long a last price is a quote; `collar_ticks` how far
     it may lie from the price that made a decision, for an entry to be sent; `margin` is the
-    paper day-trade margin, None when unknown; `sessions` maps names to hours; `profile` is None where nobody has
-    measured one. `venue` is safe in subjects. `below_zero`: a price of 0 or less is a price.
+    paper day-trade margin of one size step, `margin_rate` the same as a share of the notional, both None when unknown;
+    `sessions` maps names to hours; `profile` is None where nobody has measured one. `venue` is safe in subjects.
+    `below_zero`: a price of 0 or less is a price. `inverse`: the contract is settled in the coin, and `tick_value` is
+    what a size step is worth at a price of one tick (`leadline.model.worth`).
     """
 
     root: str
@@ -69,10 +73,13 @@ class Instrument:
     sessions: Mapping[str, SessionHours] = field(hash=False)
     profile: Profile | None
     below_zero: bool = False
+    inverse: bool = False
+    fee_rate: Decimal = Decimal(0)
+    margin_rate: Decimal | None = None
 
     @property
     def point_value(self) -> Decimal:
-        """What a move of 1 in the quote is worth per size step: tick value / tick."""
+        """What a move of 1 in the quote is worth per size step of a linear contract: tick value / tick."""
         return self.tick_value / self.tick
 
     def price_to_ticks(self, price: Decimal | str) -> int:
@@ -95,9 +102,27 @@ class Instrument:
         """The nearest price on the grid, half a tick rounded away from zero."""
         return (price / self.tick).to_integral_value(ROUND_HALF_UP) * self.tick
 
-    def pnl(self, ticks: int, size: int) -> Decimal:
-        """Gross profit or loss of `size` steps over a move of `ticks`, in `currency`; either sign of both."""
-        return ticks * size * self.tick_value
+    def pnl(self, entry: int, leave: int, size: int) -> Decimal:
+        """Gross result of `size` steps from one price to another (ticks), in `currency`; `size` < 0 is a short."""
+        return size * gain(entry, leave, self.tick_value, inverse=self.inverse)
+
+    def fee(self, price: int, size: int, commission: Decimal | None = None) -> Decimal:
+        """Fee of one side of a fill of `size` steps at a price in ticks; `commission` in place of both of its own.
+
+        The part by rate is the rate x the fill's notional, rounded to the quantum of money.
+        """
+        if commission is not None:
+            return commission * size
+        if not self.fee_rate:
+            return self.commission * size
+        of_notional = self.fee_rate * size * notional(price, self.tick_value, inverse=self.inverse)
+        return self.commission * size + booked(of_notional)
+
+    def margin_at(self, price: int) -> Decimal | None:
+        """Paper day-trade margin of one size step at a price in ticks; None when unknown."""
+        if self.margin_rate is None:
+            return self.margin
+        return bound(self.margin_rate * notional(price, self.tick_value, inverse=self.inverse))
 
 
 def _to_steps(what: str, value: Decimal | str, step: Decimal, expected: str) -> int:

@@ -179,12 +179,17 @@ class LastPrint:
 
 @dataclass(frozen=True, slots=True)
 class WatchedPosition:
-    """A position whose result moves with the prints of `tape_contract`; `cost` is its signed price x quantity."""
+    """A position whose result moves with the prints of `tape_contract`.
+
+    `cost` is what its lots cost, in money: the sum of worth x signed quantity; `tick_value` and `inverse` are those of
+    `leadline.model.worth`. Its result at a price is quantity x worth - cost.
+    """
 
     tape_contract: str
     quantity: int
-    cost: int
+    cost: Decimal
     tick_value: Decimal
+    inverse: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +255,8 @@ class Lot:
 class Position:
     """Net position of one strategy in one contract, as first-in-first-out lots, all on one side.
 
-    `quantity` is signed. `tape_contract` is the contract whose prints value it and `tick_value` the currency value of
-    one tick of one size step, both captured when the position opens; `decision` is the decision whose entry opened it.
+    `quantity` is signed. `tape_contract` is the contract whose prints value it, `tick_value` and `inverse` are those of
+    `leadline.model.worth`, all captured when the position opens; `decision` is the decision whose entry opened it.
     `realised` (gross) and `commission` are sums since it opened.
     """
 
@@ -264,9 +269,10 @@ class Position:
     decision: str
     realised: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
+    inverse: bool = False
 
     @property
     def cost(self) -> int:
-        """Sum of price x signed quantity of the lots, in ticks x size steps."""
+        """Sum of price x signed quantity of the lots, in ticks x size steps; for averages that are displayed."""
         sign = 1 if self.quantity >= 0 else -1
         return sign * sum(lot.price * lot.quantity for lot in self.lots)

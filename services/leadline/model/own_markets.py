@@ -21,6 +21,7 @@ from leadline.model.ids import derive
 from leadline.model.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
 from leadline.model.manifests import InvalidManifest, yaml_documents
 from leadline.model.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
+from leadline.model.worth import MOST_INVERSE_VALUE
 
 MAX_FILE_BYTES: Final = 1_000_000
 MAX_INSTRUMENTS: Final = 1_000
@@ -54,7 +55,10 @@ class _Profile(_Row):
 
 
 class _Instrument(_Row):
-    """A row as the package's sheet has it; of `tick_value` and `multiplier` one is given. It is its own underlying."""
+    """A row as the package's sheet has it; of `tick_value` and `multiplier` one is given. It is its own underlying.
+
+    `multiplier` of an inverse contract is the sum of the quote's currency that one contract of size 1 is a claim on.
+    """
 
     name: _Words
     tick: DecimalText
@@ -65,15 +69,18 @@ class _Instrument(_Row):
     exchange: _Words
     venue: _TokenText
     calendar: _TokenText
-    commission: DecimalText
+    commission: DecimalText | None = None
+    fee_rate: DecimalText | None = None
     staleness: DurationText
     collar: _Ticks = DEFAULT_COLLAR_TICKS
     margin: DecimalText | None = None
+    margin_rate: DecimalText | None = None
     kind: Literal["future", "perpetual", "etf"]
     roll: Literal["venue", "none"]
     sessions: Annotated[dict[_SessionText, _Hours], Field(min_length=1, max_length=16)]
     profile: _Profile | None = None
     below_zero: bool = False
+    inverse: bool = False
 
 
 class _Calendar(_Row):
@@ -215,6 +222,7 @@ def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Ite
     for name, given in (("tick_value", row.tick_value), ("multiplier", row.multiplier), ("margin", row.margin)):
         if given is not None and given <= 0:
             yield InvalidInput(name, str(given), "more than 0")
+    yield from _money_problems(row)
     if parse_duration(row.staleness) <= 0:
         yield InvalidInput("staleness", row.staleness, "more than 0")
     if (row.kind == "future") != (row.roll == "venue"):
@@ -222,6 +230,30 @@ def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Ite
     if "rth" not in row.sessions:
         yield InvalidInput("sessions", sorted(row.sessions), "a session rth, the one of strategies that name none")
     yield from _session_problems(row, days)
+
+
+def _money_problems(row: _Instrument) -> Iterator[InvalidInput]:
+    """Fees, margin, and what an inverse contract cannot be."""
+    if row.commission is None and row.fee_rate is None:
+        expected = "commission (per side and size step), fee_rate (a share of the notional), or both, which add up"
+        yield InvalidInput("commission", None, expected)
+    for name, rate in (("fee_rate", row.fee_rate), ("margin_rate", row.margin_rate)):
+        if rate is not None and not 0 < rate <= 1:
+            yield InvalidInput(name, str(rate), "a share more than 0 and at most 1, such as 0.0005")
+    if row.margin is not None and row.margin_rate is not None:
+        yield InvalidInput("margin_rate", str(row.margin_rate), "either margin or margin_rate")
+    if not row.inverse:
+        return
+    if row.tick_value is not None:
+        expected = "the multiplier: a tick of an inverse contract is worth another sum at every price"
+        yield InvalidInput("tick_value", str(row.tick_value), expected)
+    if row.below_zero:
+        yield InvalidInput("below_zero", row.below_zero, "false: an inverse contract has no worth at a price of 0")
+    if row.multiplier and row.size_step > 0 and row.tick > 0:
+        face = row.multiplier * row.size_step
+        if face / row.tick * row.tick != face or face / row.tick > MOST_INVERSE_VALUE:
+            expected = f"multiplier x size_step / tick exact and at most {MOST_INVERSE_VALUE:f}"
+            yield InvalidInput("multiplier", str(row.multiplier), expected)
 
 
 def _session_problems(row: _Instrument, days: dict[str, Calendar]) -> Iterator[InvalidInput]:
@@ -253,7 +285,7 @@ def _instrument(root: str, row: _Instrument) -> Instrument:
         exchange=row.exchange,
         venue=row.venue,
         calendar=row.calendar,
-        commission=row.commission,
+        commission=row.commission or Decimal(0),
         staleness_ns=parse_duration(row.staleness),
         collar_ticks=row.collar,
         underlying=root,
@@ -263,14 +295,22 @@ def _instrument(root: str, row: _Instrument) -> Instrument:
         sessions={name: SessionHours(each.open, each.close, each.zone, name) for name, each in row.sessions.items()},
         profile=None if row.profile is None else Profile(**row.profile.model_dump()),
         below_zero=row.below_zero,
+        inverse=row.inverse,
+        fee_rate=row.fee_rate or Decimal(0),
+        margin_rate=row.margin_rate,
     )
 
 
 def _tick_value(row: _Instrument) -> Decimal:
-    """What one tick of one size step is worth: given, or tick x size step x multiplier."""
+    """What one tick of one size step is worth: given, or tick x size step x multiplier.
+
+    Of an inverse contract what one size step is worth at a price of one tick: multiplier x size step / tick.
+    """
     if row.multiplier is None:
         assert row.tick_value is not None
         return row.tick_value
+    if row.inverse:
+        return row.multiplier * row.size_step / row.tick
     return row.tick * row.size_step * row.multiplier
 
 

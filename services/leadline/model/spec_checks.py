@@ -194,8 +194,13 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
         expected = f"{spec.environment}, the environment of the account {account.full_name}"
         yield InvalidInput("spec.mode", strategy.spec.mode, expected)
     if own.currency != spec.currency:
-        expected = f"an instrument in {spec.currency}, the currency of the account {account.full_name}"
+        expected = (
+            f"an instrument in {spec.currency}, the currency of the account {account.full_name}: "
+            f"it is settled in {own.currency}, and sums are not converted"
+        )
         yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
+    elif own.inverse:
+        yield from _sums_in_coins(strategy, account)
     for tier in spec.tiers:
         if instrument(tier.execute).underlying != own.underlying:
             expected = (
@@ -207,6 +212,19 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
     if not spec.tiers and strategy.spec.sizing.mode == "Tiered":
         expected = f"Fixed, because the account {account.full_name} has no tiers"
         yield InvalidInput("spec.sizing.mode", "Tiered", expected)
+
+
+def _sums_in_coins(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
+    """The sums that hold where an account says nothing are dollars; an account whose money is a coin writes its own."""
+    limits, tiers, currency = account.spec.limits, account.spec.tiers, account.spec.currency
+    losses = [limits.day_loss] if limits.day_loss is not None or not tiers else [tier.day_loss for tier in tiers]
+    for name, values, default in (("dayLoss", losses, 300), ("dayTarget", [limits.day_target], 500)):
+        if None in values:
+            expected = (
+                f"spec.limits.{name} in the account {account.full_name}, in {currency}: the {default} that holds where "
+                f"nothing is written is not meant in the coin that {strategy.spec.instrument} is settled in"
+            )
+            yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
 
 
 def day_problem(strategy: TradingStrategy, days: Calendar, owner: str) -> InvalidInput | None:

@@ -9,12 +9,14 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from leadline.execution.contracts import signal_instrument
 from leadline.execution.positions import open_result
 from leadline.execution.rows import fill_of, order_of
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.errors import Unknown
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.specs import TradingStrategy
+from leadline.model.worth import places
 from leadline.report.days import TradedDay, traded_days_of
 from leadline.report.digest import digest_of
 from leadline.report.trades import EquityPoint, Reasons, Trade, equity_curve, trades_of
@@ -88,7 +90,7 @@ class AccountReport:
 
     `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
     because their fate was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
-    traded days with the contract of each.
+    traded days with the contract of each. `currency` is empty where no strategy says in what it trades.
     """
 
     tape: str
@@ -116,6 +118,12 @@ class AccountReport:
     coverage: tuple[Coverage, ...] = ()
     kept_out: tuple[KeptOut, ...] = ()
     days: tuple[TradedDay, ...] = ()
+    currency: str = ""
+
+    @property
+    def places(self) -> int:
+        """Decimals with which sums of the account's currency are shown."""
+        return places(self.currency)
 
     @property
     def faulty(self) -> int:
@@ -198,6 +206,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
     for row in prices:
         by_contract.setdefault(row["contract"], []).append(PricePoint(row["known_at_ns"], row["close"]))
     details = _json(run["details"])
+    strategies = await _strategies(connection, tape, account)
     contracts = details["contracts"]
     traded = sorted({order.contract for order in orders.values()})
     refused = Counter(row["reason"] for row in decisions if not row["accepted"])
@@ -232,16 +241,26 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         failure=run["failure"] or "",
         coverage=await _coverage(connection, tape),
         kept_out=await _kept_out(connection, tape),
-        days=await _days(connection, tape, account, details, trades),
+        days=await _days(connection, tape, account, strategies, details, trades),
+        currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
     )
+
+
+async def _strategies(connection: Any, tape: str, account: str) -> list[TradingStrategy]:
+    rows = await connection.fetch(
+        "SELECT manifest FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy", tape, account
+    )
+    return [TradingStrategy.from_manifest(_json(row["manifest"])) for row in rows]
 
 
 async def _days(
-    connection: Any, tape: str, account: str, details: dict[str, Any], trades: list[Trade]
+    connection: Any,
+    tape: str,
+    account: str,
+    strategies: list[TradingStrategy],
+    details: dict[str, Any],
+    trades: list[Trade],
 ) -> tuple[TradedDay, ...]:
-    strategies = await connection.fetch(
-        "SELECT manifest FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy", tape, account
-    )
     bars = await connection.fetch(
         """
         SELECT s.strategy, s.trading_day, count(*) AS bars FROM signal s
@@ -252,7 +271,7 @@ async def _days(
         account,
     )
     return traded_days_of(
-        [TradingStrategy.from_manifest(_json(row["manifest"])) for row in strategies],
+        strategies,
         [date.fromisoformat(day) for day in details["sessions"]],
         details["contracts"],
         date.fromisoformat(details["trade_from"]),

@@ -70,7 +70,7 @@ def _account(report: AccountReport) -> str:
                     day.contract or "not in the feed",
                     str(day.bars) if day.session else "no session",
                     str(day.trades),
-                    _money(day.net),
+                    _money(day.net, report.places),
                 )
                 for day in report.days
             ],
@@ -78,7 +78,7 @@ def _account(report: AccountReport) -> str:
         "<h2>By pattern</h2>",
         _table(
             ("Pattern", "Trades", "Won", "Net"),
-            [(_words(t.pattern), str(t.trades), str(t.wins), _money(t.net)) for t in report.by_pattern],
+            [(_words(t.pattern), str(t.trades), str(t.wins), _money(t.net, report.places)) for t in report.by_pattern],
         ),
         "<h2>Decisions refused, by first reason</h2>",
         _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
@@ -92,13 +92,14 @@ def _account(report: AccountReport) -> str:
 
 
 def _cards(report: AccountReport) -> str:
+    places = report.places
     rate = f"{100 * report.wins / len(report.trades):.0f} %" if report.trades else "none"
     cards = (
-        (_money(report.net), "net result"),
-        (f"{report.end_equity:,.2f}", f"equity, from {report.start_equity:,.2f}"),
+        (_money(report.net, report.places), "net result"),
+        (f"{report.end_equity:,.{places}f}", f"equity, from {report.start_equity:,.{places}f}"),
         (str(len(report.trades)), "trades"),
         (rate, "won, after commission"),
-        (f"{report.max_drawdown:,.2f}", "largest drawdown"),
+        (f"{report.max_drawdown:,.{places}f}", "largest drawdown"),
     )
     return (
         "<div class=cards>" + "".join(f"<div class=card><b>{v}</b><span>{n}</span></div>" for v, n in cards) + "</div>"
@@ -110,7 +111,7 @@ def _notes(report: AccountReport) -> str:
     notes += [
         f"{order.leg} order {order.client_id} given up: {order.state} ({order.reason})" for order in report.in_doubt
     ]
-    notes += [f"Still open: {open_words(item)}" for item in report.open_positions]
+    notes += [f"Still open: {open_words(item, report.places)}" for item in report.open_positions]
     notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
@@ -157,14 +158,15 @@ def _equity(report: AccountReport) -> str:
         return "<p class=soft>No fills.</p>"
     times = [point.time_ns for point in report.curve]
     points = [(times[0], report.start_equity), *((point.time_ns, point.equity) for point in report.curve)]
-    return chart(Series(points, steps=True), (), lambda v: f"{v:,.2f}", month_and_time, "Equity after each fill")
+    label = "Equity after each fill"
+    return chart(Series(points, steps=True), (), lambda v: f"{v:,.{report.places}f}", month_and_time, label)
 
 
 def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]) -> str:
     tick = instrument_of(contract).tick
     markers = []
     for trade in report.trades:
-        title = f"{trade.side.value} {trade.quantity} {trade.pattern} net {trade.net:+.2f} ({trade.exit})"
+        title = f"{trade.side.value} {trade.quantity} {trade.pattern} net {trade.net:+.{report.places}f} ({trade.exit})"
         style = "up" if trade.net > 0 else "down"
         markers.append(
             Marker((trade.entry_ns, trade.entry_price * tick), (trade.exit_ns, trade.exit_price * tick), title, style)
@@ -187,8 +189,8 @@ def _trades(report: AccountReport) -> str:
             price(trade.contract, trade.exit_price),
             _words(trade.exit),
             f"{trade.ticks:+.1f}",
-            f"{trade.commission:.2f}",
-            _money(trade.net),
+            f"{trade.commission:.{report.places}f}",
+            _money(trade.net, report.places),
         )
         for trade in report.trades
     ]
@@ -206,9 +208,9 @@ class _Markup(str):
     __slots__ = ()
 
 
-def _money(value: Decimal) -> _Markup:
+def _money(value: Decimal, places: int) -> _Markup:
     style = "up" if value > 0 else "down" if value < 0 else "soft"
-    return _Markup(f"<span class={style}>{value:+,.2f}</span>")
+    return _Markup(f"<span class={style}>{value:+,.{places}f}</span>")
 
 
 _NUMBERS: Final = frozenset({"Price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars"})

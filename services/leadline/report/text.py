@@ -34,7 +34,7 @@ def render_text(report: AccountReport, console: Console) -> None:
         what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
         console.print(Text.assemble(("given up", "yellow"), printable(what)))
     for item in report.open_positions:
-        console.print(Text.assemble(("still open", "yellow"), f" {open_words(item)}"))
+        console.print(Text.assemble(("still open", "yellow"), f" {open_words(item, report.places)}"))
     for contract, tapes in report.substitutes:
         console.print(plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim"))
     if report.failure:
@@ -52,21 +52,22 @@ def render_text(report: AccountReport, console: Console) -> None:
     console.print(
         Text.assemble(
             (f"{len(report.trades)} trades, {report.wins} won, net ", "bold"),
-            money(report.net),
-            f", equity {report.start_equity:.2f} -> {report.end_equity:.2f}, "
-            f"largest drawdown {report.max_drawdown:.2f}",
+            money(report.net, report.places),
+            f", equity {report.start_equity:.{report.places}f} -> {report.end_equity:.{report.places}f}, "
+            f"largest drawdown {report.max_drawdown:.{report.places}f}",
         )
     )
     said = f"{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, {report.decisions:,} decisions"
     console.print(plain_text(f"{said}; digest {report.digest}", "dim"))
 
 
-def open_words(item: OpenPosition) -> str:
+def open_words(item: OpenPosition, places: int) -> str:
     """An open position with its mark at the last print."""
     held = f"{item.position.contract} {item.position.quantity:+d}"
     if item.last_price is None or item.result is None:
         return f"{held}, no print to value it at"
-    return f"{held}, {item.result:+.2f} at {price(item.position.contract, Decimal(item.last_price))}, not in the result"
+    last = price(item.position.contract, Decimal(item.last_price))
+    return f"{held}, {item.result:+.{places}f} at {last}, not in the result"
 
 
 def _contracts(report: AccountReport) -> Iterator[str]:
@@ -82,9 +83,9 @@ def _contracts(report: AccountReport) -> Iterator[str]:
             yield f"{strategy} has no session on {len(without)} of {len(days)} days: {', '.join(without)}"
 
 
-def money(value: Decimal) -> Text:
+def money(value: Decimal, places: int) -> Text:
     """An amount with its sign, coloured for a terminal."""
-    return Text(f"{value:+.2f}", style="green" if value > 0 else "red" if value < 0 else "white")
+    return Text(f"{value:+.{places}f}", style="green" if value > 0 else "red" if value < 0 else "white")
 
 
 def price(contract: str, ticks: Decimal) -> str:
@@ -122,7 +123,7 @@ def _trades(report: AccountReport) -> Table:
         table.add_column(name, justify=justify, no_wrap=name != "pattern")
     one_day = len({month_and_time(trade.entry_ns)[:5] for trade in report.trades}) == 1
     for trade in report.trades:
-        table.add_row(month_and_time(trade.entry_ns)[6 if one_day else 0 :], *_cells(trade))
+        table.add_row(month_and_time(trade.entry_ns)[6 if one_day else 0 :], *_cells(trade, report.places))
     return table
 
 
@@ -174,7 +175,7 @@ def _kept_out(report: AccountReport) -> Table:
     return table
 
 
-def _cells(trade: Trade) -> tuple[str | Text, ...]:
+def _cells(trade: Trade, places: int) -> tuple[str | Text, ...]:
     return (
         Text(f"{trade.side.value.lower()} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
         printable(trade.pattern.lower().replace("_", " ")),
@@ -182,7 +183,7 @@ def _cells(trade: Trade) -> tuple[str | Text, ...]:
         price(trade.contract, trade.exit_price),
         trade.exit.replace("_", " "),
         f"{trade.ticks:+.0f}" if trade.ticks == int(trade.ticks) else f"{trade.ticks:+.1f}",
-        money(trade.net),
+        money(trade.net, places),
     )
 
 
@@ -192,7 +193,10 @@ def _patterns(report: AccountReport) -> Table:
         table.add_column(name, justify="left" if name == "pattern" else "right")
     for total in report.by_pattern:
         table.add_row(
-            plain_text(total.pattern.lower().replace("_", " ")), str(total.trades), str(total.wins), money(total.net)
+            plain_text(total.pattern.lower().replace("_", " ")),
+            str(total.trades),
+            str(total.wins),
+            money(total.net, report.places),
         )
     return table
 

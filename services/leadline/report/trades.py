@@ -70,7 +70,7 @@ def trades_of(
         before = positions.get(key)
         if before is None or not before.quantity:
             entry = orders[fill.client_id]
-            before = flat(strategy, fill.contract, entry.tape_contract, _tick_value(fill), entry.decision)
+            before = _flat(strategy, fill, entry.tape_contract, entry.decision)
             opened[key] = []
         opened[key].append(fill)
         after = apply_fill(before, fill)
@@ -87,7 +87,7 @@ def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[Equi
     curve: list[EquityPoint] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
-        before = positions.get(key) or flat(strategy, fill.contract, fill.contract, _tick_value(fill), "")
+        before = positions.get(key) or _flat(strategy, fill, fill.contract, "")
         after = apply_fill(before, fill)
         positions[key] = after
         equity += after.realised - before.realised - fill.commission
@@ -95,10 +95,11 @@ def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[Equi
     return curve
 
 
-def _tick_value(fill: Fill) -> Decimal:
-    """0 for a contract that no sheet knows: an order of somebody else may have filled in one."""
+def _flat(strategy: str, fill: Fill, tape_contract: str, decision: str) -> Position:
+    """What a fill opens; worth 0 where no sheet knows the contract: an order of somebody else may have filled in it."""
     sheet = sheet_of(fill.contract)
-    return Decimal(0) if sheet is None else sheet.tick_value
+    tick_value, inverse = (Decimal(0), False) if sheet is None else (sheet.tick_value, sheet.inverse)
+    return flat(strategy, fill.contract, tape_contract, tick_value, decision, inverse=inverse)
 
 
 def _trade(position: Position, fills: list[Fill], orders: Mapping[str, Order], reasons: Mapping[str, Reasons]) -> Trade:

@@ -12,6 +12,7 @@ from typing import Final
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import CLOCK_PATTERN, NS_PER_DAY, zone_of
 from leadline.model.signals import BarSignals, Direction, Regime
+from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, Question, StrategySettings, Tier
 
 LONGEST_NAME: Final = 300
@@ -166,7 +167,10 @@ def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
     check_decimal(f"{name}.tick_value", instrument.tick_value, 0, MOST_MONEY)
     if not instrument.tick_value:
         raise InvalidInput(f"{name}.tick_value", _cut(instrument.tick_value), "more than 0")
+    if instrument.inverse:
+        check_decimal(f"{name}.tick_value", instrument.tick_value, 0, MOST_INVERSE_VALUE)
     check_decimal(f"{name}.commission", instrument.commission, 0, MOST_MONEY)
+    check_decimal(f"{name}.fee_rate", instrument.fee_rate, 0, 1)
     if instrument.margin is not None:
         check_decimal(f"{name}.margin", instrument.margin, 0, MOST_MONEY)
     if instrument.quote is not None:

@@ -283,6 +283,8 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
         staleness_ns=item.staleness_ns,
         collar_ticks=item.collar_ticks,
         expires=None if item.expires is None else item.expires.isoformat(),
+        inverse=item.inverse,
+        fee_rate=str(item.fee_rate),
     )
 
 
@@ -337,4 +339,6 @@ def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
         staleness_ns=item.staleness_ns,
         collar_ticks=item.collar_ticks,
         expires=_day("strategy.execute.expires", item.expires) if item.HasField("expires") else None,
+        inverse=item.inverse,
+        fee_rate=_decimal("strategy.execute.fee_rate", item.fee_rate),
     )

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from leadline.model.worth import loss, notional
 from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, Entry, ExecutionInstrument, StrategySettings, Tier
 
@@ -42,9 +43,20 @@ def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:
 
 
 def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrument) -> Decimal:
-    """Money that one size step can lose: the stop, both commissions, and slippage on both sides."""
+    """Money that one size step can lose: the stop, the fees of both sides, and slippage on both sides.
+
+    From the last print on, on the side that loses more: an inverse contract's long does, since a coin buys fewer
+    contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for contracts that have
+    a quote; the price of a linear contract without a rate does not matter.
+    """
     distance = strategy.stop_ticks + 2 * strategy.slippage_ticks
-    return distance * instrument.tick_value + 2 * instrument.commission
+    price = 0 if instrument.quote is None else instrument.quote.price
+    value, inverse = instrument.tick_value, instrument.inverse
+    money = loss(price, distance, 1, value, inverse=inverse) + 2 * instrument.commission
+    if instrument.fee_rate:
+        ways_out = (notional(price + away, value, inverse=inverse) for away in (-distance, distance))
+        money += instrument.fee_rate * (notional(price, value, inverse=inverse) + max(ways_out))
+    return money
 
 
 def free_position(account: AccountView, strategy: StrategySettings) -> int:

@@ -115,8 +115,11 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionInstrument:
-    """What a contract costs and is worth, and where it stands. `tick_value` is that of one tick of one size step.
+    """What a contract costs and is worth, and where it stands.
 
+    `tick_value` is that of one tick of one size step, of an `inverse` one what a size step is worth at a price of one
+    tick (`leadline.model.worth`). `commission` is per side and size step, `fee_rate` a share of the notional of each
+    side; they add up. `margin` is of one size step at the quote.
     `quote` is the last print of the contract whose prints fill it, None before there is one; it is a quote for
     `staleness_ns`. An entry is refused further than `collar_ticks` from the price that
     made the decision. `expires` is the first trading day on which nothing is entered any more; None when it never
@@ -132,6 +135,8 @@ class ExecutionInstrument:
     staleness_ns: int
     collar_ticks: int
     expires: date | None
+    inverse: bool = False
+    fee_rate: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,8 +150,9 @@ def watch_to_proto(watch: Watch) -> pb.Watch:
             pb.WatchedPosition(
                 tape_contract=position.tape_contract,
                 quantity=position.quantity,
-                cost=position.cost,
+                cost=str(position.cost),
                 tick_value=str(position.tick_value),
+                inverse=position.inverse,
             )
             for position in watch.positions
         ],
@@ -168,8 +169,9 @@ def watch_from_proto(message: pb.Watch) -> Watch:
             WatchedPosition(
                 position.tape_contract,
                 position.quantity,
-                position.cost,
+                _decimal("watch.positions.cost", position.cost),
                 _decimal("watch.positions.tick_value", position.tick_value),
+                position.inverse,
             )
             for position in message.positions
         ),

@@ -3,9 +3,10 @@
 A price is watched as a position of one size step without cost, with a tick value of 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import Watch
 from leadline.model.ticks import Int64Array, TickColumns
+from leadline.model.worth import WORTH_PLACES, worth
 from leadline.venue.rules import Mark
 
 _INT64_SAFE: Final = 2**62
@@ -30,13 +32,54 @@ def check_watch(watch: Watch) -> None:
 
 def _decimals(watch: Watch) -> list[Decimal]:
     bounds = [value for value in (watch.at_or_below, watch.at_or_above) if value is not None]
-    return [watch.base, *bounds, *(position.tick_value for position in watch.positions)]
+    values = [value for position in watch.positions for value in (position.tick_value, position.cost)]
+    return [watch.base, *bounds, *values]
 
 
 def _scale(watch: Watch) -> int:
-    """The power of ten that makes an integer of every decimal of the watch."""
-    exponents = [int(value.as_tuple().exponent) for value in _decimals(watch)]
-    return int(10 ** max(0, *(-exponent for exponent in exponents)))
+    """The power of ten that makes an integer of every decimal of the watch, and of every worth."""
+    places = [-int(value.as_tuple().exponent) for value in _decimals(watch)]
+    return int(10 ** max(0, *places, *(WORTH_PLACES for position in watch.positions if position.inverse)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What a price of a contract makes of the result, as integers of a scale: price x weight, or quantity x worth."""
+
+    contract: str
+    weight: int
+    inverse_value: Decimal | None = None
+    scale: int = 1
+
+    def at(self, prices: NDArray[Any]) -> NDArray[Any]:
+        """The results at prices: of the prices' type where it is linear, else Python's integers."""
+        if self.inverse_value is None:
+            return prices * self.weight
+        different, where = np.unique(prices, return_inverse=True)
+        table = np.array([self.one(int(price)) for price in different], dtype=object)
+        found: NDArray[Any] = table[where]
+        return found
+
+    def one(self, price: int) -> int:
+        """The result at one price."""
+        if self.inverse_value is None:
+            return price * self.weight
+        return self.weight * int(worth(price, self.inverse_value, inverse=True) * self.scale)
+
+
+def _parts(watch: Watch, scale: int) -> list[_Part]:
+    """The watch's positions, those of one contract together; what moves nothing is left out."""
+    linear: dict[str, int] = {}
+    inverse: dict[tuple[str, Decimal], int] = {}
+    for position in watch.positions:
+        contract, value = position.tape_contract, position.tick_value
+        if position.inverse:
+            inverse[contract, value] = inverse.get((contract, value), 0) + position.quantity
+        else:
+            linear[contract] = linear.get(contract, 0) + position.quantity * int(value * scale)
+    parts = [_Part(contract, weight) for contract, weight in linear.items()]
+    parts += [_Part(contract, quantity, value, scale) for (contract, value), quantity in inverse.items()]
+    return [part for part in parts if part.weight]
 
 
 def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mapping[str, Mark]) -> int | None:
@@ -46,20 +89,16 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
     contract that has not printed at all keeps the watch silent until it does.
     """
     scale = _scale(watch)
-    weights: dict[str, int] = {}
-    constant = int(watch.base * scale)
-    for position in watch.positions:
-        value = int(position.tick_value * scale)
-        weights[position.tape_contract] = weights.get(position.tape_contract, 0) + position.quantity * value
-        constant -= position.cost * value
-    weights = {contract: weight for contract, weight in weights.items() if weight}
+    parts = _parts(watch, scale)
+    constant = int(watch.base * scale) - sum(int(position.cost * scale) for position in watch.positions)
     below = None if watch.at_or_below is None else int(watch.at_or_below * scale)
     above = None if watch.at_or_above is None else int(watch.at_or_above * scale)
-    lowest, highest, largest = _extremes(constant, weights, window, marks)
+    lowest, highest, largest = _extremes(constant, parts, window, marks)
     if (below is None or lowest > below) and (above is None or highest < above):
         return None
-    times = _instants([window[contract] for contract in weights])
-    for contract in weights:
+    contracts = list(dict.fromkeys(part.contract for part in parts))
+    times = _instants([window[contract] for contract in contracts])
+    for contract in contracts:
         if contract not in marks:
             first = window[contract].time_ns[:1]
             times = times[times >= first[0]] if len(first) else times[:0]
@@ -68,8 +107,9 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
     # Exact in any case: beyond 64 bits the columns hold Python's integers.
     exact = np.int64 if max(largest, abs(below or 0), abs(above or 0)) < _INT64_SAFE else object
     result = np.full(len(times), constant, exact)
-    for contract, weight in weights.items():
-        result += _price_at(times, window[contract], marks.get(contract)).astype(exact) * weight
+    for part in parts:
+        prices = _price_at(times, window[part.contract], marks.get(part.contract))
+        result += part.at(prices.astype(exact) if part.inverse_value is None else prices).astype(exact)
     crossed: NDArray[np.bool_] = np.zeros(len(times), dtype=np.bool_)
     if below is not None:
         crossed |= (result <= below).astype(np.bool_)
@@ -80,19 +120,22 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
 
 
 def _extremes(
-    constant: int, weights: Mapping[str, int], window: Mapping[str, TickColumns], marks: Mapping[str, Mark]
+    constant: int, parts: Sequence[_Part], window: Mapping[str, TickColumns], marks: Mapping[str, Mark]
 ) -> tuple[int, int, int]:
-    """Lowest and highest result that the window's prices could make, together or not, and a bound of every sum."""
+    """Lowest and highest result that the window's prices could make, together or not, and a bound of every sum.
+
+    A part moves one way with its price, so that its own extremes are at those of the price.
+    """
     lowest = highest = constant
     largest = abs(constant)
-    for contract, weight in weights.items():
-        price = window[contract].price
+    for part in parts:
+        price = window[part.contract].price
         ends = [int(price.min()), int(price.max())] if len(price) else []
-        if contract in marks:
-            ends.append(marks[contract].last.price)
-        results = [weight * end for end in ends] or [0]
+        if part.contract in marks:
+            ends.append(marks[part.contract].last.price)
+        results = [part.one(end) for end in ends] or [0]
         lowest, highest = lowest + min(results), highest + max(results)
-        largest += abs(weight) + max(abs(result) for result in results)
+        largest += abs(part.weight) + max(abs(result) for result in results)
     return lowest, highest, largest
 
 

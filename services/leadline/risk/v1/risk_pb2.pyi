@@ -558,22 +558,28 @@ class ExecutionInstrument(_message.Message):
     STALENESS_NS_FIELD_NUMBER: _builtins.int
     COLLAR_TICKS_FIELD_NUMBER: _builtins.int
     EXPIRES_FIELD_NUMBER: _builtins.int
+    INVERSE_FIELD_NUMBER: _builtins.int
+    FEE_RATE_FIELD_NUMBER: _builtins.int
     root: _builtins.str
     """Root."""
     contract: _builtins.str
     """Dated contract."""
     tick_value: _builtins.str
-    """Value of one tick of one size step."""
+    """Value of one tick of one size step; of an inverse contract, of one size step at a price of one tick."""
     commission: _builtins.str
     """Commission per side and size step."""
     margin: _builtins.str
-    """Margin per contract; absent when unknown."""
+    """Margin per size step at the quote; absent when unknown."""
     staleness_ns: _builtins.int
     """How long a print is a quote, nanoseconds."""
     collar_ticks: _builtins.int
     """How far the last print may lie from the bar's close, ticks."""
     expires: _builtins.str
     """First trading day on which nothing is entered, ISO 8601 date; absent when it does not expire or nobody knows."""
+    inverse: _builtins.bool
+    """Settled in the coin: a size step is worth `tick_value` / price in ticks."""
+    fee_rate: _builtins.str
+    """Share of the notional that each side pays besides the commission."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """Last print of the contract whose prints fill it; absent before there is one."""
@@ -590,10 +596,12 @@ class ExecutionInstrument(_message.Message):
         staleness_ns: _builtins.int = ...,
         collar_ticks: _builtins.int = ...,
         expires: _builtins.str | None = ...,
+        inverse: _builtins.bool = ...,
+        fee_rate: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "margin", b"margin", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "inverse", b"inverse", "margin", b"margin", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires: _TypeAlias = _typing.Literal["expires"]  # noqa: Y015
     _WhichOneofArgType__expires: _TypeAlias = _typing.Literal["_expires", b"_expires"]  # noqa: Y015

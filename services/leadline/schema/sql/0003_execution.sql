@@ -135,6 +135,7 @@ CREATE TABLE position (
     realised       numeric NOT NULL,
     commission     numeric NOT NULL,
     decision_id    text NOT NULL,
+    inverse        boolean NOT NULL,
     PRIMARY KEY (tape, account, strategy, contract)
 );
 

@@ -24,19 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dleadline/venue/v1/venue.proto\x12\x11leadline.venue.v1\"\x8c\x04\n\nVenueOrder\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x15\n\rtape_contract\x18\x03 \x01(\t\x12%\n\x04side\x18\x04 \x01(\x0e\x32\x17.leadline.venue.v1.Side\x12*\n\x04type\x18\x05 \x01(\x0e\x32\x1c.leadline.venue.v1.OrderType\x12\x10\n\x08quantity\x18\x06 \x01(\x03\x12\x18\n\x0blimit_price\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nstop_price\x18\x08 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\rdecided_at_ns\x18\t \x01(\x10\x12\x17\n\nstop_ticks\x18\n \x01(\x03H\x02\x88\x01\x01\x12\x19\n\x0ctarget_ticks\x18\x0b \x01(\x03H\x03\x88\x01\x01\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0c \x01(\t\x12\x13\n\x0breduce_only\x18\r \x01(\x08\x12,\n\x05state\x18\x0e \x01(\x0e\x32\x1d.leadline.venue.v1.OrderState\x12\x0e\n\x06\x66illed\x18\x0f \x01(\x03\x12\x0e\n\x06reason\x18\x10 \x01(\t\x12\x0b\n\x03leg\x18\x11 \x01(\t\x12\x0e\n\x06parent\x18\x12 \x01(\t\x12\x0b\n\x03oco\x18\x13 \x01(\tB\x0e\n\x0c_limit_priceB\r\n\x0b_stop_priceB\r\n\x0b_stop_ticksB\x0f\n\r_target_ticks\"\xbb\x01\n\tVenueFill\x12\x0f\n\x07\x66ill_id\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12%\n\x04side\x18\x04 \x01(\x0e\x32\x17.leadline.venue.v1.Side\x12\x10\n\x08quantity\x18\x05 \x01(\x03\x12\r\n\x05price\x18\x06 \x01(\x03\x12\x0f\n\x07time_ns\x18\x07 \x01(\x10\x12\x14\n\x0csource_index\x18\x08 \x01(\x03\x12\t\n\x01k\x18\t \x01(\x05\"\x97\x01\n\nVenueEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x03\x12,\n\x05order\x18\x02 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12/\n\x04\x66ill\x18\x03 \x01(\x0b\x32\x1c.leadline.venue.v1.VenueFillH\x00\x88\x01\x01\x12\x12\n\ninstant_ns\x18\x04 \x01(\x10\x42\x07\n\x05_fill\"B\n\x12SubmitOrderRequest\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\"e\n\x13SubmitOrderResponse\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12\r\n\x05\x65vent\x18\x03 \x01(\x03\"7\n\x12\x43\x61ncelOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"R\n\x13\x43\x61ncelOrderResponse\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12\r\n\x05\x65vent\x18\x02 \x01(\x03\"\x96\x01\n\x10\x41\x64vanceToRequest\x12\r\n\x05to_ns\x18\x01 \x01(\x10\x12\x13\n\x0b\x61\x66ter_event\x18\x02 \x01(\x03\x12\x11\n\tcontracts\x18\x03 \x03(\t\x12)\n\x07watches\x18\x04 \x03(\x0b\x32\x18.leadline.venue.v1.Watch\x12\x14\n\x07\x66rom_ns\x18\x05 \x01(\x10H\x00\x88\x01\x01\x42\n\n\x08_from_ns\"\xa0\x01\n\x05Watch\x12\x0c\n\x04\x62\x61se\x18\x01 \x01(\t\x12\x35\n\tpositions\x18\x02 \x03(\x0b\x32\".leadline.venue.v1.WatchedPosition\x12\x18\n\x0b\x61t_or_below\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x61t_or_above\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x0e\n\x0c_at_or_belowB\x0e\n\x0c_at_or_above\"\\\n\x0fWatchedPosition\x12\x15\n\rtape_contract\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x0c\n\x04\x63ost\x18\x03 \x01(\x03\x12\x12\n\ntick_value\x18\x04 \x01(\t\"\xcd\x01\n\x11\x41\x64vanceToResponse\x12\x12\n\ninstant_ns\x18\x01 \x01(\x10\x12-\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1d.leadline.venue.v1.VenueEvent\x12\x31\n\x0blast_prints\x18\x03 \x03(\x0b\x32\x1c.leadline.venue.v1.LastPrint\x12\r\n\x05\x66inal\x18\x04 \x01(\x08\x12\x33\n\tpositions\x18\x05 \x03(\x0b\x32 .leadline.venue.v1.VenuePosition\"S\n\tLastPrint\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\x12\x0f\n\x07time_ns\x18\x03 \x01(\x10\x12\x14\n\x0csource_index\x18\x04 \x01(\x03\"\'\n\x11ListOrdersRequest\x12\x12\n\nclient_ids\x18\x01 \x03(\t\"R\n\x12ListOrdersResponse\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12\r\n\x05\x65vent\x18\x02 \x01(\x03\"\'\n\x10ListFillsRequest\x12\x13\n\x0b\x61\x66ter_event\x18\x01 \x01(\x03\"@\n\x11ListFillsResponse\x12+\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1c.leadline.venue.v1.VenueFill\"\x16\n\x14ListPositionsRequest\"L\n\x15ListPositionsResponse\x12\x33\n\tpositions\x18\x01 \x03(\x0b\x32 .leadline.venue.v1.VenuePosition\"3\n\rVenuePosition\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\"B\n\x10MisbehaveRequest\x12\r\n\x05\x66\x61ult\x18\x01 \x01(\t\x12\r\n\x05times\x18\x02 \x01(\x05\x12\x10\n\x08\x64\x65lay_ms\x18\x03 \x01(\x05\"\x13\n\x11MisbehaveResponse*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*i\n\tOrderType\x12\x1a\n\x16ORDER_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_TYPE_MARKET\x10\x01\x12\x14\n\x10ORDER_TYPE_LIMIT\x10\x02\x12\x13\n\x0fORDER_TYPE_STOP\x10\x03*\xa8\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_WORKING\x10\x01\x12\x17\n\x13ORDER_STATE_PARTIAL\x10\x02\x12\x16\n\x12ORDER_STATE_FILLED\x10\x03\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x04\x12\x18\n\x14ORDER_STATE_REJECTED\x10\x05\x32\x96\x05\n\x11PaperVenueService\x12\\\n\x0bSubmitOrder\x12%.leadline.venue.v1.SubmitOrderRequest\x1a&.leadline.venue.v1.SubmitOrderResponse\x12\\\n\x0b\x43\x61ncelOrder\x12%.leadline.venue.v1.CancelOrderRequest\x1a&.leadline.venue.v1.CancelOrderResponse\x12V\n\tAdvanceTo\x12#.leadline.venue.v1.AdvanceToRequest\x1a$.leadline.venue.v1.AdvanceToResponse\x12Y\n\nListOrders\x12$.leadline.venue.v1.ListOrdersRequest\x1a%.leadline.venue.v1.ListOrdersResponse\x12V\n\tListFills\x12#.leadline.venue.v1.ListFillsRequest\x1a$.leadline.venue.v1.ListFillsResponse\x12\x62\n\rListPositions\x12\'.leadline.venue.v1.ListPositionsRequest\x1a(.leadline.venue.v1.ListPositionsResponse\x12V\n\tMisbehave\x12#.leadline.venue.v1.MisbehaveRequest\x1a$.leadline.venue.v1.MisbehaveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dleadline/venue/v1/venue.proto\x12\x11leadline.venue.v1\"\x8c\x04\n\nVenueOrder\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x15\n\rtape_contract\x18\x03 \x01(\t\x12%\n\x04side\x18\x04 \x01(\x0e\x32\x17.leadline.venue.v1.Side\x12*\n\x04type\x18\x05 \x01(\x0e\x32\x1c.leadline.venue.v1.OrderType\x12\x10\n\x08quantity\x18\x06 \x01(\x03\x12\x18\n\x0blimit_price\x18\x07 \x01(\x03H\x00\x88\x01\x01\x12\x17\n\nstop_price\x18\x08 \x01(\x03H\x01\x88\x01\x01\x12\x15\n\rdecided_at_ns\x18\t \x01(\x10\x12\x17\n\nstop_ticks\x18\n \x01(\x03H\x02\x88\x01\x01\x12\x19\n\x0ctarget_ticks\x18\x0b \x01(\x03H\x03\x88\x01\x01\x12\x13\n\x0b\x64\x65\x63ision_id\x18\x0c \x01(\t\x12\x13\n\x0breduce_only\x18\r \x01(\x08\x12,\n\x05state\x18\x0e \x01(\x0e\x32\x1d.leadline.venue.v1.OrderState\x12\x0e\n\x06\x66illed\x18\x0f \x01(\x03\x12\x0e\n\x06reason\x18\x10 \x01(\t\x12\x0b\n\x03leg\x18\x11 \x01(\t\x12\x0e\n\x06parent\x18\x12 \x01(\t\x12\x0b\n\x03oco\x18\x13 \x01(\tB\x0e\n\x0c_limit_priceB\r\n\x0b_stop_priceB\r\n\x0b_stop_ticksB\x0f\n\r_target_ticks\"\xbb\x01\n\tVenueFill\x12\x0f\n\x07\x66ill_id\x18\x01 \x01(\t\x12\x11\n\tclient_id\x18\x02 \x01(\t\x12\x10\n\x08\x63ontract\x18\x03 \x01(\t\x12%\n\x04side\x18\x04 \x01(\x0e\x32\x17.leadline.venue.v1.Side\x12\x10\n\x08quantity\x18\x05 \x01(\x03\x12\r\n\x05price\x18\x06 \x01(\x03\x12\x0f\n\x07time_ns\x18\x07 \x01(\x10\x12\x14\n\x0csource_index\x18\x08 \x01(\x03\x12\t\n\x01k\x18\t \x01(\x05\"\x97\x01\n\nVenueEvent\x12\r\n\x05\x65vent\x18\x01 \x01(\x03\x12,\n\x05order\x18\x02 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12/\n\x04\x66ill\x18\x03 \x01(\x0b\x32\x1c.leadline.venue.v1.VenueFillH\x00\x88\x01\x01\x12\x12\n\ninstant_ns\x18\x04 \x01(\x10\x42\x07\n\x05_fill\"B\n\x12SubmitOrderRequest\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\"e\n\x13SubmitOrderResponse\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12\r\n\x05\x65vent\x18\x03 \x01(\x03\"7\n\x12\x43\x61ncelOrderRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"R\n\x13\x43\x61ncelOrderResponse\x12,\n\x05order\x18\x01 \x01(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12\r\n\x05\x65vent\x18\x02 \x01(\x03\"\x96\x01\n\x10\x41\x64vanceToRequest\x12\r\n\x05to_ns\x18\x01 \x01(\x10\x12\x13\n\x0b\x61\x66ter_event\x18\x02 \x01(\x03\x12\x11\n\tcontracts\x18\x03 \x03(\t\x12)\n\x07watches\x18\x04 \x03(\x0b\x32\x18.leadline.venue.v1.Watch\x12\x14\n\x07\x66rom_ns\x18\x05 \x01(\x10H\x00\x88\x01\x01\x42\n\n\x08_from_ns\"\xa0\x01\n\x05Watch\x12\x0c\n\x04\x62\x61se\x18\x01 \x01(\t\x12\x35\n\tpositions\x18\x02 \x03(\x0b\x32\".leadline.venue.v1.WatchedPosition\x12\x18\n\x0b\x61t_or_below\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x61t_or_above\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\x0e\n\x0c_at_or_belowB\x0e\n\x0c_at_or_above\"m\n\x0fWatchedPosition\x12\x15\n\rtape_contract\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x0c\n\x04\x63ost\x18\x03 \x01(\t\x12\x12\n\ntick_value\x18\x04 \x01(\t\x12\x0f\n\x07inverse\x18\x05 \x01(\x08\"\xcd\x01\n\x11\x41\x64vanceToResponse\x12\x12\n\ninstant_ns\x18\x01 \x01(\x10\x12-\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x1d.leadline.venue.v1.VenueEvent\x12\x31\n\x0blast_prints\x18\x03 \x03(\x0b\x32\x1c.leadline.venue.v1.LastPrint\x12\r\n\x05\x66inal\x18\x04 \x01(\x08\x12\x33\n\tpositions\x18\x05 \x03(\x0b\x32 .leadline.venue.v1.VenuePosition\"S\n\tLastPrint\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\r\n\x05price\x18\x02 \x01(\x03\x12\x0f\n\x07time_ns\x18\x03 \x01(\x10\x12\x14\n\x0csource_index\x18\x04 \x01(\x03\"\'\n\x11ListOrdersRequest\x12\x12\n\nclient_ids\x18\x01 \x03(\t\"R\n\x12ListOrdersResponse\x12-\n\x06orders\x18\x01 \x03(\x0b\x32\x1d.leadline.venue.v1.VenueOrder\x12\r\n\x05\x65vent\x18\x02 \x01(\x03\"\'\n\x10ListFillsRequest\x12\x13\n\x0b\x61\x66ter_event\x18\x01 \x01(\x03\"@\n\x11ListFillsResponse\x12+\n\x05\x66ills\x18\x01 \x03(\x0b\x32\x1c.leadline.venue.v1.VenueFill\"\x16\n\x14ListPositionsRequest\"L\n\x15ListPositionsResponse\x12\x33\n\tpositions\x18\x01 \x03(\x0b\x32 .leadline.venue.v1.VenuePosition\"3\n\rVenuePosition\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\"B\n\x10MisbehaveRequest\x12\r\n\x05\x66\x61ult\x18\x01 \x01(\t\x12\r\n\x05times\x18\x02 \x01(\x05\x12\x10\n\x08\x64\x65lay_ms\x18\x03 \x01(\x05\"\x13\n\x11MisbehaveResponse*9\n\x04Side\x12\x14\n\x10SIDE_UNSPECIFIED\x10\x00\x12\x0c\n\x08SIDE_BUY\x10\x01\x12\r\n\tSIDE_SELL\x10\x02*i\n\tOrderType\x12\x1a\n\x16ORDER_TYPE_UNSPECIFIED\x10\x00\x12\x15\n\x11ORDER_TYPE_MARKET\x10\x01\x12\x14\n\x10ORDER_TYPE_LIMIT\x10\x02\x12\x13\n\x0fORDER_TYPE_STOP\x10\x03*\xa8\x01\n\nOrderState\x12\x1b\n\x17ORDER_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13ORDER_STATE_WORKING\x10\x01\x12\x17\n\x13ORDER_STATE_PARTIAL\x10\x02\x12\x16\n\x12ORDER_STATE_FILLED\x10\x03\x12\x19\n\x15ORDER_STATE_CANCELLED\x10\x04\x12\x18\n\x14ORDER_STATE_REJECTED\x10\x05\x32\x96\x05\n\x11PaperVenueService\x12\\\n\x0bSubmitOrder\x12%.leadline.venue.v1.SubmitOrderRequest\x1a&.leadline.venue.v1.SubmitOrderResponse\x12\\\n\x0b\x43\x61ncelOrder\x12%.leadline.venue.v1.CancelOrderRequest\x1a&.leadline.venue.v1.CancelOrderResponse\x12V\n\tAdvanceTo\x12#.leadline.venue.v1.AdvanceToRequest\x1a$.leadline.venue.v1.AdvanceToResponse\x12Y\n\nListOrders\x12$.leadline.venue.v1.ListOrdersRequest\x1a%.leadline.venue.v1.ListOrdersResponse\x12V\n\tListFills\x12#.leadline.venue.v1.ListFillsRequest\x1a$.leadline.venue.v1.ListFillsResponse\x12\x62\n\rListPositions\x12\'.leadline.venue.v1.ListPositionsRequest\x1a(.leadline.venue.v1.ListPositionsResponse\x12V\n\tMisbehave\x12#.leadline.venue.v1.MisbehaveRequest\x1a$.leadline.venue.v1.MisbehaveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'leadline.venue.v1.venue_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SIDE']._serialized_start=2414
-  _globals['_SIDE']._serialized_end=2471
-  _globals['_ORDERTYPE']._serialized_start=2473
-  _globals['_ORDERTYPE']._serialized_end=2578
-  _globals['_ORDERSTATE']._serialized_start=2581
-  _globals['_ORDERSTATE']._serialized_end=2749
+  _globals['_SIDE']._serialized_start=2431
+  _globals['_SIDE']._serialized_end=2488
+  _globals['_ORDERTYPE']._serialized_start=2490
+  _globals['_ORDERTYPE']._serialized_end=2595
+  _globals['_ORDERSTATE']._serialized_start=2598
+  _globals['_ORDERSTATE']._serialized_end=2766
   _globals['_VENUEORDER']._serialized_start=53
   _globals['_VENUEORDER']._serialized_end=577
   _globals['_VENUEFILL']._serialized_start=580
@@ -56,29 +56,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCH']._serialized_start=1389
   _globals['_WATCH']._serialized_end=1549
   _globals['_WATCHEDPOSITION']._serialized_start=1551
-  _globals['_WATCHEDPOSITION']._serialized_end=1643
-  _globals['_ADVANCETORESPONSE']._serialized_start=1646
-  _globals['_ADVANCETORESPONSE']._serialized_end=1851
-  _globals['_LASTPRINT']._serialized_start=1853
-  _globals['_LASTPRINT']._serialized_end=1936
-  _globals['_LISTORDERSREQUEST']._serialized_start=1938
-  _globals['_LISTORDERSREQUEST']._serialized_end=1977
-  _globals['_LISTORDERSRESPONSE']._serialized_start=1979
-  _globals['_LISTORDERSRESPONSE']._serialized_end=2061
-  _globals['_LISTFILLSREQUEST']._serialized_start=2063
-  _globals['_LISTFILLSREQUEST']._serialized_end=2102
-  _globals['_LISTFILLSRESPONSE']._serialized_start=2104
-  _globals['_LISTFILLSRESPONSE']._serialized_end=2168
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=2170
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=2192
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=2194
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=2270
-  _globals['_VENUEPOSITION']._serialized_start=2272
-  _globals['_VENUEPOSITION']._serialized_end=2323
-  _globals['_MISBEHAVEREQUEST']._serialized_start=2325
-  _globals['_MISBEHAVEREQUEST']._serialized_end=2391
-  _globals['_MISBEHAVERESPONSE']._serialized_start=2393
-  _globals['_MISBEHAVERESPONSE']._serialized_end=2412
-  _globals['_PAPERVENUESERVICE']._serialized_start=2752
-  _globals['_PAPERVENUESERVICE']._serialized_end=3414
+  _globals['_WATCHEDPOSITION']._serialized_end=1660
+  _globals['_ADVANCETORESPONSE']._serialized_start=1663
+  _globals['_ADVANCETORESPONSE']._serialized_end=1868
+  _globals['_LASTPRINT']._serialized_start=1870
+  _globals['_LASTPRINT']._serialized_end=1953
+  _globals['_LISTORDERSREQUEST']._serialized_start=1955
+  _globals['_LISTORDERSREQUEST']._serialized_end=1994
+  _globals['_LISTORDERSRESPONSE']._serialized_start=1996
+  _globals['_LISTORDERSRESPONSE']._serialized_end=2078
+  _globals['_LISTFILLSREQUEST']._serialized_start=2080
+  _globals['_LISTFILLSREQUEST']._serialized_end=2119
+  _globals['_LISTFILLSRESPONSE']._serialized_start=2121
+  _globals['_LISTFILLSRESPONSE']._serialized_end=2185
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=2187
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=2209
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=2211
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=2287
+  _globals['_VENUEPOSITION']._serialized_start=2289
+  _globals['_VENUEPOSITION']._serialized_end=2340
+  _globals['_MISBEHAVEREQUEST']._serialized_start=2342
+  _globals['_MISBEHAVEREQUEST']._serialized_end=2408
+  _globals['_MISBEHAVERESPONSE']._serialized_start=2410
+  _globals['_MISBEHAVERESPONSE']._serialized_end=2429
+  _globals['_PAPERVENUESERVICE']._serialized_start=2769
+  _globals['_PAPERVENUESERVICE']._serialized_end=3431
 # @@protoc_insertion_point(module_scope)

@@ -521,25 +521,31 @@ class WatchedPosition(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     COST_FIELD_NUMBER: _builtins.int
     TICK_VALUE_FIELD_NUMBER: _builtins.int
+    INVERSE_FIELD_NUMBER: _builtins.int
     tape_contract: _builtins.str
     """Contract whose prints value it."""
     quantity: _builtins.int
     """Signed, size steps."""
-    cost: _builtins.int
-    """Sum of price x quantity of its lots, signed, ticks x size steps."""
+    cost: _builtins.str
+    """What its lots cost, in money: the sum of worth x signed quantity, a decimal string."""
     tick_value: _builtins.str
-    """Value of one tick of one size step, a decimal string."""
+    """Value of one tick of one size step, a decimal string; of an inverse contract, of one size step at a price of one
+    tick.
+    """
+    inverse: _builtins.bool
+    """Settled in the coin: a size step is worth `tick_value` / price in ticks."""
     def __init__(
         self,
         *,
         tape_contract: _builtins.str = ...,
         quantity: _builtins.int = ...,
-        cost: _builtins.int = ...,
+        cost: _builtins.str = ...,
         tick_value: _builtins.str = ...,
+        inverse: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "quantity", b"quantity", "tape_contract", b"tape_contract", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "inverse", b"inverse", "quantity", b"quantity", "tape_contract", b"tape_contract", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
