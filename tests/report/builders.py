@@ -9,6 +9,7 @@ from typing import Any
 from leadline.cli.reporting import dsn_of
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
 from leadline.report.data import AccountReport, OpenPosition, PatternTotal, PricePoint, build_reports
+from leadline.report.halts import ReportedHalt
 from leadline.report.trades import EquityPoint, Trade
 from leadline.runtime.database import connect
 from tests.execution.harness.builders import DAY, MES, bar, ns
@@ -51,6 +52,12 @@ async def recorded(desks: Database, books: Books, folder: Path, name: str = "tap
     """The eventful days, run to their end, with a run, two bars and their signals beside them."""
     desk = eventful(books, folder, name)
     await desk.run()
+    await beside(desks, desk, **run)
+    return desk
+
+
+async def beside(desks: Database, desk: Desk, **run: Any) -> None:
+    """What the recorder and ingestion would have written beside the book of a desk: a run, two bars, their signals."""
     connection = await connect(desks.admin_settings(), "test")
     details = {
         "contracts": {MES: "cme", "MNQM2025": "cme"},
@@ -87,7 +94,6 @@ async def recorded(desks: Database, books: Books, folder: Path, name: str = "tap
         where = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}
         await _insert(connection, "footprint", tape=desk.tape, ordinal=600, price=price, **where, **footprint)
     await connection.close()
-    return desk
 
 
 async def change(desks: Database, statement: str, *values: Any) -> None:
@@ -172,7 +178,13 @@ def report(**changes: Any) -> AccountReport:
     return replace(found, **changes)
 
 
+HALTED_NS = 1_764_000_000_000_000_000  # 2025-11-24 16:00:00 UTC
+HALTS = (
+    ReportedHalt(3, "PERSON", "employment report", "ann", HALTED_NS, "bob", HALTED_NS + 60 * 10**9, "the news is out"),
+    ReportedHalt(4, "DIFFERENCE", "the venue holds 2, the book 0", "execution", HALTED_NS + 90 * 10**9),
+)
 UNEASY: dict[str, Any] = {
+    "halts": HALTS,
     "in_doubt": (replace(LATE, state=OrderState.DEAD, reason="absent at the venue"),),
     "open_positions": (
         OpenPosition(Position("default/mes", MES, MES, -2, (), Decimal("1.25"), "decision"), 20_020, Decimal("-12.50")),

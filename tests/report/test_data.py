@@ -7,13 +7,19 @@ import pytest
 
 from leadline.cli.reporting import dsn_of
 from leadline.model.errors import Unknown
+from leadline.model.halts import HaltSource
 from leadline.report.data import PatternTotal, PricePoint, build_reports
-from tests.execution.harness.builders import MES, ns
-from tests.execution.harness.world import Books
-from tests.report.builders import change, recorded, report, report_of
+from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
+from tests.execution.harness.world import Books, Desk
+from tests.report.builders import beside, change, recorded, report, report_of
 from tests.stack import Database
 
 pytestmark = pytest.mark.integration
+
+OLD_HALT = """
+    INSERT INTO halt (account, number, source, reason, halted_by, at)
+    VALUES ('default/paper', $1, 'PERSON', $2, 'someone', '2020-01-01')
+"""
 
 
 async def test_the_trades_of_two_days_and_what_they_came_to(desks: Database, books: Books, folder: Path):
@@ -60,6 +66,35 @@ async def test_what_a_reader_has_to_know(desks: Database, books: Books, folder: 
     assert found.missing_sessions == ("2025-06-06",)
     assert found.substitutes == (("MNQM2025", MES),)
     assert [(order.state, order.reason) for order in found.in_doubt] == [("DEAD", "absent")]
+
+
+async def test_the_halts_of_a_run_and_who_cleared_them(desks: Database, books: Books, folder: Path):
+    prints = {MES: tape((600, 20_000), (2000, 20_050), (3000, 20_060))}
+    desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=3_500)}, [strategy()], ends=3_500)
+    session = desk.open()
+    await session.until(700)
+    first, second = session.halt("employment report", "ann"), session.halt("two more", "supervisor", HaltSource.SYSTEM)
+    await session.until(2_000)
+    seen = session.switch.halts.seen([first.number])
+    await session.loop.halts.resume(seen, "bob", "the news is out", second.at_ns)
+    await session.run()
+    session.close()
+    await beside(desks, desk)
+    # Of runs before: one that stood when this run was opened, and one that was cleared by then.
+    await change(desks, OLD_HALT, second.number + 1, "stood")
+    await change(desks, OLD_HALT, second.number + 2, "was cleared before")
+    cleared = "UPDATE halt SET cleared_by = 'x', clear_reason = 'x', cleared_at = '2020-01-02' WHERE number = $1"
+    await change(desks, cleared, second.number + 2)
+    found = (await report_of(desks, desk)).halts
+    assert [(halt.number, halt.source, halt.reason, halt.by) for halt in found] == [
+        (first.number, "PERSON", "employment report", "ann"),
+        (second.number, "SYSTEM", "two more", "supervisor"),
+        (second.number + 1, "PERSON", "stood", "someone"),
+    ]
+    assert found[0].at_ns == first.at_ns // 1000 * 1000
+    assert (found[0].cleared_by, found[0].clear_reason) == ("bob", "the news is out")
+    assert found[0].cleared_at_ns == second.at_ns // 1000 * 1000
+    assert (found[1].cleared_by, found[1].cleared_at_ns, found[1].until) == (None, None, "in force")
 
 
 async def test_each_traded_day_has_the_contract_of_each_strategy(desks: Database, books: Books, folder: Path):

@@ -81,6 +81,8 @@ def test_what_a_reader_has_to_know(tmp_path: Path):
     assert "ESM2025 filled on the prints of MESM2025" in text
     assert "Sessions that were not at hand: 2025-06-06" in text
     assert "not finished" in text
+    assert "3 person employment report ann 2025-11-24 16:00:00 bob 2025-11-24 16:01:00 the news is out" in text
+    assert "4 difference the venue holds 2, the book 0 execution 2025-11-24 16:01:30 in force" in text
 
 
 def test_nothing_that_stands_in_a_report_becomes_a_tag(tmp_path: Path):

@@ -33,9 +33,12 @@ def clearing_row(account: str, clearing: Clearing) -> Values:
 
 def halt_of(row: Row) -> Halt:
     """A row as its halt."""
-    since = row["at"] - _EPOCH
-    at_ns = since // timedelta(microseconds=1) * 1000
-    return Halt(row["number"], HaltSource(row["source"]), row["reason"], row["halted_by"], at_ns)
+    return Halt(row["number"], HaltSource(row["source"]), row["reason"], row["halted_by"], moment_ns(row["at"]))
+
+
+def moment_ns(moment: datetime) -> int:
+    """A moment of a row in ns UTC."""
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def note_halt(book: Book, changes: Changes, halt: Halt) -> None:

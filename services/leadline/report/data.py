@@ -19,6 +19,7 @@ from leadline.model.specs import TradingStrategy
 from leadline.model.worth import places
 from leadline.report.days import TradedDay, traded_days_of
 from leadline.report.digest import digest_of
+from leadline.report.halts import ReportedHalt, halts_of
 from leadline.report.trades import EquityPoint, Reasons, Trade, equity_curve, trades_of
 
 IN_DOUBT: Final = (OrderState.DEAD, OrderState.EXPIRED_LOCAL)
@@ -90,7 +91,8 @@ class AccountReport:
 
     `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
     because their fate was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
-    traded days with the contract of each. `currency` is empty where no strategy says in what it trades.
+    traded days with the contract of each; `halts` are those that were set in the run or in force when it began.
+    `currency` is empty where no strategy says in what it trades.
     """
 
     tape: str
@@ -118,6 +120,7 @@ class AccountReport:
     coverage: tuple[Coverage, ...] = ()
     kept_out: tuple[KeptOut, ...] = ()
     days: tuple[TradedDay, ...] = ()
+    halts: tuple[ReportedHalt, ...] = ()
     currency: str = ""
 
     @property
@@ -243,6 +246,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         kept_out=await _kept_out(connection, tape),
         days=await _days(connection, tape, account, strategies, details, trades),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
+        halts=await halts_of(connection, tape, account),
     )
 
 

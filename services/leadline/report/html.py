@@ -8,7 +8,7 @@ from typing import Final
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
-from leadline.report.clock import month_and_time, zone_name
+from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.data import AccountReport, PricePoint
 from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import open_words, price, sample_words, sessions
@@ -82,6 +82,8 @@ def _account(report: AccountReport) -> str:
         ),
         "<h2>Decisions refused, by first reason</h2>",
         _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
+        "<h2>Halts</h2>",
+        _halts(report),
         "<h2>Sessions</h2>",
         _sessions(report),
         _kept_out(report),
@@ -116,6 +118,23 @@ def _notes(report: AccountReport) -> str:
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
     return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)
+
+
+def _halts(report: AccountReport) -> str:
+    rows = [
+        (
+            str(item.number),
+            _words(item.source),
+            item.reason,
+            item.by,
+            day_and_time(item.at_ns),
+            item.cleared_by or "in force",
+            "" if item.cleared_at_ns is None else day_and_time(item.cleared_at_ns),
+            item.clear_reason or "",
+        )
+        for item in report.halts
+    ]
+    return _table(("Halt", "Source", "Reason", "Set by", "Set at", "Cleared by", "Cleared at", "Because"), rows)
 
 
 def _sessions(report: AccountReport) -> str:

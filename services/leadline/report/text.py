@@ -30,13 +30,8 @@ def render_text(report: AccountReport, console: Console) -> None:
         console.print(_patterns(report))
     if report.refused:
         console.print(_refusals(report))
-    for order in report.in_doubt:
-        what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
-        console.print(Text.assemble(("given up", "yellow"), printable(what)))
-    for item in report.open_positions:
-        console.print(Text.assemble(("still open", "yellow"), f" {open_words(item, report.places)}"))
-    for contract, tapes in report.substitutes:
-        console.print(plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim"))
+    for note in _notes(report):
+        console.print(note)
     if report.failure:
         console.print(plain_text(f"the run failed: {report.failure}", "bold red"))
     if report.coverage:
@@ -59,6 +54,19 @@ def render_text(report: AccountReport, console: Console) -> None:
     )
     said = f"{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, {report.decisions:,} decisions"
     console.print(plain_text(f"{said}; digest {report.digest}", "dim"))
+
+
+def _notes(report: AccountReport) -> Iterator[Text]:
+    """What a reader has to know besides the trades."""
+    for order in report.in_doubt:
+        what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
+        yield Text.assemble(("given up", "yellow"), printable(what))
+    for item in report.open_positions:
+        yield Text.assemble(("still open", "yellow"), f" {open_words(item, report.places)}")
+    for halt in report.halts:
+        yield Text.assemble((printable(halt.since), "yellow"), printable(f": {halt.reason}; {halt.until}"))
+    for contract, tapes in report.substitutes:
+        yield plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim")
 
 
 def open_words(item: OpenPosition, places: int) -> str:
