@@ -15,6 +15,7 @@ from leadline.model.durations import parse_bar_spec
 from leadline.model.ticks import TickBatch
 from leadline.plan.servers import LocalNats
 from leadline.runtime.bus import Bus
+from leadline.runtime.poison import Handling
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import decode_bar, encode_bar, encode_tick_batch
 from tests.aggregation.builders import BUY, CONTRACT, RTH, SELL, TAPE, VENUE, at, bars_of, batches, builder, plain, run
@@ -66,7 +67,7 @@ async def told(bus: Bus, bars="1m") -> list[BarMessage]:
 @asynccontextmanager
 async def building(bus: Bus, bars="1m") -> AsyncIterator[asyncio.Task[None]]:
     """A builder that is killed at the end of the block."""
-    task = asyncio.create_task(keep_building(bus, TAPE, series(bars)))
+    task = asyncio.create_task(keep_building(bus, TAPE, series(bars), Handling(None)))
     try:
         yield task
     finally:
@@ -181,7 +182,7 @@ async def test_prints_that_the_stream_has_lost_are_asked_for_and_then_an_error(n
     async with bus_as(nats_server, "ingestion") as source, bus_as(nats_server, "aggregation") as bus:
         await publish(source, [*feed[:5], *feed[6:]])
         with pytest.raises(Gap, match="prints 500 to 599 are missing"):
-            await SeriesBuilding(bus, TAPE, series("5m"), measured).run()
+            await SeriesBuilding(bus, TAPE, series("5m"), measured, Handling(None)).run()
     assert measured.gaps._value.get() - gaps == MAX_READINGS
 
 
@@ -189,7 +190,7 @@ async def test_bars_that_the_bus_has_lost_are_told_again(nats_server: LocalNats,
     """Also by a builder that has told its tape to the end, and has nothing left to say."""
     async with bus_as(nats_server, "ingestion") as feed, bus_as(nats_server, "aggregation") as bus:
         await publish(feed, tape()[:20])
-        building = asyncio.create_task(keep_told(bus, TAPE, series()))
+        building = asyncio.create_task(keep_told(bus, TAPE, series(), Handling(None)))
         async with aclosing(bus.ordered(BARS, subject())) as messages:
             await anext(messages)
         older = OlderStore(nats_server, tmp_path)

@@ -11,6 +11,7 @@ from leadline.aggregation.service import keep_building
 from leadline.model.instruments import instrument
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.plan.servers import LocalNats
+from leadline.runtime.poison import Handling
 from leadline.runtime.subjects import tick_subject
 from leadline.runtime.wire import encode_tick_batch
 from tests.stack import bus_as
@@ -41,7 +42,7 @@ async def test_a_bar_that_the_bus_refuses_stops_its_own_series_and_no_other(nats
     failures = metrics.series_metrics(series).failures
     before = failures._value.get()
     async with bus_as(nats_server, "aggregation") as bus:
-        building = asyncio.create_task(keep_building(bus, "t", series))
+        building = asyncio.create_task(keep_building(bus, "t", series, Handling(None)))
         while failures._value.get() == before and not building.done():  # noqa: ASYNC110 - a counter tells nobody
             await asyncio.sleep(0.01)
         assert not building.done()

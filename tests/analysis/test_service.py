@@ -2,9 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +21,16 @@ from leadline.analysis.hashing import analysis_hash
 from leadline.analysis.publication import Publication
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
-from leadline.model.bars import BarMessage
+from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
-from leadline.model.signals import BarSignals, SignalMessage
+from leadline.model.instruments import Instrument
+from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
 from leadline.model.specs import StrategySpec
 from leadline.plan.servers import LocalNats
 from leadline.runtime.auth import one_key, token_source
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context, open_context
+from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import ServiceSettings
@@ -41,6 +46,12 @@ KEY = "a key that is long enough to sign tokens with"
 TRADED = MONDAY + timedelta(days=1)
 SPEC = {"instrument": "MES", "history": 1, "strategy": {"name": "OrderFlow"}}
 SUBJECT = signal_subject("run-1", "default/paper", "default/mes")
+ONE = """
+import sys
+from pathlib import Path
+from leadline.runtime.main import run_service
+sys.exit(run_service("analysis", Path(sys.argv[1])))
+"""
 BAR_SUBJECT = bar_subject("run-1", "cme", "MESZ2025", "rth", "5m-r1")
 
 
@@ -87,9 +98,21 @@ async def published(bus: Bus, count: int) -> list[SignalMessage]:
 @asynccontextmanager
 async def running(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = None) -> AsyncIterator[Context]:
     """The service on a free port, until the end of the block."""
+    context = await open_context(settings_of(nats, folder, spec), structlog.stdlib.get_logger())
+    task = asyncio.create_task(service.run(context))
+    try:
+        yield context
+    finally:
+        context.stopping.set()
+        await task
+        await context.close()
+
+
+def settings_of(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = None) -> ServiceSettings:
+    """What the service is told; its files are in a folder."""
     key = folder / "key"
     key.write_text(KEY)
-    settings = ServiceSettings(
+    return ServiceSettings(
         service="analysis",
         workload="analysis-default-mes",
         listen="127.0.0.1:0",
@@ -99,14 +122,6 @@ async def running(nats: LocalNats, folder: Path, spec: dict[str, Any] | None = N
         token_key_file=key,
         params={"account": "default/paper", "strategy": "default/mes", "spec": spec or SPEC},
     )
-    context = await open_context(settings, structlog.stdlib.get_logger())
-    task = asyncio.create_task(service.run(context))
-    try:
-        yield context
-    finally:
-        context.stopping.set()
-        await task
-        await context.close()
 
 
 @asynccontextmanager
@@ -241,3 +256,46 @@ async def test_a_feed_without_the_contract_ends_the_process(nats_server: LocalNa
     async with running(nats_server, tmp_path) as context:
         with pytest.raises(InvalidInput, match=r"MESZ2025.*NQZ2025"):
             await context.crashed
+
+
+class Deadly:
+    """A strategy that has nothing to say, and whose third bar ends its process without a word."""
+
+    def __init__(self, parameters: Mapping[str, object], instrument: Instrument) -> None:
+        self._bars = 0
+
+    def warm(self, bar: Bar) -> None:
+        """Nothing is kept of earlier days."""
+
+    def on_bar(self, bar: Bar) -> BarSignals:
+        self._bars += 1
+        if self._bars == 3:
+            os._exit(9)
+        calm = RegimeReading(Regime.NO_TRADE, Decimal(1), Decimal(0), "quiet")
+        return BarSignals(bar.key, bar.known_at_ns, bar.close, bar.session_open_ns, bar.session_close_ns, calm, ())
+
+
+async def test_a_strategy_that_kills_its_process_twice_is_given_up_at_that_bar(nats_server: LocalNats, tmp_path):
+    await announce(nats_server)
+    async with bus_as(nats_server, "aggregation") as bars:
+        await publish(bars, tape())
+    spec = {**SPEC, "strategy": {"entryPoint": "tests.analysis.test_service:Deadly"}}
+    file = tmp_path / "settings.json"
+    file.write_text(settings_of(nats_server, tmp_path, spec).model_dump_json())
+    codes, said = [], b""
+    for _ in range(3):
+        ended = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", ONE, str(file), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        )
+        said, _ = await ended.communicate()
+        codes.append(ended.returncode)
+    assert codes == [9, 9, EXIT_REFUSED]
+    assert "2 processes in a row ended while they handled BARS" in said.decode()
+    before = [message for message in expected(tape()) if message.bar is not None][2].progress_ns
+    count = sum(message.progress_ns < before for message in expected(tape()))
+    async with bus_as(nats_server, "execution") as reader:
+        found = await published(reader, count)
+        last = await reader.last(SIGNALS, SUBJECT)
+    assert sum(message.bar is not None for message in found) == 2
+    assert last is not None
+    assert decode_signal(last.payload) == found[-1]

@@ -19,6 +19,7 @@ from leadline.recorder.store import Store
 from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import open_context
+from leadline.runtime.poison import Handling
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.runtime.wire import encode_bar, encode_signal, encode_tick_batch
@@ -46,7 +47,7 @@ async def recording(bus: Bus, cargo: Cargo[Any], store: Store) -> AsyncIterator[
     """A carrier at work; it is told to stop at the end of the block, and must do so without an error."""
     stopping = asyncio.Event()
     durable = await bus.durable(cargo.stream, CONSUMER)
-    task = asyncio.create_task(Carrier(cargo, store, stopping).run(durable))
+    task = asyncio.create_task(Carrier(cargo, store, stopping, Handling(None)).run(durable))
     try:
         yield stopping
     finally:
@@ -156,7 +157,9 @@ async def test_a_recorder_that_is_killed_leaves_the_rest_to_the_next(nats_server
         await publish_ticks(nats_server, [tick_batch(first, first + 9) for first in range(start, start + 100, 10)])
         async with bus_as(nats_server, "recorder") as bus:
             durable = await bus.durable(TICKS, CONSUMER)
-            task = asyncio.create_task(Carrier(tick_cargo(store, bus), store, asyncio.Event()).run(durable))
+            task = asyncio.create_task(
+                Carrier(tick_cargo(store, bus), store, asyncio.Event(), Handling(None)).run(durable)
+            )
             await until(partial(has_reached, pool, start + 20))
             task.cancel()
             await asyncio.wait([task])

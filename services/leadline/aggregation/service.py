@@ -21,6 +21,7 @@ from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
+from leadline.runtime.poison import Handling, Poison
 from leadline.runtime.retell import retell
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import encode_bar
@@ -109,17 +110,19 @@ class Builders:
                     "aggregation.builder_starts", contract=series.contract, session=series.hours.id, bars=series.spec
                 )
                 name = f"bars {series.contract} {series.spec}"
-                self._tasks[series] = self._context.spawn(keep_told(self._context.bus, self._tape, series), name)
+                self._tasks[series] = self._context.spawn(
+                    keep_told(self._context.bus, self._tape, series, self._context.handling), name
+                )
         metrics.BUILDERS.set(len(self._tasks))
 
 
-async def keep_told(bus: Bus, tape: str, series: Series) -> None:
+async def keep_told(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
     """Build a series, and build it again when the bus has lost the end of its bars. Raises as `keep_building`."""
     bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
-    await retell(bus, [bars], lambda: keep_building(bus, tape, series))
+    await retell(bus, [bars], lambda: keep_building(bus, tape, series, handling))
 
 
-async def keep_building(bus: Bus, tape: str, series: Series) -> None:
+async def keep_building(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
     """Build a series to the end of the tape. What is wrong with its prints or its calendar stops no other series.
 
     Nor does a bar of so many rows that the bus refuses it. Raises what the bus raises when it is lost for good.
@@ -128,7 +131,7 @@ async def keep_building(bus: Bus, tape: str, series: Series) -> None:
     pause = RETRY_FIRST_SECONDS
     while True:
         try:
-            await SeriesBuilding(bus, tape, series, measured).run()
+            await SeriesBuilding(bus, tape, series, measured, handling).run()
         except BusError as error:
             # A bar that is too large for the bus is this series' trouble; a bus that is gone is everybody's.
             if not isinstance(error, BusRefused):
@@ -150,8 +153,11 @@ class SeriesBuilding:
     Prints are read while bars are being published: a bus that is slow to store makes larger groups, not a slower tape.
     """
 
-    def __init__(self, bus: Bus, tape: str, series: Series, measured: metrics.SeriesMetrics) -> None:
+    def __init__(
+        self, bus: Bus, tape: str, series: Series, measured: metrics.SeriesMetrics, handling: Handling
+    ) -> None:
         self._bus = bus
+        self._handling = handling
         self._prints = tick_subject(tape, series.venue, series.contract)
         self._bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
         self._builder: BarBuilder = series.builder(tape)
@@ -194,11 +200,17 @@ class SeriesBuilding:
         async with aclosing(self._bus.ordered(TICKS, self._prints)) as messages:
             async for received in messages:
                 taken_s = monotonic_s()
-                batch = self._intake.usable(received, read_ticks)
-                if batch is None:
-                    # The prints of such a message are missing now, which the builder says at the next one.
+                try:
+                    with self._handling.of(TICKS, received):
+                        batch = self._intake.usable(received, read_ticks)
+                        if batch is None:
+                            # Its prints are missing now, which the builder says at the next one.
+                            continue
+                        fresh = publication.untold(self._feed(batch))
+                except Poison as poison:
+                    self._intake.refuse(received, poison)
                     continue
-                for message in publication.untold(self._feed(batch)):
+                for message in fresh:
                     await self._outbox.put((message, taken_s))
                 if self._builder.final:
                     return

@@ -15,11 +15,12 @@ from leadline.analysis.publication import Publication, message_key
 from leadline.analysis.servicer import AnalysisServicer
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
-from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.errors import GivenUp, InvalidInput, Unknown
 from leadline.model.specs import StrategySpec, session_of
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
 from leadline.runtime.intake import Intake, last_usable, read_bar, read_signal
+from leadline.runtime.poison import Handling, Poison
 from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate
@@ -92,21 +93,29 @@ async def _speak(context: Context) -> None:
                 publication.follow(month.fold, month.ends_ns)
                 context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
             bars = bar_subject(tape.tape, tape.contracts[month.contract], month.contract, session, token)
-            await _carry(context.bus, publication, bars, signals)
+            await _carry(context.bus, publication, bars, signals, context.handling)
 
     await retell(context.bus, [signals], tell)
 
 
-async def _carry(bus: Bus, publication: Publication, bars: str, signals: str) -> None:
-    """From one subject of bars to one subject of signals: until another contract follows, else without end."""
+async def _carry(bus: Bus, publication: Publication, bars: str, signals: str, handling: Handling) -> None:
+    """From one subject of bars to one subject of signals: until another contract follows, else without end.
+
+    Raises GivenUp at a bar of which the processes before this one died: a strategy that has not seen one of its bars
+    would say something else than it does, so it says nothing more.
+    """
     intake = Intake(BARS)
     async with aclosing(bus.ordered(BARS, bars)) as messages:
         async for received in messages:
-            message = intake.usable(received, read_bar)
-            if message is None:
-                continue
-            with metrics.STEP_SECONDS.time():
-                said = publication.step(message)
+            try:
+                with handling.of(BARS, received):
+                    message = intake.usable(received, read_bar)
+                    if message is None:
+                        continue
+                    with metrics.STEP_SECONDS.time():
+                        said = publication.step(message)
+            except Poison as poison:
+                raise GivenUp(f"the strategy cannot go on: {poison}") from None
             if said is not None:
                 await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
                 metrics.count(said)

@@ -12,13 +12,14 @@ from leadline.execution.account import open_money
 from leadline.execution.book import Book, BookEvent, RefusedSignal
 from leadline.execution.command_queue import Command, CommandQueue
 from leadline.execution.contracts import speaker_of
+from leadline.execution.deaths import note_death
 from leadline.execution.halts import Halts
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop
 from leadline.execution.outbox import event_subjects, publish_pending, resume_outbox
-from leadline.execution.ports import PartFailed, Unavailable
+from leadline.execution.ports import Fenced, PartFailed, Unavailable
 from leadline.execution.risk_client import RiskClient
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.settings import ExecutionParams
@@ -160,6 +161,12 @@ class Account:
                 self.loop.phase = self.phases.wait(error.part, str(error))
                 self.context.set_ready(False)
                 await asyncio.sleep(max(self._pause_seconds, error.again_after_s or 0.0))
+            except Fenced:
+                raise
+            except Exception as error:
+                file = self.context.settings.data_dir / "deaths.json"
+                note_death(file, self.kill_switch, self.loop.book.instant_ns, error)
+                raise
 
     # --- commands: they run between two steps of the loop, at the account's instant ---
 
@@ -225,11 +232,12 @@ class Account:
         subject, intake = signal_subject(self.tape.tape, self.name, inbox.strategy), Intake(SIGNALS)
         async for message in self.context.bus.ordered(SIGNALS, subject):
             try:
-                said = read_signal(message.subject, message.payload)
-                if said.analysis_hash == inbox.analysis_hash:
-                    check_message(speaker, said)
-                    if inbox.offer(said):
-                        self._changed.set()
+                with self.context.handling.of(SIGNALS, message):
+                    said = read_signal(message.subject, message.payload)
+                    if said.analysis_hash == inbox.analysis_hash:
+                        check_message(speaker, said)
+                        if inbox.offer(said):
+                            self._changed.set()
             except RefusedMessage as why:
                 intake.refuse(message, why)
                 received = RefusedSignal(message.subject, message.sequence, message.message_id, message.payload, why)

@@ -7,12 +7,13 @@ from typing import Final, Generic, TypeVar
 
 import structlog
 
-from leadline.model.errors import RefusedMessage
+from leadline.model.errors import LeadlineError, RefusedMessage
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.recorder import metrics
-from leadline.recorder.patience import UNACCEPTABLE, StoppedInTrouble, insist
+from leadline.recorder.patience import StoppedInTrouble, insist
 from leadline.recorder.store import Store
 from leadline.runtime.bus import Delivery, Durable
+from leadline.runtime.poison import Handling
 
 # A buffer is written when it holds this many rows or is this old.
 BUFFER_ROWS: Final = 5000
@@ -42,11 +43,12 @@ class Cargo(Generic[Value]):
 class Carrier(Generic[Value]):
     """Reads one durable consumer until the process is told to stop; what was fetched by then is stored."""
 
-    def __init__(self, cargo: Cargo[Value], store: Store, stopping: asyncio.Event) -> None:
+    def __init__(self, cargo: Cargo[Value], store: Store, stopping: asyncio.Event, handling: Handling) -> None:
         self._cargo = cargo
         self._stream = cargo.stream
         self._store = store
         self._stopping = stopping
+        self._handling = handling
         self._log = structlog.get_logger(__name__).bind(stream=cargo.stream)
 
     async def run(self, durable: Durable) -> None:
@@ -68,7 +70,8 @@ class Carrier(Generic[Value]):
         while rows < BUFFER_ROWS and not self._stopping.is_set() and (left := deadline - loop.time()) > 0:
             for delivery in await durable.fetch(FETCH_MESSAGES, left):
                 try:
-                    value = self._cargo.decode(delivery.subject, delivery.payload)
+                    with self._handling.of(self._stream, delivery):
+                        value = self._cargo.decode(delivery.subject, delivery.payload)
                 except RefusedMessage as error:
                     await self._bury(delivery, error)
                     found.append((delivery, None))
@@ -89,13 +92,17 @@ class Carrier(Generic[Value]):
     async def _store_all(self, messages: list[tuple[Delivery, Value | None]], values: list[Value]) -> None:
         try:
             await self._store_values(values)
-        except UNACCEPTABLE:
-            # One message that the database refuses must not hold up the others.
+        except (LeadlineError, StoppedInTrouble):
+            raise
+        except Exception:  # noqa: BLE001 - the database's own trouble does not come here
+            # One message that the database refuses, or that fails on its way there, must not hold up the others.
             for delivery, value in messages:
                 if value is not None:
                     try:
                         await self._store_values([value])
-                    except UNACCEPTABLE as error:
+                    except (LeadlineError, StoppedInTrouble):
+                        raise
+                    except Exception as error:  # noqa: BLE001 - as above
                         await self._bury(delivery, error)
 
     async def _store_values(self, values: Sequence[Value]) -> None:

@@ -55,12 +55,12 @@ async def run(context: Context) -> None:
 
     Raises Unknown when the bus has no consumer for the recorder.
     """
-    store, stopping = Store(context.pool), context.stopping
+    store, stopping, handling = Store(context.pool), context.stopping, context.handling
     ticks, bars, signals = [await context.bus.durable(stream, CONSUMER) for stream in (TICKS, BARS, SIGNALS)]
     tasks = [
-        context.spawn(Carrier(tick_cargo(store, context.bus), store, stopping).run(ticks), "recorder ticks"),
-        context.spawn(Carrier(bar_cargo(store), store, stopping).run(bars), "recorder bars"),
-        context.spawn(Carrier(signal_cargo(store), store, stopping).run(signals), "recorder signals"),
+        context.spawn(Carrier(tick_cargo(store, context.bus), store, stopping, handling).run(ticks), "recorder ticks"),
+        context.spawn(Carrier(bar_cargo(store), store, stopping, handling).run(bars), "recorder bars"),
+        context.spawn(Carrier(signal_cargo(store), store, stopping, handling).run(signals), "recorder signals"),
     ]
     await context.serve()
     context.set_ready(True)

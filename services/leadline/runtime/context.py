@@ -19,6 +19,7 @@ from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel
 from leadline.runtime.grpc_server import LARGEST_REQUEST_BYTES, AddToServer, GrpcServer
 from leadline.runtime.health import Health
 from leadline.runtime.needs import Look, Needs, database_answers, peer_serves
+from leadline.runtime.poison import Handling
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
 from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
 from leadline.runtime.subjects import RUNS
@@ -36,7 +37,8 @@ class Context:
     """One per service process. Made by `open_context`, closed by `close`.
 
     `stopping` is set when the process shall end: return from `run` then. `crashed` is done when a spawned task failed
-    or the bus is lost for good. `was_ready` says whether it has ever done its work.
+    or the bus is lost for good. `was_ready` says whether it has ever done its work. `handling` knows the messages of
+    which the processes before this one died.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Context:
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._bus = bus
         self._health = health
+        self.handling = Handling(settings.data_dir)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._channels: dict[str, grpc.aio.Channel] = {}
         account = settings.params.get("account")

@@ -18,6 +18,7 @@ from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.intake import Intake, read_ticks
+from leadline.runtime.poison import Poison
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 from leadline.runtime.subjects import TICKS, tick_subject
@@ -228,11 +229,15 @@ class PaperVenue:
         while True:
             hole = False
             async for message in self._bus.ordered(TICKS, subject):
-                batch = intake.usable(message, read_ticks)
-                if batch is None:
-                    continue
                 try:
-                    added = feed.tape.add(batch)
+                    with self._context.handling.of(TICKS, message):
+                        batch = intake.usable(message, read_ticks)
+                        if batch is None:
+                            continue
+                        added = feed.tape.add(batch)
+                except Poison as poison:
+                    intake.refuse(message, poison)
+                    continue
                 except TapeGap as gap:
                     # Who published them says them again when the bus has lost them, behind what came meanwhile.
                     if not hole:
