@@ -1,14 +1,16 @@
 """A strategy whose message is refused: it alone is fenced off, at an instant that follows from what it has said."""
 
 import random
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leadline.execution.book import RefusedSignal
-from leadline.model.errors import RefusedMessage
+from leadline.execution import commands
+from leadline.execution.book import Changes, RefusedSignal
+from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from tests.execution.harness.builders import MES, NQ, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk, Session
 
@@ -88,6 +90,36 @@ async def test_named_again_it_counts_from_there_and_its_old_words_are_forgiven(b
     assert fenced(session) == []
     assert [second for name, second, _, _ in await found.decisions() if name == "default/mes"] == [600, 1200]
     assert len(await fences(found)) == 1
+
+
+async def test_a_person_lets_it_count_again_and_is_named(books: Books, folder: Path):
+    found = desk(books, folder)
+    session = found.open()
+    await session.until(1_000)
+    changes = Changes()
+    fence = commands.release(session.book, changes, "default/mes", "ann", "it was a slip")
+    await session.loop.commit(changes)
+    await session.loop.carry_out()
+    assert (fence.reason, fenced(session)) == ("unreadable", [])
+    await session.run()
+    session.close()
+    assert fenced(session) == []
+    assert [second for name, second, _, _ in await found.decisions() if name == "default/mes"] == [600, 1200]
+    rows = await found.rows("order_event", "body", "event")
+    told = [body for (body,) in rows if body.get("fenced") is False]
+    assert told == [{"strategy": "default/mes", "fenced": False, "cleared_by": "ann", "clear_reason": "it was a slip"}]
+
+
+async def test_only_what_is_fenced_off_is_let_go(books: Books, folder: Path):
+    session = desk(books, folder).open()
+    await session.until(700)
+    before = deepcopy(session.book)
+    with pytest.raises(InvalidInput, match="fenced off"):
+        commands.release(session.book, Changes(), "default/nq", "ann", "why not")
+    with pytest.raises(Unknown, match="default/nobody"):
+        commands.release(session.book, Changes(), "default/nobody", "ann", "why not")
+    assert session.book == before
+    session.close()
 
 
 async def test_a_first_word_that_is_refused_holds_nobody_up(books: Books, folder: Path):

@@ -498,10 +498,17 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
     async with platform.calls() as stub:
         state = await state_of(stub, lambda state: state.phase == "finished")
         assert state.strategies[0].fence == only.fence
-        # Named again it counts; what it had said before is not held against it a second time.
-        await set_strategy(stub)
+        # A person lets it count again, and no machine; what it had said is not held against it a second time.
+        release = pb.ReleaseRequest(strategy="default/mes", reason="the feed of the exchange was wrong")
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Release(release)
+        assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        async with platform.calls(role="cli-trader") as person:
+            assert (await person.Release(release)).fence == only.fence
         state = await state_of(stub, lambda state: state.strategies[0].progress_ns == ns(1500))
         assert state.strategies[0].fence == ""
         await patiently(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 0)
     assert await watcher.fetchval("SELECT count(*) FROM dead_letter") == 1
+    told = await watcher.fetchval("SELECT body FROM order_event WHERE kind = 'fence' ORDER BY event DESC LIMIT 1")
+    assert (told["fenced"], told["cleared_by"], told["clear_reason"]) == (False, "ann", release.reason)
     await watcher.close()

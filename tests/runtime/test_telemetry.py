@@ -1,21 +1,31 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 from opentelemetry import trace
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from leadline.runtime.telemetry import (
     LINES_PER_EVENT,
     REDACTED,
     WINDOW_SECONDS,
     LineBudget,
+    _is_loopback,
     configure_tracing,
     extract,
     inject,
     redact,
     redact_text,
+    span_exporter,
 )
 
 
@@ -78,6 +88,56 @@ def test_no_collector_means_no_tracing(monkeypatch):
     carrier: dict[str, str] = {}
     inject(carrier)
     assert carrier == {}
+
+
+class Collector(TraceServiceServicer):
+    """Takes what it is sent."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def Export(self, request, context):  # noqa: N802 - the contract's name
+        self.names += [span.name for one in request.resource_spans for two in one.scope_spans for span in two.spans]
+        return ExportTraceServiceResponse()
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+@pytest.mark.parametrize("written", ["http://127.0.0.1:{}", "http://localhost:{}", "localhost:{}"])
+def test_no_proxy_of_the_environment_comes_before_a_collector_on_this_machine(monkeypatch, name: str, written: str):
+    for other in ("http_proxy", "https_proxy", "grpc_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(other, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")  # the port of `discard`, where nobody listens
+    collector = Collector()
+    server = grpc.server(ThreadPoolExecutor(1), options=[("grpc.so_reuseport", 0)])
+    add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", written.format(port))
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "5")
+    try:
+        provider = TracerProvider()
+        provider.add_span_processor(SimpleSpanProcessor(span_exporter()))
+        provider.get_tracer("test").start_span("decided").end()
+        provider.shutdown()
+    finally:
+        server.stop(None)
+    assert collector.names == ["decided"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "here"),
+    [
+        ("http://127.0.0.2:4317", True),
+        ("http://[::1]:4317", True),
+        ("https://otel.localhost:4317", True),
+        ("http://collector.monitoring:4317", False),
+        ("http://10.0.0.1:4317", False),
+        ("collector:4317", False),
+    ],
+)
+def test_a_collector_elsewhere_may_be_behind_a_proxy(endpoint: str, here: bool):
+    assert _is_loopback(endpoint) is here
 
 
 def test_a_trace_goes_with_a_message_and_comes_out_at_the_other_end():

@@ -1,4 +1,4 @@
-"""Commands that reduce risk on a running stack: halt, resume, flatten. Each names the person who gives it."""
+"""What a person may do to a running stack: halt, resume, release, flatten. Each command names who gives it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -111,6 +111,22 @@ def flatten_accounts(command: Command, account: str | None, strategy: str | None
         answers,
         command.output,
         lambda name, answer: f"{name}: flattening since {moment(answer.instant_ns)}",
+    )
+
+
+def release_strategy(command: Command, strategy: str) -> None:
+    """End the fence of a strategy."""
+
+    async def ask(stub: Any, named: str) -> Any:
+        request = execution_pb2.ReleaseRequest(strategy=named, reason=command.reason)
+        return await stub.Release(request, timeout=command.wait_seconds)
+
+    _report(
+        _on_accounts(command, _Whose(None, strategy), ask),
+        command.output,
+        lambda name, answer: (
+            f"{name}: {strategy} counts again since {moment(answer.instant_ns)}; it was fenced off for {answer.fence}"
+        ),
     )
 
 

@@ -348,6 +348,17 @@ def fence_off(book: Book, changes: Changes, strategy: StrategyBook, refused: Ref
     note(book, changes, "fence", f"fence-{book.last_event + 1}", 1, body)
 
 
+def unfence(book: Book, changes: Changes, strategy: StrategyBook, by: str, reason: str) -> None:
+    """From the book's instant on what a strategy says counts again; what it said up to its fence is forgiven."""
+    if strategy.fence is None:
+        raise AssertionError(f"{strategy.strategy} is not fenced off")
+    cleared_ns = strategy.fence.progress_ns
+    body = {"strategy": strategy.strategy, "fenced": False, "cleared_by": by, "clear_reason": reason}
+    note(book, changes, "fence", f"fence-{book.last_event + 1}", 1, body)
+    strategy.fence, strategy.cleared_ns = None, cleared_ns
+    strategy.joined_ns = max(book.instant_ns, cleared_ns)
+
+
 def is_entry(order: Order) -> bool:
     """Whether an order opens exposure."""
     return order.leg == "E"

@@ -1,4 +1,7 @@
-"""What people and the supervisor may ask of an account. Every command can only reduce what it may lose."""
+"""What people and the supervisor may ask of an account.
+
+Every command can only reduce what it may lose, but for what a person alone can: to let a strategy count again.
+"""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -8,7 +11,7 @@ from pydantic import ValidationError
 
 from leadline.execution.account import account_view, own_limits, risk_limits, stricter_limits
 from leadline.execution.account_settings import bounds_in_force, refuse_shared_contracts
-from leadline.execution.book import Book, Drain, HeldLimits, StrategyBook, is_entry
+from leadline.execution.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
@@ -80,6 +83,20 @@ def _held(book: Book, before: StrategyBook, manifest: TradingStrategy) -> HeldLi
     if not book.exposed(before.strategy) or stricter_limits(wanted, present) == wanted:
         return None
     return HeldLimits(book.instant_ns, present)
+
+
+def release(book: Book, changes: Changes, name: str, by: str, reason: str) -> Fence:
+    """Let a strategy count again that was fenced off; returns its fence.
+
+    Raises Unknown for a strategy that the account never heard of, and InvalidInput for one that is not fenced off.
+    """
+    strategy = book.strategies.get(name)
+    if strategy is None:
+        raise Unknown("strategy", name, tuple(sorted(book.strategies)))
+    if (fence := strategy.fence) is None:
+        raise InvalidInput("strategy", name, "one that is fenced off")
+    unfence(book, changes, strategy, by, reason)
+    return fence
 
 
 def drain(book: Book, name: str, wanted: Drain) -> Drain:

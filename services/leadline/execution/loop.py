@@ -291,11 +291,11 @@ class AccountLoop:
             self.book.flatten = reason
         await self.commit()
 
-    async def commit(self) -> None:
+    async def commit(self, changes: Changes | None = None) -> None:
         """Write what a command has changed. What that calls for is carried out at this instant, by the next step."""
         apply_limits(self.book)
         settled(self.book)
-        await self._keeper.commit(Changes())
+        await self._keeper.commit(Changes() if changes is None else changes)
         self._keeper.due = True
 
     async def carry_out(self) -> None:

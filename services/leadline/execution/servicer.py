@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from leadline.execution import account_settings, commands
-from leadline.execution.book import Drain
+from leadline.execution.book import Changes, Drain
 from leadline.execution.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
 from leadline.execution.rows import order_of
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.model.halts import FIELD_REASON, HaltSource, printable
 from leadline.model.spec_base import DECIMAL_PATTERN
 from leadline.model.strategy_spec import MOST_COUNT
 from leadline.risk.view import AccountLimits
@@ -146,6 +146,17 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             return pb.ResumeResponse(by=by, cleared=halts_to_proto(cleared), halts=halts_to_proto(standing))
 
         return await account.command(action, context)
+
+    async def Release(self, request: pb.ReleaseRequest, context: ServicerContext) -> pb.ReleaseResponse:
+        by, reason = printable(caller().subject), printable(_reason(request.reason))
+
+        async def action() -> pb.ReleaseResponse:
+            loop, changes = self._account.loop, Changes()
+            fence = commands.release(loop.book, changes, request.strategy, by, reason)
+            await loop.commit(changes)
+            return pb.ReleaseResponse(instant_ns=loop.book.instant_ns, fence=f"{fence.reason}: {fence.detail}")
+
+        return await self._account.command(action, context)
 
     async def GetState(self, request: pb.GetStateRequest, context: ServicerContext) -> pb.GetStateResponse:
         account = self._account

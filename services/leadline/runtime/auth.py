@@ -56,8 +56,9 @@ METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
     "/leadline.execution.v1.ExecutionService/CancelOrder": _TRADERS,
     "/leadline.execution.v1.ExecutionService/Flatten": _TRADERS,
     "/leadline.execution.v1.ExecutionService/Halt": _TRADERS,
-    # Only a named person clears a halt, never a machine.
+    # Only a named person clears a halt or a fence, never a machine.
     "/leadline.execution.v1.ExecutionService/Resume": ("cli-trader", "cli-admin"),
+    "/leadline.execution.v1.ExecutionService/Release": ("cli-trader", "cli-admin"),
     "/leadline.execution.v1.ExecutionService/GetState": _READERS,
     "/leadline.execution.v1.ExecutionService/GetOrders": _READERS,
     "/leadline.execution.v1.ExecutionService/GetPositions": _READERS,

@@ -38,6 +38,7 @@ SLOTS: Final[dict[str, int]] = {
     # What reduces risk.
     f"{_EXECUTION}Halt": 32,
     f"{_EXECUTION}Resume": 16,
+    f"{_EXECUTION}Release": 16,
     f"{_EXECUTION}Flatten": 32,
     f"{_EXECUTION}CancelOrder": 32,
     f"{_EXECUTION}SetLimits": 16,

@@ -8,7 +8,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import orjson
 import structlog
@@ -17,11 +19,13 @@ from opentelemetry import propagate, trace
 from leadline.runtime.clock import monotonic_s
 
 if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
 
 REDACTED: Final = "[redacted]"
 
 _ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
+_TRACES_ENDPOINT: Final = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 _SECRET_KEY: Final = re.compile(
     r"pass(word|wd|phrase)?$|secret|tokens?$|credential|authorization|api[_-]?key|private|^keys?$|signing_?key|master",
     re.IGNORECASE,
@@ -89,7 +93,6 @@ def configure_tracing(service: str, workload: str, version: str) -> "TracerProvi
     if not os.environ.get(_ENDPOINT) or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
         return None
     # A tenth of a service's start, and only for those that have a collector.
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
     from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
@@ -99,9 +102,31 @@ def configure_tracing(service: str, workload: str, version: str) -> "TracerProvi
             {"service.name": f"leadline-{service}", "service.instance.id": workload, "service.version": version}
         )
     )
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider.add_span_processor(BatchSpanProcessor(span_exporter()))
     trace.set_tracer_provider(provider)
     return provider
+
+
+def span_exporter() -> "OTLPSpanExporter":
+    """What sends spans to the collector that the environment names.
+
+    To another machine it follows the environment's proxy; the loopback interface is never behind one.
+    """
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+
+    from leadline.runtime.grpc_client import NO_PROXY  # noqa: PLC0415 - which imports this module
+
+    endpoint = os.environ.get(_TRACES_ENDPOINT) or os.environ.get(_ENDPOINT) or ""
+    options: Any = (NO_PROXY,) if _is_loopback(endpoint) else None
+    return OTLPSpanExporter(channel_options=options)
+
+
+def _is_loopback(endpoint: str) -> bool:
+    host = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}").hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def inject(carrier: MutableMapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Commands that reduce risk on a running stack: halt, resume, flatten. Each names the person who gives it."""
+"""What a person may do to a running stack: halt, resume, release, flatten. Each command names who gives it."""
 
 from typing import Annotated, Final
 
@@ -58,6 +58,22 @@ def resume(
     from leadline.cli.acting import Command, resume_accounts
 
     resume_accounts(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), account)
+
+
+@app.command(epilog='Example: leadline release default/mes-orderflow --reason "its parameters are mended"')
+def release(
+    strategy: Annotated[str, typer.Argument(help="The strategy, namespace/name.")],
+    reason: ReasonOption,
+    data_dir: DataDirOption,
+    kube: KubeOption = False,
+    namespace: NamespaceOption = None,
+    wait_seconds: WaitOption = WAIT_SECONDS,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Let a strategy count again that was fenced off because of what it said, as a named person."""
+    from leadline.cli.acting import Command, release_strategy
+
+    release_strategy(Command(Place(data_dir, kube, namespace), reason, wait_seconds, output), strategy)
 
 
 @app.command(epilog='Example: leadline flatten --strategy default/mes-orderflow --reason "enough for today"')

@@ -75,6 +75,11 @@ class ExecutionServiceStub:
                 request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ResumeResponse.FromString,
                 _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/leadline.execution.v1.ExecutionService/Release',
+                request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ReleaseResponse.FromString,
+                _registered_method=True)
         self.GetState = channel.unary_unary(
                 '/leadline.execution.v1.ExecutionService/GetState',
                 request_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.GetStateRequest.SerializeToString,
@@ -175,6 +180,15 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Release(self, request, context):
+        """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
+        and what it had said up to its fence is not held against it a second time. Only a named person can.
+        NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetState(self, request, context):
         """The account and its strategies now.
         """
@@ -245,6 +259,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.Resume,
                     request_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ResumeRequest.FromString,
                     response_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ResumeResponse.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ReleaseRequest.FromString,
+                    response_serializer=leadline_dot_execution_dot_v1_dot_execution__pb2.ReleaseResponse.SerializeToString,
             ),
             'GetState': grpc.unary_unary_rpc_method_handler(
                     servicer.GetState,
@@ -484,6 +503,33 @@ class ExecutionService:
             '/leadline.execution.v1.ExecutionService/Resume',
             leadline_dot_execution_dot_v1_dot_execution__pb2.ResumeRequest.SerializeToString,
             leadline_dot_execution_dot_v1_dot_execution__pb2.ResumeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leadline.execution.v1.ExecutionService/Release',
+            leadline_dot_execution_dot_v1_dot_execution__pb2.ReleaseRequest.SerializeToString,
+            leadline_dot_execution_dot_v1_dot_execution__pb2.ReleaseResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,11 @@ class ExecutionServiceStub:
     INVALID_ARGUMENT: no number is named.
     FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
     """
+    Release: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ReleaseRequest, _execution_pb2.ReleaseResponse]
+    """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
+    and what it had said up to its fence is not held against it a second time. Only a named person can.
+    NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
+    """
     GetState: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetStateRequest, _execution_pb2.GetStateResponse]
     """The account and its strategies now."""
     GetOrders: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetOrdersRequest, _execution_pb2.GetOrdersResponse]
@@ -124,6 +129,11 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     said again after the call arrived stays. Numbers that are not in force any more count for nothing.
     INVALID_ARGUMENT: no number is named.
     FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
+    """
+    Release: _aio.UnaryUnaryMultiCallable[_execution_pb2.ReleaseRequest, _execution_pb2.ReleaseResponse]  # type: ignore[assignment]
+    """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
+    and what it had said up to its fence is not held against it a second time. Only a named person can.
+    NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
     """
     GetState: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetStateRequest, _execution_pb2.GetStateResponse]  # type: ignore[assignment]
     """The account and its strategies now."""
@@ -222,6 +232,17 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         said again after the call arrived stays. Numbers that are not in force any more count for nothing.
         INVALID_ARGUMENT: no number is named.
         FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
+        """
+
+    @_abc_1.abstractmethod
+    def Release(
+        self,
+        request: _execution_pb2.ReleaseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_execution_pb2.ReleaseResponse, _abc.Awaitable[_execution_pb2.ReleaseResponse]]:
+        """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
+        and what it had said up to its fence is not held against it a second time. Only a named person can.
+        NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
         """
 
     @_abc_1.abstractmethod
