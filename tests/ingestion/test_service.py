@@ -25,7 +25,7 @@ from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
 from leadline.plan.servers import LocalNats
 from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus
+from leadline.runtime.bus import Bus, TailLost
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.runs import Run, announced_runs, run_from_proto
@@ -683,4 +683,34 @@ async def test_prints_that_the_bus_has_lost_are_published_again_after_the_end(pl
         batches = await whole_tape(place, run_.tape)
         assert (await the_finished_run(place)).tape == run_.tape
     assert rows_of(prints_of(batches)) == rows_of(concat(simulate(MES, DAYS, seed=1)))
+    assert_sound(batches)
+
+
+async def test_a_sender_of_prints_that_the_bus_has_lost_is_asked_for_them_again(place: Place, tmp_path: Path) -> None:
+    """Ingestion cannot say them again: it ends at the first print that does not follow, and begins where the bus is."""
+    rows = [(OPEN + 5 * number, 24_000, number + 1, 1) for number in range(6)]
+    params = {**PUSH, "instruments": [MES]}
+
+    async def until_the_bus_loses_some() -> None:
+        async with place.ingestion(params) as context, client(context) as stub:
+            await stub.PublishTicks(stream(pushed(*rows[:2], watermark_ns=OPEN + 6, index=0)))
+            older = OlderStore(place.nats, tmp_path / "kept")
+            await stub.PublishTicks(stream(pushed(*rows[2:4], watermark_ns=OPEN + 16, index=2)))
+            async with bus_as(place.nats, "aggregation") as bus, asyncio.timeout(20):
+                await published(bus, 4)
+            older.put_back()
+            # The call has no answer: the process that it was made to is about to end.
+            call = stub.PublishTicks(stream(pushed(*rows[4:5], watermark_ns=OPEN + 21, index=4)))
+            await until(context.crashed.done)
+            call.cancel()
+
+    with pytest.raises(TailLost):
+        await until_the_bus_loses_some()
+    async with place.ingestion(params) as context, client(context) as stub:
+        assert await places(stub) == {MES: (2, False)}
+        await stub.PublishTicks(stream(pushed(*rows[2:], index=2, end=True)))
+        await status_until(context, "finished")
+        tape = (await the_run(place)).tape
+    batches = await whole_tape(place, tape)
+    assert rows_of(prints_of(batches)) == rows
     assert_sound(batches)
