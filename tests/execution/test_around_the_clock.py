@@ -10,7 +10,14 @@ from leadline.execution.book import Book, StrategyBook
 from leadline.execution.day import close_of_session, next_timer, roll
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Lot, Position
-from leadline.model.specs import TradingAccount, TradingStrategy, default_account, parse_manifest
+from leadline.model.specs import (
+    TradingAccount,
+    TradingStrategy,
+    calendar_of_spec,
+    day_problem,
+    default_account,
+    parse_manifest,
+)
 from leadline.model.ticks import NS_PER_MINUTE
 
 BITCOIN = "BTCUSDT"
@@ -64,7 +71,32 @@ def test_a_position_is_held_over_midnight(before_ns: int) -> None:
 def test_entries_are_not_kept_away_from_midnight() -> None:
     book = book_at(MIDNIGHT - NS_PER_MINUTE, strategy())
     found = settings(book, book.strategies["default/coin"])
-    assert (found.after_open_ns, found.before_close_ns) == (0, 0)
+    assert (found.after_open_ns, found.before_close_ns) == (0, None)
+
+
+NIGHT = {"open": "18:00", "close": "06:00", "zone": "UTC"}
+
+
+def test_a_session_over_midnight_is_one_trading_day_and_flat_by_its_close() -> None:
+    minutes = NS_PER_MINUTE
+    opens, closes = MIDNIGHT - 360 * minutes, MIDNIGHT + 360 * minutes
+    book = book_at(MIDNIGHT - minutes, strategy(session=NIGHT))
+    assert book.trading_day == date(2025, 6, 11)
+    assert next_timer(book) == closes - 5 * minutes
+    book.instant_ns = MIDNIGHT
+    assert not roll(book)
+    book.instant_ns = closes - 5 * minutes
+    assert [flatten.reason for flatten in close_of_session(book)] == ["flat_by"]
+    book.instant_ns = opens + 1440 * minutes
+    assert roll(book)
+    assert book.trading_day == date(2025, 6, 12)
+
+
+def test_a_strategy_whose_day_begins_elsewhere_needs_an_account_of_its_own() -> None:
+    problem = day_problem(strategy(session=NIGHT), calendar_of_spec(strategy().spec), "default/coin")
+    assert problem is not None
+    assert "trading day begins at 00:00 UTC on every day of the week, as that of default/coin does" in problem.expected
+    assert "and not at 18:00 UTC on every day of the week" in problem.expected
 
 
 def test_a_session_with_a_close_is_flat_by_it() -> None:

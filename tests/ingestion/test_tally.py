@@ -79,3 +79,11 @@ def test_a_run_fails_above_the_share_and_what_is_outside_is_no_fault(faulty: int
         TooManyKeptOut, match=r"^11 of 1,000 prints of MESM2025 were kept out, more than 1 %: bad_side 11$"
     ):
         require_share(MES, 1000 - faulty, counts, (), Decimal(1))
+
+
+def test_a_session_over_midnight_has_prints_of_two_days() -> None:
+    counting = OutsideSessions(calendar("24x7"))
+    counting.hours = (SessionHours("18:00", "06:00", "UTC"),)
+    clocks = ("2025-06-10 13:59:59", "2025-06-10 14:00", "2025-06-10 20:00", "2025-06-11 01:59:59", "2025-06-11 02:00")
+    counting.feed(ticks(*clocks))  # in New York: 18:00 UTC is 14:00, midnight 20:00 and 06:00 UTC 02:00
+    assert {day_of(day): count for day, count in counting.counts.items()} == {TUESDAY: 1, WEDNESDAY: 1}

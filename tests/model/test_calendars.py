@@ -318,6 +318,41 @@ def test_around_the_clock_every_utc_day_is_a_session():
     assert calendar("24x7").trading_day(ns("2024-08-08T23:59:59Z")) == date(2024, 8, 8)
 
 
+NIGHT = SessionHours("18:00", "06:00", "UTC")
+
+
+def test_a_session_over_midnight_begins_the_day_where_the_market_never_closes():
+    days = calendar("24x7").of_session(NIGHT)
+    assert days == calendar(days.name)
+    assert days.day_roll == ("18:00", "UTC", (0, 1, 2, 3, 4, 5, 6))
+    night = days.session_at(ns("2024-08-10T00:00:00Z"), NIGHT)
+    assert night is not None
+    assert (utc(night.open_ns), utc(night.close_ns), night.trading_day) == (
+        "08-09 18:00",
+        "08-10 06:00",
+        date(2024, 8, 10),
+    )
+    assert days.session_at(night.close_ns, NIGHT) is None
+    assert days.trading_day(night.close_ns) == night.trading_day
+    assert days.trading_day(ns("2024-08-10T18:00:00Z")) == date(2024, 8, 11)
+
+
+def test_a_session_in_another_zone_is_whole_in_both_seasons():
+    evening = SessionHours("19:00", "21:00", "America/New_York")  # 23:00 UTC in summer and midnight in winter
+    days = calendar("24x7").of_session(evening)
+    assert days.day_roll[:2] == ("19:00", "America/New_York")
+    for day in (date(2024, 1, 17), date(2024, 7, 17)):
+        found = days.session(day, evening)
+        assert found is not None
+        assert found.close_ns - found.open_ns == evening.length_ns
+
+
+@pytest.mark.parametrize("hours", [SessionHours("00:00", "00:00", "UTC"), SessionHours("08:00", "23:55", "UTC")])
+def test_a_session_inside_the_day_keeps_it_and_so_does_a_market_that_closes(hours):
+    assert calendar("24x7").of_session(hours) is calendar("24x7")
+    assert CME.of_session(hours) is CME
+
+
 def test_sessions_are_half_open():
     found = CME.session(date(2025, 11, 20), RTH)
     assert found is not None

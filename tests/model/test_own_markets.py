@@ -162,8 +162,8 @@ def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path
         ({"collar": 0}, "instruments.ETHUSDT.collar: got 0"),
         ({"sessions": {"day": {"open": "08:00", "close": "16:00", "zone": "UTC"}}}, "sessions: got ['day'], expected"),
         (
-            {"sessions": {"rth": {"open": "18:00", "close": "06:00", "zone": "UTC"}}},
-            "hours inside 00:00-00:00",
+            {"calendar": "cme", "sessions": {"rth": {"open": "16:00", "close": "19:00", "zone": "America/New_York"}}},
+            "hours inside 18:00-17:00",
         ),
         ({"sessions": {"rth": {"open": "08:00", "close": "16:00", "zone": "Moon"}}}, "sessions.rth.zone: got 'Moon'"),
     ],

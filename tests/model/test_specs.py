@@ -311,10 +311,10 @@ BITCOIN = (
 
 
 def test_a_market_that_never_closes_has_no_ends_to_stay_away_from():
-    assert distances_of(strategy(BITCOIN).spec) == Distances(0, 0, None)
+    assert distances_of(strategy(BITCOIN).spec) == Distances(0, None, None)
     assert distances_of(strategy().spec) == Distances(5 * MINUTE, 15 * MINUTE, 5 * MINUTE)
     assert distances_of(strategy(f"{BITCOIN}entries: {{beforeClose: 0s}}\nflattenBeforeClose: 0s").spec) == (
-        Distances(0, 0, None)
+        Distances(0, None, None)
     )
 
 

@@ -39,6 +39,11 @@ def test_a_session_is_half_open(instant: int, reason: Reason | None):
     assert time_refusal(strategy(after_open_ns=0, before_close_ns=0), bar(), instant) is reason
 
 
+@pytest.mark.parametrize(("instant", "reason"), [(OPEN - 1, Reason.OUTSIDE_SESSION), (OPEN, None), (CLOSE, None)])
+def test_a_session_without_a_close_takes_the_decision_of_its_day_s_last_bar(instant: int, reason: Reason | None):
+    assert time_refusal(strategy(after_open_ns=0, before_close_ns=None), bar(), instant) is reason
+
+
 @pytest.mark.parametrize(
     ("instant", "reason"),
     [

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from leadline.aggregation.builder import BarBuilder, spec_token
-from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import BarSpec, parse_bar_spec
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import SessionHours
+from leadline.model.sessions import calendar_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Series:
             tape=tape,
             venue=self.venue,
             contract=self.contract,
-            calendar=calendar(instrument_of(self.contract).calendar),
+            calendar=calendar_of(instrument_of(self.contract), self.hours),
             hours=self.hours,
             spec=self.bars,
             ticks_per_row=self.ticks_per_row,

@@ -20,10 +20,16 @@ from leadline.analysis.settings import (
     ZeroVolume,
 )
 from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
-from leadline.model.calendars import calendar
 from leadline.model.signals import Direction
 from leadline.model.specs import RegimeRule as RegimeOverride
-from leadline.model.specs import StrategySpec, never_closes, session_of, signal_instrument, thresholds_of
+from leadline.model.specs import (
+    StrategySpec,
+    calendar_of_spec,
+    never_closes,
+    session_of,
+    signal_instrument,
+    thresholds_of,
+)
 
 _SIDES: Final = {"Long": Direction.LONG, "Short": Direction.SHORT, "Both": None}
 
@@ -108,7 +114,7 @@ def strategy_fold(spec: StrategySpec, trade_from: date, until: date | None = Non
 
     Raises InvalidInput and Unknown as `strategy_maker` and the instrument sheet do.
     """
-    market = calendar(signal_instrument(spec).calendar)
+    market = calendar_of_spec(spec)
     _, hours = session_of(spec)
     history = spec.history
 

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.fold import StrategyFold
-from leadline.model.calendars import Calendar, calendar
+from leadline.model.calendars import Calendar
 from leadline.model.contracts import front_months
-from leadline.model.specs import StrategySpec, signal_instrument
+from leadline.model.specs import StrategySpec, calendar_of_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ def month_folds(spec: StrategySpec, feed: Iterable[str], trade_from: date) -> tu
     Unknown as `strategy_fold` does.
     """
     months = front_months(spec.instrument, feed, trade_from)
-    market = calendar(signal_instrument(spec).calendar)
+    market = calendar_of_spec(spec)
     return tuple(
         MonthFold(
             month.contract,

@@ -14,11 +14,10 @@ from leadline.execution.account_settings import bounds_in_force, refuse_shared_c
 from leadline.execution.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.orders import Order
-from leadline.model.specs import TradingStrategy, check_strategy_on_account, day_problem
+from leadline.model.specs import TradingStrategy, calendar_of_spec, check_strategy_on_account, day_problem
 from leadline.risk.view import AccountLimits
 
 WORKING_ORDERS: Final = ("Cancel", "Keep")
@@ -73,7 +72,7 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
             # What it has said up to its fence is not heard again.
             after = replace(after, analysis_hash=analysis_hash, joined_ns=max(book.instant_ns, after.cleared_ns))
     book.strategies[name] = after
-    book.calendar = book.calendar or instrument_of(signal).calendar
+    book.calendar = book.calendar or calendar_of_spec(manifest.spec).name
     return after
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from leadline.model.contracts import FrontMonth, front_months, instrument_of
 from leadline.model.instruments import Instrument, instruments
-from leadline.model.sessions import resolve_session
+from leadline.model.sessions import calendar_of, resolve_session
 from leadline.model.signal_checks import Speaker
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import Tier
@@ -35,7 +35,7 @@ def speaker_of(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trad
         hours=hours,
         spec=spec.bar_spec,
         spec_token=f"{spec.bar_spec.token}-r{spec.ticks_per_row}",
-        calendar=sheet.calendar,
+        calendar=calendar_of(sheet, hours).name,
     )
 
 

@@ -14,8 +14,8 @@ from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
-from leadline.model.sessions import resolve_session
-from leadline.model.specs import distances_of
+from leadline.model.sessions import calendar_of, resolve_session
+from leadline.model.specs import calendar_of_spec, distances_of
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.limits import day_loss_limit, day_target
 from leadline.risk.tiers import tier_index
@@ -36,8 +36,10 @@ class Flatten:
 
 def venue_calendar(book: Book) -> Calendar:
     """The calendar that rolls the account's trading day: that of its first strategy, before there is one the feed's."""
-    traded = [book.strategies[name].contract for name in sorted(book.strategies)]
-    return calendar(book.calendar or instrument_of([*traded, *book.feed_contracts][0]).calendar)
+    if book.calendar:
+        return calendar(book.calendar)
+    traded = [calendar_of_spec(book.strategies[name].manifest.spec) for name in sorted(book.strategies)]
+    return traded[0] if traded else calendar(instrument_of(book.feed_contracts[0]).calendar)
 
 
 def roll(book: Book) -> bool:
@@ -177,7 +179,7 @@ def _session(book: Book, strategy: StrategyBook) -> Session | None:
     _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
     if book.trading_day is None:
         raise AssertionError("the account has no trading day yet")
-    return calendar(sheet.calendar).session(book.trading_day, hours)
+    return calendar_of(sheet, hours).session(book.trading_day, hours)
 
 
 def _next_roll(book: Book) -> int | None:

@@ -6,7 +6,7 @@ Only the former count towards the share above which a run fails.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -68,14 +68,25 @@ class OutsideSessions:
         """How many prints of one trading day lie in a session."""
         if day == NO_DAY:
             return 0
-        found = (self._market.session(date.fromordinal(day), hours) for hours in self.hours)
-        windows = sorted((session.open_ns, session.close_ns) for session in found if session is not None)
+        windows = sorted(window for hours in self.hours for window in self._windows(hours, day))
         inside, seen = 0, 0
         for window in windows:
             begin, end = np.searchsorted(ticks.time_ns, window).tolist()
             inside += max(end - max(begin, seen), 0)
             seen = max(seen, end)
         return inside
+
+    def _windows(self, hours: SessionHours, day: int) -> Iterator[tuple[int, int]]:
+        """The sessions that a trading day may have a part of: its own, where the hours begin days later also the next.
+
+        Days that a session's open begins are named by the day on which they end, so none lies more than a day off.
+        """
+        market = self._market.of_session(hours)
+        for off in (-1, 0, 1) if market is not self._market else (0,):
+            at = date.fromordinal(day + off)
+            session = market.session(at, hours) if market.knows(at) else None
+            if session is not None:
+                yield session.open_ns, session.close_ns
 
 
 @dataclass(slots=True)

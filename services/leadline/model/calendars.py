@@ -5,7 +5,7 @@ A calendar knows the days from `valid_from` through `valid_through` and nothing 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
@@ -16,6 +16,9 @@ import yaml
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours, instant_ns, local_datetime, parse_clock
 
+_JOINT: Final = "@"
+"""Between a calendar's name and the open and zone that begin its days in place of its own."""
+_SEASONS: Final = (date(2024, 1, 17), date(2024, 7, 17))
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DATA: Final = resources.files("leadline.model") / "data" / "calendars"
 
@@ -65,7 +68,23 @@ class Calendar:
     @property
     def never_closes(self) -> bool:
         """Whether one trading day goes over into the next, on every day."""
-        return self.hours.open == self.hours.close and len(self.weekdays) == 7 and not (self.closed or self.early_close)
+        shorter = self.closed or self.early_close or self.former_close or self.close_in_winter
+        return self.hours.open == self.hours.close and len(self.weekdays) == 7 and not shorter
+
+    def of_session(self, hours: SessionHours) -> "Calendar":
+        """The calendar in whose trading days sessions of these hours lie whole.
+
+        On a market that never closes nothing but a convention says when a day begins. Where a session goes over that
+        time, its own open begins the day: 18:00 to 06:00 UTC makes days from 18:00 to 18:00. Else it is this one.
+        """
+        if not self.never_closes or hours == self.hours or all(self._fits_on(day, hours) for day in _SEASONS):
+            return self
+        return self.begun_at(hours.open, hours.zone)
+
+    def begun_at(self, clock: str, zone: str) -> "Calendar":
+        """This market with days that begin at a clock time of a zone. Raises InvalidInput for none."""
+        market = SessionHours(clock, clock, zone, id="market")
+        return replace(self, name=_JOINT.join((self.name.partition(_JOINT)[0], clock, zone)), hours=market)
 
     def knows(self, day: date) -> bool:
         """Whether the day is inside the calendar's validity."""
@@ -161,7 +180,7 @@ class Calendar:
 
         In the other season they may reach over its open or close, where their zone has no summer time, or another one.
         """
-        return any(self._fits_on(day, hours) for day in (date(2024, 1, 17), date(2024, 7, 17)))
+        return any(self._fits_on(day, hours) for day in _SEASONS)
 
     def _fits_on(self, day: date, hours: SessionHours) -> bool:
         opening_day = day - timedelta(days=1) if self.opens_evening_before else day
@@ -217,9 +236,11 @@ def packaged_names() -> tuple[str, ...]:
 
 
 def calendar(name: str) -> Calendar:
-    """The calendar of that name, loaded once; Unknown when there is none."""
-    own = own_calendars.get(name)
-    return _packaged(name) if own is None else own
+    """The calendar of that name, loaded once, or that of one of its sessions (`of_session`); Unknown for no name."""
+    base, _, begins = name.partition(_JOINT)
+    own = own_calendars.get(base)
+    found = _packaged(base) if own is None else own
+    return found.begun_at(*begins.split(_JOINT)) if begins else found
 
 
 @cache

@@ -264,7 +264,8 @@ def _session_problems(row: _Instrument, days: dict[str, Calendar]) -> Iterator[I
     market = days.get(row.calendar) or calendars.calendar(row.calendar)
     for name, hours in row.sessions.items():
         try:
-            fits = market.fits(SessionHours(hours.open, hours.close, hours.zone, name))
+            own = SessionHours(hours.open, hours.close, hours.zone, name)
+            fits = market.of_session(own).fits(own)
         except InvalidInput as problem:
             yield InvalidInput(f"sessions.{name}.{problem.field}", problem.value, problem.expected)
             continue

@@ -4,12 +4,12 @@ A session written as open, close and zone has the name of the instrument's sessi
 one, so that both spellings lead to the same bars.
 """
 
-from leadline.model.calendars import calendar
+from leadline.model.calendars import Calendar, calendar
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours, local_time_in
 from leadline.model.instruments import Instrument
 
-__all__ = ["SessionHours", "around_the_clock", "local_time_in", "resolve_session", "session_id"]
+__all__ = ["SessionHours", "around_the_clock", "calendar_of", "local_time_in", "resolve_session", "session_id"]
 
 
 def session_id(instrument: Instrument, hours: SessionHours) -> str:
@@ -23,8 +23,13 @@ def session_id(instrument: Instrument, hours: SessionHours) -> str:
 
 def around_the_clock(instrument: Instrument, hours: SessionHours) -> bool:
     """Whether a session is the whole day of a market that never closes: it has no open and no close of its own."""
-    market = calendar(instrument.calendar)
+    market = calendar_of(instrument, hours)
     return market.never_closes and hours == market.hours
+
+
+def calendar_of(instrument: Instrument, hours: SessionHours) -> Calendar:
+    """The calendar of the trading days in which an instrument's sessions of these hours lie."""
+    return calendar(instrument.calendar).of_session(hours)
 
 
 def resolve_session(instrument: Instrument, spec: str | SessionHours) -> tuple[str, SessionHours]:
@@ -40,7 +45,7 @@ def resolve_session(instrument: Instrument, spec: str | SessionHours) -> tuple[s
     for name, hours in instrument.sessions.items():
         if hours == spec:
             return name, hours
-    market = calendar(instrument.calendar)
+    market = calendar_of(instrument, spec)
     if not market.fits(spec):
         own = market.hours
         raise InvalidInput(

@@ -6,13 +6,13 @@ from itertools import pairwise
 from typing import Final
 
 from leadline.model.account_spec import TradingAccount
-from leadline.model.calendars import Calendar, calendar
+from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
-from leadline.model.sessions import around_the_clock, resolve_session
+from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
 from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, Entries, StrategySpec, TradingStrategy
 from leadline.model.ticks import NS_PER_MINUTE
 
@@ -42,11 +42,12 @@ class Distances:
     """How far a strategy stays away from the ends of its session, in ns.
 
     It enters from `after_open_ns` after the open until `before_close_ns` before the close, and is flat
-    `flatten_before_close_ns` before it; None: no time of day makes it flat.
+    `flatten_before_close_ns` before it. Both None where the session has no close: no time of day ends entries or makes
+    it flat, and what the very last bar of a day decides is entered on the next.
     """
 
     after_open_ns: int
-    before_close_ns: int
+    before_close_ns: int | None
     flatten_before_close_ns: int | None
 
 
@@ -58,6 +59,12 @@ def signal_instrument(spec: StrategySpec) -> Instrument:
 def session_of(spec: StrategySpec) -> tuple[str, SessionHours]:
     """The session on the signal instrument, as id and hours. Raises Unknown and InvalidInput."""
     return resolve_session(signal_instrument(spec), spec.session.value())
+
+
+def calendar_of_spec(spec: StrategySpec) -> Calendar:
+    """The calendar of the strategy's trading days. Raises Unknown and InvalidInput as `session_of`."""
+    _, hours = session_of(spec)
+    return calendar_of(signal_instrument(spec), hours)
 
 
 def never_closes(spec: StrategySpec) -> bool:
@@ -72,7 +79,7 @@ def distances_of(spec: StrategySpec) -> Distances:
     Raises Unknown and InvalidInput as `session_of`.
     """
     if never_closes(spec):
-        return Distances(0, 0, None)
+        return Distances(0, None, None)
     flatten_ns = spec.flatten_before_close_ns
     return Distances(spec.entries.after_open_ns, max(spec.entries.before_close_ns, flatten_ns), flatten_ns)
 
@@ -232,7 +239,7 @@ def day_problem(strategy: TradingStrategy, days: Calendar, owner: str) -> Invali
 
     The day's limits, streaks and results of an account need one trading day. `owner` says whose the calendar is.
     """
-    own = calendar(signal_instrument(strategy.spec).calendar)
+    own = calendar_of_spec(strategy.spec)
     if own.day_roll == days.day_roll:
         return None
     expected = (
@@ -289,7 +296,7 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
     if spec.flatten_before_close_ns >= hours.length_ns:
         yield InvalidInput("spec.flattenBeforeClose", spec.flatten_before_close, f"less than the session: {lasts}")
         return
-    before_close_ns = distances_of(spec).before_close_ns
+    before_close_ns = distances_of(spec).before_close_ns or 0
     if entries.after_open_ns + before_close_ns >= hours.length_ns:
         kept = before_close_ns // NS_PER_MINUTE
         expected = f"time left for entries before the last {kept} minutes: {lasts}"

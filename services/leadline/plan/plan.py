@@ -20,6 +20,7 @@ from leadline.model.specs import (
     Manifest,
     TradingAccount,
     TradingStrategy,
+    calendar_of_spec,
     check_strategy_on_account,
     day_problem,
     default_account,
@@ -304,7 +305,7 @@ def _of_another_day(
         if strategy.account_name not in accounts:
             continue
         other = first.setdefault(strategy.account_name, strategy)
-        days = calendar(signal_instrument(other.spec).calendar)
+        days = calendar_of_spec(other.spec)
         problem = day_problem(strategy, days, f"{other.full_name} on {strategy.account_name}")
         if problem is not None:
             where = f"TradingStrategy {strategy.full_name}: {problem.field}"

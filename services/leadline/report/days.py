@@ -6,10 +6,9 @@ from datetime import date
 from decimal import Decimal
 from itertools import groupby
 
-from leadline.model.calendars import calendar
-from leadline.model.contracts import FrontMonth, front_months, instrument_of
+from leadline.model.contracts import FrontMonth, front_months
 from leadline.model.errors import Unknown
-from leadline.model.specs import TradingStrategy, session_of, signal_instrument
+from leadline.model.specs import TradingStrategy, calendar_of_spec, session_of
 from leadline.report.trades import Trade
 
 
@@ -56,10 +55,10 @@ def traded_days_of(
     found: list[TradedDay] = []
     for strategy in strategies:
         name, spec = strategy.full_name, strategy.spec
-        market = calendar(signal_instrument(spec).calendar)
+        market = calendar_of_spec(spec)
         _, hours = session_of(spec)
         months = _months(spec.instrument, contracts, trade_from)
-        own = [(_day_of(trade), trade) for trade in closed if trade.strategy == name]
+        own = [(market.trading_day(trade.entry_ns), trade) for trade in closed if trade.strategy == name]
         seen = {day for by, day in bars if by == name} | {day for day, _ in own}
         for day in sorted(day for day in days | seen if day >= trade_from):
             entered = [trade for entered_on, trade in own if entered_on == day]
@@ -95,7 +94,3 @@ def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[Front
 
 def _contract_of(months: Iterable[FrontMonth], day: date) -> str:
     return next((month.contract for month in months if month.covers(day)), "")
-
-
-def _day_of(trade: Trade) -> date:
-    return calendar(instrument_of(trade.contract).calendar).trading_day(trade.entry_ns)

@@ -114,7 +114,7 @@ def _check_strategy(strategy: StrategySettings) -> None:
     _one_of("strategy.state", strategy.state, STATES)
     _zone("strategy.session_zone", strategy.session_zone)
     for name in ("after_open_ns", "before_close_ns"):
-        _whole(f"strategy.{name}", getattr(strategy, name), 0, LONGEST_SESSION_NS)
+        _whole(f"strategy.{name}", getattr(strategy, name) or 0, 0, LONGEST_SESSION_NS)
     few("strategy.blocks", strategy.blocks, MOST_BLOCKS)
     for number, (start, end) in enumerate(strategy.blocks):
         _check_block(f"strategy.blocks[{number}]", start, end)

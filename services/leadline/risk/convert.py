@@ -297,7 +297,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
         signal_contract=message.signal_contract,
         session_zone=message.session_zone,
         after_open_ns=message.after_open_ns,
-        before_close_ns=message.before_close_ns,
+        before_close_ns=message.before_close_ns if message.HasField("before_close_ns") else None,
         blocks=tuple((getattr(block, "from"), block.to) for block in message.blocks),
         news=tuple((window.from_ns, window.to_ns) for window in message.news),
         sizing_mode=message.sizing_mode,

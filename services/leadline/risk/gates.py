@@ -15,12 +15,16 @@ def month_refusal(strategy: StrategySettings, bar: BarSignals) -> Reason | None:
 
 
 def time_refusal(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> Reason | None:
-    """The first gate of time that refuses an entry at `instant_ns` (ns UTC); None when it is open. Half-open."""
-    if not bar.session_open_ns <= instant_ns < bar.session_close_ns:
+    """The first gate of time that refuses an entry at `instant_ns` (ns UTC); None when it is open. Half-open.
+
+    A session without a close goes over into the next day's: the day's last bar is known when it is over.
+    """
+    ends = strategy.before_close_ns is not None
+    if instant_ns < bar.session_open_ns or (ends and instant_ns >= bar.session_close_ns):
         return Reason.OUTSIDE_SESSION
     if instant_ns < bar.session_open_ns + strategy.after_open_ns:
         return Reason.AFTER_OPEN
-    if instant_ns >= bar.session_close_ns - strategy.before_close_ns:
+    if strategy.before_close_ns is not None and instant_ns >= bar.session_close_ns - strategy.before_close_ns:
         return Reason.BEFORE_CLOSE
     if strategy.blocks:
         local = _local_time(instant_ns, strategy.session_zone)

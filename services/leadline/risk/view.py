@@ -153,7 +153,8 @@ class Entry:
 class StrategySettings:
     """What the decision needs of a strategy: its hot settings and the facts of its instruments.
 
-    `blocks` are half-open pairs of local `HH:MM` in `session_zone`; `news` half-open pairs of ns UTC.
+    `before_close_ns` is None where the session has no close. `blocks` are half-open pairs of local `HH:MM` in
+    `session_zone`; `news` half-open pairs of ns UTC.
     """
 
     strategy: str
@@ -162,7 +163,7 @@ class StrategySettings:
     signal_contract: str
     session_zone: str
     after_open_ns: int
-    before_close_ns: int
+    before_close_ns: int | None
     blocks: tuple[tuple[str, str], ...]
     news: tuple[tuple[int, int], ...]
     sizing_mode: str

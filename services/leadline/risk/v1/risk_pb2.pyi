@@ -324,7 +324,7 @@ class StrategySettings(_message.Message):
     after_open_ns: _builtins.int
     """No entry before the session's open plus this, nanoseconds."""
     before_close_ns: _builtins.int
-    """No entry from the session's close less this, nanoseconds."""
+    """No entry from the session's close less this, nanoseconds; absent where the session has no close."""
     sizing_mode: _builtins.str
     """`Tiered` or `Fixed`."""
     fixed_size: _builtins.int
@@ -372,7 +372,7 @@ class StrategySettings(_message.Message):
         signal_contract: _builtins.str = ...,
         session_zone: _builtins.str = ...,
         after_open_ns: _builtins.int = ...,
-        before_close_ns: _builtins.int = ...,
+        before_close_ns: _builtins.int | None = ...,
         blocks: _abc.Iterable[Global___LocalBlock] | None = ...,
         news: _abc.Iterable[Global___Window] | None = ...,
         sizing_mode: _builtins.str = ...,
@@ -387,11 +387,13 @@ class StrategySettings(_message.Message):
         execute: _abc.Iterable[Global___ExecutionInstrument] | None = ...,
         slippage_ticks: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "before_close_ns", b"before_close_ns", "day", b"day", "limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "day", b"day", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "stop_ticks", b"stop_ticks", "strategy", b"strategy", "target_ticks", b"target_ticks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "day", b"day", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "stop_ticks", b"stop_ticks", "strategy", b"strategy", "target_ticks", b"target_ticks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__before_close_ns: _TypeAlias = _typing.Literal["before_close_ns"]  # noqa: Y015
+    _WhichOneofArgType__before_close_ns: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__before_close_ns) -> _WhichOneofReturnType__before_close_ns | None: ...
 
 Global___StrategySettings: _TypeAlias = StrategySettings  # noqa: Y015
 
