@@ -34,6 +34,8 @@ _ARITHMETIC: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.Mod: ast.Mult,
 }
 _SWAPPED_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
+_GENERIC: Final = {"Awaitable", "Callable", "Iterable", "Iterator", "Mapping", "Sequence", "dict", "list", "tuple"}
+"""What stands before brackets in the name of a type: that is an annotation, wherever it stands."""
 _SWAPPED_WORDS: Final = {"left": "right", "right": "left"}
 
 
@@ -113,6 +115,8 @@ def _nodes(tree: Tree, place: str = "") -> Iterator[tuple[Tree, str]]:
             if not isinstance(item, ast.AST) or isinstance(item, ast.Assert | ast.Raise | ast.Import | ast.ImportFrom):
                 continue
             if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
+                continue
+            if isinstance(item, ast.Subscript) and isinstance(item.value, ast.Name) and item.value.id in _GENERIC:
                 continue
             inner = place
             if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -1,39 +1,36 @@
 """Change the code of the money path in one small place at a time, and see whether its tests notice: `make mutants`.
 
 Each mutant lives in a forked child that has the module changed in memory and runs the module's tests until the first
-one fails; nothing is written to the sources. What was found is kept in `build/mutants.jsonl` by the content of module
-and tests, so that a run that was stopped goes on where it was. `scripts/mutants.toml` says which tests belong to which
-module, and names the mutants that no test can tell from the code, each with its reason.
+one fails (`_mutant_runs.py`); nothing is written to the sources. What was found is kept in `build/mutants.jsonl` by the
+content of module and tests, so that a run that was stopped goes on where it was. `scripts/mutants.toml` says which
+tests belong to which module, and names the mutants that no test can tell from the code, each with its reason.
 """
 
 import argparse
 import ast
 import hashlib
 import importlib
-import importlib.abc
-import importlib.machinery
 import json
 import os
 import random
-import signal
 import sys
-import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
+from hypothesis import settings
+
+from scripts._mutant_runs import ALIVE, ENDLESS, PHASES, Mutant, Outcome
+from scripts._mutant_runs import run as run_mutants
 from scripts._mutations import Mutation, mutated, mutations
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CODE: Final = ROOT / "services" / "leadline"
 CONFIG: Final = ROOT / "scripts" / "mutants.toml"
 MEMORY: Final = ROOT / "build" / "mutants.jsonl"
-LEAST_SECONDS: Final = 20
-"""A mutant that takes this long, or ten times its tests' time, never ends: it is noticed."""
 
 _LOADED: Final = (
     "pytest",
@@ -46,8 +43,6 @@ _LOADED: Final = (
     "tests.kube.fixtures",
 )
 """What every child would load by itself: the plugins of pytest and what the tests share."""
-
-KILLED, ALIVE, ENDLESS = "killed", "alive", "endless"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,109 +83,20 @@ def targets() -> list[Target]:
     return found
 
 
-class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Gives one module another tree."""
-
-    def __init__(self, target: Target, tree: ast.Module) -> None:
-        self._target = target
-        self._tree = tree
-
-    def find_spec(
-        self,
-        fullname: str,
-        path: Sequence[str] | None,  # noqa: ARG002 - the protocol's
-        target: ModuleType | None = None,  # noqa: ARG002 - the protocol's
-    ) -> importlib.machinery.ModuleSpec | None:
-        return importlib.machinery.ModuleSpec(fullname, self) if fullname == self._target.name else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        path = str(CODE / self._target.module)
-        module.__file__ = path
-        exec(compile(self._tree, path, "exec"), module.__dict__)  # noqa: S102 - it is our own code, changed
-
-
-@cache
-def importers(name: str) -> set[str]:
-    """The loaded modules of ours that import a module, directly or not, and the module itself."""
-    direct: dict[str, set[str]] = {}
-    for other, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if file is None or not other.startswith(("leadline.", "tests.")):
-            continue
-        tree = ast.parse(Path(file).read_text())
-        names = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-        names |= {
-            f"{node.module}.{each.name}"
-            for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            for each in node.names
-        }
-        direct[other] = names
-    found = {name}
-    while more := {other for other, names in direct.items() if other not in found and names & found}:
-        found |= more
-    return found
-
-
-def _try(target: Target, tree: ast.Module | None, seconds: float) -> tuple[str, float]:
-    """The outcome of the tests with this tree (None: as the module is), and how long they took."""
-    importers(target.name)  # looked up here once, and not in every child
-    began = time.monotonic()
-    child = os.fork()
-    if child == 0:
-        _run_and_exit(target, tree)
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return (ALIVE if os.waitstatus_to_exitcode(status) == 0 else KILLED), time.monotonic() - began
-        if time.monotonic() - began > seconds:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return ENDLESS, seconds
-        time.sleep(0.02)
-
-
-def _run_and_exit(target: Target, tree: ast.Module | None) -> None:
-    """In the child: put the tree in the module's place, forget who has the old one, and run the tests."""
-    code = 99
-    try:
-        with Path(os.devnull).open("w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-            os.dup2(nowhere.fileno(), 2)
-        if tree is not None:
-            for name in importers(target.name):
-                sys.modules.pop(name, None)
-            sys.meta_path.insert(0, _Changed(target, tree))
-        import pytest  # noqa: PLC0415 - loaded long since; the child has its own
-
-        options = ["-x", "-q", "-p", "no:cacheprovider", "--assert=plain", "--hypothesis-profile=mutants"]
-        code = int(pytest.main([*options, *target.tests]))
-    finally:
-        os._exit(code)
-
-
 def prepare(chosen: Sequence[Target]) -> None:
     """Load what every child needs, once."""
     os.environ["CI"] = "1"  # hypothesis draws the same examples each time
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
-    import hypothesis  # noqa: PLC0415 - only a run needs it
-
     for name in _LOADED:
         importlib.import_module(name)
 
-    hypothesis.settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=60, phases=_PHASES())
+    settings.register_profile("mutants", deadline=None, derandomize=True, database=None, max_examples=25, phases=PHASES)
     for target in chosen:
         for test in target.tests:
             for node in ast.walk(ast.parse((ROOT / test.partition("::")[0]).read_text())):
                 if isinstance(node, ast.ImportFrom) and node.module and not node.module.startswith("tests.kube"):
                     importlib.import_module(node.module)
-
-
-def _PHASES() -> list[Any]:  # noqa: N802
-    from hypothesis import Phase  # noqa: PLC0415
-
-    return [Phase.explicit, Phase.generate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,24 +125,30 @@ def chosen_mutations(target: Target, sample: int, seed: int) -> list[Mutation]:
 def run(target: Target, wanted: Sequence[Mutation]) -> Iterator[Result]:
     """Try the mutations that are not remembered, and say what became of each."""
     state = target.state
-    known = {(each["place"], each["text"]): each["outcome"] for each in _remembered() if each["state"] == state}
-    missing = [mutation for mutation in wanted if (mutation.place, mutation.text) not in known]
-    seconds = 0.0
-    if missing:
-        outcome, seconds = _try(target, None, 600)
-        if outcome != ALIVE:
-            raise SystemExit(f"mutants: the tests of {target.module} fail without any change: {' '.join(target.tests)}")
+    known = {(each["place"], each["text"]): each for each in _remembered() if each["module"] == target.module}
+    valid = {key: each for key, each in known.items() if each["state"] == state}
+    missing = [mutation for mutation in wanted if (mutation.place, mutation.text) not in valid]
     MEMORY.parent.mkdir(exist_ok=True)
-    with MEMORY.open("a") as memory:
-        for mutation in wanted:
-            outcome = known.get((mutation.place, mutation.text), "")
-            if not outcome:
-                tree = mutated(target.source, mutation)
-                outcome, _ = _try(target, tree, max(LEAST_SECONDS, 10 * seconds))
-                line = {"state": state, "place": mutation.place, "text": mutation.text, "outcome": outcome}
-                memory.write(json.dumps(line) + "\n")
-                memory.flush()
-            yield Result(target, mutation, outcome)
+
+    def told(number: int, outcome: Outcome) -> None:
+        mutation = missing[number]
+        line = {"module": target.module, "state": state, "place": mutation.place, "text": mutation.text}
+        with MEMORY.open("a") as memory:
+            memory.write(json.dumps({**line, "outcome": outcome[0], "by": outcome[1]}) + "\n")
+
+    mutants = [
+        Mutant(each.place, partial(mutated, target.source, each), known.get((each.place, each.text), {}).get("by", ""))
+        for each in missing
+    ]
+    if mutants and not run_mutants(target.name, CODE / target.module, target.tests, mutants, told):
+        raise SystemExit(f"mutants: the tests of {target.module} fail without any change: {' '.join(target.tests)}")
+    outcomes = {
+        (each["place"], each["text"]): each["outcome"]
+        for each in _remembered()
+        if each["module"] == target.module and each["state"] == state
+    }
+    for mutation in wanted:
+        yield Result(target, mutation, outcomes[mutation.place, mutation.text])
 
 
 def _remembered() -> list[dict[str, str]]:

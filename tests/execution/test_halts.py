@@ -1,5 +1,6 @@
 """The set of halts: each cause stands on its own, and nobody clears what he has not seen."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -77,6 +78,85 @@ def test_at_the_bound_a_difference_stays_one_and_the_field_keeps_its_own_place()
     halts, last = halts.halt(PERSON, "and another", "bob", 0)
     assert last.source is DIFFERENCE
     assert field in halts.in_force
+
+
+@pytest.mark.parametrize("source", [FIELD, DIFFERENCE, LIMIT])
+def test_how_often_an_automatic_cause_was_said_is_counted(source: HaltSource):
+    halts = numbered(*((source, "again", f"process {n}") for n in range(3)), (PERSON, "lunch", "bob"))
+    assert causes(halts) == [(1, "again"), (2, "lunch")]
+    assert halts.seen([1]) == {1: 3}
+    assert halts.seen([1, 2, 9]) == {1: 3, 2: 1}
+
+
+def test_the_manifest_s_halt_is_one_whatever_its_words():
+    assert causes(numbered((FIELD, "the manifest", "ann"), (FIELD, "other words", "ann"))) == [(1, "the manifest")]
+    assert len(numbered((LIMIT, "hour", "execution"), (LIMIT, "day", "execution")).in_force) == 2
+
+
+def test_halts_are_told_apart_by_their_source():
+    halts = numbered((PERSON, "lunch", "bob"), (LIMIT, "too many", "execution"), (PERSON, "news", "ann"))
+    assert [halt.reason for halt in halts.of(PERSON)] == ["lunch", "news"]
+    assert halts.of(DIFFERENCE) == ()
+    assert halts.untold == halts.in_force
+
+
+def test_sixty_four_halts_stand_on_their_own_and_the_next_takes_the_place_of_the_newest():
+    halts = numbered(*((PERSON, f"cause {n}", "bob") for n in range(64)))
+    assert [number for number, _ in causes(halts)] == list(range(1, 65))
+    halts, last = halts.halt(PERSON, "one more", "bob", 0)
+    assert [number for number, _ in causes(halts)] == [*range(1, 64), 65]
+    assert (last.source, last.reason) == (PERSON, "one of more than 64 causes, the newest: one more")
+
+
+def test_a_drafted_halt_has_a_number_and_is_in_force_when_its_row_is_written():
+    before = numbered((PERSON, "lunch", "bob"))
+    after, halt = before.drafted(LIMIT, "too\nmany", "exe\ncution", 5_001)
+    assert (halt.number, halt.reason, halt.by, halt.at_ns) == (2, "too many", "exe cution", 5_000)
+    assert (after.in_force, after.last) == (before.in_force, 2)
+    adopted = after.adopted(halt)
+    assert adopted.in_force == (*before.in_force, halt)
+    assert adopted.untold == before.untold
+    assert adopted.seen([2]) == {2: 1}
+
+
+def test_a_number_is_never_given_twice():
+    assert Halts().last == 0
+    halts = numbered((PERSON, "lunch", "bob"), (PERSON, "news", "bob"))
+    halts = halts.without(halts.in_force)
+    _, after_clearing = halts.merged(EMPTY).halt(PERSON, "again", "bob", 0)
+    assert after_clearing.number == 3
+    of_an_old_file = replace(numbered((PERSON, "lunch", "bob"), (PERSON, "news", "bob")), last=0)
+    _, beside_it = of_an_old_file.merged(EMPTY).halt(PERSON, "again", "bob", 0)
+    assert beside_it.number == 3
+    _, behind_the_rows = halts.merged(StoredHalts(9, {})).halt(PERSON, "again", "bob", 0)
+    assert behind_the_rows.number == 10
+
+
+def test_a_halt_keeps_how_often_it_was_said_when_its_row_is_read():
+    halts = numbered(*((LIMIT, "too many", "execution"),) * 3)
+    [limit] = halts.in_force
+    other = Halt(2, PERSON, "only in the database", "ann", 9_000)
+    assert halts.merged(StoredHalts(2, {1: (limit, False), 2: (other, False)})).seen([1, 2]) == {1: 3, 2: 1}
+    another = Halt(1, LIMIT, "of the newer disk", "execution", 5_000)
+    assert halts.merged(StoredHalts(1, {1: (another, False)})).seen([1]) == {1: 1}
+
+
+def test_a_halt_whose_row_is_gone_is_told_again():
+    halts = numbered((PERSON, "lunch", "bob"))
+    halts = halts.told(halts.in_force, at_ns=1, by="execution")
+    assert halts.untold == ()
+    assert halts.merged(EMPTY).untold == halts.in_force
+
+
+def test_a_row_that_another_halt_took_the_place_of_does_not_come_back_and_is_closed_once():
+    halts = numbered((PERSON, "stop", "bob"))
+    [first] = halts.in_force
+    halts = halts.told([first], at_ns=1, by="execution")
+    halts, again = halts.halt(PERSON, "stop", "bob", 2_000)
+    opened = halts.merged(StoredHalts(1, {1: (first, False)}))
+    assert opened.in_force == (again,)
+    assert [clearing.halt for clearing in opened.replaced] == [first]
+    assert opened.merged(StoredHalts(2, {1: (first, True), 2: (again, False)})).replaced == ()
 
 
 def test_reasons_are_one_line_of_bounded_length():

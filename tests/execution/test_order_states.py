@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from leadline.execution.booking import Stored, book_venue_events, told
+from leadline.execution.exits import wanted
 from leadline.execution.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
 from leadline.model.orders import Order, OrderState, OrderType, Side, VenueEvent, VenueOrder
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
@@ -67,6 +68,18 @@ def test_the_venue_is_followed_from_any_state_and_what_the_table_does_not_forese
         assert surprises == []
     else:
         assert surprises == [f"order {order.client_id} is {after} at the venue, which does not follow {before}"]
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_only_the_fate_of_what_is_on_its_way_or_unknown_is_open(state: OrderState):
+    assert book_of(order_of(state))[0].unresolved == (state in {S.PENDING, S.SENDING, S.UNKNOWN})
+
+
+@pytest.mark.parametrize("state", OrderState)
+def test_only_what_works_can_be_cancelled(state: OrderState):
+    book, _ = book_of(order_of(state))
+    cancelled = [action.order.state for action in wanted(book, halted=True)]
+    assert cancelled == ([state] if state in {S.WORKING, S.PARTIAL} else [])
 
 
 def test_a_change_keeps_the_reason_that_it_does_not_replace():

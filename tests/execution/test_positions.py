@@ -12,6 +12,7 @@ from leadline.execution.positions import apply_fill, average_price, flat, open_r
 from leadline.model.orders import Fill, Position, Side
 
 D = Decimal
+NOTHING = flat("default/mes", "MESM2025", "MESM2025", D("1.25"), "d")
 
 
 def fill(side: Side, quantity: int, price: int, number: int = 1, commission: str = "0") -> Fill:
@@ -72,3 +73,9 @@ def test_realised_and_open_together_are_the_cash_flow(steps: list[tuple[Side, in
         held += side.sign * quantity
     assert position.quantity == held
     assert position.realised + open_result(position, last) == (cash + held * last) * D("1.25")
+
+
+def test_the_average_price_is_that_of_the_lots_and_nought_when_flat():
+    long = apply_fill(apply_fill(NOTHING, fill(Side.BUY, 1, 20_000)), fill(Side.BUY, 2, 20_003))
+    assert average_price(long) == 20_002
+    assert average_price(NOTHING) == 0

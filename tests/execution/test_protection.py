@@ -11,7 +11,7 @@ from leadline.execution.protection import unprotected
 from leadline.model.ids import client_order_id
 from leadline.model.orders import Order, OrderState, OrderType, Side
 from tests.execution.harness.books import DECISION, book_of, order_of, position_of
-from tests.execution.harness.builders import MES, ROLL_S, account, ns
+from tests.execution.harness.builders import ES, MES, ROLL_S, account, ns
 
 S = OrderState
 LIVE = [state for state in S if not state.terminal]
@@ -68,6 +68,25 @@ def test_a_position_whose_exits_are_not_of_its_size_is_not_protected(
 ):
     book, _ = book_of(*exits, position=position)
     assert f"default/mes holds {position} MESM2025 behind stops for {stops} and targets for {targets}" in whys(book)
+
+
+def test_an_entry_that_still_fills_is_no_exit():
+    entry = order_of(S.PARTIAL, quantity=2, filled=1)
+    assert whys(book_of(entry, leg("S1"), leg("T1"), position=1)[0]) == []
+    assert whys(book_of(order_of(S.WORKING))[0]) == []
+
+
+def test_one_exit_that_would_add_to_the_position_is_one_too_many():
+    wrong = replace(leg("T2"), side=Side.BUY)
+    said_of = "default/mes holds 1 MESM2025 behind stops for 1 and targets for 1"
+    assert whys(book_of(leg("S1"), leg("T1"), wrong, position=1)[0]) == [said_of]
+
+
+def test_a_long_and_a_short_in_two_contracts_are_looked_at_each_for_itself():
+    short = [replace(leg(name, contract=ES), side=Side.BUY) for name in ("S2", "T2")]
+    book, _ = book_of(leg("S1"), leg("T1"), *short, position=1)
+    book.positions["default/mes", ES] = position_of(-1, contract=ES)
+    assert whys(book) == []
 
 
 @pytest.mark.parametrize("state", LIVE)

@@ -1,0 +1,384 @@
+"""The account's book: what it counts, what it forgets, what it tells of itself, and what a venue's word makes of it."""
+
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from leadline.execution.book import (
+    Book,
+    Changes,
+    Drain,
+    Fence,
+    RefusedSignal,
+    commission_of,
+    count_entry,
+    fence_off,
+    forget,
+    new_order,
+    note,
+    put_order,
+)
+from leadline.execution.booking import (
+    Stored,
+    asked_of_rows,
+    book_venue_events,
+    is_foreign,
+    other_positions,
+    unheard,
+)
+from leadline.model.errors import RefusedMessage
+from leadline.model.ids import client_order_id
+from leadline.model.orders import Decision, Fill, Order, OrderState, OrderType, Side, VenueEvent
+from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
+from tests.execution.harness.builders import DAY, ES, MES, account, ns, strategy
+
+D = Decimal
+S = OrderState
+HOUR_NS = 3_600_000_000_000
+NAME = "default/mes"
+
+
+def stop(**fields: object) -> Order:
+    return order_of(S.WORKING, "S1", side=Side.SELL, type=OrderType.STOP, stop_price=19_984, parent="entry", **fields)
+
+
+def booked(book: Book, changes: Changes, *told: tuple[Order, OrderState, Fill | None]) -> list[str]:
+    """Book the venue's word on orders: the state of each, and a fill where there was one."""
+    events = [
+        VenueEvent(
+            book.venue_event + number,
+            ns(601),
+            reported_of(order, state, filled=order.filled + (0 if fill is None else fill.quantity)),
+            fill,
+        )
+        for number, (order, state, fill) in enumerate(told, start=1)
+    ]
+    return book_venue_events(book, changes, events, Stored())
+
+
+def test_an_hour_after_its_decision_an_ended_order_and_an_entry_are_forgotten():
+    book, _ = book_of()
+    since = book.instant_ns - HOUR_NS
+    young = order_of(S.FILLED, client_id="young", decision="d1", decided_at_ns=since)
+    old = order_of(S.FILLED, client_id="old", decision="d2", decided_at_ns=since - 1)
+    working = order_of(S.WORKING, client_id="working", decision="d3", decided_at_ns=since - 1)
+    held = order_of(S.FILLED, client_id="held", decision="d4", decided_at_ns=since - 1)
+    book.orders = {order.client_id: order for order in (young, old, working, held)}
+    book.entry_instants = [since - 1, since, since + 1]
+    book.positions[NAME, MES] = position_of(1, decision="d4")
+    forget(book)
+    assert sorted(book.orders) == ["held", "working", "young"]
+    assert book.entry_instants == [since, since + 1]
+
+
+def test_an_entry_counts_for_the_account_for_its_strategy_and_for_the_hour():
+    book, _ = book_of()
+    owner = book.strategies[NAME]
+    count_entry(book, owner)
+    count_entry(book, owner)
+    assert (book.trades, owner.trades, book.entry_instants) == (2, 2, [book.instant_ns] * 2)
+
+
+@pytest.mark.parametrize(
+    ("working", "positions", "orders", "position", "done"),
+    [
+        ("Cancel", "Keep", (order_of(S.WORKING),), 0, False),
+        ("Cancel", "Keep", (stop(),), 1, True),
+        ("Keep", "Keep", (order_of(S.WORKING),), 0, True),
+        ("Keep", "Flatten", (), 1, False),
+        ("Keep", "Flatten", (), 0, True),
+        ("Keep", "Refuse", (stop(),), 0, False),
+        ("Keep", "Refuse", (), 0, True),
+    ],
+)
+def test_a_drain_is_done_when_what_it_asks_for_is_gone(
+    working: str, positions: str, orders: tuple[Order, ...], position: int, done: bool
+):
+    book, _ = book_of(*orders, position=position, drain=Drain("one", working, positions, ns(600)))
+    assert book.drained(NAME) is done
+    exposed = bool(orders or position)
+    assert book.forgotten(NAME) is not exposed
+    assert [name for name, _ in book.present()] == ([NAME] if exposed else [])
+
+
+def test_without_a_drain_nothing_is_drained_and_nobody_forgotten():
+    book, _ = book_of()
+    assert (book.drained(NAME), book.forgotten(NAME)) == (False, False)
+    assert [name for name, _ in book.present()] == [NAME]
+
+
+@pytest.mark.parametrize(("state", "waited"), [("Running", True), ("ReduceOnly", True), ("Suspended", False)])
+def test_the_loop_waits_for_who_runs_and_is_neither_drained_nor_fenced(state: str, waited: bool):
+    book, _ = book_of()
+    owner = replace(book.strategies[NAME], manifest=strategy(state=state))
+    assert owner.waited_for is waited
+    assert not replace(owner, drain=Drain("one", "Keep", "Keep", 0)).waited_for
+    assert not replace(owner, fence=Fence("reason", "detail", 0, 0)).waited_for
+
+
+def test_orders_and_positions_are_found_by_owner_in_the_order_of_their_names():
+    book, _ = book_of(order_of(S.WORKING), position=1)
+    other = order_of(S.WORKING, client_id="A", strategy="default/a")
+    ended = order_of(S.FILLED, client_id="B", strategy="default/b")
+    book.orders |= {"A": other, "B": ended}
+    book.positions["default/c", ES] = position_of(1, "default/c", ES)
+    book.positions["default/d", ES] = position_of(0, "default/d", ES)
+    assert book.live_orders("default/a") == [other]
+    assert book.live_orders("default/b") == []
+    assert len(book.live_orders()) == 2
+    assert [found.strategy for found in book.open_positions()] == ["default/c", NAME]
+    assert [found.strategy for found in book.open_positions("default/c")] == ["default/c"]
+    assert book.places() == ["default/a", "default/c", NAME]
+    assert [book.exposed(name) for name in ("default/a", "default/b", "default/c", "default/d", NAME)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_the_audit_is_numbered_and_says_when():
+    book, changes = book_of()
+    note(book, changes, "kind", "key", 3, {"a": 1})
+    note(book, changes, "kind", "other", 1, {})
+    assert [(each.event, each.kind, each.key, each.version, each.instant_ns, each.body) for each in changes.events] == [
+        (1, "kind", "key", 3, ns(600), {"a": 1}),
+        (2, "kind", "other", 1, ns(600), {}),
+    ]
+
+
+def test_an_order_is_told_whole_and_once():
+    book, changes = book_of()
+    order = stop(quantity=2, filled=1, reason="why", version=5)
+    put_order(book, changes, order)
+    put_order(book, changes, order)
+    assert (book.orders, changes.orders) == ({order.client_id: order}, {order.client_id: order})
+    [event] = changes.events
+    assert (event.kind, event.key, event.version) == ("order", order.client_id, 5)
+    assert event.body == {
+        "client_id": order.client_id,
+        "decision": DECISION,
+        "leg": "S1",
+        "strategy": NAME,
+        "contract": MES,
+        "tape_contract": MES,
+        "side": "SELL",
+        "type": "STOP",
+        "quantity": 2,
+        "filled": 1,
+        "limit_price": None,
+        "stop_price": 19_984,
+        "state": "WORKING",
+        "reason": "why",
+    }
+
+
+def test_a_fill_is_told_whole_and_moves_money_and_position():
+    book, changes = book_of(order_of(S.WORKING, quantity=2), manifest=account(commission={"MES": "0.50"}))
+    [order] = book.orders.values()
+    assert booked(book, changes, (order, S.PARTIAL, fill_of(order))) == []
+    position = book.positions[NAME, MES]
+    assert (position.quantity, position.tick_value, position.commission) == (1, D("1.25"), D("0.50"))
+    assert changes.positions == {(NAME, MES): position}
+    assert (position.decision, position.tape_contract) == (DECISION, MES)
+    assert (book.realised, book.strategies[NAME].realised) == (D("-0.50"), D("-0.50"))
+    [(fill, owner, event)] = changes.fills
+    assert (fill.commission, owner, event) == (D("0.50"), NAME, 1)
+    bodies = [(each.kind, each.key, each.version, each.body) for each in changes.events[:2]]
+    assert bodies == [
+        (
+            "fill",
+            "fill",
+            1,
+            {
+                "fill_id": "fill",
+                "client_id": order.client_id,
+                "strategy": NAME,
+                "contract": MES,
+                "side": "BUY",
+                "quantity": 1,
+                "price": 20_000,
+                "time_ns": ns(601),
+                "commission": "0.50",
+            },
+        ),
+        ("position", f"{NAME}/{MES}/fill", 1, {"strategy": NAME, "contract": MES, "quantity": 1}),
+    ]
+    assert book.orders[order.client_id] == replace(order, state=S.PARTIAL, filled=1, version=3)
+
+
+def closed_at(price: int, streak: int) -> Book:
+    """A long of one, entered at 20000 for nothing, closed at a price after so many won or lost in a row."""
+    book, changes = book_of(stop(), position=1, manifest=account(commission={"MES": "0"}))
+    book.streak = streak
+    [order] = book.orders.values()
+    assert booked(book, changes, (order, S.FILLED, fill_of(order, price=price))) == []
+    return book
+
+
+@pytest.mark.parametrize(
+    ("price", "before", "after"),
+    [
+        (20_001, 0, 1),
+        (20_001, 2, 3),
+        (20_001, -2, 1),
+        (19_999, 0, -1),
+        (19_999, -2, -3),
+        (19_999, 2, -1),
+        (20_000, 2, 2),
+        (20_000, -2, -2),
+    ],
+)
+def test_a_trade_that_ends_lengthens_or_turns_the_streak(price: int, before: int, after: int):
+    book = closed_at(price, before)
+    assert book.streak == after
+    assert book.realised == (price - 20_000) * D("1.25")
+    assert book.positions[NAME, MES].quantity == 0
+
+
+def test_a_trade_counts_with_its_commissions_and_only_when_it_is_flat():
+    book, changes = book_of(stop(quantity=2), position=2, manifest=account(commission={"MES": "1"}))
+    [order] = book.orders.values()
+    booked(book, changes, (order, S.PARTIAL, fill_of(order, price=20_001)))
+    assert book.streak == 0
+    second = fill_of(book.orders[order.client_id], fill_id="second", price=20_000)
+    booked(book, changes, (book.orders[order.client_id], S.FILLED, second))
+    assert book.realised == D("-0.75")  # one tick won, two commissions paid
+    assert book.streak == -1
+
+
+def test_a_position_that_was_flat_belongs_to_the_decision_that_opens_it_again():
+    book, changes = book_of(order_of(S.WORKING, decision="next"))
+    book.positions[NAME, MES] = replace(position_of(0, decision="before"), lots=(), realised=D(9), commission=D(3))
+    [order] = book.orders.values()
+    booked(book, changes, (order, S.FILLED, fill_of(order)))
+    position = book.positions[NAME, MES]
+    assert (position.decision, position.quantity, position.realised) == ("next", 1, D(0))
+
+
+def test_a_fill_in_a_contract_that_no_row_knows_is_held_and_worth_nothing_known():
+    book, changes = book_of(order_of(S.WORKING, contract="ZZZM2025"))
+    [order] = book.orders.values()
+    booked(book, changes, (order, S.FILLED, fill_of(order)))
+    position = book.positions[NAME, "ZZZM2025"]
+    assert (position.quantity, position.tick_value, book.realised) == (1, D(0), D(0))
+
+
+def test_what_a_fill_says_of_another_order_is_told():
+    book, changes = book_of(order_of(S.WORKING))
+    [order] = book.orders.values()
+    surprises = booked(book, changes, (order, S.FILLED, fill_of(order, client_id="another")))
+    assert surprises == [f"fill fill of order {order.client_id} names order another"]
+    assert changes.fills[0][0].client_id == order.client_id
+
+
+def test_events_that_are_booked_change_nothing_and_those_to_come_are_heard():
+    book, _ = book_of(order_of(S.WORKING))
+    [order] = book.orders.values()
+    events = [VenueEvent(number, ns(601), reported_of(order, S.WORKING)) for number in (3, 4, 5)]
+    book.venue_event = 4
+    assert unheard(book, events) == events[2:]
+
+
+def test_the_rows_are_asked_for_what_the_book_does_not_have():
+    book, _ = book_of(order_of(S.WORKING))
+    [order] = book.orders.values()
+    leg = reported_of(stop(), S.WORKING, client_id="Z-leg", parent="A-entry")
+    events = [
+        VenueEvent(1, ns(601), reported_of(order, S.WORKING), fill_of(order, fill_id="f2")),
+        VenueEvent(2, ns(601), leg, fill_of(order, fill_id="f1")),
+    ]
+    assert asked_of_rows(book, events) == (["A-entry", "Z-leg"], ["f1", "f2"])
+
+
+def test_a_leg_that_the_venue_makes_belongs_to_its_entry():
+    book, changes = book_of(order_of(S.FILLED, filled=1))
+    [entry] = book.orders.values()
+    leg = replace(stop(), client_id="leg", parent=entry.client_id)
+    event = VenueEvent(1, ns(601), reported_of(leg, S.WORKING, parent=entry.client_id, oco="target"))
+    assert book_venue_events(book, changes, [event], Stored()) == []
+    found = book.orders["leg"]
+    assert (found.decision, found.strategy, found.parent, found.version) == (DECISION, NAME, entry.client_id, 1)
+    assert not is_foreign(found)
+
+
+def test_what_somebody_else_placed_is_adopted_and_told():
+    book, changes = book_of()
+    theirs = order_of(S.WORKING, client_id="theirs", decision="theirs", contract="ZZZM2025")
+    surprises = booked(book, changes, (theirs, S.WORKING, None))
+    assert surprises == ["the venue reports order theirs, which this book never intended"]
+    assert (is_foreign(book.orders["theirs"]), book.orders["theirs"].strategy) == (True, "")
+
+    lost = order_of(S.WORKING)
+    assert lost.client_id == client_order_id(DECISION, "E")
+    surprises = booked(book, changes, (lost, S.WORKING, None))
+    assert surprises == [f"the venue reports order {lost.client_id}, whose row is lost: it is adopted"]
+    assert (book.orders[lost.client_id].strategy, book.orders[lost.client_id].decision) == (NAME, DECISION)
+
+
+def test_book_and_venue_hold_the_same_when_their_sums_by_contract_agree():
+    book, _ = book_of(position=2)
+    book.positions["default/other", MES] = position_of(-1, "default/other")
+    assert other_positions(book, {MES: 1}) == ""
+    assert other_positions(book, {MES: 2}) == f"book [('{MES}', 1)] and venue [('{MES}', 2)] hold different positions"
+    book.positions["default/other", MES] = position_of(-2, "default/other")
+    assert other_positions(book, {}) == ""
+    assert other_positions(book, {ES: 1}) != ""
+
+
+def test_a_commission_is_the_account_s_by_root_or_the_sheet_s_or_nothing():
+    manifest = account(commission={"MES": "0.50"})
+    assert commission_of(manifest, MES, 3) == D("1.50")
+    assert commission_of(manifest, ES, 1) == commission_of(account(), ES, 1) > 0
+    assert commission_of(manifest, "ZZZM2025", 3) == 0
+
+
+def test_a_strategy_that_is_fenced_off_is_told_with_the_message_that_was_refused():
+    book, changes = book_of()
+    owner = book.strategies[NAME]
+    refused = RefusedSignal("subject", 7, "id", b"payload", RefusedMessage("no_session", "no session there"))
+    fence_off(book, changes, owner, refused, ns(599))
+    assert owner.fence == Fence("no_session", "no session there", ns(600), ns(599))
+    assert changes.refused == [refused]
+    [event] = changes.events
+    assert (event.kind, event.key, event.version) == ("fence", "fence-1", 1)
+    assert event.body == {
+        "strategy": NAME,
+        "fenced": True,
+        "reason": "no_session",
+        "detail": "no session there",
+        "subject": "subject",
+        "sequence": 7,
+    }
+
+
+def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
+    decision = Decision(
+        "d", NAME, "bar", ns(600), DAY, True, "", Side.SELL, 2, MES, 16, 24, ("SellingAbsorption",), "Ranging", ()
+    )
+    order = new_order(decision, "id", ns(600), ES)
+    assert order == Order(
+        "id", "d", "E", NAME, MES, ES, Side.SELL, OrderType.MARKET, 2, ns(600), stop_ticks=16, target_ticks=24
+    )
+    with pytest.raises(AssertionError):
+        new_order(replace(decision, side=None), "id", ns(600), ES)
+
+
+def test_the_front_contract_is_that_of_the_day_and_before_the_run_that_of_its_first_day():
+    book, _ = book_of()
+    root = strategy(instrument="MES")
+    book.feed_contracts = (MES, "MESU2025")
+    assert book.front(root) == MES
+    book.trading_day = date(2025, 6, 16)
+    assert book.front(root) == "MESU2025"
+    book.trading_day = date(2025, 6, 2)
+    assert book.front(root) == MES
+    book.trading_day = None
+    assert book.front(root) == MES
+    assert book.contracts(root) == (MES, "MESU2025")
+    assert list(book.tapes(book.strategies[NAME])) == [MES, MES, "MESU2025", "MESU2025"]
+    book.strategies[NAME].contract = "MESU2025"
+    assert list(book.tapes(book.strategies[NAME])) == ["MESU2025", "MESU2025"]
