@@ -1,7 +1,8 @@
 """Small changes of a module's code, one at a time: what a slip of the pen would do, and a test has to notice.
 
-A change is made in the syntax tree, so that every mutant compiles. Annotations, decorators, docstrings, assertions and
-the words of errors are left alone: what they say is no behaviour.
+A change is made in the syntax tree, so that every mutant compiles. Annotations, decorators, docstrings, assertions (as
+statements, and as a condition that raises `AssertionError`) and the words of errors are left alone: what they say is no
+behaviour.
 """
 
 import ast
@@ -36,6 +37,7 @@ _ARITHMETIC: Final[dict[type[ast.operator], type[ast.operator]]] = {
 _SWAPPED_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _GENERIC: Final = {"Awaitable", "Callable", "Iterable", "Iterator", "Mapping", "Sequence", "dict", "list", "tuple"}
 """What stands before brackets in the name of a type: that is an annotation, wherever it stands."""
+_DEFECT: Final = "raise AssertionError("
 _SWAPPED_WORDS: Final = {"left": "right", "right": "left"}
 
 
@@ -115,6 +117,8 @@ def _nodes(tree: Tree, place: str = "") -> Iterator[tuple[Tree, str]]:
             if not isinstance(item, ast.AST) or isinstance(item, ast.Assert | ast.Raise | ast.Import | ast.ImportFrom):
                 continue
             if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
+                continue
+            if isinstance(item, ast.If) and any(ast.unparse(each).startswith(_DEFECT) for each in item.body):
                 continue
             if isinstance(item, ast.Subscript) and isinstance(item.value, ast.Name) and item.value.id in _GENERIC:
                 continue

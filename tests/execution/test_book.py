@@ -331,9 +331,9 @@ def test_book_and_venue_hold_the_same_when_their_sums_by_contract_agree():
 
 def test_a_commission_is_the_account_s_by_root_or_the_sheet_s_or_nothing():
     manifest = account(commission={"MES": "0.50"})
-    assert commission_of(manifest, MES, 3) == D("1.50")
-    assert commission_of(manifest, ES, 1) == commission_of(account(), ES, 1) > 0
-    assert commission_of(manifest, "ZZZM2025", 3) == 0
+    assert commission_of(manifest, MES, 3, 20_000) == D("1.50")
+    assert commission_of(manifest, ES, 1, 20_000) == commission_of(account(), ES, 1, 20_000) > 0
+    assert commission_of(manifest, "ZZZM2025", 3, 20_000) == 0
 
 
 def test_a_strategy_that_is_fenced_off_is_told_with_the_message_that_was_refused():

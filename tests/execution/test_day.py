@@ -19,7 +19,7 @@ from leadline.execution.day import (
     venue_calendar,
     watches,
 )
-from leadline.model.orders import LastPrint, OrderState, VenueEvent, Watch, WatchedPosition
+from leadline.model.orders import LastPrint, Order, OrderState, VenueEvent, Watch, WatchedPosition
 from leadline.risk.view import AccountLimits, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, account, ns, strategy
@@ -163,6 +163,11 @@ def holds(book: Book) -> bool:
     return book.strategies["default/mes"].held is not None
 
 
+def test_the_open_of_the_session_is_waited_for_only_by_who_holds_limits():
+    book, _ = book_of(position=1, seconds=-600)
+    assert next_timer(book) == ns(FLAT_BY_S)
+
+
 def held(limits: StrategyLimits, seconds: float) -> HeldLimits:
     return HeldLimits(ns(seconds), limits)
 
@@ -194,7 +199,7 @@ def test_held_limits_bind_while_they_are_held():
     assert book.strategies["default/mes"].block == "DAY_LOSS"
 
 
-MES_HELD = WatchedPosition(MES, 1, 20_000, D("1.25"))
+MES_HELD = WatchedPosition(MES, 1, D(25_000), D("1.25"))
 
 
 def test_the_venue_watches_the_day_s_loss_and_target_and_each_strategy_s_loss():
@@ -263,6 +268,27 @@ def test_the_table_of_tiers_waits_for_an_account_that_is_flat():
         book.tiers, book.instant_ns = (), ns(ROLL_S)
         assert roll(book)
         assert book.tiers == tiers
+
+
+@pytest.mark.parametrize(
+    ("orders", "position", "contract"),
+    [((), 0, "MESU2025"), ((), 1, MES), ((order_of(OrderState.WORKING),), 0, MES)],
+)
+def test_a_strategy_on_a_root_goes_on_in_the_day_s_lead_month_when_it_is_flat(
+    orders: tuple[Order, ...], position: int, contract: str
+):
+    book, _ = book_of(*orders, position=position)
+    book.feed_contracts = (MES, "MESU2025")
+    book.instant_ns = ns(3 * DAY_S + ROLL_S)  # Friday evening: September leads from Monday on
+    assert roll(book)
+    assert book.strategies["default/mes"].contract == contract
+
+
+def test_a_strategy_keeps_its_contract_where_the_feed_has_no_lead_month():
+    book, _ = book_of()
+    book.instant_ns = ns(3 * DAY_S + ROLL_S)
+    assert roll(book)
+    assert book.strategies["default/mes"].contract == MES
 
 
 def event(number: int, seconds: float) -> VenueEvent:
