@@ -158,6 +158,9 @@ class TestScores:
             ({"adx": 20.0, "adx_slope": -0.1}, 1),
             ({"adx": 25.0, "adx_slope": -0.1}, 1),
             ({"adx": 25.1, "adx_slope": -0.1}, 0),
+            ({"adx": 19.9, "adx_slope": -0.1}, 0),
+            ({"adx": 22.0, "adx_slope": 0.0}, 0),
+            ({"adx": 22.0, "adx_slope": 0.5}, 0),
             ({"delta_slope_change": -100.1}, 1),
             ({"delta_slope_change": 100.0}, 0),
         ],
@@ -190,10 +193,40 @@ class TestDecision:
         assert max(float(score) for score in reading.scores.values()) >= 1
 
     def test_a_reading_shows_its_inputs(self) -> None:
-        inputs = read(adx=28.25, structure=replace(UPTREND, range_bound_bars=2)).inputs
-        assert inputs["adx"] == "28.250000"
-        assert (inputs["higher_high"], inputs["lower_low"], inputs["range_bound_bars"]) == ("1", "0", "2")
-        assert inputs["minutes_to_close"] == "60.000000"
+        floats = {
+            "ema_fast": 1.5,
+            "ema_slow": 2.5,
+            "adx": 28.25,
+            "adx_slope": 3.5,
+            "atr": 4.5,
+            "atr_percentile": 5.5,
+            "vwap_distance": 6.5,
+            "delta_slope": 7.5,
+            "delta_slope_change": 8.5,
+            "volume_ratio": 9.5,
+            "mean_range": 10.5,
+        }
+        shape = Structure(higher_high=True, higher_low=False, lower_high=True, lower_low=False, range_bound_bars=2)
+        inputs = read(
+            since_open_ns=30 * MINUTE,
+            to_close_ns=60 * MINUTE,
+            close=20_003,
+            cumulative_delta=-7,
+            structure=shape,
+            **floats,
+        ).inputs
+        assert inputs == {
+            "minutes_since_open": "30.000000",
+            "minutes_to_close": "60.000000",
+            "close": "20003",
+            "cumulative_delta": "-7",
+            "higher_high": "1",
+            "higher_low": "0",
+            "lower_high": "1",
+            "lower_low": "0",
+            "range_bound_bars": "2",
+            **{name: f"{value:.6f}" for name, value in floats.items()},
+        }
 
 
 class TestGates:

@@ -147,6 +147,30 @@ def test_next_print_looks_at_no_other_print():
     assert got == [("M", 20002, ns(2)), ("L", 19990, ns(4))]
 
 
+@pytest.mark.parametrize(
+    ("rule", "expected"), [(FillRule.PESSIMISTIC, 20_004), (FillRule.NEXT_PRINT, 20_002), (FillRule.OPTIMISTIC, 20_001)]
+)
+def test_only_the_pessimistic_rule_looks_at_a_fresh_aggressors_print(rule: FillRule, expected: int):
+    paper = market(rule)
+    paper.submit(order(at=1.5))
+    prints = tape([(1.5, 20_003, 1, BUY), (2, 20_001, 1, SELL)])
+    assert [fill.price for fill in fills(run(paper, prints, 3))] == [expected]
+
+
+def test_a_print_at_the_instant_from_which_a_limit_rests_is_not_in_its_queue():
+    paper = market()
+    paper.submit(order("L", limit=19_990, at=1))
+    prints = tape([(1, 19_990, 5, SELL), (2, 19_990, 2, SELL), (3, 19_990, 1, SELL)])
+    run(paper, prints, 1)
+    run(paper, prints, 1.5)
+    got = fills(run(paper, prints, 4))
+    assert [(fill.client_id, fill.time_ns) for fill in got] == [("L", ns(3))]
+
+
+def test_a_paper_account_is_pessimistic_with_a_tick_of_slippage_and_fifty_milliseconds():
+    assert FillRules() == FillRules(FillRule.PESSIMISTIC, 1, 50_000_000)
+
+
 def test_slippage_is_declared():
     paper = market(slippage=3)
     paper.submit(order(side=Side.SELL))
