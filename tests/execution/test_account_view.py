@@ -1,7 +1,10 @@
 """The account as risk sees it: what is held, what may come to be held, what it can still lose, and what limits it."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +15,27 @@ from leadline.execution.account import (
     limits_in_force,
     may_enter,
     own_limits,
+    question,
     settings,
     stricter,
     stricter_margins,
     worst_case,
 )
 from leadline.execution.book import Book, Drain, Fence, HeldLimits
+from leadline.model.instruments import instrument
 from leadline.model.orders import LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits, AccountView, Quote, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of
-from tests.execution.harness.builders import ES, MES, account, ns, strategy
+from tests.execution.harness.builders import ES, MES, RTH_S, account, bar, ns, strategy
+from tests.own_markets import BITCOIN, file_of
 
 D = Decimal
 S = OrderState
 SECOND = 1_000_000_000
 FREE = {"MES": "0"}
+COIN = "BTCUSD"
 SLIPPAGE = {"slippageTicks": 1}
 
 
@@ -292,3 +300,69 @@ def test_open_results_are_summed_and_a_contract_without_a_print_counts_nothing()
     book.positions["default/mes", ES] = replace(position_of(-1, contract=ES), tape_contract=ES)
     assert view_of(book).open == D(-10)
     assert view_of(printed(book, 19_990, ES)).open == D("2.50")
+
+
+def test_risk_is_asked_about_the_session_of_the_calendar_whatever_the_bar_says():
+    book, _ = book_of()
+    owner = book.strategies["default/mes"]
+    said = replace(bar(300), session_open_ns=1, session_close_ns=2)
+    asked = question(book, owner, said, halt="lunch")
+    assert (asked.bar.session_open_ns, asked.bar.session_close_ns) == (ns(0), ns(RTH_S))
+    assert asked.bar == bar(300)
+    assert (asked.account, asked.strategy) == (account_view(book, halt="lunch"), settings(book, owner))
+    assert asked.instant_ns == ns(600)
+    nowhere = question(book, owner, replace(said, bar=replace(said.bar, trading_day=date(2025, 1, 9))), halt="").bar
+    assert (nowhere.session_open_ns, nowhere.session_close_ns) == (0, 0)
+
+
+def test_without_a_commission_of_the_account_the_sheet_s_is_paid():
+    book, _ = book_of(manifest=account(commission={"ES": "9"}))
+    [shown] = settings(book, book.strategies["default/mes"]).execute
+    assert shown.commission == instrument("MES").commission > 0
+    assert (shown.fee_rate, shown.inverse, shown.margin) == (0, False, D(40))
+
+
+class TestOfTheCoin:
+    """A perpetual that is settled in the coin: fees are a rate of what it stands for at a price."""
+
+    @pytest.fixture(autouse=True)
+    def _contract(self, tmp_path: Path) -> Iterator[None]:
+        put_in_force(read_own([file_of(tmp_path, {COIN: BITCOIN})]))
+        yield
+        put_in_force(OwnMarkets())
+
+    def losable(self, *orders: Order, quantity: int = 0, price: int = 200) -> Decimal:
+        """What can be lost of a position of so many; a tick of slippage, a rate of 0.0005, 200 / price coins each."""
+        book, _ = book_of(manifest=account(paper=SLIPPAGE))
+        printed(book, price, COIN)
+        lots = replace(position_of(quantity, contract=COIN), tick_value=D(200), inverse=True, tape_contract=COIN)
+        return worst_case(book, [lots] if quantity else [], list(orders))
+
+    def test_the_way_out_is_paid_where_the_stop_is(self):
+        of: dict[str, Any] = {"contract": COIN, "tape_contract": COIN}
+        fee = D("0.0005")
+        long = self.losable(stop(160, **of), quantity=1)  # out at 159: 200/159 - 1 coins, and the fee of 200/159
+        assert round(long, 8) == round(D(200) / 159 - 1, 8) + round(fee * 200 / 159, 8)
+        short = self.losable(stop(250, Side.BUY, **of), quantity=-1)  # out at 251
+        assert round(short, 8) == round(1 - D(200) / 251, 8) + round(fee * 200 / 251, 8)
+
+    def test_an_entry_pays_at_its_own_price_and_at_its_stop(self):
+        of: dict[str, Any] = {"contract": COIN, "tape_contract": COIN, "stop_ticks": 18}
+        fee = D("0.0005")
+        at_the_print = self.losable(order_of(S.WORKING, **of))  # from 200 to 180, slippage on both ways included
+        assert round(at_the_print, 8) == round(D(200) / 180 - 1 + fee + fee * 200 / 180, 8)
+        limit = self.losable(order_of(S.WORKING, limit_price=400, **of))
+        assert round(limit, 8) == round(D(200) / 380 - D("0.5") + fee / 2 + fee * 200 / 380, 8)
+        short = self.losable(order_of(S.WORKING, side=Side.SELL, stop_price=380, **of))
+        assert round(short, 8) == round(D(200) / 380 - D("0.5") + fee / 2 + fee * 200 / 380, 8)
+
+    def test_an_account_with_a_commission_of_its_own_pays_no_rate(self):
+        book, _ = book_of(manifest=account(commission={COIN: "0.001"}, paper=SLIPPAGE))
+        coin = strategy("coin", instrument=COIN, strategy={"entryPoint": "acme:Own"}, bracket=(16, 24))
+        owner = replace(book.strategies["default/mes"], manifest=coin, contract=COIN)
+        book.feed_contracts = (COIN,)
+        [shown] = settings(book, owner).execute
+        assert (shown.commission, shown.fee_rate, shown.inverse) == (D("0.001"), 0, True)
+        book.manifest = account(paper=SLIPPAGE)
+        [shown] = settings(printed(book, 200, COIN), owner).execute
+        assert (shown.commission, shown.fee_rate, shown.margin) == (0, D("0.0005"), D("0.01"))

@@ -12,6 +12,7 @@ from leadline.execution.book import (
     Drain,
     Fence,
     RefusedSignal,
+    StrategyBook,
     commission_of,
     count_entry,
     fence_off,
@@ -73,6 +74,15 @@ def test_an_hour_after_its_decision_an_ended_order_and_an_entry_are_forgotten():
     assert book.entry_instants == [since, since + 1]
 
 
+def test_a_book_begins_with_nothing_counted():
+    manifest = account()
+    book = Book("tape", manifest.full_name, manifest, (MES,), DAY, 0, D(1))
+    assert (book.realised, book.trades, book.streak, book.tier_index) == (0, 0, 0, -1)
+    assert (book.venue_event, book.last_event, book.finished) == (0, 0, False)
+    owner = StrategyBook(NAME, strategy(), "settings", "hash", 0, MES)
+    assert (owner.realised, owner.trades, owner.cleared_ns) == (0, 0, -1)
+
+
 def test_an_entry_counts_for_the_account_for_its_strategy_and_for_the_hour():
     book, _ = book_of()
     owner = book.strategies[NAME]
@@ -86,6 +96,7 @@ def test_an_entry_counts_for_the_account_for_its_strategy_and_for_the_hour():
     [
         ("Cancel", "Keep", (order_of(S.WORKING),), 0, False),
         ("Cancel", "Keep", (stop(),), 1, True),
+        ("Cancel", "Keep", (order_of(S.WORKING), stop()), 1, False),
         ("Keep", "Keep", (order_of(S.WORKING),), 0, True),
         ("Keep", "Flatten", (), 1, False),
         ("Keep", "Flatten", (), 0, True),

@@ -19,12 +19,16 @@ from leadline.execution.day import (
     venue_calendar,
     watches,
 )
+from leadline.model.calendars import calendar, calendar_names
+from leadline.model.hours import instant_ns
 from leadline.model.orders import LastPrint, Order, OrderState, VenueEvent, Watch, WatchedPosition
 from leadline.risk.view import AccountLimits, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of, reported_of
-from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, account, ns, strategy
+from tests.execution.harness.builders import DAY, DAY_S, ES, MES, ROLL_S, RTH_S, account, ns, strategy
 
 D = Decimal
+NO_REGULAR_HOURS = date(2025, 1, 9)
+"""A day of mourning: the market closed before the regular session would have opened."""
 FLAT_BY_S = RTH_S - 300
 """Five minutes before the close of the regular session."""
 LIMITS = {"dayLoss": "100", "dayTarget": "200"}
@@ -328,3 +332,36 @@ def test_the_roll_is_found_over_a_weekend_and_not_past_the_calendar():
     book.strategies.clear()
     book.trading_day = None
     assert next_timer(book) is None
+
+
+@pytest.mark.parametrize("name", [name for name in calendar_names() if calendar(name).knows(DAY)])
+def test_every_market_s_day_rolls_at_the_first_instant_of_the_next(name: str):
+    book, _ = book_of()
+    book.strategies.clear()
+    book.calendar = name
+    rolls_ns = next_timer(book)
+    assert rolls_ns is not None
+    assert calendar(name).trading_day(rolls_ns - 1) == DAY < calendar(name).trading_day(rolls_ns)
+
+
+def test_the_first_strategy_s_market_rolls_the_day_and_before_one_the_first_contract_s():
+    book, _ = book_of()
+    coin = strategy("coin", instrument="BTCUSDT", strategy={"entryPoint": "acme:Own"})
+    owner = book.strategies["default/mes"]
+    book.strategies["default/coin"] = replace(owner, strategy="default/coin", manifest=coin, contract="BTCUSDT")
+    assert venue_calendar(book).name == "24x7"
+    book.strategies = {"default/a": owner, **book.strategies}
+    assert venue_calendar(book).name != "24x7"
+    book.strategies.clear()
+    book.feed_contracts = ("BTCUSDT", MES)
+    assert venue_calendar(book).name == "24x7"
+
+
+def test_a_day_without_the_strategy_s_session_closes_nothing_and_waits_for_the_roll():
+    book, _ = book_of(position=1, held=held(StrategyLimits(day_loss=D(10)), 500))
+    book.trading_day = NO_REGULAR_HOURS
+    assert list(close_of_session(book)) == []
+    apply_limits(book)
+    assert holds(book)
+    book.instant_ns = instant_ns(NO_REGULAR_HOURS, "10:00", "America/New_York")
+    assert next_timer(book) == instant_ns(NO_REGULAR_HOURS, "18:00", "America/New_York")

@@ -195,13 +195,11 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             and order.strategy == position.strategy
             and order.contract == position.contract
         ]
-        quantity = abs(position.quantity)
+        quantity, sign = abs(position.quantity), 1 if position.quantity > 0 else -1
         distance = slippage
         if last is not None and stops:
-            sign = 1 if position.quantity > 0 else -1
             farthest = min(stops) if sign > 0 else max(stops)
             distance += max((last.price - farthest) * sign, 0)
-        sign = 1 if position.quantity > 0 else -1
         mark = position.lots[0].price if last is None else last.price
         total += quantity * loss(mark, distance, sign, position.tick_value, inverse=position.inverse)
         total += commission_of(book.manifest, position.contract, quantity, mark - sign * distance)
