@@ -241,6 +241,7 @@ def test_an_empty_batch_that_stands_further_on_is_a_gap_too():
     [
         ([(at(59), 100, 1, BUY)], "watermark"),
         ([(at(62), 100, 1, BUY), (at(61), 100, 1, BUY)], "do not decrease"),
+        ([(at(61), 100, 1, BUY), (at(63), 100, 1, BUY), (at(62), 100, 1, BUY)], "do not decrease"),
     ],
 )
 def test_time_that_runs_backwards_is_refused(rows, expected):

@@ -85,6 +85,53 @@ def test_a_former_close_is_a_clock_time():
         parse_calendar(text.replace('2015-09-18: "17:15"', '2015-09-18: "25:15"'))
 
 
+LISTED = """
+name: own
+title: A market of one's own
+zone: America/New_York
+open: "18:00"
+close: "17:00"
+weekdays: [mon, tue, wed, thu, fri]
+valid_from: 2025-01-01
+valid_through: 2025-12-31
+"""
+
+
+@pytest.mark.parametrize(
+    ("days", "field"),
+    [
+        ('closed: {2026-01-02: "out of the years"}', "day"),
+        ('closed: {2024-12-31: "out of the years"}', "day"),
+        ('closed: {2025-01-04: "a Saturday"}', "day"),
+        ('early_close: {"13:00": {2026-01-02: "out of the years"}}', "day"),
+        ('early_close: {"13:00": {2025-01-04: "a Saturday"}}', "day"),
+        ('closed: {2025-01-02: "a"}\nearly_close: {"13:00": {2025-01-02: "b"}}', "day"),
+        ('early_close: {"13:00": {2025-01-02: "a"}, "12:00": {2025-01-02: "b"}}', "early_close"),
+        ('early_close: {"25:00": {2025-01-02: "a"}}', "early_close"),
+    ],
+)
+def test_a_day_that_is_listed_is_a_trading_day_of_the_loaded_years_and_stands_once(days: str, field: str):
+    with pytest.raises(InvalidInput) as raised:
+        parse_calendar(f"{LISTED}{days}\n")
+    assert raised.value.field == field
+
+
+def test_the_first_and_the_last_day_of_the_loaded_years_are_known():
+    own = parse_calendar(f'{LISTED}closed: {{2025-01-01: "a"}}\nearly_close: {{"13:00": {{2025-12-31: "b"}}}}\n')
+    days = [date(2024, 12, 31), date(2025, 1, 1), date(2025, 12, 31), date(2026, 1, 1)]
+    assert [own.knows(day) for day in days] == [False, True, True, False]
+    assert own.market(date(2025, 1, 1)) is None
+    assert hours_of(own, "2025-12-31", GLOBEX) == "12-30 23:00 12-31 18:00"
+
+
+def test_hours_of_a_zone_far_to_the_east_are_a_session_of_the_market_too():
+    auckland = SessionHours("11:00", "15:00", "Pacific/Auckland")
+    assert CME.fits(auckland)
+    assert hours_of(CME, "2025-06-11", auckland) == "06-10 23:00 06-11 03:00"
+    # In January 11:00 is an hour before the market opens: that hour is cut off.
+    assert hours_of(CME, "2025-01-15", auckland) == "01-14 23:00 01-15 02:00"
+
+
 def test_a_market_has_former_closes_or_another_close_in_winter_and_not_both():
     text = (Path(calendars.__file__).parent / "data" / "calendars" / "mcx.yaml").read_text(encoding="utf-8")
     with pytest.raises(InvalidInput, match="former_close"):
