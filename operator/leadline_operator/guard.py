@@ -10,9 +10,11 @@ from typing import Final
 
 from leadline.model.errors import LeadlineError
 from leadline_operator.clients.kube import Kube, Missing, kube_configuration
-from leadline_operator.kinds import ACCOUNT_FINALIZER, DRAIN_FINALIZER, OWNERS, JsonObject
+from leadline_operator.kinds import ACCOUNT_FINALIZER, DEPLOYMENT, DRAIN_FINALIZER, OWNERS, STRATEGY, JsonObject, Kind
 
 _SHOWN: Final = 10
+INSTRUMENTS_CHECKSUM: Final = "checksum/instruments"
+"""The annotation of the Pods of a release with what names its instruments of one's own."""
 _FINALIZERS: Final = {DRAIN_FINALIZER, ACCOUNT_FINALIZER}
 
 
@@ -47,6 +49,21 @@ class LeftOut(LeadlineError):
         )
 
 
+class OtherInstruments(LeadlineError):
+    """Strategies trade, and would go on with other instruments: `names` as `Kind namespace/name`."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        return (
+            "not upgraded, because the chart's value `ownInstruments` is another one and these may enter, or hold a "
+            f"position or an order: {_listed(self.names)}. Prices are counted in ticks, and other instruments begin "
+            "another run. Set their state to ReduceOnly, and wait until they are flat"
+        )
+
+
 def guard_uninstall(namespaces: Sequence[str]) -> None:
     """Return when nothing needs the operator: nothing in these namespaces, and nowhere what it has once taken up.
 
@@ -56,13 +73,16 @@ def guard_uninstall(namespaces: Sequence[str]) -> None:
         raise StillThere(names)
 
 
-def guard_upgrade(namespaces: Sequence[str]) -> None:
-    """Return when an operator of these namespaces leaves out nothing that it has taken up.
+def guard_upgrade(namespaces: Sequence[str], operator: str = "", instruments: str = "") -> None:
+    """Return when an operator of these namespaces leaves out nothing that it has taken up, and changes no instruments.
 
-    Raises LeftOut, and KubeError.
+    operator: `namespace/name` of the Deployment that is to change, empty to ask nothing about instruments; instruments:
+    the checksum of those to come, empty for none. Raises LeftOut, OtherInstruments, and KubeError.
     """
     if names := asyncio.run(_asked(lambda kube: left_out(kube, namespaces))):
         raise LeftOut(names)
+    if operator and (names := asyncio.run(_asked(lambda kube: trading_others(kube, operator, instruments)))):
+        raise OtherInstruments(names)
 
 
 async def left_behind(kube: Kube, namespaces: Sequence[str]) -> list[str]:
@@ -79,6 +99,23 @@ async def left_out(kube: Kube, namespaces: Sequence[str]) -> list[str]:
     return await _owners(kube, lambda found: _namespace(found) not in namespaces and _taken_up(found))
 
 
+async def trading_others(kube: Kube, operator: str, instruments: str) -> list[str]:
+    """Strategies that may enter or hold something, where the operator has other instruments than these; else none."""
+    namespace, _, name = operator.partition("/")
+    deployment = await kube.get(DEPLOYMENT, namespace, name)
+    template = {} if deployment is None else deployment["spec"]["template"]["metadata"]
+    if (template.get("annotations") or {}).get(INSTRUMENTS_CHECKSUM, "") == instruments:
+        return []
+    return await _owners(kube, lambda found: _taken_up(found) and _trades(found), (STRATEGY,))
+
+
+def _trades(found: JsonObject) -> bool:
+    """Whether a strategy may enter, or has something at its venue."""
+    status = found.get("status") or {}
+    busy = status.get("openPositions") or status.get("workingOrders")
+    return bool(busy) or found["spec"].get("state", "Running") == "Running"
+
+
 async def _asked(look: Callable[[Kube], Awaitable[list[str]]]) -> list[str]:
     kube = Kube(await kube_configuration(), may_write=lambda: False)
     try:
@@ -87,9 +124,9 @@ async def _asked(look: Callable[[Kube], Awaitable[list[str]]]) -> list[str]:
         await kube.close()
 
 
-async def _owners(kube: Kube, counts: Callable[[JsonObject], bool]) -> list[str]:
+async def _owners(kube: Kube, counts: Callable[[JsonObject], bool], kinds: Sequence[Kind] = OWNERS) -> list[str]:
     names: list[str] = []
-    for kind in OWNERS:
+    for kind in kinds:
         try:
             listed, _ = await kube.every(kind)
         except Missing:

@@ -265,6 +265,17 @@ def test_an_upgrade_is_refused_that_leaves_strategies_without_their_operator(api
         api.kubectl("delete", "tstrat", "first", "--namespace", desk)
         helm.upgrade(CHART, place, values_for(place, **guarded), timeout=GUARD_SECONDS)
         assert said[-1] == "nothing is left out that needs the operator\n"
+        # Other instruments of one's own are other prices to a strategy that trades.
+        api.apply({**STRATEGY, "metadata": {**metadata, "namespace": place}})
+        others = values_for(place, **guarded, ownInstruments={"existingConfigMap": "ours"})
+        with pytest.raises(HelmError):
+            helm.upgrade(CHART, place, others, timeout=GUARD_SECONDS)
+        assert f"may enter, or hold a position or an order: TradingStrategy {place}/first." in said[-1]
+        helm.upgrade(CHART, place, values_for(place, **guarded, risk={"replicas": 2}), timeout=GUARD_SECONDS)
+        api.kubectl("patch", "tstrat", "first", "-n", place, "--type=merge", "-p", '{"spec":{"state":"ReduceOnly"}}')
+        helm.upgrade(CHART, place, others, timeout=GUARD_SECONDS)
+        api.kubectl("patch", "tstrat", "first", "-n", place, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+        api.kubectl("delete", "tstrat", "first", "--namespace", place)
     api.kubectl("delete", "tstrat", "stray", "--namespace", "default")
     assert secrets(api, desk) == {}
 

@@ -20,6 +20,7 @@ from leadline.runtime.settings import ServiceSettings
 from leadline.schema.roles import SERVICE_ROLES, login_role
 from leadline_operator.params import OperatorParams
 from tests.chart.rendering import ROOT, cases, one, pods, render, values_of
+from tests.own_markets import BITCOIN, EVENINGS
 
 PLATFORM = ("ingestion", "aggregation", "recorder", "risk")
 STRATEGY = """
@@ -282,3 +283,40 @@ def test_the_example_of_the_chart_is_a_manifest():
     example = chart.split("artifacthub.io/crdsExamples: |\n")[1].split("  artifacthub.io/changes")[0]
     (found,) = load_manifests(yaml.safe_dump_all(yaml.safe_load(example)))
     assert found.metadata.name == "mes-orderflow"
+
+
+def test_every_service_reads_the_instruments_of_the_values_and_of_a_config_map():
+    bitcoin = {**BITCOIN, "calendar": "evenings"}
+    rows = {"instruments": {"BTCUSD": bitcoin}, "calendars": {"evenings": EVENINGS}}
+    documents = render({"ownInstruments": {**rows, "existingConfigMap": "ours"}})
+    file = yaml.safe_load(one(documents, "ConfigMap", "leadline-instruments")["data"]["values.yaml"])
+    assert file == rows
+    for service in (*PLATFORM, "operator"):
+        (pod,) = [pod for name, pod in pods(documents) if name.split()[1] == f"leadline-{service}"]
+        told = ServiceSettings.model_validate(settings_json(documents, service))
+        (mount,) = [each for each in pod["spec"]["containers"][0]["volumeMounts"] if each["name"] == "instruments"]
+        assert mount["mountPath"] == str(told.instruments_file)
+        (volume,) = [each for each in pod["spec"]["volumes"] if each["name"] == "instruments"]
+        assert volume["projected"]["sources"] == [
+            {"configMap": {"name": "leadline-instruments"}},
+            {"configMap": {"name": "ours"}},
+        ]
+
+
+def test_what_names_other_instruments_makes_new_pods_and_is_what_the_guard_asks_about():
+    sums = []
+    for own in ({"existingConfigMap": "ours"}, {"existingConfigMap": "ours", "revision": "2"}, {}):
+        documents = render({"ownInstruments": own})
+        found = {
+            pod["metadata"]["annotations"].get("checksum/instruments", "")
+            for name, pod in pods(documents)
+            if name.split()[1].removeprefix("leadline-") in {*PLATFORM, "operator"}
+        }
+        (guard,) = [pod for name, pod in pods(documents) if name.endswith("upgrade-guard")]
+        arguments = guard["spec"]["containers"][0]["args"]
+        assert arguments[arguments.index("--operator") + 1] == "leadline-system/leadline-operator"
+        asked = arguments[arguments.index("--instruments") + 1] if "--instruments" in arguments else ""
+        assert found == {asked}
+        sums.append(asked)
+    assert len(set(sums)) == 3
+    assert sums[-1] == ""

@@ -218,6 +218,8 @@ def test_prices_have_the_decimals_of_the_instrument():
     assert price_text("MESM2025", "6002.8333333333") == "6002.8333"
     assert price_text("GCZ2013", "1313.7") == "1313.70"
     assert price_text("GCZ2013", "") == ""
+    assert price_text("BTCUSD", "64907.0") == "64907.0"  # a symbol of a cluster's own: execution knows its grid
+    assert price_text("BTCUSD", "129814 ticks") == price_text("GCZ2013", "129814 ticks") == "129814 ticks"
 
 
 def test_messages_become_json_with_their_field_names():

@@ -146,6 +146,15 @@ def test_a_service_knows_the_instruments_of_its_settings_before_anything_else(
     told.write_text(service_settings(tmp_path, "risk", instruments_file=broken).model_dump_json())
     assert run_service("risk", told) == EXIT_REFUSED
     assert "instruments.ETHUSDT.tick: got '0', expected more than 0" in capsys.readouterr().err
+    folder = tmp_path / "instruments.d"
+    folder.mkdir()
+    for name, symbol in (("one.yaml", "ETHUSDT"), ("two.yaml", "ETHUSDT")):
+        file_of(folder, {symbol: ETHER}, name=name)
+    told.write_text(service_settings(tmp_path, "risk", instruments_file=folder).model_dump_json())
+    assert run_service("risk", told) == EXIT_REFUSED
+    assert (
+        "two.yaml: instruments.ETHUSDT: got 'ETHUSDT', expected a symbol that is not known" in capsys.readouterr().err
+    )
 
 
 def test_a_data_directory_keeps_the_instruments_of_its_stack_and_forgets_them(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.specs import TradingStrategy, hot_fields, rollout_fields
 from leadline.model.status_spec import ConditionType
 from leadline.plan.plan import plan
@@ -16,9 +20,10 @@ from leadline_operator.conditions import Reason, no, updated, yes
 from leadline_operator.desired.account import account_objects
 from leadline_operator.desired.drift import differences, quantity, who_wrote
 from leadline_operator.desired.strategy import Revision, revision_object, revision_of, strategy_revision
-from leadline_operator.kinds import CONFIG_MAP, owner_key
+from leadline_operator.kinds import CONFIG_MAP, ROLLOUT_HASH, owner_key
 from leadline_operator.params import OperatorParams
 from leadline_operator.seen import Seen
+from tests.own_markets import BITCOIN, file_of
 from tests.plan.builders import account, strategy
 
 PARAMS: dict[str, Any] = {
@@ -81,6 +86,37 @@ def test_a_pod_mounts_only_the_secrets_that_it_uses():
     }
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[OwnMarkets]:
+    found = read_own([file_of(tmp_path, {"BTCUSD": BITCOIN})])
+    put_in_force(found)
+    yield found
+    put_in_force(OwnMarkets())
+
+
+def test_every_pod_is_given_the_operators_own_instruments_and_a_change_makes_a_new_one(own: OwnMarkets):
+    rows = {name: row.model_copy(update={"multiplier": Decimal(10)}) for name, row in own.instruments.items()}
+    other = own.model_copy(update={"instruments": rows})
+    found = {}
+    for known in (own, other, OwnMarkets()):
+        put_in_force(known)
+        made = revision(strategy())
+        configs = [made.config_map, *(item for item in objects() if item["kind"] == "ConfigMap")]
+        pods = [made.deployment, *(item for item in objects() if item["kind"] == "StatefulSet")]
+        for config, pod in zip(configs, pods, strict=True):
+            told = ServiceSettings.model_validate_json(config["data"]["settings.json"])
+            (source, *_) = pod["spec"]["template"]["spec"]["volumes"][0]["projected"]["sources"]
+            mounted = [f"/etc/leadline/{item['path']}" for item in source["configMap"]["items"]]
+            if not known.digest():
+                assert told.instruments_file is None
+                assert mounted == ["/etc/leadline/settings.json"]
+                continue
+            assert mounted == ["/etc/leadline/settings.json", str(told.instruments_file)]
+            assert OwnMarkets.model_validate_json(config["data"]["instruments.json"]) == known
+        found[known.digest()] = [pod["metadata"]["annotations"][ROLLOUT_HASH] for pod in pods]
+    assert all(len(set(stamps)) == 3 for stamps in zip(*found.values(), strict=True))
+
+
 def objects(**spec: Any) -> list[dict[str, Any]]:
     manifest = account(**spec)
     found = plan(PlatformSettings(), [manifest], [])
@@ -128,7 +164,7 @@ def test_execution_and_venue_are_sets_of_one_with_a_volume_of_their_own():
 def test_what_an_account_takes_over_while_it_runs_makes_no_new_pod():
     def stamps(**spec: Any) -> list[str]:
         sets = [item for item in objects(**spec) if item["kind"] == "StatefulSet"]
-        return [item["spec"]["template"]["metadata"]["annotations"]["leadline.dev/rollout-hash"] for item in sets]
+        return [item["spec"]["template"]["metadata"]["annotations"][ROLLOUT_HASH] for item in sets]
 
     before = stamps()
     assert stamps(limits={"maxPosition": 1}, halt=True) == before

@@ -333,9 +333,9 @@ async def test_an_old_connection_is_given_up_and_the_next_call_finds_another(tmp
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
-def a_run(tape: str, *, finished: bool = False) -> Run:
+def a_run(tape: str, *, finished: bool = False, instruments: str = "") -> Run:
     day = date(2026, 3, 2)
-    return Run(tape, "sim", {"MESH6": "sim"}, day, 0, (day,), (), 1, finished)
+    return Run(tape, "sim", {"MESH6": "sim"}, day, 0, (day,), (), 1, finished, instruments)
 
 
 @pytest.mark.integration
@@ -354,6 +354,19 @@ async def test_a_service_waits_for_the_streams_of_the_bus_and_then_for_a_run(nat
         async with bus_as(nats_server, "ingestion") as ingestion:
             await announce_run(ingestion, a_run("r1"))
         assert await waiting == a_run("r1")
+        await context.close()
+
+
+@pytest.mark.integration
+async def test_a_service_takes_no_run_of_other_instruments_than_its_own(nats_server: LocalNats, tmp_path: Path):
+    settings = service_settings(tmp_path, "venue", nats=nats_server.settings("venue"))
+    async with bus_as(nats_server, "ingestion") as ingestion, asyncio.timeout(20):
+        await announce_run(ingestion, a_run("of-others", instruments="another digest"))
+        context = await open_context(settings, LOG)
+        waiting = asyncio.create_task(context.current_run())
+        await announce_run(ingestion, a_run("of-others", instruments="another digest", finished=True))
+        await announce_run(ingestion, a_run("of-ours"))
+        assert await waiting == a_run("of-ours")
         await context.close()
 
 

@@ -36,6 +36,9 @@ Takes (dict "root" $ "service" NAME "nats" USER "database" ROLE "token" KEY "cla
 metadata:
   labels: {{- include "leadline.podLabels" (dict "root" .root "component" .service) | nindent 4 }}
   annotations: {{- include "leadline.podAnnotations" (dict "root" .root "settings" (include (printf "leadline.%s.settings" .service) .root) "values" $values) | nindent 4 }}
+    {{- with include "leadline.instruments" .root }}
+    checksum/instruments: {{ sha256sum . }}
+    {{- end }}
 spec:
   {{- include "leadline.pod" (dict "root" .root "values" $values "class" .class "account" .account "token" .apiToken) | nindent 2 }}
   {{- if gt (int ($values.replicas | default 1)) 1 }}
@@ -85,6 +88,9 @@ spec:
     - {name: tmp, mountPath: /tmp}
     {{- if and (eq .service "ingestion") .root.Values.feed.existingClaim }}
     - {name: feed, mountPath: /feed, readOnly: true}
+    {{- end }}
+    {{- if include "leadline.instruments" .root }}
+    - {name: instruments, mountPath: /etc/leadline-instruments, readOnly: true}
     {{- end }}
   volumes:
   - name: config
@@ -139,5 +145,19 @@ spec:
   {{- if and (eq .service "ingestion") .root.Values.feed.existingClaim }}
   - name: feed
     persistentVolumeClaim: {claimName: {{ .root.Values.feed.existingClaim }}, readOnly: true}
+  {{- end }}
+  {{- if include "leadline.instruments" .root }}
+  - name: instruments
+    projected:
+      defaultMode: 0440
+      sources:
+      {{- with .root.Values.ownInstruments }}
+      {{- if or .instruments .calendars }}
+      - configMap: {name: {{ include "leadline.fullname" $.root }}-instruments}
+      {{- end }}
+      {{- with .existingConfigMap }}
+      - configMap: {name: {{ . }}}
+      {{- end }}
+      {{- end }}
   {{- end }}
 {{- end }}

@@ -9,6 +9,9 @@ health_listen: "0.0.0.0:9091"
 metrics_listen: "0.0.0.0:9100"
 connection_age: {seconds: 300, grace_seconds: 30}
 data_dir: /var/lib/leadline
+{{- if include "leadline.instruments" .root }}
+instruments_file: /etc/leadline-instruments
+{{- end }}
 token_key_file: /etc/leadline/secrets/token/{{ .token | default .service }}
 {{- if .nats }}
 nats:
@@ -27,6 +30,15 @@ tls:
   key_file: /etc/leadline/secrets/tls/tls.key
   ca_file: /etc/leadline/secrets/tls/ca.crt
 {{- end }}
+{{- end }}
+
+{{/* What names the instruments of one's own, as JSON; empty where there are none. */}}
+{{- define "leadline.instruments" -}}
+{{- with .Values.ownInstruments -}}
+{{- if or .instruments .calendars .existingConfigMap -}}
+{{- toJson . -}}
+{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* The feed as the platform's plan knows it, as a YAML map. */}}

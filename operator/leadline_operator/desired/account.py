@@ -41,9 +41,10 @@ def account_objects(
 
 
 def rollout_hash(item: Workload, settings: Mapping[str, Any], template: Mapping[str, Any]) -> str:
-    """What a change of makes a new Pod: the settings that only a start reads, and the Pod itself."""
+    """What a change of makes a new Pod: the settings that only a start reads, one's own instruments, the Pod itself."""
     text = json.dumps([item.id, settings, template], sort_keys=True, separators=(",", ":"))
-    return derive("rollout", text)[:HASH_LENGTH]
+    own = pods.own_digest()
+    return derive("rollout", text, *([own] if own else []))[:HASH_LENGTH]
 
 
 def _stateful_set(

@@ -57,7 +57,8 @@ def strategy_revision(
     settings = pods.service_settings(workload, params, key.namespace, image)
     bare = pods.pod_template(workload, params, key, {}, image=image)
     text = json.dumps([settings, bare, named], sort_keys=True, separators=(",", ":"))
-    stamp = derive("rollout", text)[:HASH_LENGTH]
+    own = pods.own_digest()
+    stamp = derive("rollout", text, *([own] if own else []))[:HASH_LENGTH]
     stamps = {ROLLOUT_HASH: stamp, ANALYSIS_HASH: named}
     reference = pods.owned_by(owner)
     config = pods.config_map(workload, key, reference, settings)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from leadline.model.own_markets import in_force
 from leadline.plan.plan import Workload
 from leadline.runtime.settings import ServiceSettings
 from leadline_operator.kinds import ACCOUNT_LABEL, MANAGED_BY, STRATEGY_LABEL, JsonObject, Key
@@ -16,6 +17,7 @@ USER: Final = 10001
 # More than a service takes to stop when it is told to.
 GRACE_SECONDS: Final = 60
 SETTINGS_KEY: Final = "settings.json"
+INSTRUMENTS_KEY: Final = "instruments.json"
 
 _CONFIG: Final = "/etc/leadline"
 _SECRETS: Final = f"{_CONFIG}/secrets"
@@ -90,6 +92,7 @@ def service_settings(
             if "database" in workload.secrets
             else None,
             "data_dir": _DATA,
+            "instruments_file": f"{_CONFIG}/{INSTRUMENTS_KEY}" if own_digest() else None,
             "token_key_file": secret["token"],
             "tls": {
                 "certificate_file": f"{_SECRETS}/tls/tls.crt",
@@ -193,8 +196,16 @@ def config_map(workload: Workload, owner: Key, reference: list[JsonObject], sett
             "labels": labels_of(workload, owner),
             "ownerReferences": reference,
         },
-        "data": {SETTINGS_KEY: settings},
+        "data": {SETTINGS_KEY: settings, **({INSTRUMENTS_KEY: in_force().document()} if own_digest() else {})},
     }
+
+
+def own_digest() -> str:
+    """What names the instruments of one's own that every workload is given; empty where there are none.
+
+    They are those of this process: the ConfigMap that it has them from cannot be mounted in another namespace.
+    """
+    return in_force().digest()
 
 
 def service(workload: Workload, owner: Key, reference: list[JsonObject]) -> JsonObject:
@@ -231,8 +242,9 @@ def _sources(workload: Workload, params: OperatorParams) -> list[JsonObject]:
     """One volume for settings and secrets: a rotated Secret shows up in it without a new Pod."""
     service = workload.service
     keys = [service, *sorted(workload.calls)]
+    files = [SETTINGS_KEY, *([INSTRUMENTS_KEY] if own_digest() else [])]
     sources: list[JsonObject] = [
-        {"configMap": {"name": workload.id, "items": [{"key": SETTINGS_KEY, "path": SETTINGS_KEY}]}},
+        {"configMap": {"name": workload.id, "items": [{"key": file, "path": file} for file in files]}},
         {"secret": {"name": "leadline-token", "items": [_item(key, "token") for key in keys]}},
     ]
     sources += [

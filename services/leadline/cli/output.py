@@ -80,17 +80,25 @@ def people_console() -> Console:
 
 
 def price_text(contract: str, price: str) -> str:
-    """A price with the decimals of the instrument, and two more where an average needs them."""
-    if not price:
-        return ""
+    """A price with the decimals of the instrument, and two more where an average needs them.
+
+    As it came where this process does not know the contract, such as a cluster's own, or where execution does not: then
+    it is in ticks, and says so.
+    """
     sheet = sheet_of(contract)
-    if sheet is None:  # somebody else's order in a contract that nobody here knows: in ticks
-        return f"{price} ticks"
+    if not price or sheet is None or price.endswith(" ticks"):
+        return price
     tick = sheet.tick
     value = Decimal(price)
     if value % tick == 0:
         return str(value.quantize(tick))
     return f"{value:.{2 - int(tick.as_tuple().exponent)}f}"
+
+
+def ticks_text(contract: str, ticks: int) -> str:
+    """A price in ticks as a decimal; in ticks where nobody here knows the contract, such as a cluster's own."""
+    sheet = sheet_of(contract)
+    return f"{ticks} ticks" if sheet is None else str(sheet.ticks_to_price(ticks))
 
 
 def _is_number(text: str) -> bool:

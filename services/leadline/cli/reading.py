@@ -13,14 +13,13 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.cli.feeding import kept_out_text, outside
 from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
 from leadline.cli.options import Output, Place
-from leadline.cli.output import complain, plain, price_text, print_json, print_table
+from leadline.cli.output import complain, plain, price_text, print_json, print_table, ticks_text
 from leadline.cli.place import open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.cli.stopped import is_stopped, stopped_run
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.v1 import ingestion_pb2
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
 from leadline.plan.calls import CALL_SECONDS, Services
@@ -339,7 +338,7 @@ async def _said_by_services(place: Place, strategy: str | None, last: int) -> li
             "strategy": name,
             "known_at_ns": bar.known_at_ns,
             "bar": bar_key_text(bar.bar),
-            "close": str(instrument_of(bar.bar.contract).ticks_to_price(bar.close)),
+            "close": ticks_text(bar.bar.contract, bar.close),
             "regime": bar.regime.regime,
             "signals": [plain(signal) for signal in bar.signals],
             "decision": fates.get((name, bar_key_text(bar.bar))),

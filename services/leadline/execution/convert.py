@@ -14,9 +14,9 @@ from leadline.model.orders import Order, Position
 
 
 def price_text(contract: str, ticks: Decimal | int) -> str:
-    """A price in ticks as a decimal string of the contract; in ticks where no sheet knows the contract."""
+    """A price in ticks as a decimal string of the contract; in ticks, and with that word, where no sheet knows it."""
     sheet = sheet_of(contract)
-    return str(ticks if sheet is None else sheet.tick * ticks)
+    return f"{ticks} ticks" if sheet is None else str(sheet.tick * ticks)
 
 
 def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:

@@ -23,6 +23,7 @@ from leadline.ingestion.store import OpenedRun, Store
 from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
+from leadline.model import instruments
 from leadline.model.errors import GivenUp
 from leadline.model.ticks import TickColumns
 from leadline.runtime.bus import Bus
@@ -99,6 +100,7 @@ async def _open_run(context: Context, store: Store, feed: Feed, params: Ingestio
         sessions=feed.plan.days,
         missing=feed.plan.missing,
         begins_ns=min(feed.begins_ns.values()),
+        instruments=instruments.own_digest,
     )
     details = {
         "contracts": described.contracts,

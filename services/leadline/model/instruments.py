@@ -159,6 +159,9 @@ def sheet_roots() -> tuple[str, ...]:
 own_instruments: dict[str, Instrument] = {}
 """Rows that are not the package's, by root; set at the start of a process by `own_markets.put_in_force` alone."""
 
+own_digest = ""
+"""Another one for other rows and calendars of one's own, empty for none; set together with them."""
+
 
 @cache
 def _sheet() -> dict[str, Instrument]:

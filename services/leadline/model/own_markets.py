@@ -146,6 +146,7 @@ def put_in_force(own: OwnMarkets) -> None:
     _in_force = own
     calendars.own_calendars = {name: _calendar(name, row) for name, row in own.calendars.items()}
     instruments.own_instruments = {root: _instrument(root, row) for root, row in own.instruments.items()}
+    instruments.own_digest = own.digest()
     contracts.no_entry_from.cache_clear()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import grpc
 import structlog
 
+from leadline.model import instruments
 from leadline.model.errors import Unknown
 from leadline.runtime import measurements
 from leadline.runtime.auth import audience, key_file, token_source
@@ -170,12 +171,20 @@ class Context:
         return self._channels[peer]
 
     async def current_run(self) -> Run:
-        """The run announced last; waits until there is one.
+        """The run announced last; waits until there is one that was opened with the instruments of this process.
 
-        When another one is opened later the process ends, and starts again on that one.
+        Ticks of another sheet would be read as other prices. When another run is opened later the process ends, and
+        starts again on that one.
         """
         runs = announced_runs(self.bus)
         run = await anext(runs)
+        while run.instruments != instruments.own_digest:
+            self.log.warning(
+                "run.of_other_instruments",
+                tape=run.tape,
+                reason="it was opened with other instruments of one's own; the next run is waited for",
+            )
+            run = await anext(runs)
         self.spawn(_watch(run, runs), "run")
         return run
 

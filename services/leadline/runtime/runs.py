@@ -32,7 +32,8 @@ class Run:
 
     `tape` is its id; `contracts` maps each dated contract of the feed to its venue, fixed when the run opens;
     nothing is decided before the trading day `trade_from`; `sessions` are the tape's trading days, `missing` those
-    of the wanted history that were not at hand; `begins_ns` is the tape's first time.
+    of the wanted history that were not at hand; `begins_ns` is the tape's first time. `instruments` is the digest of
+    the instruments beside the package's sheet that it was opened with, empty where there were none.
     """
 
     tape: str
@@ -44,6 +45,7 @@ class Run:
     missing: tuple[date, ...]
     begins_ns: int
     finished: bool = False
+    instruments: str = ""
 
 
 def run_to_proto(run: Run) -> pb.Run:
@@ -58,6 +60,7 @@ def run_to_proto(run: Run) -> pb.Run:
         missing=[day.isoformat() for day in run.missing],
         begins_ns=run.begins_ns,
         finished=run.finished,
+        instruments=run.instruments,
     )
 
 
@@ -73,6 +76,7 @@ def run_from_proto(message: pb.Run) -> Run:
         tuple(date.fromisoformat(day) for day in message.missing),
         message.begins_ns,
         message.finished,
+        message.instruments,
     )
 
 

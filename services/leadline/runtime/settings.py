@@ -93,7 +93,8 @@ class ServiceSettings(_Section):
     `workload` is the stable id in the plan; `listen`, `metrics_listen` and `health_listen` are `host:port`, port 0
     picks a free one; `listen` and `peers` may be sockets, `unix:/path`. Metrics are for those who show the token of
     `metrics_token_file`, for everybody where there is none. `health_listen` answers probes alone, without TLS; the main
-    port answers them too. `instruments_file` has the instruments that stand beside the package's sheet. `peers` names
+    port answers them too. `instruments_file` has the instruments that stand beside the package's sheet, or is a folder
+    whose `*.yaml` have them. `peers` names
     the addresses of the services that it calls; calls are signed with the peer's own key from `peer_key_files`, with
     `token_key_file` where none is named. `code_version` replaces the package's own where the code of the strategy is
     not this package's. `params` belongs to the service, which validates it.

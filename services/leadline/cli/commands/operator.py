@@ -39,12 +39,19 @@ def guard_upgrade(
     namespaces: Annotated[
         list[str] | None, typer.Option("--namespace", "-n", help="Namespace that is looked after then; repeatable.")
     ] = None,
+    operator: Annotated[
+        str, typer.Option("--operator", help="Deployment of the operator that is to change, as namespace/name.")
+    ] = "",
+    instruments: Annotated[
+        str, typer.Option("--instruments", help="Checksum of the instruments of one's own that it will have.")
+    ] = "",
 ) -> None:
     """Fail while strategies or accounts are left in namespaces that would not be looked after any more.
 
-    Helm asks this before an upgrade. Uses the account of the Pod that it runs in, else the kubeconfig.
+    With an operator named also while strategies trade whose instruments would be others. Helm asks this before an
+    upgrade. Uses the account of the Pod that it runs in, else the kubeconfig.
     """
-    _guard().guard_upgrade(namespaces or [])
+    _guard().guard_upgrade(namespaces or [], operator, instruments)
     print("nothing is left out that needs the operator")
 
 

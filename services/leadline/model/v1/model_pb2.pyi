@@ -744,6 +744,7 @@ class Run(_message.Message):
     MISSING_FIELD_NUMBER: _builtins.int
     BEGINS_NS_FIELD_NUMBER: _builtins.int
     FINISHED_FIELD_NUMBER: _builtins.int
+    INSTRUMENTS_FIELD_NUMBER: _builtins.int
     tape: _builtins.str
     """Its id, which is also the tape's name."""
     feed: _builtins.str
@@ -756,6 +757,8 @@ class Run(_message.Message):
     """First time of the tape, nanoseconds UTC: where every account's instant begins."""
     finished: _builtins.bool
     """Ingestion has published the whole tape."""
+    instruments: _builtins.str
+    """Digest of the instruments beside the package's sheet that it was opened with; empty where there were none."""
     @_builtins.property
     def contracts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Venue token by dated contract: what the feed has, fixed when the run opens."""
@@ -780,10 +783,11 @@ class Run(_message.Message):
         missing: _abc.Iterable[_builtins.str] | None = ...,
         begins_ns: _builtins.int = ...,
         finished: _builtins.bool = ...,
+        instruments: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_ns", b"begins_ns", "contracts", b"contracts", "feed", b"feed", "finished", b"finished", "history", b"history", "missing", b"missing", "sessions", b"sessions", "tape", b"tape", "trade_from", b"trade_from"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begins_ns", b"begins_ns", "contracts", b"contracts", "feed", b"feed", "finished", b"finished", "history", b"history", "instruments", b"instruments", "missing", b"missing", "sessions", b"sessions", "tape", b"tape", "trade_from", b"trade_from"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
