@@ -547,8 +547,11 @@ EXECUTION: Final = Dashboard(
                 ),
                 Panel(
                     "Calls that are being answered",
-                    [("sum by (method) (leadline_grpc_calls_open)", "{{method}}")],
-                    "Now.",
+                    [
+                        ("sum by (method) (leadline_grpc_calls_open)", "{{method}}"),
+                        ("sum by (method) (leadline_grpc_calls_held) > 0", "{{method}}, to be refused"),
+                    ],
+                    "Now, with those that wait for their refusal, because too many are refused.",
                 ),
             ],
         ),

@@ -137,6 +137,7 @@ async def test_a_series_that_nobody_asks_for_any_more_stops_and_the_others_go_on
         assert await bars(reader, "5m") == expected("5m")
 
 
+@pytest.mark.moves("leadline_demand_refused")
 async def test_a_row_that_cannot_be_built_is_counted_and_holds_nobody_up(
     nats_server: LocalNats, database: Database, tmp_path: Path
 ):

@@ -19,6 +19,7 @@ from leadline.runtime.poison import Handling
 from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.runtime.wire import decode_bar, encode_bar, encode_tick_batch
 from tests.aggregation.builders import BUY, CONTRACT, RTH, SELL, TAPE, VENUE, at, bars_of, batches, builder, plain, run
+from tests.measured import total
 from tests.stack import OlderStore, bus_as
 
 pytestmark = pytest.mark.integration
@@ -144,7 +145,9 @@ async def test_builders_of_one_contract_do_not_wait_for_each_other(nats_server: 
         assert [plain(bar) for bar in bars_of(await told(reader, "volume:50"))] == expected("volume:50")
 
 
+@pytest.mark.moves("leadline_tick_overlaps_total")
 async def test_batches_that_were_published_twice_are_taken_once(nats_server: LocalNats):
+    before = total("leadline_tick_overlaps_total")
     feed = tape()
     async with (
         bus_as(nats_server, "ingestion") as source,
@@ -158,6 +161,7 @@ async def test_batches_that_were_published_twice_are_taken_once(nats_server: Loc
             await source.publish(PRINTS, encode_tick_batch(one), again)
         found = await told(reader)
     assert [plain(bar) for bar in bars_of(found)] == expected()
+    assert total("leadline_tick_overlaps_total") > before
 
 
 async def test_a_bar_told_before_the_kill_is_not_told_again(nats_server: LocalNats):
@@ -176,6 +180,7 @@ async def test_a_bar_told_before_the_kill_is_not_told_again(nats_server: LocalNa
     assert [plain(bar) for bar in bars_of(found)] == expected()
 
 
+@pytest.mark.moves("leadline_tick_gaps_total")
 async def test_prints_that_the_stream_has_lost_are_asked_for_and_then_an_error(nats_server: LocalNats):
     feed, measured = tape(), series_metrics(series("5m"))
     gaps = measured.gaps._value.get()

@@ -14,6 +14,7 @@ from leadline.plan.servers import LocalNats
 from leadline.runtime.poison import Handling
 from leadline.runtime.subjects import tick_subject
 from leadline.runtime.wire import encode_tick_batch
+from tests.measured import total
 from tests.stack import bus_as
 
 pytestmark = pytest.mark.integration
@@ -23,8 +24,10 @@ OPENS_NS = 1_723_075_200_000_000_000  # 2024-08-08, midnight UTC
 DAY_NS = 86_400_000_000_000
 
 
+@pytest.mark.moves("leadline_bar_builder_failures_total")
 async def test_a_bar_that_the_bus_refuses_stops_its_own_series_and_no_other(nats_server: LocalNats):
     """What ends with an error ends the process, and with it every series."""
+    before = total("leadline_bar_builder_failures_total")
     venue = instrument("BTCUSDT").venue
     subject = tick_subject("t", venue, "BTCUSDT")
     number = np.arange(ROWS, dtype=np.int64)
@@ -48,3 +51,4 @@ async def test_a_bar_that_the_bus_refuses_stops_its_own_series_and_no_other(nats
         assert not building.done()
         building.cancel()
         await asyncio.wait([building])
+    assert total("leadline_bar_builder_failures_total") > before

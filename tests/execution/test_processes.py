@@ -234,6 +234,7 @@ def account_request(manifest: TradingAccount, person: str = "") -> pb.SetAccount
     return pb.SetAccountRequest(manifest_json=orjson.dumps(manifest.to_manifest()).decode(), person=person)
 
 
+@pytest.mark.moves("leadline_signals_of_other_analysis_total")
 async def test_the_calls_of_a_strategy_s_life(platform: Platform):
     platform.execution("first", account())
     async with platform.calls() as stub:
@@ -244,6 +245,8 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         await platform.say(says([bar(650, SHORT)], end=1500, analysis_hash="older"))
         state = await state_of(stub, lambda state: state.strategies[0].position == 1)
         assert (state.strategies[0].state, state.strategies[0].working_orders) == ("Running", 2)
+        other = "leadline_signals_of_other_analysis_total{account=default/paper}"
+        await patiently(lambda: platform.scrape("first"), lambda measured: measured[other] > 0)
 
         drain = pb.DrainRequest(strategy="default/mes", drain_id="d-1", working_orders="Cancel", positions="Flatten")
         first = await stub.Drain(drain, timeout=5)
@@ -292,6 +295,8 @@ async def test_the_account_s_manifest_halts_and_a_named_person_clears(platform: 
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         state = await state_of(stub, lambda state: state.phase == "waiting_for_signals")
         assert (list(state.halts), state.settings_hash) == ([halt], answer.settings_hash)
+        measured = await platform.scrape("first")  # a halt that the process before has left alerts, too
+        assert measured["leadline_halted{account=default/paper,source=FIELD}"] == 1
 
         # Nobody in particular took it back: it stays, until somebody does.
         assert (await stub.SetAccount(account_request(off), timeout=5)).halts
@@ -372,6 +377,7 @@ async def test_a_halt_is_answered_while_everything_else_stands_still(platform: P
     await connection.close()
 
 
+@pytest.mark.moves("leadline_commands_waiting", "leadline_commands_dropped_total")
 async def test_what_was_asked_by_a_caller_who_has_gone_is_not_done(platform: Platform):
     platform.execution("first", account())
     holder = await connect(platform.database.admin_settings(), "test")
@@ -389,9 +395,13 @@ async def test_what_was_asked_by_a_caller_who_has_gone_is_not_done(platform: Pla
         with pytest.raises(grpc.aio.AioRpcError) as late:
             await trader.Resume(resume, timeout=0.5)
         assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        measured = await platform.scrape("first")
+        assert measured["leadline_commands_waiting{account=default/paper}"] > 0
         await held.rollback()
         await stuck
         await trader.SetLimits(limits, timeout=30)  # the queue is in order: the turn of what was asked before is over
+        measured = await platform.scrape("first")
+        assert measured["leadline_commands_dropped_total{account=default/paper}"] == 1
         state = await stub.GetState(pb.GetStateRequest(), timeout=5)
         assert [found.number for found in state.halts] == [halt.number]
         for wrong in ([], [0], list(range(1, 300))):

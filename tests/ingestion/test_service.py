@@ -244,7 +244,9 @@ async def test_what_nobody_wants_yet_is_published_too_and_is_there_for_who_comes
             assert tape[-1].final
 
 
+@pytest.mark.moves("leadline_ticks_quarantined_total")
 async def test_what_does_not_reach_a_bar_is_counted_by_day_and_reason_and_stored(place: Place, tmp_path: Path) -> None:
+    before = value("leadline_ticks_quarantined_total", instrument=MES, reason="off_grid")
     night = at("2025-06-10 06:00:00") - at("2025-06-10 14:00:00")
     params = recorded(tmp_path, night / NS_PER_SECOND, *range(200))
     with (tmp_path / "mes.csv").open("a") as file:
@@ -255,6 +257,7 @@ async def test_what_does_not_reach_a_bar_is_counted_by_day_and_reason_and_stored
     (contract,) = status.contracts
     assert contract.ticks == 201
     assert dict(contract.quarantined) == {"off_grid": 1}
+    assert value("leadline_ticks_quarantined_total", instrument=MES, reason="off_grid") == before + 1
     kept_out = [(item.trading_day, item.reason, item.prints) for item in contract.kept_out]
     assert kept_out == [("2025-06-10", "off_grid", 1), ("2025-06-10", "outside_session", 1)]
     (sample,) = contract.samples
@@ -459,7 +462,9 @@ async def reach(place: Place, tape: str, *, bars_ns: int, stored: int, instant_n
     )
 
 
+@pytest.mark.moves("leadline_feed_purged_total")
 async def test_a_later_run_makes_room_by_removing_an_ended_tape(place: Place) -> None:
+    before = value("leadline_feed_purged_total")
     await limit_ticks(place, 3_000_000)
     async with place.ingestion(simulated(wait_for=0)) as context:
         await status_until(context, "finished")
@@ -477,6 +482,7 @@ async def test_a_later_run_makes_room_by_removing_an_ended_tape(place: Place) ->
         await status_until(context, "finished")
         async with bus_as(place.nats, "aggregation") as bus:
             assert await bus.last(TICKS, tick_subject(first, "cme", MES)) is None
+    assert value("leadline_feed_purged_total") > before
 
 
 PUSH: dict[str, Any] = {
@@ -627,7 +633,9 @@ async def test_killed_in_a_push_it_asks_for_what_is_not_on_the_stream_and_takes_
     assert [rows[sample["row"]][1] for sample in samples] == [0, 0, 0]
 
 
+@pytest.mark.moves("leadline_ticks_overlapping_total")
 async def test_a_push_that_cannot_be_used_is_refused_and_nothing_before_it_is_lost(place: Place) -> None:
+    before = value("leadline_ticks_overlapping_total", instrument=MES)
     async with place.ingestion(PUSH) as context, client(context) as stub:
         good = pushed((OPEN, 24000, 2, 1), watermark_ns=OPEN + 1, index=0)
         columns = model_pb2.TickBatch(contract=MES, time_ns=[OPEN + 2], price=[24_000], size=[1], aggressor=[1])
@@ -657,6 +665,8 @@ async def test_a_push_that_cannot_be_used_is_refused_and_nothing_before_it_is_lo
     async with place.ingestion(simulated(wait_for=1)) as context, client(context) as stub:
         with pytest.raises(grpc.aio.AioRpcError, match="takes no prints"):
             await stub.PublishTicks(stream(good))
+    # The good one came each time, and was taken once.
+    assert value("leadline_ticks_overlapping_total", instrument=MES) == before + 3
 
 
 async def test_settings_that_cannot_be_used_are_refused_by_field(place: Place, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from leadline.runtime.poison import Handling
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.runtime.wire import encode_bar, encode_signal, encode_tick_batch
-from tests.measured import value
+from tests.measured import total, value
 from tests.recorder.builders import CONTRACT, TAPE, VENUE, bar_message, progress_message, signal_message, tick_batch
 from tests.recorder.test_store import position, stored_indices
 from tests.stack import Database, bus_as
@@ -141,7 +141,9 @@ async def test_the_service_stores_until_it_is_told_to_stop(
     assert await pool.fetchval("SELECT count(*) FROM signal") == 1
 
 
+@pytest.mark.moves("leadline_recorder_overlapping_ticks_total")
 async def test_what_was_committed_but_not_acknowledged_is_stored_once(nats_server: LocalNats, pool):
+    before = total("leadline_recorder_overlapping_ticks_total")
     batches = [tick_batch(first, first + 9) for first in range(0, 100, 10)]
     await publish_ticks(nats_server, batches)
     store = Store(pool)
@@ -149,6 +151,7 @@ async def test_what_was_committed_but_not_acknowledged_is_stored_once(nats_serve
     async with bus_as(nats_server, "recorder") as bus:
         await record_ticks(bus, store)
     assert await stored_indices(pool) == list(range(100))
+    assert total("leadline_recorder_overlapping_ticks_total") > before
 
 
 async def test_a_recorder_that_is_killed_leaves_the_rest_to_the_next(nats_server: LocalNats, pool):
@@ -176,7 +179,9 @@ async def test_a_source_that_publishes_again_what_the_bus_has_makes_no_double_pr
     assert await stored_indices(pool) == list(range(25))
 
 
+@pytest.mark.moves("leadline_recorder_tick_reads_again_total")
 async def test_prints_that_the_database_has_lost_are_read_again_from_the_stream(nats_server: LocalNats, pool):
+    before = total("leadline_recorder_tick_reads_again_total")
     await publish_ticks(nats_server, [tick_batch(first, first + 9) for first in range(0, 100, 10)])
     store = Store(pool)
     async with bus_as(nats_server, "recorder") as bus:
@@ -187,6 +192,7 @@ async def test_prints_that_the_database_has_lost_are_read_again_from_the_stream(
         await record_ticks(bus, store)
     assert await stored_indices(pool) == list(range(110))
     assert await pool.fetchval("SELECT count(*) FROM tick_gap") == 0
+    assert total("leadline_recorder_tick_reads_again_total") > before
 
 
 async def test_prints_that_nobody_has_become_a_gap(nats_server: LocalNats, pool):
@@ -234,7 +240,9 @@ async def test_prints_that_cannot_be_are_kept_aside_and_the_others_are_stored(na
     assert [tuple(row)[2:4] for row in await pool.fetch("SELECT * FROM tick_gap")] == [(10, 19)]
 
 
+@pytest.mark.moves("leadline_recorder_retries_total")
 async def test_lost_connections_to_the_database_delay_and_lose_nothing(nats_server: LocalNats, pool):
+    before = total("leadline_recorder_retries_total")
     retries = metrics.RETRIES[TICKS]._value.get()
     store = Store(pool)
     async with bus_as(nats_server, "recorder") as bus, recording(bus, tick_cargo(store, bus), store):
@@ -248,3 +256,4 @@ async def test_lost_connections_to_the_database_delay_and_lose_nothing(nats_serv
         await all_acknowledged(bus, TICKS)
     assert await stored_indices(pool) == list(range(20))
     assert metrics.RETRIES[TICKS]._value.get() > retries
+    assert total("leadline_recorder_retries_total") > before

@@ -18,6 +18,7 @@ from leadline.runtime.bus import Bus, BusDenied, BusUnavailable, Received, Strea
 from leadline.runtime.subjects import BARS, ORDERS, TICKS, order_subject, tick_subject
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
+from tests.measured import total
 from tests.stack import bus_as
 
 pytestmark = pytest.mark.integration
@@ -295,7 +296,9 @@ async def test_closing_does_not_wait_for_a_frozen_server(nats_server: LocalNats,
         assert all(isinstance(answer, BusTrouble) for answer in await asked)
 
 
+@pytest.mark.moves("leadline_bus_reader_restarts_total")
 async def test_an_idle_reader_survives_a_restart_and_then_sees_what_is_new(nats_server: LocalNats):
+    before = total("leadline_bus_reader_restarts_total")
     async with bus_as(nats_server, "ingestion") as writer, bus_as(nats_server, "aggregation") as reader:
         await writer.publish_many(numbered(0, 2))
         messages = reader.ordered(TICKS, MES)
@@ -306,6 +309,7 @@ async def test_an_idle_reader_survives_a_restart_and_then_sees_what_is_new(nats_
         seen += [await anext(messages), await anext(messages)]
         await messages.aclose()
     assert numbers(seen) == [0, 1, 2, 3]
+    assert total("leadline_bus_reader_restarts_total") > before
 
 
 @pytest.mark.parametrize("longer", [False, True])

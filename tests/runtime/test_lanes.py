@@ -19,6 +19,7 @@ from leadline.runtime.errors import again_after, explain
 from leadline.runtime.grpc_server import GrpcServer
 from leadline.runtime.health import Health
 from leadline.runtime.lanes import SHARES, SLOTS, Busy, Lanes
+from tests.measured import value
 
 KEY = "k" * 32
 SERVICE = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name
@@ -208,6 +209,7 @@ class Refused:
         self.code = code
 
 
+@pytest.mark.moves("leadline_grpc_calls_held")
 async def test_refusals_keep_a_pace_of_their_method_and_those_that_are_too_many_are_refused_at_once(monkeypatch):
     monkeypatch.setattr(lanes, "REFUSALS_PER_SECOND", 1)
     monkeypatch.setattr(lanes, "MOST_HELD", 3)
@@ -234,9 +236,11 @@ async def test_refusals_keep_a_pace_of_their_method_and_those_that_are_too_many_
     # Half a second's worth goes at once; another method's refusals wait for none of these.
     assert slept == [0.5, 1.5, 2.5, 0.5]
     assert [context.code for context in contexts[:3]] == [None] * 3
+    assert value("leadline_grpc_calls_held", method=GET_BARS) == 3
     go.set()
     await asyncio.gather(*tasks)
     assert all(context.code is grpc.StatusCode.RESOURCE_EXHAUSTED for context in contexts)
+    assert value("leadline_grpc_calls_held", method=GET_BARS) == 0
 
 
 async def test_streams_beyond_their_slots_are_refused_until_one_ends():

@@ -8,7 +8,7 @@ import pytest
 from leadline.plan.servers import LocalNats
 from leadline.runtime.bus import Bus, TailLost
 from leadline.runtime.subjects import TICKS, tick_subject
-from tests.measured import value
+from tests.measured import total, value
 from tests.stack import OlderStore, bus_as
 
 pytestmark = pytest.mark.integration
@@ -52,7 +52,9 @@ async def test_nothing_is_published_behind_a_lost_tail_until_the_publisher_knows
         assert await stored(bus, 4, ES) == list(range(4))
 
 
+@pytest.mark.moves("leadline_bus_tails_lost_total")
 async def test_a_publisher_that_has_nothing_to_say_hears_of_it_too(nats_server: LocalNats, tmp_path):
+    before = total("leadline_bus_tails_lost_total")
     async with bus_as(nats_server, "ingestion") as bus:
         await bus.resume(TICKS, MES)
         older = OlderStore(nats_server, tmp_path)
@@ -61,6 +63,7 @@ async def test_a_publisher_that_has_nothing_to_say_hears_of_it_too(nats_server: 
         older.put_back()
         await asyncio.wait_for(lost, PATIENCE_S)
         assert await bus.resume(TICKS, MES) is None
+    assert total("leadline_bus_tails_lost_total") > before
 
 
 async def test_what_is_removed_from_the_front_is_not_lost(nats_server: LocalNats):
@@ -75,6 +78,7 @@ async def test_what_is_removed_from_the_front_is_not_lost(nats_server: LocalNats
         assert await stored(bus, 1) == [10]
 
 
+@pytest.mark.moves("leadline_bus_duplicates_total", "leadline_bus_ids_taken_total")
 async def test_a_message_whose_id_another_one_has_is_stored_all_the_same(nats_server: LocalNats):
     async with bus_as(nats_server, "ingestion") as bus:
         names = ("leadline_bus_duplicates_total", "leadline_bus_ids_taken_total")

@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
+SERVING = "naming the strategies"
 STARTED = "Ctrl-C stops it"
 LONGEST_RUN_SECONDS = 200
 LAST_WORDS = 1500
@@ -56,10 +57,17 @@ def last_words(data_dir: Path) -> str:
     return "".join(f"\n{log.name} of {log.parent.name}:\n{log.read_text()[-LAST_WORDS:]}" for log in logs)
 
 
-async def run_stack(manifest: Path, data_dir: Path, *arguments: str, kills: Sequence[tuple[float, str]] = ()) -> Ended:
+async def run_stack(
+    manifest: Path,
+    data_dir: Path,
+    *arguments: str,
+    kills: Sequence[tuple[float, str]] = (),
+    starting: Callable[[Path], None] | None = None,
+) -> Ended:
     """Run a manifest to the end of its tape, with SIGKILL to a part so many seconds after the prints begin.
 
-    `kills`: pairs of seconds and part, in their order.
+    `kills`: pairs of seconds and part, in their order. `starting` is called with the data directory when every service
+    serves and no print flows.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "leadline.cli.main", "up", "-f", str(manifest), "--data-dir", str(data_dir)),
@@ -80,6 +88,8 @@ async def run_stack(manifest: Path, data_dir: Path, *arguments: str, kills: Sequ
                 line = (await process.stderr.readline()).decode()
                 said.append(line)
                 assert line, "".join(said)
+                if SERVING in line and starting is not None:
+                    starting(data_dir)
             rest = asyncio.create_task(process.stderr.read())
             clock = asyncio.get_running_loop()
             begun = clock.time()

@@ -9,7 +9,8 @@ import pytest
 
 from leadline.plan.servers import LocalPostgres
 from leadline.runtime.database import connect
-from tests.system.conftest import FEED
+from tests.dashboards.queries import moved, queries, rules
+from tests.system.conftest import FEED, Seen
 from tests.system.stack_run import MES, ROOT, Ended, run_stack
 
 GOLD = ROOT / "examples" / "gc-2013-10-08.yaml"
@@ -25,6 +26,39 @@ def test_a_simulated_session_is_traded(undisturbed: Ended):
     assert Decimal(report["end_equity"]) - Decimal(report["start_equity"]) == sum(
         Decimal(trade["gross"]) - Decimal(trade["commission"]) for trade in report["trades"]
     )
+
+
+# Panels in which a run without a fault has nothing to show, and why.
+NOTHING_TO_SHOW = {
+    "pipeline: Prints kept out": "a simulated feed has no faulty prints",
+    "pipeline: Readers": "no reader had to begin anew, and nothing was lost or refused",
+}
+
+
+# No test lets the database go while aggregation reads what is wanted.
+NOT_SEEN = {"leadline_demand_read_failures_total"}
+
+
+def test_every_query_and_every_alert_is_answered_by_a_prometheus_that_watches_a_replay(seen: Seen):
+    failed = {query.where: seen.answers[query.promql].error for query in queries()}
+    assert {where: error for where, error in failed.items() if error} == {}
+    assert {name: error for name, error in seen.alerts.items() if error} == {}
+    assert set(seen.alerts) == {rule["alert"] for rule in rules()}
+
+
+def test_every_panel_that_a_replay_concerns_shows_it(seen: Seen):
+    alerts = {rule["alert"] for rule in rules()}
+    filled = {query.where for query in queries() if seen.answers[query.promql].series}
+    empty = {query.where for query in queries()} - filled - alerts
+    assert empty == set(NOTHING_TO_SHOW)
+
+
+def test_every_metric_of_a_panel_moves_in_a_replay_or_in_a_test_that_says_so(seen: Seen):
+    """Declared is not enough: a panel on a series that nothing sets is always calm."""
+    alerts = {rule["alert"] for rule in rules()}
+    shown = {name for query in queries() if query.where not in alerts for name in query.metrics}
+    still = {name for name in shown if not any(seen.values[name.removesuffix("_bucket")])}
+    assert still - set(moved()) == NOT_SEEN
 
 
 async def test_speed_changes_nothing(undisturbed: Ended, tmp_path: Path):

@@ -46,6 +46,7 @@ from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules
 from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
+from tests.measured import total
 from tests.stack import bus_as
 from tests.venue.builders import ES, MES, order
 
@@ -437,10 +438,12 @@ async def test_no_faults_unless_the_settings_allow_them(bus: Bus, nats_server: L
         assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
 
 
+@pytest.mark.moves("leadline_venue_tape_reads_again_total")
 async def test_the_account_waits_at_a_hole_in_the_tape_until_its_prints_are_said_again(
     bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):
     """Behind what came meanwhile: that is where they are when the bus lost them and who published them says so."""
+    before = total("leadline_venue_tape_reads_again_total")
     ticks = PRINTS[MES]
     await publish(bus, batches(MES, ticks.slice(0, 100), 100, final=False))
     await publish(bus, batches(MES, ticks.slice(200, len(ticks)), 100))
@@ -451,9 +454,12 @@ async def test_the_account_waits_at_a_hole_in_the_tape_until_its_prints_are_said
         while not advanced.final:
             advanced = await venue.advance(FOREVER)
         assert advanced.last_prints[MES].source_index == len(ticks) - 1
+    assert total("leadline_venue_tape_reads_again_total") > before
 
 
+@pytest.mark.moves("leadline_bus_refused_messages_total")
 async def test_what_is_no_print_is_passed_over(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+    before = total("leadline_bus_refused_messages_total")
     ticks = PRINTS[MES]
     subject = tick_subject(RUN, "cme", MES)
     await publish(bus, batches(MES, ticks.slice(0, 100), 100, final=False))
@@ -465,6 +471,7 @@ async def test_what_is_no_print_is_passed_over(bus: Bus, nats_server: LocalNats,
         while not advanced.final:
             advanced = await venue.advance(FOREVER)
         assert advanced.last_prints[MES].source_index == len(ticks) - 1
+    assert total("leadline_bus_refused_messages_total") > before
 
 
 def test_every_value_survives_the_wire():

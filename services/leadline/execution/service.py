@@ -117,6 +117,7 @@ class Account:
             ExecutionServicer(self),
             pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name,
         )
+        self._count_halts(self.kill_switch.halts)  # those that the last process has left on the disk
         await context.serve()
         while not await self._acquired():  # noqa: ASYNC110 - the database is the one that knows when
             await asyncio.sleep(self._pause_seconds)
@@ -319,8 +320,11 @@ class Account:
             raise Unavailable(f"entries are stopped, but the disk does not take it: {reason}", "disk")
         return halt
 
-    def _note_halts(self, halts: Halts) -> None:
+    def _count_halts(self, halts: Halts) -> None:
         for source in HaltSource:
             metrics.HALTED.labels(self.name, source.value).set(len(halts.of(source)))
+
+    def _note_halts(self, halts: Halts) -> None:
+        self._count_halts(halts)
         self.context.log.warning("halts in force", halts=[asdict(halt) for halt in halts.in_force])
         self._changed.set()
