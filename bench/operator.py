@@ -86,7 +86,7 @@ class Site:
         install_crds(kube)
         kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
         allow_operator(kube, "operator", NAMESPACE, [NAMESPACE])
-        self.pods = Pods(folder, folder / "pods.log")
+        self.pods = Pods(folder, folder / "pods.log", YEARS.stop - 2025)
         settings = operator_settings(folder, database, self.pods, NAMESPACE, [NAMESPACE])
         settings["metrics_listen"] = f"127.0.0.1:{port}"
         settings["params"] |= {"poll_seconds": 2, "status_seconds": 30, "lease_seconds": 15, "orphan_grace_seconds": 60}

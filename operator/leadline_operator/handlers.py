@@ -36,8 +36,8 @@ class Watcher:
         """The API server has said something, if only that nothing has happened."""
         self.heard_at = self._clock()
 
-    def take(self, kind: Kind, event: str, found: JsonObject) -> None:
-        """An event of a watch: ADDED, MODIFIED or DELETED."""
+    def take(self, kind: Kind, event: str | None, found: JsonObject) -> None:
+        """An event of a watch, ADDED, MODIFIED or DELETED, or without one an object of a listing."""
         self.hear()
         metrics.WATCH_EVENTS.labels(kind.name).inc()
         if event == "DELETED":

@@ -7,7 +7,7 @@ from typing import Final
 from leadline_operator.kinds import Key
 from leadline_operator.queue import WorkQueue
 
-# How long a leader with work may go without finishing any, and a watch without a word. Bookmarks come every minute.
+# How long a leader with work may go without finishing any, and a watch without a word. Watches begin anew every minute.
 STUCK_SECONDS: Final = 180.0
 DEAF_SECONDS: Final = 600.0
 

@@ -23,6 +23,7 @@ WATCH_EVENTS: Final = Counter("leadline_operator_watch_events_total", "Objects t
 WATCH_AGE: Final = Gauge(
     "leadline_operator_watch_age_seconds", "Since the API server was last heard of, by a watch or an answer"
 )
+WATCH_ENDS: Final = Counter("leadline_operator_watch_ends_total", "Times that the watch of a namespace was begun again")
 RELISTS: Final = Counter("leadline_operator_list_operations_total", "Complete listings of a kind", ["kind"])
 RELIST_FAILURES: Final = Counter("leadline_operator_list_operations_failed_total", "Listings that failed", ["kind"])
 API_REQUESTS: Final = Counter(

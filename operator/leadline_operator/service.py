@@ -31,7 +31,7 @@ from leadline_operator.reconcile.account import reconcile_account
 from leadline_operator.reconcile.strategy import reconcile_strategy
 from leadline_operator.reconcile.world import World
 from leadline_operator.seen import Seen
-from leadline_operator.watches import Place, list_all, places_of
+from leadline_operator.watches import Place, list_all, places_of, watches_of
 
 JITTER: Final = 0.2
 HEARTBEAT_SECONDS: Final = 1.0
@@ -107,14 +107,14 @@ class Operator:
         # Warm before it competes: who holds the lease works at once.
         await self._relist_patiently()
         self._lease = spawn(self.leadership.compete(self.kube), "lease")
-        for place in self.places:
-            spawn(place.follow(), f"watch {place.kind.name} {place.namespace or ''}".rstrip())
+        for watch in watches_of(self.places, self.kube, self.watcher):
+            spawn(watch.follow(), f"watch {watch.namespace or ''}".rstrip())
         spawn(self._relist_for_ever(), "relist")
         spawn(self._look_at_itself(), "progress")
         if self.params.nats.monitor is not None:
             spawn(self._ask_the_bus(self.params.nats.monitor), "bus")
-        watch = HaltWatch(self.world, self.leadership.leading, self.queue.add, self.params.halt_seconds)
-        spawn(watch.run(), "halts")
+        halts = HaltWatch(self.world, self.leadership.leading, self.queue.add, self.params.halt_seconds)
+        spawn(halts.run(), "halts")
         for number in range(CONSUMERS):
             spawn(self.queue.consume(), f"consumer {number}")
         self.context.set_ready(True)

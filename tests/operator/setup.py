@@ -63,11 +63,11 @@ def allow_operator(kube: ControlPlane, user: str, release: str, namespaces: list
 
 
 class Pods:
-    """The process of `standin.py`, told by method calls."""
+    """The process of `standin.py`, told by method calls. `years`: of how many the feed has contracts, from 2025 on."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, years: int = 2) -> None:
         self.folder = folder
-        command = [sys.executable, "-m", "tests.operator.standin", str(folder), MASTER]
+        command = [sys.executable, "-m", "tests.operator.standin", str(folder), MASTER, str(years)]
         pipe = subprocess.PIPE
         with log.open("ab") as errors:
             self.process = subprocess.Popen(

@@ -35,12 +35,16 @@ from leadline.runtime.grpc_server import GrpcServer
 
 TRADE_FROM = date(2025, 10, 8)
 MONTHS = "HMUZ"
-CONTRACTS = {
-    f"{root}{month}{year}": venue
-    for root, venue in (("MES", "CME"), ("ES", "CME"), ("MNQ", "CME"), ("NQ", "CME"), ("GC", "COMEX"))
-    for month in ("FGHJKMNQUVXZ" if venue == "COMEX" else MONTHS)
-    for year in range(2025, 2027)
-}
+
+
+def contracts(years: int) -> dict[str, str]:
+    """The feed's contracts of so many years, and the venue of each."""
+    return {
+        f"{root}{month}{year}": venue
+        for root, venue in (("MES", "CME"), ("ES", "CME"), ("MNQ", "CME"), ("NQ", "CME"), ("GC", "COMEX"))
+        for month in ("FGHJKMNQUVXZ" if venue == "COMEX" else MONTHS)
+        for year in range(2025, 2025 + years)
+    }
 
 
 @dataclass(slots=True)
@@ -145,11 +149,14 @@ class Execution(rpc.ExecutionServiceServicer):
 class Ingestion(ingestion_pb2_grpc.IngestionServiceServicer):
     """The one question that the operator has."""
 
+    def __init__(self, traded: dict[str, str]) -> None:
+        self.traded = traded
+
     async def GetFeedStatus(self, request, context):
         run = model_pb2.Run(
             tape="sim-1",
             feed="sim",
-            contracts=CONTRACTS,
+            contracts=self.traded,
             trade_from=TRADE_FROM.isoformat(),
             history=5,
             sessions=[TRADE_FROM.isoformat()],
@@ -161,9 +168,10 @@ class Ingestion(ingestion_pb2_grpc.IngestionServiceServicer):
 class Pods:
     """All that this process serves."""
 
-    def __init__(self, folder: Path, master: str) -> None:
+    def __init__(self, folder: Path, master: str, years: int = 2) -> None:
         self.folder = folder
         self.master = master
+        self.traded = contracts(years)
         self.accounts: dict[str, Account] = {}
         self.servers: list[GrpcServer] = []
 
@@ -171,7 +179,7 @@ class Pods:
         server = GrpcServer(listen, one_key(derive_key(self.master, "platform", "ingestion")), to="ingestion")
         server.add_service(
             ingestion_pb2_grpc.add_IngestionServiceServicer_to_server,
-            Ingestion(),  # type: ignore[abstract] # it answers what the operator asks
+            Ingestion(self.traded),  # type: ignore[abstract] # it answers what the operator asks
             ingestion_pb2.DESCRIPTOR.services_by_name["IngestionService"].full_name,
         )
         self.servers.append(server)
@@ -187,7 +195,7 @@ class Pods:
             tape="sim-1",
             account=name,
             manifest=manifest,
-            feed_contracts=tuple(sorted(CONTRACTS)),
+            feed_contracts=tuple(sorted(self.traded)),
             trade_from=TRADE_FROM,
             instant_ns=1,
             equity_at_roll=Decimal(2500),
@@ -244,10 +252,10 @@ class Pods:
         }
 
 
-async def main(folder: Path, master: str) -> None:
+async def main(folder: Path, master: str, years: int) -> None:
     # Standard output is for answers.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    pods = Pods(folder, master)
+    pods = Pods(folder, master, years)
     port = await pods.serve_feed("127.0.0.1:0")
     sys.stdout.write(json.dumps({"ingestion": f"127.0.0.1:{port}"}) + "\n")
     sys.stdout.flush()
@@ -263,4 +271,4 @@ async def main(folder: Path, master: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

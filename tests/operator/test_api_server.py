@@ -1,9 +1,8 @@
 """An API server that goes away, and custom resources that do; on a control plane of its own."""
 
+import itertools
 import signal
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,18 +13,32 @@ from tests.operator.setup import install_crds
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 
+_numbers = itertools.count(1)
 
-@pytest.fixture
-def apart(site: Site, tmp_path: Path) -> Iterator[Leadline]:
-    """A namespace on a control plane that the test may ill-treat."""
+
+@pytest.fixture(scope="module")
+def ill_treated(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A control plane of this module alone, which its tests may ill-treat."""
     site.operator.stop()
     with ControlPlane() as kube:
-        own = Site(kube, site.database, tmp_path)
-        kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "apart"}})
-        found = Leadline(own, "apart", own=False)
+        found = Site(kube, site.database, tmp_path_factory.mktemp("apart"))
         yield found
         found.close()
-        own.close()
+
+
+@pytest.fixture
+def apart(site: Site, ill_treated: Site) -> Iterator[Leadline]:
+    """A namespace on that control plane, with all of it at work."""
+    site.operator.stop()
+    if not ill_treated.kube.is_ready():
+        ill_treated.kube.start_apiserver()
+    install_crds(ill_treated.kube)
+    name = f"apart-{next(_numbers)}"
+    ill_treated.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    found = Leadline(ill_treated, name, own=False)
+    yield found
+    ill_treated.kube.controller_manager.send(signal.SIGCONT)
+    found.close()
 
 
 async def test_an_api_server_that_is_away_changes_nothing_and_is_found_again(apart: Leadline):
@@ -33,7 +46,7 @@ async def test_an_api_server_that_is_away_changes_nothing_and_is_found_again(apa
     apart.ready()
     asked = len(apart.asked("SetStrategy")) + len(apart.asked("Drain"))
     apart.kube.stop_apiserver()
-    time.sleep(6)  # noqa: ASYNC251 - longer than the lease is believed in
+    apart.until(lambda: "lease.lost" in apart.operator.log.read_text(), "it does not believe in its lease any more")
     assert apart.operator.running
     assert len(apart.asked("SetStrategy")) + len(apart.asked("Drain")) == asked
     apart.kube.start_apiserver()
@@ -79,10 +92,13 @@ async def test_pods_of_a_deployment_whose_end_the_controllers_missed_do_not_stay
     before, old = apart.deployment(), set(apart.pod_names())
     assert before is not None
     apart.kube.controller_manager.send(signal.SIGSTOP)
-    apart.api.delete(f"{APPS}/namespaces/apart/deployments/{apart.workload()}", propagationPolicy="Background")
+    apart.api.delete(
+        f"{APPS}/namespaces/{apart.namespace}/deployments/{apart.workload()}", propagationPolicy="Background"
+    )
     apart.until(
         lambda: (found := apart.deployment()) and found["metadata"]["uid"] != before["metadata"]["uid"], "it is back"
     )
+    apart.until(lambda: apart.events("DriftCorrected"), "an Event says so")
     # Whoever watches begins anew, and sees one object of that name before and one after.
     apart.kube.stop_apiserver()
     apart.kube.start_apiserver()
@@ -90,4 +106,3 @@ async def test_pods_of_a_deployment_whose_end_the_controllers_missed_do_not_stay
     apart.until(lambda: apart.pod_names() and not set(apart.pod_names()) & old, "only the new one's Pod runs", 60)
     apart.ready()
     assert len(apart.pod_names()) == 1
-    assert apart.events("DriftCorrected")

@@ -1,8 +1,7 @@
 """Requests to the API server: plain JSON objects in and out, and an error whose type says what to do about it."""
 
-import copy
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -18,10 +17,6 @@ from leadline_operator.kinds import FIELD_MANAGER, JsonObject, Kind, kind_of
 REQUEST_SECONDS: Final = 30.0
 PAGE: Final = 100
 CONNECTIONS: Final = 32
-# The API server ends the stream of a watch, or we do. It brings a bookmark every minute: a silent one is dead.
-WATCH_SECONDS: Final = 300
-WATCH_CLIENT_SECONDS: Final = 310
-WATCH_SILENT_SECONDS: Final = 70
 _TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 Verb = Literal["get", "list", "watch", "create", "apply", "patch", "update", "delete"]
@@ -90,23 +85,31 @@ class NotLeading(LeadlineError):
 
 
 class Kube:
-    """A connection pool for requests, and a connection for each watch. Writes only while `may_write` says so."""
+    """A connection pool for requests. Writes only while `may_write` says so. `server` is the API server's URL."""
 
     def __init__(self, configuration: Configuration, may_write: Callable[[], bool]) -> None:
         configuration.connection_pool_maxsize = CONNECTIONS
         # Who calls knows what may be repeated.
         configuration.retries = 0
         self._api = ApiClient(configuration)
-        watching = copy.copy(configuration)
-        # One for each kind and namespace, for as long as it lasts.
-        watching.connection_pool_maxsize = 0
-        self._watch_api = ApiClient(watching)
         self._may_write = may_write
+        self.server = str(configuration.host)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._api.close()
-        await self._watch_api.close()
+
+    def session(self, middleware: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+        """A session in the running loop with the trust and the proxy of these requests, and no bound of connections."""
+        rest = self._api.rest_client
+        connector = aiohttp.TCPConnector(limit=0, ssl=rest.ssl_context)
+        return aiohttp.ClientSession(connector=connector, proxy=rest.proxy, middlewares=(middleware,))
+
+    async def signature(self) -> dict[str, str]:
+        """The headers that say now who asks."""
+        headers: dict[str, str] = {}
+        await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
+        return headers
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> JsonObject | None:
         """The object as the API server has it now, None when there is none."""
@@ -132,44 +135,6 @@ class Kube:
             if not metadata.get("continue"):
                 return found, int(metadata["resourceVersion"])
             query["continue"] = metadata["continue"]
-
-    async def watch(
-        self, kind: Kind, namespace: str | None, version: int, labels: str | None = None
-    ) -> AsyncIterator[tuple[str, JsonObject]]:
-        """What happens after a resource version, until the API server ends the stream: the event's type and the object.
-
-        Types are ADDED, MODIFIED, DELETED, BOOKMARK (only the version counts) and ERROR (list anew). Raises KubeError.
-        """
-        query = {
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": str(version),
-            "timeoutSeconds": str(WATCH_SECONDS),
-        }
-        if labels is not None:
-            query["labelSelector"] = labels
-        method, url, headers, _, _ = await self._watch_api.param_serialize(
-            method="GET",
-            resource_path=kind.path(namespace),
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
-        timeout = aiohttp.ClientTimeout(
-            total=WATCH_CLIENT_SECONDS, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENT_SECONDS
-        )
-        try:
-            url = f"{url}?{urlencode(query)}"
-            answer = await self._watch_api.call_api(method, url, headers, None, _request_timeout=timeout)
-            async with answer.response as stream:
-                metrics.API_REQUESTS.labels("watch", kind.plural, str(stream.status)).inc()
-                if stream.status >= 400:
-                    raise _error(stream.status, await stream.read(), stream.headers.get("Retry-After"))
-                async for line in stream.content:
-                    told = json.loads(line)
-                    yield told["type"], {**told["object"], "apiVersion": kind.api_version, "kind": kind.name}
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            metrics.API_REQUESTS.labels("watch", kind.plural, "0").inc()
-            raise Unreachable(0, "Unreachable", str(error) or type(error).__name__) from error
 
     async def apply(self, document: JsonObject, *, status: bool = False) -> JsonObject:
         """Make the object have these fields, and take them over from whoever had them; our other fields go.

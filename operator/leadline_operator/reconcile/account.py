@@ -106,7 +106,7 @@ async def _go_on(visit: Visit[AccountStatus], account: TradingAccount) -> float 
     objects = account_objects(account_plan(world, account).workloads, account, visit.found, world.params, claims)
     await ensure(world, visit.found, objects)
     wanted = next(item for item in reversed(objects) if item["kind"] == STATEFUL_SET.name)
-    visit.put(desired_hash=annotation(wanted, ROLLOUT_HASH), strategies=_admitted(world, visit.key))
+    visit.put(desired_hash=annotation(wanted, ROLLOUT_HASH))
     await _judge_workloads(visit, objects)
     config = settings_hash(hot_fields(account))
     visit.put(config_hash=config)
@@ -328,7 +328,8 @@ async def _report(visit: Visit[AccountStatus], state: AccountState) -> float | N
         phase = AccountPhase.STARTING
     else:
         phase = AccountPhase.FINISHED if state.phase == FINISHED else AccountPhase.RUNNING
-    visit.put(phase=phase.value)
+    # Counted last: who was refused while the account was looked at is not one of them.
+    visit.put(phase=phase.value, strategies=_admitted(world, visit.key))
     await visit.write()
     return visit.world.params.status_seconds
 

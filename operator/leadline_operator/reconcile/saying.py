@@ -13,7 +13,7 @@ from leadline.model.status_spec import (
 from leadline_operator.clients.execution import StrategyAtAccount
 from leadline_operator.clients.kube import Forbidden
 from leadline_operator.conditions import Reason, Verdict, no, yes
-from leadline_operator.kinds import ACCOUNT, POD
+from leadline_operator.kinds import ACCOUNT, POD, account_key
 from leadline_operator.reconcile.admission import Refused
 from leadline_operator.reconcile.pod_words import why_not_up
 from leadline_operator.reconcile.trading import Trading
@@ -31,6 +31,9 @@ async def refuse(visit: Visit[StrategyStatus], refused: Refused) -> float | None
     if visit.status.running_hash is None:
         visit.put(phase=StrategyPhase.REFUSED.value)
     await visit.write()
+    if before is None or before.status != "False":
+        # Its account counts those that trade.
+        visit.world.enqueue(account_key(account_of(visit.found)), 0)
     if before is None or before.message != refused.message[: len(before.message) or None]:
         await visit.say(refused.reason, refused.message, "Warning")
     return visit.world.params.resync_seconds
