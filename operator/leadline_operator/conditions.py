@@ -79,6 +79,8 @@ class Reason(StrEnum):
     """No signal has reached execution yet."""
     FEED_ENDED = "FeedEnded"
     """The feed has ended: nothing trades any more."""
+    FENCED = "Fenced"
+    """A message of it was refused, and nothing that it says counts."""
     STARTED = "Started"
     """It trades."""
     REDUCE_ONLY = "ReduceOnly"

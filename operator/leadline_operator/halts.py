@@ -1,4 +1,4 @@
-"""Asking every execution, again and again, whether its account is halted: no watch of the API server tells of that.
+"""Asking every execution, again and again, for halts and fences: no watch of the API server tells of those.
 
 What is told is compared with what the account's object shows, and not only with what was told before: a halt that came
 before the first question, or went and came between two of them, is seen as well.
@@ -13,9 +13,12 @@ from leadline_operator.clients.execution import AccountState
 from leadline_operator.kinds import ACCOUNT, Key, own_key
 from leadline_operator.reconcile.world import World
 
+_Words = tuple[str, str, tuple[str, ...]]
+"""The halts of an account, whether its feed has ended, and which of its strategies are fenced off."""
+
 
 class HaltWatch:
-    """Asks for each account once in `seconds`, while `leading`; those that show another halt or phase are looked at.
+    """Asks for each account once in `seconds`, while `leading`; who shows another halt, phase or fence is looked at.
 
     An execution that does not answer holds up no other, and is asked again when its call has ended.
     """
@@ -27,7 +30,7 @@ class HaltWatch:
         self._leading = leading
         self._enqueue = enqueue
         self._seconds = seconds
-        self._known: dict[Key, tuple[str, str] | None] = {}
+        self._known: dict[Key, _Words | None] = {}
         self._asking: dict[Key, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -52,18 +55,19 @@ class HaltWatch:
 
     async def _ask(self, key: Key) -> None:
         try:
-            told: tuple[str, str] | None = _words(await self._world.state(key.full_name, fresh=True))
+            told: _Words | None = _words(await self._world.state(key.full_name, fresh=True))
         except (ServiceAway, ServiceRefused):
             told = None
         if key not in self._known or self._known[key] != told or not self._shows(key, told):
             self._enqueue(key)
         self._known[key] = told
 
-    def _shows(self, key: Key, told: tuple[str, str] | None) -> bool:
+    def _shows(self, key: Key, told: _Words | None) -> bool:
         """Whether the account's object has the halt that was told; yes where nobody answers."""
         status = (self._world.seen.owner(key) or {}).get("status") or {}
         return told is None or status.get("halt", "") == told[0][:HALT_LENGTH]
 
 
-def _words(state: AccountState) -> tuple[str, str]:
-    return state.halt, "finished" if state.phase == "finished" else ""
+def _words(state: AccountState) -> _Words:
+    fenced = tuple(sorted(name for name, here in state.strategies.items() if here.fence))
+    return state.halt, "finished" if state.phase == "finished" else "", fenced

@@ -20,7 +20,7 @@ import grpc
 import structlog
 
 from leadline.execution import account_settings, commands
-from leadline.execution.book import Book, Drain
+from leadline.execution.book import Book, Drain, Fence
 from leadline.execution.convert import halts_to_proto, state_to_proto
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
@@ -229,6 +229,10 @@ class Pods:
                 self.accounts[name].refusals[strategy] = because
                 if not because:
                     del self.accounts[name].refusals[strategy]
+            case {"do": "fence", "account": name, "strategy": strategy, "because": because}:
+                book = self.accounts[name].book
+                fence = Fence("malformed", because, book.instant_ns, book.instant_ns)
+                book.strategies[strategy].fence = fence if because else None
             case {"do": "asked", "account": name}:
                 return self.accounts[name].asked
             case {"do": "state", "account": name}:

@@ -204,6 +204,21 @@ async def test_a_position_keeps_a_strategy_whose_policy_refuses(leadline: Leadli
     leadline.gone()
 
 
+async def test_a_strategy_of_which_a_message_was_refused_says_so_until_a_person_releases_it(leadline: Leadline):
+    leadline.apply()
+    leadline.ready()
+    leadline.pods.do("fence", account=leadline.full("paper"), strategy=leadline.full(), because="bar is missing")
+    condition = leadline.says("Trading", "Fenced")
+    assert condition["status"] == "False"
+    assert "bar is missing" in condition["message"]
+    leadline.until(lambda: leadline.status()["phase"] == "Fenced", "its phase says so")
+    assert leadline.condition("Ready")["reason"] == "Fenced"
+    assert len(leadline.events("Fenced")) == 1
+    leadline.pods.do("fence", account=leadline.full("paper"), strategy=leadline.full(), because="")
+    leadline.ready()
+    assert leadline.status()["phase"] == "Running"
+
+
 async def test_a_position_is_flattened_where_the_policy_says_so(leadline: Leadline):
     leadline.apply(deletionPolicy={"positions": "Flatten", "timeoutSeconds": 30})
     leadline.ready()

@@ -16,7 +16,10 @@ from leadline_operator.clients.calls import CALL_SECONDS, Channels, ServiceRefus
 
 @dataclass(frozen=True, slots=True)
 class StrategyAtAccount:
-    """A strategy as execution has it. `position` in size steps, signed; `progress_ns` 0 while nobody waits for it."""
+    """A strategy as execution has it. `position` in size steps, signed; `progress_ns` 0 while nobody waits for it.
+
+    `fence` says why nothing that it says counts, empty while all of it does.
+    """
 
     strategy: str
     state: str
@@ -31,6 +34,7 @@ class StrategyAtAccount:
     position: int
     trades: int
     loosening_waits: bool
+    fence: str
 
     @property
     def flat(self) -> bool:
@@ -168,4 +172,5 @@ def _strategy(item: pb.StrategyState) -> StrategyAtAccount:
         item.position,
         item.trades,
         item.loosening_waits,
+        item.fence,
     )

@@ -36,7 +36,7 @@ from leadline_operator.reconcile.world import World, annotation, deleting
 from leadline_operator.seen import account_of
 
 # Phases of strategies that follow from how far the account's feed has come.
-_AT_WORK: Final = {"Starting", "Running", "ReduceOnly", "Finished"}
+_AT_WORK: Final = {"Starting", "Running", "ReduceOnly", "Finished", "Fenced"}
 OPERATOR: Final = "operator"
 
 
@@ -303,7 +303,9 @@ def _count(visit: Visit[AccountStatus], state: AccountState) -> None:
         status = {} if found is None else found.get("status") or {}
         known = (status.get("workingOrders", 0), status.get("openPositions", 0))
         ended = status.get("phase") in _AT_WORK and (status["phase"] == "Finished") != (state.phase == FINISHED)
-        if found is not None and (ended or known != (here.working_orders, abs(here.position))):
+        shown = any(item.get("reason") == Reason.FENCED.value for item in status.get("conditions") or ())
+        fenced = status.get("phase") in _AT_WORK and shown != bool(here.fence)
+        if found is not None and (ended or fenced or known != (here.working_orders, abs(here.position))):
             world.enqueue(own_key(found, STRATEGY), 0)
     working = sum(here.working_orders for here in state.strategies.values())
     contracts = sum(abs(here.position) for here in state.strategies.values())

@@ -60,6 +60,15 @@ def bus_words(problem: str) -> str:
     return f"the bus cannot store, and nothing goes on until it can: {problem}. Free or enlarge the volume of NATS"
 
 
+def _fenced(trading: Trading) -> str:
+    """The message for a strategy of which execution has refused a message."""
+    release = f"leadline release {trading.strategy.full_name} --kube --reason ..."
+    return (
+        f"execution has refused a message of it, and nothing that it says counts: {trading.fence()}. Its position "
+        f"keeps its bracket. A person who has looked has it heard again ({release})"
+    )
+
+
 async def report(trading: Trading, again: float | None) -> float | None:
     """Say how the strategy is, from what was judged and what is there."""
     visit = trading.visit
@@ -70,16 +79,19 @@ async def report(trading: Trading, again: float | None) -> float | None:
         why = why_not_up(pods, "its Pod is not there yet: see the events of its Deployment")
         visit.verdicts.setdefault(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, why))
     visit.verdicts.setdefault(ConditionType.TRADING, _trades(trading))
-    ready, running = _ready(visit), trading.running
+    ready, running = _ready(trading), trading.running
     phase = _phase(trading, ready)
     if ready.status and running is not None and trading.speaks():
         visit.put(last_stable=Stable(generation=running.generation, hash=running.hash, image=running.image))
     traded = visit.condition(ConditionType.TRADING)
+    now = visit.verdicts[ConditionType.TRADING]
     visit.put(phase=phase.value, pod_name=_pod_name(visit))
     visit.judge(ConditionType.READY, ready)
     await visit.write()
-    began = visit.verdicts[ConditionType.TRADING].status and (traded is None or traded.status != "True")
-    if began and running is not None:
+    began = now.status and (traded is None or traded.status != "True")
+    if now.reason is Reason.FENCED and (traded is None or traded.reason != Reason.FENCED.value):
+        await visit.say(Reason.FENCED, now.message, "Warning")
+    elif began and running is not None:
         await visit.say(Reason.STARTED, f"version {running.hash} trades on {trading.account}")
     elif _ends(visit):
         await visit.say(Reason.WORKLOAD_NOT_READY, visit.verdicts[ConditionType.DEPLOYED].message, "Warning")
@@ -92,6 +104,8 @@ async def report(trading: Trading, again: float | None) -> float | None:
 def _trades(trading: Trading) -> Verdict:
     if trading.finished():
         return no(Reason.FEED_ENDED, "the feed has ended: nothing trades any more")
+    if trading.fence():
+        return no(Reason.FENCED, _fenced(trading))
     if not trading.speaks():
         return no(Reason.NO_SIGNALS, "no signal has reached execution yet")
     return yes(Reason.REDUCE_ONLY, "it only closes") if _reduces(trading) else yes(Reason.SIGNALS)
@@ -102,6 +116,8 @@ def _phase(trading: Trading, ready: Verdict) -> StrategyPhase:
         return StrategyPhase.ROLLING_OUT
     if trading.finished():
         return StrategyPhase.FINISHED
+    if trading.fence():
+        return StrategyPhase.FENCED
     # What trades goes on while something else of it waits, as another version does until it is flat.
     if ready.status or (trading.running is not None and trading.up() and trading.speaks()):
         return StrategyPhase.REDUCE_ONLY if _reduces(trading) else StrategyPhase.RUNNING
@@ -125,13 +141,16 @@ def count(visit: Visit[StrategyStatus], here: StrategyAtAccount | None) -> None:
     visit.put(working_orders=working, open_positions=contracts)
 
 
-def _ready(visit: Visit[StrategyStatus]) -> Verdict:
+def _ready(trading: Trading) -> Verdict:
+    visit = trading.visit
     for kind in _NEEDED:
         verdict = visit.verdicts.get(kind)
         if verdict is not None and not verdict.status:
             return verdict
     if visit.world.bus_problem:
         return no(Reason.BUS_CANNOT_STORE, bus_words(visit.world.bus_problem))
+    if trading.fence() and not trading.finished():
+        return no(Reason.FENCED, _fenced(trading))
     lacking = _account_lacks(visit)
     return yes(Reason.AS_ASKED) if lacking is None else no(Reason.ACCOUNT_NOT_READY, lacking)
 

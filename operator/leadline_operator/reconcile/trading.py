@@ -96,6 +96,10 @@ class Trading:
         """Whether the account has come to the end of its feed."""
         return self.state.phase == FINISHED
 
+    def fence(self) -> str:
+        """Why nothing that the strategy says counts, empty while all of it does."""
+        return "" if self.here is None else self.here.fence
+
     def speaks(self) -> bool:
         """Whether signals of the version in force have reached execution, or none are to come any more."""
         here = self.here

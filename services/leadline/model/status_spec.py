@@ -30,6 +30,8 @@ class StrategyPhase(StrEnum):
     """It only closes."""
     FINISHED = "Finished"
     """The feed has ended: nothing trades any more."""
+    FENCED = "Fenced"
+    """A message of it was refused, and nothing that it says counts; `Trading` says why."""
     ROLLING_OUT = "RollingOut"
     """Another version takes over."""
     SUSPENDING = "Suspending"
