@@ -279,7 +279,7 @@ def _awaited(child: int) -> str:
             used, since = now, time.monotonic()
         elif time.monotonic() - since > _WAITING:
             os.kill(child, signal.SIGKILL)
-        time.sleep(0.005)
+        time.sleep(0.01)
 
 
 def _processor_seconds(process: int) -> float:

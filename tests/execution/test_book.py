@@ -194,7 +194,7 @@ def test_a_fill_is_told_whole_and_moves_money_and_position():
     position = book.positions[NAME, MES]
     assert (position.quantity, position.tick_value, position.commission) == (1, D("1.25"), D("0.50"))
     assert changes.positions == {(NAME, MES): position}
-    assert (position.decision, position.tape_contract) == (DECISION, MES)
+    assert (position.decision, position.tape_contract, position.inverse) == (DECISION, MES, False)
     assert (book.realised, book.strategies[NAME].realised) == (D("-0.50"), D("-0.50"))
     [(fill, owner, event)] = changes.fills
     assert (fill.commission, owner, event) == (D("0.50"), NAME, 1)
@@ -284,6 +284,25 @@ def test_what_a_fill_says_of_another_order_is_told():
     surprises = booked(book, changes, (order, S.FILLED, fill_of(order, client_id="another")))
     assert surprises == [f"fill fill of order {order.client_id} names order another"]
     assert changes.fills[0][0].client_id == order.client_id
+
+
+def test_a_fill_that_is_told_again_is_booked_once_and_nothing_is_said():
+    book, changes = book_of(order_of(S.FILLED, filled=1))
+    [order] = book.orders.values()
+    fill = fill_of(order)
+    event = VenueEvent(1, ns(601), reported_of(order, S.FILLED), fill)
+    known = Stored(fills={fill.fill_id: replace(fill, commission=D("0.50"))})
+    assert book_venue_events(book, changes, [event], known) == []
+    assert (changes.fills, book.positions, book.realised) == ([], {}, 0)
+    assert changes.orders == {}
+
+
+def test_a_fill_of_no_size_is_told_and_books_nothing():
+    book, changes = book_of(order_of(S.WORKING))
+    [order] = book.orders.values()
+    surprises = booked(book, changes, (order, S.FILLED, fill_of(order, quantity=0)))
+    assert surprises == [f"event 1 of the venue, on order {order.client_id}, has no quantity"]
+    assert (book.venue_event, changes.fills, book.orders) == (1, [], {order.client_id: order})
 
 
 def test_events_that_are_booked_change_nothing_and_those_to_come_are_heard():

@@ -134,7 +134,7 @@ def test_more_filled_than_its_fills_come_to_is_told():
     order = order_of(S.WORKING, quantity=2)
     surprises, found = speak(order, VenueEvent(1, ns(601), reported_of(order, S.PARTIAL, filled=2), fill_of(order)))
     assert surprises == [f"order {order.client_id} has 2 filled at the venue, its fills come to 1"]
-    assert found.filled == 2
+    assert (found.filled, found.version) == (2, 4)  # the fill, the state, and the size that is corrected
 
 
 def test_a_fill_that_is_told_again_with_another_content_is_not_booked_twice():

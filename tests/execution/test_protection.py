@@ -132,6 +132,65 @@ def test_a_closing_order_that_is_refused_again_and_again_is_tried_at_a_bounded_r
     assert next_try(book_of(*filled, position=1, flatten="flat_by")[0]) is None
 
 
+def test_getting_out_cancels_what_works_once_and_leaves_what_closes_alone():
+    book, _ = book_of(leg("S1", state=S.PENDING_CANCEL), leg("T1", state=S.PARTIAL), position=1, flatten="flat_by")
+    assert said(book) == [("cancel", "T1", "flat_by")]
+    book, _ = book_of(order_of(S.WORKING, "F1", side=Side.SELL), leg("S1"), position=1, flatten="flat_by")
+    assert said(book) == [("cancel", "S1", "flat_by")]
+
+
+def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_reason_comes_first():
+    book, _ = book_of(position=1)
+    book.flatten = "a person"
+    assert said(book) == [("close", "F1", "a person")]
+    book.strategies["default/mes"].flatten = "day_loss"
+    assert said(book) == [("close", "F1", "day_loss")]
+
+
+@pytest.mark.parametrize(("position", "side"), [(2, Side.SELL), (-2, Side.BUY)])
+def test_a_closing_order_is_of_the_other_side_and_of_the_whole_size(position: int, side: Side):
+    book, _ = book_of(position=position, flatten="flat_by")
+    [close] = wanted(book, halted=False)
+    assert close == Close(
+        order_of(S.PENDING, "F1", side=side, quantity=2, reason="flat_by", decided_at_ns=book.instant_ns)
+    )
+
+
+def test_without_a_reason_nothing_leaves_and_a_halt_and_a_drain_cancel_entries_alone():
+    entry, stop = order_of(S.WORKING), leg("S1")
+    book, _ = book_of(entry, stop, position=1)
+    assert wanted(book, halted=False) == []
+    assert wanted(book, halted=True) == [Cancel(entry, "halt")]
+    book.strategies["default/mes"].drain = Drain("one", "Keep", "Keep", ns(600))
+    assert wanted(book, halted=False) == []
+    book.strategies["default/mes"].drain = Drain("one", "Cancel", "Keep", ns(600))
+    assert wanted(book, halted=False) == [Cancel(entry, "drain")]
+    assert wanted(book, halted=True) == [Cancel(entry, "halt")]
+
+
+def test_only_refused_closing_orders_of_the_same_decision_make_the_next_one_wait():
+    others = [order_of(S.REJECTED, f"S{number}") for number in range(1, 5)]
+    others += [order_of(S.REJECTED, f"F{number}", decision="another", client_id=f"o{number}") for number in range(5)]
+    assert next_try(book_of(*others, position=1, flatten="flat_by")[0]) is None
+
+
+def test_the_next_try_is_the_earliest_of_all_positions():
+    refused = [order_of(S.REJECTED, f"F{number}", decided_at_ns=ns(600)) for number in range(1, 5)]
+    later = [replace(order, decision="other", client_id=f"o{order.leg}", decided_at_ns=ns(605)) for order in refused]
+    book, _ = book_of(*refused, *later, position=1, flatten="flat_by")
+    book.positions["default/mes", ES] = position_of(1, contract=ES, decision="other")
+    assert next_try(book) == ns(602)
+
+
+def test_a_reason_to_leave_ends_when_nothing_is_left():
+    book, _ = book_of(position=1, flatten="flat_by")
+    owner = book.strategies["default/mes"]
+    assert (settled(book), owner.flatten) == (False, "flat_by")
+    book.positions.clear()
+    assert (settled(book), owner.flatten) == (True, "")
+    assert not settled(book)
+
+
 def foreign(state: OrderState = S.WORKING, contract: str = "MNQM2025") -> Order:
     """An order that somebody else placed in a contract that nobody here trades."""
     return order_of(
