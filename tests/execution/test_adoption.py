@@ -295,6 +295,42 @@ async def test_what_a_person_asks_for_is_durable_while_the_venue_is_away(books: 
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("F1", 700)]
 
 
+@pytest.mark.parametrize("heard", [True, False])
+async def test_a_cancel_that_the_venue_did_not_answer_is_the_venue_s_word_afterwards(
+    books: Books, folder: Path, heard: bool
+):
+    """Whoever asked is told that nobody answered, and asks again where the order still works."""
+
+    class Silent(TrippedVenue):
+        async def cancel(self, client_id: str, reason: str) -> None:
+            if heard:
+                await super().cancel(client_id, reason)
+            raise Unavailable("away")
+
+    desk = one_trade(books, folder)
+    session = desk.open(lambda world: replace_venue(world, Silent(world.venue, Tripwire())))
+    await session.until(600)
+    [entry] = session.book.live_orders("default/mes")
+    assert (entry.leg, entry.state) == ("E", OrderState.WORKING)
+    with pytest.raises(Unavailable):
+        await session.loop.cancel(entry, "cancelled by ann")
+    assert await desk.rows("intent", "state, reason", "leg") == [("PENDING_CANCEL", "cancelled by ann")]
+    session.close()
+
+    last = desk.open()
+    assert await last.store.acquire()
+    await last.loop.recover()
+    state = OrderState.CANCELLED if heard else OrderState.WORKING
+    assert last.book.orders[entry.client_id].state is state
+    if not heard:
+        await last.loop.cancel(last.book.orders[entry.client_id], "cancelled by ann")
+        assert last.book.orders[entry.client_id].state is OrderState.CANCELLED
+    await last.run()
+    last.close()
+    assert differences(last) == []
+    assert await desk.fills() == []
+
+
 async def test_a_bar_whose_entry_left_before_the_rows_were_lost_is_not_decided_again(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = desk.open()

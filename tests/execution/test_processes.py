@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,13 @@ class Platform:
         self.processes.append(process)
         self.addresses[name], self.metrics[name] = listen, metrics
         return process
+
+    def again(self, name: str) -> None:
+        """A service that has died, at the same addresses."""
+        settings = orjson.loads((self.folder / f"{name}.json").read_bytes())
+        listen, metrics = self.addresses[name], self.metrics[name]
+        self.start(settings.pop("service"), name, **settings)
+        self.addresses[name], self.metrics[name] = listen, metrics
 
     def execution(self, name: str, manifest: TradingAccount) -> "subprocess.Popen[bytes]":
         """A writer of the account. Two of them have the same name in the plan, as two Pods of one workload have."""
@@ -190,7 +198,7 @@ async def platform(
         found = Platform(tmp_path, ports, nats_server, database, bus, analysis)
         stopped.append(found)
         found.start("risk", "risk")
-        params = {"account": "default/paper"}
+        params = {"account": "default/paper", "allow_faults": True}
         found.start("venue", "venue", nats=nats_server.settings("venue"), params=params)
         await found.publish_prints()
         yield found
@@ -521,4 +529,53 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
     assert await watcher.fetchval("SELECT count(*) FROM dead_letter") == 1
     told = await watcher.fetchval("SELECT body FROM order_event WHERE kind = 'fence' ORDER BY event DESC LIMIT 1")
     assert (told["fenced"], told["cleared_by"], told["clear_reason"]) == (False, "ann", release.reason)
+    await watcher.close()
+
+
+async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while_it_is_away(platform: Platform):
+    """INTERNAL says nothing of an order: it is asked for, given up or found, and never sent a second time.
+
+    A venue that fails halts the account, and so an entry that was found is cancelled. A person looks, and it goes on.
+    """
+    platform.execution("first", account())
+    admin = token_source(one_key(KEY), "cli-admin", "ann", "venue/default/paper")
+    async with open_channel(platform.addresses["venue"], admin) as channel:
+        for fault in ("fail_before_accept", "fail_after_accept"):
+            arm = venue_pb2.MisbehaveRequest(fault=fault, times=1)
+            await patiently(partial(venue_rpc.PaperVenueServiceStub(channel).Misbehave, arm, timeout=5))
+    watcher = await connect(platform.database.settings("reader"), "test")
+    async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
+        await set_strategy(stub)
+        for second, states in ((600, ["DEAD"]), (700, ["DEAD", "CANCELLED"])):
+            said, end = says([bar(second)], end=1500)
+            await platform.say([said, replace(end, final=False, progress_ns=ns(second + 5))])
+            state = await state_of(stub, lambda state: len(state.halts) == 1 and state.phase == "waiting_for_signals")
+            entries = await watcher.fetch("SELECT state FROM intent WHERE leg = 'E' ORDER BY decided_at_ns")
+            assert [row["state"] for row in entries] == states
+            [halt] = state.halts
+            assert (halt.source, halt.reason) == ("DIFFERENCE", "venue refuses: an error by request of a test")
+            await trader.Resume(pb.ResumeRequest(reason="looked at", numbers=[halt.number]), timeout=30)
+        said, end = says([bar(800)], end=1500)
+        await platform.say([said, replace(end, final=False, progress_ns=ns(950))])
+        await state_of(stub, lambda state: state.strategies[0].position == 1)
+        assert await platform.venue_orders() == ["E", "E", "S1", "T1"]
+
+        venue = platform.processes[1]
+        venue.kill()
+        venue.wait()
+        flattened = await trader.Flatten(pb.FlattenRequest(reason="out"), timeout=30)
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await trader.CancelOrder(pb.CancelOrderRequest(client_id="nobody's"), timeout=30)
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
+        halt = (await trader.Halt(pb.HaltRequest(reason="out"), timeout=5)).halt
+        state = await state_of(stub, lambda state: state.phase.startswith("waiting_for"))
+        assert (state.strategies[0].position, [found.number for found in state.halts]) == (1, [halt.number])
+
+        platform.again("venue")
+        await platform.say([end])
+        state = await state_of(stub, lambda state: state.phase == "finished")
+        assert (state.strategies[0].position, [found.source for found in state.halts]) == (0, ["PERSON"])
+    assert await platform.venue_orders() == ["E", "E", "F1", "S1", "T1"]
+    closing = await watcher.fetchrow("SELECT decided_at_ns, state FROM intent WHERE leg = 'F1'")
+    assert tuple(closing or ()) == (flattened.instant_ns, "FILLED")
     await watcher.close()

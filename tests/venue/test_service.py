@@ -397,15 +397,19 @@ async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Pat
         async def arm(fault: str, times: int = 1, delay_ms: int = 0) -> None:
             await person.stub.Misbehave(pb.MisbehaveRequest(fault=fault, times=times, delay_ms=delay_ms), timeout=5)
 
-        async def lost(name: str) -> None:
+        async def lost(name: str, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await venue.submit(order(name))
-            assert error.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert error.value.code() is code
 
         await arm("drop_reply")
         await lost("kept")
         await arm("drop_before_accept")
         await lost("never")
+        await arm("fail_before_accept")
+        await lost("failed", grpc.StatusCode.INTERNAL)
+        await arm("fail_after_accept")
+        await lost("taken", grpc.StatusCode.INTERNAL)
         await arm("reject")
         assert (await venue.submit(order("refused")))[0].state is OrderState.REJECTED
         await arm("delay", delay_ms=50)
@@ -416,6 +420,7 @@ async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Pat
         known = {one.client_id: one.state for one in await venue.orders()}
         assert known == {
             "kept": OrderState.WORKING,
+            "taken": OrderState.WORKING,
             "refused": OrderState.REJECTED,
             "late": OrderState.WORKING,
         }

@@ -21,7 +21,15 @@ from leadline.venue.v1 import venue_pb2_grpc as rpc
 if TYPE_CHECKING:
     from leadline.venue.service import PaperVenue
 
-FAULTS: Final = ("drop_reply", "reject", "drop_before_accept", "delay", "duplicate_events")
+FAULTS: Final = (
+    "drop_reply",
+    "reject",
+    "drop_before_accept",
+    "fail_before_accept",
+    "fail_after_accept",
+    "delay",
+    "duplicate_events",
+)
 MOST_FAULTS: Final = 1_000
 MOST_DELAY_MS: Final = 60_000
 REPEATED_EVENTS: Final = 5
@@ -45,12 +53,16 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
     async def SubmitOrder(self, request: pb.SubmitOrderRequest, context: ServicerContext) -> pb.SubmitOrderResponse:
         if self._strikes("drop_before_accept"):
             await _hang_up(context)
+        if self._strikes("fail_before_accept"):
+            await _fail(context)
         if self._strikes("delay"):
             await asyncio.sleep(self._delay_ms / 1000)
         refusal = "refused by request of a test" if self._strikes("reject") else ""
         order, duplicate = self._venue.submit(order_from_proto(request.order), refusal)
         if self._strikes("drop_reply"):
             await _hang_up(context)
+        if self._strikes("fail_after_accept"):
+            await _fail(context)
         return pb.SubmitOrderResponse(order=order_to_proto(order), duplicate=duplicate, event=self._venue.last_event)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: ServicerContext) -> pb.CancelOrderResponse:
@@ -102,6 +114,11 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         left = self._armed.get(fault, 0)
         self._armed[fault] = max(0, left - 1)
         return left > 0
+
+
+async def _fail(context: ServicerContext) -> None:
+    """What a caller sees of an error that nobody expected: nothing of what was done."""
+    await context.abort(grpc.StatusCode.INTERNAL, "an error by request of a test")
 
 
 async def _hang_up(context: ServicerContext) -> None:

@@ -804,8 +804,8 @@ class MisbehaveRequest(_message.Message):
     TIMES_FIELD_NUMBER: _builtins.int
     DELAY_MS_FIELD_NUMBER: _builtins.int
     fault: _builtins.str
-    """Of the next SubmitOrder calls: `drop_reply`, `reject`, `drop_before_accept`, `delay`; of the next AdvanceTo calls:
-    `duplicate_events`.
+    """Of the next SubmitOrder calls: `drop_reply`, `reject`, `drop_before_accept`, `fail_before_accept`,
+    `fail_after_accept`, `delay`; of the next AdvanceTo calls: `duplicate_events`.
     """
     times: _builtins.int
     """How many calls, a count."""
