@@ -1,19 +1,24 @@
 """A bar of more rows than the bus takes in one message."""
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from leadline.aggregation import metrics
 from leadline.aggregation.demand import series_of
 from leadline.aggregation.service import keep_building
+from leadline.aggregation.wide import BarTooWide, fitting_ticks_per_row
+from leadline.model.bars import Bar
 from leadline.model.instruments import instrument
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.plan.servers import LocalNats
 from leadline.runtime.poison import Handling
 from leadline.runtime.subjects import tick_subject
 from leadline.runtime.wire import encode_tick_batch
+from tests.analysis.builders import footprint_bar
 from tests.measured import total
 from tests.stack import bus_as
 
@@ -45,10 +50,40 @@ async def test_a_bar_that_the_bus_refuses_stops_its_own_series_and_no_other(nats
     failures = metrics.series_metrics(series).failures
     before = failures._value.get()
     async with bus_as(nats_server, "aggregation") as bus:
-        building = asyncio.create_task(keep_building(bus, "t", series, Handling(None)))
-        while failures._value.get() == before and not building.done():  # noqa: ASYNC110 - a counter tells nobody
-            await asyncio.sleep(0.01)
+        with capture_logs() as lines:
+            building = asyncio.create_task(keep_building(bus, "t", series, Handling(None)))
+            while failures._value.get() == before and not building.done():  # noqa: ASYNC110 - a counter tells nobody
+                await asyncio.sleep(0.01)
         assert not building.done()
         building.cancel()
         await asyncio.wait([building])
     assert total("leadline_bar_builder_failures_total") > before
+    [reason] = [line["reason"] for line in lines if line["event"] == "aggregation.builder_failed"]
+    assert reason.startswith("spec.ticksPerRow: got 1, expected 2 or more: the bar ")
+    assert "of BTCUSDT on 2024-08-08 has 90000 rows" in reason
+
+
+def bar_of(prices: Sequence[int], ticks_per_row: int = 1) -> Bar:
+    """A bar with one print at each of these prices, ticks."""
+    return footprint_bar([(price, 1, 1) for price in prices], ticks_per_row=ticks_per_row)
+
+
+@pytest.mark.parametrize(
+    ("prices", "height", "most_rows", "enough"),
+    [
+        (range(100_000, 100_100), 1, 100, 1),
+        (range(100_000, 100_100), 1, 99, 2),
+        (range(100_000, 100_100), 1, 21, 5),
+        (range(100_000, 100_100, 4), 4, 24, 8),
+        # With a price in every hundredth tick low rows join nothing.
+        (range(100_000, 110_000, 100), 1, 60, 200),
+        (range(0, 1_000_000, 10_000), 1, 60, None),
+    ],
+)
+def test_the_height_that_would_do_follows_from_the_prices(prices, height: int, most_rows: int, enough: int | None):
+    assert fitting_ticks_per_row(bar_of(prices, height), most_rows) == enough
+
+
+def test_a_bar_that_no_height_lets_fit_asks_for_shorter_bars():
+    error = BarTooWide(bar_of(range(0, 1_000_000, 10_000)), 2_000, 1_000)
+    assert str(error).startswith("spec.ticksPerRow: got 1, expected shorter bars (spec.bars): the bar ")

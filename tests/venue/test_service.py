@@ -427,8 +427,8 @@ async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Pat
         assert await venue.submit(order("kept")) == ((await venue.orders("kept"))[0], True)
 
         await arm("duplicate_events")
-        assert [event.event for event in (await venue.advance(-1, after_event=3)).events] == [1, 2, 3]
-        assert (await venue.advance(-1, after_event=3)).events == ()
+        assert [event.event for event in (await venue.advance(-1, after_event=4)).events] == [1, 2, 3, 4]
+        assert (await venue.advance(-1, after_event=4)).events == ()
         for wrong in ({"fault": "explode"}, {"fault": "delay", "times": -1}, {"fault": "delay", "delay_ms": 10**6}):
             with pytest.raises(grpc.aio.AioRpcError) as refused:
                 await person.stub.Misbehave(pb.MisbehaveRequest(**wrong), timeout=5)

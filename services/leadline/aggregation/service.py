@@ -13,10 +13,11 @@ from leadline.aggregation.publication import Publication, message_key, worth_tel
 from leadline.aggregation.servicer import AggregationServicer
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
+from leadline.aggregation.wide import BarTooWide
 from leadline.model.bars import BarMessage
 from leadline.model.errors import LeadlineError
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
-from leadline.runtime.bus import Bus, BusError, BusRefused
+from leadline.runtime.bus import Bus, BusError, BusRefused, MessageTooLarge
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
@@ -233,9 +234,16 @@ class SeriesBuilding:
             while not self._outbox.empty():
                 waiting.append(self._outbox.get_nowait())
             told = worth_telling([message for message, _ in waiting])
-            await self._bus.publish_many(
-                [(self._bars, encode_bar(message), f"{self._bars}/{message_key(message)}") for message in told]
-            )
+            encoded = [(message, encode_bar(message)) for message in told]
+            try:
+                await self._bus.publish_many(
+                    [(self._bars, payload, f"{self._bars}/{message_key(message)}") for message, payload in encoded]
+                )
+            except MessageTooLarge as refused:
+                message, payload = max(encoded, key=lambda one: len(one[1]))
+                if message.bar is None:
+                    raise
+                raise BarTooWide(message.bar, len(payload), refused.most_bytes) from None
             ended = told[-1].final
             self._measure(waiting)
 

@@ -71,6 +71,14 @@ class BusRefused(BusError):
         return f"{self.what}: refused by the bus with {self.code}, {self.description}"
 
 
+class MessageTooLarge(BusRefused):
+    """A message is larger than the server takes. most_bytes: what it takes."""
+
+    def __init__(self, what: str, most_bytes: int) -> None:
+        super().__init__(what, 0, f"larger than {most_bytes} bytes")
+        self.most_bytes = most_bytes
+
+
 class BusTrouble(BusError):
     """No answer, or one that says to try later: the request may or may not have been carried out."""
 
@@ -214,7 +222,7 @@ class Link:
         except TimeoutError:
             raise BusTrouble(f"{messages[-1][0]}: no answer within {timeout_s} s") from None
         except nats.errors.MaxPayloadError:
-            raise BusRefused(messages[-1][0], 0, f"larger than {self.largest_payload} bytes") from None
+            raise MessageTooLarge(messages[-1][0], self.largest_payload) from None
         except (nats.errors.Error, OSError) as error:
             raise BusTrouble(f"{messages[-1][0]}: {error}") from error
         finally:

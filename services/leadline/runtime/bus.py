@@ -15,7 +15,7 @@ import stamina
 import structlog
 
 from leadline.runtime import measurements
-from leadline.runtime._link import BusDenied, BusError, BusRefused, BusTrouble, Link
+from leadline.runtime._link import BusDenied, BusError, BusRefused, BusTrouble, Link, MessageTooLarge
 from leadline.runtime._reader import (
     Delivery,
     Durable,
@@ -39,6 +39,7 @@ __all__ = [
     "BusUnavailable",
     "Delivery",
     "Durable",
+    "MessageTooLarge",
     "Received",
     "StreamFull",
     "StreamState",
