@@ -17,6 +17,7 @@ import typer.main
 import yaml
 
 from leadline.cli.main import app
+from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.signals import Pattern
 from leadline.model.specs import TradingStrategy, load_manifests
 from tests.docs.demo_day import said
@@ -50,7 +51,23 @@ LEADLINE_LINES = list(of("leadline"))
 HARMLESS = [line for line in LEADLINE_LINES if "--help" in line.values[1] or line.values[1][0] == "plan"]
 
 
+@pytest.fixture
+def with_the_pages_own_instruments(block, tmp_path):
+    """A page that shows a file of instruments shows manifests that trade them."""
+    page = ROOT / block.where.rpartition(":")[0]
+    files = [each.text for each in blocks(page, "yaml") if each.text.startswith("instruments:")]
+    own = []
+    for number, text in enumerate(files):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(text)
+        own.append(read_own([path]))
+    put_in_force(next(iter(own), OwnMarkets()))
+    yield
+    put_in_force(OwnMarkets())
+
+
 @pytest.mark.parametrize("block", YAML, ids=lambda block: block.where)
+@pytest.mark.usefixtures("with_the_pages_own_instruments")
 def test_yaml_in_the_documents_is_accepted(block):
     if re.search(r"^kind:", block.text, re.MULTILINE):
         assert load_manifests(block.text)
