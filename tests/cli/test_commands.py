@@ -13,11 +13,13 @@ from typer.testing import CliRunner
 
 from leadline.cli.main import app, run
 from leadline.cli.output import plain, price_text, print_json, print_table
+from leadline.cli.reading import _print_kept_out
 from leadline.cli.stack import NotRunning, Stack, qualified, running_stack
+from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir
 from leadline.runtime.version import package_version
-from tests.cli.builders import PAPER, bar, stack
+from tests.cli.builders import PAPER, bar, scene, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
@@ -252,3 +254,23 @@ def test_a_stack_is_not_started_where_there_is_no_room(monkeypatch, tmp_path, ca
     assert run(["up", "-f", str(MES), "--data-dir", str(tmp_path / "data")]) == 1
     assert f"the disk of {tmp_path}/data has 3 MB left; a stack needs 256 MB to start" in said(capsys)
     assert not (tmp_path / "data" / "postgres" / "data").exists()
+
+
+def test_the_status_shows_by_day_and_reason_what_was_kept_out_and_the_first_of_it(capsys):
+    shown = scene().feed
+    assert shown is not None
+    feed = ingestion_pb2.GetFeedStatusResponse(contracts=shown.contracts, failure="too many")
+    feed.contracts[0].samples.add(
+        reason="off_grid", source="mes.csv", row=7, time_ns=1_749_562_200_000_000_000, price="6000.30", size="1", side=1
+    )
+    _print_kept_out(feed)
+    lines = [line.split() for line in capsys.readouterr().out.replace("│", " ").splitlines()]
+    assert ["MESM2025", "2025-06-10", "off_grid", "2"] in lines
+    assert ["off_grid", "mes.csv:7", "1749562200000000000", "6000.30", "1", "1"] in lines
+    assert ["too", "many"] in lines
+    assert not [line for line in lines if "outside_session" in line]  # good prints: `outside sessions` counts them
+
+
+def test_a_status_without_a_faulty_print_says_nothing_of_them(capsys):
+    _print_kept_out(ingestion_pb2.GetFeedStatusResponse(contracts=[ingestion_pb2.ContractStatus(contract="MESM2025")]))
+    assert capsys.readouterr().out == ""

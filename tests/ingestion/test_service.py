@@ -560,6 +560,35 @@ async def test_pushed_prints_are_published_and_the_end_of_every_contract_ends_th
     assert micro[-1].watermark_ns == OPEN + 10
 
 
+async def test_the_first_prints_that_were_kept_out_stay_the_samples_over_a_restart(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process that comes after has not seen them: it counts on, and its own first ones are not the first."""
+    monkeypatch.setattr("leadline.ingestion.client.COUNTS_SECONDS", 0.0)
+    bad = [(OPEN + number, 0, number + 1, 1) for number in range(4)]
+    good = (OPEN + 9, 24000, 1, 1)
+    params = {**PUSH, "instruments": [MES], "feed": {"kind": "push", "max_kept_out_percent": "90"}}
+    async with place.ingestion(params) as context, client(context) as stub:
+        await stub.PublishTicks(stream(pushed(*bad[:3], good, watermark_ns=OPEN + 9, index=0)))
+        await stub.PublishTicks(stream(pushed((OPEN + 12, 24000, 1, 1), index=4, watermark_ns=OPEN + 12)))
+        while not (before := await samples_of(place)):  # noqa: ASYNC110 - the table has no event to wait for
+            await asyncio.sleep(0.01)
+    async with place.ingestion(params) as context, client(context) as stub:
+        later = [(OPEN + 20, 0, 9, 1), (OPEN + 21, 24000, 1, 1)]
+        await stub.PublishTicks(stream(pushed(*later, index=5, watermark_ns=OPEN + 21, end=True)))
+        await status_until(context, "finished")
+    after = await samples_of(place)
+    assert [row["size"] for row in before] == ["1", "2", "3"]
+    assert after[:3] == before
+
+
+async def samples_of(place: Place) -> list[dict[str, Any]]:
+    """The samples of the one reason for which something was kept out, as they are stored."""
+    async with pool_as(place.database, "reader") as pool:
+        found = await pool.fetchval("SELECT samples FROM kept_out WHERE reason = 'zero_price'")
+    return found or []
+
+
 async def test_a_stream_that_breaks_does_not_end_the_tape_and_the_next_one_goes_on_by_index(place: Place) -> None:
     """The first stream is cut inside equal timestamps: by time nobody could go on exactly."""
     rows = [(OPEN, 24000, 1, 1), (OPEN + 5, 24000, 2, 1), (OPEN + 5, 24000, 2, 1), (OPEN + 5, 24000, 2, 1)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from leadline.cli.reporting import dsn_of
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
-from leadline.report.data import AccountReport, OpenPosition, PatternTotal, PricePoint, build_reports
+from leadline.report.data import AccountReport, Coverage, KeptOut, OpenPosition, PatternTotal, PricePoint, build_reports
 from leadline.report.halts import ReportedHalt
 from leadline.report.trades import EquityPoint, Trade
 from leadline.runtime.database import connect
@@ -178,6 +178,13 @@ def report(**changes: Any) -> AccountReport:
     return replace(found, **changes)
 
 
+COVERED = (Coverage(MES, "rth", date(2025, 6, 10), 12_345, 78, ns(0), ns(1)),)
+_BAD = {"source": "mes.csv", "row": 7, "ts_ns": ns(0), "price": "6000.30", "size": "1", "side": 1}
+KEPT_OUT = (
+    KeptOut(MES, None, "no_time", 1, ()),
+    KeptOut(MES, date(2025, 6, 10), "bad_tick", 2, (_BAD,)),
+    KeptOut(MES, date(2025, 6, 10), "outside_session", 70, ()),
+)
 HALTED_NS = 1_764_000_000_000_000_000  # 2025-11-24 16:00:00 UTC
 HALTS = (
     ReportedHalt(3, "PERSON", "employment report", "ann", HALTED_NS, "bob", HALTED_NS + 60 * 10**9, "the news is out"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leadline.report.data import AccountReport
 from leadline.report.html import write_html
-from tests.report.builders import UNEASY, WON, report
+from tests.report.builders import COVERED, KEPT_OUT, UNEASY, WON, report
 
 VOID = {"meta", "path", "circle", "line", "rect"}
 
@@ -83,6 +83,15 @@ def test_what_a_reader_has_to_know(tmp_path: Path):
     assert "not finished" in text
     assert "3 person employment report ann 2025-11-24 16:00:00 bob 2025-11-24 16:01:00 the news is out" in text
     assert "4 difference the venue holds 2, the book 0 execution 2025-11-24 16:01:30 in force" in text
+
+
+def test_prints_that_were_kept_out_stand_by_day_and_reason_with_the_first_of_them(tmp_path: Path):
+    text = page(tmp_path, report(coverage=COVERED, kept_out=KEPT_OUT)).text
+    sample = "mes.csv line 7: ts_ns 1749562200000000000, price 6000.30, size 1, side 1"
+    assert f"MESM2025 2025-06-10 bad tick 2 {sample}" in text
+    assert "MESM2025 none no time 1" in text
+    assert "MESM2025 rth 2025-06-10 06-10 13:30:00 06-10 13:30:01 12,345 70 2" in text
+    assert "outside session" not in text
 
 
 def test_nothing_that_stands_in_a_report_becomes_a_tag(tmp_path: Path):

@@ -10,7 +10,7 @@ from leadline.report.data import AccountReport
 from leadline.report.days import TradedDay
 from leadline.report.text import price, render_text, spark
 from tests.execution.harness.builders import MES
-from tests.report.builders import UNEASY, report
+from tests.report.builders import COVERED, KEPT_OUT, UNEASY, report
 
 
 def shown(found: AccountReport, width: int = 80) -> str:
@@ -58,6 +58,16 @@ def test_what_a_reader_has_to_know():
     set_and_cleared = "halt 3 (person, by ann, 2025-11-24 16:00:00 UTC): employment report; "
     assert f"{set_and_cleared}cleared 2025-11-24 16:01:00 UTC by bob: the news is out" in text
     assert "halt 4 (difference, by execution, 2025-11-24 16:01:30 UTC): the venue holds 2, the book 0; in force" in text
+
+
+def test_prints_that_were_kept_out_stand_by_day_and_reason_with_the_first_of_them():
+    text = shown(report(coverage=COVERED, kept_out=KEPT_OUT), width=200)
+    assert row(text, "bad tick")[:4] == ["MESM2025", "2025-06-10", "bad", "tick"]
+    assert row(text, "bad tick")[4] == "2"
+    assert "mes.csv line 7: ts_ns 1749562200000000000, price 6000.30, size 1, side 1" in text
+    assert row(text, "no time")[:2] == ["MESM2025", "none"]
+    assert " ".join(row(text, "06-10 13:30:00")).endswith("12,345 70 2")  # outside every session, and kept out
+    assert "outside session" not in text
 
 
 def test_a_day_without_a_trade_is_a_report_too():
