@@ -9,6 +9,7 @@ import asyncio
 import concurrent.futures
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,7 @@ WORKERS: Final = 32
 IDLE_SECONDS: Final = 0.05
 EXIT_SECONDS: Final = 5.0
 EXIT_ROUNDS: Final = 10
+CLOSING_TURNS: Final = 5
 # After a refusal of the credentials: they are read anew as often as the API server refuses them.
 UNAUTHORIZED_SECONDS: Final = 1.0
 
@@ -65,6 +67,7 @@ class Informer:
         self._lock = threading.Lock()
         self._stopping = False
         self._sessions: list[aiohttp.ClientSession] = []
+        self._transports: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._at_work: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
     async def run(self) -> None:
@@ -123,6 +126,14 @@ class Informer:
             await _end_all_others(task)
             for session in self._sessions:
                 await session.close()
+            await self._cut_off()
+
+    async def _cut_off(self) -> None:
+        """Close the connections without waiting for the other end: with the loop goes who would wait."""
+        for transport in self._transports:
+            transport.abort()
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     def _stop(self) -> None:
         with self._lock:
@@ -181,6 +192,8 @@ class Informer:
             metrics.API_REQUESTS.labels(verb, plural, "0").inc()
             raise
         metrics.API_REQUESTS.labels(verb, plural, str(answer.status)).inc()
+        if answer.connection is not None and answer.connection.transport is not None:
+            self._transports.add(answer.connection.transport)
         if answer.status == _UNAUTHORIZED:
             await asyncio.sleep(UNAUTHORIZED_SECONDS)
         elif kind is not None:
