@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,19 @@ from tests.operator.harness import Leadline, Site
 from tests.stack import Database
 
 _DATABASE = "operator"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests with operators of their own last: between the others each would stop the shared one."""
+    places = [place for place, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    room = [items[place] for place in places]
+    room.sort(key=lambda item: "site" in _fixtures(item) and "leadline" not in _fixtures(item))
+    for place, item in zip(places, room, strict=True):
+        items[place] = item
+
+
+def _fixtures(item: pytest.Item) -> tuple[str, ...]:
+    return tuple(getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture(scope="session")
