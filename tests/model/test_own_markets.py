@@ -10,7 +10,13 @@ import pytest
 import yaml
 
 from leadline.model.calendars import calendar, calendar_names
-from leadline.model.contracts import front_months, instrument_of, resolve_contract
+from leadline.model.contracts import (
+    front_months,
+    instrument_of,
+    last_trading_day,
+    no_entry_from,
+    resolve_contract,
+)
 from leadline.model.errors import Unknown
 from leadline.model.instruments import instrument, instruments
 from leadline.model.manifests import InvalidManifest
@@ -83,6 +89,29 @@ def test_a_rate_and_a_commission_add_up(tmp_path: Path) -> None:
     ether = instrument("ETHUSDT")
     assert ether.fee(250_000, 2000) == 2000 * Decimal("0.0015") + Decimal("0.0005") * 2 * 2500
     assert ether.fee(250_000, 2000, Decimal("0.01")) == 20  # the account's own, in place of both
+
+
+FUTURE: dict[str, Any] = {**ETHER, "kind": "future", "roll": "venue", "last_days": {"M2025": "2025-06-27"}}
+
+
+def test_the_last_day_of_ones_own_future_is_what_its_row_says_and_else_the_end_of_its_month(tmp_path: Path) -> None:
+    put_in_force(read_own([file_of(tmp_path, {"ETHF": FUTURE})]))
+    assert (last_trading_day("ETHFM2025"), no_entry_from("ETHFM2025")) == (date(2025, 6, 27), date(2025, 6, 28))
+    assert (last_trading_day("ETHFN2025"), no_entry_from("ETHFN2025")) == (date(2025, 7, 31), date(2025, 8, 1))
+    put_in_force(read_own([file_of(tmp_path, {"ETHF": FUTURE | {"last_days": {"M2025": "2025-05-30"}}})]))
+    assert last_trading_day("ETHFM2025") == date(2025, 5, 30)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        (FUTURE | {"last_days": {"M2025": "2025-07-01"}}, "ETHF.last_days.M2025: got '2025-07-01', expected a day in"),
+        (FUTURE | {"last_days": {"A2025": "2025-07-01"}}, "expected a month's letter and a year, such as M2025"),
+        (ETHER | {"last_days": {"M2025": "2025-06-27"}}, "ETHF.last_days.M2025: got '2025-06-27', expected no day of"),
+    ],
+)
+def test_a_last_day_that_cannot_be_is_refused(tmp_path: Path, row: dict[str, Any], problem: str) -> None:
+    assert problem in refusal(file_of(tmp_path, {"ETHF": row}))
 
 
 def test_a_row_without_a_fee_of_either_kind_is_refused(tmp_path: Path) -> None:

@@ -168,8 +168,9 @@ def lead_begins(contract: Contract) -> date:
 def last_trading_day(contract: str) -> date | None:
     """The last day on which a contract can trade at all; None for what does not expire.
 
-    Exact for equity index futures, except past the stock calendar's validity, where it is the third Friday. Where only
-    the venue knows, it is the end of the contract's month, in or before which every such future ends.
+    Exact for equity index futures, except past the stock calendar's validity, where it is the third Friday, and where
+    the row of an instrument of one's own has it. Where only the venue knows, it is the end of the contract's month, in
+    or before which every such future ends.
     """
     day = no_entry_from(contract)
     return day if day is None or instrument_of(contract).roll == "cme_quarterly" else day - timedelta(days=1)
@@ -202,7 +203,8 @@ def no_entry_from(contract: str) -> date | None:
     """The first trading day on which nothing is entered in a canonical contract; None when it does not expire.
 
     An equity index future settles at the stock exchange's opening on its last trading day: entries end the day before.
-    Of other roots only the venue knows the day, but no contract outlives the month that it is named after.
+    Of other roots only the venue knows the day, or the row of an instrument of one's own: entries end with that day.
+    Where nobody does, no contract outlives the month that it is named after.
     """
     own = instrument_of(contract)
     if contract == own.root:
@@ -213,7 +215,8 @@ def no_entry_from(contract: str) -> date | None:
             return expiry(dated)
         except Unknown:  # out of the stock calendar's years, where the market's own has no entries either
             return third_friday(dated.year, dated.month)
-    return date(dated.year + dated.month // 12, dated.month % 12 + 1, 1)
+    last = own.last_days.get(contract.removeprefix(own.root))
+    return date(dated.year + dated.month // 12, dated.month % 12 + 1, 1) if last is None else last + timedelta(days=1)
 
 
 def roll_date(contract: Contract) -> date:

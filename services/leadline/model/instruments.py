@@ -7,6 +7,7 @@ where they become decimals again.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from functools import cache
 from importlib import resources
@@ -51,7 +52,8 @@ class Instrument:
     paper day-trade margin of one size step, `margin_rate` the same as a share of the notional, both None when unknown;
     `sessions` maps names to hours; `profile` is None where nobody has measured one. `venue` is safe in subjects.
     `below_zero`: a price of 0 or less is a price. `inverse`: the contract is settled in the coin, and `tick_value` is
-    what a size step is worth at a price of one tick (`leadline.model.worth`).
+    what a size step is worth at a price of one tick (`leadline.model.worth`). `last_days` has the last trading day of
+    contracts that are known, by month and year such as `M2025`.
     """
 
     root: str
@@ -76,6 +78,7 @@ class Instrument:
     inverse: bool = False
     fee_rate: Decimal = Decimal(0)
     margin_rate: Decimal | None = None
+    last_days: Mapping[str, date] = field(default_factory=dict, hash=False)
 
     @property
     def point_value(self) -> Decimal:

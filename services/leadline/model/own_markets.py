@@ -29,6 +29,7 @@ MAX_INSTRUMENTS: Final = 1_000
 _TokenText = Annotated[str, Text(r"^[a-z0-9][a-z0-9-]*$", "lower-case letters, digits and dashes, such as binance", 32)]
 _SessionText = Annotated[str, Text(r"^[a-z][a-z0-9-]*$", "lower-case letters, digits and dashes, such as rth", 32)]
 _CurrencyText = Annotated[str, Text(r"^[A-Z]{3,6}$", "a currency of 3 to 6 upper-case letters, such as USDT", 6)]
+_MonthText = Annotated[str, Text(r"^[FGHJKMNQUVXZ][0-9]{4}$", "a month's letter and a year, such as M2025", 5)]
 _Words = Annotated[str, Field(min_length=1, max_length=128)]
 _Volume = Annotated[int, Field(ge=1, le=1_000_000_000)]
 _Ticks = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -81,6 +82,7 @@ class _Instrument(_Row):
     profile: _Profile | None = None
     below_zero: bool = False
     inverse: bool = False
+    last_days: Annotated[dict[_MonthText, date], Field(max_length=240)] = Field(default_factory=dict)
 
 
 class _Calendar(_Row):
@@ -228,9 +230,18 @@ def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Ite
         yield InvalidInput("staleness", row.staleness, "more than 0")
     if (row.kind == "future") != (row.roll == "venue"):
         yield InvalidInput("roll", row.roll, "venue for a future, none for what does not expire")
+    yield from _last_day_problems(row)
     if "rth" not in row.sessions:
         yield InvalidInput("sessions", sorted(row.sessions), "a session rth, the one of strategies that name none")
     yield from _session_problems(row, days)
+
+
+def _last_day_problems(row: _Instrument) -> Iterator[InvalidInput]:
+    for month, last in row.last_days.items():
+        if row.kind != "future":
+            yield InvalidInput(f"last_days.{month}", last.isoformat(), "no day of what does not expire")
+        elif (last.year, last.month) > (int(month[1:]), contracts.MONTH_CODES.index(month[0]) + 1):
+            yield InvalidInput(f"last_days.{month}", last.isoformat(), "a day in or before the month of the contract")
 
 
 def _money_problems(row: _Instrument) -> Iterator[InvalidInput]:
@@ -298,6 +309,7 @@ def _instrument(root: str, row: _Instrument) -> Instrument:
         profile=None if row.profile is None else Profile(**row.profile.model_dump()),
         below_zero=row.below_zero,
         inverse=row.inverse,
+        last_days=dict(sorted(row.last_days.items())),
         fee_rate=row.fee_rate or Decimal(0),
         margin_rate=row.margin_rate,
     )
