@@ -111,6 +111,7 @@ def test_held_and_entering_count_as_trades_and_as_exposure():
     assert (view_of(book).open_trades, view_of(book).exposure) == (2, 5)
     assert (view_of(book_of()[0]).open_trades, view_of(book_of()[0]).exposure) == (0, 0)
     assert view_of(book_of(entry)[0]).open_trades == 1
+    assert view_of(book_of(stop(19_984))[0]).open_trades == 0
 
 
 def test_margin_is_bound_by_what_is_held_and_by_what_is_entered_at_each_contract_s_own():

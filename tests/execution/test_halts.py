@@ -169,7 +169,8 @@ def test_reasons_are_one_line_of_bounded_length():
 
 def test_before_the_database_was_read_a_halt_has_no_number_that_could_be_another_s():
     halts, early = Halts().halt(PERSON, "at once", "bob", 1000)
-    assert early.number < 0
+    assert early.number == -1
+    assert halts.halt(PERSON, "and again", "bob", 2000)[1].number == -2
     assert halts.untold == ()
     row = Halt(1, PERSON, "from last week", "ann", 0)
     halts = halts.merged(StoredHalts(4, {1: (row, False)}))

@@ -1,11 +1,13 @@
 """At which print an order fills, and at what price."""
 
+from typing import Any
+
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import Side
+from leadline.model.orders import LastPrint, Side
 from leadline.model.ticks import TickColumns
-from leadline.venue.rules import FillRule, FillRules, parse_fill_rule
+from leadline.venue.rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
 from tests.venue.builders import BUY, SELL, UNKNOWN, fills, market, ns, order, run, tape
 
 BOTH = pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
@@ -165,6 +167,42 @@ def test_a_print_at_the_instant_from_which_a_limit_rests_is_not_in_its_queue():
     run(paper, prints, 1.5)
     got = fills(run(paper, prints, 4))
     assert [(fill.client_id, fill.time_ns) for fill in got] == [("L", ns(3))]
+
+
+@BOTH
+def test_a_stop_pays_its_own_print_and_not_the_last_one_of_its_aggressor(side: Side):
+    paper = market()
+    paper.submit(order(side=side, stop=mirror(20_010, side), at=1.5))
+    prints = mirrored(tape([(1.5, 20_015, 1, BUY), (2, 20_011, 1, SELL)]), side)
+    assert [fill.price for fill in fills(run(paper, prints, 3))] == [mirror(20_012, side)]
+
+
+def test_a_mark_is_the_last_print_and_the_last_of_each_aggressor():
+    first = mark_after(None, tape([(1, 10, 1, BUY), (2, 20, 1, SELL), (3, 30, 1, UNKNOWN)], first_index=7))
+    assert first == Mark(LastPrint(30, ns(3), 9), LastPrint(10, ns(1), 7), LastPrint(20, ns(2), 8))
+    assert mark_after(first, tape([])) is first
+    assert mark_after(None, tape([])) is None
+    second = mark_after(first, tape([(4, 40, 1, BUY), (5, 50, 1, BUY)], first_index=10))
+    assert second == Mark(LastPrint(50, ns(5), 11), LastPrint(50, ns(5), 11), LastPrint(20, ns(2), 8))
+
+
+@pytest.mark.parametrize(
+    ("kind", "low", "high", "reached"),
+    [
+        ({"limit": 100}, 101, 105, False),
+        ({"limit": 100}, 100, 105, True),
+        ({"stop": 100}, 90, 99, False),
+        ({"stop": 100}, 90, 100, True),
+        ({}, 90, 90, True),
+    ],
+)
+@BOTH
+def test_prices_that_an_order_waits_for_are_within_its_reach(
+    side: Side, kind: dict[str, int], low: int, high: int, reached: bool
+):
+    of: dict[str, Any] = {name: mirror(price, side) for name, price in kind.items()}
+    bounds = sorted((mirror(low, side), mirror(high, side)))
+    assert within_reach(order(side=side, **of), bounds[0], bounds[1]) is reached
 
 
 def test_a_paper_account_is_pessimistic_with_a_tick_of_slippage_and_fifty_milliseconds():
