@@ -53,6 +53,9 @@ def test_the_legs_are_made_with_the_fill_from_the_decisions_ids():
     assert {stop.order.parent, target.order.parent} == {"E1"}
     assert (stop.order.oco, target.order.oco) == (target.order.client_id, stop.order.client_id)
     assert stop.order.decided_at_ns == target.order.decided_at_ns == ns(1)
+    assert (stop.order.limit_price, target.order.stop_price) == (None, None)  # a leg has one price
+    assert {leg.order.decision for leg in (stop, target)} == {"decision of E1"}
+    assert {leg.order.state for leg in (stop, target)} == {OrderState.WORKING}
 
 
 def test_each_entry_fill_has_its_own_pair_of_its_own_size():

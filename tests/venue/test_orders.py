@@ -81,6 +81,25 @@ def test_a_cancelled_or_refused_id_stays_taken():
     assert paper.live_orders() == ()
 
 
+def test_a_refused_order_is_remembered_with_its_reason_and_answered_again():
+    paper = market()
+    refused, known = paper.reject(order("a"), "no such contract")
+    assert (refused.state, refused.reason, known) == (OrderState.REJECTED, "no such contract", False)
+    assert paper.reject(order("a"), "another reason") == (refused, True)
+    assert paper.submit(order("b")) == (order("b"), False)
+    assert [found.client_id for found in paper.orders()] == ["a", "b"]
+    assert paper.order("a") == refused
+    assert (paper.last_event, paper.matched_event) == (2, 0)
+
+
+def test_net_positions_are_told_by_contract_and_flat_ones_left_out():
+    paper = market()
+    for name, side, contract in (("a", Side.SELL, MES), ("b", Side.BUY, ES), ("c", Side.SELL, ES)):
+        paper.submit(order(name, side, quantity=2, contract=contract))
+    run(paper, {MES: tape([(1, 20_000)]), ES: tape([(1, 20_000)])}, 2)
+    assert paper.positions() == {MES: -2}
+
+
 def test_what_a_sender_claims_in_the_venues_own_fields_is_not_believed():
     claim = dataclasses.replace(order(), filled=1, state=OrderState.FILLED, parent="x", oco="y", reason="z")
     taken, _ = market().submit(claim)
@@ -197,6 +216,9 @@ def test_events_are_numbered_from_one_without_gaps_and_can_be_asked_for_again():
         ("CANCELLED", ns(2)),
     ]
     assert paper.events_after(4) == events[4:]
+    assert paper.events_after(6) == ()
+    assert (paper.last_event, paper.matched_event) == (6, 6)
+    assert [event.fill.k for event in events if event.fill is not None] == [1, 1]
     for number in (-1, 7):
         with pytest.raises(InvalidInput, match="after_event"):
             paper.events_after(number)
