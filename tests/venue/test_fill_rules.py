@@ -8,7 +8,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.orders import LastPrint, Side
 from leadline.model.ticks import TickColumns
 from leadline.venue.rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
-from tests.venue.builders import BUY, SELL, UNKNOWN, fills, market, ns, order, run, tape
+from tests.venue.builders import BUY, MES, SELL, UNKNOWN, fills, market, ns, order, run, tape
 
 BOTH = pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
 
@@ -167,6 +167,17 @@ def test_a_print_at_the_instant_from_which_a_limit_rests_is_not_in_its_queue():
     run(paper, prints, 1.5)
     got = fills(run(paper, prints, 4))
     assert [(fill.client_id, fill.time_ns) for fill in got] == [("L", ns(3))]
+
+
+def test_prints_that_are_handed_in_again_count_once_and_none_may_be_left_out():
+    paper = market()
+    paper.submit(order("L", limit=19_990))
+    prints = tape([(1, 19_990, 1, SELL), (2, 19_990, 1, SELL), (3, 19_990, 1, SELL)])
+    run(paper, prints, 1.5)
+    assert fills(run(paper, prints, 2.5)) == []  # two of the more than two that have to print
+    with pytest.raises(InvalidInput, match=r"first_index: got 3, expected at most 2"):
+        paper.advance({MES: tape([(3, 19_990)], first_index=3)}, ns(4))
+    assert [fill.time_ns for fill in fills(run(paper, prints, 4))] == [ns(3)]
 
 
 @BOTH
