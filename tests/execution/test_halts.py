@@ -88,6 +88,23 @@ def test_how_often_an_automatic_cause_was_said_is_counted(source: HaltSource):
     assert halts.seen([1, 2, 9]) == {1: 3, 2: 1}
 
 
+def test_a_cause_that_is_said_again_leaves_the_others_as_they_are():
+    halts = numbered((LIMIT, "too many", "execution"), (PERSON, "lunch", "bob"), (LIMIT, "too many", "execution"))
+    assert causes(halts) == [(1, "too many"), (2, "lunch")]
+    assert halts.seen([1, 2]) == {1: 2, 2: 1}
+
+
+def test_the_rows_of_all_that_was_replaced_are_to_be_closed():
+    halts = numbered((PERSON, "stop", "bob"), (PERSON, "news", "bob"))
+    halts = halts.told(halts.in_force, at_ns=1, by="execution")
+    for reason in ("stop", "news"):
+        halts, _ = halts.halt(PERSON, reason, "bob", 2_000)
+    assert [(clearing.halt.number, clearing.reason) for clearing in halts.replaced] == [
+        (1, "said again"),
+        (2, "said again"),
+    ]
+
+
 def test_the_manifest_s_halt_is_one_whatever_its_words():
     assert causes(numbered((FIELD, "the manifest", "ann"), (FIELD, "other words", "ann"))) == [(1, "the manifest")]
     assert len(numbered((LIMIT, "hour", "execution"), (LIMIT, "day", "execution")).in_force) == 2
