@@ -56,6 +56,7 @@ async def read(tail: EventTail, after: int, last: int) -> list[int]:
 @pytest.mark.parametrize("kept", [5_000, 10])
 async def test_everybody_gets_every_event_once_and_in_order(books: Books, monkeypatch, kept: int):
     monkeypatch.setattr(tails, "KEPT_EVENTS", kept)
+    monkeypatch.setattr(tails, "EVENTS_PER_SECOND", 1_000_000)
     tail = EventTail(books.reader, books.test, "default/paper")
     running = asyncio.create_task(tail.run())
     await commit(books, 1, 1_200)
@@ -69,7 +70,8 @@ async def test_everybody_gets_every_event_once_and_in_order(books: Books, monkey
     running.cancel()
 
 
-async def test_two_hundred_at_the_end_are_read_for_once(books: Books):
+async def test_two_hundred_at_the_end_are_read_for_once(books: Books, monkeypatch):
+    monkeypatch.setattr(tails, "EVENTS_PER_SECOND", 1_000_000)
     counted = Counted(books.reader)
     tail = EventTail(counted, books.test, "default/paper")  # type: ignore[arg-type]
     running = asyncio.create_task(tail.run())
