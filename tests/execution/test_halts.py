@@ -250,6 +250,37 @@ def test_a_file_that_cannot_be_read_stops_entries(tmp_path: Path):
     assert orjson.loads(path.read_bytes())["halts"][0]["source"] == "SYSTEM"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[]",
+        b'{"last": "1", "halts": []}',
+        b'{"last": 1, "halts": [{"number": "1", "source": "PERSON", "reason": "stop", "by": "bob", "at_ns": 0}]}',
+        b'{"last": 1, "halts": [{"number": 1, "source": "PERSON", "reason": null, "by": "bob", "at_ns": 0}]}',
+        b'{"last": 1, "halts": [{"number": 1, "source": "NOBODY", "reason": "stop", "by": "bob", "at_ns": 0}]}',
+    ],
+)
+def test_a_file_with_other_values_stops_entries_and_no_start(tmp_path: Path, content: bytes):
+    path = tmp_path / "halts.json"
+    path.write_bytes(content)
+    assert "halts.json could not be read" in KillSwitch(path, lambda: 0).words
+    assert "halts.json could not be read" in KillSwitch(path, lambda: 0).words
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
+def test_a_damaged_file_stops_entries_at_every_start_until_the_disk_has_the_halt(tmp_path: Path):
+    path = tmp_path / "halts.json"
+    path.write_bytes(b'{"last": 1, "halts": [{"number"')
+    for full in ("halts.new", "halts.damaged"):
+        (tmp_path / full).symlink_to("/dev/full")
+    for _ in range(2):
+        switch = KillSwitch(path, lambda: 0)
+        assert (bool(switch.words), switch.durable) == (True, False)
+    (tmp_path / "halts.new").unlink()
+    assert KillSwitch(path, lambda: 0).durable
+    assert "could not be read" in KillSwitch(path, lambda: 0).words
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full is Linux's")
 def test_a_disk_that_refuses_stops_entries_all_the_same(tmp_path: Path):
     switch = KillSwitch(tmp_path / "halts.json", lambda: 0)

@@ -70,7 +70,9 @@ class Fence:
 
 @dataclass(slots=True)
 class StrategyBook:
-    """One strategy on the account. `realised` (net) and `trades` are its trading day's; `flatten` a reason or empty.
+    """One strategy on the account. `realised` (as `Book` has it) and `trades` are its trading day's.
+
+    `flatten` is a reason or empty.
 
     `contract` is the dated contract on whose signals it enters. For a root it becomes the lead month of the day in the
     trading day's roll, when the strategy is flat and has nothing working, else in the first later roll at which that is
@@ -106,9 +108,11 @@ class StrategyBook:
 class Book:
     """The account on one tape. Money in its currency; times ns UTC of the tape.
 
-    `instant_ns` is how far the account has come; `realised` (net), `trades` and `streak` are the trading day's;
-    `block` is empty, DAY_LOSS or DAY_TARGET; `flatten` a reason while the whole account is being closed;
-    `venue_event` is the last event of the venue's ledger that is booked; `last_event` numbers the account's own.
+    `instant_ns` is how far the account has come. `trades` and `streak` are the trading day's, and so is `realised`:
+    net, less the open result at the day's roll of what was held over it, which `equity_at_roll` has. The day's result
+    is the sum of `realised` and the open result. `block` is empty, DAY_LOSS or DAY_TARGET; `flatten` a reason while the
+    whole account is being closed; `venue_event` is the last event of the venue's ledger that is booked; `last_event`
+    numbers the account's own.
     `feed_contracts` are the contracts that the feed has and `trade_from` the trading day from which on anything is
     decided: both are fixed when the run opens.
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -45,22 +44,25 @@ def venue_calendar(book: Book) -> Calendar:
 def roll(book: Book) -> bool:
     """Begin the trading day of the book's instant, where it is another one; says whether it did.
 
-    The day's counters start again, the block and the limits set or held within the day end, and when the account is
-    flat the table of tiers is the settings' and the tier follows the cash equity. A strategy on a root that is flat and
-    has nothing working goes on in the day's lead month. Raises Unknown past the calendar's validity.
+    The day's counters start again, the block and the limits set or held within the day end. What is held over the roll
+    is worth what it is at its last print: the equity of the roll has its open result, and the day's result begins less
+    by it, so that each day has its own gain and loss of it. When the account is flat the table of tiers is the
+    settings' and the tier follows the cash equity. A strategy on a root that is flat and has nothing working goes on in
+    the day's lead month. Raises Unknown past the calendar's validity.
     """
     today = venue_calendar(book).trading_day(book.instant_ns)
     if today == book.trading_day:
         return False
     book.trading_day = today
-    book.equity_at_roll += book.realised
-    book.realised = Decimal(0)
+    carried = open_money(book, book.open_positions())
+    book.equity_at_roll += book.realised + carried
+    book.realised = -carried
     book.trades = book.streak = 0
     book.block = ""
     book.day_limits = AccountLimits()
     book.margin_limits = {}
     for strategy in book.strategies.values():
-        strategy.realised = Decimal(0)
+        strategy.realised = -open_money(book, book.open_positions(strategy.strategy))
         strategy.trades = 0
         strategy.block = ""
         if not book.exposed(strategy.strategy):

@@ -1,8 +1,10 @@
 """The kill switch: an account's halts in memory and on disk, before anyone is told of them."""
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import orjson
 
@@ -31,7 +33,9 @@ class KillSwitch:
         try:
             self.halts = _read(path)
         except (ValueError, KeyError, TypeError) as error:
-            path.replace(path.with_suffix(".damaged"))
+            # The damaged file stays in its place until the one with this halt is written over it: until then every
+            # start finds it and halts.
+            _keep_aside(path)
             self.halt(HaltSource.SYSTEM, f"the file of halts {path.name} could not be read: {error}", "execution")
 
     @property
@@ -114,12 +118,28 @@ class KillSwitch:
         sync_directory(self._path.parent)
 
 
+def _keep_aside(path: Path) -> None:
+    """Leave a copy of a damaged file for those who look into it, where the disk takes one."""
+    with contextlib.suppress(OSError):
+        path.with_suffix(".damaged").write_bytes(path.read_bytes())
+
+
 def _read(path: Path) -> Halts:
+    """The halts of the file. Raises ValueError, KeyError or TypeError for one that was not written here."""
     if not path.exists():
         return Halts()
     stored = orjson.loads(path.read_bytes())
-    standing = tuple(
-        Standing(Halt(item["number"], HaltSource(item["source"]), item["reason"], item["by"], item["at_ns"]))
-        for item in stored["halts"]
-    )
-    return Halts(standing, stored["last"])
+    return Halts(tuple(_standing(item) for item in stored["halts"]), _whole(stored["last"]))
+
+
+def _standing(item: Mapping[str, Any]) -> Standing:
+    reason, by = item["reason"], item["by"]
+    if not isinstance(reason, str) or not isinstance(by, str):
+        raise TypeError(f"a halt's reason and its person are text, not {reason!r} and {by!r}")
+    return Standing(Halt(_whole(item["number"]), HaltSource(item["source"]), reason, by, _whole(item["at_ns"])))
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value

@@ -67,13 +67,15 @@ class Limits(SpecModel):
     """Limits of the account. An absent limit is unset."""
 
     day_loss: DecimalText | None = None
-    """Loss of a trading day; the stricter of this and the tier's. 300 where neither is given."""
+    """Loss of a trading day; the stricter of this and the tier's. 300 where neither is given.
+    Of what is held over the roll, each day has the loss and gain of its own prices.
+    """
     day_target: DecimalText | None = None
     """Profit of a trading day after which nothing is entered; 500 where absent."""
     max_position: Count | None = None
     """Most contracts open at a time; 2 where absent."""
     max_open_trades: Count | None = None
-    """Most trades open at a time; 1 where absent."""
+    """Open trades at which nothing is entered; 1 where absent. A trade is all that a strategy holds of a contract."""
     max_orders_per_second: Annotated[int, Field(ge=1, le=1000)] = 5
     """Most orders sent per second."""
     max_entries_per_hour: Count | None = None

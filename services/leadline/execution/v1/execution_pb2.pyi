@@ -639,7 +639,7 @@ class GetStateResponse(_message.Message):
     equity: _builtins.str
     """Cash equity: at the day's roll plus realised."""
     realised: _builtins.str
-    """Net result of the day."""
+    """Net result of the day, less the open result at its roll of what was held over it. With `open` it is the day's result."""
     open: _builtins.str
     """Open result at the last prints."""
     streak: _builtins.int
@@ -728,7 +728,7 @@ class StrategyState(_message.Message):
     progress_ns: _builtins.int
     """Progress of its signals, nanoseconds UTC; 0 while nobody waits for them."""
     realised: _builtins.str
-    """Net result of the day."""
+    """Net result of the day, less the open result at its roll of what was held over it."""
     trades: _builtins.int
     """Entries of the day, a count."""
     working_orders: _builtins.int
