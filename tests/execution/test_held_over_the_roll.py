@@ -32,6 +32,11 @@ def at(book: Book, ticks: int, seconds: float) -> None:
     apply_limits(book)
 
 
+def blocks(book: Book) -> tuple[str, str]:
+    """The block of the account and that of its strategy."""
+    return book.block, book.strategies["default/mes"].block
+
+
 @pytest.mark.parametrize("ticks", [-60, 0, 120])
 def test_a_day_begins_with_no_result_and_the_account_s_whole_equity(ticks: int):
     book = held(ticks, "-20")
@@ -60,18 +65,17 @@ def test_a_loss_of_the_day_before_is_not_lost_again():
 def test_the_target_is_of_the_day_too():
     book = held(120)
     at(book, 279, DAY_S + 60)
-    assert book.block == ""
+    assert blocks(book) == ("", "")
     at(book, 280, DAY_S + 61)
-    assert book.block == "DAY_TARGET"
+    assert blocks(book) == ("DAY_TARGET", "")
 
 
 def test_a_strategy_s_own_loss_is_of_the_day_too():
     book = held(120, dayLoss="50")
     at(book, 81, DAY_S + 60)
-    assert not book.strategies["default/mes"].block
+    assert blocks(book) == ("", "")
     at(book, 80, DAY_S + 61)
-    assert book.strategies["default/mes"].block == "DAY_LOSS"
-    assert not book.block
+    assert blocks(book) == ("", "DAY_LOSS")
 
 
 def test_the_venue_stops_where_the_day_s_loss_is_reached():
