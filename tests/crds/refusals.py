@@ -470,7 +470,7 @@ TOGETHER: Final[tuple[Together, ...]] = (
         {"spec": {"sizing": _FIXED_SIZE}},
         {"spec": {"currency": "EUR", "tiers": []}},
         "TradingStrategy default/s: spec.instrument: got 'MES', expected an instrument in EUR, the currency of the"
-        " account default/a",
+        " account default/a: it is settled in USD, and sums are not converted",
     ),
     _pair(
         "tiers that execute another underlying",
