@@ -301,8 +301,16 @@ class TestTracker:
         ]
 
     def test_everything_is_available_from_bar_32_on(self) -> None:
-        assert self.track(self.walk(31)) is None
+        assert [self.track(self.walk(count)) for count in range(32)] == [None] * 32
         assert self.track(self.walk(32)) is not None
+
+    def test_the_average_true_range_is_that_of_fourteen_bars(self) -> None:
+        quiet = self.walk(40)
+        wild = candle(20_140, 20_000, 20_045, ordinal=40, delta=1, volume=100)  # a range of 140 where others have 10
+        before, after = self.track(quiet), self.track([*quiet, wild])
+        assert before is not None
+        assert after is not None
+        assert after.atr == pytest.approx(before.atr + (140 - before.atr) / 14)
 
     def test_a_session_without_volume_has_no_vwap_and_no_inputs(self) -> None:
         assert self.track(self.walk(40, vwap_volume=0)) is None
