@@ -193,8 +193,10 @@ def test_a_stack_that_is_starting_is_told_from_none(tmp_path):
 
 
 def test_a_report_needs_a_data_directory_that_was_used(tmp_path, capsys):
-    assert run(["digest", "--data-dir", str(tmp_path)]) == 2
-    assert said(capsys) == f"leadline: unknown stack '{tmp_path}'\n"
+    assert run(["digest", "--data-dir", str(tmp_path)]) == 1
+    assert said(capsys) == (
+        f"leadline: nothing has run in {tmp_path}: start it with `leadline up`, or give its --data-dir\n"
+    )
 
 
 def test_names_without_a_namespace_are_of_the_default_one():

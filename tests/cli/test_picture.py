@@ -133,8 +133,8 @@ def test_a_stack_that_has_said_nothing_can_be_drawn():
 def test_one_line_says_it_all_where_nobody_draws():
     assert progress_line(scene((APPROVED_BAR,), block="DAY_LOSS"), stack(), PARTS) == (
         "leadline: feed publishing 63%; tape 2025-06-10 13:30:00 UTC; 322,393 ticks at 51,234/s; "
-        "3 bars, 2 signals, 0 fills so far; 2 prints kept out; 70,111 outside every session; "
-        "default/paper running, equity 2530.00 USD, block DAY_LOSS; "
+        "3 bars, 2 signals, fills so far: 0; 2 prints kept out; 70,111 outside every session; "
+        "default/paper running, has come to 2025-06-10 16:00:00 UTC, equity 2530.00 USD, block DAY_LOSS; "
         "aggregation restarting; 3 restarts"
     )
 

@@ -71,7 +71,7 @@ def test_it_needs_nothing_but_itself(tmp_path: Path):
 def test_each_trade_is_drawn_from_its_entry_to_its_exit(tmp_path: Path):
     write_html([report()], tmp_path / "report.html")
     drawn = re.findall(r"<title>((?:BUY|SELL)[^<]*)</title>", (tmp_path / "report.html").read_text())
-    assert drawn == ["BUY 2 BUYING_ABSORPTION net +55.00 (target)", "SELL 2 SELLING_ABSORPTION net -28.75 (day_loss)"]
+    assert drawn == ["BUY 2 buying absorption net +55.00 (target)", "SELL 2 selling absorption net -28.75 (day_loss)"]
 
 
 def test_what_a_reader_has_to_know(tmp_path: Path):

@@ -110,7 +110,7 @@ def flatten_accounts(command: Command, account: str | None, strategy: str | None
     _report(
         answers,
         command.output,
-        lambda name, answer: f"{name}: flattening since {moment(answer.instant_ns)}",
+        lambda name, answer: f"{name}: leaves the market from {moment(answer.instant_ns)} of the tape on",
     )
 
 

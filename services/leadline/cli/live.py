@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final
 
 from rich.console import Console
@@ -14,6 +15,7 @@ from leadline.cli.follow import Scene, follow
 from leadline.cli.picture import draw
 from leadline.cli.stack import Stack
 from leadline.model.halts import halt_words
+from leadline.model.worth import places
 from leadline.plan.supervisor import PartStatus, Supervisor
 from leadline.report.clock import moment
 from leadline.report.printable import printable
@@ -75,8 +77,8 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     words = [
         f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
         f"tape {moment(tape_ns)}",
-        f"{ticks:,} ticks at {rate:,.0f}/s",
-        f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, {scene.fills:,} fills so far",
+        f"{ticks:,} ticks" + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
+        f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, fills so far: {scene.fills:,}",
     ]
     kept_out = sum(sum(item.quarantined.values()) for item in feed.contracts)
     if kept_out:
@@ -92,7 +94,8 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
             halt = halt_words(halt.reason for halt in state.halts)
             halted = f", HALT {halt}" if halt else f", block {state.block}" if state.block else ""
             phase = state.phase.replace("_", " ")
-            words.append(f"{account} {phase}, equity {state.equity} {state.currency}{halted}")
+            equity = f"{Decimal(state.equity):.{places(state.currency)}f} {state.currency}"
+            words.append(f"{account} {phase}, has come to {moment(state.instant_ns)}, equity {equity}{halted}")
     unwell = [
         f"{part.name} {part.health}" + (f" ({part.trouble})" if part.trouble else "")
         for part in parts

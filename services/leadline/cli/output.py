@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -24,6 +24,8 @@ from leadline.report.printable import plain_text, printable
 
 # Columns of a table that is not drawn on a terminal.
 _WIDE: Final = 200
+# Columns of a terminal on which every column of every table has its place.
+_ROOMY: Final = 140
 
 
 def print_json(value: object) -> None:
@@ -53,17 +55,26 @@ def _plain(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no place in a JSON document")
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table for people; `empty` is said where there are no rows. Numbers stand right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, wide_only: Sequence[str] = ()
+) -> None:
+    """A table for people; `empty` is said where there are no rows. Numbers stand right, and are never broken.
+
+    `wide_only`: columns that are left out where there is no room for them. JSON has them always.
+    """
     console = people_console()
-    found = [[("" if cell is None else printable(cell)) for cell in row] for row in rows]
+    left_out = wide_only if console.width < _ROOMY else ()
+    kept = [index for index, name in enumerate(columns) if name not in left_out]
+    columns = [columns[index] for index in kept]
+    found = [["" if row[index] is None else printable(row[index]) for index in kept] for row in rows]
     if not found:
         console.print(plain_text(empty))
         return
     table = Table(title=plain_text(title), title_justify="left", header_style="bold")
     for index, name in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in found)
-        table.add_column(plain_text(name), justify="right" if numeric else "left", overflow="fold")
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(plain_text(name), justify=justify, overflow="fold", no_wrap=numeric)
     for row in found:
         table.add_row(*map(Text, row))
     console.print(table)

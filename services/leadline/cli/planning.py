@@ -3,13 +3,19 @@
 from leadline.cli.manifests import plan_of
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import print_json, print_table
+from leadline.plan.local import check_feed
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import entry_sizes
 
 
 def print_plan(options: PlanOptions, output: Output) -> None:
-    """The workloads and the sizes of entries, as tables or as one document. Raises InvalidInput."""
-    found, _ = plan_of(options)
+    """The workloads and the sizes of entries, as tables or as one document. Raises InvalidInput.
+
+    A feed that needs no file is looked at as `up` does it; files are read by `up` alone, for that takes its time.
+    """
+    found, files = plan_of(options)
+    if not files:
+        check_feed(found, files)
     if output is Output.JSON:
         print_json(plan_document(found))
         return

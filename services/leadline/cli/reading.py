@@ -108,25 +108,19 @@ async def _status(place: Place, output: Output) -> None:
         )
         _print_kept_out(feed)
     print_table(
-        "Services" if feed is not None else f"Services on tape {tape}",
-        ("service", "health", "address"),
-        [(name, health[name], stack.addresses.get(name, "–")) for name in health],
-        "No services.",
-    )
-    print_table(
         "Accounts",
-        ("account", f"instant ({zone_name()})", "phase", "equity", "day", "open", "trades", "block", "halt"),
+        ("account", f"tape ({zone_name()})", "phase", "equity", "day P&L", "open P&L", "trades", "block", "halts"),
         [
             (
                 item.account,
                 day_and_time(item.instant_ns),
-                item.phase,
+                item.phase.replace("_", " "),
                 f"{item.equity} {item.currency}",
                 item.realised,
                 item.open,
                 item.trades,
                 item.block or "–",
-                ", ".join(str(halt.number) for halt in item.halts) or "–",
+                ", ".join(f"no. {halt.number}" for halt in item.halts) or "–",
             )
             for item in accounts
         ],
@@ -134,7 +128,7 @@ async def _status(place: Place, output: Output) -> None:
     )
     print_table(
         "Strategies",
-        ("strategy", "state", "contract", "position", "working orders", "day", "trades"),
+        ("strategy", "state", "contract", "position", "working orders", "day P&L", "trades"),
         [
             (
                 each.strategy,
@@ -153,7 +147,7 @@ async def _status(place: Place, output: Output) -> None:
     if any(item.halts for item in accounts):
         print_table(
             "Halts in force",
-            ("account", "halt", "source", "by", f"since ({zone_name()})", "reason"),
+            ("account", "halt", "source", "by", f"since ({zone_name()}, by the clock)", "reason"),
             [
                 (item.account, halt.number, halt.source, halt.by, day_and_time(halt.at_ns), halt.reason)
                 for item in accounts
@@ -164,6 +158,12 @@ async def _status(place: Place, output: Output) -> None:
     fenced = [(item.account, each.strategy, each.fence) for item in accounts for each in item.strategies if each.fence]
     if fenced:
         print_table("Fenced off: what they say does not count", ("account", "strategy", "refused"), fenced, "")
+    print_table(
+        "Services" if feed is not None else f"Services on tape {tape}",
+        ("service", "health", "address"),
+        [(name, health[name], stack.addresses.get(name, "–")) for name in health],
+        "No services.",
+    )
 
 
 async def _reached(
@@ -270,6 +270,7 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
             for _, order in found
         ],
         "No orders.",
+        wide_only=("id", "leg", "type", "filled"),
     )
 
 
@@ -291,7 +292,7 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
         return
     print_table(
         "Positions",
-        ("account", "strategy", "contract", "size", "average", "last", "open"),
+        ("account", "strategy", "contract", "size", "average", "last", "open P&L"),
         [
             (
                 name,

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, plain, print_json
+from leadline.cli.stack import NotRunning
 from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
@@ -87,7 +88,7 @@ async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
     """The database of a data directory: the running stack's, else started for the time of this command."""
     data = DataDir(data_dir)
     if not (data.root / "postgres").is_dir():
-        raise Unknown("stack", str(data.root))
+        raise NotRunning(f"nothing has run in {data.root}: start it with `leadline up`, or give its --data-dir")
     postgres = LocalPostgres(data.postgres_dir)
     try:
         with data.hold():

@@ -59,7 +59,9 @@ class StoppedRun:
         return (qualified(account),)
 
     async def orders(self, account: str, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
-        """As execution would answer."""
+        """As execution would answer. Raises Unknown for a strategy that the run did not have."""
+        if request.strategy:
+            await self._require_strategy(request.strategy)
         rows = await self.connection.fetch(
             """
             SELECT i.*, (SELECT sum(f.price * f.quantity)::numeric / sum(f.quantity) FROM fill f
@@ -77,6 +79,12 @@ class StoppedRun:
         )
         return [order_to_proto(order_of(dict(row)), row["average"]) for row in reversed(rows)]
 
+    async def _require_strategy(self, name: str) -> None:
+        query = "SELECT DISTINCT strategy FROM strategy_state WHERE tape = $1 ORDER BY strategy"
+        known = tuple(row["strategy"] for row in await self.connection.fetch(query, self.tape))
+        if name not in known:
+            raise Unknown("strategy", name, known)
+
     async def positions(self, account: str) -> list[execution_pb2.Position]:
         """As execution would answer, at the last prints that the account has seen."""
         state = await self.connection.fetchrow(
@@ -91,7 +99,9 @@ class StoppedRun:
         return [_position(dict(row), prints) for row in rows]
 
     async def signals(self, strategy: str | None, last: int) -> list[dict[str, Any]]:
-        """The newest bars with signals, oldest first, each with what was decided."""
+        """The newest bars with signals, oldest first, each with what was decided. Raises Unknown for a strategy."""
+        if strategy is not None:
+            await self._require_strategy(qualified(strategy))
         rows = await self.connection.fetch(
             """
             SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals,

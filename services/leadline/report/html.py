@@ -96,8 +96,9 @@ def _account(report: AccountReport) -> str:
 def _cards(report: AccountReport) -> str:
     places = report.places
     rate = f"{100 * report.wins / len(report.trades):.0f} %" if report.trades else "none"
+    currency = f", {escape(report.currency)}" if report.currency else ""
     cards = (
-        (_money(report.net, report.places), "net result"),
+        (_money(report.net, report.places), f"net result{currency}"),
         (f"{report.end_equity:,.{places}f}", f"equity, from {report.start_equity:,.{places}f}"),
         (str(len(report.trades)), "trades"),
         (rate, "won, after commission"),
@@ -185,14 +186,15 @@ def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]
     tick = instrument_of(contract).tick
     markers = []
     for trade in report.trades:
-        title = f"{trade.side.value} {trade.quantity} {trade.pattern} net {trade.net:+.{report.places}f} ({trade.exit})"
+        what = f"{trade.side.value} {trade.quantity} {_words(trade.pattern)}"
+        title = f"{what} net {trade.net:+.{report.places}f} ({trade.exit})"
         style = "up" if trade.net > 0 else "down"
         markers.append(
             Marker((trade.entry_ns, trade.entry_price * tick), (trade.exit_ns, trade.exit_price * tick), title, style)
         )
     series = Series([(point.time_ns, point.close * tick) for point in points], steps=False)
     label = f"{contract}: close of each bar, with the trades from entry to exit"
-    drawing = chart(series, tuple(markers), lambda v: f"{v:,.2f}", month_and_time, label)
+    drawing = chart(series, tuple(markers), lambda v: price(contract, v / tick), month_and_time, label, step=tick)
     return f"<h2>{escape(contract)}</h2>{drawing}"
 
 

@@ -41,8 +41,12 @@ def chart(
     value_label: Callable[[Decimal], str],
     time_label: Callable[[int], str],
     label: str,
+    step: Decimal = Decimal(0),
 ) -> str:
-    """An SVG of a series with its axes and markers; empty text when there are no points."""
+    """An SVG of a series with its axes and markers; empty text when there are no points.
+
+    `step`: what the values are multiples of, such as a tick, and the lines of the grid then, too.
+    """
     if not series.points:
         return ""
     every = [*series.points, *(point for marker in markers for point in (marker.start, marker.end))]
@@ -60,6 +64,7 @@ def chart(
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>']
     for line in range(_GRID_LINES):
         value = low + (high - low) * line / (_GRID_LINES - 1)
+        value = round(value / step) * step if step else value
         parts.append(
             f'<path d="M{_LEFT} {y(value):.1f}H{WIDTH - _RIGHT}" stroke="var(--line)"/>'
             f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(value_label(value))}</text>'

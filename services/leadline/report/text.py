@@ -50,6 +50,7 @@ def render_text(report: AccountReport, console: Console) -> None:
             money(report.net, report.places),
             f", equity {report.start_equity:.{report.places}f} -> {report.end_equity:.{report.places}f}, "
             f"largest drawdown {report.max_drawdown:.{report.places}f}",
+            f"; money in {printable(report.currency)}" if report.currency else "",
         )
     )
     said = f"{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, {report.decisions:,} decisions"
