@@ -319,6 +319,16 @@ class TestDivergence:
         bars = self.bars((20, 0), (20, 0), (20, 0), (22, -80), (23, -80))
         assert divergence_signals(bars, DIVERGENCE) == []
 
+    @pytest.mark.parametrize(
+        ("before", "now", "found"), [(-80, 30, 1), (80, 80, 0), (80, 81, 1), (-80, 0, 0), (-80, 1, 1)]
+    )
+    def test_buying_at_a_new_low_must_be_heavier_than_at_the_low_before(
+        self, before: int, now: int, found: int
+    ) -> None:
+        lows = [(20, 0), (20, 0), (20, 0), (18, before), (17, now)]
+        bars = [candle(low + 4, low, low + 2, delta=delta, ordinal=n) for n, (low, delta) in enumerate(lows)]
+        assert len(divergence_signals(bars, DIVERGENCE)) == found
+
     def test_fewer_bars_than_the_lookback_give_no_answer(self) -> None:
         assert divergence_signals(self.bars(*self.EXAMPLE[1:]), DIVERGENCE) == []
 

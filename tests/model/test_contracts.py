@@ -178,6 +178,17 @@ def test_nothing_is_entered_from_a_contract_s_last_trading_day_on(contract, day)
     assert no_entry_from(contract) == day
 
 
+@pytest.mark.parametrize(
+    ("symbol", "known"), [("MESH1970", True), ("MESZ2200", True), ("MESH2201", False), ("MESZ1969", False)]
+)
+def test_a_contract_is_of_a_year_from_1970_to_2200(symbol, known):
+    if known:
+        assert str(parse_contract(symbol, NOVEMBER).year) == symbol[-4:]
+        return
+    with pytest.raises(InvalidInput, match="a year from 1970 to 2200"):
+        parse_contract(symbol, NOVEMBER)
+
+
 def test_past_the_stock_calendar_an_expiry_is_unknown():
     with pytest.raises(Unknown):
         expiry(Contract("ES", 2028, 3))
