@@ -12,7 +12,7 @@ from tests.kube.platform.book import check_one_trader, check_rests, open_book, u
 from tests.kube.platform.installation import EXAMPLE, RELEASE, seconds_of
 from tests.system.stack_run import run_stack
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.node_minutes, pytest.mark.timeout(900)]
 
 NAME = "mes-orderflow"
 
