@@ -62,7 +62,8 @@ def book_at(instant_ns: int, manifest: TradingStrategy) -> Book:
 def test_a_position_is_held_over_midnight(before_ns: int) -> None:
     book = book_at(MIDNIGHT - before_ns, strategy())
     assert list(close_of_session(book)) == []
-    assert next_timer(book) == MIDNIGHT  # the trading day rolls, and nothing else is due
+    # The trading day rolls, and nothing else is due; just before, what is held is valued.
+    assert next_timer(book) == (MIDNIGHT if before_ns == 1 else MIDNIGHT - 1)
     book.instant_ns = MIDNIGHT
     assert roll(book)
     assert list(close_of_session(book)) == []

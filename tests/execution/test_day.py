@@ -158,6 +158,8 @@ def test_the_next_instant_by_time_alone_is_the_flat_by_or_the_roll():
     book, _ = book_of(position=1)
     assert next_timer(book) == ns(FLAT_BY_S)
     book.instant_ns = ns(FLAT_BY_S)
+    assert next_timer(book) == ns(ROLL_S) - 1  # what is held over the roll is valued there
+    book.instant_ns = ns(ROLL_S) - 1
     assert next_timer(book) == ns(ROLL_S)
     book.instant_ns = ns(FLAT_BY_S) - 1
     assert next_timer(book) == ns(FLAT_BY_S)
@@ -364,4 +366,4 @@ def test_a_day_without_the_strategy_s_session_closes_nothing_and_waits_for_the_r
     apply_limits(book)
     assert holds(book)
     book.instant_ns = instant_ns(NO_REGULAR_HOURS, "10:00", "America/New_York")
-    assert next_timer(book) == instant_ns(NO_REGULAR_HOURS, "18:00", "America/New_York")
+    assert next_timer(book) == instant_ns(NO_REGULAR_HOURS, "18:00", "America/New_York") - 1

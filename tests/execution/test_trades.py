@@ -261,8 +261,8 @@ async def test_an_account_that_is_not_flat_at_the_roll_keeps_its_tier(books: Boo
     session = await desk.run(read_back=True)
 
     assert [(leg, second) for leg, second, *_ in await desk.fills()][:2] == [("E", 601), ("F1", DAY_S - 3600)]
-    assert session.book.equity_at_roll == D("3398.75")
-    assert session.book.tier_index == 0
+    assert session.book.equity_at_roll == D("3523.75")
+    assert session.book.tier_index == 0  # though 3500 are where the next one begins
     assert (await desk.rows("intent", "contract", "decided_at_ns"))[-1] == (MES,)
 
 
@@ -275,21 +275,22 @@ ALWAYS_OPEN: dict[str, Any] = {
 
 @pytest.mark.parametrize(
     ("second", "equity", "realised"),
-    [(ROLL_S - 0.000_000_001, "9870.00", "0"), (ROLL_S, "9998.75", "-128.75")],
+    [(ROLL_S - 0.000_000_001, "9870.00", "0"), (ROLL_S, "9997.50", "-127.50")],
 )
 async def test_a_fill_on_the_print_that_opens_a_trading_day_belongs_to_that_day(
     books: Books, folder: Path, second: float, equity: str, realised: str
 ):
-    # In at 20001. The order that closes it at 17:00 meets a gap and fills at 19900 - 1: -102 x 1.25 and a commission.
+    # In at 20001, and worth 20000 at the roll. The order that closes it at 17:00 meets a gap and fills at 19900 - 1:
+    # from the roll on -101 x 1.25 and a commission.
     prints = {MES: tape((600, 20_000), (601, 20_000), (second, 19_900), (ROLL_S + 100, 19_900))}
     speech = {"default/mes": says([bar(600)], end=ROLL_S + 200)}
     flow = strategy(budget=False, **ALWAYS_OPEN)
-    desk = Desk(books, folder, prints, speech, [flow], account(limits={"dayLoss": "128"}), ends=ROLL_S + 200)
+    desk = Desk(books, folder, prints, speech, [flow], account(limits={"dayLoss": "127"}), ends=ROLL_S + 200)
     session = await desk.run(read_back=True)
     book = session.book
     assert [leg for leg, *_ in await desk.fills()] == ["E", "F1"]
     assert (book.equity_at_roll, book.realised) == (D(equity), D(realised))
-    # The loss of 128.75 reaches the limit of the day to which it belongs.
+    # The loss of 127.50 reaches the limit of the day to which it belongs.
     assert book.block == ("DAY_LOSS" if second == ROLL_S else "")
     assert book.strategies["default/mes"].realised == D(realised)
 

@@ -85,10 +85,10 @@ class Bookkeeper:
         if advanced.instant_ns > book.instant_ns:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
-        book.last_prints.update(advanced.last_prints)
         before, after = around_the_roll(book, advanced.events)
         surprises = book_venue_events(book, changes, before, stored)
-        roll(book)
+        roll(book)  # at the prints before it: the one that opens a trading day is that day's
+        book.last_prints.update(advanced.last_prints)
         surprises += book_venue_events(book, changes, after, stored)
         apply_limits(book)
         for surprise in surprises:

@@ -88,7 +88,9 @@ def around_the_roll(
 
 def next_timer(book: Book) -> int | None:
     """The next instant after the book's at which something is due by time alone; None when nothing is."""
-    timers: list[int | None] = [_next_roll(book)]
+    timers: list[int | None] = [rolls := _next_roll(book)]
+    if rolls is not None and book.open_positions():
+        timers.append(rolls - 1)  # what is held over the roll is valued at the last print of the day that ends
     for strategy in book.strategies.values():
         session = _session(book, strategy)
         if session is not None and book.exposed(strategy.strategy):
