@@ -46,7 +46,7 @@ DESK: Final = Dashboard(
                 Panel(
                     "Result of the day",
                     [(f"leadline_session_pnl{_OF}", "{{account}}")],
-                    "Net of commissions, since the trading day began.",
+                    "Net of commissions, since the trading day began, less the open result that it began with.",
                     kind="stat",
                     width=5,
                 ),

@@ -109,7 +109,7 @@ async def _status(place: Place, output: Output) -> None:
         _print_kept_out(feed)
     print_table(
         "Accounts",
-        ("account", f"tape ({zone_name()})", "phase", "equity", "day P&L", "open P&L", "trades", "block", "halts"),
+        ("account", f"tape ({zone_name()})", "phase", "equity", "realised", "open P&L", "trades", "block", "halts"),
         [
             (
                 item.account,
@@ -128,7 +128,7 @@ async def _status(place: Place, output: Output) -> None:
     )
     print_table(
         "Strategies",
-        ("strategy", "state", "contract", "position", "working orders", "day P&L", "trades"),
+        ("strategy", "state", "contract", "position", "working orders", "realised", "trades"),
         [
             (
                 each.strategy,

@@ -17,7 +17,9 @@ FILLS: Final = Counter("leadline_fills_total", "Fills booked.", ("account",))
 POSITION: Final = Gauge(
     "leadline_position_quantity", "Net signed position of all strategies in size steps.", ("account", "instrument")
 )
-SESSION_PNL: Final = Gauge("leadline_session_pnl", "Net result of the trading day.", ("account",))
+SESSION_PNL: Final = Gauge(
+    "leadline_session_pnl", "Net result of the trading day, less the open result that it began with.", ("account",)
+)
 UNREALIZED_PNL: Final = Gauge("leadline_unrealized_pnl", "Open result at the last prints.", ("account",))
 EQUITY: Final = Gauge("leadline_equity", "Cash equity.", ("account",))
 TIER: Final = Gauge("leadline_capital_tier", "Capital tier in force, from 1; 0 when tiers are off.", ("account",))
