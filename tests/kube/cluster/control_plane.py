@@ -126,12 +126,17 @@ class ControlPlane:
         self.wait_until(self._has_default_account, "the default namespace has its ServiceAccount", READY_SECONDS)
 
     def stop(self) -> None:
-        """Stop every server and remove the directory. Idempotent."""
+        """Stop every server, remove the directory and give the ports back, whatever happens on the way. Idempotent."""
+        try:
+            self._stop_servers()
+        finally:
+            self._ports.close()
+            if self._own_workspace:
+                self._workspace.close()
+
+    def _stop_servers(self) -> None:
         for server in self.servers:  # the apiserver before etcd: on its way down it waits for it
             server.stop()
-        self._ports.close()
-        if self._own_workspace:
-            self._workspace.close()
 
     def start_apiserver(self) -> None:
         """Start the apiserver on its port and return when it is ready. Raises ServerFailed."""

@@ -121,8 +121,8 @@ class Node(ControlPlane):
         ]
         self.kubelet.start(command, _environment())
 
-    def stop(self) -> None:
-        """Stop everything at once, Pods too, and remove every trace. Idempotent."""
+    def _stop_servers(self) -> None:
+        """At once, Pods too: what runs in the namespaces ends with their first process."""
         for server in self.servers:
             server.forget()
         self._init.stop()
