@@ -111,6 +111,8 @@ class Reason(StrEnum):
     """The account takes entries."""
     RESUME_NEEDS_PERSON = "ResumeNeedsPerson"
     """The halt stays until a named person resumes."""
+    SEND_JOURNAL_RESTORED = "SendJournalRestored"
+    """Execution found its send journal empty or older than the book, and made it whole."""
     ORPHAN_DRAINED = "OrphanDrained"
     """Execution traded a strategy that nobody owns any more; it only closes now."""
     DRIFT_CORRECTED = "DriftCorrected"

@@ -1,4 +1,4 @@
-"""Asking every execution, again and again, for halts and fences: no watch of the API server tells of those.
+"""Asking every execution, again and again, for halts, fences and journals: no watch of the API server tells of those.
 
 What is told is compared with what the account's object shows, and not only with what was told before: a halt that came
 before the first question, or went and came between two of them, is seen as well.
@@ -7,14 +7,15 @@ before the first question, or went and came between two of them, is seen as well
 import asyncio
 from collections.abc import Callable
 
-from leadline.model.status_spec import HALT_LENGTH
+from leadline.model.status_spec import HALT_LENGTH, AccountStatus, JournalRestored
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.execution import AccountState
 from leadline_operator.kinds import ACCOUNT, Key, own_key
+from leadline_operator.reconcile.visit import status_of
 from leadline_operator.reconcile.world import World
 
-_Words = tuple[str, str, tuple[str, ...]]
-"""The halts of an account, whether its feed has ended, and which of its strategies are fenced off."""
+_Words = tuple[str, str, tuple[str, ...], JournalRestored | None]
+"""The halts of an account, whether its feed has ended, its fenced strategies, and when its journal was restored."""
 
 
 class HaltWatch:
@@ -63,11 +64,11 @@ class HaltWatch:
         self._known[key] = told
 
     def _shows(self, key: Key, told: _Words | None) -> bool:
-        """Whether the account's object has the halt that was told; yes where nobody answers."""
-        status = (self._world.seen.owner(key) or {}).get("status") or {}
-        return told is None or status.get("halt", "") == told[0][:HALT_LENGTH]
+        """Whether the account's object has the halt and the restoration that were told; yes where nobody answers."""
+        shown = status_of(AccountStatus, self._world.seen.owner(key) or {})
+        return told is None or (shown.halt, shown.journal_restored) == (told[0][:HALT_LENGTH], told[3])
 
 
 def _words(state: AccountState) -> _Words:
     fenced = tuple(sorted(name for name, here in state.strategies.items() if here.fence))
-    return state.halt, "finished" if state.phase == "finished" else "", fenced
+    return state.halt, "finished" if state.phase == "finished" else "", fenced, state.journal_restored

@@ -112,6 +112,13 @@ def test_the_account_shows_its_day_its_position_and_what_stops_it():
     assert "flat" in " ".join(drawn(scene()))
 
 
+def test_a_send_journal_that_was_lost_stands_with_the_account():
+    restored = execution_pb2.JournalRestoration(at_ns=1_764_216_000 * 10**9, orders=12, found=0)
+    text = " ".join(" ".join(drawn(scene(journal_restored=restored))).replace("│", " ").split())
+    assert "send journal lost, 12 orders put back" in text
+    assert "send journal" not in " ".join(drawn(scene()))
+
+
 def test_services_show_health_and_restarts():
     assert "● restarting" in line_with("aggregation", scene())
     assert line_with("aggregation", scene()).rstrip(" │").endswith(" 3")

@@ -512,10 +512,17 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
 
         process.kill()
         process.wait()
+        (platform.folder / "first" / f"sent-{TAPE}.journal").unlink()
         platform.execution("first", account())
     async with platform.calls() as stub:
         state = await state_of(stub, lambda state: state.phase == "finished")
         assert state.strategies[0].fence == only.fence
+        # Its journal was lost meanwhile. Book and venue agree, so it goes on, and says so.
+        assert (state.journal_restored.orders, state.journal_restored.found, len(state.halts)) == (1, 0, 0)
+        told = (await platform.scrape("first"))[
+            "leadline_send_journal_restored_timestamp_seconds{account=default/paper}"
+        ]
+        assert told == pytest.approx(state.journal_restored.at_ns / 1e9)
         # A person lets it count again, and no machine; what it had said is not held against it a second time.
         release = pb.ReleaseRequest(strategy="default/mes", reason="the feed of the exchange was wrong")
         with pytest.raises(grpc.aio.AioRpcError) as refused:

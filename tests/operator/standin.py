@@ -22,6 +22,7 @@ import structlog
 from leadline.execution import account_settings, commands
 from leadline.execution.book import Book, Drain, Fence
 from leadline.execution.convert import halts_to_proto, state_to_proto
+from leadline.execution.journal import Restoration
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
@@ -57,6 +58,7 @@ class Account:
     obedient: bool = True
     halt: str = ""
     phase: str = "running"
+    restored: Restoration | None = None
     refusals: dict[str, str] = field(default_factory=dict)
     clock: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
     asked: list[dict[str, Any]] = field(default_factory=list)
@@ -139,7 +141,10 @@ class Execution(rpc.ExecutionServiceServicer):
     async def GetState(self, request, context):
         book = await self._begin("GetState", context)
         spoken = dict.fromkeys(book.strategies, 0 if self.account.mute else book.instant_ns)
-        return state_to_proto(book, phase=self.account.phase, halts=self._halts(), epoch=1, progress=spoken)
+        account = self.account
+        return state_to_proto(
+            book, phase=account.phase, halts=self._halts(), epoch=1, progress=spoken, restored=account.restored
+        )
 
     async def GetOrders(self, request, context):
         await self._begin("GetOrders", context)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leadline.execution.journal import Restoration
 from leadline.runtime.auth import one_key
 from leadline.runtime.clock import monotonic_s
 from leadline_operator.clients.calls import Channels
@@ -33,10 +34,10 @@ class Asked:
         self._world = world
         self._version = 0
 
-    def show(self, halt: str) -> None:
+    def show(self, halt: str, **status: Any) -> None:
         self._version += 1
         metadata = {"name": "paper", "namespace": "halts", "uid": "a", "resourceVersion": str(self._version)}
-        self._world.seen.put(ACCOUNT, {"metadata": metadata, "status": {"halt": halt} if halt else {}})
+        self._world.seen.put(ACCOUNT, {"metadata": metadata, "status": {**({"halt": halt} if halt else {}), **status}})
 
     async def is_looked_at(self) -> None:
         async with asyncio.timeout(60):
@@ -108,4 +109,12 @@ async def test_a_halt_that_went_between_two_questions_does_not_stay_on_the_objec
     watching.show(NEWS)
     await watching.is_looked_at()
     watching.show("")
+    await watching.is_left_alone()
+
+
+async def test_a_journal_that_was_lost_is_seen_until_the_object_shows_it(watching: Asked):
+    watching.account.restored = Restoration(1_764_216_000 * 10**9, orders=3, found=0)
+    await watching.is_looked_at()
+    await watching.is_looked_at()
+    watching.show("", journalRestored={"at": "2025-11-27T04:00:00Z", "orders": 3})
     await watching.is_left_alone()

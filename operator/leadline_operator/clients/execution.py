@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
 
@@ -10,6 +11,8 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.halts import halt_words
 from leadline.model.ids import derive
 from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
+from leadline.model.status_spec import JournalRestored
+from leadline.model.ticks import NS_PER_SECOND
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.calls import CALL_SECONDS, Channels, ServiceRefused, answered
 
@@ -44,7 +47,10 @@ class StrategyAtAccount:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account as execution has it. `halt` is empty or why nothing is entered."""
+    """An account as execution has it. `halt` is empty or why nothing is entered.
+
+    `journal_restored` is the last time that its send journal lacked orders and was made whole; None for never.
+    """
 
     account: str
     tape: str
@@ -52,6 +58,7 @@ class AccountState:
     halt: str
     settings_hash: str
     strategies: Mapping[str, StrategyAtAccount]
+    journal_restored: JournalRestored | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +85,15 @@ class Executions:
         stub = self._stub(account)
         found = await answered("execution", lambda: stub.GetState(pb.GetStateRequest(), timeout=CALL_SECONDS))
         strategies = {item.strategy: _strategy(item) for item in found.strategies}
-        return AccountState(found.account, found.tape, found.phase, _halt(found.halts), found.settings_hash, strategies)
+        return AccountState(
+            found.account,
+            found.tape,
+            found.phase,
+            _halt(found.halts),
+            found.settings_hash,
+            strategies,
+            _restored(found.journal_restored) if found.HasField("journal_restored") else None,
+        )
 
     async def hang_up(self, account: str) -> None:
         """Close the connection to an account that is gone."""
@@ -155,6 +170,11 @@ def _text(document: object) -> str:
 def _halt(halts: Iterable[pb.Halt]) -> str:
     """The halts in force, each as `SOURCE: reason (by whom)`."""
     return halt_words(f"{halt.source}: {halt.reason} ({halt.by})" for halt in halts)
+
+
+def _restored(found: pb.JournalRestoration) -> JournalRestored:
+    at = datetime.fromtimestamp(found.at_ns // NS_PER_SECOND, UTC)
+    return JournalRestored(at=at, orders=found.orders, found=found.found)
 
 
 def _strategy(item: pb.StrategyState) -> StrategyAtAccount:

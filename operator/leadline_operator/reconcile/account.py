@@ -26,6 +26,7 @@ from leadline_operator.kinds import (
     own_key,
 )
 from leadline_operator.reconcile.admission import Refused, account_plan, admit_account, waiting
+from leadline_operator.reconcile.journals import show_journal
 from leadline_operator.reconcile.objects import ensure
 from leadline_operator.reconcile.pod_words import why_not_up
 from leadline_operator.reconcile.pods import execution_is_gone
@@ -112,6 +113,7 @@ async def _go_on(visit: Visit[AccountStatus], account: TradingAccount) -> float 
     visit.put(config_hash=config)
     state = await world.state(account.full_name, fresh=False)
     state = await _settle(visit, account, state, config)
+    await show_journal(visit, state)
     await _drain_orphans(visit, state)
     await _tidy_demand(visit, state)
     _count(visit, state)

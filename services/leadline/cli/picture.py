@@ -203,6 +203,10 @@ def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str,
         )
     if not state.halts:
         yield "halt", "–"
+    if state.HasField("journal_restored"):
+        found = state.journal_restored
+        words = f"lost, {found.orders} orders put back at {moment(found.at_ns)} by the clock"
+        yield "send journal", plain_text(words, "bold red")
     for strategy in state.strategies:
         if strategy.fence:
             yield "fenced", plain_text(strategy.strategy, "bold red")

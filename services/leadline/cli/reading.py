@@ -76,6 +76,15 @@ def _print_kept_out(feed: ingestion_pb2.GetFeedStatusResponse) -> None:
         print_table("The run failed", ("reason",), [(feed.failure,)], "")
 
 
+def print_restored(accounts: Iterable[execution_pb2.GetStateResponse]) -> None:
+    """The accounts whose send journal was lost in this run, or a part of it."""
+    found = [(item.account, item.journal_restored) for item in accounts if item.HasField("journal_restored")]
+    rows = [(account, day_and_time(each.at_ns), each.orders, each.found) for account, each in found]
+    if rows:
+        columns = ("account", f"restored ({zone_name()}, by the clock)", "orders put back", "it still had")
+        print_table("Send journals that were lost and made whole from the book", columns, rows, "")
+
+
 async def _status(place: Place, output: Output) -> None:
     async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
         _tell_left_out(stack)
@@ -156,6 +165,7 @@ async def _status(place: Place, output: Output) -> None:
             "No halts.",
         )
     fenced = [(item.account, each.strategy, each.fence) for item in accounts for each in item.strategies if each.fence]
+    print_restored(accounts)
     if fenced:
         print_table("Fenced off: what they say does not count", ("account", "strategy", "refused"), fenced, "")
     print_table(

@@ -6,6 +6,7 @@ from decimal import Decimal
 from leadline.execution.account import open_money
 from leadline.execution.account_settings import loosening_waits, settings_hash
 from leadline.execution.book import Book
+from leadline.execution.journal import Restoration
 from leadline.execution.positions import average_price
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.contracts import sheet_of
@@ -68,10 +69,23 @@ def halts_to_proto(halts: Iterable[Halt]) -> list[pb.Halt]:
     ]
 
 
+def restoration_to_proto(restored: Restoration | None) -> pb.JournalRestoration | None:
+    """A restoration of the send journal; None where there was none."""
+    if restored is None:
+        return None
+    return pb.JournalRestoration(at_ns=restored.at_ns, orders=restored.orders, found=restored.found)
+
+
 def state_to_proto(
-    book: Book, *, phase: str, halts: Iterable[Halt], epoch: int, progress: dict[str, int]
+    book: Book,
+    *,
+    phase: str,
+    halts: Iterable[Halt],
+    epoch: int,
+    progress: dict[str, int],
+    restored: Restoration | None = None,
 ) -> pb.GetStateResponse:
-    """The account and its strategies; `progress` in ns UTC by strategy."""
+    """The account and its strategies; `progress` in ns UTC by strategy, `restored` as the send journal says it."""
     return pb.GetStateResponse(
         account=book.account,
         tape=book.tape,
@@ -90,6 +104,7 @@ def state_to_proto(
         currency=book.manifest.spec.currency,
         settings_hash="" if book.settings is None else settings_hash(book.settings),
         loosening_waits=loosening_waits(book),
+        journal_restored=restoration_to_proto(restored),
         strategies=[
             pb.StrategyState(
                 strategy=name,

@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
+from leadline.execution.journal import Restoration
 from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
 
@@ -51,6 +52,11 @@ COMMIT_SECONDS: Final = Histogram(
 )
 UNPUBLISHED: Final = Gauge(
     "leadline_outbox_unpublished", "Committed events not yet on the bus, counted to 100,000.", ("account",)
+)
+JOURNAL_RESTORED: Final = Gauge(
+    "leadline_send_journal_restored_timestamp_seconds",
+    "When the send journal was last found without orders of the book and made whole, by the clock; 0 for never.",
+    ("account",),
 )
 
 PHASES: Final = (
@@ -111,3 +117,14 @@ def show_positions(account: str, positions: Iterable[Position]) -> None:
         net[position.contract] = net.get(position.contract, 0) + position.quantity
     for contract, quantity in net.items():
         POSITION.labels(account, contract).set(quantity)
+
+
+def show_restored(account: str, restored: Restoration | None) -> None:
+    """Set the gauge of a journal that was made whole at some time; None for one that never had to be."""
+    JOURNAL_RESTORED.labels(account).set(0 if restored is None else restored.at_ns / 1e9)
+
+
+def tell_restored(account: str, restored: Restoration) -> None:
+    """A journal was made whole just now: a line in the log, and the gauge."""
+    show_restored(account, restored)
+    _log.warning("account.send_journal_restored", account=account, orders=restored.orders, found=restored.found)

@@ -113,7 +113,7 @@ class Journal(Protocol):
         """The ids written last, oldest first."""
 
     def restore(self, client_ids: Iterable[str]) -> None:
-        """Append ids durably that an earlier file had."""
+        """Append ids durably that an earlier file had, and that they were put back. Raises OSError as `write` does."""
 
     def write(self, client_id: str) -> None:
         """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice.

@@ -7,6 +7,7 @@ from leadline.execution.booking import other_positions
 from leadline.execution.bookkeeper import Bookkeeper
 from leadline.execution.order_sender import OrderSender
 from leadline.execution.orders import UNRESOLVED, follow, move
+from leadline.execution.ports import Unavailable
 from leadline.execution.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.orders import Order, OrderState
@@ -135,4 +136,7 @@ class Reconciliation:
         if difference:
             self._world.halt(HaltSource.DIFFERENCE, f"the send journal was lost, and {difference}")
             return
-        self._world.journal.restore(missing)
+        try:
+            self._world.journal.restore(missing)
+        except OSError as error:
+            raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error

@@ -5,6 +5,7 @@ import contextlib
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from leadline.execution import metrics
@@ -69,7 +70,11 @@ class Account:
         self.tail = EventTail(self.reads, tape.tape, self.name)
         self.inboxes: dict[str, Inbox] = {}
         self.kill_switch = KillSwitch(context.settings.data_dir / "halts.json", wall_ns, self._note_halts)
-        self.journal = SendJournal(context.settings.data_dir / f"sent-{tape.tape}.journal")
+        self.journal = SendJournal(
+            context.settings.data_dir / f"sent-{tape.tape}.journal",
+            now_ns=wall_ns,
+            told=partial(metrics.tell_restored, self.name),
+        )
         self.store = PostgresStore(
             self.pool,
             tape=tape.tape,
@@ -118,6 +123,7 @@ class Account:
             pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name,
         )
         self._count_halts(self.kill_switch.halts)  # those that the last process has left on the disk
+        metrics.show_restored(self.name, self.journal.restored)
         await context.serve()
         while not await self._acquired():  # noqa: ASYNC110 - the database is the one that knows when
             await asyncio.sleep(self._pause_seconds)

@@ -164,6 +164,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             account.loop.book,
             phase=account.loop.phase,
             halts=account.kill_switch.halts.in_force,
+            restored=account.journal.restored,
             epoch=account.store.epoch,
             progress={name: inbox.progress_ns for name, inbox in account.inboxes.items()},
         )

@@ -224,6 +224,17 @@ class StrategyStatus(StatusModel):
     """What is true of the strategy and what is not."""
 
 
+class JournalRestored(StatusModel):
+    """A send journal that was lost, or was older than the book, and was made whole from it."""
+
+    at: Time
+    """When."""
+    orders: Tally = 0
+    """Ids of orders that were put back."""
+    found: Tally = 0
+    """Ids that it still had: 0 for a journal that was lost whole, as with its volume."""
+
+
 class AccountStatus(StatusModel):
     """What the cluster says about an account."""
 
@@ -245,6 +256,8 @@ class AccountStatus(StatusModel):
     """Whether execution takes no entries, whoever asked for it."""
     halt: Annotated[str, Field(max_length=HALT_LENGTH)] = ""
     """The halts in force, each by its source and with its reason; empty while entries are taken."""
+    journal_restored: JournalRestored | None = None
+    """The last time that the send journal of the run was made whole; absent while it has always been."""
     strategies: Tally = 0
     """Strategies that trade it."""
     working_orders: Tally = 0

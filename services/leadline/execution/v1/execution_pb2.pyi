@@ -624,6 +624,7 @@ class GetStateResponse(_message.Message):
     CURRENCY_FIELD_NUMBER: _builtins.int
     SETTINGS_HASH_FIELD_NUMBER: _builtins.int
     LOOSENING_WAITS_FIELD_NUMBER: _builtins.int
+    JOURNAL_RESTORED_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """`namespace/name`."""
     tape: _builtins.str
@@ -666,6 +667,10 @@ class GetStateResponse(_message.Message):
     def strategies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StrategyState]:
         """Strategies in their order of decision."""
 
+    @_builtins.property
+    def journal_restored(self) -> Global___JournalRestoration:
+        """When this tape's send journal last lacked orders of the book and was made whole; absent when it never did."""
+
     def __init__(
         self,
         *,
@@ -687,14 +692,45 @@ class GetStateResponse(_message.Message):
         currency: _builtins.str = ...,
         settings_hash: _builtins.str = ...,
         loosening_waits: _builtins.bool = ...,
+        journal_restored: Global___JournalRestoration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["journal_restored", b"journal_restored"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halts", b"halts", "instant_ns", b"instant_ns", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "currency", b"currency", "equity", b"equity", "halts", b"halts", "instant_ns", b"instant_ns", "journal_restored", b"journal_restored", "loosening_waits", b"loosening_waits", "open", b"open", "phase", b"phase", "realised", b"realised", "settings_hash", b"settings_hash", "strategies", b"strategies", "streak", b"streak", "tape", b"tape", "tier", b"tier", "trades", b"trades", "trading_day", b"trading_day", "writer_epoch", b"writer_epoch"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStateResponse: _TypeAlias = GetStateResponse  # noqa: Y015
+
+@_typing.final
+class JournalRestoration(_message.Message):
+    """A send journal that was lost, or older than the book. Book and venue agreed, so the account went on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AT_NS_FIELD_NUMBER: _builtins.int
+    ORDERS_FIELD_NUMBER: _builtins.int
+    FOUND_FIELD_NUMBER: _builtins.int
+    at_ns: _builtins.int
+    """When it was made whole, wall time, nanoseconds UTC."""
+    orders: _builtins.int
+    """Ids of orders that were put back from the book, a count."""
+    found: _builtins.int
+    """Ids that the journal still had, a count: 0 for one that was lost whole."""
+    def __init__(
+        self,
+        *,
+        at_ns: _builtins.int = ...,
+        orders: _builtins.int = ...,
+        found: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ns", b"at_ns", "found", b"found", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JournalRestoration: _TypeAlias = JournalRestoration  # noqa: Y015
 
 @_typing.final
 class StrategyState(_message.Message):

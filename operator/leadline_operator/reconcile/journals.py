@@ -1,0 +1,25 @@
+"""The send journal of an account: what is said when execution has found it lost and made it whole."""
+
+from leadline.model.status_spec import AccountStatus
+from leadline.plan.plan import workload_id
+from leadline_operator.clients.execution import AccountState
+from leadline_operator.conditions import Reason
+from leadline_operator.reconcile.visit import Visit
+
+
+async def show_journal(visit: Visit[AccountStatus], state: AccountState) -> None:
+    """Show when execution has made its send journal whole; an Event tells what was not shown before.
+
+    Book and venue agreed, and the account went on: nobody would ask what became of the volume otherwise. The Event is
+    told before the status is written, so that a crash between the two tells it again and never not at all.
+    """
+    restored = state.journal_restored
+    if restored is not None and restored != visit.status.journal_restored:
+        lost = "was lost" if restored.found == 0 else f"had {restored.found} orders and lacked others"
+        text = (
+            f"the send journal {lost}: execution has put {restored.orders} orders back from the book at "
+            f"{restored.at:%Y-%m-%dT%H:%M:%SZ} and goes on, for book and venue agree. See what became of the volume "
+            f"of {workload_id('execution', visit.key.full_name)}"
+        )
+        await visit.say(Reason.SEND_JOURNAL_RESTORED, text, "Warning")
+    visit.put(journal_restored=restored)
