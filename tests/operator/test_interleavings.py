@@ -1,4 +1,4 @@
-"""A few dozen random lives; `make interleavings` runs hundreds."""
+"""A few random lives; `make interleavings` runs hundreds."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.operator.harness import Site
 from tests.operator.interleaving import live
 
 SEED = 100
-LIVES = 25
+LIVES = 10
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -152,30 +152,6 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
     )
 
 
-def test_what_is_killed_comes_back_and_the_run_ends_the_same(undisturbed, tmp_path):
-    data = tmp_path / "data"
-    with Up(data, "--speed", "30000", "--until-end", "--no-live") as up:
-        for name in ("aggregation", "risk", "analysis-default-mes-orderflow", "recorder", "ingestion"):
-            processes_of(data)[name].kill()
-        back = ["aggregation", "risk", "analysis-default-mes-orderflow", "recorder", "ingestion"]
-        wait_for(lambda: set(back) <= processes_of(data).keys(), "the services are started again")
-        assert up.process.wait(120) == 0, up.said()
-        assert "5 restarts" in up.said()
-    assert nothing_is_left(data)
-    assert digest_of(data) == undisturbed[1]["reports"][0]["digest"]
-
-
-def test_killed_servers_come_back_with_their_data(undisturbed, tmp_path):
-    data = tmp_path / "data"
-    with Up(data, "--speed", "30000", "--until-end", "--no-live") as up:
-        for process in processes_of(data).values():
-            if process.name() in {"nats-server", "postgres"}:
-                process.kill()
-        assert up.process.wait(150) == 0, up.said()
-    assert nothing_is_left(data)
-    assert digest_of(data) == undisturbed[1]["reports"][0]["digest"]
-
-
 def test_a_killed_supervisor_takes_everything_with_it(tmp_path):
     data = tmp_path / "data"
     with Up(data, "--speed", "4000") as up:

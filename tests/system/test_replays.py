@@ -10,8 +10,8 @@ import pytest
 from leadline.plan.servers import LocalPostgres
 from leadline.runtime.database import connect
 from tests.dashboards.queries import moved, queries, rules
-from tests.system.conftest import FEED, Seen
-from tests.system.stack_run import MES, ROOT, Ended, run_stack
+from tests.system.conftest import Seen
+from tests.system.stack_run import ROOT, Ended, run_stack
 
 GOLD = ROOT / "examples" / "gc-2013-10-08.yaml"
 
@@ -59,11 +59,6 @@ def test_every_metric_of_a_panel_moves_in_a_replay_or_in_a_test_that_says_so(see
     shown = {name for query in queries() if query.where not in alerts for name in query.metrics}
     still = {name for name in shown if not any(seen.values[name.removesuffix("_bucket")])}
     assert still - set(moved()) == NOT_SEEN
-
-
-async def test_speed_changes_nothing(undisturbed: Ended, tmp_path: Path):
-    paced = await run_stack(MES, tmp_path, *FEED, "--speed", "20000")
-    assert paced.digest == undisturbed.digest
 
 
 @pytest.fixture(scope="module")
