@@ -76,7 +76,7 @@ def test_a_plan_is_shown_and_is_the_golden_one_as_json(capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--speed", "fast"], "speed: got 'fast', expected max, or a number above 0"),
+        (["--speed", "fast"], "--speed: got 'fast', expected max, or a number above 0"),
         (["--feed", "nowhere.csv"], "--feed: got 'nowhere.csv', expected sim, push, or a file that exists"),
         (["--trade-from", "yesterday"], "--trade-from: got 'yesterday', expected a date such as 2025-10-08"),
         (["--feed", "push"], "--trade-from: got nothing, expected a date: a pushed feed cannot be read ahead"),

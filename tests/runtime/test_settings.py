@@ -3,6 +3,7 @@ import json
 import pytest
 
 from leadline.model.errors import InvalidInput
+from leadline.runtime.bus import BusUnavailable, open_bus
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, load_settings, read_secret
 from tests.runtime.builders import service_settings
 
@@ -61,3 +62,29 @@ def test_secrets_are_read_from_files_without_their_line_end(tmp_path):
     (tmp_path / "empty").write_text("\n")
     with pytest.raises(InvalidInput, match="empty"):
         read_secret(tmp_path / "empty")
+
+
+def test_a_settings_file_that_is_no_json_is_not_shown(tmp_path):
+    (tmp_path / "settings.json").write_text("password=hunter2")
+    with pytest.raises(InvalidInput) as refused:
+        load_settings(tmp_path / "settings.json")
+    words = "settings.json: got '16 bytes', expected JSON (expected value at line 1 column 1)"
+    assert str(refused.value) == f"{tmp_path}/{words}"
+
+
+def test_a_missing_field_is_named_and_the_others_are_not_shown(tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    with pytest.raises(InvalidInput) as refused:
+        load_settings(tmp_path / "settings.json")
+    words = "settings.json: service: got nothing, expected a value: this field is required"
+    assert str(refused.value) == f"{tmp_path}/{words}"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe"])
+async def test_a_file_without_a_password_is_waited_for_and_not_for_ever(tmp_path, content):
+    """The connection is made in the background, and who asks for it must hear of its end."""
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    settings = NATS.model_copy(update={"password_file": file})
+    with pytest.raises(BusUnavailable, match=r"no password for the bus: .*password: got '. bytes', expected a secret"):
+        await open_bus(settings, patience_s=0.01)

@@ -4,24 +4,26 @@ Loaded here is what help needs. The code of a command is loaded when it runs.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from leadline.cli.commands import acting, operator, processes, reading, reporting, running, schema
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.cli.usage import as_typed, options_of, usage_text
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown, words_of
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
 
 
 class RunningCommand(TyperCommand):
-    """A command whose own words are the only ones on standard output."""
+    """A command whose own words are the only ones on standard output, and which says why it failed."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run it, with the log set up: warnings, on standard error."""
+        """Run it, with the log set up: warnings, on standard error. Errors name options as they are typed."""
         import logging
 
         import structlog
@@ -32,7 +34,13 @@ class RunningCommand(TyperCommand):
             # Whatever standard error is when something is said.
             logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         )
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            code = _told(error, options_of(self.params))
+            if code is None:
+                raise
+            raise typer.Exit(code) from error
 
 
 def _print_version(wanted: bool) -> None:
@@ -84,19 +92,35 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted, 130 for Ctrl-C."""
     try:
-        app(list(arguments), prog_name="leadline")
-    except SystemExit as ended:
-        return ended.code if isinstance(ended.code, int) else EXIT_FAILED if ended.code else 0
-    except Exception as error:
-        code = _told(error)
+        ended: int | None = app(list(arguments), prog_name="leadline", standalone_mode=False)
+    except TyperException as error:
+        return _told_usage(usage_text(error))
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else EXIT_FAILED if left.code else 0
+    except Exception as error:  # of what is looked at before a command runs
+        code = _told(error, {})
         if code is None:
             raise
         return code
-    return 0
+    return ended or 0
 
 
-def _told(error: Exception) -> int | None:
-    """Say why the command failed. Returns its exit code; None, and nothing is said, for a fault of the program."""
+def _told_usage(words: str) -> int:
+    """Say what is wrong with the words of the command line. Returns the exit code."""
+    from leadline.cli.output import complain
+
+    if words:
+        complain(words)
+    return EXIT_BAD_INPUT
+
+
+def _told(error: Exception, options: Mapping[str, str]) -> int | None:
+    """Say why the command failed. Returns its exit code; None, and nothing is said, for a fault of the program.
+
+    options: how the command's options are typed, by the settings that errors name.
+    """
+    if isinstance(error, TyperException | typer.Exit | typer.Abort):
+        return None
     from grpc.aio import AioRpcError
 
     from leadline.cli.output import complain
@@ -104,10 +128,10 @@ def _told(error: Exception) -> int | None:
     from leadline.runtime.failures import BAD_INPUT
 
     if isinstance(error, AioRpcError):
-        complain(explain(error))
+        complain(as_typed(explain(error), options))
         return EXIT_BAD_INPUT if error.code() in BAD_INPUT else EXIT_FAILED
     if isinstance(error, LeadlineError | OSError):
-        complain(str(error))
+        complain(as_typed(words_of(error), options))
         return EXIT_BAD_INPUT if isinstance(error, InvalidInput | Unknown) else EXIT_FAILED
     return None
 

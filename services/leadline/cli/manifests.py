@@ -11,8 +11,9 @@ from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
 from leadline.cli.options import PlanOptions
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
-from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.model.own_markets import put_in_force, read_own
+from leadline.model.spec_checks import calendar_of_spec
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
@@ -33,6 +34,8 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     day = None if options.trade_from is None else _day(options.trade_from)
     if feed.kind == "push" and day is None:
         raise InvalidInput("--trade-from", None, "a date: a pushed feed cannot be read ahead")
+    if day is not None:
+        _require_known(day, strategies)
     platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
     built = plan(platform, accounts, strategies)
     if feed.kind == "sim" and day is None and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies))):
@@ -97,6 +100,15 @@ def _only_symbol(strategies: Sequence[TradingStrategy], text: str) -> str:
             "--feed", text, f"CONTRACT=FILE, because the strategies read {', '.join(symbols) or 'nothing'}"
         )
     return symbols[0]
+
+
+def _require_known(day: date, strategies: Sequence[TradingStrategy]) -> None:
+    for strategy in strategies:
+        try:
+            calendar_of_spec(strategy.spec).market(day)
+        except Unknown as unknown:
+            expected = f"a {unknown.kind}: {', '.join(unknown.known)}"
+            raise InvalidInput("--trade-from", day.isoformat(), expected) from None
 
 
 def _day(text: str) -> date:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+LARGEST_SEED: Final = 2**63 - 1
 
 
 class Output(StrEnum):
@@ -81,6 +83,7 @@ DataDirOption = Annotated[
     typer.Option(
         "--data-dir",
         help="Directory of the stack.",
+        file_okay=False,
         default_factory=_default_data_dir,
         show_default="~/.local/share/leadline",
         callback=_knowing_its_instruments,
@@ -116,7 +119,7 @@ TradeFromOption = Annotated[
         "--trade-from", help="First trading day on which anything is decided, YYYY-MM-DD.", show_default="the feed's"
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, help="Seed of a simulated feed.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of a simulated feed.")]
 SessionsOption = Annotated[int, typer.Option("--sessions", min=1, max=260, help="Sessions that a simulated feed has.")]
 MaxKeptOutOption = Annotated[
     float,

@@ -84,15 +84,17 @@ def _simulated(params: IngestionParams) -> tuple[str, ...]:
 def _pushed(params: IngestionParams) -> Feed:
     day = params.trade_from
     if day is None:
-        raise InvalidInput("params: trade_from", None, "a trading day: a pushed feed cannot be read ahead")
+        raise InvalidInput("trade_from", None, "a trading day: a pushed feed cannot be read ahead")
     names = with_next_month(params.instruments, day)
+    if all(market_of(name).market(day) is None for name in names):
+        raise InvalidInput("trade_from", day.isoformat(), f"a day on which one of {', '.join(names)} trades")
     begins_ns = {}
     for name in names:
         starts = contract_days(name, params.instruments, ()).starts(day)
         first = min(previous_days(market_of(name), starts, params.history), default=starts)
         hours = market_of(name).market(first)
         if hours is None:
-            raise InvalidInput("params: trade_from", day.isoformat(), f"a day on which {name} trades")
+            raise InvalidInput("trade_from", day.isoformat(), f"a day on which {name} trades")
         begins_ns[name] = hours[0]
     plan = TapePlan(day, {}, ())
     return Feed(None, plan, begins_ns, _content(derive("push", *names), plan, params))

@@ -61,6 +61,13 @@ class Unknown(LeadlineError, LookupError):
         return f"{message}, known: {', '.join(self.known)}" if self.known else message
 
 
+def words_of(error: Exception) -> str:
+    """An error as people read it: one of a file names the file first, and leaves the system's number out."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error)
+
+
 class PartFailed(LeadlineError):
     """Another part of the platform did not do what it was asked. part: which one, empty when nobody said."""
 

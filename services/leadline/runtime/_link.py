@@ -21,7 +21,7 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 
-from leadline.model.errors import LeadlineError
+from leadline.model.errors import InvalidInput, LeadlineError, words_of
 from leadline.runtime.peer_owner import peer_owner
 from leadline.runtime.settings import NatsSettings, read_secret
 
@@ -150,7 +150,14 @@ class Link:
 
     @classmethod
     async def open(cls, settings: NatsSettings) -> "Link":
-        """Connect once. Raises BusTrouble when nobody answers, BusDenied when the user or password is refused."""
+        """Connect once. Raises BusDenied when the user or the password is refused.
+
+        Raises BusTrouble when nobody answers, or when there is no password in its file: somebody may put it there.
+        """
+        try:
+            password = read_secret(settings.password_file)
+        except (InvalidInput, OSError) as error:
+            raise BusTrouble(f"no password for the bus: {words_of(error)}") from error
         client = _Client(only_mine=settings.only_mine)
         link = cls(client, f"_INBOX_{settings.user}.{_names.next().decode()}")
 
@@ -166,7 +173,7 @@ class Link:
                     list(settings.servers),
                     name=settings.user,
                     user=settings.user,
-                    password=read_secret(settings.password_file),
+                    password=password,
                     inbox_prefix=f"_INBOX_{settings.user}",
                     tls=None if settings.ca_file is None else ssl.create_default_context(cafile=settings.ca_file),
                     allow_reconnect=False,

@@ -296,7 +296,7 @@ class Bus:
         while True:
             try:
                 link = await self._connect(once_opened=opened_before)
-            except BusError as error:
+            except Exception as error:  # noqa: BLE001 - whatever ends this ends the wait of all others, too
                 self.failed.set_exception(error)
                 self.failed.exception()  # also without anyone who awaits it
                 self._connected.set()

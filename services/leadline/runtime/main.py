@@ -12,7 +12,7 @@ from typing import Any, Final, get_args
 
 import structlog
 
-from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown
+from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown, words_of
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
@@ -43,7 +43,7 @@ def run_service(name: str, settings_path: Path) -> int:
             _know(settings.instruments_file)
         run = _room(name)
     except (LeadlineError, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{words_of(error)}\n")
         return EXIT_REFUSED
     log = configure_logging(settings.service, settings.workload)
     tracing = configure_tracing(settings.service, settings.workload, package_version())

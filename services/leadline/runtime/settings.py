@@ -1,5 +1,6 @@
 """What a service is told at its start: one JSON file, in which secrets are only named by the files that hold them."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
@@ -25,6 +26,7 @@ Role = Literal[
 ]
 ServiceName = Literal["ingestion", "aggregation", "analysis", "risk", "execution", "venue", "recorder", "operator"]
 _Model = TypeVar("_Model", bound=BaseModel)
+_BUS_URL: Final = r"(nats|tls)://([^\s/@]*@)?([^\s/:@\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?"
 _HOST_PORT: Final = r"[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}"
 Address = Annotated[str, Field(pattern=rf"^{_HOST_PORT}$")]
 CallAddress = Annotated[str, Field(pattern=rf"^{_HOST_PORT}$|^unix:/[^\x00]+$")]
@@ -46,6 +48,14 @@ class NatsSettings(_Section):
     password_file: Path
     ca_file: Path | None = None
     only_mine: bool = False
+
+    @field_validator("servers")
+    @classmethod
+    def _urls(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for server in servers:
+            if not re.fullmatch(_BUS_URL, server):
+                raise ValueError(f"expected URLs such as nats://host:4222, and not {server.rpartition('@')[2]!r}")
+        return servers
 
 
 class DatabaseSettings(_Section):
@@ -138,7 +148,7 @@ def validate(model: type[_Model], text: bytes, source: str) -> _Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise _refusal(error, source) from None
+        raise refusal(error, source) from None
 
 
 def validate_params(model: type[_Model], params: dict[str, Any]) -> _Model:
@@ -146,21 +156,31 @@ def validate_params(model: type[_Model], params: dict[str, Any]) -> _Model:
     try:
         return model.model_validate(params)
     except ValidationError as error:
-        raise _refusal(error, "params") from None
+        raise refusal(error, "params") from None
 
 
 def read_secret(path: Path) -> str:
-    """The content of a secret's file without the line's end. Raises InvalidInput when it is empty or too long."""
+    """The content of a secret's file without the line's end. Raises InvalidInput when it is no text or too long."""
     data = path.read_bytes()
-    secret = data.decode().strip("\r\n")
-    if not secret or len(data) > _LARGEST_SECRET_BYTES:
-        raise InvalidInput(str(path), f"{len(data)} bytes", f"a secret of 1 to {_LARGEST_SECRET_BYTES} bytes")
+    secret = data.decode(errors="replace").strip("\r\n")
+    if not secret or len(data) > _LARGEST_SECRET_BYTES or "\ufffd" in secret:
+        raise InvalidInput(str(path), f"{len(data)} bytes", f"a secret of 1 to {_LARGEST_SECRET_BYTES} bytes of UTF-8")
     return secret
 
 
-def _refusal(error: ValidationError, source: str) -> InvalidInput:
+def refusal(error: ValidationError, source: str) -> InvalidInput:
+    """What is wrong with settings from `source`: the first wrong field. The rest of them is not shown."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(str(part) for part in first["loc"])
+    where = f"{source}: {field}" if field else source
+    match first["type"]:
+        case "json_invalid":
+            return InvalidInput(where, f"{len(first['input'])} bytes", f"JSON ({first['msg'].partition(': ')[2]})")
+        case "missing":
+            return InvalidInput(where, None, "a value: this field is required")
+        case "value_error":
+            expected = first["msg"].removeprefix("Value error, ").removeprefix("expected ")
+        case _:
+            expected = first["msg"]
     # What was found in the place of a URL may hold a password.
-    value = "(not shown)" if field.endswith("url") else first["input"]
-    return InvalidInput(f"{source}: {field}" if field else source, value, first["msg"])
+    return InvalidInput(where, "(not shown)" if field.endswith(("url", "servers")) else first["input"], expected)

@@ -84,10 +84,8 @@ def migrate_the_bus(
     Idempotent; several may do it at once; waits for the server.
     """
     from leadline.cli.schema import migrate_the_streams
-    from leadline.runtime.settings import NatsSettings
 
-    settings = NatsSettings(servers=(url,), user=user, password_file=password_file)
-    migrate_the_streams(settings, output, live=live, replicas=replicas, wait_s=wait_seconds)
+    migrate_the_streams(url, user, password_file, output, live=live, replicas=replicas, wait_s=wait_seconds)
 
 
 @bus.command("users", epilog="Example: leadline bus users --namespaces default,team-a")
