@@ -99,6 +99,14 @@ def test_an_expired_contract_is_refused_also_where_no_day_is_named(tmp_path, cap
     assert "expected a contract that trades on 2025-06-10, or the root MES: MESH2025 ends on 2025-03-21" in said(capsys)
 
 
+def test_what_is_wrong_between_two_objects_names_the_file_and_the_object(tmp_path, capsys):
+    manifest = tmp_path / "wrong.yaml"
+    manifest.write_text(MES.read_text().replace("account: {name: paper}", "account: {name: other}"))
+    assert run(["plan", "-f", str(manifest)]) == 2
+    where = f"leadline: {manifest}: TradingStrategy default/mes-orderflow: spec.account: got 'default/other'"
+    assert said(capsys).startswith(where)
+
+
 def test_everything_wrong_in_a_manifest_is_said_at_once(tmp_path, capsys):
     manifest = tmp_path / "wrong.yaml"
     manifest.write_text(MES.read_text().replace("bars: 5m", "bars: 7m").replace("instrument: MES ", "instrument: MSE "))

@@ -153,7 +153,7 @@ def test_a_service_knows_the_instruments_of_its_settings_before_anything_else(
     told.write_text(service_settings(tmp_path, "risk", instruments_file=folder).model_dump_json())
     assert run_service("risk", told) == EXIT_REFUSED
     assert (
-        "two.yaml: instruments.ETHUSDT: got 'ETHUSDT', expected a symbol that is not known" in capsys.readouterr().err
+        "two.yaml:3: instruments.ETHUSDT: got 'ETHUSDT', expected a symbol that is not known" in capsys.readouterr().err
     )
 
 

@@ -153,7 +153,7 @@ def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"tick": 0.01}, "instruments.ETHUSDT.tick: got 0.01, expected a decimal number in quotes"),
+        ({"tick": 0.01}, 'instruments.ETHUSDT.tick: got 0.01, expected the number in quotes, "0.01"'),
         ({"tick": "0"}, "instruments.ETHUSDT.tick: got '0', expected more than 0"),
         ({"size_step": "0"}, "instruments.ETHUSDT.size_step: got '0', expected more than 0"),
         ({"multiplier": "0"}, "instruments.ETHUSDT.multiplier: got '0', expected more than 0"),
@@ -212,7 +212,7 @@ def test_a_field_that_is_needed_is_named(tmp_path: Path, field: str) -> None:
 def test_a_symbol_that_is_known_is_never_changed(tmp_path: Path) -> None:
     first = file_of(tmp_path, {"ETHUSDT": ETHER})
     second = file_of(tmp_path, {"ETHUSDT": ETHER | {"tick": "0.05"}}, name="second.yaml")
-    assert f"{second}: instruments.ETHUSDT: got 'ETHUSDT', expected a symbol that is not" in refusal(first, second)
+    assert f"{second}:3: instruments.ETHUSDT: got 'ETHUSDT', expected a symbol that is not" in refusal(first, second)
     assert "instruments.ES: got 'ES', expected a symbol that is not known already" in (
         refusal(file_of(tmp_path, {"ES": ETHER}))
     )

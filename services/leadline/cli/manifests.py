@@ -37,12 +37,28 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     if day is not None:
         _require_known(day, strategies)
     platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
-    built = plan(platform, accounts, strategies)
-    if feed.kind == "sim" and day is None and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies))):
-        raise InvalidManifest(problems)
-    for strategy in strategies:
-        check_strategy(strategy)
+    try:
+        built = plan(platform, accounts, strategies)
+        if feed.kind == "sim" and day is None and (problems := list(expired(feed, DEFAULT_TRADE_FROM, strategies))):
+            raise InvalidManifest(problems)
+        for strategy in strategies:
+            check_strategy(strategy)
+    except InvalidInput as error:
+        raise _in_file(error, options.manifests) from error
     return built, files
+
+
+def _in_file(error: InvalidInput, file: Path) -> InvalidManifest:
+    """What is wrong with an object of a file names the file; what is wrong with the feed is no matter of it."""
+    problems = error.problems if isinstance(error, InvalidManifest) else (error,)
+    return InvalidManifest(
+        [
+            InvalidInput(f"{file}: {each.field}", each.value, each.expected)
+            if each.field.startswith(("TradingStrategy ", "TradingAccount "))
+            else each
+            for each in problems
+        ]
+    )
 
 
 def check_strategy(strategy: TradingStrategy) -> None:
@@ -57,9 +73,10 @@ def check_strategy(strategy: TradingStrategy) -> None:
 
 def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
     if isinstance(error, InvalidInput):
-        return InvalidInput(f"{strategy.full_name}: {error.field}", error.value, error.expected)
+        return InvalidInput(f"TradingStrategy {strategy.full_name}: {error.field}", error.value, error.expected)
     asked = strategy.spec.strategy.entry_point or strategy.spec.strategy.name
-    return InvalidInput(f"{strategy.full_name}: spec.strategy", asked, f"a strategy that can be made ({error})")
+    where = f"TradingStrategy {strategy.full_name}: spec.strategy"
+    return InvalidInput(where, asked, f"a strategy that can be made ({error})")
 
 
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:

@@ -2,13 +2,12 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -17,6 +16,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.spec_base import API_VERSION, CHANGE_KEY, Change
 from leadline.model.spec_checks import account_problems, pair_problems, strategy_problems
 from leadline.model.strategy_spec import StrategySpec, TradingStrategy
+from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
 
 Manifest = TradingStrategy | TradingAccount
 
@@ -66,75 +66,42 @@ class InvalidManifest(InvalidInput):
         return "\n".join(str(problem) for problem in self.problems)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML as the manifests need it, and as kubectl reads it.
-
-    No dates by surprise, no times of the day that become numbers (12:00 is text), no aliases, no field twice.
-    """
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.get_mark())
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        # Any other key is no scalar, and refused as a key below.
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _number(construct: Callable[[_Loader, yaml.ScalarNode], Any]) -> Callable[[_Loader, yaml.ScalarNode], Any]:
-    """A number, but none to the base 60: kubectl knows no such numbers, and reads the text."""
-    return lambda loader, node: node.value if ":" in node.value else construct(loader, node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:int", _number(_Loader.construct_yaml_int))
-_Loader.add_constructor("tag:yaml.org,2002:float", _number(_Loader.construct_yaml_float))
-
-
 def load_manifests(source: str | Path) -> list[Manifest]:
     """The manifests of a text with one or more YAML documents, or of the file at a path, in order.
 
     A document may be a List, as `kubectl get -o yaml` prints several objects: then its items are read.
     Every document is checked by its schema and by what needs no other manifest. Raises InvalidManifest with all
-    problems of all documents, OSError when the file cannot be read.
+    problems of all documents, each with its line, OSError when the file cannot be read.
     """
     if isinstance(source, Path):
+        name = str(source)
         with source.open("rb") as file:
             raw = file.read(MAX_MANIFEST_BYTES + 1)
     else:
-        raw = source.encode()
+        name, raw = "", source.encode()
     if len(raw) > MAX_MANIFEST_BYTES:
-        raise InvalidManifest([InvalidInput("manifest", f"{len(raw)} bytes or more", f"{MAX_MANIFEST_BYTES} at most")])
+        expected = f"{MAX_MANIFEST_BYTES} at most"
+        raise InvalidManifest([InvalidInput(name or "manifest", f"{len(raw)} bytes or more", expected)])
     manifests: list[Manifest] = []
     problems: list[InvalidInput] = []
-    for place, document in yaml_documents(raw):
-        found = parse_manifest(document)
+    known = set[tuple[str, str]]()
+    for document in _documents(raw, name):
+        found = parse_manifest(document.value)
         if isinstance(found, list):
-            where = f"{place}{_title(document)}"
-            problems += [InvalidInput(f"{where}: {item.field}", item.value, item.expected) for item in found]
-        else:
-            manifests.append(found)
-    names = [(manifest.kind, manifest.full_name) for manifest in manifests]
-    problems += [
-        InvalidInput("metadata.name", name, f"a name that no other {kind} of the text has")
-        for position, (kind, name) in enumerate(names)
-        if (kind, name) in names[:position]
-    ]
+            problems += [_in_place(problem, document, name) for problem in found]
+            continue
+        if (found.kind, found.full_name) in known:
+            problem = InvalidInput(
+                "metadata.name", found.full_name, f"a name that no other {found.kind} of the text has"
+            )
+            problems.append(_in_place(problem, document, name))
+        known.add((found.kind, found.full_name))
+        manifests.append(found)
     if problems:
         raise InvalidManifest(problems)
     if not manifests:
-        raise InvalidManifest([InvalidInput("manifest", "nothing", f"a document of kind {' or '.join(_KINDS)}")])
+        expected = f"a document of kind {' or '.join(_KINDS)}"
+        raise InvalidManifest([InvalidInput(name or "manifest", "nothing", expected)])
     return manifests
 
 
@@ -211,36 +178,25 @@ def _fields(strategy: TradingStrategy, classes: set[Change]) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if change_class(name) in classes}
 
 
-def yaml_documents(raw: bytes) -> Iterator[tuple[str, object]]:
-    """Each document of a YAML text and where it stands, read as manifests are. Raises InvalidManifest."""
+def _documents(raw: bytes, name: str) -> Iterator[YamlDocument]:
     try:
-        for number, document in enumerate(yaml.load_all(raw, _Loader), start=1):
-            items = _list_items(document)
-            if items is not None:
-                yield from ((f"document {number}, item {place}", item) for place, item in enumerate(items, start=1))
-            elif document is not None:
-                yield f"document {number}", document
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InvalidManifest([InvalidInput("manifest", _short(error), "YAML documents")]) from None
+        yield from yaml_documents(raw, name)
+    except InvalidInput as problem:
+        raise InvalidManifest([problem]) from None
 
 
-def _list_items(document: object) -> list[object] | None:
-    if not isinstance(document, dict) or (document.get("apiVersion"), document.get("kind")) != ("v1", "List"):
-        return None
-    items = document.get("items")
-    return items if isinstance(items, list) else None
+def _in_place(problem: InvalidInput, document: YamlDocument, name: str) -> InvalidInput:
+    """The same problem with the line of its field, and with the object that it is of."""
+    where = f"{placed(name, document.line_of(problem.field))}: {_title(document)}: {problem.field}"
+    return InvalidInput(where, problem.value, problem.expected)
 
 
-def _short(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = "" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: "
-    return f"{where}{getattr(error, 'problem', None) or error}"
-
-
-def _title(document: object) -> str:
-    metadata = document.get("metadata") if isinstance(document, dict) else None
+def _title(document: YamlDocument) -> str:
+    """The kind and the name of an object, else which document it is."""
+    found = document.value
+    metadata = found.get("metadata") if isinstance(found, dict) else None
     name = metadata.get("name") if isinstance(metadata, dict) else None
-    return f", {document.get('kind')} {name}" if isinstance(document, dict) and isinstance(name, str) else ""
+    return f"{found['kind']} {name}" if isinstance(found, dict) and "kind" in found and name else document.place
 
 
 def _not_plain(node: object, path: str) -> Iterator[InvalidInput]:
@@ -290,26 +246,35 @@ def _own_problems(manifest: Manifest) -> Iterator[InvalidInput]:
 
 def _problem(detail: ErrorDetails, model: type[Manifest]) -> InvalidInput:
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in detail["loc"]).removeprefix(".")
+    if detail["type"] == "extra_forbidden":
+        known = _siblings(model, detail["loc"])
+        near = get_close_matches(str(detail["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
+        return InvalidInput(path, detail["input"], f"no such field; {hint}")
+    return InvalidInput(path, None if detail["type"] == "missing" else detail["input"], expected_instead(detail))
+
+
+def expected_instead(detail: ErrorDetails) -> str:
+    """What the schema wants in the place of what it has found, in words for people who write YAML."""
     match detail["type"]:
         case "missing":
-            return InvalidInput(path, None, "a value: this field is required")
+            return "a value: this field is required"
         case "extra_forbidden":
-            known = _siblings(model, detail["loc"])
-            near = get_close_matches(str(detail["loc"][-1]), known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
-            return InvalidInput(path, detail["input"], f"no such field; {hint}")
+            return "no such field"
         case "int_type" | "int_from_float":
-            return InvalidInput(path, detail["input"], "a whole number")
+            return "a whole number"
         case "string_type":
-            return InvalidInput(path, detail["input"], "text in quotes")
+            return "text in quotes"
         case "bool_type":
-            return InvalidInput(path, detail["input"], "true or false")
+            return "true or false"
         case "model_type" | "dict_type":
-            return InvalidInput(path, detail["input"], "a mapping of fields")
+            return "a mapping of fields"
         case "tuple_type":
-            return InvalidInput(path, detail["input"], "a list")
+            return "a list"
+        case "value_error":
+            return detail["msg"].removeprefix("Value error, ").removeprefix("expected ")
         case _:
-            return InvalidInput(path, detail["input"], detail["msg"].removeprefix("Input should be "))
+            return detail["msg"].removeprefix("Input should be ")
 
 
 def _siblings(model: type[Manifest], location: Sequence[str | int]) -> list[str]:

@@ -19,9 +19,10 @@ from leadline.model.errors import InvalidInput
 from leadline.model.hours import SessionHours
 from leadline.model.ids import derive
 from leadline.model.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
-from leadline.model.manifests import InvalidManifest, yaml_documents
+from leadline.model.manifests import InvalidManifest, expected_instead
 from leadline.model.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
 from leadline.model.worth import MOST_INVERSE_VALUE
+from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
 
 MAX_FILE_BYTES: Final = 1_000_000
 MAX_INSTRUMENTS: Final = 1_000
@@ -126,8 +127,9 @@ def read_own(files: Iterable[Path]) -> OwnMarkets:
     found, problems = OwnMarkets(), list[InvalidInput]()
     for file in files:
         try:
-            own = _parse(file)
-            problems += [_in(file, problem) for problem in (*_known(own, found), *_problems(own, found))]
+            own, document = _parse(file)
+            wrong = (*_known(own, found), *_problems(own, found))
+            problems += [_in_place(problem, document, file) for problem in wrong]
         except InvalidManifest as refusal:
             problems += refusal.problems
         else:
@@ -160,32 +162,35 @@ def in_force() -> OwnMarkets:
 _in_force = OwnMarkets()
 
 
-def _parse(file: Path) -> OwnMarkets:
+def _parse(file: Path) -> tuple[OwnMarkets, YamlDocument]:
     with file.open("rb") as text:
         raw = text.read(MAX_FILE_BYTES + 1)
     if len(raw) > MAX_FILE_BYTES:
         raise InvalidManifest([InvalidInput(str(file), f"{len(raw)} bytes or more", f"{MAX_FILE_BYTES} at most")])
-    documents = [document for _, document in yaml_documents(raw)]
-    if len(documents) != 1 or not isinstance(documents[0], dict):
+    try:
+        documents = list(yaml_documents(raw, str(file)))
+    except InvalidInput as problem:
+        raise InvalidManifest([problem]) from None
+    if len(documents) != 1 or not isinstance(documents[0].value, dict):
         expected = "one YAML document with `instruments`, and `calendars` where they are one's own"
         raise InvalidManifest([InvalidInput(str(file), f"{len(documents)} documents", expected)])
     try:
-        return OwnMarkets.model_validate_json(json.dumps(documents[0]))
+        return OwnMarkets.model_validate_json(json.dumps(documents[0].value)), documents[0]
     except ValidationError as error:
-        raise InvalidManifest(
-            [
-                InvalidInput(f"{file}: {'.'.join(map(str, each['loc']))}", _value(each), each["msg"])
-                for each in error.errors()
-            ]
-        ) from None
+        problems = [
+            InvalidInput(".".join(map(str, each["loc"])), _value(each), expected_instead(each))
+            for each in error.errors()
+        ]
+        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in problems]) from None
 
 
 def _value(error: Any) -> object:
     return None if error["type"] == "missing" else error["input"]
 
 
-def _in(file: Path, problem: InvalidInput) -> InvalidInput:
-    return InvalidInput(f"{file}: {problem.field}", problem.value, problem.expected)
+def _in_place(problem: InvalidInput, document: YamlDocument, file: Path) -> InvalidInput:
+    where = f"{placed(str(file), document.line_of(problem.field))}: {problem.field}"
+    return InvalidInput(where, problem.value, problem.expected)
 
 
 def _known(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
@@ -221,7 +226,8 @@ def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Ite
         if value <= 0:
             yield InvalidInput(name, str(value), "more than 0")
     if (row.tick_value is None) == (row.multiplier is None):
-        yield InvalidInput("tick_value", str(row.tick_value), "either tick_value or multiplier")
+        written = None if row.tick_value is None else str(row.tick_value)
+        yield InvalidInput("tick_value", written, "either tick_value or multiplier")
     for name, given in (("tick_value", row.tick_value), ("multiplier", row.multiplier), ("margin", row.margin)):
         if given is not None and given <= 0:
             yield InvalidInput(name, str(given), "more than 0")

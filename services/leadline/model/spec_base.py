@@ -150,12 +150,17 @@ def changes(change: Change) -> Any:
     return Field(json_schema_extra={CHANGE_KEY: change.value})
 
 
+_LARGEST_SHOWN: Final = 10**15
+
+
 def _decimal_of_text(value: object) -> Decimal:
     if isinstance(value, Decimal):
         return value
     if isinstance(value, str) and re.fullmatch(DECIMAL_PATTERN, value):
         return Decimal(value)
-    raise refused('a decimal number in quotes, such as "0.25"')
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LARGEST_SHOWN:
+        raise refused(f'the number in quotes, "{Decimal(str(value)):f}"')
+    raise refused('a decimal number >= 0 in quotes, such as "0.25"')
 
 
 def _text_of_decimal(value: Decimal) -> str:
