@@ -55,7 +55,6 @@ async def reasons(desk: Desk) -> list[str]:
     return [reason for *_, reason in await desk.decisions()]
 
 
-@pytest.mark.integration
 async def test_a_stricter_limit_holds_at_once(books: Books, folder: Path):
     desk = two_days(books, folder, account(limits={"maxOpenTrades": 2, "maxPosition": 4}))
     session = desk.open(read_back=True)
@@ -67,7 +66,6 @@ async def test_a_stricter_limit_holds_at_once(books: Books, folder: Path):
     assert await reasons(desk) == ["", "max_open_trades", "", "max_open_trades"]
 
 
-@pytest.mark.integration
 async def test_a_looser_limit_waits_for_the_roll(books: Books, folder: Path):
     desk = two_days(books, folder, account())
     session = desk.open(read_back=True)
@@ -80,7 +78,6 @@ async def test_a_looser_limit_waits_for_the_roll(books: Books, folder: Path):
     assert not loosening_waits(session.book)
 
 
-@pytest.mark.integration
 async def test_a_margin_that_pauses_entries_does_so_at_once_and_lets_them_go_at_the_roll(books: Books, folder: Path):
     desk = two_days(books, folder, account(limits={"maxOpenTrades": 2, "maxPosition": 4}))
     session = desk.open(read_back=True)
@@ -94,7 +91,6 @@ async def test_a_margin_that_pauses_entries_does_so_at_once_and_lets_them_go_at_
     assert await reasons(desk) == ["", "margin_above_limit", "", ""]
 
 
-@pytest.mark.integration
 async def test_settings_outlive_the_process_whose_own_are_older(books: Books, folder: Path):
     desk = two_days(books, folder, account())
     wanted = account(
@@ -112,7 +108,6 @@ async def test_settings_outlive_the_process_whose_own_are_older(books: Books, fo
     assert [fill[-1] for fill in await desk.fills()][:2] == [Decimal("1.25"), Decimal("2.00")]
 
 
-@pytest.mark.integration
 async def test_only_hot_fields_act(books: Books, folder: Path):
     desk = two_days(books, folder, account())
     session = desk.open(read_back=True)
@@ -124,7 +119,6 @@ async def test_only_hot_fields_act(books: Books, folder: Path):
     session.close()
 
 
-@pytest.mark.integration
 async def test_a_smaller_tier_holds_at_once_and_another_root_from_the_roll(books: Books, folder: Path):
     desk = two_days(books, folder, account(tiers=[MES_TIER], limits={"maxPosition": 9}), size=None, budget=False)
     desk.prints = {**desk.prints, ES: desk.prints[MES]}
@@ -143,7 +137,6 @@ async def test_a_smaller_tier_holds_at_once_and_another_root_from_the_roll(books
     assert await desk.rows("decision", "contract, quantity", "instant_ns") == [(MES, 1), ("", 0), (ES, 1), ("", 0)]
 
 
-@pytest.mark.integration
 async def test_tiers_that_a_strategy_does_not_fit_are_refused(books: Books, folder: Path):
     desk = two_days(books, folder, account())
     session = desk.open()
@@ -153,7 +146,6 @@ async def test_tiers_that_a_strategy_does_not_fit_are_refused(books: Books, fold
     session.close()
 
 
-@pytest.mark.integration
 async def test_tiers_in_which_two_strategies_would_meet_are_refused(books: Books, folder: Path):
     desk = two_days(books, folder, account())
     desk.prints = {**desk.prints, ES: desk.prints[MES]}
@@ -166,7 +158,6 @@ async def test_tiers_in_which_two_strategies_would_meet_are_refused(books: Books
     session.close()
 
 
-@pytest.mark.integration
 async def test_other_tiers_hold_at_once_where_nothing_trades(books: Books, folder: Path):
     desk = two_days(books, folder, account())
     desk.strategies = []

@@ -18,10 +18,9 @@ from leadline.model.orders import Advanced, OrderState, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
+from tests.execution.harness.stores import PostgresBooks
 from tests.execution.harness.world import Books, Desk, Session, replace_venue
 from tests.execution.test_recovery import check_against_venue, one_trade, stranger
-
-pytestmark = pytest.mark.integration
 
 
 class Latecomer(TrippedVenue):
@@ -342,12 +341,13 @@ async def test_a_bar_whose_entry_left_before_the_rows_were_lost_is_not_decided_a
     assert desk.sent == {}
 
 
-async def test_two_accounts_may_adopt_orders_of_one_name(books: Books, folder: Path):
-    desk = one_trade(books, folder)
+@pytest.mark.integration
+async def test_two_accounts_may_adopt_orders_of_one_name(postgres_books: PostgresBooks, folder: Path):
+    desk = one_trade(postgres_books, folder)
     session = await desk.run()
     changes = Changes()
     order = next(iter(session.book.orders.values()))
-    await books.pool.execute(
+    await postgres_books.pool.execute(
         "INSERT INTO intent SELECT (jsonb_populate_record(i, jsonb_build_object('account', 'default/other'))).*"
         " FROM intent i WHERE tape = $1 AND client_id = $2",
         desk.tape,

@@ -30,8 +30,6 @@ from tests.execution.harness.days import wandering
 from tests.execution.harness.faults import Killed, Tripwire, tripped
 from tests.execution.harness.world import Books, Desk, Session
 
-pytestmark = pytest.mark.integration
-
 ROOMY = {"maxOpenTrades": 4, "maxPosition": 8}
 
 

@@ -26,8 +26,6 @@ from tests.execution.harness.builders import (
 )
 from tests.execution.harness.world import Books, Desk, Session, replace_risk
 
-pytestmark = pytest.mark.integration
-
 QUIET = {MES: tape((600, 20_000), (601, 20_000), (1200, 20_001), (1800, 20_002))}
 
 

@@ -12,9 +12,8 @@ from leadline.execution import commands
 from leadline.execution.book import Changes, RefusedSignal
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from tests.execution.harness.builders import MES, NQ, bar, ns, says, strategy, tape
+from tests.execution.harness.stores import PostgresBooks
 from tests.execution.harness.world import Books, Desk, Session
-
-pytestmark = pytest.mark.integration
 
 REFUSED = RefusedSignal("ll.t.signal.x", 7, "id", b"\xff" * 70_000, RefusedMessage("unreadable", "no message"))
 PRINTS = {
@@ -60,10 +59,11 @@ async def test_what_holds_its_position_goes_on(books: Books, folder: Path):
     assert [second for leg, second, *_ in await found.fills() if leg == "F1"] == [23_101]
 
 
-async def test_the_message_is_kept_to_be_looked_at(books: Books, folder: Path):
-    found = desk(books, folder)
+@pytest.mark.integration
+async def test_the_message_is_kept_to_be_looked_at(postgres_books: PostgresBooks, folder: Path):
+    found = desk(postgres_books, folder)
     await found.run()
-    row = await books.reader.fetchrow("SELECT * FROM dead_letter WHERE subject = $1", REFUSED.subject)
+    row = await postgres_books.reader.fetchrow("SELECT * FROM dead_letter WHERE subject = $1", REFUSED.subject)
     assert row is not None
     assert (row["reader"], row["stream"], row["sequence"], row["reason"]) == ("execution", "SIGNALS", 7, "unreadable")
     assert (row["bytes"], len(row["payload"])) == (70_000, 64 * 1024)

@@ -15,8 +15,6 @@ from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, T
 from tests.execution.harness.world import Books, Desk, Session, replace_venue
 from tests.execution.test_recovery import stranger
 
-pytestmark = pytest.mark.integration
-
 QUIET = {MES: tape((600, 20_000), (2000, 20_050), (2001, 20_050), (3000, 20_060))}
 """After the print at which an entry is decided nothing happens for a long time."""
 

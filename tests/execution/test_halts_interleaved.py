@@ -7,7 +7,7 @@ import asyncio
 import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ from leadline.execution.halts import Seen, StoredHalts
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop
 from leadline.execution.ports import HaltStands, Unavailable
-from leadline.execution.store import PostgresStore
 from leadline.execution.world import World
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import DAY, MES, account, ns
-from tests.execution.harness.world import CLEAR_HALTS, Books
+from tests.execution.harness.checks import AccountStore
+from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks
+from tests.execution.harness.world import Books
 
 SEQUENCES = int(os.environ.get("LEADLINE_SEQUENCES", "2000"))  # `make halts` runs ten thousand
 SHARDS = 10
@@ -45,47 +46,22 @@ class Died(BaseException):
 
 
 class Rows:
-    """The database of one account, in memory: it refuses what its keys refuse."""
+    """One account's rows, in a store that refuses what its keys refuse: a halt and its clearing have to come once."""
 
-    def __init__(self) -> None:
-        self.book: Book | None = None
-        self.halts: dict[int, tuple[Halt, bool]] = {}
-        self.events: set[tuple[str, int]] = set()
-
-    async def write(self, book: Book, changes: Changes) -> None:
-        for halt in changes.halts:
-            assert halt.number not in self.halts, f"number {halt.number} was given twice"
-            self.halts[halt.number] = (halt, False)
-        for clearing in changes.cleared:
-            assert self.halts[clearing.halt.number] == (clearing.halt, False)
-            self.halts[clearing.halt.number] = (clearing.halt, True)
-        for event in changes.events:
-            assert (event.key, event.version) not in self.events, f"{event.key} was told twice"
-            self.events.add((event.key, event.version))
-        self.book = replace(book)
-
-    async def read(self, numbers: Sequence[int]) -> StoredHalts:
-        found = {n: row for n, row in self.halts.items() if not row[1] or n in numbers}
-        return StoredHalts(max(self.halts, default=0), found)
-
-    async def load(self) -> Book | None:
-        return None if self.book is None else replace(self.book)
-
-    async def check(self) -> None:
-        """Every halt was told once, and so was its clearing."""
-        told = {(f"halt-{number}", 1) for number in self.halts}
-        cleared = {(f"halt-{number}", 2) for number, (_, gone) in self.halts.items() if gone}
-        assert self.events == told | cleared
-
-
-class Tables(Rows):
-    """The same in PostgreSQL."""
-
-    def __init__(self, store: PostgresStore, books: Books, tape: str) -> None:
-        super().__init__()
+    def __init__(self, store: AccountStore, books: Books, tape: str) -> None:
         self._store, self._books, self._tape = store, books, tape
+        self._first = 0
+
+    async def begin(self) -> None:
+        """Take the account as other tests have left it: its halts cleared, its numbers used up."""
+        assert await self._store.acquire()
+        await self._books.clear_halts()
+        self._first = (await self._store.halts([])).last
 
     async def write(self, book: Book, changes: Changes) -> None:
+        stored = await self._store.halts([clearing.halt.number for clearing in changes.cleared])
+        for clearing in changes.cleared:
+            assert stored.rows[clearing.halt.number] == (clearing.halt, False)
         await self._store.commit(book, changes)
 
     async def read(self, numbers: Sequence[int]) -> StoredHalts:
@@ -95,14 +71,13 @@ class Tables(Rows):
         return await self._store.load()
 
     async def check(self) -> None:
-        query = "SELECT key, version FROM order_event WHERE tape = $1"
-        self.events = {tuple(row) for row in await self._books.reader.fetch(query, self._tape)}
-        query = "SELECT number, cleared_at IS NOT NULL FROM halt WHERE number > $1"
-        found = {row[0]: row[1] for row in await self._books.reader.fetch(query, self.first)}
-        self.halts = {number: (Halt(number, HaltSource.PERSON, "", "", 0), gone) for number, gone in found.items()}
-        await super().check()
-
-    first = 0
+        """Every halt was told once, and so was its clearing."""
+        last = (await self._store.halts([])).last
+        stored = await self._store.halts(range(self._first + 1, last + 1))
+        told = {(f"halt-{number}", 1) for number in stored.rows}
+        cleared = {(f"halt-{number}", 2) for number, (_, gone) in stored.rows.items() if gone}
+        events = await self._books.rows(self._tape, "order_event", "key, version", "event")
+        assert sorted(events) == sorted(told | cleared)
 
 
 class Store:
@@ -404,11 +379,18 @@ async def _no_pause(phase: str) -> None: ...
 async def _no_idle() -> None: ...
 
 
+def rows_of(books: Books, tape: str) -> Rows:
+    store = books.store(tape, OFF, (MES,), trade_from=DAY, holder="execution-0")
+    return Rows(store, books, tape)
+
+
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_no_halt_is_lost_in_any_interleaving(folder: Path, shard: int):
     async def run() -> None:
         for seed in range(shard, SEQUENCES, SHARDS):
-            sequence = Story(random.Random(seed), folder / f"halts-{seed}.json", Rows())
+            rows = rows_of(MemoryBooks(), "tape")
+            await rows.begin()
+            sequence = Story(random.Random(seed), folder / f"halts-{seed}.json", rows)
             try:
                 await sequence.run()
             except BaseException as error:
@@ -419,15 +401,10 @@ def test_no_halt_is_lost_in_any_interleaving(folder: Path, shard: int):
     asyncio.run(run())
 
 
-@pytest.mark.integration
+@IN_POSTGRES
 @pytest.mark.parametrize("seed", range(10))
 async def test_nor_in_the_database(books: Books, folder: Path, seed: int):
     tape = f"{books.test}-{seed}"
-    store = PostgresStore(
-        books.pool, tape=tape, manifest=OFF, feed_contracts=(MES,), trade_from=DAY, holder="execution-0"
-    )
-    assert await store.acquire()
-    await books.pool.execute(CLEAR_HALTS)
-    tables = Tables(store, books, tape)
-    tables.first = await books.pool.fetchval("SELECT coalesce(max(number), 0) FROM halt")
-    await Story(random.Random(seed), folder / "halts.json", tables, tape).run()
+    rows = rows_of(books, tape)
+    await rows.begin()
+    await Story(random.Random(seed), folder / "halts.json", rows, tape).run()

@@ -10,8 +10,6 @@ from leadline.risk.view import Answer, Question, Quote
 from tests.execution.harness.builders import ES, LONG, MES, SHORT, account, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk, replace_risk
 
-pytestmark = pytest.mark.integration
-
 TIERS = [
     {"from": "0", "execute": "MES", "maxSize": 3, "dayLoss": "300"},
     {"from": "3500", "execute": "ES", "maxSize": 1, "dayLoss": "900"},

@@ -9,23 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
-
 from leadline.execution.book import Book, Changes
 from leadline.execution.ports import Store
 from leadline.execution.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.signals import Pattern
-from leadline.runtime.database import Pool
 from leadline.venue.ledger import Ledger
 from tests.execution.harness.builders import BUY, LONG, MES, SHORT, bar, says, strategy, tape
 from tests.execution.harness.faults import TrippedStore, Tripwire
 from tests.execution.harness.world import Books, Desk
 from tests.execution.test_recovery import check_against_venue, essence
 
-pytestmark = pytest.mark.integration
-
-TABLES = ("account_state", "strategy_state", "decision", "intent", "fill", "position", "order_event")
 LATER = (0, 1, 2, 5)
 """By how many commits the venue and the journal are ahead of the rows."""
 
@@ -82,17 +76,6 @@ class Keeping(TrippedStore):
         self.commits += 1
 
 
-async def copy_rows(pool: Pool, before: str, after: str) -> None:
-    """The rows of one tape again, under the name of another."""
-    for table in TABLES:
-        await pool.execute(
-            f"INSERT INTO {table} SELECT (jsonb_populate_record(t, jsonb_build_object('tape', $2::text))).*"
-            f" FROM {table} t WHERE tape = $1",
-            before,
-            after,
-        )
-
-
 async def undisturbed(books: Books, folder: Path) -> tuple[Desk, list[Moment]]:
     """The day as it goes, its rows kept at each commit under `tape-at-N`."""
     desk = day(books, folder, "tape")
@@ -102,7 +85,7 @@ async def undisturbed(books: Books, folder: Path) -> tuple[Desk, list[Moment]]:
         moments.append(Moment(session.steps_written, tuple(session.journal.written)))
 
     def through(world: World) -> World:
-        copy = lambda number: copy_rows(books.pool, desk.tape, f"{desk.tape}-at-{number}")  # noqa: E731
+        copy = lambda number: books.copy(desk.tape, f"{desk.tape}-at-{number}")  # noqa: E731
         return replace(world, store=Keeping(world.store, keep, copy))
 
     session = desk.open(through)
@@ -114,9 +97,9 @@ async def undisturbed(books: Books, folder: Path) -> tuple[Desk, list[Moment]]:
 
 async def restored(books: Books, folder: Path, whole: Desk, rows: int, moment: Moment, name: str) -> Desk:
     """A desk with the rows of one commit, ledger and journal of another moment, and no halt of the desk before."""
-    await books.pool.execute("UPDATE halt SET cleared_by = 'test', cleared_at = now(), clear_reason = 'another desk'")
+    await books.clear_halts()
     desk = day(books, folder, name)
-    await copy_rows(books.pool, f"{whole.tape}-at-{rows}", desk.tape)
+    await books.copy(f"{whole.tape}-at-{rows}", desk.tape)
     source = Ledger.open(folder / whole.tape, whole.tape)
     target = Ledger.open(folder / desk.tape, desk.tape)
     for step, _ in zip(source.steps(), range(moment.steps), strict=False):

@@ -12,7 +12,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.plan.servers import LocalNats
 from leadline.runtime.bus import BusError, TailLost
 from leadline.runtime.subjects import ORDERS, order_subject
-from tests.execution.harness.world import Books
+from tests.execution.harness.stores import PostgresBooks
 from tests.measured import value
 from tests.stack import OlderStore, bus_as
 
@@ -21,19 +21,21 @@ pytestmark = pytest.mark.integration
 ACCOUNT = "default/paper"
 
 
-async def test_an_event_that_is_too_large_for_the_bus_holds_up_no_other(books: Books, nats_server: LocalNats):
-    tape = f"{books.test}-outbox"
+async def test_an_event_that_is_too_large_for_the_bus_holds_up_no_other(
+    postgres_books: PostgresBooks, nats_server: LocalNats
+):
+    tape = f"{postgres_books.test}-outbox"
     bodies = [{"a": 1}, {"halted": True, "reason": "x" * 1_200_000}, {"a": 3}]
     for number, body in enumerate(bodies, start=1):
-        await books.pool.execute(
+        await postgres_books.pool.execute(
             "INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)"
             " VALUES ($1, $2, $3, 'halt', $4, 1, 0, $5)",
             *(tape, ACCOUNT, number, f"halt-{number}", body),
         )
     found = []
     async with bus_as(nats_server, "execution") as bus:
-        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 3
-        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 0
+        assert await publish_pending(postgres_books.pool, bus, tape, ACCOUNT) == 3
+        assert await publish_pending(postgres_books.pool, bus, tape, ACCOUNT) == 0
         async for message in bus.ordered(ORDERS, order_subject("halt", tape, ACCOUNT)):
             found.append(orjson.loads(pb.StreamOrderEventsResponse.FromString(message.payload).body_json))
             if len(found) == 3:
@@ -41,9 +43,9 @@ async def test_an_event_that_is_too_large_for_the_bus_holds_up_no_other(books: B
     assert found == [{"a": 1}, {"halted": True, "cut": len(orjson.dumps(bodies[1]))}, {"a": 3}]
 
 
-async def commit_five(books: Books, tape: str, account: str) -> None:
+async def commit_five(postgres_books: PostgresBooks, tape: str, account: str) -> None:
     """Five events of an account that are not published."""
-    await books.pool.execute(
+    await postgres_books.pool.execute(
         """
         INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)
         SELECT $1, $2, n, 'order', 'k' || n, 1, n, '{"state": "WORKING"}' FROM generate_series(1, 5) n
@@ -58,16 +60,16 @@ def unpublished(account: str) -> float:
 
 @pytest.mark.moves("leadline_outbox_unpublished")
 async def test_the_gauge_shows_what_the_bus_has_not_taken_and_falls_when_it_has(
-    books: Books, nats_server: LocalNats, monkeypatch
+    postgres_books: PostgresBooks, nats_server: LocalNats, monkeypatch
 ):
-    tape, account = f"{books.test}-unpublished", "default/unpublished"
+    tape, account = f"{postgres_books.test}-unpublished", "default/unpublished"
     monkeypatch.setattr(outbox, "BATCH", 3)
-    await commit_five(books, tape, account)
+    await commit_five(postgres_books, tape, account)
 
     async def publish() -> int:
         while True:
             with contextlib.suppress(BusError):
-                return await publish_pending(books.pool, bus, tape, account)
+                return await publish_pending(postgres_books.pool, bus, tape, account)
 
     async with bus_as(nats_server, "execution") as bus:
         nats_server.stop()
@@ -84,45 +86,49 @@ async def test_the_gauge_shows_what_the_bus_has_not_taken_and_falls_when_it_has(
         assert unpublished(account) == 0
 
 
-async def test_a_long_outage_is_counted_no_further_than_its_bound(books: Books, nats_server: LocalNats, monkeypatch):
-    tape, account = f"{books.test}-long", "default/long"
+async def test_a_long_outage_is_counted_no_further_than_its_bound(
+    postgres_books: PostgresBooks, nats_server: LocalNats, monkeypatch
+):
+    tape, account = f"{postgres_books.test}-long", "default/long"
     monkeypatch.setattr(outbox, "MOST_COUNTED", 4)
     monkeypatch.setattr(outbox, "BATCH", 1)
-    await commit_five(books, tape, account)
+    await commit_five(postgres_books, tape, account)
     async with bus_as(nats_server, "execution") as bus:
-        assert await publish_pending(books.pool, bus, tape, account) == 1
+        assert await publish_pending(postgres_books.pool, bus, tape, account) == 1
     assert unpublished(account) == 3, "four were counted, and one of them is out"
 
 
-async def test_events_that_the_bus_has_lost_go_out_again(books: Books, nats_server: LocalNats, tmp_path):
+async def test_events_that_the_bus_has_lost_go_out_again(
+    postgres_books: PostgresBooks, nats_server: LocalNats, tmp_path
+):
     """Each kind has a subject of its own; what is lost of them is what the stream had last."""
-    tape = f"{books.test}-outbox"
+    tape = f"{postgres_books.test}-outbox"
 
     async def commit(begin: int, end: int) -> None:
         for number in range(begin, end):
-            await books.pool.execute(
+            await postgres_books.pool.execute(
                 "INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)"
                 " VALUES ($1, $2, $3, $4, $5, 1, 0, $6)",
                 *(tape, ACCOUNT, number, "fill" if number % 3 else "order", f"{number}", {"a": number}),
             )
 
     async with bus_as(nats_server, "execution") as bus:
-        assert await resume_outbox(books.pool, bus, tape, ACCOUNT) == 0
+        assert await resume_outbox(postgres_books.pool, bus, tape, ACCOUNT) == 0
         await commit(1, 11)
-        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 10
+        assert await publish_pending(postgres_books.pool, bus, tape, ACCOUNT) == 10
         older = OlderStore(nats_server, tmp_path)
         await commit(11, 21)
-        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 10
+        assert await publish_pending(postgres_books.pool, bus, tape, ACCOUNT) == 10
         older.put_back()
         await commit(21, 23)
         with pytest.raises(TailLost):
-            await publish_pending(books.pool, bus, tape, ACCOUNT)
+            await publish_pending(postgres_books.pool, bus, tape, ACCOUNT)
         # As another process finds it.
         async with bus_as(nats_server, "execution") as other:
-            assert await resume_outbox(books.pool, other, tape, ACCOUNT) == 10
-        await resume_outbox(books.pool, bus, tape, ACCOUNT)
-        assert await publish_pending(books.pool, bus, tape, ACCOUNT) == 12
-        assert await resume_outbox(books.pool, bus, tape, ACCOUNT) == 0
+            assert await resume_outbox(postgres_books.pool, other, tape, ACCOUNT) == 10
+        await resume_outbox(postgres_books.pool, bus, tape, ACCOUNT)
+        assert await publish_pending(postgres_books.pool, bus, tape, ACCOUNT) == 12
+        assert await resume_outbox(postgres_books.pool, bus, tape, ACCOUNT) == 0
         found = []
         async for message in bus.ordered(ORDERS, f"ll.{tape}.*.default.paper"):
             found.append(pb.StreamOrderEventsResponse.FromString(message.payload).event)

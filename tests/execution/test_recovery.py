@@ -17,9 +17,8 @@ from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, 
 from tests.execution.harness.checks import CheckedVenue
 from tests.execution.harness.days import eventful, wandering
 from tests.execution.harness.faults import Killed, TrippedVenue, Tripwire, tripped
+from tests.execution.harness.stores import IN_BOTH
 from tests.execution.harness.world import Books, Desk, Session, replace_venue, venue_fills
-
-pytestmark = pytest.mark.integration
 
 GIVEN_UP = {"DEAD", "EXPIRED_LOCAL"}
 SENDING = ("store.renew", "journal.write", "venue.submit E")
@@ -62,10 +61,8 @@ def essence(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 async def check_against_venue(desk: Desk, session: Session, *, halted: bool = False) -> frozenset[str]:
     """Book and venue hold the same orders, fills and positions; the entries that the book gave up."""
-    rows = await desk.books.reader.fetch(
-        "SELECT fill_id, client_id, quantity, price FROM fill WHERE tape = $1 ORDER BY venue_event", desk.tape
-    )
-    assert [tuple(row) for row in rows] == venue_fills(session.market.events_after(0))
+    fills = await desk.rows("fill", "fill_id, client_id, quantity, price", "venue_event")
+    assert fills == venue_fills(session.market.events_after(0))
     held = {position.contract: position.quantity for position in session.book.open_positions()}
     assert held == session.market.positions()
     orders = await desk.rows("intent", "client_id, leg, state, filled", "client_id")
@@ -280,7 +277,7 @@ async def test_an_entry_that_never_left_is_dropped_when_entries_were_stopped_mea
 async def test_an_entry_that_never_left_is_dropped_when_its_instant_has_passed(books: Books, folder: Path):
     desk = one_trade(books, folder)
     await until_pending(desk)
-    await books.pool.execute("UPDATE account_state SET instant_ns = instant_ns + 1 WHERE tape = $1", desk.tape)
+    await books.move(desk.tape, 1)
     session = await desk.run()
     assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "never sent")]
     assert await check_against_venue(desk, session)
@@ -333,10 +330,7 @@ async def test_book_and_venue_that_hold_different_positions_stop_entries(books: 
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]
 
 
-async def let_the_lease_run_out(books: Books) -> None:
-    await books.pool.execute("UPDATE lease SET expires_at = clock_timestamp() - interval '1 second'")
-
-
+@IN_BOTH
 async def test_a_second_writer_gets_the_account_when_the_first_is_silent_and_shuts_it_out(books: Books, folder: Path):
     desk = one_trade(books, folder)
     first = desk.open()
@@ -344,7 +338,7 @@ async def test_a_second_writer_gets_the_account_when_the_first_is_silent_and_shu
     desk.holder = "execution-1"
     second = desk.store()
     assert not await second.acquire()
-    await let_the_lease_run_out(books)
+    await books.let_the_lease_run_out()
     assert await second.acquire()
     assert second.epoch == first.store.epoch + 1
     before = await desk.rows("account_state", "*", "account")
@@ -356,9 +350,10 @@ async def test_a_second_writer_gets_the_account_when_the_first_is_silent_and_shu
     first.close()
     assert await desk.rows("account_state", "*", "account") == before
     assert (await desk.decisions(), await desk.orders(), desk.sent) == ([], [], {})
-    await let_the_lease_run_out(books)
+    await books.let_the_lease_run_out()
 
 
+@IN_BOTH
 @pytest.mark.parametrize(
     ("commit", "left"),
     [("store.commit decision PENDING", 0), ("store.commit SENDING", 0), ("store.commit WORKING", 1)],
@@ -371,7 +366,7 @@ async def test_a_writer_that_was_paused_while_another_took_over_sends_nothing_mo
     first = desk.open(lambda world: tripped(world, Tripwire(at, error=Paused)))
     with pytest.raises(Paused):
         await first.run()
-    await let_the_lease_run_out(books)
+    await books.let_the_lease_run_out()
     desk.holder = "execution-1"
     assert await desk.store().acquire()
     first.replace_world(lambda world: tripped(world, Tripwire()))
@@ -383,7 +378,7 @@ async def test_a_writer_that_was_paused_while_another_took_over_sends_nothing_mo
     lost = await check_against_venue(desk, await desk.run())
     assert not lost
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
-    await let_the_lease_run_out(books)
+    await books.let_the_lease_run_out()
 
 
 class Paused(BaseException):

@@ -15,8 +15,6 @@ from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, 
 from tests.execution.harness.run import Recorded, record
 from tests.execution.harness.world import Books, Desk, Session
 
-pytestmark = pytest.mark.integration
-
 TRADE_FROM = date(2025, 6, 13)
 SESSIONS = 3
 NEXT = "MESU2025"

@@ -8,7 +8,7 @@ import pytest
 from leadline.execution import tail as tails
 from leadline.execution.tail import EventTail
 from leadline.runtime.database import Pool
-from tests.execution.harness.world import Books
+from tests.execution.harness.stores import PostgresBooks
 
 pytestmark = pytest.mark.integration
 
@@ -29,15 +29,15 @@ class Counted:
         return await self._pool.fetchval(*arguments)
 
 
-async def commit(books: Books, first: int, last: int) -> None:
+async def commit(postgres_books: PostgresBooks, first: int, last: int) -> None:
     """Events of the test's account."""
-    await books.pool.execute(
+    await postgres_books.pool.execute(
         """
         INSERT INTO order_event (tape, account, event, kind, key, version, instant_ns, body)
         SELECT $1, 'default/paper', n, 'order', 'k' || n, 1, n, '{"state": "WORKING"}'
         FROM generate_series($2::int, $3::int) n
         """,
-        books.test,
+        postgres_books.test,
         first,
         last,
     )
@@ -54,15 +54,15 @@ async def read(tail: EventTail, after: int, last: int) -> list[int]:
 
 
 @pytest.mark.parametrize("kept", [5_000, 10])
-async def test_everybody_gets_every_event_once_and_in_order(books: Books, monkeypatch, kept: int):
+async def test_everybody_gets_every_event_once_and_in_order(postgres_books: PostgresBooks, monkeypatch, kept: int):
     monkeypatch.setattr(tails, "KEPT_EVENTS", kept)
     monkeypatch.setattr(tails, "EVENTS_PER_SECOND", 1_000_000)
-    tail = EventTail(books.reader, books.test, "default/paper")
+    tail = EventTail(postgres_books.reader, postgres_books.test, "default/paper")
     running = asyncio.create_task(tail.run())
-    await commit(books, 1, 1_200)
+    await commit(postgres_books, 1, 1_200)
     readers = [asyncio.create_task(read(tail, after, 1_500)) for after in (0, 700, 1_200, 1_499)]
     await asyncio.sleep(0)
-    await commit(books, 1_201, 1_500)
+    await commit(postgres_books, 1_201, 1_500)
     tail.note()
     async with asyncio.timeout(30):
         found = await asyncio.gather(*readers)
@@ -70,18 +70,18 @@ async def test_everybody_gets_every_event_once_and_in_order(books: Books, monkey
     running.cancel()
 
 
-async def test_two_hundred_at_the_end_are_read_for_once(books: Books, monkeypatch):
+async def test_two_hundred_at_the_end_are_read_for_once(postgres_books: PostgresBooks, monkeypatch):
     monkeypatch.setattr(tails, "EVENTS_PER_SECOND", 1_000_000)
-    counted = Counted(books.reader)
-    tail = EventTail(counted, books.test, "default/paper")  # type: ignore[arg-type]
+    counted = Counted(postgres_books.reader)
+    tail = EventTail(counted, postgres_books.test, "default/paper")  # type: ignore[arg-type]
     running = asyncio.create_task(tail.run())
-    await commit(books, 1, 5)
+    await commit(postgres_books, 1, 5)
     # One who has read the rest says where the end is.
     await read(tail, 0, 5)
     asked = counted.asked
     readers = [asyncio.create_task(read(tail, 5, 9)) for _ in range(200)]
     await asyncio.sleep(0)
-    await commit(books, 6, 9)
+    await commit(postgres_books, 6, 9)
     tail.note()
     async with asyncio.timeout(30):
         assert await asyncio.gather(*readers) == [[6, 7, 8, 9]] * 200

@@ -310,7 +310,7 @@ async def test_where_the_feed_has_no_other_tape_the_signal_s_prints_fill_the_lar
     )
     session = await desk.run(read_back=True)
     assert await desk.fills() == [("E", 601, 20_001, 1, D("4.50")), ("T1", 700, 20_025, 1, D("4.50"))]
-    assert await desk.rows("fill", "DISTINCT contract", "contract") == [(ES,)]
+    assert set(await desk.rows("fill", "contract", "contract")) == {(ES,)}
     assert session.book.realised == D("291.00")  # 24 x 12.50 - 9
 
 

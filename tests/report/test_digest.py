@@ -7,6 +7,7 @@ import pytest
 
 from leadline.cli.reporting import dsn_of
 from leadline.report.digest import FIELDS, KINDS, digest, digest_lines
+from tests.execution.harness.stores import PostgresBooks
 from tests.execution.harness.world import Books, Desk
 from tests.report.builders import change, recorded
 from tests.stack import Database
@@ -53,7 +54,7 @@ async def test_another_result_is_another_number(desks: Database, books: Books, f
 @pytest.mark.integration
 @pytest.mark.parametrize("idle", [{"account": "default/a-idle"}, {"strategy": "default/a-idle"}])
 async def test_who_is_idle_changes_nothing_wherever_its_name_sorts(
-    desks: Database, books: Books, folder: Path, idle: dict[str, str]
+    desks: Database, books: PostgresBooks, folder: Path, idle: dict[str, str]
 ):
     desk = await recorded(desks, books, folder)
     before = await number(desks, desk)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import Final, Protocol
 
 from leadline.execution.book import Book, Changes
 from leadline.execution.booking import Stored
@@ -13,6 +13,7 @@ from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 
 __all__ = [
+    "LEASE_SECONDS",
     "Fenced",
     "HaltStands",
     "Journal",
@@ -26,6 +27,10 @@ __all__ = [
     "Unavailable",
     "Venue",
 ]
+
+
+LEASE_SECONDS: Final = 5
+"""How long a holder that went silent keeps the account."""
 
 
 class Fenced(LeadlineError):

@@ -20,11 +20,11 @@ from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop
 from leadline.execution.outbox import event_subjects, publish_pending, resume_outbox
-from leadline.execution.ports import Fenced, PartFailed, Unavailable
+from leadline.execution.ports import LEASE_SECONDS, Fenced, PartFailed, Unavailable
 from leadline.execution.risk_client import RiskClient
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.settings import ExecutionParams
-from leadline.execution.store import LEASE_SECONDS, PostgresStore
+from leadline.execution.store import PostgresStore
 from leadline.execution.tail import EventTail
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc

@@ -18,7 +18,7 @@ from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.orders import UNRESOLVED
-from leadline.execution.ports import Fenced, LimitRefused, Refused, Unavailable
+from leadline.execution.ports import LEASE_SECONDS, Fenced, LimitRefused, Refused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
@@ -26,9 +26,6 @@ from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
 from leadline.runtime.subjects import SIGNALS
-
-LEASE_SECONDS: Final = 5
-"""How long a holder that went silent keeps the account."""
 
 FRESH_SECONDS: Final = 1.0
 """What was heard within this time of asking is taken for the present state of the lease."""

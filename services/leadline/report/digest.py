@@ -8,6 +8,7 @@ has the index -1.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -83,7 +84,15 @@ def digest_lines(lines: list[bytes]) -> str:
 
 async def lines_of(connection: Any, tape: str) -> list[tuple[bytes, str]]:
     """The canonical lines of a tape in their order, each with its kind."""
-    said = {kind: await connection.fetch(_QUERIES[kind], tape) for kind in KINDS}
+    return lines_from({kind: await connection.fetch(_QUERIES[kind], tape) for kind in KINDS})
+
+
+def lines_from(said: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[bytes, str]]:
+    """The canonical lines of rows by kind, in their order, each with its kind.
+
+    A row has the fields of its kind, and besides: `account` and `strategy`, empty where nobody owns it, `at` the
+    instant, `sort` the bar's key or None, `leg`, and a fill its `k`.
+    """
     owners = sorted({(row["account"], row["strategy"]) for rows in said.values() for row in rows if row["account"]})
     accounts = sorted({account for account, _ in owners})
     names = {account: [strategy for owner, strategy in owners if owner == account and strategy] for account in accounts}

@@ -1,17 +1,28 @@
 """What must hold whenever a transaction of the book has committed, and whenever an order leaves."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
+from typing import Protocol
 
 from leadline.execution.book import Book, Changes
 from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
-from leadline.execution.store import PostgresStore
+from leadline.execution.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import Leg
 from leadline.model.orders import Advanced, VenueOrder, Watch
-from leadline.runtime.database import Pool
 from leadline.venue.matching import PaperMarket
+
+
+class AccountStore(Store, Protocol):
+    """A store whose account has to be taken before it can be written."""
+
+    @property
+    def epoch(self) -> int:
+        """Under which epoch it writes; 0 before it has the account."""
+
+    async def acquire(self) -> bool:
+        """Take the account; says whether it is ours."""
 
 
 class CheckedStore:
@@ -20,7 +31,7 @@ class CheckedStore:
     With `read_back` the committed rows are read again, too, and must be the book in memory.
     """
 
-    def __init__(self, store: PostgresStore, market: PaperMarket, *, read_back: bool) -> None:
+    def __init__(self, store: AccountStore, market: PaperMarket, *, read_back: bool) -> None:
         self._store = store
         self._market = market
         self._read_back = read_back
@@ -56,9 +67,16 @@ class CheckedVenue:
     `sent` counts the orders that were handed in, over every restart of the account; `behind` is the venue itself.
     """
 
-    def __init__(self, venue: DirectVenue, pool: Pool, store: PostgresStore, tape: str, sent: dict[str, int]) -> None:
+    def __init__(
+        self,
+        venue: DirectVenue,
+        written: Callable[[str, str], Awaitable[tuple[str, int, int] | None]],
+        store: AccountStore,
+        tape: str,
+        sent: dict[str, int],
+    ) -> None:
         self._venue = self.behind = venue
-        self._pool = pool
+        self._written = written
         self._store = store
         self._tape = tape
         self._sent = sent
@@ -69,14 +87,10 @@ class CheckedVenue:
         return await self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
-        row = await self._pool.fetchrow(
-            "SELECT i.state, i.epoch, l.epoch AS present FROM intent i JOIN lease l USING (account)"
-            " WHERE tape = $1 AND client_id = $2",
-            self._tape,
-            order.client_id,
-        )
-        assert row is not None, f"{order.client_id} left without an intent"
-        assert (row["state"], row["epoch"]) == ("SENDING", row["present"]) == ("SENDING", self._store.epoch)
+        found = await self._written(self._tape, order.client_id)
+        assert found is not None, f"{order.client_id} left without an intent"
+        state, epoch, present = found
+        assert (state, epoch) == ("SENDING", present) == ("SENDING", self._store.epoch)
         self._sent[order.client_id] = self._sent.get(order.client_id, 0) + 1
         assert self._sent[order.client_id] == 1, f"{order.client_id} was sent twice"
         return await self._venue.submit(order)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
@@ -18,27 +18,21 @@ from leadline.execution.journal import SendJournal
 from leadline.execution.kill_switch import KillSwitch
 from leadline.execution.loop import AccountLoop
 from leadline.execution.ports import PartFailed, Risk, Venue
-from leadline.execution.store import PostgresStore
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.world import World
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
-from leadline.report.digest import lines_of
 from leadline.risk.decide import decide
 from leadline.risk.view import Answer, Question
-from leadline.runtime.database import Pool
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket, Step
 from leadline.venue.rules import FillRules, parse_fill_rule
 from tests.execution.harness.builders import DAY, account, ns
-from tests.execution.harness.checks import CheckedStore, CheckedVenue
+from tests.execution.harness.checks import AccountStore, CheckedStore, CheckedVenue
 
 MOST_RESTARTS = 20
-CLEAR_HALTS = """
-    UPDATE halt SET cleared_by = 'test', cleared_at = now(), clear_reason = 'another desk' WHERE cleared_at IS NULL
-"""
 
 
 class Starved(AssertionError):
@@ -66,16 +60,41 @@ class DirectRisk:
         return decide(question)
 
 
-@dataclass(frozen=True)
-class Books:
-    """Connections to one database: with the rights of execution, and with those of somebody who only looks.
+class Books(Protocol):
+    """Where accounts have their books: in memory or in a database (`tests.execution.harness.stores`).
 
-    `test` begins the names of a test's tapes, so that many tests can share the database.
+    `test` begins the names of a test's tapes, so that many tests can share a database.
     """
 
-    pool: Pool
-    reader: Pool
-    test: str
+    @property
+    def test(self) -> str:
+        """The beginning of the names of this test's tapes."""
+
+    def store(
+        self, tape: str, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+    ) -> AccountStore:
+        """The book of an account on a tape, as a new process writes it."""
+
+    async def rows(self, tape: str, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
+        """Columns (names, joined by `, `; or `*`) of a table's rows of a tape, in the order of other columns."""
+
+    async def lines(self, tape: str) -> list[bytes]:
+        """What the digest of a tape is made of."""
+
+    async def written(self, tape: str, client_id: str) -> tuple[str, int, int] | None:
+        """An order's state as it was written, the epoch of its writer, and the epoch of who holds the account now."""
+
+    async def clear_halts(self) -> None:
+        """Clear the halts of all accounts."""
+
+    async def let_the_lease_run_out(self) -> None:
+        """As if every holder had been silent for longer than a lease lasts."""
+
+    async def copy(self, before: str, after: str) -> None:
+        """The rows of one tape again, under the name of another."""
+
+    async def move(self, tape: str, by_ns: int) -> None:
+        """As if the tape's accounts had come further, nanoseconds."""
 
 
 @dataclass
@@ -86,7 +105,7 @@ class Desk:
     it from the test's other desks.
     """
 
-    books: "Books"
+    books: Books
     folder: Path
     prints: Mapping[str, TickColumns]
     speech: Mapping[str, Sequence[Any]]
@@ -115,15 +134,10 @@ class Desk:
         """The account as a new process finds it; `through` puts faults at its ports."""
         return Session(self, through, read_back, chance)
 
-    def store(self) -> PostgresStore:
-        """The book in the database, as the desk's holder writes it."""
-        return PostgresStore(
-            self.books.pool,
-            tape=self.tape,
-            manifest=self.manifest,
-            feed_contracts=tuple(sorted(self.prints)),
-            trade_from=self.trade_from,
-            holder=self.holder,
+    def store(self) -> AccountStore:
+        """The book, as the desk's holder writes it."""
+        return self.books.store(
+            self.tape, self.manifest, tuple(sorted(self.prints)), trade_from=self.trade_from, holder=self.holder
         )
 
     async def run(self, **options: Any) -> "Session":
@@ -137,30 +151,24 @@ class Desk:
 
     async def lines(self) -> list[dict[str, Any]]:
         """What the digest of the tape is made of."""
-        async with self.books.reader.acquire() as connection:
-            return [orjson.loads(line) for line, _ in await lines_of(connection, self.tape)]
+        return [orjson.loads(line) for line in await self.books.lines(self.tape)]
 
     async def rows(self, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
-        """Rows of a table of this tape."""
-        query = f"SELECT {columns} FROM {table} WHERE tape = $1 ORDER BY {order}"
-        return [tuple(row) for row in await self.books.reader.fetch(query, self.tape)]
+        """Rows of a table of this tape; see `Books.rows`."""
+        return await self.books.rows(self.tape, table, columns, order)
 
     async def orders(self) -> list[tuple[Any, ...]]:
         """Every order as (leg, type, side, quantity, price, state), in the order of their decisions and legs."""
-        return await self.rows(
-            "intent",
-            "leg, type, side, quantity, coalesce(limit_price, stop_price), state",
-            "decided_at_ns, leg",
+        found = await self.rows(
+            "intent", "leg, type, side, quantity, limit_price, stop_price, state", "decided_at_ns, leg"
         )
+        return [(*order, stop if limit is None else limit, state) for *order, limit, stop, state in found]
 
     async def fills(self) -> list[tuple[Any, ...]]:
         """Every fill as (leg, second, price, quantity, commission)."""
-        found = await self.books.reader.fetch(
-            "SELECT i.leg, f.ts_ns, f.price, f.quantity, f.commission FROM fill f"
-            " JOIN intent i USING (tape, account, client_id) WHERE tape = $1 ORDER BY f.venue_event",
-            self.tape,
-        )
-        return [(row[0], (row[1] - ns(0)) / 1e9, *tuple(row)[2:]) for row in found]
+        legs = dict(await self.rows("intent", "client_id, leg", "client_id"))
+        found = await self.rows("fill", "client_id, ts_ns, price, quantity, commission", "venue_event")
+        return [(legs[client_id], (ts_ns - ns(0)) / 1e9, *rest) for client_id, ts_ns, *rest in found]
 
     async def decisions(self) -> list[tuple[Any, ...]]:
         """Every decision as (strategy, second, accepted, reason)."""
@@ -193,7 +201,7 @@ class Session:
         venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self._append)
         world = World(
             store=CheckedStore(self.store, self.market, read_back=read_back),
-            venue=CheckedVenue(venue, desk.books.pool, self.store, desk.tape, desk.sent),
+            venue=CheckedVenue(venue, desk.books.written, self.store, desk.tape, desk.sent),
             risk=DirectRisk(),
             journal=self.journal,
             inboxes=self.inboxes,
@@ -249,7 +257,7 @@ class Session:
             assert await self.store.acquire()
         if not self.desk.begun:  # all desks are of one account, and what it was halted for before is not this desk's
             self.desk.begun = True
-            await self.desk.books.pool.execute(CLEAR_HALTS)
+            await self.desk.books.clear_halts()
         await self.loop.recover()
         for manifest in self.desk.strategies:
             if manifest.full_name not in self.book.strategies:
