@@ -85,6 +85,13 @@ def test_one_command_goes_from_a_manifest_to_an_audited_book(undisturbed):
     assert nothing_is_left(data)
 
 
+# What stands at the moment of the signal is chance.
+REST = {
+    "leadline: no position is held and no order works",
+    "leadline: nothing of it trades before that",
+}
+
+
 def test_an_interrupted_run_goes_on_to_the_same_end(undisturbed, tmp_path):
     data = tmp_path / "Daten für 行情"
     with Up(data, "--speed", "1000", "--until-end", nohup=True) as up:
@@ -93,6 +100,8 @@ def test_an_interrupted_run_goes_on_to_the_same_end(undisturbed, tmp_path):
         assert up.process.poll() is None
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(60) == 130
+        assert f"leadline: run {tape} is not over: the same command goes on with it\n" in up.said()
+        assert up.said().splitlines()[-1] in REST
     done = leadline("up", "-f", MANIFEST, "--until-end", "--data-dir", data, "--output", "json")
     assert json.loads(done.stdout)["tape"] == tape
     assert digest_of(data) == undisturbed[1]["reports"][0]["digest"]
@@ -144,6 +153,7 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
 
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(60) == 0
+        assert "is not over: the same command goes on with it" in up.said()
         assert nothing_is_left(data)
     gone = leadline("status", "--data-dir", data)
     assert (gone.returncode, gone.stderr) == (

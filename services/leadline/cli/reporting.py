@@ -13,7 +13,6 @@ from rich.console import Console
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, plain, print_json
 from leadline.cli.stack import NotRunning
-from leadline.model.errors import Unknown
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
 from leadline.report.data import AccountReport, build_reports, latest_tape
@@ -104,7 +103,7 @@ async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
 async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:
     chosen = tape or await latest_tape(dsn)
     if chosen is None:
-        raise Unknown("run", f"in {data_dir}")
+        raise NotRunning(f"no run has begun in {data_dir} yet")
     return chosen
 
 

@@ -119,12 +119,12 @@ class StoppedRun:
 
 @asynccontextmanager
 async def stopped_run(data_dir: Path) -> AsyncIterator[StoppedRun]:
-    """The newest run, while its database is started for this command. Raises Unknown where there is none."""
+    """The newest run, while its database is started for this command. Raises NotRunning where there is none."""
     async with database_of(data_dir) as settings:
         dsn = dsn_of(settings)
         tape = await latest_tape(dsn)
         if tape is None:
-            raise Unknown("run", f"in {data_dir}")
+            raise NotRunning(f"no run has begun in {data_dir} yet")
         print(f"leadline: nothing runs in {data_dir}: this is what run {tape} has left", file=sys.stderr)
         connection = await asyncpg.connect(dsn)
         try:

@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+from leadline.cli.left_open import what_is_left
 from leadline.cli.live import show
 from leadline.cli.manifests import plan_of
 from leadline.cli.options import Output, PlanOptions
@@ -54,6 +55,13 @@ class UpOptions:
     output: Output
 
 
+@dataclass(slots=True)
+class _Unfinished:
+    """The run that is under way; None before it has begun and when it is over."""
+
+    run: Run | None = None
+
+
 def run_up(planned: PlanOptions, options: UpOptions) -> int:
     """Run the plan until it is stopped or over. Returns the exit code; raises what refuses or ends the run."""
     own = own_files(DataDir(options.data_dir).instruments_dir, planned.instruments)
@@ -70,17 +78,19 @@ async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int
     data = DataDir(options.data_dir)
     with data.hold():
         supervisor = Supervisor(built, data, files, _say, needs_disk=options.until_end)
-        async with _stopped_for_certain(supervisor) as asked:
+        unfinished = _Unfinished()
+        async with _stopped_for_certain(supervisor, unfinished) as asked:
             starting = asyncio.create_task(supervisor.start())
             if not await _first(starting, asked):
                 return EXIT_INTERRUPTED
-            run = starting.result()
+            run = unfinished.run = starting.result()
             stack = stack_of(supervisor, run)
             data.write_stack(stack.model_dump(mode="json"))
             _say(f"run {run.tape} ({run.feed}) trades from {run.trade_from}; Ctrl-C stops it")
             ended = await _watch(supervisor, stack, options, asked)
             if not ended:
                 return EXIT_INTERRUPTED if options.until_end else 0
+            unfinished.run = None
             await _report(supervisor, run, options)
             await _require_sound(supervisor)
     return 0
@@ -170,10 +180,10 @@ def _months(strategy: TradingStrategy, feed: Iterable[str], trade_from: date) ->
 
 
 @contextlib.asynccontextmanager
-async def _stopped_for_certain(supervisor: Supervisor) -> AsyncIterator["asyncio.Task[bool]"]:
+async def _stopped_for_certain(supervisor: Supervisor, unfinished: _Unfinished) -> AsyncIterator["asyncio.Task[bool]"]:
     """Stop the supervisor whatever happens inside. Yields a task that is done when a signal asks to stop.
 
-    The first signal stops in order, another one at once.
+    The first signal stops in order, another one at once. The last words are what an unfinished run leaves open.
     """
     asked, stopping = asyncio.Event(), False
     loop = asyncio.get_running_loop()
@@ -194,7 +204,13 @@ async def _stopped_for_certain(supervisor: Supervisor) -> AsyncIterator["asyncio
         stopping = True
         waiting.cancel()
         _say("stopping")
-        await supervisor.stop()
+        await supervisor.stop(between=lambda: _tell_what_is_left(supervisor, unfinished))
+
+
+async def _tell_what_is_left(supervisor: Supervisor, unfinished: _Unfinished) -> None:
+    if unfinished.run is not None:
+        for words in await what_is_left(supervisor.postgres.settings("reader"), unfinished.run.tape):
+            _say(words)
 
 
 async def _first(starting: "asyncio.Task[Run]", asked: "asyncio.Task[bool]") -> bool:

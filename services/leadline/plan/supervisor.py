@@ -8,7 +8,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +151,13 @@ class Supervisor:
         self._watcher = asyncio.create_task(self._watch(), name="watch health")
         return run
 
-    async def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
-        """Stop the services in the reverse of their start, then the servers. Nothing is left but the data."""
+    async def stop(
+        self, grace_seconds: float = STOP_GRACE_SECONDS, *, between: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        """Stop the services in the reverse of their start, then the servers. Nothing is left but the data.
+
+        between: is awaited when the last service is gone, and the book is as it stays. It must not raise.
+        """
         self.data.stack_file.unlink(missing_ok=True)
         if self._watcher is not None:
             self._watcher.cancel()
@@ -161,6 +166,8 @@ class Supervisor:
             running = [self._processes[name] for name in level if name in self._processes]
             await asyncio.gather(*(process.stop(grace_seconds) for process in running))
         await asyncio.gather(*(probe.close() for probe in self._probes.values()), self.services.close())
+        if between is not None:
+            await between()
         for server in reversed(self._servers):
             await server.stop()
         shutil.rmtree(service_sockets(self.data), ignore_errors=True)

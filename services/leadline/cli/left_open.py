@@ -1,0 +1,86 @@
+"""What a stack leaves open when it is stopped within a run: positions with their protection, and orders that work."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import asyncpg
+
+from leadline.cli.output import price_text
+from leadline.cli.reporting import dsn_of
+from leadline.cli.stopped import StoppedRun
+from leadline.execution.v1.execution_pb2 import GetOrdersRequest, Order, Position
+from leadline.model.errors import LeadlineError
+from leadline.model.ids import Leg
+from leadline.runtime.settings import DatabaseSettings
+
+# Stopping does not wait for a book that cannot be read.
+READ_SECONDS: Final = 5.0
+_MOST_ORDERS: Final = 1000
+
+_LEGS: Final = {
+    Leg.ENTRY: "entry",
+    Leg.STOP: "stop",
+    Leg.TARGET: "target",
+    Leg.FLATTEN: "closing order",
+    Leg.FOREIGN: "order of somebody else",
+}
+
+
+async def what_is_left(database: DatabaseSettings, tape: str) -> tuple[str, ...]:
+    """A sentence for each position and each further order that a run has left, and one for what becomes of them."""
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            connection = await asyncpg.connect(dsn_of(database))
+            try:
+                return await _of_run(StoppedRun(tape, connection))
+            finally:
+                await connection.close()
+    except (OSError, TimeoutError, LeadlineError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        return (f"what run {tape} has left open could not be read ({str(error) or type(error).__name__})",)
+
+
+async def _of_run(run: StoppedRun) -> tuple[str, ...]:
+    sentences: list[str] = []
+    working = GetOrdersRequest(only_working=True, limit=_MOST_ORDERS)
+    for account in await run.accounts(None):
+        sentences += left_open(account, await run.positions(account), await run.orders(account, working))
+    return (
+        f"run {run.tape} is not over: the same command goes on with it",
+        *(sentences or ["no position is held and no order works"]),
+        *(["nothing of it trades before that"] if sentences else []),
+    )
+
+
+def left_open(account: str, positions: Iterable[Position], working: Iterable[Order]) -> Iterator[str]:
+    """A sentence for each position of an account, with the orders that protect it, and for each other working order."""
+    others = list(working)
+    for held in positions:
+        exits = [order for order in others if _protects(order, held)]
+        others = [order for order in others if order not in exits]
+        behind = " and ".join(_words(order) for order in sorted(exits, key=lambda order: order.leg))
+        owner = f"{held.strategy} on {account}" if held.strategy else account
+        yield (
+            f"{owner} holds {held.quantity:+d} {held.contract}, average {_price(held.contract, held.average_price)}, "
+            f"{f'protected by {behind}' if behind else 'WITHOUT PROTECTION: no stop and no target works for it'}"
+        )
+    for order in others:
+        yield f"{order.strategy or 'nobody'} on {account} has {_words(order)} of {order.contract}"
+
+
+def _protects(order: Order, held: Position) -> bool:
+    closing = order.side == ("SELL" if held.quantity > 0 else "BUY")
+    place = (order.strategy, order.contract) == (held.strategy, held.contract)
+    return place and closing and order.leg.startswith((Leg.STOP, Leg.TARGET))
+
+
+def _words(order: Order) -> str:
+    leg = _LEGS.get(Leg(order.leg[:1]), "order") if order.leg[:1] in set(Leg) else "order"
+    at = f"at {_price(order.contract, order.price)}" if order.price else "at the market"
+    doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"
+    article = "an" if leg[0] in "eo" else "a"
+    return f"{article} {leg} ({order.side.lower()} {order.quantity - order.filled} {at}{doubt})"
+
+
+def _price(contract: str, price: str) -> str:
+    return price_text(contract, price) or "unknown"

@@ -1,0 +1,54 @@
+"""Ctrl-C within a run: its last words name what is held, behind what, and what else works."""
+
+from leadline.cli.left_open import left_open
+from leadline.execution.v1.execution_pb2 import Order, Position
+
+PAPER = "default/paper"
+FLOW = "default/flow"
+
+
+def order(leg: str, side: str, price: str = "", **other: object) -> Order:
+    given = {"strategy": FLOW, "contract": "MESM2025", "quantity": 2, "state": "WORKING", **other}
+    return Order(leg=leg, side=side, price=price, **given)  # type: ignore[arg-type]
+
+
+def position(quantity: int) -> Position:
+    return Position(strategy=FLOW, contract="MESM2025", quantity=quantity, average_price="6002.75000000")
+
+
+def test_a_position_is_named_with_the_orders_that_protect_it():
+    target, stop = order("T1", "SELL", "6008.75"), order("S1", "SELL", "5998.75", filled=1)
+    (words,) = left_open(PAPER, [position(2)], [target, stop])
+    held, behind = words.split(", protected by ")
+    assert held == "default/flow on default/paper holds +2 MESM2025, average 6002.75"
+    assert behind == "a stop (sell 1 at 5998.75) and a target (sell 2 at 6008.75)"
+
+
+def test_a_position_without_protection_is_called_so():
+    (words,) = left_open(PAPER, [position(-2)], [])
+    assert words.endswith("holds -2 MESM2025, average 6002.75, WITHOUT PROTECTION: no stop and no target works for it")
+
+
+def test_what_does_not_close_the_position_of_its_strategy_protects_nothing():
+    others = [
+        order("S1", "BUY", "6010.00"),
+        order("S1", "SELL", "5990.00", contract="ESM2025"),
+        order("S1", "SELL", "5990.00", strategy="default/other"),
+    ]
+    held, *working = left_open(PAPER, [position(2)], others)
+    assert "WITHOUT PROTECTION" in held
+    assert working == [
+        "default/flow on default/paper has a stop (buy 2 at 6010.00) of MESM2025",
+        "default/flow on default/paper has a stop (sell 2 at 5990.00) of ESM2025",
+        "default/other on default/paper has a stop (sell 2 at 5990.00) of MESM2025",
+    ]
+
+
+def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_said_that_it_does():
+    entry, closing = order("E", "BUY", state="UNKNOWN"), order("F2", "SELL", state="PENDING_CANCEL")
+    foreign = order("X", "SELL", "6000.00", strategy="")
+    assert list(left_open(PAPER, [], [entry, closing, foreign])) == [
+        "default/flow on default/paper has an entry (buy 2 at the market, state unknown) of MESM2025",
+        "default/flow on default/paper has a closing order (sell 2 at the market, state pending cancel) of MESM2025",
+        "nobody on default/paper has an order of somebody else (sell 2 at 6000.00) of MESM2025",
+    ]
