@@ -25,13 +25,17 @@ def row(text: str, word: str) -> list[str]:
 
 def test_a_trade_is_a_line():
     text = shown(report(), width=100)
-    assert " ".join(row(text, "target")) == "13:40:01 buy 2 buying absorption 5000.25 5006.25 target +24 +55.00"
-    assert " ".join(row(text, "day loss")).endswith("5002.6250 5005.00 day loss -9.5 -28.75")
+    assert row(text, "order") == ["time", "order", "pattern", "price", "time", "price", "by", "ticks", "net"]
+    assert row(text, "entry") == ["entry", "entry", "exit", "exit", "exit"]
+    told = "13:40:01 buy 2 buying absorption 5000.25 13:41:50 5006.25 target +24 +55.00"
+    assert " ".join(row(text, "target")) == told
+    assert " ".join(row(text, "day loss")).endswith("5002.6250 13:55:00 5005.00 day loss -9.5 -28.75")
 
 
 def test_no_number_is_cut_where_it_is_narrow():
     text = shown(report())
     assert "…" not in text
+    assert row(text, "order") == ["time", "order", "pattern", "price", "price", "by", "ticks", "net"]
     assert row(text, "target")[-4:] == ["5006.25", "target", "+24", "+55.00"]
     assert row(text, "day loss")[-5:] == ["5005.00", "day", "loss", "-9.5", "-28.75"]
 

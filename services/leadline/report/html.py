@@ -215,7 +215,8 @@ def _trades(report: AccountReport) -> str:
         )
         for trade in report.trades
     ]
-    heads = ("Entry", "Order", "Pattern", "Regime", "Price", "Exit", "Price", "By", "Ticks", "Fees", "Net")
+    entry = ("Entry time", "Order", "Pattern", "Regime", "Entry price")
+    heads = (*entry, "Exit time", "Exit price", "Exit by", "Ticks", "Fees", "Net")
     return _table(heads, rows)
 
 
@@ -234,7 +235,7 @@ def _money(value: Decimal, places: int) -> _Markup:
     return _Markup(f"<span class={style}>{value:+,.{places}f}</span>")
 
 
-_NUMBERS: Final = frozenset({"Price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars"})
+_NUMBERS: Final = frozenset({"Entry price", "Exit price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars"})
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -20,12 +20,14 @@ from leadline.report.trades import Trade
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
+# Columns of a terminal that has room for the time of each exit.
+_ROOMY = 96
 
 
 def render_text(report: AccountReport, console: Console) -> None:
     """Print one account's report: trades, totals by pattern, why entries were refused, the equity curve."""
     console.rule(Text.assemble((printable(report.account), "bold"), f" on tape {printable(report.tape)}"))
-    console.print(_trades(report))
+    console.print(_trades(report, roomy=console.width >= _ROOMY))
     if report.by_pattern:
         console.print(_patterns(report))
     if report.refused:
@@ -124,15 +126,20 @@ def _timed_table(title: str) -> Table:
     return Table(title=words, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
-def _trades(report: AccountReport) -> Table:
+def _trades(report: AccountReport, *, roomy: bool) -> Table:
+    """One line per trade; where there is room also the time of its exit."""
     table = _timed_table("Trades")
-    for name in ("entry", "side", "pattern", "in", "out", "by", "ticks", "net"):
-        justify: JustifyMethod = "right" if name in {"in", "out", "ticks", "net"} else "left"
+    names = ("entry time", "order", "pattern", "entry price", "exit time", "exit price", "exit by", "ticks", "net")
+    kept = [index for index, name in enumerate(names) if roomy or name != "exit time"]
+    for name in (names[index] for index in kept):
+        justify: JustifyMethod = "right" if name in {"entry price", "exit price", "ticks", "net"} else "left"
         # What does not fit goes into a second line of the pattern: no number is ever cut.
-        table.add_column(name, justify=justify, no_wrap=name != "pattern")
-    one_day = len({month_and_time(trade.entry_ns)[:5] for trade in report.trades}) == 1
+        table.add_column(name.replace(" ", "\n"), justify=justify, no_wrap=name != "pattern")
+    times = (time_ns for trade in report.trades for time_ns in (trade.entry_ns, trade.exit_ns))
+    begin = 6 if len({month_and_time(time_ns)[:5] for time_ns in times}) == 1 else 0
     for trade in report.trades:
-        table.add_row(month_and_time(trade.entry_ns)[6 if one_day else 0 :], *_cells(trade, report.places))
+        cells = _cells(trade, report.places, begin)
+        table.add_row(*(cells[index] for index in kept))
     return table
 
 
@@ -184,11 +191,14 @@ def _kept_out(report: AccountReport) -> Table:
     return table
 
 
-def _cells(trade: Trade, places: int) -> tuple[str | Text, ...]:
+def _cells(trade: Trade, places: int, begin: int) -> tuple[str | Text, ...]:
+    """A trade by column; its times without what comes before the character `begin`."""
     return (
+        month_and_time(trade.entry_ns)[begin:],
         Text(f"{trade.side.value.lower()} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
         printable(trade.pattern.lower().replace("_", " ")),
         price(trade.contract, trade.entry_price),
+        month_and_time(trade.exit_ns)[begin:],
         price(trade.contract, trade.exit_price),
         trade.exit.replace("_", " "),
         f"{trade.ticks:+.0f}" if trade.ticks == int(trade.ticks) else f"{trade.ticks:+.1f}",
