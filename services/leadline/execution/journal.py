@@ -49,14 +49,13 @@ def _append(descriptor: int, content: bytes) -> None:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another, durably: after a crash it is the one or the other."""
+    """Put a file in the place of another: after a crash it is the one or the other. The folder is not synced yet."""
     fresh = path.with_suffix(".new")
     with fresh.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
-    sync_directory(path.parent)
 
 
 class SendJournal:

@@ -1,0 +1,82 @@
+"""A decision as it is stored and told, and an order as the venue gets it: each fact in its own place."""
+
+import pytest
+
+from leadline.execution.decisions import decision_facts, decision_of, venue_order
+from leadline.model.ids import decision_id
+from leadline.model.orders import Decision, OrderState, OrderType, Side, VenueOrder
+from leadline.risk.view import Answer
+from tests.execution.harness.books import book_of, order_of
+from tests.execution.harness.builders import DAY, LONG, MES, bar, ns
+
+NAME = "default/mes"
+
+
+def decided(answer: Answer) -> Decision:
+    book, _ = book_of(seconds=601)
+    return decision_of(book, book.strategies[NAME], bar(600), answer)
+
+
+def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_risk_said():
+    arithmetic = (("size", "2"), ("budget", "4"))
+    answer = Answer(True, "", "SELL", 2, MES, 16, 24, (LONG.value,), arithmetic)
+    assert decided(answer) == Decision(
+        decision_id=decision_id("default/paper", NAME, bar(600).bar),
+        strategy=NAME,
+        bar_key=bar(600).bar.text(),
+        instant_ns=ns(601),
+        trading_day=DAY,
+        accepted=True,
+        reason="",
+        side=Side.SELL,
+        quantity=2,
+        contract=MES,
+        stop_ticks=16,
+        target_ticks=24,
+        patterns=(LONG.value,),
+        regime="RANGING",
+        arithmetic=arithmetic,
+    )
+
+
+def test_a_refused_decision_has_the_reason_and_no_side():
+    refused = decided(Answer(False, "day_loss"))
+    assert (refused.accepted, refused.reason, refused.side, refused.quantity) == (False, "day_loss", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (
+            Answer(True, "", "BUY", 1, MES, 16, 24, (LONG.value,)),
+            {"accepted": True, "reason": "", "side": "BUY", "quantity": 1, "contract": MES, "patterns": [LONG.value]},
+        ),
+        (
+            Answer(False, "conflict"),
+            {"accepted": False, "reason": "conflict", "side": None, "quantity": 0, "contract": "", "patterns": []},
+        ),
+    ],
+)
+def test_the_audit_tells_what_was_decided_about_which_bar(answer: Answer, told: dict[str, object]):
+    decision = decided(answer)
+    about = {"decision_id": decision.decision_id, "strategy": NAME, "bar_key": decision.bar_key, "regime": "RANGING"}
+    assert decision_facts(decision) == {**about, **told}
+
+
+@pytest.mark.parametrize(("leg", "reduces"), [("E", False), ("F1", True), ("F12", True)])
+def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_reduce(leg: str, reduces: bool):
+    order = order_of(OrderState.SENDING, leg, side=Side.SELL, quantity=2, stop_ticks=16, target_ticks=24)
+    assert venue_order(order) == VenueOrder(
+        client_id=order.client_id,
+        decision=order.decision,
+        leg=leg,
+        contract=MES,
+        tape_contract=MES,
+        side=Side.SELL,
+        type=OrderType.MARKET,
+        quantity=2,
+        decided_at_ns=ns(600),
+        stop_ticks=16,
+        target_ticks=24,
+        reduce_only=reduces,
+    )
