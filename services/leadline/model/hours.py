@@ -85,6 +85,7 @@ def zone_of(zone: str) -> ZoneInfo:
     return found
 
 
+@cache  # of a bounded number: a day has 1,440 minutes, and what is no time is not kept
 def parse_clock(text: str, field_name: str = "time") -> time:
     """`HH:MM` of a 24-hour clock; InvalidInput for anything else."""
     if not re.fullmatch(CLOCK_PATTERN, text):

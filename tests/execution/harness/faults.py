@@ -72,6 +72,18 @@ def tripped(world: World, wire: Tripwire) -> World:
     )
 
 
+class Watcher(Tripwire):
+    """Nothing goes wrong; before each call somebody looks, who is told its number."""
+
+    def __init__(self, look: Callable[[int], None]) -> None:
+        super().__init__()
+        self._look = look
+
+    def _note(self, name: str) -> bool:
+        self._look(len(self.calls))
+        return super()._note(name)
+
+
 class TrippedStore:
     """A store behind a tripwire."""
 

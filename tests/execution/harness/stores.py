@@ -166,6 +166,14 @@ class MemoryBooks:
                     again.account.tape = after
                 self.database.records[after, account] = again
 
+    def as_they_are(self) -> "MemoryBooks":
+        """Books of their own, in which everything is as it is here now."""
+        found = MemoryBooks(self.test, self.clock_s)
+        of, to = self.database, found.database
+        to.leases, to.halts = deepcopy(of.leases), deepcopy(of.halts)
+        to.records, to.refused = deepcopy(of.records), deepcopy(of.refused)
+        return found
+
     async def move(self, tape: str, by_ns: int) -> None:
         for records in self._of(tape):
             assert records.account is not None
