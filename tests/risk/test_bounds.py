@@ -53,6 +53,10 @@ def of_instrument(name: str) -> Put:
     return lambda value: ask(account(), strategy(execute=(replace(MES, **{name: value}),)), instant=None)
 
 
+def of_coin_margined(name: str) -> Put:
+    return lambda value: ask(account(), strategy(execute=(replace(MES, inverse=True, **{name: value}),)), instant=None)
+
+
 def of_bar(name: str) -> Put:
     return lambda value: ask(account(), strategy(), replace(bar(), **{name: value}))
 
@@ -133,6 +137,8 @@ MONIES: list[tuple[str, Put, Decimal, Decimal]] = [
     ("strategy.day.worst_case", of_day("worst_case"), Decimal(0), MONEY),
     ("strategy.execute[0].tick_value", of_instrument("tick_value"), CENT, MONEY),
     *((f"strategy.execute[0].{name}", of_instrument(name), Decimal(0), MONEY) for name in ("commission", "margin")),
+    ("strategy.execute[0].tick_value", of_coin_margined("tick_value"), CENT, Decimal(10) ** 11),
+    ("strategy.execute[0].fee_rate", of_instrument("fee_rate"), Decimal(0), Decimal(1)),
     ("bar.regime.confidence", of_reading("confidence"), Decimal(0), Decimal(1)),
     ("bar.regime.multiplier", of_reading("multiplier"), Decimal(0), Decimal(1000)),
     ("bar.signals[0].strength", of_signal("strength"), Decimal(0), Decimal(1)),
@@ -240,10 +246,20 @@ def test_a_word_is_one_of_those_that_are_known(name: str, put: Put, known: tuple
         (lambda: of_strategy("blocks")((("12:00", "13:00"), ("12:00", "1:00"))), "strategy.blocks[1].to"),
         (lambda: of_strategy("blocks")((("12:00", "12:00"),)), "strategy.blocks[0].to"),
         (lambda: of_instrument("tick_value")(Decimal(0)), "strategy.execute[0].tick_value"),
+        (lambda: of_instrument("tick_value")(-CENT), "strategy.execute[0].tick_value"),
     ],
 )
 def test_what_is_none_of_its_kind_is_named(put: Callable[[], Question], name: str):
     assert refused(put()) == name
+
+
+@pytest.mark.parametrize("name", ["margin", "quote"])
+def test_a_contract_may_lack_its_margin_and_its_quote(name: str):
+    check_question(of_instrument(name)(None))
+
+
+def test_a_session_without_a_close_has_no_time_before_it():
+    check_question(of_strategy("before_close_ns")(None))
 
 
 def test_a_refused_value_is_shown_with_sixty_characters_at_the_most():

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadline.model.errors import InvalidInput
 from leadline.model.orders import Side
 from leadline.model.signals import Pattern, Regime
 from leadline.risk.decide import decide
@@ -184,6 +185,11 @@ def test_the_contract_that_fills_is_the_one_whose_quote_counts() -> None:
     old = replace(MES, quote=Quote(CLOSED_AT, NOW - MINUTE))
     assert decide(ask(account("5000"), strategy(execute=(old, ES)), instant=None)).accepted
     assert decide(ask(account("2500"), strategy(execute=(old, ES)), instant=None)).reason == "stale"
+
+
+def test_a_question_that_is_out_of_bounds_is_not_answered() -> None:
+    with pytest.raises(InvalidInput, match="account.open_trades"):
+        decide(ask(account(open_trades=-1), strategy()))
 
 
 def test_a_bar_of_the_month_before_the_roll_enters_nothing() -> None:

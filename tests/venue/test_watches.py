@@ -86,6 +86,12 @@ def test_a_contract_that_has_not_printed_keeps_the_watch_silent():
     assert market().advance(prints, ns(9), [watch]).instant_ns == ns(2)
 
 
+def test_a_contract_that_never_prints_keeps_the_watch_silent():
+    watch = Watch(Decimal(0), (long_of(1, 20000, contract=ES), long_of(1, 20000)), at_or_below=Decimal(-100))
+    prints = {MES: tape([(1, 10000), (2, 10000), (3, 10000)]), ES: tape([])}
+    assert market().advance(prints, ns(9), [watch]).stopped is False
+
+
 def test_a_watch_needs_the_tape_of_its_contract():
     watch = Watch(Decimal(0), (long_of(1, 20000, contract=ES),), at_or_below=Decimal(-100))
     with pytest.raises(InvalidInput, match="the tape of ESZ2025 too"):
@@ -96,6 +102,29 @@ def test_a_watch_needs_the_tape_of_its_contract():
 def test_decimals_are_finite_and_reasonable(value: str):
     with pytest.raises(InvalidInput, match="watch"):
         check_watch(Watch(Decimal(value), (), at_or_below=Decimal(0)))
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize(
+    ("value", "allowed"),
+    [("1E-28", True), ("1E-29", False), ("1E+28", True), ("1E+29", False), ("NaN", False), ("-Infinity", False)],
+)
+def test_every_decimal_of_a_watch_is_finite_and_of_at_most_28_places(place: int, value: str, allowed: bool):
+    decimals = [Decimal(1)] * 5
+    decimals[place] = Decimal(value)
+    base, cost, tick_value, below, above = decimals
+    watch = Watch(base, (WatchedPosition(MES, 1, cost, tick_value),), below, above)
+    if allowed:
+        check_watch(watch)
+        return
+    with pytest.raises(InvalidInput, match="finite decimals of at most 28 places"):
+        check_watch(watch)
+
+
+def test_round_decimals_are_the_numbers_that_they_stand_for():
+    ten = WatchedPosition(MES, 1, Decimal("2E+5"), Decimal("1E+1"))
+    watch = Watch(Decimal("1E+2"), (ten,), at_or_below=Decimal("-1E+2"))
+    assert market().advance({MES: tape([(1, 19981), (2, 19980)])}, ns(9), [watch]).instant_ns == ns(2)
 
 
 def test_a_watch_without_a_threshold_is_refused():
@@ -143,6 +172,52 @@ def test_results_beyond_64_bits_stay_exact():
     position = WatchedPosition(MES, 10**9, 10**16 * value, value)
     watch = Watch(Decimal(10**15), (position,), at_or_below=Decimal(10**15) - 10)
     assert market().advance({MES: tape([(1, 10**7), (2, 10**7 - 1)])}, ns(9), [watch]).instant_ns == ns(2)
+
+
+def test_a_contract_without_a_print_in_the_window_stands_at_its_last_one():
+    # ES lost 75 before the window, in which MES loses 20 and 26.25; or ES won 75 and MES the rest of a target.
+    mark = mark_after(None, tape([(1, 20006)]))
+    assert mark is not None
+    prints = {MES: tape([(2, 19984), (3, 19979), (4, 20020)]), ES: tape([])}
+    watch = Watch(Decimal(0), (long_of(1, 20000), long_of(-1, 20000, "12.50", ES)), at_or_below=Decimal(-100))
+    assert first_crossing(watch, prints, {ES: mark}) == ns(3)
+    won = Watch(Decimal(0), (long_of(1, 20000), long_of(1, 20000, "12.50", ES)), at_or_above=Decimal(100))
+    assert first_crossing(won, prints, {ES: mark}) == ns(4)
+
+
+def test_an_account_without_a_position_crosses_nothing_by_the_tape():
+    assert first_crossing(Watch(Decimal(-500), (), at_or_below=Decimal(-100)), {}, {}) is None
+
+
+def test_a_price_that_takes_the_result_beyond_64_bits_is_exact():
+    # A million of 10 a tick, in units of 1E-8: 1E15 a tick, and 1E20 at 100,000 ticks.
+    value = Decimal("10.00000000")
+    prints = {MES: tape([(1, 0), (2, 99_999), (3, 100_000), (4, 1)])}
+    watch = Watch(Decimal(0), (WatchedPosition(MES, 10**6, Decimal(0), value),), at_or_above=Decimal(10**12))
+    assert first_crossing(watch, prints, {}) == ns(3)
+
+
+def test_a_bound_beyond_64_bits_is_compared_exactly():
+    prints = {MES: tape([(1, 20000), (2, 20001)])}
+    far = Decimal(2**70)
+    price = (long_of(1, 0, "1"),)
+    assert first_crossing(Watch(Decimal(0), price, -far, far), prints, {}) is None
+    assert first_crossing(Watch(Decimal(0), price, -far, Decimal(20001)), prints, {}) == ns(2)
+    assert first_crossing(Watch(Decimal(0), price, at_or_below=far), prints, {}) == ns(1)
+    assert first_crossing(Watch(Decimal(0), price, at_or_above=-far), prints, {}) == ns(1)
+
+
+def test_two_inverse_positions_of_a_contract_are_watched_together():
+    # A long of two and a short of one in MES: -1000 / ticks coins in all, and one of twice the worth in ES.
+    def of(quantity: int, value: int, contract: str = MES) -> WatchedPosition:
+        return WatchedPosition(contract, quantity, Decimal(0), Decimal(value), inverse=True)
+
+    prints = {MES: tape([(1, 40_000), (3, 32_000)]), ES: tape([(2, 50_000)])}
+    together = (of(2, 1000), of(-1, 1000), of(1, 2000), of(1, 2000, ES))
+    # -3000/40000 - 2000/50000 = -0.115 after 2 s; -3000/32000 - 0.04 = -0.13375 after 3 s
+    for bound, at in (("-0.115", 2), ("-0.1151", 3), ("-0.13375", 3)):
+        assert first_crossing(Watch(Decimal(0), together, Decimal(bound)), prints, {}) == ns(at)
+    assert first_crossing(Watch(Decimal(0), together, Decimal("-0.1338")), prints, {}) is None
 
 
 def test_an_inverse_contract_is_watched_in_the_coin():

@@ -164,11 +164,10 @@ def _check_block(name: str, start: str, end: str) -> None:
 def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
     _text(f"{name}.root", instrument.root)
     _text(f"{name}.contract", instrument.contract)
-    check_decimal(f"{name}.tick_value", instrument.tick_value, 0, MOST_MONEY)
+    most = MOST_INVERSE_VALUE if instrument.inverse else MOST_MONEY
+    check_decimal(f"{name}.tick_value", instrument.tick_value, 0, most)
     if not instrument.tick_value:
         raise InvalidInput(f"{name}.tick_value", _cut(instrument.tick_value), "more than 0")
-    if instrument.inverse:
-        check_decimal(f"{name}.tick_value", instrument.tick_value, 0, MOST_INVERSE_VALUE)
     check_decimal(f"{name}.commission", instrument.commission, 0, MOST_MONEY)
     check_decimal(f"{name}.fee_rate", instrument.fee_rate, 0, 1)
     if instrument.margin is not None:

@@ -57,8 +57,7 @@ def execution_instrument(account: AccountView, strategy: StrategySettings) -> Ex
     if tier is None and account.tiers:
         return Reason.NO_TIER
     root = strategy.signal_root if tier is None else tier.execute
-    found = [instrument for instrument in strategy.execute if instrument.root == root]
-    return found[0] if found else Reason.NO_CONTRACT
+    return next((instrument for instrument in strategy.execute if instrument.root == root), Reason.NO_CONTRACT)
 
 
 def _strongest_first(bar: BarSignals) -> tuple[Signal, ...]:

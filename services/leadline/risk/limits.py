@@ -96,14 +96,14 @@ def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason
         (account.block == "DAY_LOSS" or result <= -day_loss_limit(account), Reason.DAY_LOSS),
         (account.block == "DAY_TARGET" or result >= day_target(account), Reason.DAY_TARGET),
         (strategy.day.block == "DAY_LOSS", Reason.DAY_LOSS),
-        (own.day_loss is not None and strategy_result <= -(own.day_loss or 0), Reason.DAY_LOSS),
+        (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
         (account.open_trades >= open_trades, Reason.MAX_OPEN_TRADES),
         (
-            own.max_trades_per_day is not None and strategy.day.trades >= (own.max_trades_per_day or 0),
+            own.max_trades_per_day is not None and strategy.day.trades >= own.max_trades_per_day,
             Reason.MAX_TRADES_PER_DAY,
         ),
         (
-            limits.max_entries_per_hour is not None and account.entries_last_hour >= (limits.max_entries_per_hour or 0),
+            limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour,
             Reason.MAX_ENTRIES_PER_HOUR,
         ),
         (
@@ -124,10 +124,11 @@ def contract_refusal(
     lies further from `close` (ticks), by which the decision was made, than the collar.
     """
     pause = account.limits.margin_limits.get(instrument.root)
-    if pause is not None and instrument.margin is None:
-        return Reason.MARGIN_UNKNOWN
-    if pause is not None and instrument.margin is not None and instrument.margin > pause:
-        return Reason.MARGIN_ABOVE_LIMIT
+    if pause is not None:
+        if instrument.margin is None:
+            return Reason.MARGIN_UNKNOWN
+        if instrument.margin > pause:
+            return Reason.MARGIN_ABOVE_LIMIT
     if instrument.expires is not None and account.trading_day >= instrument.expires:
         return Reason.CONTRACT_EXPIRED
     if instrument.quote is None or instant_ns - instrument.quote.time_ns > instrument.staleness_ns:

@@ -48,8 +48,8 @@ class _Part:
 
     contract: str
     weight: int
-    inverse_value: Decimal | None = None
-    scale: int = 1
+    inverse_value: Decimal | None
+    scale: int
 
     def at(self, prices: NDArray[Any]) -> NDArray[Any]:
         """The results at prices: of the prices' type where it is linear, else Python's integers."""
@@ -77,7 +77,7 @@ def _parts(watch: Watch, scale: int) -> list[_Part]:
             inverse[contract, value] = inverse.get((contract, value), 0) + position.quantity
         else:
             linear[contract] = linear.get(contract, 0) + position.quantity * int(value * scale)
-    parts = [_Part(contract, weight) for contract, weight in linear.items()]
+    parts = [_Part(contract, weight, None, scale) for contract, weight in linear.items()]
     parts += [_Part(contract, quantity, value, scale) for (contract, value), quantity in inverse.items()]
     return [part for part in parts if part.weight]
 
@@ -105,7 +105,7 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
     if not len(times):
         return None
     # Exact in any case: beyond 64 bits the columns hold Python's integers.
-    exact = np.int64 if max(largest, abs(below or 0), abs(above or 0)) < _INT64_SAFE else object
+    exact = np.int64 if largest < _INT64_SAFE else object
     result = np.full(len(times), constant, exact)
     for part in parts:
         prices = _price_at(times, window[part.contract], marks.get(part.contract))
