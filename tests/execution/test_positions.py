@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from leadline.execution.metrics import show_positions
-from leadline.execution.positions import apply_fill, average_price, flat, open_result
+from leadline.execution.positions import apply_fill, average_price, flat, money_paid, open_result
 from leadline.model.orders import Fill, Position, Side
 
 D = Decimal
@@ -73,6 +73,25 @@ def test_realised_and_open_together_are_the_cash_flow(steps: list[tuple[Side, in
         held += side.sign * quantity
     assert position.quantity == held
     assert position.realised + open_result(position, last) == (cash + held * last) * D("1.25")
+
+
+def test_what_the_lots_cost_has_the_sign_of_the_position() -> None:
+    long = apply_fill(apply_fill(NOTHING, fill(Side.BUY, 2, 20000)), fill(Side.BUY, 1, 20004, 2))
+    assert money_paid(long) == D("1.25") * (2 * 20000 + 20004)
+    assert money_paid(apply_fill(NOTHING, fill(Side.SELL, 1, 20000))) == D("-25000")
+    assert money_paid(NOTHING) == 0
+    # In the coin a size step is worth -(1000 / ticks), and a short of one is worth that the other way round.
+    coin = replace(NOTHING, tick_value=D(1000), inverse=True)
+    assert money_paid(apply_fill(coin, fill(Side.BUY, 2, 20000))) == D("-0.1")
+    assert money_paid(apply_fill(coin, fill(Side.SELL, 1, 20000))) == D("0.05")
+    assert str(money_paid(coin)) == "0"
+
+
+def test_a_linear_result_is_booked_with_every_place_and_one_in_the_coin_with_eight() -> None:
+    fine = replace(NOTHING, tick_value=D("0.000000001"))
+    for position, realised in ((fine, "0.000000003"), (replace(fine, inverse=True), "0.00000000")):
+        closed = apply_fill(apply_fill(position, fill(Side.BUY, 1, 20000)), fill(Side.SELL, 1, 20003, 2))
+        assert closed.realised == D(realised)
 
 
 def test_the_average_price_is_that_of_the_lots_and_nought_when_flat():

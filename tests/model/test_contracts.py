@@ -24,6 +24,7 @@ from leadline.model.contracts import (
     render_openalgo,
     resolve_contract,
     roll_date,
+    sheet_of,
     subject_token,
     third_friday,
     tradingview_continuous,
@@ -67,14 +68,14 @@ def test_every_venues_spelling_means_one_contract(symbol, as_of, contract):
     assert resolve_contract(symbol, as_of) == contract
 
 
-@pytest.mark.parametrize("symbol", ["XYZ5", "SPYZ5", "BTCUSDTZ5", "", "ZZZZ2025"])
+@pytest.mark.parametrize("symbol", ["XYZ5", "SPYZ5", "BTCUSDTZ5", "", "ZZZZ2025", "ESTX50Z5", "CLEANZ5"])
 def test_an_unknown_root_is_an_error(symbol):
     with pytest.raises(Unknown, match="unknown contract root"):
         parse_contract(symbol, NOVEMBER)
 
 
 @pytest.mark.parametrize(
-    "symbol", ["ES.FUT", "ESF6", "ESZ123", "BANKNIFTY30DEC2552000CE", "ES 13-25", "GC1!", "GC.c.0", "ESZ9999"]
+    "symbol", ["ES", "ES.FUT", "ESF6", "ESZ123", "BANKNIFTY30DEC2552000CE", "ES 13-25", "GC1!", "GC.c.0", "ESZ9999"]
 )
 def test_what_names_no_single_contract_is_refused(symbol):
     with pytest.raises(InvalidInput, match="contract: got"):
@@ -133,6 +134,10 @@ def test_third_fridays_of_2025(month, friday):
     assert expiry(Contract("ES", 2025, month)) == friday
 
 
+def test_the_third_friday_of_a_month_that_begins_with_one_is_the_fifteenth():
+    assert third_friday(2024, 3) == date(2024, 3, 15)
+
+
 @pytest.mark.parametrize(
     ("day", "contract"),
     [
@@ -169,6 +174,7 @@ def test_an_expiry_on_a_stock_holiday_moves_to_the_day_before():
         ("ESH2040", date(2040, 3, 16)),  # past the stock calendar: the third Friday itself
         ("GCZ2013", date(2014, 1, 1)),  # no contract outlives its month, whatever the venue's rule
         ("CLK2020", date(2020, 6, 1)),
+        ("CLX2025", date(2025, 12, 1)),
         ("GOLDMF2026", date(2026, 2, 1)),
         ("SPY", None),
         ("BTCUSDT", None),
@@ -202,6 +208,14 @@ def test_a_root_that_rolls_on_the_venues_data_needs_a_dated_contract(root):
         expiry(Contract(root, 2025, 12))
 
 
+def test_the_row_behind_a_contract_is_none_where_only_a_venue_knows_it():
+    assert sheet_of("MESM2025") == instrument_of("MESM2025")
+    assert sheet_of("SPY") == instrument_of("SPY")
+    assert sheet_of("XYZM2025") is None
+    with pytest.raises(Unknown):
+        instrument_of("XYZM2025")
+
+
 def test_what_never_expires_is_its_own_contract():
     assert resolve_contract("BTCUSDT", NOVEMBER) == "BTCUSDT"
     assert resolve_contract("SPY", NOVEMBER) == "SPY"
@@ -231,7 +245,10 @@ def test_a_root_means_one_lead_month_of_the_feed_after_the_other():
 
 @pytest.mark.parametrize("symbol", ["MESM2025", "GCZ2025", "SPY"])
 def test_what_does_not_roll_by_rule_is_one_contract_for_ever(symbol):
-    assert front_months(symbol, JUNE_2025, date(2025, 6, 10)) == (FrontMonth(symbol, date(2025, 6, 10), None),)
+    first = date(2025, 6, 10)
+    [month] = front_months(symbol, JUNE_2025, first)
+    assert month == FrontMonth(symbol, first, None)
+    assert [month.covers(day) for day in (first - timedelta(days=1), first, date.max)] == [False, True, True]
 
 
 def test_a_month_that_the_feed_lacks_leaves_its_days_to_nobody():

@@ -15,6 +15,7 @@ from leadline.model.contracts import (
     instrument_of,
     last_trading_day,
     no_entry_from,
+    parse_contract,
     resolve_contract,
 )
 from leadline.model.errors import Unknown
@@ -259,6 +260,13 @@ def test_a_future_of_ones_own_has_dated_contracts(tmp_path: Path) -> None:
     assert instrument_of("ETHFUTZ2025").root == "ETHFUT"
     months = front_months("ETHFUTZ2025", ["ETHFUTZ2025"], date(2025, 6, 10))
     assert [found.contract for found in months] == ["ETHFUTZ2025"]
+
+
+def test_a_spelling_means_the_longest_root_that_it_can(tmp_path: Path) -> None:
+    # GOLD June 2005 with a name behind it, or GOLDM of a day in January.
+    put_in_force(read_own([file_of(tmp_path, {"GOLD": FUTURE})]))
+    assert str(parse_contract("GOLDM05JAN26FUT", date(2025, 11, 20))) == "GOLDMF2026"
+    assert str(parse_contract("GOLDM6", date(2025, 11, 20))) == "GOLDM2026"
 
 
 def test_the_shape_of_a_file_is_that_of_the_page(tmp_path: Path) -> None:

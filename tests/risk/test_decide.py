@@ -188,7 +188,7 @@ def test_the_contract_that_fills_is_the_one_whose_quote_counts() -> None:
 
 
 def test_a_question_that_is_out_of_bounds_is_not_answered() -> None:
-    with pytest.raises(InvalidInput, match="account.open_trades"):
+    with pytest.raises(InvalidInput, match=r"account\.open_trades"):
         decide(ask(account(open_trades=-1), strategy()))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import count
 from typing import Final
 
 from leadline.model.calendars import calendar
@@ -124,7 +125,7 @@ def front(root: str, day: date, rank: int = 0) -> Contract:
     if found.roll != "cme_quarterly":
         needed = "a dated contract such as GCZ2013: this root rolls on the venue's data, not by a rule"
         raise InvalidInput("contract", root, needed if found.roll == "venue" else "the root: it does not expire")
-    quarter = next(n for n in range(4 * day.year, 4 * day.year + 6) if roll_date(_quarterly(root, n)) > day)
+    quarter = next(n for n in count(4 * day.year) if roll_date(_quarterly(root, n)) > day)
     return _quarterly(root, quarter + rank)
 
 
