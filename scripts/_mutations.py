@@ -35,7 +35,18 @@ _ARITHMETIC: Final[dict[type[ast.operator], type[ast.operator]]] = {
     ast.Mod: ast.Mult,
 }
 _SWAPPED_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
-_GENERIC: Final = {"Awaitable", "Callable", "Iterable", "Iterator", "Mapping", "Sequence", "dict", "list", "tuple"}
+_GENERIC: Final = {
+    "Awaitable",
+    "Callable",
+    "Iterable",
+    "Iterator",
+    "Literal",
+    "Mapping",
+    "Sequence",
+    "dict",
+    "list",
+    "tuple",
+}
 """What stands before brackets in the name of a type: that is an annotation, wherever it stands."""
 _DEFECT: Final = "raise AssertionError("
 _SWAPPED_WORDS: Final = {"left": "right", "right": "left"}
@@ -119,6 +130,8 @@ def _nodes(tree: Tree, place: str = "") -> Iterator[tuple[Tree, str]]:
             if isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant):
                 continue
             if isinstance(item, ast.If) and any(ast.unparse(each).startswith(_DEFECT) for each in item.body):
+                continue
+            if isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "__all__":
                 continue
             if isinstance(item, ast.Subscript) and isinstance(item.value, ast.Name) and item.value.id in _GENERIC:
                 continue

@@ -78,6 +78,14 @@ class TestImbalance:
         found = buy_imbalances(bar, replace(IMBALANCE, zero=zero, ratio=Fraction(ratio)))
         assert [one.row for one in found] == expected
 
+    @pytest.mark.parametrize(
+        ("zero", "ratio", "expected"), [(ZeroVolume.ALWAYS, "3", []), (ZeroVolume.SKIP, "1", [101])]
+    )
+    def test_where_the_other_side_has_traded_the_ratio_alone_decides(self, zero, ratio, expected) -> None:
+        bar = footprint_bar([(100, 10, 0), (101, 0, 15)])
+        found = buy_imbalances(bar, replace(IMBALANCE, zero=zero, ratio=Fraction(ratio)))
+        assert [one.row for one in found] == expected
+
     def test_a_row_that_did_not_trade_counts_as_nothing_and_not_as_the_next_that_did(self) -> None:
         # 101 is missing: 40 at 102 stands against 0 there, not against 30 at 100
         bar = footprint_bar([(100, 30, 0), (102, 0, 40)])
@@ -308,8 +316,13 @@ class TestDivergence:
         assert signal.price == -23
         assert signal.evidence == {"delta": 30, "reference_ordinal": 3, "reference_price": -22, "reference_delta": -80}
 
-    def test_an_equal_high_is_not_a_new_one(self) -> None:
+    def test_an_equal_extreme_is_not_a_new_one(self) -> None:
         assert divergence_signals(self.bars(*self.EXAMPLE[:4], (22, -30)), DIVERGENCE) == []
+        low = [candle(high, 10, 12, delta=delta, ordinal=n) for n, (high, delta) in enumerate(self.EXAMPLE[:4])]
+        assert divergence_signals([*low, candle(20, 10, 12, delta=200, ordinal=4)], DIVERGENCE) == []
+
+    def test_the_lightest_selling_at_a_new_high_diverges(self) -> None:
+        assert len(divergence_signals(self.bars(*self.EXAMPLE[:4], (23, -1)), DIVERGENCE)) == 1
 
     def test_a_new_high_on_buying_does_not_diverge(self) -> None:
         assert divergence_signals(self.bars(*self.EXAMPLE[:4], (23, 30)), DIVERGENCE) == []

@@ -84,6 +84,23 @@ def test_directional_index_speaks_first_with_twice_its_length() -> None:
     assert got[27] == 100
 
 
+@pytest.mark.parametrize(
+    ("bar", "directional"),
+    [
+        ((12, 3, 7), 0),  # as far up as down
+        ((9.5, 7, 8), 0),  # inside the bar before, the high falling less than the low rises
+        ((8, 5.5, 7), 0),  # inside, and the other way round
+        ((12, 4, 7), 100),  # further up than down: up alone
+        ((11, 3, 7), 100),
+    ],
+)
+def test_only_the_larger_of_the_moves_beyond_the_bar_before_counts(bar, directional) -> None:
+    index = DirectionalIndex(1)
+    index.update(10, 5, 7)
+    index.update(*bar)
+    assert index.directional == directional
+
+
 def test_directional_index_of_a_dead_market_is_zero() -> None:
     index = DirectionalIndex(2)
     assert [index.update(5, 5, 5) for _ in range(5)] == [None, None, None, 0, 0]

@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.analysis.regime import RegimeInputs, RegimeTracker, classify, regime_scale
+from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, Percentile
+from leadline.analysis.regime import WARM_UP_BARS, RegimeInputs, RegimeTracker, classify, regime_scale
 from leadline.analysis.structure import Structure, structure
 from leadline.model.signals import Regime
 from tests.analysis.builders import HOUR, MINUTE, ROUTER, SCALE, candle
@@ -127,6 +128,8 @@ class TestScores:
         [
             ({}, 2),
             ({"adx": 19.9}, 4),
+            ({"adx": 20.0}, 3),
+            ({"adx": 20.5}, 3),
             ({"adx": 24.9}, 3),
             ({"adx": 25.0}, 2),
             ({"vwap_distance": 1.9}, 2),
@@ -139,6 +142,7 @@ class TestScores:
             ({"cumulative_delta": 499}, 2),
             ({"cumulative_delta": -500}, 1),
             ({"atr_percentile": 49.9}, 3),
+            ({"atr_percentile": 50.0}, 2),
         ],
     )
     def test_range(self, changes, points) -> None:
@@ -150,6 +154,7 @@ class TestScores:
             ({}, 0),
             ({"atr_percentile": 85.1}, 2.5),
             ({"atr_percentile": 85.0}, 1.5),
+            ({"atr_percentile": 70.1}, 1.5),
             ({"atr_percentile": 70.0}, 0),
             ({"mean_range": 15.1}, 1.5),
             ({"mean_range": 15.0}, 0),
@@ -185,6 +190,12 @@ class TestDecision:
         assert max(float(score) for score in reading.scores.values()) == 3
         assert (reading.regime, str(reading.confidence)) == (Regime.VOLATILE, "0.500000")
         assert reading.multiplier == Decimal("0.5")
+
+    def test_four_points_are_enough(self) -> None:
+        # 2 for the ADX, 1.5 for the averages and 0.5 for the delta
+        reading = read(ema_fast=20_001.0, cumulative_delta=1, vwap_distance=-5.0)
+        assert reading.scores["TRENDING_UP"] == "4.0"
+        assert (reading.regime, str(reading.confidence)) == (Regime.TRENDING_UP, "0.625000")
 
     @pytest.mark.parametrize("adx", [0.0, 20.0, 20.5, 25.0, 25.5, 100.0])
     def test_some_candidate_always_scores(self, adx) -> None:
@@ -301,6 +312,7 @@ class TestTracker:
         ]
 
     def test_everything_is_available_from_bar_32_on(self) -> None:
+        assert WARM_UP_BARS == 32
         assert [self.track(self.walk(count)) for count in range(32)] == [None] * 32
         assert self.track(self.walk(32)) is not None
 
@@ -311,6 +323,33 @@ class TestTracker:
         assert before is not None
         assert after is not None
         assert after.atr == pytest.approx(before.atr + (140 - before.atr) / 14)
+
+    def test_the_percentile_is_that_of_fifty_average_true_ranges(self) -> None:
+        # Ranges that grow from bar to bar: each average is the largest so far. Then one that lies below some of them.
+        bars = [candle(20_000 + n * n, 20_000, 20_000, ordinal=n, delta=1) for n in range(90)]
+        last = candle(20_001, 20_000, 20_000, ordinal=90, delta=1)
+        average = AverageTrueRange(14)
+        averages = [average.update(bar.high, bar.low, bar.close) for bar in (*bars, last)]
+        inputs = self.track([*bars, last])
+        assert inputs is not None
+        rank = Percentile(50, 10)
+        ranks = [rank.update(value) for value in averages if value is not None]
+        before, now = ranks[-2:]
+        assert now is not None
+        assert inputs.atr_percentile == now
+        assert (before, 0 < now < 100) == (100, True)
+
+    def test_the_index_is_that_of_the_bar_and_the_range_the_mean_of_five(self) -> None:
+        bars = [
+            candle(20_010 + n * (n % 7), 20_000 - n * (n % 5), 20_005 + n * (n % 3), ordinal=n, delta=1)
+            for n in range(60)
+        ]
+        index = DirectionalIndex(14)
+        values = [index.update(bar.high, bar.low, bar.close) for bar in bars]
+        inputs = self.track(bars)
+        assert inputs is not None
+        assert inputs.adx == values[-1] != values[-5]
+        assert inputs.mean_range == sum(bar.high - bar.low for bar in bars[-5:]) / 5
 
     def test_a_session_without_volume_has_no_vwap_and_no_inputs(self) -> None:
         assert self.track(self.walk(40, vwap_volume=0)) is None

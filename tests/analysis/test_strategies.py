@@ -1,13 +1,15 @@
 """The order-flow strategy as a whole, and strategies from elsewhere."""
 
 from dataclasses import replace
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.analysis.strategies import OrderFlow, load_entry_point
+from leadline.analysis.strategies import OrderFlow, StrategyFailed, load_entry_point
 from leadline.model.bars import Bar, FootprintRows
 from leadline.model.errors import InvalidInput
 from leadline.model.signals import Direction, Pattern, Regime
@@ -160,6 +162,84 @@ class Quiet:
         self.parameters = parameters
 
 
+def test_a_session_has_a_close_unless_it_is_around_the_clock() -> None:
+    late = example_bar(ordinal=20)
+    late = replace(late, session_close_ns=late.end_ns + 1)
+    for around_the_clock, reason in ((None, "near_close"), (False, "near_close"), (True, "")):
+        told = {} if around_the_clock is None else {"around_the_clock": around_the_clock}
+        strategy = OrderFlow(DETECTORS, ROUTER, SCALE, **told)
+        for bar in random_session(Random(7), MONDAY, 40):
+            strategy.warm(bar)
+        assert strategy.on_bar(late).regime.reason == reason
+
+
+def test_auctions_of_earlier_sessions_are_revisited_from_the_lowest_price_up() -> None:
+    strategy = warmed()
+    # Unfinished: a high, and later one below it; the other ends have traded on one side.
+    strategy.warm(footprint_bar([(29_996, 50, 0), (30_000, 50, 50)]))
+    strategy.warm(footprint_bar([(29_986, 50, 0), (29_990, 50, 50)]))
+    said = strategy.on_bar(footprint_bar([(29_980, 10, 0), (29_990, 1, 1), (30_000, 1, 0), (30_010, 0, 10)], ordinal=1))
+    revisited = [signal for signal in said.signals if signal.pattern is Pattern.UNFINISHED_REVISITED]
+    assert [signal.price for signal in revisited if signal.price > 29_000] == [29_990, 30_000]
+
+
+def test_both_ends_of_a_bar_of_one_price_are_revisited_the_high_first() -> None:
+    strategy = warmed()
+    strategy.warm(footprint_bar([(30_000, 50, 50)]))
+    said = strategy.on_bar(footprint_bar([(29_980, 10, 0), (30_000, 1, 0), (30_010, 0, 10)], ordinal=1))
+    revisited = [signal for signal in said.signals if signal.pattern is Pattern.UNFINISHED_REVISITED]
+    assert [signal.direction for signal in revisited if signal.price == 30_000] == [Direction.LONG, Direction.SHORT]
+
+
+def raised_by(source: str, file: str, module: str, **names: object) -> Exception:
+    """What `on_bar` of a file of a module raises, without this test's own frame; `names` are known to the code."""
+    own: dict[str, Any] = {"__name__": module, **names}
+    exec(compile(source, file, "exec"), own)
+    with pytest.raises(ZeroDivisionError) as raised:
+        own["on_bar"]()
+    return raised.value.with_traceback(raised.tb.tb_next)
+
+
+def of_module(name: str, source: str, file: str) -> object:
+    """The function `beneath` of a file of a module."""
+    names: dict[str, Any] = {"__name__": name}
+    exec(compile(source, file, "exec"), names)
+    return names["beneath"]
+
+
+OWN = "def on_bar():\n    return beneath()"
+BENEATH = "def beneath():\n    return 1 / 0"
+LIBRARY = "/usr/lib/site-packages/averages.py"
+
+
+def test_a_failure_names_the_error_and_the_deepest_line_that_is_the_strategy_s() -> None:
+    inner = raised_by("def on_bar():\n    return helper()\n\n\ndef helper():\n    return 1 / 0", "mine.py", "mine")
+    failed = StrategyFailed("at the bar", inner)
+    assert (failed.doing, failed.error, failed.args) == ("at the bar", inner, ("at the bar", inner))
+    assert str(failed) == (
+        "the strategy failed at the bar: ZeroDivisionError: division by zero (mine.py, line 6, in helper)"
+    )
+    assert str(StrategyFailed("while made", ValueError())) == "the strategy failed while made: ValueError"
+
+
+@pytest.mark.parametrize(
+    ("file", "module", "place"),
+    [
+        ("mine.py", "mine", " (mine.py, line 2, in on_bar)"),  # the platform's own line below it does not say much
+        (LIBRARY, "averages", f" ({LIBRARY}, line 2, in on_bar)"),  # nothing is nearer
+        ("order_flow.py", "leadline.analysis.strategies", ""),
+    ],
+)
+def test_a_failure_beneath_the_strategy_names_the_line_that_led_there(file: str, module: str, place: str) -> None:
+    error = raised_by(OWN, file, module, beneath=of_module("leadline.venue.tape", BENEATH, "tape.py"))
+    assert str(StrategyFailed("x", error)) == f"the strategy failed x: ZeroDivisionError: division by zero{place}"
+
+
+def test_a_failure_in_a_library_names_the_strategy_s_line() -> None:
+    error = raised_by(OWN, "mine.py", "mine", beneath=of_module("averages", BENEATH, LIBRARY))
+    assert str(StrategyFailed("x", error)).endswith("(mine.py, line 2, in on_bar)")
+
+
 def test_an_entry_point_names_the_strategy() -> None:
     factory = load_entry_point("tests.analysis.test_strategies:Quiet")
     assert factory.__name__ == "Quiet"  # type: ignore[attr-defined]
@@ -172,9 +252,21 @@ def test_an_entry_point_names_the_strategy() -> None:
         "tests.analysis.test_strategies:NoSuchClass",
         "tests.analysis.test_strategies:MONDAY",
         "nonsense",
+        ":Quiet",
     ],
 )
 def test_an_entry_point_that_names_nothing_to_call_is_refused(entry_point) -> None:
     with pytest.raises(InvalidInput, match="entryPoint") as refusal:
         load_entry_point(entry_point)
     assert refusal.value.value == entry_point
+    assert "the strategy failed" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(("code", "error"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(2)", "SystemExit: 2")])
+def test_a_module_that_raises_while_it_is_imported_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, error: str
+) -> None:
+    (tmp_path / "raises_here.py").write_text(f"{code}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InvalidInput, match=f"the strategy failed while imported: {error}"):
+        load_entry_point("raises_here:Quiet")

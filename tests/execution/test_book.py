@@ -20,6 +20,7 @@ from leadline.execution.book import (
     new_order,
     note,
     put_order,
+    unfence,
 )
 from leadline.execution.booking import (
     Stored,
@@ -412,3 +413,52 @@ def test_the_front_contract_is_that_of_the_day_and_before_the_run_that_of_its_fi
     assert list(book.tapes(book.strategies[NAME])) == [MES, MES, "MESU2025", "MESU2025"]
     book.strategies[NAME].contract = "MESU2025"
     assert list(book.tapes(book.strategies[NAME])) == ["MESU2025", "MESU2025"]
+
+
+def test_the_prints_of_a_strategy_are_those_of_its_month_and_of_the_next():
+    book, _ = book_of()
+    book.feed_contracts = (MES, "MESU2025", "MESZ2025")
+    assert list(book.tapes(book.strategies[NAME])) == [MES, MES, "MESU2025", "MESU2025"]
+
+
+def test_tiers_that_the_day_began_with_hold_and_those_of_the_manifest_are_to_come():
+    written = {"from": "0", "execute": "ES", "minSize": 1, "maxSize": 2}
+    book, _ = book_of(manifest=account(tiers=[written]))
+    [tier] = book.tiers_in_force
+    assert tier.execute == "ES"
+    book.tiers = (replace(tier, execute="NQ"),)
+    assert book.tiers_in_force == book.tiers
+    assert book.roots(MES) == ("NQ", "ES")
+    book.tiers = ()
+    assert book.roots(MES) == ("MES", "ES")
+
+
+def test_places_are_the_strategies_and_whoever_owns_what_is_live():
+    ended = order_of(S.FILLED, client_id="ended", strategy="default/ended")
+    book, _ = book_of(order_of(S.WORKING, client_id="working", strategy=""), ended)
+    assert book.places() == ["", NAME]
+    book.orders = {}
+    book.positions["default/gone", MES] = position_of(-1, strategy="default/gone")
+    book.positions["default/flat", MES] = position_of(0, strategy="default/flat")
+    assert book.places() == ["default/gone", NAME]
+
+
+def test_one_order_whose_fate_is_open_leaves_the_account_unresolved():
+    open_fate, filled = order_of(S.UNKNOWN, client_id="a"), order_of(S.FILLED, client_id="b")
+    assert book_of(open_fate, filled)[0].unresolved
+    assert not book_of(filled)[0].unresolved
+    assert not book_of()[0].unresolved
+
+
+def test_the_end_of_a_fence_is_told_and_forgives_what_was_said_up_to_its_message():
+    book, changes = book_of()
+    owner = book.strategies[NAME]
+    with pytest.raises(AssertionError, match="is not fenced off"):
+        unfence(book, changes, owner, "kim", "mended")
+    for progress, joined in ((book.instant_ns + 5, book.instant_ns + 5), (book.instant_ns - 5, book.instant_ns)):
+        owner.fence = Fence("bad_message", "a bar of tomorrow", book.instant_ns, progress)
+        unfence(book, changes, owner, "kim", "mended")
+        assert (owner.fence, owner.cleared_ns, owner.joined_ns) == (None, progress, joined)
+    line = changes.events[-1]
+    assert (line.kind, line.key, line.version) == ("fence", f"fence-{book.last_event}", 1)
+    assert line.body == {"strategy": NAME, "fenced": False, "cleared_by": "kim", "clear_reason": "mended"}

@@ -88,6 +88,16 @@ def test_a_change_keeps_the_reason_that_it_does_not_replace():
     assert follow(order, S.CANCELLED, reason="nothing to reduce").reason == "nothing to reduce"
 
 
+def test_what_is_left_of_an_order_is_what_has_not_filled():
+    order = order_of(S.WORKING, quantity=3, filled=1)
+    assert order.remaining == reported_of(order, S.WORKING).remaining == 2
+
+
+def test_each_side_has_the_other_as_its_opposite():
+    assert (Side.BUY.opposite, Side.SELL.opposite) == (Side.SELL, Side.BUY)
+    assert (Side.BUY.sign, Side.SELL.sign) == (1, -1)
+
+
 def test_a_leg_that_shrinks_is_a_new_version():
     order = order_of(S.WORKING, quantity=2)
     assert follow(order, S.WORKING, quantity=1) == order_of(S.WORKING, quantity=1, version=2)

@@ -1,5 +1,6 @@
 """Trading days, sessions, holidays and early closes, and the days that nobody knows."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -49,6 +50,7 @@ def loaded(name: str) -> Calendar:
         ("2025-07-10T22:00:00Z", "2025-07-11"),  # an hour earlier in summer
         ("2025-11-21T23:00:00Z", "2025-11-24"),  # Friday evening
         ("2025-11-22T12:00:00Z", "2025-11-24"),  # Saturday
+        ("2025-11-23T12:00:00Z", "2025-11-24"),  # Sunday, before the open
         ("2023-12-25T23:00:00Z", "2023-12-26"),  # trade goes on in the evening of Christmas
     ],
 )
@@ -334,10 +336,15 @@ def test_sessions_past_the_validity_are_unknown_too():
 
 @pytest.mark.parametrize("name", ["nse", "mcx"])
 def test_a_calendar_without_loaded_years_knows_no_day(name):
-    with pytest.raises(Unknown, match=f"unknown day of the calendar {name} '2025-03-07'"):
+    with pytest.raises(Unknown, match=f"^unknown day of the calendar {name} '2025-03-07'$"):
         calendar(name).trading_day(ns("2025-03-07T06:00:00Z"))
     with pytest.raises(Unknown):
         calendar(name).session(date(2025, 3, 7), RTH)
+
+
+def test_a_calendar_with_one_end_of_its_years_knows_no_day():
+    for market in (replace(CME, valid_from=None), replace(CME, valid_through=None)):
+        assert not market.knows(date(2025, 6, 10))
 
 
 def test_an_unknown_calendar_is_an_error():
@@ -366,6 +373,78 @@ def test_around_the_clock_every_utc_day_is_a_session():
 
 
 NIGHT = SessionHours("18:00", "06:00", "UTC")
+
+
+@pytest.mark.parametrize(
+    "shorter",
+    [
+        {"closed": {date(2025, 1, 1): "New Year"}},
+        {"early_close": {date(2025, 1, 1): "13:00"}},
+        {"former_close": ((date(2015, 9, 18), "17:15"),)},
+        {"close_in_winter": "17:00"},
+        {"weekdays": (0, 1, 2, 3, 4, 5)},
+        {"hours": SessionHours("00:00", "23:00", "UTC")},
+    ],
+)
+def test_a_market_that_closes_on_some_day_is_not_one_that_never_closes(shorter):
+    around = calendar("24x7")
+    assert around.never_closes
+    assert not replace(around, **shorter).never_closes
+
+
+@pytest.mark.parametrize(
+    ("opens", "closes", "fits"),
+    [
+        ("23:00", "22:00", True),  # the CME's day in January
+        ("22:00", "21:00", True),  # and in July
+        ("22:00", "22:00", False),
+        ("21:30", "20:30", False),
+    ],
+)
+def test_hours_fit_a_market_that_holds_them_in_one_of_the_seasons(opens, closes, fits):
+    assert CME.fits(SessionHours(opens, closes, "UTC")) == fits
+
+
+def in_zone(zone: str) -> Calendar:
+    """A market that never closes, with the days of a zone."""
+    return calendar("24x7").begun_at("00:00", zone)
+
+
+@pytest.mark.parametrize(
+    ("market", "hours", "session"),
+    [
+        # The day of Kiritimati is 10:00 to 10:00 UTC, and ends before that of the date line's other side has begun.
+        ("Pacific/Kiritimati", SessionHours("22:00", "23:00", "Etc/GMT+12"), "06-09 10:00 06-09 11:00"),
+        ("Pacific/Kiritimati", SessionHours("21:00", "22:00", "Etc/GMT+12"), "06-10 09:00 06-10 10:00"),
+        ("Etc/GMT+12", SessionHours("02:00", "03:00", "Pacific/Kiritimati"), "06-10 12:00 06-10 13:00"),
+        ("Etc/GMT+12", SessionHours("01:00", "02:00", "Pacific/Kiritimati"), "06-11 11:00 06-11 12:00"),
+    ],
+)
+def test_hours_on_the_other_side_of_the_date_line_have_a_session_on_every_day(market, hours, session):
+    assert hours_of(in_zone(market), "2025-06-10", hours) == session
+    assert in_zone(market).fits(hours)
+    assert not in_zone(market).fits(SessionHours("00:00", "00:00", hours.zone))
+
+
+def test_hours_that_go_over_midnight_are_two_parts_of_a_day_and_the_earlier_one_is_the_session():
+    night = SessionHours("18:00", "06:00", "UTC")
+    assert hours_of(calendar("24x7"), "2025-06-10", night) == "06-10 00:00 06-10 06:00"
+
+
+def test_a_day_rolls_with_the_evening_open_and_else_at_midnight():
+    assert CME.day_roll == ("18:00", "America/New_York", (0, 1, 2, 3, 4))
+    assert calendar("nse").day_roll == ("00:00", "Asia/Kolkata", (0, 1, 2, 3, 4))
+
+
+def test_on_a_closed_day_no_session_contains_an_instant():
+    assert CME.session_at(ns("2025-12-25T15:00:00Z"), RTH) is None
+
+
+def test_a_session_may_last_until_the_close_that_winter_has():
+    mcx = calendar("mcx")
+    for closes, fits in (("23:55", True), ("23:56", False)):
+        assert mcx.fits(SessionHours("09:00", closes, "Asia/Kolkata")) == fits
+    assert not mcx.fits(SessionHours("08:59", "23:55", "Asia/Kolkata"))
 
 
 def test_a_session_over_midnight_begins_the_day_where_the_market_never_closes():

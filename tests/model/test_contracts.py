@@ -47,6 +47,10 @@ QUARTERLY = st.builds(
         ("NQZ5", date(2026, 1, 5), "NQZ2025"),  # the nearest year that ends in 5
         ("ESH6", date(2026, 1, 5), "ESH2026"),
         ("ESH0", date(2026, 1, 5), "ESH2030"),
+        ("ESZ9", date(2020, 1, 6), "ESZ2019"),
+        ("ESH0", date(2025, 11, 20), "ESH2030"),  # 52 months ahead, 68 ago
+        ("ESZ0", date(2025, 3, 3), "ESZ2020"),  # 51 months ago, 69 ahead
+        ("GCF1", date(2025, 12, 5), "GCF2021"),  # 59 months ago, 61 ahead
         ("M2KZ5", NOVEMBER, "M2KZ2025"),  # the longest root, not M
         ("ESZ25", NOVEMBER, "ESZ2025"),
         ("ESZ2025", date(2013, 1, 1), "ESZ2025"),

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import pickle
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.instruments import Profile, instrument, instruments
+from leadline.model.instruments import Profile, instrument, instruments, sheet_roots
 
 # root: tick, tick value, value of a point
 SHEET = {
@@ -133,6 +134,41 @@ def test_a_price_off_the_grid_or_not_a_number_is_refused(price):
 def test_a_decimal_that_is_no_price_is_refused(price):
     with pytest.raises(InvalidInput):
         instrument("ES").price_to_ticks(price)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_price_is_of_as_many_ticks_as_64_bits_hold(sign):
+    es, most = instrument("ES"), 2**63 - 1
+    assert es.price_to_ticks(es.ticks_to_price(sign * most)) == sign * most
+    with pytest.raises(InvalidInput):
+        es.price_to_ticks(es.ticks_to_price(sign * (most + 1)))
+
+
+def test_a_fee_is_the_commission_of_each_size_step_and_the_rate_of_the_notional():
+    es = instrument("ES")
+    assert es.fee(20_000, 2) == 9
+    assert es.fee(20_000, 2, Decimal("0.35")) == Decimal("0.70")
+    rated = replace(es, fee_rate=Decimal("0.0001"))
+    assert rated.fee(20_000, 2) == 9 + Decimal("0.0001") * 2 * 20_000 * Decimal("12.50")
+    assert rated.fee(20_000, 2, Decimal("0.35")) == Decimal("0.70")
+
+
+def test_a_margin_is_a_sum_or_a_share_of_the_notional_or_not_known():
+    assert [instrument(root).margin_at(20_000) for root in ("ES", "GC")] == [300, None]
+    assert replace(instrument("ES"), margin_rate=Decimal("0.01")).margin_at(20_000) == 2500
+
+
+def test_only_a_row_that_says_so_has_prices_below_zero():
+    assert [instrument(root).below_zero for root in ("CL", "ES", "BTCUSDT")] == [True, False, False]
+    assert not any(found.inverse or found.fee_rate or found.margin_rate for found in instruments())
+
+
+def test_the_roots_of_the_sheet_are_those_of_the_package():
+    assert sheet_roots() == tuple(SHEET)
+
+
+def test_an_instrument_is_a_key():
+    assert {instrument("ES"): 1}[instrument("ES")] == 1
 
 
 def test_a_size_off_the_step_is_refused():

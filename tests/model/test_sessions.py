@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import instant_ns, zone_of
 from leadline.model.instruments import instrument
-from leadline.model.sessions import SessionHours, local_time_in, resolve_session, session_id
+from leadline.model.sessions import SessionHours, around_the_clock, local_time_in, resolve_session, session_id
 
 ES = instrument("ES")
 HOUR_NS = 3_600_000_000_000
@@ -48,6 +48,19 @@ def test_hours_outside_the_market_are_refused(hours):
         resolve_session(ES, hours)
 
 
+@pytest.mark.parametrize(
+    ("root", "hours", "around"),
+    [
+        ("BTCUSDT", SessionHours("00:00", "00:00", "UTC"), True),
+        ("BTCUSDT", SessionHours("18:00", "18:00", "UTC"), True),  # its own open begins the day
+        ("BTCUSDT", SessionHours("00:00", "23:59", "UTC"), False),
+        ("ES", SessionHours("18:00", "17:00", "America/New_York"), False),  # all of a market that closes
+    ],
+)
+def test_a_session_is_around_the_clock_where_it_is_all_of_a_day_that_never_ends(root, hours, around):
+    assert around_the_clock(instrument(root), hours) is around
+
+
 def test_a_night_session_belongs_to_one_trading_day():
     assert resolve_session(ES, SessionHours("20:00", "02:00", "America/New_York"))[0] == "2000-0200-America-New_York"
 
@@ -59,6 +72,7 @@ def test_a_night_session_belongs_to_one_trading_day():
         (("09:30", "24:00", "UTC"), "close: got '24:00'"),
         (("09:30", "16:00", "EDT"), "zone: got 'EDT'"),
         (("09:30", "16:00", "America"), "zone: got 'America'"),
+        (("09:30", "16:00", "leapseconds"), "zone: got 'leapseconds'"),  # a file of the database, and no zone
         (("09:30", "16:00", "../UTC"), r"zone: got '\.\./UTC'"),
     ],
 )
@@ -68,17 +82,16 @@ def test_malformed_hours_are_refused(hours, problem):
 
 
 @pytest.mark.parametrize(
-    ("opens", "closes", "hours"), [("09:30", "16:00", 6.5), ("18:00", "17:00", 23), ("00:00", "00:00", 24)]
+    ("opens", "closes", "hours"),
+    [("09:30", "16:00", 6.5), ("18:00", "17:00", 23), ("00:00", "00:00", 24), ("09:30", "16:15", 6.75)],
 )
 def test_the_length_of_a_session_goes_over_midnight(opens, closes, hours):
     assert SessionHours(opens, closes, "UTC").length_ns == hours * HOUR_NS
 
 
-@pytest.mark.parametrize(
-    ("moment", "inside"), [("17:59", False), ("18:00", True), ("00:00", True), ("15:59", True), ("16:00", False)]
-)
-def test_a_window_past_midnight_covers_the_evening_and_the_morning(moment, inside):
-    assert SessionHours("18:00", "16:00", "UTC").covers(time.fromisoformat(moment)) is inside
+def test_hours_have_the_id_that_they_were_given_or_one_of_their_own():
+    assert SessionHours("09:30", "16:00", "America/New_York", "rth").id == "rth"
+    assert SessionHours("09:30", "16:00", "America/New_York").id == "0930-1600-America-New_York"
 
 
 def test_the_local_time_follows_the_zone_and_not_an_offset():

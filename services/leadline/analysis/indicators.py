@@ -18,12 +18,13 @@ class SimpleAverage:
     """Simple moving average: the mean of the last `length` values, from value number `length` on."""
 
     def __init__(self, length: int) -> None:
+        self._length = length
         self._window: deque[float] = deque(maxlen=length)
 
     def update(self, value: float) -> float | None:
         """Take one value in; the mean of the window, None while it is not full."""
         self._window.append(value)
-        if len(self._window) < (self._window.maxlen or 0):
+        if len(self._window) < self._length:
             return None
         return math.fsum(self._window) / len(self._window)
 

@@ -21,12 +21,11 @@ from leadline.analysis.unfinished import UnfinishedAuctions
 from leadline.model.bars import Bar
 from leadline.model.errors import GivenUp, InvalidInput
 from leadline.model.instruments import Instrument
-from leadline.model.signals import BarSignals, Direction, Pattern, Signal
+from leadline.model.signals import BarSignals, Pattern, Signal
 
 WARM_UP: Final = "warm_up"
 
 _PATTERN_ORDER: Final = {pattern: place for place, pattern in enumerate(Pattern)}
-_DIRECTION_ORDER: Final = {direction: place for place, direction in enumerate(Direction)}
 
 
 class Strategy(Protocol):
@@ -142,9 +141,12 @@ class OrderFlow:
         return sorted(found, key=_place)
 
 
-def _place(signal: Signal) -> tuple[int, int, int]:
-    """By pattern, then from the lowest price up."""
-    return _PATTERN_ORDER[signal.pattern], signal.price, _DIRECTION_ORDER[signal.direction]
+def _place(signal: Signal) -> tuple[int, int]:
+    """By pattern, then from the lowest price up.
+
+    Only the two ends of a bar of one price have one pattern, one price and two directions: the high comes first.
+    """
+    return _PATTERN_ORDER[signal.pattern], signal.price
 
 
 def load_entry_point(entry_point: str) -> StrategyFactory:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cache
 from importlib import resources
+from itertools import count
 from typing import Any, Final
 
 import yaml
@@ -77,7 +78,7 @@ class Calendar:
         On a market that never closes nothing but a convention says when a day begins. Where a session goes over that
         time, its own open begins the day: 18:00 to 06:00 UTC makes days from 18:00 to 18:00. Else it is this one.
         """
-        if not self.never_closes or hours == self.hours or all(self._fits_on(day, hours) for day in _SEASONS):
+        if not self.never_closes or all(self._fits_on(day, hours) for day in _SEASONS):
             return self
         return self.begun_at(hours.open, hours.zone)
 
@@ -183,10 +184,8 @@ class Calendar:
         return any(self._fits_on(day, hours) for day in _SEASONS)
 
     def _fits_on(self, day: date, hours: SessionHours) -> bool:
-        opening_day = day - timedelta(days=1) if self.opens_evening_before else day
-        market_open, market_close = self.hours.window_on(opening_day)
-        if self.close_in_winter:
-            market_close = instant_ns(day, max(self.hours.close, self.close_in_winter), self.hours.zone)
+        latest = replace(self.hours, close=max(self.hours.close, self.close_in_winter))
+        market_open, market_close = latest.window_on(day)
         _, closes = _first_window_from(market_open, day, hours)
         return closes <= market_close
 
@@ -198,7 +197,7 @@ class Calendar:
 
 def _windows_near(day: date, hours: SessionHours) -> list[tuple[int, int]]:
     """The daily windows around a day, oldest first, whatever the zone of the hours."""
-    return [hours.window_on(day + timedelta(days=n)) for n in (-2, -1, 0, 1)]
+    return [hours.window_on(day + timedelta(days=n)) for n in range(-2, 3)]
 
 
 def _cut(window: tuple[int, int], market: tuple[int, int]) -> tuple[int, int]:
@@ -211,8 +210,8 @@ def _length(window: tuple[int, int]) -> int:
 
 def _first_window_from(from_ns: int, day: date, hours: SessionHours) -> tuple[int, int]:
     """The first daily window that opens at or after an instant near a day, whatever the zone of the hours."""
-    windows = (hours.window_on(day + timedelta(days=n)) for n in (-2, -1, 0, 1))
-    return next((window for window in windows if window[0] >= from_ns), hours.window_on(day + timedelta(days=2)))
+    windows = (hours.window_on(day + timedelta(days=n)) for n in count(-2))
+    return next(window for window in windows if window[0] >= from_ns)
 
 
 def _is_summer(day: date, zone: str) -> bool:

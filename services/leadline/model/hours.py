@@ -59,13 +59,6 @@ class SessionHours:
         closing_day = day + timedelta(days=1) if self.crosses_midnight else day
         return instant_ns(day, self.open, self.zone), instant_ns(closing_day, self.close, self.zone)
 
-    def covers(self, moment: time) -> bool:
-        """Whether a local clock time lies inside, past midnight too."""
-        opens, closes = parse_clock(self.open, "open"), parse_clock(self.close, "close")
-        if self.crosses_midnight:
-            return moment >= opens or moment < closes
-        return opens <= moment < closes
-
 
 @cache
 def _zone_or_none(zone: str) -> ZoneInfo | None:

@@ -74,7 +74,7 @@ class Instrument:
     roll: Roll
     sessions: Mapping[str, SessionHours] = field(hash=False)
     profile: Profile | None
-    below_zero: bool = False
+    below_zero: bool
     inverse: bool = False
     fee_rate: Decimal = Decimal(0)
     margin_rate: Decimal | None = None
@@ -134,7 +134,7 @@ def _to_steps(what: str, value: Decimal | str, step: Decimal, expected: str) -> 
     try:
         whole, rest = divmod(Decimal(value), step)
         steps = int(whole)
-    except (DecimalException, ValueError, OverflowError):  # not a number, infinite, or beyond the precision
+    except (DecimalException, ValueError):  # not a number, infinite, or beyond the precision
         raise InvalidInput(what, value, expected) from None
     if rest != 0 or abs(steps) > _INT64_MAX:
         raise InvalidInput(what, value, expected)
