@@ -19,7 +19,7 @@ REQUIRED = "got nothing, expected a value: this"
         (["plan", "-f", MES, "--seed=-1"], "--seed: got '-1', expected 0 or more"),
         (
             ["plan", "-f", MES, "--seed", "99999999999999999999"],
-            "--seed: got '99999999999999999999', expected at most 9223372036854775807",
+            "--seed: got 99999999999999999999, expected at most 9223372036854775807",
         ),
         (["plan", "-f", MES, "--max-kept-out", "101"], "--max-kept-out: got '101', expected at most 100"),
         (["plan", "-f", MES, "--max-kept-out", "x"], "--max-kept-out: got 'x', expected a number"),
@@ -105,3 +105,14 @@ def test_of_an_errors_lines_those_about_an_option_name_it_as_it_is_typed():
     for other in ("spec.limit: got 0", "limits: got 0", "the limit: got 0", "limit of 3 is reached"):
         assert as_typed(other, options) == other
     assert as_typed("spec.bars: got 1\nlimit: got 2", options) == "spec.bars: got 1\n--limit: got 2"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["up", "--help"], ["db", "migrate", "--help"]])
+def test_help_is_plain_text_that_fits_a_narrow_terminal(words, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "50")
+    assert run(words) == 0
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 50
+    assert not set("╭│╰━…") & set(shown)
+    assert "..." not in shown.replace("[ARGS]...", "")  # each command and option is explained to its end
+    assert "int range" not in shown

@@ -56,6 +56,7 @@ app = typer.Typer(
     help="Leadline, an order-flow trading platform: ticks in; bars, signals, orders and an audited book out.",
     no_args_is_help=True,
     add_completion=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -94,6 +95,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         ended: int | None = app(list(arguments), prog_name="leadline", standalone_mode=False)
     except TyperException as error:
+        if error.message.startswith("Usage: "):  # no words at all are answered with help
+            print(error.message)
+            return EXIT_BAD_INPUT
         return _told_usage(usage_text(error))
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else EXIT_FAILED if left.code else 0
@@ -109,8 +113,7 @@ def _told_usage(words: str) -> int:
     """Say what is wrong with the words of the command line. Returns the exit code."""
     from leadline.cli.output import complain
 
-    if words:
-        complain(words)
+    complain(words)
     return EXIT_BAD_INPUT
 
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
-from leadline.cli.options import PlanOptions
+from leadline.cli.options import LARGEST_SEED, PlanOptions
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
 from leadline.model.own_markets import put_in_force, read_own
@@ -81,6 +81,8 @@ def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
 
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:
     named = list(options.feed) or ["sim"]
+    if options.seed > LARGEST_SEED:
+        raise InvalidInput("--seed", options.seed, f"at most {LARGEST_SEED}")
     percent = Decimal(f"{options.max_kept_out:g}")
     if named == ["sim"]:
         return Feed(kind="sim", seed=options.seed, sessions=options.sessions, max_kept_out_percent=percent), {}

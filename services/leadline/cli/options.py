@@ -71,6 +71,7 @@ ZoneOption = Annotated[
     str,
     typer.Option(
         "--tz",
+        metavar="ZONE",
         help="Zone of the times that people read, such as America/New_York. JSON has nanoseconds UTC.",
         callback=_showing_times_in,
     ),
@@ -82,6 +83,7 @@ DataDirOption = Annotated[
     Path,
     typer.Option(
         "--data-dir",
+        metavar="FOLDER",
         help="Directory of the stack.",
         file_okay=False,
         default_factory=_default_data_dir,
@@ -93,21 +95,35 @@ KubeOption = Annotated[
     bool, typer.Option("--kube", help="Ask the cluster of the kubeconfig, through kubectl, instead of this machine.")
 ]
 NamespaceOption = Annotated[
-    str | None, typer.Option("--namespace", "-n", help="With --kube: the namespace; the context's when absent.")
+    str | None,
+    typer.Option("--namespace", "-n", metavar="NAME", help="With --kube: the namespace; without it the context's."),
 ]
-AccountOption = Annotated[str | None, typer.Option("--account", help="Account, namespace/name; all when absent.")]
-StrategyOption = Annotated[str | None, typer.Option("--strategy", help="Strategy, namespace/name; all when absent.")]
-TapeOption = Annotated[str | None, typer.Option("--tape", help="Run; the newest of the data directory when absent.")]
+AccountOption = Annotated[
+    str | None, typer.Option("--account", metavar="NAME", help="Account, as namespace/name; without it all of them.")
+]
+StrategyOption = Annotated[
+    str | None, typer.Option("--strategy", metavar="NAME", help="Strategy, as namespace/name; without it all of them.")
+]
+TapeOption = Annotated[
+    str | None,
+    typer.Option("--tape", metavar="RUN", help="Id of the run; without it the newest of the data directory."),
+]
 ManifestOption = Annotated[
     Path,
     typer.Option(
-        "--file", "-f", help="TradingStrategy and TradingAccount documents, YAML.", exists=True, dir_okay=False
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="TradingStrategy and TradingAccount documents, YAML.",
+        exists=True,
+        dir_okay=False,
     ),
 ]
 FeedOption = Annotated[
     list[str] | None,
     typer.Option(
         "--feed",
+        metavar="SOURCE",
         help="sim, push, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
         "A file of another contract than the strategy's is written CONTRACT=FILE.",
         show_default="sim",
@@ -116,22 +132,30 @@ FeedOption = Annotated[
 TradeFromOption = Annotated[
     str | None,
     typer.Option(
-        "--trade-from", help="First trading day on which anything is decided, YYYY-MM-DD.", show_default="the feed's"
+        "--trade-from",
+        metavar="DATE",
+        help="First trading day on which anything is decided, YYYY-MM-DD.",
+        show_default="the feed's",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of a simulated feed.")]
-SessionsOption = Annotated[int, typer.Option("--sessions", min=1, max=260, help="Sessions that a simulated feed has.")]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of a simulated feed.")]
+SessionsOption = Annotated[
+    int, typer.Option("--sessions", metavar="NUMBER", min=1, max=260, help="Sessions that a simulated feed has.")
+]
 MaxKeptOutOption = Annotated[
     float,
-    typer.Option("--max-kept-out", min=0, max=100, help="Percent of faulty prints above which a run fails."),
+    typer.Option(
+        "--max-kept-out", metavar="PERCENT", min=0, max=100, help="Percent of faulty prints above which a run fails."
+    ),
 ]
 InstrumentsOption = Annotated[
     list[Path] | None,
     typer.Option(
         "--instruments",
+        metavar="FILE",
         help="A YAML file of instruments (and calendars) beside the package's sheet, once per file.",
         exists=True,
         dir_okay=False,
     ),
 ]
-SpeedOption = Annotated[str, typer.Option("--speed", help="Seconds of the tape per second, or max.")]
+SpeedOption = Annotated[str, typer.Option("--speed", metavar="NUMBER", help="Seconds of the tape per second, or max.")]

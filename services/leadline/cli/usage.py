@@ -24,7 +24,7 @@ _WANTED: Final[Mapping[str, str]] = {
 
 
 def usage_text(error: TyperException) -> str:
-    """What is wrong, in one sentence; empty where the parser has shown help, which is its answer to no words at all."""
+    """What is wrong, in one sentence."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "leadline"
     parameter, option = getattr(error, "param", None), getattr(error, "option_name", None)

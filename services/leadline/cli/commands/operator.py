@@ -22,9 +22,15 @@ def _operator() -> None:
     """The operator of a cluster."""
 
 
-@app.command("guard-uninstall", epilog="Example: leadline operator guard-uninstall --namespace default")
+@app.command(
+    "guard-uninstall",
+    short_help="Fail while objects need the operator.",
+    epilog="Example: leadline operator guard-uninstall --namespace default",
+)
 def guard_uninstall(
-    namespaces: Annotated[list[str], typer.Option("--namespace", "-n", help="Namespace to look into; repeatable.")],
+    namespaces: Annotated[
+        list[str], typer.Option("--namespace", "-n", metavar="NAME", help="Namespace to look into; repeatable.")
+    ],
 ) -> None:
     """Fail while strategies or accounts are left that need the operator. Helm asks this before an uninstall.
 
@@ -34,16 +40,27 @@ def guard_uninstall(
     print("nothing is left that needs the operator")
 
 
-@app.command("guard-upgrade", epilog="Example: leadline operator guard-upgrade --namespace default")
+@app.command(
+    "guard-upgrade",
+    short_help="Fail while an upgrade would leave objects behind.",
+    epilog="Example: leadline operator guard-upgrade --namespace default",
+)
 def guard_upgrade(
     namespaces: Annotated[
-        list[str] | None, typer.Option("--namespace", "-n", help="Namespace that is looked after then; repeatable.")
+        list[str] | None,
+        typer.Option("--namespace", "-n", metavar="NAME", help="Namespace that is looked after then; repeatable."),
     ] = None,
     operator: Annotated[
-        str, typer.Option("--operator", help="Deployment of the operator that is to change, as namespace/name.")
+        str,
+        typer.Option(
+            "--operator", metavar="NAME", help="Deployment of the operator that is to change, as namespace/name."
+        ),
     ] = "",
     instruments: Annotated[
-        str, typer.Option("--instruments", help="Checksum of the instruments of one's own that it will have.")
+        str,
+        typer.Option(
+            "--instruments", metavar="CHECKSUM", help="Checksum of the instruments of one's own that it will have."
+        ),
     ] = "",
 ) -> None:
     """Fail while strategies or accounts are left in namespaces that would not be looked after any more.

@@ -19,7 +19,9 @@ from leadline.cli.options import (
 app = typer.Typer()
 
 
-@app.command(epilog="Example: leadline status --output json")
+@app.command(
+    short_help="Show the run, the feed, the services and the accounts.", epilog="Example: leadline status --output json"
+)
 def status(
     data_dir: DataDirOption,
     kube: KubeOption = False,
@@ -34,13 +36,20 @@ def status(
     print_status(Place(data_dir, kube, namespace), output)
 
 
-@app.command(epilog="Example: leadline orders --account default/paper --working")
+@app.command(
+    short_help="List orders, also of a stopped stack.",
+    epilog="Example: leadline orders --account default/paper --working",
+)
 def orders(
     data_dir: DataDirOption,
     account: AccountOption = None,
-    strategy: Annotated[str, typer.Option("--strategy", help="Only this strategy's, namespace/name.")] = "",
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="NAME", help="Only this strategy's, namespace/name.")
+    ] = "",
     working: Annotated[bool, typer.Option("--working", help="Only orders that can still be filled.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=5000, help="At most this many of the newest.")] = 50,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="NUMBER", min=1, max=5000, help="At most this many of the newest.")
+    ] = 50,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     tz: ZoneOption = "UTC",
@@ -55,7 +64,9 @@ def orders(
     print_orders(Place(data_dir, kube, namespace), account, wanted, output)
 
 
-@app.command(epilog="Example: leadline positions --output json")
+@app.command(
+    short_help="List open positions, also of a stopped stack.", epilog="Example: leadline positions --output json"
+)
 def positions(
     data_dir: DataDirOption,
     account: AccountOption = None,
@@ -69,17 +80,22 @@ def positions(
     print_positions(Place(data_dir, kube, namespace), account, output)
 
 
-@app.command(epilog="Example: leadline signals --strategy default/mes-orderflow --last 5")
+@app.command(
+    short_help="List signals and what became of them.",
+    epilog="Example: leadline signals --strategy default/mes-orderflow --last 5",
+)
 def signals(
     data_dir: DataDirOption,
     strategy: StrategyOption = None,
-    last: Annotated[int, typer.Option("--last", min=1, max=5000, help="At most this many of the newest bars.")] = 20,
+    last: Annotated[
+        int, typer.Option("--last", metavar="NUMBER", min=1, max=5000, help="At most this many of the newest bars.")
+    ] = 20,
     kube: KubeOption = False,
     namespace: NamespaceOption = None,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List bars with signals and what became of each: the router's word, the decision; also of a stopped stack."""
+    """List bars with signals, the router's word on each signal, and what was decided; also of a stopped stack."""
     del tz  # its callback has answered
     from leadline.cli.reading import print_signals
 

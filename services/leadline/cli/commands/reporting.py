@@ -10,11 +10,16 @@ from leadline.cli.options import DataDirOption, Output, OutputOption, TapeOption
 app = typer.Typer()
 
 
-@app.command(epilog="Example: leadline report --html report.html")
+@app.command(
+    short_help="Report a run: its trades, totals and equity curve.",
+    epilog="Example: leadline report --html report.html",
+)
 def report(
     data_dir: DataDirOption,
     tape: TapeOption = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the report as one HTML file, too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write the report as one HTML file, too.")
+    ] = None,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -25,7 +30,10 @@ def report(
     report_run(data_dir, tape, html, output)
 
 
-@app.command(epilog="Example: leadline digest --tape 4uo7amvh2vlz-1")
+@app.command(
+    short_help="Print what is equal for two runs with the same trades.",
+    epilog="Example: leadline digest --tape 4uo7amvh2vlz-1",
+)
 def digest(data_dir: DataDirOption, tape: TapeOption = None, output: OutputOption = Output.TEXT) -> None:
     """Print the digest of a run: equal for two runs that took the same decisions and made the same trades."""
     from leadline.cli.reporting import print_digest

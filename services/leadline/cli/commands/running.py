@@ -25,7 +25,10 @@ from leadline.cli.sparing import without
 app = typer.Typer()
 
 
-@app.command(epilog="Example: leadline up -f examples/mes-orderflow.yaml --feed sim --speed max --until-end")
+@app.command(
+    short_help="Run the whole platform on this machine, until Ctrl-C.",
+    epilog="Example: leadline up -f examples/mes-orderflow.yaml --feed sim --speed max --until-end",
+)
 def up(
     manifests: ManifestOption,
     data_dir: DataDirOption,
@@ -39,7 +42,12 @@ def up(
     until_end: Annotated[bool, typer.Option("--until-end", help="Stop at the end of the run, with a report.")] = False,
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Where the HTML report goes.", show_default="report.html in the data directory"),
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Where the HTML report goes.",
+            show_default="report.html in the data directory",
+        ),
     ] = None,
     no_live: Annotated[bool, typer.Option("--no-live", help="One line now and then instead of the live view.")] = False,
     tz: ZoneOption = "UTC",
@@ -60,7 +68,11 @@ def up(
     raise typer.Exit(run_up(planned, options))
 
 
-@app.command("plan", epilog="Example: leadline plan -f examples/mes-orderflow.yaml --output json")
+@app.command(
+    "plan",
+    short_help="Check manifests, and show what would run.",
+    epilog="Example: leadline plan -f examples/mes-orderflow.yaml --output json",
+)
 def show_plan(
     manifests: ManifestOption,
     feed: FeedOption = None,

@@ -10,7 +10,9 @@ from leadline.schema.permissions import MIGRATE_USER
 
 WAIT_SECONDS: Final = 300
 
-WaitOption = Annotated[int, typer.Option("--wait-seconds", min=1, help="How long to wait for the server.")]
+WaitOption = Annotated[
+    int, typer.Option("--wait-seconds", metavar="SECONDS", min=1, help="How long to wait for the server.")
+]
 
 database = typer.Typer(help="The schema of the database.", no_args_is_help=True)
 bus = typer.Typer(help="Streams and consumers of the bus.", no_args_is_help=True)
@@ -22,16 +24,23 @@ def _database() -> None:
 
 
 @database.command(
-    "migrate", epilog="Example: leadline db migrate --dsn postgresql://owner@db/leadline --password-file /run/db"
+    "migrate",
+    short_help="Bring the schema to what this release needs.",
+    epilog="Example: leadline db migrate --dsn postgresql://owner@db/leadline --password-file /run/db",
 )
 def migrate_the_database(
-    dsn: Annotated[str, typer.Option("--dsn", help="Database, postgresql://user@host/name, without a password.")],
-    password_file: Annotated[Path, typer.Option("--password-file", help="File with the user's password.", exists=True)],
+    dsn: Annotated[
+        str, typer.Option("--dsn", metavar="URL", help="Database, postgresql://user@host/name, without a password.")
+    ],
+    password_file: Annotated[
+        Path, typer.Option("--password-file", metavar="FILE", help="File with the user's password.", exists=True)
+    ],
     create: Annotated[bool, typer.Option("--create", help="Make the database when it is not there.")] = False,
     role_passwords: Annotated[
         Path | None,
         typer.Option(
             "--role-passwords",
+            metavar="FOLDER",
             help="Folder with a file for each service, with the password that its role shall have.",
             exists=True,
             file_okay=False,
@@ -51,9 +60,13 @@ def migrate_the_database(
     migrate_the_schema(dsn, password_file, role_passwords, output, create=create, wait_s=wait_seconds)
 
 
-@database.command("roles", epilog="Example: leadline db roles --user leadline_migrator | psql service=admin")
+@database.command(
+    "roles",
+    short_help="Print the SQL that makes the roles.",
+    epilog="Example: leadline db roles --user leadline_migrator | psql service=admin",
+)
 def print_the_roles(
-    user: Annotated[str, typer.Option("--user", help="Who will run `leadline db migrate`.")],
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Who will run `leadline db migrate`.")],
 ) -> None:
     """Print the SQL that makes the database's roles, for an administrator where the migrating user may not.
 
@@ -69,13 +82,21 @@ def _bus() -> None:
     """Streams and consumers of the bus."""
 
 
-@bus.command("migrate", epilog="Example: leadline bus migrate --url nats://nats:4222 --password-file /run/bus")
+@bus.command(
+    "migrate",
+    short_help="Create or update streams and consumers.",
+    epilog="Example: leadline bus migrate --url nats://nats:4222 --password-file /run/bus",
+)
 def migrate_the_bus(
-    url: Annotated[str, typer.Option("--url", help="Server, nats://host:port, without a password.")],
-    password_file: Annotated[Path, typer.Option("--password-file", help="File with the user's password.", exists=True)],
-    user: Annotated[str, typer.Option("--user", help="User that may manage streams.")] = MIGRATE_USER,
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="Server, nats://host:port, without a password.")],
+    password_file: Annotated[
+        Path, typer.Option("--password-file", metavar="FILE", help="File with the user's password.", exists=True)
+    ],
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="User that may manage streams.")] = MIGRATE_USER,
     live: Annotated[bool, typer.Option("--live", help="The feed is a venue: old prints make way.")] = False,
-    replicas: Annotated[int, typer.Option("--replicas", min=1, max=5, help="Copies of each stream.")] = 1,
+    replicas: Annotated[
+        int, typer.Option("--replicas", metavar="NUMBER", min=1, max=5, help="Copies of each stream.")
+    ] = 1,
     wait_seconds: WaitOption = WAIT_SECONDS,
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -88,9 +109,15 @@ def migrate_the_bus(
     migrate_the_streams(url, user, password_file, output, live=live, replicas=replicas, wait_s=wait_seconds)
 
 
-@bus.command("users", epilog="Example: leadline bus users --namespaces default,team-a")
+@bus.command(
+    "users",
+    short_help="Print the users and their permissions.",
+    epilog="Example: leadline bus users --namespaces default,team-a",
+)
 def print_the_users(
-    namespaces: Annotated[str, typer.Option("--namespaces", help="Namespaces of traders, with commas between.")],
+    namespaces: Annotated[
+        str, typer.Option("--namespaces", metavar="NAMES", help="Namespaces of traders, with commas between.")
+    ],
 ) -> None:
     """Print the accounts of the bus with their users and permissions, as a server's configuration spells them (JSON).
 
