@@ -285,7 +285,8 @@ async def test_files_of_which_too_much_is_faulty_are_refused_before_a_run_is_ope
     assert str(refused.value) == (
         "2 of 100 prints of MESM2025 were kept out, more than 1 %: negative_size 1, off_grid 1 (the first: "
         f"mes.csv line 101, negative_size: time {at('2025-06-10 14:05:00')}, price 6000.25, size -1, side 1; "
-        f"mes.csv line 100, off_grid: time {at('2025-06-10 14:05:00')}, price 6000.3, size 1, side 1)"
+        f"mes.csv line 100, off_grid: time {at('2025-06-10 14:05:00')}, price 6000.3 "
+        "(the tick is 0.25, beside it are 6000.25 and 6000.50), size 1, side 1)"
     )
     params["feed"]["max_kept_out_percent"] = "2"
     async with place.ingestion(params) as context:

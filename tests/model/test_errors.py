@@ -1,5 +1,8 @@
 """What an error says."""
 
+from datetime import date
+from decimal import Decimal
+
 import pytest
 
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
@@ -17,3 +20,10 @@ def test_a_refusal_names_field_value_and_expectation():
 )
 def test_something_unknown_says_what_is_known(known, message):
     assert str(Unknown("venue", "mars", known)) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "told"), [(None, "nothing"), ("1", "'1'"), (Decimal("1.50"), "1.50"), (date(2025, 6, 10), "2025-06-10")]
+)
+def test_a_value_is_shown_as_its_author_would_write_it(value, told):
+    assert str(InvalidInput("spec.size", value, "another")) == f"spec.size: got {told}, expected another"

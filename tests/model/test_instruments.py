@@ -124,6 +124,17 @@ def test_one_step_and_tick_of_bitcoin_is_a_hundredth_of_a_cent():
     assert btc.pnl(618_003, 618_004, 1) == Decimal("0.0001")
 
 
+@pytest.mark.parametrize(
+    ("price", "beside"),
+    [("5000.10", "5000.00 or 5000.25"), ("-0.10", "-0.25 or 0.00"), (Decimal("5000.3"), "5000.25 or 5000.50")],
+)
+def test_a_price_off_the_grid_is_told_with_those_beside_it(price, beside):
+    with pytest.raises(InvalidInput) as refused:
+        instrument("ES").price_to_ticks(price)
+    told = f"{price!r}" if isinstance(price, str) else price
+    assert str(refused.value) == f"price: got {told}, expected a multiple of the tick 0.25 of ES, such as {beside}"
+
+
 @pytest.mark.parametrize("price", ["5000.10", "5000.", "", "1e3", " 5000", "5_000", "NaN", "Infinity", "9" * 20])
 def test_a_price_off_the_grid_or_not_a_number_is_refused(price):
     with pytest.raises(InvalidInput, match=r"price: got .* expected .*a multiple of the tick 0\.25 of ES"):

@@ -166,7 +166,7 @@ async def test_reflection_describes_the_contracts_to_those_with_a_token():
             grpc.StatusCode.INVALID_ARGUMENT,
             "stream.spec: got '5x', expected a bar specification such as 5m-r1",
         ),
-        (InvalidInput("size", Decimal("0.5"), "a whole number"), grpc.StatusCode.INVALID_ARGUMENT, "size: got Decimal"),
+        (InvalidInput("size", Decimal("0.5"), "a whole number"), grpc.StatusCode.INVALID_ARGUMENT, "size: got 0.5"),
         (Unknown("instrument", "XYZ", ("ES", "MES")), grpc.StatusCode.NOT_FOUND, "unknown instrument 'XYZ'"),
         (ConnectionError("postgres is gone"), grpc.StatusCode.UNAVAILABLE, "the database cannot be reached"),
         (KeyError("secret detail"), grpc.StatusCode.INTERNAL, "internal error"),

@@ -16,11 +16,13 @@ from typing import Final
 import numpy as np
 
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
-from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint
+from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint, Reason
 from leadline.ingestion.raw import NANO, TOO_LARGE
 from leadline.model.calendars import Calendar
+from leadline.model.contracts import instrument_of
 from leadline.model.errors import LeadlineError
 from leadline.model.hours import SessionHours
+from leadline.model.instruments import Instrument, beside
 from leadline.model.ticks import TickColumns
 
 # The reason of a good print that lies in no session that bars are built of.
@@ -133,7 +135,8 @@ def require_share(
     if 100 * faulty <= max_percent * (good + faulty):
         return
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.items())
-    shown = "; ".join(map(sample_text, most_telling(by_reason, samples)))
+    sheet = instrument_of(contract)
+    shown = "; ".join(sample_text(sample, sheet) for sample in most_telling(by_reason, samples))
     raise TooManyKeptOut(
         f"{faulty:,} of {good + faulty:,} prints of {contract} were kept out, more than {max_percent:f} %: {reasons}"
         + (f" (the first: {shown})" if shown else "")
@@ -146,11 +149,20 @@ def most_telling(by_reason: Iterable[str], samples: Sequence[QuarantinedPrint]) 
     return [first[reason] for reason in by_reason if reason in first][:_SAMPLES_SHOWN]
 
 
-def sample_text(sample: QuarantinedPrint) -> str:
-    """A print that was kept out, in words."""
+def sample_text(sample: QuarantinedPrint, sheet: Instrument) -> str:
+    """A print that was kept out, in words. sheet: of its contract, whose grid its price or size may be off."""
     price, size = number_text(sample.price), number_text(sample.size)
+    if sample.reason is Reason.OFF_GRID:
+        price += f" (the tick is {sheet.tick}, beside it are {_beside(sample.price, sheet.tick)})"
+    if sample.reason is Reason.OFF_STEP_SIZE:
+        size += f" (the step is {sheet.size_step}, beside it are {_beside(sample.size, sheet.size_step)})"
     written = f"time {sample.time_ns}, price {price}, size {size}, side {sample.side}"
     return f"{sample.source} line {sample.row}, {sample.reason.value}: {written}"
+
+
+def _beside(billionths: int, step: Decimal) -> str:
+    below, above = beside(Decimal(billionths) / NANO, step)
+    return f"{below} and {above}"
 
 
 def number_text(billionths: int) -> str:

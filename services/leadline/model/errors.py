@@ -5,6 +5,8 @@ known here. Neither is ever answered by a default. `Unavailable`, `Refused` and 
 question to another part of the platform.
 """
 
+from datetime import date
+from decimal import Decimal
 from typing import ClassVar, Final
 
 
@@ -36,8 +38,14 @@ class InvalidInput(LeadlineError, ValueError):
         self.expected = expected
 
     def __str__(self) -> str:
-        got = "nothing" if self.value is None else repr(self.value)
-        return f"{self.field}: got {got}, expected {self.expected}"
+        return f"{self.field}: got {shown(self.value)}, expected {self.expected}"
+
+
+def shown(value: object) -> str:
+    """A value that was found, as its author would write it."""
+    if value is None:
+        return "nothing"
+    return str(value) if isinstance(value, Decimal | date) else repr(value)
 
 
 class Unknown(LeadlineError, LookupError):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import ROUND_HALF_UP, Decimal, DecimalException
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal, DecimalException
 from functools import cache
 from importlib import resources
 from typing import Any, Final, Literal
@@ -136,9 +136,18 @@ def _to_steps(what: str, value: Decimal | str, step: Decimal, expected: str) -> 
         steps = int(whole)
     except (DecimalException, ValueError):  # not a number, infinite, or beyond the precision
         raise InvalidInput(what, value, expected) from None
-    if rest != 0 or abs(steps) > _INT64_MAX:
+    if abs(steps) > _INT64_MAX:
         raise InvalidInput(what, value, expected)
+    if rest != 0:
+        below, above = beside(Decimal(value), step)
+        raise InvalidInput(what, value, f"{expected}, such as {below} or {above}")
     return steps
+
+
+def beside(value: Decimal, step: Decimal) -> tuple[Decimal, Decimal]:
+    """The multiples of a step below and above a value that is none, with the decimals of the step."""
+    below = (value / step).to_integral_value(ROUND_FLOOR) * step
+    return below, below + step
 
 
 def instrument(root: str) -> Instrument:

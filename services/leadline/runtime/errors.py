@@ -6,7 +6,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown, shown
 from leadline.runtime.auth import NotAllowed
 from leadline.runtime.database import DATABASE_LOST
 
@@ -88,7 +88,7 @@ def _with_details(code: grpc.StatusCode, message: str, details: list[_Detail]) -
 
 
 def _shown(value: object) -> str:
-    return _cut(repr(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str) else value), _SHOWN_CHARACTERS)
+    return _cut(shown(value[: _SHOWN_CHARACTERS + 1] if isinstance(value, str) else value), _SHOWN_CHARACTERS)
 
 
 def _cut(text: str, most: int) -> str:
