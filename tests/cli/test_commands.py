@@ -73,6 +73,14 @@ def test_a_plan_is_shown_and_is_the_golden_one_as_json(capsys):
     assert json.loads(capsys.readouterr().out) == json.loads(golden.read_text())
 
 
+def test_a_plan_breaks_no_name_in_a_terminal_of_80_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(["plan", "-f", str(MES)]) == 0
+    shown = capsys.readouterr().out.partition("Entries")[0]
+    assert " analysis-default-mes-orderflow " in shown
+    assert " TICKS, BARS, SIGNALS " in shown
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

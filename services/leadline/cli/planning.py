@@ -35,6 +35,7 @@ def print_plan(options: PlanOptions, output: Output) -> None:
             for workload in found.workloads
         ],
         "Nothing to run.",
+        wide_only=("service", "owner", "calls", "after"),
     )
     print_table(
         "Entries",
