@@ -34,6 +34,8 @@ KILLED, ALIVE, ENDLESS = "killed", "alive", "endless"
 
 _OPTIONS: Final = (
     "-q",
+    "-m",
+    "not integration",
     "-p",
     "no:cacheprovider",
     "--assert=plain",

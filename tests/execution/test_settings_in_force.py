@@ -1,5 +1,7 @@
 """Another manifest of the account laid over its book: each limit is the stricter one until the trading day rolls."""
 
+from dataclasses import fields, replace
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -17,12 +19,25 @@ from leadline.execution.account_settings import (
     settings_hash,
 )
 from leadline.execution.book import Book, StrategyBook
+from leadline.execution.commands import tighten
 from leadline.execution.day import roll
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import TradingAccount
+from leadline.risk.view import AccountLimits
+from tests.execution.harness.books import position_of
 from tests.execution.harness.builders import DAY, DAY_S, ES, MES, account, ns, strategy
 
 MES_TIER = {"from": "0", "execute": "MES", "maxSize": 3, "dayLoss": "100"}
+TIER = {"from": "0", "execute": "MES", "minSize": 1, "maxSize": 3, "dayLoss": "100"}
+ALL_LIMITS = {
+    "dayLoss": "7",
+    "dayTarget": "8",
+    "maxPosition": 9,
+    "maxOpenTrades": 10,
+    "maxOrdersPerSecond": 11,
+    "maxEntriesPerHour": 12,
+}
+D = Decimal
 
 
 def test_switching_tiers_off_tightens_their_day_loss_to_the_default_at_once():
@@ -47,14 +62,197 @@ def bare_book(manifest: TradingAccount) -> Book:
     return book
 
 
+def traded(manifest: TradingAccount, *others: StrategyBook) -> Book:
+    """An account with `default/mes`, and others."""
+    book = bare_book(manifest)
+    for owner in (StrategyBook("default/mes", strategy(), "", "hash", ns(0), MES), *others):
+        book.strategies[owner.strategy] = owner
+    return book
+
+
 def test_a_strategy_of_a_namespace_that_is_allowed_no_more_enters_nothing():
-    book = bare_book(account(allowedNamespaces=["desk"]))
-    manifest = strategy()
+    manifest = strategy(account={"name": "paper", "namespace": "default"})
     manifest = manifest.model_copy(update={"metadata": manifest.metadata.model_copy(update={"namespace": "desk"})})
-    visitor = StrategyBook("desk/mes", manifest, "", "hash", ns(0), MES)
+    book, visitor = bare_book(account(allowedNamespaces=["desk"])), StrategyBook("desk/mes", manifest, "", "h", 0, MES)
+    book.strategies["desk/mes"] = visitor
     assert may_enter(book, visitor)
     set_account(book, account())
     assert not may_enter(book, visitor)
+
+
+def test_the_account_s_hot_fields_are_laid_over_what_it_was_begun_with():
+    book = bare_book(account())
+    wanted = account("77", paper={"slippageTicks": 9}, commission={"MES": "2"})
+    hot = set_account(book, wanted)
+    assert hot == book.settings == hot_fields(wanted)
+    assert set_account(book, wanted) == hot
+    spec = book.manifest.spec
+    assert (spec.starting_balance, spec.paper.slippage_ticks, spec.commission) == (10_000, 1, {"MES": 2})
+
+
+def test_settings_that_are_said_again_leave_what_was_tightened_since():
+    book = traded(account())
+    set_account(book, account(limits={"maxPosition": 2}))
+    tighten(book, AccountLimits(max_position=2))  # as much as it is
+    set_account(book, account(limits={"maxPosition": 2}))
+    assert book.day_limits == AccountLimits(max_position=2)
+
+
+def test_tiers_that_a_strategy_does_not_fit_are_refused_and_change_nothing():
+    book = traded(account())
+    before = book.manifest
+    with pytest.raises(InvalidInput, match=r"TradingStrategy default/mes: spec\.instrument"):
+        set_account(book, account(tiers=[{"from": "0", "execute": "NQ", "maxSize": 1}]))
+    assert (book.manifest, book.settings) == (before, None)
+
+
+def test_tiers_in_which_two_strategies_would_trade_one_contract_are_refused():
+    book = traded(account(), StrategyBook("default/es", strategy("es", "ES"), "", "hash", ns(0), ES))
+    with pytest.raises(InvalidInput, match="default/es trades it on default/paper") as refused:
+        set_account(book, account(tiers=[{"from": "0", "execute": "ES", "maxSize": 1}]))
+    assert refused.value.field == "TradingStrategy default/mes: spec.instrument"
+
+
+def test_other_tiers_hold_at_once_where_nothing_trades_and_nothing_is_held():
+    book, wanted = bare_book(account()), account(tiers=[TIER, {**TIER, "from": "5000", "maxSize": 1}])
+    set_account(book, wanted)
+    assert (book.tiers, book.tier_index) == (None, 1)
+    assert [tier.max_size for tier in book.tiers_in_force] == [3, 1]
+
+
+def test_other_tiers_wait_while_somebody_s_position_is_held():
+    book = bare_book(account())
+    book.positions["", MES] = position_of(1, strategy="")
+    set_account(book, account(tiers=[TIER]))
+    assert (book.tiers, book.tier_index) == ((), -1)
+
+
+def test_a_tier_that_was_kept_over_a_roll_stays_when_only_a_limit_changes():
+    tiers = [TIER, {**TIER, "from": "5000", "dayLoss": "400"}]
+    for book in (bare_book(account(tiers=tiers)), traded(account(tiers=tiers))):
+        book.equity_at_roll = D(2_000)  # it was not flat when that became its equity
+        set_account(book, account(tiers=tiers, limits={"maxPosition": 1}))
+        assert (book.tiers, book.tier_index, in_force(book)["day_loss"]) == (None, 1, 400)
+        assert not loosening_waits(book)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "held"),
+    [
+        ({"MES": "50"}, {}, {"MES": 50}),
+        ({"MES": "50"}, {"MES": "60"}, {"MES": 50}),
+        ({"MES": "50"}, {"MES": "50"}, {}),
+        ({"MES": "50"}, {"MES": "40"}, {}),
+        ({}, {"MES": "40"}, {}),
+        ({"MES": "50", "ES": "500"}, {"MES": "40", "ES": "600"}, {"ES": 500}),
+    ],
+)
+def test_a_margin_that_becomes_looser_is_held(before: dict[str, str], after: dict[str, str], held: dict[str, int]):
+    book = traded(account(marginLimits=before))
+    set_account(book, account(marginLimits=after, halt=True))
+    assert book.margin_limits == held
+    assert loosening_waits(book) is bool(held)
+
+
+@pytest.mark.parametrize("name", [each.name for each in fields(AccountLimits) if each.name != "margin_limits"])
+def test_each_limit_of_the_day_that_is_stricter_waits_for_the_roll(name: str):
+    book = bare_book(account())
+    assert loosening_waits(book) is False
+    limit: dict[str, Any] = {name: 1}
+    book.day_limits = AccountLimits(**limit)
+    assert loosening_waits(book) is True
+
+
+def test_other_tiers_wait_for_the_roll():
+    book = bare_book(account())
+    book.tiers = ()
+    assert loosening_waits(book) is True
+
+
+def test_every_bound_of_an_account_that_says_nothing_and_of_one_that_says_all():
+    silent, says_all = bare_book(account()), bare_book(account(limits=ALL_LIMITS))
+    assert bounds_in_force(silent, account_view(silent, halt="")) == {
+        "day_loss": 300,
+        "day_target": 500,
+        "max_position": 2,
+        "max_open_trades": 1,
+        "max_orders_per_second": 5,
+        "max_entries_per_hour": None,
+    }
+    assert bounds_in_force(says_all, account_view(says_all, halt="")) == {
+        "day_loss": 7,
+        "day_target": 8,
+        "max_position": 9,
+        "max_open_trades": 10,
+        "max_orders_per_second": 11,
+        "max_entries_per_hour": 12,
+    }
+
+
+def sizes(book: Book) -> list[tuple[int, int]]:
+    return [(tier.min_size, tier.max_size) for tier in book.tiers_in_force]
+
+
+@pytest.mark.parametrize(
+    ("present", "coming", "until_the_roll"),
+    [
+        ((2, 3), (1, 1), (1, 1)),
+        ((1, 1), (2, 3), (1, 1)),
+        ((2, 4), (1, 3), (1, 3)),
+        ((1, 3), (2, 4), (1, 3)),
+        ((2, 2), (3, 3), (2, 2)),
+    ],
+)
+def test_until_the_roll_a_tier_is_no_larger_than_either_table_has_it(
+    present: tuple[int, int], coming: tuple[int, int], until_the_roll: tuple[int, int]
+):
+    def tier(start: str, size: tuple[int, int]) -> dict[str, Any]:
+        return {**TIER, "from": start, "minSize": size[0], "maxSize": size[1]}
+
+    book = traded(account(tiers=[tier("0", (5, 6)), tier("5000", present), tier("50000", (7, 8))]))
+    assert book.tier_index == 1
+    set_account(book, account(tiers=[tier("0", coming)]))
+    assert sizes(book) == [(5, 6), until_the_roll, (7, 8)]
+    assert loosening_waits(book)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "state"),
+    [
+        ([TIER], [{**TIER, "execute": "ES", "maxSize": 1}], {}),
+        ([TIER], [{**TIER, "maxSize": 1}], {"equity_at_roll": D(-1)}),
+        ([TIER], [{**TIER, "maxSize": 1}], {"tier_index": -1}),
+        ([TIER], [{**TIER, "maxSize": 1}], {"tier_index": 1}),
+        ([TIER], [], {}),
+        ([], [TIER], {}),
+    ],
+    ids=["another root", "no tier to come", "no tier now", "a tier of another table", "tiers off", "tiers on"],
+)
+def test_tiers_that_cannot_be_compared_stay_as_they_are_until_the_roll(
+    before: list[dict[str, Any]], after: list[dict[str, Any]], state: dict[str, Any]
+):
+    book = replace(traded(account(tiers=before)), **state)
+    in_force_before = book.tiers_in_force
+    set_account(book, account(tiers=after))
+    assert book.tiers == in_force_before
+    assert loosening_waits(book)
+
+
+def test_the_first_tier_is_compared_like_any_other():
+    book = traded(account(tiers=[TIER]))
+    set_account(book, account(tiers=[{**TIER, "maxSize": 1}]))
+    assert sizes(book) == [(1, 1)]
+
+
+def test_the_same_tiers_wait_for_nothing():
+    book = traded(account(tiers=[TIER]))
+    set_account(book, account(tiers=[TIER], limits={"maxPosition": 1}))
+    assert (book.tiers, loosening_waits(book)) == (None, False)
+
+
+def test_a_manifest_of_the_account_is_read():
+    wanted = account(limits={"dayLoss": "7"})
+    assert read_account(orjson.dumps(wanted.to_manifest()).decode(), "default/paper") == wanted
 
 
 def test_the_first_settings_may_say_what_the_process_was_told():
@@ -75,7 +273,7 @@ def test_the_first_settings_may_say_what_the_process_was_told():
             "the manifest of the account default/paper",
         ),
         (
-            orjson.dumps(strategy().to_manifest()).decode(),
+            orjson.dumps(strategy("paper").to_manifest()).decode(),
             "the manifest of the account default/paper",
         ),
     ],

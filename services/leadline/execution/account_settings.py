@@ -162,8 +162,7 @@ def _looser(now: int | Decimal | None, before: int | Decimal) -> bool:
 
 def _check_fit(strategy: TradingStrategy, account: TradingAccount) -> None:
     """A namespace that is not allowed any more enters nothing; anything else that does not fit is refused."""
-    spaces = (*account.spec.allowed_namespaces, strategy.metadata.namespace)
-    allowed = account.spec.model_copy(update={"allowed_namespaces": spaces})
+    allowed = account.spec.model_copy(update={"allowed_namespaces": (strategy.metadata.namespace,)})
     check_strategy_on_account(strategy, account.model_copy(update={"spec": allowed}))
 
 
@@ -183,7 +182,7 @@ def _tiers_until_roll(book: Book, before: tuple[Tier, ...]) -> tuple[Tier, ...] 
         return before
     present = before[book.tier_index]
     largest = min(present.max_size, coming.max_size)
-    smallest = min(present.min_size, coming.min_size, largest)
+    smallest = min(present.min_size, coming.min_size)
     return tuple(
         replace(tier, min_size=smallest, max_size=largest) if index == book.tier_index else tier
         for index, tier in enumerate(before)
