@@ -149,6 +149,13 @@ def test_next_print_looks_at_no_other_print():
     assert got == [("M", 20002, ns(2)), ("L", 19990, ns(4))]
 
 
+def test_optimistic_fills_a_selling_limit_when_it_is_touched_from_below():
+    paper = market(FillRule.OPTIMISTIC)
+    paper.submit(order("L", Side.SELL, limit=20_010))
+    prints = tape([(1, 20_009), (2, 20_010)])
+    assert [(fill.price, fill.time_ns) for fill in fills(run(paper, prints, 3))] == [(20_010, ns(2))]
+
+
 @pytest.mark.parametrize(
     ("rule", "expected"), [(FillRule.PESSIMISTIC, 20_004), (FillRule.NEXT_PRINT, 20_002), (FillRule.OPTIMISTIC, 20_001)]
 )
