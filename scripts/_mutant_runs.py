@@ -41,6 +41,8 @@ _OPTIONS: Final = (
     "--assert=plain",
     "--capture=sys",
     "--hypothesis-profile=mutants",
+    "-m",
+    "not integration",
 )
 _LEAST_SECONDS: Final = 5
 """Computing for this long, or five times as long as the tests do, is an endless loop. It is noticed."""

@@ -55,8 +55,7 @@ class OrderSender:
             return
         try:
             self._world.journal.write(order.client_id)
-        except OSError as error:  # it has not left, and this process knows: handed in when the disk takes it
-            self._unsent = order.client_id
+        except OSError as error:  # it has not left, as this process still knows: handed in when the disk takes it
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
         self._unsent = ""
         try:
