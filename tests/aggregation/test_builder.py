@@ -1,16 +1,19 @@
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
-from leadline.aggregation.builder import Gap
+from leadline.aggregation.builder import Gap, session_from
 from leadline.model.errors import InvalidInput, Unknown
 from tests.aggregation.builders import (
     BUY,
+    CALENDAR,
     CLOSE_NS,
     CONTRACT,
+    DAY,
     GLOBEX,
     MINUTE,
     OPEN_NS,
+    RTH,
     SECOND,
     SELL,
     UNKNOWN,
@@ -188,6 +191,11 @@ def test_cumulative_delta_and_vwap_sums_run_through_the_session_and_start_again_
     assert bars[3].vwap_price_volume == 500
 
 
+def test_after_the_close_the_session_is_that_of_the_next_day():
+    assert session_from(CALENDAR, RTH, CLOSE_NS - 1) == session_of(DAY)
+    assert session_from(CALENDAR, RTH, CLOSE_NS) == session_of(DAY + timedelta(days=1))
+
+
 def test_holidays_and_weekends_are_passed_over():
     friday, monday = session_of(date(2025, 11, 21)), session_of(date(2025, 11, 24))
     saturday = ns("2025-11-22T12:00:00")
@@ -240,6 +248,7 @@ def test_an_empty_batch_that_stands_further_on_is_a_gap_too():
     ("rows", "expected"),
     [
         ([(at(59), 100, 1, BUY)], "watermark"),
+        ([(at(59), 100, 1, BUY), (at(61), 100, 1, BUY)], "watermark"),
         ([(at(62), 100, 1, BUY), (at(61), 100, 1, BUY)], "do not decrease"),
         ([(at(61), 100, 1, BUY), (at(63), 100, 1, BUY), (at(62), 100, 1, BUY)], "do not decrease"),
     ],
@@ -254,7 +263,9 @@ def test_time_that_runs_backwards_is_refused(rows, expected):
 def test_a_tape_that_has_ended_takes_no_more_prints():
     fed = builder()
     ending = batch([(at(0), 100, 1, BUY)], final=True)
+    assert not fed.final
     fed.feed(ending)
+    assert fed.final
     assert fed.feed(ending) == []
     with pytest.raises(InvalidInput, match="end of the tape"):
         fed.feed(batch([(at(1), 100, 1, BUY)], first=1))
