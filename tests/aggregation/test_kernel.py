@@ -67,6 +67,23 @@ def test_the_example_bar_sums_to_318_with_a_delta_of_134():
     assert (part.high, part.low) == (20005, 20000)
 
 
+def test_rows_of_two_ticks_hold_both():
+    rows = footprint_rows(TickColumns.of([(0, price, 1, BUY) for price in (100, 101, 102)]), 2)
+    assert (rows.price.tolist(), rows.ask.tolist()) == ([100, 102], [2, 1])
+
+
+def test_the_running_delta_begins_at_nought():
+    sold = fold(TickColumns.of([(0, 100, 3, SELL), (1, 100, 2, SELL)]), 1)
+    assert (sold.delta, sold.min_delta, sold.max_delta) == (-5, -5, 0)
+    bought = fold(TickColumns.of([(0, 100, 3, BUY), (1, 100, 2, BUY)]), 1)
+    assert (bought.delta, bought.min_delta, bought.max_delta) == (5, 0, 5)
+
+
+def test_volume_of_nobody_s_aggression_counts_for_the_point_of_control():
+    rows = footprint_rows(TickColumns.of([(0, 100, 10, BUY), (1, 101, 20, UNKNOWN), (2, 102, 5, SELL)]), 1)
+    assert value_area(rows, 1).poc == 101
+
+
 def test_the_example_bar_has_its_point_of_control_at_5000_50_and_its_value_area_from_5000_00_to_5001_00():
     area = value_area(fold(example_prints(), 1).rows, 1)
     assert [price / TICKS_PER_POINT for price in (area.poc, area.low, area.high)] == [5000.50, 5000.00, 5001.00]
@@ -81,6 +98,12 @@ def test_the_value_area_takes_the_larger_pair_and_stops_at_exactly_seventy_perce
     ("volumes", "expected"),
     [
         ({100: 5}, (100, 100, 100)),
+        ({100: 5, 110: 10}, (110, 100, 110)),  # nothing above, and nothing traded just below
+        ({100: 10, 110: 5}, (100, 100, 110)),
+        ({100: 10, 104: 6}, (100, 100, 104)),  # a gap of three rows: a pair without volume, then one with some
+        ({100: 6, 104: 10}, (104, 100, 104)),
+        ({100: 10, 103: 6}, (100, 100, 103)),
+        ({100: 6, 103: 10}, (103, 100, 103)),
         ({100: 5, 101: 5}, (100, 100, 101)),  # equally near to the middle: the lower
         ({100: 9, 101: 1, 102: 9, 110: 1}, (102, 100, 102)),  # nearest to 105; below 9 + 1 > above 1
         ({100: 10, 101: 10, 102: 40, 103: 10, 104: 10}, (102, 102, 104)),  # equal pairs: the upper

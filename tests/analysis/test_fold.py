@@ -76,6 +76,31 @@ def test_a_revision_never_makes_or_changes_a_signal() -> None:
     assert said_about(revised, day(2)) == said_about(bars, day(2))
 
 
+def test_a_revision_that_comes_alone_is_not_taken_for_the_bar() -> None:
+    one = fold(day(0))
+    first, *_ = random_tape(seed=2, days=1, bars_a_day=2)
+    assert one.step(replace(first, revision=1)) is None
+    assert one.bars_held == 0
+    assert one.step(first) is not None
+
+
+def test_bars_of_another_contract_s_days_are_neither_spoken_of_nor_kept() -> None:
+    one = StrategyFold(order_flow, lambda today: today - timedelta(days=HISTORY), day(0), until=day(2))
+    bars = random_tape(seed=4, days=4, bars_a_day=3)
+    said = [found for bar in bars if (found := one.step(bar)) is not None]
+    assert [found.bar for found in said] == [bar.key for bar in bars[:6]]
+    assert one.bars_held == 6
+
+
+def test_a_strategy_that_ends_the_process_has_failed() -> None:
+    def leave() -> None:
+        raise SystemExit(2)
+
+    one = StrategyFold(leave, lambda today: today, day(0))  # type: ignore[arg-type]
+    with pytest.raises(StrategyFailed, match="when it was made for 2025-11-17: SystemExit: 2"):
+        one.step(random_tape(seed=1, days=1, bars_a_day=1)[0])
+
+
 def test_only_the_bars_that_a_later_session_may_need_are_kept() -> None:
     one = fold(day(0))
     for bar in random_tape(seed=4, days=10, bars_a_day=18):

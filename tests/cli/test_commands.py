@@ -254,6 +254,15 @@ def test_json_never_writes_a_number_with_an_exponent(capsys):
     assert capsys.readouterr().out == '{"equity":"2500","day":"2025-06-10"}\n'
 
 
+def test_a_table_breaks_its_lines_between_words_as_long_as_there_is_room_for_each_word(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "50")
+    columns = ("strategy", "working orders", "why")
+    print_table("narrow", columns, [("default/mes-orderflow", 2, "no approved signal at all")], "none")
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 50
+    assert {"default/mes-orderflow", "strategy", "working", "orders", "approved", "signal"} <= set(shown.split())
+
+
 def test_tables_are_as_wide_as_columns_says(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "61")
     print_table("wide", ("a",), [("x" * 300,)], "none")

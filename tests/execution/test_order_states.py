@@ -88,6 +88,19 @@ def test_a_change_keeps_the_reason_that_it_does_not_replace():
     assert follow(order, S.CANCELLED, reason="nothing to reduce").reason == "nothing to reduce"
 
 
+def test_what_the_venue_holds_under_an_id_is_named_and_taken():
+    order = order_of(S.WORKING, type=OrderType.LIMIT, limit_price=20_000)
+    other = reported_of(order, S.WORKING, limit_price=20_001, tape_contract="ESM2025")
+    after, surprises = told(order, other)
+    assert surprises == [f"order {order.client_id} has the limit price 20001 at the venue, not 20000"]
+    assert (after.limit_price, after.tape_contract, after.version) == (20_001, "ESM2025", order.version + 1)
+
+
+def test_an_order_that_the_venue_gives_up_too_is_no_surprise():
+    given_up = order_of(S.DEAD)
+    assert told(given_up, reported_of(given_up, S.DEAD)) == (given_up, [])
+
+
 def test_what_is_left_of_an_order_is_what_has_not_filled():
     order = order_of(S.WORKING, quantity=3, filled=1)
     assert order.remaining == reported_of(order, S.WORKING).remaining == 2

@@ -1,11 +1,12 @@
 """At which print an order fills, and at what price."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import LastPrint, Side
+from leadline.model.orders import LastPrint, Side, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from leadline.venue.rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
 from tests.venue.builders import BUY, MES, SELL, UNKNOWN, fills, market, ns, order, run, tape
@@ -147,6 +148,46 @@ def test_next_print_looks_at_no_other_print():
     prints = tape([(0.9, 20003, 1, BUY), (2, 20001, 1, SELL), (3, 19990, 90, SELL), (4, 19989, 1, SELL)])
     got = [(fill.client_id, fill.price, fill.time_ns) for fill in fills(run(paper, prints, 5))]
     assert got == [("M", 20002, ns(2)), ("L", 19990, ns(4))]
+
+
+def test_prints_of_an_instant_at_which_another_order_fills_stand_in_the_queue_once():
+    paper = market()
+    paper.submit(order("M"))
+    paper.submit(order("L", limit=19_990))
+    prints = tape([(1, 19_990, 2, SELL), (2, 19_990, 1, SELL)])
+    assert [(fill.client_id, fill.time_ns) for fill in fills(run(paper, prints, 3))] == [("M", ns(1)), ("L", ns(2))]
+
+
+def test_prints_of_the_nanosecond_before_a_fill_stand_in_the_queue():
+    paper = market()
+    paper.submit(order("M", at=1))
+    paper.submit(order("L", limit=19_990))
+    prints = tape([(1, 19_990, 2, SELL), (1.000000001, 19_990, 1, SELL)])
+    assert [fill.client_id for fill in fills(run(paper, prints, 3))] == ["M", "L"]
+
+
+def test_an_instant_at_which_only_a_watch_stops_the_tape_fills_nothing():
+    paper = market()
+    paper.submit(order("L", limit=19_990))
+    price = WatchedPosition(MES, 1, Decimal(0), Decimal(1))
+    stopped = paper.advance(
+        {MES: tape([(1, 19_990, 2, SELL)])}, ns(3), [Watch(Decimal(0), (price,), at_or_below=Decimal(19_990))]
+    )
+    assert (stopped.instant_ns, stopped.stopped, stopped.events) == (ns(1), True, ())
+
+
+def test_prints_up_to_the_present_instant_of_a_contract_that_joins_late_are_quotes_and_fill_nothing():
+    paper = market(instant=5)
+    paper.submit(order())
+    prints = tape([(5, 20_010, 1, BUY), (5.5, 20_001, 1, SELL)])
+    assert [(fill.source_index, fill.price) for fill in fills(run(paper, prints, 6))] == [(1, 20_011)]
+
+
+def test_optimistic_fills_a_selling_limit_when_it_is_touched_from_below():
+    paper = market(FillRule.OPTIMISTIC)
+    paper.submit(order("L", Side.SELL, limit=20_010))
+    prints = tape([(1, 20_009), (2, 20_010)])
+    assert [(fill.price, fill.time_ns) for fill in fills(run(paper, prints, 3))] == [(20_010, ns(2))]
 
 
 @pytest.mark.parametrize(

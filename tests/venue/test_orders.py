@@ -27,6 +27,24 @@ def test_without_latency_the_print_of_the_decisions_own_instant_is_too_early():
     assert [fill.source_index for fill in fills(run(paper, prints, 3))] == [1]
 
 
+def test_an_order_that_makes_no_sense_is_neither_taken_nor_remembered_as_refused():
+    paper = market()
+    for call in (paper.submit, lambda nonsense: paper.reject(nonsense, "no")):
+        with pytest.raises(InvalidInput, match="quantity"):
+            call(order(quantity=0))
+    assert (paper.orders(), paper.last_event) == ((), 0)
+
+
+def test_a_step_has_every_event_since_the_one_before():
+    paper = market()
+    for client_id in ("a", "b"):
+        paper.submit(order(client_id))
+    assert [event.event for event in paper.take_step().events] == [1, 2]
+    paper.submit(order("c"))
+    assert [event.event for event in paper.take_step().events] == [3]
+    assert paper.take_step().events == ()
+
+
 def test_a_repeated_id_is_answered_with_the_order_as_it_stands_and_changes_nothing():
     paper = market()
     taken, duplicate = paper.submit(order())

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -71,13 +72,34 @@ def print_table(
         console.print(plain_text(empty))
         return
     table = Table(title=plain_text(title), title_justify="left", header_style="bold")
+    widths = _without_broken_words(columns, found, console.width)
     for index, name in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in found)
         justify: JustifyMethod = "right" if numeric else "left"
-        table.add_column(plain_text(name), justify=justify, overflow="fold", no_wrap=numeric)
+        table.add_column(
+            plain_text(name),
+            justify=justify,
+            overflow="fold",
+            no_wrap=numeric and widths is None,
+            width=None if widths is None else widths[index],
+        )
     for row in found:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _without_broken_words(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
+    """Widths of columns that break lines between words alone; None where all fits, or where no such widths are."""
+    cells = list(zip(columns, *rows, strict=True))
+    widest = [max(map(cell_len, column)) for column in cells]
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in cells]
+    room = width - 3 * len(columns) - 1  # of borders and the blanks beside them
+    if sum(widest) <= room or sum(least) > room:
+        return None
+    while sum(widest) > room:
+        index = max(range(len(widest)), key=lambda each: widest[each] - least[each])
+        widest[index] -= 1
+    return tuple(widest)
 
 
 def people_console() -> Console:

@@ -134,6 +134,7 @@ async def _status(place: Place, output: Output) -> None:
             for item in accounts
         ],
         "No accounts.",
+        wide_only=(f"tape ({zone_name()})", "trades"),
     )
     print_table(
         "Strategies",
@@ -152,6 +153,7 @@ async def _status(place: Place, output: Output) -> None:
             for each in item.strategies
         ],
         "No strategies.",
+        wide_only=("trades",),
     )
     if any(item.halts for item in accounts):
         print_table(
@@ -333,6 +335,7 @@ async def _signals(place: Place, strategy: str | None, last: int, output: Output
         (f"known at ({zone_name()})", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
         [cells for row in rows for cells in _signal_rows(row)],
         "No signals yet.",
+        wide_only=("bar", "strength"),
     )
 
 
@@ -362,14 +365,19 @@ async def _said_by_services(place: Place, strategy: str | None, last: int) -> li
 
 def _signal_rows(row: dict[str, Any]) -> list[tuple[object, ...]]:
     """One line per pattern of a bar; what the lines of a bar have in common stands in the first."""
-    shared = (day_and_time(row["known_at_ns"]), row["bar"].rpartition("/")[2], row["close"], row["regime"])
+    shared = (
+        day_and_time(row["known_at_ns"]),
+        row["bar"].rpartition("/")[2],
+        row["close"],
+        row["regime"].replace("_", " "),
+    )
     lines: list[tuple[object, ...]] = []
     for pattern in by_pattern((item["pattern"], item["strength"], item["rejection"]) for item in row["signals"]):
         first = not lines
         lines.append(
             (
                 *(shared if first else ("",) * len(shared)),
-                pattern.name,
+                pattern.name.replace("_", " "),
                 pattern.strength,
                 pattern.word,
                 fate_text(row["decision"]) if first else "",
