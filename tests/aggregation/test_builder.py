@@ -263,9 +263,9 @@ def test_time_that_runs_backwards_is_refused(rows, expected):
 def test_a_tape_that_has_ended_takes_no_more_prints():
     fed = builder()
     ending = batch([(at(0), 100, 1, BUY)], final=True)
-    assert not fed.final
+    before = fed.final
     fed.feed(ending)
-    assert fed.final
+    assert (before, fed.final) == (False, True)
     assert fed.feed(ending) == []
     with pytest.raises(InvalidInput, match="end of the tape"):
         fed.feed(batch([(at(1), 100, 1, BUY)], first=1))
