@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from leadline.execution.account_settings import set_account
 from leadline.execution.book import Book, Changes
 from leadline.execution.ports import Refused, Store, Unavailable
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
-from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, bar, says, strategy, tape
+from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, says, strategy, tape
 from tests.execution.harness.faults import TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.world import Books, Desk, DirectRisk, Session, replace_venue
 
@@ -121,6 +122,7 @@ class HaltedMeanwhile(TrippedStore):
 async def test_an_entry_that_a_halt_kept_back_does_not_leave_when_the_halt_is_gone(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = desk.open(lambda world: replace(world, store=HaltedMeanwhile(world.store, lambda: session.halt("news"))))
+    assert session.loop.phase == "starting"
     await session.start()
     with pytest.raises(Unavailable):
         await go_on(session)
@@ -316,3 +318,25 @@ async def test_an_order_whose_answer_was_not_heard_is_unknown_before_anything_el
     session.close()
     assert [state for *_, state in await desk.orders()] == ["UNKNOWN"]
     assert wire.calls[at + 1 :] == ["store.commit UNKNOWN"]
+
+
+# --- commands ---
+
+
+async def test_a_limit_that_a_command_tightens_holds_before_the_next_print(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    assert session.book.block == ""
+    set_account(session.book, account(limits={"dayLoss": "1"}))  # the entry's commission was more
+    await session.loop.commit()
+    assert (session.book.block, session.book.flatten) == ("DAY_LOSS", "day_loss")
+    session.close()
+
+
+async def test_who_is_flat_has_left_at_once(books: Books, folder: Path):
+    session = one_trade(books, folder).open(read_back=True)
+    await session.until(500)
+    await session.loop.flatten("default/mes", "seen (bob)")
+    await session.loop.flatten("", "seen (bob)")
+    assert (session.book.flatten, session.book.strategies["default/mes"].flatten) == ("", "")
+    session.close()
