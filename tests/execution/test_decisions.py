@@ -48,6 +48,13 @@ async def test_what_the_router_refused_does_not_conflict(books: Books, folder: P
     assert await desk.decisions() == [("default/mes", 600, True, "")]
 
 
+async def test_a_wide_bar_with_hundreds_of_signals_is_decided(books: Books, folder: Path):
+    many = [LONG] * 80 + [signal(SHORT, approved=False)] * 800
+    desk = desk_of(books, folder, bar(600, *many))
+    await desk.run(read_back=True)
+    assert await desk.decisions() == [("default/mes", 600, True, "")]
+
+
 async def test_a_decision_is_stored_with_what_spoke_and_what_it_came_to(books: Books, folder: Path):
     weaker, stronger = signal(Pattern.BUYING_ABSORPTION, "0.6"), signal(Pattern.SELLING_EXHAUSTION, "0.9")
     said = bar(600, weaker, stronger)

@@ -12,7 +12,7 @@ from leadline.execution import commands
 from leadline.execution.book import Changes, RefusedSignal
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from tests.execution.harness.builders import MES, NQ, bar, ns, says, strategy, tape
-from tests.execution.harness.stores import PostgresBooks
+from tests.execution.harness.stores import IN_BOTH, PostgresBooks
 from tests.execution.harness.world import Books, Desk, Session
 
 REFUSED = RefusedSignal("ll.t.signal.x", 7, "id", b"\xff" * 70_000, RefusedMessage("unreadable", "no message"))
@@ -50,6 +50,21 @@ async def test_the_strategy_is_fenced_and_everybody_else_goes_on(books: Books, f
     fence = session.book.strategies["default/mes"].fence
     assert fence is not None
     assert (fence.reason, fence.instant_ns, fence.progress_ns) == ("unreadable", ns(900) - 1, ns(900))
+
+
+@IN_BOTH
+async def test_a_refusal_that_quotes_the_message_can_be_stored_whatever_it_quotes(books: Books, folder: Path):
+    said, end = says([bar(600)], end=23_300)
+    zero = replace(
+        REFUSED, subject="ll.t.signal.zero", why=RefusedMessage("another_bar", "MES\x00/rth is not MESM2025/rth")
+    )
+    speech = [said, replace(end, final=False, progress_ns=ns(900)), zero, end]
+    strategies = [strategy(), strategy("nq", "NQ")]
+    said_by: dict[str, list[Any]] = {"default/mes": speech, "default/nq": list(OTHER)}
+    session = await Desk(books, folder, PRINTS, said_by, strategies, ends=23_300, name="zero").run()
+    assert fenced(session) == ["default/mes"]
+    assert session.book.finished
+    assert list(session.switch.halts.in_force) == []
 
 
 async def test_what_holds_its_position_goes_on(books: Books, folder: Path):

@@ -525,6 +525,16 @@ async def places(stub: "rpc.IngestionServiceAsyncStub") -> dict[str, tuple[int, 
     return {each.contract: (each.next_index, each.ended) for each in status.pushed}
 
 
+async def test_a_contract_that_is_wanted_and_ends_without_a_print_fails_no_run(place: Place) -> None:
+    await place.want(MES, ES)
+    async with place.ingestion(PUSH) as context, client(context) as stub:
+        await status_until(context, "waiting_for_feed")
+        ends = [pushed(contract=ES, index=0, end=True), pushed((OPEN, 24000, 2, 1), index=0, end=True)]
+        await stub.PublishTicks(stream(*ends))
+        status = await status_until(context, "finished")
+    assert status.failure == ""
+
+
 async def test_pushed_prints_are_published_and_the_end_of_every_contract_ends_the_tape(place: Place) -> None:
     async with place.ingestion(PUSH) as context, client(context) as stub:
         await status_until(context, "waiting_for_feed")

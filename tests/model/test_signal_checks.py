@@ -160,6 +160,12 @@ def test_multipliers_that_a_manifest_can_name_hold(value):
         (with_signal(evidence={"x": None}), "evidence"),
         (with_signal(evidence={"x": 10**40}), "evidence"),
         (with_signal(rejection="x" * 300), "too_much"),
+        (with_signal(rejection="zero \x00"), "text"),
+        (with_signal(evidence={"x": "\x00"}), "text"),
+        (with_signal(evidence={"\x00": 1}), "text"),
+        (with_signal(rejection="half a pair \ud800"), "text"),
+        (with_regime(reason="\x00"), "text"),
+        (with_regime(inputs={"adx": "\x00"}), "text"),
         (with_signal(price=2**60), "price"),
         (with_regime(reason="x" * 300), "too_much"),
         (with_regime(scores={str(number): "1" for number in range(100)}), "too_much"),
@@ -173,6 +179,13 @@ def test_multipliers_that_a_manifest_can_name_hold(value):
 )
 def test_everything_has_a_size_that_can_be_meant(said, reason):
     assert refusal(said) == reason
+
+
+def test_a_refusal_can_be_stored_and_shown_whatever_the_message_said():
+    with pytest.raises(RefusedMessage) as refused:
+        check_message(SPEAKER, message(replace(BAR, bar=replace(BAR.bar, contract="MES\x00\n\x1b[2J\ud800"))))
+    assert refused.value.detail.startswith("MES   [2J /")
+    assert refused.value.detail.isprintable()
 
 
 # --- what comes over the bus: a message with anything changed in it ---

@@ -206,7 +206,7 @@ MANY: list[tuple[str, Put, int]] = [
     ("strategy.news", lambda n: of_strategy("news")(((1, 2),) * n), 256),
     ("strategy.modifiers", lambda n: of_strategy("modifiers")(("Stacked",) * n), 4),
     ("strategy.execute", lambda n: ask(account(), strategy(execute=(MES,) * n)), 64),
-    ("bar.signals", lambda n: ask(account(), strategy(), bar(bar().signals[:1] * n)), 64),
+    ("bar.signals", lambda n: ask(account(), strategy(), bar(bar().signals[:1] * n)), 256),
 ]
 
 

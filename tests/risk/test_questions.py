@@ -113,5 +113,5 @@ def test_a_block_that_ends_when_it_begins_is_named():
 
 def test_more_items_than_any_manifest_has_are_refused():
     message = whole_question()
-    message.bar.signals.extend([message.bar.signals[0]] * 64)
+    message.bar.signals.extend([message.bar.signals[0]] * 256)
     assert outcome(message) == "bar.signals"

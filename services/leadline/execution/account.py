@@ -35,12 +35,14 @@ _Limit = TypeVar("_Limit", int, Decimal)
 def question(book: Book, strategy: StrategyBook, bar: BarSignals, *, halt: str) -> Question:
     """What risk is asked at the book's instant about a bar of one strategy.
 
-    The bar's session is the calendar's, whatever the message says of it.
+    The bar's session is the calendar's, whatever the message says of it. Signals that the router has rejected decide
+    nothing: a wide bar may have hundreds.
     """
     speaker = speaker_of(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
     session = session_of_day(speaker.calendar, bar.trading_day, speaker.hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
-    bar = replace(bar, session_open_ns=opens_ns, session_close_ns=closes_ns)
+    approved = tuple(signal for signal in bar.signals if signal.approved)
+    bar = replace(bar, signals=approved, session_open_ns=opens_ns, session_close_ns=closes_ns)
     return Question(account_view(book, halt=halt), settings(book, strategy), bar, book.instant_ns)
 
 

@@ -241,5 +241,8 @@ def _unresolved_entry(order: Order) -> bool:
 
 
 def _copy(value: Any) -> Any:
-    """Plain JSON values, again."""
-    return orjson.loads(orjson.dumps(value))
+    """Plain JSON values, again. Raises Refused for what a table of JSON cannot hold."""
+    content = orjson.dumps(value)
+    if b"\\u0000" in content:
+        raise refused("a text has a zero character in it")
+    return orjson.loads(content)

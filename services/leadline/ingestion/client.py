@@ -137,6 +137,8 @@ class Publisher:
                 require_share(name, each.ticks, counts, each.tally.samples(), max_percent)
             except TooManyKeptOut as too_many:
                 return str(too_many)
+            if each.ticks == 0:  # a month that was left alone
+                continue
             outside = sum(count for (_, reason), count in counts.items() if reason == OUTSIDE)
             if each.tally.outside.hours and outside >= each.ticks:
                 hours = ", ".join(hours.id for hours in each.tally.outside.hours)

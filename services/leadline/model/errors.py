@@ -115,7 +115,8 @@ class GivenUp(LeadlineError):
 class RefusedMessage(LeadlineError, ValueError):
     """A message that its reader cannot use, or must not.
 
-    reason: one of few fixed words, for metrics and tables. detail: where it is wrong, in words, of bounded length.
+    reason: one of few fixed words, for metrics and tables. detail: where it is wrong, in one printable line of bounded
+    length, for it is stored, shown and sent on, and may hold what came with the message.
     """
 
     grpc_status: ClassVar[str] = "INVALID_ARGUMENT"
@@ -123,7 +124,7 @@ class RefusedMessage(LeadlineError, ValueError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason = reason
-        self.detail = detail[:LONGEST_DETAIL]
+        self.detail = "".join(each if each.isprintable() else " " for each in detail[:LONGEST_DETAIL]).strip()
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

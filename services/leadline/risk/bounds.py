@@ -22,8 +22,8 @@ MOST_TIERS: Final = 16
 MOST_ROOTS: Final = 64
 MOST_BLOCKS: Final = 32
 MOST_NEWS: Final = 256
-# A bar has a few patterns.
-MOST_SIGNALS: Final = 64
+# Those that the router approved; a wide bar may have one in each of its rows.
+MOST_SIGNALS: Final = 256
 MOST_COUNT: Final = 10**9
 MOST_TICKS: Final = 10**6
 MOST_NS: Final = 2**63 - 1

@@ -52,7 +52,7 @@ def dead_letter_row(reader: str, stream: str, message: Message, refused: Refused
         len(payload),
         payload[:MOST_PAYLOAD_BYTES],
         refused.reason,
-        refused.detail.replace("\x00", ""),
+        refused.detail,
     )
 
 
