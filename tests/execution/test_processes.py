@@ -266,6 +266,14 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         assert (only.state, only.drained, only.forgotten, only.drain_id) == ("Drained", True, True, "d-1")
         assert (only.position, only.working_orders) == (0, 0)
         assert await platform.venue_orders() == ["E", "F1", "S1", "T1"]
+        whole = list((await stub.GetOrders(pb.GetOrdersRequest(), timeout=5)).orders)
+        assert sorted(order.leg for order in whole) == ["E", "F1", "S1", "T1"]
+        newest = list((await stub.GetOrders(pb.GetOrdersRequest(limit=3), timeout=5)).orders)
+        before = pb.GetOrdersRequest(limit=3, before=newest[0].client_id)
+        assert [*(await stub.GetOrders(before, timeout=5)).orders, *newest] == whole
+        with pytest.raises(grpc.aio.AioRpcError) as too_many:
+            await stub.GetOrders(pb.GetOrdersRequest(limit=501), timeout=5)
+        assert too_many.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await stub.Drain(pb.DrainRequest(strategy="default/who", drain_id="x", working_orders="Keep"), timeout=5)

@@ -199,6 +199,25 @@ def test_what_if_questions_have_a_small_share_of_risk():
     assert "/leadline.risk.v1.RiskService/Decide" not in SHARES
 
 
+async def test_what_reads_from_a_process_that_trades_keeps_a_pace(monkeypatch):
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(pace, "monotonic_s", lambda: 100.0)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    own = Lanes()
+    for _ in range(40):
+        async with own.turn("/leadline.execution.v1.ExecutionService/GetOrders"):
+            pass
+    assert slept[-1] == pytest.approx(40 / 20 - pace.BURST_SECONDS)
+    slept.clear()
+    async with own.turn("/leadline.execution.v1.ExecutionService/Halt"):
+        pass
+    assert slept == []
+
+
 class Refused:
     """The end of a call that is told how it ends."""
 

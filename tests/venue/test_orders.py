@@ -240,3 +240,12 @@ def test_events_are_numbered_from_one_without_gaps_and_can_be_asked_for_again():
     for number in (-1, 7):
         with pytest.raises(InvalidInput, match="after_event"):
             paper.events_after(number)
+
+
+def test_orders_are_found_by_their_ids_and_the_newest_without():
+    paper = market()
+    for name in "abcd":
+        paper.submit(order(name))
+    assert [found.client_id for found in paper.known(["c", "nobody", "a", "c"])] == ["c", "a"]
+    assert [found.client_id for found in paper.newest(2)] == ["c", "d"]
+    assert paper.newest(10) == paper.orders()

@@ -30,6 +30,8 @@ from leadline.runtime.failures import patiently
 
 _Read = TypeVar("_Read")
 
+# Execution answers with at most so many.
+ORDERS_AN_ANSWER: Final = 500
 # A stream of what is stored is at its end when nothing has come for this long.
 QUIET_SECONDS: Final = 1.0
 # The first message of a stream may have to wait for a forwarded port, and for a reader that begins.
@@ -232,10 +234,24 @@ async def _state(services: Services, stack: Stack, account: str) -> execution_pb
     return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
 
 
+async def _newest_orders(stub: Any, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
+    """As many as are asked for, oldest first; an answer has a part of them."""
+    found: list[execution_pb2.Order] = []
+    while len(found) < request.limit:
+        asked = execution_pb2.GetOrdersRequest()
+        asked.CopyFrom(request)
+        asked.limit = min(request.limit - len(found), ORDERS_AN_ANSWER)
+        asked.before = found[0].client_id if found else ""
+        some = (await stub.GetOrders(asked, timeout=CALL_SECONDS)).orders
+        found = [*some, *found]
+        if len(some) < asked.limit:
+            break
+    return found
+
+
 async def _orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
     async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Order]:
-        stub = services.execution(stack.execution_of(name), name)
-        return list((await stub.GetOrders(request, timeout=CALL_SECONDS)).orders)
+        return await _newest_orders(services.execution(stack.execution_of(name), name), request)
 
     if is_stopped(place):
         async with stopped_run(place.data_dir) as run:

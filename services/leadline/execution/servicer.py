@@ -1,5 +1,6 @@
 """Execution's calls. Questions read the book; commands run at the account's instant and can only reduce exposure."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -25,8 +26,9 @@ from leadline.runtime.clock import wall_ns
 if TYPE_CHECKING:
     from leadline.execution.service import Account
 
-DEFAULT_ORDERS: Final = 500
-MOST_ORDERS: Final = 5000
+MOST_ORDERS: Final = 500
+"""Orders in an answer: converting them takes ten milliseconds, for which halts and orders wait."""
+ORDERS_AT_A_TIME: Final = 50
 LONGEST_REASON: Final = 500
 _SHOWN_CHARACTERS: Final = 60
 MOST_NUMBERS: Final = 256
@@ -170,17 +172,19 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         )
 
     async def GetOrders(self, request: pb.GetOrdersRequest, context: ServicerContext) -> pb.GetOrdersResponse:
-        limit = request.limit or DEFAULT_ORDERS
+        limit = request.limit or MOST_ORDERS
         if not 1 <= limit <= MOST_ORDERS:
-            raise InvalidInput("limit", request.limit, f"1 to {MOST_ORDERS}, or 0 for {DEFAULT_ORDERS}")
+            raise InvalidInput("limit", request.limit, f"1 to {MOST_ORDERS}, or 0 for {MOST_ORDERS}")
         account = self._account
         rows = await account.reads.fetch(
             """
-            SELECT i.*, f.average FROM intent i
-            LEFT JOIN (SELECT tape, client_id, sum(price * quantity)::numeric / sum(quantity) AS average
-                       FROM fill WHERE tape = $1 AND account = $2 GROUP BY tape, client_id) f USING (tape, client_id)
+            SELECT i.*, (SELECT sum(f.price * f.quantity)::numeric / sum(f.quantity) FROM fill f
+                         WHERE f.tape = i.tape AND f.account = i.account AND f.client_id = i.client_id) AS average
+            FROM intent i
             WHERE i.tape = $1 AND i.account = $2 AND ($3 = '' OR i.strategy = $3)
               AND (NOT $4 OR i.state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL'))
+              AND ($6 = '' OR (i.decided_at_ns, i.client_id) < (
+                  SELECT decided_at_ns, client_id FROM intent WHERE tape = $1 AND account = $2 AND client_id = $6))
             ORDER BY i.decided_at_ns DESC, i.client_id DESC LIMIT $5
             """,
             account.tape.tape,
@@ -188,9 +192,15 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             request.strategy,
             request.only_working,
             limit,
+            request.before,
         )
-        found = [order_to_proto(order_of(dict(row)), row["average"]) for row in reversed(rows)]
-        return pb.GetOrdersResponse(orders=found)
+        answer = pb.GetOrdersResponse()
+        rows.reverse()
+        for first in range(0, len(rows), ORDERS_AT_A_TIME):
+            some = rows[first : first + ORDERS_AT_A_TIME]
+            answer.orders.extend(order_to_proto(order_of(dict(row)), row["average"]) for row in some)
+            await asyncio.sleep(0)  # halts, orders and probes have their turn
+        return answer
 
     async def GetPositions(self, request: pb.GetPositionsRequest, context: ServicerContext) -> pb.GetPositionsResponse:
         book = self._account.loop.book

@@ -69,6 +69,12 @@ SLOTS: Final[dict[str, int]] = {
 SHARES: Final[dict[str, float]] = {"/leadline.risk.v1.RiskService/Evaluate": 0.005}
 """The share of the process that all calls of a method have together, where it computes what it answers."""
 
+PACES: Final[dict[str, float]] = {
+    f"{_EXECUTION}GetOrders": 20,
+    f"{_VENUE}ListFills": 20,
+}
+"""Calls a second of a method that reads from a process that trades, of all callers together."""
+
 REFUSALS_PER_SECOND: Final = 10
 """Calls that are refused, of each method."""
 
@@ -101,6 +107,7 @@ class Lanes:
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
         self._shares = {method: Share(share) for method, share in SHARES.items()}
+        self._paces = {method: Pace(per_second) for method, per_second in PACES.items()}
         self._refusals: dict[str, Pace] = {}
         self._held: dict[str, int] = {}
 
@@ -125,7 +132,9 @@ class Lanes:
 
     @asynccontextmanager
     async def turn(self, method: str) -> AsyncIterator[None]:
-        """Wait until the share of a method lets its next call be answered."""
+        """Wait until the pace and the share of a method let its next call be answered."""
+        if (pace := self._paces.get(method)) is not None:
+            await pace.take(1)
         share = self._shares.get(method)
         if share is None:
             yield

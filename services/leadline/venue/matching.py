@@ -6,7 +6,7 @@ of the first instant at which an order changed or a watch was crossed. Where els
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, islice
 from typing import Final
 
 import numpy as np
@@ -109,6 +109,14 @@ class PaperMarket:
     def orders(self) -> tuple[VenueOrder, ...]:
         """All orders in the order of their acceptance."""
         return tuple(self._orders.values())
+
+    def known(self, client_ids: Iterable[str]) -> tuple[VenueOrder, ...]:
+        """The orders of these ids that there are, in the order of the ids."""
+        return tuple(self._orders[client_id] for client_id in dict.fromkeys(client_ids) if client_id in self._orders)
+
+    def newest(self, count: int) -> tuple[VenueOrder, ...]:
+        """The orders that were accepted last, at most so many, in the order of their acceptance."""
+        return tuple(reversed(list(islice(reversed(self._orders.values()), count))))
 
     def live_orders(self) -> tuple[VenueOrder, ...]:
         """Orders that can still fill, in the order of their acceptance."""

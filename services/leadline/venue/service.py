@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.orders import Advanced, Fill, VenueOrder, Watch
+from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
@@ -136,10 +136,6 @@ class PaperVenue:
         order = self.market.cancel(client_id, reason)
         self._write()
         return order
-
-    def fills_after(self, event: int) -> list[Fill]:
-        """Fills, oldest first. Raises InvalidInput."""
-        return [found.fill for found in self.market.events_after(event) if found.fill is not None]
 
     # --- the tape ----------------------------------------------------------------------------------------------------
 

@@ -33,6 +33,9 @@ FAULTS: Final = (
 MOST_FAULTS: Final = 1_000
 MOST_DELAY_MS: Final = 60_000
 REPEATED_EVENTS: Final = 5
+MOST_ORDERS: Final = 100
+MOST_EVENTS: Final = 500
+"""What an answer looks at: the process that answers it takes orders as well."""
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 
@@ -83,13 +86,16 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         return advanced_to_proto(advanced)
 
     async def ListOrders(self, request: pb.ListOrdersRequest, context: ServicerContext) -> pb.ListOrdersResponse:
-        wanted = set(request.client_ids)
-        orders = [order for order in self._venue.market.orders() if not wanted or order.client_id in wanted]
+        if len(request.client_ids) > MOST_ORDERS:
+            raise InvalidInput("client_ids", f"{len(request.client_ids)} ids", f"at most {MOST_ORDERS}")
+        market = self._venue.market
+        orders = market.known(request.client_ids) if request.client_ids else market.newest(MOST_ORDERS)
         return pb.ListOrdersResponse(orders=[order_to_proto(order) for order in orders], event=self._venue.last_event)
 
     async def ListFills(self, request: pb.ListFillsRequest, context: ServicerContext) -> pb.ListFillsResponse:
-        fills = self._venue.fills_after(request.after_event)
-        return pb.ListFillsResponse(fills=[fill_to_proto(fill) for fill in fills])
+        events = self._venue.market.events_after(request.after_event)[:MOST_EVENTS]
+        fills = [fill_to_proto(found.fill) for found in events if found.fill is not None]
+        return pb.ListFillsResponse(fills=fills, event=request.after_event + len(events))
 
     async def ListPositions(
         self, request: pb.ListPositionsRequest, context: ServicerContext

@@ -909,22 +909,26 @@ class GetOrdersRequest(_message.Message):
     ONLY_WORKING_FIELD_NUMBER: _builtins.int
     STRATEGY_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
     only_working: _builtins.bool
     """Only orders that are not in a terminal state."""
     strategy: _builtins.str
     """Only this strategy, `namespace/name`; empty means all."""
     limit: _builtins.int
-    """At most this many of the newest, 1 to 5000; 0 means 500."""
+    """At most this many of the newest, 1 to 500; 0 means 500."""
+    before: _builtins.str
+    """Only orders that come before this one in the order of the answer: `client_id` of the oldest of the last answer."""
     def __init__(
         self,
         *,
         only_working: _builtins.bool = ...,
         strategy: _builtins.str = ...,
         limit: _builtins.int = ...,
+        before: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "only_working", b"only_working", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "limit", b"limit", "only_working", b"only_working", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -638,7 +638,7 @@ class ListOrdersRequest(_message.Message):
     CLIENT_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def client_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Only these; none means all."""
+        """Only these, at most 100; none means the newest 100."""
 
     def __init__(
         self,
@@ -689,7 +689,7 @@ class ListFillsRequest(_message.Message):
 
     AFTER_EVENT_FIELD_NUMBER: _builtins.int
     after_event: _builtins.int
-    """After this event; 0 means all."""
+    """After this event; 0 for the first ones."""
     def __init__(
         self,
         *,
@@ -710,18 +710,22 @@ class ListFillsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FILLS_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    event: _builtins.int
+    """The last event that was looked at: the next question asks after it. The same as was asked when there is no more."""
     @_builtins.property
     def fills(self) -> _containers.RepeatedCompositeFieldContainer[Global___VenueFill]:
-        """The fills."""
+        """Those of the first 500 events."""
 
     def __init__(
         self,
         *,
         fills: _abc.Iterable[Global___VenueFill] | None = ...,
+        event: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["fills", b"fills"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "fills", b"fills"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

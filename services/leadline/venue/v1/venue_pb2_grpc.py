@@ -105,7 +105,7 @@ class PaperVenueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFills(self, request, context):
-        """Fills after an event.
+        """Fills of the events after one.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,7 @@ class PaperVenueServiceStub:
     ListOrders: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]
     """Orders by client id, or all."""
     ListFills: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListFillsRequest, _venue_pb2.ListFillsResponse]
-    """Fills after an event."""
+    """Fills of the events after one."""
     ListPositions: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListPositionsRequest, _venue_pb2.ListPositionsResponse]
     """Net positions."""
     Misbehave: _grpc.UnaryUnaryMultiCallable[_venue_pb2.MisbehaveRequest, _venue_pb2.MisbehaveResponse]
@@ -62,7 +62,7 @@ class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
     ListOrders: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Orders by client id, or all."""
     ListFills: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListFillsRequest, _venue_pb2.ListFillsResponse]  # type: ignore[assignment]
-    """Fills after an event."""
+    """Fills of the events after one."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListPositionsRequest, _venue_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """Net positions."""
     Misbehave: _aio.UnaryUnaryMultiCallable[_venue_pb2.MisbehaveRequest, _venue_pb2.MisbehaveResponse]  # type: ignore[assignment]
@@ -109,7 +109,7 @@ class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _venue_pb2.ListFillsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_venue_pb2.ListFillsResponse, _abc.Awaitable[_venue_pb2.ListFillsResponse]]:
-        """Fills after an event."""
+        """Fills of the events after one."""
 
     @_abc_1.abstractmethod
     def ListPositions(
