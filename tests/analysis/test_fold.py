@@ -92,12 +92,17 @@ def test_bars_of_another_contract_s_days_are_neither_spoken_of_nor_kept() -> Non
     assert one.bars_held == 6
 
 
-def test_a_strategy_that_ends_the_process_has_failed() -> None:
+class Panic(BaseException):
+    """As an extension in another language raises one."""
+
+
+@pytest.mark.parametrize("end", [SystemExit(2), KeyboardInterrupt(2), Panic(2)])
+def test_a_strategy_that_ends_the_process_has_failed(end: BaseException) -> None:
     def leave() -> None:
-        raise SystemExit(2)
+        raise end
 
     one = StrategyFold(leave, lambda today: today, day(0))  # type: ignore[arg-type]
-    with pytest.raises(StrategyFailed, match="when it was made for 2025-11-17: SystemExit: 2"):
+    with pytest.raises(StrategyFailed, match=f"when it was made for 2025-11-17: {type(end).__name__}: 2"):
         one.step(random_tape(seed=1, days=1, bars_a_day=1)[0])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from leadline.execution import kill_switch
 from leadline.execution.halts import Clearing, Halts, StoredHalts
 from leadline.execution.kill_switch import KillSwitch
 from leadline.model.halts import Halt, HaltSource
@@ -128,6 +129,21 @@ def test_what_is_cleared_goes_from_the_disk_first(switch: Switch):
     disk_refuses(switch, False)
     switch.clear(halts[:1])
     assert (switch.words, switch.heard) == ("lunch", [([2], [2])])
+
+
+def test_a_clearing_that_only_its_last_step_lost_is_written_back(switch: Switch, monkeypatch: pytest.MonkeyPatch):
+    first, _ = (switch.halt(PERSON, reason, "ann") for reason in ("news", "lunch"))
+
+    def refuse(folder: Path) -> None:
+        raise OSError(f"no space in {folder}")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kill_switch, "sync_directory", refuse)
+        with pytest.raises(OSError, match="no space"):
+            switch.clear([first])
+    assert (switch.words, switch.durable) == ("news; lunch", False)
+    switch.keep()
+    assert (switch.durable, switch.on_disk) == (True, [1, 2])
 
 
 def test_what_is_cleared_makes_the_rest_durable_too(switch: Switch):

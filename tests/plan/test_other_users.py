@@ -32,7 +32,7 @@ def test_a_module_in_the_current_directory_is_never_imported(tmp_path: Path, nam
         text=True,
         check=False,
     )
-    assert "No such file or directory" in done.stderr
+    assert "no such file or directory" in done.stderr
     assert not (tmp_path / "taken").exists()
 
 
@@ -70,6 +70,13 @@ def test_a_folder_that_others_may_open_is_refused_with_the_command_that_closes_i
     root.chmod(mode)
     with pytest.raises(NotPrivate, match=rf"has mode 0{mode:o}, so others may open it: chmod 0700 {root}"):
         DataDir(root).check()
+
+
+def test_nobody_is_told_to_close_a_folder_that_is_not_ours(tmp_path: Path):
+    tmp_path.chmod(0o755)
+    (tmp_path / "home").mkdir()
+    with pytest.raises(NotPrivate, match=r"others may open it: name a folder for Leadline alone$"):
+        DataDir(tmp_path).check()
 
 
 def test_an_empty_folder_is_closed_and_used(tmp_path: Path):

@@ -9,6 +9,7 @@ from leadline.cli.reporting import dsn_of
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
 from leadline.report.data import PatternTotal, PricePoint, build_reports
+from leadline.report.digest import digest
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk
 from tests.report.builders import beside, change, recorded, report, report_of
@@ -109,6 +110,8 @@ async def test_a_tape_that_is_not_there_is_answered_with_those_that_are(desks: D
     with pytest.raises(Unknown, match="unknown tape 'nothing'") as refused:
         await build_reports(dsn_of(desks.settings("reader")), "nothing")
     assert desk.tape in refused.value.known
+    with pytest.raises(Unknown, match="unknown tape 'nothing'"):  # two that are not there would be equal
+        await digest(dsn_of(desks.settings("reader")), "nothing")
 
 
 def test_a_drawdown_is_measured_from_the_highest_point_so_far():

@@ -16,10 +16,10 @@ from leadline.model.signals import BarSignals
 
 @contextmanager
 def _named(doing: str) -> Iterator[None]:
-    """Name what the code of a strategy was asked for when it raises."""
+    """Name what the code of a strategy was asked for when it raises, even KeyboardInterrupt."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise StrategyFailed(doing, error) from error
 
 

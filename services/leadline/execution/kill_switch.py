@@ -75,7 +75,11 @@ class KillSwitch:
     def clear(self, halts: Iterable[Halt]) -> None:
         """Let go of halts, on the disk first. Raises OSError when it refuses; they stand then."""
         after = self.halts.without(halts)
-        self._write(after)
+        try:
+            self._write(after)
+        except OSError:
+            self.durable = False  # the file may be without them already: only its last step failed
+            raise
         self.halts, self.durable = after, True
         self._changed(after)
 

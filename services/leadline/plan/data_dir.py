@@ -16,6 +16,7 @@ from leadline.model.errors import LeadlineError
 
 _SECRET_BYTES: Final = 32
 _OTHERS: Final = 0o077
+_MARKS: Final = ("token.key", "stack.json")
 
 
 class DataDirInUse(LeadlineError):
@@ -38,11 +39,19 @@ def check_private(path: Path) -> None:
         raise NotPrivate(f"{path} belongs to {user_name(found.st_uid)}, not to {user_name(os.geteuid())}: use another")
     if found.st_mode & _OTHERS:
         mode = stat.S_IMODE(found.st_mode)
-        raise NotPrivate(f"{path} has mode {mode:04o}, so others may open it: chmod {mode & ~_OTHERS:04o} {path}")
+        # Only a folder of ours is closed by whoever follows the advice: `chmod 0700 /` ends a machine.
+        advice = f"chmod {mode & ~_OTHERS:04o} {path}" if _is_ours(path) else "name a folder for Leadline alone"
+        raise NotPrivate(f"{path} has mode {mode:04o}, so others may open it: {advice}")
     for parent in path.absolute().parents:
         above = parent.stat()
         if above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX:
             raise NotPrivate(f"{path} lies below {parent}, where everybody may rename what is there: use another place")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a folder, or that of a file, is a data directory by what lies in it."""
+    folder = path if path.is_dir() else path.parent
+    return any((folder / name).exists() for name in _MARKS)
 
 
 def user_name(uid: int) -> str:

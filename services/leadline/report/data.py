@@ -13,12 +13,11 @@ from leadline.execution.contracts import signal_instrument
 from leadline.execution.positions import open_result
 from leadline.execution.rows import fill_of, order_of
 from leadline.ingestion.tally import OUTSIDE
-from leadline.model.errors import Unknown
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.specs import TradingStrategy
 from leadline.model.worth import places
 from leadline.report.days import TradedDay, traded_days_of
-from leadline.report.digest import digest_of
+from leadline.report.digest import digest_of, run_of
 from leadline.report.halts import ReportedHalt, halts_of
 from leadline.report.trades import EquityPoint, Reasons, Trade, equity_curve, trades_of
 
@@ -162,10 +161,7 @@ async def build_reports(dsn: str, tape: str) -> list[AccountReport]:
     """A report per account of a tape, by name. Raises Unknown when there is no such tape."""
     connection = await asyncpg.connect(dsn)
     try:
-        run = await connection.fetchrow("SELECT * FROM run WHERE tape = $1", tape)
-        if run is None:
-            known = await connection.fetch("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 10")
-            raise Unknown("tape", tape, tuple(row["tape"] for row in known))
+        run = await run_of(connection, tape)
         accounts = await connection.fetch("SELECT account FROM account_state WHERE tape = $1 ORDER BY account", tape)
         return [await _account_report(connection, run, row["account"]) for row in accounts]
     finally:

@@ -15,6 +15,8 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from leadline.model.errors import Unknown
+
 KINDS: Final = ("fill", "bar", "signal", "decision", "order")
 """Order of what happens at one instant: fills are booked, bars close, strategies speak, decisions, orders."""
 
@@ -60,10 +62,20 @@ _QUERIES: Final[dict[str, str]] = {
 _JSON: Final = frozenset({"rows", "scores", "inputs", "signals", "arithmetic"})
 
 
+async def run_of(connection: Any, tape: str) -> Any:
+    """The row of a tape's run. Raises Unknown, with the newest tapes, when there is none."""
+    run = await connection.fetchrow("SELECT * FROM run WHERE tape = $1", tape)
+    if run is None:
+        known = await connection.fetch("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 10")
+        raise Unknown("tape", tape, tuple(row["tape"] for row in known))
+    return run
+
+
 async def digest(dsn: str, tape: str) -> str:
-    """The digest of a tape in lower-case hexadecimal."""
+    """The digest of a tape in lower-case hexadecimal. Raises Unknown when there is no such tape."""
     connection = await asyncpg.connect(dsn)
     try:
+        await run_of(connection, tape)
         return await digest_of(connection, tape)
     finally:
         await connection.close()
