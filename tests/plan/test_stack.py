@@ -153,7 +153,6 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
 
         up.process.send_signal(signal.SIGINT)
         assert up.process.wait(60) == 0
-        assert "is not over: the same command goes on with it" in up.said()
         assert nothing_is_left(data)
     gone = leadline("status", "--data-dir", data)
     assert (gone.returncode, gone.stderr) == (

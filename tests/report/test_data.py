@@ -82,6 +82,8 @@ async def test_the_halts_of_a_run_and_who_cleared_them(desks: Database, books: B
     session.close()
     await beside(desks, desk)
     # Of runs before: one that stood when this run was opened, and one that was cleared by then.
+    before = "UPDATE halt SET cleared_by = 'x', clear_reason = 'x', cleared_at = '2020-01-02' WHERE number < $1"
+    await change(desks, before, first.number)  # what other tests have left in this account
     await change(desks, OLD_HALT, second.number + 1, "stood")
     await change(desks, OLD_HALT, second.number + 2, "was cleared before")
     cleared = "UPDATE halt SET cleared_by = 'x', clear_reason = 'x', cleared_at = '2020-01-02' WHERE number = $1"
