@@ -179,6 +179,27 @@ async def test_a_state_that_this_release_has_no_word_for_halts(books: Books, fol
     assert f"order {target} is in a state at the venue that this release does not know" in differences(session)
 
 
+async def test_a_position_keeps_its_stop_while_its_target_is_in_a_state_without_a_word(books: Books, folder: Path):
+    """The close of the session comes and the target's end does not: the account is halted, and never without a stop."""
+
+    def change(order: VenueOrder) -> VenueOrder:
+        return replace(order, state=OrderState.UNKNOWN) if order.leg == "T1" else order
+
+    prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_001), (23_101, 20_001), (23_200, 20_002))}
+    desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=23_395)}, [strategy()], ends=23_395)
+    session = desk.open(lambda world: replace_venue(world, Renames(world.venue, change)))
+    await session.until(23_150)
+    session.close()
+    assert session.book.strategies["default/mes"].flatten == "flat_by"
+    assert session.market.positions() == {MES: 1}
+    assert {leg: state for leg, *_, state in await desk.orders()} == {"E": "FILLED", "S1": "WORKING", "T1": "UNKNOWN"}
+    # A process that hears a word that it knows goes on where this one waited.
+    last = await desk.run()
+    assert last.market.positions() == {}
+    assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("F1", 23_200)]
+    assert {leg: state for leg, *_, state in await desk.orders()}["S1"] == "CANCELLED"
+
+
 async def test_an_order_that_the_venue_does_not_have_any_more_protects_nothing(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_001), (701, 20_001), (800, 20_001))}
     desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=900)}, [strategy()], ends=900)

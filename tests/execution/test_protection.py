@@ -101,7 +101,9 @@ def test_what_is_being_closed_is_not_looked_at(state: OrderState):
 
 def test_getting_out_cancels_first_and_then_closes_with_one_order():
     book, _ = book_of(leg("S1"), leg("T1"), position=1, flatten="unprotected")
-    assert sorted(said(book)) == [("cancel", "S1", "unprotected"), ("cancel", "T1", "unprotected")]
+    assert said(book) == [("cancel", "T1", "unprotected")]
+    book, _ = book_of(leg("S1"), position=1, flatten="unprotected")
+    assert said(book) == [("cancel", "S1", "unprotected")]
     book, _ = book_of(position=1, flatten="unprotected")
     assert said(book) == [("close", "F1", "unprotected")]
     book, _ = book_of(order_of(S.UNKNOWN, "F1", side=Side.SELL), position=1, flatten="unprotected")
@@ -137,6 +139,24 @@ def test_getting_out_cancels_what_works_once_and_leaves_what_closes_alone():
     assert said(book) == [("cancel", "T1", "flat_by")]
     book, _ = book_of(order_of(S.WORKING, "F1", side=Side.SELL), leg("S1"), position=1, flatten="flat_by")
     assert said(book) == [("cancel", "S1", "flat_by")]
+
+
+@pytest.mark.parametrize("name", ["E", "T1", "S2"])
+@pytest.mark.parametrize("state", [state for state in LIVE if state not in {S.WORKING, S.PARTIAL}])
+def test_a_position_keeps_its_stop_while_the_close_waits_for_another_order(name: str, state: OrderState):
+    waits = order_of(state) if name == "E" else leg(name, state=state)
+    stop = leg("S1")
+    book, _ = book_of(stop, waits, position=1, flatten="flat_by")
+    assert said(book) == []
+    book.strategies["default/mes"].flatten, book.flatten = "", "day_loss"
+    assert said(book) == []
+    # Of another contract nothing waits for it.
+    book.positions["default/mes", ES] = position_of(1, contract=ES, decision="other")
+    assert said(book) == [("close", "F1", "day_loss")]
+    # Without a position, or on its other side, a stop protects nothing: it goes at once.
+    for quantity in (0, -1):
+        book, _ = book_of(stop, waits, position=quantity, flatten="flat_by")
+        assert said(book) == [("cancel", "S1", "flat_by")]
 
 
 def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_reason_comes_first():

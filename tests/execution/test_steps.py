@@ -34,10 +34,12 @@ TARGET = ["venue.advance", "store.recall", "store.commit CANCELLED FILLED fill"]
 CLOSING = [
     "store.commit PENDING_CANCEL",
     "venue.cancel",
+    "venue.advance",
+    "store.commit CANCELLED",
     "store.commit PENDING_CANCEL",
     "venue.cancel",
     "venue.advance",
-    "store.commit CANCELLED CANCELLED",
+    "store.commit CANCELLED",
     "store.commit PENDING",
     "store.commit SENDING",
     "store.renew",

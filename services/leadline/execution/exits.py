@@ -39,8 +39,9 @@ class Close:
 def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[Cancel | Close]:
     """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
 
-    Flattening first cancels every working order, then closes each position with one order. `spent` are client ids that
-    may have left before, whatever the book knows of them: a closing order never takes one.
+    Flattening goes contract by contract: what works is cancelled first, the stops of a position last, and then it is
+    closed with one order. `spent` are client ids that may have left before, whatever the book knows of them: a closing
+    order never takes one.
     """
     actions: list[Cancel | Close] = []
     for name in book.places():
@@ -48,7 +49,8 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
         if strategy is None:
             actions += _unassigned(book, name, spent)
         elif reason := strategy.flatten or book.flatten:
-            actions += _leaving(book, book.live_orders(name), book.open_positions(name), reason, spent)
+            for orders, positions in _by_contract(book, name):
+                actions += _leaving(book, orders, positions, reason, spent)
         elif halted or (strategy.drain is not None and strategy.drain.working_orders == "Cancel"):
             entries = [order for order in book.live_orders(name) if is_entry(order)]
             why = "halt" if halted else "drain"
@@ -61,24 +63,43 @@ def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cance
 
     What somebody else placed stays until the whole account is flattened: it is not this account's to cancel.
     """
-    live, held = book.live_orders(name), book.open_positions(name)
-    for contract in sorted({*(order.contract for order in live), *(position.contract for position in held)}):
-        orders = [order for order in live if order.contract == contract]
-        positions = [position for position in held if position.contract == contract]
-        own = [order for order in orders if not is_foreign(order)]
+    for orders, positions in _by_contract(book, name):
+        own = any(not is_foreign(order) for order in orders)
         if book.flatten or own or any(position.decision not in book.orders for position in positions):
             yield from _leaving(book, orders, positions, book.flatten or NO_STRATEGY, spent)
+
+
+def _by_contract(book: Book, name: str) -> Iterator[tuple[list[Order], list[Position]]]:
+    """The live orders and open positions of a place, contract by contract."""
+    live, held = book.live_orders(name), book.open_positions(name)
+    for contract in sorted({*(order.contract for order in live), *(position.contract for position in held)}):
+        yield (
+            [order for order in live if order.contract == contract],
+            [position for position in held if position.contract == contract],
+        )
 
 
 def _leaving(
     book: Book, orders: list[Order], positions: list[Position], reason: str, spent: Collection[str]
 ) -> Iterator[Cancel | Close]:
+    """What has to go of one contract. A position keeps its stops until they are all that the close waits for.
+
+    The end of another order may not come: its state may be one that this release has no word for.
+    """
     working = [order for order in orders if not order.leg.startswith(Leg.FLATTEN)]
-    yield from (Cancel(order, reason) for order in working if order.state in CANCELLABLE)
+    kept = [order for order in working if _protects(order, positions)]
+    if all(order in kept and order.state in CANCELLABLE for order in working):
+        kept = []
+    yield from (Cancel(order, reason) for order in working if order.state in CANCELLABLE and order not in kept)
     if not orders:
         for position in positions:
             if book.instant_ns >= _next_try_ns(book, position):
                 yield Close(_closing(book, position, reason, spent))
+
+
+def _protects(order: Order, positions: list[Position]) -> bool:
+    """Whether an order is a stop that would reduce a position."""
+    return order.leg.startswith(Leg.STOP) and any(order.side.sign * held.quantity < 0 for held in positions)
 
 
 def next_try(book: Book) -> int | None:

@@ -1,5 +1,7 @@
 """The way of an order to the venue: written once, by the one that holds the account, and followed by its answer."""
 
+from typing import Final
+
 from leadline.execution.book import Book, is_entry
 from leadline.execution.booking import told
 from leadline.execution.bookkeeper import Bookkeeper
@@ -9,6 +11,9 @@ from leadline.execution.orders import move
 from leadline.execution.ports import PartFailed, Unavailable
 from leadline.execution.world import World
 from leadline.model.orders import Order, OrderState, VenueOrder
+
+ROUNDS: Final = 3
+"""Questions of what has to go at one instant: what protects no position, then its stops, then its close."""
 
 
 class OrderSender:
@@ -80,11 +85,11 @@ class OrderSender:
         await self._keeper.catch_up()
 
     async def carry_out(self) -> None:
-        """Carry out what the book wants out of the market: cancels first, and then what closes the positions.
+        """Carry out what the book wants out of the market: cancels, those of stops last, then what closes positions.
 
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
-        for _ in range(2):
+        for _ in range(ROUNDS):
             actions = wanted(self._book, halted=bool(self._world.halted()), spent=self._world.journal.written)
             if not actions:
                 return
