@@ -14,7 +14,7 @@ from leadline.execution.ports import Journal, Refused, Unavailable, Venue
 from leadline.execution.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.ids import client_order_id, decision_id
-from leadline.model.orders import Advanced, OrderState, Side, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderState, OrderType, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
@@ -108,6 +108,29 @@ async def test_what_somebody_else_trades_is_shown_and_halted_on_and_a_person_can
     session.close()
     assert session.market.positions() == {}
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("X", 700), ("F1", 900)]
+    await check_against_venue(desk, session, halted=True)
+
+
+async def test_an_order_of_somebody_else_in_a_strategy_s_contract_outlasts_the_close_of_its_session(
+    books: Books, folder: Path
+):
+    prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_001), (23_101, 20_001), (23_200, 20_002))}
+    desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=23_395)}, [strategy()], ends=23_395)
+    session = desk.open(read_back=True)
+    await session.until(650)
+    session.market.submit(replace(stranger(MES), type=OrderType.LIMIT, limit_price=15_000))
+    await session.run()
+    session.close()
+    assert session.market.positions() == {}
+    assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("F1", 23_101)]
+    assert {leg: state for leg, *_, state in await desk.orders()} == {
+        "E": "FILLED",
+        "F1": "FILLED",
+        "S1": "CANCELLED",
+        "T1": "CANCELLED",
+        "X": "WORKING",
+    }
+    assert session.book.strategies["default/mes"].flatten == ""
     await check_against_venue(desk, session, halted=True)
 
 

@@ -234,11 +234,32 @@ def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
     assert book.flatten == ""
 
 
+@pytest.mark.parametrize("reason", ["flat_by", "day_loss", "unprotected", "drain"])
+@pytest.mark.parametrize("state", LIVE)
+def test_what_somebody_else_placed_in_a_strategy_s_contract_does_not_go_with_the_strategy(
+    state: OrderState, reason: str
+):
+    theirs = replace(foreign(state, MES), strategy="default/mes")
+    book, _ = book_of(theirs, leg("T1"), leg("S1"), position=1, flatten=reason)
+    assert said(book) == [("cancel", "T1", reason)]
+    book, _ = book_of(theirs, position=1, flatten=reason)
+    assert said(book) == [("close", "F1", reason)]  # which waits for no order of somebody else
+    assert not settled(book)
+    book.positions.clear()
+    owner = book.strategies["default/mes"]
+    assert (said(book), settled(book), owner.flatten) == ([], True, "")
+    owner.flatten, book.flatten = reason, "a person"
+    assert said(book) == ([("cancel", "X", reason)] if state in {S.WORKING, S.PARTIAL} else [])
+    assert not settled(book)
+
+
 def test_what_is_this_account_s_own_and_no_strategy_looks_after_is_closed():
     book, _ = book_of(leg("S1", strategy=""), foreign())
     book.positions["", MES] = position_of(1, "")
     assert said(book) == [("cancel", "S1", "no strategy")]
     book.orders = {"theirs": foreign()}
+    assert said(book) == [("close", "F1", "no strategy")]
+    book.orders = {"theirs": foreign(contract=MES)}
     assert said(book) == [("close", "F1", "no strategy")]
     book, _ = book_of(order_of(S.WORKING, strategy=""))
     assert said(book) == [("cancel", "E", "no strategy")]

@@ -50,7 +50,7 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
             actions += _unassigned(book, name, spent)
         elif reason := strategy.flatten or book.flatten:
             for orders, positions in _by_contract(book, name):
-                actions += _leaving(book, orders, positions, reason, spent)
+                actions += _leaving(book, _to_cancel(book, orders), positions, reason, spent)
         elif halted or (strategy.drain is not None and strategy.drain.working_orders == "Cancel"):
             entries = [order for order in book.live_orders(name) if is_entry(order)]
             why = "halt" if halted else "drain"
@@ -59,14 +59,11 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
 
 
 def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cancel | Close]:
-    """Of what no strategy looks after goes, contract by contract, what this account placed itself.
-
-    What somebody else placed stays until the whole account is flattened: it is not this account's to cancel.
-    """
+    """Of what no strategy looks after goes, contract by contract, what this account placed itself."""
     for orders, positions in _by_contract(book, name):
-        own = any(not is_foreign(order) for order in orders)
-        if book.flatten or own or any(position.decision not in book.orders for position in positions):
-            yield from _leaving(book, orders, positions, book.flatten or NO_STRATEGY, spent)
+        going = _to_cancel(book, orders)
+        if book.flatten or going or any(position.decision not in book.orders for position in positions):
+            yield from _leaving(book, going, positions, book.flatten or NO_STRATEGY, spent)
 
 
 def _by_contract(book: Book, name: str) -> Iterator[tuple[list[Order], list[Position]]]:
@@ -77,6 +74,15 @@ def _by_contract(book: Book, name: str) -> Iterator[tuple[list[Order], list[Posi
             [order for order in live if order.contract == contract],
             [position for position in held if position.contract == contract],
         )
+
+
+def _to_cancel(book: Book, orders: list[Order]) -> list[Order]:
+    """Those of the orders that go with what is flattened.
+
+    What somebody else placed stays until the whole account is flattened: it is not this account's to cancel, and no
+    close waits for it.
+    """
+    return [order for order in orders if book.flatten or not is_foreign(order)]
 
 
 def _leaving(
@@ -128,7 +134,7 @@ def settled(book: Book) -> bool:
     """Drop the flatten reasons that are fulfilled; says whether it changed anything."""
     changed = False
     for name, strategy in sorted(book.strategies.items()):
-        if strategy.flatten and not book.exposed(name):
+        if strategy.flatten and not book.open_positions(name) and not _to_cancel(book, book.live_orders(name)):
             strategy.flatten = ""
             changed = True
     if book.flatten and not any(book.exposed(name) for name in book.places()):
