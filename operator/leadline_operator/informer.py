@@ -7,7 +7,9 @@ itself. So each informer has a thread and a loop of its own, in which all tasks 
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
+import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -68,6 +70,7 @@ class Informer:
         self._stopping = False
         self._sessions: list[aiohttp.ClientSession] = []
         self._transports: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._at_work: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
     async def run(self) -> None:
@@ -129,9 +132,15 @@ class Informer:
             await self._cut_off()
 
     async def _cut_off(self) -> None:
-        """Close the connections without waiting for the other end: with the loop goes who would wait."""
+        """Close the connections without waiting for the other end: with the loop goes who would wait.
+
+        What a session does not know any more, such as that of a request that ended before its answer, has a socket.
+        """
         for transport in self._transports:
             transport.abort()
+        for each in self._sockets:
+            with contextlib.suppress(OSError):  # it is closed, or was never connected
+                each.shutdown(socket.SHUT_RDWR)
         for _ in range(CLOSING_TURNS):
             await asyncio.sleep(0)
 
@@ -155,7 +164,7 @@ class Informer:
                 return await self._send(owner, request, send)
 
             self._sessions[:] = [each for each in self._sessions if not each.closed]
-            self._sessions.append(self._kube.session(signed))
+            self._sessions.append(self._kube.session(signed, self._sockets))
             return kopf.AiohttpSession(server=self._kube.server, aiohttp_session=self._sessions[-1])
 
         kopf.on.login(id="login", registry=registry)(login)

@@ -116,3 +116,11 @@ async def test_one_that_is_refused_ends_with_the_refusal_and_another_goes_on(
         assert await good.heard.get() == ("ConfigMap", "ADDED", "since")
     await good.stop()
     await bad.stop()
+
+
+async def test_stopped_at_any_moment_it_leaves_no_connection(kube: Kube, namespace: str):
+    """A request that ended before its answer has a connection of which nobody knows but who opened it."""
+    for milliseconds in range(0, 80, 4):
+        ear = Ear(kube, namespace, CONFIG_MAP, SERVICE)
+        await asyncio.sleep(milliseconds / 1000)  # each moment is as good as another
+        await ear.stop()

@@ -1,7 +1,8 @@
 """Requests to the API server: plain JSON objects in and out, and an error whose type says what to do about it."""
 
 import json
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, MutableSet
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -99,10 +100,22 @@ class Kube:
         """Close the connections."""
         await self._api.close()
 
-    def session(self, middleware: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
-        """A session in the running loop with the trust and the proxy of these requests, and no bound of connections."""
+    def session(
+        self, middleware: aiohttp.ClientMiddlewareType, sockets: MutableSet[socket.socket]
+    ) -> aiohttp.ClientSession:
+        """A session in the running loop with the trust and the proxy of these requests, and no bound of connections.
+
+        Each socket of it is put into `sockets` before it is connected.
+        """
+
+        def new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+            family, kind, protocol, _, _ = address
+            made = socket.socket(family, kind, protocol)
+            sockets.add(made)
+            return made
+
         rest = self._api.rest_client
-        connector = aiohttp.TCPConnector(limit=0, ssl=rest.ssl_context)
+        connector = aiohttp.TCPConnector(limit=0, ssl=rest.ssl_context, socket_factory=new_socket)
         return aiohttp.ClientSession(connector=connector, proxy=rest.proxy, middlewares=(middleware,))
 
     async def signature(self) -> dict[str, str]:
