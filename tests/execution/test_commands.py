@@ -79,6 +79,8 @@ def test_what_is_no_manifest_of_a_strategy_is_refused(given: str):
         ("default/other", strategy(), "hash", "strategy", "the manifest's own name default/mes"),
         (NAME, strategy(account={"name": "prop"}), "hash", "spec.account", "default/paper"),
         (NAME, strategy(), "", "analysis_hash", "the hash of its code and settings"),
+        (NAME, strategy(), "h\x00", "analysis_hash", "the hash of its code and settings"),
+        (NAME, strategy(), "h" * 129, "analysis_hash", "the hash of its code and settings"),
     ],
 )
 def test_a_strategy_is_named_with_its_account_and_its_analysis(
@@ -89,6 +91,16 @@ def test_a_strategy_is_named_with_its_account_and_its_analysis(
         set_strategy(book, name, analysis_hash, text(manifest))
     assert (refused.value.field, refused.value.expected) == (field, expected)
     assert book.strategies == {}
+
+
+def test_a_manifest_whose_texts_no_table_can_hold_is_refused():
+    book, given = fresh(), strategy().to_manifest()
+    given["metadata"]["annotations"] = {"note": "zero \x00"}
+    with pytest.raises(InvalidInput, match="texts that a table can hold"):
+        set_strategy(book, NAME, "hash", orjson.dumps(given).decode())
+    assert book.strategies == {}
+    given["metadata"]["annotations"] = {"note": r"six characters: \u0000"}
+    assert set_strategy(book, NAME, "hash", orjson.dumps(given).decode()) is book.strategies[NAME]
 
 
 def test_a_strategy_that_does_not_fit_its_account_is_refused():
@@ -287,8 +299,9 @@ def test_a_drain_said_again_changes_nothing_and_another_one_takes_its_place():
 @pytest.mark.parametrize(
     ("wanted", "field", "expected"),
     [
-        (Drain("", "Cancel", "Keep", 0), "drain_id", "1 to 128 characters"),
-        (Drain("d" * 129, "Cancel", "Keep", 0), "drain_id", "1 to 128 characters"),
+        (Drain("", "Cancel", "Keep", 0), "drain_id", "1 to 128 printable characters"),
+        (Drain("d" * 129, "Cancel", "Keep", 0), "drain_id", "1 to 128 printable characters"),
+        (Drain("d\x00", "Cancel", "Keep", 0), "drain_id", "1 to 128 printable characters"),
         (Drain("one", "cancel", "Keep", 0), "working_orders", "Cancel or Keep"),
         (Drain("one", "Refuse", "Keep", 0), "working_orders", "Cancel or Keep"),
         (Drain("one", "Cancel", "Cancel", 0), "positions", "Keep or Flatten or Refuse"),

@@ -23,6 +23,7 @@ from leadline.risk.view import AccountLimits
 WORKING_ORDERS: Final = ("Cancel", "Keep")
 POSITIONS: Final = ("Keep", "Flatten", "Refuse")
 LONGEST_DRAIN_ID: Final = 128
+LONGEST_HASH: Final = 128
 
 
 def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) -> StrategyBook:
@@ -37,16 +38,13 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     begins at another time than the account's, or claims a contract that another strategy of the account trades;
     Unknown for a contract that the feed does not have.
     """
-    try:
-        manifest = TradingStrategy.from_manifest(orjson.loads(manifest_json))
-    except (ValidationError, orjson.JSONDecodeError) as error:
-        raise InvalidInput("manifest_json", str(error), "a TradingStrategy") from error
+    manifest = _read_strategy(manifest_json)
     if manifest.full_name != name:
         raise InvalidInput("strategy", name, f"the manifest's own name {manifest.full_name}")
     if manifest.account_name != book.account:
         raise InvalidInput("spec.account", manifest.account_name, book.account)
-    if not analysis_hash:
-        raise InvalidInput("analysis_hash", analysis_hash, "the hash of its code and settings")
+    if not 0 < len(analysis_hash) <= LONGEST_HASH or not analysis_hash.isprintable():
+        raise InvalidInput("analysis_hash", analysis_hash[:LONGEST_HASH], "the hash of its code and settings")
     check_strategy_on_account(manifest, book.manifest)
     signal = book.front(manifest)
     if signal is None:
@@ -98,14 +96,25 @@ def release(book: Book, changes: Changes, name: str, by: str, reason: str) -> Fe
     return fence
 
 
+def _read_strategy(manifest_json: str) -> TradingStrategy:
+    try:
+        manifest = TradingStrategy.from_manifest(orjson.loads(manifest_json))
+    except (ValidationError, orjson.JSONDecodeError) as error:
+        raise InvalidInput("manifest_json", str(error), "a TradingStrategy") from error
+    # Labels and annotations are anybody's words. Looked for is the escape, and not these six characters.
+    if b"\\u0000" in orjson.dumps(manifest.to_manifest()).replace(rb"\\", b""):
+        raise InvalidInput("manifest_json", "a zero character", "texts that a table can hold")
+    return manifest
+
+
 def drain(book: Book, name: str, wanted: Drain) -> Drain:
     """Take a strategy out of the market and return the drain in force: said again, it changes nothing.
 
     Raises Unknown for a strategy that the account never heard of, and InvalidInput for words that a drain does not
     know and for an id that stands for another drain.
     """
-    if not 0 < len(wanted.drain_id) <= LONGEST_DRAIN_ID:
-        raise InvalidInput("drain_id", wanted.drain_id, f"1 to {LONGEST_DRAIN_ID} characters")
+    if not 0 < len(wanted.drain_id) <= LONGEST_DRAIN_ID or not wanted.drain_id.isprintable():
+        raise InvalidInput("drain_id", wanted.drain_id, f"1 to {LONGEST_DRAIN_ID} printable characters")
     if wanted.working_orders not in WORKING_ORDERS:
         raise InvalidInput("working_orders", wanted.working_orders, " or ".join(WORKING_ORDERS))
     if wanted.positions not in POSITIONS:

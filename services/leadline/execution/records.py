@@ -130,6 +130,7 @@ class AccountRecords:
         )
         strategies = {name: replace(strategy) for name, strategy in book.strategies.items()}
         events = [replace(event, body=_copy(event.body)) for event in changes.events]
+        _copy([account.flatten, *(strategy.flatten for strategy in strategies.values())])  # in no event
         self._check_decisions(changes.decisions)
         legs, entries = self._check_orders(changes.orders.values())
         self._check_fills([fill for fill, _, _ in changes.fills])
@@ -243,6 +244,6 @@ def _unresolved_entry(order: Order) -> bool:
 def _copy(value: Any) -> Any:
     """Plain JSON values, again. Raises Refused for what a table of JSON cannot hold."""
     content = orjson.dumps(value)
-    if b"\\u0000" in content:
+    if b"\\u0000" in content.replace(rb"\\", b""):  # the escape, and not these six characters
         raise refused("a text has a zero character in it")
     return orjson.loads(content)

@@ -150,7 +150,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         return await account.command(action, context)
 
     async def Release(self, request: pb.ReleaseRequest, context: ServicerContext) -> pb.ReleaseResponse:
-        by, reason = printable(caller().subject), printable(_reason(request.reason))
+        by, reason = printable(caller().subject), _reason(request.reason)
 
         async def action() -> pb.ReleaseResponse:
             loop, changes = self._account.loop, Changes()
@@ -217,11 +217,13 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
 
 
 def _reason(text: str) -> str:
-    if not text.strip():
-        raise InvalidInput("reason", text[:_SHOWN_CHARACTERS], "a few words for the audit")
+    """A caller's words as they are stored and shown: one printable line."""
     if len(text) > LONGEST_REASON:
         raise InvalidInput("reason", f"{len(text)} characters", f"at most {LONGEST_REASON}")
-    return text.strip()
+    line = printable(text)
+    if not line:
+        raise InvalidInput("reason", text[:_SHOWN_CHARACTERS], "a few words for the audit")
+    return line
 
 
 def _money(request: pb.SetLimitsRequest, name: Any) -> Decimal | None:
