@@ -58,5 +58,6 @@ def test_a_pushed_session_goes_through_the_stack_to_its_end(tmp_path):
     (report,) = answer("report", "--data-dir", data)
     assert int(report["ticks"]) == 62_500
     assert report["finished"]
+    assert report["failure"] == ""
     assert leadline("status", "--data-dir", data).returncode == 1  # the stack is gone; its book is not
     assert answer("signals", "--data-dir", data)

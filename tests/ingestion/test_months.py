@@ -29,6 +29,13 @@ def feed(instruments: tuple[str, ...] = ("MES",), trade_from: int | None = 12, h
     return open_feed(IngestionParams.model_validate(told))
 
 
+def test_a_month_that_leads_later_is_known_with_the_day_from_which_on_it_does() -> None:
+    assert feed(kind="push").later == {"MESU2025": date(2025, 6, 16)}
+    assert feed(("MESM2025", "MESU2025"), kind="push").later == {}  # named itself, it is traded from the first day on
+    assert feed().later == {"MESU2025": date(2025, 6, 16)}
+    assert feed(trade_from=16, kind="push").later == {"MESZ2025": date(2025, 9, 15)}
+
+
 def files(tmp_path: Path, **days: tuple[date, ...]) -> dict[str, Any]:
     """A file of two prints a day for each contract or root, at the open of the regular session and an hour later."""
     found = []

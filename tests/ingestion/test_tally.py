@@ -7,7 +7,14 @@ import pytest
 
 from leadline.ingestion.days import day_of
 from leadline.ingestion.normaliser import Normaliser
-from leadline.ingestion.tally import OUTSIDE, OutsideSessions, Tally, TooManyKeptOut, require_share
+from leadline.ingestion.tally import (
+    OUTSIDE,
+    OutsideSessions,
+    Tally,
+    TooManyKeptOut,
+    nothing_reached_a_bar,
+    require_share,
+)
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.hours import SessionHours
@@ -79,6 +86,23 @@ def test_a_run_fails_above_the_share_and_what_is_outside_is_no_fault(faulty: int
         TooManyKeptOut, match=r"^11 of 1,000 prints of MESM2025 were kept out, more than 1 %: bad_side 11$"
     ):
         require_share(MES, 1000 - faulty, counts, (), Decimal(1))
+
+
+@pytest.mark.parametrize(
+    ("good", "outside_by_day", "leads_from", "judged"),
+    [
+        (0, {}, None, False),  # left alone
+        (7, {MONDAY: 3, TUESDAY: 3}, None, False),  # one is in a bar
+        (7, {MONDAY: 3, TUESDAY: 4}, None, True),
+        (7, {MONDAY: 3, TUESDAY: 4}, WEDNESDAY, False),  # nothing but history
+        (7, {MONDAY: 3, TUESDAY: 4}, TUESDAY, True),
+    ],
+)
+def test_a_later_month_without_a_print_since_it_leads_is_not_judged_by_where_its_history_lies(
+    good: int, outside_by_day: dict[date, int], leads_from: date | None, judged: bool
+) -> None:
+    counts: dict[tuple[date | None, str], int] = {(day, OUTSIDE): count for day, count in outside_by_day.items()}
+    assert nothing_reached_a_bar(good, {**counts, (TUESDAY, "bad_side"): 9}, leads_from) is judged
 
 
 def test_a_session_over_midnight_has_prints_of_two_days() -> None:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -16,7 +17,7 @@ from leadline.ingestion.months import market_of
 from leadline.ingestion.retention import is_disposable, last_close_before
 from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted
-from leadline.ingestion.tally import OUTSIDE, Tally, TooManyKeptOut, require_share
+from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_bar, require_share
 from leadline.ingestion.tape import Position
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
 from leadline.runtime.bus import Bus, StreamFull
@@ -116,11 +117,11 @@ class Publisher:
             metrics.TICKS.labels(contract).inc(len(piece.ticks))
             metrics.LAST_TICK.labels(contract).set(int(piece.ticks.time_ns[-1]) / NS_PER_SECOND)
 
-    async def finish(self, max_kept_out_percent: Decimal) -> None:
-        """The whole tape is published: the run is finished, or has failed."""
+    async def finish(self, max_kept_out_percent: Decimal, later: Mapping[str, date]) -> None:
+        """The whole tape is published: the run is finished, or has failed. later: see `Feed.later`."""
         self._count_quarantined()
         await self._write_counts()
-        failure = self._failure(max_kept_out_percent)
+        failure = self._failure(max_kept_out_percent, later)
         await self._store.finish_run(self._run.tape, failure)
         await announce_run(self._bus, replace(self._run, finished=True))
         self.status.failure = failure
@@ -129,7 +130,7 @@ class Publisher:
         kept_out = {name: each.tally.quarantined() for name, each in self.status.contracts.items()}
         _log.info("run.finished", tape=self._run.tape, prints=counts, quarantined=kept_out, failure=failure)
 
-    def _failure(self, max_percent: Decimal) -> str:
+    def _failure(self, max_percent: Decimal, later: Mapping[str, date]) -> str:
         """Why the tape is not one to trust, in a sentence; empty when it is."""
         for name, each in self.status.contracts.items():
             counts = each.tally.counts()
@@ -137,10 +138,7 @@ class Publisher:
                 require_share(name, each.ticks, counts, each.tally.samples(), max_percent)
             except TooManyKeptOut as too_many:
                 return str(too_many)
-            if each.ticks == 0:  # a month that was left alone
-                continue
-            outside = sum(count for (_, reason), count in counts.items() if reason == OUTSIDE)
-            if each.tally.outside.hours and outside >= each.ticks:
+            if each.tally.outside.hours and nothing_reached_a_bar(each.ticks, counts, later.get(name)):
                 hours = ", ".join(hours.id for hours in each.tally.outside.hours)
                 return f"none of the {each.ticks:,} prints of {name} lies in a session that is traded ({hours})"
         return ""

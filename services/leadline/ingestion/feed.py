@@ -1,6 +1,6 @@
 """The feed that the settings name: what it has, and the tape that a run makes of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -26,13 +26,15 @@ class Feed:
     """A feed and the tape planned from it.
 
     source: None for a pushed feed, whose plan has no sessions: nobody knows them yet. begins_ns: the tape's first
-    time by contract. content: the same for the same tape and for no other.
+    time by contract. content: the same for the same tape and for no other. later: of the months of a root that lead
+    only after the first traded day, the first day on which they do.
     """
 
     source: Source | None
     plan: TapePlan
     begins_ns: Mapping[str, int]
     content: str
+    later: Mapping[str, date]
 
     @property
     def contracts(self) -> dict[str, str]:
@@ -68,7 +70,7 @@ def open_feed(params: IngestionParams) -> Feed:
         for name, days in plan.sessions.items():
             source.require_share(name, days, params.feed.max_kept_out_percent)
     begins_ns = {name: source.day(name, days[0]).begins_ns for name, days in plan.sessions.items() if days}
-    return Feed(source, plan, begins_ns, _content(source.content_id, plan, params))
+    return Feed(source, plan, begins_ns, _content(source.content_id, plan, params), _later(begins_ns, plan, params))
 
 
 def _simulated(params: IngestionParams) -> tuple[str, ...]:
@@ -97,7 +99,13 @@ def _pushed(params: IngestionParams) -> Feed:
             raise InvalidInput("trade_from", day.isoformat(), f"a day on which {name} trades")
         begins_ns[name] = hours[0]
     plan = TapePlan(day, {}, ())
-    return Feed(None, plan, begins_ns, _content(derive("push", *names), plan, params))
+    content = _content(derive("push", *names), plan, params)
+    return Feed(None, plan, begins_ns, content, _later(begins_ns, plan, params))
+
+
+def _later(names: Iterable[str], plan: TapePlan, params: IngestionParams) -> dict[str, date]:
+    starts = {name: contract_days(name, params.instruments, ()).starts(plan.trade_from) for name in names}
+    return {name: day for name, day in starts.items() if day > plan.trade_from}
 
 
 def _content(content_id: str, plan: TapePlan, params: IngestionParams) -> str:

@@ -13,7 +13,7 @@ import orjson
 from leadline.ingestion.batching import Piece
 from leadline.ingestion.client import Publisher
 from leadline.ingestion.feed import Feed, open_feed
-from leadline.ingestion.months import contract_days, market_of
+from leadline.ingestion.months import market_of
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.retention import needed_bytes
@@ -136,7 +136,7 @@ def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Posi
             params.cuts,
             params.grace_ms * 1_000_000,
             positions[name] or Position(0, begins_ns),
-            later=contract_days(name, params.instruments, ()).starts(feed.plan.trade_from) > feed.plan.trade_from,
+            later=name in feed.later,
         )
         for name, begins_ns in feed.begins_ns.items()
     )
@@ -155,13 +155,13 @@ async def _publish(
     if push is not None:
         # Nobody here can say lost prints again: the process ends, and goes on from what the stream has.
         await _relay(publisher, feed, positions, push)
-        await publisher.finish(params.feed.max_kept_out_percent)
+        await publisher.finish(params.feed.max_kept_out_percent, feed.later)
         return
 
     async def play() -> None:
         await publisher.resume_announcement()
         await _play(publisher, feed, params, {name: await publisher.position(name) for name in feed.contracts})
-        await publisher.finish(params.feed.max_kept_out_percent)
+        await publisher.finish(params.feed.max_kept_out_percent, feed.later)
 
     await retell(bus, publisher.subjects, play)
 

@@ -143,6 +143,18 @@ def require_share(
     )
 
 
+def nothing_reached_a_bar(good: int, counts: Counts, leads_from: date | None) -> bool:
+    """Whether all good prints of a contract, of which there are some, lie outside of the sessions that are wanted.
+
+    leads_from: the day on which a later month of a root begins to be traded, None for any other contract. Until then
+    a month has nothing but history, of which no bar may be due: it is judged by itself only once it has prints since.
+    """
+    outside = {day: count for (day, reason), count in counts.items() if reason == OUTSIDE}
+    if not 0 < good <= sum(outside.values()):
+        return False
+    return leads_from is None or any(day is not None and day >= leads_from for day in outside)
+
+
 def most_telling(by_reason: Iterable[str], samples: Sequence[QuarantinedPrint]) -> list[QuarantinedPrint]:
     """The first sample of each reason, in this order of reasons, a few."""
     first = {sample.reason.value: sample for sample in reversed(samples)}
