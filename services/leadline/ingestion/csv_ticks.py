@@ -172,5 +172,8 @@ def _refuse_first(
         return
     row = int(np.argmax(table.any(axis=1)))
     index = int(np.argmax(table[row]))
+    if block[starts[row, 0] : stops[row, -1]].decode(errors="replace") == HEADER:
+        expected = "a print: a header within a file is where two files were joined; give each of them by itself"
+        raise InvalidInput(f"{name}:{first_line + row}", HEADER, expected)
     text = block[starts[row, index] : stops[row, index]].decode(errors="replace")
     raise InvalidInput(f"{name}:{first_line + row}:{COLUMNS[index]}", text[:200], _EXPECTED[COLUMNS[index]])

@@ -24,6 +24,7 @@ from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.months import one_contract
 from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
+from leadline.ingestion.repeats import Repeats
 from leadline.ingestion.simulator import count_prints, opening_level, simulate_day
 from leadline.ingestion.tally import Counts, require_share
 from leadline.model.calendars import Calendar, calendar
@@ -141,9 +142,9 @@ class FileSource:
     follow one another in the order of their first prints. All are read once at the start, so that nothing is
     published from a file with an error in it. grace_ns: see `Normaliser`.
 
-    Raises InvalidInput that names file, line and field of the first error, a file that runs backwards, and two files
-    of a contract that overlap; Unknown for a contract or a day that the platform does not know; OSError for a file
-    that cannot be read.
+    Raises InvalidInput that names file, line and field of the first error, a file that runs backwards or says its
+    prints twice (`leadline.ingestion.repeats`), and two files of a contract that overlap; Unknown for a contract or a
+    day that the platform does not know; OSError for a file that cannot be read.
     """
 
     kind: Literal["sim", "file"] = "file"
@@ -212,8 +213,10 @@ def _scan(path: Path, symbol: str, grace_ns: int) -> _File:
     first_ns, last_ns = NO_TIME, NO_TIME
     contract = ""
     order = 0
+    repeats = Repeats(path.name)
     with closing(_blocks(path)) as blocks:
         for line, columns in blocks:
+            repeats.feed(line, columns)
             time_ns = columns[0]
             if normaliser is None or trading_days is None:
                 begins_ns = _first_time(time_ns)
@@ -231,6 +234,7 @@ def _scan(path: Path, symbol: str, grace_ns: int) -> _File:
         raise InvalidInput(path.name, "no print", "at least one line with a time after the header")
     if order < 0:
         raise InvalidInput(path.name, "prints from the newest to the oldest", "prints in the order of time")
+    repeats.finish()
     one_contract(symbol, days, path.name)
     first_ns, last_ns = _span(normaliser.finish(), first_ns, last_ns)
     counts = {(day, reason.value): count for (day, reason), count in normaliser.kept_out.items()}
