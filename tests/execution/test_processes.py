@@ -18,6 +18,7 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from leadline.cli import reading
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.signals import SignalMessage
@@ -268,9 +269,10 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         assert await platform.venue_orders() == ["E", "F1", "S1", "T1"]
         whole = list((await stub.GetOrders(pb.GetOrdersRequest(), timeout=5)).orders)
         assert sorted(order.leg for order in whole) == ["E", "F1", "S1", "T1"]
-        newest = list((await stub.GetOrders(pb.GetOrdersRequest(limit=3), timeout=5)).orders)
-        before = pb.GetOrdersRequest(limit=3, before=newest[0].client_id)
-        assert [*(await stub.GetOrders(before, timeout=5)).orders, *newest] == whole
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(reading, "MOST_ORDERS", 3)  # two pages
+            assert await reading.newest_orders(stub, pb.GetOrdersRequest(limit=5000)) == whole
+            assert await reading.newest_orders(stub, pb.GetOrdersRequest(limit=2)) == whole[2:]
         with pytest.raises(grpc.aio.AioRpcError) as too_many:
             await stub.GetOrders(pb.GetOrdersRequest(limit=501), timeout=5)
         assert too_many.value.code() is grpc.StatusCode.INVALID_ARGUMENT

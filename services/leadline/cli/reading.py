@@ -17,6 +17,7 @@ from leadline.cli.output import complain, plain, price_text, print_json, print_t
 from leadline.cli.place import open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.cli.stopped import is_stopped, stopped_run
+from leadline.execution.order_list import MOST_ORDERS
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.v1 import ingestion_pb2
@@ -30,8 +31,6 @@ from leadline.runtime.failures import patiently
 
 _Read = TypeVar("_Read")
 
-# Execution answers with at most so many.
-ORDERS_AN_ANSWER: Final = 500
 # A stream of what is stored is at its end when nothing has come for this long.
 QUIET_SECONDS: Final = 1.0
 # The first message of a stream may have to wait for a forwarded port, and for a reader that begins.
@@ -234,13 +233,13 @@ async def _state(services: Services, stack: Stack, account: str) -> execution_pb
     return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
 
 
-async def _newest_orders(stub: Any, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
+async def newest_orders(stub: Any, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
     """As many as are asked for, oldest first; an answer has a part of them."""
     found: list[execution_pb2.Order] = []
     while len(found) < request.limit:
         asked = execution_pb2.GetOrdersRequest()
         asked.CopyFrom(request)
-        asked.limit = min(request.limit - len(found), ORDERS_AN_ANSWER)
+        asked.limit = min(request.limit - len(found), MOST_ORDERS)
         asked.before = found[0].client_id if found else ""
         some = (await stub.GetOrders(asked, timeout=CALL_SECONDS)).orders
         found = [*some, *found]
@@ -251,7 +250,7 @@ async def _newest_orders(stub: Any, request: execution_pb2.GetOrdersRequest) -> 
 
 async def _orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
     async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Order]:
-        return await _newest_orders(services.execution(stack.execution_of(name), name), request)
+        return await newest_orders(services.execution(stack.execution_of(name), name), request)
 
     if is_stopped(place):
         async with stopped_run(place.data_dir) as run:

@@ -15,6 +15,7 @@ from leadline.cli.options import Place
 from leadline.cli.output import plain
 from leadline.cli.reporting import database_of, dsn_of
 from leadline.cli.stack import NotRunning, qualified, running_stack
+from leadline.execution import order_list
 from leadline.execution.convert import order_to_proto, price_text
 from leadline.execution.positions import average_price, open_result
 from leadline.execution.rows import order_of, position_of
@@ -24,8 +25,6 @@ from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
 from leadline.plan.data_dir import DataDir
 from leadline.report.data import latest_tape
-
-_WORKING = ("PENDING", "SENDING", "UNKNOWN", "WORKING", "PARTIAL", "PENDING_CANCEL")
 
 
 def is_stopped(place: Place) -> bool:
@@ -62,21 +61,14 @@ class StoppedRun:
         """As execution would answer. Raises Unknown for a strategy that the run did not have."""
         if request.strategy:
             await self._require_strategy(request.strategy)
-        rows = await self.connection.fetch(
-            """
-            SELECT i.*, (SELECT sum(f.price * f.quantity)::numeric / sum(f.quantity) FROM fill f
-                         WHERE f.tape = i.tape AND f.account = i.account AND f.client_id = i.client_id) AS average
-            FROM intent i
-            WHERE i.tape = $1 AND i.account = $2 AND ($3 = '' OR i.strategy = $3) AND (NOT $4 OR i.state = ANY($5))
-            ORDER BY i.decided_at_ns DESC, i.client_id DESC LIMIT $6
-            """,
+        asked = order_list.newest(
             self.tape,
             account,
-            request.strategy,
-            request.only_working,
-            _WORKING,
-            request.limit,
+            strategy=request.strategy,
+            only_working=request.only_working,
+            limit=request.limit,
         )
+        rows = await self.connection.fetch(order_list.SELECT_NEWEST, *asked)
         return [order_to_proto(order_of(dict(row)), row["average"]) for row in reversed(rows)]
 
     async def _require_strategy(self, name: str) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from leadline.execution import account_settings, commands
+from leadline.execution import account_settings, commands, order_list
 from leadline.execution.book import Changes, Drain
 from leadline.execution.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
+from leadline.execution.order_list import MOST_ORDERS
 from leadline.execution.rows import order_of
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
@@ -26,8 +27,6 @@ from leadline.runtime.clock import wall_ns
 if TYPE_CHECKING:
     from leadline.execution.service import Account
 
-MOST_ORDERS: Final = 500
-"""Orders in an answer: converting them takes ten milliseconds, for which halts and orders wait."""
 ORDERS_AT_A_TIME: Final = 50
 LONGEST_REASON: Final = 500
 _SHOWN_CHARACTERS: Final = 60
@@ -176,24 +175,15 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         if not 1 <= limit <= MOST_ORDERS:
             raise InvalidInput("limit", request.limit, f"1 to {MOST_ORDERS}, or 0 for {MOST_ORDERS}")
         account = self._account
-        rows = await account.reads.fetch(
-            """
-            SELECT i.*, (SELECT sum(f.price * f.quantity)::numeric / sum(f.quantity) FROM fill f
-                         WHERE f.tape = i.tape AND f.account = i.account AND f.client_id = i.client_id) AS average
-            FROM intent i
-            WHERE i.tape = $1 AND i.account = $2 AND ($3 = '' OR i.strategy = $3)
-              AND (NOT $4 OR i.state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL'))
-              AND ($6 = '' OR (i.decided_at_ns, i.client_id) < (
-                  SELECT decided_at_ns, client_id FROM intent WHERE tape = $1 AND account = $2 AND client_id = $6))
-            ORDER BY i.decided_at_ns DESC, i.client_id DESC LIMIT $5
-            """,
+        asked = order_list.newest(
             account.tape.tape,
             account.name,
-            request.strategy,
-            request.only_working,
-            limit,
-            request.before,
+            strategy=request.strategy,
+            only_working=request.only_working,
+            limit=limit,
+            before=request.before,
         )
+        rows = await account.reads.fetch(order_list.SELECT_NEWEST, *asked)
         answer = pb.GetOrdersResponse()
         rows.reverse()
         for first in range(0, len(rows), ORDERS_AT_A_TIME):
