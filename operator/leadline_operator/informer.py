@@ -69,7 +69,6 @@ class Informer:
         self._lock = threading.Lock()
         self._stopping = False
         self._sessions: list[aiohttp.ClientSession] = []
-        self._transports: weakref.WeakSet[asyncio.Transport] = weakref.WeakSet()
         self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._at_work: tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]] | None = None
 
@@ -136,8 +135,6 @@ class Informer:
 
         What a session does not know any more, such as that of a request that ended before its answer, has a socket.
         """
-        for transport in self._transports:
-            transport.abort()
         for each in self._sockets:
             with contextlib.suppress(OSError):  # it is closed, or was never connected
                 each.shutdown(socket.SHUT_RDWR)
@@ -201,8 +198,6 @@ class Informer:
             metrics.API_REQUESTS.labels(verb, plural, "0").inc()
             raise
         metrics.API_REQUESTS.labels(verb, plural, str(answer.status)).inc()
-        if answer.connection is not None and answer.connection.transport is not None:
-            self._transports.add(answer.connection.transport)
         if answer.status == _UNAUTHORIZED:
             await asyncio.sleep(UNAUTHORIZED_SECONDS)
         elif kind is not None:
