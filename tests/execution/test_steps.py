@@ -163,6 +163,24 @@ async def test_a_close_that_is_refused_is_tried_twice_in_a_step_at_the_most(book
     session.close()
 
 
+async def test_a_close_that_is_refused_at_a_start_is_not_tried_again_before_the_tape_goes_on(
+    books: Books, folder: Path
+):
+    desk = one_trade(books, folder)
+    first = desk.open()
+    await first.until(640)
+    await first.loop.flatten("", "seen (bob)")
+    first.close()
+    session = desk.open()
+    venue = RefusesToClose(session.loop._world.venue, Tripwire())
+    session.replace_world(lambda world: replace_venue(world, venue))
+    await session.start()
+    assert venue.refused == 1  # once the bracket was gone
+    await session.loop.step()
+    assert (session.loop.phase, venue.refused) == ("waiting_for_signals", 1)
+    session.close()
+
+
 # --- the book, and what was committed of it ---
 
 
@@ -208,6 +226,24 @@ async def test_a_difference_is_said_once_for_as_long_as_it_stays_the_same(books:
     [standing] = session.switch.halts.standing
     assert standing.halt.reason == "book [] and venue [('ESM2025', 1)] hold different positions"
     assert standing.said == 2  # it had gone in between
+
+
+class SaysNothingOfPositions(TrippedVenue):
+    """A venue that tells what it holds when it is asked, and not at every stop."""
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        return replace(await super().advance(from_ns, to_ns, after_event, contracts, watches), positions=None)
+
+
+async def test_a_venue_need_not_tell_its_positions_at_every_stop(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    session = await desk.run(
+        through=lambda world: replace_venue(world, SaysNothingOfPositions(world.venue, Tripwire()))
+    )
+    assert session.halted == ""
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
 
 
 async def test_a_closed_position_leaves_no_reason_behind(books: Books, folder: Path):
@@ -296,14 +332,17 @@ class HaltedWhileWritten(TrippedStore):
 
 
 async def test_an_entry_expires_here_when_the_halt_came_before_it_was_sent(books: Books, folder: Path):
-    desk = one_trade(books, folder)
+    desk, wire = one_trade(books, folder), Tripwire()
     session = desk.open(
-        lambda world: replace(world, store=HaltedWhileWritten(world.store, lambda: session.halt("news")))
+        lambda world: replace(
+            world, store=HaltedWhileWritten(TrippedStore(world.store, wire), lambda: session.halt("news"))
+        )
     )
     await session.run()
     session.close()
     assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "news")]
     assert desk.sent == {}
+    assert "store.commit SENDING" not in wire.calls  # no row ever says that it may have left
 
 
 @pytest.mark.parametrize("error", [Unavailable, Refused])
@@ -322,7 +361,67 @@ async def test_an_order_whose_answer_was_not_heard_is_unknown_before_anything_el
     assert wire.calls[at + 1 :] == ["store.commit UNKNOWN"]
 
 
+class AnswersInAWordOfItsOwn(TrippedVenue):
+    """A venue whose answer to an order is a state that this release has no word for; its events are as ever."""
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        return replace(await super().submit(order), state=OrderState.UNKNOWN)
+
+
+async def test_an_answer_that_the_book_did_not_foresee_halts_before_any_event_tells_of_it(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    session = await desk.run(
+        through=lambda world: replace_venue(world, AnswersInAWordOfItsOwn(world.venue, Tripwire()))
+    )
+    [entry] = desk.sent
+    assert session.halted == f"order {entry} is in a state at the venue that this release does not know"
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
+
+
+async def test_a_start_writes_nothing_of_orders_that_the_venue_has_as_the_book_has_them(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    first = desk.open()
+    await first.until(640)
+    first.close()
+    wire = Tripwire()
+    session = desk.open(lambda world: tripped(world, wire))
+    await session.start()
+    session.close()
+    looked_for = ["venue.find"] * 2  # the stop and the target
+    asked = ["store.halts", "store.load", "store.recall", "venue.advance", "store.commit "]
+    assert wire.calls == [*asked, *looked_for, "venue.positions", "store.sent"]
+
+
 # --- commands ---
+
+
+async def test_an_account_that_has_written_nothing_takes_commands_before_its_venue_answers(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    session = desk.open(read_back=True)
+    assert await session.store.acquire()
+    await session.loop.load()
+    assert session.book.trading_day == DAY
+    await session.loop.flatten("", "seen (bob)")
+    set_account(session.book, account(limits={"dayLoss": "1"}))
+    await session.loop.commit()
+    session.close()
+    stored = await desk.store().load()
+    assert stored is not None
+    assert stored.manifest == account(limits={"dayLoss": "1"})
+
+
+@pytest.mark.parametrize("written", [False, True])
+async def test_a_command_that_failed_leaves_nothing_behind(books: Books, folder: Path, written: bool):
+    session = one_trade(books, folder).open()
+    assert await session.store.acquire()
+    await session.loop.load()
+    if written:
+        await session.loop.commit()
+    session.book.flatten = "half of a command"
+    await session.loop.load_again()
+    assert session.book.flatten == ""
+    assert session.book.trading_day == DAY
+    session.close()
 
 
 async def test_a_limit_that_a_command_tightens_holds_before_the_next_print(books: Books, folder: Path):

@@ -26,14 +26,10 @@ class Bookkeeper:
         self._difference = ""
 
     async def load(self) -> None:
-        """Read the book; an account that has none on this tape begins one."""
+        """Read the book as it was committed; an account that has none on this tape begins one."""
         self.book = await self.world.store.load() or self._new_book()
         if self.book.trading_day is None:
             roll(self.book)
-
-    async def load_again(self) -> None:
-        """Read the book as it was committed, after a change of it that was not."""
-        self.book = await self.world.store.load() or self.book
 
     async def commit(self, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
         """Write the book and what has changed in it, in one transaction; see `Store.commit` for `check` and errors.

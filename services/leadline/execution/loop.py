@@ -78,7 +78,7 @@ class AccountLoop:
 
     async def load_again(self) -> None:
         """Read the book as it was committed, after a command that changed it and failed."""
-        await self._keeper.load_again()
+        await self._keeper.load()
 
     async def _reconcile(self) -> None:
         self.phase = "reconciling"
@@ -206,7 +206,7 @@ class AccountLoop:
         try:
             await self._commit_decision(decision, order, strategy, bar.close)
         except LimitRefused as refused:
-            await self._keeper.load_again()
+            await self._keeper.load()
             refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
             again = self.book.strategies[strategy.strategy]
             await self._commit_decision(decision_of(self.book, again, bar, refusal), None, again)
