@@ -167,12 +167,12 @@ def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_re
     assert said(book) == [("close", "F1", "day_loss")]
 
 
-@pytest.mark.parametrize(("position", "side"), [(2, Side.SELL), (-2, Side.BUY)])
+@pytest.mark.parametrize(("position", "side"), [(1, Side.SELL), (2, Side.SELL), (-1, Side.BUY), (-2, Side.BUY)])
 def test_a_closing_order_is_of_the_other_side_and_of_the_whole_size(position: int, side: Side):
     book, _ = book_of(position=position, flatten="flat_by")
     [close] = wanted(book, halted=False)
     assert close == Close(
-        order_of(S.PENDING, "F1", side=side, quantity=2, reason="flat_by", decided_at_ns=book.instant_ns)
+        order_of(S.PENDING, "F1", side=side, quantity=abs(position), reason="flat_by", decided_at_ns=book.instant_ns)
     )
 
 
@@ -192,6 +192,17 @@ def test_only_refused_closing_orders_of_the_same_decision_make_the_next_one_wait
     others = [order_of(S.REJECTED, f"S{number}") for number in range(1, 5)]
     others += [order_of(S.REJECTED, f"F{number}", decision="another", client_id=f"o{number}") for number in range(5)]
     assert next_try(book_of(*others, position=1, flatten="flat_by")[0]) is None
+
+
+def test_a_closing_order_that_works_is_not_refused():
+    orders = [order_of(S.REJECTED, f"F{number}", decided_at_ns=ns(600)) for number in (1, 2)]
+    working = order_of(S.WORKING, "F3", side=Side.SELL, decided_at_ns=ns(600))
+    assert next_try(book_of(*orders, working, position=1, flatten="flat_by")[0]) is None
+
+
+def test_the_wait_begins_at_the_last_order_that_was_refused():
+    refused = [order_of(S.REJECTED, f"F{n}", decided_at_ns=ns(at)) for n, at in ((1, 600), (2, 610), (3, 605))]
+    assert next_try(book_of(*refused, position=1, flatten="flat_by")[0]) == ns(611)
 
 
 def test_the_next_try_is_the_earliest_of_all_positions():
