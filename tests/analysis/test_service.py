@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.poison import handled_now
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
@@ -299,3 +300,32 @@ async def test_a_strategy_that_kills_its_process_twice_is_given_up_at_that_bar(n
     assert sum(message.bar is not None for message in found) == 2
     assert last is not None
     assert decode_signal(last.payload) == found[-1]
+
+
+class Curious(Deadly):
+    """A strategy that reads at its second bar what others read of a process that never returns from there."""
+
+    folder = Path()
+    mark: tuple[str, str] | None = None
+
+    def on_bar(self, bar: Bar) -> BarSignals:
+        if self._bars == 1:
+            Curious.mark = handled_now(self.folder)
+        self._bars = min(self._bars, 1)
+        return super().on_bar(bar)
+
+
+async def test_others_can_read_at_which_bar_a_strategy_is(nats_server: LocalNats, tmp_path):
+    Curious.folder = tmp_path
+    await announce(nats_server)
+    async with bus_as(nats_server, "aggregation") as bars:
+        await publish(bars, tape())
+    spec = {**SPEC, "strategy": {"entryPoint": "tests.analysis.test_service:Curious"}}
+    async with running(nats_server, tmp_path, spec), bus_as(nats_server, "execution") as reader:
+        await published(reader, len(expected(tape())))
+    second = [each.bar for each in tape() if each.bar is not None and each.bar.key.trading_day == TRADED][1]
+    begins = datetime.fromtimestamp(second.start_ns // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    assert Curious.mark is not None
+    assert Curious.mark[0].startswith(f"BARS 83 {BAR_SUBJECT}")
+    assert Curious.mark[1] == f"the bar of MESZ2025 that begins {begins}"
+    assert handled_now(tmp_path) is None

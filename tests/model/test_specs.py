@@ -363,6 +363,12 @@ def test_history_needed_to_warm_32_bars_up(bars, session, sessions):
     assert history_needed(found.spec) == sessions
 
 
+def test_a_strategy_of_one_s_own_says_itself_how_much_history_it_needs():
+    found = strategy('instrument: MES\nbars: 1d\nhistory: 0\nstrategy: {entryPoint: "my_code:Mine"}')
+    assert history_needed(found.spec) == 0
+    assert found.spec.history == 0
+
+
 def test_a_session_written_out_equals_the_named_one():
     written = strategy('instrument: MES\nsession: {open: "09:30", close: "16:00", zone: America/New_York}')
     assert session_of(written.spec) == session_of(strategy().spec)

@@ -15,7 +15,9 @@ from leadline.analysis.publication import Publication, message_key
 from leadline.analysis.servicer import AnalysisServicer
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
+from leadline.model.bars import Bar
 from leadline.model.errors import GivenUp, InvalidInput, Unknown
+from leadline.model.hours import local_datetime
 from leadline.model.specs import StrategySpec, session_of
 from leadline.runtime.bus import Bus
 from leadline.runtime.context import Context
@@ -112,15 +114,23 @@ async def _carry(bus: Bus, publication: Publication, bars: str, signals: str, ha
                     message = intake.usable(received, read_bar)
                     if message is None:
                         continue
+                    if message.bar is not None:
+                        handling.at(_begins(message.bar))
                     with metrics.STEP_SECONDS.time():
                         said = publication.step(message)
             except Poison as poison:
-                raise GivenUp(f"the strategy cannot go on: {poison}") from None
+                mended = f"once the cause is mended, remove {handling.known_file}"
+                raise GivenUp(f"the strategy cannot go on: {poison}; {mended}") from None
             if said is not None:
                 await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
                 metrics.count(said)
             if publication.passed:
                 return
+
+
+def _begins(bar: Bar) -> str:
+    """A bar as people look for it."""
+    return f"the bar of {bar.key.contract} that begins {local_datetime(bar.start_ns, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _months(spec: StrategySpec, tape: Run) -> tuple[MonthFold, ...]:

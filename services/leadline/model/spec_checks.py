@@ -115,11 +115,11 @@ def bracket_of(spec: StrategySpec) -> Bracket:
 def history_needed(spec: StrategySpec) -> int:
     """The fewest sessions of history that warm the indicators up.
 
-    0 for tick and volume bars: how many a session has, nobody knows beforehand. Raises Unknown and InvalidInput as
-    `session_of`.
+    0 for tick and volume bars: how many a session has, nobody knows beforehand. 0 for a strategy of one's own, which
+    has indicators of its own or none. Raises Unknown and InvalidInput as `session_of`.
     """
     bars = spec.bar_spec
-    if bars.kind != "time":
+    if bars.kind != "time" or spec.strategy.entry_point is not None:
         return 0
     _, hours = session_of(spec)
     return -(-WARM_UP_BARS // bars.bars_in(hours.length_ns))

@@ -31,6 +31,7 @@ from leadline.plan.plan import Plan
 from leadline.plan.ports import Ports
 from leadline.plan.process import KeptProcess
 from leadline.plan.servers import LocalNats, LocalPostgres
+from leadline.plan.standstill import Standstills
 from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.runs import Run
 
@@ -112,6 +113,7 @@ class Supervisor:
         self._probes: dict[str, HealthProbe] = {}
         self._serving: dict[str, asyncio.Event] = {}
         self._healthy: dict[str, bool] = {}
+        self._standstills = Standstills()
         self._watcher: asyncio.Task[None] | None = None
 
     async def start(self) -> Run:
@@ -133,6 +135,7 @@ class Supervisor:
                     group.create_task(self._bring_up(bound))
         except* LeadlineError as errors:
             raise _first(errors) from None
+        self._watcher = asyncio.create_task(self._watch(), name="watch health")
         addresses = {bound.workload.id: bound.address for bound in self.bound}
         self._say("naming the strategies to their accounts")
         run = await start_of_run.announced_run(self.services, addresses["ingestion"])
@@ -148,7 +151,6 @@ class Supervisor:
         self.demand = (*wanted, *held)
         await start_of_run.write_demand(self.postgres, self.demand)
         await start_of_run.bars_are_built(self.services, addresses["aggregation"], self.demand)
-        self._watcher = asyncio.create_task(self._watch(), name="watch health")
         return run
 
     async def stop(
@@ -162,6 +164,9 @@ class Supervisor:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
+        for name in self._processes:
+            if stands := self._standstills.words_of(name):
+                self._say(f"{name} is killed if it does not stop: {self._subject_of(name)} {stands}")
         for level in reversed(_levels(self.plan)):
             running = [self._processes[name] for name in level if name in self._processes]
             await asyncio.gather(*(process.stop(grace_seconds) for process in running))
@@ -201,12 +206,28 @@ class Supervisor:
             return []
         return [PartStatus("disk", "full" if free < FULL_BYTES else "low", 0, None, room_words(self.data.root, free))]
 
-    @staticmethod
-    def _trouble_of(process: KeptProcess, health: str) -> str:
+    def _trouble_of(self, process: KeptProcess, health: str) -> str:
         if health in {"serving", "starting", "stopped"}:
             return ""
+        stands = self._standstills.words_of(process.name)
+        if stands:
+            return f"{self._subject_of(process.name)} {stands}"
         lines = process.log.tail()
         return reason_of(lines) or last_warning(lines) or ""
+
+    def _subject_of(self, name: str) -> str:
+        """A service as a sentence speaks of it: an analysis is its strategy."""
+        workload = next(bound.workload for bound in self.bound if bound.workload.id == name)
+        return f"the strategy {workload.owner_name}" if workload.service == "analysis" else workload.service
+
+    def _look_for_standstills(self) -> None:
+        for name, process in self._processes.items():
+            if process.state != "running" or self._healthy.get(name):
+                self._standstills.forget(name)
+                continue
+            stands = self._standstills.look(name, self.data.volume(name), time.monotonic())
+            if stands is not None:
+                self._say(f"{name} does not answer: {self._subject_of(name)} {stands}")
 
     def _health_of(self, process: KeptProcess) -> str:
         if process.state != "running":
@@ -254,6 +275,7 @@ class Supervisor:
             names = list(self._probes)
             answers = await asyncio.gather(*(self._probes[name].serving() for name in names))
             self._healthy = dict(zip(names, answers, strict=True))
+            self._look_for_standstills()
             for disk in self._disk() if self._needs_disk else ():
                 if disk.health == "full":
                     self._give_up(disk.name, f"is full: {disk.trouble}")

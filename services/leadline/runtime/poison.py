@@ -3,6 +3,8 @@
 Before a message is handled its name is laid into a file that is mapped into memory: a copy of some hundred bytes and
 no call of the system, and it is there for the next process however this one ends. A message of which two processes in
 a row have died is poison: it is refused from then on, as one that cannot be used.
+
+Others may read that file while the process lives: it says what a process is at that answers no more.
 """
 
 import mmap
@@ -24,8 +26,14 @@ DEATHS: Final = 2
 MOST_POISON: Final = 256
 """Messages that are remembered; those before them are tried again."""
 
+MARK_NAME: Final = "handling"
+"""The file in a service's own folder that says what it is at."""
+
 _LONGEST: Final = 1000
-_SIZE: Final = 4 + _LONGEST
+_LONGEST_WORDS: Final = 200
+# Whether there is one; the length of its name, and the name; the same of the words about it.
+_WORDS_AT: Final = 4 + _LONGEST
+_SIZE: Final = _WORDS_AT + 2 + _LONGEST_WORDS
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +61,7 @@ class Handling:
             return
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._mark = _mapped(folder / "handling")
+            self._mark = _mapped(folder / MARK_NAME)
             self._recall(self._known)
         except OSError as error:
             _log.warning("poison.not_remembered", reason=str(error))
@@ -69,6 +77,7 @@ class Handling:
         if shown in self._poison:
             raise Poison(shown)
         self._mark[2 : 4 + len(name)] = len(name).to_bytes(2, "little") + name
+        self._put_words("")
         self._mark[0] = 1
         try:
             yield
@@ -82,6 +91,19 @@ class Handling:
             self._suspect, self._deaths = "", 0
             self._remember()
 
+    def at(self, words: str) -> None:
+        """Say in words what is handled now, for people who ask why this process answers no more."""
+        self._put_words(words)
+
+    @property
+    def known_file(self) -> Path | None:
+        """Where the poison is remembered; whoever removes it has every message tried again."""
+        return self._known
+
+    def _put_words(self, words: str) -> None:
+        found = words.encode()[:_LONGEST_WORDS]
+        self._mark[_WORDS_AT : _WORDS_AT + 2 + len(found)] = len(found).to_bytes(2, "little") + found
+
     def _recall(self, known: Path) -> None:
         """Read what is known, and count a death of the process before this one."""
         try:
@@ -94,8 +116,7 @@ class Handling:
             _log.warning("poison.unreadable", file=str(known), reason=str(error))
         if not self._mark[0]:
             return
-        length = min(_LONGEST, int.from_bytes(self._mark[2:4], "little"))
-        died_of = self._mark[4 : 4 + length].decode(errors="replace")
+        died_of = _text_at(self._mark[:_WORDS_AT], 2)
         self._deaths = self._deaths + 1 if died_of == self._suspect else 1
         self._suspect = died_of
         _log.error("poison.died_before", message=died_of, deaths=self._deaths)
@@ -115,6 +136,25 @@ class Handling:
             fresh.replace(self._known)
         except OSError as error:
             _log.warning("poison.not_remembered", reason=str(error))
+
+
+def handled_now(folder: Path) -> tuple[str, str] | None:
+    """The message that the process of a folder is at, by its name and in words; None where it is at none.
+
+    The words are empty where it has none. Read while it is written, it may be of two messages.
+    """
+    try:
+        mark = (folder / MARK_NAME).read_bytes()
+    except OSError:
+        return None
+    if not mark[:1].strip(b"\0"):
+        return None
+    return _text_at(mark, 2), _text_at(mark, _WORDS_AT)
+
+
+def _text_at(mark: bytes, place: int) -> str:
+    length = int.from_bytes(mark[place : place + 2], "little")
+    return mark[place + 2 : place + 2 + length].decode(errors="replace")
 
 
 def _mapped(path: Path) -> mmap.mmap:
