@@ -78,6 +78,25 @@ async def test_a_stream_has_every_bar_once_and_then_the_end(nats_server: LocalNa
     assert [reply.final for reply in replies] == [False] * len(TAPE_BARS) + [True]
 
 
+async def test_the_end_of_a_stream_and_the_list_of_series_say_what_is_in_no_bar(nats_server: LocalNats):
+    tail = run(builder("1m"), batches(ROWS, [], end_ns=ROWS[-1][0]))
+    series = [Series(CONTRACT, VENUE, RTH, parse_bar_spec(spec), 1) for spec in ("5m", "1m")]
+    async with calls(nats_server, *series) as (stub, bus):
+        before = await stub.ListSeries(pb.ListSeriesRequest())
+        await publish(bus, tail)
+        replies = [reply async for reply in stub.StreamBars(pb.StreamBarsRequest(stream=STREAM))]
+        after = await stub.ListSeries(pb.ListSeriesRequest())
+    named = [(each.spec, each.progress_ns, each.final) for each in before.series]
+    assert named == [("1m-r1", 0, False), ("5m-r1", 0, False)]
+    built = after.series[0]
+    assert (built.contract, built.session, built.spec) == (CONTRACT, "rth", "1m-r1")
+    assert (built.progress_ns, built.final) == (ROWS[-1][0], True)
+    for unfinished in (replies[-1].unfinished, built.unfinished):
+        assert (unfinished.bar.trading_day, unfinished.bar.ordinal, unfinished.prints) == (DAY.isoformat(), 19, 3)
+    assert not any(reply.HasField("unfinished") for reply in replies[:-1])
+    assert not after.series[1].HasField("unfinished")
+
+
 async def test_a_stream_resumes_after_a_bar(nats_server: LocalNats):
     async with calls(nats_server) as (stub, bus):
         await publish(bus, MESSAGES)

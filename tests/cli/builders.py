@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from leadline.cli.follow import Rate, Scene, said_bar
-from leadline.cli.stack import Stack, StrategyAddress
+from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.v1 import model_pb2
@@ -17,7 +17,10 @@ MINUTE_NS = 60_000_000_000
 
 
 def stack() -> Stack:
-    strategy = StrategyAddress(name=FLOW, account=PAPER, contract="MESM2025", session="rth", spec="5m-r1")
+    months = (StrategyMonth(contract="MESM2025"),)
+    strategy = StrategyAddress(
+        name=FLOW, account=PAPER, contract="MESM2025", session="rth", spec="5m-r1", months=months
+    )
     return Stack(
         tape="abc-1",
         feed="sim",
@@ -49,6 +52,10 @@ def bar(ordinal: int, *, delta: int = 0, close: int = 24_000) -> model_pb2.Bar:
 
 def key(ordinal: int) -> model_pb2.BarKey:
     return model_pb2.BarKey(contract="MESM2025", session="rth", spec="5m-r1", trading_day="2025-06-10", ordinal=ordinal)
+
+
+def unfinished(prints: int) -> model_pb2.UnfinishedBar:
+    return model_pb2.UnfinishedBar(bar=key(77), prints=prints)
 
 
 def signal(pattern: str, strength: str = "0.700000", rejection: str = "") -> model_pb2.Signal:

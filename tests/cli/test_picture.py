@@ -11,7 +11,7 @@ from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.plan.supervisor import PartStatus
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
-from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack
+from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
 
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
 
@@ -128,6 +128,16 @@ def test_services_show_health_and_restarts():
 def test_the_picture_fits_the_terminal(height):
     many = tuple(bar_signals(number, signal("BUYING_ABSORPTION"), signal("UNFINISHED_LOW")) for number in range(20))
     assert len(drawn(scene(many), height)) <= height
+
+
+@pytest.mark.parametrize("height", [24, 46])
+def test_prints_after_the_last_whole_bar_stand_under_the_bars_they_are_missing_from(height):
+    found = scene(tuple(bar_signals(number, signal("BUYING_ABSORPTION")) for number in range(20)))
+    found.end(unfinished(1_037))
+    found.end(unfinished(1_037))
+    assert len(drawn(found, height)) <= height
+    assert "1,037 prints of MESM2025 in an unfinished bar (rth 5m-r1)" in line_with("unfinished", found)
+    assert "; 1,037 prints of MESM2025 in an unfinished bar (rth 5m-r1); " in progress_line(found, stack(), PARTS)
 
 
 def test_a_stack_that_has_said_nothing_can_be_drawn():

@@ -2,9 +2,11 @@
 
 import pytest
 
+from leadline.aggregation.v1 import aggregation_pb2
+from leadline.cli.feeding import print_unfinished
 from leadline.cli.reading import print_restored
 from leadline.execution.v1 import execution_pb2
-from tests.cli.builders import NINE_THIRTY_NS, state
+from tests.cli.builders import NINE_THIRTY_NS, state, unfinished
 
 
 def test_a_send_journal_that_was_lost_is_named_with_its_account_and_time(capsys: pytest.CaptureFixture[str]):
@@ -20,4 +22,19 @@ def test_a_send_journal_that_was_lost_is_named_with_its_account_and_time(capsys:
 
 def test_nothing_is_said_of_journals_that_have_always_been_whole(capsys: pytest.CaptureFixture[str]):
     print_restored([state(NINE_THIRTY_NS)])
+    assert capsys.readouterr().out == ""
+
+
+def test_prints_after_the_last_whole_bar_are_told_by_series_and_day(capsys: pytest.CaptureFixture[str]):
+    whole = aggregation_pb2.Series(contract="MESM2025", session="globex", spec="1m-r1", final=True)
+    ended = aggregation_pb2.Series(contract="MESM2025", session="rth", spec="5m-r1", final=True)
+    ended.unfinished.CopyFrom(unfinished(1_037))
+    print_unfinished([whole, ended])
+    lines = [line.split() for line in capsys.readouterr().out.replace("│", " ").splitlines()]
+    assert ["MESM2025", "rth", "5m-r1", "2025-06-10", "1,037"] in lines
+    assert not [line for line in lines if "1m-r1" in line]
+
+
+def test_nothing_is_said_of_tapes_that_end_with_a_bar(capsys: pytest.CaptureFixture[str]):
+    print_unfinished([aggregation_pb2.Series(contract="MESM2025", session="rth", spec="5m-r1", final=True)])
     assert capsys.readouterr().out == ""

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows
+from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 
@@ -65,6 +65,11 @@ def bar_message(ordinal: int, *, volume: int = 30, revision: int = 0, tape: str 
 
 def progress_message(progress_ns: int = OPEN_NS) -> BarMessage:
     return BarMessage(TAPE, VENUE, CONTRACT, progress_ns, False, None)
+
+
+def final_message(prints: int) -> BarMessage:
+    """The end of a tape, inside its bar 3."""
+    return BarMessage(TAPE, VENUE, CONTRACT, OPEN_NS + 9, True, None, UnfinishedBar(bar_key(3), prints))
 
 
 def signal_message(ordinal: int, *, analysis_hash: str = "hash-1") -> SignalMessage:

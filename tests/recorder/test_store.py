@@ -14,6 +14,7 @@ from tests.recorder.builders import (
     OPEN_NS,
     TAPE,
     bar_message,
+    final_message,
     progress_message,
     signal_message,
     tick_batch,
@@ -138,6 +139,16 @@ async def test_a_later_revision_replaces_a_bar_and_an_earlier_one_does_not(pool)
     assert await store.write_bars([bar_message(0)]) == 0
     assert await pool.fetchval("SELECT volume FROM candle") == 31
     assert await pool.fetchval("SELECT sum(bid + ask + unknown) FROM footprint") == 31
+
+
+@pytest.mark.parametrize("bars", [0, 2])
+async def test_what_of_a_tape_is_in_no_bar_is_stored_once_with_and_without_bars_beside_it(pool, bars):
+    store = Store(pool)
+    for _ in range(2):
+        await store.write_bars([*(bar_message(ordinal) for ordinal in range(bars)), final_message(37)])
+    rows = await pool.fetch("SELECT * FROM unfinished_bar")
+    assert [tuple(row) for row in rows] == [(TAPE, CONTRACT, "rth", "5m-r1", DAY, 3, 37)]
+    assert await pool.fetchval("SELECT count(*) FROM candle") == bars
 
 
 async def test_a_signal_message_keeps_every_pattern_with_its_evidence_and_fate(pool):

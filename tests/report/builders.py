@@ -8,7 +8,16 @@ from typing import Any
 
 from leadline.cli.reporting import dsn_of
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
-from leadline.report.data import AccountReport, Coverage, KeptOut, OpenPosition, PatternTotal, PricePoint, build_reports
+from leadline.report.data import (
+    AccountReport,
+    Coverage,
+    KeptOut,
+    OpenPosition,
+    PatternTotal,
+    PricePoint,
+    UnfinishedBar,
+    build_reports,
+)
 from leadline.report.halts import ReportedHalt
 from leadline.report.trades import EquityPoint, Trade
 from leadline.runtime.database import connect
@@ -185,6 +194,7 @@ KEPT_OUT = (
     KeptOut(MES, date(2025, 6, 10), "bad_tick", 2, (_BAD,)),
     KeptOut(MES, date(2025, 6, 10), "outside_session", 70, ()),
 )
+UNFINISHED = (UnfinishedBar(MES, "rth", "5m-r1", date(2025, 6, 10), 1_037),)
 HALTED_NS = 1_764_000_000_000_000_000  # 2025-11-24 16:00:00 UTC
 HALTS = (
     ReportedHalt(3, "PERSON", "employment report", "ann", HALTED_NS, "bob", HALTED_NS + 60 * 10**9, "the news is out"),
@@ -199,6 +209,7 @@ UNEASY: dict[str, Any] = {
     ),
     "substitutes": (("ESM2025", MES),),
     "missing_sessions": ("2025-06-06",),
+    "unfinished": UNFINISHED,
     "finished": False,
 }
 """What a reader has to be told besides the trades."""

@@ -1,14 +1,15 @@
 """What a report says of two days, to the cent."""
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from leadline.cli.reporting import dsn_of
+from leadline.cli.reporting import dsn_of, report_document
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
-from leadline.report.data import PatternTotal, PricePoint, build_reports
+from leadline.report.data import PatternTotal, PricePoint, UnfinishedBar, build_reports
 from leadline.report.digest import digest
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk
@@ -53,6 +54,25 @@ async def test_the_market_beside_the_book(desks: Database, books: Books, folder:
     found = await report_of(desks, await recorded(desks, books, folder))
     assert (found.ticks, found.bars, found.signals) == (42, 2, 4)
     assert found.prices == {MES: (PricePoint(ns(600), 20_004), PricePoint(ns(900), 20_008))}
+    assert found.unfinished == ()
+
+
+async def test_what_of_the_tape_is_in_no_bar_stands_in_the_report_and_its_document(
+    desks: Database, books: Books, folder: Path
+):
+    desk = await recorded(desks, books, folder)
+    insert = "INSERT INTO unfinished_bar VALUES ($1, $2, 'rth', '5m-r1', $3, 77, 1037)"
+    await change(desks, insert, desk.tape, MES, date(2025, 6, 10))
+    await change(desks, insert, "another", MES, date(2025, 6, 10))
+    found = await report_of(desks, desk)
+    assert found.unfinished == (UnfinishedBar(MES, "rth", "5m-r1", date(2025, 6, 10), 1_037),)
+    (told,) = report_document(found)["unfinished"]
+    assert (told["contract"], told["spec"], str(told["trading_day"]), told["prints"]) == (
+        MES,
+        "5m-r1",
+        "2025-06-10",
+        1_037,
+    )
 
 
 async def test_what_a_reader_has_to_know(desks: Database, books: Books, folder: Path):

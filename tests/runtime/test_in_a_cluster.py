@@ -40,6 +40,9 @@ class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
     async def GetBars(self, request, context):  # noqa: N802 - the contract's name
         return aggregation_pb2.GetBarsResponse(next_from_ns=42)
 
+    async def ListSeries(self, request, context):  # noqa: N802 - as above
+        return aggregation_pb2.ListSeriesResponse()
+
     async def StreamBars(self, request, context):  # noqa: N802 - as above
         yield aggregation_pb2.StreamBarsResponse()
 

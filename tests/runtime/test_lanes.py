@@ -62,6 +62,9 @@ class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
         await self.go.wait()
         return aggregation_pb2.GetBarsResponse(next_from_ns=42)
 
+    async def ListSeries(self, request, context):  # noqa: N802 - as above
+        return aggregation_pb2.ListSeriesResponse()
+
     async def StreamBars(self, request, context):  # noqa: N802 - the contract's name
         yield aggregation_pb2.StreamBarsResponse(final=False)
         await self.go.wait()

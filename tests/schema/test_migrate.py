@@ -153,7 +153,16 @@ def test_the_services_ask_for_no_schema_that_this_code_cannot_make():
 WRITERS = {
     "ingestion": {"run", "kept_out"},
     "aggregation": set[str](),
-    "recorder": {"tick_position", "tick_row", "tick_gap", "candle", "footprint", "signal", "dead_letter"},
+    "recorder": {
+        "tick_position",
+        "tick_row",
+        "tick_gap",
+        "candle",
+        "unfinished_bar",
+        "footprint",
+        "signal",
+        "dead_letter",
+    },
     "execution": {
         "lease",
         "account_state",

@@ -10,7 +10,7 @@ import numpy as np
 
 from leadline.aggregation.buffer import PrintBuffer
 from leadline.aggregation.kernel import BarPart, value_area
-from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey, BarMessage
+from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey, BarMessage, UnfinishedBar
 from leadline.model.calendars import Calendar, Session
 from leadline.model.durations import BarSpec
 from leadline.model.errors import InvalidInput, LeadlineError
@@ -250,7 +250,7 @@ class BarBuilder:
         by_time = self._spec.kind == "time"
         area = value_area(part.rows, self._ticks_per_row)
         return Bar(
-            key=BarKey(self._contract, self._hours.id, self._spec_token, session.trading_day, self._ordinal),
+            key=self._key(session),
             start_ns=session.open_ns + self._ordinal * self._spec.length if by_time else part.first_ns,
             end_ns=self._end_ns if by_time else part.last_ns,
             known_at_ns=known_at_ns,
@@ -278,6 +278,16 @@ class BarBuilder:
             rows=part.rows,
         )
 
+    def _key(self, session: Session) -> BarKey:
+        """Identity of the open bar."""
+        return BarKey(self._contract, self._hours.id, self._spec_token, session.trading_day, self._ordinal)
+
+    def _unfinished(self) -> UnfinishedBar | None:
+        """The prints of the open bar, which nothing will close any more; None where no bar is open."""
+        if self._session is None or not len(self._buffer):
+            return None
+        return UnfinishedBar(self._key(self._session), len(self._buffer))
+
     def _progress(self, final: bool) -> list[BarMessage]:
         ended = final and not self._final
         self._final = self._final or final
@@ -290,4 +300,5 @@ class BarBuilder:
     def _message(self, progress_ns: int, *, final: bool = False, bar: Bar | None = None) -> BarMessage:
         self._told_ns = progress_ns
         self._told_bar = bar is not None
-        return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar)
+        unfinished = self._unfinished() if final else None
+        return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar, unfinished)

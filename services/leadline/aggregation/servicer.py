@@ -15,10 +15,10 @@ from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.v1 import model_pb2
 from leadline.runtime.bus import Bus
-from leadline.runtime.intake import Intake, read_bar
+from leadline.runtime.intake import Intake, last_usable, read_bar
 from leadline.runtime.runs import Run
 from leadline.runtime.subjects import BARS, bar_subject
-from leadline.runtime.wire import bar_key_from_proto, bar_to_proto
+from leadline.runtime.wire import bar_key_from_proto, bar_to_proto, unfinished_to_proto
 
 DEFAULT_PAGE_BARS: Final = 500
 LARGEST_PAGE_BARS: Final = 5000
@@ -51,7 +51,7 @@ class AggregationServicer(rpc.AggregationServiceServicer):
                 if message.bar is not None:
                     yield pb.StreamBarsResponse(bar=bar_to_proto(message.bar, rows=not request.candles_only))
                 if message.final:
-                    yield pb.StreamBarsResponse(final=True)
+                    yield pb.StreamBarsResponse(final=True, unfinished=unfinished_to_proto(message.unfinished))
                     return
 
     async def GetBars(self, request: pb.GetBarsRequest, context: ServicerContext) -> pb.GetBarsResponse:
@@ -71,6 +71,22 @@ class AggregationServicer(rpc.AggregationServiceServicer):
                 if not page.add(bar_to_proto(bar, rows=not request.candles_only)):
                     break
         return page.response
+
+    async def ListSeries(self, request: pb.ListSeriesRequest, context: ServicerContext) -> pb.ListSeriesResponse:
+        built = sorted(self._series(), key=lambda each: (each.contract, each.hours.id, each.spec))
+        return pb.ListSeriesResponse(series=[await self._reached(each) for each in built])
+
+    async def _reached(self, series: Series) -> pb.Series:
+        subject = bar_subject(self._run.tape, series.venue, series.contract, series.hours.id, series.spec)
+        last = await last_usable(self._bus, BARS, subject, read_bar)
+        return pb.Series(
+            contract=series.contract,
+            session=series.hours.id,
+            spec=series.spec,
+            progress_ns=0 if last is None else last.progress_ns,
+            final=last is not None and last.final,
+            unfinished=None if last is None else unfinished_to_proto(last.unfinished),
+        )
 
     async def _messages(
         self, subject: str, after: tuple[int, int] | None, *, up_to: int | None = None

@@ -73,12 +73,16 @@ class SaidBar:
 
 @dataclass(slots=True)
 class Scene:
-    """The picture. Bars and regimes by strategy, states and positions by account, fates by strategy and bar key."""
+    """The picture. Bars and regimes by strategy, states and positions by account, fates by strategy and bar key.
+
+    `unfinished` is by contract, session and specification: what of a tape that has ended is in no bar of that series.
+    """
 
     feed: ingestion_pb2.GetFeedStatusResponse | None = None
     rates: dict[str, Rate] = field(default_factory=dict)
     bars: dict[str, deque[model_pb2.Bar]] = field(default_factory=dict)
     bar_count: int = 0
+    unfinished: dict[tuple[str, str, str], model_pb2.UnfinishedBar] = field(default_factory=dict)
     regimes: dict[str, model_pb2.RegimeReading] = field(default_factory=dict)
     said: deque[SaidBar] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
     signal_count: int = 0
@@ -86,6 +90,10 @@ class Scene:
     fills: int = 0
     states: dict[str, execution_pb2.GetStateResponse] = field(default_factory=dict)
     positions: dict[str, list[execution_pb2.Position]] = field(default_factory=dict)
+
+    def end(self, bar: model_pb2.UnfinishedBar) -> None:
+        """Note what of a series is in no bar, each series once however many strategies read it."""
+        self.unfinished[bar.bar.contract, bar.bar.session, bar.bar.spec] = bar
 
     def decide(self, body: dict[str, Any]) -> None:
         """Note a decision; the oldest go when there are too many."""
@@ -174,6 +182,8 @@ class _Bars:
         request = aggregation_pb2.StreamBarsRequest(stream=stream, after=self.after, candles_only=True)
         async for message in stub.StreamBars(request):
             if message.final:
+                if message.HasField("unfinished"):
+                    self.scene.end(message.unfinished)
                 return
             self.after = message.bar.key
             if self.month.covers(date.fromisoformat(message.bar.key.trading_day)):

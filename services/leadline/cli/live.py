@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from leadline.cli.feeding import outside
+from leadline.cli.feeding import outside, unfinished_text
 from leadline.cli.follow import Scene, follow
 from leadline.cli.picture import draw
 from leadline.cli.stack import Stack
@@ -86,6 +86,8 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     outside_sessions = sum(map(outside, feed.contracts))
     if outside_sessions:
         words.append(f"{outside_sessions:,} outside every session")
+    if scene.unfinished:
+        words.append(unfinished_text(scene.unfinished.values()))
     if feed.failure:
         words.append(f"FAILED {feed.failure}")
     for account in stack.accounts:

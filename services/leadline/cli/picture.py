@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadline.cli.feeding import kept_out_text, outside
+from leadline.cli.feeding import kept_out_text, outside, unfinished_text
 from leadline.cli.follow import SaidBar, Scene, fate_text
 from leadline.cli.stack import Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
@@ -34,7 +34,8 @@ _HEALTH: Final = {"serving": "green", "running": "green", "starting": "yellow", 
 
 def draw(scene: Scene, stack: Stack, parts: Sequence[PartStatus], width: int, height: int) -> RenderableType:
     """The whole picture for a terminal of so many columns and lines."""
-    room = max(6, height - _FIXED_LINES)
+    tails = sum(bool(_unfinished(scene, strategy)) for strategy in stack.strategies)
+    room = max(6, height - _FIXED_LINES - tails)
     bars = max(2, min(_MOST_BARS, room // 2) // max(1, len(stack.strategies)))
     signals = max(3, min(_MOST_SIGNALS, room - bars * len(stack.strategies)))
     left = Group(
@@ -115,9 +116,16 @@ def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> 
             str(tick.ticks_to_price(bar.poc)),
         )
     regime = _regime(scene.regimes.get(strategy.name))
-    return _framed(
-        Text.assemble(printable(f"{strategy.name}: {strategy.spec} bars, times in {zone_name()}, "), regime), table
-    )
+    title = Text.assemble(printable(f"{strategy.name}: {strategy.spec} bars, times in {zone_name()}, "), regime)
+    tail = _unfinished(scene, strategy)
+    return _framed(title, Group(table, plain_text(tail, "yellow")) if tail else table)
+
+
+def _unfinished(scene: Scene, strategy: StrategyAddress) -> str:
+    """What of a strategy's tape is in no bar, by the month where it has several."""
+    names = [month.contract for month in strategy.months]
+    keys = [(name, strategy.session, strategy.spec) for name in names]
+    return unfinished_text(scene.unfinished[key] for key in keys if key in scene.unfinished)
 
 
 def _regime(reading: model_pb2.RegimeReading | None) -> Text:

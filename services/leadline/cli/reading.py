@@ -9,8 +9,9 @@ from typing import Any, Final, TypeVar
 import grpc
 import orjson
 
+from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
-from leadline.cli.feeding import kept_out_text, outside
+from leadline.cli.feeding import kept_out_text, outside, print_unfinished
 from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
 from leadline.cli.options import Output, Place
 from leadline.cli.output import complain, plain, price_text, print_json, print_table, ticks_text
@@ -89,16 +90,18 @@ def print_restored(accounts: Iterable[execution_pb2.GetStateResponse]) -> None:
 async def _status(place: Place, output: Output) -> None:
     async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
         _tell_left_out(stack)
-        feed, health, states = await asyncio.gather(
+        feed, series, health, states = await asyncio.gather(
             _feed(services, stack),
+            _reached(_with_bars(stack), lambda name: _series(services, stack, name), required=False),
             _health(stack),
             _reached(stack.accounts, lambda account: _state(services, stack, account), required=False),
         )
-    accounts = list(states.values())
+    accounts, built = list(states.values()), [each for found in series.values() for each in found]
     tape = stack.tape or next((item.tape for item in accounts), "")
     if output is Output.JSON:
         run = {"tape": tape} if feed is None else plain(feed.run)
-        print_json({"run": run, "feed": feed and plain(feed), "health": health, "accounts": plain(accounts)})
+        shown = {"run": run, "feed": feed and plain(feed), "series": plain(built), "health": health}
+        print_json(shown | {"accounts": plain(accounts)})
         return
     if feed is not None:
         print_table(
@@ -117,6 +120,7 @@ async def _status(place: Place, output: Output) -> None:
             "The feed has no contracts.",
         )
         _print_kept_out(feed)
+    print_unfinished(built)
     print_table(
         "Accounts",
         ("account", f"tape ({zone_name()})", "phase", "equity", "realised", "open P&L", "trades", "block", "halts"),
@@ -217,6 +221,17 @@ async def _feed(services: Services, stack: Stack) -> ingestion_pb2.GetFeedStatus
     stub = services.ingestion(stack.addresses["ingestion"])
     request = ingestion_pb2.GetFeedStatusRequest()
     return await patiently(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS)
+
+
+def _with_bars(stack: Stack) -> list[str]:
+    """The workload that builds bars; none in a cluster, where it belongs to the platform and not to the namespace."""
+    return [name for name in stack.addresses if name == "aggregation"]
+
+
+async def _series(services: Services, stack: Stack, name: str) -> list[aggregation_pb2.Series]:
+    stub = services.aggregation(stack.addresses[name])
+    request = aggregation_pb2.ListSeriesRequest()
+    return list((await patiently(lambda: stub.ListSeries(request, timeout=CALL_SECONDS), CALL_SECONDS)).series)
 
 
 async def _health(stack: Stack) -> dict[str, str]:

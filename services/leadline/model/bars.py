@@ -100,12 +100,20 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class UnfinishedBar:
+    """The prints with which a tape ends inside a bar: they are in none. `key` is that bar's, `prints` a count >= 1."""
+
+    key: BarKey
+    prints: int
+
+
+@dataclass(frozen=True, slots=True)
 class BarMessage:
     """What one message of a bar stream carries: a bar, or only progress.
 
     `progress_ns` promises that no bar with `known_at_ns` below it follows on this subject; `final` closes that
     instant too. A message with a bar promises what was true before that bar's instant, so its progress is at most
-    the bar's `known_at_ns`.
+    the bar's `known_at_ns`. `unfinished` is said with the end of the tape, where that lies inside a bar.
     """
 
     tape: str
@@ -114,3 +122,4 @@ class BarMessage:
     progress_ns: int
     final: bool
     bar: Bar | None
+    unfinished: UnfinishedBar | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.model.bars import Bar, BarMessage
+from leadline.model.bars import Bar, BarMessage, UnfinishedBar
 from leadline.model.signals import BarSignals, Signal, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 
@@ -23,6 +23,7 @@ FOOTPRINT_COLUMNS: Final = (
     "ask_trades",
     "unknown_trades",
 )
+UNFINISHED_COLUMNS: Final = (*BAR_KEY_COLUMNS, "prints")
 _BAR_FIELDS: Final = (
     "revision",
     "start_ns",
@@ -139,6 +140,12 @@ def candle_row(message: BarMessage, bar: Bar) -> Row:
         Decimal(bar.vwap_price_volume),
         Decimal(bar.vwap_price2_volume),
     )
+
+
+def unfinished_row(message: BarMessage, unfinished: UnfinishedBar) -> Row:
+    """A row of `UNFINISHED_COLUMNS`."""
+    key = unfinished.key
+    return (message.tape, key.contract, key.session, key.spec, key.trading_day, key.ordinal, unfinished.prints)
 
 
 def footprint_table(message: BarMessage, bar: Bar) -> Iterator[Row]:

@@ -13,12 +13,14 @@ from leadline.recorder.rows import (
     FOOTPRINT_COLUMNS,
     SIGNAL_COLUMNS,
     TICK_COLUMNS,
+    UNFINISHED_COLUMNS,
     Unseen,
     bar_key_row,
     candle_row,
     footprint_table,
     signal_row,
     tick_rows,
+    unfinished_row,
     unseen,
 )
 from leadline.runtime.bus import Received
@@ -56,6 +58,9 @@ _UPSERT_CANDLE: Final = f"""
         {", ".join(f"{name} = EXCLUDED.{name}" for name in CANDLE_COLUMNS if name not in BAR_KEY_COLUMNS)}
     WHERE candle.revision < EXCLUDED.revision
     RETURNING {", ".join(BAR_KEY_COLUMNS)}
+"""
+_INSERT_UNFINISHED: Final = f"""
+    INSERT INTO unfinished_bar {_values(UNFINISHED_COLUMNS)} ON CONFLICT (tape, contract, session, spec) DO NOTHING
 """
 _DELETE_FOOTPRINT: Final = f"""
     DELETE FROM footprint WHERE ({", ".join(BAR_KEY_COLUMNS)}) = ($1, $2, $3, $4, $5, $6)
@@ -96,12 +101,20 @@ class Store:
             await connection.execute(_SKIP_TICKS, tape, contract, first_index, next_index)
 
     async def write_bars(self, messages: Sequence[BarMessage]) -> int:
-        """Store candles with their footprints; returns how many were new. A later revision replaces an earlier one."""
+        """Store candles with their footprints; returns how many were new. A later revision replaces an earlier one.
+
+        With the end of a tape also what of it is in no bar.
+        """
         bars = [(message, message.bar) for message in messages if message.bar is not None]
-        if not bars:
+        tails = [unfinished_row(each, each.unfinished) for each in messages if each.unfinished is not None]
+        if not bars and not tails:
             return 0
         bars.sort(key=lambda pair: pair[1].revision)
         async with self._pool.acquire() as connection, connection.transaction():
+            if tails:
+                await connection.executemany(_INSERT_UNFINISHED, tails)
+            if not bars:
+                return 0
             written = await connection.fetchmany(_UPSERT_CANDLE, [candle_row(*bar) for bar in bars])
             fresh = {tuple(row) for row in written}
             stored = {bar_key_row(message.tape, bar): (message, bar) for message, bar in bars}

@@ -71,6 +71,17 @@ class KeptOut:
 
 
 @dataclass(frozen=True, slots=True)
+class UnfinishedBar:
+    """Prints with which a tape ends inside a bar of one series, of which they are in none. `spec`: of its bars."""
+
+    contract: str
+    session: str
+    spec: str
+    trading_day: date
+    prints: int
+
+
+@dataclass(frozen=True, slots=True)
 class OpenPosition:
     """A position that is open at the end, and its result at the last print; both None where no print is known.
 
@@ -118,6 +129,7 @@ class AccountReport:
     failure: str = ""
     coverage: tuple[Coverage, ...] = ()
     kept_out: tuple[KeptOut, ...] = ()
+    unfinished: tuple[UnfinishedBar, ...] = ()
     days: tuple[TradedDay, ...] = ()
     halts: tuple[ReportedHalt, ...] = ()
     currency: str = ""
@@ -240,6 +252,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         failure=run["failure"] or "",
         coverage=await _coverage(connection, tape),
         kept_out=await _kept_out(connection, tape),
+        unfinished=await _unfinished(connection, tape),
         days=await _days(connection, tape, account, strategies, details, trades),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
         halts=await halts_of(connection, tape, account),
@@ -313,6 +326,17 @@ async def _kept_out(connection: Any, tape: str) -> tuple[KeptOut, ...]:
         KeptOut(row["contract"], row["trading_day"], row["reason"], row["prints"], tuple(_json(row["samples"])))
         for row in rows
     )
+
+
+async def _unfinished(connection: Any, tape: str) -> tuple[UnfinishedBar, ...]:
+    rows = await connection.fetch(
+        """
+        SELECT contract, session, spec, trading_day, prints FROM unfinished_bar WHERE tape = $1
+        ORDER BY contract, session, spec
+        """,
+        tape,
+    )
+    return tuple(UnfinishedBar(**row) for row in rows)
 
 
 def _marked(position: Position, last_prints: dict[str, list[Any]]) -> OpenPosition:

@@ -13,7 +13,7 @@ from rich.text import Text
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import sheet_of
 from leadline.report.clock import month_and_time, zone_name
-from leadline.report.data import AccountReport, Coverage, OpenPosition
+from leadline.report.data import AccountReport, Coverage, OpenPosition, UnfinishedBar
 from leadline.report.days import spans
 from leadline.report.printable import plain_text, printable
 from leadline.report.trades import Trade
@@ -40,6 +40,8 @@ def render_text(report: AccountReport, console: Console) -> None:
         console.print(_coverage(report))
     if report.faulty:
         console.print(_kept_out(report))
+    for item in report.unfinished:
+        console.print(plain_text(unfinished_words(item), "yellow"))
     for line in _contracts(report):
         console.print(plain_text(line, "dim"))
     if report.missing_sessions:
@@ -79,6 +81,12 @@ def open_words(item: OpenPosition, places: int) -> str:
         return f"{held}, no print to value it at"
     last = price(item.position.contract, Decimal(item.last_price))
     return f"{held}, {item.result:+.{places}f} at {last}, not in the result"
+
+
+def unfinished_words(item: UnfinishedBar) -> str:
+    """The prints of one series that are in no bar, because the tape ends inside one."""
+    series = f"{item.contract} {item.session} {item.spec}"
+    return f"the tape ends inside a bar of {series}: {item.prints:,} prints of {item.trading_day} are in none"
 
 
 def _contracts(report: AccountReport) -> Iterator[str]:

@@ -44,6 +44,7 @@ METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
     "/leadline.ingestion.v1.IngestionService/GetFeedStatus": (*_READERS, "feed"),
     "/leadline.aggregation.v1.AggregationService/StreamBars": _READERS,
     "/leadline.aggregation.v1.AggregationService/GetBars": _READERS,
+    "/leadline.aggregation.v1.AggregationService/ListSeries": _READERS,
     "/leadline.analysis.v1.AnalysisService/StreamSignals": _READERS,
     "/leadline.analysis.v1.AnalysisService/ListDetectors": _READERS,
     "/leadline.risk.v1.RiskService/Decide": ("execution",),

@@ -57,6 +57,7 @@ SLOTS: Final[dict[str, int]] = {
     # What reads tables or streams.
     f"{_EXECUTION}GetOrders": 4,
     "/leadline.aggregation.v1.AggregationService/GetBars": 4,
+    "/leadline.aggregation.v1.AggregationService/ListSeries": 4,
     "/leadline.risk.v1.RiskService/Evaluate": 4,
     # Streams: each lasts.
     f"{_EXECUTION}StreamOrderEvents": 32,

@@ -15,7 +15,7 @@ import orjson
 from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
-from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows
+from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
 from leadline.model.errors import RefusedMessage
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import SenderPosition, TickBatch, TickColumns
@@ -276,7 +276,22 @@ def encode_bar(message: BarMessage) -> bytes:
         progress_ns=message.progress_ns,
         final=message.final,
         bar=None if message.bar is None else bar_to_proto(message.bar),
+        unfinished=unfinished_to_proto(message.unfinished),
     ).SerializeToString()
+
+
+def unfinished_to_proto(unfinished: UnfinishedBar | None) -> pb.UnfinishedBar | None:
+    """What of a tape is in no bar, as a message."""
+    if unfinished is None:
+        return None
+    return pb.UnfinishedBar(bar=bar_key_to_proto(unfinished.key), prints=unfinished.prints)
+
+
+def _unfinished(message: pb.BarMessage) -> UnfinishedBar | None:
+    if not message.HasField("unfinished"):
+        return None
+    _require(message.final and message.unfinished.prints > 0, "an unfinished bar without prints, or before the end")
+    return UnfinishedBar(bar_key_from_proto(message.unfinished.bar), message.unfinished.prints)
 
 
 def decode_bar(payload: bytes) -> BarMessage:
@@ -288,7 +303,8 @@ def _bar_message(payload: bytes) -> BarMessage:
     message = pb.BarMessage.FromString(payload)
     _names(message.tape, message.venue, message.contract)
     bar = bar_from_proto(message.bar) if message.HasField("bar") else None
-    return BarMessage(message.tape, message.venue, message.contract, message.progress_ns, message.final, bar)
+    told = (message.tape, message.venue, message.contract, message.progress_ns, message.final)
+    return BarMessage(*told, bar, _unfinished(message))
 
 
 # --- signals -------------------------------------------------------------------------------------------------------

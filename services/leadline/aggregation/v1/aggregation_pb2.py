@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from leadline.model.v1 import model_pb2 as leadline_dot_model_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)leadline/aggregation/v1/aggregation.proto\x12\x17leadline.aggregation.v1\x1a\x1dleadline/model/v1/model.proto\"J\n\tBarStream\x12\x0c\n\x04tape\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x0f\n\x07session\x18\x03 \x01(\t\x12\x0c\n\x04spec\x18\x04 \x01(\t\"\x96\x01\n\x11StreamBarsRequest\x12\x32\n\x06stream\x18\x01 \x01(\x0b\x32\".leadline.aggregation.v1.BarStream\x12-\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x19.leadline.model.v1.BarKeyH\x00\x88\x01\x01\x12\x14\n\x0c\x63\x61ndles_only\x18\x03 \x01(\x08\x42\x08\n\x06_after\"U\n\x12StreamBarsResponse\x12(\n\x03\x62\x61r\x18\x01 \x01(\x0b\x32\x16.leadline.model.v1.BarH\x00\x88\x01\x01\x12\r\n\x05\x66inal\x18\x02 \x01(\x08\x42\x06\n\x04_bar\"\x89\x01\n\x0eGetBarsRequest\x12\x32\n\x06stream\x18\x01 \x01(\x0b\x32\".leadline.aggregation.v1.BarStream\x12\x0f\n\x07\x66rom_ns\x18\x02 \x01(\x10\x12\r\n\x05to_ns\x18\x03 \x01(\x10\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x14\n\x0c\x63\x61ndles_only\x18\x05 \x01(\x08\"M\n\x0fGetBarsResponse\x12$\n\x04\x62\x61rs\x18\x01 \x03(\x0b\x32\x16.leadline.model.v1.Bar\x12\x14\n\x0cnext_from_ns\x18\x02 \x01(\x10\x32\xdb\x01\n\x12\x41ggregationService\x12g\n\nStreamBars\x12*.leadline.aggregation.v1.StreamBarsRequest\x1a+.leadline.aggregation.v1.StreamBarsResponse0\x01\x12\\\n\x07GetBars\x12\'.leadline.aggregation.v1.GetBarsRequest\x1a(.leadline.aggregation.v1.GetBarsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)leadline/aggregation/v1/aggregation.proto\x12\x17leadline.aggregation.v1\x1a\x1dleadline/model/v1/model.proto\"J\n\tBarStream\x12\x0c\n\x04tape\x18\x01 \x01(\t\x12\x10\n\x08\x63ontract\x18\x02 \x01(\t\x12\x0f\n\x07session\x18\x03 \x01(\t\x12\x0c\n\x04spec\x18\x04 \x01(\t\"\x96\x01\n\x11StreamBarsRequest\x12\x32\n\x06stream\x18\x01 \x01(\x0b\x32\".leadline.aggregation.v1.BarStream\x12-\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x19.leadline.model.v1.BarKeyH\x00\x88\x01\x01\x12\x14\n\x0c\x63\x61ndles_only\x18\x03 \x01(\x08\x42\x08\n\x06_after\"\x9f\x01\n\x12StreamBarsResponse\x12(\n\x03\x62\x61r\x18\x01 \x01(\x0b\x32\x16.leadline.model.v1.BarH\x00\x88\x01\x01\x12\r\n\x05\x66inal\x18\x02 \x01(\x08\x12\x39\n\nunfinished\x18\x03 \x01(\x0b\x32 .leadline.model.v1.UnfinishedBarH\x01\x88\x01\x01\x42\x06\n\x04_barB\r\n\x0b_unfinished\"\x89\x01\n\x0eGetBarsRequest\x12\x32\n\x06stream\x18\x01 \x01(\x0b\x32\".leadline.aggregation.v1.BarStream\x12\x0f\n\x07\x66rom_ns\x18\x02 \x01(\x10\x12\r\n\x05to_ns\x18\x03 \x01(\x10\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x14\n\x0c\x63\x61ndles_only\x18\x05 \x01(\x08\"M\n\x0fGetBarsResponse\x12$\n\x04\x62\x61rs\x18\x01 \x03(\x0b\x32\x16.leadline.model.v1.Bar\x12\x14\n\x0cnext_from_ns\x18\x02 \x01(\x10\"\x13\n\x11ListSeriesRequest\"E\n\x12ListSeriesResponse\x12/\n\x06series\x18\x01 \x03(\x0b\x32\x1f.leadline.aggregation.v1.Series\"\xa7\x01\n\x06Series\x12\x10\n\x08\x63ontract\x18\x01 \x01(\t\x12\x0f\n\x07session\x18\x02 \x01(\t\x12\x0c\n\x04spec\x18\x03 \x01(\t\x12\x13\n\x0bprogress_ns\x18\x04 \x01(\x10\x12\r\n\x05\x66inal\x18\x05 \x01(\x08\x12\x39\n\nunfinished\x18\x06 \x01(\x0b\x32 .leadline.model.v1.UnfinishedBarH\x00\x88\x01\x01\x42\r\n\x0b_unfinished2\xc2\x02\n\x12\x41ggregationService\x12g\n\nStreamBars\x12*.leadline.aggregation.v1.StreamBarsRequest\x1a+.leadline.aggregation.v1.StreamBarsResponse0\x01\x12\\\n\x07GetBars\x12\'.leadline.aggregation.v1.GetBarsRequest\x1a(.leadline.aggregation.v1.GetBarsResponse\x12\x65\n\nListSeries\x12*.leadline.aggregation.v1.ListSeriesRequest\x1a+.leadline.aggregation.v1.ListSeriesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,12 +36,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BARSTREAM']._serialized_end=175
   _globals['_STREAMBARSREQUEST']._serialized_start=178
   _globals['_STREAMBARSREQUEST']._serialized_end=328
-  _globals['_STREAMBARSRESPONSE']._serialized_start=330
-  _globals['_STREAMBARSRESPONSE']._serialized_end=415
-  _globals['_GETBARSREQUEST']._serialized_start=418
-  _globals['_GETBARSREQUEST']._serialized_end=555
-  _globals['_GETBARSRESPONSE']._serialized_start=557
-  _globals['_GETBARSRESPONSE']._serialized_end=634
-  _globals['_AGGREGATIONSERVICE']._serialized_start=637
-  _globals['_AGGREGATIONSERVICE']._serialized_end=856
+  _globals['_STREAMBARSRESPONSE']._serialized_start=331
+  _globals['_STREAMBARSRESPONSE']._serialized_end=490
+  _globals['_GETBARSREQUEST']._serialized_start=493
+  _globals['_GETBARSREQUEST']._serialized_end=630
+  _globals['_GETBARSRESPONSE']._serialized_start=632
+  _globals['_GETBARSRESPONSE']._serialized_end=709
+  _globals['_LISTSERIESREQUEST']._serialized_start=711
+  _globals['_LISTSERIESREQUEST']._serialized_end=730
+  _globals['_LISTSERIESRESPONSE']._serialized_start=732
+  _globals['_LISTSERIESRESPONSE']._serialized_end=801
+  _globals['_SERIES']._serialized_start=804
+  _globals['_SERIES']._serialized_end=971
+  _globals['_AGGREGATIONSERVICE']._serialized_start=974
+  _globals['_AGGREGATIONSERVICE']._serialized_end=1296
 # @@protoc_insertion_point(module_scope)

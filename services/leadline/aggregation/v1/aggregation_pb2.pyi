@@ -97,25 +97,36 @@ class StreamBarsResponse(_message.Message):
 
     BAR_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
+    UNFINISHED_FIELD_NUMBER: _builtins.int
     final: _builtins.bool
     """The tape ended."""
     @_builtins.property
     def bar(self) -> _model_pb2.Bar:
         """The bar; absent in the last message of a tape that ended."""
 
+    @_builtins.property
+    def unfinished(self) -> _model_pb2.UnfinishedBar:
+        """With the end of a tape that lies inside a bar: what is in none."""
+
     def __init__(
         self,
         *,
         bar: _model_pb2.Bar | None = ...,
         final: _builtins.bool = ...,
+        unfinished: _model_pb2.UnfinishedBar | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "bar", b"bar"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "unfinished", b"unfinished"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "bar", b"bar", "final", b"final"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "final", b"final", "unfinished", b"unfinished"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bar: _TypeAlias = _typing.Literal["bar"]  # noqa: Y015
     _WhichOneofArgType__bar: _TypeAlias = _typing.Literal["_bar", b"_bar"]  # noqa: Y015
+    _WhichOneofReturnType__unfinished: _TypeAlias = _typing.Literal["unfinished"]  # noqa: Y015
+    _WhichOneofArgType__unfinished: _TypeAlias = _typing.Literal["_unfinished", b"_unfinished"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bar) -> _WhichOneofReturnType__bar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unfinished) -> _WhichOneofReturnType__unfinished | None: ...
 
 Global___StreamBarsResponse: _TypeAlias = StreamBarsResponse  # noqa: Y015
 
@@ -186,3 +197,90 @@ class GetBarsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetBarsResponse: _TypeAlias = GetBarsResponse  # noqa: Y015
+
+@_typing.final
+class ListSeriesRequest(_message.Message):
+    """Asks for what is built."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSeriesRequest: _TypeAlias = ListSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ListSeriesResponse(_message.Message):
+    """What is built."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]:
+        """By contract, session and specification."""
+
+    def __init__(
+        self,
+        *,
+        series: _abc.Iterable[Global___Series] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSeriesResponse: _TypeAlias = ListSeriesResponse  # noqa: Y015
+
+@_typing.final
+class Series(_message.Message):
+    """One stream of bars of the current run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTRACT_FIELD_NUMBER: _builtins.int
+    SESSION_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    PROGRESS_NS_FIELD_NUMBER: _builtins.int
+    FINAL_FIELD_NUMBER: _builtins.int
+    UNFINISHED_FIELD_NUMBER: _builtins.int
+    contract: _builtins.str
+    """Dated contract."""
+    session: _builtins.str
+    """Session id."""
+    spec: _builtins.str
+    """Bar specification with ticks per row, such as `5m-r1`."""
+    progress_ns: _builtins.int
+    """No bar known before this follows, nanoseconds UTC; 0 before the first word."""
+    final: _builtins.bool
+    """The tape ended."""
+    @_builtins.property
+    def unfinished(self) -> _model_pb2.UnfinishedBar:
+        """Where the tape ended inside a bar: what is in none."""
+
+    def __init__(
+        self,
+        *,
+        contract: _builtins.str = ...,
+        session: _builtins.str = ...,
+        spec: _builtins.str = ...,
+        progress_ns: _builtins.int = ...,
+        final: _builtins.bool = ...,
+        unfinished: _model_pb2.UnfinishedBar | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_unfinished", b"_unfinished", "unfinished", b"unfinished"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_unfinished", b"_unfinished", "contract", b"contract", "final", b"final", "progress_ns", b"progress_ns", "session", b"session", "spec", b"spec", "unfinished", b"unfinished"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__unfinished: _TypeAlias = _typing.Literal["unfinished"]  # noqa: Y015
+    _WhichOneofArgType__unfinished: _TypeAlias = _typing.Literal["_unfinished", b"_unfinished"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unfinished) -> _WhichOneofReturnType__unfinished | None: ...
+
+Global___Series: _TypeAlias = Series  # noqa: Y015

@@ -45,6 +45,11 @@ class AggregationServiceStub:
                 request_serializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.GetBarsRequest.SerializeToString,
                 response_deserializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.GetBarsResponse.FromString,
                 _registered_method=True)
+        self.ListSeries = channel.unary_unary(
+                '/leadline.aggregation.v1.AggregationService/ListSeries',
+                request_serializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.ListSeriesRequest.SerializeToString,
+                response_deserializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.ListSeriesResponse.FromString,
+                _registered_method=True)
 
 
 class AggregationServiceServicer:
@@ -65,6 +70,13 @@ class AggregationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListSeries(self, request, context):
+        """The streams of bars that are built now, and how far each is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AggregationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_AggregationServiceServicer_to_server(servicer, server):
                     servicer.GetBars,
                     request_deserializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.GetBarsRequest.FromString,
                     response_serializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.GetBarsResponse.SerializeToString,
+            ),
+            'ListSeries': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSeries,
+                    request_deserializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.ListSeriesRequest.FromString,
+                    response_serializer=leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.ListSeriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class AggregationService:
             '/leadline.aggregation.v1.AggregationService/GetBars',
             leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.GetBarsRequest.SerializeToString,
             leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.GetBarsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leadline.aggregation.v1.AggregationService/ListSeries',
+            leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.ListSeriesRequest.SerializeToString,
+            leadline_dot_aggregation_dot_v1_dot_aggregation__pb2.ListSeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

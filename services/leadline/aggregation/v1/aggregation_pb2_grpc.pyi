@@ -37,6 +37,8 @@ class AggregationServiceStub:
     """Bars as they close, from the tape's first or after a given one."""
     GetBars: _grpc.UnaryUnaryMultiCallable[_aggregation_pb2.GetBarsRequest, _aggregation_pb2.GetBarsResponse]
     """Bars known in a half-open range of tape time, oldest first."""
+    ListSeries: _grpc.UnaryUnaryMultiCallable[_aggregation_pb2.ListSeriesRequest, _aggregation_pb2.ListSeriesResponse]
+    """The streams of bars that are built now, and how far each is."""
 
 @_typing.type_check_only
 class AggregationServiceAsyncStub(AggregationServiceStub):
@@ -47,6 +49,8 @@ class AggregationServiceAsyncStub(AggregationServiceStub):
     """Bars as they close, from the tape's first or after a given one."""
     GetBars: _aio.UnaryUnaryMultiCallable[_aggregation_pb2.GetBarsRequest, _aggregation_pb2.GetBarsResponse]  # type: ignore[assignment]
     """Bars known in a half-open range of tape time, oldest first."""
+    ListSeries: _aio.UnaryUnaryMultiCallable[_aggregation_pb2.ListSeriesRequest, _aggregation_pb2.ListSeriesResponse]  # type: ignore[assignment]
+    """The streams of bars that are built now, and how far each is."""
 
 class AggregationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Serves the bars that are built."""
@@ -66,5 +70,13 @@ class AggregationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_aggregation_pb2.GetBarsResponse, _abc.Awaitable[_aggregation_pb2.GetBarsResponse]]:
         """Bars known in a half-open range of tape time, oldest first."""
+
+    @_abc_1.abstractmethod
+    def ListSeries(
+        self,
+        request: _aggregation_pb2.ListSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_aggregation_pb2.ListSeriesResponse, _abc.Awaitable[_aggregation_pb2.ListSeriesResponse]]:
+        """The streams of bars that are built now, and how far each is."""
 
 def add_AggregationServiceServicer_to_server(servicer: AggregationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -441,6 +441,7 @@ class BarMessage(_message.Message):
     PROGRESS_NS_FIELD_NUMBER: _builtins.int
     FINAL_FIELD_NUMBER: _builtins.int
     BAR_FIELD_NUMBER: _builtins.int
+    UNFINISHED_FIELD_NUMBER: _builtins.int
     tape: _builtins.str
     """Tape."""
     venue: _builtins.str
@@ -455,6 +456,10 @@ class BarMessage(_message.Message):
     def bar(self) -> Global___Bar:
         """The bar; absent in a progress message."""
 
+    @_builtins.property
+    def unfinished(self) -> Global___UnfinishedBar:
+        """With the end of a tape that lies inside a bar: what is in none."""
+
     def __init__(
         self,
         *,
@@ -464,16 +469,50 @@ class BarMessage(_message.Message):
         progress_ns: _builtins.int = ...,
         final: _builtins.bool = ...,
         bar: Global___Bar | None = ...,
+        unfinished: Global___UnfinishedBar | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "bar", b"bar"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "unfinished", b"unfinished"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "bar", b"bar", "contract", b"contract", "final", b"final", "progress_ns", b"progress_ns", "tape", b"tape", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "contract", b"contract", "final", b"final", "progress_ns", b"progress_ns", "tape", b"tape", "unfinished", b"unfinished", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bar: _TypeAlias = _typing.Literal["bar"]  # noqa: Y015
     _WhichOneofArgType__bar: _TypeAlias = _typing.Literal["_bar", b"_bar"]  # noqa: Y015
+    _WhichOneofReturnType__unfinished: _TypeAlias = _typing.Literal["unfinished"]  # noqa: Y015
+    _WhichOneofArgType__unfinished: _TypeAlias = _typing.Literal["_unfinished", b"_unfinished"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__bar) -> _WhichOneofReturnType__bar | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__unfinished) -> _WhichOneofReturnType__unfinished | None: ...
 
 Global___BarMessage: _TypeAlias = BarMessage  # noqa: Y015
+
+@_typing.final
+class UnfinishedBar(_message.Message):
+    """The prints with which a tape ends inside a bar: they are in no bar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BAR_FIELD_NUMBER: _builtins.int
+    PRINTS_FIELD_NUMBER: _builtins.int
+    prints: _builtins.int
+    """A count."""
+    @_builtins.property
+    def bar(self) -> Global___BarKey:
+        """The bar that was not over."""
+
+    def __init__(
+        self,
+        *,
+        bar: Global___BarKey | None = ...,
+        prints: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "prints", b"prints"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfinishedBar: _TypeAlias = UnfinishedBar  # noqa: Y015
 
 @_typing.final
 class Signal(_message.Message):

@@ -75,6 +75,18 @@ CREATE TABLE candle (
     PRIMARY KEY (tape, contract, session, spec, trading_day, ordinal)
 );
 
+-- The prints with which a tape ends inside a bar, `prints` of them: they are in none. The rest of its key is the bar's.
+CREATE TABLE unfinished_bar (
+    tape         text NOT NULL,
+    contract     text NOT NULL,
+    session      text NOT NULL,
+    spec         text NOT NULL,
+    trading_day  date NOT NULL,
+    ordinal      bigint NOT NULL,
+    prints       bigint NOT NULL CHECK (prints > 0),
+    PRIMARY KEY (tape, contract, session, spec)
+);
+
 -- One row per price row of a bar; volumes by aggressor: bid = sellers, ask = buyers, unknown = nobody said.
 CREATE TABLE footprint (
     tape            text NOT NULL,

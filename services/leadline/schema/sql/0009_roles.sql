@@ -11,7 +11,7 @@ GRANT SELECT ON demand, tick_position, account_state TO leadline_ingestion;
 GRANT SELECT ON demand TO leadline_aggregation;
 
 -- Recorder: market data and signals. A revision of a bar replaces its rows.
-GRANT SELECT, INSERT, UPDATE, DELETE ON tick_position, tick_row, tick_gap, candle, footprint, signal, dead_letter
+GRANT SELECT, INSERT, UPDATE, DELETE ON tick_position, tick_row, tick_gap, candle, unfinished_bar, footprint, signal, dead_letter
     TO leadline_recorder;
 
 -- Execution: the book. Its audit is only added to; `published` alone changes.
