@@ -1,0 +1,209 @@
+"""What a start asks of rows, journal and venue, and what it takes from each."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leadline.execution.book import KEPT_NS
+from leadline.execution.booking import Stored
+from leadline.execution.ports import Store, Unavailable, Venue
+from leadline.model.orders import OrderState, OrderType, VenueOrder
+from tests.execution.harness.builders import MES
+from tests.execution.harness.faults import Killed, TrippedStore, Tripwire, tripped
+from tests.execution.harness.world import Books, Desk, replace_venue
+from tests.execution.test_journal import journal_of
+from tests.execution.test_recovery import LandsLate, one_trade, stranger
+from tests.execution.test_steps import go_on
+
+NEWEST = 256
+"""So many of the newest orders are compared, for all that are written between two commits are far fewer."""
+
+
+class Counting(TrippedStore):
+    """A store that remembers which orders it was asked for, and for how many of the newest that were sent."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, Tripwire())
+        self.recalled: list[str] = []
+        self.newest = 0
+
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        self.recalled += client_ids
+        return await super().recall(client_ids, fill_ids)
+
+    async def sent(self, newest: int) -> frozenset[str]:
+        self.newest = newest
+        return await super().sent(newest)
+
+
+async def test_rows_and_journal_are_compared_by_the_newest_orders_of_each(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    names = [f"L{number}" for number in range(NEWEST + 44)]
+    for name in names:
+        session.journal.write(name)
+    store = Counting(session.loop._world.store)
+    session.replace_world(lambda world: replace(world, store=store))
+    await session.start()
+    session.close()
+    assert store.recalled == names[-NEWEST:]
+    assert store.newest == NEWEST
+    assert session.halted.startswith(
+        "the database has lost its tail: orders that may have left are not in it: L44, L45"
+    )
+
+
+async def entry_in(desk: Desk, call: str) -> str:
+    """Kill a process at the first call of that name: the id of the entry that its rows have then."""
+    session = desk.open(lambda world: tripped(world, TripsAt(call)))
+    with pytest.raises(Killed):
+        await session.run()
+    session.close()
+    [(client_id,)] = await desk.rows("intent", "client_id", "leg")
+    return str(client_id)
+
+
+class TripsAt(Tripwire):
+    """Lets a call of a name go wrong: the process dies there, where not said otherwise."""
+
+    def __init__(self, call: str, error: Callable[[str], BaseException] = Killed) -> None:
+        super().__init__(error=error)
+        self._call = call
+
+    def _note(self, name: str) -> bool:
+        return super()._note(name) or name == self._call
+
+
+@pytest.mark.parametrize("state", ["PENDING", "EXPIRED_LOCAL"])
+async def test_a_row_that_says_of_a_written_order_that_it_never_left_is_older_than_the_journal(
+    books: Books, folder: Path, state: str
+):
+    desk = one_trade(books, folder)
+    name = await entry_in(desk, "store.commit SENDING")
+    if state == "EXPIRED_LOCAL":
+        session = desk.open()
+        session.halt("news")
+        await session.start()
+        session.close()
+    assert await desk.rows("intent", "state", "leg") == [(state,)]
+    session = desk.open()
+    session.journal.write(name)
+    await session.start()
+    session.close()
+    reasons = [halt.reason for halt in session.switch.halts.in_force]
+    assert f"the database has lost its tail: orders that may have left are not in it: {name}" in reasons
+    assert desk.sent == {}  # it may have left once
+    assert await desk.rows("intent", "state", "leg") == [("DEAD" if state == "PENDING" else state,)]
+
+
+async def test_rows_that_know_the_newest_order_of_the_journal_have_lost_nothing(books: Books, folder: Path):
+    """Those before it were looked at when it left: the rows may have forgotten them since."""
+    desk = one_trade(books, folder)
+    session = desk.open()
+    await session.until(640)
+    session.close()
+    file = journal_of(desk)
+    file.write_text(f"Lolder\n{file.read_text()}")
+    again = await desk.run()
+    assert again.journal.newest(2)[0] == "Lolder"
+    assert again.halted == ""
+
+
+ASKED = ["store.halts", "store.load", "store.recall", "venue.advance", "store.commit "]
+"""What a start asks before it looks for a single order."""
+
+
+@pytest.mark.parametrize(("error", "first"), [(Killed, ["store.commit UNKNOWN"]), (Unavailable, [])])
+async def test_an_order_that_may_have_left_is_looked_for_twice_and_then_given_up(
+    books: Books, folder: Path, error: type[BaseException], first: list[str]
+):
+    """The second time after a pause: a request that was under way has its time to land."""
+    desk = one_trade(books, folder)
+    session = desk.open(lambda world: tripped(world, TripsAt("venue.submit E", error)))
+    await session.start()
+    with pytest.raises(error):
+        await go_on(session)
+    session.close()
+    wire = Tripwire()
+    session = desk.open(lambda world: tripped(world, wire))
+    await session.start()
+    session.close()
+    looked_for = ["venue.find", "venue.find", "store.commit DEAD"]
+    assert wire.calls == [*ASKED, *first, *looked_for, "venue.positions", "store.sent"]
+    assert session.pauses == 1
+
+
+class Lands(LandsLate):
+    """A venue at which an order lands when it is looked for; something else happens right after it was found."""
+
+    def __init__(self, venue: Venue, then: Callable[[str], object]) -> None:
+        super().__init__(venue, 0)
+        self._then = then
+
+    @property
+    def calls(self) -> list[str]:
+        """The calls that it got."""
+        return self._wire.calls
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        found = await super().find(client_id)
+        self._then(client_id)
+        return found
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_what_is_found_is_booked_from_the_venue_s_events_which_are_newer_than_the_answer(
+    books: Books, folder: Path, ended: bool
+):
+    session = one_trade(books, folder).open()
+    venue = Lands(session.loop._world.venue, lambda name: ended and session.market.cancel(name, "somebody"))
+    session.replace_world(lambda world: replace_venue(world, venue))
+    await session.start()
+    with pytest.raises(Unavailable):
+        await go_on(session)
+    venue.calls.clear()
+    await session.loop.recover()
+    session.close()
+    assert venue.calls == ["venue.advance", "venue.find", "venue.advance", "venue.positions"]
+    assert session.pauses == 0
+    assert session.halted == ""
+    [entry] = session.book.orders.values()
+    assert entry.state is (OrderState.CANCELLED if ended else OrderState.WORKING)
+
+
+class LandsWhileAnotherEnds(LandsLate):
+    """A venue at which an order lands when it is looked for again, and another one ends just before."""
+
+    def __init__(self, venue: Venue, ends: Callable[[], object]) -> None:
+        super().__init__(venue, 1)
+        self._ends = ends
+        self.looked_for: list[str] = []
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        if len(self.looked_for) == 1:
+            self._ends()
+        self.looked_for.append(client_id)
+        return await super().find(client_id)
+
+
+@pytest.mark.parametrize("age_ns", [0, KEPT_NS + 1])
+async def test_an_order_that_ended_while_another_one_was_looked_for_is_not_looked_for(
+    books: Books, folder: Path, age_ns: int
+):
+    """An old one has left the book with its end."""
+    session = one_trade(books, folder).open()
+    market = session.market
+    venue = LandsWhileAnotherEnds(session.loop._world.venue, lambda: market.cancel("somebody-else", "its owner"))
+    session.replace_world(lambda world: replace_venue(world, venue))
+    await session.start()
+    with pytest.raises(Unavailable):
+        await go_on(session)
+    market.submit(
+        replace(stranger(MES), type=OrderType.LIMIT, limit_price=15_000, decided_at_ns=session.book.instant_ns - age_ns)
+    )
+    await session.loop.recover()
+    session.close()
+    [entry] = [order.client_id for order in session.book.orders.values() if order.leg == "E"]
+    assert venue.looked_for == [entry, entry]
+    assert ("somebody-else" in session.book.orders) is (age_ns == 0)
