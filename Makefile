@@ -112,6 +112,10 @@ halts: setup ## ten thousand random orders of halts, resumes, crashes and restar
 mutants: setup ## change the money path in one place at a time and see whether tests notice (MODULE=risk SAMPLE=40 SEED=1)
 	@$(PY) -m scripts.mutants $(addprefix --module ,$(MODULE)) --sample $(or $(SAMPLE),0) --seed $(or $(SEED),1)
 
+.PHONY: fuzz
+fuzz: setup ## whatever may come from outside, changed in every way, and a table of what that did (SECONDS_EACH=60 SEED=1)
+	@$(PY) -m tests.fuzz --seconds-each $(or $(SECONDS_EACH),60) --seed $(or $(SEED),1) $(addprefix --target ,$(TARGET))
+
 .PHONY: clean
 clean: ## remove caches and build output (keeps .venv and data directories)
 	@rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

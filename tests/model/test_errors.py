@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.model.errors import LONGEST_SHOWN, LONGEST_WORDS, InvalidInput, LeadlineError, Unknown
 
 
 def test_a_refusal_names_field_value_and_expectation():
@@ -27,3 +27,16 @@ def test_something_unknown_says_what_is_known(known, message):
 )
 def test_a_value_is_shown_as_its_author_would_write_it(value, told):
     assert str(InvalidInput("spec.size", value, "another")) == f"spec.size: got {told}, expected another"
+
+
+@pytest.mark.parametrize("character", ["\x00", "\n", "\x1b"])
+def test_a_refusal_is_one_line_whatever_a_field_is_called(character):
+    told = str(InvalidInput(f"spec.{character}x", character, f"another than {character}"))
+    assert told.isprintable()
+    assert told.startswith("spec.\\")
+
+
+def test_a_refusal_is_short_whatever_was_found():
+    told = str(InvalidInput("spec." + "f" * 100_000, ["v" * 100_000], "e" * 100_000))
+    assert len(told) < LONGEST_SHOWN + 2 * LONGEST_WORDS + 50
+    assert "got ['vvv" in told

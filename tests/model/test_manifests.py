@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leadline.model.manifests import MAX_MANIFEST_BYTES
+from leadline.model.manifests import MAX_MANIFEST_BYTES, MOST_MANIFESTS, MOST_PROBLEMS
 from leadline.model.specs import (
     InvalidManifest,
     TradingAccount,
@@ -511,3 +511,18 @@ spec: {instrument: MES, entries: {blocks: [{from: 12:00, to: 13:00}]}}
     assert isinstance(found, TradingStrategy)
     (block,) = found.spec.entries.blocks
     assert (block.from_, block.to) == ("12:00", "13:00")
+
+
+def test_of_many_problems_the_first_are_told_and_that_there_are_more():
+    fields = ", ".join(f"key{number}: 1" for number in range(3 * MOST_PROBLEMS))
+    told = problems(strategy_text(f"instrument: MES, {fields}"))
+    assert len(told) == MOST_PROBLEMS + 1
+    assert told[0].startswith("spec.key0: got 1, expected no such field")
+    assert (
+        told[-1] == f"manifest: got 'more than {MOST_PROBLEMS} problems', expected something else in the first of them"
+    )
+
+
+def test_more_manifests_than_anybody_runs_are_refused():
+    with pytest.raises(InvalidManifest, match=f"more than {MOST_MANIFESTS} documents"):
+        load_manifests("---\n".join(["a: 1\n"] * (MOST_MANIFESTS + 1)))

@@ -20,7 +20,7 @@ from leadline.model.contracts import (
 )
 from leadline.model.errors import Unknown
 from leadline.model.instruments import instrument, instruments
-from leadline.model.manifests import InvalidManifest
+from leadline.model.manifests import MOST_PROBLEMS, InvalidManifest
 from leadline.model.own_markets import OwnMarkets, in_force, own_files, put_in_force, read_own
 from leadline.model.sessions import around_the_clock, resolve_session
 from leadline.model.strategy_spec import StrategySpec
@@ -277,3 +277,26 @@ def test_the_shape_of_a_file_is_that_of_the_page(tmp_path: Path) -> None:
     own = read_own([file])
     assert set(own.instruments) == {"ETHUSDT"}
     assert set(own.calendars) == set(yaml.safe_load(text).get("calendars", {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("instruments: {X: !!binary aGk=}", "instruments.X: got b'hi', expected text, a number"),
+        ("instruments: {X: {tick: .nan}}", "instruments.X.tick: got nan, expected a finite number"),
+        ("instruments: {1: {}}", "instruments: got 1, expected field names that are text"),
+        ("instruments: {X: [" + "[" * 100 + "]" * 100 + "]}", "more than 50 levels"),
+    ],
+)
+def test_values_that_no_row_can_have_are_refused_by_field_and_value(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    assert problem in refusal(file)
+
+
+def test_of_many_problems_of_a_file_the_first_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text("instruments:\n" + "".join(f"  K{number}: 1\n" for number in range(3 * MOST_PROBLEMS)))
+    told = refusal(file).splitlines()
+    assert len(told) == MOST_PROBLEMS + 1
+    assert f"more than {MOST_PROBLEMS} problems" in told[-1]

@@ -4,7 +4,7 @@ import pytest
 
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import InvalidManifest, load_manifests
-from leadline.model.yaml_text import yaml_documents
+from leadline.model.yaml_text import MOST_LEVELS, MOST_VALUES, yaml_documents
 
 TEXT = b"""\
 # a comment
@@ -80,3 +80,25 @@ def test_a_manifest_s_error_names_file_line_and_object(tmp_path):
 def test_an_object_without_a_name_is_named_by_its_document():
     with pytest.raises(InvalidManifest, match=r"^line 3: document 1: apiVersion: got nothing, expected leadline"):
         load_manifests("\n---\nkind: TradingStrategy\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"{" * 3_000, f"more than {MOST_LEVELS} levels"),
+        (b"[" * 3_000, f"more than {MOST_LEVELS} levels"),
+        (b"- " * 3_000, f"more than {MOST_LEVELS} levels"),
+        (b"x: [" + b"1," * MOST_VALUES + b"]", f"more than {MOST_VALUES} values"),
+    ],
+    ids=["mappings", "lists", "lines", "values"],
+)
+def test_a_text_that_would_take_long_to_read_is_refused(text: bytes, why: str):
+    with pytest.raises(InvalidInput) as refused:
+        list(yaml_documents(text))
+    assert why in refused.value.expected
+
+
+def test_as_many_levels_as_are_taken_are_read():
+    levels = MOST_LEVELS - 1
+    (document,) = yaml_documents(b"[" * levels + b"1" + b"]" * levels)
+    assert str(document.value) == "[" * levels + "1" + "]" * levels

@@ -38,14 +38,23 @@ class InvalidInput(LeadlineError, ValueError):
         self.expected = expected
 
     def __str__(self) -> str:
-        return f"{self.field}: got {shown(self.value)}, expected {self.expected}"
+        return f"{_one_line(self.field)}: got {shown(self.value)}, expected {_one_line(self.expected)}"
 
 
 def shown(value: object) -> str:
-    """A value that was found, as its author would write it."""
+    """A value that was found, as its author would write it; of a long one the beginning."""
     if value is None:
         return "nothing"
-    return str(value) if isinstance(value, Decimal | date) else repr(value)
+    return _cut(str(value) if isinstance(value, Decimal | date) else repr(value), LONGEST_SHOWN)
+
+
+def _one_line(text: str) -> str:
+    """The words of a sentence, which may have a name in them that somebody made up: as code writes it where it must."""
+    return _cut(text if text.isprintable() else repr(text)[1:-1], LONGEST_WORDS)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 class Unknown(LeadlineError, LookupError):
@@ -131,3 +140,5 @@ class RefusedMessage(LeadlineError, ValueError):
 
 
 LONGEST_DETAIL: Final = 500
+LONGEST_SHOWN: Final = 300
+LONGEST_WORDS: Final = 1_000

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cache
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,11 @@ from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
 Manifest = TradingStrategy | TradingAccount
 
 MAX_MANIFEST_BYTES: Final = 1_000_000
+MOST_MANIFESTS: Final = 500
+"""Documents of a text. Each strategy is a process, and each is compared with each other one."""
+
+MOST_PROBLEMS: Final = 100
+"""Problems that are told at a time: nobody reads more, and each takes a moment to be put into words."""
 
 _KINDS: Final[dict[str, type[TradingStrategy] | type[TradingAccount]]] = {
     "TradingStrategy": TradingStrategy,
@@ -85,7 +91,10 @@ def load_manifests(source: str | Path) -> list[Manifest]:
     manifests: list[Manifest] = []
     problems: list[InvalidInput] = []
     known = set[tuple[str, str]]()
-    for document in _documents(raw, name):
+    for number, document in enumerate(_documents(raw, name)):
+        if number == MOST_MANIFESTS:
+            problem = InvalidInput("manifest", f"more than {MOST_MANIFESTS} documents", "fewer in one text")
+            raise InvalidManifest([*problems[:MOST_PROBLEMS], _in_place(problem, document, name)])
         found = parse_manifest(document.value)
         if isinstance(found, list):
             problems += [_in_place(problem, document, name) for problem in found]
@@ -98,7 +107,7 @@ def load_manifests(source: str | Path) -> list[Manifest]:
         known.add((found.kind, found.full_name))
         manifests.append(found)
     if problems:
-        raise InvalidManifest(problems)
+        raise InvalidManifest(first_of(problems, name or "manifest"))
     if not manifests:
         expected = f"a document of kind {' or '.join(_KINDS)}"
         raise InvalidManifest([InvalidInput(name or "manifest", "nothing", expected)])
@@ -115,15 +124,23 @@ def parse_manifest(document: object) -> Manifest | list[InvalidInput]:
     if model is None:
         return [InvalidInput("kind", document.get("kind"), f"one of {', '.join(_KINDS)}")]
     written = _without_server_fields(document)
-    problems = list(_not_plain(written, ""))
+    problems = list(not_plain(written, ""))
     text = json.dumps(_plain(written))
     try:
         found = model.model_validate_json(text, by_alias=True, by_name=False)
     except ValidationError as error:
         named = {problem.field for problem in problems}
         further = (_problem(detail, model) for detail in error.errors())
-        return problems + [problem for problem in further if problem.field not in named]
-    return problems + list(_own_problems(found)) or found
+        return first_of(chain(problems, (problem for problem in further if problem.field not in named)), "manifest")
+    return first_of(chain(problems, _own_problems(found)), "manifest") or found
+
+
+def first_of(problems: Iterable[InvalidInput], where: str) -> list[InvalidInput]:
+    """As many of the problems as are told at a time; where there are more, the last one says so."""
+    found = list(islice(problems, MOST_PROBLEMS + 1))
+    if len(found) > MOST_PROBLEMS:
+        found[-1] = InvalidInput(where, f"more than {MOST_PROBLEMS} problems", "something else in the first of them")
+    return found
 
 
 def check_strategy_on_account(strategy: TradingStrategy, account: TradingAccount) -> None:
@@ -169,6 +186,11 @@ def hot_fields(strategy: TradingStrategy) -> dict[str, Any]:
 
 
 @cache
+def _schema(model: type[Manifest]) -> dict[str, Any]:
+    return model.model_json_schema()
+
+
+@cache
 def _spec_schema(kind: str) -> dict[str, Any]:
     return _SPECS[kind].model_json_schema()
 
@@ -199,19 +221,20 @@ def _title(document: YamlDocument) -> str:
     return f"{found['kind']} {name}" if isinstance(found, dict) and "kind" in found and name else document.place
 
 
-def _not_plain(node: object, path: str) -> Iterator[InvalidInput]:
-    """Values that JSON has no words for, and nulls, which no field accepts."""
+def not_plain(node: object, path: str, *, nulls: bool = False) -> Iterator[InvalidInput]:
+    """Values that JSON has no words for, and nulls where no field accepts them."""
     if isinstance(node, dict):
         for key, value in node.items():
             if not isinstance(key, str):
                 yield InvalidInput(path or "manifest", key, "field names that are text")
             else:
-                yield from _not_plain(value, f"{path}.{key}" if path else key)
+                yield from not_plain(value, f"{path}.{key}" if path else key, nulls=nulls)
     elif isinstance(node, list):
         for index, value in enumerate(node):
-            yield from _not_plain(value, f"{path}[{index}]")
+            yield from not_plain(value, f"{path}[{index}]", nulls=nulls)
     elif node is None:
-        yield InvalidInput(path, None, "a value; leave the field out to leave it unset")
+        if not nulls:
+            yield InvalidInput(path, None, "a value; leave the field out to leave it unset")
     elif isinstance(node, float) and not math.isfinite(node):
         yield InvalidInput(path, node, "a finite number")
     elif not isinstance(node, str | int | float):
@@ -219,7 +242,7 @@ def _not_plain(node: object, path: str) -> Iterator[InvalidInput]:
 
 
 def _plain(node: Any) -> Any:
-    """The same without what `_not_plain` has complained about, so that the rest can be checked too."""
+    """The same without what `not_plain` has complained about, so that the rest can be checked too."""
     if isinstance(node, dict):
         return {key: _plain(value) for key, value in node.items() if isinstance(key, str) and _is_plain(value)}
     if isinstance(node, list):
@@ -278,7 +301,7 @@ def expected_instead(detail: ErrorDetails) -> str:
 
 
 def _siblings(model: type[Manifest], location: Sequence[str | int]) -> list[str]:
-    node: dict[str, Any] = model.model_json_schema()
+    node = _schema(model)
     for part in location[:-1]:
         node = node["items"] if isinstance(part, int) else node["properties"][part]
     return list(node.get("properties", {}))

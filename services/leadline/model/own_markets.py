@@ -19,7 +19,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.hours import SessionHours
 from leadline.model.ids import derive
 from leadline.model.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
-from leadline.model.manifests import InvalidManifest, expected_instead
+from leadline.model.manifests import InvalidManifest, expected_instead, first_of, not_plain
 from leadline.model.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
@@ -174,14 +174,17 @@ def _parse(file: Path) -> tuple[OwnMarkets, YamlDocument]:
     if len(documents) != 1 or not isinstance(documents[0].value, dict):
         expected = "one YAML document with `instruments`, and `calendars` where they are one's own"
         raise InvalidManifest([InvalidInput(str(file), f"{len(documents)} documents", expected)])
+    if strange := first_of(not_plain(documents[0].value, "", nulls=True), "rows"):
+        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in strange])
     try:
         return OwnMarkets.model_validate_json(json.dumps(documents[0].value)), documents[0]
     except ValidationError as error:
-        problems = [
+        problems = (
             InvalidInput(".".join(map(str, each["loc"])), _value(each), expected_instead(each))
             for each in error.errors()
-        ]
-        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in problems]) from None
+        )
+        told = first_of(problems, "rows")
+        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in told]) from None
 
 
 def _value(error: Any) -> object:

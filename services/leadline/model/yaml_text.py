@@ -9,6 +9,12 @@ import yaml
 
 from leadline.model.errors import InvalidInput
 
+MOST_VALUES: Final = 100_000
+"""Names of fields and values in a text, all of its documents together."""
+
+MOST_LEVELS: Final = 50
+"""Mappings and lists within each other."""
+
 _SHOWN_CHARACTERS: Final = 80
 _LAST_PART: Final = re.compile(r"(\.[^.\[\]]*|\[\d+\])$")
 
@@ -34,13 +40,28 @@ class YamlDocument:
 class _Loader(yaml.SafeLoader):
     """YAML as the manifests need it, and as kubectl reads it.
 
-    No dates by surprise, no times of the day that become numbers (12:00 is text), no aliases, no field twice.
+    No dates by surprise, no times of the day that become numbers (12:00 is text), no aliases, no field twice, and no
+    more values and levels than anybody writes: reading a text takes a tenth of a millisecond for each value.
     """
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        self._levels = 0
+        self._values = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.get_mark())
-        return super().compose_node(parent, index)
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_VALUES} values", self.get_mark())
+        if self._levels == MOST_LEVELS:
+            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_LEVELS} levels", self.get_mark())
+        self._levels += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._levels -= 1
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()

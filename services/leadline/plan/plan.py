@@ -7,7 +7,7 @@ the tape; nothing of that stands here.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any, Final, Literal
 
 from leadline.ingestion.runs import traded_days
@@ -24,6 +24,7 @@ from leadline.model.specs import (
     check_strategy_on_account,
     day_problem,
     default_account,
+    first_of,
     rollout_fields,
     signal_instrument,
 )
@@ -97,8 +98,17 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     for strategy in strategies:
         if strategy.account_name not in given and strategy.account_name == f"{strategy.metadata.namespace}/paper":
             complete[strategy.account_name] = default_account(strategy.metadata.namespace)
-    problems = [*_repeated(accounts), *_repeated(strategies), *_misfits(strategies, complete)]
-    problems += [*_rivals(strategies, complete), *_of_another_day(strategies, complete), *_unknown_files(platform)]
+    problems = first_of(
+        chain(
+            _repeated(accounts),
+            _repeated(strategies),
+            _misfits(strategies, complete),
+            _rivals(strategies, complete),
+            _of_another_day(strategies, complete),
+            _unknown_files(platform),
+        ),
+        "TradingStrategy objects",
+    )
     if not problems:
         problems += _not_fed(platform, strategies)
     if not problems and platform.trade_from is not None:

@@ -1,0 +1,14 @@
+"""What is fuzzed, by name."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from tests.fuzz import manifests
+from tests.fuzz.runs import Target
+
+TARGETS: Final[Mapping[str, Target]] = {
+    "manifests": manifests.manifests,
+    "manifests-text": manifests.texts,
+    "instruments": manifests.own_instruments,
+    "instruments-text": manifests.own_texts,
+}
