@@ -155,3 +155,25 @@ async def test_a_session_that_a_message_makes_up_opens_no_gate(books: Books, fol
     await found.run()
     assert await found.decisions() == [("default/mes", -19_800.0, False, "outside_session")]
     assert await found.fills() == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_who_breaks_its_own_promise_is_fenced_off_whenever_the_account_hears_of_it(
+    books: Books, folder: Path, seed: int
+):
+    """It promises nothing before 900, and says a bar of 800: the account may be before that instant, or past it."""
+    said, end = says([bar(600)], end=23_300)
+    late, _ = says([bar(800)], end=23_300)
+    broken = [
+        said,
+        replace(end, final=False, progress_ns=ns(900)),
+        replace(late, progress_ns=ns(700)),
+        *says([bar(1200)], end=23_300),
+    ]
+    speech: dict[str, list[Any]] = {"default/mes": broken, "default/nq": list(OTHER)}
+    strategies = [strategy(), strategy("nq", "NQ")]
+    found = Desk(books, folder, PRINTS, speech, strategies, ends=23_300, name=f"broken-{seed}")
+    session = await found.run(chance=random.Random(seed) if seed else None)
+    assert await fences(found) == [(ns(900) - 1, "default/mes", "progress")]
+    assert [(name, at) for name, at, *_ in await found.decisions()] == [("default/mes", 600), ("default/nq", 1300)]
+    assert (fenced(session), session.book.finished, session.halted) == (["default/mes"], True, "")

@@ -1,13 +1,21 @@
-"""What a strategy promises binds it: a bar beyond the end that it has told would be waited for without end."""
+"""What a strategy promises binds it.
+
+A bar beyond the end that it has told would be waited for without end, and whether one from before its promise counts
+would be chance. An honest analysis keeps its promises however often it is killed and says again what it has said.
+"""
 
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from leadline.execution.book import RefusedSignal
 from leadline.execution.inbox import CAPACITY, Inbox
 from leadline.model.errors import RefusedMessage
-from tests.execution.harness.builders import bar, ns, says
+from leadline.model.signals import SignalMessage
+from tests.analysis.test_publication import publication, published, stream
+from tests.execution.harness.builders import LONG, bar, ns, says, signal
 
 
 def inbox(analysis_hash: str) -> Inbox:
@@ -92,9 +100,9 @@ def test_a_bar_that_makes_no_decision_is_news_all_the_same(known: bool):
     [message, _] = says([said], end=900)
     assert found.offer(message)
     assert found.first_after(0) is None
-    [later, _] = says([bar(601)], end=900)
+    [later, _] = says([bar(701)], end=900)
     found.offer(later)
-    assert found.first_after(0) == bar(601)
+    assert found.first_after(0) == bar(701)
 
 
 def test_a_bar_counts_once_and_not_after_a_later_one():
@@ -114,17 +122,6 @@ def test_bars_that_are_known_at_one_instant_come_by_their_number():
         [message, _] = says([said], end=1000)
         found.offer(message)
     assert found.known_at(ns(600)) == [first, second]
-
-
-def test_a_later_bar_that_is_known_earlier_is_none():
-    found = inbox(HASH)
-    first = bar(600)
-    second = replace(first, bar=replace(first.bar, ordinal=first.bar.ordinal + 1), known_at_ns=ns(600) - 1)
-    for said in (first, second):
-        [message, _] = says([said], end=1000)
-        found.offer(message)
-    assert found.first_after(0) == first
-    assert found.first_after(ns(600)) is None
 
 
 def test_an_inbox_is_full_at_its_capacity():
@@ -196,3 +193,96 @@ def test_what_was_refused_up_to_a_fence_that_was_ended_has_been_looked_at(cleare
 
 def test_the_first_word_of_all_may_be_refused():
     assert Inbox("default/mes", HASH, 0).refuse(REFUSED)
+
+
+# --- what it has promised, and what it says again ---
+
+
+def promise(until: float) -> SignalMessage:
+    return replace(says([], end=until)[0], final=False)
+
+
+@pytest.mark.parametrize("account_at", [0, 700, 850])
+def test_a_bar_from_before_a_promise_is_refused_wherever_the_account_stands(account_at: float):
+    first, late = (says([bar(second)], end=2000)[0] for second in (600, 800))
+    found = inbox("hash")
+    found.offer(first)
+    found.offer(promise(900))
+    found.known_at(ns(account_at))
+    with pytest.raises(RefusedMessage, match=rf"nothing before {ns(900)} was to follow.* known at {ns(800)}") as why:
+        found.offer(replace(late, progress_ns=ns(700)))
+    assert why.value.reason == "progress"
+    assert found.first_after(ns(600)) is None
+
+
+def test_a_bar_at_the_very_instant_of_a_promise_counts():
+    found = inbox("hash")
+    found.offer(promise(900))
+    said, _ = says([bar(900)], end=2000)
+    assert found.offer(said)
+    assert found.known_at(ns(900)) == [said.bar]
+
+
+def test_a_bar_that_is_known_before_the_bar_before_it_is_refused():
+    """No promise was made here: bars close one after the other."""
+    found = inbox("hash")
+    first, _ = says([bar(600)], end=2000)
+    later = replace(bar(700), known_at_ns=ns(599))
+    found.offer(replace(first, progress_ns=0))
+    with pytest.raises(RefusedMessage, match=rf"/700 is known at {ns(599)}.*/600, .* at {ns(600)}") as why:
+        found.offer(replace(first, bar=later, progress_ns=0))
+    assert why.value.reason == "known_at"
+
+
+def test_the_month_that_follows_may_be_known_before_the_last_bar_of_the_month_before():
+    """On a market that never closes the last bar is known up to two seconds after the first of the next month began."""
+    found = inbox("hash")
+    last, _ = says([bar(601.5)], end=2000)
+    first, _ = says([bar(602, contract="MESU2025")], end=2000)
+    assert first.bar is not None
+    first = replace(first, progress_ns=ns(600), bar=replace(first.bar, known_at_ns=ns(601)))
+    found.offer(replace(last, progress_ns=ns(600)))
+    found.offer(first)
+    assert found.first_after(ns(600)) == first.bar
+    assert found.known_at(ns(601)) == [first.bar]
+    assert found.known_at(ns(601.5)) == [last.bar]
+
+
+def test_what_is_said_again_after_a_promise_changes_nothing_in_whatever_words():
+    first, second = (says([bar(known)], end=2000)[0] for known in (600, 800))
+    found = inbox("hash")
+    assert second.bar is not None
+    other = replace(second, bar=replace(second.bar, known_at_ns=ns(650), signals=(signal(), signal())))
+    for message in (first, second, promise(900), first, second, other, promise(850)):
+        found.offer(message)
+    assert (found.progress_ns, found.known_at(ns(800))) == (ns(900), [second.bar])
+
+
+def loud(message: SignalMessage) -> SignalMessage:
+    """The message with a signal at its bar, so that it is one to decide."""
+    return message if message.bar is None else replace(message, bar=replace(message.bar, signals=(signal(LONG),)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 81), st.integers(0, 81), st.lists(st.booleans(), min_size=164, max_size=164))
+def test_an_analysis_that_is_killed_or_doubled_is_never_refused_and_is_heard_as_one(cut: int, since: int, turns):
+    """A second life begins behind any message of the first, also while that still speaks, and says the rest again."""
+    whole = published(stream())
+    cut, since = min(cut, since), max(cut, since)
+    first = iter(whole[cut:since])
+    second = iter(published(stream(), publication(last=whole[cut - 1] if cut else None)))
+    told = [*whole[:cut]]
+    for turn in turns:
+        told += [message for message in (next(first if turn else second, None),) if message is not None]
+    told += [*first, *second]
+    straight, doubled = inbox("this"), inbox("this")
+    for message in whole:
+        straight.offer(loud(message))
+    for message in told:
+        doubled.offer(loud(message))
+    assert (
+        (doubled.final, doubled.progress_ns) == (straight.final, straight.progress_ns) == (True, straight.progress_ns)
+    )
+    known = [message.bar.known_at_ns for message in whole if message.bar is not None]
+    assert known
+    assert [doubled.known_at(at) for at in known] == [straight.known_at(at) for at in known]

@@ -1,5 +1,6 @@
 """Signals on their way to the loop: one strategy's bars that may need a decision, and how far its word is complete."""
 
+from bisect import insort
 from collections import deque
 from typing import Final
 
@@ -36,15 +37,18 @@ class Inbox:
         Messages of another analysis, bars seen before, bars known by the time the strategy joined, and bars without
         a signal make no decision; their progress counts all the same where the analysis is the right one. Raises
         RefusedMessage for a bar that is known after the end that the strategy has told, on whichever side of that it
-        comes: no instant would ever decide it.
+        comes: no instant would ever decide it. And for another bar that is known before the bar of its contract before
+        it, or before an instant from which on the strategy was to speak: whether the account has passed it is chance.
         """
         if message.analysis_hash != self.analysis_hash or self.refused is not None:
             return False
         bar = message.bar
         self._require_before_the_end(message)
         if bar is not None and bar.signals and bar.known_at_ns > self.joined_ns and self._follows(bar):
+            self._require_in_time(bar)
             self._last = bar
-            self._bars.append(bar)
+            # Two months of a root may overlap at the roll of a market that never closes, and nothing else does.
+            insort(self._bars, bar, key=lambda each: each.known_at_ns)
         news = message.progress_ns > self.progress_ns or (message.final and not self.final)
         self.progress_ns = max(self.progress_ns, message.progress_ns)
         self.final = self.final or message.final
@@ -58,6 +62,15 @@ class Inbox:
         late = next((bar for bar in bars if bar.known_at_ns > end_ns), None)
         if late is not None:
             raise RefusedMessage("progress", f"the tape ends at {end_ns}, and a bar is known at {late.known_at_ns}")
+
+    def _require_in_time(self, bar: BarSignals) -> None:
+        known_ns, last = bar.known_at_ns, self._last
+        if last is not None and last.bar.contract == bar.bar.contract and known_ns < last.known_at_ns:
+            before = f"{last.bar.text()}, which is before it, at {last.known_at_ns}"
+            raise RefusedMessage("known_at", f"{bar.bar.text()} is known at {known_ns}, and {before}")
+        if known_ns < self.progress_ns:
+            promised = f"nothing before {self.progress_ns} was to follow"
+            raise RefusedMessage("progress", f"{promised}, and a bar is known at {known_ns}")
 
     def refuse(self, refused: RefusedSignal) -> bool:
         """Hear no more: what comes after a message that was refused does not count. The first refusal stays.
@@ -81,10 +94,7 @@ class Inbox:
     def _follows(self, bar: BarSignals) -> bool:
         """Whether a bar comes after the last one: one that is said again, in whatever words, is not another bar."""
         last = self._last
-        if last is None:
-            return True
-        later = (bar.trading_day, bar.bar.ordinal) > (last.trading_day, last.bar.ordinal)
-        return later and bar.known_at_ns >= last.known_at_ns
+        return last is None or (bar.trading_day, bar.bar.ordinal) > (last.trading_day, last.bar.ordinal)
 
     @property
     def complete_through_ns(self) -> int | None:

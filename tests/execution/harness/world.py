@@ -20,8 +20,10 @@ from leadline.execution.loop import AccountLoop
 from leadline.execution.ports import PartFailed, Risk, Venue
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.world import World
+from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueEvent, Watch
+from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
 from leadline.risk.decide import decide
@@ -318,11 +320,17 @@ class Session:
         else:
             name, count = self._chance.choice(waiting), self._chance.randint(1, 4)
         for message in speech[name][self._heard[name] :][:count]:
-            if isinstance(message, RefusedSignal):
-                self.inboxes[name].refuse(message)
-            else:
-                self.inboxes[name].offer(message)
+            self._hear(self.inboxes[name], message)
             self._heard[name] += 1
+
+    def _hear(self, inbox: Inbox, message: SignalMessage | RefusedSignal) -> None:
+        if isinstance(message, RefusedSignal):
+            inbox.refuse(message)
+            return
+        try:
+            inbox.offer(message)
+        except RefusedMessage as why:
+            inbox.refuse(RefusedSignal("ll.t.signal.x", self._heard[inbox.strategy], "id", b"", why))
 
     async def _pause(self, phase: str) -> None:
         self.pauses += 1
