@@ -12,9 +12,9 @@ from leadline.execution.book import Book, Changes
 from leadline.execution.ports import Refused, Store, Unavailable
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
-from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, says, strategy, tape
+from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.faults import TrippedStore, TrippedVenue, Tripwire, tripped
-from tests.execution.harness.world import Books, Desk, DirectRisk, Session, replace_venue
+from tests.execution.harness.world import Books, Desk, DirectRisk, Session, Starved, replace_venue
 
 GC = "GCQ2025"
 RECOVERY = ["store.halts", "store.load", "venue.advance", "store.commit ", "venue.positions", "store.sent"]
@@ -441,3 +441,25 @@ async def test_who_is_flat_has_left_at_once(books: Books, folder: Path):
     await session.loop.flatten("", "seen (bob)")
     assert (session.book.flatten, session.book.strategies["default/mes"].flatten) == ("", "")
     session.close()
+
+
+@pytest.mark.parametrize("until", [900.000000002, 901, 10**9])
+async def test_behind_the_end_of_the_tape_the_loop_waits_for_the_end_of_what_its_strategy_says(
+    books: Books, folder: Path, until: float
+):
+    """A strategy may promise silence for longer than there is a tape: nothing is left to go on to meanwhile."""
+    said, end = says([bar(600)], end=900)
+    promise = replace(end, final=False, progress_ns=ns(0) + round(until * 10**9))
+    speech = {"default/mes": [said, promise]}
+    found = replace(one_trade(books, folder), speech=speech)
+    session, steps = found.open(), iter(range(40))
+    try:
+        with pytest.raises(Starved):
+            await session.run(until=lambda _: next(steps, None) is None)
+        assert (session.book.instant_ns, session.book.finished) == (ns(900), False)
+        assert session.loop.phase == "waiting_for_signals"
+        session.inboxes["default/mes"].offer(replace(end, progress_ns=promise.progress_ns))
+        await session.loop.step()
+        assert session.book.finished
+    finally:
+        session.close()

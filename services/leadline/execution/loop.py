@@ -121,7 +121,7 @@ class AccountLoop:
             self.phase = "finished" if book.finished else "waiting_for_signals"
             await self._world.idle()
             return
-        self.phase = "running"
+        self.phase, began_ns = "running", book.instant_ns
         advanced = await self._keeper.advance(target)
         await self._keeper.take_in(advanced)
         await self._orders.carry_out()
@@ -130,6 +130,10 @@ class AccountLoop:
                 await self._decide(self.book.strategies[inbox.strategy], bar)
         if advanced.final and not self._anything_follows():
             await self._finish()
+        elif advanced.final and advanced.instant_ns == began_ns:
+            # A strategy has promised silence for longer than there is a tape: only its own end is left to come.
+            self.phase = "waiting_for_signals"
+            await self._world.idle()
 
     async def _fence_refused(self) -> None:
         """Fence off the strategies of which a message was refused and all that came before it is decided."""
