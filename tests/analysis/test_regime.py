@@ -1,16 +1,33 @@
 """The regime: gates, scores and the inputs folded from bars."""
 
+import sys
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
+from itertools import accumulate
+from typing import ClassVar
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from leadline.analysis.exact import slope
 from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, Percentile
-from leadline.analysis.regime import WARM_UP_BARS, RegimeInputs, RegimeTracker, classify, regime_scale
+from leadline.analysis.regime import (
+    WARM_UP_BARS,
+    RegimeInputs,
+    RegimeTracker,
+    _delta_slopes,
+    _vwap_distance,
+    classify,
+    regime_scale,
+)
 from leadline.analysis.structure import Structure, structure
 from leadline.model.signals import Regime
-from tests.analysis.builders import HOUR, MINUTE, ROUTER, SCALE, candle
+from tests.analysis.builders import HOUR, MINUTE, ROUTER, SCALE, candle, random_tape
 
+ON_THE_LINE = (47, 22, -2, 34, 11, 19, 28, -21, -16, -46, 112)
+"""Deltas whose slope changes with the last of them by exactly one."""
 NO_STEPS = Structure(higher_high=False, higher_low=False, lower_high=False, lower_low=False, range_bound_bars=0)
 UPTREND = replace(NO_STEPS, higher_high=True, higher_low=True)
 DOWNTREND = replace(NO_STEPS, lower_high=True, lower_low=True)
@@ -392,3 +409,78 @@ class TestTracker:
         assert inputs is not None
         assert inputs.since_open_ns == 40 * 5 * MINUTE
         assert inputs.to_close_ns == 6 * HOUR + 30 * MINUTE - 40 * 5 * MINUTE
+
+
+class TestBits:
+    """Two machines, or a process that begins again, have the same bits; and integers lie where they lie."""
+
+    PINNED: ClassVar[dict[str, str]] = {
+        "ema_fast": "0x1.36b1b1207d4b7p+14",
+        "ema_slow": "0x1.36dbf96a5c3bbp+14",
+        "adx": "0x1.abbc30421192ap+5",
+        "adx_slope": "-0x1.789c9baa4aa8dp-2",
+        "atr": "0x1.44ccc43dd72ddp+2",
+        "atr_percentile": "0x1.7000000000000p+5",
+        "vwap_distance": "-0x1.95fc46805da5bp+5",
+        "delta_slope": "0x1.28253c8253c82p+3",
+        "delta_slope_change": "-0x1.561bed61bed62p+1",
+        "volume_ratio": "0x1.0d79435e50d79p+0",
+        "mean_range": "0x1.b333333333333p+1",
+    }
+
+    def tracked(self, bars):
+        tracker = RegimeTracker()
+        for bar in bars:
+            tracker.update(bar)
+        found = tracker.inputs()
+        assert found is not None
+        return found
+
+    def test_every_input_has_the_bits_that_it_has_on_every_other_machine(self) -> None:
+        found = self.tracked(random_tape(seed=11, days=2, bars_a_day=60))
+        bits = {name: getattr(found, name).hex() for name in self.PINNED}
+        assert bits == self.PINNED
+        assert sys.float_info.mant_dig == 53
+
+    def test_a_fold_that_begins_again_has_the_same_bits(self) -> None:
+        bars = random_tape(seed=12, days=2, bars_a_day=60)
+        tracker = RegimeTracker()
+        for number, bar in enumerate(bars):
+            tracker.update(bar)
+            if number in {40, 79, 119}:
+                assert tracker.inputs() == self.tracked(bars[: number + 1])
+
+    @example(1 << 40, 1 << 20, 0, 1)
+    @example(1 << 40, 1 << 20, 2, -1)
+    @given(st.integers(1, 1 << 40), st.integers(1, 1 << 20), st.integers(-2, 2), st.sampled_from([-1, 0, 1]))
+    def test_a_price_is_on_the_side_of_vwap_on_which_it_is(self, volume, close, ticks, off) -> None:
+        """Volume after volume at one price, and one size step beside it: a difference of floats would be 0."""
+        price_volume = (close - ticks) * volume + off
+        bar = candle(
+            close, close, close, vwap_volume=volume, vwap_price_volume=price_volume, vwap_price2_volume=price_volume
+        )
+        distance = _vwap_distance(bar)
+        assert distance is not None
+        exact = close - Fraction(price_volume, volume)
+        assert (distance > 0, distance < 0) == (exact > 0, exact < 0)
+        assert (abs(distance) < 2, abs(distance) > 2) == (abs(exact) < 2, abs(exact) > 2)
+
+    @given(st.lists(st.integers(-(10**6), 10**6), min_size=11, max_size=11), st.integers(1, 10**6))
+    def test_a_change_of_the_slope_is_beside_its_line_where_it_is(self, deltas, typical) -> None:
+        def exact(part):
+            running = list(accumulate(part))
+            return Fraction(6 * sum((2 * x - 9) * value for x, value in enumerate(running)), 990)
+
+        change = exact(deltas[1:]) - exact(deltas[:-1])
+        found = _delta_slopes([candle(1, 1, 1, delta=delta) for delta in deltas])
+        assert found is not None
+        assert found[0] == float(exact(deltas[1:]))
+        assert (abs(found[1]) > regime_scale(typical).fast_slope) == (abs(change) > Fraction(typical, 50))
+
+    def test_a_change_of_the_slope_that_is_the_line_itself_is_not_fast(self) -> None:
+        """On the line, where a difference of two rounded slopes lies above it."""
+        found = _delta_slopes([candle(1, 1, 1, delta=delta) for delta in ON_THE_LINE])
+        assert found is not None
+        before, now = (slope(tuple(accumulate(part))) for part in (ON_THE_LINE[:-1], ON_THE_LINE[1:]))
+        assert found[1] == regime_scale(50).fast_slope == 1.0
+        assert now - before != 1.0

@@ -41,8 +41,10 @@ def at_least(numerator: int, denominator: int, threshold: Fraction) -> bool:
 def slope(values: Sequence[int] | Sequence[float]) -> float:
     """Least-squares slope of `values` on x = 0, 1, ..., n-1 (n >= 2), in units of the values per step.
 
-    The sum is correctly rounded (`math.fsum`), so neither the order of summation nor the version of Python shows.
+    Of integers it is the exact value, rounded once. Of floats the sum is correctly rounded (`math.fsum`), so neither
+    the order of summation nor the version of Python shows.
     """
     n = len(values)
-    weighted = fsum((2 * x - (n - 1)) * value for x, value in enumerate(values))
-    return 6 * weighted / (n * (n * n - 1))
+    weighted = [(2 * x - (n - 1)) * value for x, value in enumerate(values)]
+    total = sum(weighted) if all(isinstance(value, int) for value in weighted) else fsum(weighted)
+    return 6 * total / (n * (n * n - 1))

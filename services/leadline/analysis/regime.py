@@ -2,6 +2,14 @@
 
 Prices and ranges are in ticks, volumes and deltas in size steps. Inputs run across sessions, except that delta and
 VWAP are the session's own.
+
+Scores compare floats with lines, and two machines still agree. An input that follows from integers (the distance to
+VWAP, the delta slope and its change, the volume ratio, the mean range) is a quotient of integers, which Python rounds
+once: it stands on the side of its line, or on it, on which the exact value does, as long as sums stay below 2^51.
+Averages, ADX and the ATR are recurrences that floats define: the same additions, multiplications and divisions of 64
+bits in the same order, each correctly rounded as IEEE 754 has it, none of them vectorised, contracted or done by a
+mathematics library. Their state is never stored: a process that begins again folds the same bars from the same first
+one. Scores are halves, so their sums are exact.
 """
 
 from collections import deque
@@ -12,7 +20,7 @@ from itertools import accumulate
 from typing import Final
 
 from leadline.analysis.exact import float_text, quotient, slope
-from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, ExponentialAverage, Percentile, vwap
+from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, ExponentialAverage, Percentile
 from leadline.analysis.structure import BARS_NEEDED, Structure, structure
 from leadline.model.bars import Bar
 from leadline.model.signals import Regime, RegimeReading
@@ -147,11 +155,10 @@ class RegimeTracker:
         """The inputs at the close of the bar taken in last; None while any of them is not available yet."""
         bars = tuple(self._bars)
         shape = structure(bars)
-        slope_now, slope_before = _delta_slope(bars), _delta_slope(bars[:-1])
-        if shape is None or slope_now is None or slope_before is None:
+        slopes = _delta_slopes(bars)
+        if shape is None or slopes is None:
             return None
         bar = bars[-1]
-        price = vwap(bar)
         values = {
             "ema_fast": self._ema_fast.value,
             "ema_slow": self._ema_slow.value,
@@ -159,7 +166,7 @@ class RegimeTracker:
             "adx_slope": slope(tuple(self._adx_values)) if len(self._adx_values) == ADX_SLOPE else None,
             "atr": self._atr_now,
             "atr_percentile": self._atr_percentile,
-            "vwap_distance": None if price is None else bar.close - price.price,
+            "vwap_distance": _vwap_distance(bar),
             "volume_ratio": _volume_ratio(bars),
             "mean_range": sum(bar.high - bar.low for bar in bars[-RANGE_LENGTH:]) / RANGE_LENGTH,
         }
@@ -172,17 +179,24 @@ class RegimeTracker:
             close=bar.close,
             cumulative_delta=bar.cumulative_delta,
             structure=shape,
-            delta_slope=slope_now,
-            delta_slope_change=slope_now - slope_before,
+            delta_slope=slopes[0],
+            delta_slope_change=slopes[1],
             **known,
         )
 
 
-def _delta_slope(bars: Sequence[Bar]) -> float | None:
-    """Slope of the running sum of the last bars' deltas."""
-    if len(bars) < DELTA_SLOPE:
+def _delta_slopes(bars: Sequence[Bar]) -> tuple[float, float] | None:
+    """Slope of the running sum of the last bars' deltas, and its change from the bar before; each rounded once."""
+    if len(bars) <= DELTA_SLOPE:
         return None
-    return slope(tuple(accumulate(bar.delta for bar in bars[-DELTA_SLOPE:])))
+    now, before = (tuple(accumulate(bar.delta for bar in part[-DELTA_SLOPE:])) for part in (bars, bars[:-1]))
+    return slope(now), slope(tuple(new - old for new, old in zip(now, before, strict=True)))
+
+
+def _vwap_distance(bar: Bar) -> float | None:
+    """Close less VWAP, rounded once: the difference of two floats could lose a distance that is small."""
+    volume = bar.vwap_volume
+    return (bar.close * volume - bar.vwap_price_volume) / volume if volume else None
 
 
 def _volume_ratio(bars: Sequence[Bar]) -> float | None:
