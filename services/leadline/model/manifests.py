@@ -137,10 +137,11 @@ def parse_manifest(document: object) -> Manifest | list[InvalidInput]:
 
 def first_of(problems: Iterable[InvalidInput], where: str) -> list[InvalidInput]:
     """As many of the problems as are told at a time; where there are more, the last one says so."""
-    found = list(islice(problems, MOST_PROBLEMS + 1))
-    if len(found) > MOST_PROBLEMS:
-        found[-1] = InvalidInput(where, f"more than {MOST_PROBLEMS} problems", "something else in the first of them")
-    return found
+    found = list(islice(problems, MOST_PROBLEMS + 2))
+    if len(found) <= MOST_PROBLEMS + 1:  # what has been cut already is not cut again
+        return found
+    more = InvalidInput(where, f"more than {MOST_PROBLEMS} problems", "something else in the first of them")
+    return [*found[:MOST_PROBLEMS], more]
 
 
 def check_strategy_on_account(strategy: TradingStrategy, account: TradingAccount) -> None:
