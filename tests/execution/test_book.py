@@ -302,8 +302,17 @@ def test_a_fill_of_no_size_is_told_and_books_nothing():
     book, changes = book_of(order_of(S.WORKING))
     [order] = book.orders.values()
     surprises = booked(book, changes, (order, S.FILLED, fill_of(order, quantity=0)))
-    assert surprises == [f"event 1 of the venue, on order {order.client_id}, has no quantity"]
-    assert (book.venue_event, changes.fills, book.orders) == (1, [], {order.client_id: order})
+    words = "says what cannot be, fill quantity 0 where 1 can fill, which is not booked"
+    assert surprises == [f"event 1 of the venue, on order '{order.client_id}', {words}"]
+    assert (book.venue_event, changes.fills) == (1, [])
+    [kept] = changes.refused
+    assert (kept.stream, kept.subject, kept.sequence, kept.why.reason) == (
+        "VENUE",
+        "venue.default/paper",
+        1,
+        "venue_word",
+    )
+    assert b"quantity=0" in kept.payload
 
 
 def test_events_that_are_booked_change_nothing_and_those_to_come_are_heard():

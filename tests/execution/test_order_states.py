@@ -178,7 +178,7 @@ def test_events_that_are_missing_or_without_a_size_are_told_and_do_not_stop_the_
     )
     assert surprises == [
         "the venue tells of event 3 after 0: what was between is lost",
-        f"event 3 of the venue, on order {order.client_id}, has no quantity",
+        f"event 3 of the venue, on order '{order.client_id}', says what cannot be, quantity 0",
     ]
     assert found.state is S.CANCELLED
 

@@ -236,13 +236,14 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class RefusedSignal:
-    """A message of the stream of signals that was refused, as it came, and why. `sequence` is the stream's."""
+    """A message that was refused, as it came, and why. `sequence` is its place in its stream."""
 
     subject: str
     sequence: int
     message_id: str
     payload: bytes
     why: RefusedMessage
+    stream: str = "SIGNALS"
 
 
 @dataclass(slots=True)

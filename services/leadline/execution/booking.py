@@ -9,15 +9,20 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from leadline.execution.book import Book, Changes, commission_of, note, put_order
+from leadline.execution.book import Book, Changes, RefusedSignal, commission_of, note, put_order
 from leadline.execution.orders import add_fill, follow, foreseen
 from leadline.execution.positions import apply_fill, flat
+from leadline.execution.venue_words import MOST_LOST, heard_fill, heard_order, shown, storable
 from leadline.model.contracts import sheet_of
+from leadline.model.errors import RefusedMessage
 from leadline.model.ids import Leg, client_order_id
 from leadline.model.orders import Fill, Order, OrderState, VenueEvent, VenueOrder
 
 UNASSIGNED: Final = ""
 """The place of orders and positions in contracts that no strategy of the account trades."""
+
+VENUE_EVENTS: Final = "VENUE"
+"""The stream under which events of the venue are kept that were not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +40,8 @@ def unheard(book: Book, events: Iterable[VenueEvent]) -> list[VenueEvent]:
 
 def asked_of_rows(book: Book, events: Iterable[VenueEvent]) -> tuple[list[str], list[str]]:
     """Client ids and fill ids of these events that only the rows can tell new from forgotten."""
-    named = {name for event in events for name in (event.order.client_id, event.order.parent) if name}
-    fills = {event.fill.fill_id for event in events if event.fill is not None}
+    named = {name for event in events for name in (event.order.client_id, event.order.parent) if storable(name)}
+    fills = {event.fill.fill_id for event in events if event.fill is not None and storable(event.fill.fill_id)}
     return sorted(named - set(book.orders)), sorted(fills)
 
 
@@ -49,33 +54,72 @@ def book_venue_events(book: Book, changes: Changes, events: Iterable[VenueEvent]
     """Book what the venue reports, in its order. Events and fills that are booked already change nothing.
 
     `stored` has what the rows know of the ids in `asked_of_rows`. Returns a sentence for each thing that a person
-    has to look at.
+    has to look at; an event of which something cannot be is kept as well, as it came.
     """
     surprises: list[str] = []
-    for event in unheard(book, events):
+    for event in events:
+        if event.event < 1 or event.event > book.venue_event + MOST_LOST:
+            surprises.append(_keep(book, changes, event, f"has a number that cannot be after {book.venue_event}"))
+            continue
+        if event.event <= book.venue_event:
+            continue
         if event.event != book.venue_event + 1:
             surprises.append(
                 f"the venue tells of event {event.event} after {book.venue_event}: what was between is lost"
             )
         book.venue_event = event.event
-        reported, fill = event.order, event.fill
-        if reported.quantity < 1 or (fill is not None and fill.quantity < 1):
-            surprises.append(f"event {event.event} of the venue, on order {reported.client_id}, has no quantity")
+        named = _named(book, event.order, stored)
+        order = _known(book, named.client_id, stored)
+        heard = heard_order(order, named)
+        words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
+        words += [heard.words] if heard.words else []
+        reported, fill = heard.order, event.fill
+        if reported is None:
+            surprises.append(_keep(book, changes, event, f"says what cannot be, {heard.words}: it is passed over"))
             continue
-        order = _known(book, reported.client_id, stored)
         if order is None:
             order = _new_at_venue(book, reported, stored, surprises)
+        if fill is not None and fill.fill_id not in stored.fills:
+            fill, doubt = heard_fill(order, reported, fill, event.instant_ns)
+            words += [f"{doubt}{'' if fill else ', which is not booked'}"] if doubt else []
+        if words:
+            surprises.append(_keep(book, changes, event, f"says what cannot be, {', '.join(words)}"))
         if fill is not None:
             order = _with_fill(book, changes, order, event.event, fill, stored, surprises)
         order, differences = told(order, reported)
         surprises += differences
-        if reported.filled != order.filled:
+        if "filled" not in heard.doubted and reported.filled != order.filled:
             surprises.append(
                 f"order {order.client_id} has {reported.filled} filled at the venue, its fills come to {order.filled}"
             )
             order = replace(order, filled=reported.filled, version=order.version + 1)
         put_order(book, changes, order)
     return surprises
+
+
+def _named(book: Book, reported: VenueOrder, stored: Stored) -> VenueOrder:
+    """The order under its right id, where that cannot be and its decision and leg say which it is.
+
+    An order of this account's, or a leg of one: each has one id. The venue is asked for it at the next reconciliation.
+    """
+    if storable(reported.client_id) or not storable(reported.leg):
+        return reported
+    parent = _known(book, reported.parent, stored) if storable(reported.parent) else None
+    decision = reported.decision if parent is None else parent.decision
+    client_id = client_order_id(decision, reported.leg) if storable(decision) else ""
+    if client_id in book.orders or (client_id and parent is not None):
+        return replace(reported, client_id=client_id)
+    return reported
+
+
+def _keep(book: Book, changes: Changes, event: VenueEvent, what: str) -> str:
+    """Keep an event of which something is not believed, to be looked at; returns what is told of it."""
+    surprise = f"event {shown(event.event)} of the venue, on order {shown(event.order.client_id)}, {what}"
+    sequence = event.event if 0 <= event.event <= MOST_LOST + book.venue_event else 0
+    payload = repr(event).encode(errors="backslashreplace")
+    why = RefusedMessage("venue_word", surprise)
+    changes.refused.append(RefusedSignal(f"venue.{book.account}", sequence, "", payload, why, VENUE_EVENTS))
+    return surprise
 
 
 def other_positions(book: Book, venue: Mapping[str, int]) -> str:
@@ -92,8 +136,14 @@ def other_positions(book: Book, venue: Mapping[str, int]) -> str:
 
 
 def told(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
-    """The order as the venue says that it stands, and in what the book had not foreseen that, a sentence each."""
+    """The order as the venue says that it stands, and in what the book had not foreseen that, a sentence each.
+
+    An order of which nothing is left is filled, in whatever word the venue says so.
+    """
     surprises = list(_differences(order, reported))
+    state = reported.state
+    if state is OrderState.UNKNOWN and order.filled >= reported.quantity:
+        state = OrderState.FILLED
     if order.state is OrderState.DEAD and reported.state is not OrderState.DEAD:
         surprises.append(f"order {order.client_id}, given up as absent, has come up at the venue")
     elif reported.state is OrderState.UNKNOWN:
@@ -115,7 +165,7 @@ def told(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
         )
     elif not order.version:
         order = replace(order, version=1)
-    return follow(order, reported.state, reason=reported.reason, quantity=reported.quantity), surprises
+    return follow(order, state, reason=reported.reason, quantity=reported.quantity), surprises
 
 
 def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
@@ -140,10 +190,10 @@ def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: l
         decision, strategy = parent.decision, parent.strategy
     elif reported.client_id == client_order_id(reported.decision, leg):
         surprises.append(f"the venue reports order {reported.client_id}, whose row is lost: it is adopted")
-        decision, strategy = reported.decision, _owner(book, reported)
+        decision, strategy = reported.decision, owner_of(book, reported.contract)
     else:
         surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
-        decision, strategy, leg = reported.client_id, _owner(book, reported), Leg.FOREIGN
+        decision, strategy, leg = reported.client_id, owner_of(book, reported.contract), Leg.FOREIGN
     return Order(
         client_id=reported.client_id,
         decision=decision,
@@ -166,10 +216,10 @@ def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: l
     )
 
 
-def _owner(book: Book, reported: VenueOrder) -> str:
-    """The strategy that trades the order's contract, for no other one does; `UNASSIGNED` when nobody does."""
+def owner_of(book: Book, contract: str) -> str:
+    """The strategy that trades a contract, for no other one does; `UNASSIGNED` when nobody does."""
     for name, strategy in book.present():
-        if reported.contract in book.contracts(strategy.manifest):
+        if contract in book.contracts(strategy.manifest):
             return name
     return UNASSIGNED
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from leadline.execution.adoption import adopt_positions
 from leadline.execution.book import Book, Changes, forget, put_order
 from leadline.execution.booking import Stored, asked_of_rows, book_venue_events, other_positions, unheard
 from leadline.execution.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.exits import settled
 from leadline.execution.protection import UNPROTECTED, unprotected
+from leadline.execution.venue_words import heard, heard_positions
 from leadline.execution.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.orders import Advanced, Order
@@ -15,19 +17,24 @@ from leadline.model.orders import Advanced, Order
 class Bookkeeper:
     """Keeps one account's book, which is what the last committed transaction says.
 
-    `due` is set while something may have to leave the market before another print is met.
+    `due` is set while something may have to leave the market before another print is met, and `doubted` from a word of
+    the venue that was not believed to the next reconciliation. `unsettled` says that the next word of what the venue
+    holds is what the book holds.
     """
 
     def __init__(self, world: World, new_book: Callable[[], Book]) -> None:
         self.world = world
         self.book = new_book()
         self.due = False
+        self.doubted = False
+        self.unsettled = True
         self._new_book = new_book
         self._difference = ""
 
     async def load(self) -> None:
         """Read the book as it was committed; an account that has none on this tape begins one."""
         self.book = await self.world.store.load() or self._new_book()
+        self.unsettled = True
         if self.book.trading_day is None:
             roll(self.book)
 
@@ -73,29 +80,45 @@ class Bookkeeper:
     async def take_in(self, advanced: Advanced) -> None:
         """One transaction: the instant, the day's roll, the venue's events, the limits and what is due.
 
-        What happened at the instant that begins a trading day belongs to that day.
+        What happened at the instant that begins a trading day belongs to that day. Where something of the answer was
+        not believed, or surprised, the book holds afterwards what the venue holds.
         """
         book, changes = self.book, Changes()
+        advanced, surprises = heard(book, advanced)
+        doubted = bool(surprises)
         asked = asked_of_rows(book, unheard(book, advanced.events))
         stored = await self.world.store.recall(*asked) if any(asked) else Stored()
         if advanced.instant_ns > book.instant_ns:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
         before, after = around_the_roll(book, advanced.events)
-        surprises = book_venue_events(book, changes, before, stored)
+        surprises += book_venue_events(book, changes, before, stored)
         roll(book)  # at the prints before it: the one that opens a trading day is that day's
         book.last_prints.update(advanced.last_prints)
         surprises += book_venue_events(book, changes, after, stored)
-        apply_limits(book)
+        self.doubted = self.doubted or doubted or bool(changes.refused)
+        self.unsettled = self.unsettled or bool(surprises)
         for surprise in surprises:
             self.differs(surprise)
         if advanced.positions is not None:
-            self.compare(advanced.positions)
+            self._compare(advanced.positions)
+            if self.unsettled:
+                for taken in adopt_positions(book, changes, advanced.positions):
+                    self.differs(taken)
+            self.unsettled = False
+        apply_limits(book)
         settled(book)
         await self.commit(changes)
 
     def compare(self, venue: Mapping[str, int]) -> None:
         """Stop entries where book and venue hold different positions; told once for as long as it stays the same."""
+        believed, doubt = heard_positions(venue)
+        if believed is None:
+            self.differs(doubt)
+        else:
+            self._compare(believed)
+
+    def _compare(self, venue: Mapping[str, int]) -> None:
         difference = other_positions(self.book, venue)
         if difference and difference != self._difference:
             self.differs(difference)

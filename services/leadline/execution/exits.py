@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
+from leadline.execution.adoption import is_adopted
 from leadline.execution.book import Book, is_entry
 from leadline.execution.booking import is_foreign
 from leadline.execution.orders import CANCELLABLE
@@ -62,7 +63,8 @@ def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cance
     """Of what no strategy looks after goes, contract by contract, what this account placed itself."""
     for orders, positions in _by_contract(book, name):
         going = _to_cancel(book, orders)
-        if book.flatten or going or any(position.decision not in book.orders for position in positions):
+        ours = (held for held in positions if not is_adopted(held) and held.decision not in book.orders)
+        if book.flatten or going or any(ours):
             yield from _leaving(book, going, positions, book.flatten or NO_STRATEGY, spent)
 
 

@@ -104,7 +104,7 @@ class AccountLoop:
         Before that, whatever is not done yet of what a start or a command calls for.
         """
         with self._looked_at():
-            if not self._reconciled:
+            if not self._reconciled or self._keeper.doubted:
                 await self._reconcile()
             else:
                 await self._step()
@@ -124,6 +124,9 @@ class AccountLoop:
         self.phase, began_ns = "running", book.instant_ns
         advanced = await self._keeper.advance(target)
         await self._keeper.take_in(advanced)
+        if self._keeper.doubted:
+            await self._reconcile()
+            self.phase = "running"
         await self._orders.carry_out()
         if self._complete_through() >= book.instant_ns:
             for inbox, bar in self._undecided():

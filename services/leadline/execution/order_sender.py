@@ -8,7 +8,8 @@ from leadline.execution.bookkeeper import Bookkeeper
 from leadline.execution.decisions import venue_order
 from leadline.execution.exits import Cancel, wanted
 from leadline.execution.orders import move
-from leadline.execution.ports import PartFailed, Unavailable
+from leadline.execution.ports import PartFailed, Refused, Unavailable
+from leadline.execution.venue_words import heard_order, shown
 from leadline.execution.world import World
 from leadline.model.orders import Order, OrderState, VenueOrder
 
@@ -65,14 +66,21 @@ class OrderSender:
         self._unsent = ""
         try:
             reported = await self._world.venue.submit(venue_order(order))
+            if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
+                raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
         except PartFailed:
             await self._keeper.commit_order(move(order, OrderState.UNKNOWN))
             raise
         await self.follow(order, reported)
 
     async def follow(self, order: Order, reported: VenueOrder) -> None:
-        """Take the venue's word on an order; what the book had not foreseen in it stops entries."""
-        after, surprises = told(order, reported)
+        """Take the venue's word on an order; what the book had not foreseen in it, or cannot be, stops entries."""
+        heard = heard_order(order, reported)
+        if heard.words:
+            self._keeper.differs(f"the venue says of order {order.client_id} what cannot be, {heard.words}")
+        if heard.order is None:
+            raise AssertionError(f"order {order.client_id} is known, and no word of it was heard")
+        after, surprises = told(order, heard.order)
         for surprise in surprises:
             self._keeper.differs(surprise)
         if after != order:

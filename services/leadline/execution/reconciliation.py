@@ -1,16 +1,18 @@
 """Book and venue, compared: after a start, after an answer that was not heard, and before a difference is cleared."""
 
+from dataclasses import replace
 from typing import Final
 
-from leadline.execution.book import Book
+from leadline.execution.book import Book, is_entry
 from leadline.execution.booking import other_positions
 from leadline.execution.bookkeeper import Bookkeeper
 from leadline.execution.order_sender import OrderSender
 from leadline.execution.orders import UNRESOLVED, follow, move
 from leadline.execution.ports import Unavailable
+from leadline.execution.venue_words import heard_order, heard_positions
 from leadline.execution.world import World
 from leadline.model.halts import HaltSource
-from leadline.model.orders import Order, OrderState
+from leadline.model.orders import Order, OrderState, VenueOrder
 
 CHECKED_IDS: Final = 256
 """By how many of the newest orders rows and journal are compared at a start: the newest are those that are lost."""
@@ -47,6 +49,7 @@ class Reconciliation:
                 await self._settle(order)
         self._keeper.compare(await self._world.venue.positions())
         await self._check_journal()
+        self._keeper.doubted = False
         await self._orders.carry_out()
 
     async def _settle(self, order: Order) -> None:
@@ -94,6 +97,23 @@ class Reconciliation:
             await self._keeper.commit_order(follow(order, OrderState.DEAD, reason="absent at the venue"))
         else:
             await self._orders.follow(order, found)
+            await self._take_filled(self._book.orders[order.client_id], found)
+
+    async def _take_filled(self, order: Order, found: VenueOrder) -> None:
+        """Take the venue's word on how much of an entry has filled: the events that told of it were not believed.
+
+        A stop or a target that still works goes on as the book has it: its position tells whether that is right.
+        """
+        heard = heard_order(order, found)
+        if heard.order is None or "filled" in heard.doubted or not (is_entry(order) or order.state.terminal):
+            return
+        filled = heard.order.filled
+        if filled == order.filled:
+            return
+        self._keeper.differs(
+            f"order {order.client_id} has {filled} filled at the venue, its fills come to {order.filled}"
+        )
+        await self._keeper.commit_order(replace(order, filled=filled, version=order.version + 1))
 
     async def _check_rows(self) -> None:
         """Rows that do not know an order of the journal are older than it: the database has lost its tail.
@@ -112,12 +132,16 @@ class Reconciliation:
     async def where_they_differ(self) -> str:
         """In what book and venue differ now; empty when they agree."""
         await self._keeper.catch_up()
-        return other_positions(self._book, await self._world.venue.positions()) or await self._other_orders()
+        positions, doubt = heard_positions(await self._world.venue.positions())
+        if positions is None:
+            return doubt
+        return other_positions(self._book, positions) or await self._other_orders()
 
     async def _other_orders(self) -> str:
         """The first order that the venue does not show as the book has it, and how it shows it."""
         for order in self._book.live_orders():
-            found = await self._world.venue.find(order.client_id)
+            said = await self._world.venue.find(order.client_id)
+            found = None if said is None else heard_order(order, said).order
             if found is None or found.state.terminal or found.filled != order.filled:
                 shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
                 return f"of {order.client_id} the venue shows {shown}, not {order.state} with {order.filled} filled"

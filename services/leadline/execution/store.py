@@ -25,7 +25,6 @@ from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
-from leadline.runtime.subjects import SIGNALS
 
 FRESH_SECONDS: Final = 1.0
 """What was heard within this time of asking is taken for the present state of the lease."""
@@ -253,7 +252,7 @@ class PostgresStore:
         for clearing in changes.cleared:
             await connection.execute(halt_rows.CLEAR_HALT, *halt_rows.clearing_row(book.account, clearing))
         for refused in changes.refused:
-            row = dead_letter_row("execution", SIGNALS, refused, refused.why)
+            row = dead_letter_row("execution", refused.stream, refused, refused.why)
             await connection.execute(INSERT_DEAD_LETTER, *row)
         if changes.events:
             await connection.executemany(

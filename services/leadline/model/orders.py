@@ -109,7 +109,8 @@ class Order:
 class Fill:
     """One execution. `price` in ticks, `quantity` in size steps, `commission` in the account's currency.
 
-    `source_index` is the print that made it (paper), `k` the running number of this order's fills from 1.
+    `source_index` is the print that made it (paper), `k` the running number of this order's fills from 1. `unread` is
+    as in `VenueOrder`, and empty in a fill that is booked.
     """
 
     fill_id: str
@@ -122,6 +123,7 @@ class Fill:
     source_index: int
     k: int
     commission: Decimal = Decimal(0)
+    unread: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ class VenueOrder:
     """An order as the venue holds it.
 
     `tape_contract` is the contract whose prints match it: its own, or the signal contract where the feed has no other.
-    `reduce_only` orders never exceed the net position. The other fields are those of `Order`.
+    `reduce_only` orders never exceed the net position. `unread` names the fields whose value this release has no word
+    for, each with that value; what stands in them says nothing. The other fields are those of `Order`.
     """
 
     client_id: str
@@ -151,6 +154,7 @@ class VenueOrder:
     state: OrderState = OrderState.WORKING
     filled: int = 0
     reason: str = ""
+    unread: tuple[tuple[str, str], ...] = ()
 
     @property
     def remaining(self) -> int:

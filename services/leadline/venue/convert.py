@@ -63,22 +63,30 @@ def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
 
 
 def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
-    """An order; one without a state is working. InvalidInput without a side or a type.
+    """An order as somebody hands it in; one without a state is working. InvalidInput without a side or a type.
 
     A state that this release does not know is UNKNOWN, never guessed.
     """
+    order = order_heard(message)
     if message.side not in _SIDES_BACK:
         raise InvalidInput("order.side", message.side, "buy or sell")
     if message.type not in _TYPES_BACK:
         raise InvalidInput("order.type", message.type, "market, limit or stop")
+    return order
+
+
+def order_heard(message: pb.VenueOrder) -> VenueOrder:
+    """An order as the venue tells of it, whatever it says. What this release has no word for is `unread`."""
+    unread = [("side", str(message.side))] if message.side not in _SIDES_BACK else []
+    unread += [("type", str(message.type))] if message.type not in _TYPES_BACK else []
     return VenueOrder(
         client_id=message.client_id,
         decision=message.decision_id,
         leg=message.leg,
         contract=message.contract,
         tape_contract=message.tape_contract,
-        side=_SIDES_BACK[message.side],
-        type=_TYPES_BACK[message.type],
+        side=_SIDES_BACK.get(message.side, Side.BUY),
+        type=_TYPES_BACK.get(message.type, OrderType.MARKET),
         quantity=message.quantity,
         decided_at_ns=message.decided_at_ns,
         limit_price=message.limit_price if message.HasField("limit_price") else None,
@@ -91,6 +99,7 @@ def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
         state=_STATES_BACK.get(message.state, OrderState.UNKNOWN),
         filled=message.filled,
         reason=message.reason,
+        unread=tuple(unread),
     )
 
 
@@ -110,19 +119,18 @@ def fill_to_proto(fill: Fill) -> pb.VenueFill:
 
 
 def fill_from_proto(message: pb.VenueFill) -> Fill:
-    """A fill without commission. InvalidInput without a side."""
-    if message.side not in _SIDES_BACK:
-        raise InvalidInput("fill.side", message.side, "buy or sell")
+    """A fill without commission. A side that this release has no word for is `unread`."""
     return Fill(
         fill_id=message.fill_id,
         client_id=message.client_id,
         contract=message.contract,
-        side=_SIDES_BACK[message.side],
+        side=_SIDES_BACK.get(message.side, Side.BUY),
         quantity=message.quantity,
         price=message.price,
         time_ns=message.time_ns,
         source_index=message.source_index,
         k=message.k,
+        unread=() if message.side in _SIDES_BACK else (("side", str(message.side)),),
     )
 
 
@@ -137,9 +145,9 @@ def event_to_proto(event: VenueEvent) -> pb.VenueEvent:
 
 
 def event_from_proto(message: pb.VenueEvent) -> VenueEvent:
-    """One entry of the ledger."""
+    """One entry of the ledger, whatever it says."""
     fill = fill_from_proto(message.fill) if message.HasField("fill") else None
-    return VenueEvent(message.event, message.instant_ns, order_from_proto(message.order), fill)
+    return VenueEvent(message.event, message.instant_ns, order_heard(message.order), fill)
 
 
 def watch_to_proto(watch: Watch) -> pb.Watch:

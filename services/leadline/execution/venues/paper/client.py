@@ -1,18 +1,15 @@
 """Execution's side of the paper venue's protocol: domain values in and out, one attempt per call."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Final
 
 import grpc
 
-from leadline.execution.ports import Refused
-from leadline.model.errors import InvalidInput
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.runtime.failures import answered
 from leadline.venue.convert import (
     advanced_from_proto,
-    order_from_proto,
+    order_heard,
     order_to_proto,
     positions_from_proto,
     watch_to_proto,
@@ -27,8 +24,8 @@ _PART: Final = "venue"
 class PaperVenueClient:
     """The paper venue over its socket.
 
-    Every method raises `Unavailable` when no answer was heard, `Refused` when the answer is no or cannot be read, and
-    its child `NotAdmitted` when the venue does not know this process.
+    Every method raises `Unavailable` when no answer was heard, `Refused` when the answer is no, and its child
+    `NotAdmitted` when the venue does not know this process. What an answer says is not judged here.
     """
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
@@ -45,21 +42,19 @@ class PaperVenueClient:
             contracts=contracts,
             watches=[watch_to_proto(watch) for watch in watches],
         )
-        with _read("what happened"):
-            return advanced_from_proto(
-                await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
-            )
+        return advanced_from_proto(
+            await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
+        )
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. An error leaves its fate unknown."""
-        with _read(f"order {order.client_id}"):
-            reply = await answered(
-                _PART,
-                lambda: self._stub.SubmitOrder(
-                    pb.SubmitOrderRequest(order=order_to_proto(order)), timeout=CALL_DEADLINE_SECONDS
-                ),
-            )
-            return order_from_proto(reply.order)
+        reply = await answered(
+            _PART,
+            lambda: self._stub.SubmitOrder(
+                pb.SubmitOrderRequest(order=order_to_proto(order)), timeout=CALL_DEADLINE_SECONDS
+            ),
+        )
+        return order_heard(reply.order)
 
     async def cancel(self, client_id: str, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
@@ -73,10 +68,9 @@ class PaperVenueClient:
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
         request = pb.ListOrdersRequest(client_ids=[client_id])
-        with _read(f"order {client_id}"):
-            reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))
-            found = [order for order in reply.orders if order.client_id == client_id]
-            return order_from_proto(found[0]) if found else None
+        reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))
+        found = [order for order in reply.orders if order.client_id == client_id]
+        return order_heard(found[0]) if found else None
 
     async def positions(self) -> dict[str, int]:
         """Net signed position by contract, in size steps; flat ones absent."""
@@ -84,12 +78,3 @@ class PaperVenueClient:
             _PART, lambda: self._stub.ListPositions(pb.ListPositionsRequest(), timeout=CALL_DEADLINE_SECONDS)
         )
         return positions_from_proto(reply.positions)
-
-
-@contextmanager
-def _read(subject: str) -> Iterator[None]:
-    """An answer that is not to be read is `Refused`: what it says is not guessed, and a person has to look."""
-    try:
-        yield
-    except InvalidInput as error:
-        raise Refused(f"the venue's word on {subject} cannot be read: {error}", _PART) from error
