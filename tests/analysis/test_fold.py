@@ -188,3 +188,30 @@ def test_a_strategy_that_raises_is_told_with_the_bar_and_the_line(where, doing) 
         deque(map(one.step, random_tape(seed=1, days=2, bars_a_day=2)), maxlen=0)
     assert str(failed.value).startswith(f"the strategy failed {doing}: ZeroDivisionError: no volume ({__file__}, line ")
     assert str(failed.value).endswith(", in fail)")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda said: "buy", "what on_bar returned: got 'buy', expected BarSignals"),
+        (lambda said: None, "what on_bar returned: got None, expected BarSignals"),
+        (lambda said: replace(said, bar="MES"), "bar: got 'MES', expected BarKey"),
+        (lambda said: replace(said, close=1.5), "close: got 1.5, expected int"),
+        (lambda said: replace(said, regime="RANGING"), "regime: got 'RANGING', expected RegimeReading"),
+        (lambda said: replace(said, signals="buy"), "signals: got 'buy', expected tuple"),
+        (lambda said: replace(said, signals=[7]), "a signal: got 7, expected Signal"),
+    ],
+)
+def test_what_is_no_answer_is_told_with_the_bar_what_was_returned_and_what_was_expected(change, words) -> None:
+    (bar,) = random_tape(seed=1, days=1, bars_a_day=1)
+
+    class Odd:
+        def warm(self, bar):
+            raise AssertionError("there is no history to be warmed by")
+
+        def on_bar(self, bar):
+            return change(order_flow().on_bar(bar))
+
+    with pytest.raises(StrategyFailed) as failed:
+        StrategyFold(Odd, lambda today: today, MONDAY).step(bar)
+    assert str(failed.value).startswith(f"the strategy failed at bar {bar.key.text()}: {words}")

@@ -76,9 +76,10 @@ def test_a_plan_is_shown_and_is_the_golden_one_as_json(capsys):
 def test_a_plan_breaks_no_name_in_a_terminal_of_80_columns(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     assert run(["plan", "-f", str(MES)]) == 0
-    shown = capsys.readouterr().out.partition("Entries")[0]
-    assert " analysis-default-mes-orderflow " in shown
-    assert " TICKS, BARS, SIGNALS " in shown
+    workloads, _, entries = capsys.readouterr().out.partition("Entries of default/mes-orderflow in default/paper")
+    assert " analysis-default-mes-orderflow " in workloads
+    assert " TICKS, BARS, SIGNALS " in workloads
+    assert " maxSize of the tier from 3500 " in entries
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,12 @@ def test_a_plan_breaks_no_name_in_a_terminal_of_80_columns(monkeypatch, capsys):
         (["--trade-from", "yesterday"], "--trade-from: got 'yesterday', expected a date such as 2025-10-08"),
         (["--feed", "push"], "--trade-from: got nothing, expected a date: a pushed feed cannot be read ahead"),
         (["--feed", f"GCZ2013={MES}"], "spec.instrument: got 'MES', expected a contract that the feed has: GCZ2013"),
-        (["--feed", str(MES), "--feed", str(MES)], "two files of the feed have the same name"),
+        (
+            ["--feed", str(MES), "--feed", str(MES)],
+            "expected each file of the feed once, and mes-orderflow.yaml is named 2",
+        ),
+        (["--feed", "push", "--feed", str(MES)], "expected push by itself, or files: prints come from one source"),
+        (["--feed", "sim", "--feed", "sim"], "--feed: got 'sim, sim', expected sim by itself"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_with_one_line_and_code_2(options, words, capsys):
@@ -111,8 +117,18 @@ def test_what_is_wrong_between_two_objects_names_the_file_and_the_object(tmp_pat
     manifest = tmp_path / "wrong.yaml"
     manifest.write_text(MES.read_text().replace("account: {name: paper}", "account: {name: other}"))
     assert run(["plan", "-f", str(manifest)]) == 2
-    where = f"leadline: {manifest}: TradingStrategy default/mes-orderflow: spec.account: got 'default/other'"
+    line = 1 + manifest.read_text()[: manifest.read_text().index("account:")].count("\n")
+    where = f"leadline: {manifest}:{line}: TradingStrategy default/mes-orderflow: spec.account: got 'default/other'"
     assert said(capsys).startswith(where)
+
+
+def test_files_that_are_no_yaml_are_all_named_at_once(tmp_path, capsys):
+    for name in ("manifest", "one", "other"):
+        (tmp_path / f"{name}.yaml").write_text("a: [")
+    instruments = [f"--instruments={tmp_path / name}.yaml" for name in ("one", "other")]
+    assert run(["plan", "-f", str(tmp_path / "manifest.yaml"), *instruments]) == 2
+    places = [line.partition(": got")[0] for line in said(capsys).splitlines()]
+    assert [place.rpartition("/")[2] for place in places] == ["one.yaml:1", "other.yaml:1", "manifest.yaml:1"]
 
 
 def test_everything_wrong_in_a_manifest_is_said_at_once(tmp_path, capsys):
@@ -126,8 +142,10 @@ def test_everything_wrong_in_a_manifest_is_said_at_once(tmp_path, capsys):
 
 def test_a_file_without_a_contract_is_of_the_only_instrument(tmp_path, capsys):
     prints = tmp_path / "prints.csv"
-    prints.write_text("ts_ns,price,size,side\n")
-    assert run(["plan", "-f", str(MES), "--feed", str(prints), "--output", "json"]) == 0
+    prints.write_text("ts_ns,price,size,side\n1749562200000000000,6000.00,1,1\n")
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(MES.read_text().replace("bars: 5m", "bars: ticks:100\n  history: 0"))
+    assert run(["plan", "-f", str(manifest), "--feed", str(prints), "--output", "json"]) == 0
     feed = json.loads(capsys.readouterr().out)["workloads"][0]["settings"]["feed"]
     assert feed["files"] == [{"name": "prints.csv", "contract": "MES"}]
 
@@ -156,6 +174,7 @@ class Own:
         ("own:Own", "class Own(", "spec.strategy.entryPoint: got 'own:Own'"),
         ("own:Own", "raise SystemExit(0)", "(the strategy failed while imported: SystemExit: 0 ("),
         ("own:Own", "Own = 3", "spec.strategy.entryPoint: got 'own:Own'"),
+        ("own:Own", "def Own(parameters, instrument): return 'x'", "with the methods warm and on_bar, and it made 'x'"),
     ],
 )
 @pytest.mark.parametrize("command", ["plan", "up"])
@@ -172,14 +191,41 @@ def test_a_strategy_that_cannot_be_made_is_refused_before_anything_starts(
     assert not (tmp_path / "data").exists()
 
 
-def test_a_feed_that_cannot_be_read_is_refused_before_anything_starts(tmp_path, capsys):
+@pytest.mark.parametrize("command", ["plan", "up"])
+def test_a_feed_that_cannot_be_read_is_refused_before_anything_starts(command, tmp_path, capsys):
     (tmp_path / "prints.csv").write_text("time,price,quantity\n")
-    feed = ["--feed", str(tmp_path / "prints.csv"), "--data-dir", str(tmp_path / "data")]
-    assert run(["up", "-f", str(MES), *feed]) == 2
+    feed = ["--feed", str(tmp_path / "prints.csv")]
+    place = ["--data-dir", str(tmp_path / "data")] if command == "up" else []
+    assert run([command, "-f", str(MES), *feed, *place]) == 2
     assert said(capsys).splitlines()[-1] == (
         "leadline: prints.csv:1: got 'time,price,quantity', expected the header ts_ns,price,size,side"
     )
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("folder", "expected a file, and this is a folder: name a file in it"),
+        ("file/report.html", "expected a file in a folder, and {tmp}/file is none"),
+        ("x" * 300, "expected a place for a file ("),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_done_for_it(place, words, tmp_path, capsys):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    wanted = words.format(tmp=tmp_path)
+    report, data = str(tmp_path / place), ["--data-dir", str(tmp_path / "data")]
+    assert run(["up", "-f", str(MES), *data, "--until-end", "--report", report]) == 2
+    assert wanted in said(capsys)
+    assert run(["report", *data, "--html", report]) == 2
+    assert wanted in said(capsys)
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_report_of_a_run_that_is_not_awaited_is_refused(tmp_path, capsys):
+    assert run(["up", "-f", str(MES), "--data-dir", str(tmp_path / "data"), "--report", "r.html"]) == 2
+    assert "--report: got 'r.html', expected --until-end beside it" in said(capsys)
 
 
 def test_usage_errors_have_code_2(capsys):

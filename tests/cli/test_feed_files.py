@@ -1,11 +1,19 @@
 """Which contract and which file an option of a feed names."""
 
+import json
+import os
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from leadline.cli.main import run
 from leadline.cli.manifests import _file_of
+from leadline.ingestion.file_names import distinct_names
 from leadline.model.errors import InvalidInput
+from leadline.plan.data_dir import DataDir
+
+MES = Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml"
 
 
 def test_a_path_may_have_an_equals_sign_in_it(tmp_path: Path) -> None:
@@ -17,7 +25,64 @@ def test_a_path_may_have_an_equals_sign_in_it(tmp_path: Path) -> None:
     assert _file_of(f"MESM2025={path}") == ("MESM2025", path)
 
 
-@pytest.mark.parametrize("text", ["MESM2025=", "MESM2025=no.csv", "no=such.csv", ""])
+@pytest.mark.parametrize("text", ["MESM2025=", "MESM2025=no.csv", "no=such.csv", "", "x" * 400, "/dev/null"])
 def test_what_is_no_file_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="sim, push, or a file that exists"):
         _file_of(text)
+
+
+def of_a_day(day: str) -> str:
+    """Prints within the regular session of a day."""
+    begins = int(datetime.fromisoformat(f"{day}T15:00:00+00:00").timestamp()) * 10**9
+    return "ts_ns,price,size,side\n" + "".join(f"{begins + n * 10**9},6000.00,1,1\n" for n in range(3))
+
+
+def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path, capsys):
+    for folder, day in (("june", "2025-06-10"), ("july", "2025-07-10")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mes.csv").write_text(of_a_day(day))
+    feed = [f"--feed=MESM2025={tmp_path}/june/mes.csv", f"--feed=MESU2025={tmp_path}/july/mes.csv"]
+    manifest = tmp_path / "m.yaml"
+    manifest.write_text(MES.read_text().replace("bars: 5m", "bars: ticks:100\n  history: 0"))
+    assert run(["plan", "-f", str(manifest), *feed, "-o", "json"]) == 0, capsys.readouterr().err
+    said = capsys.readouterr()
+    files = json.loads(said.out)["workloads"][0]["settings"]["feed"]["files"]
+    assert [file["name"] for file in files] == ["june/mes.csv", "july/mes.csv"]
+    assert said.err == "leadline: reading july/mes.csv, june/mes.csv\n"
+    (tmp_path / "july" / "mes.csv").write_text("nothing")
+    assert run(["plan", "-f", str(manifest), *feed]) == 2
+    assert "leadline: july/mes.csv:1: got 'nothing', expected the header" in capsys.readouterr().err
+
+
+def test_names_are_as_short_as_they_can_be():
+    paths = ["/mes.csv", "/a/mes.csv", "/b/a/mes.csv", "/b/es.csv"]
+    assert list(distinct_names(paths).values()) == ["mes.csv", "a/mes.csv", "b/a/mes.csv", "es.csv"]
+
+
+def test_what_is_no_utf_8_is_refused_in_a_word_and_in_a_place(tmp_path: Path, monkeypatch, capsys):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/m\xff")
+    assert run(["digest", "--tape", "m\udcff"]) == 2
+    assert capsys.readouterr().err == (
+        "leadline: 'm\\udcff': a word that is no UTF-8; rename what it names, or type it in UTF-8\n"
+    )
+    Path(odd).mkdir()
+    monkeypatch.chdir(odd)
+    Path("mes.csv").write_text(of_a_day("2025-06-10"))
+    assert run(["plan", "-f", str(MES), "--feed", "mes.csv"]) == 2
+    assert "--feed: got 'mes.csv', expected a file whose path is UTF-8" in capsys.readouterr().err
+    with pytest.raises(InvalidInput, match=r"^data_dir: got .*, expected a folder whose path is UTF-8$"):
+        DataDir(Path("data")).hold().__enter__()
+
+
+@pytest.mark.parametrize("place", ["file/data", "x" * 300])
+def test_a_data_directory_that_cannot_be_made_is_refused(place, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        InvalidInput, match=r"^data_dir: got .*, expected a folder, or a place where one can be made \("
+    ):
+        DataDir(tmp_path / place).hold().__enter__()
+
+
+def test_the_home_folder_of_nobody_is_no_failure_of_the_program(capsys):
+    assert run(["plan", "-f", str(MES), "--feed", "~nobody-at-all/x.csv"]) == 2
+    assert "expected sim, push, or a file that exists" in capsys.readouterr().err

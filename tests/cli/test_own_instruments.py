@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leadline.aggregation.builder import BarBuilder
-from leadline.cli.manifests import plan_of
+from leadline.cli.manifests import checked_plan
 from leadline.cli.options import PlanOptions
 from leadline.execution.account import settings
 from leadline.execution.book import Book, StrategyBook
@@ -22,7 +22,6 @@ from leadline.model.own_markets import OwnMarkets, in_force, put_in_force, read_
 from leadline.model.specs import InvalidManifest, session_of
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.plan.data_dir import DataDir
-from leadline.plan.local import check_feed
 from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.main import run_service
 from tests.own_markets import ETHER, file_of
@@ -76,13 +75,12 @@ def prints(tmp_path: Path) -> Path:
 
 def test_without_its_file_the_symbol_is_refused(manifests: Path, prints: Path) -> None:
     with pytest.raises(InvalidManifest, match=r"spec\.instrument: got 'ETHUSDT', expected a root"):
-        plan_of(PlanOptions(manifests, [str(prints)]))
+        checked_plan(PlanOptions(manifests, [str(prints)]))
 
 
 def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: Path, prints: Path) -> None:
     own = file_of(tmp_path, {"ETHUSDT": ETHER})
-    built, files = plan_of(PlanOptions(manifests, [str(prints)], instruments=[own]))
-    check_feed(built, files)
+    built, _ = checked_plan(PlanOptions(manifests, [str(prints)], instruments=[own]))
     (strategy,), (account,) = built.strategies, built.accounts
     told = built.workload("ingestion").settings
     feed = {"kind": "file", "files": [{"path": str(prints), "contract": "ETHUSDT"}]}
@@ -129,9 +127,8 @@ def test_the_same_prints_with_other_instruments_are_another_run(tmp_path: Path, 
 
 def test_a_simulated_market_of_ones_own_is_refused_before_anything_starts(tmp_path: Path, manifests: Path) -> None:
     own = file_of(tmp_path, {"ETHUSDT": ETHER})
-    built, files = plan_of(PlanOptions(manifests, ["sim"], instruments=[own]))
-    with pytest.raises(InvalidInput, match="ETHUSDT"):
-        check_feed(built, files)
+    with pytest.raises(InvalidInput, match="a price around which ETHUSDT is to move"):
+        checked_plan(PlanOptions(manifests, ["sim"], instruments=[own]))
 
 
 def test_a_service_knows_the_instruments_of_its_settings_before_anything_else(

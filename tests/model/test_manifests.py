@@ -150,7 +150,7 @@ def test_all_problems_of_all_documents_come_together():
             "line 4: TradingStrategy s: spec.bars: got '7m', expected one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, or "
             "ticks:N up to 999999, or volume:N up to 999999999"
         ),
-        "line 4: TradingStrategy s: spec.ticksPerRow: got 0, expected greater than or equal to 1",
+        "line 4: TradingStrategy s: spec.ticksPerRow: got 0, expected 1 or more",
         "line 9: TradingAccount a: spec.venue: got 'X', expected the name of a venue's adapter, such as paper",
     ]
     assert caught.value.field == "line 4: TradingStrategy s: spec.bars"
@@ -371,6 +371,17 @@ RANGING = "spec.strategy.router.regimes.RANGING.patterns"
             ),
         ),
         (
+            'entries: {blocks: [{from: "13:00", to: "12:00"}]}',
+            (
+                "spec.entries.blocks[0].to: got '12:00', expected a time after its from, 13:00: "
+                "the session 09:30-16:00 America/New_York does not pass midnight"
+            ),
+        ),
+        (
+            "entries: {beforeClose: 10h}",
+            "spec.entries.beforeClose: got '10h', expected less than the session: the session lasts 390 minutes",
+        ),
+        (
             'entries: {blocks: [{from: "12:00", to: "13:00"}, {from: "12:00", to: "13:00"}]}',
             "spec.entries.blocks: got ['12:00-13:00', '12:00-13:00'], expected each block once",
         ),
@@ -390,6 +401,12 @@ RANGING = "spec.strategy.router.regimes.RANGING.patterns"
 )
 def test_what_would_be_said_twice_or_never_work_is_refused(spec, problem):
     assert problems(strategy_text(f"instrument: MES, {spec}")) == [problem]
+
+
+def test_a_block_may_pass_midnight_as_its_session_does():
+    block = 'entries: {blocks: [{from: "23:00", to: "01:00"}]}'
+    (found,) = load_manifests(strategy_text(f"instrument: MES, session: {{name: globex}}, {block}"))
+    assert isinstance(found, TradingStrategy)
 
 
 @pytest.mark.parametrize("field", ['commission: {XX: "1"}', 'marginLimits: {XX: "1"}'])

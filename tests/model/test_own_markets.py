@@ -145,9 +145,9 @@ def test_the_document_reads_back_as_the_same_rows(tmp_path: Path) -> None:
 
 
 def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path: Path) -> None:
-    for name in ("b.yaml", "a.yaml", "c.txt"):
+    for name in ("b.yaml", "a.yml", "c.txt"):
         (tmp_path / name).write_text("{}")
-    assert own_files(tmp_path, [Path("x.yaml")]) == (tmp_path / "a.yaml", tmp_path / "b.yaml", Path("x.yaml"))
+    assert own_files(tmp_path, [Path("x.yaml")]) == (tmp_path / "a.yml", tmp_path / "b.yaml", Path("x.yaml"))
     assert own_files(tmp_path / "absent", ()) == ()
 
 
@@ -189,7 +189,9 @@ def test_files_of_a_folder_come_by_name_and_before_those_that_are_named(tmp_path
         ({"kind": "option"}, "instruments.ETHUSDT.kind: got 'option'"),
         ({"roll": "venue"}, "instruments.ETHUSDT.roll: got 'venue', expected venue for a future, none"),
         ({"colour": "blue"}, "instruments.ETHUSDT.colour: got 'blue'"),
-        ({"collar": 0}, "instruments.ETHUSDT.collar: got 0"),
+        ({"collar": 0}, "instruments.ETHUSDT.collar: got 0, expected 1 or more"),
+        ({"name": ""}, "instruments.ETHUSDT.name: got '', expected a text of 1 or more characters"),
+        ({"sessions": {}}, "instruments.ETHUSDT.sessions: got {}, expected 1 or more of them"),
         ({"sessions": {"day": {"open": "08:00", "close": "16:00", "zone": "UTC"}}}, "sessions: got ['day'], expected"),
         (
             {"calendar": "cme", "sessions": {"rth": {"open": "16:00", "close": "19:00", "zone": "America/New_York"}}},
@@ -232,7 +234,7 @@ def test_a_symbol_is_a_root(tmp_path: Path, symbol: str) -> None:
     [
         (
             {"closed": {"2035-01-01": "New Year"}},
-            "evenings.day: got '2035-01-01', expected a trading weekday",
+            "calendars.evenings.day: got '2035-01-01', expected a trading weekday",
         ),
         ({"valid_through": "2019-01-01"}, "calendars.evenings.valid_through: got '2019-01-01', expected a day from"),
         ({"open": "25:00"}, "calendars.evenings.open: got '25:00', expected a time HH:MM"),
@@ -242,6 +244,16 @@ def test_a_symbol_is_a_root(tmp_path: Path, symbol: str) -> None:
 )
 def test_a_calendar_that_is_wrong_is_refused(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
     assert problem in refusal(file_of(tmp_path, {}, {"evenings": EVENINGS | changes}))
+
+
+def test_who_needs_a_calendar_that_is_refused_is_not_told_that_there_is_none(tmp_path: Path) -> None:
+    row = ETHER | {"calendar": "evenings", "sessions": {"rth": {"open": "18:00", "close": "06:00", "zone": "UTC"}}}
+    wrong = EVENINGS | {"closed": {"2035-01-01": "New Year"}}
+    assert len(refusal(file_of(tmp_path, {"ETHUSDT": row}, {"evenings": wrong})).splitlines()) == 1
+    for folder, calendars in (("a", {"evenings": wrong}), ("b", {"evenings": EVENINGS | {"open": "25:00"}})):
+        (tmp_path / folder).mkdir()
+        files = file_of(tmp_path / folder, {}, calendars), file_of(tmp_path, {"ETHUSDT": row})
+        assert len(refusal(*files).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

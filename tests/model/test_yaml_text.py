@@ -4,7 +4,7 @@ import pytest
 
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import InvalidManifest, load_manifests
-from leadline.model.yaml_text import MOST_LEVELS, MOST_VALUES, yaml_documents
+from leadline.model.yaml_text import MOST_BROKEN, MOST_LEVELS, MOST_VALUES, read_yaml, yaml_documents
 
 TEXT = b"""\
 # a comment
@@ -102,3 +102,21 @@ def test_as_many_levels_as_are_taken_are_read():
     levels = MOST_LEVELS - 1
     (document,) = yaml_documents(b"[" * levels + b"1" + b"]" * levels)
     assert str(document.value) == "[" * levels + "1" + "]" * levels
+
+
+def test_every_place_that_is_no_yaml_is_told_at_once_and_what_is_wrong_between_them(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text("a: [1\n--- \nkind: B\n---\nb: 'x\n---\nkind: C\n")
+    with pytest.raises(InvalidManifest) as refused:
+        load_manifests(file)
+    assert [line.partition(": ")[0] for line in str(refused.value).splitlines()] == [
+        f"{file}:2",
+        f"{file}:3",
+        f"{file}:6",
+        f"{file}:7",
+    ]
+
+
+def test_no_more_broken_places_are_looked_for_than_somebody_mends_at_a_time():
+    documents, broken = read_yaml(b"a: [\n---\n" * 10_000)
+    assert (len(documents), len(broken)) == (0, MOST_BROKEN)

@@ -8,19 +8,23 @@ from tests.plan.builders import account, strategy
 HUNDRED: dict[str, Any] = {"sizing": {"mode": "Fixed", "size": 100, "maxSize": 100}}
 
 
+def cut_by(size):
+    return f"{size.cut_by} of {size.whose}" if size.cut_by else ""
+
+
 def said(owner, flow):
     return [
-        (size.start if size.start is None else str(size.start), size.executes, size.asked, size.most, size.cut_by)
+        (size.start if size.start is None else str(size.start), size.executes, size.asked, size.most, cut_by(size))
         for size in entry_sizes([owner], [flow])
     ]
 
 
 def test_a_fixed_size_above_the_account_s_default_position_is_cut_and_says_so():
     flow, owner = strategy("flow", account={"name": "a"}, **HUNDRED), account("a", tiers=[])
-    cut_by = "limits.maxPosition of default/a, 2 where absent"
-    assert said(owner, flow) == [(None, "MES", 100, 2, cut_by)]
+    limit = "limits.maxPosition (default 2) of default/a"
+    assert said(owner, flow) == [(None, "MES", 100, 2, limit)]
     assert cut_sizes([owner], [flow]) == (
-        f"default/flow: an entry has at most 2 of the 100 contracts of spec.sizing.size, by {cut_by}",
+        f"default/flow: an entry has at most 2 of the 100 contracts of spec.sizing.size, by {limit}",
     )
 
 
@@ -51,5 +55,5 @@ def test_a_size_within_every_limit_is_not_cut():
 
 def test_tiered_sizing_asks_for_its_maximum_and_warns_of_nothing():
     owner, flow = account("a"), strategy("flow", account={"name": "a"}, sizing={"maxSize": 3})
-    assert said(owner, flow)[0] == ("0", "MES", 3, 2, "limits.maxPosition of default/a, 2 where absent")
+    assert said(owner, flow)[0] == ("0", "MES", 3, 2, "limits.maxPosition (default 2) of default/a")
     assert cut_sizes([owner], [flow]) == ()

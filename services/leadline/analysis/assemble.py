@@ -20,6 +20,7 @@ from leadline.analysis.settings import (
     ZeroVolume,
 )
 from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
+from leadline.model.errors import InvalidInput
 from leadline.model.signals import Direction
 from leadline.model.specs import RegimeRule as RegimeOverride
 from leadline.model.specs import (
@@ -101,12 +102,20 @@ def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
     """
     wanted, own = spec.strategy, signal_instrument(spec)
     if wanted.entry_point is not None:
-        factory = load_entry_point(wanted.entry_point)
-        return lambda: factory(wanted.parameters, own)
+        entry_point, factory = wanted.entry_point, load_entry_point(wanted.entry_point)
+        return lambda: _a_strategy(factory(wanted.parameters, own), entry_point)
     detectors, router = detector_settings(spec), router_of(spec)
     scale = regime_scale(thresholds_of(spec).typical_bar_volume)
     always = never_closes(spec)
     return lambda: OrderFlow(detectors, router, scale, around_the_clock=always)
+
+
+def _a_strategy(made: Strategy, entry_point: str) -> Strategy:
+    """What somebody's code has made, where it can be asked as a strategy is."""
+    if not (callable(getattr(made, "warm", None)) and callable(getattr(made, "on_bar", None))):
+        expected = f"what makes an object with the methods warm and on_bar, and it made {repr(made)[:100]}"
+        raise InvalidInput("spec.strategy.entryPoint", entry_point, expected)
+    return made
 
 
 def strategy_fold(spec: StrategySpec, trade_from: date, until: date | None = None) -> StrategyFold:

@@ -19,7 +19,7 @@ from leadline.analysis.router import Router
 from leadline.analysis.settings import DetectorSettings
 from leadline.analysis.unfinished import UnfinishedAuctions
 from leadline.model.bars import Bar
-from leadline.model.errors import GivenUp, InvalidInput
+from leadline.model.errors import GivenUp, InvalidInput, RefusedMessage
 from leadline.model.instruments import Instrument
 from leadline.model.signals import BarSignals, Pattern, Signal
 
@@ -62,6 +62,8 @@ class StrategyFailed(GivenUp):
         self.error = error
 
     def __str__(self) -> str:
+        if isinstance(self.error, RefusedMessage):  # it is about what the strategy said, and not about its code
+            return f"the strategy failed {self.doing}: {self.error.detail}"
         words = f"{type(self.error).__name__}: {self.error}".rstrip(": ")
         return f"the strategy failed {self.doing}: {words}{_place_in_code(self.error)}"
 

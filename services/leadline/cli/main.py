@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from leadline.cli.commands import acting, operator, processes, reading, reporting, running, schema
 from leadline.cli.usage import as_typed, options_of, usage_text
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown, words_of
+from leadline.model.errors import LeadlineError, is_utf8, words_of
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
@@ -92,6 +92,9 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted, 130 for Ctrl-C."""
+    for word in arguments:
+        if not is_utf8(word):
+            return _told_usage(f"{word!r}: a word that is no UTF-8; rename what it names, or type it in UTF-8")
     try:
         ended: int | None = app(list(arguments), prog_name="leadline", standalone_mode=False)
     except TyperException as error:
@@ -135,7 +138,8 @@ def _told(error: Exception, options: Mapping[str, str]) -> int | None:
         return EXIT_BAD_INPUT if error.code() in BAD_INPUT else EXIT_FAILED
     if isinstance(error, LeadlineError | OSError):
         complain(as_typed(words_of(error), options))
-        return EXIT_BAD_INPUT if isinstance(error, InvalidInput | Unknown) else EXIT_FAILED
+        status = getattr(error, "grpc_status", "")
+        return EXIT_BAD_INPUT if status in {code.name for code in BAD_INPUT} else EXIT_FAILED
     return None
 
 

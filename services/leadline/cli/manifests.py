@@ -10,21 +10,40 @@ from pydantic import ValidationError
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
 from leadline.cli.options import LARGEST_SEED, PlanOptions
+from leadline.cli.output import tell_reading
+from leadline.ingestion.file_names import distinct_names
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
-from leadline.model.errors import InvalidInput, LeadlineError, Unknown
+from leadline.model.errors import InvalidInput, LeadlineError, Unknown, is_utf8, reason_of
+from leadline.model.manifests import no_yaml, placed_in
 from leadline.model.own_markets import put_in_force, read_own
 from leadline.model.spec_checks import calendar_of_spec
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
+from leadline.plan.data_dir import placed_at
+from leadline.plan.local import check_feed
 from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 
 
-def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
-    """The plan, and where the files lie that its feed names. Raises InvalidInput.
+def checked_plan(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
+    """The plan, and where the files lie that its feed names, all of them read: what is refused, is refused here.
 
-    The instruments that are named are what this process knows from here on.
+    The instruments that are named are what this process knows from here on. Raises InvalidInput and Unknown, and
+    TooManyKeptOut.
     """
-    put_in_force(read_own(options.instruments))
+    try:
+        found, files = plan_of(options)
+        tell_reading(files)
+        check_feed(found, files)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise InvalidInput("file", str(error.filename), f"one that can be read ({reason_of(error)})") from None
+    return found, files
+
+
+def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
+    """As `checked_plan`, and no file of the feed is read."""
+    _know_instruments(options)
     manifests = load_manifests(options.manifests)
     strategies = [item for item in manifests if isinstance(item, TradingStrategy)]
     if not strategies:
@@ -48,17 +67,17 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     return built, files
 
 
+def _know_instruments(options: PlanOptions) -> None:
+    """Without them nobody can say whether a manifest is right; whether it is YAML is said together with them."""
+    try:
+        put_in_force(read_own(options.instruments))
+    except InvalidManifest as refused:
+        raise InvalidManifest([*refused.problems, *no_yaml(options.manifests)]) from None
+
+
 def _in_file(error: InvalidInput, file: Path) -> InvalidManifest:
     """What is wrong with an object of a file names the file; what is wrong with the feed is no matter of it."""
-    problems = error.problems if isinstance(error, InvalidManifest) else (error,)
-    return InvalidManifest(
-        [
-            InvalidInput(f"{file}: {each.field}", each.value, each.expected)
-            if each.field.startswith(("TradingStrategy ", "TradingAccount "))
-            else each
-            for each in problems
-        ]
-    )
+    return InvalidManifest(placed_in(file, error.problems if isinstance(error, InvalidManifest) else (error,)))
 
 
 def check_strategy(strategy: TradingStrategy) -> None:
@@ -84,32 +103,46 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
     if options.seed > LARGEST_SEED:
         raise InvalidInput("--seed", options.seed, f"at most {LARGEST_SEED}")
     percent = Decimal(f"{options.max_kept_out:g}")
+    for kind in ("sim", "push"):
+        if kind in named and len(named) > 1:
+            expected = f"{kind} by itself, or files: prints come from one source"
+            raise InvalidInput("--feed", ", ".join(named), expected)
     if named == ["sim"]:
         return Feed(kind="sim", seed=options.seed, sessions=options.sessions, max_kept_out_percent=percent), {}
     if named == ["push"]:
         return Feed(kind="push", max_kept_out_percent=percent), {}
-    files: list[FeedFile] = []
-    places: dict[str, Path] = {}
-    for text in named:
-        contract, path = _file_of(text)
-        files.append(FeedFile(name=path.name, contract=contract or _only_symbol(strategies, text)))
-        places[path.name] = path
+    given = [(text, *_file_of(text)) for text in named]
+    names = distinct_names([str(path) for _, _, path in given])
     try:
-        return Feed(kind="file", files=tuple(files), max_kept_out_percent=percent), places
+        files = tuple(
+            FeedFile(name=names[str(path)], contract=contract or _only_symbol(strategies, text))
+            for text, contract, path in given
+        )
+        feed = Feed(kind="file", files=files, max_kept_out_percent=percent)
     except ValidationError as error:
-        raise InvalidInput("--feed", named, error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        raise InvalidInput("--feed", ", ".join(named), error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+    return feed, {name: Path(path) for path, name in names.items()}
 
 
 def _file_of(text: str) -> tuple[str, Path]:
     """The contract that is named, empty when none is, and the file. A path may have `=` in it: what exists wins."""
-    whole = Path(text).expanduser().absolute()
-    if whole.is_file():
-        return "", whole
-    contract, _, place = text.partition("=")
-    path = Path(place).expanduser().absolute()
-    if not place or not path.is_file():
-        raise InvalidInput("--feed", text, "sim, push, or a file that exists")
+    contract, path = "", placed_at(text)
+    if not _is_file(path):
+        contract, _, place = text.partition("=")
+        path = placed_at(place)
+        if not place or not _is_file(path):
+            raise InvalidInput("--feed", text, "sim, push, or a file that exists, and is no folder and no pipe")
+    if not is_utf8(str(path)):
+        # It goes into settings and tables, which are.
+        raise InvalidInput("--feed", text, "a file whose path is UTF-8: rename it, or the folder that it is in")
     return contract, path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, a folder that lets nobody in
+        return False
 
 
 def _only_symbol(strategies: Sequence[TradingStrategy], text: str) -> str:

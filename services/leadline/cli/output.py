@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import Enum
@@ -142,6 +142,12 @@ def complain(message: str) -> None:
     """Say on standard error why a command failed."""
     lines = [printable(line) for line in message.split("\n")]
     print("leadline: " + "\n".join(lines), file=sys.stderr, flush=True)
+
+
+def tell_reading(files: Collection[str]) -> None:
+    """Say on standard error that files are read now, which takes its time."""
+    if files:
+        print(f"leadline: reading {printable(', '.join(sorted(files)))}", file=sys.stderr, flush=True)
 
 
 def halt_text(halt: Halt) -> str:

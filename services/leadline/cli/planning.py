@@ -1,21 +1,20 @@
 """`leadline plan`: what would run, without running it."""
 
-from leadline.cli.manifests import plan_of
+from itertools import groupby
+
+from leadline.cli.manifests import checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import print_json, print_table
-from leadline.plan.local import check_feed
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import entry_sizes
 
 
 def print_plan(options: PlanOptions, output: Output) -> None:
-    """The workloads and the sizes of entries, as tables or as one document. Raises InvalidInput.
+    """The workloads and the sizes of entries, as tables or as one document. Raises what `up` would raise.
 
-    A feed that needs no file is looked at as `up` does it; files are read by `up` alone, for that takes its time.
+    The feed is looked at as `up` does it: its files are read whole.
     """
-    found, files = plan_of(options)
-    if not files:
-        check_feed(found, files)
+    found, _ = checked_plan(options)
     if output is Output.JSON:
         print_json(plan_document(found))
         return
@@ -37,12 +36,11 @@ def print_plan(options: PlanOptions, output: Output) -> None:
         "Nothing to run.",
         wide_only=("service", "owner", "calls", "after"),
     )
-    print_table(
-        "Entries",
-        ("strategy", "equity from", "executes", "asks for", "at most", "cut by"),
-        [
-            (size.strategy, size.start, size.executes, size.asked, size.most, size.cut_by)
-            for size in entry_sizes(found.accounts, found.strategies)
-        ],
-        "No strategy, and so no entries.",
-    )
+    sizes = entry_sizes(found.accounts, found.strategies)
+    for (strategy, account), own in groupby(sizes, key=lambda size: (size.strategy, size.account)):
+        print_table(
+            f"Entries of {strategy} in {account}",
+            ("equity from", "executes", "asks for", "at most", "cut by"),
+            [(size.start, size.executes, size.asked, size.most, size.cut_by) for size in own],
+            "",
+        )

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, plain, print_json
 from leadline.cli.stack import NotRunning
+from leadline.model.errors import InvalidInput, reason_of
 from leadline.plan.data_dir import DataDir, DataDirInUse
 from leadline.plan.servers import LocalPostgres
 from leadline.report.data import AccountReport, build_reports, latest_tape
@@ -26,6 +28,8 @@ from leadline.runtime.settings import DatabaseSettings, read_secret
 
 def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Output) -> None:
     """Report a run, the newest where none is named, also as a page where a place for it is given."""
+    if html is not None:
+        check_place(html, "--html")
     reports = asyncio.run(_reports(data_dir, tape))
     if html is not None:
         write_reports(reports, html)
@@ -71,6 +75,25 @@ def write_reports(reports: Sequence[AccountReport], path: Path) -> None:
     write_html(list(reports), path)
 
 
+def check_place(path: Path, option: str) -> None:
+    """Whether a page can be written there, before anything is done for it. Nothing is left behind.
+
+    Raises InvalidInput that names the option.
+    """
+    try:
+        if path.is_dir():
+            raise InvalidInput(option, str(path), "a file, and this is a folder: name a file in it")
+        folder = next(each for each in path.absolute().parents if each.exists())
+        if not folder.is_dir():
+            raise InvalidInput(option, str(path), f"a file in a folder, and {folder} is none")
+        if path.exists():
+            path.open("ab").close()
+        else:
+            TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InvalidInput(option, str(path), f"a place for a file ({reason_of(error)})") from None
+
+
 def report_document(item: AccountReport) -> dict[str, Any]:
     """A report as plain JSON values."""
     return {field.name: plain(getattr(item, field.name)) for field in dataclasses.fields(item)}
@@ -101,7 +124,7 @@ async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
 
 
 async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:
-    chosen = tape or await latest_tape(dsn)
+    chosen = await latest_tape(dsn) if tape is None else tape
     if chosen is None:
         raise NotRunning(f"no run has begun in {data_dir} yet")
     return chosen

@@ -13,20 +13,19 @@ from typing import Any, Final
 
 from leadline.cli.left_open import what_is_left
 from leadline.cli.live import show
-from leadline.cli.manifests import plan_of
+from leadline.cli.manifests import checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
-from leadline.cli.reporting import print_reports, report_document, reports_of, write_reports
+from leadline.cli.reporting import check_place, print_reports, report_document, reports_of, write_reports
 from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.contracts import front_months
-from leadline.model.errors import LeadlineError
+from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.own_markets import own_files
 from leadline.model.specs import TradingStrategy
 from leadline.plan.calls import CALL_SECONDS
-from leadline.plan.data_dir import DataDir
+from leadline.plan.data_dir import DataDir, placed_at
 from leadline.plan.end_of_run import end_of_run
-from leadline.plan.local import check_feed
 from leadline.plan.plan import Plan
 from leadline.plan.sizes import cut_sizes
 from leadline.plan.supervisor import Supervisor
@@ -64,11 +63,14 @@ class _Unfinished:
 
 def run_up(planned: PlanOptions, options: UpOptions) -> int:
     """Run the plan until it is stopped or over. Returns the exit code; raises what refuses or ends the run."""
+    if options.report is not None and not options.until_end:
+        raise InvalidInput("--report", str(options.report), "--until-end beside it: a report is of a run's end")
+    if options.report is not None:
+        check_place(_place(options), "--report")
+    elif options.until_end and _place(options).is_dir():
+        raise InvalidInput("--report", None, f"a file: {_place(options)}, where the report would go, is a folder")
     own = own_files(DataDir(options.data_dir).instruments_dir, planned.instruments)
-    built, files = plan_of(dataclasses.replace(planned, instruments=own))
-    if files:
-        _say(f"reading {', '.join(sorted(files))}")
-    check_feed(built, files)
+    built, files = checked_plan(dataclasses.replace(planned, instruments=own))
     for words in cut_sizes(built.accounts, built.strategies):
         _say(words)
     return asyncio.run(_up(built, files, options))
@@ -128,9 +130,13 @@ async def _watch(supervisor: Supervisor, stack: Stack, options: UpOptions, asked
         await asyncio.wait([viewing, end])
 
 
+def _place(options: UpOptions) -> Path:
+    return placed_at(options.report or options.data_dir / "report.html")
+
+
 async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
     reports = await reports_of(supervisor.postgres.settings("reader"), run.tape)
-    place = options.report or options.data_dir.expanduser().absolute() / "report.html"
+    place = _place(options)
     write_reports(reports, place)
     if options.output is Output.JSON:
         print_json({"tape": run.tape, "html": str(place), "reports": [report_document(item) for item in reports]})

@@ -21,6 +21,7 @@ import numpy as np
 
 from leadline.ingestion.csv_ticks import Columns, check_header, parse_lines
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
+from leadline.ingestion.file_names import distinct_names
 from leadline.ingestion.months import one_contract
 from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
@@ -126,6 +127,7 @@ class _File:
     """What a file holds; `first_ns` and `last_ns` are the times of its first and last good print."""
 
     path: Path
+    name: str
     contract: str
     first_ns: int
     last_ns: int
@@ -150,8 +152,10 @@ class FileSource:
     kind: Literal["sim", "file"] = "file"
 
     def __init__(self, files: Sequence[tuple[Path, str]], *, grace_ns: int = NS_PER_SECOND) -> None:
+        names = distinct_names([str(path) for path, _ in files])
         found = sorted(
-            (_scan(path, symbol, grace_ns) for path, symbol in files), key=lambda file: (file.contract, file.first_ns)
+            (_scan(path, names[str(path)], symbol, grace_ns) for path, symbol in files),
+            key=lambda file: (file.contract, file.first_ns),
         )
         self._files = tuple(found)
         for before, after in pairwise(found):
@@ -195,26 +199,26 @@ class FileSource:
         for file in self._files:
             if file.contract != contract:
                 continue
-            with closing(_blocks(file.path)) as blocks:
+            with closing(_blocks(file.path, file.name)) as blocks:
                 for line, (time_ns, price, size, side) in blocks:
                     day = trading_days.of(time_ns)
                     # What has no day goes on to be counted.
                     keep = ((day >= first) & (day <= last)) | (day == NO_DAY)
                     lines = np.arange(line, line + len(time_ns))
                     yield RawColumns(
-                        contract, time_ns[keep], price[keep], size[keep], side[keep], lines[keep], file.path.name
+                        contract, time_ns[keep], price[keep], size[keep], side[keep], lines[keep], file.name
                     )
 
 
-def _scan(path: Path, symbol: str, grace_ns: int) -> _File:
+def _scan(path: Path, name: str, symbol: str, grace_ns: int) -> _File:
     """Read a whole file once, to know that it can be read and what it has."""
     days: dict[date, Day] = {}
     normaliser, trading_days = None, None
     first_ns, last_ns = NO_TIME, NO_TIME
     contract = ""
     order = 0
-    repeats = Repeats(path.name)
-    with closing(_blocks(path)) as blocks:
+    repeats = Repeats(name)
+    with closing(_blocks(path, name)) as blocks:
         for line, columns in blocks:
             repeats.feed(line, columns)
             time_ns = columns[0]
@@ -222,23 +226,23 @@ def _scan(path: Path, symbol: str, grace_ns: int) -> _File:
                 begins_ns = _first_time(time_ns)
                 if begins_ns == NO_TIME:
                     continue
-                contract, market = _market(symbol, begins_ns, path.name)
+                contract, market = _market(symbol, begins_ns, name)
                 trading_days = TradingDays(market)
                 normaliser = Normaliser.of(contract, grace_ns=grace_ns)
             order += int(np.sign(np.diff(time_ns)).sum())
             _merge(days, _count(trading_days, time_ns))
             lines = np.arange(line, line + len(time_ns))
-            good = normaliser.feed(RawColumns(contract, *columns, lines, path.name))
+            good = normaliser.feed(RawColumns(contract, *columns, lines, name))
             first_ns, last_ns = _span(good, first_ns, last_ns)
     if normaliser is None or not days:
-        raise InvalidInput(path.name, "no print", "at least one line with a time after the header")
+        raise InvalidInput(name, "no print", "at least one line with a time after the header")
     if order < 0:
-        raise InvalidInput(path.name, "prints from the newest to the oldest", "prints in the order of time")
+        raise InvalidInput(name, "prints from the newest to the oldest", "prints in the order of time")
     repeats.finish()
-    one_contract(symbol, days, path.name)
+    one_contract(symbol, days, name)
     first_ns, last_ns = _span(normaliser.finish(), first_ns, last_ns)
     counts = {(day, reason.value): count for (day, reason), count in normaliser.kept_out.items()}
-    return _File(path, contract, first_ns, last_ns, days, counts, normaliser.samples)
+    return _File(path, name, contract, first_ns, last_ns, days, counts, normaliser.samples)
 
 
 def _span(ticks: TickColumns, first_ns: int, last_ns: int) -> tuple[int, int]:
@@ -253,9 +257,9 @@ def _refuse_overlap(before: _File, after: _File) -> None:
     if NO_TIME not in (before.last_ns, after.first_ns) and after.first_ns < before.last_ns:
         begins, ends = _instant(after.first_ns), _instant(before.last_ns)
         raise InvalidInput(
-            f"feed.files: {after.path.name}",
+            f"feed.files: {after.name}",
             f"prints of {after.contract} from {begins} on",
-            f"prints after {ends}, where {before.path.name} ends: files of a contract may not overlap",
+            f"prints after {ends}, where {before.name} ends: files of a contract may not overlap",
         )
 
 
@@ -281,29 +285,29 @@ def _market(symbol: str, first_ns: int, name: str) -> tuple[str, Calendar]:
     return resolve_contract(symbol, day), market
 
 
-def _blocks(path: Path) -> Generator[tuple[int, Columns], None, None]:
+def _blocks(path: Path, name: str) -> Generator[tuple[int, Columns], None, None]:
     """The lines after the header as columns, block by block, each with the number of its first line."""
     try:
         with path.open("rb") as packed, _unpacked(path, packed) as file:
-            check_header(file.readline(MAX_LINE_BYTES), path.name)
+            check_header(file.readline(MAX_LINE_BYTES), name)
             line = 2
             rest = b""
             while text := file.read(BLOCK_BYTES):
-                _refuse_bomb(path.name, packed.tell(), file.tell())
+                _refuse_bomb(name, packed.tell(), file.tell())
                 block = rest + text
                 end = block.rfind(b"\n") + 1
                 rest = block[end:]
                 lines = block.count(b"\n", 0, end)
                 if len(rest) > MAX_LINE_BYTES:
-                    where = f"{path.name}:{line + lines}"
+                    where = f"{name}:{line + lines}"
                     raise InvalidInput(where, rest[:80].decode(errors="replace"), "a shorter line")
                 if end:
-                    yield line, parse_lines(block[:end], path.name, line)
+                    yield line, parse_lines(block[:end], name, line)
                     line += lines
             if rest:
-                yield line, parse_lines(rest, path.name, line)
+                yield line, parse_lines(rest, name, line)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise InvalidInput(path.name, str(error), "a whole gzip file") from error
+        raise InvalidInput(name, str(error), "a whole gzip file") from error
 
 
 def _refuse_bomb(name: str, packed: int, unpacked: int) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -36,6 +36,8 @@ _SAMPLES_SHOWN: Final = 3
 
 class TooManyKeptOut(LeadlineError):
     """More of a feed's prints are faulty than its settings allow. sentence: of which contract, how many, why."""
+
+    grpc_status: ClassVar[str] = "INVALID_ARGUMENT"
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)

@@ -81,8 +81,23 @@ class Unknown(LeadlineError, LookupError):
 def words_of(error: Exception) -> str:
     """An error as people read it: one of a file names the file first, and leaves the system's number out."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}"
+        return f"{error.filename}: {reason_of(error)}"
     return str(error)
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says, without its number and the name of the file."""
+    said = error.strerror or str(error)
+    return f"{said[:1].lower()}{said[1:]}"
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a text can go into files, tables and messages, all of which are UTF-8. Names of files need not be."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class PartFailed(LeadlineError):

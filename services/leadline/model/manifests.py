@@ -17,7 +17,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.spec_base import API_VERSION, CHANGE_KEY, Change
 from leadline.model.spec_checks import account_problems, pair_problems, strategy_problems
 from leadline.model.strategy_spec import StrategySpec, TradingStrategy
-from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
+from leadline.model.yaml_text import YamlDocument, placed, read_yaml
 
 Manifest = TradingStrategy | TradingAccount
 
@@ -35,6 +35,27 @@ _KINDS: Final[dict[str, type[TradingStrategy] | type[TradingAccount]]] = {
 _SPECS: Final[dict[str, type[StrategySpec] | type[AccountSpec]]] = {
     "TradingStrategy": StrategySpec,
     "TradingAccount": AccountSpec,
+}
+# What the schema's library finds wrong, by its name of the error, and what is wanted instead.
+_WANTED: Final = {
+    "missing": "a value: this field is required",
+    "extra_forbidden": "no such field",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+    "model_type": "a mapping of fields",
+    "dict_type": "a mapping of fields",
+    "tuple_type": "a list",
+    "greater_than_equal": "{ge} or more",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "a text of {min_length} or more characters",
+    "string_too_long": "a text of at most {max_length} characters",
+    "too_short": "{min_length} or more of them",
+    "too_long": "at most {max_length} of them",
+    "date_from_datetime_parsing": "a date such as 2025-10-08",
+    "date_parsing": "a date such as 2025-10-08",
+    "date_type": "a date such as 2025-10-08",
 }
 # What the API server adds to an object, so that the output of `kubectl get -o yaml` is a manifest too.
 _SERVER_METADATA: Final = frozenset(
@@ -79,39 +100,76 @@ def load_manifests(source: str | Path) -> list[Manifest]:
     Every document is checked by its schema and by what needs no other manifest. Raises InvalidManifest with all
     problems of all documents, each with its line, OSError when the file cannot be read.
     """
-    if isinstance(source, Path):
-        name = str(source)
-        with source.open("rb") as file:
-            raw = file.read(MAX_MANIFEST_BYTES + 1)
-    else:
-        name, raw = "", source.encode()
+    name, raw = (str(source), _bytes_of(source)) if isinstance(source, Path) else ("", source.encode())
     if len(raw) > MAX_MANIFEST_BYTES:
         expected = f"{MAX_MANIFEST_BYTES} at most"
         raise InvalidManifest([InvalidInput(name or "manifest", f"{len(raw)} bytes or more", expected)])
     manifests: list[Manifest] = []
-    problems: list[InvalidInput] = []
+    documents, broken = read_yaml(raw, name)
+    problems = list(broken)
     known = set[tuple[str, str]]()
-    for number, document in enumerate(_documents(raw, name)):
+    for number, document in enumerate(documents):
         if number == MOST_MANIFESTS:
             problem = InvalidInput("manifest", f"more than {MOST_MANIFESTS} documents", "fewer in one text")
-            raise InvalidManifest([*problems[:MOST_PROBLEMS], _in_place(problem, document, name)])
-        found = parse_manifest(document.value)
+            told = [each for _, each in problems[:MOST_PROBLEMS]]
+            raise InvalidManifest([*told, _in_place(problem, document, name)])
+        found, begins = parse_manifest(document.value), document.line_of("")
         if isinstance(found, list):
-            problems += [_in_place(problem, document, name) for problem in found]
+            problems += [(begins, _in_place(problem, document, name)) for problem in found]
             continue
         if (found.kind, found.full_name) in known:
             problem = InvalidInput(
                 "metadata.name", found.full_name, f"a name that no other {found.kind} of the text has"
             )
-            problems.append(_in_place(problem, document, name))
+            problems.append((begins, _in_place(problem, document, name)))
         known.add((found.kind, found.full_name))
         manifests.append(found)
     if problems:
-        raise InvalidManifest(first_of(problems, name or "manifest"))
+        # In the order of the text; what is wrong in one document stays in its own.
+        in_order = [problem for _, problem in sorted(problems, key=lambda each: each[0])]
+        raise InvalidManifest(first_of(in_order, name or "manifest"))
     if not manifests:
         expected = f"a document of kind {' or '.join(_KINDS)}"
         raise InvalidManifest([InvalidInput(name or "manifest", "nothing", expected)])
     return manifests
+
+
+def no_yaml(file: Path) -> tuple[InvalidInput, ...]:
+    """The places at which a file is no YAML, of which nothing else has to be known. Raises OSError."""
+    _, broken = read_yaml(_bytes_of(file)[:MAX_MANIFEST_BYTES], str(file))
+    return tuple(problem for _, problem in broken)
+
+
+def placed_in(file: Path, problems: Sequence[InvalidInput]) -> list[InvalidInput]:
+    """What is wrong with objects of a file that are right by themselves, each with the file and the line.
+
+    A problem's field names its object first (`TradingStrategy default/mes: spec.account`); one that names none stays as
+    it is, and so do all of a pipe, which cannot be read twice.
+    """
+    documents, _ = read_yaml(_bytes_of(file) if file.is_file() else b"", str(file))
+    lines = {_identity(document.value): document for document in documents}
+    found = []
+    for problem in problems:
+        owner, _, path = problem.field.partition(": ")
+        document = lines.get(tuple(owner.split(" ")))
+        if document is None:
+            found.append(problem)
+        else:
+            where = f"{placed(str(file), document.line_of(path))}: {problem.field}"
+            found.append(InvalidInput(where, problem.value, problem.expected))
+    return found
+
+
+def _bytes_of(file: Path) -> bytes:
+    """What a file holds; of one that is too long a byte more than it may have."""
+    with file.open("rb") as opened:
+        return opened.read(MAX_MANIFEST_BYTES + 1)
+
+
+def _identity(document: object) -> tuple[str, ...]:
+    """Kind and full name of what a document holds; nothing where it holds no manifest."""
+    found = parse_manifest(document)
+    return () if isinstance(found, list) else (found.kind, found.full_name)
 
 
 def parse_manifest(document: object) -> Manifest | list[InvalidInput]:
@@ -201,13 +259,6 @@ def _fields(strategy: TradingStrategy, classes: set[Change]) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if change_class(name) in classes}
 
 
-def _documents(raw: bytes, name: str) -> Iterator[YamlDocument]:
-    try:
-        yield from yaml_documents(raw, name)
-    except InvalidInput as problem:
-        raise InvalidManifest([problem]) from None
-
-
 def _in_place(problem: InvalidInput, document: YamlDocument, name: str) -> InvalidInput:
     """The same problem with the line of its field, and with the object that it is of."""
     where = f"{placed(name, document.line_of(problem.field))}: {_title(document)}: {problem.field}"
@@ -280,25 +331,10 @@ def _problem(detail: ErrorDetails, model: type[Manifest]) -> InvalidInput:
 
 def expected_instead(detail: ErrorDetails) -> str:
     """What the schema wants in the place of what it has found, in words for people who write YAML."""
-    match detail["type"]:
-        case "missing":
-            return "a value: this field is required"
-        case "extra_forbidden":
-            return "no such field"
-        case "int_type" | "int_from_float":
-            return "a whole number"
-        case "string_type":
-            return "text in quotes"
-        case "bool_type":
-            return "true or false"
-        case "model_type" | "dict_type":
-            return "a mapping of fields"
-        case "tuple_type":
-            return "a list"
-        case "value_error":
-            return detail["msg"].removeprefix("Value error, ").removeprefix("expected ")
-        case _:
-            return detail["msg"].removeprefix("Input should be ")
+    if detail["type"] == "value_error":
+        return detail["msg"].removeprefix("Value error, ").removeprefix("expected ")
+    wanted = _WANTED.get(detail["type"])
+    return detail["msg"].removeprefix("Input should be ") if wanted is None else wanted.format(**detail.get("ctx", {}))
 
 
 def _siblings(model: type[Manifest], location: Sequence[str | int]) -> list[str]:

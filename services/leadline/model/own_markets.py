@@ -5,6 +5,7 @@ They are read and checked whole, and put in force once, at the start of a proces
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -125,13 +126,18 @@ def read_own(files: Iterable[Path]) -> OwnMarkets:
     symbol or calendar that the package or an earlier file has. OSError when a file cannot be read.
     """
     found, problems = OwnMarkets(), list[InvalidInput]()
+    refused = _Refused()
     for file in files:
         try:
             own, document = _parse(file)
-            wrong = (*_known(own, found), *_problems(own, found))
-            problems += [_in_place(problem, document, file) for problem in wrong]
         except InvalidManifest as refusal:
             problems += refusal.problems
+            refused.unread = True
+            continue
+        wrong = [*_known(own, found), *_problems(own, found, refused)]
+        problems += [_in_place(problem, document, file) for problem in wrong]
+        if wrong:
+            refused.calendars |= own.calendars.keys()
         else:
             found = OwnMarkets(
                 instruments={**found.instruments, **own.instruments}, calendars={**found.calendars, **own.calendars}
@@ -139,6 +145,17 @@ def read_own(files: Iterable[Path]) -> OwnMarkets:
     if problems:
         raise InvalidManifest(problems)
     return found
+
+
+@dataclass(slots=True)
+class _Refused:
+    """What is known of files that are refused already, so that nobody misses what they have.
+
+    calendars: by name; unread: one of them may have any.
+    """
+
+    calendars: set[str] = field(default_factory=set)
+    unread: bool = False
 
 
 def put_in_force(own: OwnMarkets) -> None:
@@ -206,23 +223,28 @@ def _known(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
             yield InvalidInput(f"calendars.{name}", name, "a name that no calendar has already")
 
 
-def _problems(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
+def _problems(own: OwnMarkets, before: OwnMarkets, refused: _Refused) -> Iterator[InvalidInput]:
     """What is wrong with rows whose fields are right by themselves."""
     days: dict[str, Calendar] = {}
     for name, row in {**before.calendars, **own.calendars}.items():
         try:
             days[name] = _calendar(name, row)
         except InvalidInput as problem:
-            yield InvalidInput(f"calendars.{name}.{problem.field}", problem.value, problem.expected)
+            field_name = problem.field.removeprefix(f"{name}.")
+            yield InvalidInput(f"calendars.{name}.{field_name}", problem.value, problem.expected)
+            refused.calendars.add(name)
         if row.valid_through < row.valid_from:
             expected = f"a day from {row.valid_from} on"
             yield InvalidInput(f"calendars.{name}.valid_through", row.valid_through.isoformat(), expected)
     for root, instrument in own.instruments.items():
-        for each in _row_problems(root, instrument, days):
+        missed = refused.unread or instrument.calendar in refused.calendars
+        for each in _row_problems(root, instrument, days, calendar_is_refused=missed):
             yield InvalidInput(f"instruments.{root}.{each.field}", each.value, each.expected)
 
 
-def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Iterator[InvalidInput]:
+def _row_problems(
+    root: str, row: _Instrument, days: dict[str, Calendar], *, calendar_is_refused: bool
+) -> Iterator[InvalidInput]:
     if contracts.dated(root) is not None:
         yield InvalidInput("symbol", root, "a root: letter of a month and year at its end make it a dated contract")
     for name, value in (("tick", row.tick), ("size_step", row.size_step)):
@@ -242,7 +264,9 @@ def _row_problems(root: str, row: _Instrument, days: dict[str, Calendar]) -> Ite
     yield from _last_day_problems(row)
     if "rth" not in row.sessions:
         yield InvalidInput("sessions", sorted(row.sessions), "a session rth, the one of strategies that name none")
-    yield from _session_problems(row, days)
+    known = row.calendar in days or row.calendar in calendars.packaged_names()
+    if known or not calendar_is_refused:
+        yield from _session_problems(row, days)
 
 
 def _last_day_problems(row: _Instrument) -> Iterator[InvalidInput]:
@@ -343,4 +367,4 @@ def _calendar(name: str, row: _Calendar) -> Calendar:
 
 def own_files(folder: Path, named: Sequence[Path]) -> tuple[Path, ...]:
     """The files of a folder, by name, and the ones that somebody has named."""
-    return (*sorted(folder.glob("*.yaml")), *named)
+    return (*sorted(each for ending in ("*.yaml", "*.yml") for each in folder.glob(ending)), *named)

@@ -5,19 +5,29 @@ known better: the bar's identity follows from the strategy's settings, its sessi
 which it may be acted on from both. Everything here raises `RefusedMessage`, and nothing else.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from numbers import Integral
 from typing import Final
 
-from leadline.model.bars import CLOSE_GRACE_NS, Bar
+from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey
 from leadline.model.calendars import Session, calendar
 from leadline.model.contracts import FrontMonth
 from leadline.model.durations import BarSpec
 from leadline.model.errors import RefusedMessage, Unknown
 from leadline.model.hours import SessionHours
-from leadline.model.signals import BarSignals, RegimeReading, Signal, SignalMessage
+from leadline.model.signals import (
+    BarSignals,
+    Direction,
+    Pattern,
+    Regime,
+    RegimeReading,
+    Signal,
+    SignalMessage,
+)
 
 MOST_SIGNALS: Final = 10_000
 """A wide bar may have an imbalance in each of its rows, and each is a signal."""
@@ -90,7 +100,11 @@ def check_bar(speaker: Speaker, said: BarSignals) -> None:
 
 
 def check_answer(bar: Bar, said: BarSignals) -> None:
-    """Whether what a strategy says of a bar is about that bar, known when it was known, and can be said at all."""
+    """Whether what a strategy says of a bar is about that bar, known when it was known, and can be said at all.
+
+    said: whatever its code has returned.
+    """
+    _check_types(said)
     if said.bar != bar.key:
         raise RefusedMessage("another_bar", f"{said.bar.text()} is not {bar.key.text()}, the bar that it was given")
     for name in ("known_at_ns", "close", "session_open_ns", "session_close_ns"):
@@ -98,6 +112,32 @@ def check_answer(bar: Bar, said: BarSignals) -> None:
         if given != answered:
             raise RefusedMessage("another_bar", f"{name} {answered} is not {given}, the bar's")
     check_content(said)
+
+
+def _check_types(said: BarSignals) -> None:
+    """Whether everything is of the type that it is read as: a strategy is anybody's code."""
+    _is_a("what on_bar returned", said, BarSignals)
+    _is_a("bar", said.bar, BarKey)
+    for name in ("known_at_ns", "close", "session_open_ns", "session_close_ns"):
+        _is_a(name, getattr(said, name), int)
+    _is_a("regime", said.regime, RegimeReading)
+    _is_a("regime.regime", said.regime.regime, Regime)
+    for name in ("scores", "inputs"):
+        _is_a(f"regime.{name}", getattr(said.regime, name), Mapping)
+    _is_a("signals", said.signals, tuple, list)
+    for signal in said.signals:
+        _is_a("a signal", signal, Signal)
+        _is_a("pattern", signal.pattern, Pattern)
+        _is_a("direction", signal.direction, Direction)
+        _is_a("price", signal.price, Integral)
+        _is_a("evidence", signal.evidence, Mapping)
+        _is_a("approved", signal.approved, bool)
+
+
+def _is_a(name: str, value: object, *wanted: type) -> None:
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        shown = repr(value)[:100]
+        raise RefusedMessage("type", f"{name}: got {shown}, expected {wanted[0].__name__}")
 
 
 def check_content(said: BarSignals) -> None:

@@ -148,10 +148,6 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.sizing.size", sizing.size, expected)
     if sizing.size is not None and sizing.size > sizing.max_size:
         yield InvalidInput("spec.sizing.size", sizing.size, f"at most maxSize, {sizing.max_size}")
-    for number, block in enumerate(spec.entries.blocks):
-        if block.from_ == block.to:
-            expected = f"another time than its from, {block.from_}: a block that ends when it begins is none"
-            yield InvalidInput(f"spec.entries.blocks[{number}].to", block.to, expected)
     yield from _repetitions(spec)
     policy = spec.deletion_policy
     if policy.positions == "Flatten" and policy.timeout_seconds < _FLATTEN_SECONDS:
@@ -264,11 +260,26 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         expected = f"a session of {spec.instrument}: {', '.join(unknown.known)}"
         yield InvalidInput("spec.session", spec.session.to_manifest(), expected)
         return
+    yield from _block_problems(spec)
     yield from _distance_to_nothing(spec) if never_closes(spec) else _no_time_to_enter(spec)
     needed = history_needed(spec)
     if spec.history < needed:
         expected = f"at least {needed} sessions, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
         yield InvalidInput("spec.history", spec.history, expected)
+
+
+def _block_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """Blocks that are none, and those that would be all but what somebody meant."""
+    _, hours = session_of(spec)
+    for number, block in enumerate(spec.entries.blocks):
+        if block.from_ == block.to:
+            expected = f"another time than its from, {block.from_}: a block that ends when it begins is none"
+        elif block.from_ > block.to and not hours.crosses_midnight:
+            session = f"{hours.open}-{hours.close} {hours.zone}"
+            expected = f"a time after its from, {block.from_}: the session {session} does not pass midnight"
+        else:
+            continue
+        yield InvalidInput(f"spec.entries.blocks[{number}].to", block.to, expected)
 
 
 def _distance_to_nothing(spec: StrategySpec) -> Iterator[InvalidInput]:
@@ -297,6 +308,9 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.flattenBeforeClose", spec.flatten_before_close, f"less than the session: {lasts}")
         return
     before_close_ns = distances_of(spec).before_close_ns or 0
+    if entries.before_close_ns >= hours.length_ns:
+        yield InvalidInput("spec.entries.beforeClose", entries.before_close, f"less than the session: {lasts}")
+        return
     if entries.after_open_ns + before_close_ns >= hours.length_ns:
         kept = before_close_ns // NS_PER_MINUTE
         expected = f"time left for entries before the last {kept} minutes: {lasts}"

@@ -15,6 +15,9 @@ MOST_VALUES: Final = 100_000
 MOST_LEVELS: Final = 50
 """Mappings and lists within each other."""
 
+MOST_BROKEN: Final = 20
+"""Places of a text at which it is no YAML: what stands behind so many is not read."""
+
 _SHOWN_CHARACTERS: Final = 80
 _LAST_PART: Final = re.compile(r"(\.[^.\[\]]*|\[\d+\])$")
 
@@ -37,6 +40,10 @@ class YamlDocument:
         return self.lines[path]
 
 
+class _TooMuch(yaml.constructor.ConstructorError):
+    """A text of which no more is read."""
+
+
 class _Loader(yaml.SafeLoader):
     """YAML as the manifests need it, and as kubectl reads it.
 
@@ -54,9 +61,9 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, "aliases are not allowed", self.get_mark())
         self._values += 1
         if self._values > MOST_VALUES:
-            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_VALUES} values", self.get_mark())
+            raise _TooMuch(None, None, f"more than {MOST_VALUES} values", self.get_mark())
         if self._levels == MOST_LEVELS:
-            raise yaml.constructor.ConstructorError(None, None, f"more than {MOST_LEVELS} levels", self.get_mark())
+            raise _TooMuch(None, None, f"more than {MOST_LEVELS} levels", self.get_mark())
         self._levels += 1
         try:
             return super().compose_node(parent, index)
@@ -88,29 +95,60 @@ _Loader.add_constructor("tag:yaml.org,2002:int", _number(_Loader.construct_yaml_
 _Loader.add_constructor("tag:yaml.org,2002:float", _number(_Loader.construct_yaml_float))
 
 
-def yaml_documents(raw: bytes, name: str = "") -> Iterator[YamlDocument]:
+def yaml_documents(raw: bytes, name: str = "") -> tuple[YamlDocument, ...]:
     """Each document of a text, in order. Raises InvalidInput with its line where the text is no YAML.
 
     name: of the file, for the error. A document may be a List, as `kubectl get -o yaml` prints several objects: then
     its items are what is found.
     """
-    number = 0
-    try:
-        loader = _Loader(raw)
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None  # `check_node` has looked
-            number += 1
-            value = loader.construct_document(node)
-            items = _list_items(value)
-            if items is not None:
-                lines = dict(_lines(node, ""))
-                for index, item in enumerate(items):
-                    yield YamlDocument(f"document {number}, item {index + 1}", item, _below(lines, f"items[{index}]"))
-            elif value is not None:
-                yield YamlDocument(f"document {number}", value, dict(_lines(node, "")))
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise _no_yaml(error, raw, name) from None
+    documents, broken = read_yaml(raw, name)
+    for _, problem in broken:
+        raise problem
+    return documents
+
+
+def read_yaml(raw: bytes, name: str = "") -> tuple[tuple[YamlDocument, ...], tuple[tuple[int, InvalidInput], ...]]:
+    """As `yaml_documents`; and the lines at which the text is no YAML, with what is wrong there, instead of an error.
+
+    Behind such a line it goes on at the next document.
+    """
+    documents: list[YamlDocument] = []
+    broken: list[tuple[int, InvalidInput]] = []
+    lines = raw.split(b"\n")
+    begins = [number for number, line in enumerate(lines) if line.rstrip() == b"---" or line.startswith(b"--- ")]
+    start = 0
+    while True:
+        # Empty lines in the place of what was read keep the numbers of the others.
+        rest = b"\n" * start + b"\n".join(lines[start:])
+        try:
+            documents.extend(_documents(rest, len(documents) + len(broken)))
+        except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+            line, problem = _no_yaml(error, raw, name)
+            broken.append((line, problem))
+            go_on = not isinstance(error, _TooMuch) and len(broken) < MOST_BROKEN
+            start = next((each for each in begins if each > start and each + 1 >= line), 0) if go_on else 0
+        else:
+            start = 0
+        if not start:
+            return tuple(documents), tuple(broken)
+
+
+def _documents(raw: bytes, before: int) -> Iterator[YamlDocument]:
+    """The documents of a text, counted after those `before`; raises what the reader of YAML raises."""
+    number = before
+    loader = _Loader(raw)
+    while loader.check_node():
+        node = loader.get_node()
+        assert node is not None  # `check_node` has looked
+        number += 1
+        value = loader.construct_document(node)
+        items = _list_items(value)
+        if items is not None:
+            lines = dict(_lines(node, ""))
+            for index, item in enumerate(items):
+                yield YamlDocument(f"document {number}, item {index + 1}", item, _below(lines, f"items[{index}]"))
+        elif value is not None:
+            yield YamlDocument(f"document {number}", value, dict(_lines(node, "")))
 
 
 def placed(name: str, line: int) -> str:
@@ -145,7 +183,8 @@ def _below(lines: Mapping[str, int], path: str) -> dict[str, int]:
     return found | {place[len(path) + 1 :]: line for place, line in lines.items() if place.startswith(f"{path}.")}
 
 
-def _no_yaml(error: Exception, raw: bytes, name: str) -> InvalidInput:
+def _no_yaml(error: Exception, raw: bytes, name: str) -> tuple[int, InvalidInput]:
+    """The line at which a text is no YAML, and what is wrong there."""
     mark = getattr(error, "problem_mark", None)
     position = getattr(error, "position", None)
     if mark is not None:
@@ -153,13 +192,13 @@ def _no_yaml(error: Exception, raw: bytes, name: str) -> InvalidInput:
     elif isinstance(position, int):
         line = raw[:position].count(b"\n") + 1
     else:
-        return InvalidInput(name or "manifest", _cut(str(error)), "YAML documents")
+        return 1, InvalidInput(name or "manifest", _cut(str(error)), "YAML documents")
     text = raw.splitlines()[line - 1].decode(errors="replace") if line <= len(raw.splitlines()) else None
     began = getattr(error, "context_mark", None)
     context = getattr(error, "context", None)
     since = "" if began is None or began.line == line - 1 else f"{context} that begins on line {began.line + 1}, "
     why = getattr(error, "problem", None) or getattr(error, "reason", None) or str(error)
-    return InvalidInput(placed(name, line), text and _cut(text), f"YAML documents ({since}{why})")
+    return line, InvalidInput(placed(name, line), text and _cut(text), f"YAML documents ({since}{why})")
 
 
 def _cut(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from leadline.model.errors import LeadlineError
+from leadline.model.errors import InvalidInput, LeadlineError, is_utf8, reason_of
 
 _SECRET_BYTES: Final = 32
 _OTHERS: Final = 0o077
@@ -68,6 +68,11 @@ def default_data_dir() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "leadline"
 
 
+def placed_at(path: Path | str) -> Path:
+    """Where a path of somebody lies, from the root on. `~` is the home folder; of nobody's, it stays as it is."""
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - that of pathlib raises RuntimeError
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     new = path.with_name(path.name + ".new")
@@ -93,7 +98,7 @@ class DataDir:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
+        self.root = placed_at(root)
 
     @property
     def token_key_file(self) -> Path:
@@ -191,7 +196,13 @@ class DataDir:
             os.close(descriptor)
 
     def _make_root(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not is_utf8(str(self.root)):
+            raise InvalidInput("data_dir", str(self.root), "a folder whose path is UTF-8")
+        try:
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            expected = f"a folder, or a place where one can be made ({reason_of(error)})"
+            raise InvalidInput("data_dir", str(self.root), expected) from None
         if self.root.stat().st_uid == os.geteuid() and not any(self.root.iterdir()):
             self.root.chmod(0o700)  # made by hand just now, with the mode that folders get
         self.check()

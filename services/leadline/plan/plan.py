@@ -12,7 +12,14 @@ from typing import Any, Final, Literal
 
 from leadline.ingestion.runs import traded_days
 from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of, last_trading_day, resolve_contract, rolls_by_rule
+from leadline.model.contracts import (
+    dated,
+    instrument_of,
+    last_trading_day,
+    lead_begins,
+    resolve_contract,
+    rolls_by_rule,
+)
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.specs import (
@@ -334,10 +341,19 @@ def trade_one_contract(first: TradingStrategy, second: TradingStrategy, account:
 
 def _unknown_files(platform: PlatformSettings) -> Iterator[InvalidInput]:
     for file in platform.feed.files:
+        where, month = f"feed.files: {file.name}", dated(file.contract)
         try:
-            instrument_of(file.contract)
+            own = instrument_of(file.contract)
         except Unknown as unknown:
-            yield InvalidInput(f"feed.files: {file.name}", file.contract, f"a contract of {', '.join(unknown.known)}")
+            yield InvalidInput(where, file.contract, f"a contract of {', '.join(unknown.known)}")
+            continue
+        if month is None or not rolls_by_rule(month.root):
+            continue
+        try:
+            calendar(own.calendar).market(lead_begins(month))
+        except Unknown as unknown:
+            expected = f"a contract that leads on a day of the calendar {own.calendar}: {', '.join(unknown.known)}"
+            yield InvalidInput(where, file.contract, expected)
 
 
 def _not_fed(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:

@@ -14,12 +14,13 @@ class _Settings(BaseModel):
 
 
 class FeedFile(_Settings):
-    """A file of prints. `name` is its name alone: where it lies is for the one who runs the plan to know.
+    """A file of prints. Where it lies is for the one who runs the plan to know.
 
-    `contract` is what it holds: a dated contract, or a root whose front contract the prints are.
+    `name` is its name, behind folders only where they tell it from another. `contract` is what it holds: a dated
+    contract, or a root whose front contract the prints are.
     """
 
-    name: str = Field(min_length=1, pattern=r"^[^/]+$")
+    name: str = Field(min_length=1, pattern=r"^[^/]+(/[^/]+)*$")
     contract: str = Field(min_length=1)
 
 
@@ -39,8 +40,10 @@ class Feed(_Settings):
     def _files_where_they_belong(self) -> Self:
         if (self.kind == "file") != bool(self.files):
             raise ValueError("files are named for a feed of kind `file`, and only for that")
-        if len({file.name for file in self.files}) < len(self.files):
-            raise ValueError("two files of the feed have the same name")
+        names = [file.name for file in self.files]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"each file of the feed once, and {name} is named {names.count(name)} times")
         return self
 
 
