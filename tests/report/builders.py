@@ -210,6 +210,7 @@ UNEASY: dict[str, Any] = {
     "substitutes": (("ESM2025", MES),),
     "missing_sessions": ("2025-06-06",),
     "unfinished": UNFINISHED,
+    "misdated": (("default/mes", 12),),
     "finished": False,
 }
 """What a reader has to be told besides the trades."""

@@ -75,6 +75,24 @@ async def test_what_of_the_tape_is_in_no_bar_stands_in_the_report_and_its_docume
     )
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE candle SET known_at_ns = known_at_ns + 1 WHERE tape = $1 AND ordinal = 600",
+        "DELETE FROM candle WHERE tape = $1 AND ordinal = 600",
+    ],
+)
+async def test_a_bar_that_was_said_at_another_instant_or_never_was_stands_in_the_report(
+    desks: Database, books: Books, folder: Path, statement: str
+):
+    desk = await recorded(desks, books, folder)
+    hashed = "UPDATE signal SET analysis_hash = t.analysis_hash FROM strategy_state t WHERE signal.tape = $1"
+    await change(desks, f"{hashed} AND t.tape = $1 AND t.strategy = signal.strategy", desk.tape)
+    assert (await report_of(desks, desk)).misdated == ()
+    await change(desks, statement, desk.tape)
+    assert (await report_of(desks, desk)).misdated == (("default/mes", 1),)
+
+
 async def test_what_a_reader_has_to_know(desks: Database, books: Books, folder: Path):
     desk = await recorded(desks, books, folder, missing=["2025-06-06"], contracts={MES: "cme"})
     await change(

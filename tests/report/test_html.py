@@ -82,6 +82,7 @@ def test_what_a_reader_has_to_know(tmp_path: Path):
     assert "Sessions that were not at hand: 2025-06-06" in text
     ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 are in none"
     assert f"Unfinished bar: {ended}" in text
+    assert "Misdated: default/mes said 12 bars at another instant than they were known" in text
     assert "not finished" in text
     assert "3 person employment report ann 2025-11-24 16:00:00 bob 2025-11-24 16:01:00 the news is out" in text
     assert "4 difference the venue holds 2, the book 0 execution 2025-11-24 16:01:30 in force" in text

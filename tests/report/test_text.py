@@ -61,6 +61,7 @@ def test_what_a_reader_has_to_know():
     assert "sessions that were not at hand: 2025-06-06" in text
     ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 are in none"
     assert ended in text
+    assert "default/mes said 12 bars at another instant than they were known, or that there never were" in text
     set_and_cleared = "halt 3 (person, by ann, 2025-11-24 16:00:00 UTC): employment report; "
     assert f"{set_and_cleared}cleared 2025-11-24 16:01:00 UTC by bob: the news is out" in text
     assert "halt 4 (difference, by execution, 2025-11-24 16:01:30 UTC): the venue holds 2, the book 0; in force" in text

@@ -102,7 +102,8 @@ class AccountReport:
     `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
     because their fate was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
     traded days with the contract of each; `halts` are those that were set in the run or in force when it began.
-    `currency` is empty where no strategy says in what it trades.
+    `currency` is empty where no strategy says in what it trades. `misdated` counts by strategy the bars that it said at
+    another instant than the one at which that bar was known, or that there never were.
     """
 
     tape: str
@@ -130,6 +131,7 @@ class AccountReport:
     coverage: tuple[Coverage, ...] = ()
     kept_out: tuple[KeptOut, ...] = ()
     unfinished: tuple[UnfinishedBar, ...] = ()
+    misdated: tuple[tuple[str, int], ...] = ()
     days: tuple[TradedDay, ...] = ()
     halts: tuple[ReportedHalt, ...] = ()
     currency: str = ""
@@ -253,6 +255,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         coverage=await _coverage(connection, tape),
         kept_out=await _kept_out(connection, tape),
         unfinished=await _unfinished(connection, tape),
+        misdated=await _misdated(connection, tape, account),
         days=await _days(connection, tape, account, strategies, details, trades),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
         halts=await halts_of(connection, tape, account),
@@ -337,6 +340,22 @@ async def _unfinished(connection: Any, tape: str) -> tuple[UnfinishedBar, ...]:
         tape,
     )
     return tuple(UnfinishedBar(**row) for row in rows)
+
+
+async def _misdated(connection: Any, tape: str, account: str) -> tuple[tuple[str, int], ...]:
+    rows = await connection.fetch(
+        """
+        SELECT s.strategy, count(*) AS bars FROM signal s
+        JOIN strategy_state t USING (tape, account, strategy, analysis_hash)
+        LEFT JOIN candle c ON c.tape = s.tape AND c.contract = s.contract AND c.session = s.session
+            AND c.spec = s.spec AND c.trading_day = s.trading_day AND c.ordinal = s.ordinal
+        WHERE s.tape = $1 AND s.account = $2 AND c.known_at_ns IS DISTINCT FROM s.known_at_ns
+        GROUP BY s.strategy ORDER BY s.strategy
+        """,
+        tape,
+        account,
+    )
+    return tuple((row["strategy"], row["bars"]) for row in rows)
 
 
 def _marked(position: Position, last_prints: dict[str, list[Any]]) -> OpenPosition:

@@ -11,7 +11,7 @@ from leadline.model.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.data import AccountReport, PricePoint
 from leadline.report.svg import Marker, Series, chart
-from leadline.report.text import open_words, price, sample_words, sessions, unfinished_words
+from leadline.report.text import misdated_words, open_words, price, sample_words, sessions, unfinished_words
 
 _STYLE: Final = """
 :root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;
@@ -116,6 +116,7 @@ def _notes(report: AccountReport) -> str:
     ]
     notes += [f"Still open: {open_words(item, report.places)}" for item in report.open_positions]
     notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
+    notes += [f"Misdated: {misdated_words(*item)}" for item in report.misdated]
     notes += [f"Unfinished bar: {unfinished_words(item)}" for item in report.unfinished]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")

@@ -68,6 +68,8 @@ def _notes(report: AccountReport) -> Iterator[Text]:
         yield Text.assemble(("given up", "yellow"), printable(what))
     for item in report.open_positions:
         yield Text.assemble(("still open", "yellow"), f" {open_words(item, report.places)}")
+    for strategy, bars in report.misdated:
+        yield plain_text(misdated_words(strategy, bars), "yellow")
     for halt in report.halts:
         yield Text.assemble((printable(halt.since), "yellow"), printable(f": {halt.reason}; {halt.until}"))
     for contract, tapes in report.substitutes:
@@ -81,6 +83,11 @@ def open_words(item: OpenPosition, places: int) -> str:
         return f"{held}, no print to value it at"
     last = price(item.position.contract, Decimal(item.last_price))
     return f"{held}, {item.result:+.{places}f} at {last}, not in the result"
+
+
+def misdated_words(strategy: str, bars: int) -> str:
+    """That a strategy does not speak of the bars as they were."""
+    return f"{strategy} said {bars:,} bars at another instant than they were known, or that there never were"
 
 
 def unfinished_words(item: UnfinishedBar) -> str:
