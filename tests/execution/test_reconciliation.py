@@ -11,7 +11,7 @@ from leadline.execution.booking import Stored
 from leadline.execution.ports import Store, Unavailable, Venue
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
-from tests.execution.harness.faults import Killed, TrippedStore, Tripwire, tripped
+from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.world import Books, Desk, replace_venue
 from tests.execution.test_journal import journal_of
 from tests.execution.test_recovery import LandsLate, one_trade, stranger
@@ -207,3 +207,61 @@ async def test_an_order_that_ended_while_another_one_was_looked_for_is_not_looke
     [entry] = [order.client_id for order in session.book.orders.values() if order.leg == "E"]
     assert venue.looked_for == [entry, entry]
     assert ("somebody-else" in session.book.orders) is (age_ns == 0)
+
+
+async def test_an_order_that_was_never_sent_is_not_sent_at_a_later_instant(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    await entry_in(desk, "store.commit SENDING")
+    await books.move(desk.tape, 1)
+    session = desk.open()
+    await session.start()
+    session.close()
+    assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "never sent")]
+    assert desk.sent == {}
+
+
+async def test_every_order_of_the_journal_after_the_last_that_the_rows_know_is_lost(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    session = desk.open()
+    await session.until(640)
+    for name in ("Lone", "Lother"):
+        session.journal.write(name)
+    session.close()
+    session = desk.open()
+    await session.start()
+    session.close()
+    lost = "the database has lost its tail: orders that may have left are not in it: Lone, Lother"
+    assert session.halted == lost
+
+
+class Shows(TrippedVenue):
+    """A venue that shows the stop of a position otherwise than its events have told."""
+
+    def __init__(self, venue: Venue, change: Callable[[VenueOrder], VenueOrder | None]) -> None:
+        super().__init__(venue, Tripwire())
+        self._change = change
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        found = await super().find(client_id)
+        return found if found is None or found.leg != "S1" else self._change(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (lambda order: order, ""),
+        (lambda order: None, "nothing"),
+        (lambda order: replace(order, state=OrderState.CANCELLED), "CANCELLED with 0 filled"),
+        (lambda order: replace(order, filled=1), "WORKING with 1 filled"),
+    ],
+)
+async def test_book_and_venue_differ_where_the_venue_shows_an_order_otherwise(
+    books: Books, folder: Path, change: Callable[[VenueOrder], VenueOrder | None], shown: str
+):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    session.replace_world(lambda world: replace_venue(world, Shows(world.venue, change)))
+    [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
+    said = await session.loop._reconciliation.where_they_differ()
+    session.close()
+    assert said == (f"of {stop} the venue shows {shown}, not WORKING with 0 filled" if shown else "")
