@@ -1,0 +1,104 @@
+"""What one step of the loop does, and in which order: what a start has to find, a halt, the end of the tape."""
+
+from pathlib import Path
+
+import pytest
+
+from leadline.execution.ports import Refused
+from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.risk.view import Answer, Question
+from tests.execution.harness.builders import account
+from tests.execution.harness.faults import Tripwire, tripped
+from tests.execution.harness.world import Books, Starved, replace_risk
+from tests.execution.test_halted_account import quiet_desk
+from tests.execution.test_recovery import one_trade
+from tests.execution.test_steps import RECOVERY
+
+END_OF_TIME = 9_223_372_036_854_775_807
+"""The last nanosecond that 64 bits hold."""
+
+
+async def test_a_loaded_account_is_reconciled_before_it_steps(books: Books, folder: Path):
+    wire = Tripwire()
+    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    assert await session.store.acquire()
+    for _ in range(2):  # the second time by a process that had stepped before
+        wire.calls.clear()
+        await session.loop.load()
+        assert session.loop.phase == "reconciling"
+        assert wire.calls == RECOVERY[:2]
+        session.loop.phase = "waiting_for_database"  # as its process says while a part does not answer
+        await session.loop.step()
+        assert session.loop.phase == "reconciling"
+        assert wire.calls == RECOVERY
+    session.close()
+
+
+async def test_a_halt_has_its_row_before_the_venue_is_asked(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    session.halt("news")
+    assert await session.store.acquire()
+    await session.loop.load()
+    stored = await session.store.halts([])
+    session.close()
+    assert [halt.reason for halt, _ in stored.rows.values()] == ["news"]
+
+
+async def test_a_manifest_that_says_halt_halts_once_over_restarts(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    desk.manifest = account(halt=True)
+    session = desk.open()
+    for _ in range(2):
+        await session.start()
+    session.close()
+    [standing] = session.switch.halts.standing
+    assert (standing.halt.source, standing.halt.reason, standing.said) == (HaltSource.FIELD, FIELD_REASON, 1)
+
+
+async def test_a_halt_takes_a_working_entry_out_before_another_print_is_met(books: Books, folder: Path):
+    wire = Tripwire()
+    session = quiet_desk(books, folder).open(lambda world: tripped(world, wire))
+    await session.until(700)
+    session.halt("news")
+    wire.calls.clear()
+    await session.loop.step()
+    session.close()
+    cancelled = ["store.commit PENDING_CANCEL", "venue.cancel", "venue.advance", "store.commit CANCELLED"]
+    assert wire.calls[:5] == ["store.commit ", *cancelled]  # first of all the halt has its row
+
+
+async def test_when_nobody_can_speak_any_more_all_is_heard_to_the_end_of_time(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    await session.until(100)
+    assert session.loop._complete_through() < END_OF_TIME
+    await session.run(until=lambda book: all(inbox.final for inbox in session.inboxes.values()))
+    session.close()
+    assert session.loop._complete_through() == END_OF_TIME
+
+
+async def test_a_finished_account_waits_and_asks_nobody(books: Books, folder: Path):
+    wire = Tripwire()
+    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    await session.until(100)
+    assert session.loop.phase == "running"
+    await session.run()
+    wire.calls.clear()
+    with pytest.raises(Starved, match="the loop is finished"):  # it waits, and there is no news
+        await session.loop.step()
+    session.close()
+    assert wire.calls == []
+
+
+class Objects:
+    """Risk that refuses a question in many words."""
+
+    async def decide(self, question: Question) -> Answer:
+        raise Refused("x" * 1000, "risk")
+
+
+async def test_of_a_refusal_of_risk_so_much_is_stored(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    await desk.run(through=lambda world: replace_risk(world, Objects()))
+    [(reason, terms)] = await desk.rows("decision", "reason, arithmetic", "decision_id")
+    assert reason == "risk_error"
+    assert dict(terms) == {"error": "x" * 500}
