@@ -1,12 +1,15 @@
 """Fixtures that every room's tests share."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from tests.measured import watching
 
 # Real servers and clusters, started only by the tests that ask for them.
 pytest_plugins = ("tests.stack", "tests.kube.fixtures")
@@ -47,6 +50,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in apart]
     ranks = {room: rank for rank, room in enumerate(LONG_ROOMS)}
     items.sort(key=lambda item: ranks.get(room_of(item.nodeid), len(ranks)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a test that says by the mark `moves` that it sees metrics move, when one is the same all the time."""
+    claimed = [metric for mark in item.iter_markers("moves") for metric in mark.args]
+    if not claimed:
+        yield
+        return
+    with watching(claimed) as watched:
+        yield
+    if still := watched.still():
+        pytest.fail(f"the test says that it sees these move, and they do not: {', '.join(still)}", pytrace=False)
 
 
 class RoomScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its library has no types

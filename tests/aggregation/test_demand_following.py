@@ -1,7 +1,7 @@
 """The whole service: it builds what the demand names, and nothing that it names touches what else is built."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from leadline.runtime.subjects import BARS
 from leadline.runtime.wire import decode_bar
 from tests.aggregation.builders import CONTRACT, DAY, TAPE, VENUE, bars_of, plain
 from tests.aggregation.test_service import expected, publish, subject, tape, told
+from tests.measured import value
 from tests.stack import Database, bus_as, pool_as
 
 pytestmark = pytest.mark.integration
@@ -79,11 +80,14 @@ async def bars(reader: Bus, spec: str) -> list[object]:
 
 
 async def until_built(count: int) -> None:
-    """Wait until so many builders run: the service looks at the demand every second and tells nobody."""
+    """Wait until so many builders run."""
+    await until(lambda: metrics.BUILDERS._value.get() == count)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what the service does: it looks at the demand every second and tells nobody."""
     async with asyncio.timeout(20):
-        while True:
-            if metrics.BUILDERS._value.get() == count:
-                return
+        while not condition():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.02)
 
 
@@ -153,3 +157,25 @@ async def test_a_row_that_cannot_be_built_is_counted_and_holds_nobody_up(
         await publish(source, tape())
         assert await bars(reader, "1m") == expected("1m")
         assert metrics.REFUSED_DEMAND._value.get() == 2
+
+
+@pytest.mark.moves("leadline_demand_read_failures_total")
+async def test_a_database_that_is_away_is_counted_and_what_is_asked_for_is_built_when_it_is_back(
+    nats_server: LocalNats, database: Database, tmp_path: Path
+):
+    failures = "leadline_demand_read_failures_total"
+    async with (
+        running(nats_server, database, tmp_path),
+        bus_as(nats_server, "ingestion") as source,
+        bus_as(nats_server, "analysis") as reader,
+    ):
+        before = value(failures)
+        database.server.stop()
+        try:
+            await until(lambda: value(failures) > before)
+        finally:
+            database.server.start()
+        async with pool_as(database, "supervisor") as supervisor:
+            await demand(supervisor, "default/one", "1m")
+        await publish(source, tape())
+        assert await bars(reader, "1m") == expected("1m")

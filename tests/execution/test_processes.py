@@ -37,6 +37,7 @@ from leadline.runtime.wire import encode_signal, encode_tick_batch
 from leadline.venue.v1 import venue_pb2
 from leadline.venue.v1 import venue_pb2_grpc as venue_rpc
 from tests.execution.harness.builders import BUY, DAY, MES, SHORT, account, bar, ns, says, strategy, tape
+from tests.measured import scraped
 from tests.stack import Database, bus_as
 
 pytestmark = pytest.mark.integration
@@ -153,10 +154,11 @@ class Platform:
             with urllib.request.urlopen(f"http://{self.metrics[name]}/metrics", timeout=5) as page:
                 return str(page.read().decode())
 
-        families = text_string_to_metric_families(await asyncio.to_thread(read))
+        text = await asyncio.to_thread(read)
+        scraped(name, text)
         return {
             f"{each.name}{{{','.join(f'{key}={label}' for key, label in sorted(each.labels.items()))}}}": each.value
-            for family in families
+            for family in text_string_to_metric_families(text)
             for each in family.samples
         }
 
@@ -249,6 +251,7 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
     async with platform.calls() as stub:
         await set_strategy(stub)
         # Up to second 700: a long from second 601.
+        await platform.scrape("first")
         said, end = says([bar(600)], end=700)
         await platform.say([said, SignalMessage(*(end.tape, end.account, end.strategy, "hash", ns(700), False, None))])
         await platform.say(says([bar(650, SHORT)], end=1500, analysis_hash="older"))
@@ -403,6 +406,7 @@ async def test_what_was_asked_by_a_caller_who_has_gone_is_not_done(platform: Pla
     limits = pb.SetLimitsRequest(max_open_trades=1)
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         await set_strategy(stub)
+        await platform.scrape("first")
         halt = (await trader.Halt(pb.HaltRequest(reason="stop"), timeout=5)).halt
         resume = pb.ResumeRequest(reason="go on", numbers=[halt.number])
         held = holder.transaction()
@@ -501,6 +505,7 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
     watcher = await connect(platform.database.settings("reader"), "test")
     async with platform.calls() as stub:
         await set_strategy(stub)
+        await platform.scrape("first")
         said, end = says([bar(600)], end=1500)
         promise = replace(end, final=False, progress_ns=ns(750))
         await platform.say([said, promise, b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}', b"\xff\xff"])

@@ -26,6 +26,7 @@ from leadline.runtime.database import DATABASE_LOST, SchemaTooOld, connect, open
 from leadline.runtime.main import run_service
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.version import code_version, files_digest
+from tests.measured import scraped
 from tests.runtime.builders import service_settings
 from tests.stack import Database, pool_as
 
@@ -275,7 +276,9 @@ def test_a_service_process_answers_probes_and_scrapes_and_ends_on_sigterm(tmp_pa
 
 def scrape(port: int) -> str:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
-        return str(page.read().decode())
+        text = str(page.read().decode())
+    scraped("service", text)
+    return text
 
 
 def heartbeat_of(metrics: str) -> float:
