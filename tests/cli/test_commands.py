@@ -309,6 +309,15 @@ def test_a_table_breaks_its_lines_between_words_as_long_as_there_is_room_for_eac
     assert {"default/mes-orderflow", "strategy", "working", "orders", "approved", "signal"} <= set(shown.split())
 
 
+def test_where_no_room_is_for_each_word_the_longest_are_broken_and_the_others_whole(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "36")
+    columns = ("strategy", "working orders", "why")
+    print_table("narrow", columns, [("default/mes-orderflow", 2, "no approved signal")], "none")
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 36
+    assert {"strategy", "working", "orders", "approved", "signal"} <= set(shown.split())
+
+
 def test_tables_are_as_wide_as_columns_says(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "61")
     print_table("wide", ("a",), [("x" * 300,)], "none")

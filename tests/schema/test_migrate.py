@@ -10,11 +10,14 @@ from leadline.schema.migrate import (
     Migration,
     MigrationChanged,
     MissingRole,
+    NoSchema,
     SchemaIsNewer,
+    SchemaIsOlder,
     create_database,
     migrate_database,
     package_migrations,
     refuse_newer,
+    require_schema,
     scram_verifier,
     set_role_passwords,
 )
@@ -78,6 +81,20 @@ async def test_a_database_of_a_newer_release_is_refused(empty: Database):
     )
     with pytest.raises(SchemaIsNewer, match=r"a newer release has used this database \(9999_later.sql\)"):
         await refuse_newer(empty.admin_settings())
+
+
+async def test_what_reads_a_database_of_an_older_release_or_another_build_is_told_so(empty: Database):
+    with pytest.raises(NoSchema):
+        await require_schema(empty.admin_settings())
+    await migrate_database(empty.admin_settings())
+    await require_schema(empty.admin_settings())
+    last = package_migrations()[-1]
+    await run_sql(empty.admin_settings(), f"UPDATE schema_version SET checksum = 'x' WHERE version = {last.version}")
+    with pytest.raises(MigrationChanged, match=last.name):
+        await require_schema(empty.admin_settings())
+    await run_sql(empty.admin_settings(), f"DELETE FROM schema_version WHERE version = {last.version}")
+    with pytest.raises(SchemaIsOlder, match=rf"lacks {last.name}: a start with `leadline up` adds them"):
+        await require_schema(empty.admin_settings())
 
 
 async def test_a_migration_that_fails_leaves_nothing_of_itself_and_those_before_it(empty: Database):

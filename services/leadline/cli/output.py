@@ -27,6 +27,8 @@ from leadline.report.printable import plain_text, printable
 _WIDE: Final = 200
 # Columns of a terminal on which every column of every table has its place.
 _ROOMY: Final = 140
+# A column of fewer is none that somebody reads.
+_NARROWEST: Final = 3
 
 
 def print_json(value: object) -> None:
@@ -72,7 +74,7 @@ def print_table(
         console.print(plain_text(empty))
         return
     table = Table(title=plain_text(title), title_justify="left", header_style="bold")
-    widths = _without_broken_words(columns, found, console.width)
+    widths = _widths(columns, found, console.width)
     for index, name in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in found)
         justify: JustifyMethod = "right" if numeric else "left"
@@ -88,18 +90,25 @@ def print_table(
     console.print(table)
 
 
-def _without_broken_words(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
-    """Widths of columns that break lines between words alone; None where all fits, or where no such widths are."""
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> tuple[int, ...] | None:
+    """Widths of columns that break lines between words as long as there is room for each word; None where all fits.
+
+    Where there is not, the longest words are broken, and the others stay whole.
+    """
     cells = list(zip(columns, *rows, strict=True))
     widest = [max(map(cell_len, column)) for column in cells]
     least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in cells]
     room = width - 3 * len(columns) - 1  # of borders and the blanks beside them
-    if sum(widest) <= room or sum(least) > room:
+    if sum(widest) <= room:
         return None
-    while sum(widest) > room:
-        index = max(range(len(widest)), key=lambda each: widest[each] - least[each])
-        widest[index] -= 1
-    return tuple(widest)
+    found = widest if sum(least) <= room else least
+    while sum(found) > room:
+        spare = [each - (bound if found is widest else 0) for each, bound in zip(found, least, strict=True)]
+        index = spare.index(max(spare))
+        if found[index] <= _NARROWEST:
+            return None
+        found[index] -= 1
+    return tuple(found)
 
 
 def people_console() -> Console:

@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 from typing import Any
 from urllib.parse import quote
 
+import asyncpg
 from rich.console import Console
 
 from leadline.cli.options import Output
@@ -24,6 +25,7 @@ from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.failures import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.runtime.settings import DatabaseSettings, read_secret
+from leadline.schema.migrate import NoSchema, require_schema
 
 
 def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Output) -> None:
@@ -116,11 +118,20 @@ async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
         with data.hold():
             postgres.start()
             try:
+                await _require_ours(postgres.settings("reader"), data_dir)
                 yield postgres.settings("reader")
             finally:
                 postgres.stop()
     except DataDirInUse:
         yield postgres.settings("reader")
+
+
+async def _require_ours(settings: DatabaseSettings, data_dir: Path) -> None:
+    """Raises NotRunning where no start has come as far as to a schema, and what says that it is not this release's."""
+    try:
+        await require_schema(settings)
+    except (NoSchema, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError):
+        raise NotRunning(f"no run has begun in {data_dir} yet") from None
 
 
 async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:

@@ -61,6 +61,22 @@ class SchemaIsNewer(LeadlineError):
         return f"a newer release has used this database ({', '.join(self.names)}): run that release, or take another"
 
 
+class NoSchema(LeadlineError):
+    """The database has no schema at all."""
+
+
+class SchemaIsOlder(LeadlineError):
+    """The database lacks migrations that this code builds upon: an older release has used it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(tuple(names))
+        self.names = tuple(names)
+
+    def __str__(self) -> str:
+        lacks = ", ".join(self.names)
+        return f"an older release has used this database, which lacks {lacks}: a start with `leadline up` adds them"
+
+
 class MissingRole(LeadlineError):
     """The connecting role may not make the roles that the schema needs, and they are not there."""
 
@@ -128,6 +144,25 @@ async def refuse_newer(settings: DatabaseSettings) -> None:
         await connection.close()
     if newer := [row["name"] for row in rows if row["version"] not in known]:
         raise SchemaIsNewer(newer)
+
+
+async def require_schema(settings: DatabaseSettings) -> None:
+    """Raises NoSchema, SchemaIsNewer, SchemaIsOlder or MigrationChanged where this code cannot read the database."""
+    await refuse_newer(settings)
+    connection = await connect(settings, "leadline db check")
+    try:
+        if await connection.fetchval("SELECT to_regclass('schema_version')") is None:
+            raise NoSchema("the database has no schema of Leadline")
+        extensions = {row[0] for row in await connection.fetch("SELECT extname FROM pg_extension")}
+        had = {row["version"]: row["checksum"] for row in await connection.fetch("SELECT * FROM schema_version")}
+    finally:
+        await connection.close()
+    wanted = [each for each in package_migrations() if each.requires is None or each.requires in extensions]
+    if missing := [each.name for each in wanted if each.version not in had]:
+        raise SchemaIsOlder(missing)
+    for migration in wanted:
+        if had[migration.version] != migration.checksum:
+            raise MigrationChanged(migration.name)
 
 
 async def create_database(settings: DatabaseSettings, name: str) -> bool:
