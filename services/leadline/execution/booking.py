@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.execution.book import Book, Changes, RefusedSignal, commission_of, note, put_order
+from leadline.execution.marks import UNMARKED, Marks
 from leadline.execution.orders import add_fill, follow, foreseen
 from leadline.execution.positions import apply_fill, flat
 from leadline.execution.venue_words import MOST_LOST, heard_fill, heard_order, shown, storable
@@ -50,11 +51,14 @@ def is_foreign(order: Order) -> bool:
     return order.decision == order.client_id
 
 
-def book_venue_events(book: Book, changes: Changes, events: Iterable[VenueEvent], stored: Stored) -> list[str]:
+def book_venue_events(
+    book: Book, changes: Changes, events: Iterable[VenueEvent], stored: Stored, marks: Marks = UNMARKED, batch: str = ""
+) -> list[str]:
     """Book what the venue reports, in its order. Events and fills that are booked already change nothing.
 
     `stored` has what the rows know of the ids in `asked_of_rows`. Returns a sentence for each thing that a person
-    has to look at; an event of which something cannot be is kept as well, as it came.
+    has to look at; an event of which something cannot be is kept as well, as it came. So is one that is passed over
+    because processes ended at it by `marks`, or at all of them together, which `batch` names.
     """
     surprises: list[str] = []
     for event in events:
@@ -68,32 +72,45 @@ def book_venue_events(book: Book, changes: Changes, events: Iterable[VenueEvent]
                 f"the venue tells of event {event.event} after {book.venue_event}: what was between is lost"
             )
         book.venue_event = event.event
-        named = _named(book, event.order, stored)
-        order = _known(book, named.client_id, stored)
-        heard = heard_order(order, named)
-        words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
-        words += [heard.words] if heard.words else []
-        reported, fill = heard.order, event.fill
-        if reported is None:
-            surprises.append(_keep(book, changes, event, f"says what cannot be, {heard.words}: it is passed over"))
+        name = f"event {event.event} of the venue"
+        why = marks.poison(batch) or marks.poison(name)
+        if why:
+            surprises.append(_keep(book, changes, event, f"is passed over: {why}"))
             continue
-        if order is None:
-            order = _new_at_venue(book, reported, stored, surprises)
-        if fill is not None and fill.fill_id not in stored.fills:
-            fill, doubt = heard_fill(order, reported, fill, event.instant_ns)
-            words += [f"{doubt}{'' if fill else ', which is not booked'}"] if doubt else []
-        if words:
-            surprises.append(_keep(book, changes, event, f"says what cannot be, {', '.join(words)}"))
-        if fill is not None:
-            order = _with_fill(book, changes, order, event.event, fill, stored, surprises)
-        order, differences = told(order, reported)
-        surprises += differences
-        if "filled" not in heard.doubted and reported.filled != order.filled:
-            surprises.append(
-                f"order {order.client_id} has {reported.filled} filled at the venue, its fills come to {order.filled}"
-            )
-            order = replace(order, filled=reported.filled, version=order.version + 1)
-        put_order(book, changes, order)
+        with marks.at(name):
+            surprises += _book_event(book, changes, event, stored)
+    return surprises
+
+
+def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored) -> list[str]:
+    """Book one event; a sentence for each thing that a person has to look at."""
+    surprises: list[str] = []
+    named = _named(book, event.order, stored)
+    order = _known(book, named.client_id, stored)
+    heard = heard_order(order, named)
+    words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
+    words += [heard.words] if heard.words else []
+    reported, fill = heard.order, event.fill
+    if reported is None:
+        surprises.append(_keep(book, changes, event, f"says what cannot be, {heard.words}: it is passed over"))
+        return surprises
+    if order is None:
+        order = _new_at_venue(book, reported, stored, surprises)
+    if fill is not None and fill.fill_id not in stored.fills:
+        fill, doubt = heard_fill(order, reported, fill, event.instant_ns)
+        words += [f"{doubt}{'' if fill else ', which is not booked'}"] if doubt else []
+    if words:
+        surprises.append(_keep(book, changes, event, f"says what cannot be, {', '.join(words)}"))
+    if fill is not None:
+        order = _with_fill(book, changes, order, event.event, fill, stored, surprises)
+    order, differences = told(order, reported)
+    surprises += differences
+    if "filled" not in heard.doubted and reported.filled != order.filled:
+        surprises.append(
+            f"order {order.client_id} has {reported.filled} filled at the venue, its fills come to {order.filled}"
+        )
+        order = replace(order, filled=reported.filled, version=order.version + 1)
+    put_order(book, changes, order)
     return surprises
 
 

@@ -81,9 +81,19 @@ class Bookkeeper:
         """One transaction: the instant, the day's roll, the venue's events, the limits and what is due.
 
         What happened at the instant that begins a trading day belongs to that day. Where something of the answer was
-        not believed, or surprised, the book holds afterwards what the venue holds.
+        not believed, or surprised, the book holds afterwards what the venue holds. An event at which processes ended is
+        passed over; where they ended is known by one, or by all of the answer.
         """
-        book, changes = self.book, Changes()
+        come = [event.event for event in unheard(self.book, advanced.events)]
+        if not come:
+            await self._take_in(advanced, "")
+            return
+        batch = f"events {come[0]} to {come[-1]} of the venue"
+        with self.world.marks.at(batch):
+            await self._take_in(advanced, batch)
+
+    async def _take_in(self, advanced: Advanced, batch: str) -> None:
+        book, changes, marks = self.book, Changes(), self.world.marks
         advanced, surprises = heard(book, advanced)
         doubted = bool(surprises)
         asked = asked_of_rows(book, unheard(book, advanced.events))
@@ -92,10 +102,10 @@ class Bookkeeper:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
         before, after = around_the_roll(book, advanced.events)
-        surprises += book_venue_events(book, changes, before, stored)
+        surprises += book_venue_events(book, changes, before, stored, marks, batch)
         roll(book)  # at the prints before it: the one that opens a trading day is that day's
         book.last_prints.update(advanced.last_prints)
-        surprises += book_venue_events(book, changes, after, stored)
+        surprises += book_venue_events(book, changes, after, stored, marks, batch)
         self.doubted = self.doubted or doubted or bool(changes.refused)
         self.unsettled = self.unsettled or bool(surprises)
         for surprise in surprises:

@@ -11,7 +11,17 @@ from typing import Final
 
 from leadline.execution.account import account_view, limits_in_force, question, settings
 from leadline.execution.account_halts import AccountHalts
-from leadline.execution.book import Book, Changes, StrategyBook, count_entry, fence_off, new_order, note, put_order
+from leadline.execution.book import (
+    Book,
+    Changes,
+    RefusedSignal,
+    StrategyBook,
+    count_entry,
+    fence_off,
+    new_order,
+    note,
+    put_order,
+)
 from leadline.execution.bookkeeper import Bookkeeper
 from leadline.execution.contracts import tape_contract
 from leadline.execution.day import apply_limits, next_timer
@@ -23,7 +33,7 @@ from leadline.execution.order_sender import OrderSender
 from leadline.execution.ports import LimitRefused, NotAdmitted, Refused
 from leadline.execution.reconciliation import Reconciliation
 from leadline.execution.world import HALTED_BY, World
-from leadline.model.errors import InvalidInput
+from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.ids import Leg, client_order_id, decision_id
 from leadline.model.orders import Decision, Order
@@ -130,7 +140,7 @@ class AccountLoop:
         await self._orders.carry_out()
         if self._complete_through() >= book.instant_ns:
             for inbox, bar in self._undecided():
-                await self._decide(self.book.strategies[inbox.strategy], bar)
+                await self._decide_once(inbox, bar)
         if advanced.final and not self._anything_follows():
             await self._finish()
         elif advanced.final and advanced.instant_ns == began_ns:
@@ -197,6 +207,43 @@ class AccountLoop:
         await self._keeper.commit(Changes())
 
     # --- getting in ---
+
+    async def _decide_once(self, inbox: Inbox, bar: BarSignals) -> None:
+        """Decide a bar, unless processes have ended at it or its strategy was fenced off at this instant."""
+        strategy = self.book.strategies[inbox.strategy]
+        name = f"the bar {bar.bar.text()} of {strategy.strategy}"
+        why = self._world.marks.poison(name)
+        if not strategy.waited_for:
+            return
+        if why:
+            await self._pass_over(inbox, bar, name, why)
+            return
+        with self._world.marks.at(name):
+            await self._decide(strategy, bar)
+
+    async def _pass_over(self, inbox: Inbox, bar: BarSignals, name: str, why: str) -> None:
+        """Refuse a bar at which processes ended, fence its strategy off and halt, so that somebody looks at it.
+
+        Where even the refusal cannot be written, the fence alone keeps the bar from being met again.
+        """
+        self._world.halt(HaltSource.POISON, f"{name} is passed over: {why}")
+        refusal, strategy = f"the refusal of {name}", self.book.strategies[inbox.strategy]
+        seen = RefusedSignal(
+            f"bar.{strategy.strategy}", 0, "", name.encode(), RefusedMessage("poison", f"{name}: {why}")
+        )
+        if self._world.marks.poison(refusal):
+            changes = Changes()
+            fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
+            await self._keeper.commit(changes)
+            return
+        with self._world.marks.at(refusal):
+            answer = Answer(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
+            changes, decision = Changes(), decision_of(self.book, strategy, bar, answer)
+            self.book.decided.add(decision.decision_id)
+            changes.decisions.append(decision)
+            note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
+            fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
+            await self._keeper.commit(changes)
 
     async def _decide(self, strategy: StrategyBook, bar: BarSignals) -> None:
         """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from leadline.execution.book import Book, Changes
 from leadline.execution.booking import Stored
 from leadline.execution.halts import Clearing, Halts, StoredHalts
-from leadline.model.errors import LeadlineError, NotAdmitted, PartFailed, Refused, Unavailable
+from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
@@ -19,6 +19,7 @@ __all__ = [
     "Journal",
     "LimitRefused",
     "NotAdmitted",
+    "NotTaken",
     "PartFailed",
     "Refused",
     "Risk",

@@ -46,11 +46,21 @@ class Reconciliation:
         for client_id in [order.client_id for order in self._book.live_orders()]:
             order = self._book.orders.get(client_id)
             if order is not None and not order.state.terminal:
-                await self._settle(order)
+                await self._settle_once(order)
         self._keeper.compare(await self._world.venue.positions())
         await self._check_journal()
         self._keeper.doubted = False
         await self._orders.carry_out()
+
+    async def _settle_once(self, order: Order) -> None:
+        """Settle an order, unless processes have ended at it: it stays as the book has it then."""
+        marks, name = self._world.marks, f"order {order.client_id} as the venue has it"
+        why = marks.poison(name)
+        if why:
+            self._keeper.differs(f"{name} is passed over: {why}")
+            return
+        with marks.at(name):
+            await self._settle(order)
 
     async def _settle(self, order: Order) -> None:
         """An order found PENDING was never sent; one found SENDING may have been, and only the venue knows.

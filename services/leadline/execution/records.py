@@ -17,7 +17,7 @@ from leadline.execution.account_settings import with_hot_fields
 from leadline.execution.book import KEPT_NS, Book, BookEvent, Changes, StrategyBook, is_entry
 from leadline.execution.booking import Stored, is_foreign
 from leadline.execution.orders import UNRESOLVED
-from leadline.model.errors import Refused
+from leadline.model.errors import NotTaken, Refused
 from leadline.model.orders import Decision, Fill, Order, OrderState, Position
 from leadline.model.specs import TradingAccount
 
@@ -234,7 +234,7 @@ class AccountRecords:
 
 def refused(why: str) -> Refused:
     """The refusal of a transaction that says what its keys do not allow."""
-    return Refused(f"the store does not take what the book says: {why}", "database")
+    return NotTaken(f"the store does not take what the book says: {why}", "database")
 
 
 def _unresolved_entry(order: Order) -> bool:

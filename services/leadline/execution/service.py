@@ -13,7 +13,7 @@ from leadline.execution.account import open_money
 from leadline.execution.book import Book, BookEvent, RefusedSignal
 from leadline.execution.command_queue import Command, CommandQueue
 from leadline.execution.contracts import speaker_of
-from leadline.execution.deaths import note_death
+from leadline.execution.deaths import MarkFile, note_death
 from leadline.execution.halts import Halts
 from leadline.execution.inbox import Inbox
 from leadline.execution.journal import SendJournal
@@ -75,6 +75,7 @@ class Account:
             now_ns=wall_ns,
             told=partial(metrics.tell_restored, self.name),
         )
+        self.marks = MarkFile(context.settings.data_dir)
         self.store = PostgresStore(
             self.pool,
             tape=tape.tape,
@@ -99,6 +100,7 @@ class Account:
                 idle=self._idle,
                 switch=self.kill_switch,
                 committed=self._note_committed,
+                marks=self.marks,
             ),
             self._new_book,
         )
@@ -132,6 +134,7 @@ class Account:
         context.spawn(self.tail.run(), "events")
         trading = context.spawn(self._trade(), "loop")
         await context.stopping.wait()
+        self.marks.stopped()
         for task in (trading, *self._readers.values()):
             task.cancel()
         self.journal.close()
@@ -171,8 +174,9 @@ class Account:
             except Fenced:
                 raise
             except Exception as error:
-                file = self.context.settings.data_dir / "deaths.json"
-                note_death(file, self.kill_switch, self.loop.book.instant_ns, error)
+                if not self.marks.counted(error):
+                    file = self.context.settings.data_dir / "deaths.json"
+                    note_death(file, self.kill_switch, self.loop.book.instant_ns, error)
                 raise
 
     # --- commands: they run between two steps of the loop, at the account's instant ---

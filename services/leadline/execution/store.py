@@ -18,7 +18,7 @@ from leadline.execution.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.orders import UNRESOLVED
-from leadline.execution.ports import LEASE_SECONDS, Fenced, LimitRefused, Refused, Unavailable
+from leadline.execution.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
@@ -192,6 +192,8 @@ class PostgresStore:
                 yield connection
         except DATABASE_LOST as error:
             raise Unavailable(f"the database does not answer: {error}", "database") from error
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise NotTaken(f"the database does not take what the book says: {error}", "database") from error
         except asyncpg.PostgresError as error:
             raise Refused(f"the database does not take what the book says: {error}", "database") from error
 

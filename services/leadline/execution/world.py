@@ -6,6 +6,7 @@ from typing import Final
 
 from leadline.execution.book import BookEvent
 from leadline.execution.inbox import Inbox
+from leadline.execution.marks import UNMARKED, Marks
 from leadline.execution.ports import Journal, Risk, Store, Switch, Venue
 from leadline.model.halts import HaltSource
 
@@ -18,7 +19,8 @@ class World:
     """The parts that the loop runs with.
 
     `pause(phase)` waits a little before the venue is asked again what it may not know yet; `idle()` waits until there
-    is a signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable.
+    is a signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable;
+    `marks` knows what processes have ended at.
     """
 
     store: Store
@@ -30,6 +32,7 @@ class World:
     idle: Callable[[], Awaitable[None]]
     switch: Switch
     committed: Callable[[list[BookEvent]], None]
+    marks: Marks = UNMARKED
 
     def halted(self) -> str:
         """Why nothing may be entered; empty when no halt is in force."""

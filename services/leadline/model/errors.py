@@ -122,6 +122,10 @@ class Refused(PartFailed):
     """A part answered, and the answer was no: the same question gets the same answer."""
 
 
+class NotTaken(Refused):
+    """The database does not take what is written, because of its content: nobody else's doing, now or later."""
+
+
 class NotAdmitted(Refused):
     """A part does not let this process in, whatever it asks: a key, a role or a version does not fit.
 

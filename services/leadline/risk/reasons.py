@@ -40,3 +40,4 @@ class Reason(StrEnum):
     LATE = "late"
     RISK_UNAVAILABLE = "risk_unavailable"
     RISK_ERROR = "risk_error"
+    POISON = "poison"

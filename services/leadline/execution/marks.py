@@ -1,0 +1,31 @@
+"""What the loop is at: known to the process after it, so that nothing that ends one ends every process after it."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Marks(Protocol):
+    """Names of bars, events and orders as they are handled, and which of them are passed over."""
+
+    def poison(self, name: str) -> str:
+        """Why something is to be passed over; empty when it is not."""
+
+    def at(self, name: str) -> AbstractContextManager[None]:
+        """Handle something: what fails meanwhile is counted at its name."""
+
+
+class Unmarked:
+    """No marks: for a backtest, which ends with its first error."""
+
+    def poison(self, name: str) -> str:  # noqa: ARG002 - nothing is passed over
+        """Nothing is passed over."""
+        return ""
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[None]:  # noqa: ARG002 - nothing is kept
+        """Nothing is kept."""
+        yield
+
+
+UNMARKED = Unmarked()
