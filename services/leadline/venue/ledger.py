@@ -29,8 +29,8 @@ MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 _FRAME: Final = struct.Struct("<II")
 _CHECK: Final = struct.Struct("<I")
 _HEADER_BYTES: Final = _FRAME.size + _CHECK.size
-_ORDER_FIELDS: Final = tuple(field.name for field in fields(VenueOrder))
-_FILL_FIELDS: Final = tuple(field.name for field in fields(Fill) if field.name != "commission")
+_ORDER_FIELDS: Final = tuple(field.name for field in fields(VenueOrder) if field.name != "unread")
+_FILL_FIELDS: Final = tuple(field.name for field in fields(Fill) if field.name not in {"commission", "unread"})
 
 
 class LedgerDamaged(LeadlineError):
