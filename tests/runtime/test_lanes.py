@@ -163,6 +163,26 @@ async def test_a_caller_without_a_token_that_says_nothing_is_sent_away(monkeypat
         assert await probe(channel) == health_pb2.HealthCheckResponse.SERVING
 
 
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_callers_without_a_token_that_say_nothing_keep_no_probe_out(monkeypatch, method: str):
+    monkeypatch.setattr(lanes, "OPEN_REQUEST_SECONDS", 3600)
+    path = f"/grpc.health.v1.Health/{method}"
+    open_calls = measurements.CALLS_OPEN.labels(path)._value
+    async with serving(Bars()) as channel:
+        silent = [channel.stream_stream(path)() for _ in range(3 * SLOTS[path])]
+        await until(lambda: open_calls.get() == SLOTS[path])
+        assert await probe(channel) == health_pb2.HealthCheckResponse.SERVING
+        stub = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        watch.cancel()
+        # Those that have been silent for the longest time are sent away, the newest may still say something.
+        assert (await silent[0].code()).name == "DEADLINE_EXCEEDED"
+        assert not silent[-1].done()
+        for call in silent:
+            call.cancel()
+
+
 async def test_calls_beyond_the_slots_of_their_method_are_refused_and_others_are_answered():
     bars = Bars()
     async with serving(bars) as channel:

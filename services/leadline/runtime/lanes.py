@@ -24,7 +24,7 @@ READ_SLOTS: Final = 8
 """Calls of one method that only reads, where the table names no other number."""
 
 OPEN_REQUEST_SECONDS: Final = 2.0
-"""How long a caller without a token has for saying what it asks."""
+"""How long a caller without a token has for saying what it asks, while there is room for it."""
 
 _CHECK: Final = "/grpc.health.v1.Health/Check"
 _WATCH: Final = "/grpc.health.v1.Health/Watch"
@@ -157,11 +157,40 @@ class Lanes:
         await refuse(context, method, error)
 
 
+class Listening:
+    """Calls of one method that have not said yet what they ask: so many as it has slots, and the newest of them.
+
+    A probe says what it asks in the packet in which it comes. One that finds all places taken ends the call that has
+    been silent for the longest time; so those who say nothing keep nobody out, however many they are.
+    """
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+        self._silent: dict[asyncio.Timeout, None] = {}
+
+    async def hear(self, requests: Any) -> bytes:
+        """What a call asks, as it was sent. Raises TimeoutError for one that says nothing in its time."""
+        if len(self._silent) >= SLOTS[self._method]:
+            longest = next(iter(self._silent))
+            del self._silent[longest]
+            if not longest.expired():
+                longest.reschedule(asyncio.get_running_loop().time())
+        async with asyncio.timeout(OPEN_REQUEST_SECONDS) as limit:
+            self._silent[limit] = None
+            measurements.CALLS_OPEN.labels(self._method).inc()
+            try:
+                return await anext(aiter(requests), b"")
+            finally:
+                measurements.CALLS_OPEN.labels(self._method).dec()
+                self._silent.pop(limit, None)
+
+
 class OpenCalls(_Interceptor):
     """Lets the health protocol in without a token, a few calls at a time and none that does not say what it asks."""
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
+        self._listening = {method: Listening(method) for method in (_CHECK, _WATCH)}
 
     async def intercept_service(  # noqa: D102 - grpc's
         self,
@@ -176,8 +205,9 @@ class OpenCalls(_Interceptor):
 
         async def health(requests: Any, context: Any) -> None:
             try:
+                raw = await self._listening[method].hear(requests)
+                request = parsed(health_pb2.HealthCheckRequest.FromString, raw)
                 with self._lanes.slot(method):
-                    request = await _asked(requests)
                     response = await answer(request, context)
                     if response is not None:
                         await context.write(response)
@@ -185,13 +215,6 @@ class OpenCalls(_Interceptor):
                 await self._lanes.refuse(context, method, error)
 
         return grpc.stream_stream_rpc_method_handler(health, response_serializer=handler.response_serializer)
-
-
-async def _asked(requests: Any) -> health_pb2.HealthCheckRequest:
-    """What a call of the health protocol asks. Raises TimeoutError and InvalidInput."""
-    async with asyncio.timeout(OPEN_REQUEST_SECONDS):
-        raw = await anext(aiter(requests), b"")
-    return parsed(health_pb2.HealthCheckRequest.FromString, raw)
 
 
 def parsed(parse: Callable[[bytes], Any] | None, raw: bytes) -> Any:
