@@ -87,3 +87,11 @@ async def test_a_text_that_a_table_cannot_hold_is_refused_by_the_book_in_memory_
         with pytest.raises(Refused):
             await session.loop.flatten(strategy, "out\x00 (bob)")
         session.close()
+
+
+@pytest.mark.parametrize("field", ["strategy", "before"])
+async def test_orders_of_a_name_that_no_table_can_hold_are_refused(field: str):
+    servicer = ExecutionServicer(NoAccount())  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput) as refused:
+        await servicer.GetOrders(pb.GetOrdersRequest(**{field: "a\x00"}), None)  # type: ignore[arg-type]
+    assert refused.value.field == field

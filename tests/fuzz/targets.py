@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.fuzz import manifests
+from tests.fuzz import calls, manifests
 from tests.fuzz.runs import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -11,4 +11,10 @@ TARGETS: Final[Mapping[str, Target]] = {
     "manifests-text": manifests.texts,
     "instruments": manifests.own_instruments,
     "instruments-text": manifests.own_texts,
+    "csv": calls.csv,
+    "signals": calls.signals,
+    "execution": calls.execution,
+    "risk": calls.risk,
+    "venue": calls.venue,
+    "push": calls.push,
 }

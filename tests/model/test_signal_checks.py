@@ -212,7 +212,7 @@ def _fields(found: Any) -> list[tuple[Any, Any]]:
     return pairs
 
 
-def _mutate(data: st.DataObject, found: pb.SignalMessage) -> None:
+def mutate(data: st.DataObject, found: pb.SignalMessage) -> None:
     owner, field = data.draw(st.sampled_from(_fields(found)), "field")
     if field.is_repeated:
         repeated = getattr(owner, field.name)
@@ -234,7 +234,7 @@ def _mutate(data: st.DataObject, found: pb.SignalMessage) -> None:
         setattr(owner, field.name, data.draw(INT64))
 
 
-def _judged(payload: bytes) -> SignalMessage | None:
+def judged(payload: bytes) -> SignalMessage | None:
     """The message, when it is one that counts. Anything but a refusal fails the test."""
     try:
         said = read_signal(SUBJECT, payload)
@@ -250,8 +250,8 @@ def _judged(payload: bytes) -> SignalMessage | None:
 def test_a_message_with_anything_changed_is_refused_or_harmless(data: st.DataObject):
     found = pb.SignalMessage.FromString(encode_signal(message()))
     for _ in range(data.draw(st.integers(1, 3), "changes")):
-        _mutate(data, found)
-    said = _judged(found.SerializeToString())
+        mutate(data, found)
+    said = judged(found.SerializeToString())
     if said is not None and said.bar is not None:
         bar = said.bar
         assert ns(300 * (bar.bar.ordinal + 1)) <= bar.known_at_ns
@@ -268,7 +268,7 @@ def test_a_message_with_anything_changed_is_refused_or_harmless(data: st.DataObj
 @given(st.integers(0, 400), st.binary(max_size=6), st.integers(0, 40))
 def test_a_message_with_bytes_changed_is_refused_or_read(at: int, put: bytes, cut: int):
     payload = encode_signal(message())
-    _judged(payload[: at % len(payload)] + put + payload[at % len(payload) + cut :])
+    judged(payload[: at % len(payload)] + put + payload[at % len(payload) + cut :])
 
 
 @pytest.mark.parametrize(

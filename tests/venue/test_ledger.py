@@ -64,6 +64,16 @@ def test_a_reopened_ledger_makes_the_same_market_again(tmp_path: Path):
     assert replace(again.take_step(), events=steps[-1].events) == steps[-1]
 
 
+def test_events_that_are_read_back_are_equal_to_what_they_were(tmp_path: Path):
+    steps = steps_of_a_day()
+    write(tmp_path, steps)
+    ledger = Ledger.open(tmp_path, "run-1")
+    events = [event for step in ledger.steps() for event in step.events]
+    ledger.close()
+    assert events == [event for step in steps for event in step.events]
+    assert len({event.order for event in events}) > 3
+
+
 def test_a_market_made_again_in_mid_day_goes_on_as_if_nothing_had_happened(tmp_path: Path):
     steps = steps_of_a_day()
     undisturbed = [event for step in steps for event in step.events]

@@ -174,6 +174,9 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
         limit = request.limit or MOST_ORDERS
         if not 1 <= limit <= MOST_ORDERS:
             raise InvalidInput("limit", request.limit, f"1 to {MOST_ORDERS}, or 0 for {MOST_ORDERS}")
+        for field, text in (("strategy", request.strategy), ("before", request.before)):
+            if not text.isprintable():  # no table has it, and the database has no word for some
+                raise InvalidInput(field, text[:_SHOWN_CHARACTERS], "a name, or nothing")
         account = self._account
         asked = order_list.newest(
             account.tape.tape,

@@ -202,8 +202,15 @@ def _order(document: dict[str, Any]) -> VenueOrder:
         "type": OrderType(document["type"]),
         "state": OrderState(document["state"]),
     }
-    return VenueOrder(**{**document, **enums})
+    return VenueOrder(**{**document, **enums, "unread": _pairs(document)})
 
 
 def _fill(document: dict[str, Any] | None) -> Fill | None:
-    return None if document is None else Fill(**{**document, "side": Side(document["side"])})
+    return (
+        None if document is None else Fill(**{**document, "side": Side(document["side"]), "unread": _pairs(document)})
+    )
+
+
+def _pairs(document: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """JSON has no tuples: read as they were written, an order and a fill are equal to what they were."""
+    return tuple((field, value) for field, value in document.get("unread", ()))
