@@ -26,6 +26,9 @@ READ_SLOTS: Final = 8
 OPEN_REQUEST_SECONDS: Final = 2.0
 """How long a caller without a token has for saying what it asks, while there is room for it."""
 
+MOST_SILENT: Final = 512
+"""Calls of one method without a token that may not have said yet what they ask. They wait, and hold no slot."""
+
 _CHECK: Final = "/grpc.health.v1.Health/Check"
 _WATCH: Final = "/grpc.health.v1.Health/Watch"
 _EXECUTION: Final = "/leadline.execution.v1.ExecutionService/"
@@ -158,7 +161,7 @@ class Lanes:
 
 
 class Listening:
-    """Calls of one method that have not said yet what they ask: so many as it has slots, and the newest of them.
+    """Calls of one method that have not said yet what they ask: so many as may be silent, and the newest of them.
 
     A probe says what it asks in the packet in which it comes. One that finds all places taken ends the call that has
     been silent for the longest time; so those who say nothing keep nobody out, however many they are.
@@ -170,7 +173,7 @@ class Listening:
 
     async def hear(self, requests: Any) -> bytes:
         """What a call asks, as it was sent. Raises TimeoutError for one that says nothing in its time."""
-        if len(self._silent) >= SLOTS[self._method]:
+        if len(self._silent) >= MOST_SILENT:
             longest = next(iter(self._silent))
             del self._silent[longest]
             if not longest.expired():
