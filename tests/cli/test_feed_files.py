@@ -86,3 +86,16 @@ def test_a_data_directory_that_cannot_be_made_is_refused(place, tmp_path):
 def test_the_home_folder_of_nobody_is_no_failure_of_the_program(capsys):
     assert run(["plan", "-f", str(MES), "--feed", "~nobody-at-all/x.csv"]) == 2
     assert "expected sim, push, or a file that exists" in capsys.readouterr().err
+
+
+def test_who_has_no_home_folder_is_asked_for_a_data_directory(monkeypatch, capsys):
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.setattr(Path, "home", lambda: Path("~nobody-at-all").expanduser())  # as for a user of no name
+    assert run(["status"]) == 2
+    assert capsys.readouterr().err.startswith("leadline: --data-dir: got nothing, expected a folder: this user has no")
+
+
+def test_a_data_directory_that_cannot_be_looked_into_is_refused(tmp_path, capsys):
+    assert run(["status", "--data-dir", str(tmp_path / ("x" * 300))]) == 2
+    assert "expected a folder that can be used (file name too long)" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Prints as text: read exactly, or refused by file, line and field."""
 
+import gzip
 from decimal import Decimal
 
 import pytest
@@ -82,3 +83,17 @@ def test_the_header_must_be_the_schema() -> None:
     with pytest.raises(InvalidInput) as refused:
         check_header(b"time,price,size\n", "day.csv")
     assert str(refused.value) == "day.csv:1: got 'time,price,size', expected the header ts_ns,price,size,side"
+    with pytest.raises(InvalidInput, match=r"expected the header ts_ns,price,size,side$"):
+        check_header(b"ts_ns\tprice\tsize\tside\n", "day.csv")
+
+
+@pytest.mark.parametrize(
+    "text", ["ts_ns,price,size,side\n".encode("utf-16"), gzip.compress(b"ts_ns"), b"PK\x03\x04\xff"]
+)
+def test_what_is_no_text_is_not_shown_and_an_archive_is_told_how_it_is_named(text):
+    with pytest.raises(InvalidInput) as refused:
+        check_header(text, "day.csv")
+    assert str(refused.value) == (
+        "day.csv:1: got 'bytes that are no text of UTF-8', expected text that begins with ts_ns,price,size,side; "
+        "a gzip archive has a name that ends in .gz"
+    )

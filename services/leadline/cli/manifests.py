@@ -37,8 +37,16 @@ def checked_plan(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     except OSError as error:
         if error.filename is None:
             raise
-        raise InvalidInput("file", str(error.filename), f"one that can be read ({reason_of(error)})") from None
+        expected = f"a file that can be read ({reason_of(error)})"
+        raise InvalidInput(_option_of(Path(error.filename), options), str(error.filename), expected) from None
     return found, files
+
+
+def _option_of(file: Path, options: PlanOptions) -> str:
+    """The option that names a file."""
+    if file == options.manifests:
+        return "--file"
+    return "--instruments" if file in options.instruments else "--feed"
 
 
 def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:

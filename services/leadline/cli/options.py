@@ -46,11 +46,15 @@ class PlanOptions:
 
 def _knowing_its_instruments(data_dir: Path) -> Path:
     """The data directory itself; its stack's instruments are known from here on, so that its prices can be shown."""
-    from leadline.model.own_markets import put_in_force, read_own  # noqa: PLC0415 - a command that runs, not its help
+    from leadline.model.errors import InvalidInput, reason_of  # noqa: PLC0415 - a command that runs, not its help
+    from leadline.model.own_markets import put_in_force, read_own  # noqa: PLC0415 - as above
     from leadline.plan.data_dir import DataDir  # noqa: PLC0415 - as above
 
     file = DataDir(data_dir).instruments_file
-    put_in_force(read_own([file] if file.is_file() else []))
+    try:
+        put_in_force(read_own([file] if file.is_file() else []))
+    except OSError as error:
+        raise InvalidInput("--data-dir", str(data_dir), f"a folder that can be used ({reason_of(error)})") from None
     return data_dir
 
 

@@ -36,6 +36,9 @@ Columns = tuple[Int64Array, Int64Array, Int64Array, Int64Array]
 def check_header(line: bytes, name: str) -> None:
     """Raises InvalidInput when the first line of the file `name` is not the header of the schema."""
     text = line.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n").decode(errors="replace")
+    if not text.replace("\t", " ").isprintable() or "\ufffd" in text:
+        expected = f"text that begins with {HEADER}; a gzip archive has a name that ends in .gz"
+        raise InvalidInput(f"{name}:1", "bytes that are no text of UTF-8", expected)
     if text != HEADER:
         raise InvalidInput(f"{name}:1", text[:200], f"the header {HEADER}")
 

@@ -63,9 +63,15 @@ def user_name(uid: int) -> str:
 
 
 def default_data_dir() -> Path:
-    """Where a stack lives when nobody says: `$XDG_DATA_HOME/leadline`, else `~/.local/share/leadline`."""
+    """Where a stack lives when nobody says: `$XDG_DATA_HOME/leadline`, else `~/.local/share/leadline`.
+
+    Raises InvalidInput for a user who has no home folder.
+    """
     base = os.environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "leadline"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "share") / "leadline"
+    except RuntimeError:
+        raise InvalidInput("--data-dir", None, "a folder: this user has no home folder to have one in") from None
 
 
 def placed_at(path: Path | str) -> Path:
