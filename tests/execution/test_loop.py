@@ -1,15 +1,18 @@
 """What one step of the loop does, and in which order: what a start has to find, a halt, the end of the tape."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leadline.execution.ports import Refused
 from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import account
-from tests.execution.harness.faults import Tripwire, tripped
-from tests.execution.harness.world import Books, Starved, replace_risk
+from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
+from tests.execution.harness.world import Books, Starved, replace_risk, replace_venue
 from tests.execution.test_halted_account import quiet_desk
 from tests.execution.test_recovery import one_trade
 from tests.execution.test_steps import RECOVERY
@@ -102,3 +105,38 @@ async def test_of_a_refusal_of_risk_so_much_is_stored(books: Books, folder: Path
     [(reason, terms)] = await desk.rows("decision", "reason, arithmetic", "decision_id")
     assert reason == "risk_error"
     assert dict(terms) == {"error": "x" * 500}
+
+
+async def test_an_account_that_doubts_its_venue_is_reconciled_before_it_steps(books: Books, folder: Path):
+    wire = Tripwire()
+    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    await session.until(100)
+    session.loop._keeper.doubted = True
+    wire.calls.clear()
+    await session.loop.step()
+    session.close()
+    assert wire.calls == RECOVERY[2:]
+    assert not session.loop._keeper.doubted
+
+
+class HoldsNonsense(TrippedVenue):
+    """A venue that tells of a position that cannot be, at a stop."""
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        advanced = await super().advance(from_ns, to_ns, after_event, contracts, watches)
+        return replace(advanced, positions={"": 1}) if from_ns < to_ns else advanced
+
+
+async def test_an_answer_that_is_not_believed_is_settled_in_the_same_step(books: Books, folder: Path):
+    wire = Tripwire()
+    session = one_trade(books, folder).open()
+    await session.until(100)
+    venue = HoldsNonsense(session.loop._world.venue, wire)
+    session.replace_world(lambda world: replace_venue(world, venue))
+    while "venue.advance" not in wire.calls:
+        await session.loop.step()
+    session.close()
+    assert wire.calls == ["venue.advance", "venue.advance", "venue.positions"]
+    assert (session.loop.phase, session.loop._keeper.doubted) == ("running", False)

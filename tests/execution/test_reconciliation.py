@@ -1,13 +1,15 @@
 """What a start asks of rows, journal and venue, and what it takes from each."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from leadline.execution.book import KEPT_NS
+from leadline.execution.book import KEPT_NS, Book, Changes
 from leadline.execution.booking import Stored
+from leadline.execution.deaths import MarkFile
 from leadline.execution.ports import Store, Unavailable, Venue
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
@@ -235,15 +237,16 @@ async def test_every_order_of_the_journal_after_the_last_that_the_rows_know_is_l
 
 
 class Shows(TrippedVenue):
-    """A venue that shows the stop of a position otherwise than its events have told."""
+    """A venue that shows an order otherwise than its events have told: the stop of a position, where not said."""
 
-    def __init__(self, venue: Venue, change: Callable[[VenueOrder], VenueOrder | None]) -> None:
+    def __init__(self, venue: Venue, change: Callable[[VenueOrder], VenueOrder | None], leg: str = "S1") -> None:
         super().__init__(venue, Tripwire())
         self._change = change
+        self._leg = leg
 
     async def find(self, client_id: str) -> VenueOrder | None:
         found = await super().find(client_id)
-        return found if found is None or found.leg != "S1" else self._change(found)
+        return found if found is None or found.leg != self._leg else self._change(found)
 
 
 @pytest.mark.parametrize(
@@ -265,3 +268,75 @@ async def test_book_and_venue_differ_where_the_venue_shows_an_order_otherwise(
     said = await session.loop._reconciliation.where_they_differ()
     session.close()
     assert said == (f"of {stop} the venue shows {shown}, not WORKING with 0 filled" if shown else "")
+
+
+class Writes(TrippedStore):
+    """A store that remembers how much of an order was written as filled, and under which version."""
+
+    def __init__(self, store: Store, client_id: str) -> None:
+        super().__init__(store, Tripwire())
+        self._client_id = client_id
+        self.written: list[tuple[int, int]] = []
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        await super().commit(book, changes, check)
+        if (order := changes.orders.get(self._client_id)) is not None:
+            self.written.append((order.filled, order.version))
+
+
+@pytest.mark.parametrize(
+    ("leg", "state", "told"),
+    [
+        ("E", OrderState.WORKING, [(1, 1)]),
+        ("S1", OrderState.FILLED, [(0, 1), (1, 2)]),
+        ("S1", OrderState.WORKING, []),  # what it protects tells whether that is right
+    ],
+)
+async def test_how_much_of_an_entry_or_of_an_ended_order_has_filled_is_the_venue_s_word(
+    books: Books, folder: Path, leg: str, state: OrderState, told: list[tuple[int, int]]
+):
+    """The events that told of it were not believed, or are lost."""
+    session = one_trade(books, folder).open()
+    await session.until(600 if leg == "E" else 640)
+    [before] = [order for order in session.book.live_orders() if order.leg == leg]
+    venue = Shows(session.loop._world.venue, lambda found: replace(found, state=state, filled=1), leg)
+    store = Writes(session.loop._world.store, before.client_id)
+    session.replace_world(lambda world: replace(world, venue=venue, store=store))
+    await session.start()
+    session.close()
+    assert store.written[: len(told)] == [(filled, before.version + later) for filled, later in told]
+    said = f"order {before.client_id} has 1 filled at the venue, its fills come to 0"
+    assert (said in [halt.reason for halt in session.switch.halts.in_force]) is bool(told)
+    assert bool(store.written) is bool(told)
+
+
+class HoldsNonsense(TrippedVenue):
+    """A venue that tells of a position that cannot be."""
+
+    async def positions(self) -> dict[str, int]:
+        return {"": 1}
+
+
+async def test_book_and_venue_differ_where_the_venue_holds_what_cannot_be(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    session.replace_world(lambda world: replace_venue(world, HoldsNonsense(world.venue, Tripwire())))
+    said = await session.loop._reconciliation.where_they_differ()
+    session.close()
+    assert said == "the venue tells of a position that cannot be: 1 of ''"
+
+
+async def test_an_order_at_which_processes_have_ended_stays_as_it_is_and_halts(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
+    marks, name = MarkFile(folder / "marks"), f"order {stop} as the venue has it"
+    for _ in range(2):
+        with suppress(ValueError), marks.at(name):
+            raise ValueError("nonsense")
+    wire = Tripwire()
+    session.replace_world(lambda world: replace(tripped(world, wire), marks=marks))
+    await session.start()
+    session.close()
+    assert wire.calls.count("venue.find") == 1  # the target's
+    assert session.halted == f"{name} is passed over: {marks.poison(name)}"
