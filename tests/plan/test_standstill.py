@@ -1,8 +1,20 @@
 """A service that stays at one message is told of, by the message and for how long."""
 
+import asyncio
+
+from leadline.plan import standstill
+from leadline.plan.data_dir import DataDir
+from leadline.plan.local import BoundWorkload
+from leadline.plan.logfile import LogFile
+from leadline.plan.plan import plan
+from leadline.plan.platform import PlatformSettings
+from leadline.plan.process import KeptProcess
 from leadline.plan.standstill import STANDS_SECONDS, Standstills
+from leadline.plan.supervisor import Supervisor
 from leadline.runtime.bus import Received
 from leadline.runtime.poison import Handling
+from leadline.runtime.settings import ServiceSettings
+from tests.plan.builders import strategy
 
 FIRST = Received("ll.bar", 1, b"", "ll.bar/1")
 SECOND = Received("ll.bar", 2, b"", "ll.bar/2")
@@ -39,3 +51,28 @@ def test_a_service_that_has_died_at_a_message_is_at_none(tmp_path):
         found.look("analysis", tmp_path, 1.0)
         found.forget("analysis")
         assert found.look("analysis", tmp_path, 10.0) is None
+
+
+async def test_the_supervisor_says_which_strategy_stands_at_which_bar_and_stops_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(standstill, "STANDS_SECONDS", 0.0)
+    said: list[str] = []
+    data, name = DataDir(tmp_path / "data"), "analysis-default-flow"
+    stands = "the strategy default/flow has been at the bar that begins at noon for 0 s"
+    with data.hold():
+        supervisor = Supervisor(plan(PlatformSettings(), [], [strategy("flow")]), data, {}, said.append)
+        settings = ServiceSettings.model_construct(listen="")
+        supervisor.bound = (BoundWorkload(supervisor.plan.workload("analysis", "default/flow"), settings, ()),)
+        process = KeptProcess(name, ["sleep", "60"], LogFile(data.log_file(name)))
+        supervisor._processes[name], supervisor._serving[name] = process, asyncio.Event()
+        supervisor._serving[name].set()
+        await process.start()
+        handling = Handling(data.volume(name))
+        with handling.of("BARS", FIRST):
+            handling.at("the bar that begins at noon")
+            supervisor._look_for_standstills()
+            supervisor._look_for_standstills()
+            (part,) = [each for each in supervisor.status() if each.name == name]
+            await supervisor.stop()
+    assert (part.health, part.trouble) == ("not serving", stands)
+    assert said == [f"{name} does not answer: {stands}", f"{name} is killed if it does not stop: {stands}"]
+    assert process.state == "stopped"
