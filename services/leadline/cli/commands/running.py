@@ -84,7 +84,10 @@ def show_plan(
     instruments: InstrumentsOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Show the workloads that the manifests become and how large entries can be, and check the manifests on the way."""
+    """Show the workloads that the manifests become and how large entries can be.
+
+    Manifests, instruments and the feed's files are checked on the way, as `leadline up` checks them before it starts.
+    """
     from leadline.cli.planning import print_plan
 
     options = PlanOptions(
