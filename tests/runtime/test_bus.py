@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from nats.aio.msg import Msg
@@ -244,13 +245,25 @@ async def test_no_message_is_lost_doubled_or_moved_when_the_server_is_killed_aga
     assert numbers(found) == list(range(total))
 
 
+async def until_nothing_is_taken(link: Link) -> None:
+    """Wait until the socket has taken what it takes of what is on its way, and the rest waits in this process."""
+    async with asyncio.timeout(20):
+        while True:
+            wire = link._client._transport
+            assert wire is not None
+            if wire._io_writer.transport.get_write_buffer_size():  # type: ignore[attr-defined]
+                return
+            await asyncio.sleep(0.01)
+
+
 async def test_a_server_killed_while_more_is_on_its_way_than_it_takes_is_found_again(nats_server: LocalNats):
     async with bus_as(nats_server, "ingestion") as bus:
         assert nats_server.pid is not None
         os.kill(nats_server.pid, signal.SIGSTOP)
         large = numbered(0, 64, size=500_000)
         writing = asyncio.gather(*(bus.publish(*message) for message in large))
-        await asyncio.sleep(0.2)
+        assert bus._link is not None
+        await until_nothing_is_taken(bus._link)
         nats_server.kill()
         nats_server.start()
         async with asyncio.timeout(5):
@@ -290,7 +303,7 @@ async def test_closing_does_not_wait_for_a_frozen_server(nats_server: LocalNats,
     link = await Link.open(nats_server.settings("ingestion"))
     frozen()
     asked = more_than_a_socket_takes(link)
-    await asyncio.sleep(0.2)
+    await until_nothing_is_taken(link)
     async with asyncio.timeout(4):
         await link.close()
         assert all(isinstance(answer, BusTrouble) for answer in await asked)
@@ -364,10 +377,13 @@ async def test_a_slow_reader_holds_only_its_window(nats_server: LocalNats):
         messages = reader.ordered(TICKS, MES)
         await anext(messages)
         async with bus_as(nats_server, MIGRATE_USER) as admin:
-            await asyncio.sleep(0.3)
-            listed = await admin.api(f"CONSUMER.LIST.{TICKS}")
-            (mine,) = [c for c in listed["consumers"] if c["name"] != "recorder"]
-            assert mine["delivered"]["stream_seq"] <= 2 * 256
+            still, mine = 0, dict[str, Any]()
+            async with asyncio.timeout(20):
+                while still < 3:  # as often as that the server has answered, the reader has not asked for more
+                    listed = await admin.api(f"CONSUMER.LIST.{TICKS}")
+                    (mine,) = [c for c in listed["consumers"] if c["name"] != "recorder"]
+                    still = still + 1 if mine["num_waiting"] == 0 else 0
+            assert 0 < mine["delivered"]["stream_seq"] <= 2 * 256
         rest = [await anext(messages) for _ in range(1999)]
         await messages.aclose()
     assert all(b.sequence == a.sequence + 1 for a, b in pairwise(rest))
