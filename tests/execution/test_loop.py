@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.ports import Refused
+from leadline.execution.inbox import Inbox
+from leadline.execution.ports import Refused, Unavailable
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import Answer, Question
-from tests.execution.harness.builders import account
+from tests.execution.harness.builders import account, bar, ns, says
 from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
 from tests.execution.harness.world import Books, Starved, replace_risk, replace_venue
+from tests.execution.test_decisions import Failing
+from tests.execution.test_fences import REFUSED
 from tests.execution.test_halted_account import quiet_desk
 from tests.execution.test_recovery import one_trade
-from tests.execution.test_steps import RECOVERY
+from tests.execution.test_steps import RECOVERY, RefusesToClose
 
 END_OF_TIME = 9_223_372_036_854_775_807
 """The last nanosecond that 64 bits hold."""
@@ -140,3 +143,63 @@ async def test_an_answer_that_is_not_believed_is_settled_in_the_same_step(books:
     session.close()
     assert wire.calls == ["venue.advance", "venue.advance", "venue.positions"]
     assert (session.loop.phase, session.loop._keeper.doubted) == ("running", False)
+
+
+async def test_what_a_strategy_said_before_its_refused_message_is_decided_before_it_is_fenced_off(
+    books: Books, folder: Path
+):
+    """Also by the process that comes after one which has reached the instant and not decided."""
+    said, end = says([bar(600)], end=900)
+    desk = one_trade(books, folder)
+    desk.speech = {"default/mes": [said, replace(end, final=False, progress_ns=ns(600) + 1), REFUSED]}
+    failing = Failing(Unavailable("risk does not answer", "risk"), 1)
+    session = desk.open(lambda world: replace_risk(world, failing))
+    await session.run(until=lambda book: book.strategies["default/mes"].fence is not None)
+    session.close()
+    assert await desk.decisions() == [("default/mes", 600, True, "")]
+    fence = session.book.strategies["default/mes"].fence
+    assert fence is not None
+    assert fence.instant_ns == ns(600)
+
+
+async def test_nothing_is_done_before_there_is_a_strategy_and_each_is_heard(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    session = desk.open()
+    assert await session.store.acquire()
+    await session.loop.recover()
+    assert session.loop._target() is None  # nobody is named yet
+    await session.start()
+    inbox = session.inboxes.pop("default/mes")
+    assert session.loop._target() is None  # its reader has not begun
+    session.inboxes["default/mes"] = inbox
+    inbox.offer(desk.speech["default/mes"][0])
+    assert session.loop._target() == ns(600) - 1
+    session.close()
+
+
+async def test_who_is_not_in_the_book_is_neither_decided_nor_fenced_off(books: Books, folder: Path):
+    desk = one_trade(books, folder)
+    session = desk.open()
+    await session.start()
+    said = desk.speech["default/mes"][0]
+    stranger = session.inboxes["default/gone"] = Inbox("default/gone", said.analysis_hash, 0)
+    stranger.offer(said)
+    stranger.refuse(REFUSED)
+    stranger.progress_ns = 1
+    await session.until(640)
+    session.close()
+    assert await desk.decisions() == [("default/mes", 600, True, "")]
+    assert list(session.book.strategies) == ["default/mes"]
+
+
+async def test_a_close_that_was_refused_is_a_reason_to_stop(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    venue = RefusesToClose(session.loop._world.venue, Tripwire())
+    session.replace_world(lambda world: replace_venue(world, venue))
+    await session.loop.flatten("", "seen (bob)")
+    while venue.refused < 3:
+        await session.loop.step()
+    instant_ns = session.book.instant_ns
+    assert session.loop._target() == instant_ns + 10**9
+    session.close()
