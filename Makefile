@@ -26,6 +26,7 @@ test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARG
 	@$(STAGE) types $(MAKE) types
 	@$(STAGE) contracts $(MAKE) proto-check
 	@$(STAGE) kubernetes $(MAKE) kube-binaries
+	@$(STAGE) prometheus $(PY) -m tests.dashboards.binaries
 	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 .PHONY: test-node

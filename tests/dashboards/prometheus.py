@@ -15,9 +15,10 @@ from typing import Any, Final, Self
 import yaml
 
 from leadline.plan.data_dir import DataDir
+from tests.dashboards.binaries import program
 from tests.dashboards.queries import RULES
 
-PROGRAM: Final = shutil.which("prometheus")
+PROGRAM: Final = program("prometheus")
 READY_SECONDS: Final = 60
 SCRAPE_SECONDS: Final = 0.5
 # No proxy of the environment comes between.

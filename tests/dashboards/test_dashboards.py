@@ -1,7 +1,6 @@
 """Dashboards and alerts ask for what the code measures, in words that Prometheus understands."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import yaml
 
 from scripts import dashboards as writer
 from tests.chart.rendering import one, render
+from tests.dashboards.binaries import program
 from tests.dashboards.queries import RULES, SCRAPED, Query, dashboards, declared, families, moved, queries, rules
 
 
@@ -69,7 +69,7 @@ def test_every_metric_that_an_alert_names_is_seen_to_move_by_a_test():
 
 
 def test_prometheus_reads_the_rules_and_every_query(tmp_path: Path):
-    tool = shutil.which("promtool")
+    tool = program("promtool")
     if tool is None:
         pytest.skip("promtool is not installed: it is in Debian's package prometheus")
     # A recording rule takes any query: one call of the tool reads them all.
