@@ -119,8 +119,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
             type=order.type,
             quantity=order.quantity,
             decided_at_ns=order.decided_at_ns,
-            stop_ticks=order.stop_ticks,
-            target_ticks=order.target_ticks,
+            bracket=order.bracket,
         )
     )
     end_ns = int(ticks.time_ns[-1])

@@ -23,7 +23,7 @@ from leadline.execution.account import (
 )
 from leadline.execution.book import Book, Drain, Fence, HeldLimits
 from leadline.model.instruments import instrument
-from leadline.model.orders import LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits, AccountView, Quote, StrategyLimits
@@ -78,10 +78,10 @@ def losable(*orders: Order, position: int = 0, price: int | None = 20_000, manif
         ((stop(19_984),), 1, None, 1),
         ((stop(19_984, contract=ES),), 1, 20_000, 1),
         ((stop(19_984, strategy="default/other"),), 1, 20_000, 1),
-        ((order_of(S.WORKING, stop_ticks=16, target_ticks=24),), 0, 20_000, 18),
-        ((order_of(S.PARTIAL, stop_ticks=16, quantity=3, filled=1),), 0, 20_000, 2 * 18),
+        ((order_of(S.WORKING, bracket=Bracket(16, 24)),), 0, 20_000, 18),
+        ((order_of(S.PARTIAL, bracket=Bracket(16), quantity=3, filled=1),), 0, 20_000, 2 * 18),
         ((order_of(S.WORKING),), 0, 20_000, 2),
-        ((order_of(S.CANCELLED, stop_ticks=16),), 0, 20_000, 0),
+        ((order_of(S.CANCELLED, bracket=Bracket(16)),), 0, 20_000, 0),
     ],
 )
 def test_what_can_still_be_lost_is_the_way_to_the_stops_with_slippage(
@@ -99,7 +99,7 @@ def test_the_commissions_still_to_come_can_be_lost_too():
 
 
 def test_an_entry_in_a_contract_that_no_row_knows_has_no_known_worth():
-    assert losable(order_of(S.WORKING, contract="ZZZM2025", stop_ticks=16)) == 0
+    assert losable(order_of(S.WORKING, contract="ZZZM2025", bracket=Bracket(16))) == 0
 
 
 def test_held_and_entering_count_as_trades_and_as_exposure():
@@ -348,7 +348,7 @@ class TestOfTheCoin:
         assert round(short, 8) == round(1 - D(200) / 251, 8) + round(fee * 200 / 251, 8)
 
     def test_an_entry_pays_at_its_own_price_and_at_its_stop(self):
-        of: dict[str, Any] = {"contract": COIN, "tape_contract": COIN, "stop_ticks": 18}
+        of: dict[str, Any] = {"contract": COIN, "tape_contract": COIN, "bracket": Bracket(18)}
         fee = D("0.0005")
         at_the_print = self.losable(order_of(S.WORKING, **of))  # from 200 to 180, slippage on both ways included
         assert round(at_the_print, 8) == round(D(200) / 180 - 1 + fee + fee * 200 / 180, 8)

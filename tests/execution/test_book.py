@@ -32,7 +32,7 @@ from leadline.execution.booking import (
 )
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import client_order_id
-from leadline.model.orders import Decision, Fill, Order, OrderState, OrderType, Side, VenueEvent
+from leadline.model.orders import Bracket, Decision, Fill, Order, OrderState, OrderType, Side, VenueEvent
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import DAY, ES, MES, account, ns, strategy
 
@@ -401,7 +401,7 @@ def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
     )
     order = new_order(decision, "id", ns(600), ES)
     assert order == Order(
-        "id", "d", "E", NAME, MES, ES, Side.SELL, OrderType.MARKET, 2, ns(600), stop_ticks=16, target_ticks=24
+        "id", "d", "E", NAME, MES, ES, Side.SELL, OrderType.MARKET, 2, ns(600), bracket=Bracket(16, 24)
     )
     with pytest.raises(AssertionError):
         new_order(replace(decision, side=None), "id", ns(600), ES)

@@ -4,7 +4,7 @@ import pytest
 
 from leadline.execution.decisions import decision_facts, decision_of, venue_order
 from leadline.model.ids import decision_id
-from leadline.model.orders import Decision, OrderState, OrderType, Side, VenueOrder
+from leadline.model.orders import Bracket, Decision, OrderState, OrderType, Side, VenueOrder
 from leadline.risk.view import Answer
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY, LONG, MES, bar, ns
@@ -65,7 +65,7 @@ def test_the_audit_tells_what_was_decided_about_which_bar(answer: Answer, told: 
 
 @pytest.mark.parametrize(("leg", "reduces"), [("E", False), ("F1", True), ("F12", True)])
 def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_reduce(leg: str, reduces: bool):
-    order = order_of(OrderState.SENDING, leg, side=Side.SELL, quantity=2, stop_ticks=16, target_ticks=24)
+    order = order_of(OrderState.SENDING, leg, side=Side.SELL, quantity=2, bracket=Bracket(16, 24))
     assert venue_order(order) == VenueOrder(
         client_id=order.client_id,
         decision=order.decision,
@@ -76,7 +76,6 @@ def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_
         type=OrderType.MARKET,
         quantity=2,
         decided_at_ns=ns(600),
-        stop_ticks=16,
-        target_ticks=24,
+        bracket=Bracket(16, 24),
         reduce_only=reduces,
     )

@@ -22,7 +22,7 @@ from leadline.execution.loop import AccountLoop
 from leadline.execution.ports import HaltStands, Unavailable
 from leadline.execution.world import World
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.checks import AccountStore
@@ -125,6 +125,9 @@ class Venue:
 
     async def cancel(self, client_id: str, reason: str) -> None:
         raise AssertionError(client_id)
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        raise AssertionError(wanted)
 
     async def find(self, client_id: str) -> VenueOrder | None:
         return None

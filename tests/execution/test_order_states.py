@@ -1,21 +1,22 @@
 """The order state machine: the table is pinned, word for word, and the venue is followed from wherever an order is."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from leadline.execution.booking import Stored, book_venue_events, told
 from leadline.execution.exits import wanted
 from leadline.execution.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
-from leadline.model.orders import Order, OrderState, OrderType, Side, VenueEvent, VenueOrder
+from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import MES, ns
 
 S = OrderState
 WAYS = {
     S.PENDING: {S.SENDING, S.EXPIRED_LOCAL},
-    S.SENDING: {S.WORKING, S.PARTIAL, S.REJECTED, S.FILLED, S.CANCELLED, S.UNKNOWN, S.EXPIRED_LOCAL},
-    S.UNKNOWN: {S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.DEAD},
+    S.SENDING: {S.WORKING, S.PARTIAL, S.REJECTED, S.FILLED, S.CANCELLED, S.EXPIRED, S.UNKNOWN, S.EXPIRED_LOCAL},
+    S.UNKNOWN: {S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.DEAD},
     S.WORKING: {S.PARTIAL, S.FILLED, S.CANCELLED, S.EXPIRED, S.PENDING_CANCEL},
     S.PARTIAL: {S.FILLED, S.CANCELLED, S.EXPIRED, S.PENDING_CANCEL},
     S.PENDING_CANCEL: {S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.EXPIRED},
@@ -23,7 +24,7 @@ WAYS = {
     S.CANCELLED: set(),
     S.REJECTED: set(),
     S.EXPIRED: set(),
-    S.DEAD: {S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED},
+    S.DEAD: {S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED},
     S.EXPIRED_LOCAL: set(),
 }
 AT_VENUE = (S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.UNKNOWN)
@@ -199,3 +200,15 @@ def test_an_order_of_somebody_else_is_adopted_in_any_contract(contract: str):
     surprises, found = speak(None, VenueEvent(1, ns(601), foreign, fill))
     assert surprises == ["the venue reports order theirs, which this book never intended"]
     assert (found.leg, found.decision, found.strategy) == ("X", "theirs", "default/mes" if contract == MES else "")
+
+
+def test_a_stop_that_trails_is_followed_where_less_is_lost_and_told_of_where_more_is():
+    stop = order_of(S.WORKING, "S1", side=Side.SELL, type=OrderType.STOP, stop_price=19_984, trail=Trailing(20_000, 4))
+    better, surprises = told(stop, replace(reported_of(stop, S.WORKING), stop_price=19_990))
+    assert (better.stop_price, better.version, surprises) == (19_990, stop.version + 1, [])
+    worse, surprises = told(better, replace(reported_of(stop, S.WORKING), stop_price=19_980))
+    assert worse.stop_price == 19_980
+    assert surprises == [f"order {stop.client_id} has the stop price 19980 at the venue, not 19990"]
+    still = replace(stop, trail=None)
+    _, surprises = told(still, replace(reported_of(still, S.WORKING), stop_price=19_990))
+    assert surprises == [f"order {stop.client_id} has the stop price 19990 at the venue, not 19984"]

@@ -22,7 +22,18 @@ from leadline.execution.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import client_order_id
-from leadline.model.orders import Decision, Fill, LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.orders import (
+    Bracket,
+    Decision,
+    Fill,
+    LastPrint,
+    Order,
+    OrderState,
+    OrderType,
+    Side,
+    Trail,
+    Trailing,
+)
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 from leadline.runtime.dead_letters import MOST_PER_SUBJECT
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
@@ -123,6 +134,9 @@ class Commands:
             quantity=2,
             decided_at_ns=self._book.instant_ns - self._chance.choice([0, KEPT_NS - 1, KEPT_NS, 3 * KEPT_NS]),
             stop_price=19_990,
+            bracket=self._chance.choice([None, Bracket(16, 24), Bracket(stop_price=-5, trail=Trail(0, 6))]),
+            trail=self._chance.choice([None, Trailing(20_000, 4)]),
+            valid_until_ns=self._chance.choice([None, self._book.instant_ns + 1]),
             parent="" if leg == "E" else client_order_id(decision, "E"),
             oco="" if leg == "E" else client_order_id(decision, "T1"),
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from leadline.model.orders import Fill, OrderType, Side, VenueEvent, VenueOrder
+from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRule, FillRules
@@ -19,9 +19,9 @@ def ns(seconds: float) -> int:
     return round(seconds * NS_PER_SECOND)
 
 
-def tape(rows: Iterable[Row | tuple[float, int]], first_index: int = 0) -> TickColumns:
+def tape(rows: Iterable[Row | tuple[float, int] | tuple[float, int, int]], first_index: int = 0) -> TickColumns:
     """Prints from rows (seconds, price[, size, aggressor]); one contract by nobody when not said."""
-    full = [(*row, 1, UNKNOWN)[:4] if len(row) == 2 else row for row in rows]
+    full = [(*row, 1, UNKNOWN)[:4] if len(row) == 2 else (*row, UNKNOWN)[:4] for row in rows]
     return TickColumns.of([(ns(row[0]), row[1], row[2], row[3]) for row in full], first_index)
 
 
@@ -40,13 +40,21 @@ def order(
     at: float = 0,
     limit: int | None = None,
     stop: int | None = None,
-    bracket: tuple[int, int] | None = None,
+    bracket: tuple[int, int] | Bracket | None = None,
+    trail: Trailing | None = None,
+    until: float | None = None,
     reduce_only: bool = False,
     contract: str = MES,
     tape_contract: str | None = None,
 ) -> VenueOrder:
-    """A market order, or a limit or stop order when a price is given; `bracket` is (stop ticks, target ticks)."""
-    kind = OrderType.LIMIT if limit is not None else OrderType.STOP if stop is not None else OrderType.MARKET
+    """A market order, or what its prices make of it; `bracket` may be (stop ticks, target ticks), `until` seconds."""
+    kinds = {
+        (False, False): OrderType.MARKET,
+        (True, False): OrderType.LIMIT,
+        (False, True): OrderType.STOP,
+        (True, True): OrderType.STOP_LIMIT,
+    }
+    kind = kinds[limit is not None, stop is not None]
     return VenueOrder(
         client_id=client_id,
         contract=contract,
@@ -59,8 +67,9 @@ def order(
         decision=f"decision of {client_id}",
         limit_price=limit,
         stop_price=stop,
-        stop_ticks=bracket[0] if bracket else None,
-        target_ticks=bracket[1] if bracket else None,
+        bracket=Bracket(*bracket) if isinstance(bracket, tuple) else bracket,
+        trail=trail,
+        valid_until_ns=None if until is None else ns(until),
         reduce_only=reduce_only,
     )
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from leadline.model.ids import client_order_id
-from leadline.model.orders import OrderType, Side, VenueOrder, Watch
+from leadline.model.orders import Bracket, OrderType, Replacement, Side, Trailing, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
-from leadline.venue.rules import trigger_of
 
 FillLine = tuple[str, int, int, int, int]
 """(client id, quantity, price, time, source index)"""
@@ -18,15 +17,23 @@ FillLine = tuple[str, int, int, int, int]
 
 @dataclass
 class Resting:
-    """An order of the reference."""
+    """An order of the reference: its terms as they are now."""
 
     order: VenueOrder
     after_ns: int
     quantity: int
+    filled: int = 0
     queued: int = 0
     fills: int = 0
-    oco: str = ""
-    twice: int = 0
+    limit: int | None = None
+    stop: int | None = None
+    until_ns: int | None = None
+    triggered: bool = False
+
+    @property
+    def turn(self) -> int:
+        """Stops, then market orders, then limits."""
+        return 1 if self.order.type is OrderType.MARKET else 2 if self.stop is None or self.triggered else 0
 
 
 @dataclass(frozen=True)
@@ -69,12 +76,40 @@ class Reference:
         self.position: dict[str, int] = {}
         self.lines: list[FillLine] = []
 
-    def submit(self, order: VenueOrder) -> None:
-        after = order.decided_at_ns + self.latency_ns
-        self.resting.append(Resting(order, after, order.quantity, twice=2 * order.quantity))
+    def submit(self, order: VenueOrder, after_ns: int | None = None) -> None:
+        after = order.decided_at_ns + self.latency_ns if after_ns is None else after_ns
+        self.resting.append(
+            Resting(
+                order,
+                after,
+                order.quantity,
+                limit=order.limit_price,
+                stop=order.stop_price,
+                until_ns=order.valid_until_ns,
+            )
+        )
 
     def cancel(self, client_id: str) -> None:
         self.resting = [one for one in self.resting if one.order.client_id != client_id]
+
+    def replace(self, wanted: Replacement, now_ns: int) -> None:
+        for rest in self.resting:
+            if rest.order.client_id != wanted.client_id or (rest.until_ns is not None and rest.until_ns <= now_ns):
+                continue
+            quantity = rest.filled + rest.quantity if wanted.quantity is None else wanted.quantity
+            limit = rest.limit if wanted.limit_price is None else wanted.limit_price
+            stop = rest.stop if wanted.stop_price is None else wanted.stop_price
+            if quantity <= rest.filled:
+                self.cancel(wanted.client_id)
+                return
+            moved = (limit, stop) != (rest.limit, rest.stop) or quantity > rest.filled + rest.quantity
+            if moved:
+                entry = not rest.order.parent and not rest.order.reduce_only
+                rest.after_ns = max(rest.after_ns, now_ns + (self.latency_ns if entry else 0))
+                rest.queued = 0
+                rest.triggered = rest.triggered and stop == rest.stop
+            rest.limit, rest.stop, rest.quantity = limit, stop, quantity - rest.filled
+            rest.until_ns = rest.until_ns if wanted.valid_until_ns is None else wanted.valid_until_ns
 
     def feed(self, prints: Iterable[Printed]) -> None:
         for one in prints:
@@ -82,27 +117,35 @@ class Reference:
             self.match(one)
 
     def match(self, one: Printed) -> None:
+        self.resting = [rest for rest in self.resting if rest.until_ns is None or one.time_ns < rest.until_ns]
         left = one.size
-        present = list(self.resting)
-        for kind in (OrderType.STOP, OrderType.MARKET, OrderType.LIMIT):
-            for rest in present:
-                order = rest.order
-                if order.type is not kind or rest not in self.resting or order.tape_contract != one.contract:
-                    continue
-                if one.time_ns <= rest.after_ns:
-                    continue
-                sign = order.side.sign
-                if kind is OrderType.MARKET:
-                    self.fill(rest, one, rest.quantity, self.worst(order.side, one) + sign * self.slippage)
-                elif kind is OrderType.STOP and sign * one.price >= sign * trigger_of(order):
-                    price = sign * max(sign * one.price, sign * trigger_of(order))
-                    self.fill(rest, one, rest.quantity, price + sign * self.slippage)
-                elif kind is OrderType.LIMIT:
-                    if one.price == trigger_of(order):
-                        rest.queued += one.size
-                    reached = one.price == trigger_of(order) and rest.queued > rest.twice
-                    if (reached or sign * one.price < sign * trigger_of(order)) and left:
-                        left -= self.fill(rest, one, min(rest.quantity, left), trigger_of(order))
+        concerned = [
+            rest for rest in self.resting if rest.order.tape_contract == one.contract and one.time_ns > rest.after_ns
+        ]
+        for rest in sorted(concerned, key=lambda rest: rest.turn):
+            order, sign, turn = rest.order, rest.order.side.sign, rest.turn
+            if rest not in self.resting:
+                continue
+            if order.type is OrderType.MARKET:
+                self.fill(rest, one, rest.quantity, self.worst(order.side, one) + sign * self.slippage)
+            elif turn == 0 and rest.stop is not None and sign * one.price >= sign * rest.stop:
+                price = sign * max(sign * one.price, sign * rest.stop) + sign * self.slippage
+                if rest.limit is not None and sign * price > sign * rest.limit:
+                    rest.triggered = True
+                else:
+                    self.fill(rest, one, rest.quantity, price)
+            elif turn == 2 and rest.limit is not None:
+                if one.price == rest.limit:
+                    rest.queued += one.size
+                reached = one.price == rest.limit and rest.queued > 2 * (rest.filled + rest.quantity)
+                if (reached or sign * one.price < sign * rest.limit) and left:
+                    left -= self.fill(rest, one, min(rest.quantity, left), rest.limit)
+        for rest in concerned:
+            trail, sign = rest.order.trail, rest.order.side.sign
+            if rest not in self.resting or trail is None or rest.stop is None:
+                continue
+            if sign * one.price <= sign * trail.from_price:
+                rest.stop = sign * min(sign * rest.stop, sign * one.price + trail.offset_ticks)
 
     def worst(self, side: Side, one: Printed) -> int:
         mine = Aggressor.BUY if side is Side.BUY else Aggressor.SELL
@@ -123,36 +166,55 @@ class Reference:
         self.position[order.contract] = held + order.side.sign * quantity
         self.lines.append((order.client_id, quantity, price, one.time_ns, one.index))
         rest.fills += 1
+        rest.filled += quantity
         rest.quantity -= quantity
         if not rest.quantity:
             self.cancel(order.client_id)
-        if order.stop_ticks is not None and order.target_ticks is not None:
-            self.protect(rest, one, quantity, price, (order.stop_ticks, order.target_ticks))
+        if order.bracket is not None:
+            self.protect(rest, one, quantity, price, order.bracket)
         for twin in list(self.resting):
-            if twin.order.client_id == rest.oco:
+            if twin.order.client_id == rest.order.oco:
                 twin.quantity -= quantity
                 if not twin.quantity:
-                    self.cancel(rest.oco)
+                    self.cancel(rest.order.oco)
         return quantity
 
-    def protect(self, rest: Resting, one: Printed, quantity: int, price: int, ticks: tuple[int, int]) -> None:
+    def protect(self, rest: Resting, one: Printed, quantity: int, price: int, bracket: Bracket) -> None:
         order, sign = rest.order, rest.order.side.sign
-        stop_id, target_id = (client_order_id(order.decision, f"{leg}{rest.fills}") for leg in "ST")
-        for mine, twin, kind in ((stop_id, target_id, OrderType.STOP), (target_id, stop_id, OrderType.LIMIT)):
-            leg = VenueOrder(
-                client_id=mine,
-                decision="",
-                contract=order.contract,
-                tape_contract=order.tape_contract,
-                side=order.side.opposite,
-                type=kind,
-                quantity=quantity,
-                decided_at_ns=one.time_ns,
-                leg=f"{'S' if kind is OrderType.STOP else 'T'}{rest.fills}",
-                stop_price=price - sign * ticks[0] if kind is OrderType.STOP else None,
-                limit_price=price + sign * ticks[1] if kind is OrderType.LIMIT else None,
+        stop, target = bracket.stop_price, bracket.target_price
+        if bracket.stop_ticks is not None:
+            stop = price - sign * bracket.stop_ticks
+        if bracket.target_ticks is not None:
+            target = price + sign * bracket.target_ticks
+        ids = [client_order_id(order.decision, f"{leg}{rest.fills}") for leg in "ST"]
+        both = stop is not None and target is not None
+        for mine, twin, at, leg in ((ids[0], ids[1], stop, "S"), (ids[1], ids[0], target, "T")):
+            if at is None:
+                continue
+            passed = sign * price <= sign * at if leg == "S" else sign * price >= sign * at
+            kind = OrderType.MARKET if passed else OrderType.STOP if leg == "S" else OrderType.LIMIT
+            trail = None
+            if kind is OrderType.STOP and bracket.trail is not None:
+                trail = Trailing(price + sign * bracket.trail.trigger_ticks, bracket.trail.offset_ticks)
+            self.submit(
+                VenueOrder(
+                    client_id=mine,
+                    decision="",
+                    contract=order.contract,
+                    tape_contract=order.tape_contract,
+                    side=order.side.opposite,
+                    type=kind,
+                    quantity=quantity,
+                    decided_at_ns=one.time_ns,
+                    leg=f"{leg}{rest.fills}",
+                    stop_price=at if kind is OrderType.STOP else None,
+                    limit_price=at if kind is OrderType.LIMIT else None,
+                    trail=trail,
+                    parent=order.client_id,
+                    oco=twin if both else "",
+                ),
+                one.time_ns,
             )
-            self.resting.append(Resting(leg, one.time_ns, quantity, oco=twin, twice=2 * quantity))
 
 
 def crossing(watch: Watch, prints: list[Printed], after_ns: int) -> int | None:

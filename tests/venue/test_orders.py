@@ -7,7 +7,7 @@ import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import client_order_id, fill_id
-from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
+from leadline.model.orders import Bracket, OrderState, OrderType, Side, Trail, Trailing, VenueOrder
 from tests.venue.builders import BUY, ES, MES, fills, market, ns, order, run, tape, told
 
 
@@ -64,7 +64,7 @@ def test_a_repeated_id_is_answered_with_the_order_as_it_stands_and_changes_nothi
     [
         ({"quantity": 5}, "order.quantity: got 5, expected 1: the id E1 is taken"),
         ({"side": Side.SELL}, "order.side: got .*, expected BUY"),
-        ({"bracket": (8, 8)}, "order.stop_ticks: got 8, expected None"),
+        ({"bracket": (8, 8)}, "order.bracket: got Bracket.*, expected None"),
         ({"contract": ES}, "order.contract: got 'ESZ2025', expected MESZ2025"),
     ],
 )
@@ -151,10 +151,24 @@ def test_cancelling_an_order_that_never_was_is_an_error():
         ({"stop_price": 5}, "stop_price"),
         ({"type": OrderType.LIMIT}, "limit_price"),
         ({"type": OrderType.STOP}, "stop_price"),
-        ({"stop_ticks": 16}, "target_ticks"),
-        ({"stop_ticks": 0, "target_ticks": 24}, "stop_ticks"),
-        ({"stop_ticks": 16, "target_ticks": 24, "decision": ""}, "decision"),
-        ({"stop_ticks": 16, "target_ticks": 24, "reduce_only": True}, "reduce_only"),
+        ({"type": OrderType.STOP_LIMIT, "limit_price": 5}, "stop_price"),
+        ({"type": OrderType.STOP_LIMIT, "stop_price": 5}, "limit_price"),
+        ({"type": OrderType.LIMIT, "limit_price": 2**53}, "limit_price"),
+        ({"valid_until_ns": 0}, "valid_until_ns"),
+        ({"valid_until_ns": 2**62 + 1}, "valid_until_ns"),
+        ({"trail": Trailing(5, 1)}, "trail"),
+        ({"type": OrderType.STOP, "stop_price": 5, "trail": Trailing(5, 0)}, "trail.offset_ticks"),
+        ({"type": OrderType.STOP, "stop_price": 5, "trail": Trailing(2**53, 1)}, "trail.from_price"),
+        ({"bracket": Bracket(0, 24)}, "bracket.stop_ticks"),
+        ({"bracket": Bracket(16, 10**6 + 1)}, "bracket.target_ticks"),
+        ({"bracket": Bracket(stop_price=2**53)}, "bracket.stop_price"),
+        ({"bracket": Bracket(stop_ticks=16, stop_price=5)}, "bracket.stop_price"),
+        ({"bracket": Bracket(target_ticks=16, target_price=5)}, "bracket.target_price"),
+        ({"bracket": Bracket(target_ticks=16, trail=Trail(1, 1))}, "bracket.trail"),
+        ({"bracket": Bracket(16, trail=Trail(-1, 1))}, "bracket.trail.trigger_ticks"),
+        ({"bracket": Bracket(16, trail=Trail(0, 0))}, "bracket.trail.offset_ticks"),
+        ({"bracket": Bracket(16, 24), "decision": ""}, "decision"),
+        ({"bracket": Bracket(16, 24), "reduce_only": True}, "reduce_only"),
     ],
 )
 def test_an_order_that_makes_no_sense_is_refused_by_field_and_leaves_no_trace(change: dict[str, object], field: str):

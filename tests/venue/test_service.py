@@ -18,7 +18,19 @@ import numpy as np
 import pytest
 import structlog
 
-from leadline.model.orders import Advanced, OrderState, Side, VenueEvent, VenueOrder, Watch, WatchedPosition
+from leadline.model.orders import (
+    Advanced,
+    Bracket,
+    OrderState,
+    Replacement,
+    Side,
+    Trail,
+    Trailing,
+    VenueEvent,
+    VenueOrder,
+    Watch,
+    WatchedPosition,
+)
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.plan.ports import Ports
 from leadline.plan.servers import LocalNats
@@ -38,6 +50,8 @@ from leadline.venue.convert import (
     fill_from_proto,
     order_from_proto,
     order_to_proto,
+    replacement_from_proto,
+    replacement_to_proto,
     watch_from_proto,
     watch_to_proto,
 )
@@ -383,6 +397,23 @@ async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_
         assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_other_terms_stand_in_the_ledger_before_they_are_answered(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
+):
+    settings = settings_in(tmp_path, nats_server, ports)
+    async with serving(settings) as venue:
+        await venue.submit(order(limit=19000, quantity=2, bracket=(16, 24)))
+        wanted = Replacement("E1", limit_price=18990, quantity=1, bracket=Bracket(stop_price=18000, trail=Trail(5, 2)))
+        replies = [await venue.stub.ReplaceOrder(replacement_to_proto(wanted), timeout=5) for _ in range(2)]
+        changed, again = (order_from_proto(reply.order) for reply in replies)
+        assert (changed.limit_price, changed.quantity, changed.bracket) == (18990, 1, wanted.bracket)
+        assert (again, [reply.event for reply in replies]) == (changed, [2, 2])
+        with pytest.raises(grpc.aio.AioRpcError, match=r"replacement\.stop_price"):
+            await venue.stub.ReplaceOrder(replacement_to_proto(Replacement("E1", stop_price=5)), timeout=5)
+    async with serving(settings) as venue:
+        assert await venue.orders("E1") == [changed]
+
+
 def replace_message(message: pb.VenueOrder, **change: Any) -> pb.VenueOrder:
     for name, value in change.items():
         setattr(message, name, value)
@@ -482,5 +513,18 @@ async def test_what_is_no_print_is_passed_over(bus: Bus, nats_server: LocalNats,
 def test_every_value_survives_the_wire():
     for event in in_memory():
         assert event_from_proto(event_to_proto(event)) == event
+    rich = replace(
+        order(stop=20010, limit=20012, until=5, bracket=Bracket(stop_price=19990, target_ticks=8, trail=Trail(0, 6))),
+        trail=Trailing(20020, 4),
+        triggered=True,
+        state=OrderState.EXPIRED,
+    )
+    assert order_from_proto(order_to_proto(rich)) == rich
+    for wanted in (
+        Replacement("E1"),
+        Replacement("E1", 2, 20000, 19990, Bracket(16, 24, trail=Trail(3, 1)), 9),
+        Replacement("E1", bracket=Bracket(stop_price=-5, target_price=0)),
+    ):
+        assert replacement_from_proto(replacement_to_proto(wanted)) == wanted
     watch = Watch(Decimal("-12.50"), (WatchedPosition(MES, -2, Decimal(-50000), Decimal("1.25")),), None, Decimal(500))
     assert watch_from_proto(watch_to_proto(watch)) == watch

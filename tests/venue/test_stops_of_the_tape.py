@@ -6,7 +6,17 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.model.orders import OrderType, Side, VenueEvent, VenueOrder
+from leadline.model.ids import client_order_id
+from leadline.model.orders import (
+    Bracket,
+    OrderType,
+    Replacement,
+    Side,
+    Trail,
+    Trailing,
+    VenueEvent,
+    VenueOrder,
+)
 from leadline.model.ticks import TickColumns
 from leadline.venue import matching
 from leadline.venue.matching import PaperMarket
@@ -36,60 +46,110 @@ def tapes(draw: st.DrawFn) -> dict[str, TickColumns]:
 
 @dataclass(frozen=True)
 class Instruction:
-    """At an instant: an order, or the cancel of an earlier one."""
+    """At an instant: an order, other terms for an earlier one, or its cancel."""
 
     at: int
-    order: VenueOrder | None
-    cancels: str
+    order: VenueOrder | None = None
+    cancels: str = ""
+    replaces: Replacement | None = None
+
+
+PRICES = st.integers(95, 105)
+
+
+@st.composite
+def brackets(draw: st.DrawFn) -> Bracket:
+    """Exits of every kind: a stop or none, a target or none, at a distance or a price, trailing or not."""
+    stop, target = (draw(st.sampled_from(["none", "ticks", "ticks", "price"])) for _ in range(2))
+    trail = Trail(draw(st.integers(0, 3)), draw(st.integers(1, 4))) if stop != "none" and draw(st.booleans()) else None
+    return Bracket(
+        stop_ticks=draw(st.integers(1, 4)) if stop == "ticks" else None,
+        target_ticks=draw(st.integers(1, 4)) if target == "ticks" else None,
+        stop_price=draw(PRICES) if stop == "price" else None,
+        target_price=draw(PRICES) if target == "price" else None,
+        trail=trail,
+    )
+
+
+@st.composite
+def orders(draw: st.DrawFn, number: int, at: int) -> VenueOrder:
+    """An order of any kind that makes sense."""
+    kind = draw(st.sampled_from(OrderType))
+    bracket = draw(st.one_of(st.none(), brackets()))
+    trails = kind is OrderType.STOP and draw(st.booleans())
+    return VenueOrder(
+        client_id=f"o{number}",
+        contract=draw(st.sampled_from(["X", "Y"])),
+        tape_contract=draw(st.sampled_from(TAPES)),
+        side=draw(st.sampled_from(Side)),
+        type=kind,
+        quantity=draw(st.integers(1, 4)),
+        decided_at_ns=at,
+        leg="E",
+        decision=f"d{number}",
+        limit_price=draw(PRICES) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
+        stop_price=draw(PRICES) if kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
+        bracket=bracket,
+        trail=Trailing(draw(PRICES), draw(st.integers(1, 4))) if trails else None,
+        valid_until_ns=draw(st.one_of(st.none(), st.integers(at + 1, END + 5))),
+        reduce_only=draw(st.booleans()) if bracket is None else False,
+    )
+
+
+@st.composite
+def replacements(draw: st.DrawFn, earlier: VenueOrder, at: int) -> Replacement:
+    """Other terms, or the same ones, of an earlier order or of the exits of its first fill."""
+    leg = draw(st.sampled_from(["", "", "S1", "T1"])) if earlier.bracket is not None else ""
+    if leg:
+        price = draw(PRICES)
+        return Replacement(
+            client_order_id(earlier.decision, leg),
+            stop_price=price if leg == "S1" else None,
+            limit_price=price if leg == "T1" else None,
+        )
+    return Replacement(
+        earlier.client_id,
+        quantity=draw(st.one_of(st.none(), st.integers(1, 5))),
+        limit_price=None if earlier.limit_price is None else draw(st.one_of(st.none(), PRICES)),
+        stop_price=None if earlier.stop_price is None else draw(st.one_of(st.none(), PRICES)),
+        valid_until_ns=draw(st.one_of(st.none(), st.integers(at + 1, END + 5))),
+    )
 
 
 @st.composite
 def instructions(draw: st.DrawFn) -> list[Instruction]:
-    """Orders of every kind, and cancels, in the order of their instants."""
-    found = []
+    """Orders of every kind, other terms and cancels, in the order of their instants."""
+    found: list[Instruction] = []
     for number, at in enumerate(sorted(draw(st.lists(st.integers(0, END), min_size=1, max_size=8)))):
-        if number and draw(st.integers(0, 5)) == 0:
-            found.append(Instruction(at, None, f"o{draw(st.integers(0, number - 1))}"))
-            continue
-        kind = draw(st.sampled_from(OrderType))
-        bracket = draw(st.one_of(st.none(), st.tuples(st.integers(1, 4), st.integers(1, 4))))
-        price = draw(st.integers(95, 105))
-        found.append(
-            Instruction(
-                at,
-                VenueOrder(
-                    client_id=f"o{number}",
-                    contract=draw(st.sampled_from(["X", "Y"])),
-                    tape_contract=draw(st.sampled_from(TAPES)),
-                    side=draw(st.sampled_from(Side)),
-                    type=kind,
-                    quantity=draw(st.integers(1, 4)),
-                    decided_at_ns=at,
-                    leg="E",
-                    decision=f"d{number}",
-                    limit_price=price if kind is OrderType.LIMIT else None,
-                    stop_price=price if kind is OrderType.STOP else None,
-                    stop_ticks=bracket[0] if bracket else None,
-                    target_ticks=bracket[1] if bracket else None,
-                    reduce_only=draw(st.booleans()) if bracket is None else False,
-                ),
-                "",
-            )
-        )
+        earlier = [one.order for one in found if one.order is not None]
+        what = draw(st.sampled_from(["order", "order", "order", "cancel", "replace"])) if earlier else "order"
+        if what == "order":
+            found.append(Instruction(at, draw(orders(number, at))))
+        elif what == "cancel":
+            found.append(Instruction(at, cancels=draw(st.sampled_from(earlier)).client_id))
+        else:
+            found.append(Instruction(at, replaces=draw(replacements(draw(st.sampled_from(earlier)), at))))
     return found
 
 
 def carry_out(paper: PaperMarket, instruction: Instruction) -> None:
+    known = {known.client_id: known for known in paper.orders()}
     if instruction.order is not None:
         paper.submit(instruction.order)
-    elif instruction.cancels in {known.client_id for known in paper.orders()}:
+    elif instruction.replaces is not None:
+        wanted = instruction.replaces
+        order = known.get(wanted.client_id)
+        # An exit that went out at the market has no price to move.
+        if order is not None and (order.parent == "" or order.type is not OrderType.MARKET):
+            paper.replace(wanted)
+    elif instruction.cancels in known:
         paper.cancel(instruction.cancels, "asked")
 
 
 def undisturbed(rules: FillRules, prints: dict[str, TickColumns], plan: list[Instruction]) -> tuple[VenueEvent, ...]:
     """The run that stops only where it must."""
     paper = PaperMarket(rules, 0)
-    for instruction in [*plan, Instruction(END + 1, None, "")]:
+    for instruction in [*plan, Instruction(END + 1)]:
         while paper.instant_ns < instruction.at:
             paper.advance(prints, instruction.at)
         carry_out(paper, instruction)
@@ -107,7 +167,7 @@ def test_any_cut_of_the_tape_and_any_restart_gives_the_same_events(
     chance = Random(seed)
     paper = PaperMarket(rules, 0)
     steps = []
-    for instruction in [*plan, Instruction(END + 1, None, "")]:
+    for instruction in [*plan, Instruction(END + 1)]:
         while paper.instant_ns < instruction.at:
             to = chance.randint(paper.instant_ns, instruction.at)
             cut = {}
@@ -153,11 +213,13 @@ def by_hand(prints: dict[str, TickColumns], plan: list[Instruction], slippage: i
     """The fills of the plain reference."""
     reference = Reference(slippage, latency)
     rest: list[Printed] = merged(prints)
-    for instruction in [*plan, Instruction(END + 1, None, "")]:
+    for instruction in [*plan, Instruction(END + 1)]:
         reference.feed(one for one in rest if one.time_ns <= instruction.at)
         rest = [one for one in rest if one.time_ns > instruction.at]
         if instruction.order is not None:
             reference.submit(instruction.order)
+        elif instruction.replaces is not None:
+            reference.replace(instruction.replaces, instruction.at)
         else:
             reference.cancel(instruction.cancels)
     return reference.lines

@@ -208,8 +208,9 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
     for order in live:
         sheet = sheet_of(order.contract)
         if is_entry(order) and sheet is not None:
-            distance = (order.stop_ticks or 0) + 2 * slippage
             mark, sign = _entry_price(book, order), order.side.sign
+            stop = None if order.bracket is None else order.bracket.stop_at(mark, order.side)
+            distance = (0 if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
             total += order.remaining * loss(mark, distance, sign, sheet.tick_value, inverse=sheet.inverse)
             for price in (mark, mark - sign * distance):
                 total += commission_of(book.manifest, order.contract, order.remaining, price)

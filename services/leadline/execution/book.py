@@ -17,6 +17,7 @@ from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.orders import (
+    Bracket,
     Decision,
     Fill,
     LastPrint,
@@ -384,6 +385,5 @@ def new_order(decision: Decision, client_id: str, instant_ns: int, tape_contract
         type=OrderType.MARKET,
         quantity=decision.quantity,
         decided_at_ns=instant_ns,
-        stop_ticks=decision.stop_ticks,
-        target_ticks=decision.target_ticks,
+        bracket=Bracket(decision.stop_ticks, decision.target_ticks),
     )

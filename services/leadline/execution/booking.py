@@ -182,16 +182,29 @@ def told(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
         )
     elif not order.version:
         order = replace(order, version=1)
+    elif order.stop_price != reported.stop_price:
+        order = replace(order, stop_price=reported.stop_price, version=order.version + 1)
     return follow(order, state, reason=reported.reason, quantity=reported.quantity), surprises
 
 
 def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
-    """What the venue holds under an order's id that is not that order. A bracket leg's size is the venue's to say."""
-    names = ["contract", "side", "type", "limit_price", "stop_price", *([] if order.parent else ["quantity"])]
+    """What the venue holds under an order's id that is not that order.
+
+    The size of a bracket leg is the venue's to say, and so is a better stop of an order that trails.
+    """
+    names = ["contract", "side", "type", "limit_price", *([] if order.parent else ["quantity"])]
+    if order.trail is None or not _better(order, reported):
+        names.append("stop_price")
     for name in names:
         ours, theirs = getattr(order, name), getattr(reported, name)
         if ours != theirs:
             yield f"order {order.client_id} has the {name.replace('_', ' ')} {theirs} at the venue, not {ours}"
+
+
+def _better(order: Order, reported: VenueOrder) -> bool:
+    """Whether the venue's stop of an order lies where less is lost than at the book's."""
+    ours, theirs = order.stop_price, reported.stop_price
+    return ours is not None and theirs is not None and order.side.sign * (theirs - ours) < 0
 
 
 def _known(book: Book, client_id: str, stored: Stored) -> Order | None:
@@ -225,8 +238,9 @@ def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: l
         state=OrderState.WORKING,
         limit_price=reported.limit_price,
         stop_price=reported.stop_price,
-        stop_ticks=reported.stop_ticks,
-        target_ticks=reported.target_ticks,
+        bracket=reported.bracket,
+        trail=reported.trail,
+        valid_until_ns=reported.valid_until_ns,
         parent=reported.parent,
         oco=reported.oco,
         version=0,

@@ -58,7 +58,10 @@ def venue_order(order: Order) -> VenueOrder:
         type=order.type,
         quantity=order.quantity,
         decided_at_ns=order.decided_at_ns,
-        stop_ticks=order.stop_ticks,
-        target_ticks=order.target_ticks,
+        limit_price=order.limit_price,
+        stop_price=order.stop_price,
+        bracket=order.bracket,
+        trail=order.trail,
+        valid_until_ns=order.valid_until_ns,
         reduce_only=order.leg.startswith(Leg.FLATTEN),
     )

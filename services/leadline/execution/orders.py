@@ -15,8 +15,10 @@ from leadline.model.orders import Order, OrderState
 S = OrderState
 TRANSITIONS: Final[dict[OrderState, frozenset[OrderState]]] = {
     S.PENDING: frozenset({S.SENDING, S.EXPIRED_LOCAL}),
-    S.SENDING: frozenset({S.WORKING, S.PARTIAL, S.REJECTED, S.FILLED, S.CANCELLED, S.UNKNOWN, S.EXPIRED_LOCAL}),
-    S.UNKNOWN: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.DEAD}),
+    S.SENDING: frozenset(
+        {S.WORKING, S.PARTIAL, S.REJECTED, S.FILLED, S.CANCELLED, S.EXPIRED, S.UNKNOWN, S.EXPIRED_LOCAL}
+    ),
+    S.UNKNOWN: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED, S.DEAD}),
     S.WORKING: frozenset({S.PARTIAL, S.FILLED, S.CANCELLED, S.EXPIRED, S.PENDING_CANCEL}),
     S.PARTIAL: frozenset({S.FILLED, S.CANCELLED, S.EXPIRED, S.PENDING_CANCEL}),
     S.PENDING_CANCEL: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.EXPIRED}),
@@ -24,7 +26,7 @@ TRANSITIONS: Final[dict[OrderState, frozenset[OrderState]]] = {
     S.CANCELLED: frozenset(),
     S.REJECTED: frozenset(),
     S.EXPIRED: frozenset(),
-    S.DEAD: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED}),
+    S.DEAD: frozenset({S.WORKING, S.PARTIAL, S.FILLED, S.CANCELLED, S.REJECTED, S.EXPIRED}),
     S.EXPIRED_LOCAL: frozenset(),
 }
 UNRESOLVED: Final = frozenset({S.PENDING, S.SENDING, S.UNKNOWN})

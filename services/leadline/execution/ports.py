@@ -9,7 +9,7 @@ from leadline.execution.booking import Stored
 from leadline.execution.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 
 __all__ = [
@@ -93,6 +93,9 @@ class Venue(Protocol):
 
     async def cancel(self, client_id: str, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms; the order as it stands. The same terms again change nothing."""
 
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""

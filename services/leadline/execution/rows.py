@@ -8,7 +8,20 @@ from typing import Any, Final
 
 from leadline.execution.account_settings import with_hot_fields
 from leadline.execution.book import Book, Drain, Fence, HeldLimits, StrategyBook
-from leadline.model.orders import Decision, Fill, LastPrint, Lot, Order, OrderState, OrderType, Position, Side
+from leadline.model.orders import (
+    Bracket,
+    Decision,
+    Fill,
+    LastPrint,
+    Lot,
+    Order,
+    OrderState,
+    OrderType,
+    Position,
+    Side,
+    Trail,
+    Trailing,
+)
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
@@ -112,8 +125,9 @@ UPSERT_INTENT: Final = _upsert(
         "quantity",
         "limit_price",
         "stop_price",
-        "stop_ticks",
-        "target_ticks",
+        "bracket",
+        "trail",
+        "valid_until_ns",
         "parent",
         "oco",
         "filled",
@@ -337,8 +351,9 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
         order.quantity,
         order.limit_price,
         order.stop_price,
-        order.stop_ticks,
-        order.target_ticks,
+        None if order.bracket is None else asdict(order.bracket),
+        None if order.trail is None else asdict(order.trail),
+        order.valid_until_ns,
         order.parent,
         order.oco,
         order.filled,
@@ -349,6 +364,14 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
         None if order.parent else order.decided_at_ns + send_bound_ns,
         epoch,
     )
+
+
+def bracket_of_row(value: dict[str, Any] | None) -> Bracket | None:
+    """A bracket as a column has it; None where it has none."""
+    if value is None:
+        return None
+    trail = value["trail"]
+    return Bracket(**{**value, "trail": None if trail is None else Trail(**trail)})
 
 
 def order_of(row: Row) -> Order:
@@ -367,8 +390,9 @@ def order_of(row: Row) -> Order:
         state=OrderState(row["state"]),
         limit_price=row["limit_price"],
         stop_price=row["stop_price"],
-        stop_ticks=row["stop_ticks"],
-        target_ticks=row["target_ticks"],
+        bracket=bracket_of_row(row["bracket"]),
+        trail=None if row["trail"] is None else Trailing(**row["trail"]),
+        valid_until_ns=row["valid_until_ns"],
         parent=row["parent"],
         oco=row["oco"],
         filled=row["filled"],

@@ -25,11 +25,12 @@ class Side(StrEnum):
 
 
 class OrderType(StrEnum):
-    """How an order is priced."""
+    """How an order is priced. A stop-limit rests as a limit order once a print has reached its stop."""
 
     MARKET = "MARKET"
     LIMIT = "LIMIT"
     STOP = "STOP"
+    STOP_LIMIT = "STOP_LIMIT"
 
 
 class OrderState(StrEnum):
@@ -67,15 +68,58 @@ _TERMINAL = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class Trail:
+    """A stop that follows the price: what an entry asks of its stop.
+
+    Once a print is `trigger_ticks` (0 or more) beyond the entry's fill, the stop stays `offset_ticks` (1 or more)
+    behind the best print since. It never goes back.
+    """
+
+    trigger_ticks: int
+    offset_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trailing:
+    """The trail of one stop order: prints at or beyond `from_price` move it to `offset_ticks` behind them."""
+
+    from_price: int
+    offset_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """The exits that the venue makes for each fill of an entry.
+
+    Stop and target are distances in ticks from the fill, or prices in ticks; at most one of both for each, and none
+    means that there is no such exit. `trail` moves the stop.
+    """
+
+    stop_ticks: int | None = None
+    target_ticks: int | None = None
+    stop_price: int | None = None
+    target_price: int | None = None
+    trail: Trail | None = None
+
+    def stop_at(self, fill: int, side: Side) -> int | None:
+        """Price in ticks of the stop behind an entry of that side which filled at `fill`; None without a stop."""
+        return self.stop_price if self.stop_ticks is None else fill - side.sign * self.stop_ticks
+
+    def target_at(self, fill: int, side: Side) -> int | None:
+        """Price in ticks of the target before an entry of that side which filled at `fill`; None without a target."""
+        return self.target_price if self.target_ticks is None else fill + side.sign * self.target_ticks
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One order of one account.
 
     `client_id` is derived from `decision` and `leg`; `strategy` owns it; `tape_contract` is the contract whose prints
     price it, for as long as it lives: its own, or the signal contract where the feed has no other. Quantities are in
-    size steps of the contract; `limit_price`/`stop_price` in ticks. `stop_ticks`/`target_ticks` are the native
-    bracket's distances from each entry fill (entries only). `parent` is the entry's client id on bracket legs, whose
-    `oco` names the other. `decided_at_ns` is the account's instant at which it was decided (for a bracket leg: its
-    entry fill's time).
+    size steps of the contract; `limit_price`/`stop_price` in ticks. `bracket` are the native exits of each fill
+    (entries only), `trail` moves this order's own stop. From `valid_until_ns` on nothing fills it. `parent` is the
+    entry's client id on bracket legs, whose `oco` names the other. `decided_at_ns` is the account's instant at which it
+    was decided (for a bracket leg: its entry fill's time).
     """
 
     client_id: str
@@ -91,8 +135,9 @@ class Order:
     state: OrderState = OrderState.PENDING
     limit_price: int | None = None
     stop_price: int | None = None
-    stop_ticks: int | None = None
-    target_ticks: int | None = None
+    bracket: Bracket | None = None
+    trail: Trailing | None = None
+    valid_until_ns: int | None = None
     parent: str = ""
     oco: str = ""
     filled: int = 0
@@ -131,7 +176,8 @@ class VenueOrder:
     """An order as the venue holds it.
 
     `tape_contract` is the contract whose prints match it: its own, or the signal contract where the feed has no other.
-    `reduce_only` orders never exceed the net position. `unread` names the fields whose value this release has no word
+    `reduce_only` orders never exceed the net position. `triggered` says that a print has reached the stop of a
+    stop-limit order, which rests as a limit order since. `unread` names the fields whose value this release has no word
     for, each with that value; what stands in them says nothing. The other fields are those of `Order`.
     """
 
@@ -146,20 +192,37 @@ class VenueOrder:
     decided_at_ns: int
     limit_price: int | None = None
     stop_price: int | None = None
-    stop_ticks: int | None = None
-    target_ticks: int | None = None
+    bracket: Bracket | None = None
+    trail: Trailing | None = None
+    valid_until_ns: int | None = None
     reduce_only: bool = False
     parent: str = ""
     oco: str = ""
     state: OrderState = OrderState.WORKING
     filled: int = 0
     reason: str = ""
+    triggered: bool = False
     unread: tuple[tuple[str, str], ...] = ()
 
     @property
     def remaining(self) -> int:
         """Contracts not filled yet."""
         return self.quantity - self.filled
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """New terms of a working order, which keeps its id and its type. A term that is None stays as it is.
+
+    `quantity` counts what has filled already. The prices are ticks; `bracket` stands in place of the whole bracket.
+    """
+
+    client_id: str
+    quantity: int | None = None
+    limit_price: int | None = None
+    stop_price: int | None = None
+    bracket: Bracket | None = None
+    valid_until_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,7 @@ METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
     "/leadline.execution.v1.ExecutionService/StreamOrderEvents": _READERS,
     "/leadline.venue.v1.PaperVenueService/SubmitOrder": ("execution",),
     "/leadline.venue.v1.PaperVenueService/CancelOrder": ("execution",),
+    "/leadline.venue.v1.PaperVenueService/ReplaceOrder": ("execution",),
     "/leadline.venue.v1.PaperVenueService/AdvanceTo": ("execution",),
     "/leadline.venue.v1.PaperVenueService/ListOrders": (*_READERS, "execution"),
     "/leadline.venue.v1.PaperVenueService/ListFills": (*_READERS, "execution"),

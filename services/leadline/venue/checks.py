@@ -3,7 +3,7 @@
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import OrderType, VenueOrder
+from leadline.model.orders import Bracket, OrderType, Replacement, Trailing, VenueOrder
 
 LONGEST_NAME: Final = 300
 MOST_QUANTITY: Final = 10**9
@@ -23,11 +23,17 @@ _CONTENT: Final = (
     "decided_at_ns",
     "limit_price",
     "stop_price",
-    "stop_ticks",
-    "target_ticks",
+    "bracket",
+    "trail",
+    "valid_until_ns",
     "reduce_only",
 )
 """What an order is; its size, too, unless it is a bracket leg, which shrinks."""
+
+_PRICED: Final = {
+    "limit_price": (OrderType.LIMIT, OrderType.STOP_LIMIT),
+    "stop_price": (OrderType.STOP, OrderType.STOP_LIMIT),
+}
 
 
 def check_same(known: VenueOrder, again: VenueOrder) -> None:
@@ -46,21 +52,63 @@ def check_order(order: VenueOrder) -> None:
         raise InvalidInput("order.quantity", order.quantity, f"1 to {MOST_QUANTITY} size steps")
     if not 0 <= order.decided_at_ns <= MOST_NS:
         raise InvalidInput("order.decided_at_ns", order.decided_at_ns, "nanoseconds since 1970")
-    for name, kind in (("limit_price", OrderType.LIMIT), ("stop_price", OrderType.STOP)):
-        if (getattr(order, name) is not None) != (order.type is kind):
-            raise InvalidInput(f"order.{name}", getattr(order, name), f"a price on {kind} orders, none on others")
-        if abs(getattr(order, name) or 0) > MOST_PRICE:
-            raise InvalidInput(f"order.{name}", getattr(order, name), f"a price within {MOST_PRICE} ticks of 0")
-    _check_bracket(order)
-
-
-def _check_bracket(order: VenueOrder) -> None:
-    if order.stop_ticks is None and order.target_ticks is None:
-        return
-    for name in ("stop_ticks", "target_ticks"):
+    for name, kinds in _PRICED.items():
         value = getattr(order, name)
-        if value is None or not 1 <= value <= MOST_TICKS:
-            raise InvalidInput(f"order.{name}", value, f"1 to {MOST_TICKS} ticks on both legs, or neither")
+        if (value is not None) != (order.type in kinds):
+            raise InvalidInput(f"order.{name}", value, f"a price on {' and '.join(kinds)} orders, none on others")
+        _check_price(f"order.{name}", value)
+    if order.valid_until_ns is not None and not order.decided_at_ns < order.valid_until_ns <= MOST_NS:
+        raise InvalidInput("order.valid_until_ns", order.valid_until_ns, f"later than {order.decided_at_ns}")
+    if order.trail is not None:
+        _check_trailing(order, order.trail)
+    if order.bracket is not None:
+        _check_bracket(order, order.bracket)
+
+
+def check_replacement(order: VenueOrder, wanted: Replacement) -> None:
+    """Refuse new terms that a working order cannot have: InvalidInput."""
+    for name, kinds in _PRICED.items():
+        if getattr(wanted, name) is not None and order.type not in kinds:
+            raise InvalidInput(f"replacement.{name}", getattr(wanted, name), f"nothing for a {order.type} order")
+    if wanted.quantity is not None and wanted.quantity < 1:
+        raise InvalidInput("replacement.quantity", wanted.quantity, f"1 to {MOST_QUANTITY} size steps")
+    if wanted.quantity is not None and order.parent:
+        raise InvalidInput("replacement.quantity", wanted.quantity, "nothing: a bracket leg's size is its fill's")
+    if wanted.bracket is not None and (order.bracket is None or order.filled):
+        raise InvalidInput("replacement.bracket", wanted.bracket, "nothing, where no bracket waits for a first fill")
+
+
+def _check_price(field: str, price: int | None) -> None:
+    if abs(price or 0) > MOST_PRICE:
+        raise InvalidInput(field, price, f"a price within {MOST_PRICE} ticks of 0")
+
+
+def _check_ticks(field: str, ticks: int, least: int) -> None:
+    if not least <= ticks <= MOST_TICKS:
+        raise InvalidInput(field, ticks, f"{least} to {MOST_TICKS} ticks")
+
+
+def _check_trailing(order: VenueOrder, trail: Trailing) -> None:
+    if order.type is not OrderType.STOP:
+        raise InvalidInput("order.trail", trail, "a trail on STOP orders, none on others")
+    _check_price("order.trail.from_price", trail.from_price)
+    _check_ticks("order.trail.offset_ticks", trail.offset_ticks, 1)
+
+
+def _check_bracket(order: VenueOrder, bracket: Bracket) -> None:
+    for leg in ("stop", "target"):
+        ticks, price = getattr(bracket, f"{leg}_ticks"), getattr(bracket, f"{leg}_price")
+        if ticks is not None and price is not None:
+            raise InvalidInput(f"order.bracket.{leg}_price", price, f"no price beside a distance of {ticks} ticks")
+        if ticks is not None:
+            _check_ticks(f"order.bracket.{leg}_ticks", ticks, 1)
+        _check_price(f"order.bracket.{leg}_price", price)
+    trail = bracket.trail
+    if trail is not None:
+        if bracket.stop_ticks is None and bracket.stop_price is None:
+            raise InvalidInput("order.bracket.trail", trail, "a trail of a bracket with a stop")
+        _check_ticks("order.bracket.trail.trigger_ticks", trail.trigger_ticks, 0)
+        _check_ticks("order.bracket.trail.offset_ticks", trail.offset_ticks, 1)
     if not order.decision:
         raise InvalidInput("order.decision", "", "the decision that a native bracket's ids derive from")
     if order.reduce_only:

@@ -1,17 +1,22 @@
 """The paper venue's protocol as domain values, and back."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import (
     Advanced,
+    Bracket,
     Fill,
     LastPrint,
     OrderState,
     OrderType,
+    Replacement,
     Side,
+    Trail,
+    Trailing,
     VenueEvent,
     VenueOrder,
     Watch,
@@ -25,6 +30,7 @@ _TYPES: Final = {
     OrderType.MARKET: pb.ORDER_TYPE_MARKET,
     OrderType.LIMIT: pb.ORDER_TYPE_LIMIT,
     OrderType.STOP: pb.ORDER_TYPE_STOP,
+    OrderType.STOP_LIMIT: pb.ORDER_TYPE_STOP_LIMIT,
 }
 _TYPES_BACK: Final = {value: key for key, value in _TYPES.items()}
 _STATES: Final = {
@@ -33,6 +39,7 @@ _STATES: Final = {
     OrderState.FILLED: pb.ORDER_STATE_FILLED,
     OrderState.CANCELLED: pb.ORDER_STATE_CANCELLED,
     OrderState.REJECTED: pb.ORDER_STATE_REJECTED,
+    OrderState.EXPIRED: pb.ORDER_STATE_EXPIRED,
 }
 _STATES_BACK: Final = {value: key for key, value in _STATES.items()} | {pb.ORDER_STATE_UNSPECIFIED: OrderState.WORKING}
 
@@ -49,8 +56,9 @@ def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         decided_at_ns=order.decided_at_ns,
-        stop_ticks=order.stop_ticks,
-        target_ticks=order.target_ticks,
+        bracket=None if order.bracket is None else _bracket_to_proto(order.bracket),
+        trail=None if order.trail is None else pb.Trailing(**asdict(order.trail)),
+        valid_until_ns=order.valid_until_ns,
         decision_id=order.decision,
         reduce_only=order.reduce_only,
         state=_STATES[order.state],
@@ -59,6 +67,28 @@ def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
         leg=order.leg,
         parent=order.parent,
         oco=order.oco,
+        triggered=order.triggered,
+    )
+
+
+def _bracket_to_proto(bracket: Bracket) -> pb.Bracket:
+    return pb.Bracket(
+        stop_ticks=bracket.stop_ticks,
+        target_ticks=bracket.target_ticks,
+        stop_price=bracket.stop_price,
+        target_price=bracket.target_price,
+        trail=None if bracket.trail is None else pb.Trail(**asdict(bracket.trail)),
+    )
+
+
+def _bracket_from_proto(message: pb.Bracket) -> Bracket:
+    trail = Trail(message.trail.trigger_ticks, message.trail.offset_ticks) if message.HasField("trail") else None
+    return Bracket(
+        stop_ticks=message.stop_ticks if message.HasField("stop_ticks") else None,
+        target_ticks=message.target_ticks if message.HasField("target_ticks") else None,
+        stop_price=message.stop_price if message.HasField("stop_price") else None,
+        target_price=message.target_price if message.HasField("target_price") else None,
+        trail=trail,
     )
 
 
@@ -71,7 +101,7 @@ def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
     if message.side not in _SIDES_BACK:
         raise InvalidInput("order.side", message.side, "buy or sell")
     if message.type not in _TYPES_BACK:
-        raise InvalidInput("order.type", message.type, "market, limit or stop")
+        raise InvalidInput("order.type", message.type, "market, limit, stop or stop-limit")
     return order
 
 
@@ -91,8 +121,9 @@ def order_heard(message: pb.VenueOrder) -> VenueOrder:
         decided_at_ns=message.decided_at_ns,
         limit_price=message.limit_price if message.HasField("limit_price") else None,
         stop_price=message.stop_price if message.HasField("stop_price") else None,
-        stop_ticks=message.stop_ticks if message.HasField("stop_ticks") else None,
-        target_ticks=message.target_ticks if message.HasField("target_ticks") else None,
+        bracket=_bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
+        trail=(Trailing(message.trail.from_price, message.trail.offset_ticks) if message.HasField("trail") else None),
+        valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
         reduce_only=message.reduce_only,
         parent=message.parent,
         oco=message.oco,
@@ -100,6 +131,31 @@ def order_heard(message: pb.VenueOrder) -> VenueOrder:
         filled=message.filled,
         reason=message.reason,
         unread=tuple(unread),
+        triggered=message.triggered,
+    )
+
+
+def replacement_to_proto(wanted: Replacement) -> pb.ReplaceOrderRequest:
+    """New terms of an order."""
+    return pb.ReplaceOrderRequest(
+        client_id=wanted.client_id,
+        quantity=wanted.quantity,
+        limit_price=wanted.limit_price,
+        stop_price=wanted.stop_price,
+        bracket=None if wanted.bracket is None else _bracket_to_proto(wanted.bracket),
+        valid_until_ns=wanted.valid_until_ns,
+    )
+
+
+def replacement_from_proto(message: pb.ReplaceOrderRequest) -> Replacement:
+    """New terms of an order."""
+    return Replacement(
+        client_id=message.client_id,
+        quantity=message.quantity if message.HasField("quantity") else None,
+        limit_price=message.limit_price if message.HasField("limit_price") else None,
+        stop_price=message.stop_price if message.HasField("stop_price") else None,
+        bracket=_bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
+        valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
     )
 
 

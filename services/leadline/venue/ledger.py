@@ -18,7 +18,18 @@ from typing import Any, Final, Self
 import orjson
 
 from leadline.model.errors import LeadlineError
-from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueEvent, VenueOrder
+from leadline.model.orders import (
+    Bracket,
+    Fill,
+    LastPrint,
+    OrderState,
+    OrderType,
+    Side,
+    Trail,
+    Trailing,
+    VenueEvent,
+    VenueOrder,
+)
 from leadline.venue.matching import Step
 from leadline.venue.rules import Mark, Rest
 
@@ -197,12 +208,15 @@ def _step(document: dict[str, Any]) -> Step:
 
 
 def _order(document: dict[str, Any]) -> VenueOrder:
-    enums = {
+    bracket, trail = document["bracket"], document["trail"]
+    values = {
         "side": Side(document["side"]),
         "type": OrderType(document["type"]),
         "state": OrderState(document["state"]),
+        "bracket": bracket and Bracket(**{**bracket, "trail": bracket["trail"] and Trail(**bracket["trail"])}),
+        "trail": trail and Trailing(**trail),
     }
-    return VenueOrder(**{**document, **enums, "unread": _pairs(document)})
+    return VenueOrder(**{**document, **values, "unread": _pairs(document)})
 
 
 def _fill(document: dict[str, Any] | None) -> Fill | None:

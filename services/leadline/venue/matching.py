@@ -4,26 +4,39 @@ Time moves only by `advance`, over whole instants (all prints of all contracts t
 of the first instant at which an order changed or a watch was crossed. Where else it stops makes no difference.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import islice
 from typing import Final
 
 import numpy as np
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import Leg, client_order_id, fill_id
-from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, VenueEvent, VenueOrder, Watch
+from leadline.model.ids import fill_id
+from leadline.model.orders import (
+    Fill,
+    LastPrint,
+    OrderState,
+    OrderType,
+    Replacement,
+    VenueEvent,
+    VenueOrder,
+    Watch,
+)
 from leadline.model.ticks import TickColumns
-from leadline.venue.checks import check_order, check_same
+from leadline.venue.brackets import exits
+from leadline.venue.checks import check_order, check_replacement, check_same
 from leadline.venue.rules import (
     FillRules,
     Mark,
     Rest,
     fill_price,
     first_match,
+    first_trail,
     mark_after,
     rest_after,
+    rests_as_limit,
+    trailed,
     within_reach,
 )
 from leadline.venue.watches import check_watch, first_crossing
@@ -31,8 +44,12 @@ from leadline.venue.watches import check_watch, first_crossing
 WINDOW_ROWS: Final = 16_384
 """Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""
 
-_TURN: Final = {OrderType.STOP: 0, OrderType.MARKET: 1, OrderType.LIMIT: 2}
-"""Who goes first when one print reaches several orders: a stop before a target, protection before a flatten."""
+_TERMS: Final = ("quantity", "limit_price", "stop_price", "bracket", "valid_until_ns")
+
+
+def _turn(order: VenueOrder) -> int:
+    """Who goes first when one print reaches several orders: a stop before a target, protection before a flatten."""
+    return 2 if rests_as_limit(order) else 1 if order.type is OrderType.MARKET else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +175,35 @@ class PaperMarket:
         order = self.order(client_id)
         return order if order.state.terminal else self._cancel(order, reason)
 
+    def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms; the order as it stands.
+
+        One that has ended stays as it ended, and the same terms again change nothing. Another price or a larger size
+        takes the order's place in the queue away: an entry then matches prints later than the latency from now, an exit
+        those later than now. A size that has filled already ends the order. Unknown when there is none of that id,
+        InvalidInput for terms that it cannot have.
+        """
+        order = self.order(wanted.client_id)
+        if order.state.terminal:
+            return order
+        check_replacement(order, wanted)
+        terms = ((name, getattr(wanted, name)) for name in _TERMS)
+        after = replace(order, **{name: value for name, value in terms if value is not None})
+        if after.quantity <= order.filled:
+            return self._cancel(order, "replaced by a size that has filled")
+        check_order(after)
+        if after == order:
+            return order
+        rest = self._resting[order.client_id]
+        if (after.limit_price, after.stop_price) != (order.limit_price, order.stop_price) or (
+            after.quantity > order.quantity
+        ):
+            delay_ns = 0 if order.parent or order.reduce_only else self._rules.latency_ns
+            rest = Rest(max(rest.after_ns, self._instant_ns + delay_ns))
+            after = replace(after, triggered=after.triggered and after.stop_price == order.stop_price)
+        self._resting[order.client_id] = rest
+        return self._record(after)
+
     # --- what the tape does ------------------------------------------------------------------------------------------
 
     def advance(self, prints: Mapping[str, TickColumns], to_ns: int, watches: Sequence[Watch] = ()) -> Reached:
@@ -202,7 +248,7 @@ class PaperMarket:
         end = min([to_ns, *full])
         window = {contract: _until(ticks, end) for contract, ticks in rest.items()}
         near = self._within_reach(window)
-        match_ns = self._first_match_ns(window, near)
+        match_ns = self._first_change_ns(window, near, end)
         crossings = [first_crossing(watch, window, self._marks) for watch in watches]
         stops = [time_ns for time_ns in (match_ns, *crossings) if time_ns is not None]
         stop = min(stops, default=end)
@@ -212,6 +258,7 @@ class PaperMarket:
             self._absorb(contract, _until(ticks, stop - 1) if matching else ticks, near)
         self._instant_ns = stop
         if matching:
+            self._expire()
             for contract, ticks in matched.items():
                 self._match_instant(contract, ticks)
             self._matched = len(self._events)
@@ -228,16 +275,16 @@ class PaperMarket:
                 bounds[contract] = (int(price.min()), int(price.max()))
         return [order for order in live if (found := bounds.get(order.tape_contract)) and within_reach(order, *found)]
 
-    def _first_match_ns(self, window: dict[str, TickColumns], orders: list[VenueOrder]) -> int | None:
-        """Time of the first print of the window that any of these live orders answers to."""
-        first: int | None = None
+    def _first_change_ns(self, window: dict[str, TickColumns], orders: list[VenueOrder], end_ns: int) -> int | None:
+        """When the first live order changes: a print of the window fills, triggers or moves it, or it expires."""
+        found = [order.valid_until_ns for order in self.live_orders() if order.valid_until_ns is not None]
+        found = [max(time_ns, self._instant_ns + 1) for time_ns in found if time_ns <= end_ns]
         for order in orders:
-            ticks = window[order.tape_contract]
-            row = first_match(self._rules, order, self._resting[order.client_id], ticks)
+            ticks, rest = window[order.tape_contract], self._resting[order.client_id]
+            row = min(first_match(self._rules, order, rest, ticks), first_trail(order, rest, ticks))
             if row < len(ticks):
-                time_ns = int(ticks.time_ns[row])
-                first = time_ns if first is None else min(first, time_ns)
-        return first
+                found.append(int(ticks.time_ns[row]))
+        return min(found, default=None)
 
     def _absorb(self, contract: str, ticks: TickColumns, orders: Iterable[VenueOrder]) -> None:
         """Prints that no order answers to: they move the mark, and the queues of those orders that they may concern."""
@@ -254,23 +301,41 @@ class PaperMarket:
         for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks)):
             self._match_print(contract, ticks.slice(row, row + 1))
 
+    def _expire(self) -> None:
+        """End the orders that are valid up to the present instant only: its prints do not match them any more."""
+        for order in self.live_orders():
+            if order.valid_until_ns is not None and order.valid_until_ns <= self._instant_ns:
+                self._record(replace(order, state=OrderState.EXPIRED, reason="its validity has ended"))
+
     def _match_print(self, contract: str, tick: TickColumns) -> None:
-        """Match one print (a single row) with every order on its contract, each in its turn."""
+        """Match one print (a single row) with every order on its contract, each in its turn, and let stops trail it."""
         before = dict(self._resting)
         self._absorb(contract, tick, self.live_orders())
         mark = self._marks[contract]
         left = int(tick.size[0])
-        turns = sorted(self.live_orders(), key=lambda order: _TURN[order.type])
+        turns = sorted(self.live_orders(), key=_turn)
         for client_id in [order.client_id for order in turns if order.tape_contract == contract]:
             order = self._orders[client_id]
             if client_id not in self._resting:
                 continue
             if first_match(self._rules, order, before[client_id], tick) == len(tick):
                 continue
-            if order.type is not OrderType.LIMIT:
+            if rests_as_limit(order):
+                if left:
+                    left -= self._fill(order, mark, min(order.remaining, left))
+            elif _beyond_limit(order, fill_price(self._rules, order, mark)):
+                self._record(replace(order, triggered=True))
+            else:
                 self._fill(order, mark, order.remaining)
-            elif left:
-                left -= self._fill(order, mark, min(order.remaining, left))
+        self._trail(contract, tick, before)
+
+    def _trail(self, contract: str, tick: TickColumns, before: Mapping[str, Rest]) -> None:
+        """Move the stops that follow this print; the next one meets them where they are then."""
+        for order in self.live_orders():
+            rest = before.get(order.client_id)
+            if rest is None or order.tape_contract != contract or first_trail(order, rest, tick) == len(tick):
+                continue
+            self._record(replace(order, stop_price=trailed(order, int(tick.price[0]))))
 
     def _fill(self, order: VenueOrder, mark: Mark, quantity: int) -> int:
         """Fill up to `quantity` at the mark's last print and return what was filled.
@@ -297,8 +362,8 @@ class PaperMarket:
             k=self._fills.get(order.client_id, 0) + 1,
         )
         self._record(order, fill)
-        if order.stop_ticks is not None and order.target_ticks is not None:
-            for leg in _bracket(order, fill, order.stop_ticks, order.target_ticks, self._orders):
+        if order.bracket is not None:
+            for leg in exits(order, fill, order.bracket, self._orders):
                 self._rest(leg, fill.time_ns)
         if order.oco in self._resting:
             twin = self._orders[order.oco]
@@ -306,7 +371,7 @@ class PaperMarket:
                 self._record(replace(twin, quantity=twin.quantity - quantity))
             else:
                 self._cancel(twin, "the other leg filled")
-        if order.reduce_only and order.type is not OrderType.LIMIT and not order.state.terminal:
+        if order.reduce_only and not rests_as_limit(order) and not order.state.terminal:
             self._cancel(order, "nothing to reduce")
         return quantity
 
@@ -353,43 +418,13 @@ class PaperMarket:
 
 def _as_sent(order: VenueOrder) -> VenueOrder:
     """The order without what its sender may claim in the fields that are the venue's."""
-    return replace(order, parent="", oco="", state=OrderState.WORKING, filled=0, reason="")
+    return replace(order, parent="", oco="", state=OrderState.WORKING, filled=0, reason="", triggered=False)
 
 
-def _bracket(
-    entry: VenueOrder, fill: Fill, stop_ticks: int, target_ticks: int, taken: Collection[str]
-) -> tuple[VenueOrder, VenueOrder]:
-    """The pair that protects one entry fill; both match from the first print strictly later than it.
-
-    Their ids are those of the first attempt of which none is `taken`: an order that is there already is never replaced.
-    """
-    names = [f"{leg}{fill.k}" for leg in (Leg.STOP, Leg.TARGET)]
-    attempts = ([client_order_id(entry.decision, name, attempt) for name in names] for attempt in count(1))
-    stop_id, target_id = next(ids for ids in attempts if not any(client_id in taken for client_id in ids))
-    stop = VenueOrder(
-        client_id=stop_id,
-        decision=entry.decision,
-        leg=names[0],
-        contract=entry.contract,
-        tape_contract=entry.tape_contract,
-        side=entry.side.opposite,
-        type=OrderType.STOP,
-        quantity=fill.quantity,
-        decided_at_ns=fill.time_ns,
-        stop_price=fill.price - entry.side.sign * stop_ticks,
-        parent=entry.client_id,
-        oco=target_id,
-    )
-    target = replace(
-        stop,
-        client_id=target_id,
-        type=OrderType.LIMIT,
-        leg=names[1],
-        stop_price=None,
-        limit_price=fill.price + entry.side.sign * target_ticks,
-        oco=stop_id,
-    )
-    return stop, target
+def _beyond_limit(order: VenueOrder, price: int) -> bool:
+    """Whether a stop-limit order that is triggered may not pay that price."""
+    limit = order.limit_price
+    return order.type is OrderType.STOP_LIMIT and limit is not None and order.side.sign * (price - limit) > 0
 
 
 def _until(ticks: TickColumns, time_ns: int) -> TickColumns:

@@ -24,7 +24,8 @@ class FillRule(StrEnum):
     PESSIMISTIC: a market order pays the worse of the first eligible print and the last print of its own aggressor not
     older than a second, plus slippage; a stop triggers on a print at or through it and fills at the worse of the two,
     plus slippage; a limit fills at its price when a print trades through it, or when a print at it makes the size
-    printed there since the order rested exceed twice the order.
+    printed there since the order rested exceed twice the order. A stop-limit triggers like a stop, and fills like one
+    where that is within its limit; else it rests as a limit from that print on.
     OPTIMISTIC: the first eligible print, no slippage; a limit fills when touched.
     NEXT_PRINT: a market order fills at the first eligible print plus slippage, whoever was its aggressor; stops as
     PESSIMISTIC; a limit fills only when a print trades through it.
@@ -101,30 +102,76 @@ def _last_of(aggressor: Aggressor, ticks: TickColumns) -> LastPrint | None:
     return _print_at(ticks, len(ticks) - 1 - back) if found[back] else None
 
 
+def rests_as_limit(order: VenueOrder) -> bool:
+    """Whether prints through the order's price fill it: a limit, and a stop-limit whose stop was reached."""
+    return order.type is OrderType.LIMIT or (order.type is OrderType.STOP_LIMIT and order.triggered)
+
+
 def trigger_of(order: VenueOrder) -> int:
-    """The price that decides a limit or a stop order, in ticks."""
-    price = order.limit_price if order.type is OrderType.LIMIT else order.stop_price
+    """The price that decides what the next print does to a limit or a stop order, in ticks."""
+    price = order.limit_price if rests_as_limit(order) else order.stop_price
     if price is None:
         raise AssertionError(f"{order.type} order {order.client_id} without a price")
     return price
 
 
+def trail_level(order: VenueOrder) -> int | None:
+    """The first price at which a print moves the order's stop; None for an order that does not trail."""
+    if order.trail is None or order.stop_price is None:
+        return None
+    worst = max if order.side is Side.SELL else min
+    return worst(order.trail.from_price, order.stop_price - order.side.sign * (order.trail.offset_ticks + 1))
+
+
+def trailed(order: VenueOrder, price: int) -> int | None:
+    """Where a print at `price` moves the order's stop, in ticks; None where it stays."""
+    level = trail_level(order)
+    if level is None or order.trail is None or order.side.sign * (price - level) > 0:
+        return None
+    return price + order.side.sign * order.trail.offset_ticks
+
+
 def within_reach(order: VenueOrder, low: int, high: int) -> bool:
-    """Whether prints between these prices, inclusive, can concern the order at all: fill it, or stand in its queue."""
+    """Whether prints between these prices, inclusive, can concern the order: fill or move it, or stand in its queue."""
     if order.type is OrderType.MARKET:
         return True
-    upwards = (order.type is OrderType.STOP) == (order.side is Side.BUY)
-    return high >= trigger_of(order) if upwards else low <= trigger_of(order)
+    upwards = rests_as_limit(order) != (order.side is Side.BUY)
+    if high >= trigger_of(order) if upwards else low <= trigger_of(order):
+        return True
+    level = trail_level(order)
+    return level is not None and (low <= level if upwards else high >= level)
 
 
 def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
-    """First row of `ticks` at which the order matches; `len(ticks)` when none does."""
-    start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
-    if start == len(ticks) or order.type is OrderType.MARKET:
+    """First row of `ticks` at which the order fills or is triggered; `len(ticks)` when none does."""
+    start, end = _eligible(order, rest, ticks)
+    if start >= end:
+        return len(ticks)
+    if order.type is OrderType.MARKET:
         return start
-    hits = _reached(rules, order, rest.queued, ticks.price[start:], ticks.size[start:])
+    hits = _reached(rules, order, rest.queued, ticks.price[start:end], ticks.size[start:end])
     row = int(hits.argmax())
     return start + row if hits[row] else len(ticks)
+
+
+def first_trail(order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
+    """First row of `ticks` that moves the order's stop; `len(ticks)` when none does."""
+    level = trail_level(order)
+    start, end = _eligible(order, rest, ticks)
+    if level is None or start >= end:
+        return len(ticks)
+    price = ticks.price[start:end]
+    hits = price >= level if order.side is Side.SELL else price <= level
+    row = int(hits.argmax())
+    return start + row if hits[row] else len(ticks)
+
+
+def _eligible(order: VenueOrder, rest: Rest, ticks: TickColumns) -> tuple[int, int]:
+    """The rows [start, end) that can concern an order: later than it rests, and before it expires."""
+    start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
+    if order.valid_until_ns is None:
+        return start, len(ticks)
+    return start, int(ticks.time_ns.searchsorted(order.valid_until_ns, "left"))
 
 
 def _reached(
@@ -135,7 +182,7 @@ def _reached(
     trigger = trigger_of(order)
     above: NDArray[np.bool_] = price >= trigger
     below: NDArray[np.bool_] = price <= trigger
-    if order.type is OrderType.STOP:
+    if not rests_as_limit(order):
         return above if buy else below
     if rules.rule is FillRule.OPTIMISTIC:
         return below if buy else above
@@ -152,19 +199,19 @@ def _reached(
 
 def rest_after(order: VenueOrder, rest: Rest, ticks: TickColumns) -> Rest:
     """How the order rests once these rows, which did not fill it, have printed."""
-    if order.type is not OrderType.LIMIT:
+    if not rests_as_limit(order):
         return rest
     start = int(ticks.time_ns.searchsorted(rest.after_ns, "right"))
     return rest._replace(queued=rest.queued + int(ticks.size[start:][ticks.price[start:] == trigger_of(order)].sum()))
 
 
 def fill_price(rules: FillRules, order: VenueOrder, mark: Mark) -> int:
-    """Price in ticks of a fill at the print `mark.last`."""
-    if order.type is OrderType.LIMIT:
+    """Price in ticks of a fill at the print `mark.last`; of a stop-limit, where it fills as a stop."""
+    if rests_as_limit(order):
         return trigger_of(order)
     worst = max if order.side is Side.BUY else min
     price = mark.last.price
-    if order.type is OrderType.STOP:
+    if order.type is not OrderType.MARKET:
         price = worst(price, trigger_of(order))
     elif rules.rule is FillRule.PESSIMISTIC:
         quote = mark.buy if order.side is Side.BUY else mark.sell

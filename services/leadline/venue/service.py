@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.runtime.bus import Bus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
@@ -134,6 +134,13 @@ class PaperVenue:
         """Cancel an order; the order as it stands. Raises Unknown, OSError."""
         self._check_ledger()
         order = self.market.cancel(client_id, reason)
+        self._write()
+        return order
+
+    def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms; the order as it stands. Raises Unknown, InvalidInput, OSError."""
+        self._check_ledger()
+        order = self.market.replace(wanted)
         self._write()
         return order
 

@@ -13,6 +13,7 @@ from leadline.venue.convert import (
     order_from_proto,
     order_to_proto,
     positions_to_proto,
+    replacement_from_proto,
     watch_from_proto,
 )
 from leadline.venue.v1 import venue_pb2 as pb
@@ -71,6 +72,10 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: ServicerContext) -> pb.CancelOrderResponse:
         order = self._venue.cancel(request.client_id, request.reason)
         return pb.CancelOrderResponse(order=order_to_proto(order), event=self._venue.last_event)
+
+    async def ReplaceOrder(self, request: pb.ReplaceOrderRequest, context: ServicerContext) -> pb.ReplaceOrderResponse:
+        order = self._venue.replace(replacement_from_proto(request))
+        return pb.ReplaceOrderResponse(order=order_to_proto(order), event=self._venue.last_event)
 
     async def AdvanceTo(self, request: pb.AdvanceToRequest, context: ServicerContext) -> pb.AdvanceToResponse:
         advanced = await self._venue.advance(

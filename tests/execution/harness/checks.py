@@ -10,7 +10,7 @@ from leadline.execution.halts import StoredHalts
 from leadline.execution.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import Leg
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
 
@@ -97,6 +97,9 @@ class CheckedVenue:
 
     async def cancel(self, client_id: str, reason: str) -> None:
         await self._venue.cancel(client_id, reason)
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        return await self._venue.replace(wanted)
 
     async def find(self, client_id: str) -> VenueOrder | None:
         return await self._venue.find(client_id)

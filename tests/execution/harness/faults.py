@@ -10,7 +10,7 @@ from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.ports import Journal, Risk, Store, Venue
 from leadline.execution.world import World
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 
 Result = TypeVar("Result")
@@ -134,6 +134,9 @@ class TrippedVenue:
 
     async def cancel(self, client_id: str, reason: str) -> None:
         await self._wire.around("venue.cancel", lambda: self._venue.cancel(client_id, reason))
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        return await self._wire.around("venue.replace", lambda: self._venue.replace(wanted))
 
     async def find(self, client_id: str) -> VenueOrder | None:
         return await self._wire.around("venue.find", lambda: self._venue.find(client_id))

@@ -47,7 +47,8 @@ class Bounded:
     def __init__(self, venue: Venue, most_ns: int) -> None:
         self._venue = venue
         self._most_ns = most_ns
-        self.submit, self.cancel, self.find, self.positions = venue.submit, venue.cancel, venue.find, venue.positions
+        self.submit, self.cancel, self.replace = venue.submit, venue.cancel, venue.replace
+        self.find, self.positions = venue.find, venue.positions
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]

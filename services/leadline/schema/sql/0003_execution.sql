@@ -84,8 +84,10 @@ CREATE TABLE intent (
     quantity       bigint NOT NULL CHECK (quantity > 0),
     limit_price    bigint,
     stop_price     bigint,
-    stop_ticks     bigint,
-    target_ticks   bigint,
+    -- The native exits of an entry, and how an order's own stop trails; null without.
+    bracket        jsonb,
+    trail          jsonb,
+    valid_until_ns bigint,
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),

@@ -57,6 +57,8 @@ class _OrderTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderType.V
     """At a limit or better."""
     ORDER_TYPE_STOP: _OrderType.ValueType  # 3
     """At the market once a print reaches the stop."""
+    ORDER_TYPE_STOP_LIMIT: _OrderType.ValueType  # 4
+    """At a limit or better once a print reaches the stop."""
 
 class OrderType(_OrderType, metaclass=_OrderTypeEnumTypeWrapper):
     """How an order is priced."""
@@ -69,6 +71,8 @@ ORDER_TYPE_LIMIT: OrderType.ValueType  # 2
 """At a limit or better."""
 ORDER_TYPE_STOP: OrderType.ValueType  # 3
 """At the market once a print reaches the stop."""
+ORDER_TYPE_STOP_LIMIT: OrderType.ValueType  # 4
+"""At a limit or better once a print reaches the stop."""
 Global___OrderType: _TypeAlias = OrderType  # noqa: Y015
 
 class _OrderState:
@@ -89,6 +93,8 @@ class _OrderStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderState
     """Cancelled."""
     ORDER_STATE_REJECTED: _OrderState.ValueType  # 5
     """Refused."""
+    ORDER_STATE_EXPIRED: _OrderState.ValueType  # 6
+    """Its validity has ended."""
 
 class OrderState(_OrderState, metaclass=_OrderStateEnumTypeWrapper):
     """State of an order at the venue."""
@@ -105,6 +111,8 @@ ORDER_STATE_CANCELLED: OrderState.ValueType  # 4
 """Cancelled."""
 ORDER_STATE_REJECTED: OrderState.ValueType  # 5
 """Refused."""
+ORDER_STATE_EXPIRED: OrderState.ValueType  # 6
+"""Its validity has ended."""
 Global___OrderState: _TypeAlias = OrderState  # noqa: Y015
 
 @_typing.final
@@ -122,8 +130,8 @@ class VenueOrder(_message.Message):
     LIMIT_PRICE_FIELD_NUMBER: _builtins.int
     STOP_PRICE_FIELD_NUMBER: _builtins.int
     DECIDED_AT_NS_FIELD_NUMBER: _builtins.int
-    STOP_TICKS_FIELD_NUMBER: _builtins.int
-    TARGET_TICKS_FIELD_NUMBER: _builtins.int
+    BRACKET_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     DECISION_ID_FIELD_NUMBER: _builtins.int
     REDUCE_ONLY_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
@@ -132,6 +140,8 @@ class VenueOrder(_message.Message):
     LEG_FIELD_NUMBER: _builtins.int
     PARENT_FIELD_NUMBER: _builtins.int
     OCO_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
+    TRIGGERED_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Client order id, unique per tape."""
     contract: _builtins.str
@@ -145,15 +155,11 @@ class VenueOrder(_message.Message):
     quantity: _builtins.int
     """Size steps, > 0."""
     limit_price: _builtins.int
-    """Ticks; limit orders."""
+    """Ticks; limit and stop-limit orders."""
     stop_price: _builtins.int
-    """Ticks; stop orders."""
+    """Ticks; stop and stop-limit orders."""
     decided_at_ns: _builtins.int
     """Instant of the decision, nanoseconds UTC; the first print that can match is after it plus the latency."""
-    stop_ticks: _builtins.int
-    """Native bracket: distance of the stop from each entry fill, ticks; absent without one."""
-    target_ticks: _builtins.int
-    """Native bracket: distance of the target from each entry fill, ticks; absent without one."""
     decision_id: _builtins.str
     """Decision from which the bracket legs' ids are derived."""
     reduce_only: _builtins.bool
@@ -170,6 +176,18 @@ class VenueOrder(_message.Message):
     """Client id of the entry on bracket legs, else empty."""
     oco: _builtins.str
     """Client id of the other leg of the pair, else empty."""
+    valid_until_ns: _builtins.int
+    """Nothing fills it from this instant on, nanoseconds UTC; absent when it is valid until it is cancelled."""
+    triggered: _builtins.bool
+    """A print has reached the stop of a stop-limit order: it rests as a limit order."""
+    @_builtins.property
+    def bracket(self) -> Global___Bracket:
+        """Native exits of each fill; absent without any."""
+
+    @_builtins.property
+    def trail(self) -> Global___Trailing:
+        """How its own stop trails; absent when it does not."""
+
     def __init__(
         self,
         *,
@@ -182,8 +200,8 @@ class VenueOrder(_message.Message):
         limit_price: _builtins.int | None = ...,
         stop_price: _builtins.int | None = ...,
         decided_at_ns: _builtins.int = ...,
-        stop_ticks: _builtins.int | None = ...,
-        target_ticks: _builtins.int | None = ...,
+        bracket: Global___Bracket | None = ...,
+        trail: Global___Trailing | None = ...,
         decision_id: _builtins.str = ...,
         reduce_only: _builtins.bool = ...,
         state: Global___OrderState.ValueType = ...,
@@ -192,29 +210,146 @@ class VenueOrder(_message.Message):
         leg: _builtins.str = ...,
         parent: _builtins.str = ...,
         oco: _builtins.str = ...,
+        valid_until_ns: _builtins.int | None = ...,
+        triggered: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit_price", b"_limit_price", "_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_ticks", b"_target_ticks", "limit_price", b"limit_price", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_ticks", b"target_ticks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "limit_price", b"limit_price", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit_price", b"_limit_price", "_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_ticks", b"_target_ticks", "client_id", b"client_id", "contract", b"contract", "decided_at_ns", b"decided_at_ns", "decision_id", b"decision_id", "filled", b"filled", "leg", b"leg", "limit_price", b"limit_price", "oco", b"oco", "parent", b"parent", "quantity", b"quantity", "reason", b"reason", "reduce_only", b"reduce_only", "side", b"side", "state", b"state", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "tape_contract", b"tape_contract", "target_ticks", b"target_ticks", "type", b"type"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "client_id", b"client_id", "contract", b"contract", "decided_at_ns", b"decided_at_ns", "decision_id", b"decision_id", "filled", b"filled", "leg", b"leg", "limit_price", b"limit_price", "oco", b"oco", "parent", b"parent", "quantity", b"quantity", "reason", b"reason", "reduce_only", b"reduce_only", "side", b"side", "state", b"state", "stop_price", b"stop_price", "tape_contract", b"tape_contract", "trail", b"trail", "triggered", b"triggered", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
+    _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015
     _WhichOneofReturnType__limit_price: _TypeAlias = _typing.Literal["limit_price"]  # noqa: Y015
     _WhichOneofArgType__limit_price: _TypeAlias = _typing.Literal["_limit_price", b"_limit_price"]  # noqa: Y015
     _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
     _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
-    _WhichOneofReturnType__stop_ticks: _TypeAlias = _typing.Literal["stop_ticks"]  # noqa: Y015
-    _WhichOneofArgType__stop_ticks: _TypeAlias = _typing.Literal["_stop_ticks", b"_stop_ticks"]  # noqa: Y015
-    _WhichOneofReturnType__target_ticks: _TypeAlias = _typing.Literal["target_ticks"]  # noqa: Y015
-    _WhichOneofArgType__target_ticks: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
+    _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
+    _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bracket) -> _WhichOneofReturnType__bracket | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_price) -> _WhichOneofReturnType__limit_price | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_ticks) -> _WhichOneofReturnType__stop_ticks | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
     @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_ticks) -> _WhichOneofReturnType__target_ticks | None: ...
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
 
 Global___VenueOrder: _TypeAlias = VenueOrder  # noqa: Y015
+
+@_typing.final
+class Bracket(_message.Message):
+    """The exits that the venue makes for each fill of an entry: each at a distance from the fill or at a price, or absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_TICKS_FIELD_NUMBER: _builtins.int
+    TARGET_TICKS_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TARGET_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
+    stop_ticks: _builtins.int
+    """Distance of the stop, ticks."""
+    target_ticks: _builtins.int
+    """Distance of the target, ticks."""
+    stop_price: _builtins.int
+    """Price of the stop, ticks."""
+    target_price: _builtins.int
+    """Price of the target, ticks."""
+    @_builtins.property
+    def trail(self) -> Global___Trail:
+        """How the stop trails; absent when it does not."""
+
+    def __init__(
+        self,
+        *,
+        stop_ticks: _builtins.int | None = ...,
+        target_ticks: _builtins.int | None = ...,
+        stop_price: _builtins.int | None = ...,
+        target_price: _builtins.int | None = ...,
+        trail: Global___Trail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_price", b"_target_price", "_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_price", b"target_price", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_price", b"_target_price", "_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_price", b"target_price", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
+    _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
+    _WhichOneofReturnType__stop_ticks: _TypeAlias = _typing.Literal["stop_ticks"]  # noqa: Y015
+    _WhichOneofArgType__stop_ticks: _TypeAlias = _typing.Literal["_stop_ticks", b"_stop_ticks"]  # noqa: Y015
+    _WhichOneofReturnType__target_price: _TypeAlias = _typing.Literal["target_price"]  # noqa: Y015
+    _WhichOneofArgType__target_price: _TypeAlias = _typing.Literal["_target_price", b"_target_price"]  # noqa: Y015
+    _WhichOneofReturnType__target_ticks: _TypeAlias = _typing.Literal["target_ticks"]  # noqa: Y015
+    _WhichOneofArgType__target_ticks: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_ticks) -> _WhichOneofReturnType__stop_ticks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_price) -> _WhichOneofReturnType__target_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_ticks) -> _WhichOneofReturnType__target_ticks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
+
+Global___Bracket: _TypeAlias = Bracket  # noqa: Y015
+
+@_typing.final
+class Trail(_message.Message):
+    """A stop that follows the price."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_TICKS_FIELD_NUMBER: _builtins.int
+    OFFSET_TICKS_FIELD_NUMBER: _builtins.int
+    trigger_ticks: _builtins.int
+    """It follows from prints on that are so far beyond the entry's fill, ticks."""
+    offset_ticks: _builtins.int
+    """How far it stays behind the best print since, ticks."""
+    def __init__(
+        self,
+        *,
+        trigger_ticks: _builtins.int = ...,
+        offset_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_ticks", b"offset_ticks", "trigger_ticks", b"trigger_ticks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trail: _TypeAlias = Trail  # noqa: Y015
+
+@_typing.final
+class Trailing(_message.Message):
+    """The trail of one stop order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_PRICE_FIELD_NUMBER: _builtins.int
+    OFFSET_TICKS_FIELD_NUMBER: _builtins.int
+    from_price: _builtins.int
+    """Prints at or beyond this price move the stop, ticks."""
+    offset_ticks: _builtins.int
+    """How far it stays behind them, ticks."""
+    def __init__(
+        self,
+        *,
+        from_price: _builtins.int = ...,
+        offset_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_price", b"from_price", "offset_ticks", b"offset_ticks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trailing: _TypeAlias = Trailing  # noqa: Y015
 
 @_typing.final
 class VenueFill(_message.Message):
@@ -419,6 +554,97 @@ class CancelOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelOrderResponse: _TypeAlias = CancelOrderResponse  # noqa: Y015
+
+@_typing.final
+class ReplaceOrderRequest(_message.Message):
+    """Asks for other terms of a working order. What is absent stays as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CLIENT_ID_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    LIMIT_PRICE_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    BRACKET_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
+    client_id: _builtins.str
+    """Client order id."""
+    quantity: _builtins.int
+    """Size steps, those that have filled among them."""
+    limit_price: _builtins.int
+    """Ticks; limit and stop-limit orders."""
+    stop_price: _builtins.int
+    """Ticks; stop and stop-limit orders."""
+    valid_until_ns: _builtins.int
+    """Nanoseconds UTC."""
+    @_builtins.property
+    def bracket(self) -> Global___Bracket:
+        """In place of the whole bracket of an entry without a fill."""
+
+    def __init__(
+        self,
+        *,
+        client_id: _builtins.str = ...,
+        quantity: _builtins.int | None = ...,
+        limit_price: _builtins.int | None = ...,
+        stop_price: _builtins.int | None = ...,
+        bracket: Global___Bracket | None = ...,
+        valid_until_ns: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "client_id", b"client_id", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
+    _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015
+    _WhichOneofReturnType__limit_price: _TypeAlias = _typing.Literal["limit_price"]  # noqa: Y015
+    _WhichOneofArgType__limit_price: _TypeAlias = _typing.Literal["_limit_price", b"_limit_price"]  # noqa: Y015
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
+    _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
+    _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
+    _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bracket) -> _WhichOneofReturnType__bracket | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit_price) -> _WhichOneofReturnType__limit_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
+
+Global___ReplaceOrderRequest: _TypeAlias = ReplaceOrderRequest  # noqa: Y015
+
+@_typing.final
+class ReplaceOrderResponse(_message.Message):
+    """The order after the replacement."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    event: _builtins.int
+    """Last event of the ledger."""
+    @_builtins.property
+    def order(self) -> Global___VenueOrder:
+        """The order as it stands; one that has ended stays as it ended."""
+
+    def __init__(
+        self,
+        *,
+        order: Global___VenueOrder | None = ...,
+        event: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "order", b"order"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceOrderResponse: _TypeAlias = ReplaceOrderResponse  # noqa: Y015
 
 @_typing.final
 class AdvanceToRequest(_message.Message):

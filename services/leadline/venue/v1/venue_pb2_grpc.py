@@ -45,6 +45,11 @@ class PaperVenueServiceStub:
                 request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.CancelOrderRequest.SerializeToString,
                 response_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.CancelOrderResponse.FromString,
                 _registered_method=True)
+        self.ReplaceOrder = channel.unary_unary(
+                '/leadline.venue.v1.PaperVenueService/ReplaceOrder',
+                request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ReplaceOrderRequest.SerializeToString,
+                response_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ReplaceOrderResponse.FromString,
+                _registered_method=True)
         self.AdvanceTo = channel.unary_unary(
                 '/leadline.venue.v1.PaperVenueService/AdvanceTo',
                 request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.AdvanceToRequest.SerializeToString,
@@ -85,6 +90,13 @@ class PaperVenueServiceServicer:
 
     def CancelOrder(self, request, context):
         """Cancels an order at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReplaceOrder(self, request, context):
+        """Gives a working order other terms; its answer is written to the ledger before it is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -137,6 +149,11 @@ def add_PaperVenueServiceServicer_to_server(servicer, server):
                     servicer.CancelOrder,
                     request_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.CancelOrderRequest.FromString,
                     response_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.CancelOrderResponse.SerializeToString,
+            ),
+            'ReplaceOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReplaceOrder,
+                    request_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ReplaceOrderRequest.FromString,
+                    response_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ReplaceOrderResponse.SerializeToString,
             ),
             'AdvanceTo': grpc.unary_unary_rpc_method_handler(
                     servicer.AdvanceTo,
@@ -219,6 +236,33 @@ class PaperVenueService:
             '/leadline.venue.v1.PaperVenueService/CancelOrder',
             leadline_dot_venue_dot_v1_dot_venue__pb2.CancelOrderRequest.SerializeToString,
             leadline_dot_venue_dot_v1_dot_venue__pb2.CancelOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReplaceOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/leadline.venue.v1.PaperVenueService/ReplaceOrder',
+            leadline_dot_venue_dot_v1_dot_venue__pb2.ReplaceOrderRequest.SerializeToString,
+            leadline_dot_venue_dot_v1_dot_venue__pb2.ReplaceOrderResponse.FromString,
             options,
             channel_credentials,
             insecure,

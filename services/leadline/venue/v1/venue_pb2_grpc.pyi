@@ -37,6 +37,8 @@ class PaperVenueServiceStub:
     """Takes an order; its answer is written to the ledger before it is given."""
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_venue_pb2.CancelOrderRequest, _venue_pb2.CancelOrderResponse]
     """Cancels an order at once."""
+    ReplaceOrder: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ReplaceOrderRequest, _venue_pb2.ReplaceOrderResponse]
+    """Gives a working order other terms; its answer is written to the ledger before it is given."""
     AdvanceTo: _grpc.UnaryUnaryMultiCallable[_venue_pb2.AdvanceToRequest, _venue_pb2.AdvanceToResponse]
     """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]
@@ -57,6 +59,8 @@ class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
     """Takes an order; its answer is written to the ledger before it is given."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_venue_pb2.CancelOrderRequest, _venue_pb2.CancelOrderResponse]  # type: ignore[assignment]
     """Cancels an order at once."""
+    ReplaceOrder: _aio.UnaryUnaryMultiCallable[_venue_pb2.ReplaceOrderRequest, _venue_pb2.ReplaceOrderResponse]  # type: ignore[assignment]
+    """Gives a working order other terms; its answer is written to the ledger before it is given."""
     AdvanceTo: _aio.UnaryUnaryMultiCallable[_venue_pb2.AdvanceToRequest, _venue_pb2.AdvanceToResponse]  # type: ignore[assignment]
     """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]  # type: ignore[assignment]
@@ -86,6 +90,14 @@ class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_venue_pb2.CancelOrderResponse, _abc.Awaitable[_venue_pb2.CancelOrderResponse]]:
         """Cancels an order at once."""
+
+    @_abc_1.abstractmethod
+    def ReplaceOrder(
+        self,
+        request: _venue_pb2.ReplaceOrderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_venue_pb2.ReplaceOrderResponse, _abc.Awaitable[_venue_pb2.ReplaceOrderResponse]]:
+        """Gives a working order other terms; its answer is written to the ledger before it is given."""
 
     @_abc_1.abstractmethod
     def AdvanceTo(

@@ -5,13 +5,14 @@ from typing import Final
 
 import grpc
 
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.runtime.failures import answered
 from leadline.venue.convert import (
     advanced_from_proto,
     order_heard,
     order_to_proto,
     positions_from_proto,
+    replacement_to_proto,
     watch_to_proto,
 )
 from leadline.venue.v1 import venue_pb2 as pb
@@ -64,6 +65,12 @@ class PaperVenueClient:
                 pb.CancelOrderRequest(client_id=client_id, reason=reason), timeout=CALL_DEADLINE_SECONDS
             ),
         )
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms; the order as it stands. The same terms again change nothing."""
+        request = replacement_to_proto(wanted)
+        reply = await answered(_PART, lambda: self._stub.ReplaceOrder(request, timeout=CALL_DEADLINE_SECONDS))
+        return order_heard(reply.order)
 
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""

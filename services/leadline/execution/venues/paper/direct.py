@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from leadline.execution.ports import Refused
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.orders import Advanced, VenueOrder, Watch
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 from leadline.venue.matching import PaperMarket, Step
 
@@ -63,6 +63,15 @@ class DirectVenue:
         except Unknown as error:
             raise Refused(f"venue refuses: {error}", "venue") from error
         self._write()
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms. Raises Refused when there is none of that id, or it cannot have them."""
+        try:
+            order = self._market.replace(wanted)
+        except (Unknown, InvalidInput) as error:
+            raise Refused(f"venue refuses: {error}", "venue") from error
+        self._write()
+        return order
 
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id, None when there is none."""

@@ -1,0 +1,52 @@
+"""The exits that the paper venue makes by itself: those of an entry's native bracket, for each of its fills."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from itertools import count
+
+from leadline.model.ids import Leg, client_order_id
+from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueOrder
+
+
+def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[str]) -> Iterator[VenueOrder]:
+    """The exits of one entry fill, a pair where the bracket has both; they match from the first print strictly later.
+
+    Their ids are those of the first attempt of which none is `taken`: an order that is there already is never replaced.
+    An exit whose price the fill has passed already goes out at the market.
+    """
+    side = entry.side
+    prices = {Leg.STOP: bracket.stop_at(fill.price, side), Leg.TARGET: bracket.target_at(fill.price, side)}
+    names = {leg: f"{leg}{fill.k}" for leg, price in prices.items() if price is not None}
+    attempts = (
+        {leg: client_order_id(entry.decision, name, attempt) for leg, name in names.items()} for attempt in count(1)
+    )
+    ids = next(ids for ids in attempts if not any(client_id in taken for client_id in ids.values()))
+    for leg, name in names.items():
+        price = prices[leg]
+        if price is None:
+            continue
+        order = VenueOrder(
+            client_id=ids[leg],
+            decision=entry.decision,
+            leg=name,
+            contract=entry.contract,
+            tape_contract=entry.tape_contract,
+            side=side.opposite,
+            type=OrderType.MARKET,
+            quantity=fill.quantity,
+            decided_at_ns=fill.time_ns,
+            parent=entry.client_id,
+            oco=next((twin for other, twin in ids.items() if other is not leg), ""),
+        )
+        if side.sign * (price - fill.price) * (1 if leg is Leg.TARGET else -1) <= 0:
+            yield replace(order, reason=f"beyond_{leg.name.lower()}")
+        elif leg is Leg.TARGET:
+            yield replace(order, type=OrderType.LIMIT, limit_price=price)
+        else:
+            yield replace(order, type=OrderType.STOP, stop_price=price, trail=_trailing(bracket, fill, side))
+
+
+def _trailing(bracket: Bracket, fill: Fill, side: Side) -> Trailing | None:
+    """How the stop of an entry fill trails; None where it stays."""
+    trail = bracket.trail
+    return None if trail is None else Trailing(fill.price + side.sign * trail.trigger_ticks, trail.offset_ticks)

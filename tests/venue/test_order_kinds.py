@@ -1,0 +1,256 @@
+"""What an order can be besides one price: a stop with a limit, one that trails, one that ends, one that changes."""
+
+from typing import Any
+
+import pytest
+
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.orders import Bracket, OrderState, OrderType, Replacement, Side, Trail, Trailing, VenueOrder
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRule
+from tests.venue.builders import SELL, fills, market, ns, order, run, tape, told
+
+
+def filled(paper: PaperMarket, rows: list[Any], to: float = 100) -> list[tuple[str, int, int]]:
+    """Fills as (leg, quantity, price)."""
+    return [(paper.order(fill.client_id).leg, fill.quantity, fill.price) for fill in fills(run(paper, tape(rows), to))]
+
+
+# --- a stop with a limit ---
+
+
+def test_a_stop_limit_within_its_limit_fills_like_a_stop():
+    paper = market()
+    paper.submit(order(stop=20010, limit=20012))
+    assert filled(paper, [(1, 20009), (2, 20010), (3, 20030)]) == [("E", 1, 20011)]
+
+
+def test_a_gap_through_the_limit_leaves_it_resting_at_its_limit_until_the_price_is_back():
+    paper = market()
+    paper.submit(order(stop=20010, limit=20012))
+    rows = [(1, 20009), (2, 20040), (3, 20012, 2), (4, 20013, 9), (5, 20011)]
+    assert filled(paper, rows) == [("E", 1, 20012)]
+    assert [event.order.triggered for event in paper.events_after(0)] == [False, True, True]
+    assert paper.order("E1").filled == 1
+
+
+def test_slippage_counts_against_the_limit_and_without_slippage_does_not():
+    for rule, expected in ((FillRule.PESSIMISTIC, []), (FillRule.OPTIMISTIC, [("E", 1, 20012)])):
+        paper = market(rule)
+        paper.submit(order(stop=20010, limit=20012))
+        assert filled(paper, [(2, 20012)], 2) == expected
+
+
+def test_a_sellers_stop_limit_is_the_mirror():
+    paper = market()
+    paper.submit(order(side=Side.SELL, stop=19990, limit=19988))
+    assert filled(paper, [(2, 19960), (3, 19989, 1), (4, 19990)]) == [("E", 1, 19988)]
+
+
+# --- a stop that trails ---
+
+
+def trailing(*rows: tuple[float, int]) -> list[int | None]:
+    """Where the stop of a long at 21000 stands after each print: 30 ticks away, trailing by 6 from 22 on."""
+    paper = market(slippage=0)
+    paper.submit(order(bracket=Bracket(stop_ticks=30, trail=Trail(22, 6))))
+    run(paper, tape([(1, 21000)]), 1)
+    (stop,) = paper.live_orders()
+    found = []
+    for number, _ in enumerate(rows):
+        run(paper, tape([(1, 21000), *rows[: number + 1]]), rows[number][0])
+        found.append(paper.order(stop.client_id).stop_price)
+    return found
+
+
+def test_a_trail_waits_for_its_trigger_then_stays_behind_the_best_print_and_never_goes_back():
+    rows = ((2, 21021), (3, 21022), (4, 21030), (5, 21025))
+    assert trailing(*rows) == [20970, 21016, 21024, 21024]
+
+
+def test_a_stop_that_is_better_already_is_not_moved_by_the_trigger():
+    paper = market(slippage=0)
+    paper.submit(order(bracket=Bracket(stop_ticks=2, trail=Trail(3, 10))))
+    run(paper, tape([(1, 21000), (2, 21005)]), 2)
+    assert [live.stop_price for live in paper.live_orders()] == [20998]
+
+
+def test_the_print_after_the_one_that_moved_it_meets_the_stop_where_it_is():
+    paper = market()
+    paper.submit(order(bracket=Bracket(stop_ticks=30, trail=Trail(0, 6))))
+    assert filled(paper, [(1, 20999), (2, 21030), (2, 21024), (3, 21000)]) == [("E", 1, 21000), ("S1", 1, 21023)]
+
+
+def test_the_print_of_the_fill_itself_moves_nothing():
+    paper = market(slippage=0)
+    paper.submit(order(bracket=Bracket(stop_ticks=30, trail=Trail(0, 1))))
+    run(paper, tape([(1, 21000), (1, 21050)]), 1)
+    assert [live.stop_price for live in paper.live_orders()] == [20970]
+
+
+def test_a_shorts_trail_is_the_mirror():
+    paper = market(slippage=0)
+    paper.submit(order(side=Side.SELL, bracket=Bracket(stop_ticks=30, trail=Trail(22, 6))))
+    rows = [(1, 21000), (2, 20979), (3, 20978), (4, 20970), (5, 20975)]
+    run(paper, tape(rows), 5)
+    assert [live.stop_price for live in paper.live_orders()] == [20976]
+
+
+def test_a_stop_order_of_its_own_trails_too():
+    paper = market(slippage=0)
+    paper.submit(order(side=Side.SELL, stop=20990, trail=Trailing(21000, 5)))
+    assert filled(paper, [(1, 20999), (2, 21003), (3, 20998)]) == [("E", 1, 20998)]
+
+
+# --- exits ---
+
+
+def test_a_bracket_may_have_only_a_stop_or_only_a_target():
+    for bracket, leg in ((Bracket(stop_ticks=8), "S1"), (Bracket(target_ticks=8), "T1")):
+        paper = market()
+        paper.submit(order(bracket=bracket))
+        run(paper, tape([(1, 20000)]), 1)
+        assert [(live.leg, live.oco) for live in paper.live_orders()] == [(leg, "")]
+
+
+def test_exits_at_prices_stay_there_whatever_the_entry_paid():
+    paper = market()
+    paper.submit(order(bracket=Bracket(stop_price=19990, target_price=20050)))
+    run(paper, tape([(1, 20017)]), 1)
+    assert [(live.stop_price, live.limit_price) for live in paper.live_orders()] == [(19990, None), (None, 20050)]
+
+
+@pytest.mark.parametrize(
+    ("bracket", "leg", "reason"),
+    [
+        (Bracket(stop_price=20018, target_price=20050), "S1", "beyond_stop"),
+        (Bracket(stop_price=19990, target_price=20018), "T1", "beyond_target"),
+    ],
+)
+def test_an_exit_that_the_fill_has_passed_goes_out_at_the_market(bracket: Bracket, leg: str, reason: str):
+    paper = market()
+    paper.submit(order(bracket=bracket))
+    assert filled(paper, [(1, 20017), (2, 20020), (3, 20021)]) == [("E", 1, 20018), (leg, 1, 20019)]
+    gone = next(known for known in paper.orders() if known.leg == leg)
+    assert (gone.type, gone.reason, gone.stop_price, gone.limit_price) == (OrderType.MARKET, reason, None, None)
+    assert paper.live_orders() == ()
+
+
+# --- validity ---
+
+
+def test_an_order_expires_at_its_time_and_no_print_of_that_time_fills_it():
+    paper = market()
+    paper.submit(order(limit=20000, until=5))
+    assert filled(paper, [(4.9, 20001), (5, 19990), (6, 19990)]) == []
+    (_, end) = paper.events_after(0)
+    assert (end.order.state, end.instant_ns, end.order.reason) == (OrderState.EXPIRED, ns(5), "its validity has ended")
+
+
+def test_it_expires_where_nothing_prints():
+    paper = market()
+    paper.submit(order(limit=20000, until=5))
+    run(paper, tape([(1, 20001)]), 4.999999)
+    assert paper.order("E1").state is OrderState.WORKING
+    run(paper, tape([(1, 20001)]), 9)
+    assert [(event.order.state, event.instant_ns) for event in paper.events_after(1)] == [(OrderState.EXPIRED, ns(5))]
+
+
+def test_what_has_filled_of_an_order_that_expires_keeps_its_exits():
+    paper = market()
+    paper.submit(order(quantity=3, limit=20000, bracket=(16, 24), until=5))
+    events = run(paper, tape([(1, 19999, 1, SELL), (6, 19990, 9, SELL)]), 7)
+    assert told(events)[-1] == ("E", "EXPIRED", 3, 1)
+    assert [(live.leg, live.quantity) for live in paper.live_orders()] == [("S1", 1), ("T1", 1)]
+
+
+# --- other terms ---
+
+
+def working(**terms: Any) -> tuple[PaperMarket, VenueOrder]:
+    paper = market(latency_ns=ns(1))
+    taken, _ = paper.submit(order(**{"quantity": 3, "limit": 20000, **terms}))
+    return paper, taken
+
+
+def test_a_new_price_takes_effect_after_the_latency_and_loses_the_place_in_the_queue():
+    paper, _ = working()
+    run(paper, tape([(2, 20000, 6), (3, 20001, 1)]), 3)
+    moved = paper.replace(Replacement("E1", limit_price=20001))
+    assert (moved.limit_price, moved.state) == (20001, OrderState.WORKING)
+    rows = [(2, 20000, 6), (3, 20001, 1), (3.9, 20000, 9), (5, 20001, 6), (6, 20001, 1)]
+    assert filled(paper, rows) == [("E", 1, 20001)]
+
+
+def test_the_same_terms_again_change_nothing_and_a_smaller_size_keeps_the_place():
+    paper, taken = working()
+    run(paper, tape([(2, 20000, 6)]), 2)
+    assert paper.replace(Replacement("E1", limit_price=20000, quantity=3)) == taken
+    assert paper.last_event == 1
+    paper.replace(Replacement("E1", quantity=2))
+    assert filled(paper, [(2, 20000, 6), (3, 20000, 1)]) == [("E", 1, 20000)]
+
+
+def test_a_replacement_during_a_fill_counts_what_has_filled():
+    for quantity, expected in (
+        (5, (OrderState.PARTIAL, 4)),
+        (2, (OrderState.PARTIAL, 1)),
+        (1, (OrderState.CANCELLED, 2)),
+    ):
+        paper, _ = working()
+        run(paper, tape([(2, 19999, 1, SELL)]), 2)
+        after = paper.replace(Replacement("E1", quantity=quantity))
+        assert (after.state, after.remaining) == expected
+
+
+def test_an_order_that_has_ended_stays_as_it_ended():
+    paper, _ = working(quantity=1)
+    run(paper, tape([(2, 19999)]), 2)
+    before = paper.last_event
+    assert paper.replace(Replacement("E1", limit_price=5)).state is OrderState.FILLED
+    assert paper.last_event == before
+
+
+def test_a_protective_stop_is_moved_at_once_and_its_size_is_its_fills():
+    paper, _ = working(quantity=1, bracket=(16, 24))
+    run(paper, tape([(2, 19999)]), 2)
+    stop = next(live for live in paper.live_orders() if live.leg == "S1")
+    paper.replace(Replacement(stop.client_id, stop_price=19995))
+    assert filled(paper, [(2, 19999), (2.5, 19995)]) == [("S1", 1, 19994)]
+    paper, _ = working(quantity=1, bracket=(16, 24))
+    run(paper, tape([(2, 19999)]), 2)
+    with pytest.raises(InvalidInput, match="a bracket leg's size"):
+        paper.replace(Replacement(stop.client_id, quantity=2))
+
+
+def test_the_exits_of_an_entry_can_change_until_it_fills():
+    paper, _ = working(bracket=(16, 24))
+    paper.replace(Replacement("E1", bracket=Bracket(stop_price=19980, target_ticks=8)))
+    run(paper, tape([(2, 19999, 1, SELL)]), 2)
+    assert [(live.stop_price, live.limit_price) for live in paper.live_orders()[1:]] == [(19980, None), (None, 20008)]
+    with pytest.raises(InvalidInput, match="waits for a first fill"):
+        paper.replace(Replacement("E1", bracket=Bracket(16, 24)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (Replacement("E1", stop_price=5), "replacement.stop_price"),
+        (Replacement("E1", quantity=0), "replacement.quantity"),
+        (Replacement("E1", quantity=10**9 + 1), "order.quantity"),
+        (Replacement("E1", limit_price=2**53), "order.limit_price"),
+        (Replacement("E1", valid_until_ns=0), "order.valid_until_ns"),
+        (Replacement("E1", bracket=Bracket(1, 1)), "replacement.bracket"),
+    ],
+)
+def test_terms_that_it_cannot_have_are_refused_and_change_nothing(wanted: Replacement, field: str):
+    paper, taken = working()
+    with pytest.raises(InvalidInput) as refused:
+        paper.replace(wanted)
+    assert refused.value.field == field
+    assert (paper.order("E1"), paper.last_event) == (taken, 1)
+
+
+def test_an_order_that_never_was_has_no_terms():
+    with pytest.raises(Unknown, match="order 'nobody'"):
+        market().replace(Replacement("nobody", quantity=1))
