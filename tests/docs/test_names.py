@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from leadline.model.orders import Bracket
 from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
 from tests.docs.demo_day import prints, trade_of
 from tests.docs.pages import DOCS, ROOT, name_of, pages
@@ -134,7 +135,7 @@ def test_what_is_said_about_the_bar_is_what_the_page_says(trade):
 def test_risk_decides_as_the_page_says(trade):
     answer = trade.answer
     assert (answer.side, answer.quantity, answer.contract) == ("BUY", 2, "MESM2025")
-    assert (answer.stop_ticks, answer.target_ticks) == (16, 24)
+    assert answer.bracket == Bracket(16, 24)
     assert dict(answer.arithmetic)["scaled"] == "3"
     assert trade.client_id == "L4vfb3vo544vgubmr"
 

@@ -198,7 +198,7 @@ def test_a_strategy_is_shown_with_what_its_manifest_says():
     at = ns(4.5 * 3600)  # 18:00 UTC
     assert (shown.blocks, shown.news) == ((("12:00", "13:00"),), ((at - 10 * minute, at + 5 * minute),))
     assert (shown.sizing_mode, shown.fixed_size, shown.max_size) == ("Fixed", 1, 2)
-    assert (shown.stop_ticks, shown.target_ticks, shown.slippage_ticks) == (16, 24, 1)
+    assert (shown.bracket, shown.slippage_ticks) == (Bracket(16, 24), 1)
     assert shown.limits == StrategyLimits(1, 4, D(40), 3)
     owner.manifest = strategy(size=None)
     assert settings(book, owner).fixed_size == 0
@@ -286,11 +286,11 @@ def test_limits_that_a_strategy_holds_bind_where_they_are_stricter():
 def test_without_a_bracket_of_its_own_a_strategy_has_that_of_its_instrument():
     book, _ = book_of()
     owner = book.strategies["default/mes"]
-    assert bracket_of(owner) == (16, 24)
+    assert bracket_of(owner) == Bracket(16, 24)
     bare = owner.manifest.spec.model_copy(update={"bracket": None})
     owner.manifest = owner.manifest.model_copy(update={"spec": bare})
-    stop_ticks, target_ticks = bracket_of(owner)
-    assert 0 < stop_ticks <= target_ticks
+    own = bracket_of(owner)
+    assert 0 < (own.stop_ticks or 0) <= (own.target_ticks or 0)
 
 
 def test_open_results_are_summed_and_a_contract_without_a_print_counts_nothing():

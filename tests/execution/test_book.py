@@ -219,7 +219,7 @@ def test_a_fill_is_told_whole_and_moves_money_and_position():
         ),
         ("position", f"{NAME}/{MES}/fill", 1, {"strategy": NAME, "contract": MES, "quantity": 1}),
     ]
-    assert book.orders[order.client_id] == replace(order, state=S.PARTIAL, filled=1, version=3)
+    assert book.orders[order.client_id] == replace(order, state=S.PARTIAL, filled=1, version=3, first_fill_ns=ns(601))
 
 
 def closed_at(price: int, streak: int) -> Book:
@@ -397,7 +397,20 @@ def test_a_strategy_that_is_fenced_off_is_told_with_the_message_that_was_refused
 
 def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
     decision = Decision(
-        "d", NAME, "bar", ns(600), DAY, True, "", Side.SELL, 2, MES, 16, 24, ("SellingAbsorption",), "Ranging", ()
+        "d",
+        NAME,
+        "bar",
+        ns(600),
+        DAY,
+        True,
+        "",
+        Side.SELL,
+        2,
+        MES,
+        Bracket(16, 24),
+        ("SellingAbsorption",),
+        "Ranging",
+        (),
     )
     order = new_order(decision, "id", ns(600), ES)
     assert order == Order(

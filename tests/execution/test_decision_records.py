@@ -19,7 +19,7 @@ def decided(answer: Answer) -> Decision:
 
 def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_risk_said():
     arithmetic = (("size", "2"), ("budget", "4"))
-    answer = Answer(True, "", "SELL", 2, MES, 16, 24, (LONG.value,), arithmetic)
+    answer = Answer(True, "", "SELL", 2, MES, Bracket(16, 24), (LONG.value,), arithmetic)
     assert decided(answer) == Decision(
         decision_id=decision_id("default/paper", NAME, bar(600).bar),
         strategy=NAME,
@@ -31,8 +31,7 @@ def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_ris
         side=Side.SELL,
         quantity=2,
         contract=MES,
-        stop_ticks=16,
-        target_ticks=24,
+        bracket=Bracket(16, 24),
         patterns=(LONG.value,),
         regime="RANGING",
         arithmetic=arithmetic,
@@ -48,7 +47,7 @@ def test_a_refused_decision_has_the_reason_and_no_side():
     ("answer", "told"),
     [
         (
-            Answer(True, "", "BUY", 1, MES, 16, 24, (LONG.value,)),
+            Answer(True, "", "BUY", 1, MES, Bracket(16, 24), (LONG.value,)),
             {"accepted": True, "reason": "", "side": "BUY", "quantity": 1, "contract": MES, "patterns": [LONG.value]},
         ),
         (

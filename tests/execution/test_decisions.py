@@ -1,6 +1,6 @@
 """Which bars are decided, in which order, and how a decision is refused: always with its reason in the book."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 
 from leadline.execution.ports import NotAdmitted, Refused, Unavailable
 from leadline.model.ids import decision_id
+from leadline.model.orders import Bracket
 from leadline.model.signals import Pattern
 from leadline.risk.decide import decide
 from leadline.risk.view import Answer, Question
@@ -60,7 +61,7 @@ async def test_a_decision_is_stored_with_what_spoke_and_what_it_came_to(books: B
     said = bar(600, weaker, stronger)
     desk = desk_of(books, folder, said)
     await desk.run(read_back=True)
-    columns = "decision_id, bar_key, side, quantity, contract, stop_ticks, target_ticks, patterns, regime, trading_day"
+    columns = "decision_id, bar_key, side, quantity, contract, type, price, bracket, patterns, regime, trading_day"
     assert await desk.rows("decision", columns, "instant_ns") == [
         (
             decision_id("default/paper", "default/mes", said.bar),
@@ -68,8 +69,9 @@ async def test_a_decision_is_stored_with_what_spoke_and_what_it_came_to(books: B
             "BUY",
             1,
             MES,
-            16,
-            24,
+            "MARKET",
+            None,
+            asdict(Bracket(16, 24)),
             ["SELLING_EXHAUSTION", "BUYING_ABSORPTION"],
             "RANGING",
             said.trading_day,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.account import account_view, settings
-from leadline.model.orders import Side
+from leadline.model.orders import Bracket, Side
 from leadline.risk.view import Answer, Question, Quote
 from tests.execution.harness.builders import ES, LONG, MES, SHORT, account, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk, replace_risk
@@ -130,7 +130,7 @@ class Reckless:
 
     async def decide(self, question: Question) -> Answer:
         contract = question.strategy.signal_contract
-        return Answer(True, "", self._side.value, self._quantity, contract, 16, 24, ("BUYING_ABSORPTION",), ())
+        return Answer(True, "", self._side.value, self._quantity, contract, Bracket(16, 24), ("BUYING_ABSORPTION",), ())
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from leadline.execution.book import KEPT_NS, Book, BookEvent
 from leadline.execution.booking import Stored
 from leadline.execution.records import EVENT_KINDS, AccountRecords, BookedFill, WrittenOrder
 from leadline.model.errors import Refused
-from leadline.model.orders import Decision, LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.orders import Bracket, Decision, LastPrint, Order, OrderState, OrderType, Side
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
 from tests.execution.harness.builders import DAY, ES, MES, account, ns
 
@@ -34,8 +34,7 @@ def decision_of(number: int, **fields: Any) -> Decision:
         side=Side.BUY,
         quantity=1,
         contract=MES,
-        stop_ticks=16,
-        target_ticks=24,
+        bracket=Bracket(16, 24),
         patterns=(),
         regime="RANGING",
         arithmetic=(),

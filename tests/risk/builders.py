@@ -5,7 +5,7 @@ from datetime import date
 from decimal import Decimal
 
 from leadline.model.bars import BarKey
-from leadline.model.orders import Side
+from leadline.model.orders import Bracket, Side
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
 from leadline.risk.decide import decide
 from leadline.risk.tiers import tier_index
@@ -66,8 +66,7 @@ def strategy(**changes: object) -> StrategySettings:
         max_size=2,
         modifiers=("Stacked", "Trending", "WinStreak", "LossStreak"),
         respect_day_budget=True,
-        stop_ticks=16,
-        target_ticks=24,
+        bracket=Bracket(16, 24),
         limits=StrategyLimits(),
         day=StrategyDay(),
         execute=(MES, ES),

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.risk.convert import question_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import AccountLimits, StrategyLimits
@@ -43,7 +44,14 @@ def whole_question() -> pb.Question:
         limits=AccountLimits(money, money, 10, 5, 50, 100, {"MES": money, "ES": money}),
     )
     settings = strategy(
-        blocks=(("12:00", "13:00"),), news=((1, 2),), limits=StrategyLimits(5, 50, money, 50), fixed_size=1
+        blocks=(("12:00", "13:00"),),
+        news=((1, 2),),
+        limits=StrategyLimits(5, 50, money, 50),
+        fixed_size=1,
+        bracket=Bracket(16, 24, trail=Trail(5, 2)),
+        entry_type=OrderType.LIMIT,
+        entry_offset=1,
+        valid_for_ns=60 * 10**9,
     )
     return question_to_proto(ask(view, settings))
 

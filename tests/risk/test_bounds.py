@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput
+from leadline.model.orders import Bracket, Trail
 from leadline.risk.bounds import check_decimal, check_question
 from leadline.risk.view import AccountLimits, Question, Quote, StrategyLimits, Tier
 from tests.risk.builders import MES, OPEN, account, ask, bar, strategy
@@ -39,6 +40,10 @@ def of_tier(name: str) -> Put:
 
 def of_strategy(name: str) -> Put:
     return lambda value: ask(account(), strategy(**{name: value}))
+
+
+def exits(bracket: Bracket) -> Question:
+    return ask(account(), strategy(bracket=bracket))
 
 
 def of_own_limits(name: str) -> Put:
@@ -107,7 +112,12 @@ WHOLE: list[tuple[str, Put, int, int]] = [
     ("account.tiers[0].max_size", of_tier("max_size"), 1, COUNT),
     *((f"strategy.{name}", of_strategy(name), 0, EIGHT_DAYS_NS) for name in ("after_open_ns", "before_close_ns")),
     *((f"strategy.{name}", of_strategy(name), 0, COUNT) for name in ("fixed_size", "max_size")),
-    *((f"strategy.{name}", of_strategy(name), 1, TICKS) for name in ("stop_ticks", "target_ticks")),
+    ("strategy.bracket.stop_ticks", lambda value: exits(Bracket(value, 24)), 1, TICKS),
+    ("strategy.bracket.target_ticks", lambda value: exits(Bracket(16, value)), 1, TICKS),
+    ("strategy.bracket.trail.trigger_ticks", lambda value: exits(Bracket(16, trail=Trail(value, 1))), 0, TICKS),
+    ("strategy.bracket.trail.offset_ticks", lambda value: exits(Bracket(16, trail=Trail(0, value))), 1, TICKS),
+    ("strategy.entry_offset", of_strategy("entry_offset"), 0, TICKS),
+    ("strategy.valid_for_ns", of_strategy("valid_for_ns"), 1, 1_000_000 * 3600 * 10**9),
     ("strategy.slippage_ticks", of_strategy("slippage_ticks"), 0, TICKS),
     ("strategy.news[0].from_ns", lambda value: news(value, LAST_NS), 0, LAST_NS),
     ("strategy.news[0].to_ns", lambda value: news(5, value), 5, LAST_NS),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import Side
+from leadline.model.orders import Bracket, Side
 from leadline.model.signals import Pattern, Regime
 from leadline.risk.decide import decide
 from leadline.risk.limits import day_budget, order_refusal, risk_per_contract
@@ -42,7 +42,7 @@ D = Decimal
 def test_small_account_takes_two_micros_on_two_patterns_in_a_trend_after_three_wins() -> None:
     answer = decide(ask(account(streak=3), strategy()))
     assert (answer.accepted, answer.side, answer.quantity, answer.contract) == (True, "BUY", 2, "MESM2025")
-    assert (answer.stop_ticks, answer.target_ticks) == (16, 24)
+    assert answer.bracket == Bracket(16, 24)
     assert answer.patterns == ("SELLING_EXHAUSTION", "BUYING_ABSORPTION")  # the strongest owns the order
     arithmetic = dict(answer.arithmetic)
     assert arithmetic["scaled"] == "4"
@@ -208,7 +208,7 @@ def test_a_refusal_for_its_size_keeps_the_arithmetic_and_the_patterns() -> None:
     assert answer.reason == "margin"
     assert dict(answer.arithmetic)["margin_size"] == "0"
     assert answer.patterns == ("SELLING_EXHAUSTION", "BUYING_ABSORPTION")
-    assert (answer.side, answer.contract, answer.stop_ticks, answer.target_ticks) == ("", "", 0, 0)
+    assert (answer.side, answer.contract, answer.bracket) == ("", "", None)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leadline.model.orders import Side
+from leadline.model.orders import Bracket, Side
 from leadline.risk.limits import (
     contract_refusal,
     day_budget,
@@ -82,7 +82,7 @@ def test_a_contract_risks_its_stop_two_slippages_and_two_commissions():
     assert risk_per_contract(strategy(), MES) == 25  # (16 + 2) x 1.25 + 2 x 1.25
     assert risk_per_contract(strategy(slippage_ticks=0), MES) == D("22.50")
     assert risk_per_contract(strategy(slippage_ticks=3), MES) == 30  # (16 + 6) x 1.25 + 2.50
-    assert risk_per_contract(strategy(stop_ticks=10), ES) == 159  # (10 + 2) x 12.50 + 9
+    assert risk_per_contract(strategy(bracket=Bracket(10, 24)), ES) == 159  # (10 + 2) x 12.50 + 9
     assert risk_per_contract(strategy(), replace(MES, quote=None)) == 25  # whatever its price
 
 

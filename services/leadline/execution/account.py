@@ -6,15 +6,16 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
-from leadline.execution.contracts import execution_contract, signal_instrument, speaker_of, tape_contract
+from leadline.execution.contracts import execution_contract, speaker_of, tape_contract
 from leadline.execution.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import parse_duration
-from leadline.model.orders import Order, Position
+from leadline.model.orders import Bracket, Order, OrderType, Position, Trail
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount, TradingStrategy, distances_of
+from leadline.model.specs import TradingAccount, TradingStrategy, distances_of, valid_for_ns
+from leadline.model.specs import bracket_of as spec_bracket
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
 from leadline.risk.view import (
@@ -89,7 +90,6 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     _, hours = resolve_session(sheet, spec.session.value())
     positions = book.open_positions(strategy.strategy)
     live = book.live_orders(strategy.strategy)
-    stop_ticks, target_ticks = bracket_of(strategy)
     distances = distances_of(spec)
     return StrategySettings(
         strategy=strategy.strategy,
@@ -106,8 +106,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         max_size=spec.sizing.max_size,
         modifiers=tuple(spec.sizing.modifiers),
         respect_day_budget=spec.sizing.respect_day_budget,
-        stop_ticks=stop_ticks,
-        target_ticks=target_ticks,
+        bracket=bracket_of(strategy),
         limits=own_limits(strategy),
         day=StrategyDay(
             realised=strategy.realised,
@@ -122,6 +121,9 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         ),
         execute=tuple(_instrument(book, signal, root) for root in book.roots(signal)),
         slippage_ticks=book.manifest.spec.paper.slippage_ticks,
+        entry_type=OrderType(spec.entries.type.upper()),
+        entry_offset=spec.entries.offset_ticks,
+        valid_for_ns=valid_for_ns(spec),
     )
 
 
@@ -160,15 +162,11 @@ def stricter_limits(one: StrategyLimits, other: StrategyLimits) -> StrategyLimit
     )
 
 
-def bracket_of(strategy: StrategyBook) -> tuple[int, int]:
-    """Distances of stop and target in ticks: the manifest's, else the instrument profile's."""
-    bracket = strategy.manifest.spec.bracket
-    if bracket is not None:
-        return bracket.stop_ticks, bracket.target_ticks
-    profile = signal_instrument(strategy.manifest).profile
-    if profile is None:
-        raise AssertionError(f"{strategy.strategy} has neither a bracket nor a profile")
-    return profile.stop_ticks, profile.target_ticks
+def bracket_of(strategy: StrategyBook) -> Bracket:
+    """The exits of a strategy's next entry: the manifest's, else the instrument profile's distances."""
+    wanted = spec_bracket(strategy.manifest.spec)
+    trail = None if wanted.trail is None else Trail(wanted.trail.trigger_ticks, wanted.trail.offset_ticks)
+    return Bracket(wanted.stop_ticks, wanted.target_ticks, trail=trail)
 
 
 def open_money(book: Book, positions: list[Position]) -> Decimal:

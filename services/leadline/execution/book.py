@@ -17,7 +17,6 @@ from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.orders import (
-    Bracket,
     Decision,
     Fill,
     LastPrint,
@@ -371,7 +370,7 @@ def is_entry(order: Order) -> bool:
 
 
 def new_order(decision: Decision, client_id: str, instant_ns: int, tape_contract: str) -> Order:
-    """The market entry of an accepted decision, with its native bracket; the prints of `tape_contract` fill it."""
+    """The entry of an accepted decision, with its native bracket; the prints of `tape_contract` fill it."""
     if decision.side is None:
         raise AssertionError(f"accepted decision {decision.decision_id} has no side")
     return Order(
@@ -382,8 +381,11 @@ def new_order(decision: Decision, client_id: str, instant_ns: int, tape_contract
         contract=decision.contract,
         tape_contract=tape_contract,
         side=decision.side,
-        type=OrderType.MARKET,
+        type=decision.type,
         quantity=decision.quantity,
         decided_at_ns=instant_ns,
-        bracket=Bracket(decision.stop_ticks, decision.target_ticks),
+        limit_price=decision.price if decision.type is OrderType.LIMIT else None,
+        stop_price=decision.price if decision.type is OrderType.STOP else None,
+        bracket=decision.bracket,
+        valid_until_ns=decision.valid_until_ns,
     )

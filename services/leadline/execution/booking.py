@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from leadline.execution.book import Book, Changes, RefusedSignal, commission_of, note, put_order
+from leadline.execution.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
 from leadline.execution.marks import UNMARKED, Marks
 from leadline.execution.orders import add_fill, follow, foreseen
 from leadline.execution.positions import apply_fill, flat
@@ -264,6 +264,8 @@ def _with_fill(
     before = stored.fills.get(fill.fill_id)
     if before is None:
         order = add_fill(order, fill.quantity)
+        if is_entry(order) and order.first_fill_ns is None:
+            order = replace(order, first_fill_ns=fill.time_ns)
         _book_fill(book, changes, order, fill, event)
         return order
     if replace(before, commission=Decimal(0)) != replace(fill, commission=Decimal(0)):

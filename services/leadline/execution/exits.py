@@ -6,7 +6,7 @@ from itertools import count
 from typing import Final
 
 from leadline.execution.adoption import is_adopted
-from leadline.execution.book import Book, is_entry
+from leadline.execution.book import Book, StrategyBook, is_entry
 from leadline.execution.booking import is_foreign
 from leadline.execution.orders import CANCELLABLE
 from leadline.model.ids import Leg, client_order_id
@@ -20,6 +20,10 @@ QUICK_TRIES: Final = 3
 """A closing order that is refused so often is tried again at once; from then on it waits, each time twice as long."""
 
 LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
+
+PARTIAL: Final = "filled in part"
+PARTIAL_NS: Final = 15 * NS_PER_SECOND
+"""How long after its first fill what is left of an entry goes on working."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,33 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
         elif reason := strategy.flatten or book.flatten:
             for orders, positions in _by_contract(book, name):
                 actions += _leaving(book, _to_cancel(book, orders), positions, reason, spent)
-        elif halted or (strategy.drain is not None and strategy.drain.working_orders == "Cancel"):
-            entries = [order for order in book.live_orders(name) if is_entry(order)]
-            why = "halt" if halted else "drain"
-            actions += [Cancel(order, why) for order in entries if order.state in CANCELLABLE]
+        else:
+            why = "halt" if halted else _no_entries(book, strategy)
+            entries = [order for order in book.live_orders(name) if is_entry(order) and order.state in CANCELLABLE]
+            actions += [Cancel(order, why or PARTIAL) for order in entries if why or _left_over(book, order)]
     return actions
+
+
+def _no_entries(book: Book, strategy: StrategyBook) -> str:
+    """Why the entries of a strategy that still work have to go; empty while they may stay.
+
+    Market entries are filled by then. Limits and stops that wait would be filled when nothing may be entered.
+    """
+    spec, drain = strategy.manifest.spec, strategy.drain
+    if drain is not None:
+        return "drain" if drain.working_orders == "Cancel" else ""
+    if strategy.fence is not None:
+        return "fence"
+    if book.block or strategy.block:
+        return (book.block or strategy.block).lower()
+    if spec.state == "ReduceOnly" or (spec.state == "Suspended" and spec.suspend_policy.working_orders == "Cancel"):
+        return spec.state
+    return ""
+
+
+def _left_over(book: Book, order: Order) -> bool:
+    """Whether an entry has been filled in part for so long that the rest of it goes."""
+    return order.first_fill_ns is not None and book.instant_ns >= order.first_fill_ns + PARTIAL_NS
 
 
 def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cancel | Close]:
@@ -111,8 +137,16 @@ def _protects(order: Order, positions: list[Position]) -> bool:
 
 
 def next_try(book: Book) -> int | None:
-    """The next instant after the book's at which a refused closing order is tried again; None when there is none."""
+    """The next instant after the book's at which something leaves by time alone; None when there is none.
+
+    A refused closing order is tried again, or what is left of an entry goes that was filled in part.
+    """
     tries = [_next_try_ns(book, position) for position in book.open_positions()]
+    tries += [
+        order.first_fill_ns + PARTIAL_NS
+        for order in book.live_orders()
+        if order.first_fill_ns is not None and is_entry(order)
+    ]
     return min((at for at in tries if at > book.instant_ns), default=None)
 
 

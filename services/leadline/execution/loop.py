@@ -324,7 +324,8 @@ class AccountLoop:
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):
             return instrument.value
-        entry = Entry(order.side, order.quantity, order.decided_at_ns, close)
+        price = order.stop_price if order.limit_price is None else order.limit_price
+        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, price)
         refusal = order_refusal(view, own, instrument, entry)
         return None if refusal is None else refusal.value
 

@@ -30,6 +30,10 @@ def parse_duration(text: str, field: str = "duration") -> int:
     return int(digits) * _UNIT_NS[text[len(digits) :]]
 
 
+DAY: Final = "day"
+VALIDITY_PATTERN: Final = r"^(day|bars:[1-9][0-9]{0,2}|[0-9]{1,6}(ms|s|m|h))$"
+
+
 @dataclass(frozen=True, slots=True)
 class BarSpec:
     """What closes a bar.

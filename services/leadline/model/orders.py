@@ -119,7 +119,7 @@ class Order:
     size steps of the contract; `limit_price`/`stop_price` in ticks. `bracket` are the native exits of each fill
     (entries only), `trail` moves this order's own stop. From `valid_until_ns` on nothing fills it. `parent` is the
     entry's client id on bracket legs, whose `oco` names the other. `decided_at_ns` is the account's instant at which it
-    was decided (for a bracket leg: its entry fill's time).
+    was decided (for a bracket leg: its entry fill's time). `first_fill_ns` is the time of an entry's first fill.
     """
 
     client_id: str
@@ -143,6 +143,7 @@ class Order:
     filled: int = 0
     reason: str = ""
     version: int = 1
+    first_fill_ns: int | None = None
 
     @property
     def remaining(self) -> int:
@@ -288,6 +289,8 @@ class Advanced:
 class Decision:
     """Risk's word on one bar of one strategy. Refused decisions carry the first reason that refused them.
 
+    An entry of `type` LIMIT or STOP waits at `price` (ticks) until `valid_until_ns`, None until it is cancelled.
+
     `arithmetic` is the size computation, name to decimal string, in the order in which it was done.
     `patterns` lists the approved patterns, the owner first.
     """
@@ -302,11 +305,13 @@ class Decision:
     side: Side | None
     quantity: int
     contract: str
-    stop_ticks: int
-    target_ticks: int
+    bracket: Bracket | None
     patterns: tuple[str, ...]
     regime: str
     arithmetic: tuple[tuple[str, str], ...]
+    type: OrderType = OrderType.MARKET
+    price: int | None = None
+    valid_until_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

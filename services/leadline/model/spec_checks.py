@@ -8,7 +8,7 @@ from typing import Final
 from leadline.model.account_spec import TradingAccount
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of
-from leadline.model.durations import parse_duration
+from leadline.model.durations import DAY, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
@@ -142,6 +142,7 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         yield from _threshold_problems(spec)
     if own.profile is None and spec.bracket is None:
         yield _needed(spec, "spec.bracket", "stopTicks and targetTicks")
+    yield from _entry_problems(spec, own)
     sizing = spec.sizing
     if (sizing.mode == "Fixed") != (sizing.size is not None):
         expected = "a number of contracts with mode Fixed" if sizing.mode == "Fixed" else "no size with mode Tiered"
@@ -342,6 +343,39 @@ def _threshold_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     for name, detector in (("imbalance", detectors.imbalance), ("absorption", detectors.absorption)):
         if detector.min_volume is None:
             yield _needed(spec, f"spec.strategy.detectors.{name}.minVolume", "a volume")
+
+
+def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInput]:
+    entries = spec.entries
+    if entries.type == "Market":
+        if entries.offset_ticks:
+            yield InvalidInput("spec.entries.offsetTicks", entries.offset_ticks, "0 with type Market")
+        if entries.valid_for != DAY:
+            yield InvalidInput("spec.entries.validFor", entries.valid_for, f"{DAY} with type Market")
+    elif entries.offset_ticks > own.collar_ticks:
+        expected = f"at most {own.collar_ticks}, how far {own.root} may be entered from its bar's close"
+        yield InvalidInput("spec.entries.offsetTicks", entries.offset_ticks, expected)
+    if entries.valid_for.startswith("bars:") and spec.bar_spec.kind != "time":
+        yield InvalidInput(
+            "spec.entries.validFor", entries.valid_for, f"{DAY} or a length of time with {spec.bars} bars"
+        )
+    elif valid_for_ns(spec) == 0:
+        yield InvalidInput("spec.entries.validFor", entries.valid_for, "more than nothing")
+
+
+def valid_for_ns(spec: StrategySpec) -> int | None:
+    """How long a Limit or a Stop works, in nanoseconds from its decision; None as long as entries are allowed.
+
+    Raises ValueError for bars:N of bars that are no time bars.
+    """
+    text = spec.entries.valid_for
+    if text == DAY:
+        return None
+    if not text.startswith("bars:"):
+        return parse_duration(text, "validFor")
+    if spec.bar_spec.kind != "time":
+        raise ValueError(f"{spec.bars} bars have no length in time")
+    return int(text.removeprefix("bars:")) * spec.bar_spec.length
 
 
 def _needed(spec: StrategySpec, field: str, what: str) -> InvalidInput:

@@ -35,6 +35,7 @@ from leadline.model.spec_checks import (
     session_of,
     signal_instrument,
     thresholds_of,
+    valid_for_ns,
 )
 from leadline.model.strategy_spec import (
     AccountRef,
@@ -97,4 +98,5 @@ __all__ = [
     "session_of",
     "signal_instrument",
     "thresholds_of",
+    "valid_for_ns",
 ]

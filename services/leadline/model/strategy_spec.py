@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from leadline.model.durations import BarSpec, parse_bar_spec, parse_duration
+from leadline.model.durations import VALIDITY_PATTERN, BarSpec, parse_bar_spec, parse_duration
 from leadline.model.hours import SessionHours
 from leadline.model.logic_spec import Logic
 from leadline.model.spec_base import (
@@ -133,8 +133,12 @@ class NewsEvent(SpecModel):
 class Entries(SpecModel):
     """When and how positions are opened."""
 
-    type: Literal["Market"] = "Market"
-    """Order type of entries."""
+    type: Literal["Market", "Limit", "Stop"] = "Market"
+    """Order type of entries. Limit: at the bar's close or better. Stop: at the market once the price has gone on."""
+    offset_ticks: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How far from the bar's close a Limit (below a buy) or a Stop (above a buy) is placed, in ticks."""
+    valid_for: Annotated[str, Text(VALIDITY_PATTERN, "day, a length such as 15m, or bars:N", 9)] = "day"
+    """How long a Limit or a Stop works: a length of time, so many time bars, or as long as entries are allowed."""
     after_open: DurationText = "5m"
     """No entries for this long after the session's open."""
     before_close: DurationText = "15m"
@@ -170,13 +174,24 @@ class Sizing(SpecModel):
     """Whether the rest of the day's loss limit bounds the size."""
 
 
+class Trail(SpecModel):
+    """A stop that follows the price."""
+
+    trigger_ticks: Annotated[int, Field(ge=0, le=100_000)]
+    """It follows once the price has gone so far beyond the fill, in ticks."""
+    offset_ticks: Ticks
+    """How far it stays behind the best price since, in ticks."""
+
+
 class Bracket(SpecModel):
-    """Stop and target of an entry, as distances from each fill; for the next entry."""
+    """The exits of an entry, as distances from each fill; for the next entry."""
 
     stop_ticks: Ticks
     """Distance of the stop in ticks."""
-    target_ticks: Ticks
-    """Distance of the target in ticks."""
+    target_ticks: Ticks | None = None
+    """Distance of the target in ticks; no target where absent."""
+    trail: Trail | None = None
+    """How the stop follows the price; it stays where absent."""
 
 
 class StrategyRisk(SpecModel):

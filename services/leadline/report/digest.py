@@ -30,7 +30,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "signal": ("bar_key", "known_at_ns", "close", "regime", "confidence", "multiplier", "reason", "scores", "inputs",
                "signals"),
     "decision": ("bar_key", "instant_ns", "trading_day", "accepted", "reason", "side", "quantity", "contract",
-                 "stop_ticks", "target_ticks", "patterns", "regime", "arithmetic"),
+                 "type", "price", "valid_until_ns", "bracket", "patterns", "regime", "arithmetic"),
     "order": ("bar_key", "leg", "contract", "side", "type", "quantity", "limit_price", "stop_price", "filled", "state",
               "reason", "decided_at_ns"),
 }  # fmt: skip
@@ -59,7 +59,7 @@ _QUERIES: Final[dict[str, str]] = {
         LEFT JOIN decision d USING (tape, decision_id) WHERE i.tape = $1""",
 }
 
-_JSON: Final = frozenset({"rows", "scores", "inputs", "signals", "arithmetic"})
+_JSON: Final = frozenset({"rows", "scores", "inputs", "signals", "arithmetic", "bracket"})
 
 
 async def run_of(connection: Any, tape: str) -> Any:

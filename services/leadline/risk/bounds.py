@@ -11,6 +11,7 @@ from typing import Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import CLOCK_PATTERN, NS_PER_DAY, zone_of
+from leadline.model.orders import OrderType
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, Question, StrategySettings, Tier
@@ -36,7 +37,10 @@ STATES: Final = ("Running", "ReduceOnly", "Suspended")
 SIZING_MODES: Final = ("Tiered", "Fixed")
 MODIFIERS: Final = ("Stacked", "Trending", "WinStreak", "LossStreak")
 BLOCKS: Final = ("", "DAY_LOSS", "DAY_TARGET")
+ENTRY_TYPES: Final = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
 LONGEST_SESSION_NS: Final = 8 * NS_PER_DAY
+LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_DAY // 24
+"""As long as the longest length of time that a manifest can say."""
 
 
 def check_question(question: Question) -> None:
@@ -128,13 +132,26 @@ def _check_strategy(strategy: StrategySettings) -> None:
     few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
     for modifier in strategy.modifiers:
         _one_of("strategy.modifiers", modifier, MODIFIERS)
-    _whole("strategy.stop_ticks", strategy.stop_ticks, 1, MOST_TICKS)
-    _whole("strategy.target_ticks", strategy.target_ticks, 1, MOST_TICKS)
+    _check_terms(strategy)
     _whole("strategy.slippage_ticks", strategy.slippage_ticks, 0, MOST_TICKS)
     _check_day(strategy)
     few("strategy.execute", strategy.execute, MOST_ROOTS)
     for number, instrument in enumerate(strategy.execute):
         _check_instrument(f"strategy.execute[{number}]", instrument)
+
+
+def _check_terms(strategy: StrategySettings) -> None:
+    bracket = strategy.bracket
+    _whole("strategy.bracket.stop_ticks", bracket.stop_ticks or 0, 1, MOST_TICKS)
+    if bracket.target_ticks is not None:
+        _whole("strategy.bracket.target_ticks", bracket.target_ticks, 1, MOST_TICKS)
+    if bracket.trail is not None:
+        _whole("strategy.bracket.trail.trigger_ticks", bracket.trail.trigger_ticks, 0, MOST_TICKS)
+        _whole("strategy.bracket.trail.offset_ticks", bracket.trail.offset_ticks, 1, MOST_TICKS)
+    _one_of("strategy.entry_type", strategy.entry_type, ENTRY_TYPES)
+    _whole("strategy.entry_offset", strategy.entry_offset, 0, MOST_TICKS)
+    if strategy.valid_for_ns is not None:
+        _whole("strategy.valid_for_ns", strategy.valid_for_ns, 1, LONGEST_VALIDITY_NS)
 
 
 def _check_day(strategy: StrategySettings) -> None:

@@ -5,10 +5,19 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import Side
+from leadline.model.orders import Bracket, OrderType, Side, Trail
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb
-from leadline.risk.bounds import MODIFIERS, MOST_BLOCKS, MOST_NEWS, MOST_ROOTS, MOST_SIGNALS, MOST_TIERS, few
+from leadline.risk.bounds import (
+    ENTRY_TYPES,
+    MODIFIERS,
+    MOST_BLOCKS,
+    MOST_NEWS,
+    MOST_ROOTS,
+    MOST_SIGNALS,
+    MOST_TIERS,
+    few,
+)
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import (
     AccountLimits,
@@ -118,15 +127,17 @@ def answer_to_proto(answer: Answer) -> pb.Decision:
         side=answer.side,
         quantity=answer.quantity,
         contract=answer.contract,
-        stop_ticks=answer.stop_ticks,
-        target_ticks=answer.target_ticks,
+        bracket=None if answer.bracket is None else _bracket_to_proto(answer.bracket),
         patterns=answer.patterns,
         arithmetic=[pb.Term(name=name, value=value) for name, value in answer.arithmetic],
+        type=answer.type,
+        price=answer.price,
+        valid_until_ns=answer.valid_until_ns,
     )
 
 
 def answer_from_proto(message: pb.Decision) -> Answer:
-    """A message as an answer; ValueError when an accepted one has no side."""
+    """A message as an answer; ValueError when an accepted one has no side, or there is no such type."""
     if message.accepted:
         Side(message.side)
     return Answer(
@@ -135,10 +146,30 @@ def answer_from_proto(message: pb.Decision) -> Answer:
         message.side,
         message.quantity,
         message.contract,
-        message.stop_ticks,
-        message.target_ticks,
+        _bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
         tuple(message.patterns),
         tuple((term.name, term.value) for term in message.arithmetic),
+        OrderType(message.type),
+        message.price if message.HasField("price") else None,
+        message.valid_until_ns if message.HasField("valid_until_ns") else None,
+    )
+
+
+def _bracket_to_proto(bracket: Bracket) -> pb.Bracket:
+    trail = bracket.trail
+    return pb.Bracket(
+        stop_ticks=bracket.stop_ticks or 0,
+        target_ticks=bracket.target_ticks,
+        trail=None if trail is None else pb.Trail(trigger_ticks=trail.trigger_ticks, offset_ticks=trail.offset_ticks),
+    )
+
+
+def _bracket_from_proto(message: pb.Bracket) -> Bracket:
+    trail = message.trail
+    return Bracket(
+        message.stop_ticks,
+        message.target_ticks if message.HasField("target_ticks") else None,
+        trail=Trail(trail.trigger_ticks, trail.offset_ticks) if message.HasField("trail") else None,
     )
 
 
@@ -248,8 +279,10 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
         max_size=settings.max_size,
         modifiers=settings.modifiers,
         respect_day_budget=settings.respect_day_budget,
-        stop_ticks=settings.stop_ticks,
-        target_ticks=settings.target_ticks,
+        bracket=_bracket_to_proto(settings.bracket),
+        entry_type=settings.entry_type,
+        entry_offset=settings.entry_offset,
+        valid_for_ns=settings.valid_for_ns,
         slippage_ticks=settings.slippage_ticks,
         limits=pb.StrategyLimits(
             max_position=limits.max_position,
@@ -269,6 +302,12 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
         ),
         execute=[_instrument_to_proto(item) for item in settings.execute],
     )
+
+
+def _entry_type(text: str) -> OrderType:
+    if text not in ENTRY_TYPES:
+        raise InvalidInput("strategy.entry_type", text[:LONGEST_DECIMAL], "one of " + ", ".join(ENTRY_TYPES))
+    return OrderType(text)
 
 
 def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
@@ -305,8 +344,10 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
         max_size=message.max_size,
         modifiers=tuple(message.modifiers),
         respect_day_budget=message.respect_day_budget,
-        stop_ticks=message.stop_ticks,
-        target_ticks=message.target_ticks,
+        bracket=_bracket_from_proto(message.bracket),
+        entry_type=_entry_type(message.entry_type),
+        entry_offset=message.entry_offset,
+        valid_for_ns=message.valid_for_ns if message.HasField("valid_for_ns") else None,
         slippage_ticks=message.slippage_ticks,
         limits=StrategyLimits(
             max_position=limits.max_position if limits.HasField("max_position") else None,

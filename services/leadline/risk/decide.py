@@ -1,9 +1,9 @@
 """One decision per bar: collect the approved signals, refuse conflicts, pass the gates and limits, then size."""
 
-from leadline.model.orders import Side
+from leadline.model.orders import OrderType, Side
 from leadline.model.signals import BarSignals, Direction, Signal
 from leadline.risk.bounds import check_question
-from leadline.risk.gates import month_refusal, time_refusal
+from leadline.risk.gates import month_refusal, open_until, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
@@ -34,7 +34,8 @@ def decide(question: Question) -> Answer:
         return _refused(refusal, approved)
     sized = size(account, strategy, instrument, bar, approved)
     side = Side.BUY if approved[0].direction is Direction.LONG else Side.SELL
-    entry = Entry(side, sized.quantity, question.instant_ns, bar.close)
+    price = _price(strategy, bar.close, side)
+    entry = Entry(side, sized.quantity, question.instant_ns, bar.close, price)
     refusal = sized.reason or order_refusal(account, strategy, instrument, entry)
     if refusal is not None:
         return _refused(refusal, approved, sized.arithmetic)
@@ -44,11 +45,28 @@ def decide(question: Question) -> Answer:
         side=side.value,
         quantity=sized.quantity,
         contract=instrument.contract,
-        stop_ticks=strategy.stop_ticks,
-        target_ticks=strategy.target_ticks,
+        bracket=strategy.bracket,
         patterns=tuple(signal.pattern.value for signal in approved),
         arithmetic=sized.arithmetic,
+        type=strategy.entry_type,
+        price=price,
+        valid_until_ns=None if price is None else _valid_until(strategy, bar, question.instant_ns),
     )
+
+
+def _price(strategy: StrategySettings, close: int, side: Side) -> int | None:
+    """Where an entry waits, ticks: a limit on the better side of the bar's close, a stop beyond it."""
+    if strategy.entry_type is OrderType.MARKET:
+        return None
+    away = 1 if strategy.entry_type is OrderType.STOP else -1
+    return close + away * side.sign * strategy.entry_offset
+
+
+def _valid_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> int | None:
+    """When an entry that waits ends: after its own time, and with the gate that lets it in."""
+    own = None if strategy.valid_for_ns is None else instant_ns + strategy.valid_for_ns
+    ends = [at for at in (own, open_until(strategy, bar, instant_ns)) if at is not None]
+    return min(ends, default=None)
 
 
 def execution_instrument(account: AccountView, strategy: StrategySettings) -> ExecutionInstrument | Reason:

@@ -1,6 +1,6 @@
 """When nothing is entered: in another contract, outside the session and near its ends, in blocks and around news."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from leadline.model.signals import BarSignals
@@ -33,6 +33,27 @@ def time_refusal(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -
     if any(start <= instant_ns < end for start, end in strategy.news):
         return Reason.NEWS
     return None
+
+
+def open_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> int | None:
+    """When the gate that is open at `instant_ns` closes, ns UTC: an entry that works does not outlive it.
+
+    None where nothing closes it: a session without a close, without blocks and news to come.
+    """
+    closes = [start for start, _ in strategy.news if start > instant_ns]
+    closes += [_next_local(instant_ns, start, strategy.session_zone) for start, _ in strategy.blocks]
+    if strategy.before_close_ns is not None:
+        closes.append(bar.session_close_ns - strategy.before_close_ns)
+    return min(closes, default=None)
+
+
+def _next_local(instant_ns: int, clock: str, zone: str) -> int:
+    """The first time after an instant at which a zone's clock shows `HH:MM`, ns UTC."""
+    now = datetime.fromtimestamp(instant_ns // NS_PER_SECOND, UTC).astimezone(ZoneInfo(zone))
+    at = now.replace(hour=int(clock[:2]), minute=int(clock[3:]), second=0, microsecond=0)
+    days = (at + timedelta(days=ahead) for ahead in range(3))
+    found = (int(day.timestamp()) * NS_PER_SECOND for day in days)
+    return next(time_ns for time_ns in found if time_ns > instant_ns)
 
 
 def _local_time(instant_ns: int, zone: str) -> str:

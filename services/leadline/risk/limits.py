@@ -49,7 +49,7 @@ def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrumen
     contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for contracts that have
     a quote; the price of a linear contract without a rate does not matter.
     """
-    distance = strategy.stop_ticks + 2 * strategy.slippage_ticks
+    distance = (strategy.bracket.stop_ticks or 0) + 2 * strategy.slippage_ticks
     price = 0 if instrument.quote is None else instrument.quote.price
     value, inverse = instrument.tick_value, instrument.inverse
     money = loss(price, distance, 1, value, inverse=inverse) + 2 * instrument.commission
@@ -149,6 +149,8 @@ def order_refusal(
     refusal = standing_refusal(account, strategy) or contract_refusal(
         account, instrument, entry.instant_ns, entry.close
     )
+    if refusal is None and entry.price is not None:  # an entry that waits lies as near to the market as the bar
+        refusal = contract_refusal(account, instrument, entry.instant_ns, entry.price)
     if refusal is not None:
         return refusal
     if strategy.day.position * entry.side.sign < 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
-from leadline.model.orders import Side
+from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.signals import BarSignals
 
 
@@ -141,12 +141,16 @@ class ExecutionInstrument:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it."""
+    """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it.
+
+    `price` is that of a limit or a stop, in ticks; None at the market.
+    """
 
     side: Side
     quantity: int
     instant_ns: int
     close: int
+    price: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +158,8 @@ class StrategySettings:
     """What the decision needs of a strategy: its hot settings and the facts of its instruments.
 
     `before_close_ns` is None where the session has no close. `blocks` are half-open pairs of local `HH:MM` in
-    `session_zone`; `news` half-open pairs of ns UTC.
+    `session_zone`; `news` half-open pairs of ns UTC. An entry of `entry_type` LIMIT or STOP lies `entry_offset` ticks
+    from the bar's close and works for `valid_for_ns`, None for as long as entries are allowed.
     """
 
     strategy: str
@@ -171,12 +176,14 @@ class StrategySettings:
     max_size: int
     modifiers: tuple[str, ...]
     respect_day_budget: bool
-    stop_ticks: int
-    target_ticks: int
+    bracket: Bracket
     limits: StrategyLimits
     day: StrategyDay
     execute: tuple[ExecutionInstrument, ...]
     slippage_ticks: int
+    entry_type: OrderType = OrderType.MARKET
+    entry_offset: int = 0
+    valid_for_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +198,19 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Risk's word: an order's side, size and distances, or the first reason that refused it."""
+    """Risk's word: an order's side, size, price and exits, or the first reason that refused it.
+
+    `price` in ticks of a limit or a stop, which works until `valid_until_ns` (None: until it is cancelled).
+    """
 
     accepted: bool
     reason: str
     side: str = ""
     quantity: int = 0
     contract: str = ""
-    stop_ticks: int = 0
-    target_ticks: int = 0
+    bracket: Bracket | None = None
     patterns: tuple[str, ...] = ()
     arithmetic: tuple[tuple[str, str], ...] = ()
+    type: OrderType = OrderType.MARKET
+    price: int | None = None
+    valid_until_ns: int | None = None

@@ -86,7 +86,7 @@ def strategy(
     name: str = "mes",
     instrument: str = "MES",
     size: int | None = 1,
-    bracket: tuple[int, int] = (16, 24),
+    bracket: tuple[int, int] | dict[str, Any] = (16, 24),
     *,
     budget: bool = True,
     **spec: Any,
@@ -104,7 +104,9 @@ def strategy(
             "spec": {
                 "instrument": instrument,
                 "sizing": {**sizing, "respectDayBudget": budget},
-                "bracket": {"stopTicks": bracket[0], "targetTicks": bracket[1]},
+                "bracket": bracket
+                if isinstance(bracket, dict)
+                else {"stopTicks": bracket[0], "targetTicks": bracket[1]},
                 **spec,
             },
         }

@@ -9,8 +9,8 @@ from leadline.execution.booking import Stored
 from leadline.execution.halts import StoredHalts
 from leadline.execution.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.model.ids import Leg
-from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.ids import Leg, client_order_id
+from leadline.model.orders import Advanced, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
 
@@ -108,6 +108,14 @@ class CheckedVenue:
         return await self._venue.positions()
 
 
+def _targets_of(book: Book, position: Position) -> int:
+    """How much of a position targets have to cover: none of it where its entry asked for no target."""
+    entry = book.orders.get(client_order_id(position.decision, Leg.ENTRY))
+    bracket = None if entry is None else entry.bracket
+    without = bracket is not None and bracket.target_ticks is None and bracket.target_price is None
+    return 0 if without else abs(position.quantity)
+
+
 def check_book(book: Book, market: PaperMarket) -> None:
     """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round.
 
@@ -127,9 +135,9 @@ def check_book(book: Book, market: PaperMarket) -> None:
         strategy = book.strategies.get(position.strategy)
         leaving = book.flatten or (strategy is not None and strategy.flatten)
         closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
-        assert strategy is None or leaving or closing or stops == targets == abs(position.quantity), (
-            f"{position} is not protected"
-        )
+        size = abs(position.quantity)
+        covered = stops == size and targets == _targets_of(book, position)
+        assert strategy is None or leaving or closing or covered, f"{position} is not protected"
         assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]
     entries = [(order.strategy, order.contract) for order in unresolved if order.leg == Leg.ENTRY]

@@ -305,12 +305,14 @@ class StrategySettings(_message.Message):
     MAX_SIZE_FIELD_NUMBER: _builtins.int
     MODIFIERS_FIELD_NUMBER: _builtins.int
     RESPECT_DAY_BUDGET_FIELD_NUMBER: _builtins.int
-    STOP_TICKS_FIELD_NUMBER: _builtins.int
-    TARGET_TICKS_FIELD_NUMBER: _builtins.int
+    BRACKET_FIELD_NUMBER: _builtins.int
+    ENTRY_TYPE_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     DAY_FIELD_NUMBER: _builtins.int
     EXECUTE_FIELD_NUMBER: _builtins.int
     SLIPPAGE_TICKS_FIELD_NUMBER: _builtins.int
+    ENTRY_OFFSET_FIELD_NUMBER: _builtins.int
+    VALID_FOR_NS_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
@@ -333,12 +335,14 @@ class StrategySettings(_message.Message):
     """Size at the most, contracts."""
     respect_day_budget: _builtins.bool
     """The rest of the day's budget bounds the size."""
-    stop_ticks: _builtins.int
-    """Distance of the stop from the fill, ticks."""
-    target_ticks: _builtins.int
-    """Distance of the target from the fill, ticks."""
+    entry_type: _builtins.str
+    """`MARKET`, `LIMIT` or `STOP`: how its entries are priced."""
     slippage_ticks: _builtins.int
     """Slippage allowed per side in the budget, ticks."""
+    entry_offset: _builtins.int
+    """How far a limit or a stop lies from the bar's close, ticks."""
+    valid_for_ns: _builtins.int
+    """How long a limit or a stop works, nanoseconds; absent means as long as entries are allowed."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalBlock]:
         """Blocks of local time in which nothing is entered."""
@@ -350,6 +354,10 @@ class StrategySettings(_message.Message):
     @_builtins.property
     def modifiers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Size modifiers in force: `Stacked`, `Trending`, `WinStreak`, `LossStreak`."""
+
+    @_builtins.property
+    def bracket(self) -> Global___Bracket:
+        """Exits of an entry."""
 
     @_builtins.property
     def limits(self) -> Global___StrategyLimits:
@@ -380,22 +388,94 @@ class StrategySettings(_message.Message):
         max_size: _builtins.int = ...,
         modifiers: _abc.Iterable[_builtins.str] | None = ...,
         respect_day_budget: _builtins.bool = ...,
-        stop_ticks: _builtins.int = ...,
-        target_ticks: _builtins.int = ...,
+        bracket: Global___Bracket | None = ...,
+        entry_type: _builtins.str = ...,
         limits: Global___StrategyLimits | None = ...,
         day: Global___StrategyDay | None = ...,
         execute: _abc.Iterable[Global___ExecutionInstrument] | None = ...,
         slippage_ticks: _builtins.int = ...,
+        entry_offset: _builtins.int = ...,
+        valid_for_ns: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "before_close_ns", b"before_close_ns", "day", b"day", "limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "before_close_ns", b"before_close_ns", "bracket", b"bracket", "day", b"day", "limits", b"limits", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "day", b"day", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "stop_ticks", b"stop_ticks", "strategy", b"strategy", "target_ticks", b"target_ticks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "bracket", b"bracket", "day", b"day", "entry_offset", b"entry_offset", "entry_type", b"entry_type", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "strategy", b"strategy", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__before_close_ns: _TypeAlias = _typing.Literal["before_close_ns"]  # noqa: Y015
     _WhichOneofArgType__before_close_ns: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns"]  # noqa: Y015
+    _WhichOneofReturnType__valid_for_ns: _TypeAlias = _typing.Literal["valid_for_ns"]  # noqa: Y015
+    _WhichOneofArgType__valid_for_ns: _TypeAlias = _typing.Literal["_valid_for_ns", b"_valid_for_ns"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__before_close_ns) -> _WhichOneofReturnType__before_close_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_for_ns) -> _WhichOneofReturnType__valid_for_ns | None: ...
 
 Global___StrategySettings: _TypeAlias = StrategySettings  # noqa: Y015
+
+@_typing.final
+class Bracket(_message.Message):
+    """The exits of an entry: distances from each of its fills, ticks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_TICKS_FIELD_NUMBER: _builtins.int
+    TARGET_TICKS_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
+    stop_ticks: _builtins.int
+    """Distance of the stop."""
+    target_ticks: _builtins.int
+    """Distance of the target; absent without a target."""
+    @_builtins.property
+    def trail(self) -> Global___Trail:
+        """How the stop follows the price; absent when it stays."""
+
+    def __init__(
+        self,
+        *,
+        stop_ticks: _builtins.int = ...,
+        target_ticks: _builtins.int | None = ...,
+        trail: Global___Trail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks", "_trail", b"_trail", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_ticks", b"stop_ticks", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__target_ticks: _TypeAlias = _typing.Literal["target_ticks"]  # noqa: Y015
+    _WhichOneofArgType__target_ticks: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_ticks) -> _WhichOneofReturnType__target_ticks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
+
+Global___Bracket: _TypeAlias = Bracket  # noqa: Y015
+
+@_typing.final
+class Trail(_message.Message):
+    """A stop that follows the price."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_TICKS_FIELD_NUMBER: _builtins.int
+    OFFSET_TICKS_FIELD_NUMBER: _builtins.int
+    trigger_ticks: _builtins.int
+    """It follows from prices on that are so far beyond the fill, ticks."""
+    offset_ticks: _builtins.int
+    """How far it stays behind the best price since, ticks."""
+    def __init__(
+        self,
+        *,
+        trigger_ticks: _builtins.int = ...,
+        offset_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_ticks", b"offset_ticks", "trigger_ticks", b"trigger_ticks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trail: _TypeAlias = Trail  # noqa: Y015
 
 @_typing.final
 class LocalBlock(_message.Message):
@@ -657,10 +737,12 @@ class Decision(_message.Message):
     SIDE_FIELD_NUMBER: _builtins.int
     QUANTITY_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
-    STOP_TICKS_FIELD_NUMBER: _builtins.int
-    TARGET_TICKS_FIELD_NUMBER: _builtins.int
+    BRACKET_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
     PATTERNS_FIELD_NUMBER: _builtins.int
     ARITHMETIC_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
     accepted: _builtins.bool
     """Whether an order follows."""
     reason: _builtins.str
@@ -671,10 +753,16 @@ class Decision(_message.Message):
     """Size, size steps; 0 when refused."""
     contract: _builtins.str
     """Dated contract of the order."""
-    stop_ticks: _builtins.int
-    """Distance of the stop, ticks."""
-    target_ticks: _builtins.int
-    """Distance of the target, ticks."""
+    type: _builtins.str
+    """`MARKET`, `LIMIT` or `STOP`."""
+    price: _builtins.int
+    """Price of a limit or a stop, ticks."""
+    valid_until_ns: _builtins.int
+    """Until when a limit or a stop works, nanoseconds UTC; absent means until it is cancelled."""
+    @_builtins.property
+    def bracket(self) -> Global___Bracket:
+        """Exits of the entry; absent when refused."""
+
     @_builtins.property
     def patterns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Approved patterns, the owner first."""
@@ -691,16 +779,29 @@ class Decision(_message.Message):
         side: _builtins.str = ...,
         quantity: _builtins.int = ...,
         contract: _builtins.str = ...,
-        stop_ticks: _builtins.int = ...,
-        target_ticks: _builtins.int = ...,
+        bracket: Global___Bracket | None = ...,
+        type: _builtins.str = ...,
         patterns: _abc.Iterable[_builtins.str] | None = ...,
         arithmetic: _abc.Iterable[Global___Term] | None = ...,
+        price: _builtins.int | None = ...,
+        valid_until_ns: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_price", b"_price", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "price", b"price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "arithmetic", b"arithmetic", "contract", b"contract", "patterns", b"patterns", "quantity", b"quantity", "reason", b"reason", "side", b"side", "stop_ticks", b"stop_ticks", "target_ticks", b"target_ticks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_price", b"_price", "_valid_until_ns", b"_valid_until_ns", "accepted", b"accepted", "arithmetic", b"arithmetic", "bracket", b"bracket", "contract", b"contract", "patterns", b"patterns", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "type", b"type", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
+    _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015
+    _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
+    _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
+    _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bracket) -> _WhichOneofReturnType__bracket | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
 
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
 

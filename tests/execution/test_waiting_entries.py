@@ -1,0 +1,129 @@
+"""Entries that wait for their price, from the manifest to the book: filled, moved on, ended and taken out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.execution.harness.builders import MES, SHORT, account, bar, says, strategy, tape
+from tests.execution.harness.world import Books, Desk
+
+LIMIT: dict[str, Any] = {"type": "Limit", "offsetTicks": 4}
+STOP: dict[str, Any] = {"type": "Stop", "offsetTicks": 4}
+
+
+def desk_of(books: Books, folder: Path, rows: Sequence[tuple[float, ...]], entries: dict[str, Any], **spec: Any) -> Desk:
+    """A long of a bar that closes at 20000 after ten minutes, and prints from then on."""
+    said = spec.pop("bars", [bar(600)])
+    prints = {MES: tape((1, 20_000), (599.5, 20_000), *rows, (9_000, 20_000))}
+    return Desk(
+        books, folder, prints, {"default/mes": says(said, end=9_000)}, [strategy(entries=entries, **spec)], ends=9_000
+    )
+
+
+async def test_a_limit_waits_at_the_better_side_of_the_close_and_its_exits_follow_its_fill(books: Books, folder: Path):
+    desk = desk_of(books, folder, [(605, 19_997), (610, 19_995), (700, 20_021)], LIMIT)
+    await desk.run(read_back=True)
+    assert await desk.orders() == [
+        ("E", "LIMIT", "BUY", 1, 19_996, "FILLED"),
+        ("S1", "STOP", "SELL", 1, 19_980, "CANCELLED"),
+        ("T1", "LIMIT", "SELL", 1, 20_020, "FILLED"),
+    ]
+    assert [fill[:3] for fill in await desk.fills()] == [("E", 610, 19_996), ("T1", 700, 20_020)]
+
+
+async def test_a_stop_waits_beyond_the_close_and_pays_the_slippage(books: Books, folder: Path):
+    desk = desk_of(books, folder, [(605, 20_003), (610, 20_004)], STOP)
+    await desk.run(read_back=True)
+    assert (await desk.fills())[0][:3] == ("E", 610, 20_005)
+
+
+async def test_an_entry_ends_with_its_validity_and_the_next_bar_decides_anew(books: Books, folder: Path):
+    entries = {**LIMIT, "validFor": "bars:1"}
+    rows: list[tuple[float, ...]] = [(650, 20_001), (899, 19_998), (900, 19_990), (901, 19_989)]
+    desk = desk_of(books, folder, rows, entries, bars=[bar(600), bar(900, close=19_990)])
+    await desk.run(read_back=True)
+    assert [order for order in await desk.orders() if order[0] == "E"] == [
+        ("E", "LIMIT", "BUY", 1, 19_996, "EXPIRED"),
+        ("E", "LIMIT", "BUY", 1, 19_986, "EXPIRED"),
+    ]
+    assert [decision[2:] for decision in await desk.decisions()] == [(True, ""), (True, "")]
+
+
+async def test_the_stop_trails_and_the_book_follows_it(books: Books, folder: Path):
+    bracket = {"stopTicks": 16, "trail": {"triggerTicks": 8, "offsetTicks": 5}}
+    rows = [(605, 19_995), (700, 20_010), (710, 20_030), (720, 20_024)]
+    desk = desk_of(books, folder, rows, LIMIT, bracket=bracket)
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert await desk.orders() == [
+        ("E", "LIMIT", "BUY", 1, 19_996, "FILLED"),
+        ("S1", "STOP", "SELL", 1, 20_025, "FILLED"),
+    ]
+    assert (await desk.fills())[-1][:3] == ("S1", 720, 20_023)
+
+
+async def test_what_is_left_of_an_entry_goes_fifteen_seconds_after_its_first_fill(books: Books, folder: Path):
+    rows = [(610, 19_995, 1), (620, 20_000, 5), (630, 19_990, 5)]
+    desk = desk_of(books, folder, rows, LIMIT, size=3, risk={"maxPosition": 5}, bracket=(100, 100), budget=False)
+    desk.manifest = account(limits={"maxPosition": 5})
+    await desk.run(read_back=True)
+    entry = (await desk.rows("intent", "leg, state, filled, reason", "leg"))[0]
+    assert entry == ("E", "CANCELLED", 1, "filled in part")
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [("halt", "halt"), ("reduce", "ReduceOnly"), ("drain", "drain"), ("flatten", "a person")],
+)
+async def test_an_entry_that_works_goes_when_nothing_may_be_entered(
+    books: Books, folder: Path, command: str, reason: str
+):
+    desk = desk_of(books, folder, [(700, 20_000), (800, 19_900)], LIMIT)
+    session = desk.open()
+    await session.until(650)
+    if command == "halt":
+        session.halt()
+    elif command == "reduce":
+        await session.set_strategy(strategy(entries=LIMIT, state="ReduceOnly"))
+    elif command == "drain":
+        await session.drain()
+    else:
+        await session.loop.flatten("", "a person")
+    await session.until(700)
+    session.close()
+    [entry] = await desk.rows("intent", "state, filled, reason", "leg")
+    assert entry == ("CANCELLED", 0, reason)
+
+
+async def test_a_kept_drain_leaves_it_working(books: Books, folder: Path):
+    desk = desk_of(books, folder, [(700, 20_000)], LIMIT)
+    session = desk.open()
+    await session.until(650)
+    await session.drain(orders="Keep")
+    await session.until(700)
+    session.close()
+    assert (await desk.orders())[0][-1] == "WORKING"
+
+
+async def test_an_opposite_bar_enters_nothing_while_it_works(books: Books, folder: Path):
+    desk = desk_of(books, folder, [(899, 20_000)], LIMIT, bars=[bar(600), bar(900, SHORT)])
+    desk.manifest = account(limits={"maxOpenTrades": 3, "maxPosition": 5})
+    await desk.run(read_back=True)
+    assert [decision[2:] for decision in await desk.decisions()] == [(True, ""), (False, "opposite_position")]
+
+
+async def test_the_kill_of_execution_at_any_moment_leaves_the_same_book(books: Books, folder: Path):
+    rows = [(610, 19_995, 1), (700, 20_010), (710, 20_030), (720, 20_024)]
+    bracket = {"stopTicks": 16, "trail": {"triggerTicks": 8, "offsetTicks": 5}}
+    plain = desk_of(books, folder, rows, LIMIT, bracket=bracket)
+    plain.name = "plain"
+    await plain.run()
+    desk = desk_of(books, folder, rows, LIMIT, bracket=bracket)
+    for second in (601, 605, 612, 700, 711, 719.5):
+        session = desk.open()
+        await session.until(second)
+        session.close()
+    await desk.run()
+    assert await desk.lines() == await plain.lines()
