@@ -12,7 +12,17 @@ import pytest
 from leadline.execution.ports import PartFailed, Venue
 from leadline.execution.venue_words import LARGEST_QUANTITY, LONGEST_ID
 from leadline.model.halts import LONGEST_REASON, HaltSource
-from leadline.model.orders import Advanced, LastPrint, OrderState, VenueEvent, VenueOrder, Watch
+from leadline.model.orders import (
+    Advanced,
+    Bracket,
+    LastPrint,
+    OrderState,
+    Trail,
+    Trailing,
+    VenueEvent,
+    VenueOrder,
+    Watch,
+)
 from leadline.model.signal_checks import LARGEST_PRICE
 from leadline.venue.convert import advanced_from_proto, order_heard
 from leadline.venue.v1 import venue_pb2 as pb
@@ -38,7 +48,13 @@ OF_ORDERS: list[tuple[str, Any]] = [
     *(("quantity", value) for value in (0, -1, LARGEST_QUANTITY + 1, 1 << 63)),
     *(("filled", value) for value in (-3, 2, 1 << 63)),
     *((name, value) for name in ("limit_price", "stop_price") for value in (LARGEST_PRICE + 1, -(1 << 63))),
-    *((name, value) for name in ("stop_ticks", "target_ticks") for value in (-1, 1 << 63)),
+    *(
+        ("bracket", bracket)
+        for bracket in (Bracket(1 << 63), Bracket(target_price=-(1 << 63)), Bracket(1, trail=Trail(1 << 63, 1)))
+    ),
+    ("trail", Trailing(1 << 63, 1)),
+    ("valid_until_ns", -1),
+    ("valid_until_ns", 1 << 63),
     *(("decided_at_ns", value) for value in (-1, (1 << 63) - 1)),
     *(("unread", ((name, "7"),)) for name in ("side", "type")),
     ("state", OrderState.UNKNOWN),

@@ -13,7 +13,10 @@ LIMIT: dict[str, Any] = {"type": "Limit", "offsetTicks": 4}
 STOP: dict[str, Any] = {"type": "Stop", "offsetTicks": 4}
 
 
-def desk_of(books: Books, folder: Path, rows: Sequence[tuple[float, ...]], entries: dict[str, Any], **spec: Any) -> Desk:
+Rows = Sequence[tuple[float, ...]]
+
+
+def desk_of(books: Books, folder: Path, rows: Rows, entries: dict[str, Any], **spec: Any) -> Desk:
     """A long of a bar that closes at 20000 after ten minutes, and prints from then on."""
     said = spec.pop("bars", [bar(600)])
     prints = {MES: tape((1, 20_000), (599.5, 20_000), *rows, (9_000, 20_000))}

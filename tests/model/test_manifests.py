@@ -274,8 +274,32 @@ def test_all_problems_of_all_documents_come_together():
             ),
         ),
         (
-            "instrument: MES, bracket: {stopTicks: 16}",
-            "spec.bracket.targetTicks: got nothing, expected a value: this field is required",
+            "instrument: MES, bracket: {targetTicks: 16}",
+            "spec.bracket.stopTicks: got nothing, expected a value: this field is required",
+        ),
+        (
+            "instrument: MES, entries: {offsetTicks: 4}",
+            "spec.entries.offsetTicks: got 4, expected 0 with type Market",
+        ),
+        (
+            "instrument: MES, entries: {validFor: 15m}",
+            "spec.entries.validFor: got '15m', expected day with type Market",
+        ),
+        (
+            "instrument: MES, entries: {type: Limit, offsetTicks: 21}",
+            "spec.entries.offsetTicks: got 21, expected at most 20, how far MES may be entered from its bar's close",
+        ),
+        (
+            "instrument: MES, bars: 'ticks:500', entries: {type: Stop, validFor: 'bars:2'}",
+            "spec.entries.validFor: got 'bars:2', expected day or a length of time with ticks:500 bars",
+        ),
+        (
+            "instrument: MES, entries: {type: Stop, validFor: 0s}",
+            "spec.entries.validFor: got '0s', expected more than nothing",
+        ),
+        (
+            "instrument: MES, entries: {type: Stop, validFor: soon}",
+            "spec.entries.validFor: got 'soon', expected day, a length such as 15m, or bars:N",
         ),
     ],
 )

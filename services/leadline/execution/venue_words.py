@@ -8,7 +8,7 @@ quoted so that it can be printed.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from leadline.execution.book import Book
@@ -16,7 +16,17 @@ from leadline.execution.day import DAY_NS, venue_calendar
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import Refused, Unknown
 from leadline.model.halts import LONGEST_REASON, printable
-from leadline.model.orders import Advanced, Fill, LastPrint, Order, VenueEvent, VenueOrder
+from leadline.model.orders import (
+    Advanced,
+    Bracket,
+    Fill,
+    LastPrint,
+    Order,
+    Trail,
+    Trailing,
+    VenueEvent,
+    VenueOrder,
+)
 from leadline.model.signal_checks import LARGEST_PRICE
 
 LONGEST_ID: Final = 128
@@ -48,8 +58,9 @@ _OPTIONAL: Final[dict[str, Any]] = {
     "oco": "",
     "limit_price": None,
     "stop_price": None,
-    "stop_ticks": None,
-    "target_ticks": None,
+    "bracket": None,
+    "trail": None,
+    "valid_until_ns": None,
 }
 
 
@@ -203,11 +214,22 @@ def _doubted_numbers(known: Order | None, said: VenueOrder) -> Iterator[tuple[st
     for name in ("limit_price", "stop_price"):
         if (price := getattr(said, name)) is not None and abs(price) > LARGEST_PRICE:
             yield name, shown(price)
-    for name in ("stop_ticks", "target_ticks"):
-        if (ticks := getattr(said, name)) is not None and not 0 <= ticks <= LARGEST_PRICE:
-            yield name, shown(ticks)
+    for name in ("bracket", "trail"):
+        if (value := getattr(said, name)) is not None and any(abs(n) > LARGEST_PRICE for n in _numbers(value)):
+            yield name, shown(value)
+    if said.valid_until_ns is not None and not 0 <= said.valid_until_ns <= LATEST_NS:
+        yield "valid_until_ns", shown(said.valid_until_ns)
     if not 0 <= said.decided_at_ns <= LATEST_NS:
         yield "decided_at_ns", shown(said.decided_at_ns)
+
+
+def _numbers(terms: Bracket | Trail | Trailing) -> Iterator[int]:
+    """Every number of the terms of an exit."""
+    values = [getattr(terms, field.name) for field in fields(terms)]
+    yield from (value for value in values if isinstance(value, int))
+    for value in values:
+        if isinstance(value, Trail):
+            yield from _numbers(value)
 
 
 def _is_price(contract: str, price: int) -> bool:
