@@ -6,6 +6,8 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+import orjson
+
 from leadline.execution.account_settings import with_hot_fields
 from leadline.execution.book import Book, Drain, Fence, HeldLimits, StrategyBook
 from leadline.model.orders import (
@@ -372,12 +374,19 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
     )
 
 
-def bracket_of_row(value: dict[str, Any] | None) -> Bracket | None:
+def bracket_of_row(value: dict[str, Any] | str | None) -> Bracket | None:
     """A bracket as a column has it; None where it has none."""
-    if value is None:
+    terms = _terms(value)
+    if terms is None:
         return None
-    trail = value["trail"]
-    return Bracket(**{**value, "trail": None if trail is None else Trail(**trail)})
+    trail = terms["trail"]
+    return Bracket(**{**terms, "trail": None if trail is None else Trail(**trail)})
+
+
+def _terms(value: dict[str, Any] | str | None) -> dict[str, Any] | None:
+    """A column of JSON; a connection that only reads may leave it as text."""
+    terms: dict[str, Any] | None = orjson.loads(value) if isinstance(value, str) else value
+    return terms
 
 
 def order_of(row: Row) -> Order:
@@ -397,7 +406,7 @@ def order_of(row: Row) -> Order:
         limit_price=row["limit_price"],
         stop_price=row["stop_price"],
         bracket=bracket_of_row(row["bracket"]),
-        trail=None if row["trail"] is None else Trailing(**row["trail"]),
+        trail=None if (trail := _terms(row["trail"])) is None else Trailing(**trail),
         valid_until_ns=row["valid_until_ns"],
         first_fill_ns=row["first_fill_ns"],
         parent=row["parent"],

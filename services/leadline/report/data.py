@@ -196,7 +196,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
     tape = run["tape"]
     state = await connection.fetchrow("SELECT * FROM account_state WHERE tape = $1 AND account = $2", tape, account)
     orders = {
-        row["client_id"]: order_of({**row, "bracket": _json(row["bracket"]), "trail": _json(row["trail"])})
+        row["client_id"]: order_of(row)
         for row in await connection.fetch("SELECT * FROM intent WHERE tape = $1 AND account = $2", tape, account)
     }
     decisions = await connection.fetch("SELECT * FROM decision WHERE tape = $1 AND account = $2", tape, account)
