@@ -1,6 +1,8 @@
 """Ctrl-C within a run: its last words name what is held, behind what, and what else works."""
 
-from leadline.cli.left_open import left_open
+import pytest
+
+from leadline.cli.left_open import left_open, what_becomes_of
 from leadline.execution.v1.execution_pb2 import Order, Position
 
 PAPER = "default/paper"
@@ -14,6 +16,9 @@ def order(leg: str, side: str, price: str = "", **other: object) -> Order:
 
 def position(quantity: int) -> Position:
     return Position(strategy=FLOW, contract="MESM2025", quantity=quantity, average_price="6002.75000000")
+
+
+ANY_MORE = "nothing of it trades any more"
 
 
 def test_a_position_is_named_with_the_orders_that_protect_it():
@@ -52,3 +57,17 @@ def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_sai
         "default/flow on default/paper has a closing order (sell 2 at the market, state pending cancel) of MESM2025",
         "nobody on default/paper has an order of somebody else (sell 2 at 6000.00) of MESM2025",
     ]
+
+
+@pytest.mark.parametrize(
+    ("feed_over", "over", "first", "last"),
+    [
+        (False, False, "run r-1 is not over: the same command goes on with it", "nothing of it trades before that"),
+        (True, False, "run r-1 has all its prints and is not over: the same command begins another run", ANY_MORE),
+        (True, True, "run r-1 is over", "held"),
+    ],
+)
+def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(feed_over, over, first, last):
+    told = what_becomes_of("r-1", ["held"], feed_over=feed_over, over=over)
+    assert (told[0], told[-1]) == (first, last)
+    assert "held" in told

@@ -57,6 +57,16 @@ class StoppedRun:
             raise Unknown("account", qualified(account), known)
         return (qualified(account),)
 
+    async def feed_is_over(self) -> bool:
+        """Whether all its prints are published: no start goes on with it then."""
+        found = await self.connection.fetchval("SELECT finished_at IS NOT NULL FROM run WHERE tape = $1", self.tape)
+        return bool(found)
+
+    async def is_over(self) -> bool:
+        """Whether its accounts have come to its end; not where it has none."""
+        every = "SELECT coalesce(bool_and(finished), false) FROM account_state WHERE tape = $1"
+        return bool(await self.connection.fetchval(every, self.tape))
+
     async def orders(self, account: str, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
         """As execution would answer. Raises Unknown for a strategy that the run did not have."""
         if request.strategy:
