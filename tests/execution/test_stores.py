@@ -226,7 +226,7 @@ async def test_commands_of_chance_do_the_same_to_both(twins: TwinBooks, seed: in
     commands = Commands(chance, store, book, (await store.halts([])).last)
     await commands.run()
     assert commands.outcomes["written"] > 15, commands.outcomes
-    assert commands.outcomes["Refused"] > 5, commands.outcomes
+    assert commands.outcomes["NotTaken"] > 5, commands.outcomes
     assert commands.outcomes["LimitRefused"] > 1, commands.outcomes
     columns = "decision_id, client_id, state, reason, version, decided_at_ns"
     assert await twins.rows(book.tape, "intent", columns, "client_id")

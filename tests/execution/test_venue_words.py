@@ -41,7 +41,7 @@ BAD_TEXTS = ["", "a\x00b", "a\nb", "\x1b[31m", "x" * (LONGEST_ID + 1), "\ud800"]
 OF_ORDERS: list[tuple[str, Any]] = [
     *(("client_id", text) for text in BAD_TEXTS),
     *(("contract", text) for text in ("", "a\x00b")),
-    *(("tape_contract", text) for text in ("", "a\x00b")),
+    *(("tape_contract", text) for text in ("", "a\x00b", "ZZZ")),
     *(("leg", text) for text in ("", "a\x00b")),
     *((name, "a\x00b") for name in ("decision", "parent", "oco")),
     *(("reason", text) for text in ("a\x00b", "a\nb", "x" * (LONGEST_REASON + 1))),
@@ -190,12 +190,14 @@ async def test_an_event_is_of_an_instant_that_cannot_be(folder: Path, at_ns: int
     await live_through(desk_of(MemoryBooks(), folder), f"an instant that cannot be, {at_ns}", event=event)
 
 
-@pytest.mark.parametrize("number", [-1, 0, (1 << 63) - 1])
+@pytest.mark.parametrize("number", [-1, 0, 4, 7, (1 << 63) - 1])
 async def test_an_event_has_a_number_that_cannot_be(folder: Path, number: int):
     def event(said: VenueEvent) -> VenueEvent:
         return replace(said, event=number) if is_entry_fill(said) else said
 
-    await live_through(desk_of(MemoryBooks(), folder), f"event {number} of the venue", event=event)
+    await live_through(
+        desk_of(MemoryBooks(), folder), f"the venue numbers its events 1, {number}, 3, 4 after 0", event=event
+    )
 
 
 async def with_a_position(desk: Desk) -> Desk:

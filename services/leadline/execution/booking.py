@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.execution.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
+from leadline.execution.contracts import tape_contract
 from leadline.execution.marks import UNMARKED, Marks
 from leadline.execution.orders import add_fill, follow, foreseen
 from leadline.execution.positions import apply_fill, flat
-from leadline.execution.venue_words import MOST_LOST, heard_fill, heard_order, shown, storable
+from leadline.execution.venue_words import heard_fill, heard_order, shown, storable
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import Leg, client_order_id
@@ -61,12 +62,7 @@ def book_venue_events(
     because processes ended at it by `marks`, or at all of them together, which `batch` names.
     """
     surprises: list[str] = []
-    for event in events:
-        if event.event < 1 or event.event > book.venue_event + MOST_LOST:
-            surprises.append(_keep(book, changes, event, f"has a number that cannot be after {book.venue_event}"))
-            continue
-        if event.event <= book.venue_event:
-            continue
+    for event in unheard(book, events):
         if event.event != book.venue_event + 1:
             surprises.append(
                 f"the venue tells of event {event.event} after {book.venue_event}: what was between is lost"
@@ -91,6 +87,10 @@ def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored)
     words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
     words += [heard.words] if heard.words else []
     reported, fill = heard.order, event.fill
+    if reported is not None and order is not None and reported.tape_contract not in book.feed_contracts:
+        if reported.tape_contract != order.tape_contract:  # whose prints price an order is not the venue's to say
+            words.append(f"tape_contract {shown(reported.tape_contract)}")
+        reported = replace(reported, tape_contract=order.tape_contract)
     if reported is None:
         surprises.append(_keep(book, changes, event, f"says what cannot be, {heard.words}: it is passed over"))
         return surprises
@@ -132,10 +132,9 @@ def _named(book: Book, reported: VenueOrder, stored: Stored) -> VenueOrder:
 def _keep(book: Book, changes: Changes, event: VenueEvent, what: str) -> str:
     """Keep an event of which something is not believed, to be looked at; returns what is told of it."""
     surprise = f"event {shown(event.event)} of the venue, on order {shown(event.order.client_id)}, {what}"
-    sequence = event.event if 0 <= event.event <= MOST_LOST + book.venue_event else 0
     payload = repr(event).encode(errors="backslashreplace")
     why = RefusedMessage("venue_word", surprise)
-    changes.refused.append(RefusedSignal(f"venue.{book.account}", sequence, "", payload, why, VENUE_EVENTS))
+    changes.refused.append(RefusedSignal(f"venue.{book.account}", event.event, "", payload, why, VENUE_EVENTS))
     return surprise
 
 
@@ -230,7 +229,7 @@ def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: l
         leg=leg,
         strategy=strategy,
         contract=reported.contract,
-        tape_contract=reported.tape_contract,
+        tape_contract=_tape_of(book, reported, parent, strategy),
         side=reported.side,
         type=reported.type,
         quantity=reported.quantity,
@@ -245,6 +244,18 @@ def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: l
         oco=reported.oco,
         version=0,
     )
+
+
+def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: str) -> str:
+    """Whose prints price an order that the venue tells of: a contract of the feed, where anybody knows one."""
+    if reported.tape_contract in book.feed_contracts:
+        return reported.tape_contract
+    if parent is not None:
+        return parent.tape_contract
+    owner = book.strategies.get(strategy)
+    if owner is None:
+        return reported.tape_contract
+    return tape_contract(reported.contract, owner.contract, book.feed_contracts)
 
 
 def owner_of(book: Book, contract: str) -> str:

@@ -7,8 +7,9 @@ is taken instead (`leadline.execution.adoption`). Each time a person is told in 
 quoted so that it can be printed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from leadline.execution.book import Book
@@ -156,7 +157,10 @@ def heard(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]:
         doubts.append(f"the venue has come to {now_ns}, and the book was at {book.instant_ns} before")
     earliest_ns, latest_ns = book.instant_ns - _LONGEST_AGO_NS, max(now_ns, book.instant_ns)
     events: list[VenueEvent] = []
-    for event in advanced.events:
+    numbered, doubt = _numbered(book.venue_event, advanced.events)
+    if doubt:
+        doubts.append(doubt)
+    for event in numbered:
         if not earliest_ns <= event.instant_ns <= latest_ns:
             at = f"of an instant that cannot be, {event.instant_ns}"
             doubts.append(f"event {shown(event.event)} of the venue is {at}")
@@ -173,6 +177,24 @@ def heard(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]:
     if doubt:
         doubts.append(doubt)
     return replace(advanced, events=tuple(events), last_prints=prints, positions=positions), doubts
+
+
+def _numbered(last: int, events: Sequence[VenueEvent]) -> tuple[list[VenueEvent], str]:
+    """The events that are new after the `last` one that is booked, under numbers that can be; and in words if not.
+
+    Numbers that follow one another may begin later: what was between is lost. Any others say nothing, and the events
+    are taken in their order. A fill that is told again under its right number is known by its id.
+    """
+    fresh = [event for event in events if not 0 < event.event <= last]
+    numbers = [event.event for event in fresh]
+    if not fresh or numbers == list(range(last + 1, last + 1 + len(fresh))):
+        return fresh, ""
+    in_a_row = all(after == before + 1 for before, after in pairwise(numbers))
+    if len(fresh) > 1 and in_a_row and last < numbers[0] <= last + MOST_LOST:
+        return fresh, ""
+    said = ", ".join(shown(number) for number in numbers[:8])
+    renumbered = [replace(event, event=number) for number, event in enumerate(fresh, last + 1)]
+    return renumbered, f"the venue numbers its events {said} after {last}: they are taken in their order"
 
 
 def heard_positions(venue: Mapping[str, int] | None) -> tuple[Mapping[str, int] | None, str]:
