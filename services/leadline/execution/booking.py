@@ -287,6 +287,8 @@ def _with_fill(
 def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
     fees = commission_of(book.manifest, fill.contract, fill.quantity, fill.price)
     fill = replace(fill, client_id=order.client_id, commission=fees)
+    if order.strategy == UNASSIGNED:  # the contract that has filled says whose position it is
+        order = replace(order, strategy=owner_of(book, fill.contract))
     key = (order.strategy, fill.contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:

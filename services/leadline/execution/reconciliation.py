@@ -107,7 +107,8 @@ class Reconciliation:
             await self._keeper.commit_order(follow(order, OrderState.DEAD, reason="absent at the venue"))
         else:
             await self._orders.follow(order, found)
-            await self._take_filled(self._book.orders[order.client_id], found)
+            if order.client_id in self._book.orders:  # one that has ended may be so old that nothing looks at it
+                await self._take_filled(self._book.orders[order.client_id], found)
 
     async def _take_filled(self, order: Order, found: VenueOrder) -> None:
         """Take the venue's word on how much of an entry has filled: the events that told of it were not believed.
