@@ -15,6 +15,7 @@ from leadline.model.specs import (
     check_strategy_on_account,
     default_account,
     load_manifests,
+    parse_manifest,
 )
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -567,3 +568,35 @@ def test_of_many_problems_the_first_are_told_and_that_there_are_more():
 def test_more_manifests_than_anybody_runs_are_refused():
     with pytest.raises(InvalidManifest, match=f"more than {MOST_MANIFESTS} documents"):
         load_manifests("---\n".join(["a: 1\n"] * (MOST_MANIFESTS + 1)))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "taken"),
+    [
+        ("labels", "team", "a", True),
+        ("labels", "app.kubernetes.io/name", "", True),
+        ("labels", "Team_A.b", "x_1.2-Y", True),
+        ("labels", "a b", "x", False),
+        ("labels", "", "x", False),
+        ("labels", "Mars/Olympus", "x", False),
+        ("labels", "a..b/x", "x", False),
+        ("labels", "x" * 64, "x", False),
+        ("labels", "team", "12:00", False),
+        ("labels", "team", "-1", False),
+        ("labels", "team", "a\n", False),
+        ("annotations", "note", "any text: at all", True),
+        ("annotations", "Mars.dev/Olympus", "x", True),
+        ("annotations", "a b", "x", False),
+    ],
+)
+def test_labels_and_notes_are_named_as_a_cluster_takes_them(part, name, value, taken):
+    document = {
+        "apiVersion": "leadline.dev/v1alpha1",
+        "kind": "TradingStrategy",
+        "metadata": {"name": "s", part: {name: value}},
+        "spec": {"instrument": "MES"},
+    }
+    found = parse_manifest(document)
+    assert isinstance(found, TradingStrategy) is taken
+    if isinstance(found, list):
+        assert [problem.field for problem in found] == [f"metadata.{part}"]

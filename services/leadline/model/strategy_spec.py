@@ -1,5 +1,6 @@
 """The `TradingStrategy` manifest: what to trade, on which bars, with which detectors, under which risk."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -53,6 +54,33 @@ UtcText = Annotated[
     AfterValidator(_existing_time),
     Field(json_schema_extra={"format": "date-time"}),
 ]
+_SUBDOMAIN: Final = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+_QUALIFIED: Final = re.compile(rf"((?=.{{1,253}}/){_SUBDOMAIN}/)?[A-Za-z0-9]([A-Za-z0-9._-]{{0,61}}[A-Za-z0-9])?")
+_LABEL: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
+
+
+def _named_as_in_kubernetes(found: dict[str, str]) -> dict[str, str]:
+    """Labels whose names an API server takes."""
+    for name in found:
+        if not _QUALIFIED.fullmatch(name):
+            raise refused(f"another name than {name!r}: letters, digits, dashes, dots, _, and a domain/ before it")
+    return found
+
+
+def _noted_as_in_kubernetes(found: dict[str, str]) -> dict[str, str]:
+    """Notes whose names an API server takes: there their letters may be small or not."""
+    _named_as_in_kubernetes({name.lower(): value for name, value in found.items()})
+    return found
+
+
+def _worth_as_in_kubernetes(found: dict[str, str]) -> dict[str, str]:
+    """Labels whose values an API server takes."""
+    for name, value in found.items():
+        if not _LABEL.fullmatch(value):
+            raise refused(f"another {name} than {value!r}: letters, digits, dashes, dots, _, which begins and ends so")
+    return found
+
+
 ImageText = Annotated[str, Text(r"^[a-zA-Z0-9][a-zA-Z0-9._:/@-]*$", "an image reference", 512)]
 
 
@@ -63,13 +91,18 @@ class Metadata(SpecModel):
     """Unique per namespace and kind."""
     namespace: NamespaceText = "default"
     """The namespace; `default` where absent."""
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=256)] = Field(
-        default_factory=dict
-    )
+    labels: Annotated[
+        dict[str, Annotated[str, Field(max_length=63)]],
+        Field(max_length=256),
+        AfterValidator(_named_as_in_kubernetes),
+        AfterValidator(_worth_as_in_kubernetes),
+    ] = Field(default_factory=dict)
     """Free labels, for people and selectors."""
-    annotations: Annotated[dict[str, Annotated[str, Field(max_length=262_144)]], Field(max_length=256)] = Field(
-        default_factory=dict
-    )
+    annotations: Annotated[
+        dict[str, Annotated[str, Field(max_length=262_144)]],
+        Field(max_length=256),
+        AfterValidator(_noted_as_in_kubernetes),
+    ] = Field(default_factory=dict)
     """Free notes."""
 
 
