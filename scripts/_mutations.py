@@ -38,6 +38,7 @@ _SWAPPED_NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 _GENERIC: Final = {
     "Awaitable",
     "Callable",
+    "ChainMap",
     "Iterable",
     "Iterator",
     "Literal",

@@ -181,6 +181,7 @@ def test_what_stands_outside_of_functions_is_not_changed_in_place(loaded: tuple[
 def test_the_name_of_a_type_and_an_assertion_are_no_behaviour():
     assert texts("if day is None:\n    raise AssertionError('no day')") == []
     assert texts("Seen = Mapping[int, int]") == []
+    assert texts("Seen = ChainMap[tuple[int, str], str | None]") == []
     assert texts("Kind = Literal['future', 'etf']") == []
     assert texts("__all__ = ['calendar', 'session']") == []
     assert texts("x = seen[1]") == ["constant: 1 -> 2", "constant: 1 -> 0"]
