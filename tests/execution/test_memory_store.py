@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.book import Book, Changes, RefusedSignal
+from leadline.execution.book import Book, Changes, RefusedSignal, put_order
 from leadline.execution.halts import Clearing, StoredHalts
 from leadline.execution.memory_store import MOST_REFUSED_PER_SUBJECT, MemoryStore
 from leadline.execution.ports import LEASE_SECONDS, Fenced, LimitRefused, Refused
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from tests.execution.harness.books import book_of
+from leadline.model.orders import OrderState
+from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY, MES, account
 from tests.execution.harness.stores import MemoryBooks
 
@@ -80,8 +81,10 @@ async def test_who_does_not_hold_the_account_writes_nothing(memory: MemoryBooks)
             with pytest.raises(Fenced, match="another writer holds default/paper"):
                 await call
     assert await after.load() is None
+    put_order(book, changes, order_of(OrderState.FILLED))
     await after.commit(book, changes)
     assert await never.load() == book  # anybody may read
+    assert await never.sent(1) == set(book.orders)
 
 
 async def test_an_account_that_nobody_ever_took_is_nobody_s_to_write(memory: MemoryBooks):

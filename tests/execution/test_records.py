@@ -303,6 +303,14 @@ def test_what_is_no_other_row_is_taken():
     write(records, entry_of(5, S.UNKNOWN))  # the same one may stay open
 
 
+def test_an_order_whose_fate_is_known_frees_no_place_of_another_one():
+    records = AccountRecords()
+    write(records, *WRITTEN)
+    write(records, entry_of(2, S.PENDING))
+    with pytest.raises(Refused, match=f"an entry in {MES} whose fate is open is there"):
+        write(records, entry_of(1, S.FILLED), entry_of(3, S.PENDING))
+
+
 def test_an_order_of_another_decision_leaves_its_leg_to_the_next():
     records = AccountRecords()
     write(records, *WRITTEN)
