@@ -336,6 +336,8 @@ def _anew(name: str, path: Path, tree: ast.Module, tests: Sequence[str], seconds
             _bounded(seconds + 3)
             for other in importers(name):
                 sys.modules.pop(other, None)
+                package, _, leaf = other.rpartition(".")
+                vars(sys.modules.get(package, ModuleType(""))).pop(leaf, None)  # whence it would be taken as it was
             sys.meta_path.insert(0, _Changed(name, path, tree))
             code = int(pytest.main(["-x", *_OPTIONS, *tests]))
         finally:
