@@ -60,14 +60,14 @@ def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_sai
 
 
 @pytest.mark.parametrize(
-    ("feed_over", "over", "first", "last"),
+    ("goes_on", "over", "first", "last"),
     [
-        (False, False, "run r-1 is not over: the same command goes on with it", "nothing of it trades before that"),
-        (True, False, "run r-1 has all its prints and is not over: the same command begins another run", ANY_MORE),
-        (True, True, "run r-1 is over", "held"),
+        (True, False, "run r-1 is not over: the same command goes on with it", "nothing of it trades before that"),
+        (False, False, "run r-1 has ended before its accounts: the same command begins another run", ANY_MORE),
+        (False, True, "run r-1 is over", "held"),
     ],
 )
-def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(feed_over, over, first, last):
-    told = what_becomes_of("r-1", ["held"], feed_over=feed_over, over=over)
+def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(goes_on, over, first, last):
+    told = what_becomes_of("r-1", ["held"], goes_on=goes_on, over=over)
     assert (told[0], told[-1]) == (first, last)
     assert "held" in told

@@ -322,6 +322,37 @@ async def test_a_run_that_is_not_finished_is_resumed_and_a_finished_one_is_not(p
     assert rows_of(first) == rows_of(second)
 
 
+async def test_a_run_goes_on_until_its_accounts_have_come_to_its_end(place: Place, tmp_path: Path) -> None:
+    params = recorded(tmp_path, 0, 1, wait_for=0)
+    async with place.ingestion({**params, "launch": "monday"}) as context:
+        await status_until(context, "finished")
+        opened = await the_run(place)
+    await account_on(place, opened.tape, finished=False)
+    async with place.ingestion({**params, "launch": "tuesday"}) as context:
+        assert (await the_run(place)).tape == opened.tape
+        await status_until(context, "finished")
+    async with place.ingestion({**params, "launch": "wednesday", "new_run": True}) as context:
+        another = await the_run(place)
+        assert another.tape != opened.tape
+        await status_until(context, "finished")
+    async with place.ingestion({**params, "launch": "wednesday", "new_run": True}):
+        assert (await the_run(place)).tape == another.tape
+    await account_on(place, another.tape, finished=True)
+    async with place.ingestion({**params, "launch": "thursday"}):
+        assert (await the_run(place)).tape not in {opened.tape, another.tape}
+
+
+async def test_a_run_that_failed_is_not_gone_on_with(place: Place, tmp_path: Path) -> None:
+    await place.want(MES)
+    params = recorded(tmp_path, 7 * 3600, 7 * 3600 + 1)
+    async with place.ingestion(params) as context:
+        await status_until(context, "failed")
+        opened = await the_run(place)
+    await account_on(place, opened.tape, finished=False)
+    async with place.ingestion(params):
+        assert (await the_run(place)).tape != opened.tape
+
+
 async def test_a_restart_within_a_launch_does_not_play_a_finished_run_again(place: Place, tmp_path: Path) -> None:
     params = recorded(tmp_path, 0, 1, wait_for=0, launch="monday")
     async with place.ingestion(params) as context:
@@ -453,6 +484,15 @@ async def test_a_full_stream_waits_until_everybody_has_passed_a_session(place: P
         first = decode_tick_batch((await anext(messages)).payload)
     assert first.ticks.first_index >= first_session - 3000  # what is left begins about the second session
     assert first.watermark_ns > close
+
+
+async def account_on(place: Place, tape: str, *, finished: bool) -> None:
+    """Say of an account whether it has come to the end of a tape."""
+    await run_sql(
+        place.database.admin_settings(),
+        "INSERT INTO account_state VALUES "
+        f"('{tape}', '{ACCOUNT}', 0, NULL, 0, 0, 0, 0, 0, '', '', '{{}}', '{{}}', 0, 0, {finished})",
+    )
 
 
 async def reach(place: Place, tape: str, *, bars_ns: int, stored: int, instant_ns: int) -> None:

@@ -45,19 +45,19 @@ async def _of_run(run: StoppedRun) -> tuple[str, ...]:
     working = GetOrdersRequest(only_working=True, limit=_MOST_ORDERS)
     for account in await run.accounts(None):
         sentences += left_open(account, await run.positions(account), await run.orders(account, working))
-    return what_becomes_of(run.tape, sentences, feed_over=await run.feed_is_over(), over=await run.is_over())
+    return what_becomes_of(run.tape, sentences, goes_on=await run.goes_on(), over=await run.is_over())
 
 
-def what_becomes_of(tape: str, sentences: Sequence[str], *, feed_over: bool, over: bool) -> tuple[str, ...]:
+def what_becomes_of(tape: str, sentences: Sequence[str], *, goes_on: bool, over: bool) -> tuple[str, ...]:
     """What was left open by a run, between whether it goes on and what that means for it.
 
-    feed_over: every print is published, and no start publishes more of it. over: its accounts have come to its end.
+    goes_on: the same command goes on with it. over: its accounts have come to its end.
     """
     if over:
         return (f"run {tape} is over", *sentences)
-    if feed_over:
-        goes_on = f"run {tape} has all its prints and is not over: the same command begins another run"
-        return (goes_on, *(sentences or ["no position is held and no order works"]), "nothing of it trades any more")
+    if not goes_on:
+        ended = f"run {tape} has ended before its accounts: the same command begins another run"
+        return (ended, *(sentences or ["no position is held and no order works"]), "nothing of it trades any more")
     return (
         f"run {tape} is not over: the same command goes on with it",
         *(sentences or ["no position is held and no order works"]),

@@ -57,10 +57,17 @@ class StoppedRun:
             raise Unknown("account", qualified(account), known)
         return (qualified(account),)
 
-    async def feed_is_over(self) -> bool:
-        """Whether all its prints are published: no start goes on with it then."""
-        found = await self.connection.fetchval("SELECT finished_at IS NOT NULL FROM run WHERE tape = $1", self.tape)
-        return bool(found)
+    async def goes_on(self) -> bool:
+        """Whether a start on the same feed goes on with it: prints are missing, or an account is behind them.
+
+        One that has failed does not go on.
+        """
+        query = """
+            SELECT finished_at IS NULL OR coalesce(failure, '') = '' AND EXISTS (
+                SELECT FROM account_state WHERE account_state.tape = run.tape AND NOT account_state.finished
+            ) FROM run WHERE tape = $1
+        """
+        return bool(await self.connection.fetchval(query, self.tape))
 
     async def is_over(self) -> bool:
         """Whether its accounts have come to its end; not where it has none."""

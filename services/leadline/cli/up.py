@@ -52,6 +52,7 @@ class UpOptions:
     report: Path | None
     live: bool
     output: Output
+    new_run: bool = False
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ def run_up(planned: PlanOptions, options: UpOptions) -> int:
 async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int:
     data = DataDir(options.data_dir)
     with data.hold():
-        supervisor = Supervisor(built, data, files, _say, needs_disk=options.until_end)
+        supervisor = Supervisor(built, data, files, _say, needs_disk=options.until_end, new_run=options.new_run)
         unfinished = _Unfinished()
         async with _stopped_for_certain(supervisor, unfinished) as asked:
             starting = asyncio.create_task(supervisor.start())

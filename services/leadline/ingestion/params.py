@@ -61,7 +61,7 @@ class IngestionParams(_Section):
     batch_ticks: most prints in a message, by default as suits the speed. launch: names one start of the platform: a
     finished run is then not opened again by a restart of this process, only by another launch. adopt_unfinished: a run
     that another launch has not finished becomes this one's. Otherwise it goes on to its end as what it is, and the
-    feed is played again after it.
+    feed is played again after it. new_run: the run of another launch is left as it is, and another begins.
     """
 
     feed: FeedParams
@@ -74,6 +74,7 @@ class IngestionParams(_Section):
     batch_ticks: Annotated[int, Field(ge=1, le=MOST_TICKS)] | None = None
     launch: str = Field(default="", max_length=100)
     adopt_unfinished: bool = True
+    new_run: bool = False
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

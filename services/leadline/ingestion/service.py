@@ -111,7 +111,13 @@ async def _open_run(context: Context, store: Store, feed: Feed, params: Ingestio
         "begins_ns": described.begins_ns,
     }
     opened = await store.open_run(
-        context.code_version, feed.content, params.launch, params.feed.kind, details, adopt=params.adopt_unfinished
+        context.code_version,
+        feed.content,
+        params.launch,
+        params.feed.kind,
+        details,
+        adopt=params.adopt_unfinished,
+        new=params.new_run,
     )
     tape = replace(described, tape=opened.tape, finished=opened.finished)
     await announce_run(context.bus, tape)

@@ -19,11 +19,18 @@ RETRY_SECONDS: Final = 0.5
 _log = structlog.get_logger(__name__)
 _Answer = TypeVar("_Answer")
 
-# A finished run is found again only by the launch that made it: any other start wants a new one.
+# The newest run goes on while its prints are not all published, or an account has not come to the end of them. One that
+# is over is found again only by the launch that made it, and so is every run by a launch that wants one of its own.
 _FIND: Final = """
-    SELECT number, tape, launch, finished_at IS NOT NULL AS finished FROM run
-    WHERE code_version = $1 AND content = $2 AND (finished_at IS NULL OR ($3 <> '' AND launch = $3))
-    ORDER BY number DESC LIMIT 1
+    WITH newest AS (
+        SELECT number, tape, launch, failure, finished_at IS NOT NULL AS finished FROM run
+        WHERE code_version = $1 AND content = $2 ORDER BY number DESC LIMIT 1
+    )
+    SELECT number, tape, launch, finished FROM newest
+    WHERE ($3 <> '' AND launch = $3) OR NOT $4 AND (NOT finished OR (
+        coalesce(failure, '') = ''
+        AND EXISTS (SELECT FROM account_state WHERE account_state.tape = newest.tape AND NOT account_state.finished)
+    ))
 """
 _RESUME: Final = "UPDATE run SET launch = $2 WHERE number = $1"
 _NEXT: Final = "SELECT nextval(pg_get_serial_sequence('run', 'number'))"
@@ -86,13 +93,22 @@ class Store:
         self._pool = pool
 
     async def open_run(
-        self, code_version: str, content: str, launch: str, feed: str, details: Mapping[str, Any], *, adopt: bool
+        self,
+        code_version: str,
+        content: str,
+        launch: str,
+        feed: str,
+        details: Mapping[str, Any],
+        *,
+        adopt: bool,
+        new: bool = False,
     ) -> OpenedRun:
-        """The unfinished run of this code and content, or the one that this launch has finished; else a new one.
+        """The newest run of this code and content, if it is not over or this launch's; else a new one.
 
-        adopt: an unfinished run of another launch becomes this one's.
+        A run is over when all its prints are published and every account has come to the end of them, or when it has
+        failed. adopt: an unfinished run of another launch becomes this one's. new: no run of another launch is found.
         """
-        return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details, adopt))
+        return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details, adopt, new))
 
     async def finish_run(self, tape: str, failure: str) -> None:
         """Write down that the whole tape is published, and why the run failed, empty when it did not."""
@@ -151,10 +167,17 @@ class Store:
         return {row["account"]: row["instant_ns"] for row in rows}
 
     async def _open_run(
-        self, code_version: str, content: str, launch: str, feed: str, details: Mapping[str, Any], adopt: bool
+        self,
+        code_version: str,
+        content: str,
+        launch: str,
+        feed: str,
+        details: Mapping[str, Any],
+        adopt: bool,
+        new: bool,
     ) -> OpenedRun:
         async with self._pool.acquire() as connection, connection.transaction():
-            found = await connection.fetchrow(_FIND, code_version, content, launch)
+            found = await connection.fetchrow(_FIND, code_version, content, launch, new)
             if found is not None:
                 if adopt:
                     await connection.execute(_RESUME, found["number"], launch)

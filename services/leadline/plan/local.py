@@ -44,11 +44,14 @@ def bind(
     ports: Ports,
     feed_files: Mapping[str, Path],
     launch: str,
+    *,
+    new_run: bool = False,
 ) -> tuple[BoundWorkload, ...]:
     """Write the settings of every workload, in the plan's order.
 
     `nats` and `postgres` are running; `feed_files` says where the files lie that the feed names; `launch` names this
-    start of the stack. Raises LeadlineError when the machine has no free ports.
+    start of the stack, and `new_run` says that it goes on with no run of an earlier one. Raises LeadlineError when the
+    machine has no free ports.
     """
     sockets = service_sockets(data)
     make_private(sockets)
@@ -73,7 +76,7 @@ def bind(
                 "instruments_file": instruments_file,
                 "token_key_file": data.token_key_file,
                 "peers": {name: addresses[peer] for name, peer in workload.calls.items()},
-                "params": _bound_settings(workload.settings, feed_files, launch),
+                "params": _bound_settings(workload.settings, feed_files, launch, new_run=new_run),
             }
         )
         data.volume(workload.id).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -103,10 +106,12 @@ def service_command(service: str, settings_file: Path) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "leadline.cli.service", service, "--settings", str(settings_file))
 
 
-def _bound_settings(settings: dict[str, Any], feed_files: Mapping[str, Path], launch: str) -> dict[str, Any]:
+def _bound_settings(
+    settings: dict[str, Any], feed_files: Mapping[str, Path], launch: str, *, new_run: bool = False
+) -> dict[str, Any]:
     """The settings of a service; those of a feed with the places of its files and the start that they belong to."""
     feed = settings.get("feed")
     if feed is None:
         return settings
     files = [{"path": str(feed_files[file["name"]]), "contract": file["contract"]} for file in feed["files"]]
-    return {**settings, "feed": {**feed, "files": files}, "launch": launch}
+    return {**settings, "feed": {**feed, "files": files}, "launch": launch, "new_run": new_run}

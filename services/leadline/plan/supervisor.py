@@ -92,6 +92,7 @@ class Supervisor:
         say: Callable[[str], None],
         *,
         needs_disk: bool = False,
+        new_run: bool = False,
     ) -> None:
         self.plan = plan
         self.data = data
@@ -105,6 +106,7 @@ class Supervisor:
         self._feed_files = feed_files
         self._say = say
         self._needs_disk = needs_disk
+        self._new_run = new_run
         self._servers = [
             KeptServer("nats", self.nats, self._server_failed),
             KeptServer("postgres", self.postgres, self._server_failed),
@@ -127,7 +129,9 @@ class Supervisor:
         self._say("preparing the database and the bus")
         await start_of_run.migrate(self.nats, self.postgres)
         launch = f"{os.getpid()}-{time.time_ns()}"
-        self.bound = bind(self.plan, self.data, self.nats, self.postgres, self._ports, self._feed_files, launch)
+        self.bound = bind(
+            self.plan, self.data, self.nats, self.postgres, self._ports, self._feed_files, launch, new_run=self._new_run
+        )
         self._serving = {bound.workload.id: asyncio.Event() for bound in self.bound}
         try:
             async with asyncio.TaskGroup() as group:

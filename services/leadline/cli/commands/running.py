@@ -49,13 +49,17 @@ def up(
             show_default="report.html in the data directory",
         ),
     ] = None,
+    new_run: Annotated[
+        bool, typer.Option("--new-run", help="Begin another run, also where one was interrupted.")
+    ] = False,
     no_live: Annotated[bool, typer.Option("--no-live", help="One line now and then instead of the live view.")] = False,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Run the whole platform on this machine: NATS, PostgreSQL and every service of the plan, until Ctrl-C.
 
-    A run that was interrupted goes on when the same feed is started on the same data directory.
+    A run that was interrupted goes on when the same feed is started on the same data directory, until all its accounts
+    have come to its end.
     """
     del tz  # its callback has answered
     with without("aiohttp", "cryptography"):  # as a service does
@@ -64,7 +68,9 @@ def up(
     planned = PlanOptions(
         manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
     )
-    options = UpOptions(data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output)
+    options = UpOptions(
+        data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output, new_run=new_run
+    )
     raise typer.Exit(run_up(planned, options))
 
 
