@@ -325,12 +325,13 @@ async def test_a_run_that_is_not_finished_is_resumed_and_a_finished_one_is_not(p
 async def test_a_run_goes_on_until_its_accounts_have_come_to_its_end(place: Place, tmp_path: Path) -> None:
     params = recorded(tmp_path, 0, 1, wait_for=0)
     async with place.ingestion({**params, "launch": "monday"}) as context:
-        await status_until(context, "finished")
+        first = await status_until(context, "finished")
         opened = await the_run(place)
     await account_on(place, opened.tape, finished=False)
     async with place.ingestion({**params, "launch": "tuesday"}) as context:
         assert (await the_run(place)).tape == opened.tape
-        await status_until(context, "finished")
+        again = await status_until(context, "finished")
+    assert (again.progress, [each.ticks for each in again.contracts]) == (1, [each.ticks for each in first.contracts])
     async with place.ingestion({**params, "launch": "wednesday", "new_run": True}) as context:
         another = await the_run(place)
         assert another.tape != opened.tape

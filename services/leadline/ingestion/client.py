@@ -37,13 +37,13 @@ _log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """Publishes the prints of one run, and knows how far it is."""
+    """Publishes the prints of one `run`, and knows how far it is."""
 
     def __init__(self, bus: Bus, store: Store, run: Run) -> None:
         self.status = FeedStatus()
         self._bus = bus
         self._store = store
-        self._run = run
+        self.run = run
         self._counted: Counter[tuple[str, str]] = Counter()
         self._write_again_s = 0.0
 
@@ -58,13 +58,13 @@ class Publisher:
     @property
     def subjects(self) -> tuple[str, ...]:
         """Where the run's prints and its announcement go."""
-        return (*map(self._subject, self._run.contracts), RUN_SUBJECT)
+        return (*map(self._subject, self.run.contracts), RUN_SUBJECT)
 
     async def resume_announcement(self) -> None:
         """Announce the run again when the bus has lost that it was."""
         last = await last_usable(self._bus, RUNS, RUN_SUBJECT, read_run, own=True)
-        if last is None or last.tape != self._run.tape:
-            await announce_run(self._bus, self._run)
+        if last is None or last.tape != self.run.tape:
+            await announce_run(self._bus, self.run)
 
     async def wait_for_demand(self, strategies: int) -> None:
         """Return as soon as so many strategies have said what they need; at once with `strategies` 0."""
@@ -77,7 +77,7 @@ class Publisher:
 
     def begin(self, contract: str, tally: Tally, position: Position | None) -> None:
         """Before the first message of a contract. `tally`: its prints that do not reach a bar."""
-        status = ContractStatus(self._run.contracts[contract], tally)
+        status = ContractStatus(self.run.contracts[contract], tally)
         if position is not None:
             status.resume(position)
         self.status.contracts[contract] = status
@@ -122,13 +122,13 @@ class Publisher:
         self._count_quarantined()
         await self._write_counts()
         failure = self._failure(max_kept_out_percent, later)
-        await self._store.finish_run(self._run.tape, failure)
-        await announce_run(self._bus, replace(self._run, finished=True))
+        await self._store.finish_run(self.run.tape, failure)
+        await announce_run(self._bus, replace(self.run, finished=True))
         self.status.failure = failure
         self.status.state = State.FAILED if failure else State.FINISHED
         counts = {name: each.ticks for name, each in self.status.contracts.items()}
         kept_out = {name: each.tally.quarantined() for name, each in self.status.contracts.items()}
-        _log.info("run.finished", tape=self._run.tape, prints=counts, quarantined=kept_out, failure=failure)
+        _log.info("run.finished", tape=self.run.tape, prints=counts, quarantined=kept_out, failure=failure)
 
     def _failure(self, max_percent: Decimal, later: Mapping[str, date]) -> str:
         """Why the tape is not one to trust, in a sentence; empty when it is."""
@@ -153,7 +153,7 @@ class Publisher:
     async def _write_counts(self) -> None:
         """Store what did not reach a bar so far, and learn whether other sessions are wanted meanwhile."""
         await self._store.write_counts(
-            self._run.tape, {name: each.tally for name, each in self.status.contracts.items()}
+            self.run.tape, {name: each.tally for name, each in self.status.contracts.items()}
         )
         await self.follow_demand()
         self._write_again_s = monotonic_s() + COUNTS_SECONDS
@@ -166,11 +166,11 @@ class Publisher:
         """
         before = (await self._bus.state(TICKS)).messages
         acknowledged = await self._bus.acknowledged(TICKS, _RECORDER)
-        for tape in await self._store.other_tapes(self._run.tape):
+        for tape in await self._store.other_tapes(self.run.tape):
             await self._bus.purge(TICKS, f"ll.{tape}.tick.>", before=acknowledged + 1)
         demand = await self._store.demand()
-        stored = await self._store.stored(self._run.tape)
-        instants = await self._store.instants(self._run.tape)
+        stored = await self._store.stored(self.run.tape)
+        instants = await self._store.instants(self.run.tape)
         for contract in self.status.contracts:
             passed_ns = await self._passed(contract, demand, instants)
             close_ns = last_close_before(market_of(contract), passed_ns)
@@ -182,17 +182,17 @@ class Publisher:
 
     async def _passed(self, contract: str, demand: Iterable[Wanted], instants: Mapping[str, int]) -> int:
         """The tape time that every reader of a contract has passed; the run's begin while one of them has not begun."""
-        passed_ns = [max(self.status.contracts[contract].watermark_ns, self._run.begins_ns)]
+        passed_ns = [max(self.status.contracts[contract].watermark_ns, self.run.begins_ns)]
         for row in demand:
             if row.contract != contract:
                 continue
-            passed_ns.append(instants.get(row.account, self._run.begins_ns))
+            passed_ns.append(instants.get(row.account, self.run.begins_ns))
             if row.bars is not None:
                 subject = bar_subject(
-                    self._run.tape, row.venue, contract, str(row.session), f"{row.bars}-r{row.ticks_per_row}"
+                    self.run.tape, row.venue, contract, str(row.session), f"{row.bars}-r{row.ticks_per_row}"
                 )
                 last = await last_usable(self._bus, BARS, subject, read_bar)
-                passed_ns.append(self._run.begins_ns if last is None else last.progress_ns)
+                passed_ns.append(self.run.begins_ns if last is None else last.progress_ns)
         return min(passed_ns)
 
     async def _purge(self, contract: str, close_ns: int, stored_index: int) -> None:
@@ -211,14 +211,14 @@ class Publisher:
 
     def _message(self, contract: str, piece: Piece) -> tuple[str, bytes, str]:
         subject = self._subject(contract)
-        venue = self._run.contracts[contract]
-        batch = TickBatch(self._run.tape, venue, contract, piece.ticks, piece.watermark_ns, piece.final, piece.sender)
+        venue = self.run.contracts[contract]
+        batch = TickBatch(self.run.tape, venue, contract, piece.ticks, piece.watermark_ns, piece.final, piece.sender)
         end = "!" if piece.final else ""
         key = f"{piece.ticks.first_index}-{piece.ticks.last_index}@{piece.watermark_ns}{end}"
         return subject, encode_tick_batch(batch), f"{subject}/{key}"
 
     def _subject(self, contract: str) -> str:
-        return tick_subject(self._run.tape, self._run.contracts[contract], contract)
+        return tick_subject(self.run.tape, self.run.contracts[contract], contract)
 
     def _count_quarantined(self) -> None:
         for contract, status in self.status.contracts.items():

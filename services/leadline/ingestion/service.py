@@ -71,6 +71,7 @@ async def run(context: Context) -> None:
     )
     await context.serve()
     if opened.finished:
+        await _tell_of_the_end(publisher, store, feed, params, positions, push)
         publisher.status.failure = await store.failure(tape.tape)
         publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
     else:
@@ -148,6 +149,28 @@ def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Posi
     )
 
 
+async def _tell_of_the_end(
+    publisher: Publisher,
+    store: Store,
+    feed: Feed,
+    params: IngestionParams,
+    positions: Mapping[str, Position | None],
+    push: PushFeed | None,
+) -> None:
+    """Show of a run that an earlier process has published whole what it came to, and what reached no bar."""
+    for name in feed.contracts:
+        tally = _tape(feed, params, name, positions[name]).tally if push is None else push.contracts[name].tally
+        tally.before = await store.counts(publisher.run.tape, name)
+        publisher.begin(name, tally, positions[name])
+        publisher.status.expected += publisher.status.contracts[name].ticks
+
+
+def _tape(feed: Feed, params: IngestionParams, contract: str, position: Position | None) -> ContractTape:
+    assert feed.source is not None
+    grace_ns = params.grace_ms * 1_000_000
+    return ContractTape(feed.source, contract, feed.plan.sessions[contract], params.cuts, grace_ns, position)
+
+
 async def _publish(
     bus: Bus,
     publisher: Publisher,
@@ -182,13 +205,8 @@ async def _play(
 
     All of it, wanted or not: whoever comes to want a contract later finds its tape from the first print on.
     """
-    assert feed.source is not None
-    grace_ns = params.grace_ms * 1_000_000
     publisher.status.expected = 0
-    tapes = [
-        ContractTape(feed.source, name, feed.plan.sessions[name], params.cuts, grace_ns, positions[name])
-        for name in feed.contracts
-    ]
+    tapes = [_tape(feed, params, name, positions[name]) for name in feed.contracts]
     for tape in tapes:
         publisher.begin(tape.contract, tape.tally, positions[tape.contract])
         publisher.status.expected += sum(feed.prints(tape.contract).values())
