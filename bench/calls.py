@@ -28,9 +28,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from leadline.risk.bounds import MOST_NEWS, MOST_ROOTS, MOST_SIGNALS, MOST_TIERS
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.v1 import risk_pb2_grpc as rpc
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.errors import again_after
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.errors import again_after
+from leadline.runtime.rpc.grpc_client import open_channel
 from tests.risk.questions import whole_question
 
 KEY: Final = "k" * 32
@@ -43,8 +43,8 @@ _SERVER: Final = """
 import asyncio
 from leadline.risk.service import RiskServicer
 from leadline.risk.v1 import risk_pb2 as pb, risk_pb2_grpc as rpc
-from leadline.runtime.auth import one_key
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.rpc.auth import one_key
+from leadline.runtime.rpc.grpc_server import GrpcServer
 async def main():
     server = GrpcServer("127.0.0.1:0", one_key("k" * 32), to="risk")
     name = pb.DESCRIPTOR.services_by_name["RiskService"].full_name

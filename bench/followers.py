@@ -20,17 +20,17 @@ from typing import Any, Final
 import grpc
 
 from bench.calls import Round, shown
-from leadline.execution.book import Book, Changes, note
-from leadline.execution.store import PostgresStore
-from leadline.execution.tail import EventTail
+from leadline.execution.adapters.store import PostgresStore
+from leadline.execution.adapters.tail import EventTail
+from leadline.execution.core.book import Book, Changes, note
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
-from leadline.plan.servers import LocalPostgres
-from leadline.runtime.auth import one_key, token_source
+from leadline.local.local_postgres import LocalPostgres
 from leadline.runtime.database import open_pool, reading_pool
-from leadline.runtime.errors import again_after
-from leadline.runtime.grpc_client import open_channel
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.errors import again_after
+from leadline.runtime.rpc.grpc_client import open_channel
+from leadline.runtime.rpc.grpc_server import GrpcServer
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.execution.harness.builders import DAY, account
 

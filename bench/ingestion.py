@@ -28,7 +28,7 @@ from leadline.ingestion.simulator import simulate
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
-from leadline.runtime.wire import encode_tick_batch
+from leadline.model.wire import encode_tick_batch
 
 CONTRACT: Final = "MESM2025"
 LAST_DAY: Final = date(2025, 6, 10)

@@ -18,9 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from leadline.local.local_postgres import LocalPostgres
+from leadline.local.ports import Ports
 from leadline.plan.plan import workload_id
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalPostgres
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.kube.cluster.control_plane import ControlPlane
 from tests.operator.api import APPLY, APPS, LEADLINE, Api

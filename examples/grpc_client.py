@@ -20,10 +20,10 @@ from leadline.execution.v1 import execution_pb2 as book
 from leadline.execution.v1.execution_pb2_grpc import ExecutionServiceStub
 from leadline.ingestion.v1 import ingestion_pb2 as feed
 from leadline.ingestion.v1.ingestion_pb2_grpc import IngestionServiceStub
+from leadline.local.data_dir import default_data_dir
 from leadline.model.v1.model_pb2 import TickBatch
-from leadline.plan.data_dir import default_data_dir
-from leadline.runtime.auth import audience, key_file, token_source
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import audience, key_file, token_source
+from leadline.runtime.rpc.grpc_client import open_channel
 
 OPEN_NS, SESSION_NS, PRINTS, BATCH = 1_749_562_200_000_000_000, 23_400_000_000_000, 60_000, 500  # 09:30 in New York
 

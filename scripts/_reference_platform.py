@@ -17,7 +17,7 @@ from leadline.cli.main import app
 from leadline.execution.settings import ExecutionParams
 from leadline.ingestion.params import FeedFile, FeedParams, IngestionParams
 from leadline.report.digest import FIELDS, KINDS
-from leadline.runtime.auth import METHOD_ROLES, OPEN_METHODS
+from leadline.runtime.rpc.auth import METHOD_ROLES, OPEN_METHODS
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, ServiceSettings, TlsSettings
 from leadline.schema.migrate import package_migrations
 from leadline.schema.permissions import DURABLES, USERS, bus_permissions

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalNats, LocalPostgres
-from leadline.runtime.bus import Bus, BusRefused, open_bus
+from leadline.local.local_nats import LocalNats
+from leadline.local.local_postgres import LocalPostgres
+from leadline.local.ports import Ports
+from leadline.model.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
+from leadline.runtime.bus.bus import Bus, BusRefused, open_bus
 from leadline.runtime.database import Pool, connect, open_pool
 from leadline.runtime.settings import DatabaseSettings
-from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus

@@ -8,10 +8,10 @@ from typing import Final
 
 from structlog.stdlib import BoundLogger
 
-from leadline.plan.full_disk import write_error
-from leadline.runtime.auth import key_file
+from leadline.local.full_disk import write_error
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
+from leadline.runtime.rpc.auth import key_file
 from leadline.runtime.settings import validate_params
 from leadline_operator import metrics
 from leadline_operator.clients.calls import Channels, Feed, utc_now

@@ -12,15 +12,15 @@ import structlog
 from leadline.aggregation import metrics, service
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus
+from leadline.local.local_nats import LocalNats
+from leadline.model.subjects import BARS
+from leadline.model.wire import decode_bar
+from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import open_context
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import ServiceSettings
-from leadline.runtime.subjects import BARS
-from leadline.runtime.wire import decode_bar
 from tests.aggregation.builders import CONTRACT, DAY, TAPE, VENUE, bars_of, plain
 from tests.aggregation.test_service import expected, publish, subject, tape, told
 from tests.measured import value

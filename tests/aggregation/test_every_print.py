@@ -19,10 +19,10 @@ from leadline.ingestion.tape import ContractTape
 from leadline.model.bars import BarKey, BarMessage, UnfinishedBar
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
+from leadline.model.subjects import bar_subject
 from leadline.model.ticks import TickBatch
-from leadline.runtime.intake import read_bar
-from leadline.runtime.subjects import bar_subject
-from leadline.runtime.wire import encode_bar
+from leadline.model.wire import encode_bar
+from leadline.runtime.bus.intake import read_bar
 from tests.aggregation.builders import BUY, CALENDAR, RTH, at, batches, builder, ns, run
 
 MONDAY, TUESDAY = date(2025, 6, 9), date(2025, 6, 10)

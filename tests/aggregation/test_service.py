@@ -10,14 +10,14 @@ from leadline.aggregation.builder import Gap
 from leadline.aggregation.demand import Series
 from leadline.aggregation.metrics import series_metrics
 from leadline.aggregation.service import MAX_READINGS, SeriesBuilding, keep_building, keep_told
+from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.durations import parse_bar_spec
+from leadline.model.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.plan.servers import LocalNats
-from leadline.runtime.bus import Bus
+from leadline.model.wire import decode_bar, encode_bar, encode_tick_batch
+from leadline.runtime.bus.bus import Bus
 from leadline.runtime.poison import Handling
-from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
-from leadline.runtime.wire import decode_bar, encode_bar, encode_tick_batch
 from tests.aggregation.builders import BUY, CONTRACT, RTH, SELL, TAPE, VENUE, at, bars_of, batches, builder, plain, run
 from tests.measured import total
 from tests.stack import OlderStore, bus_as

@@ -11,17 +11,17 @@ from leadline.aggregation.demand import Series
 from leadline.aggregation.servicer import AggregationServicer
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
+from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.durations import parse_bar_spec
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus
-from leadline.runtime.errors import explain
-from leadline.runtime.grpc_client import open_channel
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.model.subjects import bar_subject
+from leadline.model.wire import bar_from_proto, bar_key_to_proto, encode_bar
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.errors import explain
+from leadline.runtime.rpc.grpc_client import open_channel
+from leadline.runtime.rpc.grpc_server import GrpcServer
 from leadline.runtime.runs import Run
-from leadline.runtime.subjects import bar_subject
-from leadline.runtime.wire import bar_from_proto, bar_key_to_proto, encode_bar
 from tests.aggregation.builders import BUY, CONTRACT, DAY, RTH, TAPE, VENUE, at, batches, builder, plain, run
 from tests.stack import bus_as
 

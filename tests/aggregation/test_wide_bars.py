@@ -11,13 +11,13 @@ from leadline.aggregation import metrics
 from leadline.aggregation.demand import series_of
 from leadline.aggregation.service import keep_building
 from leadline.aggregation.wide import BarTooWide, fitting_ticks_per_row
+from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar
 from leadline.model.instruments import instrument
+from leadline.model.subjects import tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.plan.servers import LocalNats
+from leadline.model.wire import encode_tick_batch
 from leadline.runtime.poison import Handling
-from leadline.runtime.subjects import tick_subject
-from leadline.runtime.wire import encode_tick_batch
 from tests.analysis.builders import footprint_bar
 from tests.measured import total
 from tests.stack import bus_as

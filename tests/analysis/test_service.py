@@ -21,23 +21,23 @@ from leadline.analysis.hashing import analysis_hash
 from leadline.analysis.publication import Publication
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
+from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
 from leadline.model.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
 from leadline.model.specs import StrategySpec
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus
+from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
+from leadline.model.wire import bar_key_to_proto, bar_signals_from_proto, decode_signal, encode_bar
+from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.exit_codes import EXIT_REFUSED
-from leadline.runtime.grpc_client import open_channel
 from leadline.runtime.poison import handled_now
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import ServiceSettings
-from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.runtime.version import code_version
-from leadline.runtime.wire import bar_key_to_proto, bar_signals_from_proto, decode_signal, encode_bar
 from tests.analysis.builders import MINUTE, MONDAY, random_tape
 from tests.stack import OlderStore, bus_as
 

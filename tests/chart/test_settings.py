@@ -11,11 +11,11 @@ import yaml
 
 from leadline.cli.main import app
 from leadline.ingestion.params import IngestionParams
+from leadline.local.bundled import NatsServerSettings, PostgresServerSettings
 from leadline.model.specs import TradingStrategy, load_manifests
-from leadline.plan.bundled import NatsServerSettings, PostgresServerSettings
 from leadline.plan.plan import Plan, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings
-from leadline.runtime.auth import derive_key
+from leadline.runtime.rpc.auth import derive_key
 from leadline.runtime.settings import ServiceSettings
 from leadline.schema.roles import SERVICE_ROLES, login_role
 from leadline_operator.params import OperatorParams

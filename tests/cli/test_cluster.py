@@ -19,8 +19,8 @@ from leadline.cli.main import run
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.plan.plan import workload_id
-from leadline.runtime.auth import audience, caller, one_key
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.rpc.auth import audience, caller, one_key
+from leadline.runtime.rpc.grpc_server import GrpcServer
 
 KEY = "k" * 40
 KUBECTL = """#!{python}

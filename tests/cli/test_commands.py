@@ -16,8 +16,8 @@ from leadline.cli.output import plain, price_text, print_json, print_table
 from leadline.cli.reading import _print_kept_out
 from leadline.cli.stack import NotRunning, Stack, qualified, running_stack
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
-from leadline.plan.data_dir import DataDir
 from leadline.runtime.version import package_version
 from tests.cli.builders import PAPER, bar, scene, stack
 
@@ -332,7 +332,7 @@ def test_the_version_is_told_by_the_program_itself(arguments, capsys):
 
 def test_a_stack_is_not_started_where_there_is_no_room(monkeypatch, tmp_path, capsys):
     room = shutil.disk_usage(tmp_path)._replace(free=3 << 20)
-    monkeypatch.setattr("leadline.plan.disk.shutil.disk_usage", lambda _: room)
+    monkeypatch.setattr("leadline.local.disk.shutil.disk_usage", lambda _: room)
     assert run(["up", "-f", str(MES), "--data-dir", str(tmp_path / "data")]) == 1
     assert f"the disk of {tmp_path}/data has 3 MB left; a stack needs 256 MB to start" in said(capsys)
     assert not (tmp_path / "data" / "postgres" / "data").exists()

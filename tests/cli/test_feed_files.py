@@ -10,8 +10,8 @@ import pytest
 from leadline.cli.main import run
 from leadline.cli.manifests import _file_of
 from leadline.ingestion.file_names import distinct_names
+from leadline.local.data_dir import DataDir
 from leadline.model.errors import InvalidInput
-from leadline.plan.data_dir import DataDir
 
 MES = Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml"
 

@@ -10,18 +10,18 @@ import pytest
 from leadline.aggregation.builder import BarBuilder
 from leadline.cli.manifests import checked_plan
 from leadline.cli.options import PlanOptions
-from leadline.execution.account import settings
-from leadline.execution.book import Book, StrategyBook
-from leadline.execution.day import roll
+from leadline.execution.core.account import settings
+from leadline.execution.core.book import Book, StrategyBook
+from leadline.execution.core.day import roll
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import IngestionParams
+from leadline.local.data_dir import DataDir
 from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput
 from leadline.model.instruments import instrument
 from leadline.model.own_markets import OwnMarkets, in_force, put_in_force, read_own
 from leadline.model.specs import InvalidManifest, session_of
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.plan.data_dir import DataDir
 from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.main import run_service
 from tests.own_markets import ETHER, file_of

@@ -9,7 +9,7 @@ from leadline.cli.follow import KEPT_FATES, Rate, Scene, by_pattern, fate_text
 from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
-from leadline.plan.supervisor import PartStatus
+from leadline.local.supervisor import PartStatus
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
 

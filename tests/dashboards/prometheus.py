@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 import yaml
 
-from leadline.plan.data_dir import DataDir
+from leadline.local.data_dir import DataDir
 from tests.dashboards.binaries import program
 from tests.dashboards.queries import RULES
 

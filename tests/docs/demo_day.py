@@ -6,9 +6,9 @@ from functools import cache
 
 from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
-from leadline.execution.account import question
-from leadline.execution.book import Book, new_order
-from leadline.execution.commands import set_strategy
+from leadline.execution.core.account import question
+from leadline.execution.core.book import Book, new_order
+from leadline.execution.loop.commands import set_strategy
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, previous_days
 from leadline.ingestion.sources import SimulatedSource

@@ -18,9 +18,9 @@ NAME = re.compile(r"`(leadline(?:\.\w+)+)`")
 # The rooms of each step, in the order in which it comes to them first. The bus and its messages are `runtime`.
 ROOMS = [
     ["ingestion"],
-    ["ingestion", "runtime"],
-    ["aggregation", "runtime"],
-    ["analysis", "runtime"],
+    ["ingestion", "model", "runtime"],
+    ["aggregation", "runtime", "model"],
+    ["analysis", "runtime", "model"],
     ["execution", "venue"],
     ["execution", "risk"],
     ["execution", "risk", "model", "venue"],

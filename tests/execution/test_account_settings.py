@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.account import account_view
-from leadline.execution.account_settings import (
+from leadline.execution.core.account import account_view
+from leadline.execution.core.account_settings import (
     bounds_in_force,
     hot_fields,
     loosening_waits,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.account import (
+from leadline.execution.core.account import (
     account_view,
     bracket_of,
     limits_in_force,
@@ -21,7 +21,7 @@ from leadline.execution.account import (
     stricter_margins,
     worst_case,
 )
-from leadline.execution.book import Book, Drain, Fence, HeldLimits
+from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
 from leadline.model.instruments import instrument
 from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own

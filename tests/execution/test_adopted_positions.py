@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.execution.adoption import adopt_positions, is_adopted
-from leadline.execution.exits import wanted
+from leadline.execution.core.adoption import adopt_positions, is_adopted
+from leadline.execution.core.exits import wanted
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import DECISION, book_of, order_of
 from tests.execution.harness.builders import ES, MES, ns

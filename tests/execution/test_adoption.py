@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from leadline.execution import commands
-from leadline.execution.book import Changes, put_order
-from leadline.execution.ports import Journal, Refused, Unavailable, Venue
-from leadline.execution.world import World
+from leadline.execution.core.book import Changes, put_order
+from leadline.execution.loop import commands
+from leadline.execution.loop.ports import Journal, Refused, Unavailable, Venue
+from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.ids import client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, OrderType, Side, VenueOrder, Watch

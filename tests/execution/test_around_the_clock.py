@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.execution.account import settings
-from leadline.execution.book import Book, StrategyBook
-from leadline.execution.day import close_of_session, next_timer, roll
+from leadline.execution.core.account import settings
+from leadline.execution.core.book import Book, StrategyBook
+from leadline.execution.core.day import close_of_session, next_timer, roll
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Lot, Position
 from leadline.model.specs import (

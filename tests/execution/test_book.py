@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.execution.book import (
+from leadline.execution.core.book import (
     Book,
     Changes,
     Drain,
@@ -22,7 +22,7 @@ from leadline.execution.book import (
     put_order,
     unfence,
 )
-from leadline.execution.booking import (
+from leadline.execution.core.booking import (
     Stored,
     asked_of_rows,
     book_venue_events,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop
-from leadline.execution.ports import HaltStands, Unavailable
-from leadline.execution.world import World
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.ports import HaltStands, Unavailable
+from leadline.execution.loop.world import World
 from leadline.model.halts import FIELD_REASON, LONGEST_REASON, Halt, HaltSource
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.stores import MemoryBooks

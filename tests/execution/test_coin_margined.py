@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.execution.account import account_view, settings
-from leadline.execution.book import Book, Changes, StrategyBook
-from leadline.execution.booking import Stored, book_venue_events
-from leadline.execution.day import roll, watches
-from leadline.execution.positions import apply_fill, flat, open_result
-from leadline.execution.rows import position_of, position_row
+from leadline.execution.adapters.rows import position_of, position_row
+from leadline.execution.core.account import account_view, settings
+from leadline.execution.core.book import Book, Changes, StrategyBook
+from leadline.execution.core.booking import Stored, book_venue_events
+from leadline.execution.core.day import roll, watches
+from leadline.execution.core.positions import apply_fill, flat, open_result
 from leadline.model.instruments import instrument
 from leadline.model.orders import Fill, LastPrint, Lot, Position, Side
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.convert import state_to_proto
+from leadline.execution.adapters.convert import state_to_proto
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.signals import SignalMessage

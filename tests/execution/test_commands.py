@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from leadline.execution.book import Book, Drain, Fence, HeldLimits, StrategyBook
-from leadline.execution.commands import cancellable_entry, drain, release, set_strategy, tighten
+from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
+from leadline.execution.loop.commands import cancellable_entry, drain, release, set_strategy, tighten
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.manifests import InvalidManifest

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.account import risk_limits
-from leadline.execution.book import Book, HeldLimits
-from leadline.execution.day import (
+from leadline.execution.core.account import risk_limits
+from leadline.execution.core.book import Book, HeldLimits
+from leadline.execution.core.day import (
     Flatten,
     apply_limits,
     around_the_roll,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.deaths import note_death
-from leadline.execution.kill_switch import KillSwitch
+from leadline.execution.adapters.deaths import note_death
+from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.model.halts import HaltSource
 
 

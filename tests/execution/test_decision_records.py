@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.execution.decisions import decision_facts, decision_of, venue_order
+from leadline.execution.core.decisions import decision_facts, decision_of, venue_order
 from leadline.model.ids import decision_id
 from leadline.model.orders import Bracket, Decision, OrderState, OrderType, Side, VenueOrder
 from leadline.risk.view import Answer

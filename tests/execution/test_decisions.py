@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.ports import NotAdmitted, Refused, Unavailable
+from leadline.execution.loop.ports import NotAdmitted, Refused, Unavailable
 from leadline.model.ids import decision_id
 from leadline.model.orders import Bracket
 from leadline.model.signals import Pattern

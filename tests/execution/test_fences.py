@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from leadline.execution import commands
-from leadline.execution.book import Changes, RefusedSignal
+from leadline.execution.core.book import Changes, RefusedSignal
+from leadline.execution.loop import commands
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from tests.execution.harness.builders import MES, NQ, bar, ns, says, strategy, tape
 from tests.execution.harness.stores import IN_BOTH, PostgresBooks

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.ports import HaltStands, Store
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.ports import HaltStands, Store
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderState
 from tests.execution.harness.builders import BUY, ES, MES, account, bar, says, strategy, tape

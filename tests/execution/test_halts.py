@@ -6,9 +6,9 @@ from pathlib import Path
 import orjson
 import pytest
 
-from leadline.execution.command_queue import MOST_COMMANDS, Command, CommandQueue, TooManyCommands
-from leadline.execution.halts import MOST_HALTS, Halts, StoredHalts
-from leadline.execution.kill_switch import KillSwitch
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.core.halts import MOST_HALTS, Halts, StoredHalts
+from leadline.execution.loop.command_queue import MOST_COMMANDS, Command, CommandQueue, TooManyCommands
 from leadline.model.halts import LONGEST_REASON, Halt, HaltSource
 
 PERSON, FIELD, DIFFERENCE, LIMIT = HaltSource.PERSON, HaltSource.FIELD, HaltSource.DIFFERENCE, HaltSource.LIMIT

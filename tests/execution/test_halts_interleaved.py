@@ -13,14 +13,14 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.account_settings import set_account
-from leadline.execution.book import Book, Changes
-from leadline.execution.booking import Stored
-from leadline.execution.halts import Seen, StoredHalts
-from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop
-from leadline.execution.ports import HaltStands, Unavailable
-from leadline.execution.world import World
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.core.account_settings import set_account
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.halts import Seen, StoredHalts
+from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.ports import HaltStands, Unavailable
+from leadline.execution.loop.world import World
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.execution.account import account_view
-from leadline.execution.book import Book
-from leadline.execution.day import apply_limits, roll, watches
+from leadline.execution.core.account import account_view
+from leadline.execution.core.book import Book
+from leadline.execution.core.day import apply_limits, roll, watches
 from leadline.model.orders import LastPrint
 from tests.execution.harness.books import book_of
 from tests.execution.harness.builders import DAY_S, MES, account, ns, strategy

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.execution.book import RefusedSignal
-from leadline.execution.inbox import CAPACITY, Inbox
+from leadline.execution.core.book import RefusedSignal
+from leadline.execution.loop.inbox import CAPACITY, Inbox
 from leadline.model.errors import RefusedMessage
 from leadline.model.signals import SignalMessage
 from tests.analysis.test_publication import publication, published, stream

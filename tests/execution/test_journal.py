@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.journal import Restoration
-from leadline.execution.ports import Unavailable
+from leadline.execution.adapters.journal import Restoration
+from leadline.execution.loop.ports import Unavailable
 from leadline.model.orders import VenueOrder
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from leadline.execution import metrics
-from leadline.execution.convert import state_to_proto
-from leadline.execution.journal import Restoration, SendJournal
+from leadline.execution.adapters import metrics
+from leadline.execution.adapters.convert import state_to_proto
+from leadline.execution.adapters.journal import Restoration, SendJournal
 from tests.execution.harness.builders import account
 from tests.execution.harness.syncs import watched_syncs
 from tests.execution.test_settings_in_force import bare_book

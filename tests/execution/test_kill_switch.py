@@ -6,9 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
-from leadline.execution import kill_switch
-from leadline.execution.halts import Clearing, Halts, StoredHalts
-from leadline.execution.kill_switch import KillSwitch
+from leadline.execution.adapters import kill_switch
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.halts import Halt, HaltSource
 from tests.execution.harness.syncs import watched_syncs
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.account import account_view, settings
+from leadline.execution.core.account import account_view, settings
 from leadline.model.orders import Bracket, Side
 from leadline.risk.view import Answer, Question, Quote
 from tests.execution.harness.builders import ES, LONG, MES, SHORT, account, bar, ns, says, strategy, tape

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.inbox import Inbox
-from leadline.execution.ports import Refused, Unavailable
+from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import Answer, Question

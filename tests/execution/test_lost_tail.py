@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.ports import Store
-from leadline.execution.world import World
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.ports import Store
+from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.signals import Pattern
 from leadline.venue.ledger import Ledger

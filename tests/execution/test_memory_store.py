@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.book import Book, Changes, RefusedSignal, put_order
-from leadline.execution.halts import Clearing, StoredHalts
-from leadline.execution.memory_store import MOST_REFUSED_PER_SUBJECT, MemoryStore
-from leadline.execution.ports import LEASE_SECONDS, Fenced, LimitRefused, Refused
+from leadline.execution.adapters.memory_store import MOST_REFUSED_PER_SUBJECT, MemoryStore
+from leadline.execution.core.book import Book, Changes, RefusedSignal, put_order
+from leadline.execution.core.halts import Clearing, StoredHalts
+from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, Refused
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import OrderState

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.booking import Stored, book_venue_events, told
-from leadline.execution.exits import wanted
-from leadline.execution.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
+from leadline.execution.core.booking import Stored, book_venue_events, told
+from leadline.execution.core.exits import wanted
+from leadline.execution.core.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
 from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import MES, ns

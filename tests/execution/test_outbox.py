@@ -6,12 +6,12 @@ import contextlib
 import orjson
 import pytest
 
-from leadline.execution import outbox
-from leadline.execution.outbox import publish_pending, resume_outbox
+from leadline.execution.adapters import outbox
+from leadline.execution.adapters.outbox import publish_pending, resume_outbox
 from leadline.execution.v1 import execution_pb2 as pb
-from leadline.plan.servers import LocalNats
-from leadline.runtime.bus import BusError, TailLost
-from leadline.runtime.subjects import ORDERS, order_subject
+from leadline.local.local_nats import LocalNats
+from leadline.model.subjects import ORDERS, order_subject
+from leadline.runtime.bus.bus import BusError, TailLost
 from tests.execution.harness.stores import PostgresBooks
 from tests.measured import value
 from tests.stack import OlderStore, bus_as

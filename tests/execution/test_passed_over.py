@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.deaths import DEATHS, ENDS, MOST_POISON, MarkFile
-from leadline.execution.ports import NotTaken, Risk, Unavailable
-from leadline.execution.world import World
+from leadline.execution.adapters.deaths import DEATHS, ENDS, MOST_POISON, MarkFile
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.ports import NotTaken, Risk, Unavailable
+from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderState, VenueEvent, VenueOrder
 from leadline.risk.view import Answer, Question

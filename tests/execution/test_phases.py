@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.execution.metrics import PHASES, Phases
+from leadline.execution.adapters.metrics import PHASES, Phases
 from tests.measured import value
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from leadline.execution.metrics import show_positions
-from leadline.execution.positions import apply_fill, average_price, flat, money_paid, open_result
+from leadline.execution.adapters.metrics import show_positions
+from leadline.execution.core.positions import apply_fill, average_price, flat, money_paid, open_result
 from leadline.model.orders import Fill, Position, Side
 
 D = Decimal

@@ -21,19 +21,19 @@ from prometheus_client.parser import text_string_to_metric_families
 from leadline.cli import reading
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.local.local_nats import LocalNats
+from leadline.local.ports import Ports
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.model.subjects import signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus
+from leadline.model.wire import encode_signal, encode_tick_batch
+from leadline.runtime.bus.bus import Bus
 from leadline.runtime.database import Connection, connect
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import Role, ServiceSettings
-from leadline.runtime.subjects import signal_subject, tick_subject
-from leadline.runtime.wire import encode_signal, encode_tick_batch
 from leadline.venue.v1 import venue_pb2
 from leadline.venue.v1 import venue_pb2_grpc as venue_rpc
 from tests.execution.harness.builders import BUY, DAY, MES, SHORT, account, bar, ns, says, strategy, tape

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.book import Book, Drain
-from leadline.execution.day import next_timer, roll
-from leadline.execution.exits import Cancel, Close, next_try, settled, wanted
-from leadline.execution.protection import unprotected
+from leadline.execution.core.book import Book, Drain
+from leadline.execution.core.day import next_timer, roll
+from leadline.execution.core.exits import Cancel, Close, next_try, settled, wanted
+from leadline.execution.core.protection import unprotected
 from leadline.model.ids import client_order_id
 from leadline.model.orders import Order, OrderState, OrderType, Side
 from tests.execution.harness.books import DECISION, book_of, order_of, position_of

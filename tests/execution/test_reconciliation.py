@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.book import KEPT_NS, Book, Changes
-from leadline.execution.booking import Stored
-from leadline.execution.deaths import MarkFile
-from leadline.execution.ports import Store, Unavailable, Venue
+from leadline.execution.adapters.deaths import MarkFile
+from leadline.execution.core.book import KEPT_NS, Book, Changes
+from leadline.execution.core.booking import Stored
+from leadline.execution.loop.ports import Store, Unavailable, Venue
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
 from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire, tripped

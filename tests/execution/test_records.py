@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.account_settings import set_account
-from leadline.execution.book import KEPT_NS, Book, BookEvent
-from leadline.execution.booking import Stored
-from leadline.execution.records import EVENT_KINDS, AccountRecords, BookedFill, WrittenOrder
+from leadline.execution.core.account_settings import set_account
+from leadline.execution.core.book import KEPT_NS, Book, BookEvent
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.records import EVENT_KINDS, AccountRecords, BookedFill, WrittenOrder
 from leadline.model.errors import Refused
 from leadline.model.orders import Bracket, Decision, LastPrint, Order, OrderState, OrderType, Side
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of

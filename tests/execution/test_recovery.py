@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.ports import Fenced, Unavailable, Venue
+from leadline.execution.loop.ports import Fenced, Unavailable, Venue
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.convert import state_to_proto
+from leadline.execution.adapters.convert import state_to_proto
 from leadline.ingestion.months import market_of
 from leadline.model.contracts import instrument_of
 from leadline.model.ticks import TickColumns
-from leadline.runtime.wire import encode_bar
+from leadline.model.wire import encode_bar
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape
 from tests.execution.harness.run import Recorded, record
 from tests.execution.harness.world import Books, Desk, Session

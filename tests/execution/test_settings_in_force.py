@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.execution.account import account_view, may_enter
-from leadline.execution.account_settings import (
+from leadline.execution.core.account import account_view, may_enter
+from leadline.execution.core.account_settings import (
     bounds_in_force,
     hot_fields,
     loosening_waits,
@@ -18,9 +18,9 @@ from leadline.execution.account_settings import (
     set_account,
     settings_hash,
 )
-from leadline.execution.book import Book, StrategyBook
-from leadline.execution.commands import tighten
-from leadline.execution.day import roll
+from leadline.execution.core.book import Book, StrategyBook
+from leadline.execution.core.day import roll
+from leadline.execution.loop.commands import tighten
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.account_settings import set_account
-from leadline.execution.book import Book, Changes
-from leadline.execution.ports import Refused, Store, Unavailable
+from leadline.execution.core.account_settings import set_account
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.ports import Refused, Store, Unavailable
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.ports import Venue
-from leadline.execution.world import World
+from leadline.execution.loop.ports import Venue
+from leadline.execution.loop.world import World
 from leadline.model.orders import Advanced, Watch
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import ns

@@ -13,12 +13,22 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.account_settings import set_account
-from leadline.execution.book import KEPT_NS, Book, Changes, Drain, Fence, HeldLimits, RefusedSignal, note, put_order
-from leadline.execution.halt_rows import note_clearing, note_halt
-from leadline.execution.halts import Clearing
-from leadline.execution.memory_store import MOST_REFUSED_PER_SUBJECT
-from leadline.execution.ports import Fenced, LimitRefused, Refused
+from leadline.execution.adapters.memory_store import MOST_REFUSED_PER_SUBJECT
+from leadline.execution.core.account_settings import set_account
+from leadline.execution.core.book import (
+    KEPT_NS,
+    Book,
+    Changes,
+    Drain,
+    Fence,
+    HeldLimits,
+    RefusedSignal,
+    note,
+    put_order,
+)
+from leadline.execution.core.halt_notes import note_clearing, note_halt
+from leadline.execution.core.halts import Clearing
+from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import client_order_id
@@ -35,7 +45,7 @@ from leadline.model.orders import (
     Trailing,
 )
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
-from leadline.runtime.dead_letters import MOST_PER_SUBJECT
+from leadline.runtime.bus.dead_letters import MOST_PER_SUBJECT
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
 from tests.execution.harness.builders import DAY, ES, MES, account, ns
 from tests.execution.harness.checks import AccountStore

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from leadline.execution import tail as tails
-from leadline.execution.tail import EventTail
+from leadline.execution.adapters import tail as tails
+from leadline.execution.adapters.tail import EventTail
 from leadline.runtime.database import Pool
 from tests.execution.harness.stores import PostgresBooks
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.ports import PartFailed, Venue
-from leadline.execution.venue_words import LARGEST_QUANTITY, LONGEST_ID
+from leadline.execution.core.venue_words import LARGEST_QUANTITY, LONGEST_ID
+from leadline.execution.loop.ports import PartFailed, Venue
 from leadline.model.halts import LONGEST_REASON, HaltSource
 from leadline.model.orders import (
     Advanced,

@@ -26,14 +26,14 @@ from leadline.model.halts import HaltSource
 from leadline.model.orders import Side
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
+from leadline.model.wire import encode_signal, tick_batch_to_proto
 from leadline.risk.service import RiskServicer
 from leadline.risk.v1 import risk_pb2
-from leadline.runtime.auth import Caller, set_caller
-from leadline.runtime.errors import status_of
-from leadline.runtime.intake import read_signal
-from leadline.runtime.lanes import parsed
+from leadline.runtime.bus.intake import read_signal
+from leadline.runtime.rpc.auth import Caller, set_caller
+from leadline.runtime.rpc.errors import status_of
+from leadline.runtime.rpc.lanes import parsed
 from leadline.runtime.runs import Run
-from leadline.runtime.wire import encode_signal, tick_batch_to_proto
 from leadline.venue.convert import order_to_proto
 from leadline.venue.ledger import Ledger
 from leadline.venue.service import PaperVenue, VenueParams

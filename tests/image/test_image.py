@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from leadline.plan.health import HealthProbe
-from leadline.plan.ports import Ports
+from leadline.local.health import HealthProbe
+from leadline.local.ports import Ports
 from leadline.runtime.database import DATABASE_LOST, connect
 from leadline.runtime.settings import DatabaseSettings
 from tests.image.unpacked import Unpacked, first_process

@@ -17,7 +17,7 @@ from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.hours import SessionHours
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
-from leadline.runtime.wire import decode_tick_batch, encode_tick_batch, tick_batch_from_proto
+from leadline.model.wire import decode_tick_batch, encode_tick_batch, tick_batch_from_proto
 from tests.ingestion.builders import rows_of
 
 MES = "MESM2025"

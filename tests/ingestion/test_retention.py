@@ -12,7 +12,7 @@ from leadline.ingestion.retention import (
 )
 from leadline.model.calendars import calendar
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns
-from leadline.runtime.wire import encode_tick_batch
+from leadline.model.wire import encode_tick_batch
 
 CME = calendar("cme")
 

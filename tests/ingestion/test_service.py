@@ -20,19 +20,19 @@ from leadline.ingestion.simulator import simulate
 from leadline.ingestion.tally import TooManyKeptOut
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
+from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.errors import InvalidInput
+from leadline.model.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus, TailLost
+from leadline.model.wire import decode_tick_batch, encode_bar, tick_batch_to_proto
+from leadline.runtime.bus.bus import Bus, TailLost
 from leadline.runtime.context import Context, open_context
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announced_runs, run_from_proto
 from leadline.runtime.settings import ServiceSettings
-from leadline.runtime.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
-from leadline.runtime.wire import decode_tick_batch, encode_bar, tick_batch_to_proto
 from leadline.schema.permissions import MIGRATE_USER
 from tests.ingestion.builders import rows_of
 from tests.measured import value

@@ -16,10 +16,10 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.instruments import instrument
 from leadline.model.signal_checks import MOST_SIGNALS, Speaker, check_message
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
+from leadline.model.subjects import signal_subject
 from leadline.model.v1 import model_pb2 as pb
-from leadline.runtime.intake import read_signal
-from leadline.runtime.subjects import signal_subject
-from leadline.runtime.wire import encode_signal
+from leadline.model.wire import encode_signal
+from leadline.runtime.bus.intake import read_signal
 from tests.execution.harness.builders import DAY, MES, RTH_S, ns
 
 RTH = instrument("MES").sessions["rth"]

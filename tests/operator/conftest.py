@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.plan.servers import LocalPostgres
+from leadline.local.local_postgres import LocalPostgres
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.kube.cluster.control_plane import ControlPlane
 from tests.operator.harness import Leadline, Site

@@ -22,8 +22,8 @@ from typing import Any, Final
 
 import asyncpg
 
+from leadline.local.local_postgres import LocalPostgres
 from leadline.plan.plan import workload_id
-from leadline.plan.servers import LocalPostgres
 from leadline.runtime.settings import read_secret
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.kube.cluster.control_plane import ControlPlane

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import yaml
 
-from leadline.plan.child import dies_with_parent
+from leadline.local.child import dies_with_parent
 from scripts import crds
 from tests.kube.cluster.control_plane import ControlPlane
 from tests.stack import Database

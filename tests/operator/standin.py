@@ -19,10 +19,11 @@ from typing import Any
 import grpc
 import structlog
 
-from leadline.execution import account_settings, commands
-from leadline.execution.book import Book, Drain, Fence
-from leadline.execution.convert import halts_to_proto, state_to_proto
-from leadline.execution.journal import Restoration
+from leadline.execution.adapters.convert import halts_to_proto, state_to_proto
+from leadline.execution.adapters.journal import Restoration
+from leadline.execution.core import account_settings
+from leadline.execution.core.book import Book, Drain, Fence
+from leadline.execution.loop import commands
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
@@ -31,8 +32,8 @@ from leadline.model.orders import Position
 from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
 from leadline.plan.plan import workload_id
-from leadline.runtime.auth import caller, derive_key, one_key
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.rpc.auth import caller, derive_key, one_key
+from leadline.runtime.rpc.grpc_server import GrpcServer
 
 TRADE_FROM = date(2025, 10, 8)
 MONTHS = "HMUZ"

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.journal import Restoration
-from leadline.runtime.auth import one_key
+from leadline.execution.adapters.journal import Restoration
 from leadline.runtime.clock import monotonic_s
+from leadline.runtime.rpc.auth import one_key
 from leadline_operator.clients.calls import Channels
 from leadline_operator.clients.execution import Executions
 from leadline_operator.halts import HaltWatch

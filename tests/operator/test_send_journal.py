@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
 
-from leadline.execution.journal import Restoration
+from leadline.execution.adapters.journal import Restoration
 from leadline.model.status_spec import AccountStatus
-from leadline.runtime.auth import one_key
 from leadline.runtime.clock import monotonic_s
+from leadline.runtime.rpc.auth import one_key
 from leadline_operator.clients.calls import Channels, utc_now
 from leadline_operator.clients.execution import Executions
 from leadline_operator.clients.kube import Kube

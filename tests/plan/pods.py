@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from leadline.plan.health import HealthProbe
-from leadline.plan.logfile import LogFile
+from leadline.local.health import HealthProbe
+from leadline.local.logfile import LogFile
+from leadline.local.ports import Ports
+from leadline.local.process import KeptProcess
 from leadline.plan.plan import Plan, Workload
-from leadline.plan.ports import Ports
-from leadline.plan.process import KeptProcess
-from leadline.runtime.auth import PLATFORM_NAMESPACE, derive_key
+from leadline.runtime.rpc.auth import PLATFORM_NAMESPACE, derive_key
 from leadline.runtime.settings import DatabaseSettings, NatsSettings
 from leadline.schema.permissions import PLATFORM_USERS, trader_users
 from leadline.schema.roles import SERVICE_ROLES, login_role

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import psutil
 
-from leadline.plan.data_dir import DataDir
-from leadline.plan.local import service_sockets
-from leadline.plan.local_postgres import LocalPostgres
+from leadline.local.binding import service_sockets
+from leadline.local.data_dir import DataDir
+from leadline.local.local_postgres import LocalPostgres
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT / "examples" / "mes-orderflow.yaml"

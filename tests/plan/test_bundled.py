@@ -10,12 +10,12 @@ import nats
 import nats.errors
 import pytest
 
+from leadline.local.bundled import run_nats, run_postgres
+from leadline.local.forward import stopped_by
+from leadline.local.full_disk import started_again, write_error
+from leadline.local.nats_server import nats_binary, nats_config
+from leadline.local.ports import Ports
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.plan.bundled import run_nats, run_postgres
-from leadline.plan.forward import stopped_by
-from leadline.plan.full_disk import started_again, write_error
-from leadline.plan.nats_server import nats_binary, nats_config
-from leadline.plan.ports import Ports
 
 
 def settings_file(directory: Path, **settings: object) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.plan.data_dir import DataDir, DataDirInUse, default_data_dir, write_private
+from leadline.local.data_dir import DataDir, DataDirInUse, default_data_dir, write_private
 
 
 def mode(path: Path) -> int:

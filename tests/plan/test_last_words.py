@@ -1,7 +1,7 @@
 """A part that ends is told of in one sentence, where it said why."""
 
-from leadline.plan.last_words import last_warning, reason_of
-from leadline.plan.supervisor import StackFailed
+from leadline.local.last_words import last_warning, reason_of
+from leadline.local.supervisor import StackFailed
 
 ENDED = '{"event": "service.given_up", "reason": "the strategy failed at bar X: ValueError: no", "level": "critical"}'
 LATER = '{"event": "service.stopped", "level": "info"}'

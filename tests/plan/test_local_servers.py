@@ -14,13 +14,14 @@ import asyncpg
 import psutil
 import pytest
 
+from leadline.local.local_nats import LocalNats
+from leadline.local.local_postgres import DATABASE, LocalPostgres
+from leadline.local.ports import Ports
+from leadline.local.server_process import ServerFailed
 from leadline.model.errors import LeadlineError
-from leadline.plan.local_postgres import DATABASE
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalNats, LocalPostgres, ServerFailed
-from leadline.runtime.bus import open_bus
+from leadline.model.subjects import TICKS, tick_subject
+from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.database import connect, open_pool
-from leadline.runtime.subjects import TICKS, tick_subject
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
@@ -201,7 +202,8 @@ def test_stopped_servers_leave_only_their_directory(nats: LocalNats, postgres: L
 ORPHANS = """
     import os, signal, sys
     from pathlib import Path
-    from leadline.plan.servers import LocalNats, LocalPostgres
+    from leadline.local.local_nats import LocalNats
+    from leadline.local.local_postgres import LocalPostgres
     nats = LocalNats(Path(sys.argv[1]) / "nats", int(sys.argv[2]))
     postgres = LocalPostgres(Path(sys.argv[1]) / "postgres", durable=False)
     nats.start()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from leadline.plan.data_dir import DataDir, NotPrivate, check_private
-from leadline.plan.environment import child_environment
-from leadline.plan.local import service_command
-from leadline.plan.local_nats import LocalNats
-from leadline.plan.ports import LOOPBACK, Ports
-from leadline.plan.sockets import make_private, socket_folder
-from leadline.runtime._link import BusTrouble, Link
+from leadline.local.binding import service_command
+from leadline.local.data_dir import DataDir, NotPrivate, check_private
+from leadline.local.environment import child_environment
+from leadline.local.local_nats import LocalNats
+from leadline.local.ports import LOOPBACK, Ports
+from leadline.local.sockets import make_private, socket_folder
+from leadline.runtime.bus._link import BusTrouble, Link
 from leadline.runtime.metrics_server import serve_metrics
 from tests.strangers import STRANGER, ask_stranger, needs_a_stranger, start_stranger
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from leadline.local import ports as module
+from leadline.local.ports import LOOPBACK, Ports
 from leadline.model.errors import LeadlineError
-from leadline.plan import ports as module
-from leadline.plan.ports import LOOPBACK, Ports
 
 
 def test_two_that_begin_at_the_same_port_get_different_ones():

@@ -11,8 +11,8 @@ from typing import Self
 
 import pytest
 
-from leadline.plan.logfile import LogFile
-from leadline.plan.process import BACKOFF_MOST_SECONDS, KeptProcess, backoff_seconds
+from leadline.local.logfile import LogFile
+from leadline.local.process import BACKOFF_MOST_SECONDS, KeptProcess, backoff_seconds
 from leadline.runtime.exit_codes import EXIT_REFUSED
 
 # Says hello to a port (so that the test has an event to wait for) and then does what the test wants.

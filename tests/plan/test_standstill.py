@@ -2,16 +2,16 @@
 
 import asyncio
 
-from leadline.plan import standstill
-from leadline.plan.data_dir import DataDir
-from leadline.plan.local import BoundWorkload
-from leadline.plan.logfile import LogFile
+from leadline.local import standstill
+from leadline.local.binding import BoundWorkload
+from leadline.local.data_dir import DataDir
+from leadline.local.logfile import LogFile
+from leadline.local.process import KeptProcess
+from leadline.local.standstill import STANDS_SECONDS, Standstills
+from leadline.local.supervisor import Supervisor
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
-from leadline.plan.process import KeptProcess
-from leadline.plan.standstill import STANDS_SECONDS, Standstills
-from leadline.plan.supervisor import Supervisor
-from leadline.runtime.bus import Received
+from leadline.runtime.bus.bus import Received
 from leadline.runtime.poison import Handling
 from leadline.runtime.settings import ServiceSettings
 from tests.plan.builders import strategy

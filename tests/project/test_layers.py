@@ -50,11 +50,18 @@ def test_the_house_as_it_stands_keeps_every_contract(house):
         ("risk", "import leadline.risk.v1.risk_pb2", "Generated code stays at the edges"),
         ("analysis", "import leadline.runtime", "Cores are pure"),
         ("risk", "import time", "Cores are pure"),
-        ("execution", "import random", "Cores are pure"),
+        ("execution/core", "import random", "Cores are pure"),
+        ("execution/loop", "import logging", "Cores are pure"),
+        ("plan", "import os", "Cores are pure"),
+        ("execution/core", "import leadline.execution.loop.account_loop", "The book knows no loop"),
+        ("execution/loop", "import leadline.execution.adapters", "The book knows no loop"),
+        ("execution/adapters", "import leadline.execution.service", "The book knows no loop"),
+        ("plan", "import leadline.local", "A room imports only rooms upstream of it"),
+        ("risk", "import leadline.model.wire", "Adapters (converters, metrics, stores, clients) belong to shells"),
         ("venue", "import os", "Cores are pure"),
         ("analysis", "from pathlib import Path", "Cores are pure"),
-        ("execution", "import grpc", "Cores are pure"),
-        ("execution", "import leadline.risk.service", "A shell is started, never imported"),
+        ("execution/core", "import grpc", "Cores are pure"),
+        ("execution/core", "import leadline.risk.service", "A shell is started, never imported"),
         ("risk", "import leadline.risk.convert", "Adapters (converters, metrics, stores, clients) belong to shells"),
     ],
 )
@@ -80,3 +87,9 @@ def test_every_folder_with_code_is_a_package():
     folders = {path.parent for path in package.rglob("*.py")}
     missing = sorted(str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists())
     assert missing == []
+
+
+def test_beside_the_folders_of_execution_lies_its_shell_alone():
+    """A module that is in no folder is held by no folder's contract."""
+    names = {path.stem for path in (ROOT / "services" / "leadline" / "execution").glob("*.py")}
+    assert names == {"__init__", "service", "servicer", "settings"}

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 import structlog
 
+from leadline.local.local_nats import LocalNats
+from leadline.model.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.plan.servers import LocalNats
+from leadline.model.wire import encode_bar, encode_signal, encode_tick_batch
 from leadline.recorder import metrics, service
 from leadline.recorder.carrier import Cargo, Carrier
 from leadline.recorder.service import CONSUMER, bar_cargo, signal_cargo, tick_cargo
 from leadline.recorder.store import Store
 from leadline.recorder.ticks import TickSink
-from leadline.runtime.bus import Bus
+from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import open_context
 from leadline.runtime.poison import Handling
 from leadline.runtime.settings import ServiceSettings
-from leadline.runtime.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
-from leadline.runtime.wire import encode_bar, encode_signal, encode_tick_batch
 from tests.measured import total, value
 from tests.recorder.builders import CONTRACT, TAPE, VENUE, bar_message, progress_message, signal_message, tick_batch
 from tests.recorder.test_store import position, stored_indices

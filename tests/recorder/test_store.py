@@ -4,10 +4,10 @@ import asyncpg
 import pytest
 
 from leadline.model.errors import RefusedMessage
+from leadline.model.subjects import TICKS
 from leadline.recorder.store import Store
-from leadline.runtime.bus import Received
-from leadline.runtime.dead_letters import MOST_PAYLOAD_BYTES, MOST_PER_SUBJECT
-from leadline.runtime.subjects import TICKS
+from leadline.runtime.bus.bus import Received
+from leadline.runtime.bus.dead_letters import MOST_PAYLOAD_BYTES, MOST_PER_SUBJECT
 from tests.recorder.builders import (
     CONTRACT,
     DAY,

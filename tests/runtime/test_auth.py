@@ -10,7 +10,8 @@ from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.risk.v1 import risk_pb2
-from leadline.runtime.auth import (
+from leadline.runtime.clock import wall_ns
+from leadline.runtime.rpc.auth import (
     METHOD_ROLES,
     OVERLAP_SECONDS,
     TOKEN_SECONDS,
@@ -26,7 +27,6 @@ from leadline.runtime.auth import (
     read_token,
     token_source,
 )
-from leadline.runtime.clock import wall_ns
 from leadline.venue.v1 import venue_pb2
 
 KEY = "k" * 32

@@ -11,12 +11,12 @@ import pytest
 from nats.aio.msg import Msg
 from opentelemetry.sdk.trace import TracerProvider
 
+from leadline.local.local_nats import LocalNats
 from leadline.model.errors import Unknown
-from leadline.plan.servers import LocalNats
-from leadline.runtime import _link
-from leadline.runtime._link import BusTrouble, Link
-from leadline.runtime.bus import Bus, BusDenied, BusUnavailable, Received, StreamFull, open_bus
-from leadline.runtime.subjects import BARS, ORDERS, TICKS, order_subject, tick_subject
+from leadline.model.subjects import BARS, ORDERS, TICKS, order_subject, tick_subject
+from leadline.runtime.bus import _link
+from leadline.runtime.bus._link import BusTrouble, Link
+from leadline.runtime.bus.bus import Bus, BusDenied, BusUnavailable, Received, StreamFull, open_bus
 from leadline.schema.permissions import MIGRATE_USER
 from leadline.schema.streams import migrate_bus
 from tests.measured import total

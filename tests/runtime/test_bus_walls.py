@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 from nats.aio.client import Client
 
-from leadline.plan.nats_server import bus_accounts, nats_binary, nats_config
-from leadline.plan.ports import LOOPBACK, Ports
-from leadline.plan.server_process import ServerProcess
-from leadline.runtime.bus import Bus, BusRefused, open_bus
-from leadline.runtime.settings import NatsSettings
-from leadline.runtime.subjects import (
+from leadline.local.nats_server import bus_accounts, nats_binary, nats_config
+from leadline.local.ports import LOOPBACK, Ports
+from leadline.local.server_process import ServerProcess
+from leadline.model.subjects import (
     BARS,
     ORDERS,
     RUN_SUBJECT,
@@ -27,6 +25,8 @@ from leadline.runtime.subjects import (
     signal_subject,
     tick_subject,
 )
+from leadline.runtime.bus.bus import Bus, BusRefused, open_bus
+from leadline.runtime.settings import NatsSettings
 from leadline.schema.permissions import MIGRATE_USER, PLATFORM_USERS, trader_users
 from tests.stack import make_streams
 

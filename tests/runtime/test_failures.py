@@ -3,13 +3,13 @@
 import grpc
 import pytest
 
-from leadline.execution.ports import LimitRefused
+from leadline.execution.loop.ports import LimitRefused
 from leadline.model.errors import InvalidInput, LeadlineError, NotAdmitted, Refused, Unavailable, Unknown
-from leadline.runtime.auth import NotAllowed, NotAuthenticated
-from leadline.runtime.bus import BusDenied, BusUnavailable, StreamFull
+from leadline.runtime.bus.bus import BusDenied, BusUnavailable, StreamFull
 from leadline.runtime.database import SchemaTooOld
-from leadline.runtime.errors import status_of
-from leadline.runtime.failures import MEANINGS, Meaning, answered, failure, patiently
+from leadline.runtime.rpc.auth import NotAllowed, NotAuthenticated
+from leadline.runtime.rpc.errors import status_of
+from leadline.runtime.rpc.failures import MEANINGS, Meaning, answered, failure, patiently
 
 AWAY = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED"}
 NOT_ADMITTED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"}

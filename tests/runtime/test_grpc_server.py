@@ -11,13 +11,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
+from leadline.local.health import HealthProbe
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.plan.health import HealthProbe
-from leadline.runtime import grpc_server
-from leadline.runtime.auth import Caller, caller, mint_token, one_key
-from leadline.runtime.errors import explain
-from leadline.runtime.grpc_client import open_channel
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.rpc import grpc_server
+from leadline.runtime.rpc.auth import Caller, caller, mint_token, one_key
+from leadline.runtime.rpc.errors import explain
+from leadline.runtime.rpc.grpc_client import open_channel
+from leadline.runtime.rpc.grpc_server import GrpcServer
 
 KEY = "k" * 32
 SERVICE = aggregation_pb2.DESCRIPTOR.services_by_name["AggregationService"].full_name

@@ -16,15 +16,16 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
+from leadline.local.local_nats import LocalNats
 from leadline.model.errors import InvalidInput
-from leadline.plan.servers import LocalNats
-from leadline.runtime import certificates, main
-from leadline.runtime.auth import PLATFORM_NAMESPACE, derive_key, mint_token
+from leadline.model.subjects import RUNS, TICKS
+from leadline.runtime import main
 from leadline.runtime.context import Context, open_context
-from leadline.runtime.health import LIVENESS, STARTUP, Health
+from leadline.runtime.rpc import certificates
+from leadline.runtime.rpc.auth import PLATFORM_NAMESPACE, derive_key, mint_token
+from leadline.runtime.rpc.health import LIVENESS, STARTUP, Health
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import NatsSettings, ServiceSettings, TlsSettings, load_settings
-from leadline.runtime.subjects import RUNS, TICKS
 from leadline.schema.permissions import MIGRATE_USER
 from tests.kube.cluster.certificates import Authority
 from tests.runtime.builders import KEY, service_settings
@@ -139,7 +140,7 @@ async def test_a_port_for_probes_that_is_taken_ends_the_process(tmp_path: Path):
 async def test_a_service_without_its_bus_waits_alive_and_not_ready_until_it_is_told_to_stop(
     tmp_path: Path, monkeypatch, server: str
 ):
-    monkeypatch.setattr("leadline.runtime.bus.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("leadline.runtime.bus.bus.PATIENCE_SECONDS", 0.2)
     (tmp_path / "password").write_text("x")
     nats = NatsSettings(servers=(server,), user="venue-default", password_file=tmp_path / "password")
     health = Health()

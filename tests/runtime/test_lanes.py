@@ -13,12 +13,13 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
-from leadline.runtime import lanes, measurements, pace
-from leadline.runtime.auth import METHOD_ROLES, OPEN_METHODS, mint_token, one_key
-from leadline.runtime.errors import again_after, explain
-from leadline.runtime.grpc_server import GrpcServer
-from leadline.runtime.health import Health
-from leadline.runtime.lanes import SHARES, SLOTS, Busy, Lanes
+from leadline.runtime import measurements
+from leadline.runtime.rpc import lanes, pace
+from leadline.runtime.rpc.auth import METHOD_ROLES, OPEN_METHODS, mint_token, one_key
+from leadline.runtime.rpc.errors import again_after, explain
+from leadline.runtime.rpc.grpc_server import GrpcServer
+from leadline.runtime.rpc.health import Health
+from leadline.runtime.rpc.lanes import SHARES, SLOTS, Busy, Lanes
 from tests.measured import value
 
 KEY = "k" * 32
@@ -29,9 +30,9 @@ MIB = 1024 * 1024
 SERVER = """
 import asyncio, sys
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
-from leadline.runtime.auth import one_key
-from leadline.runtime import lanes
-from leadline.runtime.grpc_server import GrpcServer
+from leadline.runtime.rpc.auth import one_key
+from leadline.runtime.rpc import lanes
+from leadline.runtime.rpc.grpc_server import GrpcServer
 lanes.REFUSALS_PER_SECOND = 10_000
 async def main():
     server = GrpcServer("127.0.0.1:0", one_key("k" * 32), to="aggregation", largest_request_bytes=16 * 1024 * 1024)

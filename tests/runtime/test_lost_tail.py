@@ -5,9 +5,9 @@ from contextlib import aclosing
 
 import pytest
 
-from leadline.plan.servers import LocalNats
-from leadline.runtime.bus import Bus, TailLost
-from leadline.runtime.subjects import TICKS, tick_subject
+from leadline.local.local_nats import LocalNats
+from leadline.model.subjects import TICKS, tick_subject
+from leadline.runtime.bus.bus import Bus, TailLost
 from tests.measured import total, value
 from tests.stack import OlderStore, bus_as
 

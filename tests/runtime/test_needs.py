@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from leadline.plan.health import HealthProbe
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key
+from leadline.local.health import HealthProbe
+from leadline.local.local_nats import LocalNats
+from leadline.local.ports import Ports
 from leadline.runtime.context import Context, open_context
-from leadline.runtime.grpc_server import GrpcServer
 from leadline.runtime.measurements import NEEDS
+from leadline.runtime.rpc.auth import one_key
+from leadline.runtime.rpc.grpc_server import GrpcServer
 from leadline.runtime.telemetry import configure_logging
 from tests import measured
 from tests.runtime.builders import KEY, service_settings

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from leadline.runtime import pace
-from leadline.runtime.pace import Pace, Share
+from leadline.runtime.rpc import pace
+from leadline.runtime.rpc.pace import Pace, Share
 
 
 class Clocks:

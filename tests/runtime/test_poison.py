@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from leadline.model.errors import RefusedMessage, Unknown
-from leadline.runtime.bus import Received
+from leadline.runtime.bus.bus import Received
 from leadline.runtime.poison import DEATHS, MOST_POISON, Handling, Poison
 
 DIES = """
 import os, sys
 from pathlib import Path
-from leadline.runtime.bus import Received
+from leadline.runtime.bus.bus import Received
 from leadline.runtime.poison import Handling, Poison
 handling = Handling(Path(sys.argv[1]))
 for sequence in range(1, 6):

@@ -16,14 +16,14 @@ import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
+from leadline.local.local_nats import LocalNats
+from leadline.local.ports import Ports
 from leadline.model.errors import Unknown
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalNats
 from leadline.runtime import main
-from leadline.runtime.auth import caller
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.database import DATABASE_LOST, SchemaTooOld, connect, open_pool
 from leadline.runtime.main import run_service
+from leadline.runtime.rpc.auth import caller
 from leadline.runtime.settings import ServiceSettings
 from leadline.runtime.version import code_version, files_digest
 from tests.measured import scraped

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.runtime.bus import BusUnavailable, open_bus
+from leadline.runtime.bus.bus import BusUnavailable, open_bus
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, load_settings, read_secret
 from tests.runtime.builders import service_settings
 

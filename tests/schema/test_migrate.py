@@ -4,7 +4,7 @@ import dataclasses
 import asyncpg
 import pytest
 
-from leadline.plan.servers import LocalPostgres
+from leadline.local.local_postgres import LocalPostgres
 from leadline.runtime.database import MINIMUM_SCHEMA, connect, schema_version
 from leadline.schema.migrate import (
     Migration,

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from leadline.cli.commands import schema
+from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import InvalidInput
-from leadline.plan.servers import LocalPostgres
 from leadline.runtime.database import connect
 from leadline.runtime.settings import DatabaseSettings
 from leadline.schema.migrate import MissingRole, package_migrations, roles_sql

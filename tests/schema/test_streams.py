@@ -3,10 +3,9 @@ import fnmatch
 
 import pytest
 
+from leadline.local.local_nats import LocalNats
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.plan.servers import LocalNats
-from leadline.runtime.bus import BusRefused
-from leadline.runtime.subjects import (
+from leadline.model.subjects import (
     BARS,
     ORDER_KINDS,
     ORDERS,
@@ -19,6 +18,7 @@ from leadline.runtime.subjects import (
     signal_subject,
     tick_subject,
 )
+from leadline.runtime.bus.bus import BusRefused
 from leadline.schema.permissions import DURABLES, MIGRATE_USER, USERS, bus_permissions, trader_users
 from leadline.schema.streams import check_server_version, migrate_bus, stream_definitions
 from tests.stack import bus_as

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from leadline.plan.ports import Ports
+from leadline.local.ports import Ports
 from tests.dashboards.prometheus import PROGRAM, Answer, Prometheus
 from tests.dashboards.queries import families, queries
 from tests.system.stack_run import MES, Ended, run_stack

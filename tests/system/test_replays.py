@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leadline.plan.servers import LocalPostgres
+from leadline.local.local_postgres import LocalPostgres
 from leadline.runtime.database import connect
 from tests.dashboards.queries import moved, queries, rules
 from tests.system.conftest import Seen

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 import structlog
 
+from leadline.local.local_nats import LocalNats
+from leadline.local.ports import Ports
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -31,17 +33,15 @@ from leadline.model.orders import (
     Watch,
     WatchedPosition,
 )
+from leadline.model.subjects import tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.plan.ports import Ports
-from leadline.plan.servers import LocalNats
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.bus import Bus
+from leadline.model.wire import encode_tick_batch
+from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import open_context
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import ServiceSettings
-from leadline.runtime.subjects import tick_subject
-from leadline.runtime.wire import encode_tick_batch
 from leadline.venue import service
 from leadline.venue.convert import (
     advanced_from_proto,

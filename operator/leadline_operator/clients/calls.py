@@ -7,11 +7,11 @@ from typing import Final
 import grpc
 
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
-from leadline.runtime.auth import Keys, audience, derive_key, token_source
-from leadline.runtime.certificates import Certificates
 from leadline.runtime.clock import monotonic_s
-from leadline.runtime.failures import ServiceAway, ServiceNotAdmitted, ServiceRefused, answered
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import Keys, audience, derive_key, token_source
+from leadline.runtime.rpc.certificates import Certificates
+from leadline.runtime.rpc.failures import ServiceAway, ServiceNotAdmitted, ServiceRefused, answered
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.settings import Role, TlsSettings
 

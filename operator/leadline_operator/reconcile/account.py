@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from leadline.execution.account_settings import hot_fields, settings_hash
+from leadline.execution.core.account_settings import hot_fields, settings_hash
 from leadline.model.specs import TradingAccount
 from leadline.model.status_spec import HALT_LENGTH, AccountPhase, AccountStatus, ConditionType
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused

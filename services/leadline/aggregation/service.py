@@ -16,16 +16,16 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.aggregation.wide import BarTooWide
 from leadline.model.bars import BarMessage
 from leadline.model.errors import LeadlineError
+from leadline.model.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
-from leadline.runtime.bus import Bus, BusError, BusRefused, MessageTooLarge
+from leadline.model.wire import encode_bar
+from leadline.runtime.bus.bus import Bus, BusError, BusRefused, MessageTooLarge
+from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_ticks
+from leadline.runtime.bus.retell import retell
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
-from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.poison import Handling, Poison
-from leadline.runtime.retell import retell
-from leadline.runtime.subjects import BARS, TICKS, bar_subject, tick_subject
-from leadline.runtime.wire import encode_bar
 
 DEMAND_EVERY_SECONDS: Final = 1.0
 # A builder whose prints cannot be used begins anew after a pause: somebody may have repaired them, or the calendar.

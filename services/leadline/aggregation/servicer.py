@@ -13,12 +13,12 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.model.bars import BarKey, BarMessage
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.subjects import BARS, bar_subject
 from leadline.model.v1 import model_pb2
-from leadline.runtime.bus import Bus
-from leadline.runtime.intake import Intake, last_usable, read_bar
+from leadline.model.wire import bar_key_from_proto, bar_to_proto, unfinished_to_proto
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import Intake, last_usable, read_bar
 from leadline.runtime.runs import Run
-from leadline.runtime.subjects import BARS, bar_subject
-from leadline.runtime.wire import bar_key_from_proto, bar_to_proto, unfinished_to_proto
 
 DEFAULT_PAGE_BARS: Final = 500
 LARGEST_PAGE_BARS: Final = 5000

@@ -19,15 +19,15 @@ from leadline.model.bars import Bar
 from leadline.model.errors import GivenUp, InvalidInput, Unknown
 from leadline.model.hours import local_datetime
 from leadline.model.specs import StrategySpec, session_of
-from leadline.runtime.bus import Bus
+from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
+from leadline.model.wire import encode_signal
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_signal
+from leadline.runtime.bus.retell import retell
 from leadline.runtime.context import Context
-from leadline.runtime.intake import Intake, last_usable, read_bar, read_signal
 from leadline.runtime.poison import Handling, Poison
-from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate
-from leadline.runtime.subjects import BARS, SIGNALS, bar_subject, signal_subject
-from leadline.runtime.wire import encode_signal
 
 FullName = Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")]
 

@@ -12,10 +12,10 @@ from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.model.bars import BarKey
 from leadline.model.errors import InvalidInput
-from leadline.runtime.bus import Bus
-from leadline.runtime.intake import Intake, read_signal
-from leadline.runtime.subjects import SIGNALS
-from leadline.runtime.wire import bar_key_from_proto, bar_signals_to_proto
+from leadline.model.subjects import SIGNALS
+from leadline.model.wire import bar_key_from_proto, bar_signals_to_proto
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import Intake, read_signal
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 

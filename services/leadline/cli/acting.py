@@ -14,8 +14,8 @@ from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
 from leadline.report.clock import moment
 from leadline.report.printable import printable
-from leadline.runtime.errors import explain
-from leadline.runtime.failures import OUTCOME_UNKNOWN
+from leadline.runtime.rpc.errors import explain
+from leadline.runtime.rpc.failures import OUTCOME_UNKNOWN
 
 
 class StillHalted(LeadlineError):

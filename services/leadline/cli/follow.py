@@ -18,8 +18,8 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.local.calls import CALL_SECONDS, Services
 from leadline.model.v1 import model_pb2
-from leadline.plan.calls import CALL_SECONDS, Services
 
 APPROVED: Final = "approved"
 LOOK_SECONDS: Final = 0.5

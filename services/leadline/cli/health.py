@@ -8,8 +8,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from leadline.cli.options import Output
 from leadline.cli.output import print_json, print_table
+from leadline.local.health import HealthProbe
 from leadline.model.errors import InvalidInput
-from leadline.plan.health import HealthProbe
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.settings import CallAddress
 from leadline.runtime.version import package_version

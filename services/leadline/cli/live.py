@@ -14,9 +14,9 @@ from leadline.cli.feeding import outside, unfinished_text
 from leadline.cli.follow import Scene, follow
 from leadline.cli.picture import draw
 from leadline.cli.stack import Stack
+from leadline.local.supervisor import PartStatus, Supervisor
 from leadline.model.halts import halt_words
 from leadline.model.worth import places
-from leadline.plan.supervisor import PartStatus, Supervisor
 from leadline.report.clock import moment
 from leadline.report.printable import printable
 

@@ -130,8 +130,8 @@ def _told(error: Exception, options: Mapping[str, str]) -> int | None:
     from grpc.aio import AioRpcError
 
     from leadline.cli.output import complain
-    from leadline.runtime.errors import explain
-    from leadline.runtime.failures import BAD_INPUT
+    from leadline.runtime.rpc.errors import explain
+    from leadline.runtime.rpc.failures import BAD_INPUT
 
     if isinstance(error, AioRpcError):
         complain(as_typed(explain(error), options))

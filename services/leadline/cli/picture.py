@@ -15,10 +15,10 @@ from leadline.cli.feeding import kept_out_text, outside, unfinished_text
 from leadline.cli.follow import SaidBar, Scene, fate_text
 from leadline.cli.stack import Stack, StrategyAddress
 from leadline.execution.v1 import execution_pb2
+from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
 from leadline.model.v1 import model_pb2
 from leadline.model.worth import places
-from leadline.plan.supervisor import PartStatus
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
 

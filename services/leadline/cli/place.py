@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from leadline.cli.cluster import Targets, Wanted, cluster_accounts, cluster_stack
 from leadline.cli.options import Place
 from leadline.cli.stack import Stack, person, qualified, running_stack
-from leadline.plan.calls import Credentials, Services, same_keys
-from leadline.plan.data_dir import DataDir
+from leadline.local.calls import Credentials, Services, same_keys
+from leadline.local.data_dir import DataDir
 from leadline.runtime.settings import Role
 
 

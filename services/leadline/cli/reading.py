@@ -18,17 +18,17 @@ from leadline.cli.output import complain, plain, price_text, print_json, print_t
 from leadline.cli.place import open_stack
 from leadline.cli.stack import NotRunning, Stack, StrategyAddress
 from leadline.cli.stopped import is_stopped, stopped_run
-from leadline.execution.order_list import MOST_ORDERS
+from leadline.execution.core.order_list import MOST_ORDERS
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.local.calls import CALL_SECONDS, Services
+from leadline.local.health import HealthProbe
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
-from leadline.plan.calls import CALL_SECONDS, Services
-from leadline.plan.health import HealthProbe
 from leadline.report.clock import day_and_time, zone_name
-from leadline.runtime.errors import explain
-from leadline.runtime.failures import patiently
+from leadline.runtime.rpc.errors import explain
+from leadline.runtime.rpc.failures import patiently
 
 _Read = TypeVar("_Read")
 

@@ -15,15 +15,15 @@ from rich.console import Console
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, plain, print_json
 from leadline.cli.stack import NotRunning
+from leadline.local.data_dir import DataDir, DataDirInUse
+from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import InvalidInput, reason_of
-from leadline.plan.data_dir import DataDir, DataDirInUse
-from leadline.plan.servers import LocalPostgres
 from leadline.report.data import AccountReport, build_reports, latest_tape
 from leadline.report.digest import digest as digest_of_tape
 from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
-from leadline.runtime.failures import PATIENCE_SECONDS, RETRY_SECONDS
+from leadline.runtime.rpc.failures import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.runtime.settings import DatabaseSettings, read_secret
 from leadline.schema.migrate import NoSchema, require_schema
 

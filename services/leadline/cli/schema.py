@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from leadline.cli.options import Output
 from leadline.cli.output import print_json
+from leadline.local.nats_server import bus_accounts
 from leadline.model.errors import InvalidInput
-from leadline.plan.nats_server import bus_accounts
-from leadline.runtime.bus import open_bus
+from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, refusal
 from leadline.schema.permissions import PLATFORM_USERS, trader_users
 from leadline.schema.prepare import prepare_database, read_role_passwords

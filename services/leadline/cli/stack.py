@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from leadline.local.data_dir import DataDir, user_name
 from leadline.model.errors import LeadlineError, Unknown
-from leadline.plan.data_dir import DataDir, user_name
 from leadline.plan.plan import workload_id
 
 

@@ -15,15 +15,15 @@ from leadline.cli.options import Place
 from leadline.cli.output import plain
 from leadline.cli.reporting import database_of, dsn_of
 from leadline.cli.stack import NotRunning, qualified, running_stack
-from leadline.execution import order_list
-from leadline.execution.convert import order_to_proto, price_text
-from leadline.execution.positions import average_price, open_result
-from leadline.execution.rows import order_of, position_of
+from leadline.execution.adapters.convert import order_to_proto, price_text
+from leadline.execution.adapters.rows import order_of, position_of
+from leadline.execution.core import order_list
+from leadline.execution.core.positions import average_price, open_result
 from leadline.execution.v1 import execution_pb2
+from leadline.local.data_dir import DataDir
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
-from leadline.plan.data_dir import DataDir
 from leadline.report.data import latest_tape
 
 

@@ -19,18 +19,18 @@ from leadline.cli.output import people_console, print_json
 from leadline.cli.reporting import check_place, print_reports, report_document, reports_of, write_reports
 from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.local.calls import CALL_SECONDS
+from leadline.local.data_dir import DataDir, placed_at
+from leadline.local.end_of_run import end_of_run
+from leadline.local.supervisor import Supervisor
 from leadline.model.contracts import front_months
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.own_markets import own_files
 from leadline.model.specs import TradingStrategy
-from leadline.plan.calls import CALL_SECONDS
-from leadline.plan.data_dir import DataDir, placed_at
-from leadline.plan.end_of_run import end_of_run
 from leadline.plan.plan import Plan
 from leadline.plan.sizes import cut_sizes
-from leadline.plan.supervisor import Supervisor
 from leadline.report.printable import printable
-from leadline.runtime.failures import patiently
+from leadline.runtime.rpc.failures import patiently
 from leadline.runtime.runs import Run
 
 EXIT_INTERRUPTED: Final = 130

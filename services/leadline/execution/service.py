@@ -8,40 +8,40 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from leadline.execution import metrics
-from leadline.execution.account import open_money
-from leadline.execution.book import Book, BookEvent, RefusedSignal
-from leadline.execution.command_queue import Command, CommandQueue
-from leadline.execution.contracts import speaker_of
-from leadline.execution.deaths import MarkFile, note_death
-from leadline.execution.halts import Halts
-from leadline.execution.inbox import Inbox
-from leadline.execution.journal import SendJournal
-from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop
-from leadline.execution.outbox import event_subjects, publish_pending, resume_outbox
-from leadline.execution.ports import LEASE_SECONDS, Fenced, PartFailed, Unavailable
-from leadline.execution.risk_client import RiskClient
+from leadline.execution.adapters import metrics
+from leadline.execution.adapters.deaths import MarkFile, note_death
+from leadline.execution.adapters.journal import SendJournal
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.adapters.outbox import event_subjects, publish_pending, resume_outbox
+from leadline.execution.adapters.risk_client import RiskClient
+from leadline.execution.adapters.store import PostgresStore
+from leadline.execution.adapters.tail import EventTail
+from leadline.execution.core.account import open_money
+from leadline.execution.core.book import Book, BookEvent, RefusedSignal
+from leadline.execution.core.contracts import speaker_of
+from leadline.execution.core.halts import Halts
+from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.command_queue import Command, CommandQueue
+from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, PartFailed, Unavailable
+from leadline.execution.loop.world import World
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.settings import ExecutionParams
-from leadline.execution.store import PostgresStore
-from leadline.execution.tail import EventTail
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
-from leadline.execution.world import World
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.signal_checks import Speaker, check_message
 from leadline.model.specs import TradingAccount
-from leadline.runtime.bus import TailLost
+from leadline.model.subjects import SIGNALS, signal_subject
+from leadline.runtime.bus.bus import TailLost
+from leadline.runtime.bus.intake import Intake, read_signal
+from leadline.runtime.bus.retell import retell
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.database import Pool
-from leadline.runtime.intake import Intake, read_signal
-from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run
-from leadline.runtime.subjects import SIGNALS, signal_subject
 
 IDLE_SECONDS: Final = 1.0
 OUTBOX_SECONDS: Final = 0.2

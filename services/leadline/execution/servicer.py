@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 
-from leadline.execution import account_settings, commands, order_list
-from leadline.execution.book import Changes, Drain
-from leadline.execution.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
-from leadline.execution.order_list import MOST_ORDERS
-from leadline.execution.rows import order_of
+from leadline.execution.adapters.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
+from leadline.execution.adapters.rows import order_of
+from leadline.execution.core import account_settings, order_list
+from leadline.execution.core.book import Changes, Drain
+from leadline.execution.core.order_list import MOST_ORDERS
+from leadline.execution.loop import commands
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, Unknown
@@ -21,8 +22,8 @@ from leadline.model.halts import FIELD_REASON, HaltSource, printable
 from leadline.model.spec_base import DECIMAL_PATTERN
 from leadline.model.strategy_spec import MOST_COUNT
 from leadline.risk.view import AccountLimits
-from leadline.runtime.auth import caller
 from leadline.runtime.clock import wall_ns
+from leadline.runtime.rpc.auth import caller
 
 if TYPE_CHECKING:
     from leadline.execution.service import Account

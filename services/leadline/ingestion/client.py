@@ -19,13 +19,13 @@ from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted
 from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_bar, require_share
 from leadline.ingestion.tape import Position
+from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
-from leadline.runtime.bus import Bus, StreamFull
+from leadline.model.wire import encode_tick_batch
+from leadline.runtime.bus.bus import Bus, StreamFull
+from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.clock import monotonic_s
-from leadline.runtime.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.runs import Run, announce_run, read_run
-from leadline.runtime.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
-from leadline.runtime.wire import encode_tick_batch
 
 DEMAND_POLL_SECONDS: Final = 0.1
 SPACE_POLL_SECONDS: Final = 0.5

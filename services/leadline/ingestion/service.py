@@ -25,14 +25,14 @@ from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model import instruments
 from leadline.model.errors import GivenUp
+from leadline.model.subjects import TICKS
 from leadline.model.ticks import TickColumns
-from leadline.runtime.bus import Bus
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.retell import retell
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
-from leadline.runtime.retell import retell
 from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import validate
-from leadline.runtime.subjects import TICKS
 
 # Messages handed to the bus at once.
 WINDOW_MESSAGES: Final = 64

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from leadline.execution.contracts import execution_contract, execution_roots, signal_months
+from leadline.execution.core.contracts import execution_contract, execution_roots, signal_months
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import session_of
 from leadline.plan.plan import Plan

@@ -35,9 +35,9 @@ from leadline.model.specs import (
     rollout_fields,
     signal_instrument,
 )
+from leadline.model.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline.plan.sizes import entry_sizes
-from leadline.runtime.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
 
 Owner = Literal["platform", "account", "strategy"]
 JsonObject = dict[str, Any]

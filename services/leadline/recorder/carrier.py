@@ -12,7 +12,7 @@ from leadline.model.ticks import NS_PER_SECOND
 from leadline.recorder import metrics
 from leadline.recorder.patience import StoppedInTrouble, insist
 from leadline.recorder.store import Store
-from leadline.runtime.bus import Delivery, Durable
+from leadline.runtime.bus.bus import Delivery, Durable
 from leadline.runtime.poison import Handling
 
 # A buffer is written when it holds this many rows or is this old.

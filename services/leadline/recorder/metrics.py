@@ -4,8 +4,8 @@ from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.runtime.measurements import LATENCY_BUCKETS
-from leadline.runtime.subjects import BARS, SIGNALS, TICKS
 
 STREAMS: Final = (TICKS, BARS, SIGNALS)
 

@@ -5,14 +5,14 @@ from typing import Final
 
 from leadline.model.bars import BarMessage
 from leadline.model.signals import SignalMessage
+from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.model.ticks import TickBatch
 from leadline.recorder.carrier import Cargo, Carrier
 from leadline.recorder.store import Store
 from leadline.recorder.ticks import TickSink
-from leadline.runtime.bus import Bus
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import read_bar, read_signal, read_ticks
 from leadline.runtime.context import Context
-from leadline.runtime.intake import read_bar, read_signal, read_ticks
-from leadline.runtime.subjects import BARS, SIGNALS, TICKS
 
 CONSUMER: Final = "recorder"
 

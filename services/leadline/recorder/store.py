@@ -23,9 +23,9 @@ from leadline.recorder.rows import (
     unfinished_row,
     unseen,
 )
-from leadline.runtime.bus import Received
+from leadline.runtime.bus.bus import Received
+from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
 from leadline.runtime.database import Pool, copy_rows
-from leadline.runtime.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
 
 UNSTORABLE: Final = "unstorable"
 """Why a message is a dead letter that can be read, and that the database refuses."""

@@ -9,13 +9,13 @@ from typing import Final
 import structlog
 
 from leadline.model.errors import RefusedMessage
+from leadline.model.subjects import TICKS, tick_subject
 from leadline.model.ticks import TickBatch
 from leadline.recorder import metrics
 from leadline.recorder.patience import UNACCEPTABLE
 from leadline.recorder.store import Store
-from leadline.runtime.bus import Bus
-from leadline.runtime.intake import read_ticks
-from leadline.runtime.subjects import TICKS, tick_subject
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import read_ticks
 
 # A stream that is silent for this long while it is read again does not have what is missing.
 SILENCE_SECONDS: Final = 10.0

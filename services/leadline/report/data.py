@@ -9,9 +9,9 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from leadline.execution.contracts import signal_instrument
-from leadline.execution.positions import open_result
-from leadline.execution.rows import fill_of, order_of
+from leadline.execution.adapters.rows import fill_of, order_of
+from leadline.execution.core.contracts import signal_instrument
+from leadline.execution.core.positions import open_result
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.specs import TradingStrategy

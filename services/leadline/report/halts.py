@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadline.execution.halt_rows import halt_of, moment_ns
+from leadline.execution.adapters.halt_rows import halt_of, moment_ns
 from leadline.report.clock import moment
 
 # Those that were set in this run, and those of an earlier one that were in force when it began.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from leadline.execution.positions import apply_fill, flat
+from leadline.execution.core.positions import apply_fill, flat
 from leadline.model.contracts import sheet_of
 from leadline.model.orders import Fill, Order, Position, Side
 

@@ -8,6 +8,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.orders import Bracket, OrderType, Side, Trail
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb
+from leadline.model.wire import bar_signals_from_proto, bar_signals_to_proto
 from leadline.risk.bounds import (
     ENTRY_TYPES,
     MODIFIERS,
@@ -31,7 +32,6 @@ from leadline.risk.view import (
     StrategySettings,
     Tier,
 )
-from leadline.runtime.wire import bar_signals_from_proto, bar_signals_to_proto
 
 LONGEST_DECIMAL: Final = 64
 LONGEST_EVIDENCE: Final = 64 * 1024

@@ -11,19 +11,19 @@ import structlog
 
 from leadline.model import instruments
 from leadline.model.errors import Unknown
+from leadline.model.subjects import RUNS
 from leadline.runtime import measurements
-from leadline.runtime.auth import audience, key_file, token_source
-from leadline.runtime.bus import Bus, BusUnavailable, open_bus
-from leadline.runtime.certificates import Certificates
+from leadline.runtime.bus.bus import Bus, BusUnavailable, open_bus
 from leadline.runtime.database import Pool, open_pool, reading_pool
-from leadline.runtime.grpc_client import MAX_MESSAGE_BYTES, open_channel
-from leadline.runtime.grpc_server import LARGEST_REQUEST_BYTES, AddToServer, GrpcServer
-from leadline.runtime.health import Health
 from leadline.runtime.needs import Look, Needs, database_answers, peer_serves
 from leadline.runtime.poison import Handling
+from leadline.runtime.rpc.auth import audience, key_file, token_source
+from leadline.runtime.rpc.certificates import Certificates
+from leadline.runtime.rpc.grpc_client import MAX_MESSAGE_BYTES, open_channel
+from leadline.runtime.rpc.grpc_server import LARGEST_REQUEST_BYTES, AddToServer, GrpcServer
+from leadline.runtime.rpc.health import Health
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
 from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
-from leadline.runtime.subjects import RUNS
 from leadline.runtime.version import code_version
 
 __all__ = ["Context", "open_context"]

@@ -17,8 +17,8 @@ from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.exit_codes import EXIT_FAILED, EXIT_REFUSED
-from leadline.runtime.health import Health
 from leadline.runtime.metrics_server import serve_metrics
+from leadline.runtime.rpc.health import Health
 from leadline.runtime.runs import RunReplaced
 from leadline.runtime.settings import ServiceName, ServiceSettings, load_settings
 from leadline.runtime.telemetry import configure_logging, configure_tracing

@@ -18,7 +18,7 @@ import orjson
 import structlog
 
 from leadline.model.errors import LeadlineError, RefusedMessage
-from leadline.runtime.dead_letters import Message
+from leadline.runtime.bus.dead_letters import Message
 
 DEATHS: Final = 2
 """So many processes in a row may die of a message."""

@@ -10,10 +10,10 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from leadline.model.errors import LeadlineError, RefusedMessage
+from leadline.model.subjects import RUN_SUBJECT, RUNS
 from leadline.model.v1 import model_pb2 as pb
-from leadline.runtime.bus import Bus
-from leadline.runtime.intake import Intake
-from leadline.runtime.subjects import RUN_SUBJECT, RUNS
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import Intake
 
 
 class RunReplaced(LeadlineError):

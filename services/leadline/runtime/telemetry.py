@@ -114,7 +114,7 @@ def span_exporter() -> "OTLPSpanExporter":
     """
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
-    from leadline.runtime.grpc_client import NO_PROXY  # noqa: PLC0415 - which imports this module
+    from leadline.runtime.rpc.grpc_client import NO_PROXY  # noqa: PLC0415 - which imports this module
 
     endpoint = os.environ.get(_TRACES_ENDPOINT) or os.environ.get(_ENDPOINT) or ""
     options: Any = (NO_PROXY,) if _is_loopback(endpoint) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from leadline.model.errors import Unknown
-from leadline.runtime.subjects import BARS, ORDER_KINDS, ORDERS, RUN_SUBJECT, RUNS, SIGNALS, TICKS
+from leadline.model.subjects import BARS, ORDER_KINDS, ORDERS, RUN_SUBJECT, RUNS, SIGNALS, TICKS
 
 MIGRATE_USER: Final = "migrate"
 RECORDER: Final = "recorder"

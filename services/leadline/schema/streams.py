@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from leadline.model.errors import InvalidInput
-from leadline.runtime.bus import Bus, BusRefused
-from leadline.runtime.subjects import BARS, ORDER_KINDS, ORDERS, RUNS, RUNS_SUBJECTS, SIGNALS, TICKS
+from leadline.model.subjects import BARS, ORDER_KINDS, ORDERS, RUNS, RUNS_SUBJECTS, SIGNALS, TICKS
+from leadline.runtime.bus.bus import Bus, BusRefused
 from leadline.schema.permissions import DURABLES
 
 MINIMUM_SERVER: Final = (2, 14)

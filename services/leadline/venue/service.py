@@ -14,14 +14,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
-from leadline.runtime.bus import Bus
+from leadline.model.subjects import TICKS, tick_subject
+from leadline.runtime.bus.bus import Bus
+from leadline.runtime.bus.intake import Intake, read_ticks
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
-from leadline.runtime.intake import Intake, read_ticks
 from leadline.runtime.poison import Poison
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
-from leadline.runtime.subjects import TICKS, tick_subject
 from leadline.venue import metrics
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket

@@ -4,8 +4,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from leadline.execution.book import Book, Changes, StrategyBook
-from leadline.execution.day import roll
+from leadline.execution.core.book import Book, Changes, StrategyBook
+from leadline.execution.core.day import roll
 from leadline.model.ids import client_order_id
 from leadline.model.orders import Fill, Lot, Order, OrderState, OrderType, Position, Side, VenueOrder
 from leadline.model.specs import TradingAccount

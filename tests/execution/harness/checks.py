@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from typing import Protocol
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.booking import Stored
-from leadline.execution.halts import StoredHalts
-from leadline.execution.ports import Store
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.halts import StoredHalts
+from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import Leg, client_order_id
 from leadline.model.orders import Advanced, Position, Replacement, VenueOrder, Watch

@@ -5,11 +5,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TypeVar
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.booking import Stored
-from leadline.execution.halts import StoredHalts
-from leadline.execution.ports import Journal, Risk, Store, Venue
-from leadline.execution.world import World
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.halts import StoredHalts
+from leadline.execution.loop.ports import Journal, Risk, Store, Venue
+from leadline.execution.loop.world import World
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 

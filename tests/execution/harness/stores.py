@@ -10,13 +10,13 @@ from typing import Any
 import orjson
 import pytest
 
-from leadline.execution import rows
-from leadline.execution.book import Book
-from leadline.execution.halts import Clearing
-from leadline.execution.memory_store import MemoryDatabase, MemoryStore
-from leadline.execution.ports import LEASE_SECONDS
-from leadline.execution.records import AccountRecords
-from leadline.execution.store import SEND_BOUND_NS, PostgresStore
+from leadline.execution.adapters import rows
+from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
+from leadline.execution.adapters.store import SEND_BOUND_NS, PostgresStore
+from leadline.execution.core.book import Book
+from leadline.execution.core.halts import Clearing
+from leadline.execution.core.records import AccountRecords
+from leadline.execution.loop.ports import LEASE_SECONDS
 from leadline.model.specs import TradingAccount
 from leadline.report.digest import lines_from, lines_of
 from leadline.runtime.database import Pool

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from leadline.execution.book import Book, Changes
-from leadline.execution.booking import Stored
-from leadline.execution.halt_rows import halt_of
-from leadline.execution.halts import Clearing, StoredHalts
-from leadline.execution.memory_store import MemoryStore, StoredHalt
-from leadline.execution.ports import Fenced, LimitRefused, Refused
-from leadline.execution.store import PostgresStore
+from leadline.execution.adapters.halt_rows import halt_of
+from leadline.execution.adapters.memory_store import MemoryStore, StoredHalt
+from leadline.execution.adapters.store import PostgresStore
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.halts import Clearing, StoredHalts
+from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import LeadlineError
 from leadline.model.specs import TradingAccount
 from tests.execution.harness.stores import MemoryBooks, PostgresBooks

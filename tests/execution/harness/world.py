@@ -10,16 +10,16 @@ from typing import Any, Protocol
 
 import orjson
 
-from leadline.execution import commands
-from leadline.execution.account_settings import set_account
-from leadline.execution.book import Book, BookEvent, Drain, RefusedSignal
-from leadline.execution.inbox import Inbox
-from leadline.execution.journal import SendJournal
-from leadline.execution.kill_switch import KillSwitch
-from leadline.execution.loop import AccountLoop
-from leadline.execution.ports import PartFailed, Risk, Venue
+from leadline.execution.adapters.journal import SendJournal
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.core.account_settings import set_account
+from leadline.execution.core.book import Book, BookEvent, Drain, RefusedSignal
+from leadline.execution.loop import commands
+from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.ports import PartFailed, Risk, Venue
+from leadline.execution.loop.world import World
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.execution.world import World
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Advanced, VenueEvent, Watch

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from leadline.plan.ports import LOOPBACK, Ports
+from leadline.local.ports import LOOPBACK, Ports
 from tests.kube.cluster.binaries import control_plane_binaries
 from tests.kube.cluster.certificates import Authority, write_signing_key
 from tests.kube.cluster.workspace import Server, Workspace

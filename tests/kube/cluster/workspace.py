@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from leadline.plan.server_process import ServerProcess
+from leadline.local.server_process import ServerProcess
 from tests.kube.cluster import sweep
 
 STOP_SECONDS: Final = 15.0

@@ -14,9 +14,9 @@ from leadline.model.orders import OrderState
 from leadline.plan.plan import workload_id
 from leadline.report.data import AccountReport, build_reports
 from leadline.report.digest import digest_of
-from leadline.runtime.auth import one_key, token_source
-from leadline.runtime.certificates import Pem
-from leadline.runtime.grpc_client import open_channel
+from leadline.runtime.rpc.auth import one_key, token_source
+from leadline.runtime.rpc.certificates import Pem
+from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.venue.v1 import venue_pb2, venue_pb2_grpc
 from tests.kube.platform.installation import RELEASE, Installation
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 import helm_python
 import yaml
 
-from leadline.plan.child import dies_with_parent
+from leadline.local.child import dies_with_parent
 from leadline.plan.plan import workload_id
 from tests.kube.cluster.binaries import node_binaries
 from tests.kube.cluster.control_plane import KubectlFailed

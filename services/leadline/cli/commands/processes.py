@@ -57,7 +57,7 @@ def service(
 )
 def nats(settings: ServerSettingsOption) -> None:
     """Run NATS with JetStream until SIGTERM, with the users whose passwords its settings point to."""
-    from leadline.plan.bundled import run_nats
+    from leadline.local.bundled import run_nats
 
     run_nats(settings)
 
@@ -69,6 +69,6 @@ def nats(settings: ServerSettingsOption) -> None:
 )
 def postgres(settings: ServerSettingsOption) -> None:
     """Run PostgreSQL until SIGTERM. The first start makes the data directory."""
-    from leadline.plan.bundled import run_postgres
+    from leadline.local.bundled import run_postgres
 
     run_postgres(settings)

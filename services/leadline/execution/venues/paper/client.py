@@ -6,7 +6,7 @@ from typing import Final
 import grpc
 
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
-from leadline.runtime.failures import answered
+from leadline.runtime.rpc.failures import answered
 from leadline.venue.convert import (
     advanced_from_proto,
     order_heard,

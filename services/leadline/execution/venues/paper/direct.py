@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from leadline.execution.ports import Refused
+from leadline.execution.loop.ports import Refused
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.ticks import TickColumns

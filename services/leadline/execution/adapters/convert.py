@@ -1,0 +1,138 @@
+"""The book as execution's messages."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from leadline.execution.adapters.journal import Restoration
+from leadline.execution.core.account import open_money
+from leadline.execution.core.account_settings import loosening_waits, settings_hash
+from leadline.execution.core.book import Book
+from leadline.execution.core.positions import average_price
+from leadline.execution.v1 import execution_pb2 as pb
+from leadline.model.contracts import sheet_of
+from leadline.model.halts import Halt
+from leadline.model.orders import Order, Position
+
+
+def price_text(contract: str, ticks: Decimal | int) -> str:
+    """A price in ticks as a decimal string of the contract; in ticks, and with that word, where no sheet knows it."""
+    sheet = sheet_of(contract)
+    return f"{ticks} ticks" if sheet is None else str(sheet.tick * ticks)
+
+
+def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:
+    """An order with its average fill price in ticks, where it has fills."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    return pb.Order(
+        client_id=order.client_id,
+        decision_id=order.decision,
+        leg=order.leg,
+        strategy=order.strategy,
+        contract=order.contract,
+        side=order.side.value,
+        type=order.type.value,
+        quantity=order.quantity,
+        filled=order.filled,
+        state=order.state.value,
+        price="" if price is None else price_text(order.contract, price),
+        decided_at_ns=order.decided_at_ns,
+        reason=order.reason,
+        version=order.version,
+        average_price="" if average_ticks is None else price_text(order.contract, average_ticks),
+    )
+
+
+def position_to_proto(book: Book, position: Position) -> pb.Position:
+    """A position at its last print."""
+    last = book.last_prints.get(position.tape_contract)
+    return pb.Position(
+        strategy=position.strategy,
+        contract=position.contract,
+        quantity=position.quantity,
+        average_price=price_text(position.contract, average_price(position)),
+        last_price="" if last is None else price_text(position.contract, last.price),
+        open=str(open_money(book, [position])),
+    )
+
+
+def halts_to_proto(halts: Iterable[Halt]) -> list[pb.Halt]:
+    """Halts, in their order."""
+    return [
+        pb.Halt(
+            number=max(halt.number, 0),
+            source=halt.source.value,
+            reason=halt.reason,
+            by=halt.by,
+            at_ns=halt.at_ns,
+        )
+        for halt in halts
+    ]
+
+
+def restoration_to_proto(restored: Restoration | None) -> pb.JournalRestoration | None:
+    """A restoration of the send journal; None where there was none."""
+    if restored is None:
+        return None
+    return pb.JournalRestoration(at_ns=restored.at_ns, orders=restored.orders, found=restored.found)
+
+
+def state_to_proto(
+    book: Book,
+    *,
+    phase: str,
+    halts: Iterable[Halt],
+    epoch: int,
+    progress: dict[str, int],
+    restored: Restoration | None = None,
+) -> pb.GetStateResponse:
+    """The account and its strategies; `progress` in ns UTC by strategy, `restored` as the send journal says it."""
+    return pb.GetStateResponse(
+        account=book.account,
+        tape=book.tape,
+        instant_ns=book.instant_ns,
+        trading_day="" if book.trading_day is None else book.trading_day.isoformat(),
+        phase=phase,
+        equity=str(book.equity_at_roll + book.realised),
+        realised=str(book.realised),
+        open=str(open_money(book, book.open_positions())),
+        streak=book.streak,
+        trades=book.trades,
+        block=book.block,
+        halts=halts_to_proto(halts),
+        writer_epoch=epoch,
+        tier=book.tier_index + 1,
+        currency=book.manifest.spec.currency,
+        settings_hash="" if book.settings is None else settings_hash(book.settings),
+        loosening_waits=loosening_waits(book),
+        journal_restored=restoration_to_proto(restored),
+        strategies=[
+            pb.StrategyState(
+                strategy=name,
+                state=_state(book, name),
+                analysis_hash=strategy.analysis_hash,
+                progress_ns=progress.get(name, 0),
+                realised=str(strategy.realised),
+                trades=strategy.trades,
+                working_orders=len(book.live_orders(name)),
+                position=sum(position.quantity for position in book.open_positions(name)),
+                settings_hash=strategy.settings_hash,
+                joined_ns=strategy.joined_ns,
+                drain_id="" if strategy.drain is None else strategy.drain.drain_id,
+                drained=book.drained(name),
+                forgotten=book.forgotten(name),
+                flatten=strategy.flatten or book.flatten,
+                loosening_waits=strategy.held is not None,
+                fence="" if strategy.fence is None else f"{strategy.fence.reason}: {strategy.fence.detail}",
+                contract=strategy.contract,
+            )
+            for name, strategy in sorted(book.strategies.items())
+        ],
+    )
+
+
+def _state(book: Book, strategy: str) -> str:
+    """What a strategy does, in one word."""
+    found = book.strategies[strategy]
+    if found.drain is None:
+        return found.manifest.spec.state
+    return "Drained" if book.drained(strategy) else "Draining"

@@ -1,0 +1,130 @@
+"""Metrics of the execution service."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+from leadline.execution.adapters.journal import Restoration
+from leadline.model.orders import Position
+from leadline.runtime.clock import monotonic_s
+
+LATENCY_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+DECISIONS: Final = Counter("leadline_decisions_total", "Decisions by outcome.", ("account", "outcome"))
+ORDERS: Final = Counter("leadline_orders_total", "Order states reached.", ("account", "state"))
+FILLS: Final = Counter("leadline_fills_total", "Fills booked.", ("account",))
+POSITION: Final = Gauge(
+    "leadline_position_quantity", "Net signed position of all strategies in size steps.", ("account", "instrument")
+)
+SESSION_PNL: Final = Gauge(
+    "leadline_session_pnl", "Net result of the trading day, less the open result that it began with.", ("account",)
+)
+UNREALIZED_PNL: Final = Gauge("leadline_unrealized_pnl", "Open result at the last prints.", ("account",))
+EQUITY: Final = Gauge("leadline_equity", "Cash equity.", ("account",))
+TIER: Final = Gauge("leadline_capital_tier", "Capital tier in force, from 1; 0 when tiers are off.", ("account",))
+HALTED: Final = Gauge("leadline_halted", "Halts in force, by what halted.", ("account", "source"))
+COMMANDS_WAITING: Final = Gauge(
+    "leadline_commands_waiting", "Commands that wait for the loop, 256 at most.", ("account",)
+)
+COMMANDS_DROPPED: Final = Counter(
+    "leadline_commands_dropped_total", "Commands not carried out because their caller had gone.", ("account",)
+)
+FENCED: Final = Gauge(
+    "leadline_strategies_fenced", "Strategies of which a message was refused and that do not count.", ("account",)
+)
+SESSION_TRADES: Final = Gauge("leadline_session_trades", "Entries of the trading day.", ("account",))
+OTHER_ANALYSIS: Final = Counter(
+    "leadline_signals_of_other_analysis_total",
+    "Messages passed over because their analysis is not the one that was named; counted again after a restart.",
+    ("account",),
+)
+PHASE: Final = Gauge(
+    "leadline_account_phase", "1 for what the account's loop does now, 0 for everything else.", ("account", "phase")
+)
+STEPS: Final = Counter("leadline_execution_steps_total", "Steps of the account's loop.", ("account",))
+COMMIT_SECONDS: Final = Histogram(
+    "leadline_execution_commit_seconds",
+    "Time of a commit of the book, from asking for a connection to the disk.",
+    ("account",),
+    buckets=LATENCY_BUCKETS,
+)
+UNPUBLISHED: Final = Gauge(
+    "leadline_outbox_unpublished", "Committed events not yet on the bus, counted to 100,000.", ("account",)
+)
+JOURNAL_RESTORED: Final = Gauge(
+    "leadline_send_journal_restored_timestamp_seconds",
+    "When the send journal was last found without orders of the book and made whole, by the clock; 0 for never.",
+    ("account",),
+)
+
+PHASES: Final = (
+    "starting",
+    "reconciling",
+    "running",
+    "waiting_for_signals",
+    "waiting_for_venue",
+    "waiting_for_risk",
+    "waiting_for_database",
+    "waiting_for_disk",
+    "waiting_for_parts",
+    "finished",
+)
+"""What an account's loop can be at. The parts are named as `leadline.model.errors.PartFailed` names them."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Phases:
+    """Shows what an account's loop does: a series per phase, and a line when a wait for a part begins and ends."""
+
+    def __init__(self, account: str) -> None:
+        self._account = account
+        self._waits: tuple[str, str] | None = None
+        self._since_s = 0.0
+        self.show("starting")
+
+    def show(self, phase: str) -> None:
+        """The loop is at this phase now."""
+        for name in PHASES:
+            PHASE.labels(self._account, name).set(name == phase)
+
+    def wait(self, part: str, reason: str) -> str:
+        """The loop waits for a part, which is said once for each reason. Returns the phase."""
+        phase = f"waiting_for_{part}" if f"waiting_for_{part}" in PHASES else "waiting_for_parts"
+        self.show(phase)
+        if self._waits is None:
+            self._since_s = monotonic_s()
+        if self._waits != (phase, reason):
+            _log.warning("account.waits", account=self._account, phase=phase, reason=reason)
+        self._waits = (phase, reason)
+        return phase
+
+    def go_on(self, phase: str) -> None:
+        """The loop has got on; the end of a wait is said."""
+        self.show(phase)
+        if self._waits is not None:
+            seconds = round(monotonic_s() - self._since_s, 3)
+            _log.info("account.goes_on", account=self._account, after=self._waits[0], seconds=seconds)
+            self._waits = None
+
+
+def show_positions(account: str, positions: Iterable[Position]) -> None:
+    """Set the gauge of each contract to the sum over the strategies that hold or held it."""
+    net: dict[str, int] = {}
+    for position in positions:
+        net[position.contract] = net.get(position.contract, 0) + position.quantity
+    for contract, quantity in net.items():
+        POSITION.labels(account, contract).set(quantity)
+
+
+def show_restored(account: str, restored: Restoration | None) -> None:
+    """Set the gauge of a journal that was made whole at some time; None for one that never had to be."""
+    JOURNAL_RESTORED.labels(account).set(0 if restored is None else restored.at_ns / 1e9)
+
+
+def tell_restored(account: str, restored: Restoration) -> None:
+    """A journal was made whole just now: a line in the log, and the gauge."""
+    show_restored(account, restored)
+    _log.warning("account.send_journal_restored", account=account, orders=restored.orders, found=restored.found)

@@ -1,0 +1,275 @@
+"""The book in PostgreSQL. Every change of it is one transaction, written under the account's epoch.
+
+The epoch is a number that only grows: whoever takes the account over raises it, and every transaction of an earlier
+holder then fails. It enters no id and no result.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import date
+from typing import Any, Final
+
+import asyncpg
+
+from leadline.execution.adapters import halt_rows, metrics, rows
+from leadline.execution.core.book import KEPT_NS, Book, Changes, StrategyBook
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.halts import StoredHalts
+from leadline.execution.core.orders import UNRESOLVED
+from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
+from leadline.model.orders import OrderState
+from leadline.model.specs import TradingAccount
+from leadline.model.ticks import NS_PER_SECOND
+from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
+from leadline.runtime.clock import monotonic_s
+from leadline.runtime.database import DATABASE_LOST, Pool
+
+FRESH_SECONDS: Final = 1.0
+"""What was heard within this time of asking is taken for the present state of the lease."""
+
+SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
+"""A live order may leave for this long after its decision."""
+
+# A holder that stands still in the middle of a transaction holds the lease's row: its sessions, which are named like
+# it, end after as long as a lease lasts. A role may end sessions of its own.
+_CUT: Final = """
+    SELECT count(pg_terminate_backend(a.pid)) FROM pg_stat_activity a JOIN lease l ON l.account = $1
+    WHERE a.datname = current_database() AND a.usename = current_user AND a.application_name = left(l.holder, 63)
+    AND a.xact_start < clock_timestamp() - make_interval(secs => $2)
+"""
+_LOCK_PATIENCE: Final = "1s"
+_ACCOUNT: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2"
+_ACCOUNT_LOCKED: Final = "SELECT * FROM account_state WHERE tape = $1 AND account = $2 FOR UPDATE"
+_STRATEGIES: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy"
+_STRATEGIES_LOCKED: Final = "SELECT * FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy FOR UPDATE"
+_ORDERS_BY_ID: Final = "SELECT * FROM intent WHERE tape = $1 AND account = $2 AND client_id = ANY($3)"
+_FILLS_BY_ID: Final = "SELECT * FROM fill WHERE tape = $1 AND account = $2 AND fill_id = ANY($3)"
+
+Connection = Any
+
+
+class PostgresStore:
+    """One account on one tape. `acquire` first; then `load` and `commit`."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        tape: str,
+        manifest: TradingAccount,
+        feed_contracts: tuple[str, ...],
+        trade_from: date,
+        holder: str,
+    ) -> None:
+        self.epoch = 0
+        self._pool = pool
+        self._tape = tape
+        self._manifest = manifest
+        self._account = manifest.full_name
+        self._feed_contracts = feed_contracts
+        self._trade_from = trade_from
+        self._holder = holder
+        self._written: dict[str, StrategyBook] = {}
+
+    async def acquire(self) -> bool:
+        """Take the account over when nobody holds it or the holder went silent; says whether it is ours.
+
+        A holder keeps its name over a restart, so its own lease does not hold it up. False, too, while the holder is in
+        the middle of a transaction: ask again.
+        """
+        epoch = None
+        async with self._connection() as connection:
+            await connection.execute(_CUT, self._account, LEASE_SECONDS)
+            with contextlib.suppress(asyncpg.LockNotAvailableError):
+                async with connection.transaction():
+                    await connection.execute("SELECT set_config('lock_timeout', $1, true)", _LOCK_PATIENCE)
+                    epoch = await connection.fetchval(
+                        """
+                        INSERT INTO lease (account, epoch, holder, expires_at)
+                        VALUES ($1, 1, $2, clock_timestamp() + make_interval(secs => $3))
+                        ON CONFLICT (account) DO UPDATE
+                        SET epoch = lease.epoch + 1, holder = $2, expires_at = excluded.expires_at
+                        WHERE lease.expires_at < clock_timestamp() OR lease.holder = $2
+                        RETURNING epoch
+                        """,
+                        self._account,
+                        self._holder,
+                        LEASE_SECONDS,
+                    )
+        self.epoch = epoch or 0
+        return epoch is not None
+
+    async def renew(self) -> None:
+        """Keep the account. Raises `Fenced` when another has taken it.
+
+        A word that took long to come may be an old one, because this process stood still: it is asked for again.
+        """
+        while True:
+            asked_s = monotonic_s()
+            async with self._connection() as connection:
+                renewed = await connection.fetchval(
+                    """
+                    UPDATE lease SET expires_at = clock_timestamp() + make_interval(secs => $3)
+                    WHERE account = $1 AND epoch = $2 RETURNING epoch
+                    """,
+                    self._account,
+                    self.epoch,
+                    LEASE_SECONDS,
+                )
+            if renewed is None:
+                raise Fenced(f"another writer holds {self._account}")
+            if monotonic_s() - asked_s < FRESH_SECONDS:
+                return
+
+    async def load(self) -> Book | None:
+        """The book as last committed; None when the account has none on this tape yet."""
+        async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
+            return await self._load(connection, lock=False)
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        """Write everything in one transaction; see `leadline.execution.loop.ports.Store.commit`."""
+        began_s = monotonic_s()
+        async with self._connection() as connection, connection.transaction():
+            held = await connection.fetchval(
+                "SELECT epoch FROM lease WHERE account = $1 AND epoch = $2 FOR SHARE", self._account, self.epoch
+            )
+            if held is None:
+                raise Fenced(f"another writer holds {self._account}")
+            if check is not None:
+                locked = await self._load(connection, lock=True)
+                refusal = "unresolved" if locked is None else check(locked)
+                if refusal is not None:
+                    raise LimitRefused(refusal)
+            written, self._written = self._written, {}
+            await self._write(connection, book, changes, written)
+        metrics.COMMIT_SECONDS.labels(self._account).observe(monotonic_s() - began_s)
+        self._written = {name: replace(strategy) for name, strategy in book.strategies.items()}
+
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        """The orders and fills of these ids that have rows, however old."""
+        scope = (self._tape, self._account)
+        orders: list[Any] = []
+        fills: list[Any] = []
+        async with self._connection() as connection:
+            if client_ids:
+                orders = await connection.fetch(_ORDERS_BY_ID, *scope, list(client_ids))
+            if fill_ids:
+                fills = await connection.fetch(_FILLS_BY_ID, *scope, list(fill_ids))
+        return Stored(
+            {row["client_id"]: rows.order_of(row) for row in orders},
+            {row["fill_id"]: rows.fill_of(row) for row in fills},
+        )
+
+    async def sent(self, newest: int) -> frozenset[str]:
+        """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
+        async with self._connection() as connection:
+            found = await connection.fetch(
+                """
+                SELECT client_id FROM intent WHERE tape = $1 AND account = $2 AND state <> ALL($3)
+                AND parent = '' AND decision_id <> client_id ORDER BY decided_at_ns DESC LIMIT $4
+                """,
+                self._tape,
+                self._account,
+                [state.value for state in (*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL)],
+                newest,
+            )
+        return frozenset(row["client_id"] for row in found)
+
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
+        async with self._connection() as connection, connection.transaction(isolation="repeatable_read"):
+            found = await connection.fetch(halt_rows.SELECT_HALTS, self._account, list(numbers))
+            last = await connection.fetchval(halt_rows.LAST_HALT, self._account)
+        halts = {row["number"]: (halt_rows.halt_of(row), row["cleared_at"] is not None) for row in found}
+        return StoredHalts(last, halts)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self._pool.acquire() as connection:
+                yield connection
+        except DATABASE_LOST as error:
+            raise Unavailable(f"the database does not answer: {error}", "database") from error
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise NotTaken(f"the database does not take what the book says: {error}", "database") from error
+        except asyncpg.PostgresError as error:
+            raise Refused(f"the database does not take what the book says: {error}", "database") from error
+
+    async def _load(self, connection: Connection, *, lock: bool) -> Book | None:
+        scope = (self._tape, self._account)
+        account = await connection.fetchrow(_ACCOUNT_LOCKED if lock else _ACCOUNT, *scope)
+        if account is None:
+            return None
+        book = rows.book_of(account, self._manifest, self._feed_contracts, self._trade_from)
+        for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
+            book.strategies[row["strategy"]] = rows.strategy_of(row)
+        for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):
+            book.positions[row["strategy"], row["contract"]] = rows.position_of(row)
+        since = book.instant_ns - KEPT_NS
+        for row in await connection.fetch(
+            """
+            SELECT * FROM intent WHERE tape = $1 AND account = $2 AND (
+                decided_at_ns >= $3 OR state = ANY($4)
+                OR decision_id IN (SELECT decision_id FROM position WHERE tape = $1 AND account = $2 AND quantity <> 0))
+            """,
+            *scope,
+            since,
+            [state.value for state in OrderState if not state.terminal],
+        ):
+            book.orders[row["client_id"]] = rows.order_of(row)
+        for row in await connection.fetch(
+            """
+            SELECT decision_id, instant_ns, accepted FROM decision
+            WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
+            """,
+            *scope,
+            since,
+        ):
+            if row["instant_ns"] == book.instant_ns:
+                book.decided.add(row["decision_id"])
+            if row["accepted"]:
+                book.entry_instants.append(row["instant_ns"])
+        return book
+
+    async def _write(
+        self, connection: Connection, book: Book, changes: Changes, written: dict[str, StrategyBook]
+    ) -> None:
+        """Write the account, what has changed of its strategies since they were `written`, and the changes."""
+        await connection.execute(rows.UPSERT_ACCOUNT, *rows.account_row(book))
+        for name, owner in book.strategies.items():
+            if written.get(name) != owner:
+                await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
+        for decision in changes.decisions:
+            await connection.execute(rows.INSERT_DECISION, *rows.decision_row(book, decision, self.epoch))
+        for order in changes.orders.values():
+            await connection.execute(rows.UPSERT_INTENT, *rows.intent_row(book, order, self.epoch, SEND_BOUND_NS))
+        for fill, strategy, venue_event in changes.fills:
+            await connection.execute(rows.INSERT_FILL, *rows.fill_row(book, fill, strategy, venue_event))
+        for position in changes.positions.values():
+            await connection.execute(rows.UPSERT_POSITION, *rows.position_row(book, position))
+        for halt in changes.halts:
+            await connection.execute(halt_rows.INSERT_HALT, *halt_rows.halt_row(book.account, halt))
+        for clearing in changes.cleared:
+            await connection.execute(halt_rows.CLEAR_HALT, *halt_rows.clearing_row(book.account, clearing))
+        for refused in changes.refused:
+            row = dead_letter_row("execution", refused.stream, refused, refused.why)
+            await connection.execute(INSERT_DEAD_LETTER, *row)
+        if changes.events:
+            await connection.executemany(
+                rows.INSERT_EVENT,
+                [
+                    (
+                        book.tape,
+                        book.account,
+                        e.event,
+                        e.kind,
+                        e.key,
+                        e.version,
+                        e.instant_ns,
+                        e.body,
+                    )
+                    for e in changes.events
+                ],
+            )

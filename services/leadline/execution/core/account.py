@@ -1,0 +1,317 @@
+"""The account as risk sees it: a pure function of the book."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from leadline.execution.core.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
+from leadline.execution.core.contracts import execution_contract, speaker_of, tape_contract
+from leadline.execution.core.positions import open_result
+from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
+from leadline.model.durations import parse_duration
+from leadline.model.orders import Bracket, Order, OrderType, Position, Trail
+from leadline.model.sessions import resolve_session
+from leadline.model.signal_checks import session_of_day
+from leadline.model.signals import BarSignals
+from leadline.model.specs import TradingAccount, TradingStrategy, distances_of, valid_for_ns
+from leadline.model.specs import bracket_of as spec_bracket
+from leadline.model.ticks import NS_PER_SECOND
+from leadline.model.worth import loss
+from leadline.risk.view import (
+    AccountLimits,
+    AccountView,
+    ExecutionInstrument,
+    Question,
+    Quote,
+    StrategyDay,
+    StrategyLimits,
+    StrategySettings,
+)
+
+_ZERO: Final = Decimal(0)
+_Limit = TypeVar("_Limit", int, Decimal)
+
+
+def question(book: Book, strategy: StrategyBook, bar: BarSignals, *, halt: str) -> Question:
+    """What risk is asked at the book's instant about a bar of one strategy.
+
+    The bar's session is the calendar's, whatever the message says of it. Signals that the router has rejected decide
+    nothing: a wide bar may have hundreds.
+    """
+    speaker = speaker_of(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
+    session = session_of_day(speaker.calendar, bar.trading_day, speaker.hours)
+    opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
+    approved = tuple(signal for signal in bar.signals if signal.approved)
+    bar = replace(bar, signals=approved, session_open_ns=opens_ns, session_close_ns=closes_ns)
+    return Question(account_view(book, halt=halt), settings(book, strategy), bar, book.instant_ns)
+
+
+def account_view(book: Book, *, halt: str) -> AccountView:
+    """The account at the book's instant."""
+    if book.trading_day is None:
+        raise AssertionError("the account has no trading day yet")
+    live = book.live_orders()
+    held = {(position.strategy, position.contract) for position in book.open_positions()}
+    entering = {(order.strategy, order.contract) for order in live if is_entry(order)}
+    return AccountView(
+        account=book.account,
+        trading_day=book.trading_day,
+        equity_at_roll=book.equity_at_roll,
+        realised=book.realised,
+        open=open_money(book, book.open_positions()),
+        worst_case=worst_case(book, book.open_positions(), live),
+        streak=book.streak,
+        trades=book.trades,
+        entries_last_hour=sum(at > book.instant_ns - HOUR_NS for at in book.entry_instants),
+        orders_last_second=_orders_last_second(book, None),
+        open_trades=len(held | entering),
+        exposure=_exposure(book.open_positions(), live),
+        margin_in_use=_margin_in_use(book, book.open_positions(), live),
+        block=book.block,
+        halt=halt,
+        unresolved=book.unresolved,
+        limits=limits_in_force(book),
+        tier_index=book.tier_index,
+        tiers=book.tiers_in_force,
+    )
+
+
+def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
+    """The strategy's settings with its day on this account.
+
+    While it is being flattened, and from the time on at which it has to be flat, it does not enter: what would be
+    cancelled at the loop's next stop must not depend on where that is. Nor does it while it is drained, or when its
+    namespace is not one that the account allows any more.
+    """
+    spec = strategy.manifest.spec
+    signal = strategy.contract
+    sheet = instrument_of(signal)
+    _, hours = resolve_session(sheet, spec.session.value())
+    positions = book.open_positions(strategy.strategy)
+    live = book.live_orders(strategy.strategy)
+    distances = distances_of(spec)
+    return StrategySettings(
+        strategy=strategy.strategy,
+        state=spec.state if may_enter(book, strategy) else "ReduceOnly",
+        signal_root=sheet.root,
+        signal_contract=signal,
+        session_zone=hours.zone,
+        after_open_ns=distances.after_open_ns,
+        before_close_ns=distances.before_close_ns,
+        blocks=tuple((block.from_, block.to) for block in spec.entries.blocks),
+        news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
+        sizing_mode=spec.sizing.mode,
+        fixed_size=spec.sizing.size or 0,
+        max_size=spec.sizing.max_size,
+        modifiers=tuple(spec.sizing.modifiers),
+        respect_day_budget=spec.sizing.respect_day_budget,
+        bracket=bracket_of(strategy),
+        limits=own_limits(strategy),
+        day=StrategyDay(
+            realised=strategy.realised,
+            open=open_money(book, positions),
+            worst_case=worst_case(book, positions, live),
+            trades=strategy.trades,
+            exposure=_exposure(positions, live),
+            orders_last_second=_orders_last_second(book, strategy.strategy),
+            position=sum(position.quantity for position in positions)
+            + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
+            block=strategy.block,
+        ),
+        execute=tuple(_instrument(book, signal, root) for root in book.roots(signal)),
+        slippage_ticks=book.manifest.spec.paper.slippage_ticks,
+        entry_type=OrderType(spec.entries.type.upper()),
+        entry_offset=spec.entries.offset_ticks,
+        valid_for_ns=valid_for_ns(spec),
+    )
+
+
+def may_enter(book: Book, strategy: StrategyBook) -> bool:
+    """Whether nothing but its own state keeps a strategy from entering: no closing, drain, fence or namespace."""
+    if strategy.flatten or book.flatten or strategy.drain is not None or strategy.fence is not None:
+        return False
+    allowed = (book.manifest.metadata.namespace, *book.manifest.spec.allowed_namespaces)
+    return strategy.manifest.metadata.namespace in allowed
+
+
+def own_limits(strategy: StrategyBook) -> StrategyLimits:
+    """The limits of its own that a strategy has now: its settings', and what it still holds of stricter ones."""
+    limits = risk_limits(strategy.manifest)
+    return limits if strategy.held is None else stricter_limits(limits, strategy.held.limits)
+
+
+def risk_limits(manifest: TradingStrategy) -> StrategyLimits:
+    """The limits of a strategy's manifest."""
+    risk = manifest.spec.risk
+    return StrategyLimits(
+        max_position=risk.max_position,
+        max_trades_per_day=risk.max_trades_per_day,
+        day_loss=risk.day_loss,
+        max_orders_per_second=risk.max_orders_per_second,
+    )
+
+
+def stricter_limits(one: StrategyLimits, other: StrategyLimits) -> StrategyLimits:
+    """The stricter of each limit."""
+    return StrategyLimits(
+        max_position=stricter(one.max_position, other.max_position),
+        max_trades_per_day=stricter(one.max_trades_per_day, other.max_trades_per_day),
+        day_loss=stricter(one.day_loss, other.day_loss),
+        max_orders_per_second=stricter(one.max_orders_per_second, other.max_orders_per_second),
+    )
+
+
+def bracket_of(strategy: StrategyBook) -> Bracket:
+    """The exits of a strategy's next entry: the manifest's, else the instrument profile's distances."""
+    wanted = spec_bracket(strategy.manifest.spec)
+    trail = None if wanted.trail is None else Trail(wanted.trail.trigger_ticks, wanted.trail.offset_ticks)
+    return Bracket(wanted.stop_ticks, wanted.target_ticks, trail=trail)
+
+
+def open_money(book: Book, positions: list[Position]) -> Decimal:
+    """Open result of positions at their last prints, before the commission of closing them."""
+    total = _ZERO
+    for position in positions:
+        last = book.last_prints.get(position.tape_contract)
+        if last is not None:
+            total += open_result(position, last.price)
+    return total
+
+
+def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
+    """What can still be lost below the open result: positions down to their stops, live entries down to theirs.
+
+    Slippage on each exit (and entry), and the commissions still to come, are counted. Never below 0.
+    """
+    slippage = book.manifest.spec.paper.slippage_ticks
+    total = _ZERO
+    for position in positions:
+        last = book.last_prints.get(position.tape_contract)
+        stops = [
+            order.stop_price
+            for order in live
+            if order.stop_price is not None
+            and order.strategy == position.strategy
+            and order.contract == position.contract
+        ]
+        quantity, sign = abs(position.quantity), 1 if position.quantity > 0 else -1
+        distance = slippage
+        if last is not None and stops:
+            farthest = min(stops) if sign > 0 else max(stops)
+            distance += max((last.price - farthest) * sign, 0)
+        mark = position.lots[0].price if last is None else last.price
+        total += quantity * loss(mark, distance, sign, position.tick_value, inverse=position.inverse)
+        total += commission_of(book.manifest, position.contract, quantity, mark - sign * distance)
+    for order in live:
+        sheet = sheet_of(order.contract)
+        if is_entry(order) and sheet is not None:
+            mark, sign = _entry_price(book, order), order.side.sign
+            stop = None if order.bracket is None else order.bracket.stop_at(mark, order.side)
+            distance = (0 if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
+            total += order.remaining * loss(mark, distance, sign, sheet.tick_value, inverse=sheet.inverse)
+            for price in (mark, mark - sign * distance):
+                total += commission_of(book.manifest, order.contract, order.remaining, price)
+    return total
+
+
+def limits_in_force(book: Book) -> AccountLimits:
+    """The account's limits as the manifest has them, tightened by what was set or held within the trading day."""
+    manifest = manifest_limits(book.manifest)
+    day = book.day_limits
+    return AccountLimits(
+        day_loss=stricter(manifest.day_loss, day.day_loss),
+        day_target=stricter(manifest.day_target, day.day_target),
+        max_position=stricter(manifest.max_position, day.max_position),
+        max_open_trades=stricter(manifest.max_open_trades, day.max_open_trades),
+        max_orders_per_second=stricter(manifest.max_orders_per_second, day.max_orders_per_second),
+        max_entries_per_hour=stricter(manifest.max_entries_per_hour, day.max_entries_per_hour),
+        margin_limits=stricter_margins(manifest.margin_limits, book.margin_limits),
+    )
+
+
+def manifest_limits(manifest: TradingAccount) -> AccountLimits:
+    """The limits of an account's manifest."""
+    limits = manifest.spec.limits
+    return AccountLimits(
+        limits.day_loss,
+        limits.day_target,
+        limits.max_position,
+        limits.max_open_trades,
+        limits.max_orders_per_second,
+        limits.max_entries_per_hour,
+        dict(sorted(manifest.spec.margin_limits.items())),
+    )
+
+
+def stricter_margins(one: dict[str, Decimal], other: dict[str, Decimal]) -> dict[str, Decimal]:
+    """The lower limit of each root that either has one for."""
+    return {root: min(found[root] for found in (one, other) if root in found) for root in sorted({*one, *other})}
+
+
+def stricter(one: _Limit | None, other: _Limit | None) -> _Limit | None:
+    """The lower of two limits; one that is not set is none."""
+    return other if one is None else one if other is None else min(one, other)
+
+
+def _exposure(positions: list[Position], live: list[Order]) -> int:
+    return sum(abs(position.quantity) for position in positions) + sum(o.remaining for o in live if is_entry(o))
+
+
+def _margin_in_use(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
+    """What is held or may come to be held, at each contract's own margin; one that nobody knows counts as nothing."""
+    held = [
+        (item.contract, abs(item.quantity), _mark(book, item.tape_contract, item.lots[0].price)) for item in positions
+    ]
+    held += [(order.contract, order.remaining, _entry_price(book, order)) for order in live if is_entry(order)]
+    sheets = [(sheet_of(contract), quantity, price) for contract, quantity, price in held]
+    return sum(
+        ((sheet.margin_at(price) or _ZERO) * quantity for sheet, quantity, price in sheets if sheet is not None),
+        start=_ZERO,
+    )
+
+
+def _mark(book: Book, tape: str, otherwise: int) -> int:
+    """The last print of a contract in ticks; before there is one, `otherwise`."""
+    last = book.last_prints.get(tape)
+    return otherwise if last is None else last.price
+
+
+def _entry_price(book: Book, order: Order) -> int:
+    """Where an entry is priced for bounds: at its own price, a market order at the last print."""
+    own = order.stop_price if order.limit_price is None else order.limit_price
+    return _mark(book, order.tape_contract, 0) if own is None else own
+
+
+def _orders_last_second(book: Book, strategy: str | None) -> int:
+    return sum(
+        order.decided_at_ns > book.instant_ns - NS_PER_SECOND and not order.parent
+        for order in book.orders.values()
+        if strategy is None or order.strategy == strategy
+    )
+
+
+def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
+    moment = int(datetime.strptime(at, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()) * NS_PER_SECOND
+    return moment - parse_duration(before, "before"), moment + parse_duration(after, "after")
+
+
+def _instrument(book: Book, signal: str, root: str) -> ExecutionInstrument:
+    """What risk sees of a contract; its quote is the last print of the tape that fills it, as old as that tape's."""
+    contract = execution_contract(signal, root)
+    tape = tape_contract(contract, signal, book.feed_contracts)
+    sheet, last = instrument_of(contract), book.last_prints.get(tape)
+    own = book.manifest.spec.commission.get(sheet.root)
+    return ExecutionInstrument(
+        root=root,
+        contract=contract,
+        tick_value=sheet.tick_value,
+        commission=sheet.commission if own is None else own,
+        margin=sheet.margin if last is None else sheet.margin_at(last.price),
+        quote=None if last is None else Quote(last.price, last.time_ns),
+        staleness_ns=instrument_of(tape).staleness_ns,
+        collar_ticks=sheet.collar_ticks,
+        expires=no_entry_from(contract),
+        inverse=sheet.inverse,
+        fee_rate=sheet.fee_rate if own is None else _ZERO,
+    )

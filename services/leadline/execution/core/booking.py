@@ -1,0 +1,331 @@
+"""What a venue says, booked: the venue is the truth about orders, fills and positions, whatever the book thought.
+
+Nothing that a venue says is an error here. What the book did not foresee is followed, and told as a surprise that a
+person has to look at.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Final
+
+from leadline.execution.core.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
+from leadline.execution.core.contracts import tape_contract
+from leadline.execution.core.marks import UNMARKED, Marks
+from leadline.execution.core.orders import add_fill, follow, foreseen
+from leadline.execution.core.positions import apply_fill, flat
+from leadline.execution.core.venue_words import heard_fill, heard_order, shown, storable
+from leadline.model.contracts import sheet_of
+from leadline.model.errors import RefusedMessage
+from leadline.model.ids import Leg, client_order_id
+from leadline.model.orders import Fill, Order, OrderState, VenueEvent, VenueOrder
+
+UNASSIGNED: Final = ""
+"""The place of orders and positions in contracts that no strategy of the account trades."""
+
+VENUE_EVENTS: Final = "VENUE"
+"""The stream under which events of the venue are kept that were not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the rows hold of orders (by client id) and fills (by fill id) that the book in memory does not."""
+
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    fills: Mapping[str, Fill] = field(default_factory=dict)
+
+
+def unheard(book: Book, events: Iterable[VenueEvent]) -> list[VenueEvent]:
+    """The events that are not booked yet, in their order."""
+    return [event for event in events if event.event > book.venue_event]
+
+
+def asked_of_rows(book: Book, events: Iterable[VenueEvent]) -> tuple[list[str], list[str]]:
+    """Client ids and fill ids of these events that only the rows can tell new from forgotten."""
+    named = {name for event in events for name in (event.order.client_id, event.order.parent) if storable(name)}
+    fills = {event.fill.fill_id for event in events if event.fill is not None and storable(event.fill.fill_id)}
+    return sorted(named - set(book.orders)), sorted(fills)
+
+
+def is_foreign(order: Order) -> bool:
+    """Whether somebody else placed an order: this account never derives an order's id from itself."""
+    return order.decision == order.client_id
+
+
+def book_venue_events(
+    book: Book, changes: Changes, events: Iterable[VenueEvent], stored: Stored, marks: Marks = UNMARKED, batch: str = ""
+) -> list[str]:
+    """Book what the venue reports, in its order. Events and fills that are booked already change nothing.
+
+    `stored` has what the rows know of the ids in `asked_of_rows`. Returns a sentence for each thing that a person
+    has to look at; an event of which something cannot be is kept as well, as it came. So is one that is passed over
+    because processes ended at it by `marks`, or at all of them together, which `batch` names.
+    """
+    surprises: list[str] = []
+    for event in unheard(book, events):
+        if event.event != book.venue_event + 1:
+            surprises.append(
+                f"the venue tells of event {event.event} after {book.venue_event}: what was between is lost"
+            )
+        book.venue_event = event.event
+        name = f"event {event.event} of the venue"
+        why = marks.poison(batch) or marks.poison(name)
+        if why:
+            surprises.append(_keep(book, changes, event, f"is passed over: {why}"))
+            continue
+        with marks.at(name):
+            surprises += _book_event(book, changes, event, stored)
+    return surprises
+
+
+def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored) -> list[str]:
+    """Book one event; a sentence for each thing that a person has to look at."""
+    surprises: list[str] = []
+    named = _named(book, event.order, stored)
+    order = _known(book, named.client_id, stored)
+    heard = heard_order(order, named)
+    words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
+    words += [heard.words] if heard.words else []
+    reported, fill = heard.order, event.fill
+    if reported is not None and order is not None and reported.tape_contract not in book.feed_contracts:
+        if reported.tape_contract != order.tape_contract:  # whose prints price an order is not the venue's to say
+            words.append(f"tape_contract {shown(reported.tape_contract)}")
+        reported = replace(reported, tape_contract=order.tape_contract)
+    if reported is None:
+        surprises.append(_keep(book, changes, event, f"says what cannot be, {heard.words}: it is passed over"))
+        return surprises
+    if order is None:
+        order = _new_at_venue(book, reported, stored, surprises)
+    if fill is not None and fill.fill_id not in stored.fills:
+        fill, doubt = heard_fill(order, reported, fill, event.instant_ns)
+        words += [f"{doubt}{'' if fill else ', which is not booked'}"] if doubt else []
+    if words:
+        surprises.append(_keep(book, changes, event, f"says what cannot be, {', '.join(words)}"))
+    if fill is not None:
+        order = _with_fill(book, changes, order, event.event, fill, stored, surprises)
+    order, differences = told(order, reported)
+    surprises += differences
+    if "filled" not in heard.doubted and reported.filled != order.filled:
+        surprises.append(
+            f"order {order.client_id} has {reported.filled} filled at the venue, its fills come to {order.filled}"
+        )
+        order = replace(order, filled=reported.filled, version=order.version + 1)
+    put_order(book, changes, order)
+    return surprises
+
+
+def _named(book: Book, reported: VenueOrder, stored: Stored) -> VenueOrder:
+    """The order under its right id, where that cannot be and its decision and leg say which it is.
+
+    An order of this account's, or a leg of one: each has one id. The venue is asked for it at the next reconciliation.
+    """
+    if storable(reported.client_id) or not storable(reported.leg):
+        return reported
+    parent = _known(book, reported.parent, stored) if storable(reported.parent) else None
+    decision = reported.decision if parent is None else parent.decision
+    client_id = client_order_id(decision, reported.leg) if storable(decision) else ""
+    if client_id in book.orders or (client_id and parent is not None):
+        return replace(reported, client_id=client_id)
+    return reported
+
+
+def _keep(book: Book, changes: Changes, event: VenueEvent, what: str) -> str:
+    """Keep an event of which something is not believed, to be looked at; returns what is told of it."""
+    surprise = f"event {shown(event.event)} of the venue, on order {shown(event.order.client_id)}, {what}"
+    payload = repr(event).encode(errors="backslashreplace")
+    why = RefusedMessage("venue_word", surprise)
+    changes.refused.append(RefusedSignal(f"venue.{book.account}", event.event, "", payload, why, VENUE_EVENTS))
+    return surprise
+
+
+def other_positions(book: Book, venue: Mapping[str, int]) -> str:
+    """In what book and venue hold different positions, in a sentence; empty when they hold the same.
+
+    `venue`: net signed positions by contract, flat ones absent.
+    """
+    held: dict[str, int] = {}
+    for position in book.open_positions():
+        held[position.contract] = held.get(position.contract, 0) + position.quantity
+    if {contract: quantity for contract, quantity in held.items() if quantity} == venue:
+        return ""
+    return f"book {sorted(held.items())} and venue {sorted(venue.items())} hold different positions"
+
+
+def told(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
+    """The order as the venue says that it stands, and in what the book had not foreseen that, a sentence each.
+
+    An order of which nothing is left is filled, in whatever word the venue says so.
+    """
+    surprises = list(_differences(order, reported))
+    state = reported.state
+    if state is OrderState.UNKNOWN and order.filled >= reported.quantity:
+        state = OrderState.FILLED
+    if order.state is OrderState.DEAD and reported.state is not OrderState.DEAD:
+        surprises.append(f"order {order.client_id}, given up as absent, has come up at the venue")
+    elif reported.state is OrderState.UNKNOWN:
+        surprises.append(f"order {order.client_id} is in a state at the venue that this release does not know")
+    elif order.version and not foreseen(order.state, reported.state):
+        surprises.append(
+            f"order {order.client_id} is {reported.state} at the venue, which does not follow {order.state}"
+        )
+    if surprises:
+        order = replace(
+            order,
+            contract=reported.contract,
+            tape_contract=reported.tape_contract,
+            side=reported.side,
+            type=reported.type,
+            limit_price=reported.limit_price,
+            stop_price=reported.stop_price,
+            version=order.version + 1,
+        )
+    elif not order.version:
+        order = replace(order, version=1)
+    elif order.stop_price != reported.stop_price:
+        order = replace(order, stop_price=reported.stop_price, version=order.version + 1)
+    return follow(order, state, reason=reported.reason, quantity=reported.quantity), surprises
+
+
+def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
+    """What the venue holds under an order's id that is not that order.
+
+    The size of a bracket leg is the venue's to say, and so is a better stop of an order that trails.
+    """
+    names = ["contract", "side", "type", "limit_price", *([] if order.parent else ["quantity"])]
+    if order.trail is None or not _better(order, reported):
+        names.append("stop_price")
+    for name in names:
+        ours, theirs = getattr(order, name), getattr(reported, name)
+        if ours != theirs:
+            yield f"order {order.client_id} has the {name.replace('_', ' ')} {theirs} at the venue, not {ours}"
+
+
+def _better(order: Order, reported: VenueOrder) -> bool:
+    """Whether the venue's stop of an order lies where less is lost than at the book's."""
+    ours, theirs = order.stop_price, reported.stop_price
+    return ours is not None and theirs is not None and order.side.sign * (theirs - ours) < 0
+
+
+def _known(book: Book, client_id: str, stored: Stored) -> Order | None:
+    """The order of that id, from the book or from its row."""
+    return book.orders.get(client_id) or stored.orders.get(client_id)
+
+
+def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: list[str]) -> Order:
+    """A bracket leg that the venue made for an entry; or an order that this account does not know, and adopts."""
+    parent = _known(book, reported.parent, stored) if reported.parent else None
+    leg: str = reported.leg
+    if parent is not None:
+        decision, strategy = parent.decision, parent.strategy
+    elif reported.client_id == client_order_id(reported.decision, leg):
+        surprises.append(f"the venue reports order {reported.client_id}, whose row is lost: it is adopted")
+        decision, strategy = reported.decision, owner_of(book, reported.contract)
+    else:
+        surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
+        decision, strategy, leg = reported.client_id, owner_of(book, reported.contract), Leg.FOREIGN
+    return Order(
+        client_id=reported.client_id,
+        decision=decision,
+        leg=leg,
+        strategy=strategy,
+        contract=reported.contract,
+        tape_contract=_tape_of(book, reported, parent, strategy),
+        side=reported.side,
+        type=reported.type,
+        quantity=reported.quantity,
+        decided_at_ns=reported.decided_at_ns,
+        state=OrderState.WORKING,
+        limit_price=reported.limit_price,
+        stop_price=reported.stop_price,
+        bracket=reported.bracket,
+        trail=reported.trail,
+        valid_until_ns=reported.valid_until_ns,
+        parent=reported.parent,
+        oco=reported.oco,
+        version=0,
+    )
+
+
+def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: str) -> str:
+    """Whose prints price an order that the venue tells of: a contract of the feed, where anybody knows one."""
+    if reported.tape_contract in book.feed_contracts:
+        return reported.tape_contract
+    if parent is not None:
+        return parent.tape_contract
+    owner = book.strategies.get(strategy)
+    if owner is None:
+        return reported.tape_contract
+    return tape_contract(reported.contract, owner.contract, book.feed_contracts)
+
+
+def owner_of(book: Book, contract: str) -> str:
+    """The strategy that trades a contract, for no other one does; `UNASSIGNED` when nobody does."""
+    for name, strategy in book.present():
+        if contract in book.contracts(strategy.manifest):
+            return name
+    return UNASSIGNED
+
+
+def _with_fill(
+    book: Book, changes: Changes, order: Order, event: int, fill: Fill, stored: Stored, surprises: list[str]
+) -> Order:
+    """The order with a fill that is booked, unless it was before."""
+    if fill.client_id != order.client_id:
+        surprises.append(f"fill {fill.fill_id} of order {order.client_id} names order {fill.client_id}")
+    before = stored.fills.get(fill.fill_id)
+    if before is None:
+        order = add_fill(order, fill.quantity)
+        if is_entry(order) and order.first_fill_ns is None:
+            order = replace(order, first_fill_ns=fill.time_ns)
+        _book_fill(book, changes, order, fill, event)
+        return order
+    if replace(before, commission=Decimal(0)) != replace(fill, commission=Decimal(0)):
+        surprises.append(f"the venue tells fill {fill.fill_id} again with another content")
+    return order
+
+
+def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
+    fees = commission_of(book.manifest, fill.contract, fill.quantity, fill.price)
+    fill = replace(fill, client_id=order.client_id, commission=fees)
+    if order.strategy == UNASSIGNED:  # the contract that has filled says whose position it is
+        order = replace(order, strategy=owner_of(book, fill.contract))
+    key = (order.strategy, fill.contract)
+    before = book.positions.get(key)
+    if before is None or not before.quantity:
+        sheet = sheet_of(fill.contract)
+        tick_value = Decimal(0) if sheet is None else sheet.tick_value
+        inverse = sheet is not None and sheet.inverse
+        before = flat(order.strategy, fill.contract, order.tape_contract, tick_value, order.decision, inverse=inverse)
+    after = apply_fill(before, fill)
+    book.positions[key] = after
+    changes.positions[key] = after
+    changes.fills.append((fill, order.strategy, venue_event))
+    result = (after.realised - before.realised) - fill.commission
+    book.realised += result
+    strategy = book.strategies.get(order.strategy)
+    if strategy is not None:
+        strategy.realised += result
+    body = {
+        "fill_id": fill.fill_id,
+        "client_id": fill.client_id,
+        "strategy": order.strategy,
+        "contract": fill.contract,
+        "side": fill.side.value,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "time_ns": fill.time_ns,
+        "commission": str(fill.commission),
+    }
+    note(book, changes, "fill", fill.fill_id, 1, body)
+    position = {"strategy": order.strategy, "contract": fill.contract, "quantity": after.quantity}
+    note(book, changes, "position", f"{order.strategy}/{fill.contract}/{fill.fill_id}", 1, position)
+    if not after.quantity:
+        _count_trade(book, after.realised - after.commission)
+
+
+def _count_trade(book: Book, net: Decimal) -> None:
+    """A trade ends when its position is flat: it lengthens or turns the streak; break-even does neither."""
+    if net > 0:
+        book.streak = max(book.streak, 0) + 1
+    elif net < 0:
+        book.streak = min(book.streak, 0) - 1

@@ -1,0 +1,206 @@
+"""What time does to an account: the trading day's roll, the day's loss and target, and being flat by the close."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Final
+
+from leadline.execution.core.account import account_view, open_money, own_limits
+from leadline.execution.core.book import Book, HeldLimits, StrategyBook
+from leadline.execution.core.positions import money_paid
+from leadline.model.calendars import Calendar, Session, calendar
+from leadline.model.contracts import instrument_of
+from leadline.model.hours import instant_ns
+from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
+from leadline.model.sessions import calendar_of, resolve_session
+from leadline.model.specs import calendar_of_spec, distances_of
+from leadline.model.ticks import NS_PER_MINUTE
+from leadline.risk.limits import day_loss_limit, day_target
+from leadline.risk.tiers import tier_index
+from leadline.risk.view import AccountLimits
+
+DAY_NS: Final = 24 * 60 * NS_PER_MINUTE
+_LONGEST_DAY_NS: Final = 8 * DAY_NS
+"""Longer than any trading day lasts, weekends and holidays included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flatten:
+    """A strategy has to be out of the market."""
+
+    strategy: str
+    reason: str
+
+
+def venue_calendar(book: Book) -> Calendar:
+    """The calendar that rolls the account's trading day: that of its first strategy, before there is one the feed's."""
+    if book.calendar:
+        return calendar(book.calendar)
+    traded = [calendar_of_spec(book.strategies[name].manifest.spec) for name in sorted(book.strategies)]
+    return traded[0] if traded else calendar(instrument_of(book.feed_contracts[0]).calendar)
+
+
+def roll(book: Book) -> bool:
+    """Begin the trading day of the book's instant, where it is another one; says whether it did.
+
+    The day's counters start again, the block and the limits set or held within the day end. What is held over the roll
+    is worth what it is at its last print: the equity of the roll has its open result, and the day's result begins less
+    by it, so that each day has its own gain and loss of it. When the account is flat the table of tiers is the
+    settings' and the tier follows the cash equity. A strategy on a root that is flat and has nothing working goes on in
+    the day's lead month. Raises Unknown past the calendar's validity.
+    """
+    today = venue_calendar(book).trading_day(book.instant_ns)
+    if today == book.trading_day:
+        return False
+    book.trading_day = today
+    carried = open_money(book, book.open_positions())
+    book.equity_at_roll += book.realised + carried
+    book.realised = -carried
+    book.trades = book.streak = 0
+    book.block = ""
+    book.day_limits = AccountLimits()
+    book.margin_limits = {}
+    for strategy in book.strategies.values():
+        strategy.realised = -open_money(book, book.open_positions(strategy.strategy))
+        strategy.trades = 0
+        strategy.block = ""
+        if not book.exposed(strategy.strategy):
+            strategy.contract = book.front(strategy.manifest) or strategy.contract
+    if not book.open_positions() and not book.live_orders():
+        book.tiers = None
+        book.tier_index = tier_index(book.tiers_in_force, book.equity_at_roll)
+    return True
+
+
+def around_the_roll(
+    book: Book, events: tuple[VenueEvent, ...]
+) -> tuple[tuple[VenueEvent, ...], tuple[VenueEvent, ...]]:
+    """The venue's events in their order: those of the book's trading day, and those of a later one.
+
+    An instant that begins a trading day belongs to it. Before there is a day, all belong to the one to come. Raises
+    Unknown past the calendar's validity.
+    """
+    days, today = venue_calendar(book), book.trading_day
+    count = next((n for n, event in enumerate(events) if days.trading_day(event.instant_ns) != today), len(events))
+    return events[:count], events[count:]
+
+
+def next_timer(book: Book) -> int | None:
+    """The next instant after the book's at which something is due by time alone; None when nothing is."""
+    timers: list[int | None] = [rolls := _next_roll(book)]
+    if rolls is not None and book.open_positions():
+        timers.append(rolls - 1)  # what is held over the roll is valued at the last print of the day that ends
+    for strategy in book.strategies.values():
+        session = _session(book, strategy)
+        if session is not None and book.exposed(strategy.strategy):
+            timers.append(_flat_by(strategy, session))
+            if strategy.held is not None:
+                timers.append(session.open_ns)
+    later = [timer for timer in timers if timer is not None and timer > book.instant_ns]
+    return min(later, default=None)
+
+
+def close_of_session(book: Book) -> Iterator[Flatten]:
+    """Strategies that are exposed at or past their flat-by time."""
+    for name, strategy in sorted(book.strategies.items()):
+        session = _session(book, strategy)
+        if session is None or not book.exposed(name):
+            continue
+        flat_by = _flat_by(strategy, session)
+        if flat_by is not None and book.instant_ns >= flat_by:
+            yield Flatten(name, "flat_by")
+
+
+def apply_limits(book: Book) -> None:
+    """Block the day at its loss or target, and flatten what has to go; a strategy's own loss flattens it alone.
+
+    Then limits that a strategy held are dropped, where it is flat or its session has opened since.
+    """
+    view = account_view(book, halt="")
+    result = view.realised + view.open
+    if book.block != "DAY_LOSS" and result <= -day_loss_limit(view):
+        book.block, book.flatten = "DAY_LOSS", "day_loss"
+    elif not book.block and result >= day_target(view):
+        book.block = "DAY_TARGET"
+    for name, strategy in sorted(book.strategies.items()):
+        loss = own_limits(strategy).day_loss
+        if loss is None or strategy.block:
+            continue
+        if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
+            strategy.block = "DAY_LOSS"
+            strategy.flatten = strategy.flatten or "day_loss"
+    for flatten in close_of_session(book):
+        found = book.strategies[flatten.strategy]
+        found.flatten = found.flatten or flatten.reason
+    for name, strategy in sorted(book.strategies.items()):
+        if strategy.held is not None and (not book.exposed(name) or _opened_since(book, strategy, strategy.held)):
+            strategy.held = None
+
+
+def watches(book: Book) -> tuple[Watch, ...]:
+    """The results at which the venue has to stop the tape: the day's loss and target, account and strategies."""
+    found = []
+    positions = book.open_positions()
+    if positions and book.block != "DAY_LOSS":
+        view = account_view(book, halt="")
+        target = None if book.block else day_target(view)
+        found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
+    for name, strategy in sorted(book.strategies.items()):
+        loss = own_limits(strategy).day_loss
+        held = book.open_positions(name)
+        if loss is not None and held and not strategy.block:
+            found.append(Watch(strategy.realised, _watched(book, held), -loss))
+    return tuple(found)
+
+
+def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
+    """What the venue can watch: positions in contracts that the feed has no prints of have no price to watch."""
+    return tuple(
+        WatchedPosition(
+            position.tape_contract, position.quantity, money_paid(position), position.tick_value, position.inverse
+        )
+        for position in positions
+        if position.tape_contract in book.feed_contracts
+    )
+
+
+def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:
+    """Whether the strategy's session has opened after its limits were held."""
+    session = _session(book, strategy)
+    return session is not None and held.since_ns < session.open_ns <= book.instant_ns
+
+
+def _flat_by(strategy: StrategyBook, session: Session) -> int | None:
+    """When the strategy has to be flat; None where its session has no close."""
+    before_close_ns = distances_of(strategy.manifest.spec).flatten_before_close_ns
+    return None if before_close_ns is None else session.close_ns - before_close_ns
+
+
+def _session(book: Book, strategy: StrategyBook) -> Session | None:
+    """The strategy's session of the book's trading day."""
+    sheet = instrument_of(strategy.contract)
+    _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
+    if book.trading_day is None:
+        raise AssertionError("the account has no trading day yet")
+    return calendar_of(sheet, hours).session(book.trading_day, hours)
+
+
+def _next_roll(book: Book) -> int | None:
+    """The first instant of the next trading day; None where the calendar ends too soon to know."""
+    today = book.trading_day
+    if today is None or not venue_calendar(book).knows(date.fromordinal(today.toordinal() + 8)):
+        return None
+    return _end_of_day(venue_calendar(book).name, today)
+
+
+@lru_cache(maxsize=64)
+def _end_of_day(calendar_name: str, day: date) -> int:
+    """The first instant that belongs to a later trading day, found by halving: trading days only grow."""
+    days = calendar(calendar_name)
+    low = instant_ns(day, "12:00", days.hours.zone)
+    high = low + _LONGEST_DAY_NS
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if days.trading_day(middle) == day else (low, middle)
+    return high

@@ -1,0 +1,199 @@
+"""Getting out, as a function of the book: what has to be cancelled or closed now. Asked again until nothing is left."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Final
+
+from leadline.execution.core.adoption import is_adopted
+from leadline.execution.core.book import Book, StrategyBook, is_entry
+from leadline.execution.core.booking import is_foreign
+from leadline.execution.core.orders import CANCELLABLE
+from leadline.model.ids import Leg, client_order_id
+from leadline.model.orders import Order, OrderType, Position, Side
+from leadline.model.ticks import NS_PER_SECOND
+
+NO_STRATEGY: Final = "no strategy"
+"""The reason under which this account's own orders and positions go that none of its strategies looks after."""
+
+QUICK_TRIES: Final = 3
+"""A closing order that is refused so often is tried again at once; from then on it waits, each time twice as long."""
+
+LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
+
+PARTIAL: Final = "filled in part"
+PARTIAL_NS: Final = 15 * NS_PER_SECOND
+"""How long after its first fill what is left of an entry goes on working."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take this order out of the market."""
+
+    order: Order
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Send this market order, which closes a position and never turns it round."""
+
+    order: Order
+
+
+def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[Cancel | Close]:
+    """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
+
+    Flattening goes contract by contract: what works is cancelled first, the stops of a position last, and then it is
+    closed with one order. `spent` are client ids that may have left before, whatever the book knows of them: a closing
+    order never takes one.
+    """
+    actions: list[Cancel | Close] = []
+    for name in book.places():
+        strategy = book.strategies.get(name)
+        if strategy is None:
+            actions += _unassigned(book, name, spent)
+        elif reason := strategy.flatten or book.flatten:
+            for orders, positions in _by_contract(book, name):
+                actions += _leaving(book, _to_cancel(book, orders), positions, reason, spent)
+        else:
+            why = "halt" if halted else _no_entries(book, strategy)
+            entries = [order for order in book.live_orders(name) if is_entry(order) and order.state in CANCELLABLE]
+            actions += [Cancel(order, why or PARTIAL) for order in entries if why or _left_over(book, order)]
+    return actions
+
+
+def _no_entries(book: Book, strategy: StrategyBook) -> str:
+    """Why the entries of a strategy that still work have to go; empty while they may stay.
+
+    Market entries are filled by then. Limits and stops that wait would be filled when nothing may be entered.
+    """
+    spec, drain = strategy.manifest.spec, strategy.drain
+    if drain is not None:
+        return "drain" if drain.working_orders == "Cancel" else ""
+    if strategy.fence is not None:
+        return "fence"
+    if book.block or strategy.block:
+        return (book.block or strategy.block).lower()
+    if spec.state == "ReduceOnly" or (spec.state == "Suspended" and spec.suspend_policy.working_orders == "Cancel"):
+        return spec.state
+    return ""
+
+
+def _left_over(book: Book, order: Order) -> bool:
+    """Whether an entry has been filled in part for so long that the rest of it goes."""
+    return order.first_fill_ns is not None and book.instant_ns >= order.first_fill_ns + PARTIAL_NS
+
+
+def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cancel | Close]:
+    """Of what no strategy looks after goes, contract by contract, what this account placed itself."""
+    for orders, positions in _by_contract(book, name):
+        going = _to_cancel(book, orders)
+        ours = (held for held in positions if not is_adopted(held) and held.decision not in book.orders)
+        if book.flatten or going or any(ours):
+            yield from _leaving(book, going, positions, book.flatten or NO_STRATEGY, spent)
+
+
+def _by_contract(book: Book, name: str) -> Iterator[tuple[list[Order], list[Position]]]:
+    """The live orders and open positions of a place, contract by contract."""
+    live, held = book.live_orders(name), book.open_positions(name)
+    for contract in sorted({*(order.contract for order in live), *(position.contract for position in held)}):
+        yield (
+            [order for order in live if order.contract == contract],
+            [position for position in held if position.contract == contract],
+        )
+
+
+def _to_cancel(book: Book, orders: list[Order]) -> list[Order]:
+    """Those of the orders that go with what is flattened.
+
+    What somebody else placed stays until the whole account is flattened: it is not this account's to cancel, and no
+    close waits for it.
+    """
+    return [order for order in orders if book.flatten or not is_foreign(order)]
+
+
+def _leaving(
+    book: Book, orders: list[Order], positions: list[Position], reason: str, spent: Collection[str]
+) -> Iterator[Cancel | Close]:
+    """What has to go of one contract. A position keeps its stops until they are all that the close waits for.
+
+    The end of another order may not come: its state may be one that this release has no word for.
+    """
+    working = [order for order in orders if not order.leg.startswith(Leg.FLATTEN)]
+    kept = [order for order in working if _protects(order, positions)]
+    if all(order in kept and order.state in CANCELLABLE for order in working):
+        kept = []
+    yield from (Cancel(order, reason) for order in working if order.state in CANCELLABLE and order not in kept)
+    if not orders:
+        for position in positions:
+            if book.instant_ns >= _next_try_ns(book, position):
+                yield Close(_closing(book, position, reason, spent))
+
+
+def _protects(order: Order, positions: list[Position]) -> bool:
+    """Whether an order is a stop that would reduce a position."""
+    return order.leg.startswith(Leg.STOP) and any(order.side.sign * held.quantity < 0 for held in positions)
+
+
+def next_try(book: Book) -> int | None:
+    """The next instant after the book's at which something leaves by time alone; None when there is none.
+
+    A refused closing order is tried again, or what is left of an entry goes that was filled in part.
+    """
+    tries = [_next_try_ns(book, position) for position in book.open_positions()]
+    tries += [
+        order.first_fill_ns + PARTIAL_NS
+        for order in book.live_orders()
+        if order.first_fill_ns is not None and is_entry(order)
+    ]
+    return min((at for at in tries if at > book.instant_ns), default=None)
+
+
+def _next_try_ns(book: Book, position: Position) -> int:
+    """From when on a position may be closed by a further order: at once, unless many were refused before."""
+    refused = [
+        order
+        for order in book.orders.values()
+        if order.decision == position.decision
+        and order.leg.startswith(Leg.FLATTEN)
+        and order.state.terminal
+        and not order.filled
+    ]
+    if len(refused) < QUICK_TRIES:
+        return book.instant_ns
+    wait_ns = min(NS_PER_SECOND << min(len(refused) - QUICK_TRIES, 6), LONGEST_WAIT_NS)
+    return max(order.decided_at_ns for order in refused) + wait_ns
+
+
+def settled(book: Book) -> bool:
+    """Drop the flatten reasons that are fulfilled; says whether it changed anything."""
+    changed = False
+    for name, strategy in sorted(book.strategies.items()):
+        if strategy.flatten and not book.open_positions(name) and not _to_cancel(book, book.live_orders(name)):
+            strategy.flatten = ""
+            changed = True
+    if book.flatten and not any(book.exposed(name) for name in book.places()):
+        book.flatten = ""
+        changed = True
+    return changed
+
+
+def _closing(book: Book, position: Position, reason: str, spent: Collection[str]) -> Order:
+    """The next order that closes a position: the first whose id was never used."""
+    legs = (f"{Leg.FLATTEN}{number}" for number in count(1))
+    named = ((client_order_id(position.decision, leg), leg) for leg in legs)
+    client_id, leg = next(name for name in named if name[0] not in book.orders and name[0] not in spent)
+    return Order(
+        client_id=client_id,
+        decision=position.decision,
+        leg=leg,
+        strategy=position.strategy,
+        contract=position.contract,
+        tape_contract=position.tape_contract,
+        side=Side.SELL if position.quantity > 0 else Side.BUY,
+        type=OrderType.MARKET,
+        quantity=abs(position.quantity),
+        decided_at_ns=book.instant_ns,
+        reason=reason,
+    )

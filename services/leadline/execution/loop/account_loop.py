@@ -1,0 +1,360 @@
+"""The account's loop: the only code that opens exposure.
+
+It goes from instant to instant. At each, in this order: the venue matches the prints up to it, fills are booked, limits
+and timed actions run, and then the bars known at that instant are decided, strategies by name, each seeing what the one
+before reserved. Everything it needs comes in by `leadline.execution.loop.ports`, so that a backtest runs the same loop.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from leadline.execution.core.account import account_view, limits_in_force, question, settings
+from leadline.execution.core.book import (
+    Book,
+    Changes,
+    RefusedSignal,
+    StrategyBook,
+    count_entry,
+    fence_off,
+    new_order,
+    note,
+    put_order,
+)
+from leadline.execution.core.contracts import tape_contract
+from leadline.execution.core.day import apply_limits, next_timer
+from leadline.execution.core.decisions import decision_facts, decision_of
+from leadline.execution.core.exits import next_try, settled
+from leadline.execution.core.halt_notes import note_halt
+from leadline.execution.loop.account_halts import AccountHalts
+from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.order_sender import OrderSender
+from leadline.execution.loop.ports import LimitRefused, NotAdmitted, Refused
+from leadline.execution.loop.reconciliation import Reconciliation
+from leadline.execution.loop.world import HALTED_BY, World
+from leadline.model.errors import InvalidInput, RefusedMessage
+from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.model.ids import Leg, client_order_id, decision_id
+from leadline.model.orders import Decision, Order
+from leadline.model.signals import BarSignals
+from leadline.risk.decide import execution_instrument
+from leadline.risk.limits import order_refusal
+from leadline.risk.reasons import Reason
+from leadline.risk.view import Answer, Entry, Question
+
+END_OF_TIME: Final = 2**63 - 1
+LONGEST_ERROR: Final = 500
+"""Characters of a part's refusal that are stored."""
+
+
+class AccountLoop:
+    """One account on one tape."""
+
+    def __init__(self, world: World, new_book: Callable[[], Book]) -> None:
+        self._keeper = Bookkeeper(world, new_book)
+        self._orders = OrderSender(self._keeper)
+        self._reconciliation = Reconciliation(self._keeper, self._orders)
+        self.halts = AccountHalts(self._keeper, self._reconciliation)
+        self.phase = "starting"
+        self._reconciled = False
+
+    @property
+    def book(self) -> Book:
+        """What the last committed transaction says."""
+        return self._keeper.book
+
+    @property
+    def _world(self) -> World:
+        return self._keeper.world
+
+    # --- start: the only way in is recovery ---
+
+    async def load(self) -> None:
+        """Read the book. Commands may run from here on; nothing is entered before the venue has been asked."""
+        self.phase = "reconciling"
+        self._reconciled = False
+        await self.halts.read()
+        await self._keeper.load()
+        if self.book.manifest.spec.halt and not self._world.switch.halts.of(HaltSource.FIELD):
+            self._world.halt(HaltSource.FIELD, FIELD_REASON)
+        await self.halts.tell()
+
+    async def recover(self) -> None:
+        """Read the book, and reconcile it with the venue."""
+        await self.load()
+        with self._looked_at():
+            await self._reconcile()
+
+    async def load_again(self) -> None:
+        """Read the book as it was committed, after a command that changed it and failed."""
+        await self._keeper.load()
+
+    async def _reconcile(self) -> None:
+        self.phase = "reconciling"
+        await self._reconciliation.run()
+        self._reconciled = True
+
+    @contextmanager
+    def _looked_at(self) -> Iterator[None]:
+        """Stop entries when venue or database answer what contradicts this account, or means nothing to it."""
+        try:
+            yield
+        except NotAdmitted:
+            raise
+        except Refused as error:
+            self._keeper.differs(str(error))
+            raise
+
+    # --- one step ---
+
+    async def step(self) -> None:
+        """Go to the next instant at which something may happen, or wait for news.
+
+        Before that, whatever is not done yet of what a start or a command calls for.
+        """
+        with self._looked_at():
+            if not self._reconciled or self._keeper.doubted:
+                await self._reconcile()
+            else:
+                await self._step()
+
+    async def _step(self) -> None:
+        await self.halts.tell()
+        if self._world.halted():
+            self._keeper.due = True  # an entry that works must not meet another print
+        await self.carry_out()
+        await self._fence_refused()
+        book = self.book
+        target = None if book.finished else self._target()
+        if target is None:
+            self.phase = "finished" if book.finished else "waiting_for_signals"
+            await self._world.idle()
+            return
+        self.phase, began_ns = "running", book.instant_ns
+        advanced = await self._keeper.advance(target)
+        await self._keeper.take_in(advanced)
+        if self._keeper.doubted:
+            await self._reconcile()
+            self.phase = "running"
+        await self._orders.carry_out()
+        if self._complete_through() >= book.instant_ns:
+            for inbox, bar in self._undecided():
+                await self._decide_once(inbox, bar)
+        if advanced.final and not self._anything_follows():
+            await self._finish()
+        elif advanced.final and advanced.instant_ns == began_ns:
+            # A strategy has promised silence for longer than there is a tape: only its own end is left to come.
+            self.phase = "waiting_for_signals"
+            await self._world.idle()
+
+    async def _fence_refused(self) -> None:
+        """Fence off the strategies of which a message was refused and all that came before it is decided."""
+        undecided = {inbox.strategy for inbox, _ in self._undecided()}
+        changes = Changes()
+        for name, inbox in sorted(self._world.inboxes.items()):
+            strategy = self.book.strategies.get(name)
+            refused = inbox.refused_at(self.book.instant_ns)
+            if refused is not None and strategy is not None and strategy.waited_for and name not in undecided:
+                fence_off(self.book, changes, strategy, refused, inbox.progress_ns)
+        if changes.refused:
+            await self._keeper.commit(changes)
+
+    def _target(self) -> int | None:
+        """The next instant to go to; None when there is nothing to do before more is heard."""
+        book = self.book
+        waited = [name for name, strategy in book.strategies.items() if strategy.waited_for]
+        if not book.strategies or any(name not in self._world.inboxes for name in waited):
+            return None
+        complete = self._complete_through()
+        bars = [self._world.inboxes[name].first_after(book.instant_ns) for name in waited]
+        earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
+        if complete >= book.instant_ns and self._undecided():
+            return book.instant_ns
+        timers = [timer for timer in (next_timer(book), next_try(book)) if timer is not None]
+        target = min(complete, earliest, *timers)
+        return target if target > book.instant_ns else None
+
+    def _complete_through(self) -> int:
+        """The last instant at which no strategy that is waited for can still speak."""
+        found = [
+            self._world.inboxes[name].complete_through_ns
+            for name, strategy in self.book.strategies.items()
+            if strategy.waited_for
+        ]
+        return min((through for through in found if through is not None), default=END_OF_TIME)
+
+    def _undecided(self) -> list[tuple[Inbox, BarSignals]]:
+        """Bars known at this instant that have no decision yet, strategies by name and bars by ordinal.
+
+        A strategy that is not waited for has none: whether its bar came in time would be chance.
+        """
+        book = self.book
+        return [
+            (inbox, bar)
+            for name, inbox in sorted(self._world.inboxes.items())
+            if name in book.strategies and book.strategies[name].waited_for
+            for bar in inbox.known_at(book.instant_ns)
+            if decision_id(book.account, name, bar.bar) not in book.decided
+        ]
+
+    def _anything_follows(self) -> bool:
+        waited = [name for name, strategy in self.book.strategies.items() if strategy.waited_for]
+        return any(not self._world.inboxes[name].final for name in waited)
+
+    async def _finish(self) -> None:
+        self.book.finished = True
+        await self._keeper.commit(Changes())
+
+    # --- getting in ---
+
+    async def _decide_once(self, inbox: Inbox, bar: BarSignals) -> None:
+        """Decide a bar, unless processes have ended at it or its strategy was fenced off at this instant."""
+        strategy = self.book.strategies[inbox.strategy]
+        name = f"the bar {bar.bar.text()} of {strategy.strategy}"
+        why = self._world.marks.poison(name)
+        if not strategy.waited_for:
+            return
+        if why:
+            await self._pass_over(inbox, bar, name, why)
+            return
+        with self._world.marks.at(name):
+            await self._decide(strategy, bar)
+
+    async def _pass_over(self, inbox: Inbox, bar: BarSignals, name: str, why: str) -> None:
+        """Refuse a bar at which processes ended, fence its strategy off and halt, so that somebody looks at it.
+
+        Where even the refusal cannot be written, the fence alone keeps the bar from being met again.
+        """
+        self._world.halt(HaltSource.POISON, f"{name} is passed over: {why}")
+        refusal, strategy = f"the refusal of {name}", self.book.strategies[inbox.strategy]
+        seen = RefusedSignal(
+            f"bar.{strategy.strategy}", 0, "", name.encode(), RefusedMessage("poison", f"{name}: {why}")
+        )
+        if self._world.marks.poison(refusal):
+            changes = Changes()
+            fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
+            await self._keeper.commit(changes)
+            return
+        with self._world.marks.at(refusal):
+            answer = Answer(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
+            changes, decision = Changes(), decision_of(self.book, strategy, bar, answer)
+            self.book.decided.add(decision.decision_id)
+            changes.decisions.append(decision)
+            note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
+            fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
+            await self._keeper.commit(changes)
+
+    async def _decide(self, strategy: StrategyBook, bar: BarSignals) -> None:
+        """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
+        book = self.book
+        asked = question(book, strategy, bar, halt=self._world.halted())
+        answer = self._sent_before(strategy, bar) or await self._ask_risk(asked)
+        decision = decision_of(book, strategy, bar, answer)
+        if not decision.accepted:
+            await self._commit_decision(decision, None, strategy)
+            return
+        client_id = client_order_id(decision.decision_id, Leg.ENTRY)
+        tape = tape_contract(decision.contract, asked.strategy.signal_contract, book.feed_contracts)
+        order = new_order(decision, client_id, book.instant_ns, tape)
+        try:
+            await self._commit_decision(decision, order, strategy, bar.close)
+        except LimitRefused as refused:
+            await self._keeper.load()
+            refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
+            again = self.book.strategies[strategy.strategy]
+            await self._commit_decision(decision_of(self.book, again, bar, refusal), None, again)
+            return
+        await self._orders.send(order)
+
+    def _sent_before(self, strategy: StrategyBook, bar: BarSignals) -> Answer | None:
+        """The refusal of a bar whose entry has left before, although no row of its decision is there any more."""
+        decision = decision_id(self.book.account, strategy.strategy, bar.bar)
+        client_id = client_order_id(decision, Leg.ENTRY)
+        if client_id in self.book.orders or client_id in self._world.journal.written:
+            return Answer(False, Reason.SENT_BEFORE.value)
+        return None
+
+    async def _ask_risk(self, asked: Question) -> Answer:
+        """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
+        try:
+            return await self._world.risk.decide(asked)
+        except NotAdmitted:
+            raise
+        except (Refused, InvalidInput) as refused:
+            return Answer(False, Reason.RISK_ERROR.value, arithmetic=(("error", str(refused)[:LONGEST_ERROR]),))
+
+    async def _commit_decision(
+        self, decision: Decision, order: Order | None, strategy: StrategyBook, close: int = 0
+    ) -> None:
+        """Tx A: decision, reservation and intent together, the limits checked on the rows as they are locked.
+
+        `close` is that of the bar which decided, ticks; an order needs it.
+        """
+        book, changes = self.book, Changes()
+        book.decided.add(decision.decision_id)
+        changes.decisions.append(decision)
+        note(book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
+        if order is None:
+            await self._commit_refusal(changes, decision.reason)
+            return
+        count_entry(book, strategy)
+        put_order(book, changes, order)
+        await self._keeper.commit(changes, lambda locked: self._refusal(locked, order, close))
+
+    async def _commit_refusal(self, changes: Changes, reason: str) -> None:
+        """Entries that come too often halt the account: something repeats itself, and a person has to see why.
+
+        The halt is written with the refusal, so that a crash leaves both or none.
+        """
+        if reason != Reason.MAX_ENTRIES_PER_HOUR:
+            await self._keeper.commit(changes)
+            return
+        most = limits_in_force(self.book).max_entries_per_hour
+        cause = f"one more entry than the {most} that are allowed within an hour"
+        halt = self._world.switch.draft(HaltSource.LIMIT, cause, HALTED_BY)
+        note_halt(self.book, changes, halt)
+        await self._keeper.commit(changes)
+        self._world.switch.adopt(halt)
+
+    def _refusal(self, locked: Book, order: Order, close: int) -> str | None:
+        """The first limit that an entry would break, by the rows as they are locked."""
+        view = account_view(locked, halt=self._world.halted())
+        own = settings(locked, locked.strategies[order.strategy])
+        instrument = execution_instrument(view, own)
+        if isinstance(instrument, Reason):
+            return instrument.value
+        price = order.stop_price if order.limit_price is None else order.limit_price
+        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, price)
+        refusal = order_refusal(view, own, instrument, entry)
+        return None if refusal is None else refusal.value
+
+    # --- commands: they run between two steps ---
+
+    async def cancel(self, order: Order, reason: str) -> None:
+        """Cancel one working order and book what the venue says of it."""
+        await self._orders.cancel(order, reason)
+
+    async def flatten(self, strategy: str, reason: str) -> None:
+        """Have one strategy, or with an empty name the whole account, leave the market; durable on return.
+
+        It is carried out by the loop's next step, and goes on for as long as something is left.
+        """
+        if strategy:
+            self.book.strategies[strategy].flatten = reason
+        else:
+            self.book.flatten = reason
+        await self.commit()
+
+    async def commit(self, changes: Changes | None = None) -> None:
+        """Write what a command has changed. What that calls for is carried out at this instant, by the next step."""
+        apply_limits(self.book)
+        settled(self.book)
+        await self._keeper.commit(Changes() if changes is None else changes)
+        self._keeper.due = True
+
+    async def carry_out(self) -> None:
+        """Do what a command has called for, at the instant at which it was given."""
+        if self._keeper.due:
+            await self._orders.carry_out()
+            self._keeper.due = False

@@ -1,0 +1,139 @@
+"""The account's book and the only ways to write it: what all parts of the loop share."""
+
+from collections.abc import Callable, Mapping
+
+from leadline.execution.core.adoption import adopt_positions
+from leadline.execution.core.book import Book, Changes, forget, put_order
+from leadline.execution.core.booking import Stored, asked_of_rows, book_venue_events, other_positions, unheard
+from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
+from leadline.execution.core.exits import settled
+from leadline.execution.core.protection import UNPROTECTED, unprotected
+from leadline.execution.core.venue_words import heard, heard_positions
+from leadline.execution.loop.world import World
+from leadline.model.halts import HaltSource
+from leadline.model.orders import Advanced, Order
+
+
+class Bookkeeper:
+    """Keeps one account's book, which is what the last committed transaction says.
+
+    `due` is set while something may have to leave the market before another print is met, and `doubted` from a word of
+    the venue that was not believed to the next reconciliation. `unsettled` says that the next word of what the venue
+    holds is what the book holds.
+    """
+
+    def __init__(self, world: World, new_book: Callable[[], Book]) -> None:
+        self.world = world
+        self.book = new_book()
+        self.due = False
+        self.doubted = False
+        self.unsettled = True
+        self._new_book = new_book
+        self._difference = ""
+
+    async def load(self) -> None:
+        """Read the book as it was committed; an account that has none on this tape begins one."""
+        self.book = await self.world.store.load() or self._new_book()
+        self.unsettled = True
+        if self.book.trading_day is None:
+            roll(self.book)
+
+    async def commit(self, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        """Write the book and what has changed in it, in one transaction; see `Store.commit` for `check` and errors.
+
+        A position without protection is on its way out before anything else is written.
+        """
+        for found in unprotected(self.book):
+            self.differs(f"{found.why}: it is closed")
+            self.book.strategies[found.strategy].flatten = UNPROTECTED
+            self.due = True
+        forget(self.book)
+        await self.world.store.commit(self.book, changes, check)
+        self.world.committed(changes.events)
+
+    async def commit_order(self, order: Order) -> None:
+        """Write one order as it stands now."""
+        changes = Changes()
+        put_order(self.book, changes, order)
+        await self.commit(changes)
+
+    async def advance(self, target: int) -> Advanced:
+        """What the venue reports up to an instant, nanoseconds; it may stop earlier, where something is watched."""
+        book = self.book
+        return await self.world.venue.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
+
+    def _tapes(self) -> tuple[str, ...]:
+        """Every contract of the feed whose prints can move this account now; before there is a strategy, all of them.
+
+        An account whose strategies are all forgotten goes on with the tapes that they have had.
+        """
+        book = self.book
+        found = {position.tape_contract for position in book.open_positions()}
+        for strategy in [strategy for _, strategy in book.present()] or book.strategies.values():
+            found.update(book.tapes(strategy))
+        return tuple(sorted(found & set(book.feed_contracts))) or book.feed_contracts
+
+    async def catch_up(self) -> None:
+        """Book what the venue has to say at the book's own instant."""
+        await self.take_in(await self.advance(self.book.instant_ns))
+
+    async def take_in(self, advanced: Advanced) -> None:
+        """One transaction: the instant, the day's roll, the venue's events, the limits and what is due.
+
+        What happened at the instant that begins a trading day belongs to that day. Where something of the answer was
+        not believed, or surprised, the book holds afterwards what the venue holds. An event at which processes ended is
+        passed over; where they ended is known by one, or by all of the answer.
+        """
+        come = [event.event for event in unheard(self.book, advanced.events)]
+        if not come:
+            await self._take_in(advanced, "")
+            return
+        batch = f"events {come[0]} to {come[-1]} of the venue"
+        with self.world.marks.at(batch):
+            await self._take_in(advanced, batch)
+
+    async def _take_in(self, advanced: Advanced, batch: str) -> None:
+        book, changes, marks = self.book, Changes(), self.world.marks
+        advanced, surprises = heard(book, advanced)
+        doubted = bool(surprises)
+        asked = asked_of_rows(book, unheard(book, advanced.events))
+        stored = await self.world.store.recall(*asked) if any(asked) else Stored()
+        if advanced.instant_ns > book.instant_ns:
+            book.instant_ns = advanced.instant_ns
+            book.decided.clear()
+        before, after = around_the_roll(book, advanced.events)
+        surprises += book_venue_events(book, changes, before, stored, marks, batch)
+        roll(book)  # at the prints before it: the one that opens a trading day is that day's
+        book.last_prints.update(advanced.last_prints)
+        surprises += book_venue_events(book, changes, after, stored, marks, batch)
+        self.doubted = self.doubted or doubted or bool(changes.refused)
+        self.unsettled = self.unsettled or bool(surprises)
+        for surprise in surprises:
+            self.differs(surprise)
+        if advanced.positions is not None:
+            self._compare(advanced.positions)
+            if self.unsettled:
+                for taken in adopt_positions(book, changes, advanced.positions):
+                    self.differs(taken)
+            self.unsettled = False
+        apply_limits(book)
+        settled(book)
+        await self.commit(changes)
+
+    def compare(self, venue: Mapping[str, int]) -> None:
+        """Stop entries where book and venue hold different positions; told once for as long as it stays the same."""
+        believed, doubt = heard_positions(venue)
+        if believed is None:
+            self.differs(doubt)
+        else:
+            self._compare(believed)
+
+    def _compare(self, venue: Mapping[str, int]) -> None:
+        difference = other_positions(self.book, venue)
+        if difference and difference != self._difference:
+            self.differs(difference)
+        self._difference = difference
+
+    def differs(self, reason: str) -> None:
+        """Stop entries because book and venue do not say the same."""
+        self.world.halt(HaltSource.DIFFERENCE, reason)

@@ -1,0 +1,111 @@
+"""The way of an order to the venue: written once, by the one that holds the account, and followed by its answer."""
+
+from typing import Final
+
+from leadline.execution.core.book import Book, is_entry
+from leadline.execution.core.booking import told
+from leadline.execution.core.decisions import venue_order
+from leadline.execution.core.exits import Cancel, wanted
+from leadline.execution.core.orders import move
+from leadline.execution.core.venue_words import heard_order, shown
+from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.execution.loop.ports import PartFailed, Refused, Unavailable
+from leadline.execution.loop.world import World
+from leadline.model.orders import Order, OrderState, VenueOrder
+
+ROUNDS: Final = 3
+"""Questions of what has to go at one instant: what protects no position, then its stops, then its close."""
+
+
+class OrderSender:
+    """Sends the orders of one account, and takes them out of the market again."""
+
+    def __init__(self, keeper: Bookkeeper) -> None:
+        self._keeper = keeper
+        self._unsent = ""
+
+    @property
+    def _world(self) -> World:
+        return self._keeper.world
+
+    @property
+    def _book(self) -> Book:
+        return self._keeper.book
+
+    def known_unsent(self, order: Order) -> bool:
+        """Whether this process knows that an order which is SENDING in the book has not left."""
+        return order.client_id == self._unsent
+
+    async def send(self, order: Order) -> None:
+        """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
+        halt = self._world.halted()
+        if halt and is_entry(order):
+            await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
+            return
+        order = move(order, OrderState.SENDING)
+        self._unsent = order.client_id  # this process knows, should the database not say whether it has committed
+        await self._keeper.commit_order(order)
+        await self.hand_in(order)
+
+    async def hand_in(self, order: Order) -> None:
+        """Write an order to the venue, once, by the one who holds the account when the byte leaves.
+
+        Whatever has halted the account up to here keeps an entry from leaving; nothing is awaited between this last
+        question and the byte.
+        """
+        await self._world.store.renew()
+        halt = self._world.halted()
+        if halt and is_entry(order):
+            self._unsent = ""
+            await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
+            return
+        try:
+            self._world.journal.write(order.client_id)
+        except OSError as error:  # it has not left, as this process still knows: handed in when the disk takes it
+            raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
+        self._unsent = ""
+        try:
+            reported = await self._world.venue.submit(venue_order(order))
+            if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
+                raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
+        except PartFailed:
+            await self._keeper.commit_order(move(order, OrderState.UNKNOWN))
+            raise
+        await self.follow(order, reported)
+
+    async def follow(self, order: Order, reported: VenueOrder) -> None:
+        """Take the venue's word on an order; what the book had not foreseen in it, or cannot be, stops entries."""
+        heard = heard_order(order, reported)
+        if heard.words:
+            self._keeper.differs(f"the venue says of order {order.client_id} what cannot be, {heard.words}")
+        if heard.order is None:
+            raise AssertionError(f"order {order.client_id} is known, and no word of it was heard")
+        after, surprises = told(order, heard.order)
+        for surprise in surprises:
+            self._keeper.differs(surprise)
+        if after != order:
+            await self._keeper.commit_order(after)
+
+    async def cancel(self, order: Order, reason: str) -> None:
+        """Cancel one working order and book what the venue says of it."""
+        await self._keeper.commit_order(move(order, OrderState.PENDING_CANCEL, reason=reason))
+        await self._world.venue.cancel(order.client_id, reason)
+        await self._keeper.catch_up()
+
+    async def carry_out(self) -> None:
+        """Carry out what the book wants out of the market: cancels, those of stops last, then what closes positions.
+
+        What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
+        """
+        for _ in range(ROUNDS):
+            actions = wanted(self._book, halted=bool(self._world.halted()), spent=self._world.journal.written)
+            if not actions:
+                return
+            for action in actions:
+                if isinstance(action, Cancel):
+                    await self._keeper.commit_order(move(action.order, OrderState.PENDING_CANCEL, reason=action.reason))
+                    await self._world.venue.cancel(action.order.client_id, action.reason)
+                else:
+                    await self._keeper.commit_order(action.order)
+                    await self.send(action.order)
+            await self._keeper.catch_up()

@@ -1,0 +1,160 @@
+"""What the account's loop needs from the world. The services and a backtest give it different parts."""
+
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final, Protocol
+
+from leadline.execution.core.book import Book, Changes
+from leadline.execution.core.booking import Stored
+from leadline.execution.core.halts import Clearing, Halts, StoredHalts
+from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
+from leadline.model.halts import Halt, HaltSource
+from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.risk.view import Answer, Question
+
+__all__ = [
+    "LEASE_SECONDS",
+    "Fenced",
+    "HaltStands",
+    "Journal",
+    "LimitRefused",
+    "NotAdmitted",
+    "NotTaken",
+    "PartFailed",
+    "Refused",
+    "Risk",
+    "Store",
+    "Switch",
+    "Unavailable",
+    "Venue",
+]
+
+
+LEASE_SECONDS: Final = 5
+"""How long a holder that went silent keeps the account."""
+
+
+class Fenced(LeadlineError):
+    """Another writer holds the account: this one must stop at once."""
+
+
+class HaltStands(LeadlineError):
+    """A halt that a person's word alone does not clear: its cause has to go first."""
+
+
+class LimitRefused(LeadlineError):
+    """The limits refused an entry in the transaction that would have written it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"refused: {reason}")
+        self.reason = reason
+
+
+class Store(Protocol):
+    """The book's rows. Every method raises `Unavailable` when the database does not answer."""
+
+    async def load(self) -> Book | None:
+        """The book as last committed; None when the account has none on this tape yet."""
+
+    async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
+        """Write everything in one transaction under the writer's epoch.
+
+        With `check` the account's and strategies' rows are locked and read again first, and a reason that the check
+        returns refuses the whole transaction. Raises `Fenced`, `LimitRefused`.
+        """
+
+    async def renew(self) -> None:
+        """Keep the account for a little longer. Raises `Fenced` when another has taken it."""
+
+    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+        """The orders and fills of these ids that have rows, however old."""
+
+    async def halts(self, numbers: Sequence[int]) -> StoredHalts:
+        """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
+
+    async def sent(self, newest: int) -> frozenset[str]:
+        """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
+
+
+class Venue(Protocol):
+    """A market. Every method raises `Unavailable` when the venue does not answer, and `Refused` when it answers no."""
+
+    async def advance(
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+    ) -> Advanced:
+        """Let the tape run up to an instant, inclusive; it may stop early.
+
+        `from_ns` and `after_event` are the instant and the event that are booked. A venue that is beyond them says at
+        once where it is and what happened, and moves no further.
+        """
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        """Hand an order in, once. An error leaves its fate unknown."""
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        """Cancel an order; what became of it is told by the venue's events."""
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        """Give a working order other terms; the order as it stands. The same terms again change nothing."""
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        """The order with this id; None proves that the venue has none."""
+
+    async def positions(self) -> dict[str, int]:
+        """Net signed position by contract, in size steps; flat ones absent."""
+
+
+class Risk(Protocol):
+    """Decides. Raises `Unavailable` when it does not answer, and `Refused` when it cannot decide on a question."""
+
+    async def decide(self, question: Question) -> Answer:
+        """Risk's word on a question."""
+
+
+class Journal(Protocol):
+    """Ids of orders whose first byte may have left: on disk before it does."""
+
+    @property
+    def written(self) -> AbstractSet[str]:
+        """Every id that is kept: those of the newest orders, many more than any rule looks back on."""
+
+    def newest(self, count: int) -> list[str]:
+        """The ids written last, oldest first."""
+
+    def restore(self, client_ids: Iterable[str]) -> None:
+        """Append ids durably that an earlier file had, and that they were put back. Raises OSError as `write` does."""
+
+    def write(self, client_id: str) -> None:
+        """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice.
+
+        Raises OSError, and keeps nothing of the id then.
+        """
+
+
+class Switch(Protocol):
+    """The kill switch: the account's halts, durable before `halt` returns, whatever else stands still."""
+
+    @property
+    def halts(self) -> Halts:
+        """The halts in force."""
+
+    def halt(self, source: HaltSource, reason: str, by: str) -> Halt:
+        """Stop entries; returns the halt that stands for the cause."""
+
+    def draft(self, source: HaltSource, reason: str, by: str) -> Halt:
+        """A halt that stops nothing before `adopt`: its row is written in the transaction that is its cause."""
+
+    def adopt(self, halt: Halt) -> None:
+        """Let a drafted halt stand, now that its row has been written."""
+
+    def keep(self) -> None:
+        """Make durable what the disk has refused so far."""
+
+    def clear(self, halts: Iterable[Halt]) -> None:
+        """Let go of halts. Raises OSError, and they stand, when that cannot be made durable."""
+
+    def merge(self, stored: StoredHalts) -> None:
+        """Lay what the database has over what is here: what stands in either stands."""
+
+    def told(self, halts: Iterable[Halt], closed: Iterable[Clearing], by: str) -> None:
+        """These halts have their rows now, and the rows of these replaced ones are closed."""

@@ -1,0 +1,177 @@
+"""Book and venue, compared: after a start, after an answer that was not heard, and before a difference is cleared."""
+
+from dataclasses import replace
+from typing import Final
+
+from leadline.execution.core.book import Book, is_entry
+from leadline.execution.core.booking import other_positions
+from leadline.execution.core.orders import UNRESOLVED, follow, move
+from leadline.execution.core.venue_words import heard_order, heard_positions
+from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.execution.loop.order_sender import OrderSender
+from leadline.execution.loop.ports import Unavailable
+from leadline.execution.loop.world import World
+from leadline.model.halts import HaltSource
+from leadline.model.orders import Order, OrderState, VenueOrder
+
+CHECKED_IDS: Final = 256
+"""By how many of the newest orders rows and journal are compared at a start: the newest are those that are lost."""
+
+_NEVER_LEFT: Final = frozenset({OrderState.PENDING, OrderState.EXPIRED_LOCAL})
+
+
+class Reconciliation:
+    """Brings one account's book and its venue to the same, and halts the account where they cannot be."""
+
+    def __init__(self, keeper: Bookkeeper, orders: OrderSender) -> None:
+        self._keeper = keeper
+        self._orders = orders
+
+    @property
+    def _world(self) -> World:
+        return self._keeper.world
+
+    @property
+    def _book(self) -> Book:
+        return self._keeper.book
+
+    async def run(self) -> None:
+        """Learn from the venue what happened since the book was written, settle every order whose fate is open.
+
+        What was being closed is closed on at the same instant, before any print can come between. Raises `Unavailable`
+        while a part does not answer; a difference is no error, it halts.
+        """
+        await self._check_rows()
+        await self._keeper.catch_up()
+        for client_id in [order.client_id for order in self._book.live_orders()]:
+            order = self._book.orders.get(client_id)
+            if order is not None and not order.state.terminal:
+                await self._settle_once(order)
+        self._keeper.compare(await self._world.venue.positions())
+        await self._check_journal()
+        self._keeper.doubted = False
+        await self._orders.carry_out()
+
+    async def _settle_once(self, order: Order) -> None:
+        """Settle an order, unless processes have ended at it: it stays as the book has it then."""
+        marks, name = self._world.marks, f"order {order.client_id} as the venue has it"
+        why = marks.poison(name)
+        if why:
+            self._keeper.differs(f"{name} is passed over: {why}")
+            return
+        with marks.at(name):
+            await self._settle(order)
+
+    async def _settle(self, order: Order) -> None:
+        """An order found PENDING was never sent; one found SENDING may have been, and only the venue knows.
+
+        A row that says PENDING of an order in the journal is older than what happened: it may have been sent, too.
+        """
+        if order.state not in UNRESOLVED:
+            await self._ask_again(order)
+            return
+        if order.state is OrderState.PENDING and order.client_id in self._world.journal.written:
+            order = move(order, OrderState.SENDING)
+        if order.state is OrderState.PENDING:
+            if order.decided_at_ns == self._book.instant_ns:
+                await self._orders.send(order)
+            else:
+                await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
+            return
+        if self._orders.known_unsent(order):
+            await self._orders.hand_in(order)
+            return
+        if order.state is OrderState.SENDING:
+            order = move(order, OrderState.UNKNOWN)
+            await self._keeper.commit_order(order)
+        found = await self._world.venue.find(order.client_id)
+        if found is None:
+            await self._world.pause("waiting_for_venue")  # a request that was under way has its time to land
+            found = await self._world.venue.find(order.client_id)
+        if found is None:
+            await self._keeper.commit_order(move(order, OrderState.DEAD, reason="absent at the venue"))
+        else:
+            await self._keeper.catch_up()
+            if self._book.orders[order.client_id].state in UNRESOLVED:  # found, and no event tells of it
+                await self._orders.follow(self._book.orders[order.client_id], found)
+
+    async def _ask_again(self, order: Order) -> None:
+        """A live order has to be at the venue, and as the book has it.
+
+        A cancel whose outcome was not heard is no difference: an order that still works is wanted out again, if it
+        still is. One that the venue does not have can neither fill nor protect.
+        """
+        found = await self._world.venue.find(order.client_id)
+        if found is None:
+            self._keeper.differs(f"order {order.client_id}, which is {order.state} in the book, is absent at the venue")
+            await self._keeper.commit_order(follow(order, OrderState.DEAD, reason="absent at the venue"))
+        else:
+            await self._orders.follow(order, found)
+            if order.client_id in self._book.orders:  # one that has ended may be so old that nothing looks at it
+                await self._take_filled(self._book.orders[order.client_id], found)
+
+    async def _take_filled(self, order: Order, found: VenueOrder) -> None:
+        """Take the venue's word on how much of an entry has filled: the events that told of it were not believed.
+
+        A stop or a target that still works goes on as the book has it: its position tells whether that is right.
+        """
+        heard = heard_order(order, found)
+        if heard.order is None or "filled" in heard.doubted or not (is_entry(order) or order.state.terminal):
+            return
+        filled = heard.order.filled
+        if filled == order.filled:
+            return
+        self._keeper.differs(
+            f"order {order.client_id} has {filled} filled at the venue, its fills come to {order.filled}"
+        )
+        await self._keeper.commit_order(replace(order, filled=filled, version=order.version + 1))
+
+    async def _check_rows(self) -> None:
+        """Rows that do not know an order of the journal are older than it: the database has lost its tail.
+
+        The venue knows what happened since, and is followed; entries stop until a person has looked.
+        """
+        newest = self._world.journal.newest(CHECKED_IDS)
+        rows = (await self._world.store.recall(newest, [])).orders if newest else {}
+        left = [number for number, name in enumerate(newest, 1) if name in rows and rows[name].state not in _NEVER_LEFT]
+        lost = newest[max(left, default=0) :]  # those before an order that the rows know were looked at when it left
+        if lost:
+            self._keeper.differs(
+                f"the database has lost its tail: orders that may have left are not in it: {', '.join(lost)}"
+            )
+
+    async def where_they_differ(self) -> str:
+        """In what book and venue differ now; empty when they agree."""
+        await self._keeper.catch_up()
+        positions, doubt = heard_positions(await self._world.venue.positions())
+        if positions is None:
+            return doubt
+        return other_positions(self._book, positions) or await self._other_orders()
+
+    async def _other_orders(self) -> str:
+        """The first order that the venue does not show as the book has it, and how it shows it."""
+        for order in self._book.live_orders():
+            said = await self._world.venue.find(order.client_id)
+            found = None if said is None else heard_order(order, said).order
+            if found is None or found.state.terminal or found.filled != order.filled:
+                shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
+                return f"of {order.client_id} the venue shows {shown}, not {order.state} with {order.filled} filled"
+        return ""
+
+    async def _check_journal(self) -> None:
+        """A journal without orders that the venue has had is empty or older than the book: what left is not known.
+
+        Nothing is entered until the venue has shown every order that works as the book has it. Then the journal is made
+        whole again; a difference stops entries until a person has looked.
+        """
+        missing = await self._world.store.sent(CHECKED_IDS) - self._world.journal.written
+        if not missing:
+            return
+        difference = await self._other_orders()
+        if difference:
+            self._world.halt(HaltSource.DIFFERENCE, f"the send journal was lost, and {difference}")
+            return
+        try:
+            self._world.journal.restore(missing)
+        except OSError as error:
+            raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error

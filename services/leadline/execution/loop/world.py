@@ -1,0 +1,43 @@
+"""The parts that an account's loop runs with."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from leadline.execution.core.book import BookEvent
+from leadline.execution.core.marks import UNMARKED, Marks
+from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.ports import Journal, Risk, Store, Switch, Venue
+from leadline.model.halts import HaltSource
+
+HALTED_BY: Final = "execution"
+"""Whose name stands at a halt that no person asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The parts that the loop runs with.
+
+    `pause(phase)` waits a little before the venue is asked again what it may not know yet; `idle()` waits until there
+    is a signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable;
+    `marks` knows what processes have ended at.
+    """
+
+    store: Store
+    venue: Venue
+    risk: Risk
+    journal: Journal
+    inboxes: dict[str, Inbox]
+    pause: Callable[[str], Awaitable[None]]
+    idle: Callable[[], Awaitable[None]]
+    switch: Switch
+    committed: Callable[[list[BookEvent]], None]
+    marks: Marks = UNMARKED
+
+    def halted(self) -> str:
+        """Why nothing may be entered; empty when no halt is in force."""
+        return self.switch.halts.words
+
+    def halt(self, source: HaltSource, reason: str) -> None:
+        """Stop entries: durable when this returns."""
+        self.switch.halt(source, reason, HALTED_BY)

@@ -1,0 +1,116 @@
+"""What a resumed run still has and its manifests have not any more: strategies, and whole accounts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import grpc
+
+from leadline.execution.v1 import execution_pb2
+from leadline.local.calls import CALL_SECONDS, Services
+from leadline.local.local_postgres import LocalPostgres
+from leadline.model.errors import LeadlineError
+from leadline.model.specs import TradingStrategy
+from leadline.plan.demand import DemandRow
+from leadline.plan.plan import Plan, workload_id
+from leadline.runtime.database import connect
+from leadline.runtime.rpc.errors import explain
+from leadline.runtime.rpc.failures import patiently
+
+DRAIN_ID: Final = "removed-from-the-manifests"
+
+_STRATEGIES: Final = """
+    SELECT account, strategy, manifest FROM strategy_state
+    WHERE tape = $1 AND drain IS NULL ORDER BY account, strategy
+"""
+_ACCOUNTS: Final = "SELECT account FROM account_state WHERE tape = $1 AND NOT finished ORDER BY account"
+_HELD: Final = """
+    SELECT account, tape_contract FROM position WHERE tape = $1 AND quantity <> 0
+    UNION
+    SELECT account, tape_contract FROM intent
+    WHERE tape = $1 AND state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
+"""
+
+
+class AccountLeftBehind(LeadlineError):
+    """A resumed run has an account that no manifest names: nobody would match its orders and close its positions."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftBehind:
+    """A strategy of the run that the plan does not have, with the manifest that the account stored last."""
+
+    account: str
+    strategy: TradingStrategy
+
+    @property
+    def told(self) -> str:
+        """What happens to it, in words."""
+        policy = self.strategy.spec.deletion_policy
+        closing = {
+            "Flatten": "its position is closed now",
+            "Keep": "its position stays with its bracket",
+            "Refuse": "its position stays with its bracket until its stop, its target or flat-by closes it",
+        }
+        return (
+            f"{self.strategy.full_name} is not in the manifests any more: it enters nothing and leaves {self.account}; "
+            f"working entries: {policy.working_orders}, and {closing[policy.positions]} (its deletionPolicy)"
+        )
+
+
+async def left_behind(postgres: LocalPostgres, plan: Plan, tape: str) -> tuple[LeftBehind, ...]:
+    """The strategies of a tape that are not in the plan, nor leaving already.
+
+    Raises AccountLeftBehind for an account with an unfinished book that is not in it.
+    """
+    connection = await connect(postgres.settings("reader"), "leadline up")
+    try:
+        accounts = [row["account"] for row in await connection.fetch(_ACCOUNTS, tape)]
+        rows = await connection.fetch(_STRATEGIES, tape)
+    finally:
+        await connection.close()
+    missing = sorted(set(accounts) - {account.full_name for account in plan.accounts})
+    if missing:
+        raise AccountLeftBehind(
+            f"the run {tape}, which goes on, has the account {', '.join(missing)}, and the manifests have not: give it "
+            "back, if need be with `state: Suspended` in its strategies, or start a new run in another data directory"
+        )
+    planned = {strategy.full_name for strategy in plan.strategies}
+    return tuple(
+        LeftBehind(row["account"], TradingStrategy.from_manifest(row["manifest"]))
+        for row in rows
+        if row["strategy"] not in planned
+    )
+
+
+async def drain(services: Services, addresses: Mapping[str, str], found: Sequence[LeftBehind]) -> None:
+    """Take strategies out of their accounts, as their deletion policy says. Raises LeadlineError when one refuses."""
+    for each in found:
+        policy = each.strategy.spec.deletion_policy
+        stub = services.execution(addresses[workload_id("execution", each.account)], each.account)
+        request = execution_pb2.DrainRequest(
+            strategy=each.strategy.full_name,
+            drain_id=DRAIN_ID,
+            working_orders=policy.working_orders,
+            positions=policy.positions,
+        )
+        try:
+            await patiently(partial(stub.Drain, request, timeout=CALL_SECONDS))
+        except grpc.aio.AioRpcError as error:
+            refused = f"the account {each.account} does not let go of {each.strategy.full_name}: {explain(error)}"
+            raise LeadlineError(refused) from error
+
+
+async def held_rows(
+    postgres: LocalPostgres, tape: str, contracts: Mapping[str, str], present: Sequence[DemandRow]
+) -> tuple[DemandRow, ...]:
+    """Ticks-only rows for contracts that an account still holds and nothing else asks for: their prints are needed."""
+    connection = await connect(postgres.settings("reader"), "leadline up")
+    try:
+        held: list[Any] = await connection.fetch(_HELD, tape)
+    finally:
+        await connection.close()
+    asked = {(row.account, row.contract) for row in present if row.bars is None}
+    wanted = sorted({(row["account"], row["tape_contract"]) for row in held} - asked)
+    return tuple(DemandRow("", account, name, contracts[name], None) for account, name in wanted if name in contracts)
