@@ -19,8 +19,8 @@ from typing import Any, Final
 import orjson
 
 from leadline.cli.options import Place
-from leadline.cli.place import open_stack
 from leadline.execution.v1 import execution_pb2 as pb
+from leadline.views.opening import open_stack
 from tests.plan.running import Up, processes_of
 
 EXECUTION: Final = "execution-default-paper"

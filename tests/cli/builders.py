@@ -4,11 +4,11 @@ from collections import deque
 from typing import Any
 
 from leadline.cli.follow import Rate, Scene, said_bar
-from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.supervisor import PartStatus
 from leadline.model.v1 import model_pb2
+from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 
 FLOW = "default/flow"
 PAPER = "default/paper"

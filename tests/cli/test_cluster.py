@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from leadline.cli.follow import until_quiet
 from leadline.cli.main import run
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import audience, caller, one_key
 from leadline.runtime.rpc.grpc_server import GrpcServer
+from leadline.views.client import until_quiet
 
 KEY = "k" * 40
 KUBECTL = """#!{python}

@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 from leadline.cli.main import app, run
 from leadline.cli.output import plain, price_text, print_json, print_table
 from leadline.cli.reading import _print_kept_out
-from leadline.cli.stack import NotRunning, Stack, qualified, running_stack
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
 from leadline.runtime.version import package_version
+from leadline.views.stack import NotRunning, Stack, qualified, running_stack
 from tests.cli.builders import PAPER, bar, scene, stack
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -3,19 +3,21 @@
 import pytest
 
 from leadline.cli.left_open import left_open, what_becomes_of
-from leadline.execution.v1.execution_pb2 import Order, Position
+from leadline.execution.v1.execution_pb2 import Order
+from leadline.views.convert import order_view
+from leadline.views.values import OrderView, PositionView
 
 PAPER = "default/paper"
 FLOW = "default/flow"
 
 
-def order(leg: str, side: str, price: str = "", **other: object) -> Order:
+def order(leg: str, side: str, price: str = "", **other: object) -> OrderView:
     given = {"strategy": FLOW, "contract": "MESM2025", "quantity": 2, "state": "WORKING", **other}
-    return Order(leg=leg, side=side, price=price, **given)  # type: ignore[arg-type]
+    return order_view(Order(leg=leg, side=side, price=price, **given))  # type: ignore[arg-type]
 
 
-def position(quantity: int) -> Position:
-    return Position(strategy=FLOW, contract="MESM2025", quantity=quantity, average_price="6002.75000000")
+def position(quantity: int) -> PositionView:
+    return PositionView(FLOW, "MESM2025", quantity, "6002.75000000", last_price="", open="0")
 
 
 ANY_MORE = "nothing of it trades any more"

@@ -5,12 +5,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from leadline.cli.follow import KEPT_FATES, Rate, Scene, by_pattern, fate_text
+from leadline.cli.follow import KEPT_FATES, Rate, Scene
 from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.local.supervisor import PartStatus
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
+from leadline.views.convert import signal_view
+from leadline.views.signals import by_pattern, fate_text
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
 
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
@@ -157,13 +159,17 @@ def test_one_line_says_it_all_where_nobody_draws():
 
 
 def test_signals_of_one_pattern_in_a_bar_become_one_line():
-    said = [("BUY_IMBALANCE", "0.3", "weak"), ("STACKED", "0.8", ""), ("BUY_IMBALANCE", "0.9", "weak")]
+    said = [
+        signal_view(signal("BUY_IMBALANCE", "0.3", "weak")),
+        signal_view(signal("STACKED", "0.8")),
+        signal_view(signal("BUY_IMBALANCE", "0.9", "weak")),
+    ]
     assert [(line.name, line.strength, line.word) for line in by_pattern(said)] == [
         ("BUY_IMBALANCE x2", "0.90", "weak"),
         ("STACKED", "0.80", "approved"),
     ]
     # An approved signal speaks for its pattern before a stronger one that was refused.
-    (line,) = by_pattern([("BUY_IMBALANCE", "0.9", "weak"), ("BUY_IMBALANCE", "0.6", "")])
+    (line,) = by_pattern(map(signal_view, [signal("BUY_IMBALANCE", "0.9", "weak"), signal("BUY_IMBALANCE", "0.6")]))
     assert (line.strength, line.approved) == ("0.60", True)
 
 

@@ -18,7 +18,6 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from leadline.cli import reading
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
@@ -36,6 +35,7 @@ from leadline.runtime.runs import Run, announce_run
 from leadline.runtime.settings import Role, ServiceSettings
 from leadline.venue.v1 import venue_pb2
 from leadline.venue.v1 import venue_pb2_grpc as venue_rpc
+from leadline.views import client
 from tests.execution.harness.builders import BUY, DAY, MES, SHORT, account, bar, ns, says, strategy, tape
 from tests.measured import scraped
 from tests.stack import Database, bus_as
@@ -273,9 +273,9 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         whole = list((await stub.GetOrders(pb.GetOrdersRequest(), timeout=5)).orders)
         assert sorted(order.leg for order in whole) == ["E", "F1", "S1", "T1"]
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "MOST_ORDERS", 3)  # two pages
-            assert await reading.newest_orders(stub, pb.GetOrdersRequest(limit=5000)) == whole
-            assert await reading.newest_orders(stub, pb.GetOrdersRequest(limit=2)) == whole[2:]
+            patch.setattr(client, "MOST_ORDERS", 3)  # two pages
+            assert await client.newest_orders(stub, pb.GetOrdersRequest(limit=5000)) == whole
+            assert await client.newest_orders(stub, pb.GetOrdersRequest(limit=2)) == whole[2:]
         with pytest.raises(grpc.aio.AioRpcError) as too_many:
             await stub.GetOrders(pb.GetOrdersRequest(limit=501), timeout=5)
         assert too_many.value.code() is grpc.StatusCode.INVALID_ARGUMENT

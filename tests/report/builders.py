@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from leadline.cli.reporting import dsn_of
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
 from leadline.report.data import (
     AccountReport,
@@ -21,6 +20,7 @@ from leadline.report.data import (
 from leadline.report.halts import ReportedHalt
 from leadline.report.trades import EquityPoint, Trade
 from leadline.runtime.database import connect
+from leadline.views.database import dsn_of
 from tests.execution.harness.builders import DAY, MES, bar, ns
 from tests.execution.harness.days import eventful
 from tests.execution.harness.world import Books, Desk

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from leadline.cli.reporting import dsn_of, report_document
+from leadline.cli.reporting import report_document
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
 from leadline.report.data import PatternTotal, PricePoint, UnfinishedBar, build_reports
 from leadline.report.digest import digest
+from leadline.views.database import dsn_of
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk
 from tests.report.builders import beside, change, recorded, report, report_of

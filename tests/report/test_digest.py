@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from leadline.cli.reporting import dsn_of
 from leadline.report.digest import FIELDS, KINDS, digest, digest_lines
+from leadline.views.database import dsn_of
 from tests.execution.harness.stores import PostgresBooks
 from tests.execution.harness.world import Books, Desk
 from tests.report.builders import change, recorded

@@ -7,15 +7,16 @@ from typing import Any
 
 import grpc
 
-from leadline.cli.options import Output, Place
+from leadline.cli.options import Output
 from leadline.cli.output import complain, halt_text, plain, print_json
-from leadline.cli.place import find_targets, open_stack
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
 from leadline.report.clock import moment
 from leadline.report.printable import printable
 from leadline.runtime.rpc.errors import explain
 from leadline.runtime.rpc.failures import OUTCOME_UNKNOWN
+from leadline.views.opening import find_targets, open_stack
+from leadline.views.place import Place
 
 
 class StillHalted(LeadlineError):

@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -15,13 +14,15 @@ import orjson
 
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
-from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
+from leadline.model.signals import Direction
 from leadline.model.v1 import model_pb2
+from leadline.views.convert import bar_key_text, signal_view
+from leadline.views.signals import DecisionView, PatternLine, by_pattern, decision_view
+from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 
-APPROVED: Final = "approved"
 LOOK_SECONDS: Final = 0.5
 AGAIN_SECONDS: Final = 0.5
 KEPT_BARS: Final = 8
@@ -44,20 +45,6 @@ class Rate:
         if self.at and now > self.at:
             self.per_second = max(0, ticks - self.ticks) / (now - self.at)
         self.ticks, self.at = ticks, now
-
-
-@dataclass(frozen=True, slots=True)
-class PatternLine:
-    """All signals of one pattern in one bar: its name with their number, the greatest strength, the router's word."""
-
-    name: str
-    strength: str
-    word: str
-
-    @property
-    def approved(self) -> bool:
-        """Whether the router let one of them through."""
-        return self.word == APPROVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +73,7 @@ class Scene:
     regimes: dict[str, model_pb2.RegimeReading] = field(default_factory=dict)
     said: deque[SaidBar] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
     signal_count: int = 0
-    fates: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    fates: dict[tuple[str, str], DecisionView] = field(default_factory=dict)
     fills: int = 0
     states: dict[str, execution_pb2.GetStateResponse] = field(default_factory=dict)
     positions: dict[str, list[execution_pb2.Position]] = field(default_factory=dict)
@@ -97,7 +84,7 @@ class Scene:
 
     def decide(self, body: dict[str, Any]) -> None:
         """Note a decision; the oldest go when there are too many."""
-        self.fates[body["strategy"], body["bar_key"]] = body
+        self.fates[body["strategy"], body["bar_key"]] = decision_view(body)
         if len(self.fates) > KEPT_FATES:
             del self.fates[next(iter(self.fates))]
 
@@ -213,53 +200,6 @@ class _Signals:
 
 def said_bar(strategy: str, bar: model_pb2.BarSignals) -> SaidBar:
     """A bar's signals, as they are shown."""
-    lines = by_pattern((signal.pattern, signal.strength, signal.rejection) for signal in bar.signals)
-    rising = frozenset(item.pattern for item in bar.signals if item.direction == model_pb2.DIRECTION_LONG)
-    return SaidBar(strategy, bar_key_text(bar.bar), bar.known_at_ns, tuple(lines), rising)
-
-
-def by_pattern(signals: Iterable[tuple[str, str, str]]) -> list[PatternLine]:
-    """Signals of one bar as (pattern, strength, rejection; empty when approved), one line per pattern, in their order.
-
-    A bar can have an imbalance at many prices; the strongest speaks for its pattern, an approved one before others.
-    """
-    found: dict[str, list[tuple[bool, Decimal, str]]] = {}
-    for pattern, strength, rejection in signals:
-        found.setdefault(pattern, []).append((not rejection, Decimal(strength), rejection))
-    lines = []
-    for pattern, items in found.items():
-        approved, strongest, rejection = max(items, key=lambda item: item[:2])
-        name = pattern if len(items) == 1 else f"{pattern} x{len(items)}"
-        lines.append(PatternLine(name, f"{strongest:.2f}", APPROVED if approved else rejection.replace("_", " ")))
-    return lines
-
-
-def bar_key_text(key: model_pb2.BarKey) -> str:
-    """A bar's key as ids and events spell it."""
-    return f"{key.contract}/{key.session}/{key.spec}/{key.trading_day}/{key.ordinal}"
-
-
-def fate_text(decision: dict[str, Any] | None) -> str:
-    """What risk and the account said to a bar, in a few words."""
-    if decision is None:
-        return "–"
-    if not decision["accepted"]:
-        return f"refused: {decision['reason'].replace('_', ' ')}"
-    return f"{decision['side']} {decision['quantity']}"
-
-
-async def until_quiet(stream: AsyncIterable[Any], quiet_seconds: float, first_seconds: float) -> AsyncIterator[Any]:
-    """The messages of a stream up to its end, or up to where nothing more comes for a while.
-
-    first_seconds: how long the first message may take; a stream is not empty because it is slow to begin.
-    """
-    messages: AsyncIterator[Any] = aiter(stream)
-    patience = first_seconds
-    while True:
-        try:
-            async with asyncio.timeout(patience):
-                message = await anext(messages)
-        except (StopAsyncIteration, TimeoutError):
-            return
-        yield message
-        patience = quiet_seconds
+    signals = [signal_view(signal) for signal in bar.signals]
+    rising = frozenset(item.pattern for item in signals if item.direction == Direction.LONG)
+    return SaidBar(strategy, bar_key_text(bar.bar), bar.known_at_ns, tuple(by_pattern(signals)), rising)

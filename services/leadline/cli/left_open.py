@@ -7,12 +7,12 @@ from typing import Final
 import asyncpg
 
 from leadline.cli.output import price_text
-from leadline.cli.reporting import dsn_of
-from leadline.cli.stopped import StoppedRun
-from leadline.execution.v1.execution_pb2 import GetOrdersRequest, Order, Position
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import Leg
 from leadline.runtime.settings import DatabaseSettings
+from leadline.views.database import dsn_of
+from leadline.views.store import StoppedRun
+from leadline.views.values import OrdersWanted, OrderView, PositionView
 
 # Stopping does not wait for a book that cannot be read.
 READ_SECONDS: Final = 5.0
@@ -42,9 +42,9 @@ async def what_is_left(database: DatabaseSettings, tape: str) -> tuple[str, ...]
 
 async def _of_run(run: StoppedRun) -> tuple[str, ...]:
     sentences: list[str] = []
-    working = GetOrdersRequest(only_working=True, limit=_MOST_ORDERS)
-    for account in await run.accounts(None):
-        sentences += left_open(account, await run.positions(account), await run.orders(account, working))
+    working = await run.orders(None, OrdersWanted(_MOST_ORDERS, only_working=True))
+    for account, held in (await run.positions(None)).found.items():
+        sentences += left_open(account, held, working.found[account])
     return what_becomes_of(run.tape, sentences, goes_on=await run.goes_on(), over=await run.is_over())
 
 
@@ -65,7 +65,7 @@ def what_becomes_of(tape: str, sentences: Sequence[str], *, goes_on: bool, over:
     )
 
 
-def left_open(account: str, positions: Iterable[Position], working: Iterable[Order]) -> Iterator[str]:
+def left_open(account: str, positions: Iterable[PositionView], working: Iterable[OrderView]) -> Iterator[str]:
     """A sentence for each position of an account, with the orders that protect it, and for each other working order."""
     others = list(working)
     for held in positions:
@@ -81,13 +81,13 @@ def left_open(account: str, positions: Iterable[Position], working: Iterable[Ord
         yield f"{order.strategy or 'nobody'} on {account} has {_words(order)} of {order.contract}"
 
 
-def _protects(order: Order, held: Position) -> bool:
+def _protects(order: OrderView, held: PositionView) -> bool:
     closing = order.side == ("SELL" if held.quantity > 0 else "BUY")
     place = (order.strategy, order.contract) == (held.strategy, held.contract)
     return place and closing and order.leg.startswith((Leg.STOP, Leg.TARGET))
 
 
-def _words(order: Order) -> str:
+def _words(order: OrderView) -> str:
     leg = _LEGS.get(Leg(order.leg[:1]), "order") if order.leg[:1] in set(Leg) else "order"
     at = f"at {_price(order.contract, order.price)}" if order.price else "at the market"
     doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"

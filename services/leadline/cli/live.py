@@ -13,12 +13,12 @@ from rich.live import Live
 from leadline.cli.feeding import outside, unfinished_text
 from leadline.cli.follow import Scene, follow
 from leadline.cli.picture import draw
-from leadline.cli.stack import Stack
 from leadline.local.supervisor import PartStatus, Supervisor
 from leadline.model.halts import halt_words
 from leadline.model.worth import places
 from leadline.report.clock import moment
 from leadline.report.printable import printable
+from leadline.views.stack import Stack
 
 FRAME_SECONDS: Final = 0.25
 LINE_SECONDS: Final = 5.0

@@ -19,18 +19,6 @@ class Output(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a stack is looked for: in a data directory, or with `kube` in a namespace of a cluster.
-
-    `namespace` None is the one of the kubeconfig's context.
-    """
-
-    data_dir: Path
-    kube: bool = False
-    namespace: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class PlanOptions:
     """What people say about a plan on the command line."""
 

@@ -137,12 +137,6 @@ def price_text(contract: str, price: str) -> str:
     return f"{value:.{2 - int(tick.as_tuple().exponent)}f}"
 
 
-def ticks_text(contract: str, ticks: int) -> str:
-    """A price in ticks as a decimal; in ticks where nobody here knows the contract, such as a cluster's own."""
-    sheet = sheet_of(contract)
-    return f"{ticks} ticks" if sheet is None else str(sheet.ticks_to_price(ticks))
-
-
 def _is_number(text: str) -> bool:
     return text.lstrip("+-").replace(".", "", 1).replace(",", "").isdigit() or not text
 

@@ -12,8 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadline.cli.feeding import kept_out_text, outside, unfinished_text
-from leadline.cli.follow import SaidBar, Scene, fate_text
-from leadline.cli.stack import Stack, StrategyAddress
+from leadline.cli.follow import SaidBar, Scene
 from leadline.execution.v1 import execution_pb2
 from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
@@ -21,6 +20,8 @@ from leadline.model.v1 import model_pb2
 from leadline.model.worth import places
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
+from leadline.views.signals import fate_text
+from leadline.views.stack import Stack, StrategyAddress
 
 # Lines of the left column that are not bars or signals: header, market, titles and frames.
 _FIXED_LINES: Final = 18
@@ -166,7 +167,7 @@ def _instant(scene: Scene, account: str) -> int:
 
 def _signal_rows(scene: Scene, said: SaidBar) -> Iterator[tuple[str, list[RenderableType]]]:
     decision = scene.fates.get((said.strategy, said.bar))
-    taken = decision is not None and decision["accepted"]
+    taken = decision is not None and decision.accepted
     for number, line in enumerate(said.lines):
         pattern = line.name.partition(" ")[0]
         yield (

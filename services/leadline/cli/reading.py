@@ -1,41 +1,34 @@
 """Commands that read a running stack: status, signals, orders, positions."""
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
-from typing import Any, Final, TypeVar
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
 
 import grpc
-import orjson
 
 from leadline.aggregation.v1 import aggregation_pb2
-from leadline.analysis.v1 import analysis_pb2
 from leadline.cli.feeding import kept_out_text, outside, print_unfinished
-from leadline.cli.follow import bar_key_text, by_pattern, fate_text, until_quiet
-from leadline.cli.options import Output, Place
-from leadline.cli.output import complain, plain, price_text, print_json, print_table, ticks_text
-from leadline.cli.place import open_stack
-from leadline.cli.stack import NotRunning, Stack, StrategyAddress
-from leadline.cli.stopped import is_stopped, stopped_run
-from leadline.execution.core.order_list import MOST_ORDERS
+from leadline.cli.options import Output
+from leadline.cli.output import complain, plain, price_text, print_json, print_table
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.health import HealthProbe
 from leadline.model.errors import Unknown
-from leadline.model.v1 import model_pb2
 from leadline.report.clock import day_and_time, zone_name
 from leadline.runtime.rpc.errors import explain
 from leadline.runtime.rpc.failures import patiently
+from leadline.views import documents
+from leadline.views.client import reasons
+from leadline.views.opening import open_source, open_stack
+from leadline.views.place import Place
+from leadline.views.signals import SignalledBar, by_pattern, fate_text
+from leadline.views.source import Source
+from leadline.views.stack import NotRunning, Stack
+from leadline.views.values import Answers, OrdersWanted
 
 _Read = TypeVar("_Read")
-
-# A stream of what is stored is at its end when nothing has come for this long.
-QUIET_SECONDS: Final = 1.0
-# The first message of a stream may have to wait for a forwarded port, and for a reader that begins.
-FIRST_SECONDS: Final = 5.0
 
 
 def print_status(place: Place, output: Output) -> None:
@@ -43,9 +36,9 @@ def print_status(place: Place, output: Output) -> None:
     asyncio.run(_status(place, output))
 
 
-def print_orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
+def print_orders(place: Place, account: str | None, wanted: OrdersWanted, output: Output) -> None:
     """The orders of an account, or of all."""
-    asyncio.run(_orders(place, account, request, output))
+    asyncio.run(_orders(place, account, wanted, output))
 
 
 def print_positions(place: Place, account: str | None, output: Output) -> None:
@@ -209,6 +202,23 @@ async def _reached(
     return found
 
 
+def _tell_note(source: Source) -> None:
+    if source.note:
+        complain(source.note)
+
+
+def _answered(answers: Answers[_Read]) -> Mapping[str, _Read]:
+    """What was answered. What is missing is named; where nothing was answered, raises what came of the first name."""
+    for name, why in answers.left_out.items():
+        complain(f"without {name}: {why}")
+    if len(answers.found) + len(answers.failed) > 1:
+        for name, why in reasons(answers.failed).items():
+            complain(f"without {name}: {why}")
+    for error in answers.failed.values() if not answers.found else ():
+        raise error
+    return answers.found
+
+
 def _tell_left_out(stack: Stack) -> None:
     for name, why in stack.left_out.items():
         complain(f"without {name}: {why}")
@@ -248,35 +258,12 @@ async def _state(services: Services, stack: Stack, account: str) -> execution_pb
     return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
 
 
-async def newest_orders(stub: Any, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
-    """As many as are asked for, oldest first; an answer has a part of them."""
-    found: list[execution_pb2.Order] = []
-    while len(found) < request.limit:
-        asked = execution_pb2.GetOrdersRequest()
-        asked.CopyFrom(request)
-        asked.limit = min(request.limit - len(found), MOST_ORDERS)
-        asked.before = found[0].client_id if found else ""
-        some = (await stub.GetOrders(asked, timeout=CALL_SECONDS)).orders
-        found = [*some, *found]
-        if len(some) < asked.limit:
-            break
-    return found
-
-
-async def _orders(place: Place, account: str | None, request: execution_pb2.GetOrdersRequest, output: Output) -> None:
-    async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Order]:
-        return await newest_orders(services.execution(stack.execution_of(name), name), request)
-
-    if is_stopped(place):
-        async with stopped_run(place.data_dir) as run:
-            by_account = {name: await run.orders(name, request) for name in await run.accounts(account)}
-    else:
-        async with open_stack(place, "cli-viewer") as (stack, services):
-            read_one = partial(read, stack, services)
-            by_account = await _reached(stack.chosen_accounts(account), read_one)
-    found = [(name, order) for name, listed in by_account.items() for order in listed]
+async def _orders(place: Place, account: str | None, wanted: OrdersWanted, output: Output) -> None:
+    async with open_source(place) as source:
+        _tell_note(source)
+        found = _answered(await source.orders(account, wanted))
     if output is Output.JSON:
-        print_json([{"account": name, **plain(order)} for name, order in found])
+        print_json(documents.by_account(found))
         return
     print_table(
         "Orders",
@@ -309,7 +296,8 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
                 order.state,
                 order.reason,
             )
-            for _, order in found
+            for listed in found.values()
+            for order in listed
         ],
         "No orders.",
         wide_only=("id", "leg", "type", "filled"),
@@ -317,20 +305,11 @@ async def _orders(place: Place, account: str | None, request: execution_pb2.GetO
 
 
 async def _positions(place: Place, account: str | None, output: Output) -> None:
-    async def read(stack: Stack, services: Services, name: str) -> list[execution_pb2.Position]:
-        stub = services.execution(stack.execution_of(name), name)
-        return list((await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)).positions)
-
-    if is_stopped(place):
-        async with stopped_run(place.data_dir) as run:
-            by_account = {name: await run.positions(name) for name in await run.accounts(account)}
-    else:
-        async with open_stack(place, "cli-viewer") as (stack, services):
-            read_one = partial(read, stack, services)
-            by_account = await _reached(stack.chosen_accounts(account), read_one)
-    found = [(name, position) for name, held in by_account.items() for position in held]
+    async with open_source(place) as source:
+        _tell_note(source)
+        found = _answered(await source.positions(account))
     if output is Output.JSON:
-        print_json([{"account": name, **plain(position)} for name, position in found])
+        print_json(documents.by_account(found))
         return
     print_table(
         "Positions",
@@ -345,64 +324,35 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
                 price_text(item.contract, item.last_price),
                 item.open,
             )
-            for name, item in found
+            for name, held in found.items()
+            for item in held
         ],
         "Flat: no open position.",
     )
 
 
 async def _signals(place: Place, strategy: str | None, last: int, output: Output) -> None:
-    if is_stopped(place):
-        async with stopped_run(place.data_dir) as run:
-            rows = await run.signals(strategy, last)
-    else:
-        rows = await _said_by_services(place, strategy, last)
+    async with open_source(place, analysis=True) as source:
+        _tell_note(source)
+        found = _answered(await source.signals(strategy, last))
+    bars = sorted((bar for each in found.values() for bar in each), key=lambda bar: (bar.known_at_ns, bar.strategy))
     if output is Output.JSON:
-        print_json(rows)
+        print_json([documents.signalled(bar) for bar in bars])
         return
     print_table(
         "Signals",
         (f"known at ({zone_name()})", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
-        [cells for row in rows for cells in _signal_rows(row)],
+        [cells for bar in bars for cells in _signal_rows(bar)],
         "No signals yet.",
         wide_only=("bar", "strength"),
     )
 
 
-async def _said_by_services(place: Place, strategy: str | None, last: int) -> list[dict[str, Any]]:
-    async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
-        _tell_left_out(stack)
-        chosen = {item.name: item for item in stack.chosen_strategies(strategy)}
-        said = await _reached(chosen, lambda name: _bars_with_signals(services, stack, chosen[name], last))
-        accounts = sorted({item.account for item in chosen.values()})
-        decided = await _reached(accounts, lambda name: _decisions(services, stack, name), required=False)
-    fates = {key: fate for by_bar in decided.values() for key, fate in by_bar.items()}
-    rows: list[dict[str, Any]] = [
-        {
-            "strategy": name,
-            "known_at_ns": bar.known_at_ns,
-            "bar": bar_key_text(bar.bar),
-            "close": ticks_text(bar.bar.contract, bar.close),
-            "regime": bar.regime.regime,
-            "signals": [plain(signal) for signal in bar.signals],
-            "decision": fates.get((name, bar_key_text(bar.bar))),
-        }
-        for name, bars in said.items()
-        for bar in bars
-    ]
-    return sorted(rows, key=lambda row: (row["known_at_ns"], row["strategy"]))[-last:]
-
-
-def _signal_rows(row: dict[str, Any]) -> list[tuple[object, ...]]:
+def _signal_rows(bar: SignalledBar) -> list[tuple[object, ...]]:
     """One line per pattern of a bar; what the lines of a bar have in common stands in the first."""
-    shared = (
-        day_and_time(row["known_at_ns"]),
-        row["bar"].rpartition("/")[2],
-        row["close"],
-        row["regime"].replace("_", " "),
-    )
+    shared = (day_and_time(bar.known_at_ns), bar.bar.rpartition("/")[2], bar.close, bar.regime.replace("_", " "))
     lines: list[tuple[object, ...]] = []
-    for pattern in by_pattern((item["pattern"], item["strength"], item["rejection"]) for item in row["signals"]):
+    for pattern in by_pattern(bar.signals):
         first = not lines
         lines.append(
             (
@@ -410,31 +360,7 @@ def _signal_rows(row: dict[str, Any]) -> list[tuple[object, ...]]:
                 pattern.name.replace("_", " "),
                 pattern.strength,
                 pattern.word,
-                fate_text(row["decision"]) if first else "",
+                fate_text(bar.decision) if first else "",
             )
         )
     return lines
-
-
-async def _bars_with_signals(
-    services: Services, stack: Stack, strategy: StrategyAddress, last: int
-) -> list[model_pb2.BarSignals]:
-    """The newest bars with signals that are stored by now."""
-    stub = services.analysis(stack.analysis_of(strategy.name))
-    stream = stub.StreamSignals(analysis_pb2.StreamSignalsRequest(only_with_signals=True))
-    found = deque(
-        [message.bar async for message in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS) if not message.final], last
-    )
-    return list(found)
-
-
-async def _decisions(services: Services, stack: Stack, account: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Every decision by strategy and bar key."""
-    stub = services.execution(stack.execution_of(account), account)
-    stream = stub.StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
-    bodies = [
-        orjson.loads(event.body_json)
-        async for event in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
-        if event.kind == "decision"
-    ]
-    return {(body["strategy"], body["bar_key"]): body for body in bodies}

@@ -2,30 +2,26 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
-from urllib.parse import quote
 
-import asyncpg
 from rich.console import Console
 
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, plain, print_json
-from leadline.cli.stack import NotRunning
-from leadline.local.data_dir import DataDir, DataDirInUse
-from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import InvalidInput, reason_of
-from leadline.report.data import AccountReport, build_reports, latest_tape
+from leadline.report.data import AccountReport, build_reports
 from leadline.report.digest import digest as digest_of_tape
 from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.rpc.failures import PATIENCE_SECONDS, RETRY_SECONDS
-from leadline.runtime.settings import DatabaseSettings, read_secret
-from leadline.schema.migrate import NoSchema, require_schema
+from leadline.runtime.settings import DatabaseSettings
+from leadline.views.database import database_of, dsn_of
+from leadline.views.stack import NotRunning
+from leadline.views.store import latest_tape
 
 
 def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Output) -> None:
@@ -99,39 +95,6 @@ def check_place(path: Path, option: str) -> None:
 def report_document(item: AccountReport) -> dict[str, Any]:
     """A report as plain JSON values."""
     return {field.name: plain(getattr(item, field.name)) for field in dataclasses.fields(item)}
-
-
-def dsn_of(settings: DatabaseSettings) -> str:
-    """A connection string with its password, for this process's memory only."""
-    separator = "&" if "?" in settings.url else "?"
-    return f"{settings.url}{separator}password={quote(read_secret(settings.password_file), safe='')}"
-
-
-@asynccontextmanager
-async def database_of(data_dir: Path) -> AsyncIterator[DatabaseSettings]:
-    """The database of a data directory: the running stack's, else started for the time of this command."""
-    data = DataDir(data_dir)
-    if not (data.root / "postgres").is_dir():
-        raise NotRunning(f"nothing has run in {data.root}: start it with `leadline up`, or give its --data-dir")
-    postgres = LocalPostgres(data.postgres_dir)
-    try:
-        with data.hold():
-            postgres.start()
-            try:
-                await _require_ours(postgres.settings("reader"), data_dir)
-                yield postgres.settings("reader")
-            finally:
-                postgres.stop()
-    except DataDirInUse:
-        yield postgres.settings("reader")
-
-
-async def _require_ours(settings: DatabaseSettings, data_dir: Path) -> None:
-    """Raises NotRunning where no start has come as far as to a schema, and what says that it is not this release's."""
-    try:
-        await require_schema(settings)
-    except (NoSchema, asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError):
-        raise NotRunning(f"no run has begun in {data_dir} yet") from None
 
 
 async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:

@@ -17,7 +17,6 @@ from leadline.cli.manifests import checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
 from leadline.cli.reporting import check_place, print_reports, report_document, reports_of, write_reports
-from leadline.cli.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS
 from leadline.local.data_dir import DataDir, placed_at
@@ -32,6 +31,7 @@ from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
 from leadline.runtime.rpc.failures import patiently
 from leadline.runtime.runs import Run
+from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 
 EXIT_INTERRUPTED: Final = 130
 

@@ -182,16 +182,6 @@ async def build_reports(dsn: str, tape: str) -> list[AccountReport]:
         await connection.close()
 
 
-async def latest_tape(dsn: str) -> str | None:
-    """The tape opened last; None when there is none."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        found: str | None = await connection.fetchval("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 1")
-        return found
-    finally:
-        await connection.close()
-
-
 async def _account_report(connection: Any, run: asyncpg.Record, account: str) -> AccountReport:
     tape = run["tape"]
     state = await connection.fetchrow("SELECT * FROM account_state WHERE tape = $1 AND account = $2", tape, account)

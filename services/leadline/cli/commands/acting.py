@@ -11,9 +11,9 @@ from leadline.cli.options import (
     NamespaceOption,
     Output,
     OutputOption,
-    Place,
     ZoneOption,
 )
+from leadline.views.place import Place
 
 # A command takes effect between two steps of an account, and a step may wait for the venue.
 WAIT_SECONDS: Final = 30

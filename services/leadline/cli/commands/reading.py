@@ -11,10 +11,10 @@ from leadline.cli.options import (
     NamespaceOption,
     Output,
     OutputOption,
-    Place,
     StrategyOption,
     ZoneOption,
 )
+from leadline.views.place import Place
 
 app = typer.Typer()
 
@@ -58,9 +58,9 @@ def orders(
     """List orders, oldest first; of a stopped stack, those of its newest run."""
     del tz  # its callback has answered
     from leadline.cli.reading import print_orders
-    from leadline.execution.v1.execution_pb2 import GetOrdersRequest
+    from leadline.views.values import OrdersWanted
 
-    wanted = GetOrdersRequest(only_working=working, strategy=strategy, limit=limit)
+    wanted = OrdersWanted(limit, strategy, only_working=working)
     print_orders(Place(data_dir, kube, namespace), account, wanted, output)
 
 

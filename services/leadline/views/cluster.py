@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadline.cli.stack import NotRunning, Stack, StrategyAddress, qualified
 from leadline.local.calls import Credentials
 from leadline.model.errors import LeadlineError
 from leadline.model.specs import TradingStrategy, parse_manifest, session_of
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import Keys, one_key
 from leadline.runtime.rpc.certificates import Pem
+from leadline.views.stack import NotRunning, Stack, StrategyAddress, qualified
 
 KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
 CERTIFICATE_SECRET: Final = "leadline-tls"  # noqa: S105 - its name

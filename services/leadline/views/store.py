@@ -1,6 +1,5 @@
-"""What a stopped stack has left: its newest run's orders, positions and signals, read from the book itself."""
+"""What a stopped stack has left: its newest run, read from the book itself."""
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,39 +10,28 @@ from typing import Any
 import asyncpg
 import orjson
 
-from leadline.cli.options import Place
-from leadline.cli.output import plain
-from leadline.cli.reporting import database_of, dsn_of
-from leadline.cli.stack import NotRunning, qualified, running_stack
 from leadline.execution.adapters.convert import order_to_proto, price_text
 from leadline.execution.adapters.rows import order_of, position_of
 from leadline.execution.core import order_list
 from leadline.execution.core.positions import average_price, open_result
-from leadline.execution.v1 import execution_pb2
-from leadline.local.data_dir import DataDir
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
-from leadline.model.v1 import model_pb2
-from leadline.report.data import latest_tape
-
-
-def is_stopped(place: Place) -> bool:
-    """Whether nothing runs there, and something has run before. Raises NotPrivate."""
-    if place.kube or not (DataDir(place.data_dir).root / "postgres" / "data").is_dir():
-        return False
-    try:
-        running_stack(place.data_dir)
-    except NotRunning:
-        return True
-    return False
+from leadline.views.convert import order_view
+from leadline.views.database import database_of, dsn_of
+from leadline.views.signals import SignalledBar, SignalView, decision_view
+from leadline.views.stack import NotRunning, qualified
+from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
 
 
 @dataclass(frozen=True, slots=True)
 class StoppedRun:
-    """The newest run of a data directory."""
+    """A run that the database has: a `Source`.
+
+    note: what is to be said of where its values come from; empty for nothing.
+    """
 
     tape: str
     connection: Any
+    note: str = ""
 
     async def accounts(self, account: str | None) -> tuple[str, ...]:
         """The account that was asked for, else all of the run. Raises Unknown."""
@@ -74,19 +62,23 @@ class StoppedRun:
         every = "SELECT coalesce(bool_and(finished), false) FROM account_state WHERE tape = $1"
         return bool(await self.connection.fetchval(every, self.tape))
 
-    async def orders(self, account: str, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
-        """As execution would answer. Raises Unknown for a strategy that the run did not have."""
-        if request.strategy:
-            await self._require_strategy(request.strategy)
+    async def orders(self, account: str | None, wanted: OrdersWanted) -> Answers[list[OrderView]]:
+        """The orders by account, oldest first. Raises Unknown for a strategy that the run did not have."""
+        return Answers({name: await self._orders(name, wanted) for name in await self.accounts(account)})
+
+    async def _orders(self, account: str, wanted: OrdersWanted) -> list[OrderView]:
+        if wanted.strategy:
+            await self._require_strategy(wanted.strategy)
         asked = order_list.newest(
             self.tape,
             account,
-            strategy=request.strategy,
-            only_working=request.only_working,
-            limit=request.limit,
+            strategy=wanted.strategy,
+            only_working=wanted.only_working,
+            limit=wanted.limit,
         )
         rows = await self.connection.fetch(order_list.SELECT_NEWEST, *asked)
-        return [order_to_proto(order_of(dict(row)), row["average"]) for row in reversed(rows)]
+        # By way of execution's message: a price reads as it does while the account runs.
+        return [order_view(order_to_proto(order_of(dict(row)), row["average"])) for row in reversed(rows)]
 
     async def _require_strategy(self, name: str) -> None:
         query = "SELECT DISTINCT strategy FROM strategy_state WHERE tape = $1 ORDER BY strategy"
@@ -94,8 +86,11 @@ class StoppedRun:
         if name not in known:
             raise Unknown("strategy", name, known)
 
-    async def positions(self, account: str) -> list[execution_pb2.Position]:
-        """As execution would answer, at the last prints that the account has seen."""
+    async def positions(self, account: str | None) -> Answers[list[PositionView]]:
+        """The positions that are not flat, by account, at the last prints that the account has seen."""
+        return Answers({name: await self._positions(name) for name in await self.accounts(account)})
+
+    async def _positions(self, account: str) -> list[PositionView]:
         state = await self.connection.fetchrow(
             "SELECT last_prints FROM account_state WHERE tape = $1 AND account = $2", self.tape, account
         )
@@ -107,8 +102,8 @@ class StoppedRun:
         )
         return [_position(dict(row), prints) for row in rows]
 
-    async def signals(self, strategy: str | None, last: int) -> list[dict[str, Any]]:
-        """The newest bars with signals, oldest first, each with what was decided. Raises Unknown for a strategy."""
+    async def signals(self, strategy: str | None, last: int) -> Answers[list[SignalledBar]]:
+        """The newest bars with signals by strategy, each with what was decided. Raises Unknown for a strategy."""
         if strategy is not None:
             await self._require_strategy(qualified(strategy))
         rows = await self.connection.fetch(
@@ -123,7 +118,20 @@ class StoppedRun:
             None if strategy is None else qualified(strategy),
             last,
         )
-        return [_signals(row) for row in reversed(rows)]
+        found: dict[str, list[SignalledBar]] = {}
+        for row in reversed(rows):
+            found.setdefault(row["strategy"], []).append(_signalled_bar(row))
+        return Answers(found)
+
+
+async def latest_tape(dsn: str) -> str | None:
+    """The tape opened last; None when there is none."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        found: str | None = await connection.fetchval("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 1")
+        return found
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager
@@ -134,18 +142,18 @@ async def stopped_run(data_dir: Path) -> AsyncIterator[StoppedRun]:
         tape = await latest_tape(dsn)
         if tape is None:
             raise NotRunning(f"no run has begun in {data_dir} yet")
-        print(f"leadline: nothing runs in {data_dir}: this is what run {tape} has left", file=sys.stderr)
+        note = f"nothing runs in {data_dir}: this is what run {tape} has left"
         connection = await asyncpg.connect(dsn)
         try:
-            yield StoppedRun(tape, connection)
+            yield StoppedRun(tape, connection, note)
         finally:
             await connection.close()
 
 
-def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> execution_pb2.Position:
+def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> PositionView:
     position = position_of({**row, "lots": _json(row["lots"])})
     last = prints.get(position.tape_contract)
-    return execution_pb2.Position(
+    return PositionView(
         strategy=position.strategy,
         contract=position.contract,
         quantity=position.quantity,
@@ -155,38 +163,34 @@ def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> execution_pb
     )
 
 
-def _signals(row: Any) -> dict[str, Any]:
-    decided = row["accepted"] is not None
-    fate = {
+def _signalled_bar(row: Any) -> SignalledBar:
+    facts = {
         "accepted": row["accepted"],
         "reason": row["refused"],
         "side": row["side"],
         "quantity": row["quantity"],
     }
-    return {
-        "strategy": row["strategy"],
-        "known_at_ns": row["known_at_ns"],
-        "bar": row["bar_key"],
-        "close": str(instrument_of(row["contract"]).ticks_to_price(row["close"])),
-        "regime": row["regime"],
-        "signals": [_signal(found) for found in _json(row["signals"])],
-        "decision": fate if decided else None,
-    }
+    return SignalledBar(
+        strategy=row["strategy"],
+        known_at_ns=row["known_at_ns"],
+        bar=row["bar_key"],
+        close=price_text(row["contract"], row["close"]),
+        regime=row["regime"],
+        signals=tuple(_signal(found) for found in _json(row["signals"])),
+        decision=None if row["accepted"] is None else decision_view(facts),
+    )
 
 
-def _signal(stored: dict[str, Any]) -> dict[str, Any]:
-    """A signal in the form of the services' messages."""
-    message = model_pb2.Signal(
+def _signal(stored: dict[str, Any]) -> SignalView:
+    return SignalView(
         pattern=stored["pattern"],
-        direction=model_pb2.Direction.Value(f"DIRECTION_{stored['direction']}"),
+        direction=stored["direction"],
         price=stored["price"],
         strength=stored["strength"],
         evidence_json=orjson.dumps(stored["evidence"], option=orjson.OPT_SORT_KEYS).decode(),
         approved=stored["approved"],
         rejection=stored["rejection"],
     )
-    shown: dict[str, Any] = plain(message)
-    return shown
 
 
 def _json(value: Any) -> Any:

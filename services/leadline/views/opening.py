@@ -1,14 +1,42 @@
-"""Where the commands look for a running stack: on this machine, or in a cluster."""
+"""Opens what a `Place` names: a running stack on this machine or in a cluster, or what a stopped one has left."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from leadline.cli.cluster import Targets, Wanted, cluster_accounts, cluster_stack
-from leadline.cli.options import Place
-from leadline.cli.stack import Stack, person, qualified, running_stack
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.local.data_dir import DataDir
 from leadline.runtime.settings import Role
+from leadline.views.client import RunningStack
+from leadline.views.cluster import Targets, Wanted, cluster_accounts, cluster_stack
+from leadline.views.place import Place
+from leadline.views.source import Source
+from leadline.views.stack import NotRunning, Stack, person, qualified, running_stack
+from leadline.views.store import stopped_run
+
+
+def is_stopped(place: Place) -> bool:
+    """Whether nothing runs there, and something has run before. Raises NotPrivate."""
+    if place.kube or not (DataDir(place.data_dir).root / "postgres" / "data").is_dir():
+        return False
+    try:
+        running_stack(place.data_dir)
+    except NotRunning:
+        return True
+    return False
+
+
+@asynccontextmanager
+async def open_source(place: Place, *, analysis: bool = False) -> AsyncIterator[Source]:
+    """What is there to be shown, for a reader: `analysis` tells whether the strategies are asked, too.
+
+    Raises what `open_stack` raises, and NotRunning where no run has begun yet.
+    """
+    async with AsyncExitStack() as opened:
+        if is_stopped(place):
+            yield await opened.enter_async_context(stopped_run(place.data_dir))
+        else:
+            stack, services = await opened.enter_async_context(open_stack(place, "cli-viewer", analysis=analysis))
+            yield RunningStack(stack, services)
 
 
 @asynccontextmanager

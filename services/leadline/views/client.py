@@ -1,0 +1,167 @@
+"""A running stack, here or in a cluster, asked over gRPC."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+import grpc
+import orjson
+
+from leadline.analysis.v1 import analysis_pb2
+from leadline.execution.adapters.convert import price_text
+from leadline.execution.core.order_list import MOST_ORDERS
+from leadline.execution.v1 import execution_pb2
+from leadline.local.calls import CALL_SECONDS, Services
+from leadline.model.errors import Unknown
+from leadline.model.v1 import model_pb2
+from leadline.runtime.rpc.errors import explain
+from leadline.views.convert import bar_key_text, order_view, position_view, signal_view
+from leadline.views.signals import DecisionView, SignalledBar, decision_view
+from leadline.views.stack import NotRunning, Stack
+from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
+
+_Read = TypeVar("_Read")
+
+# A stream of what is stored is at its end when nothing has come for this long.
+QUIET_SECONDS: Final = 1.0
+# The first message of a stream may have to wait for a forwarded port, and for a reader that begins.
+FIRST_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningStack:
+    """The services of a stack: a `Source`. There is nothing to say (`note`) of where its values come from."""
+
+    stack: Stack
+    services: Services
+    note: str = ""
+
+    async def orders(self, account: str | None, wanted: OrdersWanted) -> Answers[list[OrderView]]:
+        """The orders by account, oldest first."""
+        request = execution_pb2.GetOrdersRequest(
+            strategy=wanted.strategy, only_working=wanted.only_working, limit=wanted.limit
+        )
+
+        async def read(name: str) -> list[OrderView]:
+            return [order_view(order) for order in await newest_orders(self._execution(name), request)]
+
+        return await _answers(self.stack.chosen_accounts(account), read)
+
+    async def positions(self, account: str | None) -> Answers[list[PositionView]]:
+        """The positions that are not flat, by account."""
+
+        async def read(name: str) -> list[PositionView]:
+            request = execution_pb2.GetPositionsRequest()
+            answer = await self._execution(name).GetPositions(request, timeout=CALL_SECONDS)
+            return [position_view(position) for position in answer.positions]
+
+        return await _answers(self.stack.chosen_accounts(account), read)
+
+    async def signals(self, strategy: str | None, last: int) -> Answers[list[SignalledBar]]:
+        """The newest bars with signals by strategy. A decision is missing where its account does not answer."""
+        chosen = {item.name: item for item in self.stack.chosen_strategies(strategy)}
+        said = await _answers(chosen, lambda name: self._bars_with_signals(name, last))
+        accounts = sorted({item.account for item in chosen.values()}) if said.found else []
+        decided = await _answers(accounts, self._decisions)
+        decisions = {key: each for by_bar in decided.found.values() for key, each in by_bar.items()}
+        bars = [
+            _signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar))))
+            for name, said_bars in said.found.items()
+            for bar in said_bars
+        ]
+        newest = sorted(bars, key=lambda bar: (bar.known_at_ns, bar.strategy))[-last:]
+        return Answers(
+            {name: [bar for bar in newest if bar.strategy == name] for name in said.found},
+            said.failed,
+            {**self.stack.left_out, **reasons(decided.failed)},
+        )
+
+    async def _bars_with_signals(self, strategy: str, last: int) -> list[model_pb2.BarSignals]:
+        """The newest bars with signals that are stored by now."""
+        stub = self.services.analysis(self.stack.analysis_of(strategy))
+        stream = stub.StreamSignals(analysis_pb2.StreamSignalsRequest(only_with_signals=True))
+        messages = until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
+        return list(deque([message.bar async for message in messages if not message.final], last))
+
+    async def _decisions(self, account: str) -> dict[tuple[str, str], DecisionView]:
+        """Every decision by strategy and bar key."""
+        stream = self._execution(account).StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
+        bodies = [
+            orjson.loads(event.body_json)
+            async for event in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
+            if event.kind == "decision"
+        ]
+        return {(body["strategy"], body["bar_key"]): decision_view(body) for body in bodies}
+
+    def _execution(self, account: str) -> Any:
+        return self.services.execution(self.stack.execution_of(account), account)
+
+
+async def newest_orders(stub: Any, request: execution_pb2.GetOrdersRequest) -> list[execution_pb2.Order]:
+    """As many as are asked for, oldest first; an answer has a part of them."""
+    found: list[execution_pb2.Order] = []
+    while len(found) < request.limit:
+        asked = execution_pb2.GetOrdersRequest()
+        asked.CopyFrom(request)
+        asked.limit = min(request.limit - len(found), MOST_ORDERS)
+        asked.before = found[0].client_id if found else ""
+        some = (await stub.GetOrders(asked, timeout=CALL_SECONDS)).orders
+        found = [*some, *found]
+        if len(some) < asked.limit:
+            break
+    return found
+
+
+def reasons(failed: Mapping[str, Exception]) -> dict[str, str]:
+    """Why each name did not answer, in words."""
+    return {
+        name: explain(error) if isinstance(error, grpc.aio.AioRpcError) else str(error)
+        for name, error in failed.items()
+    }
+
+
+def _signalled_bar(strategy: str, bar: model_pb2.BarSignals, decision: DecisionView | None) -> SignalledBar:
+    return SignalledBar(
+        strategy=strategy,
+        known_at_ns=bar.known_at_ns,
+        bar=bar_key_text(bar.bar),
+        close=price_text(bar.bar.contract, bar.close),
+        regime=bar.regime.regime,
+        signals=tuple(map(signal_view, bar.signals)),
+        decision=decision,
+    )
+
+
+async def _answers(names: Iterable[str], read: Callable[[str], Awaitable[_Read]]) -> Answers[_Read]:
+    """What is read of each name, all at the same time."""
+    asked = list(names)
+    answers = await asyncio.gather(*(read(name) for name in asked), return_exceptions=True)
+    failed: dict[str, Exception] = {}
+    found: dict[str, _Read] = {}
+    for name, answer in zip(asked, answers, strict=True):
+        if isinstance(answer, NotRunning | Unknown | grpc.aio.AioRpcError):
+            failed[name] = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            found[name] = answer
+    return Answers(found, failed)
+
+
+async def until_quiet(stream: AsyncIterable[Any], quiet_seconds: float, first_seconds: float) -> AsyncIterator[Any]:
+    """The messages of a stream up to its end, or up to where nothing more comes for a while.
+
+    first_seconds: how long the first message may take; a stream is not empty because it is slow to begin.
+    """
+    messages: AsyncIterator[Any] = aiter(stream)
+    patience = first_seconds
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                message = await anext(messages)
+        except (StopAsyncIteration, TimeoutError):
+            return
+        yield message
+        patience = quiet_seconds

@@ -1,0 +1,105 @@
+"""What a stopped run has left, as values: its orders, positions and signals."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from leadline.cli.output import price_text
+from leadline.model.errors import Unknown
+from leadline.views.database import dsn_of
+from leadline.views.source import Source
+from leadline.views.store import StoppedRun
+from leadline.views.values import OrdersWanted
+from tests.execution.harness.builders import MES, bar, ns
+from tests.execution.harness.world import Books, Desk
+from tests.report.builders import change, recorded
+from tests.stack import Database
+
+pytestmark = pytest.mark.integration
+
+ALL = OrdersWanted(500)
+PAPER = "default/paper"
+SIGNAL = {
+    "pattern": "BUYING_ABSORPTION",
+    "direction": "LONG",
+    "price": 20_001,
+    "strength": "0.7",
+    "evidence": {"rows": 2, "at": 1},
+    "approved": True,
+    "rejection": "",
+}
+
+
+@asynccontextmanager
+async def stopped(desks: Database, desk: Desk) -> AsyncIterator[Source]:
+    connection = await asyncpg.connect(dsn_of(desks.settings("reader")))
+    try:
+        yield StoppedRun(desk.tape, connection)
+    finally:
+        await connection.close()
+
+
+async def test_its_orders_are_those_of_the_book_oldest_first(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    async with stopped(desks, desk) as run:
+        found = (await run.orders("paper", ALL)).found[PAPER]
+        working = (await run.orders(None, OrdersWanted(500, only_working=True))).found[PAPER]
+        newest = (await run.orders(None, OrdersWanted(2, strategy="default/mes"))).found[PAPER]
+    assert [
+        (each.leg, each.side, each.type, each.filled, each.state, each.price, each.reason) for each in found[:4]
+    ] == [
+        ("E", "BUY", "MARKET", 2, "FILLED", "", ""),
+        ("T1", "SELL", "LIMIT", 2, "FILLED", "5006.25", ""),
+        ("S1", "SELL", "STOP", 0, "CANCELLED", "4996.25", "the other leg filled"),
+        ("E", "SELL", "MARKET", 1, "FILLED", "", ""),
+    ]
+    assert [price_text(each.contract, each.average_price) for each in found[:4]] == [
+        "5000.25",
+        "5006.25",
+        "",
+        "22500.25",
+    ]
+    assert [each.decided_at_ns for each in found] == sorted(each.decided_at_ns for each in found)
+    assert working == []
+    assert newest == [each for each in found if each.strategy == "default/mes"][-2:]
+
+
+async def test_a_name_that_the_run_did_not_have_is_told_with_those_that_it_had(
+    desks: Database, books: Books, folder: Path
+):
+    async with stopped(desks, await recorded(desks, books, folder)) as run:
+        with pytest.raises(Unknown, match="unknown account 'default/gold', known: default/paper"):
+            await run.orders("gold", ALL)
+        with pytest.raises(Unknown, match="unknown strategy 'default/gold', known: default/"):
+            await run.signals("gold", 5)
+
+
+async def test_its_positions_are_at_the_last_prints_that_the_account_has_seen(
+    desks: Database, books: Books, folder: Path
+):
+    desk = await recorded(desks, books, folder)
+    async with stopped(desks, desk) as run:
+        assert (await run.positions(None)).found == {PAPER: []}
+    await change(desks, "UPDATE position SET quantity = 2, lots = $2 WHERE tape = $1 AND contract = $3",
+                 desk.tape, [[20_001, 2, "fill"]], MES)  # fmt: skip
+    async with stopped(desks, desk) as run:
+        (held,) = (await run.positions(PAPER)).found[PAPER]
+    assert (held.contract, held.quantity, held.average_price) == (MES, 2, "5000.25")
+    assert held.last_price
+
+
+async def test_its_signals_stand_with_what_was_decided(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    await change(desks, "UPDATE signal SET signals = $2 WHERE tape = $1", desk.tape, [SIGNAL])
+    async with stopped(desks, desk) as run:
+        found = (await run.signals("mes", 5)).found["default/mes"]
+        (last,) = (await run.signals(None, 1)).found["default/mes"]
+    assert [each.known_at_ns for each in found] == [ns(600), ns(900)]
+    assert (last.bar, last.close, last.regime) == (bar(900).bar.text(), "5002.00", "RANGING")
+    (only,) = last.signals
+    assert (only.pattern, only.direction, only.evidence_json) == ("BUYING_ABSORPTION", "LONG", '{"at":1,"rows":2}')
+    assert found[0].decision is not None
+    assert (found[0].decision.accepted, found[0].decision.side) == (True, "BUY")
