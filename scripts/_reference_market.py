@@ -5,7 +5,6 @@ from typing import Any, Final
 
 import yaml
 
-from leadline.analysis.router import DEFAULT_RULES
 from leadline.model.calendars import calendar, calendar_names
 from leadline.model.durations import BAR_SPEC_PATTERN, DURATION_PATTERN
 from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
@@ -14,6 +13,7 @@ from leadline.model.signals import Pattern
 from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
 from leadline.model.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
 from leadline.model.ticks import NS_PER_SECOND
+from leadline.nodes.router import DEFAULT_RULES
 from scripts._markdown import code, codes, table
 
 # What a pattern of the schema means to a person.

@@ -4,28 +4,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from fractions import Fraction
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from leadline.analysis.regime import RegimeScale, regime_scale
-from leadline.analysis.router import DEFAULT_RULES, Router
-from leadline.analysis.settings import (
-    AbsorptionSettings,
-    DeltaSource,
-    DetectorSettings,
-    DivergenceSettings,
-    ExhaustionSettings,
-    ImbalanceSettings,
-    StackedSettings,
-    UnfinishedSettings,
-    ZeroVolume,
-)
 from leadline.analysis.strategies import OrderFlow
 from leadline.model.bars import Bar, BarKey, FootprintRows
 from leadline.model.signals import BarSignals, Signal
+from leadline.model.spec_base import SpecModel
+from leadline.model.specs import Detectors
+from leadline.nodes.base import NodeContext, Thresholds
+from leadline.nodes.detectors.absorption import AbsorptionParams
+from leadline.nodes.detectors.divergence import DivergenceParams
+from leadline.nodes.detectors.exhaustion import ExhaustionParams
+from leadline.nodes.detectors.imbalance import ImbalanceParams
+from leadline.nodes.detectors.stacked import StackedParams
+from leadline.nodes.detectors.unfinished import UnfinishedParams
+from leadline.nodes.regime import RegimeScale, regime_scale
+from leadline.nodes.registry import detector_types
+from leadline.nodes.router import RouterParams, routing_table
 
 MONDAY = date(2025, 11, 17)
 MINUTE = 60_000_000_000
@@ -33,15 +31,33 @@ HOUR = 60 * MINUTE
 
 Row = tuple[int, int, int]
 
-IMBALANCE = ImbalanceSettings(enabled=True, ratio=Fraction(3), min_volume=10, zero=ZeroVolume.AS_ONE)
-STACKED = StackedSettings(enabled=True, levels=3)
-EXHAUSTION = ExhaustionSettings(enabled=True, levels=3, within=5, drop=Fraction("0.30"), min_volume=20)
-ABSORPTION = AbsorptionSettings(enabled=True, levels=3, share=Fraction("0.60"), min_volume=150)
-DIVERGENCE = DivergenceSettings(enabled=True, lookback=5, source=DeltaSource.BAR)
-UNFINISHED = UnfinishedSettings(enabled=True, keep=50, full_volume=20)
-DETECTORS = DetectorSettings(IMBALANCE, STACKED, EXHAUSTION, ABSORPTION, DIVERGENCE, UNFINISHED)
-ROUTER = Router(DEFAULT_RULES, min_strength=Decimal("0.5"), min_confidence=Decimal("0.6"))
+THRESHOLDS = Thresholds(imbalance_min=20, absorption_min=150, typical_bar_volume=5000)
+CONTEXT = NodeContext(THRESHOLDS)
+IMBALANCE = ImbalanceParams(ratio=Decimal(3), min_volume=10, zero="AsOne")
+STACKED = StackedParams(levels=3)
+EXHAUSTION = ExhaustionParams(levels=3, within=5, drop=Decimal("0.30"))
+ABSORPTION = AbsorptionParams(levels=3, share=Decimal("0.60"), min_volume=150)
+DIVERGENCE = DivergenceParams(lookback=5, source="Bar")
+UNFINISHED = UnfinishedParams(keep=50)
+SECTIONS: dict[str, Any] = {
+    "imbalance": IMBALANCE,
+    "stacked": STACKED,
+    "exhaustion": EXHAUSTION,
+    "absorption": ABSORPTION,
+    "divergence": DIVERGENCE,
+    "unfinished": UNFINISHED,
+}
+DETECTORS = Detectors(**SECTIONS)
+ROUTER = RouterParams()
+TABLE = routing_table(ROUTER)
 SCALE: RegimeScale = regime_scale(5000)
+
+Params = TypeVar("Params", bound=SpecModel)
+
+
+def changed(params: Params, **fields: Any) -> Params:
+    """Parameters with other fields, judged like those of a manifest."""
+    return type(params)(**{**{name: getattr(params, name) for name in type(params).model_fields}, **fields})
 
 
 def ticks(price: str) -> int:
@@ -162,8 +178,10 @@ def random_tape(seed: int, days: int, bars_a_day: int) -> list[Bar]:
     return [bar for n in range(days) for bar in random_session(random, MONDAY + timedelta(days=n), bars_a_day)]
 
 
-def order_flow(detectors: DetectorSettings = DETECTORS, router: Router = ROUTER) -> OrderFlow:
-    return OrderFlow(detectors, router, SCALE)
+def order_flow(
+    detectors: Detectors = DETECTORS, router: RouterParams = ROUTER, context: NodeContext = CONTEXT
+) -> OrderFlow:
+    return OrderFlow([kind(detectors.of(kind), context) for kind in detector_types()], router, context)
 
 
 def opinions(bars: Iterable[Bar]) -> list[BarSignals]:

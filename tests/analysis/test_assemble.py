@@ -3,20 +3,18 @@
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from random import Random
 
 import pytest
 
-from leadline.analysis.assemble import detector_settings, router_of, strategy_fold, strategy_maker
-from leadline.analysis.regime import WARM_UP_BARS
-from leadline.analysis.router import DEFAULT_RULES, RegimeRule
-from leadline.analysis.settings import DeltaSource, ZeroVolume
+from leadline.analysis.assemble import detectors_of, strategy_fold, strategy_maker
 from leadline.analysis.strategies import OrderFlow
 from leadline.model import specs
 from leadline.model.errors import InvalidInput
 from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading
 from leadline.model.specs import StrategySpec, TradingStrategy
+from leadline.nodes.regime import WARM_UP_BARS
+from leadline.nodes.router import DEFAULT_RULES, RegimeRule, routing_table
 from tests.analysis.builders import footprint_bar, random_session
 
 MANIFEST = """
@@ -39,59 +37,60 @@ def with_logic(logic, instrument="MES"):
     return manifest(instrument, f"strategy: {logic}")
 
 
+def in_force(spec: StrategySpec) -> dict[str, dict[str, str]]:
+    """The thresholds in force by detector."""
+    return {detector.name: detector.thresholds() for detector in detectors_of(spec)}
+
+
 def test_thresholds_are_the_instruments_unless_the_manifest_has_them() -> None:
-    settings = detector_settings(manifest())
-    assert (settings.imbalance.ratio, settings.imbalance.min_volume) == (3, 5)
-    assert settings.imbalance.zero is ZeroVolume.AS_ONE
-    assert settings.stacked.levels == 3
-    assert (settings.exhaustion.levels, settings.exhaustion.within) == (3, 5)
-    assert (settings.exhaustion.drop, settings.exhaustion.min_volume) == (Fraction(3, 10), 5)
-    assert (settings.absorption.share, settings.absorption.min_volume) == (Fraction(3, 5), 30)
-    assert (settings.divergence.lookback, settings.divergence.source) == (5, DeltaSource.BAR)
-    assert (settings.unfinished.keep, settings.unfinished.full_volume) == (50, 5)
-    assert detector_settings(manifest("ES")).imbalance.min_volume == 20
+    assert in_force(manifest()) == {
+        "imbalance": {"ratio": "3", "minVolume": "5", "zero": "AsOne"},
+        "stacked": {"levels": "3"},
+        "exhaustion": {"levels": "3", "within": "5", "drop": "0.3", "minVolume": "5"},
+        "absorption": {"levels": "3", "share": "0.6", "minVolume": "30"},
+        "divergence": {"lookback": "5", "source": "Bar"},
+        "unfinished": {"keep": "50", "fullVolume": "5"},
+    }
+    assert in_force(manifest("ES"))["imbalance"]["minVolume"] == "20"
 
 
 def test_the_manifest_overrides_thresholds_one_by_one() -> None:
-    settings = detector_settings(
-        with_logic(
-            "{name: OrderFlow, detectors: {"
-            'imbalance: {ratio: "2.5", minVolume: 7, zero: Skip}, stacked: {enabled: false, levels: 4}, '
-            'exhaustion: {levels: 4, within: 6, drop: "0.5"}, absorption: {levels: 2, share: "0.7", minVolume: 40}, '
-            "divergence: {lookback: 8, source: Cumulative}, unfinished: {keep: 9}}}"
-        )
+    spec = with_logic(
+        "{name: OrderFlow, detectors: {"
+        'imbalance: {ratio: "2.5", minVolume: 7, zero: Skip}, stacked: {enabled: false, levels: 4}, '
+        'exhaustion: {levels: 4, within: 6, drop: "0.5"}, absorption: {levels: 2, share: "0.7", minVolume: 40}, '
+        "divergence: {lookback: 8, source: Cumulative}, unfinished: {keep: 9}}}"
     )
-    assert (settings.imbalance.ratio, settings.imbalance.min_volume) == (Fraction("2.5"), 7)
-    assert settings.imbalance.zero is ZeroVolume.SKIP
-    assert (settings.stacked.enabled, settings.stacked.levels) == (False, 4)
-    assert (settings.exhaustion.levels, settings.exhaustion.within) == (4, 6)
-    assert settings.exhaustion.drop == Fraction(1, 2)
-    assert (settings.absorption.levels, settings.absorption.share) == (2, Fraction("0.7"))
-    assert settings.absorption.min_volume == 40
-    assert (settings.divergence.lookback, settings.divergence.source) == (8, DeltaSource.CUMULATIVE)
-    assert settings.unfinished.keep == 9
+    assert in_force(spec) == {
+        "imbalance": {"ratio": "2.5", "minVolume": "7", "zero": "Skip"},
+        "stacked": {"levels": "4"},
+        "exhaustion": {"levels": "4", "within": "6", "drop": "0.5", "minVolume": "5"},
+        "absorption": {"levels": "2", "share": "0.7", "minVolume": "40"},
+        "divergence": {"lookback": "8", "source": "Cumulative"},
+        "unfinished": {"keep": "9", "fullVolume": "5"},
+    }
+    assert [detector.name for detector in detectors_of(spec) if not detector.params.enabled] == ["stacked"]
 
 
 def test_what_an_imbalance_needs_does_not_move_what_is_measured_against_the_instrument() -> None:
-    settings = detector_settings(with_logic("{name: OrderFlow, detectors: {imbalance: {minVolume: 50}}}"))
-    assert settings.imbalance.min_volume == 50
-    assert settings.exhaustion.min_volume == settings.unfinished.full_volume == 5
+    found = in_force(with_logic("{name: OrderFlow, detectors: {imbalance: {minVolume: 50}}}"))
+    assert found["imbalance"]["minVolume"] == "50"
+    assert found["exhaustion"]["minVolume"] == found["unfinished"]["fullVolume"] == "5"
 
 
 def test_the_router_has_its_table_unless_the_manifest_changes_it() -> None:
-    router = router_of(manifest())
+    router = routing_table(manifest().strategy.router)
     assert router.rules == DEFAULT_RULES
     assert (router.min_strength, router.min_confidence) == (Decimal("0.5"), Decimal("0.6"))
 
 
 def test_a_regime_is_overridden_field_by_field() -> None:
-    router = router_of(
-        with_logic(
-            '{name: OrderFlow, router: {minStrength: "0.3", regimes: {'
-            "TRENDING_UP: {side: Both, patterns: [STACKED_BUY_IMBALANCE]}, "
-            'VOLATILE: {multiplier: "0.25"}}}}'
-        )
+    spec = with_logic(
+        '{name: OrderFlow, router: {minStrength: "0.3", regimes: {'
+        "TRENDING_UP: {side: Both, patterns: [STACKED_BUY_IMBALANCE]}, "
+        'VOLATILE: {multiplier: "0.25"}}}}'
     )
+    router = routing_table(spec.strategy.router)
     assert router.min_strength == Decimal("0.3")
     assert router.rules[Regime.TRENDING_UP] == RegimeRule((Pattern.STACKED_BUY_IMBALANCE,), None, Decimal("1.0"))
     assert router.rules[Regime.VOLATILE].patterns == DEFAULT_RULES[Regime.VOLATILE].patterns
@@ -103,10 +102,6 @@ def test_a_strategy_is_made_afresh_each_time() -> None:
     make = strategy_maker(manifest())
     assert isinstance(make(), OrderFlow)
     assert make() is not make()
-
-
-def test_the_warm_up_that_a_manifest_must_cover_is_the_one_that_there_is() -> None:
-    assert specs.WARM_UP_BARS == WARM_UP_BARS
 
 
 def test_history_goes_back_over_holidays_and_weekends() -> None:
@@ -166,6 +161,6 @@ def test_an_instrument_without_a_profile_needs_thresholds_of_its_own() -> None:
         return StrategySpec.model_validate(spec, by_alias=True)
 
     with pytest.raises(InvalidInput, match="minVolume"):
-        detector_settings(made_from({}))
-    settings = detector_settings(made_from({"imbalance": {"minVolume": 400}, "absorption": {"minVolume": 900}}))
-    assert (settings.exhaustion.min_volume, settings.absorption.min_volume) == (400, 900)
+        detectors_of(made_from({}))
+    found = in_force(made_from({"imbalance": {"minVolume": 400}, "absorption": {"minVolume": 900}}))
+    assert (found["exhaustion"]["minVolume"], found["absorption"]["minVolume"]) == ("400", "900")

@@ -13,11 +13,12 @@ from leadline.analysis.strategies import OrderFlow, StrategyFailed, load_entry_p
 from leadline.model.bars import Bar, FootprintRows
 from leadline.model.errors import InvalidInput
 from leadline.model.signals import Direction, Pattern, Regime
+from leadline.nodes.base import NodeContext
 from tests.analysis.builders import (
     DETECTORS,
     MONDAY,
-    ROUTER,
-    SCALE,
+    THRESHOLDS,
+    changed,
     example_bar,
     footprint_bar,
     opinions,
@@ -121,8 +122,7 @@ def test_says_what_bar_it_speaks_of() -> None:
 )
 def test_a_detector_that_is_off_finds_nothing_and_disturbs_no_other(detector, patterns) -> None:
     bars = random_tape(seed=3, days=1, bars_a_day=200)
-    off = replace(DETECTORS, **{detector: replace(getattr(DETECTORS, detector), enabled=False)})
-    strategy = OrderFlow(off, ROUTER, SCALE)
+    strategy = order_flow(changed(DETECTORS, **{detector: changed(getattr(DETECTORS, detector), enabled=False)}))
     with_all, without = opinions(bars), [strategy.on_bar(bar) for bar in bars]
     assert patterns & {signal.pattern for said in with_all for signal in said.signals}
     for everything, rest in zip(with_all, without, strict=True):
@@ -167,7 +167,7 @@ def test_a_session_has_a_close_unless_it_is_around_the_clock() -> None:
     late = replace(late, session_close_ns=late.end_ns + 1)
     for around_the_clock, reason in ((None, "near_close"), (False, "near_close"), (True, "")):
         told = {} if around_the_clock is None else {"around_the_clock": around_the_clock}
-        strategy = OrderFlow(DETECTORS, ROUTER, SCALE, **told)
+        strategy = order_flow(context=NodeContext(THRESHOLDS, **told))
         for bar in random_session(Random(7), MONDAY, 40):
             strategy.warm(bar)
         assert strategy.on_bar(late).regime.reason == reason

@@ -20,7 +20,7 @@ ROOMS = [
     ["ingestion"],
     ["ingestion", "model", "runtime"],
     ["aggregation", "runtime", "model"],
-    ["analysis", "runtime", "model"],
+    ["analysis", "runtime", "nodes", "model"],
     ["execution", "venue"],
     ["execution", "risk"],
     ["execution", "risk", "model", "venue"],

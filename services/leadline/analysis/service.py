@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.aggregation.builder import spec_token
 from leadline.analysis import metrics
-from leadline.analysis.assemble import detector_settings
+from leadline.analysis.assemble import detectors_of
 from leadline.analysis.hashing import analysis_hash
 from leadline.analysis.months import MonthFold, month_folds
 from leadline.analysis.publication import Publication, message_key
@@ -67,7 +67,7 @@ async def _speak(context: Context) -> None:
         strategy=params.strategy,
         analysis_hash=speaker,
         series=frozenset((month.contract, session, token) for month in months),
-        detectors=None if params.spec.strategy.entry_point else detector_settings(params.spec),
+        detectors=() if params.spec.strategy.entry_point else detectors_of(params.spec),
     )
     context.add_service(
         rpc.add_AnalysisServiceServicer_to_server,

@@ -1,19 +1,19 @@
 """The calls of the analysis service: what one strategy says, and what it looks for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
 import grpc
 
 from leadline.analysis.convert import detectors_to_proto
-from leadline.analysis.settings import DetectorSettings
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.model.bars import BarKey
 from leadline.model.errors import InvalidInput
 from leadline.model.subjects import SIGNALS
 from leadline.model.wire import bar_key_from_proto, bar_signals_to_proto
+from leadline.nodes.base import Detector
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake, read_signal
 
@@ -24,7 +24,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
     """Answers for one strategy from its own subject of the signal stream.
 
     series: contract, session and bar specification of the bars that the strategy reads, one for each contract.
-    detectors: None for a strategy that is not made of them.
+    detectors: those of the strategy, none where it is not made of them.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         strategy: str,
         analysis_hash: str,
         series: frozenset[tuple[str, str, str]],
-        detectors: DetectorSettings | None,
+        detectors: Sequence[Detector[Any, Any]],
     ) -> None:
         self._bus = bus
         self._subject = subject
@@ -47,7 +47,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
     async def ListDetectors(
         self, request: pb.ListDetectorsRequest, context: ServicerContext
     ) -> pb.ListDetectorsResponse:
-        detectors = [] if self._detectors is None else detectors_to_proto(self._detectors)
+        detectors = detectors_to_proto(self._detectors)
         return pb.ListDetectorsResponse(strategy=self._strategy, analysis_hash=self._hash, detectors=detectors)
 
     async def StreamSignals(

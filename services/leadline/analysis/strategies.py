@@ -1,31 +1,17 @@
 """Strategies: what turns the bars of a session into opinions."""
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
-from typing import Final, Protocol
+from typing import Any, Protocol
 
-from leadline.analysis.detectors import (
-    absorption_signals,
-    buy_imbalances,
-    divergence_signals,
-    exhaustion_signals,
-    imbalance_signals,
-    sell_imbalances,
-    stacked_signals,
-)
-from leadline.analysis.regime import RegimeScale, RegimeTracker, classify
-from leadline.analysis.router import Router
-from leadline.analysis.settings import DetectorSettings
-from leadline.analysis.unfinished import UnfinishedAuctions
 from leadline.model.bars import Bar
 from leadline.model.errors import GivenUp, InvalidInput, RefusedMessage
 from leadline.model.instruments import Instrument
-from leadline.model.signals import BarSignals, Pattern, Signal
-
-WARM_UP: Final = "warm_up"
-
-_PATTERN_ORDER: Final = {pattern: place for place, pattern in enumerate(Pattern)}
+from leadline.model.signals import BarSignals
+from leadline.nodes.base import Detector, Node, NodeContext, NoParams
+from leadline.nodes.graph import Graph
+from leadline.nodes.regime import RegimeNode
+from leadline.nodes.router import Router, RouterParams
 
 
 class Strategy(Protocol):
@@ -82,73 +68,42 @@ def _place_in_code(error: BaseException) -> str:
 
 
 class OrderFlow:
-    """The detectors, the regime and the router together.
+    """The detectors, the regime and the router, as one fixed graph of nodes.
 
-    Before every input of the regime is available it says nothing but that. `around_the_clock`: its session has no open
-    and no close.
+    detectors: of one session, with their parameters; those that are off are asked only where another reads them.
+    Before every input of the regime is available it says nothing but that.
     """
 
-    def __init__(
-        self, detectors: DetectorSettings, router: Router, scale: RegimeScale, *, around_the_clock: bool = False
-    ) -> None:
-        self._around_the_clock = around_the_clock
-        self._detectors = detectors
-        self._router = router
-        self._scale = scale
-        self._regime = RegimeTracker()
-        self._unfinished = UnfinishedAuctions(detectors.unfinished)
-        # Divergence compares within one session only, and a strategy is told of no other session but in `warm`.
-        self._session: deque[Bar] = deque(maxlen=detectors.divergence.lookback)
+    def __init__(self, detectors: Iterable[Detector[Any, Any]], router: RouterParams, context: NodeContext) -> None:
+        known = {type(detector): detector for detector in detectors}
+        looking = [kind for kind, detector in known.items() if detector.params.enabled]
+        read = {node for kind in looking for node in _read_by(kind)}
+        nodes = [detector for kind, detector in known.items() if kind in read or kind in looking]
+        self._graph = Graph([*nodes, RegimeNode(NoParams(), context), Router(router, context, looking)])
 
     def warm(self, bar: Bar) -> None:
         """Fold a bar of an earlier session."""
-        self._regime.update(bar)
-        self._unfinished.update(bar)
+        self._graph.warm(bar)
 
     def on_bar(self, bar: Bar) -> BarSignals:
         """Fold a bar of the session; its regime, and its patterns with the router's word on each."""
-        self._regime.update(bar)
-        self._session.append(bar)
-        found = self._detect(bar)
-        reading = classify(
-            self._regime.inputs(), self._scale, self._router.multiplier, around_the_clock=self._around_the_clock
-        )
+        routed = self._graph.update(bar, Router)
         return BarSignals(
             bar=bar.key,
             known_at_ns=bar.known_at_ns,
             close=bar.close,
             session_open_ns=bar.session_open_ns,
             session_close_ns=bar.session_close_ns,
-            regime=reading,
-            signals=() if reading.reason == WARM_UP else self._router.route(reading, found),
+            regime=routed.regime,
+            signals=routed.signals,
         )
 
-    def _detect(self, bar: Bar) -> list[Signal]:
-        settings = self._detectors
-        found: list[Signal] = []
-        buys, sells = buy_imbalances(bar, settings.imbalance), sell_imbalances(bar, settings.imbalance)
-        if settings.imbalance.enabled:
-            found += imbalance_signals(buys, sells)
-        if settings.stacked.enabled:
-            found += stacked_signals(bar, buys, sells, settings.stacked)
-        if settings.exhaustion.enabled:
-            found += exhaustion_signals(bar, settings.exhaustion)
-        if settings.absorption.enabled:
-            found += absorption_signals(bar, settings.absorption)
-        if settings.divergence.enabled:
-            found += divergence_signals(tuple(self._session), settings.divergence)
-        revisits = self._unfinished.update(bar)
-        if settings.unfinished.enabled:
-            found += revisits
-        return sorted(found, key=_place)
 
-
-def _place(signal: Signal) -> tuple[int, int]:
-    """By pattern, then from the lowest price up.
-
-    Only the two ends of a bar of one price have one pattern, one price and two directions: the high comes first.
-    """
-    return _PATTERN_ORDER[signal.pattern], signal.price
+def _read_by(kind: type[Node[Any, Any]]) -> Iterator[type[Node[Any, Any]]]:
+    """The nodes that a node reads, and those that they read."""
+    for read in kind.inputs:
+        yield read
+        yield from _read_by(read)
 
 
 def load_entry_point(entry_point: str) -> StrategyFactory:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from pydantic.alias_generators import to_camel
+
 from leadline.model.account_spec import TradingAccount
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of
@@ -15,9 +17,12 @@ from leadline.model.instruments import Instrument, instrument
 from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
 from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, Entries, StrategySpec, TradingStrategy
 from leadline.model.ticks import NS_PER_MINUTE
+from leadline.nodes.base import Thresholds, known, profile_fields
+from leadline.nodes.detectors.absorption import Absorption
+from leadline.nodes.detectors.imbalance import Imbalance
+from leadline.nodes.regime import WARM_UP_BARS
+from leadline.nodes.registry import detector_types
 
-WARM_UP_BARS: Final = 32
-"""How many bars the longest indicator needs before it speaks."""
 VENUES: Final = ("paper",)
 """The venues that there is an adapter for."""
 
@@ -26,15 +31,6 @@ _FLATTEN_SECONDS: Final = 30
 # Where the sheet has no profile, the typical bar volume follows from the strategy's own imbalance minimum: among the
 # profiles of the sheet it is 60 to 267 times that.
 _TYPICAL_VOLUME_PER_IMBALANCE: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Volumes in size steps that the detectors and the regime measure against."""
-
-    imbalance_min: int
-    absorption_min: int
-    typical_bar_volume: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +81,23 @@ def distances_of(spec: StrategySpec) -> Distances:
 
 
 def thresholds_of(spec: StrategySpec) -> Thresholds:
-    """The thresholds in force: the sheet's profile, with the manifest's in their place where they are given.
+    """What much means for the instrument: the sheet's profile, else what the manifest has.
 
-    Without a profile in the sheet the manifest must give both; the typical bar volume is then 100 times the imbalance
-    minimum. Raises InvalidInput when one is missing.
+    Without a profile in the sheet the manifest must give the minimum of an imbalance and of an absorption; the typical
+    bar volume is then 100 times the former. Raises InvalidInput when one is missing.
     """
     missing = next(_threshold_problems(spec), None)
     if missing is not None:
         raise missing
-    own, detectors = signal_instrument(spec).profile, spec.strategy.detectors
-    imbalance_min = detectors.imbalance.min_volume or (own.imbalance_min if own else 0)
+    own = signal_instrument(spec).profile
+    if own is not None:
+        return Thresholds(own.imbalance_min, own.absorption_min, own.typical_bar_volume)
+    detectors = spec.strategy.detectors
+    imbalance_min = known(detectors.of(Imbalance).min_volume)
     return Thresholds(
         imbalance_min=imbalance_min,
-        absorption_min=detectors.absorption.min_volume or (own.absorption_min if own else 0),
-        typical_bar_volume=own.typical_bar_volume if own else imbalance_min * _TYPICAL_VOLUME_PER_IMBALANCE,
+        absorption_min=known(detectors.of(Absorption).min_volume),
+        typical_bar_volume=imbalance_min * _TYPICAL_VOLUME_PER_IMBALANCE,
     )
 
 
@@ -339,10 +338,11 @@ def _repetitions(spec: StrategySpec) -> Iterator[InvalidInput]:
 def _threshold_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     if signal_instrument(spec).profile is not None:
         return
-    detectors = spec.strategy.detectors
-    for name, detector in (("imbalance", detectors.imbalance), ("absorption", detectors.absorption)):
-        if detector.min_volume is None:
-            yield _needed(spec, f"spec.strategy.detectors.{name}.minVolume", "a volume")
+    for kind in detector_types():
+        section = spec.strategy.detectors.of(kind)
+        for name in profile_fields(kind.params_model):
+            if getattr(section, name) is None:
+                yield _needed(spec, f"spec.strategy.detectors.{kind.name}.{to_camel(name)}", "a volume")
 
 
 def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInput]:

@@ -9,7 +9,7 @@ from leadline.model.account_spec import (
     TradingAccount,
     default_account,
 )
-from leadline.model.logic_spec import Detectors, Logic, RegimeRule, Regimes, Router
+from leadline.model.logic_spec import Detectors, Logic
 from leadline.model.manifests import (
     InvalidManifest,
     Manifest,
@@ -23,9 +23,7 @@ from leadline.model.manifests import (
 )
 from leadline.model.spec_base import API_VERSION, Change
 from leadline.model.spec_checks import (
-    WARM_UP_BARS,
     Distances,
-    Thresholds,
     bracket_of,
     calendar_of_spec,
     day_problem,
@@ -54,7 +52,6 @@ from leadline.model.strategy_spec import (
 __all__ = [
     "API_VERSION",
     "DEFAULT_TIERS",
-    "WARM_UP_BARS",
     "AccountRef",
     "AccountSpec",
     "Bracket",
@@ -69,14 +66,10 @@ __all__ = [
     "Metadata",
     "NewsEvent",
     "Paper",
-    "RegimeRule",
-    "Regimes",
-    "Router",
     "SessionSpec",
     "Sizing",
     "StrategyRisk",
     "StrategySpec",
-    "Thresholds",
     "Tier",
     "TradingAccount",
     "TradingStrategy",

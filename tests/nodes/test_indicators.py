@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.analysis.indicators import (
+from leadline.nodes.indicators import (
     AverageTrueRange,
     DirectionalIndex,
     DonchianChannel,

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leadline.analysis.exact import slope
-from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, Percentile
-from leadline.analysis.regime import (
+from leadline.model.signals import Regime
+from leadline.nodes.exact import slope
+from leadline.nodes.indicators import AverageTrueRange, DirectionalIndex, Percentile
+from leadline.nodes.regime import (
     WARM_UP_BARS,
     RegimeInputs,
     RegimeTracker,
@@ -22,9 +23,8 @@ from leadline.analysis.regime import (
     classify,
     regime_scale,
 )
-from leadline.analysis.structure import Structure, structure
-from leadline.model.signals import Regime
-from tests.analysis.builders import HOUR, MINUTE, ROUTER, SCALE, candle, random_tape
+from leadline.nodes.structure import Structure, structure
+from tests.analysis.builders import HOUR, MINUTE, SCALE, TABLE, candle, random_tape
 
 ON_THE_LINE = (47, 22, -2, 34, 11, 19, 28, -21, -16, -46, 112)
 """Deltas whose slope changes with the last of them by exactly one."""
@@ -54,7 +54,7 @@ QUIET = RegimeInputs(
 
 
 def read(**changes):
-    return classify(replace(QUIET, **changes), SCALE, ROUTER.multiplier)
+    return classify(replace(QUIET, **changes), SCALE)
 
 
 def scores(**changes):
@@ -83,7 +83,7 @@ class TestWorkedExamples:
         }
         assert reading.regime is Regime.TRENDING_UP
         assert str(reading.confidence) == "0.852941"
-        assert (reading.multiplier, reading.reason) == (Decimal("1.0"), "")
+        assert (TABLE.multiplier(reading.regime), reading.reason) == (Decimal("1.0"), "")
 
     def test_a_range(self) -> None:
         reading = read(
@@ -97,7 +97,7 @@ class TestWorkedExamples:
         assert (reading.scores["RANGING"], reading.scores["TRENDING_UP"]) == ("8.5", "3.0")
         assert reading.regime is Regime.RANGING
         assert str(reading.confidence) == "0.823529"
-        assert reading.multiplier == Decimal("0.75")
+        assert TABLE.multiplier(reading.regime) == Decimal("0.75")
 
 
 class TestScores:
@@ -206,7 +206,7 @@ class TestDecision:
         reading = read(adx=24.0, adx_slope=0.1)
         assert max(float(score) for score in reading.scores.values()) == 3
         assert (reading.regime, str(reading.confidence)) == (Regime.VOLATILE, "0.500000")
-        assert reading.multiplier == Decimal("0.5")
+        assert TABLE.multiplier(reading.regime) == Decimal("0.5")
 
     def test_four_points_are_enough(self) -> None:
         # 2 for the ADX, 1.5 for the averages and 0.5 for the delta
@@ -217,7 +217,7 @@ class TestDecision:
     @pytest.mark.parametrize("adx", [0.0, 20.0, 20.5, 25.0, 25.5, 100.0])
     def test_some_candidate_always_scores(self, adx) -> None:
         scale = replace(SCALE, near_vwap=0, quiet_delta=0.0)
-        reading = classify(replace(QUIET, adx=adx), scale, ROUTER.multiplier)
+        reading = classify(replace(QUIET, adx=adx), scale)
         assert max(float(score) for score in reading.scores.values()) >= 1
 
     def test_a_reading_shows_its_inputs(self) -> None:
@@ -270,7 +270,7 @@ class TestGates:
     def test_no_trade_with_certainty_and_the_first_reason(self, changes, reason) -> None:
         reading = read(**changes)
         assert (reading.regime, reading.confidence, reading.reason) == (Regime.NO_TRADE, 1, reason)
-        assert reading.multiplier == 0
+        assert TABLE.multiplier(reading.regime) == 0
 
     @pytest.mark.parametrize(
         "changes", [{"to_close_ns": 15 * MINUTE}, {"since_open_ns": 5 * MINUTE}, {"volume_ratio": 0.3}]
@@ -281,13 +281,11 @@ class TestGates:
     @pytest.mark.parametrize("changes", [{"to_close_ns": 0}, {"since_open_ns": MINUTE}])
     def test_a_session_around_the_clock_has_no_open_and_no_close(self, changes) -> None:
         inputs = replace(QUIET, **changes)
-        assert classify(inputs, SCALE, ROUTER.multiplier).regime is Regime.NO_TRADE
-        assert classify(inputs, SCALE, ROUTER.multiplier, around_the_clock=True) == replace(
-            read(), inputs=inputs.texts()
-        )
+        assert classify(inputs, SCALE).regime is Regime.NO_TRADE
+        assert classify(inputs, SCALE, around_the_clock=True) == replace(read(), inputs=inputs.texts())
 
     def test_an_input_that_is_not_available_is_warm_up(self) -> None:
-        reading = classify(None, SCALE, ROUTER.multiplier)
+        reading = classify(None, SCALE)
         assert (reading.regime, reading.reason, reading.inputs) == (Regime.NO_TRADE, "warm_up", {})
 
 

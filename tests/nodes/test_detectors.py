@@ -2,20 +2,9 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from fractions import Fraction
 
 import pytest
 
-from leadline.analysis.detectors import (
-    absorption_signals,
-    buy_imbalances,
-    divergence_signals,
-    exhaustion_signals,
-    imbalance_signals,
-    sell_imbalances,
-    stacked_signals,
-)
-from leadline.analysis.settings import DeltaSource, ZeroVolume
 from leadline.model.signals import Direction, Pattern
 from tests.analysis.builders import (
     ABSORPTION,
@@ -24,24 +13,26 @@ from tests.analysis.builders import (
     IMBALANCE,
     STACKED,
     candle,
+    changed,
     example_bar,
     footprint_bar,
     ticks,
 )
+from tests.nodes.asking import absorbed, buys, diverged, exhausted, imbalances, sells, stacked
 
 
 class TestImbalance:
     def test_example_bar_has_three_buys_and_no_sells(self) -> None:
-        found = buy_imbalances(example_bar(), IMBALANCE)
+        found = buys(example_bar(), IMBALANCE)
         assert [(one.row, one.volume, one.against) for one in found] == [
             (ticks("5000.50"), 90, 30),
             (ticks("5000.75"), 60, 12),
             (ticks("5001.00"), 45, 8),
         ]
-        assert sell_imbalances(example_bar(), IMBALANCE) == []
+        assert sells(example_bar(), IMBALANCE) == []
 
     def test_a_signal_shows_volumes_neighbour_and_ratio(self) -> None:
-        signals = imbalance_signals(buy_imbalances(example_bar(), IMBALANCE), [])
+        signals = imbalances(example_bar(), IMBALANCE).signals
         assert [(s.pattern, s.direction, str(s.strength)) for s in signals] == [
             (Pattern.BUY_IMBALANCE, Direction.LONG, "0.300000"),
             (Pattern.BUY_IMBALANCE, Direction.LONG, "0.500000"),
@@ -56,75 +47,73 @@ class TestImbalance:
 
     def test_an_empty_other_side_counts_as_one(self) -> None:
         bar = footprint_bar([(100, 0, 0), (101, 0, 15)])
-        (signal,) = imbalance_signals(buy_imbalances(bar, IMBALANCE), [])
+        (signal,) = imbalances(bar, IMBALANCE).signals
         assert (signal.price, signal.strength) == (101, 1)
         assert signal.evidence["ratio"] == "15.000000"
 
     def test_below_the_minimum_volume_is_none_even_against_nothing(self) -> None:
         bar = footprint_bar([(100, 0, 0), (101, 0, 9)])
-        assert buy_imbalances(bar, IMBALANCE) == []
+        assert buys(bar, IMBALANCE) == []
 
     @pytest.mark.parametrize(
         ("zero", "ratio", "expected"),
         [
-            (ZeroVolume.AS_ONE, "20", []),
-            (ZeroVolume.AS_ONE, "3", [101]),
-            (ZeroVolume.SKIP, "3", []),
-            (ZeroVolume.ALWAYS, "20", [101]),
+            ("AsOne", "20", []),
+            ("AsOne", "3", [101]),
+            ("Skip", "3", []),
+            ("Always", "20", [101]),
         ],
     )
     def test_what_an_empty_other_side_counts_as_is_a_choice(self, zero, ratio, expected) -> None:
         bar = footprint_bar([(100, 0, 0), (101, 0, 15)])
-        found = buy_imbalances(bar, replace(IMBALANCE, zero=zero, ratio=Fraction(ratio)))
+        found = buys(bar, changed(IMBALANCE, zero=zero, ratio=Decimal(ratio)))
         assert [one.row for one in found] == expected
 
-    @pytest.mark.parametrize(
-        ("zero", "ratio", "expected"), [(ZeroVolume.ALWAYS, "3", []), (ZeroVolume.SKIP, "1", [101])]
-    )
+    @pytest.mark.parametrize(("zero", "ratio", "expected"), [("Always", "3", []), ("Skip", "1", [101])])
     def test_where_the_other_side_has_traded_the_ratio_alone_decides(self, zero, ratio, expected) -> None:
         bar = footprint_bar([(100, 10, 0), (101, 0, 15)])
-        found = buy_imbalances(bar, replace(IMBALANCE, zero=zero, ratio=Fraction(ratio)))
+        found = buys(bar, changed(IMBALANCE, zero=zero, ratio=Decimal(ratio)))
         assert [one.row for one in found] == expected
 
     def test_a_row_that_did_not_trade_counts_as_nothing_and_not_as_the_next_that_did(self) -> None:
         # 101 is missing: 40 at 102 stands against 0 there, not against 30 at 100
         bar = footprint_bar([(100, 30, 0), (102, 0, 40)])
-        (found,) = buy_imbalances(bar, IMBALANCE)
+        (found,) = buys(bar, IMBALANCE)
         assert (found.row, found.neighbour, found.against) == (102, 101, 0)
 
     def test_the_edges_of_the_bar_have_nothing_to_be_compared_with(self) -> None:
         bar = footprint_bar([(100, 0, 500), (101, 500, 0)])
-        assert buy_imbalances(bar, IMBALANCE) == []
-        assert sell_imbalances(bar, IMBALANCE) == []
+        assert buys(bar, IMBALANCE) == []
+        assert sells(bar, IMBALANCE) == []
 
     def test_selling_is_compared_one_row_above(self) -> None:
         bar = footprint_bar([(100, 45, 0), (101, 0, 15)])
-        (signal,) = imbalance_signals([], sell_imbalances(bar, IMBALANCE))
+        (signal,) = imbalances(bar, IMBALANCE).signals
         assert (signal.pattern, signal.direction, signal.price) == (Pattern.SELL_IMBALANCE, Direction.SHORT, 100)
         assert signal.evidence == {"volume": 45, "neighbour": 101, "against": 15, "ratio": "3.000000"}
 
     def test_the_ratio_is_met_on_the_line_and_not_below(self) -> None:
         on = footprint_bar([(100, 10, 0), (101, 0, 33)])
         below = footprint_bar([(100, 10, 0), (101, 0, 32)])
-        exact = replace(IMBALANCE, ratio=Fraction("3.3"))
-        assert len(buy_imbalances(on, exact)) == 1
-        assert buy_imbalances(below, exact) == []
+        exact = changed(IMBALANCE, ratio=Decimal("3.3"))
+        assert len(buys(on, exact)) == 1
+        assert buys(below, exact) == []
 
     def test_one_tick_away_means_one_row_away(self) -> None:
         bar = footprint_bar([(100, 10, 0), (104, 0, 40), (112, 0, 40)], ticks_per_row=4)
-        assert [(one.row, one.neighbour, one.against) for one in buy_imbalances(bar, IMBALANCE)] == [
+        assert [(one.row, one.neighbour, one.against) for one in buys(bar, IMBALANCE)] == [
             (104, 100, 10),
             (112, 108, 0),
         ]
 
     def test_volume_without_a_side_is_on_no_side(self) -> None:
         bar = footprint_bar([(100, 0, 0), (101, 0, 9)], unknown=[500, 500])
-        assert buy_imbalances(bar, IMBALANCE) == []
+        assert buys(bar, IMBALANCE) == []
 
 
 class TestStacked:
-    def stacks(self, bar, settings=STACKED):
-        return stacked_signals(bar, buy_imbalances(bar, IMBALANCE), sell_imbalances(bar, IMBALANCE), settings)
+    def stacks(self, bar, params=STACKED):
+        return stacked(bar, IMBALANCE, params)
 
     def test_example_bar_has_one_stack_of_three(self) -> None:
         (signal,) = self.stacks(example_bar())
@@ -155,7 +144,7 @@ class TestStacked:
     def test_a_row_that_did_not_trade_breaks_the_run(self) -> None:
         bar = footprint_bar([(100, 0, 0), (101, 0, 50), (102, 0, 50), (104, 0, 50), (105, 0, 50)])
         assert self.stacks(bar) == []
-        assert len(self.stacks(bar, replace(STACKED, levels=2))) == 2
+        assert len(self.stacks(bar, changed(STACKED, levels=2))) == 2
 
     def test_sides_do_not_stack_together(self) -> None:
         bar = footprint_bar([(100, 0, 0), (101, 0, 50), (102, 0, 50), (103, 50, 0), (104, 0, 0)])
@@ -175,50 +164,50 @@ class TestExhaustion:
         return footprint_bar([(100 + n, bid, 0) for n, bid in enumerate(low_to_high)])
 
     def test_buying_that_dries_up_into_the_high_is_short(self) -> None:
-        (signal,) = exhaustion_signals(self.asks(10, 40, 100, 60, 20), EXHAUSTION)
+        (signal,) = exhausted(self.asks(10, 40, 100, 60, 20), EXHAUSTION)
         assert (signal.pattern, signal.direction) == (Pattern.BUYING_EXHAUSTION, Direction.SHORT)
         assert (signal.price, signal.strength) == (104, Decimal("0.8"))
         assert signal.evidence == {"rows": [104, 103, 102], "volumes": [20, 60, 100], "drop": "0.800000"}
 
     def test_the_run_must_begin_at_the_extreme(self) -> None:
-        assert exhaustion_signals(self.asks(100, 60, 20, 50, 80), EXHAUSTION) == []
+        assert exhausted(self.asks(100, 60, 20, 50, 80), EXHAUSTION) == []
 
     def test_selling_that_dries_up_into_the_low_is_long(self) -> None:
-        (signal,) = exhaustion_signals(self.bids(20, 60, 100, 40, 10), EXHAUSTION)
+        (signal,) = exhausted(self.bids(20, 60, 100, 40, 10), EXHAUSTION)
         assert (signal.pattern, signal.direction) == (Pattern.SELLING_EXHAUSTION, Direction.LONG)
         assert (signal.price, signal.strength) == (100, Decimal("0.8"))
         assert signal.evidence["rows"] == [100, 101, 102]
 
     def test_equal_volumes_end_the_run(self) -> None:
-        assert exhaustion_signals(self.asks(100, 60, 60, 20), EXHAUSTION) == []
+        assert exhausted(self.asks(100, 60, 60, 20), EXHAUSTION) == []
 
     def test_the_run_reaches_no_deeper_than_the_outer_levels(self) -> None:
-        (signal,) = exhaustion_signals(self.asks(300, 200, 100, 90, 80, 70, 60), EXHAUSTION)
+        (signal,) = exhausted(self.asks(300, 200, 100, 90, 80, 70, 60), EXHAUSTION)
         assert signal.evidence["volumes"] == [60, 70, 80, 90, 100]
         assert signal.strength == Decimal("0.4")
 
     def test_the_drop_is_met_on_the_line_and_not_below(self) -> None:
-        (signal,) = exhaustion_signals(self.asks(100, 80, 70), EXHAUSTION)
+        (signal,) = exhausted(self.asks(100, 80, 70), EXHAUSTION)
         assert signal.strength == Decimal("0.3")
-        assert exhaustion_signals(self.asks(1000, 800, 701), EXHAUSTION) == []
+        assert exhausted(self.asks(1000, 800, 701), EXHAUSTION) == []
 
     def test_the_innermost_level_must_have_traded_enough(self) -> None:
-        assert exhaustion_signals(self.asks(19, 5, 1), EXHAUSTION) == []
-        assert len(exhaustion_signals(self.asks(20, 5, 1), EXHAUSTION)) == 1
+        assert exhausted(self.asks(19, 5, 1), EXHAUSTION) == []
+        assert len(exhausted(self.asks(20, 5, 1), EXHAUSTION)) == 1
 
     def test_levels_are_those_that_traded(self) -> None:
         bar = footprint_bar([(100, 0, 100), (103, 0, 60), (107, 0, 20)])
-        (signal,) = exhaustion_signals(bar, EXHAUSTION)
+        (signal,) = exhausted(bar, EXHAUSTION)
         assert signal.evidence["rows"] == [107, 103, 100]
 
     def test_a_high_that_only_sellers_hit_is_the_most_exhausted(self) -> None:
         bar = footprint_bar([(100, 0, 50), (101, 0, 20), (102, 9, 0)])
-        (signal,) = exhaustion_signals(bar, EXHAUSTION)
+        (signal,) = exhausted(bar, EXHAUSTION)
         assert signal.strength == 1
 
     def test_example_bar_is_exhausted_at_the_high(self) -> None:
         # asks from the high down: 6, 45, 60, 90, then 25 ends the run
-        (signal,) = exhaustion_signals(example_bar(), EXHAUSTION)
+        (signal,) = exhausted(example_bar(), EXHAUSTION)
         assert (signal.pattern, signal.price) == (Pattern.BUYING_EXHAUSTION, ticks("5001.25"))
         assert str(signal.strength) == "0.933333"
 
@@ -234,7 +223,7 @@ class TestAbsorption:
 
     def test_buying_absorbed_at_the_high_is_short(self) -> None:
         bar = footprint_bar(self.HIGH_SIDE, close=ticks("5000.25"))
-        (signal,) = absorption_signals(bar, ABSORPTION)
+        (signal,) = absorbed(bar, ABSORPTION)
         assert (signal.pattern, signal.direction) == (Pattern.SELLING_ABSORPTION, Direction.SHORT)
         assert (signal.price, str(signal.strength)) == (ticks("5001.25"), "0.733333")
         assert signal.evidence == {
@@ -247,47 +236,47 @@ class TestAbsorption:
 
     def test_selling_absorbed_at_the_low_is_long(self) -> None:
         bar = footprint_bar([(100, 80, 20), (101, 75, 5), (102, 120, 10), (105, 1, 0)], close=104)
-        (signal,) = absorption_signals(bar, ABSORPTION)
+        (signal,) = absorbed(bar, ABSORPTION)
         assert (signal.pattern, signal.direction) == (Pattern.BUYING_ABSORPTION, Direction.LONG)
         assert (signal.price, str(signal.strength)) == (100, "0.733333")
         assert signal.evidence["close_position"] == "0.800000"
 
     def test_the_close_must_be_in_the_other_half(self) -> None:
-        assert absorption_signals(footprint_bar(self.HIGH_SIDE, close=ticks("5000.75")), ABSORPTION) == []
+        assert absorbed(footprint_bar(self.HIGH_SIDE, close=ticks("5000.75")), ABSORPTION) == []
 
     def test_the_middle_of_the_bar_is_far_enough(self) -> None:
         bar = footprint_bar([(100, 0, 1), (102, 0, 300), (103, 0, 1), (104, 0, 1)], close=102)
-        (signal,) = absorption_signals(bar, ABSORPTION)
+        (signal,) = absorbed(bar, ABSORPTION)
         assert signal.pattern is Pattern.SELLING_ABSORPTION
         assert str(signal.strength) == "0.503333"
 
     def test_both_sides_together_must_reach_the_minimum(self) -> None:
         bar = footprint_bar([(100, 0, 1), (102, 9, 120), (103, 10, 5), (104, 5, 0)], close=100)
-        assert absorption_signals(bar, ABSORPTION) == []
-        assert len(absorption_signals(bar, replace(ABSORPTION, min_volume=149))) == 1
+        assert absorbed(bar, ABSORPTION) == []
+        assert len(absorbed(bar, changed(ABSORPTION, min_volume=149))) == 1
 
     def test_the_share_is_met_on_the_line_and_not_below(self) -> None:
         on = footprint_bar([(100, 0, 1), (102, 80, 120), (103, 0, 0), (104, 0, 0)], close=100)
         below = footprint_bar([(100, 0, 1), (102, 81, 120), (103, 0, 0), (104, 0, 0)], close=100)
-        assert len(absorption_signals(on, ABSORPTION)) == 1
-        assert absorption_signals(below, ABSORPTION) == []
+        assert len(absorbed(on, ABSORPTION)) == 1
+        assert absorbed(below, ABSORPTION) == []
 
     def test_a_bar_of_two_levels_or_of_one_price_gives_none(self) -> None:
-        assert absorption_signals(footprint_bar([(100, 0, 500), (101, 0, 500)], close=100), ABSORPTION) == []
-        assert absorption_signals(footprint_bar([(100, 0, 500)]), replace(ABSORPTION, levels=1)) == []
+        assert absorbed(footprint_bar([(100, 0, 500), (101, 0, 500)], close=100), ABSORPTION) == []
+        assert absorbed(footprint_bar([(100, 0, 500)]), changed(ABSORPTION, levels=1)) == []
 
     def test_of_two_sides_the_stronger_counts(self) -> None:
         rows = [(100, 200, 0), (101, 0, 0), (102, 0, 0), (103, 0, 0), (104, 0, 280)]
-        (signal,) = absorption_signals(footprint_bar(rows, close=102), ABSORPTION)
+        (signal,) = absorbed(footprint_bar(rows, close=102), ABSORPTION)
         assert signal.pattern is Pattern.SELLING_ABSORPTION
 
     def test_a_tie_of_two_sides_gives_none(self) -> None:
         rows = [(100, 200, 0), (101, 0, 0), (102, 0, 0), (103, 0, 0), (104, 0, 200)]
-        assert absorption_signals(footprint_bar(rows, close=102), ABSORPTION) == []
+        assert absorbed(footprint_bar(rows, close=102), ABSORPTION) == []
 
     def test_overlapping_sides_of_a_short_bar_are_allowed(self) -> None:
         rows = [(100, 0, 0), (101, 0, 160), (102, 0, 0), (103, 0, 0)]
-        (signal,) = absorption_signals(footprint_bar(rows, close=100), ABSORPTION)
+        (signal,) = absorbed(footprint_bar(rows, close=100), ABSORPTION)
         assert signal.pattern is Pattern.SELLING_ABSORPTION
 
 
@@ -302,7 +291,7 @@ class TestDivergence:
     EXAMPLE = ((20, 50), (22, 120), (21, 10), (22, 80), (23, -30))
 
     def test_a_new_high_on_selling_is_bearish(self) -> None:
-        (signal,) = divergence_signals(self.bars(*self.EXAMPLE), DIVERGENCE)
+        (signal,) = diverged(self.bars(*self.EXAMPLE), DIVERGENCE)
         assert (signal.pattern, signal.direction) == (Pattern.BEARISH_DELTA_DIVERGENCE, Direction.SHORT)
         assert (signal.price, str(signal.strength)) == (23, "0.700000")
         assert signal.evidence == {"delta": -30, "reference_ordinal": 3, "reference_price": 22, "reference_delta": 80}
@@ -311,26 +300,26 @@ class TestDivergence:
         mirrored = [
             candle(4 - high, -high, 2 - high, delta=-delta, ordinal=n) for n, (high, delta) in enumerate(self.EXAMPLE)
         ]
-        (signal,) = divergence_signals(mirrored, DIVERGENCE)
+        (signal,) = diverged(mirrored, DIVERGENCE)
         assert (signal.pattern, signal.direction) == (Pattern.BULLISH_DELTA_DIVERGENCE, Direction.LONG)
         assert signal.price == -23
         assert signal.evidence == {"delta": 30, "reference_ordinal": 3, "reference_price": -22, "reference_delta": -80}
 
     def test_an_equal_extreme_is_not_a_new_one(self) -> None:
-        assert divergence_signals(self.bars(*self.EXAMPLE[:4], (22, -30)), DIVERGENCE) == []
+        assert diverged(self.bars(*self.EXAMPLE[:4], (22, -30)), DIVERGENCE) == []
         low = [candle(high, 10, 12, delta=delta, ordinal=n) for n, (high, delta) in enumerate(self.EXAMPLE[:4])]
-        assert divergence_signals([*low, candle(20, 10, 12, delta=200, ordinal=4)], DIVERGENCE) == []
+        assert diverged([*low, candle(20, 10, 12, delta=200, ordinal=4)], DIVERGENCE) == []
 
     def test_the_lightest_selling_at_a_new_high_diverges(self) -> None:
-        assert len(divergence_signals(self.bars(*self.EXAMPLE[:4], (23, -1)), DIVERGENCE)) == 1
+        assert len(diverged(self.bars(*self.EXAMPLE[:4], (23, -1)), DIVERGENCE)) == 1
 
     def test_a_new_high_on_buying_does_not_diverge(self) -> None:
-        assert divergence_signals(self.bars(*self.EXAMPLE[:4], (23, 30)), DIVERGENCE) == []
-        assert divergence_signals(self.bars(*self.EXAMPLE[:4], (23, 0)), DIVERGENCE) == []
+        assert diverged(self.bars(*self.EXAMPLE[:4], (23, 30)), DIVERGENCE) == []
+        assert diverged(self.bars(*self.EXAMPLE[:4], (23, 0)), DIVERGENCE) == []
 
     def test_selling_must_be_heavier_than_at_the_high_before(self) -> None:
         bars = self.bars((20, 0), (20, 0), (20, 0), (22, -80), (23, -80))
-        assert divergence_signals(bars, DIVERGENCE) == []
+        assert diverged(bars, DIVERGENCE) == []
 
     @pytest.mark.parametrize(
         ("before", "now", "found"), [(-80, 30, 1), (80, 80, 0), (80, 81, 1), (-80, 0, 0), (-80, 1, 1)]
@@ -340,19 +329,19 @@ class TestDivergence:
     ) -> None:
         lows = [(20, 0), (20, 0), (20, 0), (18, before), (17, now)]
         bars = [candle(low + 4, low, low + 2, delta=delta, ordinal=n) for n, (low, delta) in enumerate(lows)]
-        assert len(divergence_signals(bars, DIVERGENCE)) == found
+        assert len(diverged(bars, DIVERGENCE)) == found
 
     def test_fewer_bars_than_the_lookback_give_no_answer(self) -> None:
-        assert divergence_signals(self.bars(*self.EXAMPLE[1:]), DIVERGENCE) == []
+        assert diverged(self.bars(*self.EXAMPLE[1:]), DIVERGENCE) == []
 
     def test_bars_beyond_the_lookback_do_not_count(self) -> None:
-        assert len(divergence_signals(self.bars((99, 0), *self.EXAMPLE), DIVERGENCE)) == 1
+        assert len(diverged(self.bars((99, 0), *self.EXAMPLE), DIVERGENCE)) == 1
 
     def test_the_running_sum_can_be_compared_instead(self) -> None:
         bars = [replace(bar, cumulative_delta=total) for bar, total in zip(
             self.bars(*self.EXAMPLE), (50, 170, 180, 260, 230), strict=True
         )]  # fmt: skip
-        cumulative = replace(DIVERGENCE, source=DeltaSource.CUMULATIVE)
-        assert divergence_signals(bars, cumulative) == []
-        (signal,) = divergence_signals([*bars[:4], replace(bars[4], cumulative_delta=-5)], cumulative)
+        cumulative = changed(DIVERGENCE, source="Cumulative")
+        assert diverged(bars, cumulative) == []
+        (signal,) = diverged([*bars[:4], replace(bars[4], cumulative_delta=-5)], cumulative)
         assert signal.evidence["reference_delta"] == 260

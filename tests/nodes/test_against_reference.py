@@ -2,21 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.analysis.detectors import (
-    absorption_signals,
-    buy_imbalances,
-    exhaustion_signals,
-    sell_imbalances,
-    stacked_signals,
-)
 from leadline.model.bars import Bar
-from tests.analysis import reference
-from tests.analysis.builders import ABSORPTION, EXHAUSTION, IMBALANCE, STACKED, footprint_bar
+from tests.analysis.builders import ABSORPTION, EXHAUSTION, IMBALANCE, STACKED, changed, footprint_bar
+from tests.nodes import reference
+from tests.nodes.asking import absorbed, buys, exhausted, sells, stacked
 
 RATIOS = st.sampled_from(["1", "1.5", "3", "3.3"])
 
@@ -34,18 +27,16 @@ def bars(draw) -> Bar:
 
 @given(bars(), RATIOS, st.integers(1, 40))
 def test_imbalances(bar, ratio, least) -> None:
-    settings = replace(IMBALANCE, ratio=Fraction(ratio), min_volume=least)
-    buys, sells = reference.imbalances(bar, Decimal(ratio), least)
-    assert [one.row for one in buy_imbalances(bar, settings)] == buys
-    assert [one.row for one in sell_imbalances(bar, settings)] == sells
+    params = changed(IMBALANCE, ratio=Decimal(ratio), min_volume=least)
+    buying, selling = reference.imbalances(bar, Decimal(ratio), least)
+    assert [one.row for one in buys(bar, params)] == buying
+    assert [one.row for one in sells(bar, params)] == selling
 
 
 @given(bars(), RATIOS, st.integers(1, 5))
 def test_stacks(bar, ratio, levels) -> None:
-    settings = replace(IMBALANCE, ratio=Fraction(ratio), min_volume=4)
-    found = stacked_signals(
-        bar, buy_imbalances(bar, settings), sell_imbalances(bar, settings), replace(STACKED, levels=levels)
-    )
+    params = changed(IMBALANCE, ratio=Decimal(ratio), min_volume=4)
+    found = stacked(bar, params, changed(STACKED, levels=levels))
     expected = reference.stacks(bar, Decimal(ratio), 4, levels)
     assert {(signal.pattern.value, signal.price) for signal in found} == expected
     assert len(found) == len(expected)
@@ -53,16 +44,16 @@ def test_stacks(bar, ratio, levels) -> None:
 
 @given(bars(), st.integers(1, 5), st.integers(1, 7), st.sampled_from(["0", "0.3", "0.9", "1"]), st.integers(1, 40))
 def test_exhaustion(bar, levels, within, drop, least) -> None:
-    settings = replace(EXHAUSTION, levels=levels, within=within, drop=Fraction(drop), min_volume=least)
-    found = {signal.pattern.value: signal.strength for signal in exhaustion_signals(bar, settings)}
+    params = changed(EXHAUSTION, levels=levels, within=within, drop=Decimal(drop))
+    found = {signal.pattern.value: signal.strength for signal in exhausted(bar, params, least)}
     expected = reference.exhaustions(bar, levels, within, Decimal(drop), least)
     assert found == {pattern: round(strength, 6) for pattern, strength in expected.items()}
 
 
 @given(bars(), st.integers(1, 5), st.sampled_from(["0.5", "0.6", "1"]), st.integers(1, 200))
 def test_absorption(bar, levels, share, least) -> None:
-    settings = replace(ABSORPTION, levels=levels, share=Fraction(share), min_volume=least)
-    found = {signal.pattern.value: signal.strength for signal in absorption_signals(bar, settings)}
+    params = changed(ABSORPTION, levels=levels, share=Decimal(share), min_volume=least)
+    found = {signal.pattern.value: signal.strength for signal in absorbed(bar, params)}
     both = {
         pattern: round(strength, 6)
         for pattern, strength in reference.absorptions(bar, levels, Decimal(share), least).items()

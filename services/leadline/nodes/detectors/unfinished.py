@@ -2,11 +2,14 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Annotated
 
-from leadline.analysis.exact import capped_quotient
-from leadline.analysis.settings import UnfinishedSettings
+from pydantic import Field
+
 from leadline.model.bars import Bar, BarKey
 from leadline.model.signals import Direction, Pattern, Signal
+from leadline.nodes.base import Detector, DetectorParams, Found, Inputs, NodeContext
+from leadline.nodes.exact import capped_quotient
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +27,57 @@ class UnfinishedAuction:
     ask: int
 
 
-class UnfinishedAuctions:
-    """The auctions of past bars that are still unfinished, newest last, at most as many as the settings keep.
+class UnfinishedParams(DetectorParams):
+    """Extremes at which both sides traded, listed until price comes back."""
 
-    An auction at a high is finished when nobody sold into it, at a low when nobody bought there.
+    keep: Annotated[int, Field(ge=1, le=50)] = 50
+    """How many stay listed, the newest."""
+
+
+class Unfinished(Detector[UnfinishedParams, Found]):
+    """Extremes at which both sides traded, listed until a later bar trades at or through them.
+
+    An auction at a high is finished when nobody sold into it, at a low when nobody bought there. The list runs across
+    sessions. The strength is the smaller side against the instrument's own imbalance minimum.
     """
 
-    def __init__(self, settings: UnfinishedSettings) -> None:
-        self._settings = settings
-        self._open: deque[UnfinishedAuction] = deque(maxlen=settings.keep)
+    name = "unfinished"
+    params_model = UnfinishedParams
+    patterns = (Pattern.UNFINISHED_HIGH, Pattern.UNFINISHED_LOW, Pattern.UNFINISHED_REVISITED)
+
+    def __init__(self, params: UnfinishedParams, context: NodeContext) -> None:
+        super().__init__(params, context)
+        self._full_volume = context.thresholds.imbalance_min
+        self._open: deque[UnfinishedAuction] = deque(maxlen=params.keep)
 
     @property
     def open(self) -> tuple[UnfinishedAuction, ...]:
         """What is listed, oldest first."""
         return tuple(self._open)
 
-    def update(self, bar: Bar) -> list[Signal]:
+    def thresholds(self) -> dict[str, str]:
+        """The parameters, and `fullVolume`: the volume of the smaller side that is full strength."""
+        return super().thresholds() | {"fullVolume": str(self._full_volume)}
+
+    def warm(self, bar: Bar) -> None:
+        """Keep the list over the bars of the history sessions."""
+        self._take(bar)
+
+    def update(self, inputs: Inputs) -> Found:
         """Take one bar in: auctions that it revisits leave the list, then its own are added.
 
         A bar never revisits its own extremes.
         """
+        fresh, revisited = self._take(inputs.bar)
+        return Found([self._found(auction) for auction in fresh] + [self._revisited(auction) for auction in revisited])
+
+    def _take(self, bar: Bar) -> tuple[list[UnfinishedAuction], list[UnfinishedAuction]]:
         revisited = [auction for auction in self._open if _trades_at(bar, auction)]
         for auction in revisited:
             self._open.remove(auction)
         fresh = _unfinished(bar)
         self._open.extend(fresh)
-        return [self._found(auction) for auction in fresh] + [self._revisited(auction) for auction in revisited]
+        return fresh, revisited
 
     def _found(self, auction: UnfinishedAuction) -> Signal:
         high = auction.direction is Direction.LONG
@@ -57,7 +85,7 @@ class UnfinishedAuctions:
             Pattern.UNFINISHED_HIGH if high else Pattern.UNFINISHED_LOW,
             auction.direction,
             auction.price,
-            capped_quotient(min(auction.bid, auction.ask), self._settings.full_volume),
+            capped_quotient(min(auction.bid, auction.ask), self._full_volume),
             {"bid": auction.bid, "ask": auction.ask},
         )
 
@@ -66,7 +94,7 @@ class UnfinishedAuctions:
             Pattern.UNFINISHED_REVISITED,
             auction.direction,
             auction.price,
-            capped_quotient(min(auction.bid, auction.ask), self._settings.full_volume),
+            capped_quotient(min(auction.bid, auction.ask), self._full_volume),
             {
                 "extreme": "high" if auction.direction is Direction.LONG else "low",
                 "trading_day": auction.bar.trading_day.isoformat(),

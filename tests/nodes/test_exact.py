@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.analysis.exact import at_least, capped_quotient, float_text, quotient, slope
+from leadline.nodes.exact import at_least, capped_quotient, float_text, quotient, slope
 
 
 def test_a_quotient_has_six_places() -> None:

@@ -13,18 +13,19 @@ one. Scores are halves, so their sums are exact.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import accumulate
 from typing import Final
 
-from leadline.analysis.exact import float_text, quotient, slope
-from leadline.analysis.indicators import AverageTrueRange, DirectionalIndex, ExponentialAverage, Percentile
-from leadline.analysis.structure import BARS_NEEDED, Structure, structure
 from leadline.model.bars import Bar
 from leadline.model.signals import Regime, RegimeReading
 from leadline.model.ticks import NS_PER_MINUTE
+from leadline.nodes.base import Inputs, Node, NodeContext, NoParams
+from leadline.nodes.exact import float_text, quotient, slope
+from leadline.nodes.indicators import AverageTrueRange, DirectionalIndex, ExponentialAverage, Percentile
+from leadline.nodes.structure import BARS_NEEDED, Structure, structure
 
 EMA_FAST: Final = 9
 EMA_SLOW: Final = 21
@@ -39,12 +40,16 @@ RANGE_LENGTH: Final = 5
 # ADX has its first value with bar 28, and its slope needs five of them: every other input is there by then.
 WARM_UP_BARS: Final = 2 * ADX_LENGTH + ADX_SLOPE - 1
 
+WARM_UP: Final = "warm_up"
+"""Why a reading is NO_TRADE before every input is there."""
+
 OPENING_NS: Final = 5 * NS_PER_MINUTE
 CLOSING_NS: Final = 15 * NS_PER_MINUTE
 LEAST_VOLUME_RATIO: Final = 0.3
 LEAST_SCORE: Final = 4.0
 UNDECIDED_CONFIDENCE: Final = Decimal("0.500000")
 CERTAIN: Final = Decimal("1.000000")
+NO_SIZE: Final = Decimal(0)
 
 # The safest first: on equal scores the earlier wins.
 CANDIDATES: Final = (Regime.VOLATILE, Regime.RANGING, Regime.TRENDING_UP, Regime.TRENDING_DOWN)
@@ -205,21 +210,15 @@ def _volume_ratio(bars: Sequence[Bar]) -> float | None:
     return bars[-1].volume * VOLUME_LENGTH / sum(bar.volume for bar in bars[-VOLUME_LENGTH - 1 : -1])
 
 
-def classify(
-    inputs: RegimeInputs | None,
-    scale: RegimeScale,
-    multiplier: Callable[[Regime], Decimal],
-    *,
-    around_the_clock: bool = False,
-) -> RegimeReading:
-    """The regime with the highest score, unless a gate says NO_TRADE.
+def classify(inputs: RegimeInputs | None, scale: RegimeScale, *, around_the_clock: bool = False) -> RegimeReading:
+    """The regime with the highest score, unless a gate says NO_TRADE; its multiplier, 0 here, is the router's to say.
 
-    `inputs` None means that one of them is not available yet; `multiplier`: of position size in a regime. A session
-    `around_the_clock` has no open and no close whose nearness matters. Confidence is one half where two candidates tie
-    and 1 where only one scored. A best score below four is VOLATILE with confidence one half.
+    `inputs` None means that one of them is not available yet. A session `around_the_clock` has no open and no close
+    whose nearness matters. Confidence is one half where two candidates tie and 1 where only one scored. A best score
+    below four is VOLATILE with confidence one half.
     """
     if inputs is None:
-        return RegimeReading(Regime.NO_TRADE, CERTAIN, multiplier(Regime.NO_TRADE), "warm_up")
+        return RegimeReading(Regime.NO_TRADE, CERTAIN, NO_SIZE, WARM_UP)
     scores = {
         Regime.TRENDING_UP: _trending(inputs, 1),
         Regime.TRENDING_DOWN: _trending(inputs, -1),
@@ -228,7 +227,37 @@ def classify(
     }
     regime, confidence, reason = _decide(scores, _gate(inputs, around_the_clock=around_the_clock))
     texts = {candidate.value: f"{score:.1f}" for candidate, score in scores.items()}
-    return RegimeReading(regime, confidence, multiplier(regime), reason, texts, inputs.texts())
+    return RegimeReading(regime, confidence, NO_SIZE, reason, texts, inputs.texts())
+
+
+class RegimeNode(Node[NoParams, RegimeReading]):
+    """The market's present behaviour: trending up or down, ranging, volatile, or not to be traded.
+
+    Indicators over the bars of all sessions give each candidate a score; the highest is the regime. What is near, quiet
+    and fast follows from the instrument's typical bar volume.
+    """
+
+    name = "regime"
+    section = "strategy"
+
+    def __init__(self, params: NoParams, context: NodeContext) -> None:
+        super().__init__(params, context)
+        self._scale = regime_scale(context.thresholds.typical_bar_volume)
+        self._tracker = RegimeTracker()
+
+    @property
+    def warm_up(self) -> int:
+        """The bars until every input is there."""
+        return WARM_UP_BARS
+
+    def warm(self, bar: Bar) -> None:
+        """Fold a bar of an earlier session into the indicators."""
+        self._tracker.update(bar)
+
+    def update(self, inputs: Inputs) -> RegimeReading:
+        """The regime at the bar's close."""
+        self._tracker.update(inputs.bar)
+        return classify(self._tracker.inputs(), self._scale, around_the_clock=self.context.around_the_clock)
 
 
 def _gate(inputs: RegimeInputs, *, around_the_clock: bool) -> str:

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.analysis.router import DEFAULT_RULES, RegimeRule
 from leadline.model.signals import Direction, Pattern, Regime, RegimeReading, Signal
-from tests.analysis.builders import ROUTER
+from leadline.nodes.router import DEFAULT_RULES, RegimeRule
+from tests.analysis.builders import TABLE
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
 DIRECTIONS = {
@@ -28,10 +28,10 @@ DIRECTIONS = {
 
 
 def reading(regime, confidence="0.8"):
-    return RegimeReading(regime, Decimal(confidence), ROUTER.multiplier(regime))
+    return RegimeReading(regime, Decimal(confidence), TABLE.multiplier(regime))
 
 
-def verdict(regime, pattern, *, strength="0.8", confidence="0.8", router=ROUTER):
+def verdict(regime, pattern, *, strength="0.8", confidence="0.8", router=TABLE):
     signal = Signal(pattern, DIRECTIONS[pattern], 100, Decimal(strength))
     (routed,) = router.route(reading(regime, confidence), [signal])
     assert routed.approved == (routed.rejection == "")
@@ -69,7 +69,7 @@ def verdict(regime, pattern, *, strength="0.8", confidence="0.8", router=ROUTER)
 )
 def test_the_table(regime, patterns, multiplier) -> None:
     assert {pattern.value for pattern in Pattern if verdict(regime, pattern) == ""} == patterns
-    assert ROUTER.multiplier(regime) == Decimal(multiplier)
+    assert TABLE.multiplier(regime) == Decimal(multiplier)
 
 
 def test_buying_exhaustion_does_not_trade_in_a_trend_up() -> None:
@@ -91,7 +91,7 @@ def test_the_first_reason_is_kept() -> None:
     weak = {"strength": "0.1", "confidence": "0.1"}
     only_exhaustion = RegimeRule((Pattern.BUYING_EXHAUSTION,), Direction.LONG, Decimal(1))
     rules = {**DEFAULT_RULES, Regime.TRENDING_UP: only_exhaustion}
-    only_long = replace(ROUTER, rules=rules)
+    only_long = replace(TABLE, rules=rules)
     assert verdict(Regime.NO_TRADE, Pattern.BUYING_EXHAUSTION, **weak) == "no_trade"
     assert verdict(Regime.TRENDING_UP, Pattern.BUYING_EXHAUSTION, **weak) == "pattern_not_enabled"
     assert verdict(Regime.TRENDING_UP, Pattern.BUYING_EXHAUSTION, router=only_long, **weak) == "direction"

@@ -1,12 +1,22 @@
 """Unfinished auctions: listed until price comes back."""
 
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from leadline.analysis.unfinished import UnfinishedAuctions
 from leadline.model.signals import Direction, Pattern
-from tests.analysis.builders import MONDAY, UNFINISHED, example_bar, footprint_bar, ticks
+from leadline.nodes.base import Inputs
+from leadline.nodes.detectors.unfinished import Unfinished
+from tests.analysis.builders import CONTEXT, MONDAY, UNFINISHED, changed, example_bar, footprint_bar, ticks
+
+
+class Listed(Unfinished):
+    """The detector, asked bar by bar."""
+
+    def __init__(self, params=UNFINISHED) -> None:
+        super().__init__(params, CONTEXT)
+
+    def taken(self, bar):
+        return self.update(Inputs(bar)).signals
 
 
 def names(signals):
@@ -15,13 +25,13 @@ def names(signals):
 
 def test_example_bar_is_finished_on_both_ends() -> None:
     # only buyers at the high, only sellers at the low
-    assert UnfinishedAuctions(UNFINISHED).update(example_bar()) == []
+    assert Listed().taken(example_bar()) == []
 
 
 def test_both_sides_at_the_high_leave_it_unfinished() -> None:
     bar = footprint_bar([(ticks("5001.00"), 2, 45), (ticks("5001.25"), 4, 6), (ticks("5000.75"), 9, 0)])
-    auctions = UnfinishedAuctions(UNFINISHED)
-    (signal,) = auctions.update(bar)
+    auctions = Listed()
+    (signal,) = auctions.taken(bar)
     assert (signal.pattern, signal.direction) == (Pattern.UNFINISHED_HIGH, Direction.LONG)
     assert (signal.price, signal.strength) == (ticks("5001.25"), Decimal("0.2"))
     assert signal.evidence == {"bid": 4, "ask": 6}
@@ -29,34 +39,34 @@ def test_both_sides_at_the_high_leave_it_unfinished() -> None:
 
 
 def test_both_sides_at_the_low_leave_it_unfinished() -> None:
-    (signal,) = UnfinishedAuctions(UNFINISHED).update(footprint_bar([(100, 70, 30), (101, 0, 5)]))
+    (signal,) = Listed().taken(footprint_bar([(100, 70, 30), (101, 0, 5)]))
     assert (signal.pattern, signal.direction, signal.price) == (Pattern.UNFINISHED_LOW, Direction.SHORT, 100)
     assert signal.strength == 1
 
 
 def test_a_later_bar_at_the_price_revisits_it_once() -> None:
-    auctions = UnfinishedAuctions(UNFINISHED)
-    auctions.update(footprint_bar([(100, 1, 0), (110, 4, 6)], ordinal=3))
-    assert auctions.update(footprint_bar([(101, 1, 0), (109, 0, 6)], ordinal=4)) == []
-    (signal,) = auctions.update(footprint_bar([(101, 1, 0), (110, 0, 6)], ordinal=5))
+    auctions = Listed()
+    auctions.taken(footprint_bar([(100, 1, 0), (110, 4, 6)], ordinal=3))
+    assert auctions.taken(footprint_bar([(101, 1, 0), (109, 0, 6)], ordinal=4)) == []
+    (signal,) = auctions.taken(footprint_bar([(101, 1, 0), (110, 0, 6)], ordinal=5))
     assert (signal.pattern, signal.direction) == (Pattern.UNFINISHED_REVISITED, Direction.LONG)
     assert (signal.price, signal.strength) == (110, Decimal("0.2"))
     assert signal.evidence == {"extreme": "high", "trading_day": "2025-11-17", "ordinal": 3, "bid": 4, "ask": 6}
-    assert auctions.update(footprint_bar([(101, 1, 0), (111, 0, 6)], ordinal=6)) == []
+    assert auctions.taken(footprint_bar([(101, 1, 0), (111, 0, 6)], ordinal=6)) == []
 
 
 def test_a_bar_that_jumps_over_the_price_revisits_it() -> None:
-    auctions = UnfinishedAuctions(UNFINISHED)
-    auctions.update(footprint_bar([(100, 2, 2), (101, 0, 3)]))
-    (signal,) = auctions.update(footprint_bar([(90, 5, 0), (95, 0, 5)], day=MONDAY + timedelta(days=1)))
+    auctions = Listed()
+    auctions.taken(footprint_bar([(100, 2, 2), (101, 0, 3)]))
+    (signal,) = auctions.taken(footprint_bar([(90, 5, 0), (95, 0, 5)], day=MONDAY + timedelta(days=1)))
     assert (signal.pattern, signal.direction, signal.price) == (Pattern.UNFINISHED_REVISITED, Direction.SHORT, 100)
     assert signal.evidence["extreme"] == "low"
 
 
 def test_a_bar_never_revisits_itself_but_may_leave_the_same_price_unfinished_again() -> None:
-    auctions = UnfinishedAuctions(UNFINISHED)
-    assert names(auctions.update(footprint_bar([(100, 1, 0), (110, 4, 6)]))) == [(Pattern.UNFINISHED_HIGH, 110)]
-    assert names(auctions.update(footprint_bar([(100, 1, 0), (110, 4, 6)], ordinal=1))) == [
+    auctions = Listed()
+    assert names(auctions.taken(footprint_bar([(100, 1, 0), (110, 4, 6)]))) == [(Pattern.UNFINISHED_HIGH, 110)]
+    assert names(auctions.taken(footprint_bar([(100, 1, 0), (110, 4, 6)], ordinal=1))) == [
         (Pattern.UNFINISHED_HIGH, 110),
         (Pattern.UNFINISHED_REVISITED, 110),
     ]
@@ -64,13 +74,13 @@ def test_a_bar_never_revisits_itself_but_may_leave_the_same_price_unfinished_aga
 
 
 def test_only_the_newest_stay_listed() -> None:
-    auctions = UnfinishedAuctions(replace(UNFINISHED, keep=3))
+    auctions = Listed(changed(UNFINISHED, keep=3))
     for n in range(5):
-        auctions.update(footprint_bar([(90 - n, 1, 0), (200 - n, 4, 6)], ordinal=n))
+        auctions.taken(footprint_bar([(90 - n, 1, 0), (200 - n, 4, 6)], ordinal=n))
     assert [auction.price for auction in auctions.open] == [198, 197, 196]
 
 
 def test_rows_of_several_ticks_are_judged_as_rows_and_priced_at_the_extreme() -> None:
     bar = footprint_bar([(100, 5, 0), (104, 3, 3)], ticks_per_row=4, high=106)
-    (signal,) = UnfinishedAuctions(UNFINISHED).update(bar)
+    (signal,) = Listed().taken(bar)
     assert signal.price == 106

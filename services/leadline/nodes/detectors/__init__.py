@@ -1,0 +1,1 @@
+"""A module for each detector: its parameters, and the class that finds its patterns."""

@@ -1,0 +1,117 @@
+"""Diagonal imbalances: one side's volume against the other side's one row away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, Final, Literal
+
+import numpy as np
+
+from leadline.model.bars import Bar
+from leadline.model.signals import Direction, Pattern, Signal
+from leadline.model.spec_base import DecimalText
+from leadline.model.ticks import Int64Array
+from leadline.nodes.base import Detector, DetectorParams, Found, FromProfile, Inputs, NodeContext, Volume, known
+from leadline.nodes.exact import at_least, capped_quotient, quotient
+
+# As strong as it gets: ten to one.
+FULL_RATIO: Final = 10
+
+
+class ImbalanceParams(DetectorParams):
+    """Diagonal imbalances: one side's volume against the other side's one row away."""
+
+    ratio: DecimalText = Decimal("3.0")
+    """The larger side must be at least this many times the smaller."""
+    min_volume: Annotated[Volume | None, FromProfile("imbalance_min")] = None
+    """Least volume of the larger side in size steps; the instrument's profile where absent."""
+    zero: Literal["AsOne", "Skip", "Always"] = "AsOne"
+    """What an empty other side counts as: one, no imbalance, or always an imbalance."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImbalancedRow:
+    """One imbalanced row: `volume` at `row` against `against` of the other side at `neighbour`, one row away."""
+
+    row: int
+    volume: int
+    neighbour: int
+    against: int
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalances(Found):
+    """The imbalanced rows of each side, lowest first."""
+
+    buys: Sequence[ImbalancedRow]
+    sells: Sequence[ImbalancedRow]
+
+
+class Imbalance(Detector[ImbalanceParams, Imbalances]):
+    """Rows in which one side outweighs the other side's volume one row away, one signal for each.
+
+    Buying is compared with the selling one row below, which the bar's lowest row does not have; selling with the buying
+    one row above, which the highest row does not have. A signal is strong in proportion to its ratio.
+    """
+
+    name = "imbalance"
+    params_model = ImbalanceParams
+    patterns = (Pattern.BUY_IMBALANCE, Pattern.SELL_IMBALANCE)
+
+    def __init__(self, params: ImbalanceParams, context: NodeContext) -> None:
+        super().__init__(params, context)
+        self._ratio = Fraction(self.params.ratio)
+        self._least = known(self.params.min_volume)
+
+    def update(self, inputs: Inputs) -> Imbalances:
+        """The bar's imbalanced rows, with their signals where the detector is on."""
+        bar = inputs.bar
+        buys = self._imbalanced(bar, bar.rows.ask, bar.rows.bid, -1)
+        sells = self._imbalanced(bar, bar.rows.bid, bar.rows.ask, 1)
+        return Imbalances(_signals(buys, sells) if self.params.enabled else (), buys, sells)
+
+    def _imbalanced(self, bar: Bar, own: Int64Array, other: Int64Array, side: int) -> list[ImbalancedRow]:
+        """Rows of `own` that outweigh `other` one row away; `side` is -1 for the row below and 1 for the row above."""
+        heavy = np.flatnonzero(own >= self._least)
+        heavy = heavy[(heavy + side >= 0) & (heavy + side < len(own))]
+        step = side * bar.ticks_per_row
+        found = []
+        for row, volume, next_row, next_volume in zip(
+            bar.rows.price[heavy].tolist(),
+            own[heavy].tolist(),
+            bar.rows.price[heavy + side].tolist(),
+            other[heavy + side].tolist(),
+            strict=True,
+        ):
+            against = next_volume if next_row == row + step else 0
+            if self._outweighs(volume, against):
+                found.append(ImbalancedRow(row, volume, row + step, against))
+        return found
+
+    def _outweighs(self, volume: int, against: int) -> bool:
+        if against == 0 and self.params.zero != "AsOne":
+            return self.params.zero == "Always"
+        return at_least(volume, max(against, 1), self._ratio)
+
+
+def _signals(buys: Sequence[ImbalancedRow], sells: Sequence[ImbalancedRow]) -> list[Signal]:
+    return [_signal(Pattern.BUY_IMBALANCE, Direction.LONG, found) for found in buys] + [
+        _signal(Pattern.SELL_IMBALANCE, Direction.SHORT, found) for found in sells
+    ]
+
+
+def _signal(pattern: Pattern, direction: Direction, found: ImbalancedRow) -> Signal:
+    against = max(found.against, 1)
+    return Signal(
+        pattern,
+        direction,
+        found.row,
+        capped_quotient(found.volume, FULL_RATIO * against),
+        {
+            "volume": found.volume,
+            "neighbour": found.neighbour,
+            "against": found.against,
+            "ratio": str(quotient(found.volume, against)),
+        },
+    )

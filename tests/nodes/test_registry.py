@@ -1,0 +1,107 @@
+"""Being there is all that a detector needs: schema, checks, graph and lists follow."""
+
+import json
+from pkgutil import iter_modules
+from typing import Any
+
+import pytest
+
+from leadline.model.signals import Pattern
+from leadline.nodes import detectors
+from leadline.nodes.base import Detector
+from leadline.nodes.registry import detector_types
+from tests.nodes.madeup import MODULE, installed, leadline_with, python_with
+
+ASKED = """
+import json
+from scripts.crds import definition
+from leadline.analysis.assemble import detectors_of, strategy_maker
+from leadline.model.errors import InvalidInput
+from leadline.model.specs import load_manifests
+from tests.analysis.builders import MONDAY, random_session
+from random import Random
+
+HEAD = "apiVersion: leadline.dev/v1alpha1\\nkind: TradingStrategy\\nmetadata: {name: s}\\nspec:\\n"
+
+
+def spec_of(text):
+    (found,) = load_manifests(HEAD + text)
+    return found.spec
+
+
+def schema(kind):
+    (version,) = definition(kind)["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return spec["properties"]["strategy"]["properties"]["detectors"]["properties"]
+
+
+spec = spec_of("  instrument: MES\\n  strategy: {name: OrderFlow, detectors: {bigBar: {least: 7}}}\\n")
+strategy = strategy_maker(spec)()
+bars = random_session(Random(1), MONDAY, 60)
+for bar in bars[:-1]:
+    strategy.warm(bar)
+try:
+    spec_of("  instrument: BTCUSDT\\n  bracket: {stopTicks: 5, targetTicks: 5}\\n")
+except InvalidInput as error:
+    refused = str(error)
+print(json.dumps({
+    "schema": schema("TradingStrategy")["bigBar"],
+    "in force": {one.name: one.thresholds() for one in detectors_of(spec_of("  instrument: MES\\n"))},
+    "said": [signal.price for signal in strategy.on_bar(bars[-1]).signals if signal.strength and not signal.evidence],
+    "close": bars[-1].close,
+    "refused": refused,
+}))
+"""
+
+
+def test_every_module_of_the_folder_is_a_detector_of_its_name():
+    assert {kind.__module__ for kind in detector_types()} == {
+        f"{detectors.__name__}.{module.name}" for module in iter_modules(detectors.__path__)
+    }
+    assert [kind.name for kind in detector_types()] == [kind.__module__.rpartition(".")[2] for kind in detector_types()]
+
+
+def test_each_pattern_is_found_by_one_detector_and_they_stand_in_the_order_of_the_patterns():
+    assert [pattern for kind in detector_types() for pattern in kind.patterns] == list(Pattern)
+
+
+@pytest.mark.parametrize("kind", detector_types(), ids=lambda kind: kind.name)
+def test_each_detector_says_what_it_finds_and_what_each_parameter_means(kind: type[Detector[Any, Any]]):
+    assert kind.__doc__
+    assert kind.__doc__ != Detector.__doc__
+    assert kind.params_model.__doc__
+    assert all(field.description for field in kind.params_model.model_fields.values())
+
+
+def test_one_more_detector_is_in_the_schema_in_the_checks_and_in_the_graph(tmp_path):
+    answer = python_with(installed(tmp_path), "-c", ASKED)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["schema"]["description"] == "A bar that trades much."
+    assert list(found["schema"]["properties"]) == ["enabled", "least"]
+    assert found["schema"]["default"] == {"enabled": True}
+    assert list(found["in force"])[-2:] == ["unfinished", "bigBar"]
+    assert found["in force"]["bigBar"] == {"least": "500"}
+    assert found["said"] == [found["close"]]
+    assert "spec.strategy.detectors.bigBar.least: got nothing, expected a volume" in found["refused"]
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ({"value": "bigbar:Nothing"}, "got 'bigbar:Nothing', expected module:Class of a detector that can be imported"),
+        ({"value": "bigbar:BigBarParams"}, "a subclass of leadline's Detector"),
+        ({"name": "big"}, "got 'big', expected the name of the detector, bigBar"),
+        ({"module": "1 / 0"}, "ZeroDivisionError: division by zero"),
+        (
+            {"name": "stacked", "module": MODULE.replace('"bigBar"', '"stacked"')},
+            "a name of its own; it is taken by leadline.nodes.detectors.stacked:Stacked",
+        ),
+    ],
+)
+def test_what_cannot_be_a_detector_is_refused_in_one_line(tmp_path, made, words):
+    answer = leadline_with(installed(tmp_path, **made), "plan", "-f", "examples/mes-orderflow.yaml")
+    assert answer.returncode == 2, answer.stderr
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("leadline: entry points of leadline.detectors: ")
+    assert words in line
