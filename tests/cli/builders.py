@@ -3,12 +3,23 @@
 from collections import deque
 from typing import Any
 
-from leadline.cli.follow import Rate, Scene, said_bar
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.supervisor import PartStatus
 from leadline.model.v1 import model_pb2
+from leadline.views.convert import (
+    account_view,
+    bar_key_text,
+    bar_view,
+    feed_view,
+    regime_view,
+    signal_view,
+    unfinished_view,
+)
+from leadline.views.market import BarView, UnfinishedBarView
+from leadline.views.scene import Rate, Scene, said_bar
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
+from leadline.views.values import AccountView
 
 FLOW = "default/flow"
 PAPER = "default/paper"
@@ -36,8 +47,8 @@ def stack() -> Stack:
     )
 
 
-def bar(ordinal: int, *, delta: int = 0, close: int = 24_000) -> model_pb2.Bar:
-    return model_pb2.Bar(
+def bar(ordinal: int, *, delta: int = 0, close: int = 24_000) -> BarView:
+    message = model_pb2.Bar(
         key=key(ordinal),
         start_ns=NINE_THIRTY_NS + ordinal * 5 * MINUTE_NS,
         open=24_000,
@@ -48,14 +59,15 @@ def bar(ordinal: int, *, delta: int = 0, close: int = 24_000) -> model_pb2.Bar:
         delta=delta,
         poc=24_001,
     )
+    return bar_view(message)
 
 
 def key(ordinal: int) -> model_pb2.BarKey:
     return model_pb2.BarKey(contract="MESM2025", session="rth", spec="5m-r1", trading_day="2025-06-10", ordinal=ordinal)
 
 
-def unfinished(prints: int) -> model_pb2.UnfinishedBar:
-    return model_pb2.UnfinishedBar(bar=key(77), prints=prints)
+def unfinished(prints: int) -> UnfinishedBarView:
+    return unfinished_view(model_pb2.UnfinishedBar(bar=key(77), prints=prints))
 
 
 def signal(pattern: str, strength: str = "0.700000", rejection: str = "") -> model_pb2.Signal:
@@ -74,11 +86,12 @@ def bar_signals(ordinal: int, *signals: model_pb2.Signal) -> model_pb2.BarSignal
     return model_pb2.BarSignals(bar=key(ordinal), known_at_ns=known_at, regime=regime, signals=signals)
 
 
-def state(instant_ns: int, **fields: Any) -> execution_pb2.GetStateResponse:
+def state(instant_ns: int, **fields: Any) -> AccountView:
     money = {"equity": "2530.00", "realised": "30.00", "open": "-12.50"}
-    return execution_pb2.GetStateResponse(
+    message = execution_pb2.GetStateResponse(
         **{"account": PAPER, "phase": "running", "instant_ns": instant_ns, "currency": "USD", **money, **fields}
     )
+    return account_view(message)
 
 
 def scene(said: tuple[model_pb2.BarSignals, ...] = (), **account: Any) -> Scene:
@@ -95,13 +108,15 @@ def scene(said: tuple[model_pb2.BarSignals, ...] = (), **account: Any) -> Scene:
             ingestion_pb2.KeptOut(trading_day="2025-06-09", reason="outside_session", prints=70_111),
         ],
     )
-    found.feed = ingestion_pb2.GetFeedStatusResponse(contracts=[contract], progress=0.63, state="publishing")
+    feed = ingestion_pb2.GetFeedStatusResponse(contracts=[contract], progress=0.63, state="publishing")
+    found.feed = feed_view(feed)
     found.rates["MESM2025"] = Rate(per_second=51_234.4)
     found.bars[FLOW] = deque([bar(0, delta=-40), bar(1, delta=125), bar(2)])
     found.bar_count = 3
     for item in said:
-        found.said.append(said_bar(FLOW, item))
-        found.regimes[FLOW] = item.regime
+        signals = [signal_view(each) for each in item.signals]
+        found.said.append(said_bar(FLOW, bar_key_text(item.bar), item.known_at_ns, signals))
+        found.regimes[FLOW] = regime_view(item.regime)
         found.signal_count += len(item.signals)
     found.states[PAPER] = state(NINE_THIRTY_NS + 150 * MINUTE_NS, **account)
     return found

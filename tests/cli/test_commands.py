@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -13,13 +14,14 @@ from typer.testing import CliRunner
 
 from leadline.cli.main import app, run
 from leadline.cli.output import plain, price_text, print_json, print_table
-from leadline.cli.reading import _print_kept_out
-from leadline.ingestion.v1 import ingestion_pb2
+from leadline.cli.reading import print_kept_out
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
+from leadline.model.v1 import model_pb2
 from leadline.runtime.version import package_version
+from leadline.views.market import KeptOutPrintView
 from leadline.views.stack import NotRunning, Stack, qualified, running_stack
-from tests.cli.builders import PAPER, bar, scene, stack
+from tests.cli.builders import PAPER, key, scene, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
@@ -289,7 +291,7 @@ def test_prices_have_the_decimals_of_the_instrument():
 
 
 def test_messages_become_json_with_their_field_names():
-    found = plain({"bars": (bar(3),)})
+    found = plain({"bars": (model_pb2.Bar(key=key(3)),)})
     assert found["bars"][0]["key"]["ordinal"] == "3"  # int64 is text in JSON: it does not fit a float
     assert found["bars"][0]["cumulative_delta"] == "0"
     assert not re.search(r"[A-Z]", "".join(found["bars"][0]))
@@ -341,11 +343,9 @@ def test_a_stack_is_not_started_where_there_is_no_room(monkeypatch, tmp_path, ca
 def test_the_status_shows_by_day_and_reason_what_was_kept_out_and_the_first_of_it(capsys):
     shown = scene().feed
     assert shown is not None
-    feed = ingestion_pb2.GetFeedStatusResponse(contracts=shown.contracts, failure="too many")
-    feed.contracts[0].samples.add(
-        reason="off_grid", source="mes.csv", row=7, time_ns=1_749_562_200_000_000_000, price="6000.30", size="1", side=1
-    )
-    _print_kept_out(feed)
+    sample = KeptOutPrintView("off_grid", "mes.csv", 7, 1_749_562_200_000_000_000, "6000.30", "1", side=1)
+    contract = replace(shown.contracts[0], samples=(sample,))
+    print_kept_out(replace(shown, contracts=(contract,), failure="too many"))
     lines = [line.split() for line in capsys.readouterr().out.replace("│", " ").splitlines()]
     assert ["MESM2025", "2025-06-10", "off_grid", "2"] in lines
     assert ["off_grid", "mes.csv:7", "1749562200000000000", "6000.30", "1", "1"] in lines
@@ -354,5 +354,7 @@ def test_the_status_shows_by_day_and_reason_what_was_kept_out_and_the_first_of_i
 
 
 def test_a_status_without_a_faulty_print_says_nothing_of_them(capsys):
-    _print_kept_out(ingestion_pb2.GetFeedStatusResponse(contracts=[ingestion_pb2.ContractStatus(contract="MESM2025")]))
+    shown = scene().feed
+    assert shown is not None
+    print_kept_out(replace(shown, contracts=(replace(shown.contracts[0], kept_out=(), quarantined={}),)))
     assert capsys.readouterr().out == ""

@@ -5,14 +5,15 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from leadline.cli.follow import KEPT_FATES, Rate, Scene
 from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.local.supervisor import PartStatus
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
 from leadline.views.convert import signal_view
+from leadline.views.scene import KEPT_FATES, Rate, Scene
 from leadline.views.signals import by_pattern, fate_text
+from leadline.views.values import PositionView
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
 
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
@@ -91,7 +92,7 @@ HALT = execution_pb2.Halt(number=7, source="PERSON", by="bob", reason="kill swit
 def test_the_account_shows_its_day_its_position_and_what_stops_it():
     found = scene(halts=[HALT], trades=4, streak=-2, tier=1)
     found.positions[PAPER] = [
-        execution_pb2.Position(
+        PositionView(
             strategy=FLOW,
             contract="MESM2025",
             quantity=-2,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from leadline.aggregation.v1 import aggregation_pb2
 from leadline.cli.feeding import print_unfinished
 from leadline.cli.reading import print_restored
 from leadline.execution.v1 import execution_pb2
+from leadline.views.market import SeriesView
 from tests.cli.builders import NINE_THIRTY_NS, state, unfinished
 
 
@@ -26,9 +26,8 @@ def test_nothing_is_said_of_journals_that_have_always_been_whole(capsys: pytest.
 
 
 def test_prints_after_the_last_whole_bar_are_told_by_series_and_day(capsys: pytest.CaptureFixture[str]):
-    whole = aggregation_pb2.Series(contract="MESM2025", session="globex", spec="1m-r1", final=True)
-    ended = aggregation_pb2.Series(contract="MESM2025", session="rth", spec="5m-r1", final=True)
-    ended.unfinished.CopyFrom(unfinished(1_037))
+    whole = SeriesView("MESM2025", "globex", "1m-r1", progress_ns=0, final=True, unfinished=None)
+    ended = SeriesView("MESM2025", "rth", "5m-r1", progress_ns=0, final=True, unfinished=unfinished(1_037))
     print_unfinished([whole, ended])
     lines = [line.split() for line in capsys.readouterr().out.replace("│", " ").splitlines()]
     assert ["MESM2025", "rth", "5m-r1", "2025-06-10", "1,037"] in lines
@@ -36,5 +35,5 @@ def test_prints_after_the_last_whole_bar_are_told_by_series_and_day(capsys: pyte
 
 
 def test_nothing_is_said_of_tapes_that_end_with_a_bar(capsys: pytest.CaptureFixture[str]):
-    print_unfinished([aggregation_pb2.Series(contract="MESM2025", session="rth", spec="5m-r1", final=True)])
+    print_unfinished([SeriesView("MESM2025", "rth", "5m-r1", progress_ns=0, final=True, unfinished=None)])
     assert capsys.readouterr().out == ""

@@ -1,5 +1,6 @@
 """`--output json` prints values: their documents are what the services' own messages are as JSON, field for field."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,14 +8,23 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from leadline.aggregation.v1 import aggregation_pb2
 from leadline.cli.output import plain
 from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.v1 import model_pb2
-from leadline.views.convert import order_view, position_view, signal_view
-from leadline.views.documents import by_account, document, signalled
+from leadline.views.convert import account_view, feed_view, order_view, position_view, series_view, signal_view
+from leadline.views.documents import by_account, document, signalled, status
+from leadline.views.market import StatusView
 from leadline.views.signals import SignalledBar, decision_view
 
-CONVERTED = [(execution_pb2.Order, order_view), (execution_pb2.Position, position_view)]
+CONVERTED = [
+    (execution_pb2.Order, order_view),
+    (execution_pb2.Position, position_view),
+    (execution_pb2.GetStateResponse, account_view),
+    (ingestion_pb2.GetFeedStatusResponse, feed_view),
+    (aggregation_pb2.Series, series_view),
+]
 
 
 def filled(kind: type[Message], number: int = 1) -> Any:
@@ -82,3 +92,23 @@ def test_a_bar_has_its_signals_as_messages_have_them_and_the_facts_of_its_decisi
         "signals": [plain(signal)],
         "decision": facts,
     }
+
+
+def test_a_status_has_the_run_the_feed_the_series_the_health_and_the_accounts():
+    feed, series = filled(ingestion_pb2.GetFeedStatusResponse), filled(aggregation_pb2.Series)
+    account = filled(execution_pb2.GetStateResponse)
+    found = StatusView(
+        tape="t",
+        feed_kind="sim",
+        trade_from="2025-06-10",
+        feed=feed_view(feed),
+        series=(series_view(series),),
+        health={"risk": "serving"},
+        addresses={},
+        accounts=(account_view(account),),
+        left_out={"desk/b": "cannot be reached"},
+    )
+    shown = {"series": [plain(series)], "health": {"risk": "serving"}, "accounts": [plain(account)]}
+    assert status(found) == {"run": plain(feed.run), "feed": plain(feed), **shown}
+    # In a cluster the feed is the platform's, and not the namespace's.
+    assert status(replace(found, feed=None)) == {"run": {"tape": "t"}, "feed": None, **shown}

@@ -10,14 +10,15 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from leadline.cli.feeding import outside, unfinished_text
-from leadline.cli.follow import Scene, follow
+from leadline.cli.feeding import unfinished_text
 from leadline.cli.picture import draw
 from leadline.local.supervisor import PartStatus, Supervisor
 from leadline.model.halts import halt_words
 from leadline.model.worth import places
 from leadline.report.clock import moment
 from leadline.report.printable import printable
+from leadline.views.follow import follow
+from leadline.views.scene import Scene
 from leadline.views.stack import Stack
 
 FRAME_SECONDS: Final = 0.25
@@ -80,10 +81,10 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
         f"{ticks:,} ticks" + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
         f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, fills so far: {scene.fills:,}",
     ]
-    kept_out = sum(sum(item.quarantined.values()) for item in feed.contracts)
+    kept_out = sum(item.faulty for item in feed.contracts)
     if kept_out:
         words.append(f"{kept_out:,} prints kept out")
-    outside_sessions = sum(map(outside, feed.contracts))
+    outside_sessions = sum(item.outside for item in feed.contracts)
     if outside_sessions:
         words.append(f"{outside_sessions:,} outside every session")
     if scene.unfinished:

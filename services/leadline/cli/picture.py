@@ -11,17 +11,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadline.cli.feeding import kept_out_text, outside, unfinished_text
-from leadline.cli.follow import SaidBar, Scene
-from leadline.execution.v1 import execution_pb2
+from leadline.cli.feeding import kept_out_text, unfinished_text
 from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
-from leadline.model.v1 import model_pb2
 from leadline.model.worth import places
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
-from leadline.views.signals import fate_text
+from leadline.views.scene import SaidBar, Scene
+from leadline.views.signals import RegimeView, fate_text
 from leadline.views.stack import Stack, StrategyAddress
+from leadline.views.values import AccountView, PositionView
 
 # Lines of the left column that are not bars or signals: header, market, titles and frames.
 _FIXED_LINES: Final = 18
@@ -92,7 +91,7 @@ def _market(scene: Scene, *, wide: bool) -> RenderableType:
             str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
             f"{item.ticks:,}",
             f"{rate:,.0f}",
-            *([f"{outside(item):,}"] if wide else []),
+            *([f"{item.outside:,}"] if wide else []),
             plain_text(kept_out_text(item), "yellow" if item.quarantined else ""),
         )
     title = f"market, times in {zone_name()}"
@@ -129,7 +128,7 @@ def _unfinished(scene: Scene, strategy: StrategyAddress) -> str:
     return unfinished_text(scene.unfinished[key] for key in keys if key in scene.unfinished)
 
 
-def _regime(reading: model_pb2.RegimeReading | None) -> Text:
+def _regime(reading: RegimeView | None) -> Text:
     if reading is None:
         return Text("no regime yet")
     if reading.regime == "NO_TRADE":
@@ -196,7 +195,7 @@ def _account(scene: Scene, account: str) -> RenderableType:
     return _framed(account, Group(table, *lines))
 
 
-def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str, RenderableType]]:
+def _account_lines(state: AccountView) -> Iterator[tuple[str, RenderableType]]:
     yield "instant", moment(state.instant_ns)
     yield "phase", plain_text(state.phase.replace("_", " "))
     yield "equity", plain_text(f"{Decimal(state.equity):,.{places(state.currency)}f} {state.currency}")
@@ -212,7 +211,7 @@ def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str,
         )
     if not state.halts:
         yield "halt", "–"
-    if state.HasField("journal_restored"):
+    if state.journal_restored is not None:
         found = state.journal_restored
         words = f"lost, {found.orders} orders put back at {moment(found.at_ns)} by the clock"
         yield "send journal", plain_text(words, "bold red")
@@ -221,7 +220,7 @@ def _account_lines(state: execution_pb2.GetStateResponse) -> Iterator[tuple[str,
             yield "fenced", plain_text(strategy.strategy, "bold red")
 
 
-def _position(position: execution_pb2.Position, currency: str) -> RenderableType:
+def _position(position: PositionView, currency: str) -> RenderableType:
     side = "long" if position.quantity > 0 else "short"
     return Text.assemble(
         (printable(f"{side} {abs(position.quantity)} {position.contract}"), "bold"),

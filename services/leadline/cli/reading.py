@@ -1,32 +1,22 @@
 """Commands that read a running stack: status, signals, orders, positions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-import grpc
-
-from leadline.aggregation.v1 import aggregation_pb2
-from leadline.cli.feeding import kept_out_text, outside, print_unfinished
+from leadline.cli.feeding import kept_out_text, print_unfinished
 from leadline.cli.options import Output
-from leadline.cli.output import complain, plain, price_text, print_json, print_table
-from leadline.execution.v1 import execution_pb2
+from leadline.cli.output import complain, price_text, print_json, print_table
 from leadline.ingestion.tally import OUTSIDE
-from leadline.ingestion.v1 import ingestion_pb2
-from leadline.local.calls import CALL_SECONDS, Services
-from leadline.local.health import HealthProbe
-from leadline.model.errors import Unknown
 from leadline.report.clock import day_and_time, zone_name
-from leadline.runtime.rpc.errors import explain
-from leadline.runtime.rpc.failures import patiently
 from leadline.views import documents
 from leadline.views.client import reasons
-from leadline.views.opening import open_source, open_stack
+from leadline.views.market import FeedView
+from leadline.views.opening import open_running, open_source
 from leadline.views.place import Place
 from leadline.views.signals import SignalledBar, by_pattern, fate_text
 from leadline.views.source import Source
-from leadline.views.stack import NotRunning, Stack
-from leadline.views.values import Answers, OrdersWanted
+from leadline.views.values import AccountView, Answers, OrdersWanted
 
 _Read = TypeVar("_Read")
 
@@ -51,7 +41,7 @@ def print_signals(place: Place, strategy: str | None, last: int, output: Output)
     asyncio.run(_signals(place, strategy, last, output))
 
 
-def _print_kept_out(feed: ingestion_pb2.GetFeedStatusResponse) -> None:
+def print_kept_out(feed: FeedView) -> None:
     """The faulty prints by day and reason, where there are any, and why the run failed, where it did."""
     rows = [
         (item.contract, part.trading_day or "none", part.reason, f"{part.prints:,}")
@@ -71,9 +61,9 @@ def _print_kept_out(feed: ingestion_pb2.GetFeedStatusResponse) -> None:
         print_table("The run failed", ("reason",), [(feed.failure,)], "")
 
 
-def print_restored(accounts: Iterable[execution_pb2.GetStateResponse]) -> None:
+def print_restored(accounts: Iterable[AccountView]) -> None:
     """The accounts whose send journal was lost in this run, or a part of it."""
-    found = [(item.account, item.journal_restored) for item in accounts if item.HasField("journal_restored")]
+    found = [(item.account, item.journal_restored) for item in accounts if item.journal_restored is not None]
     rows = [(account, day_and_time(each.at_ns), each.orders, each.found) for account, each in found]
     if rows:
         columns = ("account", f"restored ({zone_name()}, by the clock)", "orders put back", "it still had")
@@ -81,39 +71,33 @@ def print_restored(accounts: Iterable[execution_pb2.GetStateResponse]) -> None:
 
 
 async def _status(place: Place, output: Output) -> None:
-    async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
-        _tell_left_out(stack)
-        feed, series, health, states = await asyncio.gather(
-            _feed(services, stack),
-            _reached(_with_bars(stack), lambda name: _series(services, stack, name), required=False),
-            _health(stack),
-            _reached(stack.accounts, lambda account: _state(services, stack, account), required=False),
-        )
-    accounts, built = list(states.values()), [each for found in series.values() for each in found]
-    tape = stack.tape or next((item.tape for item in accounts), "")
+    async with open_running(place) as stack:
+        found = await stack.status()
+    for name, why in found.left_out.items():
+        complain(f"without {name}: {why}")
     if output is Output.JSON:
-        run = {"tape": tape} if feed is None else plain(feed.run)
-        shown = {"run": run, "feed": feed and plain(feed), "series": plain(built), "health": health}
-        print_json(shown | {"accounts": plain(accounts)})
+        print_json(documents.status(found))
         return
+    feed, accounts = found.feed, found.accounts
     if feed is not None:
         print_table(
-            f"Run {stack.tape} ({stack.feed} feed, trading from {stack.trade_from}): {feed.state}, {feed.progress:.0%}",
+            f"Run {found.tape} ({found.feed_kind} feed, trading from {found.trade_from}): "
+            f"{feed.state}, {feed.progress:.0%}",
             ("contract", "ticks", f"last print ({zone_name()})", "outside sessions", "kept out"),
             [
                 (
                     item.contract,
                     f"{item.ticks:,}",
                     day_and_time(item.last_time_ns),
-                    f"{outside(item):,}",
+                    f"{item.outside:,}",
                     kept_out_text(item),
                 )
                 for item in feed.contracts
             ],
             "The feed has no contracts.",
         )
-        _print_kept_out(feed)
-    print_unfinished(built)
+        print_kept_out(feed)
+    print_unfinished(found.series)
     print_table(
         "Accounts",
         ("account", f"tape ({zone_name()})", "phase", "equity", "realised", "open P&L", "trades", "block", "halts"),
@@ -169,37 +153,11 @@ async def _status(place: Place, output: Output) -> None:
     if fenced:
         print_table("Fenced off: what they say does not count", ("account", "strategy", "refused"), fenced, "")
     print_table(
-        "Services" if feed is not None else f"Services on tape {tape}",
+        "Services" if feed is not None else f"Services on tape {found.tape}",
         ("service", "health", "address"),
-        [(name, health[name], stack.addresses.get(name, "–")) for name in health],
+        [(name, health, found.addresses.get(name, "–")) for name, health in found.health.items()],
         "No services.",
     )
-
-
-async def _reached(
-    names: Iterable[str], read: Callable[[str], Awaitable[_Read]], *, required: bool = True
-) -> dict[str, _Read]:
-    """What is read of each name. What cannot be reached is named, and left out; with `required` not all of it may be.
-
-    Raises what came of the first name then.
-    """
-    asked = list(names)
-    answers = await asyncio.gather(*(read(name) for name in asked), return_exceptions=True)
-    failed: list[Exception] = []
-    found: dict[str, _Read] = {}
-    for name, answer in zip(asked, answers, strict=True):
-        if isinstance(answer, NotRunning | Unknown | grpc.aio.AioRpcError):
-            failed.append(answer)
-            why = explain(answer) if isinstance(answer, grpc.aio.AioRpcError) else str(answer)
-            if len(asked) > 1 or not required:
-                complain(f"without {name}: {why}")
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            found[name] = answer
-    if required and failed and not found:
-        raise failed[0]
-    return found
 
 
 def _tell_note(source: Source) -> None:
@@ -217,45 +175,6 @@ def _answered(answers: Answers[_Read]) -> Mapping[str, _Read]:
     for error in answers.failed.values() if not answers.found else ():
         raise error
     return answers.found
-
-
-def _tell_left_out(stack: Stack) -> None:
-    for name, why in stack.left_out.items():
-        complain(f"without {name}: {why}")
-
-
-async def _feed(services: Services, stack: Stack) -> ingestion_pb2.GetFeedStatusResponse | None:
-    """How the feed is; None in a cluster, where it belongs to the platform and not to the namespace."""
-    if "ingestion" not in stack.addresses:
-        return None
-    stub = services.ingestion(stack.addresses["ingestion"])
-    request = ingestion_pb2.GetFeedStatusRequest()
-    return await patiently(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS)
-
-
-def _with_bars(stack: Stack) -> list[str]:
-    """The workload that builds bars; none in a cluster, where it belongs to the platform and not to the namespace."""
-    return [name for name in stack.addresses if name == "aggregation"]
-
-
-async def _series(services: Services, stack: Stack, name: str) -> list[aggregation_pb2.Series]:
-    stub = services.aggregation(stack.addresses[name])
-    request = aggregation_pb2.ListSeriesRequest()
-    return list((await patiently(lambda: stub.ListSeries(request, timeout=CALL_SECONDS), CALL_SECONDS)).series)
-
-
-async def _health(stack: Stack) -> dict[str, str]:
-    probes = {name: HealthProbe(address) for name, address in stack.addresses.items()}
-    answers = await asyncio.gather(*(probe.serving() for probe in probes.values()))
-    await asyncio.gather(*(probe.close() for probe in probes.values()))
-    found = {name: "serving" if up else "not serving" for name, up in zip(probes, answers, strict=True)}
-    return found | stack.unreachable
-
-
-async def _state(services: Services, stack: Stack, account: str) -> execution_pb2.GetStateResponse:
-    stub = services.execution(stack.execution_of(account), account)
-    request = execution_pb2.GetStateRequest()
-    return await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS)
 
 
 async def _orders(place: Place, account: str | None, wanted: OrdersWanted, output: Output) -> None:

@@ -9,18 +9,31 @@ from typing import Any, Final, TypeVar
 import grpc
 import orjson
 
+from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
 from leadline.execution.adapters.convert import price_text
 from leadline.execution.core.order_list import MOST_ORDERS
 from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
+from leadline.local.health import HealthProbe
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
 from leadline.runtime.rpc.errors import explain
-from leadline.views.convert import bar_key_text, order_view, position_view, signal_view
+from leadline.runtime.rpc.failures import patiently
+from leadline.views.convert import (
+    account_view,
+    bar_key_text,
+    feed_view,
+    order_view,
+    position_view,
+    series_view,
+    signal_view,
+)
+from leadline.views.market import FeedView, SeriesView, StatusView
 from leadline.views.signals import DecisionView, SignalledBar, decision_view
 from leadline.views.stack import NotRunning, Stack
-from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
+from leadline.views.values import AccountView, Answers, OrdersWanted, OrderView, PositionView
 
 _Read = TypeVar("_Read")
 
@@ -37,6 +50,29 @@ class RunningStack:
     stack: Stack
     services: Services
     note: str = ""
+
+    async def status(self) -> StatusView:
+        """The run, the feed, the health of each service and each account's day.
+
+        Whatever of the bars and the accounts does not answer is left out and named.
+        """
+        # Bars are built by the platform: in a cluster it is not in the namespace of the accounts.
+        with_bars = [name for name in self.stack.addresses if name == "aggregation"]
+        feed, series, health, accounts = await asyncio.gather(
+            self._feed(), _answers(with_bars, self._series), self._health(), _answers(self.stack.accounts, self._state)
+        )
+        states = tuple(accounts.found.values())
+        return StatusView(
+            tape=self.stack.tape or next((item.tape for item in states), ""),
+            feed_kind=self.stack.feed,
+            trade_from=self.stack.trade_from,
+            feed=feed,
+            series=tuple(each for found in series.found.values() for each in found),
+            health=health,
+            addresses=self.stack.addresses,
+            accounts=states,
+            left_out={**self.stack.left_out, **reasons(series.failed), **reasons(accounts.failed)},
+        )
 
     async def orders(self, account: str | None, wanted: OrdersWanted) -> Answers[list[OrderView]]:
         """The orders by account, oldest first."""
@@ -94,6 +130,32 @@ class RunningStack:
             if event.kind == "decision"
         ]
         return {(body["strategy"], body["bar_key"]): decision_view(body) for body in bodies}
+
+    async def _feed(self) -> FeedView | None:
+        """How the feed is; None in a cluster, where it belongs to the platform and not to the namespace."""
+        if "ingestion" not in self.stack.addresses:
+            return None
+        stub = self.services.ingestion(self.stack.addresses["ingestion"])
+        request = ingestion_pb2.GetFeedStatusRequest()
+        return feed_view(await patiently(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS))
+
+    async def _series(self, workload: str) -> list[SeriesView]:
+        stub = self.services.aggregation(self.stack.addresses[workload])
+        request = aggregation_pb2.ListSeriesRequest()
+        answer = await patiently(lambda: stub.ListSeries(request, timeout=CALL_SECONDS), CALL_SECONDS)
+        return [series_view(each) for each in answer.series]
+
+    async def _health(self) -> dict[str, str]:
+        probes = {name: HealthProbe(address) for name, address in self.stack.addresses.items()}
+        answers = await asyncio.gather(*(probe.serving() for probe in probes.values()))
+        await asyncio.gather(*(probe.close() for probe in probes.values()))
+        found = {name: "serving" if up else "not serving" for name, up in zip(probes, answers, strict=True)}
+        return found | self.stack.unreachable
+
+    async def _state(self, account: str) -> AccountView:
+        stub = self._execution(account)
+        request = execution_pb2.GetStateRequest()
+        return account_view(await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS))
 
     def _execution(self, account: str) -> Any:
         return self.services.execution(self.stack.execution_of(account), account)

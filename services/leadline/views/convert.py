@@ -1,14 +1,36 @@
 """The services' messages as values that are shown."""
 
-import dataclasses
+from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from google.protobuf.message import Message
 
+from leadline.aggregation.v1 import aggregation_pb2
 from leadline.execution.v1 import execution_pb2
+from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.v1 import model_pb2
-from leadline.views.signals import SignalView
-from leadline.views.values import OrderView, PositionView
+from leadline.views.market import (
+    BarKeyView,
+    BarView,
+    FeedContractView,
+    FeedView,
+    KeptOutPrintView,
+    KeptOutView,
+    PushedContractView,
+    RunView,
+    SeriesView,
+    UnfinishedBarView,
+)
+from leadline.views.signals import RegimeView, SignalView
+from leadline.views.values import (
+    AccountView,
+    HaltView,
+    JournalRestorationView,
+    OrderView,
+    PositionView,
+    StrategyView,
+)
 
 
 def order_view(message: execution_pb2.Order) -> OrderView:
@@ -21,10 +43,83 @@ def position_view(message: execution_pb2.Position) -> PositionView:
     return PositionView(**_of_same_name(message, PositionView))
 
 
+def halt_view(message: execution_pb2.Halt) -> HaltView:
+    """A halt of an account."""
+    return HaltView(**_of_same_name(message, HaltView))
+
+
+def account_view(message: execution_pb2.GetStateResponse) -> AccountView:
+    """An account with its strategies and halts."""
+    found = message.journal_restored
+    restored = JournalRestorationView(found.at_ns, found.orders, found.found)
+    return AccountView(
+        **_of_same_name(
+            message,
+            AccountView,
+            halts=tuple(map(halt_view, message.halts)),
+            strategies=tuple(StrategyView(**_of_same_name(each, StrategyView)) for each in message.strategies),
+            journal_restored=restored if message.HasField("journal_restored") else None,
+        )
+    )
+
+
+def feed_view(message: ingestion_pb2.GetFeedStatusResponse) -> FeedView:
+    """The feed with its contracts and its run."""
+    run = message.run
+    days = {"sessions": tuple(run.sessions), "missing": tuple(run.missing)}
+    found = RunView(**_of_same_name(run, RunView, **days, contracts=dict(run.contracts)))
+    return FeedView(
+        **_of_same_name(
+            message,
+            FeedView,
+            run=found if message.HasField("run") else None,
+            contracts=tuple(map(_feed_contract, message.contracts)),
+            pushed=tuple(PushedContractView(**_of_same_name(each, PushedContractView)) for each in message.pushed),
+        )
+    )
+
+
+def _feed_contract(message: ingestion_pb2.ContractStatus) -> FeedContractView:
+    return FeedContractView(
+        **_of_same_name(
+            message,
+            FeedContractView,
+            quarantined=dict(message.quarantined),
+            kept_out=tuple(KeptOutView(**_of_same_name(each, KeptOutView)) for each in message.kept_out),
+            samples=tuple(KeptOutPrintView(**_of_same_name(each, KeptOutPrintView)) for each in message.samples),
+        )
+    )
+
+
+def series_view(message: aggregation_pb2.Series) -> SeriesView:
+    """A series of bars."""
+    unfinished = unfinished_view(message.unfinished) if message.HasField("unfinished") else None
+    return SeriesView(**_of_same_name(message, SeriesView, unfinished=unfinished))
+
+
+def unfinished_view(message: model_pb2.UnfinishedBar) -> UnfinishedBarView:
+    """What of a series is in no bar."""
+    return UnfinishedBarView(_bar_key(message.bar), message.prints)
+
+
+def bar_view(message: model_pb2.Bar) -> BarView:
+    """A closed bar."""
+    return BarView(**_of_same_name(message, BarView, key=_bar_key(message.key)))
+
+
+def _bar_key(message: model_pb2.BarKey) -> BarKeyView:
+    return BarKeyView(**_of_same_name(message, BarKeyView))
+
+
+def regime_view(message: model_pb2.RegimeReading) -> RegimeView:
+    """The regime at a bar's close."""
+    return RegimeView(**_of_same_name(message, RegimeView))
+
+
 def signal_view(message: model_pb2.Signal) -> SignalView:
     """A signal of a bar."""
     direction = model_pb2.Direction.Name(message.direction).removeprefix("DIRECTION_")
-    return SignalView(**_of_same_name(message, SignalView, without=("direction",)), direction=direction)
+    return SignalView(**_of_same_name(message, SignalView, direction=direction))
 
 
 def bar_key_text(key: model_pb2.BarKey) -> str:
@@ -32,7 +127,7 @@ def bar_key_text(key: model_pb2.BarKey) -> str:
     return f"{key.contract}/{key.session}/{key.spec}/{key.trading_day}/{key.ordinal}"
 
 
-def _of_same_name(message: Message, view: type, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The fields of a message by the names of a view's: a view is named as its message is."""
-    names = [field.name for field in dataclasses.fields(view) if field.name not in without]
-    return {name: getattr(message, name) for name in names}
+def _of_same_name(message: Message, view: type, **made: object) -> Mapping[str, Any]:
+    """What a view is made of: `made`, and for its other fields those of the message that have their names."""
+    names = [field.name for field in fields(view) if field.name not in made]
+    return {**{name: getattr(message, name) for name in names}, **made}

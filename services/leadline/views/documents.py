@@ -10,6 +10,7 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from leadline.views.market import StatusView
 from leadline.views.signals import SignalledBar
 from leadline.views.values import Int64, OrderView, PositionView
 
@@ -25,6 +26,18 @@ def document(value: Any) -> dict[str, Any]:
 def by_account(found: Mapping[str, list[OrderView]] | Mapping[str, list[PositionView]]) -> list[dict[str, Any]]:
     """Orders or positions, each with its account."""
     return [{"account": account, **document(each)} for account, listed in found.items() for each in listed]
+
+
+def status(found: StatusView) -> dict[str, Any]:
+    """A stack at a moment: its run, or the tape alone where the feed is not its own; the feed is none then."""
+    run = None if found.feed is None else found.feed.run
+    return {
+        "run": {"tape": found.tape} if run is None else document(run),
+        "feed": None if found.feed is None else document(found.feed),
+        "series": [document(each) for each in found.series],
+        "health": dict(found.health),
+        "accounts": [document(each) for each in found.accounts],
+    }
 
 
 def signalled(bar: SignalledBar) -> dict[str, Any]:

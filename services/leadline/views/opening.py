@@ -26,6 +26,13 @@ def is_stopped(place: Place) -> bool:
 
 
 @asynccontextmanager
+async def open_running(place: Place) -> AsyncIterator[RunningStack]:
+    """A running stack with all of its services, for a reader. Raises what `open_stack` raises."""
+    async with open_stack(place, "cli-viewer", analysis=True) as (stack, services):
+        yield RunningStack(stack, services)
+
+
+@asynccontextmanager
 async def open_source(place: Place, *, analysis: bool = False) -> AsyncIterator[Source]:
     """What is there to be shown, for a reader: `analysis` tells whether the strategies are asked, too.
 

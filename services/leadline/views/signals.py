@@ -29,6 +29,20 @@ class SignalView:
 
 
 @dataclass(frozen=True, slots=True)
+class RegimeView:
+    """The regime at a bar's close.
+
+    regime: such as `TRENDING_UP`. confidence: 0 to 1; multiplier: of position size; both decimal strings. reason: why
+    it is `NO_TRADE`, else empty.
+    """
+
+    regime: str
+    confidence: str
+    multiplier: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionView:
     """What risk and the account decided on a bar.
 

@@ -1,4 +1,4 @@
-"""An account as it is shown: its orders and positions.
+"""An account as it is shown: its day, its strategies, orders, positions and halts.
 
 Prices and money are decimal strings as execution answers them: prices of the contract, money in the account's currency.
 """
@@ -55,6 +55,99 @@ class PositionView:
     average_price: str
     last_price: str
     open: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltView:
+    """One halt of an account.
+
+    number: grows with each halt of the account, 0 until execution has read the account's rows. source: `PERSON`,
+    `FIELD`, `DIFFERENCE`, `LIMIT`, `POISON` or `SYSTEM`. by: a person's name, or `execution`. at_ns: wall time, ns UTC.
+    """
+
+    number: Int64
+    source: str
+    reason: str
+    by: str
+    at_ns: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRestorationView:
+    """A send journal that was lost, or older than the book, and made whole.
+
+    at_ns: wall time, ns UTC. orders: ids that were put back from the book; found: ids that it still had, 0 for one that
+    was lost whole.
+    """
+
+    at_ns: Int64
+    orders: int
+    found: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyView:
+    """One strategy on its account. Money in the account's currency.
+
+    strategy: `namespace/name`. state: `Running`, `ReduceOnly` or `Suspended`, during a drain `Draining` and `Drained`.
+    analysis_hash: the analysis that counts. progress_ns: of its signals, ns UTC, 0 while nobody waits for them.
+    realised: net result of the day. trades: entries of the day. working_orders: a count. position: signed, size steps.
+    settings_hash: of its settings. joined_ns: instant from which its analysis counts, ns UTC. drain_id: empty when
+    there is no drain; drained: it is done; forgotten: only its history is left. flatten: why its position is being
+    closed, else empty. loosening_waits: a looser limit of its own waits. fence: why nothing that it says counts, else
+    empty. contract: the contract whose prints it reads now.
+    """
+
+    strategy: str
+    state: str
+    analysis_hash: str
+    progress_ns: Int64
+    realised: str
+    trades: int
+    working_orders: int
+    position: Int64
+    settings_hash: str
+    joined_ns: Int64
+    drain_id: str
+    drained: bool
+    forgotten: bool
+    flatten: str
+    loosening_waits: bool
+    fence: str
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """An account's day. Money in its currency.
+
+    account: `namespace/name`. instant_ns: the account's instant on the tape, ns UTC. trading_day: ISO 8601. phase: what
+    its loop does, such as `running` or `waiting_for_risk`. equity: cash, at the day's roll plus realised. realised: net
+    result of the day; open: open result at the last prints. streak: wins positive, losses negative. trades: entries of
+    the day. block: in force, empty, `DAY_LOSS` or `DAY_TARGET`. halts: in force, in the order in which they came.
+    writer_epoch: of its writer. tier: from 1, 0 when tiers are off. settings_hash: of the hot settings, empty before
+    the first. loosening_waits: a looser limit waits for the roll. journal_restored: absent when it never was.
+    """
+
+    account: str
+    tape: str
+    instant_ns: Int64
+    trading_day: str
+    phase: str
+    equity: str
+    realised: str
+    open: str
+    streak: int
+    trades: int
+    block: str
+    halts: tuple[HaltView, ...]
+    writer_epoch: Int64
+    tier: int
+    strategies: tuple[StrategyView, ...]
+    currency: str
+    settings_hash: str
+    loosening_waits: bool
+    journal_restored: JournalRestorationView | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""What a running stack says, gathered over gRPC into one picture that a view can draw at any moment."""
+"""Follows a running stack over gRPC, and keeps a scene of it up to date."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import grpc
 import orjson
@@ -17,76 +17,22 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
-from leadline.model.signals import Direction
 from leadline.model.v1 import model_pb2
-from leadline.views.convert import bar_key_text, signal_view
-from leadline.views.signals import DecisionView, PatternLine, by_pattern, decision_view
+from leadline.views.convert import (
+    account_view,
+    bar_key_text,
+    bar_view,
+    feed_view,
+    position_view,
+    regime_view,
+    signal_view,
+    unfinished_view,
+)
+from leadline.views.scene import KEPT_BARS, Rate, Scene, said_bar
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 
 LOOK_SECONDS: Final = 0.5
 AGAIN_SECONDS: Final = 0.5
-KEPT_BARS: Final = 8
-# The market side runs ahead of the accounts by far when a tape is replayed at full speed.
-KEPT_SIGNALS: Final = 2000
-# Fates outlive the signals that are shown by far: a decision may come before or after its signal.
-KEPT_FATES: Final = 2000
-
-
-@dataclass(slots=True)
-class Rate:
-    """Prints of a contract per second of wall time, between the last two looks that differ."""
-
-    ticks: int = 0
-    at: float = 0.0
-    per_second: float = 0.0
-
-    def look(self, ticks: int, now: float) -> None:
-        """Note how many there are by now."""
-        if self.at and now > self.at:
-            self.per_second = max(0, ticks - self.ticks) / (now - self.at)
-        self.ticks, self.at = ticks, now
-
-
-@dataclass(frozen=True, slots=True)
-class SaidBar:
-    """What a strategy said at one bar, as lines; `long` holds the patterns that speak for a rise."""
-
-    strategy: str
-    bar: str
-    known_at_ns: int
-    lines: tuple[PatternLine, ...]
-    long: frozenset[str]
-
-
-@dataclass(slots=True)
-class Scene:
-    """The picture. Bars and regimes by strategy, states and positions by account, fates by strategy and bar key.
-
-    `unfinished` is by contract, session and specification: what of a tape that has ended is in no bar of that series.
-    """
-
-    feed: ingestion_pb2.GetFeedStatusResponse | None = None
-    rates: dict[str, Rate] = field(default_factory=dict)
-    bars: dict[str, deque[model_pb2.Bar]] = field(default_factory=dict)
-    bar_count: int = 0
-    unfinished: dict[tuple[str, str, str], model_pb2.UnfinishedBar] = field(default_factory=dict)
-    regimes: dict[str, model_pb2.RegimeReading] = field(default_factory=dict)
-    said: deque[SaidBar] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
-    signal_count: int = 0
-    fates: dict[tuple[str, str], DecisionView] = field(default_factory=dict)
-    fills: int = 0
-    states: dict[str, execution_pb2.GetStateResponse] = field(default_factory=dict)
-    positions: dict[str, list[execution_pb2.Position]] = field(default_factory=dict)
-
-    def end(self, bar: model_pb2.UnfinishedBar) -> None:
-        """Note what of a series is in no bar, each series once however many strategies read it."""
-        self.unfinished[bar.bar.contract, bar.bar.session, bar.bar.spec] = bar
-
-    def decide(self, body: dict[str, Any]) -> None:
-        """Note a decision; the oldest go when there are too many."""
-        self.fates[body["strategy"], body["bar_key"]] = decision_view(body)
-        if len(self.fates) > KEPT_FATES:
-            del self.fates[next(iter(self.fates))]
 
 
 async def follow(stack: Stack, services: Services, scene: Scene) -> None:
@@ -116,7 +62,7 @@ async def _insist(read: Callable[[], Awaitable[None]]) -> None:
 async def _feed(stack: Stack, services: Services, scene: Scene) -> None:
     stub = services.ingestion(stack.addresses["ingestion"])
     while True:
-        scene.feed = await stub.GetFeedStatus(ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS)
+        scene.feed = feed_view(await stub.GetFeedStatus(ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS))
         for item in scene.feed.contracts:
             scene.rates.setdefault(item.contract, Rate()).look(item.ticks, time.monotonic())
         await asyncio.sleep(LOOK_SECONDS)
@@ -125,9 +71,9 @@ async def _feed(stack: Stack, services: Services, scene: Scene) -> None:
 async def _account(stack: Stack, services: Services, scene: Scene, account: str) -> None:
     stub = services.execution(stack.execution_of(account), account)
     while True:
-        scene.states[account] = await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS)
+        scene.states[account] = account_view(await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS))
         held = await stub.GetPositions(execution_pb2.GetPositionsRequest(), timeout=CALL_SECONDS)
-        scene.positions[account] = list(held.positions)
+        scene.positions[account] = list(map(position_view, held.positions))
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -170,11 +116,11 @@ class _Bars:
         async for message in stub.StreamBars(request):
             if message.final:
                 if message.HasField("unfinished"):
-                    self.scene.end(message.unfinished)
+                    self.scene.end(unfinished_view(message.unfinished))
                 return
             self.after = message.bar.key
             if self.month.covers(date.fromisoformat(message.bar.key.trading_day)):
-                self.scene.bars[self.strategy.name].append(message.bar)
+                self.scene.bars[self.strategy.name].append(bar_view(message.bar))
             self.scene.bar_count += 1
 
 
@@ -192,14 +138,9 @@ class _Signals:
             if message.final:
                 return
             self.after = message.bar.bar
-            self.scene.regimes[self.strategy.name] = message.bar.regime
+            self.scene.regimes[self.strategy.name] = regime_view(message.bar.regime)
             self.scene.signal_count += len(message.bar.signals)
             if message.bar.signals:
-                self.scene.said.append(said_bar(self.strategy.name, message.bar))
-
-
-def said_bar(strategy: str, bar: model_pb2.BarSignals) -> SaidBar:
-    """A bar's signals, as they are shown."""
-    signals = [signal_view(signal) for signal in bar.signals]
-    rising = frozenset(item.pattern for item in signals if item.direction == Direction.LONG)
-    return SaidBar(strategy, bar_key_text(bar.bar), bar.known_at_ns, tuple(by_pattern(signals)), rising)
+                signals = [signal_view(signal) for signal in message.bar.signals]
+                bar = message.bar
+                self.scene.said.append(said_bar(self.strategy.name, bar_key_text(bar.bar), bar.known_at_ns, signals))

@@ -1,0 +1,181 @@
+"""The market side as it is shown: the run, its feed, the bars that are built of it, and what of it is in no bar."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from leadline.ingestion.tally import OUTSIDE
+from leadline.views.values import AccountView, Int64
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run of a tape.
+
+    tape: its id. feed: `sim`, `file` or `push`. contracts: venues by dated contract. trade_from: first trading day on
+    which anything is decided. history: sessions before it that the tape should begin with. sessions: trading days of
+    the tape, empty for a pushed feed; missing: those of the history that were not at hand. begins_ns: first time, ns
+    UTC. finished: the whole tape is published. instruments: digest of those beside the package's sheet, or empty.
+    Days are ISO 8601.
+    """
+
+    tape: str
+    feed: str
+    contracts: Mapping[str, str]
+    trade_from: str
+    history: int
+    sessions: tuple[str, ...]
+    missing: tuple[str, ...]
+    begins_ns: Int64
+    finished: bool
+    instruments: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutView:
+    """Prints of a contract that did not reach a bar, by trading day (ISO 8601, empty for none) and reason."""
+
+    trading_day: str
+    reason: str
+    prints: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutPrintView:
+    """One of the first prints that were kept out for a reason, as its source wrote it: line `row` of `source`."""
+
+    reason: str
+    source: str
+    row: Int64
+    time_ns: Int64
+    price: str
+    size: str
+    side: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class FeedContractView:
+    """One contract of the feed.
+
+    ticks: prints published. last_time_ns: of the last print, ns UTC, 0 before the first. watermark_ns: ns UTC.
+    last_price: ticks. quarantined: prints kept out for a fault of their own, counts by reason. kept_out: prints in no
+    bar by trading day and reason. samples: the first few that were kept out.
+    """
+
+    contract: str
+    ticks: Int64
+    last_time_ns: Int64
+    watermark_ns: Int64
+    last_price: Int64
+    quarantined: Mapping[str, Int64]
+    kept_out: tuple[KeptOutView, ...]
+    samples: tuple[KeptOutPrintView, ...]
+
+    @property
+    def outside(self) -> int:
+        """Good prints in no session that bars are built of."""
+        return sum(item.prints for item in self.kept_out if item.reason == OUTSIDE)
+
+    @property
+    def faulty(self) -> int:
+        """Prints that were kept out for a fault of their own."""
+        return sum(self.quarantined.values())
+
+
+@dataclass(frozen=True, slots=True)
+class PushedContractView:
+    """How far a contract of a pushed feed is taken: `next_index` of its prints; `overlapping` came twice."""
+
+    contract: str
+    next_index: Int64
+    ended: bool
+    overlapping: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class FeedView:
+    """The feed. progress: of the tape, 0 to 1. state: such as `publishing`. failure: why the run failed, else empty."""
+
+    run: RunView | None
+    contracts: tuple[FeedContractView, ...]
+    progress: float
+    state: str
+    failure: str
+    pushed: tuple[PushedContractView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BarKeyView:
+    """What names a bar. spec: of its bars with ticks per row, such as `5m-r1`. ordinal: in its session, from 0."""
+
+    contract: str
+    session: str
+    spec: str
+    trading_day: str
+    ordinal: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedBarView:
+    """Prints with which a tape ends inside a bar of one series, of which they are in none."""
+
+    bar: BarKeyView
+    prints: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesView:
+    """One series of bars.
+
+    progress_ns: no bar known before this follows, ns UTC, 0 before the first word. final: its tape has ended.
+    unfinished: absent where the tape did not end inside a bar.
+    """
+
+    contract: str
+    session: str
+    spec: str
+    progress_ns: Int64
+    final: bool
+    unfinished: UnfinishedBarView | None
+
+
+@dataclass(frozen=True, slots=True)
+class BarView:
+    """One closed bar without its rows. Prices in ticks (`poc`: point of control), sizes in size steps, times ns UTC."""
+
+    key: BarKeyView
+    start_ns: Int64
+    end_ns: Int64
+    known_at_ns: Int64
+    open: Int64
+    high: Int64
+    low: Int64
+    close: Int64
+    volume: Int64
+    trades: Int64
+    delta: Int64
+    min_delta: Int64
+    max_delta: Int64
+    cumulative_delta: Int64
+    poc: Int64
+    value_area_low: Int64
+    value_area_high: Int64
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """A running stack at a moment.
+
+    tape: of the run, or of the accounts where the feed is not the stack's own; feed: None then. health: `serving`, `not
+    serving`, or why it cannot be reached, by workload; addresses: `host:port` by workload. left_out: what is missing
+    here, by its name, each with the reason in words.
+    """
+
+    tape: str
+    feed_kind: str
+    trade_from: str
+    feed: FeedView | None
+    series: tuple[SeriesView, ...]
+    health: Mapping[str, str]
+    addresses: Mapping[str, str]
+    accounts: tuple[AccountView, ...]
+    left_out: Mapping[str, str]
