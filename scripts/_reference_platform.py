@@ -12,17 +12,16 @@ import typer.main
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic import BaseModel
 
-from leadline.analysis.service import AnalysisParams
 from leadline.cli.main import app
-from leadline.execution.settings import ExecutionParams
-from leadline.ingestion.params import FeedFile, FeedParams, IngestionParams
+from leadline.ingestion.params import FeedFile, FeedParams
+from leadline.model.services import SERVICES
 from leadline.report.digest import FIELDS, KINDS
+from leadline.runtime.main import params_model
 from leadline.runtime.rpc.auth import METHOD_ROLES, OPEN_METHODS
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, ServiceSettings, TlsSettings
 from leadline.schema.migrate import package_migrations
 from leadline.schema.permissions import DURABLES, USERS, bus_permissions
 from leadline.schema.streams import stream_definitions
-from leadline.venue.service import VenueParams
 from scripts._markdown import code, codes, table
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -113,12 +112,12 @@ def settings_rows() -> str:
 
 def params_rows() -> str:
     """What `params` holds, by service."""
-    models: Mapping[str, tuple[tuple[type[BaseModel], str], ...]] = {
-        "ingestion": ((IngestionParams, ""), (FeedParams, "feed."), (FeedFile, "feed.files[].")),
-        "analysis": ((AnalysisParams, ""),),
-        "execution": ((ExecutionParams, ""),),
-        "venue": ((VenueParams, ""),),
+    # What a model holds of others, where that is told here and not with the manifests.
+    parts: Mapping[str, tuple[tuple[type[BaseModel], str], ...]] = {
+        "ingestion": ((FeedParams, "feed."), (FeedFile, "feed.files[]."))
     }
+    told = [each.name for each in SERVICES if each.planned and each.params is not None]
+    models = {service: ((params_model(service), ""), *parts.get(service, ())) for service in told}
     return "\n" + "".join(
         f"### {service}\n" + "".join(_model(model, prefix) for model, prefix in found)
         for service, found in models.items()

@@ -2,41 +2,38 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from leadline.model.strict import ServiceParams, StrictModel
 from leadline.plan.platform import PlatformSettings
 from leadline.runtime.settings import Address
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BusPlace(_Section):
+class BusPlace(StrictModel):
     """Where the bus is. `monitor` answers `/healthz`; absent where nobody may ask it."""
 
     servers: tuple[str, ...] = Field(min_length=1)
     monitor: Address | None = None
 
 
-class PlatformPeers(_Section):
+class PlatformPeers(StrictModel):
     """Where the platform's services are that workloads of traders call."""
 
     risk: Address
     ingestion: Address
 
 
-class Storage(_Section):
+class Storage(StrictModel):
     """The volumes of journal and ledger. `class` is absent or empty for the cluster's default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     storage_class: str = Field(default="", alias="class")
     size: str = "1Gi"
     access_mode: Literal["ReadWriteOnce", "ReadWriteOncePod"] = "ReadWriteOnce"
 
 
-class OperatorParams(_Section):
+class OperatorParams(ServiceParams):
     """Settings of the operator.
 
     namespace: where it runs and holds its lease. identity: its name there, the host's where absent. namespaces:

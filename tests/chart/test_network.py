@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from leadline.model.services import processes, service_of, traders_services
 from tests.chart.rendering import one, render, values_of
 
-PLATFORM = ("ingestion", "aggregation", "recorder", "risk", "operator", "nats", "postgresql", "test", "guard")
-TRADERS = ("analysis", "execution", "venue")
+TRADERS = traders_services()
+SERVED = tuple(name for name in processes() if name not in TRADERS)
+PLATFORM = (*SERVED, "nats", "postgresql", "test", "guard")
 
 
 @dataclass(frozen=True)
@@ -104,26 +106,17 @@ ENDS = {
 }
 # Everything that may speak, with the ports. What is not here may not.
 ALLOWED = {
-    ("ingestion", "nats"): {4222},
-    ("aggregation", "nats"): {4222},
-    ("recorder", "nats"): {4222},
-    ("ingestion", "postgresql"): {5432},
-    ("aggregation", "postgresql"): {5432},
-    ("recorder", "postgresql"): {5432},
-    ("operator", "postgresql"): {5432},
+    **{(name, "nats"): {4222} for name in processes() if service_of(name).bus is not None},
+    **{(name, "postgresql"): {5432} for name in processes() if service_of(name).connections is not None},
+    **{(name, peer): {9090} for name in processes() for peer in service_of(name).peers},
+    **{("test", name): {9091} for name in SERVED},
+    # The operator calls in the supervisor's role.
     ("operator", "nats"): {8222},
     ("operator", "ingestion"): {9090},
     ("operator", "execution"): {9090},
     ("operator", "analysis"): {9090},
     ("operator", "internet"): {443, 6443},
     ("guard", "internet"): {443, 6443},
-    ("analysis", "nats"): {4222},
-    ("venue", "nats"): {4222},
-    ("execution", "nats"): {4222},
-    ("execution", "postgresql"): {5432},
-    ("execution", "risk"): {9090},
-    ("execution", "venue"): {9090},
-    **{("test", name): {9091} for name in ("ingestion", "aggregation", "recorder", "risk", "operator")},
 }
 PORTS = (53, 443, 4222, 4317, 5432, 6443, 8222, 9090, 9091, 9100)
 

@@ -12,17 +12,20 @@ import yaml
 from leadline.cli.main import app
 from leadline.ingestion.params import IngestionParams
 from leadline.local.bundled import NatsServerSettings, PostgresServerSettings
+from leadline.model.services import SERVICES, planned, service_of, traders_services
 from leadline.model.specs import TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings
 from leadline.runtime.rpc.auth import derive_key
 from leadline.runtime.settings import ServiceSettings
+from leadline.schema.permissions import PLATFORM_USERS, trader_users
 from leadline.schema.roles import SERVICE_ROLES, login_role
 from leadline_operator.params import OperatorParams
 from tests.chart.rendering import ROOT, cases, one, pods, render, values_of
 from tests.own_markets import BITCOIN, EVENINGS
 
-PLATFORM = ("ingestion", "aggregation", "recorder", "risk")
+PLATFORM = tuple(each.name for each in planned("platform"))
+TRADERS = traders_services()
 STRATEGY = """
 apiVersion: leadline.dev/v1alpha1
 kind: TradingStrategy
@@ -162,12 +165,13 @@ def test_the_platform_of_the_chart_is_the_platform_of_the_plan():
             assert params.pop("launch") == "1"
             # Another launch waits for the end of a run that is under way.
             assert params.pop("adopt_unfinished") is False
-        assert params == workload.settings
+        assert params == workload.settings.to_json()
         assert settings.peers == {name: f"leadline-{peer}:9090" for name, peer in workload.calls.items()}
         assert (settings.nats is not None) == ("nats" in workload.secrets)
         assert (settings.database is not None) == ("database" in workload.secrets)
         assert spec["replicas"] == workload.replicas
         assert container["resources"] == workload.resources
+        assert spec["template"]["spec"]["priorityClassName"] == f"leadline-{service_of(service).priority}"
         assert container["args"] == ["service", service, "--settings", "/etc/leadline/settings.json"]
         assert set(workload.ports) <= {port["name"] for port in container["ports"]}
         assert set(workload.volumes) <= {volume["name"] for volume in spec["template"]["spec"]["volumes"]}
@@ -178,7 +182,7 @@ def test_a_replayed_file_is_the_plans_file_at_its_place():
     platform = PlatformSettings(
         feed=Feed(kind="file", files=(FeedFile(name="mes-2025-06.csv", contract="MES"),)), trade_from=date(2025, 6, 10)
     )
-    wanted = dict(plan_of(platform, history=2).workload("ingestion").settings)
+    wanted = plan_of(platform, history=2).workload("ingestion").settings.to_json()
     params = settings_json(documents, "ingestion", "lab")["params"]
     wanted["feed"] = {**wanted["feed"], "files": [{"path": "/feed/mes-2025-06.csv", "contract": "MES"}]}
     # A plan names the instruments of its strategies; a file has its own.
@@ -235,9 +239,10 @@ def test_keys_are_derived_as_the_services_derive_them():
     assert master == "a-master-key-that-is-long-enough-for-this"
     assert platform == {service: derive_key(master, "platform", service) for service in PLATFORM}
     for namespace in ("desk-a", "desk-b"):
-        wanted = {service: derive_key(master, namespace, service) for service in ("analysis", "execution", "venue")}
-        # Risk is the platform's: an account signs for it with the platform's key of it.
-        wanted["risk"] = platform["risk"]
+        wanted = {service: derive_key(master, namespace, service) for service in TRADERS}
+        # What is the platform's a trader's service signs for with the platform's key of it.
+        called = {peer for name in TRADERS for peer in service_of(name).peers}
+        wanted |= {peer: platform[peer] for peer in called - set(TRADERS)}
         assert secret(documents, "leadline-token", namespace) == wanted
 
 
@@ -245,9 +250,10 @@ def test_each_namespace_has_its_own_users_of_the_bus_with_the_platforms_password
     documents = render(values_of("desks"))
     platform = secret(documents, "leadline-platform-nats", "leadline-system")
     assert platform["ingestion"] == "given-password-1"
+    assert set(platform) == {*PLATFORM_USERS, *trader_users(("desk-a", "desk-b"))}
     for namespace in ("desk-a", "desk-b"):
         own = secret(documents, "leadline-nats", namespace)
-        assert own == {user: platform[f"{user}-{namespace}"] for user in ("analysis", "execution", "venue")}
+        assert own == {user: platform[f"{user}-{namespace}"] for user in TRADERS}
     assert len(set(platform.values())) == len(platform)
 
 
@@ -255,8 +261,10 @@ def test_the_database_has_a_password_for_every_role_and_traders_have_one():
     documents = render()
     platform = secret(documents, "leadline-platform-database", "leadline-system")
     assert set(platform) == {"owner", *SERVICE_ROLES}
-    assert secret(documents, "leadline-database", "default") == {"execution": platform["execution"]}
-    for service in ("ingestion", "aggregation", "recorder"):
+    stores = [each.name for each in SERVICES if each.connections is not None]
+    traders = {name: platform[name] for name in TRADERS if name in stores}
+    assert secret(documents, "leadline-database", "default") == traders
+    for service in (name for name in PLATFORM if name in stores):
         url = settings_json(documents, service)["database"]["url"]
         assert url == f"postgresql://{login_role(service)}@leadline-postgresql.leadline-system.svc:5432/leadline"
 

@@ -149,7 +149,7 @@ def test_a_file_without_a_contract_is_of_the_only_instrument(tmp_path, capsys):
     manifest.write_text(MES.read_text().replace("bars: 5m", "bars: ticks:100\n  history: 0"))
     assert run(["plan", "-f", str(manifest), "--feed", str(prints), "--output", "json"]) == 0
     feed = json.loads(capsys.readouterr().out)["workloads"][0]["settings"]["feed"]
-    assert feed["files"] == [{"name": "prints.csv", "contract": "MES"}]
+    assert feed["files"] == [{"path": "prints.csv", "contract": "MES"}]
 
 
 STRATEGY = """

@@ -3,12 +3,11 @@ import sys
 import sysconfig
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from leadline.cli.sparing import without
-from leadline.runtime.settings import ServiceName
+from leadline.model.services import processes
 
 LEADLINE = Path(sysconfig.get_path("scripts")) / "leadline"
 LOADED = """
@@ -82,7 +81,7 @@ def test_completion_loads_nothing_that_takes_long():
 
 def test_a_service_loads_nothing_that_it_has_no_use_for():
     """As `leadline up` and the chart start it. One process for all services: what one of them loads is found, too."""
-    rooms = sorted(set(get_args(ServiceName)) - {"operator"})
+    rooms = sorted(set(processes()) - {"operator"})
     done = subprocess.run([sys.executable, "-c", ROOMS, *rooms], capture_output=True, text=True, check=True)
     loaded = done.stdout.split()
     assert {f"leadline.{room}.service" for room in rooms} <= set(loaded)

@@ -82,7 +82,7 @@ def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: P
     own = file_of(tmp_path, {"ETHUSDT": ETHER})
     built, _ = checked_plan(PlanOptions(manifests, [str(prints)], instruments=[own]))
     (strategy,), (account,) = built.strategies, built.accounts
-    told = built.workload("ingestion").settings
+    told = built.workload("ingestion").settings.to_json()
     feed = {"kind": "file", "files": [{"path": str(prints), "contract": "ETHUSDT"}]}
     source = open_feed(IngestionParams.model_validate({**told, "feed": feed})).source
     assert source is not None

@@ -2,16 +2,15 @@
 
 import re
 from importlib.resources import files
-from typing import get_args
 
 import pytest
 
 from leadline.ingestion.normaliser import Reason as Quarantine
 from leadline.model.orders import OrderState
+from leadline.model.services import processes
 from leadline.model.signals import Pattern
 from leadline.nodes.router import Rejection
 from leadline.risk.reasons import Reason
-from leadline.runtime.settings import ServiceName
 from leadline.schema.migrate import package_migrations
 from leadline.venue.rules import FillRule
 from scripts import reference
@@ -63,7 +62,7 @@ def test_every_table_is_explained_once():
 def test_every_service_is_explained_once():
     rows = prose(DOCS / "reference" / "services.md").split("## Who may call what")[0]
     told = re.findall(r"^\| (\w+) \| (?:platform|account|strategy) \|", rows, re.MULTILINE)
-    assert sorted(told) == sorted(get_args(ServiceName))
+    assert sorted(told) == sorted(processes())
 
 
 def test_every_pattern_has_its_detector():

@@ -62,7 +62,7 @@ def settings(prints: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
 
 
 def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_signals_of_it(settings, prints):
-    assert settings["feed"]["files"] == [{"name": "prints.csv.gz", "contract": "GCZ2013"}]
+    assert settings["feed"]["files"] == [{"path": "prints.csv.gz", "contract": "GCZ2013"}]
     assert settings["trade_from"] == DAY.isoformat()
     files = [{"path": str(prints), "contract": "GCZ2013"}]
     feed = open_feed(IngestionParams.model_validate({**settings, "feed": {**settings["feed"], "files": files}}))

@@ -22,6 +22,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
+from leadline.model.services import Role
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.subjects import signal_subject, tick_subject
@@ -32,7 +33,7 @@ from leadline.runtime.database import Connection, connect
 from leadline.runtime.rpc.auth import one_key, token_source
 from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, announce_run
-from leadline.runtime.settings import Role, ServiceSettings
+from leadline.runtime.settings import ServiceSettings
 from leadline.venue.v1 import venue_pb2
 from leadline.venue.v1 import venue_pb2_grpc as venue_rpc
 from leadline.views import client

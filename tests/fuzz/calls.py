@@ -36,7 +36,8 @@ from leadline.runtime.rpc.lanes import parsed
 from leadline.runtime.runs import Run
 from leadline.venue.convert import order_to_proto
 from leadline.venue.ledger import Ledger
-from leadline.venue.service import PaperVenue, VenueParams
+from leadline.venue.params import VenueParams
+from leadline.venue.service import PaperVenue
 from leadline.venue.servicer import PaperVenueServicer
 from leadline.venue.v1 import venue_pb2
 from tests.execution.harness.builders import DAY, MES, OPEN_NS, account, bar, says, strategy, tape

@@ -50,6 +50,20 @@ def files(tmp_path: Path, **days: tuple[date, ...]) -> dict[str, Any]:
     return {"kind": "file", "files": found}
 
 
+@pytest.mark.parametrize(
+    ("told", "field"),
+    [
+        ({"instruments": (), "kind": "sim"}, "instruments"),
+        ({"instruments": (), "kind": "push"}, "instruments"),
+        ({"trade_from": None, "kind": "push"}, "trade_from"),
+    ],
+)
+def test_a_feed_that_cannot_be_read_ahead_is_told_what_it_carries(told: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        feed(**told)
+    assert refused.value.field == field
+
+
 # --- simulated ---
 
 

@@ -31,8 +31,6 @@ def test_at_a_set_speed_a_message_is_short_and_ends_with_the_minute() -> None:
         ({"speed": 0}, "greater than 0"),
         ({"batch_ticks": 100_000}, "batch_ticks"),
         ({"history": -1}, "history"),
-        ({"instruments": []}, "needs the instruments"),
-        ({"feed": {"kind": "push"}}, "needs trade_from"),
         ({"feed": {"kind": "file"}}, "files are named"),
         ({"feed": {"kind": "sim", "files": [{"path": "a.csv", "contract": "MES"}]}}, "files are named"),
         ({"feed": {"kind": "sim", "seed": -1}}, "seed"),

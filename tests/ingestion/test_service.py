@@ -763,7 +763,7 @@ async def test_a_push_that_cannot_be_used_is_refused_and_nothing_before_it_is_lo
 async def test_settings_that_cannot_be_used_are_refused_by_field(place: Place, tmp_path: Path) -> None:
     for params, field in (
         ({**simulated(), "speed": 0}, "speed"),
-        ({**PUSH, "trade_from": None}, "params"),
+        ({**PUSH, "trade_from": None}, "trade_from"),
         ({"feed": {"kind": "file"}}, "feed"),
         (recorded(tmp_path, 0, trade_from="2025-06-11"), "trade_from"),
     ):

@@ -148,7 +148,7 @@ class Pods:
         service, namespace = workload.service, workload.owner_name.partition("/")[0]
         user = f"{service}-{namespace}" if namespace else service
         ports = self._ports[workload.id]
-        params = workload.settings if service != "ingestion" else {**workload.settings, "launch": self.launch}
+        params = workload.settings.to_json() | ({"launch": self.launch} if service == "ingestion" else {})
         return {
             "service": service,
             "workload": workload.id,

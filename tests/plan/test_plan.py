@@ -57,7 +57,7 @@ def test_who_gets_what():
         "analysis-default-evening",
         "analysis-default-morning",
     ]
-    assert found.workload("analysis", "default/morning").settings["account"] == "default/one"
+    assert found.workload("analysis", "default/morning").settings.to_json()["account"] == "default/one"
     assert found.workload("execution", "default/two").calls == {"risk": "risk", "venue": "venue-default-two"}
 
 
@@ -100,7 +100,7 @@ def test_a_hot_change_leaves_every_workload_but_execution_as_it_is():
 
 def test_ingestion_waits_for_all_strategies_and_brings_the_longest_history():
     found = plan_of(strategy("short", history=2), strategy("long", history=9, account={"name": "b"}), account("b"))
-    settings = found.workload("ingestion").settings
+    settings = found.workload("ingestion").settings.to_json()
     assert (settings["wait_for"], settings["history"], settings["instruments"]) == (2, 9, ["MES"])
 
 

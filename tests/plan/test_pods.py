@@ -11,6 +11,7 @@ import pytest
 from leadline.execution.v1 import execution_pb2
 from leadline.local import start_of_run
 from leadline.local.calls import Credentials, Services, same_keys
+from leadline.model.services import Role
 from leadline.model.subjects import SIGNALS, order_subject, signal_subject
 from leadline.plan.demand import INSERT_DEMAND, demand_rows, demand_values
 from leadline.plan.plan import Plan, plan, workload_id
@@ -18,7 +19,6 @@ from leadline.plan.platform import Feed, PlatformSettings
 from leadline.runtime.bus.bus import BusDenied, open_bus
 from leadline.runtime.database import connect
 from leadline.runtime.runs import Run
-from leadline.runtime.settings import Role
 from tests.plan.builders import strategy
 from tests.plan.pods import Pods, until
 

@@ -99,4 +99,4 @@ def test_every_folder_with_code_is_a_package():
 def test_beside_the_folders_of_execution_lies_its_shell_alone():
     """A module that is in no folder is held by no folder's contract."""
     names = {path.stem for path in (ROOT / "services" / "leadline" / "execution").glob("*.py")}
-    assert names == {"__init__", "service", "servicer", "settings"}
+    assert names == {"__init__", "params", "service", "servicer"}

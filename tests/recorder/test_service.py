@@ -11,12 +11,13 @@ import pytest
 import structlog
 
 from leadline.local.local_nats import LocalNats
+from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
 from leadline.model.wire import encode_bar, encode_signal, encode_tick_batch
 from leadline.recorder import metrics, service
 from leadline.recorder.carrier import Cargo, Carrier
-from leadline.recorder.service import CONSUMER, bar_cargo, signal_cargo, tick_cargo
+from leadline.recorder.service import bar_cargo, signal_cargo, tick_cargo
 from leadline.recorder.store import Store
 from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus.bus import Bus
@@ -46,7 +47,7 @@ async def publish_ticks(nats: LocalNats, batches: Sequence[TickBatch], attempt: 
 async def recording(bus: Bus, cargo: Cargo[Any], store: Store) -> AsyncIterator[asyncio.Event]:
     """A carrier at work; it is told to stop at the end of the block, and must do so without an error."""
     stopping = asyncio.Event()
-    durable = await bus.durable(cargo.stream, CONSUMER)
+    durable = await bus.durable(cargo.stream, RECORDER)
     task = asyncio.create_task(Carrier(cargo, store, stopping, Handling(None)).run(durable))
     try:
         yield stopping
@@ -68,7 +69,7 @@ async def all_acknowledged(bus: Bus, stream: str) -> None:
     """Wait until the recorder has acknowledged all that the stream holds."""
 
     async def done() -> bool:
-        return await bus.acknowledged(stream, CONSUMER) == (await bus.state(stream)).last_sequence
+        return await bus.acknowledged(stream, RECORDER) == (await bus.state(stream)).last_sequence
 
     await until(done)
 
@@ -159,7 +160,7 @@ async def test_a_recorder_that_is_killed_leaves_the_rest_to_the_next(nats_server
     for start in range(0, 300, 100):
         await publish_ticks(nats_server, [tick_batch(first, first + 9) for first in range(start, start + 100, 10)])
         async with bus_as(nats_server, "recorder") as bus:
-            durable = await bus.durable(TICKS, CONSUMER)
+            durable = await bus.durable(TICKS, RECORDER)
             task = asyncio.create_task(
                 Carrier(tick_cargo(store, bus), store, asyncio.Event(), Handling(None)).run(durable)
             )

@@ -215,7 +215,7 @@ async def test_the_code_of_a_strategy_that_is_not_this_packages_has_the_name_tha
 
 
 def token_of(role: str = "cli-viewer") -> str:
-    return mint_token(KEY, role, "ada", "aggregation")  # type: ignore[arg-type]
+    return mint_token(KEY, role, "ada", "aggregation")
 
 
 def certificate(authority: Authority, name: str, *hosts: str) -> TlsSettings:

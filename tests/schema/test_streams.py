@@ -73,7 +73,7 @@ def may_read(user: str, stream: str, subject: str) -> bool:
 @pytest.mark.parametrize(
     ("stream", "subject", "readers"),
     [
-        (TICKS, TICK, ["ingestion", "aggregation", "execution", "venue", "recorder", "supervisor", MIGRATE_USER]),
+        (TICKS, TICK, ["ingestion", "aggregation", "venue", "execution", "recorder", "supervisor", MIGRATE_USER]),
         (BARS, BAR, ["ingestion", "aggregation", "analysis", "recorder", "supervisor", MIGRATE_USER]),
         (SIGNALS, SIGNAL, ["analysis", "execution", "recorder", "supervisor", MIGRATE_USER]),
         (ORDERS, ORDER, ["execution", "recorder", "supervisor", MIGRATE_USER]),
@@ -112,7 +112,7 @@ def test_a_namespace_speaks_only_for_its_own_strategies_and_accounts(subject, pu
 @pytest.mark.parametrize(
     ("stream", "subject", "readers"),
     [
-        (TICKS, TICK, ["execution-a", "venue-a", "execution-b-1", "venue-b-1"]),
+        (TICKS, TICK, ["venue-a", "execution-a", "venue-b-1", "execution-b-1"]),
         (BARS, BAR, ["analysis-a", "analysis-b-1"]),
         (SIGNALS, A_STRATEGY, ["analysis-a", "execution-b-1"]),
         (SIGNALS, B_STRATEGY, ["analysis-b-1", "execution-b-1"]),

@@ -162,7 +162,7 @@ class Caller:
 @asynccontextmanager
 async def calling(settings: ServiceSettings, role: str = "execution") -> AsyncIterator[Caller]:
     account = "default/paper" if role == "execution" else None
-    token = token_source(one_key(KEY), role, "test", "venue/default/paper", account)  # type: ignore[arg-type]
+    token = token_source(one_key(KEY), role, "test", "venue/default/paper", account)
     channel = open_channel(settings.listen, token)
     try:
         yield Caller(rpc.PaperVenueServiceStub(channel))

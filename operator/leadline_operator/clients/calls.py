@@ -7,13 +7,14 @@ from typing import Final
 import grpc
 
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
+from leadline.model.services import SUPERVISOR
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import Keys, audience, derive_key, token_source
 from leadline.runtime.rpc.certificates import Certificates
 from leadline.runtime.rpc.failures import ServiceAway, ServiceNotAdmitted, ServiceRefused, answered
 from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.runtime.runs import Run, run_from_proto
-from leadline.runtime.settings import Role, TlsSettings
+from leadline.runtime.settings import TlsSettings
 
 __all__ = [
     "CALL_SECONDS",
@@ -31,7 +32,7 @@ RUN_SECONDS: Final = 5.0
 PLATFORM: Final = "platform"
 SUBJECT: Final = "operator"
 
-_ROLE: Final[Role] = "supervisor"
+_ROLE: Final = SUPERVISOR
 
 
 class Channels:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from leadline.model.own_markets import in_force
+from leadline.model.services import service_of
 from leadline.plan.plan import Workload
 from leadline.runtime.settings import ServiceSettings
 from leadline_operator.kinds import ACCOUNT_LABEL, MANAGED_BY, STRATEGY_LABEL, JsonObject, Key
@@ -24,11 +25,8 @@ _SECRETS: Final = f"{_CONFIG}/secrets"
 _DATA: Final = "/var/lib/leadline"
 _CREDENTIALS: Final = "/var/run/leadline/credentials"
 _TLS: Final = ("tls.crt", "tls.key", "ca.crt")
-_PRIORITIES: Final = {"execution": "leadline-execution", "venue": "leadline-execution", "analysis": "leadline-strategy"}
-# Replaced now and then, so that calls find their way to Pods that came later. A call that is made just then can fail;
-# an order must not, and a venue has one caller.
+# Replaced now and then, so that calls find their way to Pods that came later.
 _CONNECTION_AGE: Final = {"seconds": 300, "grace_seconds": 30}
-_AGELESS: Final = "venue"
 
 
 def labels_of(workload: Workload, owner: Key) -> dict[str, str]:
@@ -79,7 +77,7 @@ def service_settings(
             "listen": f"0.0.0.0:{GRPC_PORT}",
             "metrics_listen": f"0.0.0.0:{METRICS_PORT}",
             "health_listen": f"0.0.0.0:{HEALTH_PORT}",
-            "connection_age": None if service == _AGELESS else _CONNECTION_AGE,
+            "connection_age": None if service_of(service).steady else _CONNECTION_AGE,
             "code_version": code_version,
             "nats": {
                 "servers": params.nats.servers,
@@ -103,7 +101,7 @@ def service_settings(
             else None,
             "peers": peers,
             "peer_key_files": {name: f"{_SECRETS}/token/{name}" for name in peers},
-            "params": workload.settings,
+            "params": workload.settings.to_json(),
         }
     )
     return json.dumps(found.model_dump(mode="json", exclude_none=True), indent=2, sort_keys=True)
@@ -181,7 +179,7 @@ def pod_template(
     if params.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in params.image_pull_secrets]
     if params.priority_classes:
-        spec["priorityClassName"] = _PRIORITIES[service]
+        spec["priorityClassName"] = f"leadline-{service_of(service).priority}"
     return {"metadata": {"labels": labels_of(workload, owner), "annotations": dict(annotations)}, "spec": spec}
 
 

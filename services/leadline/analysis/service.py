@@ -1,16 +1,13 @@
 """The analysis service: one strategy, from the stream of its bars to the stream of its signals."""
 
 from contextlib import aclosing
-from typing import Annotated, Any
-
-import orjson
-from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.aggregation.builder import spec_token
 from leadline.analysis import metrics
 from leadline.analysis.assemble import detectors_of
 from leadline.analysis.hashing import analysis_hash
 from leadline.analysis.months import MonthFold, month_folds
+from leadline.analysis.params import AnalysisParams
 from leadline.analysis.publication import Publication, message_key
 from leadline.analysis.servicer import AnalysisServicer
 from leadline.analysis.v1 import analysis_pb2 as pb
@@ -27,19 +24,7 @@ from leadline.runtime.bus.retell import retell
 from leadline.runtime.context import Context
 from leadline.runtime.poison import Handling, Poison
 from leadline.runtime.runs import Run
-from leadline.runtime.settings import validate
-
-FullName = Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")]
-
-
-class AnalysisParams(BaseModel):
-    """What the service is told: names as `namespace/name`, and the fields of the manifest that restart it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    account: FullName
-    strategy: FullName
-    spec: StrategySpec
+from leadline.runtime.settings import validate_params
 
 
 async def run(context: Context) -> None:
@@ -53,9 +38,8 @@ async def run(context: Context) -> None:
 
 
 async def _speak(context: Context) -> None:
-    told: dict[str, Any] = context.settings.params
-    params = validate(AnalysisParams, orjson.dumps(told), "params")
-    speaker = analysis_hash(context.code_version, told["spec"])
+    params = validate_params(AnalysisParams, context.settings.params)
+    speaker = analysis_hash(context.code_version, context.settings.params["spec"])
     tape = await context.current_run()
     months = _months(params.spec, tape)
     session, _ = session_of(params.spec)

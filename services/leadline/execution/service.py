@@ -25,15 +25,14 @@ from leadline.execution.loop.command_queue import Command, CommandQueue
 from leadline.execution.loop.inbox import Inbox
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, PartFailed, Unavailable
 from leadline.execution.loop.world import World
+from leadline.execution.params import ExecutionParams
 from leadline.execution.servicer import ExecutionServicer
-from leadline.execution.settings import ExecutionParams
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.signal_checks import Speaker, check_message
-from leadline.model.specs import TradingAccount
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.runtime.bus.bus import TailLost
 from leadline.runtime.bus.intake import Intake, read_signal
@@ -42,6 +41,7 @@ from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.database import Pool
 from leadline.runtime.runs import Run
+from leadline.runtime.settings import validate_params
 
 IDLE_SECONDS: Final = 1.0
 OUTBOX_SECONDS: Final = 0.2
@@ -51,7 +51,7 @@ Result = TypeVar("Result")
 
 async def run(context: Context) -> None:
     """Run the account until the process is told to stop."""
-    params = ExecutionParams.model_validate(context.settings.params)
+    params = validate_params(ExecutionParams, context.settings.params)
     account = Account(context, params, await context.current_run(), await context.reading_pool())
     await account.run()
 
@@ -61,7 +61,7 @@ class Account:
 
     def __init__(self, context: Context, params: ExecutionParams, tape: Run, reads: Pool) -> None:
         self.context = context
-        self.manifest = TradingAccount.from_manifest(params.manifest)
+        self.manifest = params.manifest
         self.name = self.manifest.full_name
         self.tape = tape
         self.pool = context.pool

@@ -19,6 +19,7 @@ from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted
 from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_bar, require_share
 from leadline.ingestion.tape import Position
+from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
 from leadline.model.wire import encode_tick_batch
@@ -32,7 +33,6 @@ SPACE_POLL_SECONDS: Final = 0.5
 # How often the counts of what did not reach a bar are stored.
 COUNTS_SECONDS: Final = 1.0
 
-_RECORDER: Final = "recorder"
 _log = structlog.get_logger(__name__)
 
 
@@ -165,7 +165,7 @@ class Publisher:
         the demand has passed, and that are stored. The last message of a contract stays.
         """
         before = (await self._bus.state(TICKS)).messages
-        acknowledged = await self._bus.acknowledged(TICKS, _RECORDER)
+        acknowledged = await self._bus.acknowledged(TICKS, RECORDER)
         for tape in await self._store.other_tapes(self.run.tape):
             await self._bus.purge(TICKS, f"ll.{tape}.tick.>", before=acknowledged + 1)
         demand = await self._store.demand()

@@ -54,6 +54,8 @@ def open_feed(params: IngestionParams) -> Feed:
     Raises InvalidInput and Unknown when the settings or the files cannot be used, TooManyKeptOut when too many of the
     tape's prints are faulty, OSError when a file cannot be read.
     """
+    if params.feed.kind != "file" and not params.instruments:
+        raise InvalidInput("instruments", "none", "the instruments that a simulated or pushed feed carries")
     if params.feed.kind == "push":
         return _pushed(params)
     source: Source

@@ -3,12 +3,13 @@
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from leadline.ingestion.batching import LIVE_TICKS, MOST_TICKS, Cuts
 from leadline.ingestion.tally import MAX_KEPT_OUT_PERCENT
+from leadline.model.strict import ServiceParams, StrictModel
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND
 
 # At full speed nobody waits for a message to fill.
@@ -17,29 +18,22 @@ FAST_TICKS: Final = 2048
 FILL_SECONDS: Final = 0.01
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+FeedKind: TypeAlias = Literal["sim", "file", "push"]
+Speed: TypeAlias = Annotated[float, Field(gt=0, le=100_000)] | Literal["max"]
+"""Seconds of the tape per second, or as fast as it goes."""
 
 
-class FeedFile(_Section):
-    """A file of prints and what they are of: a dated contract, or a root whose front contract they are."""
+class FeedSettings(StrictModel):
+    """What every place says of a feed that names one: where prints come from.
 
-    path: Path
-    contract: str = Field(min_length=1)
-
-
-class FeedParams(_Section):
-    """Where prints come from.
-
-    sim: a market simulated from `seed`, around `price` when it is given, for `sessions` sessions from `trade_from` on.
-    file: `files`. push: clients call PublishTicks. max_kept_out_percent: a run of whose prints more are faulty fails.
+    sim: a market simulated from `seed`, for `sessions` sessions. file: `files`. push: clients call PublishTicks.
+    max_kept_out_percent: a run of whose prints more are faulty fails.
     """
 
-    kind: Literal["sim", "file", "push"]
+    kind: FeedKind
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    price: Decimal | None = None
     sessions: Annotated[int, Field(ge=1, le=260)] = 1
-    files: tuple[FeedFile, ...] = ()
+    files: tuple[StrictModel, ...] = ()
     max_kept_out_percent: Annotated[Decimal, Field(ge=0, le=100)] = MAX_KEPT_OUT_PERCENT
 
     @model_validator(mode="after")
@@ -49,7 +43,25 @@ class FeedParams(_Section):
         return self
 
 
-class IngestionParams(_Section):
+class FeedFile(StrictModel):
+    """A file of prints and what they are of: a dated contract, or a root whose front contract they are."""
+
+    path: Path
+    contract: str = Field(min_length=1)
+
+
+class FeedParams(FeedSettings):
+    """Where prints come from.
+
+    sim: a market simulated from `seed`, around `price` when it is given, for `sessions` sessions from `trade_from` on.
+    file: `files`. push: clients call PublishTicks. max_kept_out_percent: a run of whose prints more are faulty fails.
+    """
+
+    price: Decimal | None = None
+    files: tuple[FeedFile, ...] = ()
+
+
+class IngestionParams(ServiceParams):
     """All settings of ingestion.
 
     instruments: what is traded: roots, which mean the lead month of each trading day, or dated contracts. A simulated
@@ -68,21 +80,13 @@ class IngestionParams(_Section):
     instruments: tuple[str, ...] = ()
     trade_from: date | None = None
     history: Annotated[int, Field(ge=0, le=60)] = 5
-    speed: Annotated[float, Field(gt=0, le=100_000)] | Literal["max"] = "max"
+    speed: Speed = "max"
     wait_for: Annotated[int, Field(ge=0, le=1000)] = 1
     grace_ms: Annotated[int, Field(ge=0, le=60_000)] = 1000
     batch_ticks: Annotated[int, Field(ge=1, le=MOST_TICKS)] | None = None
     launch: str = Field(default="", max_length=100)
     adopt_unfinished: bool = True
     new_run: bool = False
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.feed.kind != "file" and not self.instruments:
-            raise ValueError("a simulated or pushed feed needs the instruments that it carries")
-        if self.feed.kind == "push" and self.trade_from is None:
-            raise ValueError("a pushed feed needs trade_from: it cannot be read ahead")
-        return self
 
     @property
     def cuts(self) -> Cuts:

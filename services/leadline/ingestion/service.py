@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-import orjson
-
 from leadline.ingestion.batching import Piece
 from leadline.ingestion.client import Publisher
 from leadline.ingestion.feed import Feed, open_feed
@@ -32,7 +30,7 @@ from leadline.runtime.bus.retell import retell
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.runs import Run, announce_run
-from leadline.runtime.settings import validate
+from leadline.runtime.settings import validate_params
 
 # Messages handed to the bus at once.
 WINDOW_MESSAGES: Final = 64
@@ -56,7 +54,7 @@ async def run(context: Context) -> None:
     Raises InvalidInput and Unknown when the feed cannot be used, TooManyKeptOut, StreamTooSmall, and OSError for a
     file.
     """
-    params = validate(IngestionParams, orjson.dumps(context.settings.params), "params")
+    params = validate_params(IngestionParams, context.settings.params)
     feed = await asyncio.to_thread(open_feed, params)
     await require_room(context.bus, feed, params)
     store = Store(context.pool)

@@ -4,20 +4,22 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from leadline.ingestion.feed import open_feed
-from leadline.ingestion.params import IngestionParams
+from leadline.ingestion.params import FeedFile, IngestionParams
 from leadline.local.data_dir import DataDir, write_private
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
 from leadline.local.ports import LOOPBACK, Ports
 from leadline.local.sockets import make_private, socket_folder
 from leadline.model.own_markets import in_force
+from leadline.model.services import processes
+from leadline.model.strict import ServiceParams
 from leadline.plan.plan import Plan, Workload
-from leadline.runtime.settings import ServiceSettings, validate_params
+from leadline.runtime.settings import ServiceSettings
 
-_LONGEST_SOCKET_NAME: Final = len("999-aggregation.sock")
+_LONGEST_SOCKET_NAME: Final = len("999-.sock") + max(map(len, processes()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def bind(
                 "instruments_file": instruments_file,
                 "token_key_file": data.token_key_file,
                 "peers": {name: addresses[peer] for name, peer in workload.calls.items()},
-                "params": _bound_settings(workload.settings, feed_files, launch, new_run=new_run),
+                "params": _bound_params(workload.settings, feed_files, launch, new_run=new_run).to_json(),
             }
         )
         data.volume(workload.id).mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -93,8 +95,9 @@ def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> None:
     Raises InvalidInput and Unknown that name what cannot be used, OSError for a file that cannot be read.
     """
     for workload in plan.workloads:
-        if workload.service == "ingestion":
-            open_feed(validate_params(IngestionParams, _bound_settings(workload.settings, feed_files, "")))
+        params = _bound_params(workload.settings, feed_files, "")
+        if isinstance(params, IngestionParams):
+            open_feed(params)
 
 
 def service_sockets(data: DataDir) -> Path:
@@ -107,12 +110,12 @@ def service_command(service: str, settings_file: Path) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", "leadline.cli.service", service, "--settings", str(settings_file))
 
 
-def _bound_settings(
-    settings: dict[str, Any], feed_files: Mapping[str, Path], launch: str, *, new_run: bool = False
-) -> dict[str, Any]:
-    """The settings of a service; those of a feed with the places of its files and the start that they belong to."""
-    feed = settings.get("feed")
-    if feed is None:
-        return settings
-    files = [{"path": str(feed_files[file["name"]]), "contract": file["contract"]} for file in feed["files"]]
-    return {**settings, "feed": {**feed, "files": files}, "launch": launch, "new_run": new_run}
+def _bound_params(
+    params: ServiceParams, feed_files: Mapping[str, Path], launch: str, *, new_run: bool = False
+) -> ServiceParams:
+    """The parameters of a service; those of a feed with the places of its files and the start that they belong to."""
+    if not isinstance(params, IngestionParams):
+        return params
+    files = tuple(FeedFile(path=feed_files[str(file.path)], contract=file.contract) for file in params.feed.files)
+    feed = params.feed.model_copy(update={"files": files})
+    return params.model_copy(update={"feed": feed, "launch": launch, "new_run": new_run})

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final, NoReturn, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from leadline.local.forward import stopped_by
 from leadline.local.full_disk import started_again
@@ -24,6 +24,7 @@ from leadline.local.postgres_server import (
     run_to_end,
 )
 from leadline.model.errors import InvalidInput
+from leadline.model.strict import StrictModel
 from leadline.runtime.settings import Address, read_secret, validate
 from leadline.schema.migrate import scram_verifier
 
@@ -39,11 +40,7 @@ host  all all ::/0           scram-sha-256
 """
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NatsServerSettings(_Settings):
+class NatsServerSettings(StrictModel):
     """How NATS runs. `users_dir` holds a file for each user, named like it, with its password.
 
     `listen` is for clients; `monitor_listen` answers `/healthz`; the streams take up to `max_store_bytes`.
@@ -56,7 +53,7 @@ class NatsServerSettings(_Settings):
     max_store_bytes: int = Field(ge=MIN_STORE_BYTES)
 
 
-class PostgresServerSettings(_Settings):
+class PostgresServerSettings(StrictModel):
     """How PostgreSQL runs: in `data_dir/data`, with the superuser `postgres` whose password the file holds."""
 
     listen: Address

@@ -12,10 +12,10 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc
 from leadline.analysis.v1 import analysis_pb2_grpc
 from leadline.execution.v1 import execution_pb2_grpc
 from leadline.ingestion.v1 import ingestion_pb2_grpc
+from leadline.model.services import Role
 from leadline.runtime.rpc.auth import Keys, audience, key_file, token_source
 from leadline.runtime.rpc.certificates import Pem
 from leadline.runtime.rpc.grpc_client import open_channel
-from leadline.runtime.settings import Role
 
 CALL_SECONDS: Final = 5.0
 

@@ -11,11 +11,12 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
+from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS
 from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import Bus, BusError, open_bus
 from leadline.runtime.database import DATABASE_LOST, connect
-from leadline.schema.permissions import MIGRATE_USER, RECORDER
+from leadline.schema.permissions import MIGRATE_USER
 
 LOOK_SECONDS: Final = 0.25
 FINISHED: Final = "finished"

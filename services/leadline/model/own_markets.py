@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from leadline.model import calendars, contracts, instruments
 from leadline.model.calendars import Calendar
@@ -22,6 +22,7 @@ from leadline.model.ids import derive
 from leadline.model.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
 from leadline.model.manifests import InvalidManifest, expected_instead, first_of, not_plain
 from leadline.model.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
+from leadline.model.strict import StrictModel
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
 
@@ -37,10 +38,10 @@ _Volume = Annotated[int, Field(ge=1, le=1_000_000_000)]
 _Ticks = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-class _Row(BaseModel):
+class _Row(StrictModel):
     """A frozen part of a file: unknown fields refused, no coercion."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(strict=True)
 
 
 class _Hours(_Row):

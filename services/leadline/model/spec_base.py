@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -27,6 +26,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from leadline.model.durations import BAR_SPEC_EXPECTED, BAR_SPEC_PATTERN, DURATION_PATTERN
 from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
+from leadline.model.strict import StrictModel
 
 API_VERSION: Final = "leadline.dev/v1alpha1"
 CHANGE_KEY: Final = "x-leadline-change"
@@ -111,15 +111,13 @@ def _with_change(schema: dict[str, Any], change: str) -> dict[str, Any]:
     return schema if not change or CHANGE_KEY in schema else {**schema, CHANGE_KEY: change}
 
 
-class SpecModel(BaseModel):
+class SpecModel(StrictModel):
     """A frozen part of a manifest: camelCase outside, snake_case inside, unknown fields refused, no coercion."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
         validate_by_name=True,
         validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
         strict=True,
         use_attribute_docstrings=True,
         validate_default=True,

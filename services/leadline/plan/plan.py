@@ -8,8 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from itertools import chain, combinations
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from leadline.analysis.params import AnalysisParams
+from leadline.execution.params import ExecutionParams
+from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.runs import traded_days
 from leadline.model.calendars import calendar
 from leadline.model.contracts import (
@@ -22,9 +25,11 @@ from leadline.model.contracts import (
 )
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
+from leadline.model.services import Owner, planned, service_of
 from leadline.model.specs import (
     InvalidManifest,
     Manifest,
+    StrategySpec,
     TradingAccount,
     TradingStrategy,
     calendar_of_spec,
@@ -35,11 +40,11 @@ from leadline.model.specs import (
     rollout_fields,
     signal_instrument,
 )
-from leadline.model.subjects import BARS, ORDERS, RUNS, SIGNALS, TICKS
+from leadline.model.strict import NoParams, ServiceParams
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline.plan.sizes import entry_sizes
+from leadline.venue.params import VenueParams
 
-Owner = Literal["platform", "account", "strategy"]
 JsonObject = dict[str, Any]
 
 # A StatefulSet's Pods bear a label of its name and eleven characters more, and a label has 63 at most.
@@ -53,7 +58,7 @@ class Workload:
     """One service to run.
 
     `id` is stable and a DNS label. `owner_name` is the `namespace/name` of the owning account or strategy, empty for
-    the platform. `settings` are the service's own, plain JSON values. `inputs` and `outputs` name streams; `calls` maps
+    the platform. `settings` are of the service's own model. `inputs` and `outputs` name streams; `calls` maps
     the names under which the service knows its peers to workload ids. `secrets` are kinds of secret that it needs:
     `nats`, `database`, `token-key`. `resources` as Kubernetes writes them. `after` are the ids of workloads that must
     serve before it does; those that it calls it waits for by itself.
@@ -63,7 +68,7 @@ class Workload:
     owner: Owner
     owner_name: str
     service: str
-    settings: JsonObject = field(hash=False)
+    settings: ServiceParams = field(hash=False)
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     calls: Mapping[str, str] = field(default_factory=dict, hash=False)
@@ -125,9 +130,9 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     ordered_accounts = tuple(complete[name] for name in sorted(complete))
     ordered_strategies = tuple(sorted(strategies, key=lambda strategy: strategy.full_name))
     workloads = (
-        *_platform_workloads(platform, ordered_strategies),
+        *_workloads("platform", {"ingestion": _ingestion_params(platform, ordered_strategies)}),
         *(workload for account in ordered_accounts for workload in _account_workloads(account)),
-        *(_strategy_workload(strategy) for strategy in ordered_strategies),
+        *(workload for strategy in ordered_strategies for workload in _strategy_workloads(strategy)),
     )
     assert len({workload.id for workload in workloads}) == len(workloads)
     return Plan(_in_start_order(workloads), ordered_accounts, ordered_strategies)
@@ -136,7 +141,7 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
 def plan_document(plan: Plan) -> JsonObject:
     """A plan as plain JSON values, for people and for comparison."""
     return {
-        "workloads": [asdict(workload) for workload in plan.workloads],
+        "workloads": [{**asdict(each), "settings": each.settings.to_json()} for each in plan.workloads],
         "accounts": [account.to_manifest() for account in plan.accounts],
         "strategies": [strategy.to_manifest() for strategy in plan.strategies],
         "sizes": [
@@ -160,109 +165,70 @@ def workload_id(service: str, full_name: str = "") -> str:
     return f"{plain[: _NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{derive(service, full_name)[:_HASH_LENGTH]}"
 
 
-def _platform_workloads(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[Workload]:
-    yield Workload(
-        id="ingestion",
-        owner="platform",
-        owner_name="",
-        service="ingestion",
-        settings=_ingestion_settings(platform, strategies),
-        outputs=(TICKS, RUNS),
-        volumes=("run",),
-        secrets=("nats", "database", "token-key"),
+def _workloads(
+    owner: Owner, params: Mapping[str, ServiceParams], owner_name: str = "", resources: JsonObject | None = None
+) -> Iterator[Workload]:
+    """What the table of services says of one owner. `params` by service; those are told nothing that it leaves out."""
+
+    def id_of(service: str) -> str:
+        return workload_id(service, "" if service_of(service).owner == "platform" else owner_name)
+
+    for record in planned(owner):
+        calls = {peer: id_of(peer) for peer in record.peers}
+        yield Workload(
+            id=id_of(record.name),
+            owner=owner,
+            owner_name=owner_name,
+            service=record.name,
+            settings=params.get(record.name, NoParams()),
+            inputs=record.inputs,
+            outputs=record.outputs,
+            calls=calls,
+            volumes=record.volumes,
+            secrets=record.secrets,
+            resources=resources or dict(_SMALL),
+            after=(*map(id_of, record.after), *calls.values()),
+        )
+
+
+def _ingestion_params(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> IngestionParams:
+    """Its files are named by their names: where they lie is for the one who runs the plan to know."""
+    files = [{"path": file.name, "contract": file.contract} for file in platform.feed.files]
+    return IngestionParams(
+        feed=FeedParams.model_validate({**platform.feed.model_dump(), "files": files}),
+        instruments=_signal_symbols(strategies),
+        trade_from=platform.trade_from,
+        history=max((strategy.spec.history for strategy in strategies), default=0),
+        speed=platform.speed,
+        wait_for=len(strategies),
     )
-    yield Workload(id="risk", owner="platform", owner_name="", service="risk", settings={}, secrets=("token-key",))
-    yield Workload(
-        id="aggregation",
-        owner="platform",
-        owner_name="",
-        service="aggregation",
-        settings={},
-        inputs=(RUNS, TICKS),
-        outputs=(BARS,),
-        secrets=("nats", "database", "token-key"),
-        after=("ingestion",),
-    )
-    yield Workload(
-        id="recorder",
-        owner="platform",
-        owner_name="",
-        service="recorder",
-        settings={},
-        inputs=(TICKS, BARS, SIGNALS),
-        secrets=("nats", "database", "token-key"),
-        after=("ingestion",),
-    )
 
 
-def _ingestion_settings(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> JsonObject:
-    feed = platform.feed.model_dump(mode="json")
-    return {
-        "feed": feed,
-        "instruments": _signal_symbols(strategies),
-        "trade_from": None if platform.trade_from is None else platform.trade_from.isoformat(),
-        "history": max((strategy.spec.history for strategy in strategies), default=0),
-        "speed": platform.speed,
-        "wait_for": len(strategies),
-    }
-
-
-def _signal_symbols(strategies: Sequence[TradingStrategy]) -> list[str]:
+def _signal_symbols(strategies: Sequence[TradingStrategy]) -> tuple[str, ...]:
     """What a simulated or pushed feed must carry: each signal instrument once."""
-    return sorted({strategy.spec.instrument for strategy in strategies})
+    return tuple(sorted({strategy.spec.instrument for strategy in strategies}))
 
 
 def _account_workloads(account: TradingAccount) -> Iterator[Workload]:
-    name = account.full_name
-    venue = workload_id("venue", name)
-    paper = account.spec.paper
-    yield Workload(
-        id=venue,
-        owner="account",
-        owner_name=name,
-        service="venue",
-        settings={
-            "account": name,
-            "fill_rule": paper.fill_rule,
-            "slippage_ticks": paper.slippage_ticks,
-            "latency_ns": paper.latency_ns,
-            "allow_faults": False,
-        },
-        inputs=(RUNS, TICKS),
-        volumes=("ledger",),
-        after=("ingestion",),
-    )
-    yield Workload(
-        id=workload_id("execution", name),
-        owner="account",
-        owner_name=name,
-        service="execution",
-        settings={"account": name, "manifest": account.to_manifest()},
-        inputs=(RUNS, SIGNALS),
-        outputs=(ORDERS,),
-        calls={"risk": "risk", "venue": venue},
-        volumes=("journal",),
-        secrets=("nats", "database", "token-key"),
-        after=("ingestion", "risk", venue),
-    )
+    name, paper = account.full_name, account.spec.paper
+    params = {
+        "venue": VenueParams(
+            account=name,
+            fill_rule=paper.fill_rule,
+            slippage_ticks=paper.slippage_ticks,
+            latency_ns=paper.latency_ns,
+            allow_faults=False,
+        ),
+        "execution": ExecutionParams(account=name, manifest=account),
+    }
+    return _workloads("account", params, name)
 
 
-def _strategy_workload(strategy: TradingStrategy) -> Workload:
-    return Workload(
-        id=workload_id("analysis", strategy.full_name),
-        owner="strategy",
-        owner_name=strategy.full_name,
-        service="analysis",
-        settings={
-            "account": strategy.account_name,
-            "strategy": strategy.full_name,
-            "spec": rollout_fields(strategy),
-        },
-        inputs=(RUNS, BARS),
-        outputs=(SIGNALS,),
-        resources=strategy.spec.resources or dict(_SMALL),
-        after=("ingestion",),
-    )
+def _strategy_workloads(strategy: TradingStrategy) -> Iterator[Workload]:
+    name = strategy.full_name
+    told = StrategySpec.from_manifest(rollout_fields(strategy))
+    params = {"analysis": AnalysisParams(account=strategy.account_name, strategy=name, spec=told)}
+    return _workloads("strategy", params, name, strategy.spec.resources)
 
 
 def _in_start_order(workloads: Sequence[Workload]) -> tuple[Workload, ...]:

@@ -1,19 +1,16 @@
 """What the platform is told besides its manifests: the feed that makes its tape, and how fast it runs."""
 
 from datetime import date
-from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from leadline.ingestion.params import FeedKind, FeedSettings, Speed
 from leadline.model.errors import InvalidInput
+from leadline.model.strict import StrictModel
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class FeedFile(_Settings):
+class FeedFile(StrictModel):
     """A file of prints. Where it lies is for the one who runs the plan to know.
 
     `name` is its name, behind folders only where they tell it from another. `contract` is what it holds: a dated
@@ -24,22 +21,17 @@ class FeedFile(_Settings):
     contract: str = Field(min_length=1)
 
 
-class Feed(_Settings):
+class Feed(FeedSettings):
     """Where prints come from: simulated from `seed` for `sessions` sessions, replayed from `files`, or pushed.
 
     A run of whose prints more than `max_kept_out_percent` are faulty fails.
     """
 
-    kind: Literal["sim", "file", "push"] = "sim"
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
-    sessions: Annotated[int, Field(ge=1, le=260)] = 1
+    kind: FeedKind = "sim"
     files: tuple[FeedFile, ...] = ()
-    max_kept_out_percent: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(1)
 
     @model_validator(mode="after")
-    def _files_where_they_belong(self) -> Self:
-        if (self.kind == "file") != bool(self.files):
-            raise ValueError("files are named for a feed of kind `file`, and only for that")
+    def _each_file_once(self) -> Self:
         names = [file.name for file in self.files]
         for name in names:
             if names.count(name) > 1:
@@ -47,7 +39,7 @@ class Feed(_Settings):
         return self
 
 
-class PlatformSettings(_Settings):
+class PlatformSettings(StrictModel):
     """Settings of one platform with one feed.
 
     `trade_from` is the first trading day on which anything is decided; absent, the feed's own choice. `speed` is how
@@ -56,7 +48,7 @@ class PlatformSettings(_Settings):
 
     feed: Feed = Feed()
     trade_from: date | None = None
-    speed: Annotated[float, Field(gt=0, le=100_000)] | Literal["max"] = "max"
+    speed: Speed = "max"
 
 
 def parse_speed(text: str) -> float | Literal["max"]:

@@ -1,9 +1,9 @@
 """The recorder: what the bus carries, in PostgreSQL, once; acknowledged after the commit."""
 
 import asyncio
-from typing import Final
 
 from leadline.model.bars import BarMessage
+from leadline.model.services import RECORDER
 from leadline.model.signals import SignalMessage
 from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.model.ticks import TickBatch
@@ -13,8 +13,6 @@ from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import read_bar, read_signal, read_ticks
 from leadline.runtime.context import Context
-
-CONSUMER: Final = "recorder"
 
 
 def tick_cargo(store: Store, bus: Bus) -> Cargo[TickBatch]:
@@ -56,7 +54,7 @@ async def run(context: Context) -> None:
     Raises Unknown when the bus has no consumer for the recorder.
     """
     store, stopping, handling = Store(context.pool), context.stopping, context.handling
-    ticks, bars, signals = [await context.bus.durable(stream, CONSUMER) for stream in (TICKS, BARS, SIGNALS)]
+    ticks, bars, signals = [await context.bus.durable(stream, RECORDER) for stream in (TICKS, BARS, SIGNALS)]
     tasks = [
         context.spawn(Carrier(tick_cargo(store, context.bus), store, stopping, handling).run(ticks), "recorder ticks"),
         context.spawn(Carrier(bar_cargo(store), store, stopping, handling).run(bars), "recorder bars"),

@@ -11,6 +11,7 @@ import structlog
 
 from leadline.model import instruments
 from leadline.model.errors import Unknown
+from leadline.model.services import service_of
 from leadline.model.subjects import RUNS
 from leadline.runtime import measurements
 from leadline.runtime.bus.bus import Bus, BusUnavailable, open_bus
@@ -23,7 +24,7 @@ from leadline.runtime.rpc.grpc_client import MAX_MESSAGE_BYTES, open_channel
 from leadline.runtime.rpc.grpc_server import LARGEST_REQUEST_BYTES, AddToServer, GrpcServer
 from leadline.runtime.rpc.health import Health
 from leadline.runtime.runs import Run, RunReplaced, announced_runs
-from leadline.runtime.settings import NatsSettings, Role, ServiceSettings
+from leadline.runtime.settings import NatsSettings, ServiceSettings
 from leadline.runtime.version import code_version
 
 __all__ = ["Context", "open_context"]
@@ -65,13 +66,12 @@ class Context:
         self._channels: dict[str, grpc.aio.Channel] = {}
         account = settings.params.get("account")
         self._account = account if isinstance(account, str) else None
-        # The operator does in a cluster what the supervisor does on one machine, and signs as one.
-        role: Role = "supervisor" if settings.service == "operator" else settings.service
+        record = service_of(settings.service)
         keys = key_file(settings.token_key_file)
         self._tokens = {
             peer: token_source(
                 key_file(settings.peer_key_files[peer]) if peer in settings.peer_key_files else keys,
-                role,
+                record.role,
                 settings.workload,
                 audience(peer, self._account),
                 self._account,
@@ -87,8 +87,7 @@ class Context:
             certificates=self._certificates,
             connection_age=settings.connection_age,
             health=health,
-            # Of all services only ingestion is sent batches of prints.
-            largest_request_bytes=MAX_MESSAGE_BYTES if settings.service == "ingestion" else LARGEST_REQUEST_BYTES,
+            largest_request_bytes=MAX_MESSAGE_BYTES if record.large_requests else LARGEST_REQUEST_BYTES,
         )
         self._works = False
         self._needs = Needs(self._looks(), self._show_ready)

@@ -8,11 +8,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import structlog
 
 from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown, words_of
+from leadline.model.services import processes, service_of
+from leadline.model.strict import NoParams, ServiceParams
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context, open_context
@@ -20,15 +22,12 @@ from leadline.runtime.exit_codes import EXIT_FAILED, EXIT_REFUSED
 from leadline.runtime.metrics_server import serve_metrics
 from leadline.runtime.rpc.health import Health
 from leadline.runtime.runs import RunReplaced
-from leadline.runtime.settings import ServiceName, ServiceSettings, load_settings
+from leadline.runtime.settings import ServiceSettings, load_settings, validate_params
 from leadline.runtime.telemetry import configure_logging, configure_tracing
 from leadline.runtime.version import code_version, package_version
 
 HEARTBEAT_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 8.0
-
-# What is no room of this package.
-_PACKAGES: Final = {"operator": "leadline_operator"}
 
 Run = Callable[[Context], Awaitable[None]]
 
@@ -42,6 +41,7 @@ def run_service(name: str, settings_path: Path) -> int:
         if settings.instruments_file is not None:  # before anything asks the sheet
             _know(settings.instruments_file)
         run = _room(name)
+        validate_params(params_model(name), settings.params)
     except (LeadlineError, OSError) as error:
         sys.stderr.write(f"{words_of(error)}\n")
         return EXIT_REFUSED
@@ -66,11 +66,20 @@ def _know(instruments: Path) -> None:
 
 def _room(name: str) -> Run:
     """The room's `run`, imported only now: a process holds the code of one service."""
-    if name not in get_args(ServiceName):
-        raise InvalidInput("service", name, "one of " + ", ".join(get_args(ServiceName)))
-    package = _PACKAGES.get(name, f"leadline.{name}")
-    run: Run = importlib.import_module(f"{package}.service").run
+    if name not in processes():
+        raise InvalidInput("service", name, "one of " + ", ".join(processes()))
+    run: Run = importlib.import_module(f"{service_of(name).package}.service").run
     return run
+
+
+def params_model(name: str) -> type[ServiceParams]:
+    """The model of what a service is told. Raises Unknown for a service that is none."""
+    named = service_of(name).params
+    if named is None:
+        return NoParams
+    module, _, model = named.partition(":")
+    found: type[ServiceParams] = getattr(importlib.import_module(module), model)
+    return found
 
 
 def _serve_metrics(settings: ServiceSettings) -> None:

@@ -1,42 +1,28 @@
 """What a service is told at its start: one JSON file, in which secrets are only named by the files that hold them."""
 
+import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from leadline.model.errors import InvalidInput
+from leadline.model.services import processes
+from leadline.model.strict import ServiceParams, StrictModel
 
 _LARGEST_SECRET_BYTES: Final = 64 * 1024
 
-Role = Literal[
-    "cli-viewer",
-    "cli-trader",
-    "cli-admin",
-    "supervisor",
-    "ingestion",
-    "aggregation",
-    "analysis",
-    "recorder",
-    "risk",
-    "execution",
-    "venue",
-    "feed",
-]
-ServiceName = Literal["ingestion", "aggregation", "analysis", "risk", "execution", "venue", "recorder", "operator"]
 _Model = TypeVar("_Model", bound=BaseModel)
+_Params = TypeVar("_Params", bound=ServiceParams)
 _BUS_URL: Final = r"(nats|tls)://([^\s/@]*@)?([^\s/:@\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?"
 _HOST_PORT: Final = r"[^\s:]*:\d{1,5}$|^\[[0-9a-fA-F:]+\]:\d{1,5}"
 Address = Annotated[str, Field(pattern=rf"^{_HOST_PORT}$")]
 CallAddress = Annotated[str, Field(pattern=rf"^{_HOST_PORT}$|^unix:/[^\x00]+$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NatsSettings(_Section):
+class NatsSettings(StrictModel):
     """How to reach the bus.
 
     `user` is also the prefix of the inboxes that the server lets this service listen on (`_INBOX_<user>.>`). With
@@ -58,7 +44,7 @@ class NatsSettings(_Section):
         return servers
 
 
-class DatabaseSettings(_Section):
+class DatabaseSettings(StrictModel):
     """How to reach PostgreSQL. `url` carries no password; `postgresql:///name?host=/socket/dir&user=...` is local."""
 
     url: str
@@ -76,7 +62,7 @@ class DatabaseSettings(_Section):
         return url
 
 
-class TlsSettings(_Section):
+class TlsSettings(StrictModel):
     """Certificates of the calls between services: this service's own, and the authority that signed the others'.
 
     Renewed ones count within seconds, for new connections; they are read as one when they belong together.
@@ -87,7 +73,7 @@ class TlsSettings(_Section):
     ca_file: Path
 
 
-class ConnectionAge(_Section):
+class ConnectionAge(StrictModel):
     """When the server asks a client for a new connection, so that clients find the copies of a service that are new.
 
     What is under way on the old connection may go on for `grace_seconds`; a stream that lasts longer is cut.
@@ -97,7 +83,7 @@ class ConnectionAge(_Section):
     grace_seconds: int = Field(default=30, ge=1)
 
 
-class ServiceSettings(_Section):
+class ServiceSettings(StrictModel):
     """Everything that one service process is told.
 
     `workload` is the stable id in the plan; `listen`, `metrics_listen` and `health_listen` are `host:port`, port 0
@@ -110,7 +96,7 @@ class ServiceSettings(_Section):
     not this package's. `params` belongs to the service, which validates it.
     """
 
-    service: ServiceName
+    service: str
     workload: str = Field(min_length=1)
     listen: CallAddress
     metrics_listen: Address
@@ -127,6 +113,13 @@ class ServiceSettings(_Section):
     peers: dict[str, CallAddress] = Field(default_factory=dict)
     peer_key_files: dict[str, Path] = Field(default_factory=dict)
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("service")
+    @classmethod
+    def _known(cls, service: str) -> str:
+        if service not in (known := processes()):
+            raise ValueError(f"expected one of {', '.join(known)}")
+        return service
 
     @model_validator(mode="after")
     def _keys_of_peers(self) -> Self:
@@ -151,12 +144,10 @@ def validate(model: type[_Model], text: bytes, source: str) -> _Model:
         raise refusal(error, source) from None
 
 
-def validate_params(model: type[_Model], params: dict[str, Any]) -> _Model:
+def validate_params(model: type[_Params], params: Mapping[str, Any]) -> _Params:
     """A service's `params` as its own model. Raises InvalidInput with the path of the first wrong field."""
-    try:
-        return model.model_validate(params)
-    except ValidationError as error:
-        raise refusal(error, "params") from None
+    # As JSON, which they are: what models say of texts and numbers holds for what was written.
+    return validate(model, json.dumps(params).encode(), "params")
 
 
 def read_secret(path: Path) -> str:

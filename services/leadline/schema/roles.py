@@ -1,23 +1,22 @@
-"""The database's roles: one that owns the schema and nobody logs in as, and one login for each service."""
+"""The database's roles: one that owns the schema and nobody logs in as, and one login for each service that uses it."""
 
 from typing import Final
 
-OWNER_ROLE: Final = "leadline_owner"
-# Services that use the database. What each may do stands with the migrations, in the grants.
-SERVICE_ROLES: Final = ("ingestion", "aggregation", "recorder", "execution", "supervisor", "reader")
+from leadline.model.services import database_logins
 
-CONNECTION_LIMITS: Final = {
-    "ingestion": 8,
-    "aggregation": 8,
-    "recorder": 8,
-    "execution": 50,
-    "supervisor": 10,
-    "reader": 8,
-}
-"""Connections that a role may have at a time, over all its processes; an account's execution has six at the most.
+OWNER_ROLE: Final = "leadline_owner"
+READER: Final = "reader"
+"""The login of people and of what only shows."""
+READER_CONNECTIONS: Final = 8
+
+CONNECTION_LIMITS: Final = {**database_logins(), READER: READER_CONNECTIONS}
+"""Connections that a role may have at a time, over all its processes.
 
 Together they leave room in the 100 that PostgreSQL accepts by default: no role can take another's.
 """
+
+SERVICE_ROLES: Final = tuple(CONNECTION_LIMITS)
+"""Who logs in. What each may do stands with the migrations, in the grants."""
 
 DEFAULT_CONNECTION_LIMIT: Final = 8
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.subjects import TICKS, tick_subject
@@ -25,6 +23,7 @@ from leadline.runtime.settings import validate_params
 from leadline.venue import metrics
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket
+from leadline.venue.params import VenueParams
 from leadline.venue.rules import FillRules, parse_fill_rule
 from leadline.venue.servicer import PaperVenueServicer
 from leadline.venue.tape import TapeBuffer, TapeGap, complete_until
@@ -33,23 +32,6 @@ from leadline.venue.v1 import venue_pb2_grpc as rpc
 
 WAIT_SECONDS: Final = 1.0
 """How long a call waits for the tape before it says how far it came."""
-
-
-class VenueParams(BaseModel):
-    """What the paper venue is told: the account (`namespace/name`) and how its manifest says that paper fills.
-
-    `allow_faults` lets a test make the venue misbehave. `buffer_prints` is how many prints of a contract may wait in
-    memory before reading stops; more than the largest session makes nothing faster.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    account: str
-    fill_rule: str = "Pessimistic"
-    slippage_ticks: int = Field(default=1, ge=0)
-    latency_ns: int = Field(default=50_000_000, ge=0)
-    allow_faults: bool = False
-    buffer_prints: int = Field(default=262_144, ge=1)
 
 
 class LedgerBehind(LeadlineError):

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.local.data_dir import DataDir
-from leadline.runtime.settings import Role
+from leadline.model.services import VIEWER, Role
 from leadline.views.client import RunningStack
 from leadline.views.cluster import Targets, Wanted, cluster_accounts, cluster_stack
 from leadline.views.place import Place
@@ -42,7 +42,7 @@ async def open_source(place: Place, *, analysis: bool = False) -> AsyncIterator[
         if is_stopped(place):
             yield await opened.enter_async_context(stopped_run(place.data_dir))
         else:
-            stack, services = await opened.enter_async_context(open_stack(place, "cli-viewer", analysis=analysis))
+            stack, services = await opened.enter_async_context(open_stack(place, VIEWER, analysis=analysis))
             yield RunningStack(stack, services)
 
 

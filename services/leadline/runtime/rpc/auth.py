@@ -1,18 +1,19 @@
-"""Who may call what: short-lived signed tokens, and one table of methods and roles. What is not in it is denied."""
+"""Who may call what: short-lived signed tokens, and the roles that the table of services gives each method."""
 
 import contextvars
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, get_args
+from typing import Any, ClassVar, Final
 
 import jwt
 import structlog
 
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.services import Role, method_roles, planned, roles
 from leadline.runtime.clock import monotonic_s, wall_ns
-from leadline.runtime.settings import Role, read_secret
+from leadline.runtime.settings import read_secret
 
 TOKEN_SECONDS: Final = 300
 # Nobody needs a longer one, and a stolen one should not last.
@@ -29,52 +30,20 @@ Keys = Callable[[], tuple[str, ...]]
 
 _ALGORITHM: Final = "HS256"
 _ISSUER: Final = "leadline"
-_OF_AN_ACCOUNT: Final = ("execution", "venue")
+_ROLES: Final = roles()
+_OF_AN_ACCOUNT: Final = tuple(each.name for each in planned("account"))
 # Clocks of machines differ.
 _LEEWAY_SECONDS: Final = 30
 _LONGEST_SUBJECT: Final = 253
 _log = structlog.get_logger(__name__)
 _REQUIRED_CLAIMS: Final = ["iss", "aud", "sub", "role", "iat", "exp"]
 
-_READERS: Final[tuple[Role, ...]] = ("cli-viewer", "cli-trader", "cli-admin", "supervisor")
-_TRADERS: Final[tuple[Role, ...]] = ("cli-trader", "cli-admin", "supervisor")
-
 METHOD_ROLES: Final[dict[str, tuple[Role, ...]]] = {
-    "/leadline.ingestion.v1.IngestionService/PublishTicks": ("feed", "cli-admin"),
-    "/leadline.ingestion.v1.IngestionService/GetFeedStatus": (*_READERS, "feed"),
-    "/leadline.aggregation.v1.AggregationService/StreamBars": _READERS,
-    "/leadline.aggregation.v1.AggregationService/GetBars": _READERS,
-    "/leadline.aggregation.v1.AggregationService/ListSeries": _READERS,
-    "/leadline.analysis.v1.AnalysisService/StreamSignals": _READERS,
-    "/leadline.analysis.v1.AnalysisService/ListDetectors": _READERS,
-    "/leadline.risk.v1.RiskService/Decide": ("execution",),
-    "/leadline.risk.v1.RiskService/Evaluate": (*_READERS, "execution"),
-    # Which strategies trade, on which analysis and within what: only who runs them may say.
-    "/leadline.execution.v1.ExecutionService/SetStrategy": ("supervisor",),
-    "/leadline.execution.v1.ExecutionService/Drain": ("supervisor",),
-    "/leadline.execution.v1.ExecutionService/SetAccount": ("supervisor",),
-    "/leadline.execution.v1.ExecutionService/SetLimits": _TRADERS,
-    "/leadline.execution.v1.ExecutionService/CancelOrder": _TRADERS,
-    "/leadline.execution.v1.ExecutionService/Flatten": _TRADERS,
-    "/leadline.execution.v1.ExecutionService/Halt": _TRADERS,
-    # Only a named person clears a halt or a fence, never a machine.
-    "/leadline.execution.v1.ExecutionService/Resume": ("cli-trader", "cli-admin"),
-    "/leadline.execution.v1.ExecutionService/Release": ("cli-trader", "cli-admin"),
-    "/leadline.execution.v1.ExecutionService/GetState": _READERS,
-    "/leadline.execution.v1.ExecutionService/GetOrders": _READERS,
-    "/leadline.execution.v1.ExecutionService/GetPositions": _READERS,
-    "/leadline.execution.v1.ExecutionService/StreamOrderEvents": _READERS,
-    "/leadline.venue.v1.PaperVenueService/SubmitOrder": ("execution",),
-    "/leadline.venue.v1.PaperVenueService/CancelOrder": ("execution",),
-    "/leadline.venue.v1.PaperVenueService/ReplaceOrder": ("execution",),
-    "/leadline.venue.v1.PaperVenueService/AdvanceTo": ("execution",),
-    "/leadline.venue.v1.PaperVenueService/ListOrders": (*_READERS, "execution"),
-    "/leadline.venue.v1.PaperVenueService/ListFills": (*_READERS, "execution"),
-    "/leadline.venue.v1.PaperVenueService/ListPositions": (*_READERS, "execution"),
-    "/leadline.venue.v1.PaperVenueService/Misbehave": ("cli-admin",),
+    **method_roles(),
     # Describes the contracts, which are public, but to nobody who has no token.
-    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": get_args(Role),
+    "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": roles(),
 }
+"""Which roles may call a method. What is not in it is denied."""
 # Probes carry no token, and learn only whether the service serves.
 OPEN_METHODS: Final = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
 
@@ -194,7 +163,7 @@ def read_token(keys: tuple[str, ...], token: str, to: str) -> Caller:
         raise NotAuthenticated("the token's times are no numbers")
     named = isinstance(subject, str) and 0 < len(subject) <= _LONGEST_SUBJECT and subject.isprintable()
     bound = account is None or (isinstance(account, str) and bool(account))
-    if ends - begins > LONGEST_TOKEN_SECONDS or role not in get_args(Role) or not named or not bound:
+    if ends - begins > LONGEST_TOKEN_SECONDS or role not in _ROLES or not named or not bound:
         raise NotAuthenticated("the token is not one of this platform's")
     return Caller(subject, role, account)
 

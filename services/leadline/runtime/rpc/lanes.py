@@ -16,12 +16,10 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.services import READ_SLOTS, methods_of
 from leadline.runtime import measurements
 from leadline.runtime.rpc.errors import status_of
 from leadline.runtime.rpc.pace import Pace, Share
-
-READ_SLOTS: Final = 8
-"""Calls of one method that only reads, where the table names no other number."""
 
 OPEN_REQUEST_SECONDS: Final = 2.0
 """How long a caller without a token has for saying what it asks, while there is room for it."""
@@ -31,51 +29,21 @@ MOST_SILENT: Final = 512
 
 _CHECK: Final = "/grpc.health.v1.Health/Check"
 _WATCH: Final = "/grpc.health.v1.Health/Watch"
-_EXECUTION: Final = "/leadline.execution.v1.ExecutionService/"
-_VENUE: Final = "/leadline.venue.v1.PaperVenueService/"
+_METHODS: Final = methods_of()
 
 SLOTS: Final[dict[str, int]] = {
     # Probes, and whoever else asks without a token.
     _CHECK: 32,
     _WATCH: 16,
-    # What reduces risk.
-    f"{_EXECUTION}Halt": 32,
-    f"{_EXECUTION}Resume": 16,
-    f"{_EXECUTION}Release": 16,
-    f"{_EXECUTION}Flatten": 32,
-    f"{_EXECUTION}CancelOrder": 32,
-    f"{_EXECUTION}SetLimits": 16,
-    f"{_EXECUTION}SetStrategy": 64,
-    f"{_EXECUTION}Drain": 64,
-    f"{_EXECUTION}SetAccount": 16,
-    # The order path: one account asks one thing at a time, and risk serves all accounts.
-    "/leadline.risk.v1.RiskService/Decide": 256,
-    f"{_VENUE}SubmitOrder": 16,
-    f"{_VENUE}CancelOrder": 16,
-    f"{_VENUE}AdvanceTo": 16,
-    f"{_VENUE}Misbehave": 4,
-    # What the supervisor, the operator and ingestion ask as well.
-    f"{_EXECUTION}GetState": 32,
-    "/leadline.ingestion.v1.IngestionService/GetFeedStatus": 32,
-    # What reads tables or streams.
-    f"{_EXECUTION}GetOrders": 4,
-    "/leadline.aggregation.v1.AggregationService/GetBars": 4,
-    "/leadline.aggregation.v1.AggregationService/ListSeries": 4,
-    "/leadline.risk.v1.RiskService/Evaluate": 4,
-    # Streams: each lasts.
-    f"{_EXECUTION}StreamOrderEvents": 32,
-    "/leadline.aggregation.v1.AggregationService/StreamBars": 16,
-    "/leadline.analysis.v1.AnalysisService/StreamSignals": 16,
-    "/leadline.ingestion.v1.IngestionService/PublishTicks": 16,
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": 4,
+    **{path: method.slots for path, method in _METHODS.items()},
 }
 
-SHARES: Final[dict[str, float]] = {"/leadline.risk.v1.RiskService/Evaluate": 0.005}
+SHARES: Final[dict[str, float]] = {path: method.share for path, method in _METHODS.items() if method.share is not None}
 """The share of the process that all calls of a method have together, where it computes what it answers."""
 
 PACES: Final[dict[str, float]] = {
-    f"{_EXECUTION}GetOrders": 20,
-    f"{_VENUE}ListFills": 20,
+    path: method.per_second for path, method in _METHODS.items() if method.per_second is not None
 }
 """Calls a second of a method that reads from a process that trades, of all callers together."""
 
