@@ -1,0 +1,105 @@
+"""What the keeper of the book remembers from one word of the venue to the next, and what it says of its positions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from leadline.execution.adapters.deaths import MarkFile
+from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.model.orders import Advanced, LastPrint
+from tests.execution.harness.builders import MES, ns
+from tests.execution.harness.stores import MemoryBooks
+from tests.execution.harness.world import Session
+from tests.execution.test_halted_account import quiet_desk
+
+NOTHING = LastPrint(-(1 << 62), 0, 0)
+"""A print that cannot be: an answer with it is not believed whole."""
+
+
+async def started(folder: Path, seconds: float = 100) -> Session:
+    """An account whose book is read, and nothing more; one strategy trades MES."""
+    session = quiet_desk(MemoryBooks(), folder).open()
+    await session.until(seconds)
+    # What this venue is made to say did not happen in the market, which the desk's own store would compare it with.
+    session.replace_world(lambda world: replace(world, store=session.store))
+    return session
+
+
+def keeper_of(session: Session) -> Bookkeeper:
+    return session.loop._keeper
+
+
+def answer(session: Session, positions: dict[str, int] | None = None, *, believed: bool = True) -> Advanced:
+    """The venue says that nothing happened up to the book's instant."""
+    return Advanced(session.book.instant_ns, (), {} if believed else {MES: NOTHING}, positions=positions)
+
+
+async def test_what_the_venue_holds_is_taken_over_at_the_first_word_after_each_reading_of_the_book(folder: Path):
+    session = await started(folder)
+    keeper = keeper_of(session)
+    await keeper.take_in(answer(session, {MES: 1}))
+    assert session.book.open_positions() == []  # it was asked before, and the book stands for itself: a halt says so
+    assert session.halted
+    await keeper.load()
+    await keeper.take_in(answer(session, {MES: 1}))
+    session.close()
+    assert [(held.contract, held.quantity) for held in session.book.open_positions()] == [(MES, 1)]
+
+
+async def test_a_new_keeper_takes_over_at_its_first_word_too(folder: Path):
+    session = await started(folder)
+    fresh = Bookkeeper(keeper_of(session).world, lambda: session.book)
+    assert not fresh.doubted
+    await fresh.take_in(answer(session, {MES: 1}))
+    session.close()
+    assert [held.quantity for held in fresh.book.open_positions()] == [1]
+
+
+async def test_a_word_that_was_not_believed_is_doubted_until_somebody_reconciles(folder: Path):
+    session = await started(folder)
+    keeper = keeper_of(session)
+    assert not keeper.doubted
+    await keeper.take_in(answer(session, {}, believed=False))
+    assert keeper.doubted
+    await keeper.take_in(answer(session, {}))
+    session.close()
+    assert keeper.doubted
+
+
+async def test_what_surprised_is_settled_by_the_next_word_that_names_positions(folder: Path):
+    session = await started(folder)
+    keeper = keeper_of(session)
+    await keeper.take_in(answer(session, None, believed=False))
+    await keeper.take_in(answer(session, None))  # a word of a venue that does not tell them settles nothing
+    assert session.book.open_positions() == []
+    await keeper.take_in(answer(session, {MES: 1}))
+    session.close()
+    assert [held.quantity for held in session.book.open_positions()] == [1]
+
+
+async def test_positions_that_cannot_be_halt_and_are_compared_with_nothing(folder: Path):
+    session = await started(folder)
+    keeper_of(session).compare({"": 1})
+    session.close()
+    assert session.switch.halts.standing
+
+
+async def test_the_events_of_one_answer_are_marked_by_their_first_and_last_number_and_none_by_nothing(folder: Path):
+    session = quiet_desk(MemoryBooks(), folder).open()
+    marks = MarkFile(folder / "marks")
+    names: list[str] = []
+    at = marks.at
+
+    def listed(name: str):  # type: ignore[no-untyped-def]
+        names.append(name)
+        return at(name)
+
+    marks.at = listed  # type: ignore[method-assign]
+    session.replace_world(lambda world: replace(world, marks=marks))
+    await session.run()
+    session.close()
+    batches = [name for name in names if name.startswith("events ")]
+    last = session.market.last_event
+    assert batches
+    assert batches[0].startswith("events 1 to ")
+    assert batches[-1].endswith(f" to {last} of the venue")
+    assert ns(0) < session.book.instant_ns
