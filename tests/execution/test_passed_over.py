@@ -40,7 +40,7 @@ class Breaks(TrippedRisk):
 
 def with_marks(desk: Desk, through: Callable[[World], World]) -> Session:
     """A process that knows what the ones before it ended at."""
-    return desk.open(lambda world: replace(through(world), marks=MarkFile(desk.folder / "marks")))
+    return desk.open(lambda world: replace(through(world), marks=MarkFile(desk.folder / "marks", desk.tape)))
 
 
 async def ends(desk: Desk, through: Callable[[World], World], error: type[BaseException]) -> None:
@@ -230,18 +230,18 @@ async def test_neither_a_stop_in_order_nor_a_part_that_is_away_counts_as_an_end(
     desk = two_strategies(folder)
     for number in range(2 * ENDS):
         error = Killed("told to stop") if number % 2 else Unavailable("risk is away", "risk")
-        marks = MarkFile(desk.folder / "marks")
+        marks = MarkFile(desk.folder / "marks", desk.tape)
         session = desk.open(lambda world: replace(replace_risk(world, Breaks(world.risk, error)), marks=marks))  # noqa: B023
         with pytest.raises((Killed, AssertionError)):
             await session.run()
         marks.stopped()
         session.close()
-    assert MarkFile(desk.folder / "marks").poison(THIS_BAR) == ""
+    assert MarkFile(desk.folder / "marks", desk.tape).poison(THIS_BAR) == ""
 
 
 def fail_at(folder: Path, *names: str, error: BaseException | None = None) -> MarkFile:
     """One process's end, within these names; the marks that the next one finds."""
-    marks = MarkFile(folder)
+    marks = MarkFile(folder, "tape")
 
     def enter(left: tuple[str, ...]) -> None:
         if not left:
@@ -251,7 +251,7 @@ def fail_at(folder: Path, *names: str, error: BaseException | None = None) -> Ma
 
     with pytest.raises(type(error) if error else KeyError):
         enter(names)
-    return MarkFile(folder)
+    return MarkFile(folder, "tape")
 
 
 def test_a_failure_counts_at_the_innermost_name_alone(tmp_path: Path):
@@ -261,9 +261,26 @@ def test_a_failure_counts_at_the_innermost_name_alone(tmp_path: Path):
     assert marks.poison("batch") == ""
 
 
+async def test_what_one_run_passes_over_is_handled_in_another(folder: Path):
+    desk = two_strategies(folder)
+
+    def broken(world: World) -> World:
+        return replace_risk(world, Breaks(world.risk, KeyError("no such row")))
+
+    for _ in range(DEATHS):
+        await ends(desk, broken, KeyError)
+    other = two_strategies(folder)
+    other.name = "another"
+    session = with_marks(other, lambda world: world)
+    await session.until(790)
+    session.close()
+    assert not session.halted
+    assert session.book.strategies["default/mes"].fence is None
+
+
 def test_what_is_handled_in_between_is_forgotten(tmp_path: Path):
     fail_at(tmp_path, "one")
-    with MarkFile(tmp_path).at("one"):
+    with MarkFile(tmp_path, "tape").at("one"):
         pass
     assert fail_at(tmp_path, "one").poison("one") == ""
     fail_at(tmp_path, "another")
@@ -279,17 +296,17 @@ def test_a_kill_and_a_failure_are_not_two_failures(tmp_path: Path):
 def test_what_is_remembered_has_a_bound(tmp_path: Path):
     for number in range(MOST_POISON + 2):
         for _ in range(DEATHS):
-            marks = MarkFile(tmp_path)
+            marks = MarkFile(tmp_path, "tape")
             with pytest.raises(KeyError), marks.at(f"{number}"):
                 raise KeyError
-    marks = MarkFile(tmp_path)
+    marks = MarkFile(tmp_path, "tape")
     assert [bool(marks.poison(f"{number}")) for number in (0, 1, 2, MOST_POISON + 1)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"poison": 7}', b'{"poison": {}, "suspect": "a", "why": ""}'])
 def test_a_file_that_cannot_be_read_begins_anew(tmp_path: Path, content: bytes):
     fail_at(tmp_path, "one")
-    (tmp_path / "passed_over.json").write_bytes(content)
+    (tmp_path / "passed_over-tape.json").write_bytes(content)
     assert fail_at(tmp_path, "one").poison("one") == ""
 
 
@@ -302,4 +319,4 @@ def test_a_disk_that_takes_no_marks_hides_no_error(tmp_path: Path):
 def test_any_name_can_be_marked(tmp_path: Path, name: str):
     for _ in range(ENDS):
         fail_at(tmp_path, name, error=Killed("x"))
-    assert "nothing was said" in MarkFile(tmp_path).poison(name)
+    assert "nothing was said" in MarkFile(tmp_path, "tape").poison(name)

@@ -330,7 +330,7 @@ async def test_an_order_at_which_processes_have_ended_stays_as_it_is_and_halts(b
     session = one_trade(books, folder).open()
     await session.until(640)
     [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
-    marks, name = MarkFile(folder / "marks"), f"order {stop} as the venue has it"
+    marks, name = MarkFile(folder / "marks", "tape"), f"order {stop} as the venue has it"
     for _ in range(2):
         with suppress(ValueError), marks.at(name):
             raise ValueError("nonsense")

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.execution.harness.builders import MES, SHORT, account, bar, says, strategy, tape
+from leadline.model.manifests import parse_manifest
+from leadline.model.specs import TradingStrategy
+from tests.execution.harness.builders import MES, RTH_S, SHORT, account, bar, says, strategy, tape
 from tests.execution.harness.world import Books, Desk
 
 LIMIT: dict[str, Any] = {"type": "Limit", "offsetTicks": 4}
@@ -98,6 +100,108 @@ async def test_an_entry_that_works_goes_when_nothing_may_be_entered(
     session.close()
     [entry] = await desk.rows("intent", "state, filled, reason", "leg")
     assert entry == ("CANCELLED", 0, reason)
+
+
+TIGHTER: dict[str, dict[str, Any]] = {
+    "max_position": {"limits": {"maxPosition": 1}},
+    "max_open_trades": {"limits": {"maxOpenTrades": 5, "maxPosition": 5}},
+    "margin_above_limit": {"limits": {"maxPosition": 5}, "marginLimits": {"MES": "1"}},
+}
+
+
+@pytest.mark.parametrize("reason", ["max_position", "margin_above_limit"])
+async def test_limits_that_become_stricter_hold_for_what_works(books: Books, folder: Path, reason: str):
+    desk = big_limit(books, folder)
+    session = desk.open()
+    await session.until(650)
+    await session.set_account(account(**TIGHTER[reason]))
+    await session.until(720)
+    session.close()
+    assert await desk.rows("intent", "state, filled, reason", "leg") == [("CANCELLED", 0, reason)]
+
+
+async def test_limits_that_are_not_reached_take_nothing_out(books: Books, folder: Path):
+    desk = big_limit(books, folder)
+    session = desk.open()
+    await session.until(650)
+    await session.set_account(account(**TIGHTER["max_open_trades"]))
+    await session.until(720)
+    session.close()
+    assert (await desk.orders())[0][-1] == "FILLED"
+
+
+def big_limit(books: Books, folder: Path) -> Desk:
+    """A limit of three contracts, which the print at 700 fills."""
+    spec: dict[str, Any] = {"size": 3, "risk": {"maxPosition": 5}, "bracket": (100, 100), "budget": False}
+    desk = desk_of(books, folder, [(700, 19_990, 9)], LIMIT, **spec)
+    desk.manifest = account(limits={"maxPosition": 5})
+    return desk
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"size": 3, "risk": {"maxPosition": 1}}, "max_position"),
+        ({"size": 1, "risk": {"maxPosition": 5}}, "max_size"),
+        ({"size": 3, "entries": {**LIMIT, "blocks": [{"from": "09:30", "to": "12:00"}]}}, "blocked_window"),
+        ({"size": 3, "entries": {**LIMIT, "blocks": [{"from": "09:41", "to": "12:00"}]}}, "blocked_window"),
+        ({"size": 3, "entries": {**LIMIT, "news": [{"at": "2025-06-10T13:45:00Z"}]}}, "news"),
+        ({"size": 3, "entries": {**LIMIT, "afterOpen": "20m"}}, "after_open"),
+    ],
+)
+async def test_settings_that_would_refuse_it_now_take_it_out(
+    books: Books, folder: Path, changed: dict[str, Any], reason: str
+):
+    desk = big_limit(books, folder)
+    session = desk.open()
+    await session.until(650)
+    spec: dict[str, Any] = {"entries": LIMIT, "bracket": (100, 100), "budget": False, "risk": {"maxPosition": 5}}
+    await session.set_strategy(strategy(**{**spec, **changed}))
+    await session.until(720)
+    session.close()
+    assert await desk.rows("intent", "state, filled, reason", "leg") == [("CANCELLED", 0, reason)]
+
+
+async def test_a_namespace_that_is_allowed_no_more_enters_nothing(books: Books, folder: Path):
+    desk = desk_of(books, folder, [(700, 19_990, 9)], LIMIT)
+    [own] = desk.strategies
+    other = {**own.to_manifest(), "metadata": {"name": "mes", "namespace": "desk"}}
+    other["spec"] = {**other["spec"], "account": {"name": "paper", "namespace": "default"}}
+    guest = parse_manifest(other)
+    assert isinstance(guest, TradingStrategy)
+    desk.strategies = [guest]
+    desk.speech = {"desk/mes": says([bar(600)], end=9_000, strategy="desk/mes")}
+    desk.manifest = account(allowedNamespaces=["desk"])
+    session = desk.open()
+    await session.until(650)
+    await session.set_account(account(allowedNamespaces=[]))
+    await session.until(720)
+    session.close()
+    assert await desk.rows("intent", "state, filled, reason", "leg") == [("CANCELLED", 0, "namespace")]
+
+
+@pytest.mark.parametrize("block", ["DAY_TARGET", "DAY_LOSS"])
+async def test_a_drain_that_keeps_entries_keeps_none_on_a_blocked_day(books: Books, folder: Path, block: str):
+    desk = desk_of(books, folder, [(700, 19_990, 9)], LIMIT)
+    session = desk.open()
+    await session.until(650)
+    await session.drain(orders="Keep")
+    session.book.block = block
+    await session.commit()
+    await session.until(720)
+    session.close()
+    assert await desk.rows("intent", "state, filled, reason", "leg") == [("CANCELLED", 0, block.lower())]
+
+
+async def test_it_is_gone_when_the_strategy_has_to_be_flat(books: Books, folder: Path):
+    rows = [(RTH_S - 250, 20_000), (RTH_S - 200, 19_990, 9)]
+    entries = {**LIMIT, "beforeClose": "5m"}
+    desk = desk_of(books, folder, [], entries, bars=[bar(RTH_S - 400)], flattenBeforeClose="5m")
+    desk.prints = {MES: tape((1, 20_000), (RTH_S - 400.5, 20_000), *rows, (RTH_S + 100, 20_000))}
+    desk.speech = {"default/mes": says([bar(RTH_S - 400)], end=RTH_S + 100)}
+    desk.ends = RTH_S + 100
+    await desk.run(read_back=True)
+    assert await desk.rows("intent", "state, filled", "leg") == [("EXPIRED", 0)]
 
 
 async def test_a_kept_drain_leaves_it_working(books: Books, folder: Path):

@@ -7,7 +7,21 @@ from leadline.model.signals import Pattern, Regime
 from leadline.risk.convert import answer_from_proto, answer_to_proto, question_from_proto, question_to_proto
 from leadline.risk.decide import decide
 from leadline.risk.view import Answer, StrategySettings
-from tests.risk.builders import CLOSE, CLOSED_AT, ES, MES, MINUTE, NOW, TWO_LONGS, account, ask, bar, signal, strategy
+from tests.risk.builders import (
+    CLOSE,
+    CLOSED_AT,
+    ES,
+    MES,
+    MINUTE,
+    NOW,
+    OPEN,
+    TWO_LONGS,
+    account,
+    ask,
+    bar,
+    signal,
+    strategy,
+)
 
 LIMIT, STOP = OrderType.LIMIT, OrderType.STOP
 
@@ -47,7 +61,7 @@ def test_it_works_for_its_own_time_and_never_longer_than_entries_are_allowed():
         "the window": (waiting(valid_for_ns=1000 * MINUTE), CLOSE - 15 * MINUTE),
         "a block": (waiting(blocks=(("11:00", "12:00"), ("12:30", "13:00"))), NOW + 25 * MINUTE),
         "news": (waiting(news=((NOW - 5, NOW - 1), (NOW + MINUTE, NOW + 2 * MINUTE))), NOW + MINUTE),
-        "nothing": (waiting(before_close_ns=None), None),
+        "a session that never closes": (waiting(before_close_ns=None), CLOSE),
     }
     assert {name: answer(settings).valid_until_ns for name, (settings, _) in ends.items()} == {
         name: end for name, (_, end) in ends.items()
@@ -55,8 +69,13 @@ def test_it_works_for_its_own_time_and_never_longer_than_entries_are_allowed():
 
 
 def test_a_block_that_is_over_for_today_comes_again_tomorrow():
-    found = answer(waiting(before_close_ns=None, blocks=(("10:00", "10:30"),)))
-    assert found.valid_until_ns == NOW + (24 * 60 - 35) * MINUTE
+    settings = waiting(before_close_ns=None, blocks=(("10:00", "10:30"),), valid_for_ns=5000 * MINUTE)
+    assert answer(settings).valid_until_ns == NOW + (24 * 60 - 35) * MINUTE
+
+
+def test_where_no_session_closes_the_day_s_last_bar_is_entered_on_the_next_and_works_for_that_day():
+    late = ask(account(), waiting(before_close_ns=None, after_open_ns=0), bar(TWO_LONGS, Regime.RANGING), CLOSE + 2)
+    assert decide(late).valid_until_ns == CLOSE + (CLOSE - OPEN)
 
 
 def test_a_price_further_from_the_market_than_the_collar_is_refused():

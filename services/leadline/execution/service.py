@@ -75,7 +75,7 @@ class Account:
             now_ns=wall_ns,
             told=partial(metrics.tell_restored, self.name),
         )
-        self.marks = MarkFile(context.settings.data_dir)
+        self.marks = MarkFile(context.settings.data_dir, tape.tape)
         self.store = PostgresStore(
             self.pool,
             tape=tape.tape,
@@ -175,7 +175,7 @@ class Account:
                 raise
             except Exception as error:
                 if not self.marks.counted(error):
-                    file = self.context.settings.data_dir / "deaths.json"
+                    file = self.context.settings.data_dir / f"deaths-{self.tape.tape}.json"
                     note_death(file, self.kill_switch, self.loop.book.instant_ns, error)
                 raise
 

@@ -95,6 +95,16 @@ class BarSignals:
         """The venue's trading day of the bar."""
         return self.bar.trading_day
 
+    @property
+    def open_ns(self) -> int:
+        """When the bar's session opens, ns UTC."""
+        return self.session_open_ns
+
+    @property
+    def close_ns(self) -> int:
+        """When the bar's session closes, ns UTC."""
+        return self.session_close_ns
+
 
 @dataclass(frozen=True, slots=True)
 class SignalMessage:

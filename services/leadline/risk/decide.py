@@ -62,11 +62,16 @@ def _price(strategy: StrategySettings, close: int, side: Side) -> int | None:
     return close + away * side.sign * strategy.entry_offset
 
 
-def _valid_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> int | None:
-    """When an entry that waits ends: after its own time, and with the gate that lets it in."""
-    own = None if strategy.valid_for_ns is None else instant_ns + strategy.valid_for_ns
-    ends = [at for at in (own, open_until(strategy, bar, instant_ns)) if at is not None]
-    return min(ends, default=None)
+def _valid_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> int:
+    """When an entry that waits ends: after its own time, else with the session, and with the gate that lets it in."""
+    if strategy.valid_for_ns is not None:
+        own = instant_ns + strategy.valid_for_ns
+    elif instant_ns < bar.close_ns:
+        own = bar.close_ns
+    else:  # a session that never closes: its last bar is known in the next one, which is as long
+        own = 2 * bar.close_ns - bar.open_ns
+    closes = open_until(strategy, bar, instant_ns)
+    return own if closes is None else min(own, closes)
 
 
 def execution_instrument(account: AccountView, strategy: StrategySettings) -> ExecutionInstrument | Reason:

@@ -1,6 +1,7 @@
 """When nothing is entered: in another contract, outside the session and near its ends, in blocks and around news."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from leadline.model.signals import BarSignals
@@ -14,17 +15,29 @@ def month_refusal(strategy: StrategySettings, bar: BarSignals) -> Reason | None:
     return None if bar.bar.contract == strategy.signal_contract else Reason.CONTRACT_ROLLING
 
 
-def time_refusal(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> Reason | None:
+class Opening(Protocol):
+    """A session of one day: a bar knows the one that it lies in."""
+
+    @property
+    def open_ns(self) -> int:
+        """Its open, ns UTC."""
+
+    @property
+    def close_ns(self) -> int:
+        """Its close, ns UTC."""
+
+
+def time_refusal(strategy: StrategySettings, session: Opening, instant_ns: int) -> Reason | None:
     """The first gate of time that refuses an entry at `instant_ns` (ns UTC); None when it is open. Half-open.
 
     A session without a close goes over into the next day's: the day's last bar is known when it is over.
     """
     ends = strategy.before_close_ns is not None
-    if instant_ns < bar.session_open_ns or (ends and instant_ns >= bar.session_close_ns):
+    if instant_ns < session.open_ns or (ends and instant_ns >= session.close_ns):
         return Reason.OUTSIDE_SESSION
-    if instant_ns < bar.session_open_ns + strategy.after_open_ns:
+    if instant_ns < session.open_ns + strategy.after_open_ns:
         return Reason.AFTER_OPEN
-    if strategy.before_close_ns is not None and instant_ns >= bar.session_close_ns - strategy.before_close_ns:
+    if strategy.before_close_ns is not None and instant_ns >= session.close_ns - strategy.before_close_ns:
         return Reason.BEFORE_CLOSE
     if strategy.blocks:
         local = _local_time(instant_ns, strategy.session_zone)
@@ -35,7 +48,7 @@ def time_refusal(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -
     return None
 
 
-def open_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> int | None:
+def open_until(strategy: StrategySettings, session: Opening, instant_ns: int) -> int | None:
     """When the gate that is open at `instant_ns` closes, ns UTC: an entry that works does not outlive it.
 
     None where nothing closes it: a session without a close, without blocks and news to come.
@@ -43,7 +56,7 @@ def open_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> 
     closes = [start for start, _ in strategy.news if start > instant_ns]
     closes += [_next_local(instant_ns, start, strategy.session_zone) for start, _ in strategy.blocks]
     if strategy.before_close_ns is not None:
-        closes.append(bar.session_close_ns - strategy.before_close_ns)
+        closes.append(session.close_ns - strategy.before_close_ns)
     return min(closes, default=None)
 
 

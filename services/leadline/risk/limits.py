@@ -78,15 +78,25 @@ def largest_size(account: AccountView, strategy: StrategySettings) -> int:
     return strategy.max_size if account.tier is None else min(strategy.max_size, account.tier.max_size)
 
 
+def trades_refusal(account: AccountView, strategy: StrategySettings, *, more: int = 1) -> Reason | None:
+    """Whether there would be more open trades, or trades of the day, than allowed with so many `more`."""
+    most, own = account.limits.max_open_trades, strategy.limits.max_trades_per_day
+    if account.open_trades + more > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
+        return Reason.MAX_OPEN_TRADES
+    if own is not None and strategy.day.trades + more > own:
+        return Reason.MAX_TRADES_PER_DAY
+    return None
+
+
 def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason | None:
     """The first limit that forbids any entry now, whatever its size; None when there is none."""
     limits = account.limits
     own = strategy.limits
-    open_trades = DEFAULT_MAX_OPEN_TRADES if limits.max_open_trades is None else limits.max_open_trades
     account_rate = (
         DEFAULT_MAX_ORDERS_PER_SECOND if limits.max_orders_per_second is None else limits.max_orders_per_second
     )
     strategy_rate = DEFAULT_MAX_ORDERS_PER_SECOND if own.max_orders_per_second is None else own.max_orders_per_second
+    trades = trades_refusal(account, strategy)
     result = account.realised + account.open
     strategy_result = strategy.day.realised + strategy.day.open
     checks = (
@@ -97,11 +107,7 @@ def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason
         (account.block == "DAY_TARGET" or result >= day_target(account), Reason.DAY_TARGET),
         (strategy.day.block == "DAY_LOSS", Reason.DAY_LOSS),
         (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
-        (account.open_trades >= open_trades, Reason.MAX_OPEN_TRADES),
-        (
-            own.max_trades_per_day is not None and strategy.day.trades >= own.max_trades_per_day,
-            Reason.MAX_TRADES_PER_DAY,
-        ),
+        (trades is not None, trades),
         (
             limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour,
             Reason.MAX_ENTRIES_PER_HOUR,

@@ -33,13 +33,14 @@ _SIZE: Final = 4 + _LONGEST
 
 
 class MarkFile:
-    """What the loop of this process is at, and what the ones before it ended at: two files in `folder`.
+    """What the loop of this process is at, and what the ones before it ended at: two files in `folder` for each tape.
 
-    With a disk that does not take them nothing outlives the process: that is no reason to trade for nobody.
+    Another run has other bars and events of the same names, and may have another release. With a disk that does not
+    take them nothing outlives the process: that is no reason to trade for nobody.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._known = folder / "passed_over.json"
+    def __init__(self, folder: Path, tape: str) -> None:
+        self._known = folder / f"passed_over-{tape}.json"
         self._suspect, self._why = "", ""
         self._failures = self._ends = 0
         self._poison: dict[str, str] = {}
@@ -49,7 +50,7 @@ class MarkFile:
         with suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
             self._recall()
-            self._mark = _mapped(folder / "passed_over.at")
+            self._mark = _mapped(folder / f"passed_over-{tape}.at")
         if self._mark[0]:
             length = min(_LONGEST, int.from_bytes(self._mark[2:4], "little"))
             self._count(self._mark[4 : 4 + length].decode(errors="replace"), None)

@@ -131,6 +131,11 @@ def may_enter(book: Book, strategy: StrategyBook) -> bool:
     """Whether nothing but its own state keeps a strategy from entering: no closing, drain, fence or namespace."""
     if strategy.flatten or book.flatten or strategy.drain is not None or strategy.fence is not None:
         return False
+    return allowed_on(book, strategy)
+
+
+def allowed_on(book: Book, strategy: StrategyBook) -> bool:
+    """Whether the account takes orders of a strategy's namespace."""
     allowed = (book.manifest.metadata.namespace, *book.manifest.spec.allowed_namespaces)
     return strategy.manifest.metadata.namespace in allowed
 

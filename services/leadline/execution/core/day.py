@@ -92,7 +92,7 @@ def next_timer(book: Book) -> int | None:
     if rolls is not None and book.open_positions():
         timers.append(rolls - 1)  # what is held over the roll is valued at the last print of the day that ends
     for strategy in book.strategies.values():
-        session = _session(book, strategy)
+        session = session_today(book, strategy)
         if session is not None and book.exposed(strategy.strategy):
             timers.append(_flat_by(strategy, session))
             if strategy.held is not None:
@@ -104,7 +104,7 @@ def next_timer(book: Book) -> int | None:
 def close_of_session(book: Book) -> Iterator[Flatten]:
     """Strategies that are exposed at or past their flat-by time."""
     for name, strategy in sorted(book.strategies.items()):
-        session = _session(book, strategy)
+        session = session_today(book, strategy)
         if session is None or not book.exposed(name):
             continue
         flat_by = _flat_by(strategy, session)
@@ -167,7 +167,7 @@ def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ..
 
 def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:
     """Whether the strategy's session has opened after its limits were held."""
-    session = _session(book, strategy)
+    session = session_today(book, strategy)
     return session is not None and held.since_ns < session.open_ns <= book.instant_ns
 
 
@@ -177,7 +177,7 @@ def _flat_by(strategy: StrategyBook, session: Session) -> int | None:
     return None if before_close_ns is None else session.close_ns - before_close_ns
 
 
-def _session(book: Book, strategy: StrategyBook) -> Session | None:
+def session_today(book: Book, strategy: StrategyBook) -> Session | None:
     """The strategy's session of the book's trading day."""
     sheet = instrument_of(strategy.contract)
     _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())

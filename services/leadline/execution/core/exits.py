@@ -6,9 +6,10 @@ from itertools import count
 from typing import Final
 
 from leadline.execution.core.adoption import is_adopted
-from leadline.execution.core.book import Book, StrategyBook, is_entry
+from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.orders import CANCELLABLE
+from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import Leg, client_order_id
 from leadline.model.orders import Order, OrderType, Position, Side
 from leadline.model.ticks import NS_PER_SECOND
@@ -57,27 +58,13 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
             for orders, positions in _by_contract(book, name):
                 actions += _leaving(book, _to_cancel(book, orders), positions, reason, spent)
         else:
-            why = "halt" if halted else _no_entries(book, strategy)
-            entries = [order for order in book.live_orders(name) if is_entry(order) and order.state in CANCELLABLE]
-            actions += [Cancel(order, why or PARTIAL) for order in entries if why or _left_over(book, order)]
+            why = "halt" if halted else standing_reason(book, strategy)
+            gone = {} if why else taken_out(book, strategy)
+            for order in book.live_orders(name):
+                reason = why or gone.get(order.client_id) or (PARTIAL if _left_over(book, order) else "")
+                if reason and is_entry(order) and order.state in CANCELLABLE:
+                    actions.append(Cancel(order, reason))
     return actions
-
-
-def _no_entries(book: Book, strategy: StrategyBook) -> str:
-    """Why the entries of a strategy that still work have to go; empty while they may stay.
-
-    Market entries are filled by then. Limits and stops that wait would be filled when nothing may be entered.
-    """
-    spec, drain = strategy.manifest.spec, strategy.drain
-    if drain is not None:
-        return "drain" if drain.working_orders == "Cancel" else ""
-    if strategy.fence is not None:
-        return "fence"
-    if book.block or strategy.block:
-        return (book.block or strategy.block).lower()
-    if spec.state == "ReduceOnly" or (spec.state == "Suspended" and spec.suspend_policy.working_orders == "Cancel"):
-        return spec.state
-    return ""
 
 
 def _left_over(book: Book, order: Order) -> bool:
@@ -139,7 +126,8 @@ def _protects(order: Order, positions: list[Position]) -> bool:
 def next_try(book: Book) -> int | None:
     """The next instant after the book's at which something leaves by time alone; None when there is none.
 
-    A refused closing order is tried again, or what is left of an entry goes that was filled in part.
+    A refused closing order is tried again, what is left of an entry goes that was filled in part, or the hours end in
+    which an entry may wait.
     """
     tries = [_next_try_ns(book, position) for position in book.open_positions()]
     tries += [
@@ -147,6 +135,8 @@ def next_try(book: Book) -> int | None:
         for order in book.live_orders()
         if order.first_fill_ns is not None and is_entry(order)
     ]
+    closes = (gate_closes(book, strategy) for strategy in book.strategies.values())
+    tries += [at for at in closes if at is not None]
     return min((at for at in tries if at > book.instant_ns), default=None)
 
 
