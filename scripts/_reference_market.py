@@ -13,6 +13,7 @@ from leadline.model.signals import Pattern
 from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
 from leadline.model.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
 from leadline.model.ticks import NS_PER_SECOND
+from leadline.nodes.listing import node_texts
 from leadline.nodes.router import DEFAULT_RULES
 from scripts._markdown import code, codes, table
 
@@ -170,6 +171,22 @@ def calendar_rows() -> str:
         hours += "".join(f"; to {close} until {last_day}" for last_day, close in found.former_close)
         rows.append((code(name), found.title, hours, valid))
     return table(("calendar", "market", "open", "knows"), rows)
+
+
+def node_rows() -> str:
+    """The nodes of the strategy `OrderFlow`."""
+    rows = [(code(each.name), each.finds, codes(each.reads), str(each.bars)) for each in node_texts()]
+    return table(("node", "what it computes", "reads", "bars"), rows)
+
+
+def node_parameters() -> str:
+    """The parameters of each node, as the manifest has them."""
+    rows = [
+        (code(f"{each.section}.{parameter.name}"), parameter.value, parameter.default, parameter.meaning)
+        for each in node_texts()
+        for parameter in each.parameters
+    ]
+    return table(("parameter", "value", "default", "meaning"), rows)
 
 
 def router_rows() -> str:

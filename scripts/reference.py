@@ -29,6 +29,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "instruments": market.instrument_rows,
     "profiles": market.profile_rows,
     "calendars": market.calendar_rows,
+    "nodes": market.node_rows,
+    "node-parameters": market.node_parameters,
     "router": market.router_rows,
     "patterns": market.pattern_order,
     "refused-rules": refusals.rules,

@@ -9,6 +9,7 @@ from leadline.ingestion.normaliser import Reason as Quarantine
 from leadline.model.orders import OrderState
 from leadline.model.services import processes
 from leadline.model.signals import Pattern
+from leadline.nodes.registry import detector_types
 from leadline.nodes.router import Rejection
 from leadline.risk.reasons import Reason
 from leadline.schema.migrate import package_migrations
@@ -69,6 +70,11 @@ def test_every_pattern_has_its_detector():
     rows = section(DOCS / "reference" / "detectors.md", "Detectors")
     for pattern in Pattern:
         assert f"`{pattern.value}`" in rows
+
+
+def test_every_detector_has_its_row():
+    told = first_column(section(DOCS / "reference" / "detectors.md", "Detectors"))
+    assert [name for name in told if name] == [kind.name for kind in detector_types()]
 
 
 def test_every_fill_rule_is_explained():

@@ -1,6 +1,7 @@
 """Being there is all that a detector needs: schema, checks, graph and lists follow."""
 
 import json
+import re
 from pkgutil import iter_modules
 from typing import Any
 
@@ -10,6 +11,7 @@ from leadline.model.signals import Pattern
 from leadline.nodes import detectors
 from leadline.nodes.base import Detector
 from leadline.nodes.registry import detector_types
+from tests.docs.pages import DOCS, ROOT
 from tests.nodes.madeup import MODULE, installed, leadline_with, python_with
 
 ASKED = """
@@ -73,6 +75,13 @@ def test_each_detector_says_what_it_finds_and_what_each_parameter_means(kind: ty
     assert all(field.description for field in kind.params_model.model_fields.values())
 
 
+def test_the_how_to_page_names_files_that_are_there():
+    page = (DOCS / "how-to" / "add-a-detector.md").read_text()
+    named = re.findall(r"`((?:services|tests)/[\w/.]+)`", page)
+    assert len(named) == 4
+    assert [path for path in named if not (ROOT / path.replace("NAME", "stacked")).exists()] == []
+
+
 def test_one_more_detector_is_in_the_schema_in_the_checks_and_in_the_graph(tmp_path):
     answer = python_with(installed(tmp_path), "-c", ASKED)
     assert answer.returncode == 0, answer.stderr
@@ -103,5 +112,5 @@ def test_what_cannot_be_a_detector_is_refused_in_one_line(tmp_path, made, words)
     answer = leadline_with(installed(tmp_path, **made), "plan", "-f", "examples/mes-orderflow.yaml")
     assert answer.returncode == 2, answer.stderr
     (line,) = answer.stderr.splitlines()
-    assert line.startswith("leadline: entry points of leadline.detectors: ")
+    assert line.startswith("leadline: entry points of leadline.nodes.detectors: ")
     assert words in line

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from leadline.cli.commands import acting, operator, processes, reading, reporting, running, schema
+from leadline.cli.commands import acting, analysis, operator, processes, reading, reporting, running, schema
 from leadline.cli.usage import as_typed, options_of, usage_text
 from leadline.model.errors import LeadlineError, is_utf8, words_of
 
@@ -77,7 +77,7 @@ _GROUPS: Final = {
     "server": processes.server,
     "operator": operator.app,
 }
-for commands in (running.app, reading.app, acting.app, reporting.app, processes.app):
+for commands in (running.app, reading.app, acting.app, reporting.app, analysis.app, processes.app):
     app.registered_commands += commands.registered_commands
 for name, group in _GROUPS.items():
     app.add_typer(group, name=name)

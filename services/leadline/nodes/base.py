@@ -90,8 +90,8 @@ class Node(ABC, Generic[ParamsT, OutputT]):
     """One step of analysis. Its docstring's first line says what it computes, in `leadline nodes` and on its page.
 
     `name` is unique among the nodes. `params_model` is the one model of its parameters: the manifest's section, what a
-    node is made with, and what the documentation shows. `section` is where the manifest has it, such as
-    `strategy.detectors.stacked`. `inputs` are the nodes whose output of the same bar it reads.
+    node is made with, and what the documentation shows. `section` is where the manifest has it below `spec`, such as
+    `strategy.detectors.stacked`; empty where it has none. `inputs` are the nodes whose output of the same bar it reads.
     """
 
     name: ClassVar[str]

@@ -238,7 +238,7 @@ class RegimeNode(Node[NoParams, RegimeReading]):
     """
 
     name = "regime"
-    section = "strategy"
+    section = ""
 
     def __init__(self, params: NoParams, context: NodeContext) -> None:
         super().__init__(params, context)

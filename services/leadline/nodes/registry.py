@@ -2,7 +2,7 @@
 
 A module of `leadline.nodes.detectors` holds one detector, and being there is all that it takes: the manifest's schema,
 the graph of the strategy `OrderFlow`, `leadline nodes` and the reference follow from this list. Another package adds a
-detector by an entry point of the group `leadline.detectors`, whose name is the detector's and whose value is its class.
+detector by an entry point of the group `leadline.nodes.detectors`: its name is the detector's, its value the class.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from leadline.model.signals import Pattern
 from leadline.nodes import detectors
 from leadline.nodes.base import Detector, DetectorParams
 
-GROUP: Final = "leadline.detectors"
+GROUP: Final = "leadline.nodes.detectors"
 
 DetectorType = type[Detector[Any, Any]]
 
