@@ -15,13 +15,13 @@ from pydantic import BaseModel
 from leadline.cli.main import app
 from leadline.ingestion.params import FeedFile, FeedParams
 from leadline.model.services import SERVICES
-from leadline.report.digest import FIELDS, KINDS
 from leadline.runtime.main import params_model
 from leadline.runtime.rpc.auth import METHOD_ROLES, OPEN_METHODS
 from leadline.runtime.settings import DatabaseSettings, NatsSettings, ServiceSettings, TlsSettings
 from leadline.schema.migrate import package_migrations
 from leadline.schema.permissions import DURABLES, USERS, bus_permissions
 from leadline.schema.streams import stream_definitions
+from leadline.views.digest import FIELDS, KINDS
 from scripts._markdown import code, codes, table
 
 ROOT: Final = Path(__file__).resolve().parent.parent

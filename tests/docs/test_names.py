@@ -25,7 +25,7 @@ ROOMS = [
     ["execution", "risk"],
     ["execution", "risk", "model", "venue"],
     ["venue", "execution"],
-    ["execution", "recorder", "report", "cli"],
+    ["execution", "recorder", "views", "cli"],
 ]
 
 

@@ -28,7 +28,7 @@ from leadline.model.specs import (
     load_manifests,
 )
 from leadline.model.worth import QUANTUM
-from leadline.report.trades import equity_curve, trades_of
+from leadline.views.trades import equity_curve, trades_of
 from tests.own_markets import BITCOIN, file_of
 from tests.venue.builders import fills, market, order, run, tape
 

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
-from leadline.report.data import (
+from leadline.runtime.database import connect
+from leadline.views.database import dsn_of
+from leadline.views.halts import ReportedHalt
+from leadline.views.report import (
     AccountReport,
     Coverage,
     KeptOut,
@@ -15,12 +18,9 @@ from leadline.report.data import (
     PatternTotal,
     PricePoint,
     UnfinishedBar,
-    build_reports,
 )
-from leadline.report.halts import ReportedHalt
-from leadline.report.trades import EquityPoint, Trade
-from leadline.runtime.database import connect
-from leadline.views.database import dsn_of
+from leadline.views.report_store import build_reports
+from leadline.views.trades import EquityPoint, Trade
 from tests.execution.harness.builders import DAY, MES, bar, ns
 from tests.execution.harness.days import eventful
 from tests.execution.harness.world import Books, Desk

@@ -13,7 +13,7 @@ from tests.report.builders import report
 from tests.report.test_text import shown
 
 NINE_THIRTY_NS = 1_749_562_200_999_999_999  # 2025-06-10 09:30:00.999999999 in New York
-SHOWN_TO_PEOPLE = ("cli", "plan", "report")
+SHOWN_TO_PEOPLE = ("cli", "plan", "report", "views")
 
 
 @pytest.fixture(autouse=True)

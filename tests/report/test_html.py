@@ -5,8 +5,8 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
-from leadline.report.data import AccountReport
 from leadline.report.html import write_html
+from leadline.views.report import AccountReport
 from tests.report.builders import COVERED, KEPT_OUT, UNEASY, WON, report
 
 VOID = {"meta", "path", "circle", "line", "rect"}

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from leadline.report.data import AccountReport
-from leadline.report.days import TradedDay
 from leadline.report.text import price, render_text, spark
+from leadline.views.days import TradedDay
+from leadline.views.report import AccountReport
 from tests.execution.harness.builders import MES
 from tests.report.builders import COVERED, KEPT_OUT, UNEASY, report
 

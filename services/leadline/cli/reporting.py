@@ -12,14 +12,15 @@ from rich.console import Console
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, plain, print_json
 from leadline.model.errors import InvalidInput, reason_of
-from leadline.report.data import AccountReport, build_reports
-from leadline.report.digest import digest as digest_of_tape
 from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.rpc.failures import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views.database import database_of, dsn_of
+from leadline.views.digest import digest as digest_of_tape
+from leadline.views.report import AccountReport
+from leadline.views.report_store import build_reports
 from leadline.views.stack import NotRunning
 from leadline.views.store import latest_tape
 

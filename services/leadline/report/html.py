@@ -9,9 +9,9 @@ from typing import Final
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
-from leadline.report.data import AccountReport, PricePoint
 from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import misdated_words, open_words, price, sample_words, sessions, unfinished_words
+from leadline.views.report import AccountReport, PricePoint
 
 _STYLE: Final = """
 :root{--ink:#1b2430;--soft:#5b6878;--line:#d8dee6;--paper:#fff;--panel:#f6f8fa;

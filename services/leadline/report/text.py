@@ -13,10 +13,11 @@ from rich.text import Text
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import sheet_of
 from leadline.report.clock import month_and_time, zone_name
-from leadline.report.data import AccountReport, Coverage, OpenPosition, UnfinishedBar
-from leadline.report.days import spans
+from leadline.report.halts import since_words, until_words
 from leadline.report.printable import plain_text, printable
-from leadline.report.trades import Trade
+from leadline.views.days import spans
+from leadline.views.report import AccountReport, Coverage, OpenPosition, UnfinishedBar
+from leadline.views.trades import Trade
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
@@ -71,7 +72,9 @@ def _notes(report: AccountReport) -> Iterator[Text]:
     for strategy, bars in report.misdated:
         yield plain_text(misdated_words(strategy, bars), "yellow")
     for halt in report.halts:
-        yield Text.assemble((printable(halt.since), "yellow"), printable(f": {halt.reason}; {halt.until}"))
+        yield Text.assemble(
+            (printable(since_words(halt)), "yellow"), printable(f": {halt.reason}; {until_words(halt)}")
+        )
     for contract, tapes in report.substitutes:
         yield plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim")
 

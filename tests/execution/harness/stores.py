@@ -18,8 +18,8 @@ from leadline.execution.core.halts import Clearing
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import LEASE_SECONDS
 from leadline.model.specs import TradingAccount
-from leadline.report.digest import lines_from, lines_of
 from leadline.runtime.database import Pool
+from leadline.views.digest import lines_from, lines_of
 
 IN_POSTGRES = pytest.mark.parametrize(
     "books_in", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True, ids=str

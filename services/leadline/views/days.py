@@ -9,7 +9,7 @@ from itertools import groupby
 from leadline.model.contracts import FrontMonth, front_months
 from leadline.model.errors import Unknown
 from leadline.model.specs import TradingStrategy, calendar_of_spec, session_of
-from leadline.report.trades import Trade
+from leadline.views.trades import Trade
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
-from leadline.report.days import Span, spans, traded_days_of
+from leadline.views.days import Span, spans, traded_days_of
 from tests.execution.harness.builders import DAY_S, ns, strategy
 from tests.report.builders import WON
 

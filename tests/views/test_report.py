@@ -9,9 +9,11 @@ import pytest
 from leadline.cli.reporting import report_document
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
-from leadline.report.data import PatternTotal, PricePoint, UnfinishedBar, build_reports
-from leadline.report.digest import digest
+from leadline.report.halts import until_words
 from leadline.views.database import dsn_of
+from leadline.views.digest import digest
+from leadline.views.report import PatternTotal, PricePoint, UnfinishedBar
+from leadline.views.report_store import build_reports
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk
 from tests.report.builders import beside, change, recorded, report, report_of
@@ -136,7 +138,7 @@ async def test_the_halts_of_a_run_and_who_cleared_them(desks: Database, books: B
     assert found[0].at_ns == first.at_ns // 1000 * 1000
     assert (found[0].cleared_by, found[0].clear_reason) == ("bob", "the news is out")
     assert found[0].cleared_at_ns == second.at_ns // 1000 * 1000
-    assert (found[1].cleared_by, found[1].cleared_at_ns, found[1].until) == (None, None, "in force")
+    assert (found[1].cleared_by, found[1].cleared_at_ns, until_words(found[1])) == (None, None, "in force")
 
 
 async def test_each_traded_day_has_the_contract_of_each_strategy(desks: Database, books: Books, folder: Path):
