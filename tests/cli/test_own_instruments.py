@@ -75,12 +75,12 @@ def prints(tmp_path: Path) -> Path:
 
 def test_without_its_file_the_symbol_is_refused(manifests: Path, prints: Path) -> None:
     with pytest.raises(InvalidManifest, match=r"spec\.instrument: got 'ETHUSDT', expected a root"):
-        checked_plan(PlanOptions(manifests, [str(prints)]))
+        checked_plan(PlanOptions([manifests], [str(prints)]))
 
 
 def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: Path, prints: Path) -> None:
     own = file_of(tmp_path, {"ETHUSDT": ETHER})
-    built, _ = checked_plan(PlanOptions(manifests, [str(prints)], instruments=[own]))
+    built, _ = checked_plan(PlanOptions([manifests], [str(prints)], instruments=[own]))
     (strategy,), (account,) = built.strategies, built.accounts
     told = built.workload("ingestion").settings.to_json()
     feed = {"kind": "file", "files": [{"path": str(prints), "contract": "ETHUSDT"}]}
@@ -128,7 +128,7 @@ def test_the_same_prints_with_other_instruments_are_another_run(tmp_path: Path, 
 def test_a_simulated_market_of_ones_own_is_refused_before_anything_starts(tmp_path: Path, manifests: Path) -> None:
     own = file_of(tmp_path, {"ETHUSDT": ETHER})
     with pytest.raises(InvalidInput, match="a price around which ETHUSDT is to move"):
-        checked_plan(PlanOptions(manifests, ["sim"], instruments=[own]))
+        checked_plan(PlanOptions([manifests], ["sim"], instruments=[own]))
 
 
 def test_a_service_knows_the_instruments_of_its_settings_before_anything_else(

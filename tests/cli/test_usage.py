@@ -9,6 +9,8 @@ from leadline.cli.usage import as_typed
 
 ROOT = Path(__file__).resolve().parents[2]
 MES = str(ROOT / "examples" / "mes-orderflow.yaml")
+DOCUMENTS = "TradingStrategy and TradingAccount documents, YAML, once per file"
+EMPTY = "expected a value: this option is not empty"
 REQUIRED = "got nothing, expected a value: this"
 
 
@@ -23,10 +25,44 @@ REQUIRED = "got nothing, expected a value: this"
         ),
         (["plan", "-f", MES, "--max-kept-out", "101"], "--max-kept-out: got '101', expected at most 100"),
         (["plan", "-f", MES, "--max-kept-out", "x"], "--max-kept-out: got 'x', expected a number"),
+        (["plan", "-f", MES, "--max-kept-out", "nan"], "--max-kept-out: got 'nan', expected a number"),
+        (
+            ["plan", "-f", MES, "--seed", "1", "--seed=2"],
+            "--seed: got '2 values', expected one value: this option is said once",
+        ),
+        (
+            ["status", "--data-dir", "a", "--data-dir", "b"],
+            "--data-dir: got '2 values', expected one value: this option is said once",
+        ),
+        (
+            ["status", "--data-dir", ""],
+            "--data-dir: got '', expected a value: this option is not empty (Directory of the stack)",
+        ),
+        (["plan", "-f", ""], f"--file: got '', expected a value: this option is not empty ({DOCUMENTS})"),
+        (
+            ["report", "--html="],
+            "--html: got '', expected a value: this option is not empty (Write the report as one HTML file, too)",
+        ),
+        (
+            ["flatten", "--reason", "x", "--account", ""],
+            f"--account: got '', {EMPTY} (Account, as namespace/name; without it all of them)",
+        ),
+        (
+            ["plan", "-f", MES, "--feed", "=d.csv"],
+            "--feed: got '=d.csv', expected CONTRACT=FILE: a contract before the =, or the file alone",
+        ),
+        (
+            ["plan", "-f", MES, "--feed", "push", "--trade-from", "2025-06-10", "--sessions", "3"],
+            "--sessions: got 3, expected --feed sim with it: push is no simulated feed",
+        ),
+        (
+            ["plan", "-f", MES, "--feed", "d.csv", "--seed", "1"],
+            "--seed: got 1, expected --feed sim with it: d.csv is no simulated feed",
+        ),
         (["orders", "--limit", "9" * 30], f"--limit: got '{'9' * 30}', expected at most 5000"),
         (["status", "--output", "xml"], "--output: 'xml' is not one of 'text', 'json'"),
         (["plan", "-f", "nope.yaml"], "--file: file 'nope.yaml' does not exist"),
-        (["plan"], f"--file: {REQUIRED} option is required (TradingStrategy and TradingAccount documents, YAML)"),
+        (["plan"], f"--file: {REQUIRED} option is required ({DOCUMENTS})"),
         (["halt"], f"--reason: {REQUIRED} option is required (Why, for the audit)"),
         (["release"], f"strategy: {REQUIRED} argument is required (The strategy, namespace/name)"),
         (["plan", "-f"], "-f: got nothing, expected a value"),
@@ -116,3 +152,28 @@ def test_help_is_plain_text_that_fits_a_narrow_terminal(words, monkeypatch, caps
     assert not set("╭│╰━…") & set(shown)
     assert "..." not in shown.replace("[ARGS]...", "")  # each command and option is explained to its end
     assert "int range" not in shown
+
+
+def test_a_switch_may_be_said_twice(capsys):
+    assert run(["orders", "--working", "--working", "--limit", "x"]) == 2
+    assert "--working" not in capsys.readouterr().err
+
+
+def test_every_file_of_manifests_is_planned(tmp_path, capsys):
+    account, strategy = Path(MES).read_text().split("\n---\n")
+    first, second = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    first.write_text(strategy)
+    second.write_text(account)
+    assert run(["plan", "-f", str(first), "-f", str(second), "-o", "json"]) == 0
+    both = capsys.readouterr().out
+    assert run(["plan", "-f", MES, "-o", "json"]) == 0
+    assert capsys.readouterr().out == both
+
+
+def test_an_object_that_stands_in_two_files_is_refused_with_both_places(tmp_path, capsys):
+    other = tmp_path / "again.yaml"
+    other.write_text(Path(MES).read_text().split("\n---\n")[0])
+    assert run(["plan", "-f", MES, "-f", str(other)]) == 2
+    said = capsys.readouterr().err
+    assert f"{other}:" in said
+    assert f"has: another one stands at {MES}:" in said

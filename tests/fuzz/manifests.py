@@ -186,7 +186,7 @@ def planned(text: bytes) -> bool:
     file = folder() / "manifests.yaml"
     file.write_bytes(text)
     try:
-        found, _ = plan_of(PlanOptions(manifests=file, feed=["sim"]))
+        found, _ = plan_of(PlanOptions(manifests=[file], feed=["sim"]))
     except InvalidInput as refusal:
         check_sentences(refusal, file.name)
         return False
@@ -219,7 +219,7 @@ def own_taken(text: bytes) -> bool:
             account["spec"] = {"currency": own.instruments[symbol].currency, "tiers": [], "limits": limits}
             manifest.write_bytes(as_text([strategy, account]))
             try:
-                plan_of(PlanOptions(manifests=manifest, feed=["sim"], instruments=[file]))
+                plan_of(PlanOptions(manifests=[manifest], feed=["sim"], instruments=[file]))
             except InvalidInput as refusal:
                 check_sentences(refusal, "")
     finally:

@@ -470,9 +470,8 @@ def test_what_is_no_manifest_is_refused(text, problem):
 
 def test_two_manifests_may_not_have_one_name():
     text = "---\n".join([strategy_text("instrument: MES"), strategy_text("instrument: ES")])
-    assert problems(text) == [
-        "metadata.name: got 'default/s', expected a name that no other TradingStrategy of the text has"
-    ]
+    expected = "a name that no other TradingStrategy has: another one stands at line 3"
+    assert problems(text) == [f"metadata.name: got 'default/s', expected {expected}"]
     other = strategy_text("instrument: ES", "{name: s, namespace: desk}")
     assert len(load_manifests("---\n".join([strategy_text("instrument: MES"), other]))) == 2
 

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from leadline.cli.commands import acting, analysis, operator, processes, reading, reporting, running, schema
-from leadline.cli.usage import as_typed, options_of, usage_text
+from leadline.cli.usage import as_typed, options_of, require_once, require_values, usage_text
 from leadline.model.errors import LeadlineError, is_utf8, words_of
 
 EXIT_FAILED: Final = 1
@@ -21,6 +21,13 @@ EXIT_BAD_INPUT: Final = 2
 
 class RunningCommand(TyperCommand):
     """A command whose own words are the only ones on standard output, and which says why it failed."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As its parser does it, which takes the last of two values, and an empty one: here both are refused."""
+        values, _, given = self.make_parser(ctx).parse_args(args=list(args))
+        require_once(given)
+        require_values(given, values)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run it, with the log set up: warnings, on standard error. Errors name options as they are typed."""

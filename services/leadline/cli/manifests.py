@@ -44,7 +44,7 @@ def checked_plan(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
 
 def _option_of(file: Path, options: PlanOptions) -> str:
     """The option that names a file."""
-    if file == options.manifests:
+    if file in options.manifests:
         return "--file"
     return "--instruments" if file in options.instruments else "--feed"
 
@@ -52,10 +52,10 @@ def _option_of(file: Path, options: PlanOptions) -> str:
 def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     """As `checked_plan`, and no file of the feed is read."""
     _know_instruments(options)
-    manifests = load_manifests(options.manifests)
+    manifests = load_manifests(*options.manifests)
     strategies = [item for item in manifests if isinstance(item, TradingStrategy)]
     if not strategies:
-        raise InvalidInput(str(options.manifests), "no TradingStrategy", "at least one")
+        raise InvalidInput(", ".join(map(str, options.manifests)), "no TradingStrategy", "at least one")
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else _day(options.trade_from)
@@ -71,7 +71,7 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
         for strategy in strategies:
             check_strategy(strategy)
     except InvalidInput as error:
-        raise _in_file(error, options.manifests) from error
+        raise _in_files(error, options.manifests) from error
     return built, files
 
 
@@ -80,12 +80,16 @@ def _know_instruments(options: PlanOptions) -> None:
     try:
         put_in_force(read_own(options.instruments))
     except InvalidManifest as refused:
-        raise InvalidManifest([*refused.problems, *no_yaml(options.manifests)]) from None
+        broken = [problem for file in options.manifests for problem in no_yaml(file)]
+        raise InvalidManifest([*refused.problems, *broken]) from None
 
 
-def _in_file(error: InvalidInput, file: Path) -> InvalidManifest:
+def _in_files(error: InvalidInput, files: Sequence[Path]) -> InvalidManifest:
     """What is wrong with an object of a file names the file; what is wrong with the feed is no matter of it."""
-    return InvalidManifest(placed_in(file, error.problems if isinstance(error, InvalidManifest) else (error,)))
+    problems = list(error.problems) if isinstance(error, InvalidManifest) else [error]
+    for file in files:
+        problems = placed_in(file, problems)
+    return InvalidManifest(problems)
 
 
 def check_strategy(strategy: TradingStrategy) -> None:
@@ -108,15 +112,15 @@ def _of(strategy: TradingStrategy, error: Exception) -> InvalidInput:
 
 def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[Feed, dict[str, Path]]:
     named = list(options.feed) or ["sim"]
-    if options.seed > LARGEST_SEED:
-        raise InvalidInput("--seed", options.seed, f"at most {LARGEST_SEED}")
+    _require_effect(options, named)
     percent = Decimal(f"{options.max_kept_out:g}")
     for kind in ("sim", "push"):
         if kind in named and len(named) > 1:
             expected = f"{kind} by itself, or files: prints come from one source"
             raise InvalidInput("--feed", ", ".join(named), expected)
     if named == ["sim"]:
-        return Feed(kind="sim", seed=options.seed, sessions=options.sessions, max_kept_out_percent=percent), {}
+        seed, sessions = (1 if each is None else each for each in (options.seed, options.sessions))
+        return Feed(kind="sim", seed=seed, sessions=sessions, max_kept_out_percent=percent), {}
     if named == ["push"]:
         return Feed(kind="push", max_kept_out_percent=percent), {}
     given = [(text, *_file_of(text)) for text in named]
@@ -132,11 +136,22 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
     return feed, {name: Path(path) for path, name in names.items()}
 
 
+def _require_effect(options: PlanOptions, named: Sequence[str]) -> None:
+    """Raises InvalidInput for a seed that is too large, and for what this feed takes no notice of."""
+    for option, value in (("--seed", options.seed), ("--sessions", options.sessions)):
+        if value is not None and "sim" not in named:
+            raise InvalidInput(option, value, f"--feed sim with it: {named[0]} is no simulated feed")
+    if options.seed is not None and options.seed > LARGEST_SEED:
+        raise InvalidInput("--seed", options.seed, f"at most {LARGEST_SEED}")
+
+
 def _file_of(text: str) -> tuple[str, Path]:
     """The contract that is named, empty when none is, and the file. A path may have `=` in it: what exists wins."""
     contract, path = "", placed_at(text)
     if not _is_file(path):
-        contract, _, place = text.partition("=")
+        contract, equals, place = text.partition("=")
+        if equals and not contract:
+            raise InvalidInput("--feed", text, "CONTRACT=FILE: a contract before the =, or the file alone")
         path = placed_at(place)
         if not place or not _is_file(path):
             raise InvalidInput("--feed", text, "sim, push, or a file that exists, and is no folder and no pipe")

@@ -22,11 +22,11 @@ class Output(StrEnum):
 class PlanOptions:
     """What people say about a plan on the command line."""
 
-    manifests: Path
+    manifests: Sequence[Path]
     feed: Sequence[str]
     trade_from: str | None = None
-    seed: int = 1
-    sessions: int = 1
+    seed: int | None = None
+    sessions: int | None = None
     speed: str = "max"
     max_kept_out: float = 1.0
     instruments: Sequence[Path] = ()
@@ -101,12 +101,12 @@ TapeOption = Annotated[
     typer.Option("--tape", metavar="RUN", help="Id of the run; without it the newest of the data directory."),
 ]
 ManifestOption = Annotated[
-    Path,
+    list[Path],
     typer.Option(
         "--file",
         "-f",
         metavar="FILE",
-        help="TradingStrategy and TradingAccount documents, YAML.",
+        help="TradingStrategy and TradingAccount documents, YAML, once per file.",
         exists=True,
         dir_okay=False,
     ),
@@ -130,9 +130,14 @@ TradeFromOption = Annotated[
         show_default="the feed's",
     ),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of a simulated feed.")]
+SeedOption = Annotated[
+    int | None, typer.Option("--seed", metavar="NUMBER", min=0, help="Seed of a simulated feed.", show_default="1")
+]
 SessionsOption = Annotated[
-    int, typer.Option("--sessions", metavar="NUMBER", min=1, max=260, help="Sessions that a simulated feed has.")
+    int | None,
+    typer.Option(
+        "--sessions", metavar="NUMBER", min=1, max=260, help="Sessions that a simulated feed has.", show_default="1"
+    ),
 ]
 MaxKeptOutOption = Annotated[
     float,

@@ -16,7 +16,7 @@ _WORDS: Final = 3
 
 def main(words: Sequence[str]) -> None:
     """Run `leadline service` with these words after it; the process ends with its exit code."""
-    if len(words) == _WORDS and words[1] == "--settings" and not words[0].startswith("-"):
+    if len(words) == _WORDS and words[1] == "--settings" and words[2] and not words[0].startswith("-"):
         sys.exit(run(words[0], Path(words[2])))
     from leadline.cli.main import run as run_command  # noqa: PLC0415 - other ways to write it, and its help
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from typer.exceptions import TyperException
 
+from leadline.model.errors import InvalidInput
+
 _EXTRA: Final = re.compile(r"Got unexpected extra arguments?\(?s?\)? \((?P<words>.*)\)")
 _COMMAND: Final = re.compile(r"No such command '(?P<name>.*?)'\.?")
 # What the parser's library finds wrong with a value, and what it wants instead, by its name of the error.
@@ -21,6 +23,10 @@ _WANTED: Final[Mapping[str, str]] = {
     "greater_than_equal": "{ge} or more",
     "less_than_equal": "at most {le}",
 }
+
+
+# They read as numbers, and are neither below a bound nor above it.
+_NO_NUMBERS: Final = ("nan", "+nan", "-nan")
 
 
 def usage_text(error: TyperException) -> str:
@@ -57,6 +63,31 @@ def options_of(parameters: Sequence[Any]) -> dict[str, str]:
     return {each.name: typed(each) for each in parameters if each.param_type_name == "option"}
 
 
+def require_once(given: Sequence[Any]) -> None:
+    """Raises InvalidInput for an option with one value that stands twice among the parameters of a command line.
+
+    given: each as often as it is said. A switch may be said twice: it says the same.
+    """
+    valued = [each for each in given if each.param_type_name == "option" and not each.is_flag and not each.multiple]
+    for parameter in valued:
+        if valued.count(parameter) > 1:
+            expected = "one value: this option is said once"
+            raise InvalidInput(typed(parameter), f"{valued.count(parameter)} values", expected)
+
+
+def require_values(given: Sequence[Any], values: Mapping[str, Any]) -> None:
+    """Raises InvalidInput for an empty value.
+
+    A shell's variable that is not set becomes one, and would be the folder that the command runs in, or all accounts.
+    values: those of the parameters that are given, by their names, as typed.
+    """
+    for parameter in given:
+        value = values.get(parameter.name)
+        if "" in (value if isinstance(value, list) else [value]):
+            what = f"this {parameter.param_type_name} is not empty ({parameter.help.rstrip('.')})"
+            raise InvalidInput(typed(parameter), "", f"a value: {what}")
+
+
 def typed(parameter: Any) -> str:
     """A parameter as people write it: the long form of an option, the name of an argument."""
     if parameter.param_type_name != "option":
@@ -79,7 +110,10 @@ def _value_text(error: TyperException, parameter: Any) -> str:
         what = f"this {parameter.param_type_name} is required ({parameter.help.rstrip('.')})"
         return f"got nothing, expected a value: {what}"
     found: list[Any] = getattr(error.__cause__, "errors", list)()
-    wanted = _WANTED.get(found[0]["type"]) if found else None
+    kind = found[0]["type"] if found else ""
+    if found and str(found[0]["input"]).strip().lower() in _NO_NUMBERS:
+        kind = "float_parsing"
+    wanted = _WANTED.get(kind)
     if wanted is None:  # it says the value itself
         return error.message.removeprefix("Value error, ").rstrip(".")
     bounds = {name: int(value) if value == int(value) else value for name, value in found[0].get("ctx", {}).items()}

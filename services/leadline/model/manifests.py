@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from itertools import chain, islice
@@ -93,22 +93,39 @@ class InvalidManifest(InvalidInput):
         return "\n".join(str(problem) for problem in self.problems)
 
 
-def load_manifests(source: str | Path) -> list[Manifest]:
-    """The manifests of a text with one or more YAML documents, or of the file at a path, in order.
+def load_manifests(*sources: str | Path) -> list[Manifest]:
+    """The manifests of texts with one or more YAML documents, or of the files at paths, in order.
 
     A document may be a List, as `kubectl get -o yaml` prints several objects: then its items are read.
     Every document is checked by its schema and by what needs no other manifest. Raises InvalidManifest with all
-    problems of all documents, each with its line, OSError when the file cannot be read.
+    problems of all documents, each with its line, OSError when a file cannot be read.
     """
+    manifests: list[Manifest] = []
+    problems: list[InvalidInput] = []
+    known: dict[tuple[str, str], str] = {}
+    for source in sources:
+        try:
+            for place, found in _manifests_of(source, known, len(manifests)):
+                known[found.kind, found.full_name] = place
+                manifests.append(found)
+        except InvalidManifest as refused:
+            problems += refused.problems
+    if problems:
+        raise InvalidManifest(problems if len(sources) == 1 else first_of(problems, "manifest"))
+    return manifests
+
+
+def _manifests_of(source: str | Path, known: Mapping[tuple[str, str], str], others: int) -> list[tuple[str, Manifest]]:
+    """The manifests of one text with the place of each. known: places of those that were read before it, by name."""
     name, raw = (str(source), _bytes_of(source)) if isinstance(source, Path) else ("", source.encode())
     if len(raw) > MAX_MANIFEST_BYTES:
         expected = f"{MAX_MANIFEST_BYTES} at most"
         raise InvalidManifest([InvalidInput(name or "manifest", f"{len(raw)} bytes or more", expected)])
-    manifests: list[Manifest] = []
+    manifests: list[tuple[str, Manifest]] = []
     documents, broken = read_yaml(raw, name)
     problems = list(broken)
-    known = set[tuple[str, str]]()
-    for number, document in enumerate(documents):
+    places = dict(known)
+    for number, document in enumerate(documents, others):
         if number == MOST_MANIFESTS:
             problem = InvalidInput("manifest", f"more than {MOST_MANIFESTS} documents", "fewer in one text")
             told = [each for _, each in problems[:MOST_PROBLEMS]]
@@ -117,13 +134,13 @@ def load_manifests(source: str | Path) -> list[Manifest]:
         if isinstance(found, list):
             problems += [(begins, _in_place(problem, document, name)) for problem in found]
             continue
-        if (found.kind, found.full_name) in known:
-            problem = InvalidInput(
-                "metadata.name", found.full_name, f"a name that no other {found.kind} of the text has"
-            )
+        place = placed(name, document.line_of("metadata.name"))
+        other = places.setdefault((found.kind, found.full_name), place)
+        if other is not place:
+            expected = f"a name that no other {found.kind} has: another one stands at {other}"
+            problem = InvalidInput("metadata.name", found.full_name, expected)
             problems.append((begins, _in_place(problem, document, name)))
-        known.add((found.kind, found.full_name))
-        manifests.append(found)
+        manifests.append((place, found))
     if problems:
         # In the order of the text; what is wrong in one document stays in its own.
         in_order = [problem for _, problem in sorted(problems, key=lambda each: each[0])]
