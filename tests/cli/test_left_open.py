@@ -2,9 +2,10 @@
 
 import pytest
 
-from leadline.cli.left_open import left_open, what_becomes_of
+from leadline.cli.left_open import account_words, run_words
 from leadline.execution.v1.execution_pb2 import Order
 from leadline.views.convert import order_view
+from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.values import OrderView, PositionView
 
 PAPER = "default/paper"
@@ -20,19 +21,23 @@ def position(quantity: int) -> PositionView:
     return PositionView(FLOW, "MESM2025", quantity, "6002.75000000", last_price="", open="0")
 
 
+def left_open(positions: list[PositionView], working: list[OrderView]) -> list[str]:
+    return list(account_words(left_open_of(PAPER, positions, working)))
+
+
 ANY_MORE = "nothing of it trades any more"
 
 
 def test_a_position_is_named_with_the_orders_that_protect_it():
     target, stop = order("T1", "SELL", "6008.75"), order("S1", "SELL", "5998.75", filled=1)
-    (words,) = left_open(PAPER, [position(2)], [target, stop])
+    (words,) = left_open([position(2)], [target, stop])
     held, behind = words.split(", protected by ")
     assert held == "default/flow on default/paper holds +2 MESM2025, average 6002.75"
     assert behind == "a stop (sell 1 at 5998.75) and a target (sell 2 at 6008.75)"
 
 
 def test_a_position_without_protection_is_called_so():
-    (words,) = left_open(PAPER, [position(-2)], [])
+    (words,) = left_open([position(-2)], [])
     assert words.endswith("holds -2 MESM2025, average 6002.75, WITHOUT PROTECTION: no stop and no target works for it")
 
 
@@ -42,7 +47,7 @@ def test_what_does_not_close_the_position_of_its_strategy_protects_nothing():
         order("S1", "SELL", "5990.00", contract="ESM2025"),
         order("S1", "SELL", "5990.00", strategy="default/other"),
     ]
-    held, *working = left_open(PAPER, [position(2)], others)
+    held, *working = left_open([position(2)], others)
     assert "WITHOUT PROTECTION" in held
     assert working == [
         "default/flow on default/paper has a stop (buy 2 at 6010.00) of MESM2025",
@@ -54,7 +59,7 @@ def test_what_does_not_close_the_position_of_its_strategy_protects_nothing():
 def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_said_that_it_does():
     entry, closing = order("E", "BUY", state="UNKNOWN"), order("F2", "SELL", state="PENDING_CANCEL")
     foreign = order("X", "SELL", "6000.00", strategy="")
-    assert list(left_open(PAPER, [], [entry, closing, foreign])) == [
+    assert list(left_open([], [entry, closing, foreign])) == [
         "default/flow on default/paper has an entry (buy 2 at the market, state unknown) of MESM2025",
         "default/flow on default/paper has a closing order (sell 2 at the market, state pending cancel) of MESM2025",
         "nobody on default/paper has an order of somebody else (sell 2 at 6000.00) of MESM2025",
@@ -66,10 +71,12 @@ def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_sai
     [
         (True, False, "run r-1 is not over: the same command goes on with it", "nothing of it trades before that"),
         (False, False, "run r-1 has ended before its accounts: the same command begins another run", ANY_MORE),
-        (False, True, "run r-1 is over", "held"),
+        (False, True, "run r-1 is over", ""),
     ],
 )
 def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(goes_on, over, first, last):
-    told = what_becomes_of("r-1", ["held"], goes_on=goes_on, over=over)
-    assert (told[0], told[-1]) == (first, last)
-    assert "held" in told
+    account = left_open_of(PAPER, [position(2)], [])
+    held = next(account_words(account))
+    told = run_words(RunLeftOpen("r-1", (account,), goes_on=goes_on, over=over))
+    assert (told[0], told[-1]) == (first, last or held)
+    assert held in told

@@ -10,7 +10,7 @@ import pytest
 from leadline.cli.output import price_text
 from leadline.model.errors import Unknown
 from leadline.views.database import dsn_of
-from leadline.views.source import Source
+from leadline.views.left_open import AccountLeftOpen
 from leadline.views.store import StoppedRun
 from leadline.views.values import OrdersWanted
 from tests.execution.harness.builders import MES, bar, ns
@@ -34,7 +34,7 @@ SIGNAL = {
 
 
 @asynccontextmanager
-async def stopped(desks: Database, desk: Desk) -> AsyncIterator[Source]:
+async def stopped(desks: Database, desk: Desk) -> AsyncIterator[StoppedRun]:
     connection = await asyncpg.connect(dsn_of(desks.settings("reader")))
     try:
         yield StoppedRun(desk.tape, connection)
@@ -103,3 +103,19 @@ async def test_its_signals_stand_with_what_was_decided(desks: Database, books: B
     assert (only.pattern, only.direction, only.evidence_json) == ("BUYING_ABSORPTION", "LONG", '{"at":1,"rows":2}')
     assert found[0].decision is not None
     assert (found[0].decision.accepted, found[0].decision.side) == (True, "BUY")
+
+
+async def test_what_it_leaves_open_is_each_position_with_its_exits(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    async with stopped(desks, desk) as run:
+        left = await run.left_open()
+    assert (left.tape, left.over, left.goes_on) == (desk.tape, True, True)
+    assert left.accounts == (AccountLeftOpen(PAPER, (), ()),)
+    await change(desks, "UPDATE position SET quantity = 2, lots = $2 WHERE tape = $1 AND contract = $3",
+                 desk.tape, [[20_001, 2, "fill"]], MES)  # fmt: skip
+    await change(desks, "UPDATE intent SET state = 'WORKING' WHERE tape = $1 AND leg = 'S1' AND contract = $2 "
+                 "AND state = 'CANCELLED' AND quantity = 1", desk.tape, MES)  # fmt: skip
+    async with stopped(desks, desk) as run:
+        (account,) = (await run.left_open()).accounts
+    (held,) = account.held
+    assert (held.position.quantity, [order.price for order in held.exits], account.others) == (2, ["4996.25"], ())

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import orjson
@@ -17,9 +17,12 @@ from leadline.execution.core.positions import average_price, open_result
 from leadline.model.errors import Unknown
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
+from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.signals import SignalledBar, SignalView, decision_view
 from leadline.views.stack import NotRunning, qualified
 from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
+
+_MOST_WORKING: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +47,6 @@ class StoppedRun:
         if qualified(account) not in known:
             raise Unknown("account", qualified(account), known)
         return (qualified(account),)
-
-    async def goes_on(self) -> bool:
-        """Whether a start on the same feed goes on with it: prints are missing, or an account is behind them.
-
-        One that has failed does not go on.
-        """
-        query = """
-            SELECT finished_at IS NULL OR coalesce(failure, '') = '' AND EXISTS (
-                SELECT FROM account_state WHERE account_state.tape = run.tape AND NOT account_state.finished
-            ) FROM run WHERE tape = $1
-        """
-        return bool(await self.connection.fetchval(query, self.tape))
-
-    async def is_over(self) -> bool:
-        """Whether its accounts have come to its end; not where it has none."""
-        every = "SELECT coalesce(bool_and(finished), false) FROM account_state WHERE tape = $1"
-        return bool(await self.connection.fetchval(every, self.tape))
 
     async def orders(self, account: str | None, wanted: OrdersWanted) -> Answers[list[OrderView]]:
         """The orders by account, oldest first. Raises Unknown for a strategy that the run did not have."""
@@ -122,6 +108,30 @@ class StoppedRun:
         for row in reversed(rows):
             found.setdefault(row["strategy"], []).append(_signalled_bar(row))
         return Answers(found)
+
+    async def left_open(self) -> RunLeftOpen:
+        """What the run leaves open, and what becomes of it."""
+        working = (await self.orders(None, OrdersWanted(_MOST_WORKING, only_working=True))).found
+        held = (await self.positions(None)).found
+        accounts = tuple(left_open_of(account, held[account], working[account]) for account in held)
+        return RunLeftOpen(self.tape, accounts, goes_on=await self._goes_on(), over=await self._is_over())
+
+    async def _goes_on(self) -> bool:
+        """Whether a start on the same feed goes on with it: prints are missing, or an account is behind them.
+
+        One that has failed does not go on.
+        """
+        query = """
+            SELECT finished_at IS NULL OR coalesce(failure, '') = '' AND EXISTS (
+                SELECT FROM account_state WHERE account_state.tape = run.tape AND NOT account_state.finished
+            ) FROM run WHERE tape = $1
+        """
+        return bool(await self.connection.fetchval(query, self.tape))
+
+    async def _is_over(self) -> bool:
+        """Whether its accounts have come to its end; not where it has none."""
+        every = "SELECT coalesce(bool_and(finished), false) FROM account_state WHERE tape = $1"
+        return bool(await self.connection.fetchval(every, self.tape))
 
 
 async def latest_tape(dsn: str) -> str | None:
