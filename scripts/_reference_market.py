@@ -23,7 +23,7 @@ _WORDS: Final = {
     DURATION_PATTERN: "duration: `50ms`, `2s`, `5m`, `1h`",
     CLOCK_PATTERN: "`HH:MM` in quotes",
     ZONE_PATTERN: "IANA time zone",
-    BAR_SPEC_PATTERN: "`1m` `5m` `15m` `30m` `1h` `4h` `1d`, `ticks:N`, `volume:N`",
+    BAR_SPEC_PATTERN: "minutes from `1m` to `1440m` such as `75m`, `1h`, `4h`, `1d`, `ticks:N`, `volume:N`",
     DNS_LABEL_PATTERN: "DNS label",
     DNS_NAME_PATTERN: "name of a Secret",
 }

@@ -1,9 +1,13 @@
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
-from leadline.aggregation.builder import Gap, session_from
+from leadline.aggregation.builder import BarBuilder, Gap, session_from
+from leadline.model.calendars import calendar
+from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.hours import SessionHours, local_datetime
 from tests.aggregation.builders import (
     BUY,
     CALENDAR,
@@ -16,7 +20,9 @@ from tests.aggregation.builders import (
     RTH,
     SECOND,
     SELL,
+    TAPE,
     UNKNOWN,
+    VENUE,
     at,
     bars_of,
     batch,
@@ -106,6 +112,49 @@ def test_four_hour_bars_begin_at_the_session_open_and_the_last_one_is_cut_at_its
     assert bars[0].start_ns == ns("2025-11-19T23:00:00")
     assert bars[-1].end_ns == session.close_ns == bars[-1].start_ns + 3 * 60 * MINUTE
     assert {bar.key.trading_day for bar in bars} == {date(2025, 11, 20)}
+
+
+def test_bars_of_75_minutes_begin_at_the_open_and_the_last_one_is_cut_at_the_close():
+    minutes = [0, 74, 75, 150, 375, 389]
+    bars = whole(builder("75m"), [(at(minute * 60), 100, 1, BUY) for minute in minutes], end_ns=CLOSE_NS + 2 * SECOND)
+    assert bars[0].key.text() == "MESZ2025/rth/75m-r1/2025-11-20/0"
+    assert [(bar.key.ordinal, bar.trades) for bar in bars] == [(0, 2), (1, 1), (2, 1), (5, 2)]
+    assert (bars[1].start_ns, bars[1].end_ns) == (at(75 * 60), at(150 * 60))
+    # six lengths of 75 minutes are longer than the session: a quarter of an hour is left for the last
+    assert (bars[-1].start_ns, bars[-1].end_ns, bars[-1].end_ns - bars[-1].start_ns) == (
+        at(375 * 60),
+        CLOSE_NS,
+        15 * MINUTE,
+    )
+
+
+def test_bars_of_75_minutes_of_the_indian_market_begin_where_its_traders_expect_them():
+    market = replace(calendar("nse"), valid_from=DAY, valid_through=DAY + timedelta(days=1))
+    hours = SessionHours("09:15", "15:30", "Asia/Kolkata", id="rth")
+    session = market.session(DAY, hours)
+    assert session is not None
+    rows = [(time, 100, 1, BUY) for time in range(session.open_ns, session.close_ns, 5 * MINUTE)]
+    made = BarBuilder(
+        tape=TAPE,
+        venue=VENUE,
+        contract=CONTRACT,
+        calendar=market,
+        hours=hours,
+        spec=parse_bar_spec("75m"),
+        ticks_per_row=1,
+    )
+    bars = whole(made, rows, end_ns=session.close_ns + 2 * SECOND)
+    clock = [f"{local_datetime(bar.start_ns, 'Asia/Kolkata'):%H:%M}" for bar in bars]
+    assert clock == ["09:15", "10:30", "11:45", "13:00", "14:15"]
+    assert bars[-1].end_ns == session.close_ns
+    assert [bar.trades for bar in bars] == [15] * 5
+
+
+def test_60_minutes_are_the_bars_of_an_hour_under_one_key():
+    rows = [(at(minute * 60), 100, 1, BUY) for minute in (0, 59, 60, 200)]
+    by_name, by_minutes = (whole(builder(bars), rows, end_ns=at(240 * 60 + 2)) for bars in ("1h", "60m"))
+    assert [bar.key.text() for bar in by_minutes] == [bar.key.text() for bar in by_name]
+    assert by_name[0].key.spec == "1h-r1"
 
 
 def test_a_daily_bar_is_the_session():

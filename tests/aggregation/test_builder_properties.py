@@ -28,7 +28,7 @@ from tests.aggregation.reference import reference_bars
 # From the Thursday before, through a weekend, to the Monday after: opens, closes and a break lie inside.
 FIRST_NS = ns("2025-11-20T13:00:00")
 
-SPECS = ["1m", "5m", "4h", "1d", "ticks:1", "ticks:7", "volume:1", "volume:40"]
+SPECS = ["1m", "5m", "7m", "75m", "4h", "1d", "ticks:1", "ticks:7", "volume:1", "volume:40"]
 
 
 @st.composite

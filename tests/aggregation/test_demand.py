@@ -30,13 +30,13 @@ def test_rows_that_name_the_same_bars_are_one_series():
     assert len({series_of(ROW), series_of(dict(ROW)), series_of(ROW | {"ticks_per_row": 4})}) == 2
 
 
-@pytest.mark.parametrize("text", ["1m", "4h", "1d", "ticks:500", "volume:2000"])
+@pytest.mark.parametrize("text", ["1m", "75m", "60m", "4h", "1d", "ticks:500", "volume:2000"])
 def test_the_token_of_a_specification_leads_back_to_it(text):
     assert bar_spec_of(parse_bar_spec(text).token) == parse_bar_spec(text)
 
 
 @pytest.mark.parametrize(
-    "change", [{"bars": "7m"}, {"bars": "ticks"}, {"ticks_per_row": 0}, {"hours": HOURS | {"zone": "Nowhere"}}]
+    "change", [{"bars": "2h"}, {"bars": "ticks"}, {"ticks_per_row": 0}, {"hours": HOURS | {"zone": "Nowhere"}}]
 )
 def test_a_malformed_row_is_refused(change):
     with pytest.raises(InvalidInput):

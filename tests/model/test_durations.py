@@ -33,6 +33,10 @@ def test_anything_else_is_refused(text):
         ("1h", BarSpec("time", 60 * MINUTE_NS), "1h"),
         ("4h", BarSpec("time", 240 * MINUTE_NS), "4h"),
         ("1d", BarSpec("time", 1440 * MINUTE_NS), "1d"),
+        ("3m", BarSpec("time", 3 * MINUTE_NS), "3m"),
+        ("75m", BarSpec("time", 75 * MINUTE_NS), "75m"),
+        ("120m", BarSpec("time", 120 * MINUTE_NS), "120m"),
+        ("1439m", BarSpec("time", 1439 * MINUTE_NS), "1439m"),
         ("ticks:500", BarSpec("ticks", 500), "ticks500"),
         ("volume:2000", BarSpec("volume", 2000), "volume2000"),
     ],
@@ -42,13 +46,34 @@ def test_bars_close_by_time_by_prints_or_by_volume(text, spec, token):
     assert (spec.token, str(spec)) == (token, text)
 
 
-@pytest.mark.parametrize("text", ["", "7m", "2h", "ticks:0", "ticks:", "ticks:05", "volume:-1", "ticks500", "5m\n"])
+@pytest.mark.parametrize(("minutes", "name"), [("60m", "1h"), ("240m", "4h"), ("1440m", "1d")])
+def test_a_length_with_a_name_of_its_own_has_one_spelling(minutes, name):
+    assert parse_bar_spec(minutes) == parse_bar_spec(name)
+    assert (str(parse_bar_spec(minutes)), parse_bar_spec(minutes).token) == (name, name)
+
+
+def test_every_number_of_minutes_of_a_day_is_a_length_with_a_token_of_its_own():
+    specs = [parse_bar_spec(f"{minutes}m") for minutes in range(1, 1441)]
+    assert [spec.length for spec in specs] == [minutes * MINUTE_NS for minutes in range(1, 1441)]
+    assert len({spec.token for spec in specs}) == 1440
+    assert [parse_bar_spec(str(spec)) for spec in specs] == specs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "m", "0m", "05m", "1441m", "1500m", "10000m", "1.5m", "75", "2h", "90s", "5m\n", "٥m"),
+        *("ticks:0", "ticks:", "ticks:05", "ticks500", "volume:-1"),
+    ],
+)
 def test_other_bars_are_refused(text):
-    with pytest.raises(InvalidInput, match=r"bars: got .* expected one of 1m, 5m"):
+    with pytest.raises(InvalidInput, match=r"bars: got .* expected minutes from 1m to 1440m"):
         parse_bar_spec(text)
 
 
-@pytest.mark.parametrize(("text", "rth", "globex"), [("5m", 78, 276), ("1h", 7, 23), ("4h", 2, 6), ("1d", 1, 1)])
+@pytest.mark.parametrize(
+    ("text", "rth", "globex"), [("5m", 78, 276), ("75m", 6, 19), ("1h", 7, 23), ("4h", 2, 6), ("1d", 1, 1)]
+)
 def test_a_session_has_a_number_of_time_bars(text, rth, globex):
     sessions = instrument("ES").sessions
     spec = parse_bar_spec(text)

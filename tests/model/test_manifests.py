@@ -143,13 +143,13 @@ def test_the_account_of_the_first_example_is_the_default_one():
 
 
 def test_all_problems_of_all_documents_come_together():
-    text = strategy_text("instrument: MES, bars: 7m, ticksPerRow: 0") + "---\n" + account_text('venue: "X"')
+    text = strategy_text("instrument: MES, bars: 2h, ticksPerRow: 0") + "---\n" + account_text('venue: "X"')
     with pytest.raises(InvalidManifest) as caught:
         load_manifests(text)
     assert str(caught.value).splitlines() == [
         (
-            "line 4: TradingStrategy s: spec.bars: got '7m', expected one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, or "
-            "ticks:N up to 999999, or volume:N up to 999999999"
+            "line 4: TradingStrategy s: spec.bars: got '2h', expected minutes from 1m to 1440m such as 5m or 75m, or "
+            "1h, 4h, 1d, or ticks:N up to 999999, or volume:N up to 999999999"
         ),
         "line 4: TradingStrategy s: spec.ticksPerRow: got 0, expected 1 or more",
         "line 9: TradingAccount a: spec.venue: got 'X', expected the name of a venue's adapter, such as paper",
@@ -492,8 +492,8 @@ def test_a_list_as_kubectl_prints_it_is_read_item_by_item():
     items = [yaml.safe_load(text) for text in texts]
     text = yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items, "metadata": {"resourceVersion": ""}})
     assert [manifest.metadata.name for manifest in load_manifests(text)] == ["es", "mes"]
-    items[1]["spec"]["bars"] = "7m"
-    with pytest.raises(InvalidManifest, match=r"^line 14: TradingStrategy mes: spec\.bars: got '7m'"):
+    items[1]["spec"]["bars"] = "2h"
+    with pytest.raises(InvalidManifest, match=r"^line 14: TradingStrategy mes: spec\.bars: got '2h'"):
         load_manifests(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}))
 
 

@@ -276,6 +276,13 @@ def test_decimals_are_exact():
     assert strategy('instrument: MES\nrisk: {dayLoss: "0.1"}').spec.risk.day_loss == Decimal("0.1")
 
 
+@pytest.mark.parametrize(("minutes", "name"), [("60m", "1h"), ("240m", "4h"), ("1440m", "1d"), ("75m", "75m")])
+def test_bars_of_one_length_are_one_field_however_they_are_spelt(minutes, name):
+    asked, named = (strategy(f"instrument: MES\nbars: {bars}\nhistory: 40") for bars in (minutes, name))
+    assert asked.spec.to_manifest()["bars"] == name
+    assert rollout_fields(asked) == rollout_fields(named)
+
+
 def test_thresholds_and_bracket_come_from_the_sheet_where_the_manifest_is_silent():
     assert thresholds_of(strategy().spec) == Thresholds(5, 30, 500)
     assert bracket_of(strategy().spec) == Bracket(stop_ticks=16, target_ticks=24)
@@ -353,6 +360,7 @@ def test_without_a_profile_nothing_is_assumed():
         ("1h", "rth", 5),  # 7: five sessions have 35
         ("1h", "globex", 2),  # 23
         ("4h", "globex", 6),  # 6
+        ("75m", "rth", 6),  # 6: the last one is of a quarter of an hour
         ("1d", "rth", 32),
         ("ticks:500", "rth", 0),
         ("volume:2000", "rth", 0),

@@ -7,19 +7,18 @@ from typing import Final, Literal
 from leadline.model.errors import InvalidInput
 
 DURATION_PATTERN: Final = r"^[0-9]{1,6}(ms|s|m|h)$"
-BAR_SPEC_PATTERN: Final = r"^(1m|5m|15m|30m|1h|4h|1d|ticks:[1-9][0-9]{0,5}|volume:[1-9][0-9]{0,8})$"
-BAR_SPEC_EXPECTED: Final = "one of 1m, 5m, 15m, 30m, 1h, 4h, 1d, or ticks:N up to 999999, or volume:N up to 999999999"
+# From 1m to 1440m: no session is longer than a day.
+_MINUTES_PATTERN: Final = r"([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m"
+BAR_SPEC_PATTERN: Final = rf"^({_MINUTES_PATTERN}|1h|4h|1d|ticks:[1-9][0-9]{{0,5}}|volume:[1-9][0-9]{{0,8}})$"
+BAR_SPEC_EXPECTED: Final = (
+    "minutes from 1m to 1440m such as 5m or 75m, or 1h, 4h, 1d, or ticks:N up to 999999, or volume:N up to 999999999"
+)
 
 _UNIT_NS: Final = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
-_TIME_BARS_NS: Final = {
-    "1m": 60_000_000_000,
-    "5m": 300_000_000_000,
-    "15m": 900_000_000_000,
-    "30m": 1_800_000_000_000,
-    "1h": 3_600_000_000_000,
-    "4h": 14_400_000_000_000,
-    "1d": 86_400_000_000_000,
-}
+# Lengths that have a name of their own. Their minutes are another spelling of them: a length has one name, so that one
+# series of bars has one key and one subject, however a manifest asks for it.
+_NAMED_MINUTES: Final = {"1h": 60, "4h": 240, "1d": 1440}
+_NAMES_OF_MINUTES: Final = {minutes: name for name, minutes in _NAMED_MINUTES.items()}
 
 
 def parse_duration(text: str, field: str = "duration") -> int:
@@ -38,8 +37,9 @@ VALIDITY_PATTERN: Final = r"^(day|bars:[1-9][0-9]{0,2}|[0-9]{1,6}(ms|s|m|h))$"
 class BarSpec:
     """What closes a bar.
 
-    `kind` time: `length` is nanoseconds from the session's open (`1d` is the session itself: no session is longer);
-    ticks: the number of prints; volume: the number of size steps.
+    `kind` time: `length` is in nanoseconds, whole minutes. Its bars begin at the session's open and every `length`
+    after it; the session's close cuts the last one (`1d` is the session itself: no session is longer). ticks: the
+    number of prints; volume: the number of size steps.
     """
 
     kind: Literal["time", "ticks", "volume"]
@@ -47,13 +47,14 @@ class BarSpec:
 
     @property
     def token(self) -> str:
-        """Spelling for subjects and bar keys: `5m`, `ticks500`, `volume2000`."""
+        """The one spelling for subjects and bar keys: `5m`, `75m`, `1h` (never `60m`), `ticks500`, `volume2000`."""
         return str(self).replace(":", "")
 
     def __str__(self) -> str:
         if self.kind != "time":
             return f"{self.kind}:{self.length}"
-        return next(name for name, length in _TIME_BARS_NS.items() if length == self.length)
+        minutes = self.length // _UNIT_NS["m"]
+        return _NAMES_OF_MINUTES.get(minutes, f"{minutes}m")
 
     def bars_in(self, session_length_ns: int) -> int:
         """How many time bars a session of that length has, the cut last one included. ValueError for other kinds."""
@@ -63,10 +64,11 @@ class BarSpec:
 
 
 def parse_bar_spec(text: str, field: str = "bars") -> BarSpec:
-    """`5m`, `ticks:500` or `volume:2000`; InvalidInput for anything else."""
+    """`5m`, `75m`, `1h` or the same as `60m`, `ticks:500`, `volume:2000`; InvalidInput for anything else."""
     if not re.fullmatch(BAR_SPEC_PATTERN, text):
         raise InvalidInput(field, text, BAR_SPEC_EXPECTED)
-    if text in _TIME_BARS_NS:
-        return BarSpec("time", _TIME_BARS_NS[text])
-    kind, count = text.split(":")
+    kind, colon, count = text.partition(":")
+    if not colon:
+        minutes = _NAMED_MINUTES[text] if text in _NAMED_MINUTES else int(text.removesuffix("m"))
+        return BarSpec("time", minutes * _UNIT_NS["m"])
     return BarSpec("ticks" if kind == "ticks" else "volume", int(count))

@@ -278,7 +278,7 @@ class StrategySpec(SpecModel):
     session: Annotated[SessionSpec, changes(Change.ROLLOUT)] = SessionSpec(name="rth")
     """The part of the day whose prints make the bars; rth where absent."""
     bars: Annotated[BarsText, changes(Change.ROLLOUT)] = "5m"
-    """What closes a bar: a time, ticks:N prints or volume:N size steps."""
+    """What closes a bar: a length of time from the session's open, ticks:N prints or volume:N size steps."""
     ticks_per_row: Annotated[int, Field(ge=1, le=10_000), changes(Change.ROLLOUT)] = 1
     """Height of a footprint row in ticks."""
     history: Annotated[int, Field(ge=0, le=60), changes(Change.ROLLOUT)] = 5
