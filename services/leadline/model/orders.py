@@ -146,6 +146,11 @@ class Order:
     first_fill_ns: int | None = None
 
     @property
+    def price(self) -> int | None:
+        """Where it waits, ticks: at its limit, else at its stop; None at the market."""
+        return self.stop_price if self.limit_price is None else self.limit_price
+
+    @property
     def remaining(self) -> int:
         """Contracts not filled yet."""
         return self.quantity - self.filled

@@ -284,8 +284,7 @@ def _mark(book: Book, tape: str, otherwise: int) -> int:
 
 def _entry_price(book: Book, order: Order) -> int:
     """Where an entry is priced for bounds: at its own price, a market order at the last print."""
-    own = order.stop_price if order.limit_price is None else order.limit_price
-    return _mark(book, order.tape_contract, 0) if own is None else own
+    return _mark(book, order.tape_contract, 0) if order.price is None else order.price
 
 
 def _orders_last_second(book: Book, strategy: str | None) -> int:

@@ -13,6 +13,7 @@ from leadline.model.orders import Order, OrderType
 from leadline.risk.gates import open_until, time_refusal
 from leadline.risk.limits import free_position, largest_size, trades_refusal
 from leadline.risk.reasons import Reason
+from leadline.risk.view import AccountView, StrategySettings
 
 
 def waiting_entries(book: Book, strategy: str) -> list[Order]:
@@ -50,26 +51,32 @@ def taken_out(book: Book, strategy: StrategyBook) -> dict[str, str]:
     waiting = waiting_entries(book, strategy.strategy)
     if not waiting:
         return {}
-    own = settings(book, strategy)
+    own, view = settings(book, strategy), account_view(book, halt="")
+    every = _refused_now(book, strategy, own, view)
+    reasons = ((order.client_id, every or _too_large(order, own, view)) for order in waiting)
+    return {client_id: reason.value for client_id, reason in reasons if reason is not None}
+
+
+def _refused_now(book: Book, strategy: StrategyBook, own: StrategySettings, view: AccountView) -> Reason | None:
+    """Why no entry of a strategy may wait: the time, or more in the market than the limits allow."""
     session = session_today(book, strategy)
     gate = Reason.OUTSIDE_SESSION if session is None else time_refusal(own, session, book.instant_ns)
-    view = account_view(book, halt="")
-    every = gate or (Reason.MAX_POSITION if free_position(view, own) < 0 else None)
-    if every is None and not book.open_positions(strategy.strategy):
-        every = trades_refusal(view, own, more=0)
-    found: dict[str, str] = {}
-    for order in waiting:
-        sheet = sheet_of(order.contract)
-        price = order.stop_price if order.limit_price is None else order.limit_price
-        margin = None if sheet is None else sheet.margin_at(price or 0)
-        pause = None if sheet is None else view.limits.margin_limits.get(sheet.root)
-        if every is not None:
-            found[order.client_id] = every.value
-        elif order.quantity > largest_size(view, own):
-            found[order.client_id] = Reason.MAX_SIZE.value
-        elif pause is not None and margin is not None and margin > pause:
-            found[order.client_id] = Reason.MARGIN_ABOVE_LIMIT.value
-    return found
+    if gate is not None:
+        return gate
+    if free_position(view, own) < 0:
+        return Reason.MAX_POSITION
+    # What adds to a position opens no other trade.
+    return None if book.open_positions(strategy.strategy) else trades_refusal(view, own, more=0)
+
+
+def _too_large(order: Order, own: StrategySettings, view: AccountView) -> Reason | None:
+    """Why an entry may not be as large as it is, or not in its contract."""
+    if order.quantity > largest_size(view, own):
+        return Reason.MAX_SIZE
+    sheet = sheet_of(order.contract)
+    pause = None if sheet is None else view.limits.margin_limits.get(sheet.root)
+    margin = None if sheet is None else sheet.margin_at(order.price or 0)
+    return Reason.MARGIN_ABOVE_LIMIT if pause is not None and margin is not None and margin > pause else None
 
 
 def gate_closes(book: Book, strategy: StrategyBook) -> int | None:

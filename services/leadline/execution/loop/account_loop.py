@@ -324,8 +324,7 @@ class AccountLoop:
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):
             return instrument.value
-        price = order.stop_price if order.limit_price is None else order.limit_price
-        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, price)
+        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price)
         refusal = order_refusal(view, own, instrument, entry)
         return None if refusal is None else refusal.value
 
