@@ -1,5 +1,6 @@
 """The live view says what a trader looks for: prints, bars, signals with their fate, the account, and who is well."""
 
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -16,6 +17,7 @@ from leadline.views.signals import by_pattern, fate_text
 from leadline.views.values import PositionView
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
 
+END_NS = 1_749_589_202_000_000_000  # 2025-06-10 21:00:02 UTC
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
 
 
@@ -42,6 +44,21 @@ def test_the_market_shows_prints_their_rate_and_what_was_kept_out():
         assert words in market
     assert "publishing" in line_with("run abc-1", scene())
     assert "63%" in line_with("run abc-1", scene())
+
+
+def test_a_tape_of_which_nobody_here_has_seen_a_print_is_at_its_last_watermark():
+    found = scene()
+    feed = found.feed
+    assert feed is not None
+    (contract,) = feed.contracts
+    gone_on_with = replace(contract, last_time_ns=0, last_price=0, watermark_ns=END_NS)
+    found.feed = replace(feed, contracts=(gone_on_with,))
+    market = line_with("MESM2025", found)
+    assert "2025-06-10 21:00:02" in market
+    assert " – " in market
+    assert "tape 2025-06-10 21:00:02 UTC;" in progress_line(found, stack(), PARTS)
+    found.feed = replace(feed, contracts=(replace(gone_on_with, ticks=0),))
+    assert "tape –;" in progress_line(found, stack(), PARTS)
 
 
 def test_bars_show_prices_volume_and_delta():

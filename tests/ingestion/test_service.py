@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from leadline.ingestion.client import SPACE_POLL_SECONDS
-from leadline.ingestion.service import StreamTooSmall, run
+from leadline.ingestion.service import PushedPrintsLost, StreamTooSmall, run
 from leadline.ingestion.simulator import simulate
 from leadline.ingestion.tally import TooManyKeptOut
 from leadline.ingestion.v1 import ingestion_pb2 as pb
@@ -343,6 +343,16 @@ async def test_a_run_goes_on_until_its_accounts_have_come_to_its_end(place: Plac
         assert (await the_run(place)).tape not in {opened.tape, another.tape}
 
 
+async def test_a_launch_waits_for_no_account_that_never_trades(place: Place, tmp_path: Path) -> None:
+    params = recorded(tmp_path, 0, 1, wait_for=0, adopt_unfinished=False)
+    async with place.ingestion({**params, "launch": "monday"}) as context:
+        await status_until(context, "finished")
+        opened = await the_run(place)
+    await account_on(place, opened.tape, finished=False, idle=True)
+    async with place.ingestion({**params, "launch": "tuesday"}):
+        assert (await the_run(place)).tape != opened.tape
+
+
 async def test_a_run_that_failed_is_not_gone_on_with(place: Place, tmp_path: Path) -> None:
     await place.want(MES)
     params = recorded(tmp_path, 7 * 3600, 7 * 3600 + 1)
@@ -487,12 +497,18 @@ async def test_a_full_stream_waits_until_everybody_has_passed_a_session(place: P
     assert first.watermark_ns > close
 
 
-async def account_on(place: Place, tape: str, *, finished: bool) -> None:
-    """Say of an account whether it has come to the end of a tape."""
+async def account_on(place: Place, tape: str, *, finished: bool, idle: bool = False) -> None:
+    """Say of an account whether it has come to the end of a tape. idle: it has no strategy."""
+    strategy = (
+        "INSERT INTO strategy_state (tape, account, strategy, manifest, settings_hash, analysis_hash, joined_ns, "
+        "contract, realised, trades, flatten, block) VALUES "
+        f"('{tape}', '{ACCOUNT}', '{STRATEGY}', '{{}}', '', '', 0, '{MES}', 0, 0, '', '')"
+    )
     await run_sql(
         place.database.admin_settings(),
         "INSERT INTO account_state VALUES "
         f"('{tape}', '{ACCOUNT}', 0, NULL, 0, 0, 0, 0, 0, '', '', '{{}}', '{{}}', 0, 0, {finished})",
+        *([] if idle else [strategy]),
     )
 
 
@@ -785,6 +801,51 @@ async def test_prints_that_the_bus_has_lost_are_published_again_after_the_end(pl
         assert (await the_finished_run(place)).tape == run_.tape
     assert rows_of(prints_of(batches)) == rows_of(concat(simulate(MES, DAYS, seed=1)))
     assert_sound(batches)
+
+
+async def test_a_finished_run_that_goes_on_says_again_what_the_bus_has_lost(place: Place, tmp_path: Path) -> None:
+    params = simulated()
+    async with place.ingestion(params):
+        run_ = await the_run(place)
+    older = OlderStore(place.nats, tmp_path / "kept")
+    await place.want(MES)
+    async with place.ingestion(params) as context:
+        await whole_tape(place, run_.tape)
+        first = await status_until(context, "finished")
+    await account_on(place, run_.tape, finished=False)
+    older.put_back()
+    async with place.ingestion(params) as context:
+        batches = await whole_tape(place, run_.tape)
+        again = await status_until(context, "finished")
+        assert (await the_finished_run(place)).tape == run_.tape
+    assert rows_of(prints_of(batches)) == rows_of(concat(simulate(MES, DAYS, seed=1)))
+    assert_sound(batches)
+    assert (again.progress, [each.kept_out for each in again.contracts]) == (
+        1,
+        [each.kept_out for each in first.contracts],
+    )
+    async with place.ingestion(params) as context:  # the stream has it whole now: nothing is said
+        shown = await status_until(context, "finished")
+    assert [each.kept_out for each in shown.contracts] == [each.kept_out for each in first.contracts]
+
+
+async def test_a_finished_run_that_goes_on_is_refused_where_the_bus_has_lost_what_was_pushed(
+    place: Place, tmp_path: Path
+) -> None:
+    params = {**PUSH, "instruments": [MES]}
+    older = OlderStore(place.nats, tmp_path / "kept")
+    async with place.ingestion(params) as context, client(context) as stub:
+        await stub.PublishTicks(stream(pushed((OPEN, 24_000, 1, 1), watermark_ns=OPEN + 1, index=0, end=True)))
+        await status_until(context, "finished")
+        tape = (await the_run(place)).tape
+    await account_on(place, tape, finished=False)
+    older.put_back()
+    lost = f"lost pushed prints of the run {tape}, {ACCOUNT} has not come to its end, .* another run .`--new-run`"
+    with pytest.raises(PushedPrintsLost, match=lost):
+        async with place.ingestion(params):
+            pass
+    async with place.ingestion({**params, "new_run": True}):
+        assert (await the_run(place)).tape != tape
 
 
 async def test_a_sender_of_prints_that_the_bus_has_lost_is_asked_for_them_again(place: Place, tmp_path: Path) -> None:

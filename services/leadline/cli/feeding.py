@@ -6,6 +6,14 @@ from leadline.cli.output import print_table
 from leadline.views.market import FeedContractView, SeriesView, UnfinishedBarView
 
 
+def tape_ns(contract: FeedContractView) -> int:
+    """How far the tape of a contract is, ns UTC: its last print, or where nobody here has seen it the last watermark.
+
+    0 before its first print.
+    """
+    return contract.last_time_ns or (contract.watermark_ns if contract.ticks else 0)
+
+
 def kept_out_text(contract: FeedContractView) -> str:
     """Faulty prints of a contract: how many, and the most frequent reason."""
     if not contract.quarantined:

@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from leadline.cli.feeding import unfinished_text
+from leadline.cli.feeding import tape_ns, unfinished_text
 from leadline.cli.picture import draw
 from leadline.local.supervisor import PartStatus, Supervisor
 from leadline.model.halts import halt_words
@@ -74,10 +74,10 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
         return "leadline: waiting for the feed"
     ticks = sum(item.ticks for item in feed.contracts)
     rate = sum(found.per_second for found in scene.rates.values())
-    tape_ns = max((item.last_time_ns for item in feed.contracts), default=0)
+    reached_ns = max(map(tape_ns, feed.contracts), default=0)
     words = [
         f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
-        f"tape {moment(tape_ns)}",
+        f"tape {moment(reached_ns)}",
         f"{ticks:,} ticks" + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
         f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, fills so far: {scene.fills:,}",
     ]

@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from leadline.cli.feeding import kept_out_text, unfinished_text
+from leadline.cli.feeding import kept_out_text, tape_ns, unfinished_text
 from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
 from leadline.model.worth import places
@@ -87,8 +87,8 @@ def _market(scene: Scene, *, wide: bool) -> RenderableType:
         rate = scene.rates[item.contract].per_second
         table.add_row(
             plain_text(item.contract, "bold"),
-            day_and_time(item.last_time_ns),
-            str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.ticks else "–",
+            day_and_time(tape_ns(item)),
+            str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.last_time_ns else "–",
             f"{item.ticks:,}",
             f"{rate:,.0f}",
             *([f"{item.outside:,}"] if wide else []),

@@ -113,8 +113,9 @@ async def _require_sound(supervisor: Supervisor) -> None:
 async def _watch(supervisor: Supervisor, stack: Stack, options: UpOptions, asked: "asyncio.Task[bool]") -> bool:
     """Show the stack until it is asked to stop (False) or its run is over (True). Raises StackFailed."""
     viewing = asyncio.create_task(show(stack, supervisor, live=options.live))
+    ingestion = stack.addresses["ingestion"]
     end = asyncio.create_task(
-        end_of_run(supervisor.services, supervisor.plan, stack.addresses, supervisor.nats, supervisor.postgres)
+        end_of_run(supervisor.services, ingestion, stack.tape, supervisor.nats, supervisor.postgres)
     )
     waited: set[asyncio.Future[Any]] = {asked, viewing, supervisor.failed}
     if options.until_end:

@@ -4,7 +4,7 @@ It alone publishes prints. Killed at any point it goes on where the stream ends:
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -38,6 +38,20 @@ WINDOW_MESSAGES: Final = 64
 AGAIN_SECONDS: Final = 1.0
 
 
+class PushedPrintsLost(GivenUp):
+    """A run that goes on has lost prints that were pushed. tape: which run; accounts: who still waits for them."""
+
+    def __init__(self, tape: str, accounts: Sequence[str]) -> None:
+        super().__init__(tape, tuple(accounts))
+
+    def __str__(self) -> str:
+        tape, accounts = self.args
+        return (
+            f"the bus has lost pushed prints of the run {tape}, {', '.join(accounts)} has not come to its end, "
+            "and nobody here can say them again: begin another run (`--new-run`), and push them into that"
+        )
+
+
 class StreamTooSmall(GivenUp):
     """The tick stream cannot hold one session of the tape: the replay would wait for room for ever."""
 
@@ -51,8 +65,8 @@ class StreamTooSmall(GivenUp):
 async def run(context: Context) -> None:
     """Publish the tape of a run, and answer calls until the process is told to stop.
 
-    Raises InvalidInput and Unknown when the feed cannot be used, TooManyKeptOut, StreamTooSmall, and OSError for a
-    file.
+    Raises InvalidInput and Unknown when the feed cannot be used, TooManyKeptOut, StreamTooSmall, PushedPrintsLost, and
+    OSError for a file.
     """
     params = validate_params(IngestionParams, context.settings.params)
     feed = await asyncio.to_thread(open_feed, params)
@@ -62,20 +76,21 @@ async def run(context: Context) -> None:
     publisher = Publisher(context.bus, store, tape)
     positions = {name: await publisher.position(name) for name in tape.contracts}
     push = None if feed.source is not None else _push_feed(feed, params, positions)
+    whole = _whole(positions)
+    if opened.finished and push is not None and not whole:
+        await _require_nobody_waits(store, tape.tape)
     context.add_service(
         rpc.add_IngestionServiceServicer_to_server,
         IngestionServicer(tape, publisher.status, push),
         pb.DESCRIPTOR.services_by_name["IngestionService"].full_name,
     )
     await context.serve()
-    if opened.finished:
+    if opened.finished and (whole or push is not None):
         await _tell_of_the_end(publisher, store, feed, params, positions, push)
-        publisher.status.failure = await store.failure(tape.tape)
-        publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
-    else:
+    if not opened.finished or push is None:
         context.spawn(_publish(context.bus, publisher, feed, params, positions, push), "tape")
     if not opened.own:
-        context.spawn(_end_after(context, store, publisher, tape.tape), "next run")
+        context.spawn(_end_after(context, store, publisher, tape), "next run")
     context.set_ready(True)
     await context.stopping.wait()
 
@@ -124,13 +139,14 @@ async def _open_run(context: Context, store: Store, feed: Feed, params: Ingestio
     return tape, opened
 
 
-async def _end_after(context: Context, store: Store, publisher: Publisher, tape: str) -> None:
+async def _end_after(context: Context, store: Store, publisher: Publisher, run: Run) -> None:
     """Let a run of another launch come to its end, with all its accounts; then end, to start again on this launch."""
     while True:
-        if publisher.status.state in {State.FINISHED, State.FAILED} and not await store.behind(tape):
+        finished = run.finished or publisher.status.state in {State.FINISHED, State.FAILED}
+        if finished and not await store.behind(run.tape):
             break
         await asyncio.sleep(AGAIN_SECONDS)
-    context.log.info("run.makes_room", tape=tape, reason="the feed is played again by another launch")
+    context.log.info("run.makes_room", tape=run.tape, reason="the feed is played again by another launch")
     context.stopping.set()
 
 
@@ -161,6 +177,19 @@ async def _tell_of_the_end(
         tally.before = await store.counts(publisher.run.tape, name)
         publisher.begin(name, tally, positions[name])
         publisher.status.expected += publisher.status.contracts[name].ticks
+    publisher.status.failure = await store.failure(publisher.run.tape)
+    publisher.status.state = State.FAILED if publisher.status.failure else State.FINISHED
+
+
+def _whole(positions: Mapping[str, Position | None]) -> bool:
+    """Whether the stream has the end of every contract."""
+    return all(position is not None and position.final for position in positions.values())
+
+
+async def _require_nobody_waits(store: Store, tape: str) -> None:
+    """Raises PushedPrintsLost where an account is behind the end of a tape that the stream has not whole any more."""
+    if behind := await store.behind(tape):
+        raise PushedPrintsLost(tape, behind)
 
 
 def _tape(feed: Feed, params: IngestionParams, contract: str, position: Position | None) -> ContractTape:
@@ -177,9 +206,12 @@ async def _publish(
     positions: Mapping[str, Position | None],
     push: PushFeed | None,
 ) -> None:
-    """The whole tape, from where it was left to its end; of a source again what the bus has lost of it."""
-    await publisher.wait_for_demand(params.wait_for)
+    """The whole tape, from where it was left to its end; of a source again what the bus has lost of it.
+
+    Of a run that was finished before, nothing is said while the stream has it whole.
+    """
     if push is not None:
+        await publisher.wait_for_demand(params.wait_for)
         # Nobody here can say lost prints again: the process ends, and goes on from what the stream has.
         await _relay(publisher, feed, positions, push)
         await publisher.finish(params.feed.max_kept_out_percent, feed.later)
@@ -187,7 +219,11 @@ async def _publish(
 
     async def play() -> None:
         await publisher.resume_announcement()
-        await _play(publisher, feed, params, {name: await publisher.position(name) for name in feed.contracts})
+        reached = {name: await publisher.position(name) for name in feed.contracts}
+        if publisher.run.finished and _whole(reached):
+            return
+        await publisher.wait_for_demand(params.wait_for)
+        await _play(publisher, feed, params, reached)
         await publisher.finish(params.feed.max_kept_out_percent, feed.later)
 
     await retell(bus, publisher.subjects, play)

@@ -29,7 +29,7 @@ _FIND: Final = """
     SELECT number, tape, launch, finished FROM newest
     WHERE ($3 <> '' AND launch = $3) OR NOT $4 AND (NOT finished OR (
         coalesce(failure, '') = ''
-        AND EXISTS (SELECT FROM account_state WHERE account_state.tape = newest.tape AND NOT account_state.finished)
+        AND EXISTS (SELECT FROM account_behind WHERE account_behind.tape = newest.tape)
     ))
 """
 _RESUME: Final = "UPDATE run SET launch = $2 WHERE number = $1"
@@ -55,7 +55,7 @@ _COUNTS: Final = "SELECT trading_day, reason, prints FROM kept_out WHERE tape = 
 _OTHERS: Final = "SELECT tape FROM run WHERE tape <> $1 ORDER BY number"
 _DEMAND: Final = "SELECT strategy, account, contract, venue, session, hours, bars, ticks_per_row FROM demand"
 _STORED: Final = "SELECT contract, last_index FROM tick_position WHERE tape = $1"
-_BEHIND: Final = "SELECT account FROM account_state WHERE tape = $1 AND NOT finished ORDER BY account"
+_BEHIND: Final = "SELECT account FROM account_behind WHERE tape = $1 ORDER BY account"
 _INSTANTS: Final = "SELECT account, instant_ns FROM account_state WHERE tape = $1"
 
 
@@ -105,8 +105,8 @@ class Store:
     ) -> OpenedRun:
         """The newest run of this code and content, if it is not over or this launch's; else a new one.
 
-        A run is over when all its prints are published and every account has come to the end of them, or when it has
-        failed. adopt: an unfinished run of another launch becomes this one's. new: no run of another launch is found.
+        A run is over when all its prints are published and no account is behind their end, or when it has failed.
+        adopt: an unfinished run of another launch becomes this one's. new: no run of another launch is found.
         """
         return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details, adopt, new))
 
@@ -142,7 +142,7 @@ class Store:
         return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}
 
     async def behind(self, tape: str) -> list[str]:
-        """The accounts that have not come to the end of a tape."""
+        """The accounts that have not come to the end of a tape, and trade or hold something on it."""
         rows = await self._patiently(lambda: self._pool.fetch(_BEHIND, tape))
         return [row["account"] for row in rows]
 

@@ -1,53 +1,59 @@
-"""When a run is over: every account has reached the end of its tape, and all that was said is stored."""
+"""When a run is over: no account is behind the end of its tape, and all that was said is stored."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
 import grpc
 
-from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS
-from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import Bus, BusError, open_bus
 from leadline.runtime.database import DATABASE_LOST, connect
 from leadline.schema.permissions import MIGRATE_USER
 
 LOOK_SECONDS: Final = 0.25
-FINISHED: Final = "finished"
+IS_OVER: Final = """
+    SELECT NOT EXISTS (SELECT FROM account_behind WHERE account_behind.tape = run.tape) AND (
+        finished_at IS NOT NULL
+        OR EXISTS (SELECT FROM account_state WHERE account_state.tape = run.tape AND account_state.finished)
+    ) FROM run WHERE tape = $1
+"""
+"""Whether the accounts of a run ($1) have come to its end. Where no account trades, it is the end of its prints."""
 # A part that dies meanwhile is started again by its keeper.
 _AWAY: Final[tuple[type[Exception], ...]] = (grpc.aio.AioRpcError, BusError, *DATABASE_LOST)
 
 
-async def end_of_run(
-    services: Services, plan: Plan, addresses: Mapping[str, str], nats: LocalNats, postgres: LocalPostgres
-) -> None:
-    """Return when the run is over. What dies meanwhile is waited for: its keeper starts it again."""
-    names = [account.full_name for account in plan.accounts]
-    accounts = [(addresses[workload_id("execution", name)], name) for name in names]
-    # Nobody tells when a run is over: it is read off the services, which may be restarting meanwhile.
-    while not all(await asyncio.gather(*(_account_finished(services, *account) for account in accounts))):  # noqa: ASYNC110
-        await asyncio.sleep(LOOK_SECONDS)
+async def end_of_run(services: Services, ingestion: str, tape: str, nats: LocalNats, postgres: LocalPostgres) -> None:
+    """Return when the run is over. What dies meanwhile is waited for: its keeper starts it again.
+
+    ingestion: the address of it.
+    """
+    await _accounts_are_there(tape, postgres)
     bus = await open_bus(nats.settings(MIGRATE_USER))
     try:
-        while not await _all_stored(services, addresses["ingestion"], bus, postgres):  # noqa: ASYNC110
+        while not await _all_stored(services, ingestion, bus, postgres):  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SECONDS)
     finally:
         await bus.close()
 
 
-async def _account_finished(services: Services, address: str, account: str) -> bool:
-    try:
-        stub = services.execution(address, account)
-        state = await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS)
-    except grpc.aio.AioRpcError:
-        return False
-    return bool(state.phase == FINISHED)
+async def _accounts_are_there(tape: str, postgres: LocalPostgres) -> None:
+    """Return when the book says so. Nobody tells: it is looked at, and the database may be restarting meanwhile."""
+    while True:
+        try:
+            connection = await connect(postgres.settings("reader"), "leadline up")
+            try:
+                while not await connection.fetchval(IS_OVER, tape):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_SECONDS)
+                return
+            finally:
+                await connection.close()
+        except DATABASE_LOST:
+            await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _all_stored(services: Services, ingestion: str, bus: Bus, postgres: LocalPostgres) -> bool:

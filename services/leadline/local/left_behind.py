@@ -24,7 +24,7 @@ _STRATEGIES: Final = """
     SELECT account, strategy, manifest FROM strategy_state
     WHERE tape = $1 AND drain IS NULL ORDER BY account, strategy
 """
-_ACCOUNTS: Final = "SELECT account FROM account_state WHERE tape = $1 AND NOT finished ORDER BY account"
+_ACCOUNTS: Final = "SELECT account FROM account_behind WHERE tape = $1 ORDER BY account"
 _HELD: Final = """
     SELECT account, tape_contract FROM position WHERE tape = $1 AND quantity <> 0
     UNION
@@ -62,7 +62,7 @@ class LeftBehind:
 async def left_behind(postgres: LocalPostgres, plan: Plan, tape: str) -> tuple[LeftBehind, ...]:
     """The strategies of a tape that are not in the plan, nor leaving already.
 
-    Raises AccountLeftBehind for an account with an unfinished book that is not in it.
+    Raises AccountLeftBehind for an account that is not in it, and trades or holds something.
     """
     connection = await connect(postgres.settings("reader"), "leadline up")
     try:
@@ -74,7 +74,7 @@ async def left_behind(postgres: LocalPostgres, plan: Plan, tape: str) -> tuple[L
     if missing:
         raise AccountLeftBehind(
             f"the run {tape}, which goes on, has the account {', '.join(missing)}, and the manifests have not: give it "
-            "back, if need be with `state: Suspended` in its strategies, or start a new run in another data directory"
+            "back, if need be with `state: Suspended` in its strategies, or begin another run with `--new-run`"
         )
     planned = {strategy.full_name for strategy in plan.strategies}
     return tuple(

@@ -14,6 +14,7 @@ from leadline.execution.adapters.convert import order_to_proto, price_text
 from leadline.execution.adapters.rows import order_of, position_of
 from leadline.execution.core import order_list
 from leadline.execution.core.positions import average_price, open_result
+from leadline.local.end_of_run import IS_OVER
 from leadline.model.errors import Unknown
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
@@ -117,21 +118,17 @@ class StoppedRun:
         return RunLeftOpen(self.tape, accounts, goes_on=await self._goes_on(), over=await self._is_over())
 
     async def _goes_on(self) -> bool:
-        """Whether a start on the same feed goes on with it: prints are missing, or an account is behind them.
-
-        One that has failed does not go on.
-        """
+        """Whether prints are missing, or an account is behind them. One that has failed does not go on."""
         query = """
             SELECT finished_at IS NULL OR coalesce(failure, '') = '' AND EXISTS (
-                SELECT FROM account_state WHERE account_state.tape = run.tape AND NOT account_state.finished
+                SELECT FROM account_behind WHERE account_behind.tape = run.tape
             ) FROM run WHERE tape = $1
         """
         return bool(await self.connection.fetchval(query, self.tape))
 
     async def _is_over(self) -> bool:
-        """Whether its accounts have come to its end; not where it has none."""
-        every = "SELECT coalesce(bool_and(finished), false) FROM account_state WHERE tape = $1"
-        return bool(await self.connection.fetchval(every, self.tape))
+        """Whether its accounts have come to its end."""
+        return bool(await self.connection.fetchval(IS_OVER, self.tape))
 
 
 async def latest_tape(dsn: str) -> str | None:

@@ -18,3 +18,24 @@ ALTER TABLE strategy_state
     ADD COLUMN held_limits  jsonb,
     ADD COLUMN fence        jsonb,
     ADD COLUMN cleared_ns   bigint NOT NULL DEFAULT -1;
+
+-- The accounts that a run is not over without: they have not come to the end of its tape, and there they still have a
+-- strategy that is not leaving, or something in the market. One without either may come to no end at all: it may
+-- never have had a strategy, or is gone.
+CREATE VIEW account_behind AS
+SELECT tape, account FROM account_state AS state
+WHERE NOT finished AND (
+    EXISTS (
+        SELECT FROM strategy_state AS strategy
+        WHERE (strategy.tape, strategy.account) = (state.tape, state.account) AND drain IS NULL
+    )
+    OR EXISTS (
+        SELECT FROM position AS held WHERE (held.tape, held.account) = (state.tape, state.account) AND quantity <> 0
+    )
+    OR EXISTS (
+        SELECT FROM intent AS placed
+        WHERE (placed.tape, placed.account) = (state.tape, state.account)
+        AND placed.state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
+    )
+);
+GRANT SELECT ON account_behind TO leadline_ingestion, leadline_reader;
