@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from leadline.execution.adapters import order_list
 from leadline.execution.adapters.halt_rows import clearing_row, halt_of, halt_row, moment_ns
-from leadline.execution.core import order_list
 from leadline.execution.core.book import BookEvent
 from leadline.execution.core.halt_notes import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing

@@ -13,9 +13,10 @@ from leadline.local import start_of_run
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.model.services import Role
 from leadline.model.subjects import SIGNALS, order_subject, signal_subject
-from leadline.plan.demand import INSERT_DEMAND, demand_rows, demand_values
+from leadline.plan.demand import demand_rows
 from leadline.plan.plan import Plan, plan, workload_id
 from leadline.plan.platform import Feed, PlatformSettings
+from leadline.plan.store import INSERT_DEMAND, demand_values
 from leadline.runtime.bus.bus import BusDenied, open_bus
 from leadline.runtime.database import connect
 from leadline.runtime.runs import Run

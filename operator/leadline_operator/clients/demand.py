@@ -6,7 +6,8 @@ from typing import Final
 import asyncpg
 
 from leadline.model.errors import LeadlineError
-from leadline.plan.demand import INSERT_DEMAND, DemandRow, demand_values
+from leadline.plan.demand import DemandRow
+from leadline.plan.store import INSERT_DEMAND, demand_values
 from leadline.runtime.database import DATABASE_LOST, Pool
 
 _SHARED: Final = "SELECT count(*) FROM demand WHERE strategy = ''"

@@ -11,6 +11,7 @@ from leadline.aggregation.builder import BarBuilder, Gap
 from leadline.aggregation.demand import Series, series_of
 from leadline.aggregation.publication import Publication, message_key, worth_telling
 from leadline.aggregation.servicer import AggregationServicer
+from leadline.aggregation.store import wanted_series
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.aggregation.wide import BarTooWide
@@ -35,11 +36,6 @@ RETRY_MOST_SECONDS: Final = 30.0
 MAX_READINGS: Final = 3
 # Bars and progress of one series that wait for the bus; then its prints wait too.
 OUTBOX_MESSAGES: Final = 256
-
-_DEMAND: Final = """
-    SELECT DISTINCT contract, venue, session, hours, bars, ticks_per_row FROM demand WHERE NOT ticks_only
-    ORDER BY contract, session, bars, ticks_per_row
-"""
 
 _log = structlog.get_logger(__name__)
 
@@ -90,9 +86,9 @@ class Builders:
     async def _read_demand(self, pool: Pool) -> list[Series]:
         wanted: list[Series] = []
         refused: set[str] = set()
-        for row in await pool.fetch(_DEMAND):
+        for row in await wanted_series(pool):
             try:
-                wanted.append(series_of(dict(row)))
+                wanted.append(series_of(row))
             except LeadlineError as error:
                 refused.add(f"{row['contract']} {row['session']} {row['bars']}: {error}")
         for reason in sorted(refused - self._refused):

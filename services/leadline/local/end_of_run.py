@@ -6,6 +6,7 @@ from typing import Final
 import grpc
 
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
@@ -67,12 +68,9 @@ async def _all_stored(services: Services, ingestion: str, bus: Bus, postgres: Lo
         )
         connection = await connect(postgres.settings("reader"), "leadline up")
         try:
-            rows = await connection.fetch(
-                "SELECT contract, last_index FROM tick_position WHERE tape = $1", feed.run.tape
-            )
+            stored = await store.prints_stored(connection, feed.run.tape)
         finally:
             await connection.close()
     except _AWAY:
         return False
-    stored = {row["contract"]: row["last_index"] + 1 for row in rows}
     return all(stored.get(item.contract, 0) >= item.ticks for item in feed.contracts)

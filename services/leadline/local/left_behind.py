@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import grpc
 
 from leadline.execution.v1 import execution_pb2
+from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import LeadlineError
@@ -19,18 +20,6 @@ from leadline.runtime.rpc.errors import explain
 from leadline.runtime.rpc.failures import patiently
 
 DRAIN_ID: Final = "removed-from-the-manifests"
-
-_STRATEGIES: Final = """
-    SELECT account, strategy, manifest FROM strategy_state
-    WHERE tape = $1 AND drain IS NULL ORDER BY account, strategy
-"""
-_ACCOUNTS: Final = "SELECT account FROM account_behind WHERE tape = $1 ORDER BY account"
-_HELD: Final = """
-    SELECT account, tape_contract FROM position WHERE tape = $1 AND quantity <> 0
-    UNION
-    SELECT account, tape_contract FROM intent
-    WHERE tape = $1 AND state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
-"""
 
 
 class AccountLeftBehind(LeadlineError):
@@ -66,8 +55,8 @@ async def left_behind(postgres: LocalPostgres, plan: Plan, tape: str) -> tuple[L
     """
     connection = await connect(postgres.settings("reader"), "leadline up")
     try:
-        accounts = [row["account"] for row in await connection.fetch(_ACCOUNTS, tape)]
-        rows = await connection.fetch(_STRATEGIES, tape)
+        accounts = await store.accounts_behind(connection, tape)
+        strategies = await store.strategies(connection, tape)
     finally:
         await connection.close()
     missing = sorted(set(accounts) - {account.full_name for account in plan.accounts})
@@ -78,9 +67,9 @@ async def left_behind(postgres: LocalPostgres, plan: Plan, tape: str) -> tuple[L
         )
     planned = {strategy.full_name for strategy in plan.strategies}
     return tuple(
-        LeftBehind(row["account"], TradingStrategy.from_manifest(row["manifest"]))
-        for row in rows
-        if row["strategy"] not in planned
+        LeftBehind(account, TradingStrategy.from_manifest(manifest))
+        for account, name, manifest in strategies
+        if name not in planned
     )
 
 
@@ -108,9 +97,9 @@ async def held_rows(
     """Ticks-only rows for contracts that an account still holds and nothing else asks for: their prints are needed."""
     connection = await connect(postgres.settings("reader"), "leadline up")
     try:
-        held: list[Any] = await connection.fetch(_HELD, tape)
+        held = await store.held_contracts(connection, tape)
     finally:
         await connection.close()
     asked = {(row.account, row.contract) for row in present if row.bars is None}
-    wanted = sorted({(row["account"], row["tape_contract"]) for row in held} - asked)
+    wanted = sorted(held - asked)
     return tuple(DemandRow("", account, name, contracts[name], None) for account, name in wanted if name in contracts)

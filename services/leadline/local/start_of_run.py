@@ -13,13 +13,14 @@ from leadline.analysis.hashing import analysis_hash
 from leadline.analysis.v1.analysis_pb2 import ListDetectorsRequest
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import DATABASE, LocalPostgres
 from leadline.local.postgres_server import SUPERUSER
 from leadline.model.errors import LeadlineError
 from leadline.model.specs import TradingStrategy, rollout_fields
-from leadline.plan.demand import INSERT_DEMAND, DemandRow, demand_values
+from leadline.plan.demand import DemandRow
 from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.database import connect
@@ -125,7 +126,6 @@ async def write_demand(postgres: LocalPostgres, rows: Sequence[DemandRow]) -> No
     connection = await connect(postgres.settings(ROLE), ROLE)
     try:
         async with connection.transaction():
-            await connection.execute("DELETE FROM demand")
-            await connection.executemany(INSERT_DEMAND, [demand_values(row) for row in rows])
+            await store.write_demand(connection, rows)
     finally:
         await connection.close()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Final
 
 from leadline.execution.core.contracts import execution_contract, execution_roots, signal_months
 from leadline.model.errors import InvalidInput, Unknown
@@ -45,23 +44,6 @@ class DemandRow:
     contract: str
     venue: str
     bars: BarsWanted | None
-
-
-INSERT_DEMAND: Final = """
-    INSERT INTO demand (account, strategy, contract, venue, session, hours, bars, ticks_per_row)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-"""
-"""Writes one row; its arguments are `demand_values`."""
-
-
-def demand_values(row: DemandRow) -> tuple[Any, ...]:
-    """A row as the columns of the table `demand`, in the order of `INSERT_DEMAND`."""
-    names = (row.account, row.strategy, row.contract, row.venue)
-    bars = row.bars
-    if bars is None:
-        return (*names, None, None, None, None)
-    hours = {"open": bars.open, "close": bars.close, "zone": bars.zone}
-    return (*names, bars.session, hours, bars.bars, bars.ticks_per_row)
 
 
 def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> tuple[DemandRow, ...]:

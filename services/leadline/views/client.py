@@ -12,7 +12,7 @@ import orjson
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
 from leadline.execution.adapters.convert import price_text
-from leadline.execution.core.order_list import MOST_ORDERS
+from leadline.execution.adapters.order_list import MOST_ORDERS
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services

@@ -10,9 +10,9 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from leadline.execution.adapters import order_list
 from leadline.execution.adapters.convert import order_to_proto, price_text
 from leadline.execution.adapters.rows import order_of, position_of
-from leadline.execution.core import order_list
 from leadline.execution.core.positions import average_price, open_result
 from leadline.local.end_of_run import IS_OVER
 from leadline.model.errors import Unknown

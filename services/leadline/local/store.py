@@ -1,0 +1,47 @@
+"""What the supervisor of a stack reads of its run in the database, and the demand that it writes."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from leadline.plan.demand import DemandRow
+from leadline.plan.store import INSERT_DEMAND, demand_values
+
+_STRATEGIES: Final = """
+    SELECT account, strategy, manifest FROM strategy_state
+    WHERE tape = $1 AND drain IS NULL ORDER BY account, strategy
+"""
+_ACCOUNTS: Final = "SELECT account FROM account_behind WHERE tape = $1 ORDER BY account"
+_HELD: Final = """
+    SELECT account, tape_contract FROM position WHERE tape = $1 AND quantity <> 0
+    UNION
+    SELECT account, tape_contract FROM intent
+    WHERE tape = $1 AND state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
+"""
+
+
+async def accounts_behind(connection: Any, tape: str) -> list[str]:
+    """The accounts of a tape that have to come to its end yet."""
+    return [row["account"] for row in await connection.fetch(_ACCOUNTS, tape)]
+
+
+async def strategies(connection: Any, tape: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """The strategies of a tape that are not leaving: account, name, and the manifest that the account stored last."""
+    rows = await connection.fetch(_STRATEGIES, tape)
+    return [(row["account"], row["strategy"], row["manifest"]) for row in rows]
+
+
+async def held_contracts(connection: Any, tape: str) -> set[tuple[str, str]]:
+    """Accounts with each contract whose prints a position or a working order of theirs needs."""
+    return {(row["account"], row["tape_contract"]) for row in await connection.fetch(_HELD, tape)}
+
+
+async def prints_stored(connection: Any, tape: str) -> dict[str, int]:
+    """How many prints of each contract of a tape are stored."""
+    rows = await connection.fetch("SELECT contract, last_index FROM tick_position WHERE tape = $1", tape)
+    return {row["contract"]: row["last_index"] + 1 for row in rows}
+
+
+async def write_demand(connection: Any, rows: Sequence[DemandRow]) -> None:
+    """Make these rows the whole demand; the caller has a transaction open."""
+    await connection.execute("DELETE FROM demand")
+    await connection.executemany(INSERT_DEMAND, [demand_values(row) for row in rows])
