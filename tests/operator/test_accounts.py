@@ -209,7 +209,7 @@ async def test_a_halt_by_a_person_shows_as_soon_as_execution_has_it(idle: Leadli
     idle.ready(seconds=60)
     idle.until(lambda: (idle.account() or {})["status"]["phase"] == "Running", "the account runs")
     idle.pods.do("set", account=idle.full("paper"), halt="the news")
-    idle.until(lambda: (idle.account() or {})["status"].get("halt") == "PERSON: the news (ann)", "the halt shows")
+    idle.until(lambda: (idle.account() or {})["status"].get("halt") == "no. 1 PERSON: the news (ann)", "the halt shows")
     found = idle.account()
     assert found is not None
     assert (found["status"]["halted"], found["status"]["phase"]) == (True, "Halted")

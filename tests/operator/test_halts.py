@@ -21,7 +21,7 @@ from tests.operator.standin import Pods
 from tests.operator.test_desired import params
 
 PAPER = Key("TradingAccount", "halts", "paper")
-NEWS = "PERSON: the news (ann)"
+NEWS = "no. 1 PERSON: the news (ann)"
 
 
 class Asked:

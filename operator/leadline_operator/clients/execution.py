@@ -168,8 +168,10 @@ def _text(document: object) -> str:
 
 
 def _halt(halts: Iterable[pb.Halt]) -> str:
-    """The halts in force, each as `SOURCE: reason (by whom)`."""
-    return halt_words(f"{halt.source}: {halt.reason} ({halt.by})" for halt in halts)
+    """The halts in force, each as `no. 3 SOURCE: reason (by whom)`; one whose number is not given yet has none."""
+    return halt_words(
+        f"{f'no. {halt.number} ' if halt.number else ''}{halt.source}: {halt.reason} ({halt.by})" for halt in halts
+    )
 
 
 def _restored(found: pb.JournalRestoration) -> JournalRestored:

@@ -255,7 +255,7 @@ class AccountStatus(StatusModel):
     halted: bool = False
     """Whether execution takes no entries, whoever asked for it."""
     halt: Annotated[str, Field(max_length=HALT_LENGTH)] = ""
-    """The halts in force, each by its source and with its reason; empty while entries are taken."""
+    """The halts in force, each with its number, source and reason; empty while entries are taken."""
     journal_restored: JournalRestored | None = None
     """The last time that the send journal of the run was made whole; absent while it has always been."""
     strategies: Tally = 0
