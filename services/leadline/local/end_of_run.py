@@ -17,13 +17,6 @@ from leadline.runtime.database import DATABASE_LOST, connect
 from leadline.schema.permissions import MIGRATE_USER
 
 LOOK_SECONDS: Final = 0.25
-IS_OVER: Final = """
-    SELECT NOT EXISTS (SELECT FROM account_behind WHERE account_behind.tape = run.tape) AND (
-        finished_at IS NOT NULL
-        OR EXISTS (SELECT FROM account_state WHERE account_state.tape = run.tape AND account_state.finished)
-    ) FROM run WHERE tape = $1
-"""
-"""Whether the accounts of a run ($1) have come to its end. Where no account trades, it is the end of its prints."""
 # A part that dies meanwhile is started again by its keeper.
 _AWAY: Final[tuple[type[Exception], ...]] = (grpc.aio.AioRpcError, BusError, *DATABASE_LOST)
 
@@ -48,7 +41,7 @@ async def _accounts_are_there(tape: str, postgres: LocalPostgres) -> None:
         try:
             connection = await connect(postgres.settings("reader"), "leadline up")
             try:
-                while not await connection.fetchval(IS_OVER, tape):  # noqa: ASYNC110
+                while not await store.is_over(connection, tape):  # noqa: ASYNC110
                     await asyncio.sleep(LOOK_SECONDS)
                 return
             finally:

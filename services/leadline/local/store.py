@@ -17,6 +17,17 @@ _HELD: Final = """
     SELECT account, tape_contract FROM intent
     WHERE tape = $1 AND state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
 """
+_IS_OVER: Final = """
+    SELECT NOT EXISTS (SELECT FROM account_behind WHERE account_behind.tape = run.tape) AND (
+        finished_at IS NOT NULL
+        OR EXISTS (SELECT FROM account_state WHERE account_state.tape = run.tape AND account_state.finished)
+    ) FROM run WHERE tape = $1
+"""
+
+
+async def is_over(connection: Any, tape: str) -> bool:
+    """Whether the accounts of a run have come to its end. Where no account trades, it is the end of its prints."""
+    return bool(await connection.fetchval(_IS_OVER, tape))
 
 
 async def accounts_behind(connection: Any, tape: str) -> list[str]:

@@ -14,7 +14,7 @@ from leadline.execution.adapters import order_list
 from leadline.execution.adapters.convert import order_to_proto, price_text
 from leadline.execution.adapters.rows import order_of, position_of
 from leadline.execution.core.positions import average_price, open_result
-from leadline.local.end_of_run import IS_OVER
+from leadline.local.store import is_over
 from leadline.model.errors import Unknown
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
@@ -115,7 +115,9 @@ class StoppedRun:
         working = (await self.orders(None, OrdersWanted(_MOST_WORKING, only_working=True))).found
         held = (await self.positions(None)).found
         accounts = tuple(left_open_of(account, held[account], working[account]) for account in held)
-        return RunLeftOpen(self.tape, accounts, goes_on=await self._goes_on(), over=await self._is_over())
+        return RunLeftOpen(
+            self.tape, accounts, goes_on=await self._goes_on(), over=await is_over(self.connection, self.tape)
+        )
 
     async def _goes_on(self) -> bool:
         """Whether prints are missing, or an account is behind them. One that has failed does not go on."""
@@ -125,10 +127,6 @@ class StoppedRun:
             ) FROM run WHERE tape = $1
         """
         return bool(await self.connection.fetchval(query, self.tape))
-
-    async def _is_over(self) -> bool:
-        """Whether its accounts have come to its end."""
-        return bool(await self.connection.fetchval(IS_OVER, self.tape))
 
 
 async def latest_tape(dsn: str) -> str | None:
