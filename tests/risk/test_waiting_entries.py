@@ -1,11 +1,15 @@
 """Entries that wait for their price: where they lie, how long they work, and how far they may lie away."""
 
+from dataclasses import replace
+
 import pytest
 
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.signals import Pattern, Regime
 from leadline.risk.convert import answer_from_proto, answer_to_proto, question_from_proto, question_to_proto
 from leadline.risk.decide import decide
+from leadline.risk.limits import order_refusal
+from leadline.risk.reasons import Reason
 from leadline.risk.view import Answer, StrategySettings
 from tests.risk.builders import (
     CLOSE,
@@ -19,6 +23,7 @@ from tests.risk.builders import (
     account,
     ask,
     bar,
+    entry,
     signal,
     strategy,
 )
@@ -91,3 +96,17 @@ def test_question_and_answer_survive_the_wire():
     for settings in (waiting(STOP, bracket=Bracket(16, None, trail=Trail(0, 4))), strategy()):
         found = answer(settings)
         assert answer_from_proto(answer_to_proto(found)) == found
+
+
+@pytest.mark.parametrize(("away", "reason"), [(20, None), (21, "price_collar"), (-20, None), (-21, "price_collar")])
+def test_the_transaction_asks_for_the_collar_of_the_entry_s_own_price(away: int, reason: str | None):
+    wanted = replace(entry(), price=CLOSED_AT + away)
+    own = ask(account(), waiting()).strategy
+    found = order_refusal(account(), own, own.execute[0], wanted)
+    assert (None if found is None else found.value) == reason
+
+
+def test_what_stands_against_every_entry_is_told_before_its_price():
+    own = ask(account(), waiting()).strategy
+    halted = account(halt="a person")
+    assert order_refusal(halted, own, own.execute[0], replace(entry(), price=0)) is Reason.HALTED
