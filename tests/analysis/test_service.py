@@ -276,7 +276,7 @@ class Deadly:
         return BarSignals(bar.key, bar.known_at_ns, bar.close, bar.session_open_ns, bar.session_close_ns, calm, ())
 
 
-async def test_a_strategy_that_kills_its_process_twice_is_given_up_at_that_bar(nats_server: LocalNats, tmp_path):
+async def test_a_strategy_that_kills_its_process_three_times_is_given_up_at_that_bar(nats_server: LocalNats, tmp_path):
     await announce(nats_server)
     async with bus_as(nats_server, "aggregation") as bars:
         await publish(bars, tape())
@@ -284,14 +284,14 @@ async def test_a_strategy_that_kills_its_process_twice_is_given_up_at_that_bar(n
     file = tmp_path / "settings.json"
     file.write_text(settings_of(nats_server, tmp_path, spec).model_dump_json())
     codes, said = [], b""
-    for _ in range(3):
+    for _ in range(4):
         ended = await asyncio.create_subprocess_exec(
             sys.executable, "-c", ONE, str(file), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
         said, _ = await ended.communicate()
         codes.append(ended.returncode)
-    assert codes == [9, 9, EXIT_REFUSED]
-    assert "2 processes in a row ended while they handled BARS" in said.decode()
+    assert codes == [9, 9, 9, EXIT_REFUSED]
+    assert "3 processes in a row ended while they handled BARS" in said.decode()
     before = [message for message in expected(tape()) if message.bar is not None][2].progress_ns
     count = sum(message.progress_ns < before for message in expected(tape()))
     async with bus_as(nats_server, "execution") as reader:

@@ -80,3 +80,9 @@ def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(goes_o
     told = run_words(RunLeftOpen("r-1", (account,), goes_on=goes_on, over=over))
     assert (told[0], told[-1]) == (first, last or held)
     assert held in told
+
+
+def test_the_last_words_promise_nothing_that_a_part_stands_in_the_way_of():
+    (first, *_) = run_words(RunLeftOpen("r-1", (), goes_on=True, over=False), "analysis-default-flow")
+    mended = "once the trouble with analysis-default-flow is mended"
+    assert first == f"run r-1 is not over: {mended}, the same command goes on with it"

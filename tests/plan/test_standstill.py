@@ -76,3 +76,13 @@ async def test_the_supervisor_says_which_strategy_stands_at_which_bar_and_stops_
     assert (part.health, part.trouble) == ("not serving", stands)
     assert said == [f"{name} does not answer: {stands}", f"{name} is killed if it does not stop: {stands}"]
     assert process.state == "stopped"
+
+
+async def test_the_supervisor_knows_which_part_it_has_given_up(tmp_path):
+    with DataDir(tmp_path / "data").hold():
+        supervisor = Supervisor(plan(PlatformSettings(), [], []), DataDir(tmp_path / "data"), {}, print)
+        before = supervisor.given_up
+        supervisor._server_failed("nats", "it died eleven times")
+        known = supervisor.given_up
+        await supervisor.stop()
+    assert (before, known) == ("", "nats")

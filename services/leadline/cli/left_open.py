@@ -27,29 +27,36 @@ _LEGS: Final = {
 }
 
 
-async def what_is_left(database: DatabaseSettings, tape: str) -> tuple[str, ...]:
-    """A sentence for each position and each further order that a run has left, and one for what becomes of them."""
+async def what_is_left(database: DatabaseSettings, tape: str, failed: str = "") -> tuple[str, ...]:
+    """A sentence for each position and each further order that a run has left, and one for what becomes of them.
+
+    failed: the part that did not stay up, where that ended the stack.
+    """
     try:
         async with asyncio.timeout(READ_SECONDS):
             connection = await asyncpg.connect(dsn_of(database))
             try:
-                return run_words(await StoppedRun(tape, connection).left_open())
+                return run_words(await StoppedRun(tape, connection).left_open(), failed)
             finally:
                 await connection.close()
     except (OSError, TimeoutError, LeadlineError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return (f"what run {tape} has left open could not be read ({str(error) or type(error).__name__})",)
 
 
-def run_words(left: RunLeftOpen) -> tuple[str, ...]:
-    """What was left open by a run, between whether it goes on and what that means for it."""
+def run_words(left: RunLeftOpen, failed: str = "") -> tuple[str, ...]:
+    """What was left open by a run, between whether it goes on and what that means for it.
+
+    failed: the part that did not stay up, and that may not stay up the next time either.
+    """
     sentences = [words for account in left.accounts for words in account_words(account)]
     if left.over:
         return (f"run {left.tape} is over", *sentences)
     if not left.goes_on:
         ended = f"run {left.tape} has ended before its accounts: the same command begins another run"
         return (ended, *(sentences or ["no position is held and no order works"]), "nothing of it trades any more")
+    first = f"once the trouble with {failed} is mended, " if failed else ""
     return (
-        f"run {left.tape} is not over: the same command goes on with it",
+        f"run {left.tape} is not over: {first}the same command goes on with it",
         *(sentences or ["no position is held and no order works"]),
         *(["nothing of it trades before that"] if sentences else []),
     )

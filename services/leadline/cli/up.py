@@ -217,7 +217,8 @@ async def _stopped_for_certain(supervisor: Supervisor, unfinished: _Unfinished) 
 
 async def _tell_what_is_left(supervisor: Supervisor, unfinished: _Unfinished) -> None:
     if unfinished.run is not None:
-        for words in await what_is_left(supervisor.postgres.settings("reader"), unfinished.run.tape):
+        database, failed = supervisor.postgres.settings("reader"), supervisor.given_up
+        for words in await what_is_left(database, unfinished.run.tape, failed):
             _say(words)
 
 

@@ -187,6 +187,13 @@ class Supervisor:
         elif not self.failed.cancelled():
             self.failed.exception()  # heard, also when nobody waited for it
 
+    @property
+    def given_up(self) -> str:
+        """The part that did not stay up; empty while none was given up."""
+        failed = self.failed
+        error = failed.exception() if failed.done() and not failed.cancelled() else None
+        return error.part if isinstance(error, StackFailed) else ""
+
     def kill_services(self) -> None:
         """Shorten a stop that is under way: SIGKILL to every service that is still there."""
         for process in self._processes.values():

@@ -1,8 +1,10 @@
 """Messages of which a process has died, known to the process that comes after it.
 
 Before a message is handled its name is laid into a file that is mapped into memory: a copy of some hundred bytes and
-no call of the system, and it is there for the next process however this one ends. A message of which two processes in
-a row have died is poison: it is refused from then on, as one that cannot be used.
+no call of the system, and it is there for the next process however this one ends. Two failures in a row that Python
+reported at the same message make it poison: it is refused from then on, as one that cannot be used. An end that nobody
+reported (a kill, no memory left) is as likely the doing of somebody else who happened to come then. So it takes three
+ends in a row at the same message.
 
 Others may read that file while the process lives: it says what a process is at that answers no more.
 """
@@ -21,7 +23,10 @@ from leadline.model.errors import LeadlineError, RefusedMessage
 from leadline.runtime.bus.dead_letters import Message
 
 DEATHS: Final = 2
-"""So many processes in a row may die of a message."""
+"""So many failures in a row may be reported at one message."""
+
+ENDS: Final = 3
+"""So many ends in a row may be met at one message, those that nobody reported among them."""
 
 MOST_POISON: Final = 256
 """Messages that are remembered; those before them are tried again."""
@@ -31,9 +36,11 @@ MARK_NAME: Final = "handling"
 
 _LONGEST: Final = 1000
 _LONGEST_WORDS: Final = 200
-# Whether there is one; the length of its name, and the name; the same of the words about it.
+# How it is with the message: one of those below; the length of its name, and the name; the same of the words about it.
 _WORDS_AT: Final = 4 + _LONGEST
 _SIZE: Final = _WORDS_AT + 2 + _LONGEST_WORDS
+
+_NONE, _HANDLED, _FAILED = range(3)
 
 _log = structlog.get_logger(__name__)
 
@@ -41,8 +48,8 @@ _log = structlog.get_logger(__name__)
 class Poison(RefusedMessage):
     """A message of which processes have died."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__("poison", f"{DEATHS} processes in a row ended while they handled {name}")
+    def __init__(self, name: str, ends: int) -> None:
+        super().__init__("poison", f"{ends} processes in a row ended while they handled {name}")
 
 
 class Handling:
@@ -55,8 +62,8 @@ class Handling:
         self._known = None if folder is None else folder / "poison.json"
         self._mark = mmap.mmap(-1, _SIZE)
         self._suspect = ""
-        self._deaths = 0
-        self._poison: list[str] = []
+        self._failures = self._ends = 0
+        self._poison: dict[str, int] = {}
         if folder is None or self._known is None:
             return
         try:
@@ -75,21 +82,20 @@ class Handling:
         name = f"{stream} {message.sequence} {message.subject} {message.message_id}".encode()[:_LONGEST]
         shown = name.decode(errors="replace")
         if shown in self._poison:
-            raise Poison(shown)
+            raise Poison(shown, self._poison[shown])
         self._mark[2 : 4 + len(name)] = len(name).to_bytes(2, "little") + name
         self._put_words("")
-        self._mark[0] = 1
+        self._mark[0] = _HANDLED
         try:
             yield
         except BaseException as error:
             # What is left set is a death, if the process ends of it.
-            if isinstance(error, LeadlineError) or not isinstance(error, Exception):
-                self._mark[0] = 0
+            told = isinstance(error, LeadlineError) or not isinstance(error, Exception)
+            self._mark[0] = _NONE if told else _FAILED
             raise
-        self._mark[0] = 0
+        self._mark[0] = _NONE
         if shown == self._suspect:
-            self._suspect, self._deaths = "", 0
-            self._remember()
+            self._forget()
 
     def at(self, words: str) -> None:
         """Say in words what is handled now, for people who ask why this process answers no more."""
@@ -108,28 +114,38 @@ class Handling:
         """Read what is known, and count a death of the process before this one."""
         try:
             stored = orjson.loads(known.read_bytes())
-            self._suspect, self._deaths = str(stored["suspect"]), int(stored["deaths"])
-            self._poison = [str(name) for name in stored["poison"]]
+            poison = {str(name): int(ends) for name, ends in stored["poison"].items()}
+            suspect, failures, ends = str(stored["suspect"]), int(stored["failures"]), int(stored["ends"])
+            self._suspect, self._failures, self._ends, self._poison = suspect, failures, ends, poison
         except FileNotFoundError:
             pass
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             _log.warning("poison.unreadable", file=str(known), reason=str(error))
-        if not self._mark[0]:
+        if self._mark[0] == _NONE:
             return
-        died_of = _text_at(self._mark[:_WORDS_AT], 2)
-        self._deaths = self._deaths + 1 if died_of == self._suspect else 1
-        self._suspect = died_of
-        _log.error("poison.died_before", message=died_of, deaths=self._deaths)
-        if self._deaths >= DEATHS:
-            self._poison = [*self._poison, died_of][-MOST_POISON:]
-            self._suspect, self._deaths = "", 0
+        self._count(_text_at(self._mark[:_WORDS_AT], 2), reported=self._mark[0] == _FAILED)
+        self._mark[0] = _NONE
+
+    def _count(self, died_of: str, *, reported: bool) -> None:
+        if died_of != self._suspect:
+            self._suspect, self._failures, self._ends = died_of, 0, 0
+        self._ends += 1
+        self._failures += reported
+        _log.error("poison.died_before", message=died_of, deaths=self._ends)
+        if self._failures < DEATHS and self._ends < ENDS:
+            self._remember()
+            return
+        self._poison = dict([*self._poison.items(), (died_of, self._ends)][-MOST_POISON:])
+        self._forget()
+
+    def _forget(self) -> None:
+        self._suspect, self._failures, self._ends = "", 0, 0
         self._remember()
-        self._mark[0] = 0
 
     def _remember(self) -> None:
         if self._known is None:
             return
-        content = {"suspect": self._suspect, "deaths": self._deaths, "poison": self._poison}
+        content = {"suspect": self._suspect, "failures": self._failures, "ends": self._ends, "poison": self._poison}
         fresh = self._known.with_suffix(".new")
         try:
             fresh.write_bytes(orjson.dumps(content))
