@@ -11,7 +11,7 @@ from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
 from leadline.report.halts import until_words
 from leadline.views.database import dsn_of
-from leadline.views.digest import digest
+from leadline.views.digest_store import digest
 from leadline.views.report import PatternTotal, PricePoint, UnfinishedBar
 from leadline.views.report_store import build_reports
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape

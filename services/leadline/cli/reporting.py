@@ -18,7 +18,7 @@ from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.rpc.failures import PATIENCE_SECONDS, RETRY_SECONDS
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views.database import database_of, dsn_of
-from leadline.views.digest import digest as digest_of_tape
+from leadline.views.digest_store import digest as digest_of_tape
 from leadline.views.report import AccountReport
 from leadline.views.report_store import build_reports
 from leadline.views.stack import NotRunning

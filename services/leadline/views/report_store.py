@@ -3,19 +3,20 @@
 from collections import Counter
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 import orjson
 
+from leadline.execution.adapters.halt_rows import halt_of, moment_ns
 from leadline.execution.adapters.rows import fill_of, order_of
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
 from leadline.model.orders import Fill, Position
 from leadline.model.specs import TradingStrategy
 from leadline.views.days import TradedDay, traded_days_of
-from leadline.views.digest import digest_of, run_of
-from leadline.views.halts import halts_of
+from leadline.views.digest_store import digest_of, run_of
+from leadline.views.halts import ReportedHalt
 from leadline.views.report import (
     IN_DOUBT,
     AccountReport,
@@ -27,6 +28,17 @@ from leadline.views.report import (
     UnfinishedBar,
 )
 from leadline.views.trades import Reasons, Trade, equity_curve, trades_of
+
+# Those that were set in this run, and those of an earlier one that were in force when it began.
+_HALTS: Final = """
+    SELECT h.* FROM halt h JOIN run r ON r.tape = $1 WHERE h.account = $2 AND (
+        EXISTS (
+            SELECT FROM order_event e
+            WHERE e.tape = $1 AND e.account = $2 AND e.kind = 'halt' AND e.key = 'halt-' || h.number AND e.version = 1
+        )
+        OR (h.at < r.opened_at AND (h.cleared_at IS NULL OR h.cleared_at > r.opened_at))
+    ) ORDER BY h.number
+"""
 
 
 async def build_reports(dsn: str, tape: str) -> list[AccountReport]:
@@ -106,7 +118,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         misdated=await _misdated(connection, tape, account),
         days=await _days(connection, tape, account, strategies, details, trades),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
-        halts=await halts_of(connection, tape, account),
+        halts=await _halts(connection, tape, account),
     )
 
 
@@ -232,3 +244,23 @@ def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:
 
 def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str | bytes) else value
+
+
+async def _halts(connection: Any, tape: str, account: str) -> tuple[ReportedHalt, ...]:
+    """The halts of an account that a run met, by number."""
+    return tuple(_reported(row) for row in await connection.fetch(_HALTS, tape, account))
+
+
+def _reported(row: Any) -> ReportedHalt:
+    halt = halt_of(row)
+    cleared = row["cleared_at"]
+    return ReportedHalt(
+        number=halt.number,
+        source=halt.source.value,
+        reason=halt.reason,
+        by=halt.by,
+        at_ns=halt.at_ns,
+        cleared_by=row["cleared_by"],
+        cleared_at_ns=None if cleared is None else moment_ns(cleared),
+        clear_reason=row["clear_reason"],
+    )

@@ -19,7 +19,8 @@ from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import LEASE_SECONDS
 from leadline.model.specs import TradingAccount
 from leadline.runtime.database import Pool
-from leadline.views.digest import lines_from, lines_of
+from leadline.views.digest import lines_from
+from leadline.views.digest_store import lines_of
 
 IN_POSTGRES = pytest.mark.parametrize(
     "books_in", [pytest.param("postgres", marks=pytest.mark.integration)], indirect=True, ids=str

@@ -16,7 +16,7 @@ from leadline.runtime.rpc.auth import one_key, token_source
 from leadline.runtime.rpc.certificates import Pem
 from leadline.runtime.rpc.grpc_client import open_channel
 from leadline.venue.v1 import venue_pb2, venue_pb2_grpc
-from leadline.views.digest import digest_of
+from leadline.views.digest_store import digest_of
 from leadline.views.report import AccountReport
 from leadline.views.report_store import build_reports
 from tests.kube.platform.installation import RELEASE, Installation

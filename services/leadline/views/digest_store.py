@@ -1,0 +1,60 @@
+"""The digest of a tape, from what the database has of it."""
+
+from typing import Any, Final
+
+import asyncpg
+
+from leadline.model.errors import Unknown
+from leadline.views.digest import KINDS, digest_lines, lines_from
+
+_QUERIES: Final[dict[str, str]] = {
+    "fill": """
+        SELECT f.*, f.ts_ns AS at, i.leg, f.account, f.strategy, d.bar_key AS sort FROM fill f
+        JOIN intent i USING (tape, account, client_id)
+        LEFT JOIN decision d ON d.tape = i.tape AND d.decision_id = i.decision_id
+        WHERE f.tape = $1""",
+    "bar": """
+        SELECT c.*, c.known_at_ns AS at, '' AS account, '' AS strategy, c.bar_key AS sort, '' AS leg,
+            (SELECT jsonb_agg(jsonb_build_array(price, bid, ask, unknown, bid_trades, ask_trades, unknown_trades)
+                              ORDER BY price)
+             FROM footprint p WHERE p.tape = c.tape AND p.contract = c.contract AND p.session = c.session
+               AND p.spec = c.spec AND p.trading_day = c.trading_day AND p.ordinal = c.ordinal) AS rows
+        FROM candle c WHERE c.tape = $1""",
+    "signal": """
+        SELECT s.*, s.known_at_ns AS at, s.bar_key AS sort, '' AS leg FROM signal s
+        JOIN strategy_state t USING (tape, account, strategy, analysis_hash) WHERE s.tape = $1""",
+    "decision": """
+        SELECT d.*, d.instant_ns AS at, d.bar_key AS sort, '' AS leg FROM decision d WHERE d.tape = $1""",
+    "order": """
+        SELECT i.*, i.decided_at_ns AS at, d.bar_key, d.bar_key AS sort FROM intent i
+        LEFT JOIN decision d USING (tape, decision_id) WHERE i.tape = $1""",
+}
+
+
+async def run_of(connection: Any, tape: str) -> Any:
+    """The row of a tape's run. Raises Unknown, with the newest tapes, when there is none."""
+    run = await connection.fetchrow("SELECT * FROM run WHERE tape = $1", tape)
+    if run is None:
+        known = await connection.fetch("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 10")
+        raise Unknown("tape", tape, tuple(row["tape"] for row in known))
+    return run
+
+
+async def digest(dsn: str, tape: str) -> str:
+    """The digest of a tape in lower-case hexadecimal. Raises Unknown when there is no such tape."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await run_of(connection, tape)
+        return await digest_of(connection, tape)
+    finally:
+        await connection.close()
+
+
+async def digest_of(connection: Any, tape: str) -> str:
+    """As `digest`, on an open connection."""
+    return digest_lines([line for line, _ in await lines_of(connection, tape)])
+
+
+async def lines_of(connection: Any, tape: str) -> list[tuple[bytes, str]]:
+    """The canonical lines of a tape in their order, each with its kind."""
+    return lines_from({kind: await connection.fetch(_QUERIES[kind], tape) for kind in KINDS})
