@@ -11,6 +11,7 @@ from structlog.stdlib import BoundLogger
 from leadline.local.full_disk import write_error
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
+from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.auth import key_file
 from leadline.runtime.settings import validate_params
 from leadline_operator import metrics
@@ -136,12 +137,7 @@ class Operator:
 
     async def _relist_patiently(self) -> None:
         """A first complete listing: nothing is decided on less."""
-        while True:
-            try:
-                return await self.relist()
-            except KubeError as error:
-                self._log.warning("operator.cannot_list", reason=str(error))
-            await asyncio.sleep(RELIST_RETRY_SECONDS)
+        await until_done(self.relist, "api_server", (KubeError,), first_s=RELIST_RETRY_SECONDS)
 
     async def _relist_for_ever(self) -> None:
         while True:

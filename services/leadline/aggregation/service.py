@@ -27,6 +27,7 @@ from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.poison import Handling, Poison
+from leadline.runtime.retry import until_done
 
 DEMAND_EVERY_SECONDS: Final = 1.0
 # A builder whose prints cannot be used begins anew after a pause: somebody may have repaired them, or the calendar.
@@ -125,23 +126,26 @@ async def keep_building(bus: Bus, tape: str, series: Series, handling: Handling)
     Nor does a bar of so many rows that the bus refuses it. Raises what the bus raises when it is lost for good.
     """
     measured = metrics.series_metrics(series)
-    pause = RETRY_FIRST_SECONDS
-    while True:
-        try:
-            await SeriesBuilding(bus, tape, series, measured, handling).run()
-        except BusError as error:
-            # A bar that is too large for the bus is this series' trouble; a bus that is gone is everybody's.
-            if not isinstance(error, BusRefused):
-                raise
-            measured.failures.inc()
-            _log.exception("aggregation.bar_refused", contract=series.contract, bars=series.spec)
-        except (LeadlineError, ValueError) as error:
-            measured.failures.inc()
-            _log.error("aggregation.builder_failed", contract=series.contract, bars=series.spec, reason=str(error))
-        else:
-            return
-        await asyncio.sleep(pause)
-        pause = min(RETRY_MOST_SECONDS, 2 * pause)
+
+    def again(error: Exception) -> bool:
+        # A bar that is too large for the bus is this series' trouble; a bus that is gone is everybody's.
+        if not isinstance(error, LeadlineError | ValueError) or (
+            isinstance(error, BusError) and not isinstance(error, BusRefused)
+        ):
+            return False
+        measured.failures.inc()
+        what = "aggregation.bar_refused" if isinstance(error, BusRefused) else "aggregation.builder_failed"
+        _log.error(what, contract=series.contract, bars=series.spec, reason=str(error))
+        return True
+
+    await until_done(
+        lambda: SeriesBuilding(bus, tape, series, measured, handling).run(),
+        "builder",
+        again,
+        first_s=RETRY_FIRST_SECONDS,
+        most_s=RETRY_MOST_SECONDS,
+        quiet=True,
+    )
 
 
 class SeriesBuilding:

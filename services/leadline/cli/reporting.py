@@ -15,7 +15,8 @@ from leadline.model.errors import InvalidInput, reason_of
 from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
-from leadline.runtime.rpc.failures import PATIENCE_SECONDS, RETRY_SECONDS
+from leadline.runtime.retry import until_done
+from leadline.runtime.rpc.failures import PATIENCE_SECONDS
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views.database import database_of, dsn_of
 from leadline.views.digest_store import digest as digest_of_tape
@@ -52,14 +53,13 @@ async def reports_of(database: DatabaseSettings, tape: str) -> list[AccountRepor
 
     Raises Unknown when there is no such tape.
     """
-    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-    while True:
-        try:
-            return await build_reports(dsn_of(database), tape)
-        except DATABASE_LOST:
-            if asyncio.get_running_loop().time() > deadline:
-                raise
-        await asyncio.sleep(RETRY_SECONDS)
+    return await until_done(
+        lambda: build_reports(dsn_of(database), tape),
+        "database",
+        DATABASE_LOST,
+        patience_s=PATIENCE_SECONDS,
+        quiet=True,
+    )
 
 
 def print_reports(reports: Sequence[AccountReport], console: Console) -> None:

@@ -1,6 +1,5 @@
 """The tables that ingestion writes (run) and reads (demand, and how far the readers of the prints are)."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,8 +12,7 @@ from leadline.ingestion.runs import run_id
 from leadline.ingestion.tally import Tally, number_text
 from leadline.model.hours import SessionHours
 from leadline.runtime.database import DATABASE_LOST, Pool
-
-RETRY_SECONDS: Final = 0.5
+from leadline.runtime.retry import until_done
 
 _log = structlog.get_logger(__name__)
 _Answer = TypeVar("_Answer")
@@ -189,12 +187,7 @@ class Store:
             return OpenedRun(tape, resumed=False, finished=False)
 
     async def _patiently(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        while True:
-            try:
-                return await ask()
-            except DATABASE_LOST as error:
-                _log.warning("database.waiting", reason=str(error) or type(error).__name__)
-            await asyncio.sleep(RETRY_SECONDS)
+        return await until_done(ask, "database", DATABASE_LOST)
 
 
 def _hours(session: str | None, hours: Mapping[str, str] | None) -> SessionHours | None:

@@ -1,6 +1,5 @@
 """The steps between servers that run and prints that flow."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -25,7 +24,7 @@ from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.database import connect
 from leadline.runtime.rpc.errors import explain
-from leadline.runtime.rpc.failures import PATIENCE_SECONDS, RETRY_SECONDS, patiently
+from leadline.runtime.rpc.failures import patiently
 from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.version import code_version
 from leadline.schema.migrate import create_database, migrate_database, refuse_newer, set_role_passwords
@@ -104,21 +103,14 @@ async def bars_are_built(services: Services, aggregation: str, rows: Sequence[De
     Raises the service's refusal when it has not within the patience of a call.
     """
     stub = services.aggregation(aggregation)
-    deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     for row in rows:
         if row.bars is None:
             continue
         stream = BarStream(contract=row.contract, session=row.bars.session, spec=row.bars.spec)
         request = GetBarsRequest(stream=stream, limit=1, candles_only=True)
-        while True:
-            try:
-                await patiently(partial(stub.GetBars, request, timeout=CALL_SECONDS))
-            except grpc.aio.AioRpcError as error:
-                if error.code() is not grpc.StatusCode.NOT_FOUND or asyncio.get_running_loop().time() > deadline:
-                    raise
-            else:
-                break
-            await asyncio.sleep(RETRY_SECONDS)
+        await patiently(
+            partial(stub.GetBars, request, timeout=CALL_SECONDS), besides=frozenset({grpc.StatusCode.NOT_FOUND})
+        )
 
 
 async def write_demand(postgres: LocalPostgres, rows: Sequence[DemandRow]) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 import asyncpg
-import structlog
 
 from leadline.recorder import metrics
+from leadline.runtime.retry import until_done
 
-RETRY_FIRST_SECONDS: Final = 0.2
-RETRY_MOST_SECONDS: Final = 5.0
+# The longest that a stop waits for a pause to end.
+RETRY_MOST_SECONDS: Final = 1.0
 
 # What the content of a message can do to the database.
 UNACCEPTABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
@@ -18,8 +18,6 @@ UNACCEPTABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationEr
 TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 Result = TypeVar("Result")
-
-_log = structlog.get_logger(__name__)
 
 
 class StoppedInTrouble(Exception):
@@ -29,21 +27,20 @@ class StoppedInTrouble(Exception):
 async def insist(stream: str, stopping: asyncio.Event, work: Callable[[], Awaitable[Result]]) -> Result:
     """Do `work` until the database has done it, with growing pauses; nothing else is read meanwhile.
 
-    Raises what `UNACCEPTABLE` lists at once, and StoppedInTrouble when `stopping` is set during a pause.
+    Raises what `UNACCEPTABLE` lists at once, and StoppedInTrouble when `stopping` is set and a trial has failed.
     """
-    pause = RETRY_FIRST_SECONDS
-    while True:
-        try:
-            return await work()
-        except UNACCEPTABLE:
-            raise
-        except TROUBLE as error:
-            _log.warning("recorder.database_trouble", stream=stream, reason=str(error), pause_seconds=pause)
+    troubled = False
+
+    def again(error: Exception) -> bool:
+        nonlocal troubled
+        troubled = isinstance(error, TROUBLE) and not isinstance(error, UNACCEPTABLE)
+        if troubled:
             metrics.RETRIES[stream].inc()
-        try:
-            async with asyncio.timeout(pause):
-                await stopping.wait()
-        except TimeoutError:
-            pause = min(RETRY_MOST_SECONDS, 2 * pause)
-        else:
+        return troubled
+
+    async def trial() -> Result:
+        if troubled and stopping.is_set():
             raise StoppedInTrouble
+        return await work()
+
+    return await until_done(trial, "database", again, most_s=RETRY_MOST_SECONDS)

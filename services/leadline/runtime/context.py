@@ -4,20 +4,21 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import grpc
 import structlog
 
 from leadline.model import instruments
-from leadline.model.errors import Unknown
+from leadline.model.errors import LeadlineError, Unknown
 from leadline.model.services import service_of
 from leadline.model.subjects import RUNS
 from leadline.runtime import measurements
-from leadline.runtime.bus.bus import Bus, BusUnavailable, open_bus
+from leadline.runtime.bus.bus import Bus, open_bus
 from leadline.runtime.database import Pool, open_pool, reading_pool
 from leadline.runtime.needs import Look, Needs, database_answers, peer_serves
 from leadline.runtime.poison import Handling
+from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.auth import audience, key_file, token_source
 from leadline.runtime.rpc.certificates import Certificates
 from leadline.runtime.rpc.grpc_client import MAX_MESSAGE_BYTES, open_channel
@@ -30,9 +31,15 @@ from leadline.runtime.version import code_version
 __all__ = ["Context", "open_context"]
 
 CANCEL_SECONDS: Final = 0.5
-NOT_MIGRATED_WAIT_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
+
+
+class NotMigrated(LeadlineError):
+    """The bus has not all of its streams yet."""
+
+    again_after_s: ClassVar[float | None] = 1.0
+    grpc_status: ClassVar[str] = "UNAVAILABLE"
 
 
 class Context:
@@ -240,31 +247,21 @@ async def open_context(
 
 
 async def _open_bus(settings: NatsSettings) -> Bus:
-    while True:
-        try:
-            bus = await open_bus(settings)
-        except BusUnavailable:  # the bus has told why it waits
-            continue
-        try:
-            await _migrated(bus)
-        except BaseException:
-            await bus.close()
-            raise
-        return bus
+    bus = await until_done(lambda: open_bus(settings), "bus")
+    try:
+        await until_done(lambda: _require_migrated(bus), "bus")
+    except BaseException:
+        await bus.close()
+        raise
+    return bus
 
 
-async def _migrated(bus: Bus) -> None:
-    """Return when `leadline bus migrate` has been there: this stream is the last that it makes."""
-    while True:
-        try:
-            await bus.state(RUNS)
-        except BusUnavailable:
-            continue
-        except Unknown as missing:
-            _log.warning("bus.waiting", reason=f"{missing}: `leadline bus migrate` makes it")
-        else:
-            return
-        await asyncio.sleep(NOT_MIGRATED_WAIT_SECONDS)
+async def _require_migrated(bus: Bus) -> None:
+    """Raises NotMigrated until `leadline bus migrate` has been there: this stream is the last that it makes."""
+    try:
+        await bus.state(RUNS)
+    except Unknown as missing:
+        raise NotMigrated(f"{missing}: `leadline bus migrate` makes it") from None
 
 
 async def _watch(run: Run, runs: AsyncGenerator[Run, None]) -> None:

@@ -10,6 +10,7 @@ import orjson
 import structlog
 
 from leadline.model.errors import LeadlineError
+from leadline.runtime.retry import until_done
 from leadline.runtime.settings import DatabaseSettings, read_secret
 
 # The oldest schema that this code can work with. Newer ones are accepted: a release only ever adds.
@@ -19,7 +20,6 @@ CONNECT_TIMEOUT_SECONDS: Final = 5
 READING_CONNECTIONS: Final = 2
 READING_TIMEOUT_SECONDS: Final = 5
 WAIT_FIRST_SECONDS: Final = 0.1
-WAIT_MOST_SECONDS: Final = 2.0
 
 # The server or the way to it is gone, or it cannot do now what it can do at another time. What was asked may or may not
 # be done: ask again, by keys that make it safe.
@@ -75,14 +75,9 @@ async def open_pool(settings: DatabaseSettings, name: str, *, minimum_schema: in
 
     `name` is how the database's own views show this service. Close it with `await pool.close()`.
     """
-    wait_s = WAIT_FIRST_SECONDS
-    while True:
-        try:
-            return await _try_open(settings, name, minimum_schema)
-        except _NOT_YET as error:
-            _log.warning("database.waiting", reason=str(error) or type(error).__name__)
-        await asyncio.sleep(wait_s)
-        wait_s = min(WAIT_MOST_SECONDS, 2 * wait_s)
+    return await until_done(
+        lambda: _try_open(settings, name, minimum_schema), "database", _NOT_YET, first_s=WAIT_FIRST_SECONDS
+    )
 
 
 async def reading_pool(settings: DatabaseSettings, name: str) -> Pool:

@@ -20,6 +20,10 @@ NEEDS: Final = Gauge(
     "leadline_need_met", "1 while what the service needs of another is there: bus, database, peer", ["need"]
 )
 
+RETRIES: Final = Counter(
+    "leadline_retries_total", "Trials that failed and are made again, by what did not answer", ["part"]
+)
+
 PUBLISHED: Final = Counter("leadline_bus_published_total", "Messages that the bus has stored", ["kind"])
 PUBLISH_SECONDS: Final = Histogram(
     "leadline_bus_publish_seconds",

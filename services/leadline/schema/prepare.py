@@ -1,6 +1,5 @@
 """A database from nothing to ready, by whoever comes first: waits for the server, and may run several times at once."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,8 +9,8 @@ import asyncpg
 import structlog
 
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, connect
+from leadline.runtime.retry import until_done
 from leadline.runtime.settings import DatabaseSettings, read_secret
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from leadline.schema.roles import SERVICE_ROLES, login_role
@@ -45,23 +44,21 @@ async def prepare_database(
     away in between is waited for, too. Raises DatabaseUnavailable after `wait_s`, DatabaseRefused, and what
     `migrate_database` raises.
     """
-    deadline = monotonic_s() + wait_s
-    while True:
-        try:
-            if create:
-                await _create(settings)
-            applied = await migrate_database(settings)
-            if passwords:
-                await set_role_passwords(settings, passwords)
-        except DATABASE_LOST as error:
-            if monotonic_s() >= deadline:
-                raise DatabaseUnavailable(f"the database did not answer for {wait_s:g} s: {error!r}") from error
-            _log.warning("database.waiting", reason=str(error) or type(error).__name__)
-        except asyncpg.PostgresError as error:
-            raise DatabaseRefused(f"the database refuses: {error}") from error
-        else:
-            return applied
-        await asyncio.sleep(RETRY_SECONDS)
+
+    async def prepare() -> list[str]:
+        if create:
+            await _create(settings)
+        applied = await migrate_database(settings)
+        if passwords:
+            await set_role_passwords(settings, passwords)
+        return applied
+
+    try:
+        return await until_done(prepare, "database", DATABASE_LOST, patience_s=wait_s, first_s=RETRY_SECONDS)
+    except DATABASE_LOST as error:
+        raise DatabaseUnavailable(f"the database did not answer for {wait_s:g} s: {error!r}") from error
+    except asyncpg.PostgresError as error:
+        raise DatabaseRefused(f"the database refuses: {error}") from error
 
 
 def read_role_passwords(directory: Path) -> dict[str, str]:

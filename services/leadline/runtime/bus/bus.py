@@ -11,7 +11,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Ite
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, TypeVar
 
-import stamina
 import structlog
 
 from leadline.runtime import measurements
@@ -29,6 +28,7 @@ from leadline.runtime.bus._reader import (
 )
 from leadline.runtime.bus._store import Message, StreamFull, store, store_batch
 from leadline.runtime.bus._tails import TailLost, Tails
+from leadline.runtime.retry import until_done
 from leadline.runtime.settings import NatsSettings
 
 __all__ = [
@@ -220,25 +220,27 @@ class Bus:
     async def _insist(self, what: str, attempt: Callable[[Link], Awaitable[_Answer]]) -> _Answer:
         """`attempt` on whatever connection there is, again after trouble, for as long as patience lasts."""
         trouble: BusTrouble | None = None
+
+        async def trial() -> _Answer:
+            nonlocal trouble
+            try:
+                return await attempt(await self._current_link())
+            except BusTrouble as met:
+                trouble = met
+                raise
+
         try:
             async with asyncio.timeout(self._patience_s):
+                # Most need no second trial, and it is made at once: the connection was the trouble.
                 try:
-                    return await attempt(await self._current_link())
-                except BusTrouble as first:
-                    trouble = first
-                async for trial in stamina.retry_context(
-                    on=BusTrouble,
-                    attempts=None,
-                    timeout=None,
-                    wait_initial=RECONNECT_FIRST_SECONDS,
-                    wait_max=RECONNECT_MOST_SECONDS,
-                    wait_jitter=RECONNECT_FIRST_SECONDS,
-                ):
-                    with trial:
-                        return await attempt(await self._current_link())
+                    return await trial()
+                except BusTrouble:
+                    pass
+                return await until_done(
+                    trial, "bus", (BusTrouble,), first_s=RECONNECT_FIRST_SECONDS, most_s=RECONNECT_MOST_SECONDS
+                )
         except TimeoutError:
             raise BusUnavailable(what, self._patience_s, trouble or "no connection") from None
-        raise AssertionError("retries end with an answer or an error")
 
     async def _publish_one(self, message: Message) -> None:
         with measurements.PUBLISH_SECONDS.time():
@@ -280,16 +282,16 @@ class Bus:
 
     async def _check_tails(self, link: Link) -> None:
         """Look, also for a publisher that has nothing to say now, whether what it said is still there."""
-        while not link.lost.is_set():
-            try:
-                await self._tails.check(link)
-            except BusTrouble:
-                await asyncio.sleep(RECONNECT_MOST_SECONDS)
-            except BusError as error:
-                _log.error("bus.tails_unseen", reason=str(error))
-                return
-            else:
-                return
+
+        def again(error: Exception) -> bool:
+            return isinstance(error, BusTrouble) and not link.lost.is_set()
+
+        try:
+            await until_done(lambda: self._tails.check(link), "bus", again, first_s=RECONNECT_MOST_SECONDS)
+        except BusTrouble:
+            return
+        except BusError as error:
+            _log.error("bus.tails_unseen", reason=str(error))
 
     async def _keep_connected(self) -> None:
         opened_before = False
@@ -316,20 +318,17 @@ class Bus:
 
     async def _connect(self, *, once_opened: bool) -> Link:
         """A new connection. The first one is given up after `patience_s`, or when the password is refused."""
-        wait_s, deadline = RECONNECT_FIRST_SECONDS, asyncio.get_running_loop().time() + self._patience_s
-        while True:
-            try:
-                return await Link.open(self._settings)
-            except BusDenied:
-                if not once_opened:
-                    raise
-            except BusTrouble as trouble:
-                if wait_s == RECONNECT_FIRST_SECONDS:
-                    _log.warning("bus.waiting", reason=str(trouble))
-                if not once_opened and asyncio.get_running_loop().time() >= deadline:
-                    raise BusUnavailable("connect", self._patience_s, trouble) from trouble
-            await asyncio.sleep(wait_s)
-            wait_s = min(RECONNECT_MOST_SECONDS, 2 * wait_s)
+        try:
+            return await until_done(
+                lambda: Link.open(self._settings),
+                "bus",
+                (BusTrouble, BusDenied) if once_opened else (BusTrouble,),
+                patience_s=None if once_opened else self._patience_s,
+                first_s=RECONNECT_FIRST_SECONDS,
+                most_s=RECONNECT_MOST_SECONDS,
+            )
+        except BusTrouble as trouble:
+            raise BusUnavailable("connect", self._patience_s, trouble) from trouble
 
 
 async def open_bus(settings: NatsSettings, *, patience_s: float = PATIENCE_SECONDS) -> Bus:

@@ -9,13 +9,12 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 import grpc
-import stamina
 
-from leadline.model.errors import LeadlineError, NotAdmitted, Refused, Unavailable
+from leadline.model.errors import NotAdmitted, Refused, Unavailable
+from leadline.runtime.retry import until_done, worth_again
 from leadline.runtime.rpc.errors import again_after, explain
 
 PATIENCE_SECONDS: Final = 30.0
-RETRY_SECONDS: Final = 0.2
 
 Reply = TypeVar("Reply")
 
@@ -118,27 +117,20 @@ async def answered(service: str, call: Callable[[], Awaitable[Reply]]) -> Reply:
         raise failure(service, error) from error
 
 
-async def patiently(call: Callable[[], Awaitable[Reply]], patience_s: float = PATIENCE_SECONDS) -> Reply:
+async def patiently(
+    call: Callable[[], Awaitable[Reply]],
+    patience_s: float = PATIENCE_SECONDS,
+    besides: frozenset[grpc.StatusCode] = frozenset(),
+) -> Reply:
     """The answer to a call that may be repeated: again while the service is away, for as long as patience lasts.
 
-    Raises the last grpc.aio.AioRpcError, and the last Unavailable, then; any other error at once.
+    besides: statuses that pass as well, where what is asked about is yet to come. Raises the last
+    grpc.aio.AioRpcError, and the last Unavailable, then; any other error at once.
     """
-    trials = stamina.retry_context(
-        on=_wait_for,
-        attempts=None,
-        timeout=patience_s,
-        wait_initial=RETRY_SECONDS,
-        wait_max=1.0,
-        wait_jitter=RETRY_SECONDS,
-    )
-    async for trial in trials:
-        with trial:
-            return await call()
-    raise AssertionError("stamina gives the last error")
 
+    def again(error: Exception) -> bool | float:
+        if not isinstance(error, grpc.aio.AioRpcError):
+            return worth_again(error)
+        return error.code() in besides or (meaning_of(error) is Meaning.AWAY and (again_after(error) or True))
 
-def _wait_for(error: Exception) -> bool | float:
-    """Whether to ask again, and after how many seconds where the service has named them."""
-    if isinstance(error, grpc.aio.AioRpcError):
-        return meaning_of(error) is Meaning.AWAY and (again_after(error) or True)
-    return isinstance(error, LeadlineError) and not isinstance(error, Refused) and error.again_after_s is not None
+    return await until_done(call, "service", again, patience_s=patience_s, most_s=1.0, quiet=True)
