@@ -11,7 +11,7 @@ from leadline.analysis.assemble import detectors_of, strategy_fold, strategy_mak
 from leadline.analysis.strategies import OrderFlow
 from leadline.model import specs
 from leadline.model.errors import InvalidInput
-from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading
+from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading
 from leadline.model.specs import StrategySpec, TradingStrategy
 from leadline.nodes.regime import WARM_UP_BARS
 from leadline.nodes.router import DEFAULT_RULES, RegimeRule, routing_table
@@ -96,6 +96,12 @@ def test_a_regime_is_overridden_field_by_field() -> None:
     assert router.rules[Regime.VOLATILE].patterns == DEFAULT_RULES[Regime.VOLATILE].patterns
     assert router.multiplier(Regime.VOLATILE) == Decimal("0.25")
     assert router.rules[Regime.RANGING] == DEFAULT_RULES[Regime.RANGING]
+
+
+@pytest.mark.parametrize(("side", "direction"), [("Long", Direction.LONG), ("Short", Direction.SHORT), ("Both", None)])
+def test_the_side_of_a_regime_is_one_of_three(side, direction) -> None:
+    spec = with_logic(f"{{name: OrderFlow, router: {{regimes: {{VOLATILE: {{side: {side}}}}}}}}}")
+    assert routing_table(spec.strategy.router).rules[Regime.VOLATILE].direction is direction
 
 
 def test_a_strategy_is_made_afresh_each_time() -> None:

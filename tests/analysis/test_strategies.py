@@ -17,6 +17,7 @@ from leadline.nodes.base import NodeContext
 from tests.analysis.builders import (
     DETECTORS,
     MONDAY,
+    TABLE,
     THRESHOLDS,
     changed,
     example_bar,
@@ -107,6 +108,12 @@ def test_says_what_bar_it_speaks_of() -> None:
     said = warmed().on_bar(bar)
     assert (said.bar, said.known_at_ns, said.close) == (bar.key, 77, bar.close)
     assert (said.session_open_ns, said.session_close_ns) == (bar.session_open_ns, bar.session_close_ns)
+
+
+def test_a_reading_carries_the_routers_multiplier_of_its_regime() -> None:
+    readings = [said.regime for said in opinions(random_tape(seed=5, days=12, bars_a_day=60))]
+    assert {reading.regime for reading in readings} == set(Regime)
+    assert all(reading.multiplier == TABLE.multiplier(reading.regime) for reading in readings)
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,7 @@ def test_history_reaches_the_nodes_that_remember_it():
 
 
 def test_the_slowest_node_says_how_many_bars_the_graph_needs():
+    assert graph().warm_up == 0
     assert graph(Close).warm_up == 1
     assert graph(Close, Highest).warm_up == 3
     assert Graph([Divergence(changed(DIVERGENCE, lookback=9), CONTEXT)]).warm_up == 9

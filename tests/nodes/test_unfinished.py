@@ -44,6 +44,11 @@ def test_both_sides_at_the_low_leave_it_unfinished() -> None:
     assert signal.strength == 1
 
 
+def test_one_contract_of_either_side_leaves_an_extreme_unfinished() -> None:
+    bar = footprint_bar([(100, 1, 1), (105, 9, 9), (110, 1, 1)])
+    assert names(Listed().taken(bar)) == [(Pattern.UNFINISHED_HIGH, 110), (Pattern.UNFINISHED_LOW, 100)]
+
+
 def test_a_later_bar_at_the_price_revisits_it_once() -> None:
     auctions = Listed()
     auctions.taken(footprint_bar([(100, 1, 0), (110, 4, 6)], ordinal=3))
