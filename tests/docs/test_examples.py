@@ -123,9 +123,9 @@ def test_a_program_in_the_documents_imports_what_exists(block):
                     importlib.import_module(f"{node.module}.{name.name}")
 
 
-def program(page, name):
-    """The page's program as a module that can be imported by name."""
-    (block,) = blocks(DOCS / "how-to" / page, "python")
+def program(page, name, number=0):
+    """A program of the page, the first one when not said, as a module that can be imported by name."""
+    block = list(blocks(DOCS / "how-to" / page, "python"))[number]
     module = types.ModuleType(name)
     exec(compile(block.text, block.where, "exec"), module.__dict__)
     return module
@@ -140,6 +140,18 @@ def test_the_strategy_of_the_how_to_page_trades_the_demo_day(monkeypatch):
     assert len(heard) == 26  # a regular session has that many quarters of an hour
     found = {signal.pattern for bar in heard for signal in bar.signals}
     assert found == {Pattern.BUY_IMBALANCE, Pattern.SELL_IMBALANCE}
+
+
+def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "delta_share", program("write-a-strategy.md", "delta_share"))
+    (manifest,) = (block for block in YAML if "delta_share:DeltaShare" in block.text)
+    (tmp_path / "delta-share.yaml").write_text(manifest.text)
+    monkeypatch.chdir(tmp_path)
+    tests = program("write-a-strategy.md", "test_delta_share", 1)
+    names = [name for name in vars(tests) if name.startswith("test_")]
+    assert names == ["test_a_simulated_day", "test_a_bar_of_buyers_is_bought"]
+    for name in names:
+        getattr(tests, name)()
 
 
 def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):

@@ -1,0 +1,204 @@
+"""A strategy over prints that are at hand whole: bars, signals, the account's loop and the paper venue."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import orjson
+
+from leadline.aggregation.builder import BarBuilder
+from leadline.analysis.months import month_folds
+from leadline.analysis.publication import Publication
+from leadline.execution.adapters.journal import SendJournal
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
+from leadline.execution.core.book import Book
+from leadline.execution.loop import commands
+from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.world import World
+from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.ingestion.months import market_of
+from leadline.model.account_spec import default_account
+from leadline.model.bars import Bar, BarMessage
+from leadline.model.contracts import instrument_of
+from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.orders import Decision, Fill, Order
+from leadline.model.signals import BarSignals, SignalMessage
+from leadline.model.specs import TradingAccount, TradingStrategy, session_of
+from leadline.model.ticks import TickBatch, TickColumns
+from leadline.risk.decide import decide
+from leadline.risk.view import Answer, Question
+from leadline.venue.matching import PaperMarket
+from leadline.venue.rules import FillRules, parse_fill_rule
+
+TAPE: Final = "test"
+_HASH: Final = "test"
+
+
+class Halted(LeadlineError):
+    """The account was halted before the end of the prints; `reasons` says why."""
+
+    def __init__(self, reasons: str) -> None:
+        super().__init__(f"the account was halted: {reasons}")
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What came of a replay, in the order in which it happened.
+
+    `said` is what the strategy said of each bar of the traded days; `result` the net result in the account's currency,
+    commissions included; `open` the signed size steps that are held at the end, by contract.
+    """
+
+    bars: tuple[Bar, ...]
+    said: tuple[BarSignals, ...]
+    decisions: tuple[Decision, ...]
+    orders: tuple[Order, ...]
+    fills: tuple[Fill, ...]
+    result: str
+    open: Mapping[str, int]
+
+
+def replay(
+    strategy: TradingStrategy,
+    market: Mapping[str, TickColumns],
+    trade_from: date,
+    account: TradingAccount | None = None,
+) -> Replay:
+    """Run a strategy over prints (by contract) and return what came of it; the account is the paper one when not given.
+
+    Nothing is decided before the trading day `trade_from`: what prints before it are history. Raises InvalidInput and
+    Unknown for what a plan refuses, whatever the strategy raises as StrategyFailed, and Halted.
+    """
+    if not market or not any(map(len, market.values())):
+        raise InvalidInput("market", "nothing", "prints of a contract")
+    manifest = account or default_account(strategy.metadata.namespace)
+    bars = {contract: _bars(strategy, contract, ticks) for contract, ticks in sorted(market.items())}
+    speech = _speech(strategy, trade_from, bars)
+    with TemporaryDirectory() as folder:
+        return asyncio.run(_run(strategy, manifest, market, trade_from, bars, speech, Path(folder)))
+
+
+def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns) -> list[BarMessage]:
+    _, hours = session_of(strategy.spec)
+    sheet = instrument_of(contract)
+    builder = BarBuilder(
+        tape=TAPE,
+        venue=sheet.venue,
+        contract=contract,
+        calendar=market_of(contract),
+        hours=hours,
+        spec=strategy.spec.bar_spec,
+        ticks_per_row=strategy.spec.ticks_per_row,
+    )
+    end_ns = int(ticks.time_ns[-1]) if len(ticks) else 0
+    return list(builder.feed(TickBatch(TAPE, sheet.venue, contract, ticks, end_ns, final=True)))
+
+
+def _speech(strategy: TradingStrategy, trade_from: date, bars: Mapping[str, list[BarMessage]]) -> list[SignalMessage]:
+    months = month_folds(strategy.spec, bars, trade_from)
+    publication = Publication(
+        TAPE, strategy.account_name, strategy.full_name, _HASH, months[0].fold, None, months[0].ends_ns
+    )
+    found: list[SignalMessage] = []
+    for month in months:
+        if month is not months[0]:
+            publication.follow(month.fold, month.ends_ns)
+        for message in bars[month.contract]:
+            one = publication.step(message)
+            if one is not None:
+                found.append(one)
+            if publication.passed:
+                break
+    return found
+
+
+def _when(order: Order) -> tuple[int, str, str]:
+    return order.decided_at_ns, order.decision, order.leg
+
+
+class _Risk:
+    """Risk, called in the process."""
+
+    async def decide(self, question: Question) -> Answer:
+        return decide(question)
+
+
+async def _run(
+    strategy: TradingStrategy,
+    account: TradingAccount,
+    market: Mapping[str, TickColumns],
+    trade_from: date,
+    bars: Mapping[str, Sequence[BarMessage]],
+    speech: Sequence[SignalMessage],
+    folder: Path,
+) -> Replay:
+    paper = account.spec.paper
+    rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
+    begins_ns = min(int(ticks.time_ns[0]) for ticks in market.values() if len(ticks)) - 1
+    contracts = tuple(sorted(market))
+    database = MemoryDatabase(lambda: 0.0)
+    store = MemoryStore(
+        database,
+        tape=TAPE,
+        manifest=account,
+        feed_contracts=contracts,
+        trade_from=trade_from,
+        holder="test",
+    )
+    await store.acquire()
+    inboxes: dict[str, Inbox] = {}
+    left = list(reversed(speech))
+    switch = KillSwitch(folder / "halts.json", lambda: 0)
+    journal = SendJournal(folder / "sent.journal")
+
+    async def next_word() -> None:
+        if switch.words or not left:
+            raise Halted(switch.words or "nothing more is said, and the tape goes on")
+        inboxes[strategy.full_name].offer(left.pop())
+
+    async def no_pause(_: str) -> None:
+        return None
+
+    def new_book() -> Book:
+        balance = account.spec.starting_balance
+        return Book(TAPE, account.full_name, account, contracts, trade_from, begins_ns, balance)
+
+    venue = DirectVenue(PaperMarket(rules, begins_ns), market, speech[-1].progress_ns)
+    world = World(
+        store=store,
+        venue=venue,
+        risk=_Risk(),
+        journal=journal,
+        inboxes=inboxes,
+        pause=no_pause,
+        idle=next_word,
+        switch=switch,
+        committed=lambda _: None,
+    )
+    loop = AccountLoop(world, new_book)
+    try:
+        await loop.recover()
+        commands.set_strategy(loop.book, strategy.full_name, _HASH, orjson.dumps(strategy.to_manifest()).decode())
+        await loop.commit()
+        inboxes[strategy.full_name] = Inbox(strategy.full_name, _HASH, loop.book.instant_ns)
+        while not loop.book.finished:
+            await loop.step()
+    finally:
+        journal.close()
+    records = database.records[TAPE, account.full_name]
+    book = loop.book
+    return Replay(
+        bars=tuple(message.bar for messages in bars.values() for message in messages if message.bar is not None),
+        said=tuple(message.bar for message in speech if message.bar is not None),
+        decisions=tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.bar_key))),
+        orders=tuple(sorted((one.order for one in records.orders.values()), key=_when)),
+        fills=tuple(one.fill for one in sorted(records.fills.values(), key=lambda one: one.venue_event)),
+        result=str(book.equity_at_roll + book.realised - account.spec.starting_balance),
+        open={position.contract: position.quantity for position in book.open_positions()},
+    )
