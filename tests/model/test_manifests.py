@@ -295,6 +295,20 @@ def test_all_problems_of_all_documents_come_together():
             "spec.entries.validFor: got 'bars:2', expected day or a length of time with ticks:500 bars",
         ),
         (
+            "instrument: MES, bracket: {stopTicks: 16, targetTicks: 10, trail: {triggerTicks: 10, offsetTicks: 5}}",
+            (
+                "spec.bracket.trail.triggerTicks: got 10, expected less than targetTicks, 10: "
+                "the target closes the position before its stop follows"
+            ),
+        ),
+        (
+            "instrument: MES, bracket: {stopTicks: 16, trail: {triggerTicks: 8, offsetTicks: 25}}",
+            (
+                "spec.bracket.trail.offsetTicks: got 25, expected at most 24, stopTicks and triggerTicks together: "
+                "so far behind the price is the stop when it is to follow, and it never goes back"
+            ),
+        ),
+        (
             "instrument: MES, entries: {type: Stop, validFor: 0s}",
             "spec.entries.validFor: got '0s', expected more than nothing",
         ),
@@ -599,3 +613,17 @@ def test_labels_and_notes_are_named_as_a_cluster_takes_them(part, name, value, t
     assert isinstance(found, TradingStrategy) is taken
     if isinstance(found, list):
         assert [problem.field for problem in found] == [f"metadata.{part}"]
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "latency", "fills"), [("2s", "1s", True), ("1s", "1s", False), ("1s", "2s", False)]
+)
+def test_an_entry_that_would_end_before_the_paper_venue_matches_it_is_refused(valid_for, latency, fills):
+    one = strategy(f"instrument: MES, account: {{name: a}}, entries: {{type: Limit, validFor: {valid_for}}}")
+    paper = f"paper: {{latency: {latency}}}"
+    if fills:
+        check_strategy_on_account(one, account(paper))
+        return
+    refused = f"spec.entries.validFor: got '{valid_for}', expected more than {latency}"
+    with pytest.raises(InvalidManifest, match=refused):
+        check_strategy_on_account(one, account(paper))

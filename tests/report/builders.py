@@ -176,6 +176,7 @@ def report(**changes: Any) -> AccountReport:
         by_pattern=(PatternTotal("BUYING_ABSORPTION", 1, 1, Decimal("55.00")),),
         decisions=9,
         refused=(("max_open_trades", 5), ("conflict", 2)),
+        entered=2,
         in_doubt=(),
         prices={MES: (PricePoint(ns(600), 20_000), PricePoint(ns(900), 20_010))},
         ticks=12_345,
@@ -200,6 +201,7 @@ HALTS = (
     ReportedHalt(3, "PERSON", "employment report", "ann", HALTED_NS, "bob", HALTED_NS + 60 * 10**9, "the news is out"),
     ReportedHalt(4, "DIFFERENCE", "the venue holds 2, the book 0", "execution", HALTED_NS + 90 * 10**9),
 )
+NOT_FILLED = (("its validity has ended", 25), ("halt", 1))
 UNEASY: dict[str, Any] = {
     "halts": HALTS,
     "in_doubt": (replace(LATE, state=OrderState.DEAD, reason="absent at the venue"),),

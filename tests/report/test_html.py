@@ -7,7 +7,7 @@ from pathlib import Path
 
 from leadline.report.html import write_html
 from leadline.views.report import AccountReport
-from tests.report.builders import COVERED, KEPT_OUT, UNEASY, WON, report
+from tests.report.builders import COVERED, KEPT_OUT, NOT_FILLED, UNEASY, WON, report
 
 VOID = {"meta", "path", "circle", "line", "rect"}
 
@@ -58,7 +58,17 @@ def test_it_says_what_the_report_says(tmp_path: Path):
     assert "50 % won, after commission" in text
     assert "28.75 largest drawdown" in text
     assert "max open trades 5" in text
-    assert f"12,345 prints, 78 bars, 31 signals, 9 decisions. Digest {'d' * 64}" in text
+    assert (
+        f"12,345 prints, 78 bars, 31 signals, 9 decisions (7 refused, 2 entered, 0 not filled). Digest {'d' * 64}"
+        in text
+    )
+
+
+def test_the_entries_that_came_to_nothing_stand_by_what_took_them_out(tmp_path: Path):
+    write_html([report(not_filled=NOT_FILLED)], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "<h2>Entries not filled</h2>" in text
+    assert "<td>its validity has ended</td><td class=n>25</td>" in text
 
 
 def test_it_needs_nothing_but_itself(tmp_path: Path):
@@ -80,7 +90,7 @@ def test_what_a_reader_has_to_know(tmp_path: Path):
     assert "Still open: MESM2025 -2, -12.50 at 5005.00, not in the result" in text
     assert "ESM2025 filled on the prints of MESM2025" in text
     assert "Sessions that were not at hand: 2025-06-06" in text
-    ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 are in none"
+    ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 in no bar"
     assert f"Unfinished bar: {ended}" in text
     assert "Misdated: default/mes said 12 bars at another instant than they were known" in text
     assert "not finished" in text

@@ -1,6 +1,7 @@
 """The report in a terminal, as a person reads it."""
 
 import io
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
@@ -10,7 +11,7 @@ from leadline.report.text import price, render_text, spark
 from leadline.views.days import TradedDay
 from leadline.views.report import AccountReport
 from tests.execution.harness.builders import MES
-from tests.report.builders import COVERED, KEPT_OUT, UNEASY, report
+from tests.report.builders import COVERED, KEPT_OUT, NOT_FILLED, UNEASY, WON, report
 
 
 def shown(found: AccountReport, width: int = 80) -> str:
@@ -43,13 +44,42 @@ def test_no_number_is_cut_where_it_is_narrow():
 def test_the_sum_of_it():
     text = " ".join(shown(report()).split())
     assert "2 trades, 1 won, net +26.25, equity 10000.00 -> 10026.25, largest drawdown 28.75" in text
-    assert f"12,345 prints, 78 bars, 31 signals, 9 decisions; digest {'d' * 64}" in text
+    assert (
+        f"12,345 prints, 78 bars, 31 signals, 9 decisions (7 refused, 2 entered, 0 not filled); digest {'d' * 64}"
+        in text
+    )
 
 
 def test_why_there_was_no_trade():
     text = shown(report())
     assert row(text, "max open trades")[-1] == "5"
     assert row(text, "conflict")[-1] == "2"
+
+
+def test_the_entries_that_came_to_nothing_are_told_by_what_took_them_out():
+    text = shown(report(decisions=35, not_filled=NOT_FILLED))
+    assert row(text, "its validity has ended")[-1] == "25"
+    assert row(text, "halt") == ["halt", "1"]
+    assert "35 decisions (7 refused, 2 entered, 26 not filled)" in " ".join(text.split())
+    assert "Entries not filled" not in shown(report())
+
+
+def test_one_of_a_thing_is_no_several():
+    text = " ".join(shown(report(trades=(WON,), ticks=1, bars=1, signals=1, decisions=1)).split())
+    assert "1 trade, 1 won" in text
+    assert "1 print, 1 bar, 1 signal, 1 decision (" in text
+
+
+def test_the_day_of_a_session_stays_whole_in_eighty_columns():
+    long = replace(COVERED[0], contract="BTCUSDTPERP", prints=1_234_567)
+    text = shown(report(coverage=(long,)))
+    assert row(text, "BTCUSDTPERP")[:3] == ["BTCUSDTPERP", "rth", "2025-06-10"]
+    assert row(text, "BTCUSDTPERP")[-3] == "1,234,567"
+
+
+def test_the_line_of_the_heading_is_no_longer_in_a_file_than_somebody_reads():
+    assert len(shown(report(), width=200).splitlines()[0]) == 100
+    assert len(shown(report()).splitlines()[0]) == 80
 
 
 def test_what_a_reader_has_to_know():
@@ -59,7 +89,7 @@ def test_what_a_reader_has_to_know():
     assert "still open MNQM2025 +1, no print to value it at" in text
     assert "ESM2025 filled on the prints of MESM2025: the feed has no others" in text
     assert "sessions that were not at hand: 2025-06-06" in text
-    ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 are in none"
+    ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 in no bar"
     assert ended in text
     assert "default/mes said 12 bars at another instant than they were known, or that there never were" in text
     set_and_cleared = "halt 3 (person, by ann, 2025-11-24 16:00:00 UTC): employment report; "

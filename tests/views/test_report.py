@@ -53,6 +53,17 @@ async def test_why_bars_made_no_trade(desks: Database, books: Books, folder: Pat
     assert found.refused == (("conflict", 1), ("day_loss", 1), ("max_open_trades", 1))
 
 
+async def test_every_decision_is_refused_entered_or_not_filled(desks: Database, books: Books, folder: Path):
+    desk = await recorded(desks, books, folder)
+    whole = await report_of(desks, desk)
+    assert (whole.entered, whole.not_filled) == (4, ())
+    ended = "UPDATE intent SET state = 'EXPIRED', reason = 'its validity has ended', filled = 0"
+    await change(desks, f"{ended} WHERE tape = $1 AND leg = 'E' AND decided_at_ns = $2", desk.tape, ns(600))
+    found = await report_of(desks, desk)
+    assert found.not_filled == (("its validity has ended", whole.entered - found.entered),)
+    assert found.decisions == sum(count for _, count in found.refused) + found.entered + found.not_filled[0][1]
+
+
 async def test_the_market_beside_the_book(desks: Database, books: Books, folder: Path):
     found = await report_of(desks, await recorded(desks, books, folder))
     assert (found.ticks, found.bars, found.signals) == (42, 2, 4)

@@ -1,5 +1,6 @@
 """The send journal of an account: what is said when execution has found it lost and made it whole."""
 
+from leadline.model.counted import counted
 from leadline.model.status_spec import AccountStatus
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.execution import AccountState
@@ -15,9 +16,9 @@ async def show_journal(visit: Visit[AccountStatus], state: AccountState) -> None
     """
     restored = state.journal_restored
     if restored is not None and restored != visit.status.journal_restored:
-        lost = "was lost" if restored.found == 0 else f"had {restored.found} orders and lacked others"
+        lost = "was lost" if restored.found == 0 else f"had {counted(restored.found, 'order')} and lacked others"
         text = (
-            f"the send journal {lost}: execution has put {restored.orders} orders back from the book at "
+            f"the send journal {lost}: execution has put {counted(restored.orders, 'order')} back from the book at "
             f"{restored.at:%Y-%m-%dT%H:%M:%SZ} and goes on, for book and venue agree. See what became of the volume "
             f"of {workload_id('execution', visit.key.full_name)}"
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from leadline.cli.output import print_table
+from leadline.model.counted import counted
 from leadline.views.market import FeedContractView, SeriesView, UnfinishedBarView
 
 
@@ -26,7 +27,8 @@ def kept_out_text(contract: FeedContractView) -> str:
 def unfinished_text(unfinished: Iterable[UnfinishedBarView]) -> str:
     """How many prints each series lacks that ended inside a bar; empty where none did."""
     return ", ".join(
-        f"{item.prints:,} prints of {item.bar.contract} in an unfinished bar ({item.bar.session} {item.bar.spec})"
+        f"{counted(item.prints, 'print')} of {item.bar.contract} in an unfinished bar "
+        f"({item.bar.session} {item.bar.spec})"
         for item in unfinished
     )
 

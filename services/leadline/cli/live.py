@@ -13,6 +13,7 @@ from rich.live import Live
 from leadline.cli.feeding import tape_ns, unfinished_text
 from leadline.cli.picture import draw
 from leadline.local.supervisor import PartStatus, Supervisor
+from leadline.model.counted import counted
 from leadline.model.halts import halt_words
 from leadline.model.worth import places
 from leadline.report.clock import moment
@@ -78,12 +79,12 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     words = [
         f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
         f"tape {moment(reached_ns)}",
-        f"{ticks:,} ticks" + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
-        f"{scene.bar_count:,} bars, {scene.signal_count:,} signals, fills so far: {scene.fills:,}",
+        counted(ticks, "tick") + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
+        f"{counted(scene.bar_count, 'bar')}, {counted(scene.signal_count, 'signal')}, fills so far: {scene.fills:,}",
     ]
     kept_out = sum(item.faulty for item in feed.contracts)
     if kept_out:
-        words.append(f"{kept_out:,} prints kept out")
+        words.append(f"{counted(kept_out, 'print')} kept out")
     outside_sessions = sum(item.outside for item in feed.contracts)
     if outside_sessions:
         words.append(f"{outside_sessions:,} outside every session")

@@ -14,6 +14,7 @@ from rich.text import Text
 from leadline.cli.feeding import kept_out_text, tape_ns, unfinished_text
 from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
+from leadline.model.counted import counted
 from leadline.model.worth import places
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
@@ -155,7 +156,7 @@ def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
     for name, cells in rows[-most:]:
         table.add_row(*([plain_text(name)] if several else []), *cells)
     return _framed(
-        f"signals ({scene.signal_count:,} in {scene.bar_count:,} bars so far), times in {zone_name()}", table
+        f"signals ({scene.signal_count:,} in {counted(scene.bar_count, 'bar')} so far), times in {zone_name()}", table
     )
 
 
@@ -213,7 +214,7 @@ def _account_lines(state: AccountView) -> Iterator[tuple[str, RenderableType]]:
         yield "halt", "–"
     if state.journal_restored is not None:
         found = state.journal_restored
-        words = f"lost, {found.orders} orders put back at {moment(found.at_ns)} by the clock"
+        words = f"lost, {counted(found.orders, 'order')} put back at {moment(found.at_ns)} by the clock"
         yield "send journal", plain_text(words, "bold red")
     for strategy in state.strategies:
         if strategy.fence:

@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 from leadline.model.account_spec import TradingAccount
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.counted import counted
 from leadline.model.durations import DAY, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
@@ -142,6 +143,7 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     if own.profile is None and spec.bracket is None:
         yield _needed(spec, "spec.bracket", "stopTicks and targetTicks")
     yield from _entry_problems(spec, own)
+    yield from _trail_problems(spec)
     sizing = spec.sizing
     if (sizing.mode == "Fixed") != (sizing.size is not None):
         expected = "a number of contracts with mode Fixed" if sizing.mode == "Fixed" else "no size with mode Tiered"
@@ -196,6 +198,7 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
     if strategy.spec.mode != spec.environment:
         expected = f"{spec.environment}, the environment of the account {account.full_name}"
         yield InvalidInput("spec.mode", strategy.spec.mode, expected)
+    yield from _too_short_to_fill(strategy, account)
     if own.currency != spec.currency:
         expected = (
             f"an instrument in {spec.currency}, the currency of the account {account.full_name}: "
@@ -215,6 +218,17 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
     if not spec.tiers and strategy.spec.sizing.mode == "Tiered":
         expected = f"Fixed, because the account {account.full_name} has no tiers"
         yield InvalidInput("spec.sizing.mode", "Tiered", expected)
+
+
+def _too_short_to_fill(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
+    """A validity that is over when the paper venue first matches the entry: such a strategy would never trade."""
+    valid, latency = valid_for_ns(strategy.spec), account.spec.paper.latency_ns
+    if account.spec.environment == "Paper" and valid is not None and valid <= latency:
+        expected = (
+            f"more than {account.spec.paper.latency}, the spec.paper.latency of the account {account.full_name}: "
+            "an entry fills after that, and none would"
+        )
+        yield InvalidInput("spec.entries.validFor", strategy.spec.entries.valid_for, expected)
 
 
 def _sums_in_coins(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
@@ -264,7 +278,9 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     yield from _distance_to_nothing(spec) if never_closes(spec) else _no_time_to_enter(spec)
     needed = history_needed(spec)
     if spec.history < needed:
-        expected = f"at least {needed} sessions, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
+        expected = (
+            f"at least {counted(needed, 'session')}, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
+        )
         yield InvalidInput("spec.history", spec.history, expected)
 
 
@@ -303,7 +319,7 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
     """Distances to the session's ends that leave nothing between them: such a strategy would never trade."""
     _, hours = session_of(spec)
     entries, minutes = spec.entries, hours.length_ns // NS_PER_MINUTE
-    lasts = f"the session lasts {minutes} minutes"
+    lasts = f"the session lasts {counted(minutes, 'minute')}"
     if spec.flatten_before_close_ns >= hours.length_ns:
         yield InvalidInput("spec.flattenBeforeClose", spec.flatten_before_close, f"less than the session: {lasts}")
         return
@@ -313,7 +329,7 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
         return
     if entries.after_open_ns + before_close_ns >= hours.length_ns:
         kept = before_close_ns // NS_PER_MINUTE
-        expected = f"time left for entries before the last {kept} minutes: {lasts}"
+        expected = f"time left for entries before the last {counted(kept, 'minute')}: {lasts}"
         yield InvalidInput("spec.entries.afterOpen", entries.after_open, expected)
 
 
@@ -361,6 +377,23 @@ def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInpu
         )
     elif valid_for_ns(spec) == 0:
         yield InvalidInput("spec.entries.validFor", entries.valid_for, "more than nothing")
+
+
+def _trail_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """A trail that could not move its stop when it is to begin."""
+    if spec.bracket is None or spec.bracket.trail is None:
+        return
+    stop, target, trail = spec.bracket.stop_ticks, spec.bracket.target_ticks, spec.bracket.trail
+    trigger, offset = trail.trigger_ticks, trail.offset_ticks
+    if target is not None and trigger >= target:
+        expected = f"less than targetTicks, {target}: the target closes the position before its stop follows"
+        yield InvalidInput("spec.bracket.trail.triggerTicks", trigger, expected)
+    if offset > stop + trigger:
+        expected = (
+            f"at most {stop + trigger}, stopTicks and triggerTicks together: so far behind the price is the stop "
+            "when it is to follow, and it never goes back"
+        )
+        yield InvalidInput("spec.bracket.trail.offsetTicks", offset, expected)
 
 
 def valid_for_ns(spec: StrategySpec) -> int | None:

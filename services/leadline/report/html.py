@@ -10,7 +10,7 @@ from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.svg import Marker, Series, chart
-from leadline.report.text import misdated_words, open_words, price, sample_words, sessions, unfinished_words
+from leadline.report.text import misdated_words, open_words, price, sample_words, sessions, sum_words, unfinished_words
 from leadline.views.report import AccountReport, PricePoint
 
 _STYLE: Final = """
@@ -82,13 +82,14 @@ def _account(report: AccountReport) -> str:
         ),
         "<h2>Decisions refused, by first reason</h2>",
         _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
+        "<h2>Entries not filled</h2>",
+        _table(("Reason", "Entries"), [(_words(reason), str(count)) for reason, count in report.not_filled]),
         "<h2>Halts</h2>",
         _halts(report),
         "<h2>Sessions</h2>",
         _sessions(report),
         _kept_out(report),
-        f"<p class=soft>{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, ",
-        f"{report.decisions:,} decisions. Digest <code>{escape(report.digest)}</code></p>",
+        f"<p class=soft>{sum_words(report)}. Digest <code>{escape(report.digest)}</code></p>",
     ]
     return "".join(parts)
 
@@ -100,7 +101,7 @@ def _cards(report: AccountReport) -> str:
     cards = (
         (_money(report.net, report.places), f"net result{currency}"),
         (f"{report.end_equity:,.{places}f}", f"equity, from {report.start_equity:,.{places}f}"),
-        (str(len(report.trades)), "trades"),
+        (str(len(report.trades)), "trade" if len(report.trades) == 1 else "trades"),
         (rate, "won, after commission"),
         (f"{report.max_drawdown:,.{places}f}", "largest drawdown"),
     )
@@ -237,7 +238,7 @@ def _money(value: Decimal, places: int) -> _Markup:
     return _Markup(f"<span class={style}>{value:+,.{places}f}</span>")
 
 
-_NUMBERS: Final = frozenset({"Entry price", "Exit price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars"})
+_NUMBERS: Final = frozenset({"Entry price", "Exit price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars", "Entries"})
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

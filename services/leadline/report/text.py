@@ -1,17 +1,19 @@
 """The report in a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
 from rich import box
 from rich.console import Console, JustifyMethod
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import sheet_of
+from leadline.model.counted import counted
 from leadline.report.clock import month_and_time, zone_name
 from leadline.report.halts import since_words, until_words
 from leadline.report.printable import plain_text, printable
@@ -23,16 +25,21 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _SPARK_WIDTH = 60
 # Columns of a terminal that has room for the time of each exit.
 _ROOMY = 96
+# A file is as wide as its tables ask for: nobody reads a line as long as that.
+_LONGEST_RULE = 100
 
 
 def render_text(report: AccountReport, console: Console) -> None:
-    """Print one account's report: trades, totals by pattern, why entries were refused, the equity curve."""
-    console.rule(Text.assemble((printable(report.account), "bold"), f" on tape {printable(report.tape)}"))
+    """Print one account's report: trades, totals by pattern, why there were no more of them, the equity curve."""
+    heading = Text.assemble((printable(report.account), "bold"), f" on tape {printable(report.tape)}")
+    console.print(Rule(heading), width=min(console.width, _LONGEST_RULE))
     console.print(_trades(report, roomy=console.width >= _ROOMY))
     if report.by_pattern:
         console.print(_patterns(report))
     if report.refused:
-        console.print(_refusals(report))
+        console.print(_reasons("Refused, by first reason", "bars", report.refused))
+    if report.not_filled:
+        console.print(_reasons("Entries not filled", "entries", report.not_filled))
     for note in _notes(report):
         console.print(note)
     if report.failure:
@@ -51,15 +58,22 @@ def render_text(report: AccountReport, console: Console) -> None:
         console.print(f"equity  {spark([report.start_equity, *(p.equity for p in report.curve)])}")
     console.print(
         Text.assemble(
-            (f"{len(report.trades)} trades, {report.wins} won, net ", "bold"),
+            (f"{counted(len(report.trades), 'trade')}, {report.wins} won, net ", "bold"),
             money(report.net, report.places),
             f", equity {report.start_equity:.{report.places}f} -> {report.end_equity:.{report.places}f}, "
             f"largest drawdown {report.max_drawdown:.{report.places}f}",
             f"; money in {printable(report.currency)}" if report.currency else "",
         )
     )
-    said = f"{report.ticks:,} prints, {report.bars:,} bars, {report.signals:,} signals, {report.decisions:,} decisions"
-    console.print(plain_text(f"{said}; digest {report.digest}", "dim"))
+    console.print(plain_text(f"{sum_words(report)}; digest {report.digest}", "dim"))
+
+
+def sum_words(report: AccountReport) -> str:
+    """How much there was of a run, and what its decisions came to."""
+    whole = (report.ticks, "print"), (report.bars, "bar"), (report.signals, "signal"), (report.decisions, "decision")
+    refused, not_filled = (sum(count for _, count in each) for each in (report.refused, report.not_filled))
+    parts = f"{refused:,} refused, {report.entered:,} entered, {not_filled:,} not filled"
+    return f"{', '.join(counted(number, name) for number, name in whole)} ({parts})"
 
 
 def _notes(report: AccountReport) -> Iterator[Text]:
@@ -90,13 +104,14 @@ def open_words(item: OpenPosition, places: int) -> str:
 
 def misdated_words(strategy: str, bars: int) -> str:
     """That a strategy does not speak of the bars as they were."""
-    return f"{strategy} said {bars:,} bars at another instant than they were known, or that there never were"
+    return f"{strategy} said {counted(bars, 'bar')} at another instant than they were known, or that there never were"
 
 
 def unfinished_words(item: UnfinishedBar) -> str:
     """The prints of one series that are in no bar, because the tape ends inside one."""
     series = f"{item.contract} {item.session} {item.spec}"
-    return f"the tape ends inside a bar of {series}: {item.prints:,} prints of {item.trading_day} are in none"
+    prints = counted(item.prints, "print")
+    return f"the tape ends inside a bar of {series}: {prints} of {item.trading_day} in no bar"
 
 
 def _contracts(report: AccountReport) -> Iterator[str]:
@@ -109,7 +124,7 @@ def _contracts(report: AccountReport) -> Iterator[str]:
             yield f"{strategy} traded {told}"
         without = [each.day.isoformat() for each in days if not each.session]
         if without:
-            yield f"{strategy} has no session on {len(without)} of {len(days)} days: {', '.join(without)}"
+            yield f"{strategy} has no session on {len(without)} of {counted(len(days), 'day')}: {', '.join(without)}"
 
 
 def money(value: Decimal, places: int) -> Text:
@@ -164,7 +179,9 @@ def _trades(report: AccountReport, *, roomy: bool) -> Table:
 def _coverage(report: AccountReport) -> Table:
     table = _timed_table("Sessions")
     for name in ("contract", "session", "day", "first print", "last print", "prints", "outside", "kept out"):
-        table.add_column(name, justify="right" if name in {"prints", "outside", "kept out"} else "left")
+        justify: JustifyMethod = "right" if name in {"prints", "outside", "kept out"} else "left"
+        # What does not fit goes into a second line of a time: no day, name or number is ever cut.
+        table.add_column(name.replace(" ", "\n"), justify=justify, no_wrap=name not in {"first print", "last print"})
     for item, outside, faulty in sessions(report):
         first, last = (month_and_time(time_ns) for time_ns in (item.first_ns, item.last_ns))
         table.add_row(
@@ -238,10 +255,10 @@ def _patterns(report: AccountReport) -> Table:
     return table
 
 
-def _refusals(report: AccountReport) -> Table:
-    table = Table(title="Refused, by first reason", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+def _reasons(title: str, what: str, counts: Iterable[tuple[str, int]]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("reason")
-    table.add_column("bars", justify="right")
-    for reason, count in report.refused:
+    table.add_column(what, justify="right")
+    for reason, count in counts:
         table.add_row(plain_text(reason.replace("_", " ")), str(count))
     return table

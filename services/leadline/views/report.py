@@ -90,7 +90,9 @@ class AccountReport:
 
     failure: why the tape is not one to trust; empty when it is.
 
-    `refused` counts decisions by the first reason that refused them; `in_doubt` are entries that were given up
+    `refused` counts decisions by the first reason that refused them, `not_filled` those whose entry came to no fill by
+    what took it out, and `entered` are those whose entry was filled, at least in part: together all `decisions`;
+    `in_doubt` are entries that were given up
     because their fate was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
     traded days with the contract of each; `halts` are those that were set in the run or in force when it began.
     `currency` is empty where no strategy says in what it trades. `misdated` counts by strategy the bars that it said at
@@ -126,6 +128,8 @@ class AccountReport:
     days: tuple[TradedDay, ...] = ()
     halts: tuple[ReportedHalt, ...] = ()
     currency: str = ""
+    entered: int = 0
+    not_filled: tuple[tuple[str, int], ...] = ()
 
     @property
     def places(self) -> int:

@@ -10,9 +10,10 @@ import orjson
 
 from leadline.execution.adapters.halt_rows import halt_of, moment_ns
 from leadline.execution.adapters.rows import fill_of, order_of
+from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
-from leadline.model.orders import Fill, Position
+from leadline.model.orders import Fill, Order, Position
 from leadline.model.specs import TradingStrategy
 from leadline.views.days import TradedDay, traded_days_of
 from leadline.views.digest_store import digest_of, run_of
@@ -83,6 +84,8 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
     contracts = details["contracts"]
     traded = sorted({order.contract for order in orders.values()})
     refused = Counter(row["reason"] for row in decisions if not row["accepted"])
+    accepted = {row["decision_id"] for row in decisions if row["accepted"]}
+    entries = [order for order in orders.values() if is_entry(order) and order.decision in accepted]
     return AccountReport(
         tape=tape,
         account=account,
@@ -97,7 +100,9 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         curve=tuple(equity_curve(end - total, fills)),
         by_pattern=_totals(trades),
         decisions=len(decisions),
-        refused=tuple(sorted(refused.items(), key=lambda item: (-item[1], item[0]))),
+        refused=_most_first(refused),
+        entered=sum(order.filled > 0 for order in entries),
+        not_filled=_most_first(Counter(_taken_out_by(order) for order in entries if not order.filled)),
         in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
         prices={contract: tuple(points) for contract, points in by_contract.items()},
         ticks=await connection.fetchval(
@@ -230,6 +235,16 @@ async def _fills(connection: Any, tape: str, account: str) -> list[tuple[str, Fi
         "SELECT * FROM fill WHERE tape = $1 AND account = $2 ORDER BY venue_event, k", tape, account
     )
     return [(row["strategy"], fill_of(dict(row))) for row in rows]
+
+
+def _most_first(counts: Counter[str]) -> tuple[tuple[str, int], ...]:
+    return tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _taken_out_by(order: Order) -> str:
+    """Why an entry that has no fill will get none; of one that still may, how it stands."""
+    state = order.state.value.lower()
+    return (order.reason or state) if order.state.terminal else f"still {state}"
 
 
 def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:
