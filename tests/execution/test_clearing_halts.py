@@ -132,7 +132,7 @@ async def process(tmp_path: Path) -> Process:
 
 def disk_refuses(process: Process, refuses: bool = True) -> None:
     """Whether the file of the halts can be written again."""
-    fresh = process.file.with_suffix(".new")
+    fresh = process.file.with_name(process.file.name + ".new")
     fresh.mkdir() if refuses else fresh.rmdir()
 
 

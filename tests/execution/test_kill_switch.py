@@ -55,7 +55,7 @@ def inode(switch: Switch) -> int:
 
 
 def disk_refuses(switch: Switch, refuses: bool = True) -> None:
-    fresh = path_of(switch).with_suffix(".new")
+    fresh = path_of(switch).with_name(path_of(switch).name + ".new")
     fresh.mkdir() if refuses else fresh.rmdir()
 
 

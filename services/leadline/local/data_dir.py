@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from leadline.model.errors import InvalidInput, LeadlineError, is_utf8, reason_of
+from leadline.runtime.files import write_whole
 
 _SECRET_BYTES: Final = 32
 _OTHERS: Final = 0o077
@@ -81,14 +82,7 @@ def placed_at(path: Path | str) -> Path:
 
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all."""
-    new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(file.fileno(), 0o600)  # a file left over from a crash keeps its mode when it is opened again
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
+    write_whole(path, data, private=True)
 
 
 def _ensure_secret(path: Path) -> None:

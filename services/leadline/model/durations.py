@@ -6,6 +6,13 @@ from typing import Final, Literal
 
 from leadline.model.errors import InvalidInput
 
+NS_PER_MICROSECOND: Final = 1_000
+NS_PER_MILLISECOND: Final = 1_000_000
+NS_PER_SECOND: Final = 1_000_000_000
+NS_PER_MINUTE: Final = 60 * NS_PER_SECOND
+NS_PER_HOUR: Final = 60 * NS_PER_MINUTE
+NS_PER_DAY: Final = 24 * NS_PER_HOUR
+
 DURATION_PATTERN: Final = r"^[0-9]{1,6}(ms|s|m|h)$"
 # From 1m to 1440m: no session is longer than a day.
 _MINUTES_PATTERN: Final = r"([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m"
@@ -14,7 +21,7 @@ BAR_SPEC_EXPECTED: Final = (
     "minutes from 1m to 1440m such as 5m or 75m, or 1h, 4h, 1d, or ticks:N up to 999999, or volume:N up to 999999999"
 )
 
-_UNIT_NS: Final = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
+_UNIT_NS: Final = {"ms": NS_PER_MILLISECOND, "s": NS_PER_SECOND, "m": NS_PER_MINUTE, "h": NS_PER_HOUR}
 # Lengths that have a name of their own. Their minutes are another spelling of them: a length has one name, so that one
 # series of bars has one key and one subject, however a manifest asks for it.
 _NAMED_MINUTES: Final = {"1h": 60, "4h": 240, "1d": 1440}

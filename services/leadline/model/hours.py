@@ -7,11 +7,9 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from leadline.model.durations import NS_PER_MICROSECOND, NS_PER_SECOND
 from leadline.model.errors import InvalidInput
 
-NS_PER_SECOND: Final = 1_000_000_000
-NS_PER_MICROSECOND: Final = 1_000
-NS_PER_DAY: Final = 86_400 * NS_PER_SECOND
 CLOCK_PATTERN: Final = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 ZONE_PATTERN: Final = r"^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
 

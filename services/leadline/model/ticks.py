@@ -14,11 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from leadline.model import durations
+
 Int64Array = NDArray[np.int64]
 Int8Array = NDArray[np.int8]
 
-NS_PER_SECOND: Final = 1_000_000_000
-NS_PER_MINUTE: Final = 60 * NS_PER_SECOND
+# Times of ticks are nanoseconds: who works with ticks finds the units here.
+NS_PER_SECOND: Final = durations.NS_PER_SECOND
+NS_PER_MINUTE: Final = durations.NS_PER_MINUTE
 
 
 class Aggressor(IntEnum):

@@ -9,8 +9,9 @@ from collections.abc import Sequence, Sized
 from decimal import Decimal
 from typing import Final
 
+from leadline.model.durations import NS_PER_DAY, NS_PER_HOUR
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import CLOCK_PATTERN, NS_PER_DAY, zone_of
+from leadline.model.hours import CLOCK_PATTERN, zone_of
 from leadline.model.orders import OrderType
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
@@ -39,7 +40,7 @@ MODIFIERS: Final = ("Stacked", "Trending", "WinStreak", "LossStreak")
 BLOCKS: Final = ("", "DAY_LOSS", "DAY_TARGET")
 ENTRY_TYPES: Final = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
 LONGEST_SESSION_NS: Final = 8 * NS_PER_DAY
-LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_DAY // 24
+LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_HOUR
 """As long as the longest length of time that a manifest can say."""
 
 

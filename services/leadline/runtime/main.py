@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import structlog
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown, words_of
 from leadline.model.services import processes, service_of
 from leadline.model.strict import NoParams, ServiceParams
@@ -173,7 +174,7 @@ async def _beat(service: str) -> None:
     heartbeat = measurements.HEARTBEAT.labels(service)
     with contextlib.suppress(asyncio.CancelledError):
         while True:
-            heartbeat.set(wall_ns() / 1e9)
+            heartbeat.set(wall_ns() / NS_PER_SECOND)
             before = monotonic_s()
             await asyncio.sleep(HEARTBEAT_SECONDS)
             measurements.LOOP_LAG.observe(max(0.0, monotonic_s() - before - HEARTBEAT_SECONDS))

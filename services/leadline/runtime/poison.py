@@ -21,6 +21,7 @@ import structlog
 
 from leadline.model.errors import LeadlineError, RefusedMessage
 from leadline.runtime.bus.dead_letters import Message
+from leadline.runtime.files import write_whole
 
 DEATHS: Final = 2
 """So many failures in a row may be reported at one message."""
@@ -146,10 +147,8 @@ class Handling:
         if self._known is None:
             return
         content = {"suspect": self._suspect, "failures": self._failures, "ends": self._ends, "poison": self._poison}
-        fresh = self._known.with_suffix(".new")
         try:
-            fresh.write_bytes(orjson.dumps(content))
-            fresh.replace(self._known)
+            write_whole(self._known, orjson.dumps(content), synced=False)
         except OSError as error:
             _log.warning("poison.not_remembered", reason=str(error))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput
 from leadline.model.subjects import BARS, ORDER_KINDS, ORDERS, RUNS, RUNS_SUBJECTS, SIGNALS, TICKS
 from leadline.runtime.bus.bus import Bus, BusRefused
@@ -14,7 +15,6 @@ DEFAULT_TICK_BYTES: Final = 1 << 30
 ACK_WAIT_SECONDS: Final = 60
 MAX_ACK_PENDING: Final = 10_000
 
-_NS: Final = 1_000_000_000
 _DAY: Final = 86_400
 _NOT_FOUND: Final = (10014, 10059)
 
@@ -42,13 +42,13 @@ class StreamDefinition:
             "retention": "limits",
             "storage": "file",
             "num_replicas": replicas,
-            "max_age": self.max_age_seconds * _NS,
+            "max_age": self.max_age_seconds * NS_PER_SECOND,
             "max_bytes": self.max_bytes,
             "max_msgs_per_subject": 1 if self.last_only else -1,
             "discard": "new" if self.refuse_when_full else "old",
             "deny_delete": self.append_only,
             "deny_purge": self.append_only,
-            "duplicate_window": self.duplicate_window_seconds * _NS,
+            "duplicate_window": self.duplicate_window_seconds * NS_PER_SECOND,
             "allow_atomic": True,
         }
 
@@ -126,7 +126,7 @@ async def _migrate_consumer(bus: Bus, stream: str, name: str) -> bool:
         "durable_name": name,
         "deliver_policy": "all",
         "ack_policy": "explicit",
-        "ack_wait": ACK_WAIT_SECONDS * _NS,
+        "ack_wait": ACK_WAIT_SECONDS * NS_PER_SECOND,
         "max_ack_pending": MAX_ACK_PENDING,
         "replay_policy": "instant",
     }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.subjects import TICKS, tick_subject
@@ -253,7 +254,7 @@ class PaperVenue:
             self._context.spawn(_fail(error), "ledger")
             raise
         self._written = now
-        metrics.INSTANT.set(self.market.instant_ns / 1e9)
+        metrics.INSTANT.set(self.market.instant_ns / NS_PER_SECOND)
         metrics.LEDGER_BYTES.set(self._ledger.size_bytes)
 
     def _check_ledger(self) -> None:

@@ -18,6 +18,7 @@ import orjson
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.loop.ports import Fenced, NotTaken, PartFailed
 from leadline.model.halts import HaltSource, printable
+from leadline.runtime.files import write_whole
 
 DEATHS: Final = 2
 """So many failures in a row may be reported at one name, or at one instant."""
@@ -142,10 +143,8 @@ class MarkFile:
             "why": printable(self._why),
             "poison": self._poison,
         }
-        fresh = self._known.with_suffix(".new")
         with suppress(OSError):
-            fresh.write_bytes(orjson.dumps(content))
-            fresh.replace(self._known)
+            write_whole(self._known, orjson.dumps(content), synced=False)
 
 
 def _cut(name: str) -> str:
@@ -170,7 +169,7 @@ def note_death(file: Path, switch: KillSwitch, instant_ns: int, error: Exception
     """
     deaths = 1 + _deaths(file, instant_ns)
     with suppress(OSError):  # a full disk does not hide the error that is being told
-        file.write_bytes(orjson.dumps({"instant_ns": instant_ns, "deaths": deaths}))
+        write_whole(file, orjson.dumps({"instant_ns": instant_ns, "deaths": deaths}), synced=False)
     if deaths >= DEATHS:
         words = printable(f"{type(error).__name__}: {error}")
         reason = f"{DEATHS} processes in a row failed at the instant {instant_ns}: {words}"

@@ -10,6 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from leadline.runtime.files import sync_directory, write_whole
+
 KEPT_IDS: Final = 65_536
 """How many ids the journal keeps at least: an order every minute for six weeks of days and nights."""
 
@@ -32,30 +34,11 @@ class Restoration:
         return f"#restored at_ns={self.at_ns} orders={self.orders} found={self.found}\n"
 
 
-def sync_directory(path: Path) -> None:
-    """Make durable what was made, renamed or removed in a directory."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _append(descriptor: int, content: bytes) -> None:
     written = os.write(descriptor, content)
     if written != len(content):
         raise OSError(errno.ENOSPC, f"the disk took {written} of {len(content)} bytes")
     os.fsync(descriptor)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Put a file in the place of another: after a crash it is the one or the other. The folder is not synced yet."""
-    fresh = path.with_suffix(".new")
-    with fresh.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 class SendJournal:
@@ -82,7 +65,7 @@ class SendJournal:
         if len(self._written) > 2 * kept:
             self._written = dict.fromkeys(list(self._written)[-kept:])
             complete = _lines(self._written, self._restored)
-            _replace(path, complete)
+            write_whole(path, complete)
         self._file = path.open("ab")
         self._size = len(complete)
         self._file.truncate(self._size)

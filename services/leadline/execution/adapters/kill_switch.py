@@ -1,16 +1,15 @@
 """The kill switch: an account's halts in memory and on disk, before anyone is told of them."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from leadline.execution.adapters.journal import sync_directory
 from leadline.execution.core.halts import Clearing, Halts, Standing, StoredHalts
 from leadline.model.halts import Halt, HaltSource
+from leadline.runtime.files import sync_directory, write_whole
 
 
 class KillSwitch:
@@ -100,7 +99,6 @@ class KillSwitch:
             self._changed(after)
 
     def _write(self, halts: Halts) -> None:
-        fresh = self._path.with_suffix(".new")
         content = {
             "last": halts.last,
             "halts": [
@@ -114,11 +112,7 @@ class KillSwitch:
                 for halt in halts.in_force
             ],
         }
-        with fresh.open("wb") as file:
-            file.write(orjson.dumps(content))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        write_whole(self._path, orjson.dumps(content))
         sync_directory(self._path.parent)
 
 

@@ -7,10 +7,10 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from leadline.execution.adapters.journal import Restoration
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
-
-LATENCY_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+from leadline.runtime.measurements import LATENCY_BUCKETS
 
 DECISIONS: Final = Counter("leadline_decisions_total", "Decisions by outcome.", ("account", "outcome"))
 ORDERS: Final = Counter("leadline_orders_total", "Order states reached.", ("account", "state"))
@@ -121,7 +121,7 @@ def show_positions(account: str, positions: Iterable[Position]) -> None:
 
 def show_restored(account: str, restored: Restoration | None) -> None:
     """Set the gauge of a journal that was made whole at some time; None for one that never had to be."""
-    JOURNAL_RESTORED.labels(account).set(0 if restored is None else restored.at_ns / 1e9)
+    JOURNAL_RESTORED.labels(account).set(0 if restored is None else restored.at_ns / NS_PER_SECOND)
 
 
 def tell_restored(account: str, restored: Restoration) -> None:

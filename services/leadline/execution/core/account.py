@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from leadline.execution.core.book import HOUR_NS, Book, StrategyBook, commission_of, is_entry
+from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
 from leadline.execution.core.contracts import execution_contract, speaker_of, tape_contract
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
-from leadline.model.durations import parse_duration
+from leadline.model.durations import NS_PER_HOUR, parse_duration
 from leadline.model.orders import Bracket, Order, OrderType, Position, Trail
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
@@ -63,7 +63,7 @@ def account_view(book: Book, *, halt: str) -> AccountView:
         worst_case=worst_case(book, book.open_positions(), live),
         streak=book.streak,
         trades=book.trades,
-        entries_last_hour=sum(at > book.instant_ns - HOUR_NS for at in book.entry_instants),
+        entries_last_hour=sum(at > book.instant_ns - NS_PER_HOUR for at in book.entry_instants),
         orders_last_second=_orders_last_second(book, None),
         open_trades=len(held | entering),
         exposure=_exposure(book.open_positions(), live),

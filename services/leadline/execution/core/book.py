@@ -14,6 +14,7 @@ from leadline.execution.core.contracts import execution_contract, roots_of, sign
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.contracts import sheet_of
+from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.orders import (
@@ -25,11 +26,9 @@ from leadline.model.orders import (
     Position,
 )
 from leadline.model.specs import TradingAccount, TradingStrategy
-from leadline.model.ticks import NS_PER_SECOND
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
-HOUR_NS: Final = 3600 * NS_PER_SECOND
-KEPT_NS: Final = HOUR_NS
+KEPT_NS: Final = NS_PER_HOUR
 """Ended orders of closed positions, and entries, are looked at by the rate limits for this long, and then forgotten."""
 
 

@@ -11,17 +11,16 @@ from leadline.execution.core.book import Book, HeldLimits, StrategyBook
 from leadline.execution.core.positions import money_paid
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.durations import NS_PER_DAY
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
 from leadline.model.sessions import calendar_of, resolve_session
 from leadline.model.specs import calendar_of_spec, distances_of
-from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.limits import day_loss_limit, day_target
 from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits
 
-DAY_NS: Final = 24 * 60 * NS_PER_MINUTE
-_LONGEST_DAY_NS: Final = 8 * DAY_NS
+_LONGEST_DAY_NS: Final = 8 * NS_PER_DAY
 """Longer than any trading day lasts, weekends and holidays included."""
 
 

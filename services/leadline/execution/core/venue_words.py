@@ -13,8 +13,9 @@ from itertools import pairwise
 from typing import Any, Final
 
 from leadline.execution.core.book import Book
-from leadline.execution.core.day import DAY_NS, venue_calendar
+from leadline.execution.core.day import venue_calendar
 from leadline.model.contracts import sheet_of
+from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import Refused, Unknown
 from leadline.model.halts import LONGEST_REASON, printable
 from leadline.model.orders import (
@@ -48,7 +49,7 @@ MOST_POSITIONS: Final = 1_000
 _LARGEST_INT: Final = (1 << 63) - 1
 _LARGEST_K: Final = (1 << 31) - 1
 _SHOWN: Final = 60
-_LONGEST_AGO_NS: Final = 8 * DAY_NS
+_LONGEST_AGO_NS: Final = 8 * NS_PER_DAY
 
 _NEEDED: Final = frozenset({"client_id", "contract", "tape_contract", "leg", "side", "type", "quantity"})
 """What an order cannot be adopted without. Of one that is known the book has all of it."""

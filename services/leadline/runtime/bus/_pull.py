@@ -10,6 +10,7 @@ import orjson
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.runtime.bus._link import BusTrouble, Link
 
 MAX_BYTES_PER_PULL: Final = 8 * 1024 * 1024
@@ -18,7 +19,6 @@ HEARTBEAT_SECONDS: Final = 2.0
 # Three heartbeats missed: the consumer or its server is gone.
 SILENT_SECONDS: Final = 3 * HEARTBEAT_SECONDS
 
-_NS: Final = 1_000_000_000
 _HEARTBEAT: Final = "100"
 # What ends one pull request and leaves the consumer well: nothing there, expired, its messages or bytes used up.
 _PULL_ENDED: Final = ("404", "408")
@@ -97,8 +97,8 @@ class Puller:
         pull = {
             "batch": missing,
             "max_bytes": MAX_BYTES_PER_PULL,
-            "expires": int(PULL_EXPIRES_SECONDS * _NS),
-            "idle_heartbeat": int(HEARTBEAT_SECONDS * _NS),
+            "expires": int(PULL_EXPIRES_SECONDS * NS_PER_SECOND),
+            "idle_heartbeat": int(HEARTBEAT_SECONDS * NS_PER_SECOND),
         }
         self._asked += missing
         await self._link.send(self._request, orjson.dumps(pull), reply=self._inbox)

@@ -10,6 +10,7 @@ import structlog
 from nats.aio.msg import Msg
 from nats.nuid import NUID
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import Unknown
 from leadline.runtime import measurements
 from leadline.runtime.bus._link import BusRefused, BusTrouble, Link
@@ -26,7 +27,6 @@ LAST_SECONDS: Final = 5
 # A reader whose consumer is lost again at once waits, so that it cannot spin.
 REOPEN_WAIT_SECONDS: Final = 0.1
 
-_NS: Final = 1_000_000_000
 _STREAM_NOT_FOUND: Final = 10059
 _CONSUMER_NOT_FOUND: Final = 10014
 
@@ -252,7 +252,7 @@ async def _create(
         "filter_subject": subject,
         "mem_storage": True,
         "num_replicas": 1,
-        "inactive_threshold": seconds * _NS,
+        "inactive_threshold": seconds * NS_PER_SECOND,
         **begin,
     }
     try:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import jwt
 import structlog
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.services import Role, method_roles, planned, roles
 from leadline.runtime.clock import monotonic_s, wall_ns
@@ -125,7 +126,7 @@ def mint_token(
     """A signed token for calls to the audience `to`. Raises InvalidInput when it would live longer than any may."""
     if not 0 < lifetime_s <= LONGEST_TOKEN_SECONDS:
         raise InvalidInput("lifetime_s", lifetime_s, f"1 to {LONGEST_TOKEN_SECONDS} seconds")
-    now = wall_ns() // 1_000_000_000
+    now = wall_ns() // NS_PER_SECOND
     claims: dict[str, object] = {
         "iss": _ISSUER,
         "aud": to,
@@ -216,7 +217,7 @@ class _KeyFile:
     def __call__(self) -> tuple[str, ...]:
         self._look()
         # By the file's own time: whoever looks late is not late with what follows.
-        age_s = (self._clock() - self._changed_ns) / 1e9
+        age_s = (self._clock() - self._changed_ns) / NS_PER_SECOND
         if self._former is None or age_s >= OVERLAP_SECONDS + TOKEN_SECONDS:
             self._former = None
             return (self._key,)

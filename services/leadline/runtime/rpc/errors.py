@@ -6,6 +6,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 
+from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, shown
 from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.rpc.auth import NotAllowed
@@ -51,7 +52,7 @@ def again_after(error: grpc.aio.AioRpcError) -> float | None:
     for detail in _details(error):
         info = error_details_pb2.RetryInfo()
         if detail.Unpack(info):
-            return float(info.retry_delay.ToNanoseconds() / 1e9)
+            return float(info.retry_delay.ToNanoseconds() / NS_PER_SECOND)
     return None
 
 
@@ -73,7 +74,7 @@ def _details_of(error: LeadlineError) -> list[_Detail]:
         found.append(error_details_pb2.ErrorInfo(reason="ROLE_NOT_ALLOWED", domain=_DOMAIN))
     if error.again_after_s is not None:
         delay = duration_pb2.Duration()
-        delay.FromNanoseconds(int(error.again_after_s * 1e9))
+        delay.FromNanoseconds(int(error.again_after_s * NS_PER_SECOND))
         found.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return found
 
