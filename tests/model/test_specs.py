@@ -77,7 +77,15 @@ def test_a_strategy_needs_only_its_instrument():
             "router": {"minStrength": "0.5", "minConfidence": "0.6"},
             "parameters": {},
         },
-        "entries": {"type": "Market", "afterOpen": "5m", "beforeClose": "15m", "blocks": [], "news": []},
+        "entries": {
+            "type": "Market",
+            "offsetTicks": 0,
+            "validFor": "day",
+            "afterOpen": "5m",
+            "beforeClose": "15m",
+            "blocks": [],
+            "news": [],
+        },
         "flattenBeforeClose": "5m",
         "sizing": {
             "mode": "Tiered",
@@ -175,7 +183,8 @@ def test_the_schema_names_what_is_required():
         ".spec.account": ["name"],
         ".spec.entries.blocks[]": ["from", "to"],
         ".spec.entries.news[]": ["at"],
-        ".spec.bracket": ["stopTicks", "targetTicks"],
+        ".spec.bracket": ["stopTicks"],
+        ".spec.bracket.trail": ["triggerTicks", "offsetTicks"],
     }
 
 
