@@ -278,6 +278,7 @@ def test_all_problems_of_all_documents_come_together():
             "instrument: MES, bracket: {targetTicks: 16}",
             "spec.bracket.stopTicks: got nothing, expected a value: this field is required",
         ),
+        ("instrument: MESF2025", "spec.instrument: got 'MESF2025', expected one of the quarterly months H, M, U, Z"),
         (
             "instrument: MES, entries: {offsetTicks: 4}",
             "spec.entries.offsetTicks: got 4, expected 0 with type Market",

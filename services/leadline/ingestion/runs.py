@@ -91,8 +91,18 @@ def plan_tape(feed: Sequence[ContractDays], trade_from: date | None, history: in
             missing.update(_between(each.market, found[each.contract]))
     plan = TapePlan(trade_from, found, tuple(sorted(missing)))
     if trade_from not in plan.days:
-        raise InvalidInput("trade_from", trade_from.isoformat(), f"a trading day of the feed: {_shown(feed)}")
+        raise InvalidInput("trade_from", trade_from.isoformat(), _a_day_of(feed, trade_from))
     return plan
+
+
+def _a_day_of(feed: Sequence[ContractDays], day: date) -> str:
+    """Which days could be traded, in words, where a day cannot: it has no prints, or those of another month only."""
+    for each in feed:
+        if day in (each.at_hand or ()) and each.leads is not None:
+            first, until = each.leads
+            days = f"from {first} to before {until}"
+            return f"a day whose lead month is in the feed: {each.contract} has prints on it, and leads {days}"
+    return f"a trading day of the feed: {_shown(feed)}"
 
 
 def previous_days(market: Calendar, day: date, count: int) -> tuple[date, ...]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import pairwise
 from typing import Final
 
@@ -9,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from leadline.model.account_spec import TradingAccount
 from leadline.model.calendars import Calendar
-from leadline.model.contracts import instrument_of
+from leadline.model.contracts import instrument_of, parse_contract
 from leadline.model.counted import counted
 from leadline.model.durations import DAY, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
@@ -26,6 +27,9 @@ from leadline.nodes.registry import detector_types
 
 VENUES: Final = ("paper",)
 """The venues that there is an adapter for."""
+
+_ANY_DAY: Final = date(2025, 1, 1)
+"""A contract of a manifest has its whole year: no day makes it another one."""
 
 # Getting flat takes a round to the venue, with room for a retry.
 _FLATTEN_SECONDS: Final = 30
@@ -130,9 +134,14 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     spec = strategy.spec
     try:
         own = signal_instrument(spec)
+        if spec.instrument != own.root:
+            parse_contract(spec.instrument, _ANY_DAY)
     except Unknown as unknown:
         expected = f"a root of the instrument sheet ({', '.join(unknown.known)}) or its dated contract, as GCZ2013"
         yield InvalidInput("spec.instrument", spec.instrument, expected)
+        return
+    except InvalidInput as error:
+        yield InvalidInput("spec.instrument", spec.instrument, error.expected)
         return
     if own.roll == "venue" and spec.instrument == own.root:
         expected = f"a dated contract such as {own.root}Z2025: this root rolls on the venue's data, not by a rule"
