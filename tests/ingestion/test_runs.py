@@ -94,6 +94,6 @@ def test_a_run_is_named_by_what_makes_its_results_and_a_number() -> None:
 def test_a_day_on_which_another_month_leads_is_refused_with_the_days_of_the_one_that_is_there() -> None:
     leads = (date(2025, 6, 16), date(2025, 9, 15))
     feed = ContractDays("MESU2025", CME, june(9, 10), leads)
-    expected = "a day whose lead month is in the feed: MESU2025 has prints on it, and leads from 2025-06-16 to before 2025-09-15"
-    with pytest.raises(InvalidInput, match=expected):
+    leading = "MESU2025 has prints on it, and leads from 2025-06-16 to before 2025-09-15"
+    with pytest.raises(InvalidInput, match=f"a day whose lead month is in the feed: {leading}"):
         plan_tape([feed], date(2025, 6, 10), history=0, sessions=1)
