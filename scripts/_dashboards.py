@@ -361,6 +361,11 @@ PIPELINE: Final = Dashboard(
                     unit="s",
                 ),
                 Panel(
+                    "Tried again",
+                    [("increase(leadline_retries_total[$__rate_interval])", "{{pod}} {{part}}")],
+                    "Trials that failed and are made again, by what did not answer.",
+                ),
+                Panel(
                     "Readers",
                     [
                         ("increase(leadline_bus_reader_restarts_total[$__rate_interval])", "{{stream}} opened again"),

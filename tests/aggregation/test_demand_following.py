@@ -151,7 +151,7 @@ async def test_a_row_that_cannot_be_built_is_counted_and_holds_nobody_up(
         bus_as(nats_server, "ingestion") as source,
         bus_as(nats_server, "analysis") as reader,
     ):
-        await demand(supervisor, "default/bad", "7m")
+        await demand(supervisor, "default/bad", "7h")
         await demand(supervisor, "default/lost", "5m", HOURS | {"zone": "Nowhere"})
         await demand(supervisor, "default/one", "1m")
         await publish(source, tape())

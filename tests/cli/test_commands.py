@@ -135,10 +135,10 @@ def test_files_that_are_no_yaml_are_all_named_at_once(tmp_path, capsys):
 
 def test_everything_wrong_in_a_manifest_is_said_at_once(tmp_path, capsys):
     manifest = tmp_path / "wrong.yaml"
-    manifest.write_text(MES.read_text().replace("bars: 5m", "bars: 7m").replace("instrument: MES ", "instrument: MSE "))
+    manifest.write_text(MES.read_text().replace("bars: 5m", "bars: 7h").replace("instrument: MES ", "instrument: MSE "))
     assert run(["up", "-f", str(manifest), "--data-dir", str(tmp_path / "data")]) == 2
     found = said(capsys)
-    assert "spec.bars: got '7m'" in found
+    assert "spec.bars: got '7h'" in found
     assert not (tmp_path / "data").exists()
 
 

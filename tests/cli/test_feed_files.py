@@ -47,7 +47,7 @@ def test_two_files_of_one_name_are_told_apart_by_their_folders(tmp_path: Path, c
     assert run(["plan", "-f", str(manifest), *feed, "-o", "json"]) == 0, capsys.readouterr().err
     said = capsys.readouterr()
     files = json.loads(said.out)["workloads"][0]["settings"]["feed"]["files"]
-    assert [file["name"] for file in files] == ["june/mes.csv", "july/mes.csv"]
+    assert [file["path"] for file in files] == ["june/mes.csv", "july/mes.csv"]
     assert said.err == "leadline: reading july/mes.csv, june/mes.csv\n"
     (tmp_path / "july" / "mes.csv").write_text("nothing")
     assert run(["plan", "-f", str(manifest), *feed]) == 2

@@ -271,12 +271,12 @@ def test_a_file_with_other_values_stops_entries_and_no_start(tmp_path: Path, con
 def test_a_damaged_file_stops_entries_at_every_start_until_the_disk_has_the_halt(tmp_path: Path):
     path = tmp_path / "halts.json"
     path.write_bytes(b'{"last": 1, "halts": [{"number"')
-    for full in ("halts.new", "halts.damaged"):
+    for full in ("halts.json.new", "halts.damaged"):
         (tmp_path / full).symlink_to("/dev/full")
     for _ in range(2):
         switch = KillSwitch(path, lambda: 0)
         assert (bool(switch.words), switch.durable) == (True, False)
-    (tmp_path / "halts.new").unlink()
+    (tmp_path / "halts.json.new").unlink()
     assert KillSwitch(path, lambda: 0).durable
     assert "could not be read" in KillSwitch(path, lambda: 0).words
 
@@ -285,13 +285,13 @@ def test_a_damaged_file_stops_entries_at_every_start_until_the_disk_has_the_halt
 def test_a_disk_that_refuses_stops_entries_all_the_same(tmp_path: Path):
     switch = KillSwitch(tmp_path / "halts.json", lambda: 0)
     switch.merge(EMPTY)
-    (tmp_path / "halts.new").symlink_to("/dev/full")
+    (tmp_path / "halts.json.new").symlink_to("/dev/full")
     switch.halt(PERSON, "stop", "bob")
     assert (switch.words, switch.durable) == ("stop", False)
     with pytest.raises(OSError, match="No space"):
         switch.clear(switch.halts.in_force)
     assert switch.words == "stop"
-    (tmp_path / "halts.new").unlink()
+    (tmp_path / "halts.json.new").unlink()
     switch.keep()
     assert switch.durable
     assert KillSwitch(tmp_path / "halts.json", lambda: 0).words == "stop"
