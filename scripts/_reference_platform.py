@@ -231,7 +231,8 @@ def metrics() -> str:
     """Every metric by the service that serves it."""
     package = ROOT / "services" / "leadline"
     modules = ["leadline.runtime.measurements"]
-    modules += [f"leadline.{path.parent.name}.metrics" for path in sorted(package.glob("*/metrics.py"))]
+    found = sorted(path.relative_to(package.parent).with_suffix("") for path in package.rglob("metrics.py"))
+    modules += [".".join(path.parts) for path in found]
     parts = []
     for name in modules:
         room = name.split(".")[1]

@@ -87,3 +87,10 @@ def test_the_instrument_sheet_is_where_the_page_says():
     sheet = files("leadline.model") / "data" / "instruments.yaml"
     assert sheet.is_file()
     assert "services/leadline/model/data/instruments.yaml" in (DOCS / "reference" / "instruments.md").read_text()
+
+
+def test_the_metrics_of_every_room_are_listed():
+    package = DOCS.parent / "services" / "leadline"
+    rooms = {path.relative_to(package).parts[0] for path in package.rglob("metrics.py")}
+    page = (DOCS / "reference" / "metrics.md").read_text()
+    assert {line.removeprefix("### ") for line in page.splitlines() if line.startswith("### ")} >= rooms
