@@ -123,3 +123,15 @@ def _shown(number: int, panel: Panel, place: tuple[int, int, int, int]) -> dict[
             for index, (expression, legend) in enumerate(panel.queries)
         ],
     }
+
+
+def quantiles(metric: str, by: str = "", labels: str = "") -> list[tuple[str, str]]:
+    """Median and 99th percentile of a histogram, by a label where one is given."""
+    over, name = f"le, {by}" if by else "le", f"{{{{{by}}}}} " if by else ""
+    return [
+        (
+            f"histogram_quantile({q}, sum by ({over}) (rate({metric}_bucket{labels}[$__rate_interval])))",
+            f"{name}{title}",
+        )
+        for q, title in ((0.5, "median"), (0.99, "p99"))
+    ]

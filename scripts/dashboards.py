@@ -1,6 +1,6 @@
 """Write the dashboards of `dashboards/`, and the chart's copy of that folder: `python -m scripts.dashboards`.
 
-The panels are described in `_dashboards.py`; the rules are written by hand in `dashboards/rules`. Helm reads no file
+The panels are described in `_dashboard_*.py`; the rules are written by hand in `dashboards/rules`. Helm reads no file
 outside of a chart, so the chart has a copy. `--check` writes nothing and fails when a file is not as it should be.
 """
 
@@ -11,11 +11,14 @@ from typing import Final
 
 import orjson
 
-from scripts._dashboards import DASHBOARDS
+from scripts._dashboard_desk import DESK
+from scripts._dashboard_execution import EXECUTION
+from scripts._dashboard_pipeline import PIPELINE
 from scripts._grafana import dashboard
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "dashboards"
+DASHBOARDS: Final = (DESK, PIPELINE, EXECUTION)
 RULES: Final = FOLDER / "rules" / "leadline.yaml"
 COPY: Final = ROOT / "helm" / "leadline" / "files" / "dashboards"
 

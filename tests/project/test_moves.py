@@ -55,7 +55,7 @@ def test_a_metric_that_is_none_never_moves():
     assert watched.still() == ["leadline_no_such_thing"]
 
 
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="the mark has to be true")
+@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="the mark fails a test whose metric stands still")
 @pytest.mark.parametrize("claimed", [pytest.param(NAME, marks=pytest.mark.moves(NAME))])
 def test_a_false_claim_fails_its_test(claimed: str):
     assert value(claimed, who="a") == value(claimed, who="b")

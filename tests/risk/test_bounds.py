@@ -280,3 +280,9 @@ def test_a_refused_value_is_shown_with_sixty_characters_at_the_most():
 
     assert shown("x" * 60) == "x" * 60
     assert shown("x" * 61) == "x" * 60 + "..."
+
+
+@pytest.mark.parametrize("bracket", [Bracket(16, stop_price=5), Bracket(16, target_price=5)])
+def test_an_exit_at_a_price_has_no_distance_to_size_by(bracket: Bracket):
+    with pytest.raises(InvalidInput, match=r"strategy\.bracket\.(stop|target)_price: got 5, expected no price"):
+        check_question(exits(bracket))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 
 class Side(StrEnum):
@@ -108,6 +109,12 @@ class Bracket:
     def target_at(self, fill: int, side: Side) -> int | None:
         """Price in ticks of the target before an entry of that side which filled at `fill`; None without a target."""
         return self.target_price if self.target_ticks is None else fill + side.sign * self.target_ticks
+
+
+def bracket_of(values: Mapping[str, Any]) -> Bracket:
+    """The bracket whose plain values `asdict` gave, as JSON keeps them."""
+    trail = values["trail"]
+    return Bracket(**{**values, "trail": None if trail is None else Trail(**trail)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ its kind, and nothing else.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from itertools import pairwise
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
 from leadline.model.errors import RefusedMessage
+from leadline.model.orders import Bracket, Trail
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2 as pb
@@ -410,4 +412,27 @@ def _signal_message(payload: bytes) -> SignalMessage:
         message.progress_ns,
         message.final,
         bar_signals_from_proto(message.bar) if message.HasField("bar") else None,
+    )
+
+
+def bracket_to_proto(bracket: Bracket) -> pb.Bracket:
+    """The exits of an entry as a message."""
+    return pb.Bracket(
+        stop_ticks=bracket.stop_ticks,
+        target_ticks=bracket.target_ticks,
+        stop_price=bracket.stop_price,
+        target_price=bracket.target_price,
+        trail=None if bracket.trail is None else pb.Trail(**asdict(bracket.trail)),
+    )
+
+
+def bracket_from_proto(message: pb.Bracket) -> Bracket:
+    """A message as the exits of an entry."""
+    trail = Trail(message.trail.trigger_ticks, message.trail.offset_ticks) if message.HasField("trail") else None
+    return Bracket(
+        stop_ticks=message.stop_ticks if message.HasField("stop_ticks") else None,
+        target_ticks=message.target_ticks if message.HasField("target_ticks") else None,
+        stop_price=message.stop_price if message.HasField("stop_price") else None,
+        target_price=message.target_price if message.HasField("target_price") else None,
+        trail=trail,
     )

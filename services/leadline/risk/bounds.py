@@ -146,6 +146,9 @@ def _check_terms(strategy: StrategySettings) -> None:
     _whole("strategy.bracket.stop_ticks", bracket.stop_ticks or 0, 1, MOST_TICKS)
     if bracket.target_ticks is not None:
         _whole("strategy.bracket.target_ticks", bracket.target_ticks, 1, MOST_TICKS)
+    for name in ("stop_price", "target_price"):
+        if (price := getattr(bracket, name)) is not None:
+            raise InvalidInput(f"strategy.bracket.{name}", price, "no price: sizes follow from distances")
     if bracket.trail is not None:
         _whole("strategy.bracket.trail.trigger_ticks", bracket.trail.trigger_ticks, 0, MOST_TICKS)
         _whole("strategy.bracket.trail.offset_ticks", bracket.trail.offset_ticks, 1, MOST_TICKS)

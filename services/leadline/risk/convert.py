@@ -5,10 +5,10 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import Bracket, OrderType, Side, Trail
+from leadline.model.orders import OrderType, Side
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb
-from leadline.model.wire import bar_signals_from_proto, bar_signals_to_proto
+from leadline.model.wire import bar_signals_from_proto, bar_signals_to_proto, bracket_from_proto, bracket_to_proto
 from leadline.risk.bounds import (
     ENTRY_TYPES,
     MODIFIERS,
@@ -127,7 +127,7 @@ def answer_to_proto(answer: Answer) -> pb.Decision:
         side=answer.side,
         quantity=answer.quantity,
         contract=answer.contract,
-        bracket=None if answer.bracket is None else _bracket_to_proto(answer.bracket),
+        bracket=None if answer.bracket is None else bracket_to_proto(answer.bracket),
         patterns=answer.patterns,
         arithmetic=[pb.Term(name=name, value=value) for name, value in answer.arithmetic],
         type=answer.type,
@@ -146,30 +146,12 @@ def answer_from_proto(message: pb.Decision) -> Answer:
         message.side,
         message.quantity,
         message.contract,
-        _bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
+        bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
         tuple(message.patterns),
         tuple((term.name, term.value) for term in message.arithmetic),
         OrderType(message.type),
         message.price if message.HasField("price") else None,
         message.valid_until_ns if message.HasField("valid_until_ns") else None,
-    )
-
-
-def _bracket_to_proto(bracket: Bracket) -> pb.Bracket:
-    trail = bracket.trail
-    return pb.Bracket(
-        stop_ticks=bracket.stop_ticks or 0,
-        target_ticks=bracket.target_ticks,
-        trail=None if trail is None else pb.Trail(trigger_ticks=trail.trigger_ticks, offset_ticks=trail.offset_ticks),
-    )
-
-
-def _bracket_from_proto(message: pb.Bracket) -> Bracket:
-    trail = message.trail
-    return Bracket(
-        message.stop_ticks,
-        message.target_ticks if message.HasField("target_ticks") else None,
-        trail=Trail(trail.trigger_ticks, trail.offset_ticks) if message.HasField("trail") else None,
     )
 
 
@@ -279,7 +261,7 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
         max_size=settings.max_size,
         modifiers=settings.modifiers,
         respect_day_budget=settings.respect_day_budget,
-        bracket=_bracket_to_proto(settings.bracket),
+        bracket=bracket_to_proto(settings.bracket),
         entry_type=settings.entry_type,
         entry_offset=settings.entry_offset,
         valid_for_ns=settings.valid_for_ns,
@@ -344,7 +326,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
         max_size=message.max_size,
         modifiers=tuple(message.modifiers),
         respect_day_budget=message.respect_day_budget,
-        bracket=_bracket_from_proto(message.bracket),
+        bracket=bracket_from_proto(message.bracket),
         entry_type=_entry_type(message.entry_type),
         entry_offset=message.entry_offset,
         valid_for_ns=message.valid_for_ns if message.HasField("valid_for_ns") else None,

@@ -36,8 +36,9 @@ from leadline.risk.view import Answer, Question
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules, parse_fill_rule
 
-TAPE: Final = "test"
-_HASH: Final = "test"
+TAPE: Final = "tape"
+ANALYSIS: Final = "hash"
+"""The names of the tape and of the analysis in what is said here."""
 
 
 class Halted(LeadlineError):
@@ -79,32 +80,35 @@ def replay(
         raise InvalidInput("market", "nothing", "prints of a contract")
     manifest = account or default_account(strategy.metadata.namespace)
     bars = {contract: _bars(strategy, contract, ticks) for contract, ticks in sorted(market.items())}
-    speech = _speech(strategy, trade_from, bars)
+    speech = speech_of(strategy, trade_from, bars)
     with TemporaryDirectory() as folder:
         return asyncio.run(_run(strategy, manifest, market, trade_from, bars, speech, Path(folder)))
 
 
-def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns) -> list[BarMessage]:
+def builder_of(strategy: TradingStrategy, contract: str) -> BarBuilder:
+    """What builds the bars of a strategy out of a contract's prints."""
     _, hours = session_of(strategy.spec)
-    sheet = instrument_of(contract)
-    builder = BarBuilder(
+    return BarBuilder(
         tape=TAPE,
-        venue=sheet.venue,
+        venue=instrument_of(contract).venue,
         contract=contract,
         calendar=market_of(contract),
         hours=hours,
         spec=strategy.spec.bar_spec,
         ticks_per_row=strategy.spec.ticks_per_row,
     )
-    end_ns = int(ticks.time_ns[-1]) if len(ticks) else 0
-    return list(builder.feed(TickBatch(TAPE, sheet.venue, contract, ticks, end_ns, final=True)))
 
 
-def _speech(strategy: TradingStrategy, trade_from: date, bars: Mapping[str, list[BarMessage]]) -> list[SignalMessage]:
+def speech_of(
+    strategy: TradingStrategy,
+    trade_from: date,
+    bars: Mapping[str, Sequence[BarMessage]],
+    last: SignalMessage | None = None,
+) -> list[SignalMessage]:
+    """What the analysis of a strategy publishes about bars, contract by contract; `last`: after a restart."""
     months = month_folds(strategy.spec, bars, trade_from)
-    publication = Publication(
-        TAPE, strategy.account_name, strategy.full_name, _HASH, months[0].fold, None, months[0].ends_ns
-    )
+    names = (TAPE, strategy.account_name, strategy.full_name, ANALYSIS)
+    publication = Publication(*names, months[0].fold, last, months[0].ends_ns)
     found: list[SignalMessage] = []
     for month in months:
         if month is not months[0]:
@@ -116,6 +120,12 @@ def _speech(strategy: TradingStrategy, trade_from: date, bars: Mapping[str, list
             if publication.passed:
                 break
     return found
+
+
+def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns) -> list[BarMessage]:
+    end_ns = int(ticks.time_ns[-1]) if len(ticks) else 0
+    batch = TickBatch(TAPE, instrument_of(contract).venue, contract, ticks, end_ns, final=True)
+    return list(builder_of(strategy, contract).feed(batch))
 
 
 def _when(order: Order) -> tuple[int, str, str]:
@@ -184,9 +194,9 @@ async def _run(
     loop = AccountLoop(world, new_book)
     try:
         await loop.recover()
-        commands.set_strategy(loop.book, strategy.full_name, _HASH, orjson.dumps(strategy.to_manifest()).decode())
+        commands.set_strategy(loop.book, strategy.full_name, ANALYSIS, orjson.dumps(strategy.to_manifest()).decode())
         await loop.commit()
-        inboxes[strategy.full_name] = Inbox(strategy.full_name, _HASH, loop.book.instant_ns)
+        inboxes[strategy.full_name] = Inbox(strategy.full_name, ANALYSIS, loop.book.instant_ns)
         while not loop.book.finished:
             await loop.step()
     finally:

@@ -8,20 +8,19 @@ from typing import Final
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import (
     Advanced,
-    Bracket,
     Fill,
     LastPrint,
     OrderState,
     OrderType,
     Replacement,
     Side,
-    Trail,
     Trailing,
     VenueEvent,
     VenueOrder,
     Watch,
     WatchedPosition,
 )
+from leadline.model.wire import bracket_from_proto, bracket_to_proto
 from leadline.venue.v1 import venue_pb2 as pb
 
 _SIDES: Final = {Side.BUY: pb.SIDE_BUY, Side.SELL: pb.SIDE_SELL}
@@ -56,7 +55,7 @@ def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
         limit_price=order.limit_price,
         stop_price=order.stop_price,
         decided_at_ns=order.decided_at_ns,
-        bracket=None if order.bracket is None else _bracket_to_proto(order.bracket),
+        bracket=None if order.bracket is None else bracket_to_proto(order.bracket),
         trail=None if order.trail is None else pb.Trailing(**asdict(order.trail)),
         valid_until_ns=order.valid_until_ns,
         decision_id=order.decision,
@@ -68,27 +67,6 @@ def order_to_proto(order: VenueOrder) -> pb.VenueOrder:
         parent=order.parent,
         oco=order.oco,
         triggered=order.triggered,
-    )
-
-
-def _bracket_to_proto(bracket: Bracket) -> pb.Bracket:
-    return pb.Bracket(
-        stop_ticks=bracket.stop_ticks,
-        target_ticks=bracket.target_ticks,
-        stop_price=bracket.stop_price,
-        target_price=bracket.target_price,
-        trail=None if bracket.trail is None else pb.Trail(**asdict(bracket.trail)),
-    )
-
-
-def _bracket_from_proto(message: pb.Bracket) -> Bracket:
-    trail = Trail(message.trail.trigger_ticks, message.trail.offset_ticks) if message.HasField("trail") else None
-    return Bracket(
-        stop_ticks=message.stop_ticks if message.HasField("stop_ticks") else None,
-        target_ticks=message.target_ticks if message.HasField("target_ticks") else None,
-        stop_price=message.stop_price if message.HasField("stop_price") else None,
-        target_price=message.target_price if message.HasField("target_price") else None,
-        trail=trail,
     )
 
 
@@ -121,7 +99,7 @@ def order_heard(message: pb.VenueOrder) -> VenueOrder:
         decided_at_ns=message.decided_at_ns,
         limit_price=message.limit_price if message.HasField("limit_price") else None,
         stop_price=message.stop_price if message.HasField("stop_price") else None,
-        bracket=_bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
+        bracket=bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
         trail=(Trailing(message.trail.from_price, message.trail.offset_ticks) if message.HasField("trail") else None),
         valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
         reduce_only=message.reduce_only,
@@ -142,7 +120,7 @@ def replacement_to_proto(wanted: Replacement) -> pb.ReplaceOrderRequest:
         quantity=wanted.quantity,
         limit_price=wanted.limit_price,
         stop_price=wanted.stop_price,
-        bracket=None if wanted.bracket is None else _bracket_to_proto(wanted.bracket),
+        bracket=None if wanted.bracket is None else bracket_to_proto(wanted.bracket),
         valid_until_ns=wanted.valid_until_ns,
     )
 
@@ -154,7 +132,7 @@ def replacement_from_proto(message: pb.ReplaceOrderRequest) -> Replacement:
         quantity=message.quantity if message.HasField("quantity") else None,
         limit_price=message.limit_price if message.HasField("limit_price") else None,
         stop_price=message.stop_price if message.HasField("stop_price") else None,
-        bracket=_bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
+        bracket=bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
         valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
     )
 

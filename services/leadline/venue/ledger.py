@@ -19,16 +19,15 @@ import orjson
 
 from leadline.model.errors import LeadlineError
 from leadline.model.orders import (
-    Bracket,
     Fill,
     LastPrint,
     OrderState,
     OrderType,
     Side,
-    Trail,
     Trailing,
     VenueEvent,
     VenueOrder,
+    bracket_of,
 )
 from leadline.venue.matching import Step
 from leadline.venue.rules import Mark, Rest
@@ -213,7 +212,7 @@ def _order(document: dict[str, Any]) -> VenueOrder:
         "side": Side(document["side"]),
         "type": OrderType(document["type"]),
         "state": OrderState(document["state"]),
-        "bracket": bracket and Bracket(**{**bracket, "trail": bracket["trail"] and Trail(**bracket["trail"])}),
+        "bracket": bracket and bracket_of(bracket),
         "trail": trail and Trailing(**trail),
     }
     return VenueOrder(**{**document, **values, "unread": _pairs(document)})

@@ -11,7 +11,6 @@ import orjson
 from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
 from leadline.model.orders import (
-    Bracket,
     Decision,
     Fill,
     LastPrint,
@@ -21,8 +20,8 @@ from leadline.model.orders import (
     OrderType,
     Position,
     Side,
-    Trail,
     Trailing,
+    bracket_of,
 )
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
@@ -374,15 +373,6 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
     )
 
 
-def bracket_of_row(value: dict[str, Any] | str | None) -> Bracket | None:
-    """A bracket as a column has it; None where it has none."""
-    terms = _terms(value)
-    if terms is None:
-        return None
-    trail = terms["trail"]
-    return Bracket(**{**terms, "trail": None if trail is None else Trail(**trail)})
-
-
 def _terms(value: dict[str, Any] | str | None) -> dict[str, Any] | None:
     """A column of JSON; a connection that only reads may leave it as text."""
     terms: dict[str, Any] | None = orjson.loads(value) if isinstance(value, str) else value
@@ -405,7 +395,7 @@ def order_of(row: Row) -> Order:
         state=OrderState(row["state"]),
         limit_price=row["limit_price"],
         stop_price=row["stop_price"],
-        bracket=bracket_of_row(row["bracket"]),
+        bracket=None if (bracket := _terms(row["bracket"])) is None else bracket_of(bracket),
         trail=None if (trail := _terms(row["trail"])) is None else Trailing(**trail),
         valid_until_ns=row["valid_until_ns"],
         first_fill_ns=row["first_fill_ns"],

@@ -831,3 +831,88 @@ class Run(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class Bracket(_message.Message):
+    """The exits that the venue makes for each fill of an entry: each at a distance from the fill or at a price, or absent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_TICKS_FIELD_NUMBER: _builtins.int
+    TARGET_TICKS_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_FIELD_NUMBER: _builtins.int
+    TARGET_PRICE_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
+    stop_ticks: _builtins.int
+    """Distance of the stop, ticks."""
+    target_ticks: _builtins.int
+    """Distance of the target, ticks."""
+    stop_price: _builtins.int
+    """Price of the stop, ticks."""
+    target_price: _builtins.int
+    """Price of the target, ticks."""
+    @_builtins.property
+    def trail(self) -> Global___Trail:
+        """How the stop trails; absent when it does not."""
+
+    def __init__(
+        self,
+        *,
+        stop_ticks: _builtins.int | None = ...,
+        target_ticks: _builtins.int | None = ...,
+        stop_price: _builtins.int | None = ...,
+        target_price: _builtins.int | None = ...,
+        trail: Global___Trail | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_price", b"_target_price", "_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_price", b"target_price", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_price", b"_target_price", "_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_price", b"target_price", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
+    _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
+    _WhichOneofReturnType__stop_ticks: _TypeAlias = _typing.Literal["stop_ticks"]  # noqa: Y015
+    _WhichOneofArgType__stop_ticks: _TypeAlias = _typing.Literal["_stop_ticks", b"_stop_ticks"]  # noqa: Y015
+    _WhichOneofReturnType__target_price: _TypeAlias = _typing.Literal["target_price"]  # noqa: Y015
+    _WhichOneofArgType__target_price: _TypeAlias = _typing.Literal["_target_price", b"_target_price"]  # noqa: Y015
+    _WhichOneofReturnType__target_ticks: _TypeAlias = _typing.Literal["target_ticks"]  # noqa: Y015
+    _WhichOneofArgType__target_ticks: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_ticks) -> _WhichOneofReturnType__stop_ticks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_price) -> _WhichOneofReturnType__target_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_ticks) -> _WhichOneofReturnType__target_ticks | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
+
+Global___Bracket: _TypeAlias = Bracket  # noqa: Y015
+
+@_typing.final
+class Trail(_message.Message):
+    """A stop that follows the price."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIGGER_TICKS_FIELD_NUMBER: _builtins.int
+    OFFSET_TICKS_FIELD_NUMBER: _builtins.int
+    trigger_ticks: _builtins.int
+    """It follows from prints on that are so far beyond the entry's fill, ticks."""
+    offset_ticks: _builtins.int
+    """How far it stays behind the best print since, ticks."""
+    def __init__(
+        self,
+        *,
+        trigger_ticks: _builtins.int = ...,
+        offset_ticks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_ticks", b"offset_ticks", "trigger_ticks", b"trigger_ticks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Trail: _TypeAlias = Trail  # noqa: Y015

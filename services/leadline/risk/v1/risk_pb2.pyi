@@ -356,7 +356,7 @@ class StrategySettings(_message.Message):
         """Size modifiers in force: `Stacked`, `Trending`, `WinStreak`, `LossStreak`."""
 
     @_builtins.property
-    def bracket(self) -> Global___Bracket:
+    def bracket(self) -> _model_pb2.Bracket:
         """Exits of an entry."""
 
     @_builtins.property
@@ -388,7 +388,7 @@ class StrategySettings(_message.Message):
         max_size: _builtins.int = ...,
         modifiers: _abc.Iterable[_builtins.str] | None = ...,
         respect_day_budget: _builtins.bool = ...,
-        bracket: Global___Bracket | None = ...,
+        bracket: _model_pb2.Bracket | None = ...,
         entry_type: _builtins.str = ...,
         limits: Global___StrategyLimits | None = ...,
         day: Global___StrategyDay | None = ...,
@@ -411,71 +411,6 @@ class StrategySettings(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_for_ns) -> _WhichOneofReturnType__valid_for_ns | None: ...
 
 Global___StrategySettings: _TypeAlias = StrategySettings  # noqa: Y015
-
-@_typing.final
-class Bracket(_message.Message):
-    """The exits of an entry: distances from each of its fills, ticks."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    STOP_TICKS_FIELD_NUMBER: _builtins.int
-    TARGET_TICKS_FIELD_NUMBER: _builtins.int
-    TRAIL_FIELD_NUMBER: _builtins.int
-    stop_ticks: _builtins.int
-    """Distance of the stop."""
-    target_ticks: _builtins.int
-    """Distance of the target; absent without a target."""
-    @_builtins.property
-    def trail(self) -> Global___Trail:
-        """How the stop follows the price; absent when it stays."""
-
-    def __init__(
-        self,
-        *,
-        stop_ticks: _builtins.int = ...,
-        target_ticks: _builtins.int | None = ...,
-        trail: Global___Trail | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks", "_trail", b"_trail", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_ticks", b"stop_ticks", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__target_ticks: _TypeAlias = _typing.Literal["target_ticks"]  # noqa: Y015
-    _WhichOneofArgType__target_ticks: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks"]  # noqa: Y015
-    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
-    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_ticks) -> _WhichOneofReturnType__target_ticks | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
-
-Global___Bracket: _TypeAlias = Bracket  # noqa: Y015
-
-@_typing.final
-class Trail(_message.Message):
-    """A stop that follows the price."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TRIGGER_TICKS_FIELD_NUMBER: _builtins.int
-    OFFSET_TICKS_FIELD_NUMBER: _builtins.int
-    trigger_ticks: _builtins.int
-    """It follows from prices on that are so far beyond the fill, ticks."""
-    offset_ticks: _builtins.int
-    """How far it stays behind the best price since, ticks."""
-    def __init__(
-        self,
-        *,
-        trigger_ticks: _builtins.int = ...,
-        offset_ticks: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_ticks", b"offset_ticks", "trigger_ticks", b"trigger_ticks"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Trail: _TypeAlias = Trail  # noqa: Y015
 
 @_typing.final
 class LocalBlock(_message.Message):
@@ -760,7 +695,7 @@ class Decision(_message.Message):
     valid_until_ns: _builtins.int
     """Until when a limit or a stop works, nanoseconds UTC; absent means until it is cancelled."""
     @_builtins.property
-    def bracket(self) -> Global___Bracket:
+    def bracket(self) -> _model_pb2.Bracket:
         """Exits of the entry; absent when refused."""
 
     @_builtins.property
@@ -779,7 +714,7 @@ class Decision(_message.Message):
         side: _builtins.str = ...,
         quantity: _builtins.int = ...,
         contract: _builtins.str = ...,
-        bracket: Global___Bracket | None = ...,
+        bracket: _model_pb2.Bracket | None = ...,
         type: _builtins.str = ...,
         patterns: _abc.Iterable[_builtins.str] | None = ...,
         arithmetic: _abc.Iterable[Global___Term] | None = ...,

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from leadline.model.v1 import model_pb2 as _model_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -181,7 +182,7 @@ class VenueOrder(_message.Message):
     triggered: _builtins.bool
     """A print has reached the stop of a stop-limit order: it rests as a limit order."""
     @_builtins.property
-    def bracket(self) -> Global___Bracket:
+    def bracket(self) -> _model_pb2.Bracket:
         """Native exits of each fill; absent without any."""
 
     @_builtins.property
@@ -200,7 +201,7 @@ class VenueOrder(_message.Message):
         limit_price: _builtins.int | None = ...,
         stop_price: _builtins.int | None = ...,
         decided_at_ns: _builtins.int = ...,
-        bracket: Global___Bracket | None = ...,
+        bracket: _model_pb2.Bracket | None = ...,
         trail: Global___Trailing | None = ...,
         decision_id: _builtins.str = ...,
         reduce_only: _builtins.bool = ...,
@@ -239,91 +240,6 @@ class VenueOrder(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
 
 Global___VenueOrder: _TypeAlias = VenueOrder  # noqa: Y015
-
-@_typing.final
-class Bracket(_message.Message):
-    """The exits that the venue makes for each fill of an entry: each at a distance from the fill or at a price, or absent."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    STOP_TICKS_FIELD_NUMBER: _builtins.int
-    TARGET_TICKS_FIELD_NUMBER: _builtins.int
-    STOP_PRICE_FIELD_NUMBER: _builtins.int
-    TARGET_PRICE_FIELD_NUMBER: _builtins.int
-    TRAIL_FIELD_NUMBER: _builtins.int
-    stop_ticks: _builtins.int
-    """Distance of the stop, ticks."""
-    target_ticks: _builtins.int
-    """Distance of the target, ticks."""
-    stop_price: _builtins.int
-    """Price of the stop, ticks."""
-    target_price: _builtins.int
-    """Price of the target, ticks."""
-    @_builtins.property
-    def trail(self) -> Global___Trail:
-        """How the stop trails; absent when it does not."""
-
-    def __init__(
-        self,
-        *,
-        stop_ticks: _builtins.int | None = ...,
-        target_ticks: _builtins.int | None = ...,
-        stop_price: _builtins.int | None = ...,
-        target_price: _builtins.int | None = ...,
-        trail: Global___Trail | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_price", b"_target_price", "_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_price", b"target_price", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price", "_stop_ticks", b"_stop_ticks", "_target_price", b"_target_price", "_target_ticks", b"_target_ticks", "_trail", b"_trail", "stop_price", b"stop_price", "stop_ticks", b"stop_ticks", "target_price", b"target_price", "target_ticks", b"target_ticks", "trail", b"trail"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
-    _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
-    _WhichOneofReturnType__stop_ticks: _TypeAlias = _typing.Literal["stop_ticks"]  # noqa: Y015
-    _WhichOneofArgType__stop_ticks: _TypeAlias = _typing.Literal["_stop_ticks", b"_stop_ticks"]  # noqa: Y015
-    _WhichOneofReturnType__target_price: _TypeAlias = _typing.Literal["target_price"]  # noqa: Y015
-    _WhichOneofArgType__target_price: _TypeAlias = _typing.Literal["_target_price", b"_target_price"]  # noqa: Y015
-    _WhichOneofReturnType__target_ticks: _TypeAlias = _typing.Literal["target_ticks"]  # noqa: Y015
-    _WhichOneofArgType__target_ticks: _TypeAlias = _typing.Literal["_target_ticks", b"_target_ticks"]  # noqa: Y015
-    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
-    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_ticks) -> _WhichOneofReturnType__stop_ticks | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_price) -> _WhichOneofReturnType__target_price | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_ticks) -> _WhichOneofReturnType__target_ticks | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
-
-Global___Bracket: _TypeAlias = Bracket  # noqa: Y015
-
-@_typing.final
-class Trail(_message.Message):
-    """A stop that follows the price."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TRIGGER_TICKS_FIELD_NUMBER: _builtins.int
-    OFFSET_TICKS_FIELD_NUMBER: _builtins.int
-    trigger_ticks: _builtins.int
-    """It follows from prints on that are so far beyond the entry's fill, ticks."""
-    offset_ticks: _builtins.int
-    """How far it stays behind the best print since, ticks."""
-    def __init__(
-        self,
-        *,
-        trigger_ticks: _builtins.int = ...,
-        offset_ticks: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["offset_ticks", b"offset_ticks", "trigger_ticks", b"trigger_ticks"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Trail: _TypeAlias = Trail  # noqa: Y015
 
 @_typing.final
 class Trailing(_message.Message):
@@ -578,7 +494,7 @@ class ReplaceOrderRequest(_message.Message):
     valid_until_ns: _builtins.int
     """Nanoseconds UTC."""
     @_builtins.property
-    def bracket(self) -> Global___Bracket:
+    def bracket(self) -> _model_pb2.Bracket:
         """In place of the whole bracket of an entry without a fill."""
 
     def __init__(
@@ -588,7 +504,7 @@ class ReplaceOrderRequest(_message.Message):
         quantity: _builtins.int | None = ...,
         limit_price: _builtins.int | None = ...,
         stop_price: _builtins.int | None = ...,
-        bracket: Global___Bracket | None = ...,
+        bracket: _model_pb2.Bracket | None = ...,
         valid_until_ns: _builtins.int | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
