@@ -88,7 +88,12 @@ def test_the_header_must_be_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ts_ns,price,size,side\n".encode("utf-16"), gzip.compress(b"ts_ns"), b"PK\x03\x04\xff"]
+    "text",
+    [
+        pytest.param("ts_ns,price,size,side\n".encode("utf-16"), id="utf-16"),
+        pytest.param(gzip.compress(b"ts_ns", mtime=0), id="gzip"),
+        pytest.param(b"PK\x03\x04\xff", id="zip"),
+    ],
 )
 def test_what_is_no_text_is_not_shown_and_an_archive_is_told_how_it_is_named(text):
     with pytest.raises(InvalidInput) as refused:

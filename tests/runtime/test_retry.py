@@ -30,6 +30,7 @@ async def done(work: Callable[[], Awaitable[str]]) -> str:
     return await until_done(work, "test", (OSError,), first_s=0.001, most_s=0.001)
 
 
+@pytest.mark.moves("leadline_retries_total")
 async def test_work_is_tried_again_until_it_is_done():
     before = retries("test")
     assert await done(failing(OSError("a"), OSError("b"))) == "done"
