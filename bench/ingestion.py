@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from leadline.ingestion.batching import Cuts, cut
+from leadline.ingestion.batching import BatchBounds, split
 from leadline.ingestion.csv_ticks import parse_lines
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns
@@ -54,7 +54,7 @@ def blocks_of(text: bytes) -> list[bytes]:
 
 def normaliser() -> Normaliser:
     """A normaliser that has seen nothing."""
-    return Normaliser.of(CONTRACT, grace_ns=0)
+    return Normaliser.of(CONTRACT, allowed_lateness_ns=0)
 
 
 def raw_of(block: bytes) -> RawColumns:
@@ -73,8 +73,8 @@ def messages(blocks: list[bytes]) -> int:
     """Text to messages as they go to the bus; returns their bytes."""
     accepting, size = normaliser(), 0
     for ticks in (*(accepting.feed(raw_of(block)) for block in blocks), accepting.finish()):
-        for piece in cut(ticks, Cuts(2048)):
-            size += len(encode_tick_batch(TickBatch("bench", "cme", CONTRACT, piece.ticks, piece.watermark_ns)))
+        for draft in split(ticks, BatchBounds(2048)):
+            size += len(encode_tick_batch(TickBatch("bench", "cme", CONTRACT, draft.ticks, draft.watermark_ns)))
     return size
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from leadline.aggregation.builder import BarBuilder
-from leadline.ingestion.batching import Cuts
+from leadline.ingestion.batching import BatchBounds
 from leadline.ingestion.sources import FileSource
 from leadline.ingestion.tally import OUTSIDE
 from leadline.ingestion.tape import ContractTape
@@ -62,14 +62,14 @@ def test_the_prints_of_each_contract_are_all_accounted_for(tmp_path: Path, bars:
     for seed, (contract, end) in enumerate(ENDS.items()):
         written[contract] = list(lines(end, seed))
         (tmp_path / f"{contract}.csv").write_text("\n".join(written[contract]) + "\n")
-    source = FileSource([(tmp_path / f"{name}.csv", name) for name in ENDS], grace_ns=0)
+    source = FileSource([(tmp_path / f"{name}.csv", name) for name in ENDS], allowed_lateness_ns=0)
     for contract in ENDS:
-        tape = ContractTape(source, contract, [MONDAY, TUESDAY], Cuts(64), grace_ns=0)
+        tape = ContractTape(source, contract, [MONDAY, TUESDAY], BatchBounds(64), allowed_lateness_ns=0)
         tape.tally.outside.hours = (RTH,)
         built = series(contract, bars)
         told: list[BarMessage] = []
-        for piece in tape.pieces():
-            told += built.feed(TickBatch("run-1", "cme", contract, piece.ticks, piece.watermark_ns, piece.final))
+        for draft in tape.drafts():
+            told += built.feed(TickBatch("run-1", "cme", contract, draft.ticks, draft.watermark_ns, draft.final))
         counts = tape.tally.counts()
         outside = sum(prints for (_, reason), prints in counts.items() if reason == OUTSIDE)
         kept_out = sum(counts.values()) - outside

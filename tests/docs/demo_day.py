@@ -35,7 +35,7 @@ def prints(instrument: str, history: int) -> tuple[str, TickColumns]:
     contract = resolve_contract(instrument, TRADE_FROM)
     sheet = instrument_of(contract)
     days = (*previous_days(calendar(sheet.calendar), TRADE_FROM, history), TRADE_FROM)
-    normaliser = Normaliser(contract, sheet.tick, sheet.size_step, grace_ns=1_000_000_000)
+    normaliser = Normaliser(contract, sheet.tick, sheet.size_step, allowed_lateness_ns=1_000_000_000)
     raw = SimulatedSource([contract], SEED).read(contract, days)
     return contract, concat([*(normaliser.feed(columns) for columns in raw), normaliser.finish()])
 

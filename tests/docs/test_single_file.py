@@ -69,7 +69,7 @@ def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_sign
     assert feed.prints("GCZ2013") == {HISTORY: A_DAY, DAY: A_DAY}
 
     sheet = instrument_of("GCZ2013")
-    normaliser = Normaliser.of("GCZ2013", grace_ns=10**9)
+    normaliser = Normaliser.of("GCZ2013", allowed_lateness_ns=10**9)
     assert feed.source is not None
     read = feed.source.read("GCZ2013", (HISTORY, DAY))
     ticks = concat([*(normaliser.feed(columns) for columns in read), normaliser.finish()])

@@ -208,7 +208,7 @@ async def platform(
         yield found
 
 
-async def patiently(call: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool] = lambda _: True) -> Any:
+async def with_retries(call: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool] = lambda _: True) -> Any:
     """The first answer that is wanted. Other processes have no event to wait for."""
     deadline = asyncio.get_running_loop().time() + PATIENCE_SECONDS
     while True:
@@ -233,12 +233,12 @@ async def set_strategy(
         analysis_hash=analysis_hash,
         manifest_json=orjson.dumps(manifest.to_manifest()).decode(),
     )
-    answer: pb.SetStrategyResponse = await patiently(lambda: stub.SetStrategy(request, timeout=5))
+    answer: pb.SetStrategyResponse = await with_retries(lambda: stub.SetStrategy(request, timeout=5))
     return answer
 
 
 async def state_of(stub: "rpc.ExecutionServiceAsyncStub", wanted: Callable[[Any], bool]) -> pb.GetStateResponse:
-    found: pb.GetStateResponse = await patiently(lambda: stub.GetState(pb.GetStateRequest(), timeout=5), wanted)
+    found: pb.GetStateResponse = await with_retries(lambda: stub.GetState(pb.GetStateRequest(), timeout=5), wanted)
     return found
 
 
@@ -259,12 +259,12 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         state = await state_of(stub, lambda state: state.strategies[0].position == 1)
         assert (state.strategies[0].state, state.strategies[0].working_orders) == ("Running", 2)
         other = "leadline_signals_of_other_analysis_total{account=default/paper}"
-        await patiently(lambda: platform.scrape("first"), lambda measured: measured[other] > 0)
+        await with_retries(lambda: platform.scrape("first"), lambda measured: measured[other] > 0)
 
         drain = pb.DrainRequest(strategy="default/mes", drain_id="d-1", working_orders="Cancel", positions="Flatten")
         first = await stub.Drain(drain, timeout=5)
         await platform.say([end])
-        answer = await patiently(lambda: stub.Drain(drain, timeout=5), lambda answer: answer.drained)
+        answer = await with_retries(lambda: stub.Drain(drain, timeout=5), lambda answer: answer.drained)
         assert answer.instant_ns == first.instant_ns
         state = await state_of(stub, lambda state: state.phase == "finished")
         only = state.strategies[0]
@@ -390,7 +390,7 @@ async def test_a_halt_is_answered_while_everything_else_stands_still(platform: P
         platform.execution("first", account())
     connection = await connect(platform.database.settings("reader"), "test")
     rows = "SELECT count(*) FROM halt WHERE cleared_at IS NULL"
-    await patiently(lambda: connection.fetchval(rows), lambda count: count == 2)
+    await with_retries(lambda: connection.fetchval(rows), lambda count: count == 2)
     async with platform.calls() as stub:
         state = await state_of(stub, lambda state: state.phase == "finished")
         assert [(halt.number, halt.reason) for halt in state.halts] == [(2, "two"), (3, "one")]
@@ -447,7 +447,7 @@ async def waits_for_a_lock(connection: Connection, of: str) -> None:
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1"
         " AND datname = current_database()"
     )
-    await patiently(lambda: connection.fetchval(query, of), bool)
+    await with_retries(lambda: connection.fetchval(query, of), bool)
 
 
 # What holds the first writer up at the point where it is frozen, and the statement that then waits.
@@ -469,9 +469,9 @@ async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platf
     await platform.say([*said, end])
     await waits_for_a_lock(watcher, of)
     if of == BEFORE_THE_BYTE[1]:  # the lease is kept up all the time: wait for the one before the byte
-        await patiently(lambda: watcher.fetchval("SELECT count(*) FROM intent WHERE state = 'SENDING'"), bool)
+        await with_retries(lambda: watcher.fetchval("SELECT count(*) FROM intent WHERE state = 'SENDING'"), bool)
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE $1"
-        await patiently(lambda: watcher.fetchval(query, of), lambda count: count == 2)
+        await with_retries(lambda: watcher.fetchval(query, of), lambda count: count == 2)
     os.kill(first.pid, signal.SIGSTOP)
     await held.rollback()
 
@@ -516,7 +516,7 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
         assert (only.state, only.position, len(state.halts)) == ("Running", 0, 0)
         assert only.fence.startswith("unreadable: ")
         fences = "leadline_strategies_fenced{account=default/paper}"
-        await patiently(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 1)
+        await with_retries(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 1)
         decided = await watcher.fetch("SELECT instant_ns, accepted FROM decision")
         assert [tuple(row) for row in decided] == [(ns(600), True)]
         assert await platform.venue_orders() == ["E", "S1", "T1"]
@@ -548,7 +548,7 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
             assert (await person.Release(release)).fence == only.fence
         state = await state_of(stub, lambda state: state.strategies[0].progress_ns == ns(1500))
         assert state.strategies[0].fence == ""
-        await patiently(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 0)
+        await with_retries(lambda: platform.scrape("first"), lambda measured: measured.get(fences) == 0)
     assert await watcher.fetchval("SELECT count(*) FROM dead_letter") == 1
     told = await watcher.fetchval("SELECT body FROM order_event WHERE kind = 'fence' ORDER BY event DESC LIMIT 1")
     assert (told["fenced"], told["cleared_by"], told["clear_reason"]) == (False, "ann", release.reason)
@@ -565,7 +565,7 @@ async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while
     async with open_channel(platform.addresses["venue"], admin) as channel:
         for fault in ("fail_before_accept", "fail_after_accept"):
             arm = venue_pb2.MisbehaveRequest(fault=fault, times=1)
-            await patiently(partial(venue_rpc.PaperVenueServiceStub(channel).Misbehave, arm, timeout=5))
+            await with_retries(partial(venue_rpc.PaperVenueServiceStub(channel).Misbehave, arm, timeout=5))
     watcher = await connect(platform.database.settings("reader"), "test")
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         await set_strategy(stub)

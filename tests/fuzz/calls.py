@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2
-from leadline.ingestion.batching import Cuts
+from leadline.ingestion.batching import BatchBounds
 from leadline.ingestion.csv_ticks import parse_lines
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.servicer import PushFeed
@@ -211,12 +211,12 @@ def push(data: st.DataObject) -> bool:
 
 
 async def _push(data: st.DataObject) -> bool:
-    contract = PushedContract(MES, Cuts(100), 1_000_000_000, Position(0, OPEN_NS))
+    contract = PushedContract(MES, BatchBounds(100), 1_000_000_000, Position(0, OPEN_NS))
     feed = PushFeed([contract])
     heard: list[Any] = []
 
     async def listen() -> None:
-        async for item in feed.pieces():
+        async for item in feed.drafts():
             heard.append(item)
             feed.published()
 
@@ -229,7 +229,7 @@ async def _push(data: st.DataObject) -> bool:
     try:
         taken = await outcome(feed.take(requests()))
         assert not feed.connected
-        indices = [piece.ticks.first_index for _, pieces in heard for piece in pieces]
+        indices = [draft.ticks.first_index for _, drafts in heard for draft in drafts]
         assert indices == sorted(indices)
         return taken
     finally:

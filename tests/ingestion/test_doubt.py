@@ -13,11 +13,11 @@ S = NS_PER_SECOND
 HOUR = 3600
 
 
-def verdicts(rows: list[tuple[float, int]], grace_ns: int = S) -> list[Verdict]:
+def verdicts(rows: list[tuple[float, int]], allowed_lateness_ns: int = S) -> list[Verdict]:
     """Of rows (second, price in ticks), which are a whole source."""
     times = np.array([int(second * S) for second, _ in rows], dtype=np.int64)
     prices = np.array([price for _, price in rows], dtype=np.int64)
-    return [Verdict(each) for each in Judge(grace_ns).judge(times, prices, final=True).tolist()]
+    return [Verdict(each) for each in Judge(allowed_lateness_ns).judge(times, prices, final=True).tolist()]
 
 
 def at(*seconds: float) -> list[tuple[float, int]]:
@@ -105,17 +105,19 @@ ROWS = st.lists(
 
 @settings(max_examples=300)
 @given(ROWS, st.lists(st.integers(0, 40), max_size=8), st.sampled_from([0, S, 5 * S]))
-def test_how_prints_come_in_changes_no_verdict(rows: list[tuple[int, int]], cuts: list[int], grace_ns: int) -> None:
+def test_how_prints_come_in_changes_no_verdict(
+    rows: list[tuple[int, int]], cuts: list[int], allowed_lateness_ns: int
+) -> None:
     """Also holds the way for prints without a doubt to the way that judges one by one."""
     times = np.array([second * S for second, _ in rows], dtype=np.int64)
     prices = np.array([price for _, price in rows], dtype=np.int64)
-    judge, told, begin = Judge(grace_ns), [], 0
+    judge, told, begin = Judge(allowed_lateness_ns), [], 0
     for end in (*sorted(min(cut, len(rows)) for cut in cuts), len(rows)):
         told += judge.judge(times[begin:end], prices[begin:end], final=False).tolist()
         begin = len(told)
     told += judge.judge(times[begin:], prices[begin:], final=True).tolist()
-    alone = Judge(grace_ns)._one_by_one(times.tolist(), prices.tolist(), -1, final=True)
-    assert told == alone == verdicts([(float(second), price) for second, price in rows], grace_ns)
+    alone = Judge(allowed_lateness_ns)._one_by_one(times.tolist(), prices.tolist(), -1, final=True)
+    assert told == alone == verdicts([(float(second), price) for second, price in rows], allowed_lateness_ns)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=8, max_size=40), st.data())

@@ -21,8 +21,8 @@ def ns_of(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * 10**9
 
 
-def normaliser(grace_ns: int = 0, tick: str = "0.25", size_step: str = "1") -> Normaliser:
-    return Normaliser("MESM2025", Decimal(tick), Decimal(size_step), grace_ns=grace_ns)
+def normaliser(allowed_lateness_ns: int = 0, tick: str = "0.25", size_step: str = "1") -> Normaliser:
+    return Normaliser("MESM2025", Decimal(tick), Decimal(size_step), allowed_lateness_ns=allowed_lateness_ns)
 
 
 def accepted(fed: Normaliser, *parts: Iterable[Row], contract: str = "MESM2025") -> TickColumns:
@@ -96,7 +96,7 @@ def test_the_time_of_a_bad_print_moves_nothing() -> None:
 
 
 def test_within_the_grace_prints_are_sorted_and_equal_times_keep_their_order() -> None:
-    mes = normaliser(grace_ns=5)
+    mes = normaliser(allowed_lateness_ns=5)
     assert rows_of(mes.feed(raw_of([printed(10, size=1), printed(12, size=2), printed(10, size=3)]))) == []
     assert rows_of(mes.feed(raw_of([printed(17, size=4), printed(17, size=5), printed(17, size=6)]))) == [
         (10, 20000, 1, 1),
@@ -108,14 +108,14 @@ def test_within_the_grace_prints_are_sorted_and_equal_times_keep_their_order() -
 
 
 def test_a_print_on_the_edge_of_the_grace_is_accepted_and_one_beyond_is_not() -> None:
-    mes = normaliser(grace_ns=5)
+    mes = normaliser(allowed_lateness_ns=5)
     ticks = accepted(mes, [printed(10), printed(5), printed(4)])
     assert mes.quarantined == {Reason.TIME_BACKWARDS: 1}
     assert [time for time, *_ in rows_of(ticks)] == [5, 10]
 
 
 def test_a_promise_releases_what_was_held_and_binds_the_source() -> None:
-    pushed = normaliser(grace_ns=100)
+    pushed = normaliser(allowed_lateness_ns=100)
     assert len(pushed.feed(raw_of([printed(10), printed(20)]))) == 0
     assert [time for time, *_ in rows_of(pushed.promise(20))] == [10, 20]
     pushed.feed(raw_of([printed(19), printed(20)]))
@@ -123,7 +123,7 @@ def test_a_promise_releases_what_was_held_and_binds_the_source() -> None:
 
 
 def test_a_time_that_the_calendar_does_not_know_is_no_time_and_counts_on_no_day() -> None:
-    mes = Normaliser.of("MESM2025", grace_ns=0)
+    mes = Normaliser.of("MESM2025", allowed_lateness_ns=0)
     known, early, late = (ns_of(text) for text in ("2025-06-10 14:00", "2012-06-12 14:00", "2031-06-10 14:00"))
     ticks = accepted(mes, [printed(early), printed(known), printed(late), printed(known, "5000.10")])
     assert ticks.time_ns.tolist() == [known]
@@ -134,7 +134,7 @@ def test_a_time_that_the_calendar_does_not_know_is_no_time_and_counts_on_no_day(
 
 
 def test_the_evening_counts_to_the_next_trading_day() -> None:
-    mes = Normaliser.of("MESM2025", grace_ns=0)
+    mes = Normaliser.of("MESM2025", allowed_lateness_ns=0)
     accepted(mes, [printed(ns_of("2025-06-10 20:59"), size=0), printed(ns_of("2025-06-10 22:00"), size=0)])
     assert mes.kept_out == {
         (date(2025, 6, 10), Reason.ZERO_SIZE): 1,
@@ -143,7 +143,7 @@ def test_the_evening_counts_to_the_next_trading_day() -> None:
 
 
 def test_prices_below_zero_are_prices_where_the_instrument_may_trade_there() -> None:
-    crude = Normaliser.of("CLK2020", grace_ns=0)
+    crude = Normaliser.of("CLK2020", allowed_lateness_ns=0)
     hour = ns_of("2020-04-20 18:00")
     prices = (32, 0, -140, -3763, -3500)
     rows = [(hour + n * 10**9, price * NANO // 100, NANO, -1) for n, price in enumerate(prices)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from leadline.ingestion.batching import Cuts
+from leadline.ingestion.batching import BatchBounds
 from leadline.ingestion.params import IngestionParams
 from leadline.model.ticks import NS_PER_MINUTE
 
@@ -15,13 +15,13 @@ def params(**more: Any) -> IngestionParams:
 
 
 def test_at_full_speed_only_size_cuts_a_message() -> None:
-    assert params().cuts == Cuts(2048)
-    assert params(batch_ticks=16).cuts == Cuts(16)
+    assert params().bounds == BatchBounds(2048)
+    assert params(batch_ticks=16).bounds == BatchBounds(16)
 
 
 def test_at_a_set_speed_a_message_is_short_and_ends_with_the_minute() -> None:
-    assert params(speed=1).cuts == Cuts(256, max_span_ns=10_000_000, boundary_ns=NS_PER_MINUTE)
-    assert params(speed=60).cuts == Cuts(256, max_span_ns=600_000_000, boundary_ns=NS_PER_MINUTE)
+    assert params(speed=1).bounds == BatchBounds(256, max_span_ns=10_000_000, boundary_ns=NS_PER_MINUTE)
+    assert params(speed=60).bounds == BatchBounds(256, max_span_ns=600_000_000, boundary_ns=NS_PER_MINUTE)
 
 
 @pytest.mark.parametrize(

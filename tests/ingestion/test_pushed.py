@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.ingestion.batching import Cuts, Piece
+from leadline.ingestion.batching import BatchBounds, BatchDraft
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.servicer import PushFeed
 from leadline.ingestion.tape import Position
@@ -28,30 +28,32 @@ TEN = 1_749_564_000_000_000_000
 Row = tuple[int, int, int, int]
 
 
-def pushed(next_index: int = 0, watermark: int = 100, grace_ns: int = 1000, max_ticks: int = 2) -> PushedContract:
-    return PushedContract(MES, Cuts(max_ticks), grace_ns, Position(next_index, TEN + watermark))
+def pushed(
+    next_index: int = 0, watermark: int = 100, allowed_lateness_ns: int = 1000, max_ticks: int = 2
+) -> PushedContract:
+    return PushedContract(MES, BatchBounds(max_ticks), allowed_lateness_ns, Position(next_index, TEN + watermark))
 
 
 def give(
     contract: PushedContract, *rows: Row, watermark: int | None = None, index: int | None = None, end: bool = False
-) -> list[Piece]:
+) -> list[BatchDraft]:
     """Push rows, which follow those before them unless an index is given."""
     ticks = TickColumns.of((TEN + after, price, size, side) for after, price, size, side in rows)
     first_index = contract.next_index if index is None else index
     return contract.take(ticks, first_index, 0 if watermark is None else TEN + watermark, end=end)
 
 
-def told(pieces: list[Piece]) -> list[tuple[list[int], int, bool]]:
-    return [((piece.ticks.time_ns - TEN).tolist(), piece.watermark_ns - TEN, piece.final) for piece in pieces]
+def told(drafts: list[BatchDraft]) -> list[tuple[list[int], int, bool]]:
+    return [((draft.ticks.time_ns - TEN).tolist(), draft.watermark_ns - TEN, draft.final) for draft in drafts]
 
 
 def test_a_watermark_releases_the_prints_before_it_and_is_passed_on() -> None:
     contract = pushed()
     assert give(contract, (110, 20000, 1, 1), (105, 20001, 2, -1)) == []
-    pieces = give(contract, (120, 20000, 1, 0), watermark=130)
-    assert told(pieces) == [([105, 110], 110, False), ([120], 120, False), ([], 130, False)]
-    assert rows_of(pieces[0].ticks) == [(TEN + 105, 20001, 2, -1), (TEN + 110, 20000, 1, 1)]
-    assert [piece.ticks.first_index for piece in pieces] == [0, 2, 3]
+    drafts = give(contract, (120, 20000, 1, 0), watermark=130)
+    assert told(drafts) == [([105, 110], 110, False), ([120], 120, False), ([], 130, False)]
+    assert rows_of(drafts[0].ticks) == [(TEN + 105, 20001, 2, -1), (TEN + 110, 20000, 1, 1)]
+    assert [draft.ticks.first_index for draft in drafts] == [0, 2, 3]
 
 
 def test_a_contract_without_prints_can_still_promise() -> None:
@@ -94,8 +96,8 @@ def test_what_was_taken_is_dropped_and_counted_whatever_it_says_now() -> None:
     contract = pushed()
     give(contract, (110, 20000, 1, 1), (110, 20000, 1, 1), (110, 20000, 2, 1))
     # The same time, price and size again are prints of their own: only the index tells.
-    pieces = give(contract, (110, 20000, 1, 1), (110, 20000, 2, 1), (110, 20000, 2, 1), index=1, watermark=120)
-    assert [row[2] for piece in pieces for row in rows_of(piece.ticks)] == [1, 1, 2, 2]
+    drafts = give(contract, (110, 20000, 1, 1), (110, 20000, 2, 1), (110, 20000, 2, 1), index=1, watermark=120)
+    assert [row[2] for draft in drafts for row in rows_of(draft.ticks)] == [1, 1, 2, 2]
     assert contract.overlapping == 2
     assert contract.next_index == 4
 
@@ -112,23 +114,23 @@ def test_a_gap_is_refused_by_contract_and_index_and_changes_nothing(index: int, 
 
 def test_a_restarted_process_goes_on_with_the_next_index_and_keeps_the_promise() -> None:
     contract = pushed(7, 200)
-    pieces = give(contract, (199, 20000, 1, 1), (200, 20000, 1, 1), watermark=200)
-    assert told(pieces) == [([200], 200, False)]
-    assert pieces[0].ticks.first_index == 7
+    drafts = give(contract, (199, 20000, 1, 1), (200, 20000, 1, 1), watermark=200)
+    assert told(drafts) == [([200], 200, False)]
+    assert drafts[0].ticks.first_index == 7
     assert contract.tally.quarantined() == {"time_backwards": 1}
 
 
 def test_a_restarted_process_asks_for_what_was_held_and_drops_what_was_not() -> None:
     """The second print is held, the third one is out and the fourth no print."""
-    contract = pushed(grace_ns=1000)
-    pieces = give(
+    contract = pushed(allowed_lateness_ns=1000)
+    drafts = give(
         contract, (110, 20000, 1, 1), (190, 20000, 2, 1), (111, 20000, 3, 1), (112, 0, 4, 1), (113, 20000, 5, 1)
     )
-    assert pieces == []
-    (piece,) = give(contract, watermark=112)[:1]
-    assert piece.sender is not None
-    assert (piece.sender.next_index, piece.sender.settled) == (1, ((2, 4),))
-    again = restarted([piece])
+    assert drafts == []
+    (draft,) = give(contract, watermark=112)[:1]
+    assert draft.sender is not None
+    assert (draft.sender.next_index, draft.sender.settled) == (1, ((2, 4),))
+    again = restarted([draft])
     assert again.next_index == 1
     assert again.tally.quarantined() == {"zero_price": 1}
     rest = [(190, 20000, 2, 1), (111, 20000, 3, 1), (112, 0, 4, 1), (113, 20000, 5, 1)]
@@ -137,17 +139,17 @@ def test_a_restarted_process_asks_for_what_was_held_and_drops_what_was_not() -> 
     assert (again.next_index, again.overlapping) == (5, 2)
 
 
-def restarted(published: Sequence[Piece], max_ticks: int = 2, grace_ns: int = 1000) -> PushedContract:
+def restarted(published: Sequence[BatchDraft], max_ticks: int = 2, allowed_lateness_ns: int = 1000) -> PushedContract:
     """A process that finds these messages on the stream."""
     position = Position(0, TEN)
-    for piece in published[-1:]:
-        sent = TickBatch("tape", "cme", MES, piece.ticks, piece.watermark_ns, piece.final, piece.sender)
+    for draft in published[-1:]:
+        sent = TickBatch("tape", "cme", MES, draft.ticks, draft.watermark_ns, draft.final, draft.sender)
         batch = decode_tick_batch(encode_tick_batch(sent))
-        assert batch.sender == piece.sender
+        assert batch.sender == draft.sender
         position = Position(
             batch.ticks.last_index + 1, batch.watermark_ns, batch.final, batch.sender or SenderPosition()
         )
-    contract = PushedContract(MES, Cuts(max_ticks), grace_ns, position)
+    contract = PushedContract(MES, BatchBounds(max_ticks), allowed_lateness_ns, position)
     contract.tally.outside.hours = (RTH,)
     return contract
 
@@ -162,8 +164,8 @@ class Sender:
         self.rows = rows
         self.watermarks = watermarks
 
-    def push(self, steps: Iterable[tuple[int, int, int | None]]) -> tuple[list[Piece], PushedContract, int]:
-        published: list[Piece] = []
+    def push(self, steps: Iterable[tuple[int, int, int | None]]) -> tuple[list[BatchDraft], PushedContract, int]:
+        published: list[BatchDraft] = []
         contract = restarted(published)
         sent = 0
         for size, back, kill in steps:
@@ -176,7 +178,7 @@ class Sender:
         published += self._batch(contract, contract.next_index, len(self.rows), end=True)
         return published, contract, sent
 
-    def _batch(self, contract: PushedContract, begin: int, stop: int, *, end: bool = False) -> list[Piece]:
+    def _batch(self, contract: PushedContract, begin: int, stop: int, *, end: bool = False) -> list[BatchDraft]:
         if contract.final:
             return []
         # What every print behind this batch is not older than.
@@ -207,7 +209,7 @@ def test_each_print_is_published_or_counted_once_whatever_is_cut_sent_again_or_k
     """The size of a print is its number: so it is known again."""
     rows = [(time, 0 if number in faulty else 20_000, number + 1, 1) for number, time in enumerate(walk(times))]
     published, contract, _ = Sender(rows, watermarks).push(steps)
-    out = [row for piece in published for row in rows_of(piece.ticks)]
+    out = [row for draft in published for row in rows_of(draft.ticks)]
     numbers = [row[2] - 1 for row in out]
     assert len(set(numbers)) == len(numbers)
     assert not faulty & set(numbers)
@@ -217,12 +219,12 @@ def test_each_print_is_published_or_counted_once_whatever_is_cut_sent_again_or_k
     assert sum(kept_out.values()) == len(rows) - len(out)
     assert contract.next_index == len(rows)
     watermark, index = TEN, 0
-    for piece in published:
-        assert piece.ticks.first_index == index
-        assert not len(piece.ticks) or piece.ticks.time_ns[0] >= watermark
-        assert piece.watermark_ns >= watermark
-        watermark, index = piece.watermark_ns, piece.ticks.last_index + 1
-    assert [piece.final for piece in published] == [False] * (len(published) - 1) + [True]
+    for draft in published:
+        assert draft.ticks.first_index == index
+        assert not len(draft.ticks) or draft.ticks.time_ns[0] >= watermark
+        assert draft.watermark_ns >= watermark
+        watermark, index = draft.watermark_ns, draft.ticks.last_index + 1
+    assert [draft.final for draft in published] == [False] * (len(published) - 1) + [True]
 
 
 @settings(max_examples=60, deadline=None)
@@ -233,8 +235,8 @@ def test_the_tape_is_the_same_as_if_nothing_had_happened(
     rows = [(time, 20_000, number + 1, 1) for number, time in enumerate(walk(times))]
     whole, counted, _ = Sender(rows, watermarks=False).push([])
     cut, again, _ = Sender(rows, watermarks=False).push(steps)
-    assert [row for piece in cut for row in rows_of(piece.ticks)] == [
-        row for piece in whole for row in rows_of(piece.ticks)
+    assert [row for draft in cut for row in rows_of(draft.ticks)] == [
+        row for draft in whole for row in rows_of(draft.ticks)
     ]
     assert again.tally.counts() == counted.tally.counts()
 
@@ -245,7 +247,7 @@ def test_what_is_sent_again_is_counted_to_the_print(sizes: list[int], back: int)
     published, contract, sent = Sender(rows, watermarks=False).push((size, back, None) for size in sizes)
     taken = max((0, *_reached(sizes, back)))
     assert contract.overlapping == sent - taken
-    assert sum(len(piece.ticks) for piece in published) == 40
+    assert sum(len(draft.ticks) for draft in published) == 40
 
 
 def _reached(sizes: Sequence[int], back: int) -> list[int]:
@@ -260,7 +262,7 @@ def _reached(sizes: Sequence[int], back: int) -> list[int]:
 def test_prints_outside_every_session_are_counted_on_over_a_restart() -> None:
     hour = 3600 * NS_PER_SECOND
     rows = [(-hour + number * 2000, 20_000, number + 1, 1) for number in range(10)]
-    contract = PushedContract(MES, Cuts(2), 1000, Position(0, TEN - 2 * hour))
+    contract = PushedContract(MES, BatchBounds(2), 1000, Position(0, TEN - 2 * hour))
     contract.tally.outside.hours = (RTH,)
     (first, *_) = give(contract, *rows[:6])
     again = restarted([first])
@@ -277,35 +279,35 @@ def test_an_aggressor_that_does_not_fit_is_refused_and_never_becomes_another(agg
 
 
 def later_month(next_index: int = 0) -> PushedContract:
-    return PushedContract("MESU2025", Cuts(2), 1000, Position(next_index, TEN + 100), later=True)
+    return PushedContract("MESU2025", BatchBounds(2), 1000, Position(next_index, TEN + 100), later=True)
 
 
 def test_a_later_month_that_is_left_alone_goes_along_with_the_others() -> None:
     september = later_month()
-    assert told(september.go_along(TEN + 90)) == []
-    assert told(september.go_along(TEN + 150)) == [([], 150, False)]
-    assert told(september.go_along(TEN + 150)) == []
+    assert told(september.follow(TEN + 90)) == []
+    assert told(september.follow(TEN + 150)) == [([], 150, False)]
+    assert told(september.follow(TEN + 150)) == []
     assert told(september.finish()) == [([], 150, True)]
-    assert told(september.go_along(TEN + 200)) == []
+    assert told(september.follow(TEN + 200)) == []
 
 
 def test_a_month_that_is_pushed_keeps_its_own_time() -> None:
     for contract in (later_month(next_index=7), pushed()):
-        assert contract.go_along(TEN + 150) == []
+        assert contract.follow(TEN + 150) == []
     september = later_month()
     give(september, (110, 20000, 1, 1), watermark=120)
-    assert september.go_along(TEN + 500) == []
+    assert september.follow(TEN + 500) == []
     assert september.watermark_ns == TEN + 120
 
 
 async def test_a_client_that_pushes_one_month_holds_no_account_up_by_the_next() -> None:
-    june = PushedContract(MES, Cuts(2), 1000, Position(0, TEN + 100))
+    june = PushedContract(MES, BatchBounds(2), 1000, Position(0, TEN + 100))
     feed = PushFeed([june, later_month()])
     found: list[tuple[str, int, bool]] = []
 
     async def publish() -> None:
-        async for contract, pieces in feed.pieces():
-            found.extend((contract, piece.watermark_ns - TEN, piece.final) for piece in pieces)
+        async for contract, drafts in feed.drafts():
+            found.extend((contract, draft.watermark_ns - TEN, draft.final) for draft in drafts)
             feed.published()
 
     async def client() -> AsyncIterator[ingestion_pb2.PublishTicksRequest]:

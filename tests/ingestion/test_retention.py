@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime
 
-from leadline.ingestion.batching import Cuts
+from leadline.ingestion.batching import BatchBounds
 from leadline.ingestion.retention import (
     BYTES_PER_MESSAGE,
     is_disposable,
@@ -43,15 +43,15 @@ def test_a_message_goes_when_its_session_is_passed_by_all_and_it_is_stored() -> 
 def test_a_message_is_not_larger_than_was_reckoned() -> None:
     ticks = TickColumns.of([(at("2025-06-10 15:00:00") + n, 2**31 - 1, 2**31 - 1, 1) for n in range(256)])
     payload = encode_tick_batch(TickBatch("a" * 20, "cme", "MESM2025", ticks, at("2025-06-10 15:00:00")))
-    assert len(payload) <= session_bytes(256, Cuts(256)) - 1440 * BYTES_PER_MESSAGE
+    assert len(payload) <= session_bytes(256, BatchBounds(256)) - 1440 * BYTES_PER_MESSAGE
 
 
 def test_the_room_needed_is_that_of_the_largest_day_of_all_contracts_and_a_message_of_each() -> None:
     monday, tuesday = date(2025, 6, 9), date(2025, 6, 10)
-    cuts = Cuts(1000)
-    needed = needed_bytes([{monday: 50_000, tuesday: 60_000}, {monday: 20_000}], cuts)
-    assert needed == session_bytes(50_000, cuts) + session_bytes(20_000, cuts) + 2 * (25_000 + BYTES_PER_MESSAGE)
+    bounds = BatchBounds(1000)
+    needed = needed_bytes([{monday: 50_000, tuesday: 60_000}, {monday: 20_000}], bounds)
+    assert needed == session_bytes(50_000, bounds) + session_bytes(20_000, bounds) + 2 * (25_000 + BYTES_PER_MESSAGE)
 
 
 def test_short_messages_need_more_room() -> None:
-    assert session_bytes(50_000, Cuts(256, max_span_ns=1)) > 5 * session_bytes(50_000, Cuts(256))
+    assert session_bytes(50_000, BatchBounds(256, max_span_ns=1)) > 5 * session_bytes(50_000, BatchBounds(256))

@@ -35,7 +35,7 @@ def file_of(folder: Path, name: str, lines: list[str], header: str = HEADER) -> 
 
 def accepted(source: Source, contract: str, days: tuple[date, ...]) -> tuple[TickColumns, dict[str, int]]:
     """All prints that the platform accepts, and the others by reason."""
-    normaliser = Normaliser.of(contract, grace_ns=0)
+    normaliser = Normaliser.of(contract, allowed_lateness_ns=0)
     ticks = concat([*(normaliser.feed(raw) for raw in source.read(contract, days)), normaliser.finish()])
     return ticks, {str(reason): count for reason, count in normaliser.quarantined.items()}
 

@@ -71,7 +71,7 @@ def test_a_tally_adds_what_an_earlier_process_counted() -> None:
     counting = OutsideSessions(calendar(SHEET.calendar))
     counting.hours = (RTH,)
     counting.feed(ticks(*DAY))
-    tally = Tally(Normaliser.of(MES, grace_ns=0), counting, {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 5})
+    tally = Tally(Normaliser.of(MES, allowed_lateness_ns=0), counting, {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 5})
     assert tally.counts() == {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 7}
     assert tally.quarantined() == {"overflow": 3}
 

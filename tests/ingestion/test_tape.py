@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.ingestion.batching import Cuts, Piece
+from leadline.ingestion.batching import BatchBounds, BatchDraft
 from leadline.ingestion.raw import RawColumns
 from leadline.ingestion.sources import Day, SimulatedSource
 from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
@@ -18,7 +18,7 @@ from tests.ingestion.builders import Row, printed, raw_of, rows_of
 
 MES = "MESM2025"
 MONDAY, TUESDAY = date(2025, 6, 9), date(2025, 6, 10)
-THREE_EACH = Cuts(3)
+THREE_EACH = BatchBounds(3)
 BEGIN = int(datetime(2025, 6, 9, 14, tzinfo=UTC).timestamp()) * NS_PER_SECOND
 
 
@@ -48,22 +48,25 @@ class Recorded:
 
 
 def tape(
-    rows: Sequence[Row], cuts: Cuts = THREE_EACH, position: Position | None = None, grace_ns: int = 0
+    rows: Sequence[Row],
+    bounds: BatchBounds = THREE_EACH,
+    position: Position | None = None,
+    allowed_lateness_ns: int = 0,
 ) -> ContractTape:
-    return ContractTape(Recorded(rows), MES, [MONDAY], cuts, grace_ns, position)
+    return ContractTape(Recorded(rows), MES, [MONDAY], bounds, allowed_lateness_ns, position)
 
 
 def seconds(*offsets: float) -> list[Row]:
     return [printed(BEGIN + int(offset * NS_PER_SECOND)) for offset in offsets]
 
 
-def told(pieces: Sequence[Piece]) -> list[tuple[int, float, bool]]:
+def told(drafts: Sequence[BatchDraft]) -> list[tuple[int, float, bool]]:
     """(prints, watermark in seconds from the first, final) of each message."""
-    return [(len(piece.ticks), (piece.watermark_ns - BEGIN) / NS_PER_SECOND, piece.final) for piece in pieces]
+    return [(len(draft.ticks), (draft.watermark_ns - BEGIN) / NS_PER_SECOND, draft.final) for draft in drafts]
 
 
 def test_a_tape_begins_with_its_first_time_and_ends_with_its_last() -> None:
-    assert told(list(tape(seconds(0, 1, 2, 3)).pieces())) == [
+    assert told(list(tape(seconds(0, 1, 2, 3)).drafts())) == [
         (0, 0, False),
         (3, 2, False),
         (1, 3, False),
@@ -72,7 +75,7 @@ def test_a_tape_begins_with_its_first_time_and_ends_with_its_last() -> None:
 
 
 def test_silence_between_messages_is_spoken() -> None:
-    assert told(list(tape(seconds(0, 130), Cuts(1)).pieces())) == [
+    assert told(list(tape(seconds(0, 130), BatchBounds(1)).drafts())) == [
         (0, 0, False),
         (1, 0, False),
         (0, 60, False),
@@ -84,12 +87,12 @@ def test_silence_between_messages_is_spoken() -> None:
 
 def test_a_simulated_tape_goes_on_until_its_last_bars_are_known() -> None:
     source = SimulatedSource((MES,), seed=1)
-    pieces = list(ContractTape(source, MES, (TUESDAY,), Cuts(256), 0).pieces())
+    drafts = list(ContractTape(source, MES, (TUESDAY,), BatchBounds(256), 0).drafts())
     close = int(datetime(2025, 6, 10, 21, tzinfo=UTC).timestamp()) * NS_PER_SECOND
-    assert pieces[0].watermark_ns == close - 23 * 60 * NS_PER_MINUTE
-    assert pieces[-2].watermark_ns == close
-    assert (pieces[-1].watermark_ns, pieces[-1].final) == (close + 2 * NS_PER_SECOND, True)
-    assert sum(len(piece.ticks) for piece in pieces) == source.day(MES, TUESDAY).prints
+    assert drafts[0].watermark_ns == close - 23 * 60 * NS_PER_MINUTE
+    assert drafts[-2].watermark_ns == close
+    assert (drafts[-1].watermark_ns, drafts[-1].final) == (close + 2 * NS_PER_SECOND, True)
+    assert sum(len(draft.ticks) for draft in drafts) == source.day(MES, TUESDAY).prints
 
 
 OFFSETS = st.lists(st.integers(0, 200), min_size=1, max_size=40)
@@ -100,15 +103,15 @@ OFFSETS = st.lists(st.integers(0, 200), min_size=1, max_size=40)
 def test_a_tape_resumed_at_any_message_goes_on_as_if_nothing_had_happened(
     offsets: list[int], first_cut: int, later_cut: int, stop: int, grace_s: int
 ) -> None:
-    rows, grace_ns = seconds(*offsets), grace_s * NS_PER_SECOND
-    whole = list(tape(rows, Cuts(first_cut), grace_ns=grace_ns).pieces())
+    rows, allowed_lateness_ns = seconds(*offsets), grace_s * NS_PER_SECOND
+    whole = list(tape(rows, BatchBounds(first_cut), allowed_lateness_ns=allowed_lateness_ns).drafts())
     done = whole[: stop % len(whole) + 1]
     last = done[-1]
     position = Position(last.ticks.last_index + 1, last.watermark_ns, last.final)
-    rest = list(tape(rows, Cuts(later_cut), position, grace_ns).pieces())
+    rest = list(tape(rows, BatchBounds(later_cut), position, allowed_lateness_ns).drafts())
     together = [*done, *rest]
-    assert rows_of(concat(piece.ticks for piece in together)) == rows_of(concat(piece.ticks for piece in whole))
-    assert [piece.final for piece in together] == [False] * (len(together) - 1) + [True]
+    assert rows_of(concat(draft.ticks for draft in together)) == rows_of(concat(draft.ticks for draft in whole))
+    assert [draft.final for draft in together] == [False] * (len(together) - 1) + [True]
     assert together[-1].watermark_ns == whole[-1].watermark_ns
     for before, after in pairwise(together):
         assert before.watermark_ns <= after.watermark_ns
@@ -117,13 +120,13 @@ def test_a_tape_resumed_at_any_message_goes_on_as_if_nothing_had_happened(
 
 def test_contracts_go_out_in_the_order_of_the_tape() -> None:
     es, mes = (
-        ContractTape(Recorded(seconds(*offsets), contract), contract, [MONDAY], Cuts(1), 0)
+        ContractTape(Recorded(seconds(*offsets), contract), contract, [MONDAY], BatchBounds(1), 0)
         for contract, offsets in (("ESM2025", (0, 2, 4)), (MES, (1, 2, 3)))
     )
     order = [
-        (each.contract, (piece.watermark_ns - BEGIN) // NS_PER_SECOND)
-        for each, piece in in_tape_order([es, mes])
-        if len(piece.ticks)
+        (each.contract, (draft.watermark_ns - BEGIN) // NS_PER_SECOND)
+        for each, draft in in_tape_order([es, mes])
+        if len(draft.ticks)
     ]
     assert order == [("ESM2025", 0), (MES, 1), ("ESM2025", 2), (MES, 2), (MES, 3), ("ESM2025", 4)]
 
@@ -131,8 +134,8 @@ def test_contracts_go_out_in_the_order_of_the_tape() -> None:
 def test_what_is_kept_out_is_counted_and_the_indices_stay_contiguous() -> None:
     bad = printed(BEGIN + NS_PER_SECOND, "5000.10")
     mixed = tape([*seconds(0), bad, *seconds(2)])
-    pieces = list(mixed.pieces())
-    assert concat(piece.ticks for piece in pieces).last_index == 1
+    drafts = list(mixed.drafts())
+    assert concat(draft.ticks for draft in drafts).last_index == 1
     assert mixed.tally.quarantined() == {"off_grid": 1}
 
 

@@ -16,9 +16,9 @@ from leadline.model.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_su
 from leadline.model.ticks import TickBatch
 from leadline.model.wire import encode_bar, encode_signal, encode_tick_batch
 from leadline.recorder import metrics, service
-from leadline.recorder.carrier import Cargo, Carrier
-from leadline.recorder.service import bar_cargo, signal_cargo, tick_cargo
+from leadline.recorder.service import bar_sink, signal_sink, tick_sink
 from leadline.recorder.store import Store
+from leadline.recorder.stream_sink import SinkSpec, StreamSink
 from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import open_context
@@ -44,11 +44,11 @@ async def publish_ticks(nats: LocalNats, batches: Sequence[TickBatch], attempt: 
 
 
 @asynccontextmanager
-async def recording(bus: Bus, cargo: Cargo[Any], store: Store) -> AsyncIterator[asyncio.Event]:
+async def recording(bus: Bus, spec: SinkSpec[Any], store: Store) -> AsyncIterator[asyncio.Event]:
     """A carrier at work; it is told to stop at the end of the block, and must do so without an error."""
     stopping = asyncio.Event()
-    durable = await bus.durable(cargo.stream, RECORDER)
-    task = asyncio.create_task(Carrier(cargo, store, stopping, Handling(None)).run(durable))
+    durable = await bus.durable(spec.stream, RECORDER)
+    task = asyncio.create_task(StreamSink(spec, store, stopping, Handling(None)).run(durable))
     try:
         yield stopping
     finally:
@@ -87,7 +87,7 @@ async def cut_waiting_connections(pool) -> bool:
 
 
 async def record_ticks(bus: Bus, store: Store) -> None:
-    async with recording(bus, tick_cargo(store, bus), store):
+    async with recording(bus, tick_sink(store, bus), store):
         await all_acknowledged(bus, TICKS)
 
 
@@ -101,9 +101,9 @@ async def test_prints_bars_and_signals_are_stored_and_acknowledged(nats_server: 
     store = Store(pool)
     async with (
         bus_as(nats_server, "recorder") as bus,
-        recording(bus, tick_cargo(store, bus), store),
-        recording(bus, bar_cargo(store), store),
-        recording(bus, signal_cargo(store), store),
+        recording(bus, tick_sink(store, bus), store),
+        recording(bus, bar_sink(store), store),
+        recording(bus, signal_sink(store), store),
     ):
         for stream in (TICKS, BARS, SIGNALS):
             await all_acknowledged(bus, stream)
@@ -162,7 +162,7 @@ async def test_a_recorder_that_is_killed_leaves_the_rest_to_the_next(nats_server
         async with bus_as(nats_server, "recorder") as bus:
             durable = await bus.durable(TICKS, RECORDER)
             task = asyncio.create_task(
-                Carrier(tick_cargo(store, bus), store, asyncio.Event(), Handling(None)).run(durable)
+                StreamSink(tick_sink(store, bus), store, asyncio.Event(), Handling(None)).run(durable)
             )
             await until(partial(has_reached, pool, start + 20))
             task.cancel()
@@ -246,7 +246,7 @@ async def test_lost_connections_to_the_database_delay_and_lose_nothing(nats_serv
     before = total("leadline_recorder_retries_total")
     retries = metrics.RETRIES[TICKS]._value.get()
     store = Store(pool)
-    async with bus_as(nats_server, "recorder") as bus, recording(bus, tick_cargo(store, bus), store):
+    async with bus_as(nats_server, "recorder") as bus, recording(bus, tick_sink(store, bus), store):
         await publish_ticks(nats_server, [tick_batch(0, 9)])
         await all_acknowledged(bus, TICKS)
         async with pool.acquire() as holder, holder.transaction():

@@ -191,7 +191,7 @@ async def test_two_analyses_of_one_bar_are_kept_apart(pool):
 async def test_a_dead_letter_keeps_the_payload_and_the_reason_once(pool):
     store = Store(pool)
     for _ in range(2):
-        await store.bury(
+        await store.dead_letter(
             TICKS, Received("ll.run-1.tick.cme.MESZ2025", 7, b"\xff\x00", "id-1"), ValueError("a bad byte\x00")
         )
     row = await pool.fetchrow("SELECT * FROM dead_letter")
@@ -203,7 +203,7 @@ async def test_a_dead_letter_keeps_the_payload_and_the_reason_once(pool):
 async def test_dead_letters_of_a_subject_are_bounded(pool):
     store, refused = Store(pool), RefusedMessage("unreadable", "no message")
     for number in range(MOST_PER_SUBJECT + 5):
-        await store.bury(TICKS, Received("ll.a", number, b"%03d" % number * 30_000, "id"), refused)
-    await store.bury(TICKS, Received("ll.b", 1, b"x", "id"), refused)
+        await store.dead_letter(TICKS, Received("ll.a", number, b"%03d" % number * 30_000, "id"), refused)
+    await store.dead_letter(TICKS, Received("ll.b", 1, b"x", "id"), refused)
     rows = await pool.fetch("SELECT subject, count(*), max(length(payload)) FROM dead_letter GROUP BY 1 ORDER BY 1")
     assert [tuple(row) for row in rows] == [("ll.a", MOST_PER_SUBJECT, MOST_PAYLOAD_BYTES), ("ll.b", 1, 1)]

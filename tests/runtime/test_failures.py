@@ -9,7 +9,7 @@ from leadline.runtime.bus.bus import BusDenied, BusUnavailable, StreamFull
 from leadline.runtime.database import SchemaTooOld
 from leadline.runtime.rpc.auth import NotAllowed, NotAuthenticated
 from leadline.runtime.rpc.errors import status_of
-from leadline.runtime.rpc.failures import MEANINGS, Meaning, answered, failure, patiently
+from leadline.runtime.rpc.failures import MEANINGS, Meaning, answered, failure, with_retries
 
 AWAY = {"UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "CANCELLED", "ABORTED"}
 NOT_ADMITTED = {"UNAUTHENTICATED", "PERMISSION_DENIED", "UNIMPLEMENTED"}
@@ -80,10 +80,10 @@ async def test_only_who_is_away_is_asked_again():
             raise answer
         return str(answer)
 
-    assert await patiently(call) == "here"
+    assert await with_retries(call) == "here"
     answers += [failed(grpc.StatusCode.INTERNAL), "never asked for"]
     with pytest.raises(grpc.aio.AioRpcError):
-        await patiently(call)
+        await with_retries(call)
     assert answers == ["never asked for"]
 
 
@@ -92,6 +92,6 @@ async def test_patience_ends():
         raise failed(grpc.StatusCode.UNAVAILABLE)
 
     with pytest.raises(grpc.aio.AioRpcError):
-        await patiently(call, 0.01)
+        await with_retries(call, 0.01)
     with pytest.raises(Unavailable):
         await answered("risk", call)

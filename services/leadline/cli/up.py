@@ -29,7 +29,7 @@ from leadline.model.specs import TradingStrategy
 from leadline.plan.plan import Plan
 from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
-from leadline.runtime.rpc.failures import patiently
+from leadline.runtime.rpc.failures import with_retries
 from leadline.runtime.runs import Run
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 
@@ -103,7 +103,7 @@ async def _require_sound(supervisor: Supervisor) -> None:
     """Raises RunFailed when the tape of the run is not one to trust."""
     address = next(bound.address for bound in supervisor.bound if bound.workload.service == "ingestion")
     request = ingestion_pb2.GetFeedStatusRequest()
-    status = await patiently(
+    status = await with_retries(
         lambda: supervisor.services.ingestion(address).GetFeedStatus(request, timeout=CALL_SECONDS)
     )
     if status.failure:

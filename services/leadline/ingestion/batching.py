@@ -1,7 +1,7 @@
-"""How columns of prints become messages: where they are cut, and what is said while nobody trades.
+"""How columns of prints become messages: where they are split, and which watermarks an idle contract gives.
 
-Cuts never change what the messages together hold. A message's watermark is the time of its last print; a message may
-end inside one timestamp.
+Bounds never change what the messages together hold. A message's watermark is the time of its last print; a message
+may end inside one timestamp.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ MOST_TICKS: Final = 16_384
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class BatchBounds:
     """Bounds of one message: at most `max_ticks` prints, which lie within `max_span_ns` and within one `boundary_ns`.
 
     `boundary_ns` is a divisor of bar lengths (bars that end with a minute then end with a message); None: no bound.
@@ -35,7 +35,7 @@ class Cuts:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class BatchDraft:
     """The content of one message: prints, or none, and the promise that goes with them.
 
     sender: of a pushed feed, how far its sender is with it.
@@ -47,24 +47,24 @@ class Piece:
     sender: SenderPosition | None = None
 
 
-def cut(ticks: TickColumns, cuts: Cuts) -> Iterator[Piece]:
-    """The prints in pieces within the bounds, in order, none empty."""
+def split(ticks: TickColumns, bounds: BatchBounds) -> Iterator[BatchDraft]:
+    """Drafts of the prints within the bounds, in order, none empty."""
     edges = [0]
-    if cuts.boundary_ns is not None:
-        edges += (np.flatnonzero(np.diff(ticks.time_ns // cuts.boundary_ns)) + 1).tolist()
+    if bounds.boundary_ns is not None:
+        edges += (np.flatnonzero(np.diff(ticks.time_ns // bounds.boundary_ns)) + 1).tolist()
     edges.append(len(ticks))
     for segment, stop in pairwise(edges):
         start = segment
         while start < stop:
-            end = min(start + cuts.max_ticks, stop)
-            if cuts.max_span_ns is not None:
-                latest_ns = ticks.time_ns[start] + cuts.max_span_ns
+            end = min(start + bounds.max_ticks, stop)
+            if bounds.max_span_ns is not None:
+                latest_ns = ticks.time_ns[start] + bounds.max_span_ns
                 end = start + int(np.searchsorted(ticks.time_ns[start:end], latest_ns, side="right"))
-            yield Piece(ticks.slice(start, end), int(ticks.time_ns[end - 1]))
+            yield BatchDraft(ticks.slice(start, end), int(ticks.time_ns[end - 1]))
             start = end
 
 
-def silence(market: Calendar, after_ns: int, until_ns: int) -> Iterator[int]:
+def idle_watermarks(market: Calendar, after_ns: int, until_ns: int) -> Iterator[int]:
     """Watermarks for a contract in which nothing trades in (after_ns, until_ns), in order.
 
     One each minute while the market is open, one when it closes, and then one for the whole closure, at the next
@@ -74,27 +74,29 @@ def silence(market: Calendar, after_ns: int, until_ns: int) -> Iterator[int]:
     now_ns = after_ns
     # Markets open and close on full minutes, so there is nothing to say inside one.
     while (until_ns - 1) // NS_PER_MINUTE > now_ns // NS_PER_MINUTE:
-        now_ns = _next_word(market, now_ns)
+        now_ns = _next_idle_watermark(market, now_ns)
         if now_ns >= until_ns:
             return
         yield now_ns
 
 
-def with_silence(pieces: Iterable[Piece], market: Calendar, now_ns: int, next_index: int) -> Iterator[Piece]:
-    """The pieces of one contract, and those of `silence` where there is a gap.
+def with_idle_watermarks(
+    drafts: Iterable[BatchDraft], market: Calendar, now_ns: int, next_index: int
+) -> Iterator[BatchDraft]:
+    """The drafts of one contract, and those of `idle_watermarks` where there is a gap.
 
-    `now_ns` is the watermark before the first piece and `next_index` the source index of its first print.
+    `now_ns` is the watermark before the first draft and `next_index` the source index of its first print.
     """
-    for piece in pieces:
-        goes_on_ns = int(piece.ticks.time_ns[0]) if len(piece.ticks) else piece.watermark_ns
-        for watermark_ns in silence(market, now_ns, goes_on_ns):
-            yield Piece(TickColumns.empty(next_index), watermark_ns)
-        yield piece
-        now_ns, next_index = piece.watermark_ns, piece.ticks.last_index + 1
+    for draft in drafts:
+        goes_on_ns = int(draft.ticks.time_ns[0]) if len(draft.ticks) else draft.watermark_ns
+        for watermark_ns in idle_watermarks(market, now_ns, goes_on_ns):
+            yield BatchDraft(TickColumns.empty(next_index), watermark_ns)
+        yield draft
+        now_ns, next_index = draft.watermark_ns, draft.ticks.last_index + 1
 
 
-def _next_word(market: Calendar, now_ns: int) -> int:
-    """The next instant after `now_ns` at which a silent contract says something."""
+def _next_idle_watermark(market: Calendar, now_ns: int) -> int:
+    """The watermark that follows `now_ns` for a contract in which nothing trades."""
     day = market.trading_day(now_ns)
     while True:
         hours = market.market(day)

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from leadline.ingestion import metrics
-from leadline.ingestion.batching import Piece
+from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.months import market_of
 from leadline.ingestion.retention import is_disposable, last_close_before
 from leadline.ingestion.status import ContractStatus, FeedStatus, State
@@ -84,18 +84,18 @@ class Publisher:
         self.status.state = State.PUBLISHING
         metrics.CONNECTED.set(1)
 
-    async def publish(self, pieces: Sequence[tuple[str, Piece]]) -> None:
+    async def publish(self, drafts: Sequence[tuple[str, BatchDraft]]) -> None:
         """Put messages (contract, content) on the bus, in order; returns when they are stored. Waits for room."""
-        messages = [self._message(contract, piece) for contract, piece in pieces]
+        messages = [self._message(contract, draft) for contract, draft in drafts]
         try:
             await self._bus.publish_many(messages)
-            for contract, piece in pieces:
-                self._advance(contract, piece)
+            for contract, draft in drafts:
+                self._advance(contract, draft)
         except StreamFull:
             # One by one: room is made behind what is stored, and more than there is room for may be on its way.
-            for (contract, piece), message in zip(pieces, messages, strict=True):
+            for (contract, draft), message in zip(drafts, messages, strict=True):
                 await self._publish_with_room(message)
-                self._advance(contract, piece)
+                self._advance(contract, draft)
         self.status.state = State.PUBLISHING
         self._count_quarantined()
         if monotonic_s() >= self._write_again_s:
@@ -111,11 +111,11 @@ class Publisher:
                     await asyncio.sleep(SPACE_POLL_SECONDS)
                     metrics.FULL_SECONDS.inc(SPACE_POLL_SECONDS)
 
-    def _advance(self, contract: str, piece: Piece) -> None:
-        self.status.contracts[contract].advance(piece)
-        if len(piece.ticks):
-            metrics.TICKS.labels(contract).inc(len(piece.ticks))
-            metrics.LAST_TICK.labels(contract).set(int(piece.ticks.time_ns[-1]) / NS_PER_SECOND)
+    def _advance(self, contract: str, draft: BatchDraft) -> None:
+        self.status.contracts[contract].advance(draft)
+        if len(draft.ticks):
+            metrics.TICKS.labels(contract).inc(len(draft.ticks))
+            metrics.LAST_TICK.labels(contract).set(int(draft.ticks.time_ns[-1]) / NS_PER_SECOND)
 
     async def finish(self, max_kept_out_percent: Decimal, later: Mapping[str, date]) -> None:
         """The whole tape is published: the run is finished, or has failed. later: see `Feed.later`."""
@@ -209,12 +209,12 @@ class Publisher:
                     await self._bus.purge(TICKS, subject, before=message.sequence)
                     return
 
-    def _message(self, contract: str, piece: Piece) -> tuple[str, bytes, str]:
+    def _message(self, contract: str, draft: BatchDraft) -> tuple[str, bytes, str]:
         subject = self._subject(contract)
         venue = self.run.contracts[contract]
-        batch = TickBatch(self.run.tape, venue, contract, piece.ticks, piece.watermark_ns, piece.final, piece.sender)
-        end = "!" if piece.final else ""
-        key = f"{piece.ticks.first_index}-{piece.ticks.last_index}@{piece.watermark_ns}{end}"
+        batch = TickBatch(self.run.tape, venue, contract, draft.ticks, draft.watermark_ns, draft.final, draft.sender)
+        end = "!" if draft.final else ""
+        key = f"{draft.ticks.first_index}-{draft.ticks.last_index}@{draft.watermark_ns}{end}"
         return subject, encode_tick_batch(batch), f"{subject}/{key}"
 
     def _subject(self, contract: str) -> str:

@@ -46,15 +46,15 @@ class Verdict(IntEnum):
 class Judge:
     """Judges prints in the order of their source; which of them come in one call changes nothing.
 
-    grace_ns: how much older than the newest good print one may be. newest_ns: time of the newest good print, -1
-    before it. promised_ns: no print older than this is good any more, -1 before the first promise.
+    allowed_lateness_ns: how much older than the newest good print one may be. newest_ns: time of the newest good print,
+    -1 before it. promised_ns: no print older than this is good any more, -1 before the first promise.
     """
 
-    def __init__(self, grace_ns: int) -> None:
+    def __init__(self, allowed_lateness_ns: int) -> None:
         self.newest_ns = _NEVER
         self.promised_ns = _NEVER
-        self._grace_ns = grace_ns
-        self._leap_ns = max(grace_ns, LEAP_NS)
+        self._allowed_lateness_ns = allowed_lateness_ns
+        self._leap_ns = max(allowed_lateness_ns, LEAP_NS)
         self._price: int | None = None
         self._refused: list[int] = []
 
@@ -74,7 +74,7 @@ class Judge:
             return np.zeros(0, dtype=np.int8)
         before = np.maximum.accumulate(np.concatenate([[self.newest_ns], time_ns[:-1]]))
         last = np.concatenate([[price[0] if self._price is None else self._price], price[:-1]])
-        late = time_ns < np.maximum(before - self._grace_ns, self.promised_ns)
+        late = time_ns < np.maximum(before - self._allowed_lateness_ns, self.promised_ns)
         if late.any() or _far(price, last).any():
             verdicts = self._one_by_one(time_ns.tolist(), price.tolist(), settle_ns, final=final)
             return np.array(verdicts, dtype=np.int8)
@@ -119,7 +119,7 @@ class Judge:
     ) -> Verdict | None:
         """None: there are too few prints behind it to say."""
         time, price = times[row], prices[row]
-        oldest = max(self.newest_ns - self._grace_ns, self.promised_ns)
+        oldest = max(self.newest_ns - self._allowed_lateness_ns, self.promised_ns)
         if time < oldest:
             return Verdict.LATE
         leaps = time > self.newest_ns + self._leap_ns and time > settle_ns
@@ -131,7 +131,7 @@ class Judge:
         if len(asked) < LOOK_AHEAD and not urgent:
             return None
         if leaps:
-            said = [other >= time - self._grace_ns for other in asked if other >= oldest]
+            said = [other >= time - self._allowed_lateness_ns for other in asked if other >= oldest]
             if 2 * sum(said) < len(said):
                 return Verdict.AHEAD
         if strange and not self._borne_out(price, levels):

@@ -61,7 +61,7 @@ def open_feed(params: IngestionParams) -> Feed:
     source: Source
     if params.feed.kind == "file":
         files = [(file.path, file.contract) for file in params.feed.files]
-        source = FileSource(files, grace_ns=params.grace_ms * 1_000_000)
+        source = FileSource(files, allowed_lateness_ns=params.allowed_lateness_ms * 1_000_000)
     else:
         source = SimulatedSource(_simulated(params), params.feed.seed, params.feed.price)
     feed = [contract_days(name, params.instruments, source.days(name)) for name in source.contracts]
@@ -111,7 +111,7 @@ def _later(names: Iterable[str], plan: TapePlan, params: IngestionParams) -> dic
 
 
 def _content(content_id: str, plan: TapePlan, params: IngestionParams) -> str:
-    settings = (plan.trade_from.isoformat(), params.history, params.feed.sessions, params.grace_ms)
+    settings = (plan.trade_from.isoformat(), params.history, params.feed.sessions, params.allowed_lateness_ms)
     # Prints mean other money with other instruments: a run goes on only with those that it began with.
     own = in_force().digest()
     return derive(content_id, *map(str, settings), *([own] if own else []))

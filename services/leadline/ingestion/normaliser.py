@@ -86,11 +86,11 @@ class _Waiting:
 class Normaliser:
     """Accepts the prints of one contract, fed in the order of their source.
 
-    What comes out does not depend on how the prints were cut into calls. A print may be late by `grace_ns` against
-    the newest good one before it: it is then sorted into place (prints of equal time keep the order of the source).
-    One that is later still, or older than a watermark that the source has given, is kept out as `time_backwards`. One
-    in doubt waits for those behind it. `below_zero`: prices of 0 and less are prices. market: says which trading day
-    a print belongs to; without one no day is known and none is asked for.
+    The output does not depend on how the prints were split into calls. A print may be late by `allowed_lateness_ns`
+    against the newest good one before it: it is then sorted into place (prints of equal time keep the order of the
+    source). One that is later still, or older than a watermark that the source has given, is kept out as
+    `time_backwards`. One in doubt waits for those behind it. `below_zero`: prices of 0 and less are prices. market:
+    says which trading day a print belongs to; without one no day is known and none is asked for.
 
     first_index: source index of the first print that will be accepted.
     kept_out: number of prints by trading day (None: it has none) and reason, only those that occurred, in order.
@@ -105,7 +105,7 @@ class Normaliser:
         tick: Decimal,
         size_step: Decimal,
         *,
-        grace_ns: int,
+        allowed_lateness_ns: int,
         first_index: int = 0,
         below_zero: bool = False,
         market: Calendar | None = None,
@@ -113,10 +113,10 @@ class Normaliser:
         self._contract = contract
         self._tick = nano(tick, "tick")
         self._step = nano(size_step, "size_step")
-        self._grace_ns = grace_ns
+        self._allowed_lateness_ns = allowed_lateness_ns
         self._below_zero = below_zero
         self._days = None if market is None else TradingDays(market)
-        self._judge = Judge(grace_ns)
+        self._judge = Judge(allowed_lateness_ns)
         self._sources: list[str] = []
         self._waiting = _Waiting(TickColumns.empty(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         self._held = TickColumns.empty(first_index)
@@ -125,14 +125,14 @@ class Normaliser:
         self._samples: list[QuarantinedPrint] = []
 
     @classmethod
-    def of(cls, contract: str, *, grace_ns: int, first_index: int = 0) -> Self:
+    def of(cls, contract: str, *, allowed_lateness_ns: int, first_index: int = 0) -> Self:
         """For a contract of the instrument sheet. Raises Unknown."""
         sheet = instrument_of(contract)
         return cls(
             contract,
             sheet.tick,
             sheet.size_step,
-            grace_ns=grace_ns,
+            allowed_lateness_ns=allowed_lateness_ns,
             first_index=first_index,
             below_zero=sheet.below_zero,
             market=calendar(sheet.calendar),
@@ -157,7 +157,7 @@ class Normaliser:
     @property
     def watermark_ns(self) -> int:
         """See the class."""
-        return max(self._judge.newest_ns - self._grace_ns, self._judge.promised_ns, _NO_TIME)
+        return max(self._judge.newest_ns - self._allowed_lateness_ns, self._judge.promised_ns, _NO_TIME)
 
     @property
     def unsettled_row(self) -> Int64Array:

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from leadline.ingestion.batching import LIVE_TICKS, MOST_TICKS, Cuts
+from leadline.ingestion.batching import LIVE_TICKS, MOST_TICKS, BatchBounds
 from leadline.ingestion.tally import MAX_KEPT_OUT_PERCENT
 from leadline.model.strict import ServiceParams, StrictModel
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND
@@ -69,7 +69,7 @@ class IngestionParams(ServiceParams):
     files must have what each traded day needs. trade_from: first trading day on which anything is decided; a pushed
     feed must name it.
     history: sessions before it. speed: seconds of the tape per second, or `max`. wait_for: prints flow when that many
-    strategies have said what they need. grace_ms: how late a print may be against the newest before it.
+    strategies have said what they need. allowed_lateness_ms: how late a print may be against the newest before it.
     batch_ticks: most prints in a message, by default as suits the speed. launch: names one start of the platform: a
     finished run is then not opened again by a restart of this process, only by another launch. adopt_unfinished: a run
     that another launch has not finished becomes this one's. Otherwise it goes on to its end as what it is, and the
@@ -82,16 +82,16 @@ class IngestionParams(ServiceParams):
     history: Annotated[int, Field(ge=0, le=60)] = 5
     speed: Speed = "max"
     wait_for: Annotated[int, Field(ge=0, le=1000)] = 1
-    grace_ms: Annotated[int, Field(ge=0, le=60_000)] = 1000
+    allowed_lateness_ms: Annotated[int, Field(ge=0, le=60_000)] = 1000
     batch_ticks: Annotated[int, Field(ge=1, le=MOST_TICKS)] | None = None
     launch: str = Field(default="", max_length=100)
     adopt_unfinished: bool = True
     new_run: bool = False
 
     @property
-    def cuts(self) -> Cuts:
-        """How messages are cut: at full speed by size alone, else so that nobody waits for the last print of one."""
+    def bounds(self) -> BatchBounds:
+        """Bounds of a message: at full speed its size alone, else so that nobody waits for the last print of one."""
         if self.speed == "max":
-            return Cuts(self.batch_ticks or FAST_TICKS)
+            return BatchBounds(self.batch_ticks or FAST_TICKS)
         span_ns = int(FILL_SECONDS * NS_PER_SECOND * self.speed)
-        return Cuts(self.batch_ticks or LIVE_TICKS, span_ns, NS_PER_MINUTE)
+        return BatchBounds(self.batch_ticks or LIVE_TICKS, span_ns, NS_PER_MINUTE)

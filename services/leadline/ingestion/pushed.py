@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from leadline.ingestion.batching import Cuts, Piece, cut
+from leadline.ingestion.batching import BatchBounds, BatchDraft, split
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.tally import OutsideSessions, Tally
@@ -21,28 +21,32 @@ from leadline.model.ticks import Int64Array, SenderPosition, TickColumns, concat
 
 
 class PushedContract:
-    """Normalises and cuts what a client pushes for one contract.
+    """Normalises and splits the prints that a client pushes for one contract.
 
     The client's watermarks are passed on: nothing else says that a silent contract has nothing to say. Its prints may
-    be late by `grace_ns`; a watermark releases them at once. position: how far an earlier process came. tally: what of
-    its prints has not reached a bar so far. next_index: the sender's index to go on from. overlapping: number of prints
-    that were given again and dropped. later: it leads later than the first traded day, and nobody need push it: until
-    somebody does it goes along with the others.
+    be late by `allowed_lateness_ns`; a watermark releases them at once. position: how far an earlier process came.
+    tally: counts of the prints that have reached no bar so far. next_index: the sender's index to go on from.
+    overlapping: number of prints that were given again and dropped. later: it leads later than the first traded day,
+    and nobody need push it; until a client does, its watermark follows the others'.
     """
 
-    def __init__(self, contract: str, cuts: Cuts, grace_ns: int, position: Position, *, later: bool = False) -> None:
+    def __init__(
+        self, contract: str, bounds: BatchBounds, allowed_lateness_ns: int, position: Position, *, later: bool = False
+    ) -> None:
         instrument = instrument_of(contract)
         sender = position.sender
         self.contract = contract
         self.final = position.final
         self.next_index = sender.next_index
         self.overlapping = 0
-        self._normaliser = Normaliser.of(contract, grace_ns=grace_ns, first_index=position.next_index)
+        self._normaliser = Normaliser.of(
+            contract, allowed_lateness_ns=allowed_lateness_ns, first_index=position.next_index
+        )
         self._normaliser.resume(position.watermark_ns, sender.last_time_ns, sender.last_price)
         self.tally = Tally(self._normaliser, OutsideSessions(calendar(instrument.calendar)), sender.kept_out)
         self._tick = nano(instrument.tick, "tick")
         self._step = nano(instrument.size_step, "size_step")
-        self._cuts = cuts
+        self._bounds = bounds
         self._watermark_ns = position.watermark_ns
         self._first_index = position.next_index
         # Settled by an earlier process, and behind `next_index`.
@@ -60,15 +64,17 @@ class PushedContract:
         """The watermark given last."""
         return self._watermark_ns
 
-    def go_along(self, watermark_ns: int) -> list[Piece]:
-        """What a contract that is left alone promises when the others have come to a watermark; nothing for another."""
+    def follow(self, watermark_ns: int) -> list[BatchDraft]:
+        """The watermark of a contract that is left alone, when the others have reached it; nothing for another."""
         if not self._left_alone or self.final or watermark_ns <= self._watermark_ns:
             return []
         self._normaliser.promise(watermark_ns)
         self._watermark_ns = watermark_ns
-        return [self._word()]
+        return [self._watermark_only()]
 
-    def take(self, ticks: TickColumns, first_index: int, watermark_ns: int = 0, *, end: bool = False) -> list[Piece]:
+    def take(
+        self, ticks: TickColumns, first_index: int, watermark_ns: int = 0, *, end: bool = False
+    ) -> list[BatchDraft]:
         """What can be published now, perhaps nothing.
 
         first_index: the sender's index of the first print; what was taken before is dropped. watermark_ns: nothing
@@ -103,19 +109,19 @@ class PushedContract:
         self._go_on_from(max(self.next_index, first_index + len(ticks)))
         released, released_row = self._normaliser.feed(raw), self._normaliser.released_row
         promised, promised_row = self._normaliser.promise(watermark_ns), self._normaliser.released_row
-        pieces = self._cut(concat([released, promised]), np.concatenate([released_row, promised_row]))
+        drafts = self._split(concat([released, promised]), np.concatenate([released_row, promised_row]))
         if watermark_ns > self._watermark_ns:
             self._watermark_ns = watermark_ns
-            pieces.append(self._word())
-        return pieces + self.finish() if end else pieces
+            drafts.append(self._watermark_only())
+        return drafts + self.finish() if end else drafts
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[BatchDraft]:
         """The tape of this contract ends: what was held, and the end. Nothing when it has ended before."""
         if self.final:
             return []
         self.final = True
         held = self._normaliser.finish()
-        return [*self._cut(held, self._normaliser.released_row), self._word(final=True)]
+        return [*self._split(held, self._normaliser.released_row), self._watermark_only(final=True)]
 
     def _go_on_from(self, index: int) -> None:
         for begin, stop in self._settled:
@@ -124,21 +130,21 @@ class PushedContract:
         self._settled = tuple(each for each in self._settled if each[0] > index)
         self.next_index = index
 
-    def _cut(self, ticks: TickColumns, row: Int64Array) -> list[Piece]:
-        pieces: list[Piece] = []
-        for piece in cut(ticks, self._cuts):
-            self.tally.outside.feed(piece.ticks)
-            self._watermark_ns = piece.watermark_ns
-            self._first_index = piece.ticks.last_index + 1
-            self._last = (int(piece.ticks.time_ns[-1]), int(piece.ticks.price[-1]))
-            row = row[len(piece.ticks) :]
-            pieces.append(Piece(piece.ticks, piece.watermark_ns, sender=self._sender(row)))
-        return pieces
+    def _split(self, ticks: TickColumns, row: Int64Array) -> list[BatchDraft]:
+        drafts: list[BatchDraft] = []
+        for draft in split(ticks, self._bounds):
+            self.tally.outside.feed(draft.ticks)
+            self._watermark_ns = draft.watermark_ns
+            self._first_index = draft.ticks.last_index + 1
+            self._last = (int(draft.ticks.time_ns[-1]), int(draft.ticks.price[-1]))
+            row = row[len(draft.ticks) :]
+            drafts.append(BatchDraft(draft.ticks, draft.watermark_ns, sender=self._sender(row)))
+        return drafts
 
-    def _word(self, *, final: bool = False) -> Piece:
+    def _watermark_only(self, *, final: bool = False) -> BatchDraft:
         """A message without prints."""
         sender = self._sender(np.zeros(0, dtype=np.int64))
-        return Piece(TickColumns.empty(self._first_index), self._watermark_ns, final, sender)
+        return BatchDraft(TickColumns.empty(self._first_index), self._watermark_ns, final, sender)
 
     def _sender(self, released_row: Int64Array) -> SenderPosition:
         """How far the sender is. `released_row`: of prints that come in a later message."""

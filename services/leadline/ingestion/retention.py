@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from leadline.ingestion.batching import Cuts
+from leadline.ingestion.batching import BatchBounds
 from leadline.model.calendars import Calendar
 from leadline.model.ticks import TickBatch
 
@@ -16,23 +16,23 @@ BYTES_PER_MESSAGE: Final = 512
 SILENT_MESSAGES: Final = 24 * 60
 
 
-def session_bytes(prints: int, cuts: Cuts) -> int:
+def session_bytes(prints: int, bounds: BatchBounds) -> int:
     """At most so many bytes of the stream does a session of one contract take.
 
     A bound on the time that a message spans can make every print a message of its own.
     """
-    messages = prints if cuts.max_span_ns is not None else prints // cuts.max_ticks + 1
+    messages = prints if bounds.max_span_ns is not None else prints // bounds.max_ticks + 1
     return prints * BYTES_PER_PRINT + (messages + SILENT_MESSAGES) * BYTES_PER_MESSAGE
 
 
-def needed_bytes(prints: Iterable[Mapping[date, int]], cuts: Cuts) -> int:
+def needed_bytes(prints: Iterable[Mapping[date, int]], bounds: BatchBounds) -> int:
     """The largest session of all contracts together, and a message of each. `prints` by trading day, per contract."""
     per_day: dict[date, int] = {}
     batch = 0
     for counts in prints:
-        batch += cuts.max_ticks * BYTES_PER_PRINT + BYTES_PER_MESSAGE
+        batch += bounds.max_ticks * BYTES_PER_PRINT + BYTES_PER_MESSAGE
         for day, count in counts.items():
-            per_day[day] = per_day.get(day, 0) + session_bytes(count, cuts)
+            per_day[day] = per_day.get(day, 0) + session_bytes(count, bounds)
     return max(per_day.values(), default=0) + batch
 
 

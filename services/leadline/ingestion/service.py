@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from leadline.ingestion.batching import Piece
+from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.client import Publisher
 from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.months import market_of
@@ -98,7 +98,7 @@ async def run(context: Context) -> None:
 async def require_room(bus: Bus, feed: Feed, params: IngestionParams) -> None:
     """Raises StreamTooSmall when the tick stream's bound cannot hold the tape's largest session and a batch."""
     state = await bus.state(TICKS)
-    needs = needed_bytes([feed.prints(name) for name in feed.contracts], params.cuts)
+    needs = needed_bytes([feed.prints(name) for name in feed.contracts], params.bounds)
     if 0 <= state.max_bytes < needs:
         raise StreamTooSmall(state.max_bytes, needs)
 
@@ -154,8 +154,8 @@ def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Posi
     return PushFeed(
         PushedContract(
             name,
-            params.cuts,
-            params.grace_ms * 1_000_000,
+            params.bounds,
+            params.allowed_lateness_ms * 1_000_000,
             positions[name] or Position(0, begins_ns),
             later=name in feed.later,
         )
@@ -194,8 +194,10 @@ async def _require_nobody_waits(store: Store, tape: str) -> None:
 
 def _tape(feed: Feed, params: IngestionParams, contract: str, position: Position | None) -> ContractTape:
     assert feed.source is not None
-    grace_ns = params.grace_ms * 1_000_000
-    return ContractTape(feed.source, contract, feed.plan.sessions[contract], params.cuts, grace_ns, position)
+    allowed_lateness_ns = params.allowed_lateness_ms * 1_000_000
+    return ContractTape(
+        feed.source, contract, feed.plan.sessions[contract], params.bounds, allowed_lateness_ns, position
+    )
 
 
 async def _publish(
@@ -247,15 +249,15 @@ async def _play(
     await publisher.follow_demand()
     pace = None if params.speed == "max" else Pace(params.speed, _paced_from(feed))
     started = monotonic_s()
-    window: list[tuple[str, Piece]] = []
-    for tape, piece in in_tape_order(tapes):
+    window: list[tuple[str, BatchDraft]] = []
+    for tape, draft in in_tape_order(tapes):
         if pace is not None:
-            delay_s = started + pace.due_seconds(piece.watermark_ns) - monotonic_s()
+            delay_s = started + pace.due_seconds(draft.watermark_ns) - monotonic_s()
             if delay_s > 0:
                 await publisher.publish(window)
                 window.clear()
                 await asyncio.sleep(delay_s)
-        window.append((tape.contract, piece))
+        window.append((tape.contract, draft))
         if len(window) >= WINDOW_MESSAGES:
             await publisher.publish(window)
             window.clear()
@@ -267,10 +269,10 @@ async def _relay(publisher: Publisher, feed: Feed, positions: Mapping[str, Posit
     for name, contract in push.contracts.items():
         publisher.begin(name, contract.tally, positions[name])
         if positions[name] is None:
-            await publisher.publish([(name, Piece(TickColumns.empty(), feed.begins_ns[name]))])
+            await publisher.publish([(name, BatchDraft(TickColumns.empty(), feed.begins_ns[name]))])
     await publisher.follow_demand()
-    async for name, pieces in push.pieces():
-        await publisher.publish([(name, piece) for piece in pieces])
+    async for name, drafts in push.drafts():
+        await publisher.publish([(name, draft) for draft in drafts])
         push.published()
 
 

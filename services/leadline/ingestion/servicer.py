@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 
 from leadline.ingestion import metrics
-from leadline.ingestion.batching import Piece
+from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.pushed import PushedContract
 from leadline.ingestion.status import ContractStatus, FeedStatus, State
@@ -35,24 +35,24 @@ class NotPushed(LeadlineError):
 class PushFeed:
     """What a client pushes, until somebody publishes it.
 
-    Give `pieces` to one publisher, who calls `published` after each item. A contract's tape ends when a client says so;
+    Give `drafts` to one publisher, who calls `published` after each item. A contract's tape ends when a client says so;
     a stream that is closed or breaks ends nothing: the next one goes on from each contract's `next_index`.
     """
 
     def __init__(self, contracts: Iterable[PushedContract]) -> None:
         self.contracts = {each.contract: each for each in contracts}
         self.connected = False
-        self._pieces: asyncio.Queue[tuple[str, list[Piece]]] = asyncio.Queue()
+        self._drafts: asyncio.Queue[tuple[str, list[BatchDraft]]] = asyncio.Queue()
         self._room = asyncio.Semaphore(BATCHES_AHEAD)
 
-    async def pieces(self) -> AsyncIterator[tuple[str, list[Piece]]]:
+    async def drafts(self) -> AsyncIterator[tuple[str, list[BatchDraft]]]:
         """Contract and messages, in the order of arrival, until the tape of every contract has ended."""
-        while not self._pieces.empty() or not all(each.final for each in self.contracts.values()):
-            yield await self._pieces.get()
+        while not self._drafts.empty() or not all(each.final for each in self.contracts.values()):
+            yield await self._drafts.get()
 
     def published(self) -> None:
-        """The last item of `pieces` is out."""
-        self._pieces.task_done()
+        """The last item of `drafts` is out."""
+        self._drafts.task_done()
         self._room.release()
 
     async def take(self, requests: AsyncIterator[pb.PublishTicksRequest]) -> pb.PublishTicksResponse:
@@ -72,10 +72,10 @@ class PushFeed:
                 # Only when there is room is anything taken in: a call that is given up here has lost nothing.
                 await self._room.acquire()
                 accepted += self._enqueue(*self._taken(request))
-                for each, pieces in self._going_along():
+                for each, drafts in self._following():
                     await self._room.acquire()
-                    self._enqueue(each.contract, pieces)
-            await self._pieces.join()
+                    self._enqueue(each.contract, drafts)
+            await self._drafts.join()
         finally:
             self._connect(False)
         return pb.PublishTicksResponse(
@@ -84,22 +84,22 @@ class PushFeed:
             overlapping=self._overlapping() - dropped,
         )
 
-    def _taken(self, request: pb.PublishTicksRequest) -> tuple[str, list[Piece]]:
+    def _taken(self, request: pb.PublishTicksRequest) -> tuple[str, list[BatchDraft]]:
         try:
             return self._read(request)
         except LeadlineError:
             self._room.release()
             raise
 
-    def _going_along(self) -> list[tuple[PushedContract, list[Piece]]]:
-        """What later months that are left alone promise now: no more than every contract that is pushed."""
+    def _following(self) -> list[tuple[PushedContract, list[BatchDraft]]]:
+        """Watermarks of later months that are left alone: no later than those of every contract that is pushed."""
         begun = [each for each in self.contracts.values() if not each.left_alone]
         open_ones = [each.watermark_ns for each in begun if not each.final]
         reached_ns = min(open_ones) if open_ones else max((each.watermark_ns for each in begun), default=0)
-        promised = [(each, each.go_along(reached_ns)) for each in self.contracts.values()]
-        return [(each, pieces) for each, pieces in promised if pieces]
+        promised = [(each, each.follow(reached_ns)) for each in self.contracts.values()]
+        return [(each, drafts) for each, drafts in promised if drafts]
 
-    def _read(self, request: pb.PublishTicksRequest) -> tuple[str, list[Piece]]:
+    def _read(self, request: pb.PublishTicksRequest) -> tuple[str, list[BatchDraft]]:
         name = request.batch.contract
         if name not in self.contracts:
             raise Unknown("contract of the feed", name, tuple(self.contracts))
@@ -113,17 +113,17 @@ class PushFeed:
             raise InvalidInput("batch.final", batch.final, "`end` of the request, which ends a contract")
         contract = self.contracts[name]
         dropped = contract.overlapping
-        pieces = contract.take(batch.ticks, request.first_index, batch.watermark_ns, end=request.end)
+        drafts = contract.take(batch.ticks, request.first_index, batch.watermark_ns, end=request.end)
         metrics.OVERLAPPING.labels(name).inc(contract.overlapping - dropped)
-        return name, pieces
+        return name, drafts
 
-    def _enqueue(self, contract: str, pieces: list[Piece]) -> int:
-        if not pieces and all(each.final for each in self.contracts.values()):
+    def _enqueue(self, contract: str, drafts: list[BatchDraft]) -> int:
+        if not drafts and all(each.final for each in self.contracts.values()):
             # The publisher has heard the last end and listens no more.
             self._room.release()
             return 0
-        self._pieces.put_nowait((contract, pieces))
-        return sum(len(piece.ticks) for piece in pieces)
+        self._drafts.put_nowait((contract, drafts))
+        return sum(len(draft.ticks) for draft in drafts)
 
     def _connect(self, connected: bool) -> None:
         self.connected = connected

@@ -142,7 +142,7 @@ class FileSource:
     `files` are (path, contract); a root stands for its front contract at the first print, and one whose days have
     several is refused. Several files of a contract
     follow one another in the order of their first prints. All are read once at the start, so that nothing is
-    published from a file with an error in it. grace_ns: see `Normaliser`.
+    published from a file with an error in it. allowed_lateness_ns: see `Normaliser`.
 
     Raises InvalidInput that names file, line and field of the first error, a file that runs backwards or says its
     prints twice (`leadline.ingestion.repeats`), and two files of a contract that overlap; Unknown for a contract or a
@@ -151,10 +151,10 @@ class FileSource:
 
     kind: Literal["sim", "file"] = "file"
 
-    def __init__(self, files: Sequence[tuple[Path, str]], *, grace_ns: int = NS_PER_SECOND) -> None:
+    def __init__(self, files: Sequence[tuple[Path, str]], *, allowed_lateness_ns: int = NS_PER_SECOND) -> None:
         names = distinct_names([str(path) for path, _ in files])
         found = sorted(
-            (_scan(path, names[str(path)], symbol, grace_ns) for path, symbol in files),
+            (_scan(path, names[str(path)], symbol, allowed_lateness_ns) for path, symbol in files),
             key=lambda file: (file.contract, file.first_ns),
         )
         self._files = tuple(found)
@@ -210,7 +210,7 @@ class FileSource:
                     )
 
 
-def _scan(path: Path, name: str, symbol: str, grace_ns: int) -> _File:
+def _scan(path: Path, name: str, symbol: str, allowed_lateness_ns: int) -> _File:
     """Read a whole file once, to know that it can be read and what it has."""
     days: dict[date, Day] = {}
     normaliser, trading_days = None, None
@@ -228,7 +228,7 @@ def _scan(path: Path, name: str, symbol: str, grace_ns: int) -> _File:
                     continue
                 contract, market = _market(symbol, begins_ns, name)
                 trading_days = TradingDays(market)
-                normaliser = Normaliser.of(contract, grace_ns=grace_ns)
+                normaliser = Normaliser.of(contract, allowed_lateness_ns=allowed_lateness_ns)
             order += int(np.sign(np.diff(time_ns)).sum())
             _merge(days, _count(trading_days, time_ns))
             lines = np.arange(line, line + len(time_ns))

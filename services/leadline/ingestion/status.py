@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from leadline.ingestion.batching import Piece
+from leadline.ingestion.batching import BatchDraft
 from leadline.ingestion.tally import Tally
 from leadline.ingestion.tape import Position
 
@@ -40,7 +40,7 @@ class ContractStatus:
         self.ticks, self.watermark_ns, self.final = position.next_index, position.watermark_ns, position.final
         self.last_time_ns, self.last_price = max(position.sender.last_time_ns, 0), position.sender.last_price
 
-    def advance(self, piece: Piece) -> None:
+    def advance(self, piece: BatchDraft) -> None:
         """A message was published."""
         self.ticks = piece.ticks.last_index + 1
         self.watermark_ns, self.final = piece.watermark_ns, piece.final

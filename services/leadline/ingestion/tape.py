@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
-from leadline.ingestion.batching import Cuts, Piece, cut, with_silence
+from leadline.ingestion.batching import BatchBounds, BatchDraft, split, with_idle_watermarks
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.sources import Source
 from leadline.ingestion.tally import OutsideSessions, Tally
@@ -34,8 +34,9 @@ class Position:
 class ContractTape:
     """The messages of one contract of a run.
 
-    days: its trading days, in order, at least one. cuts: how it is cut. grace_ns: see `Normaliser`. position: how far
-    an earlier process came; None at the start. tally: what of its prints has not reached a bar so far.
+    days: its trading days, in order, at least one. bounds: of one message. allowed_lateness_ns: see `Normaliser`.
+    position: how far an earlier process came; None at the start. tally: what of its prints has not reached a bar so
+    far.
     """
 
     def __init__(
@@ -43,40 +44,42 @@ class ContractTape:
         source: Source,
         contract: str,
         days: Sequence[date],
-        cuts: Cuts,
-        grace_ns: int,
+        bounds: BatchBounds,
+        allowed_lateness_ns: int,
         position: Position | None = None,
     ) -> None:
         instrument = instrument_of(contract)
         self.contract = contract
         self.venue = instrument.venue
-        self._normaliser = Normaliser.of(contract, grace_ns=grace_ns)
+        self._normaliser = Normaliser.of(contract, allowed_lateness_ns=allowed_lateness_ns)
         self._market = calendar(instrument.calendar)
         self.tally = Tally(self._normaliser, OutsideSessions(self._market))
         self._source = source
         self._days = days
-        self._cuts = cuts
+        self._bounds = bounds
         self._position = position
 
-    def pieces(self) -> Iterator[Piece]:
+    def drafts(self) -> Iterator[BatchDraft]:
         """What is still to be published, in order; the last one is final. To be read once."""
         position = self._position
         if position is None:
             begins_ns = self._source.day(self.contract, self._days[0]).begins_ns
             position = Position(0, begins_ns)
-            yield Piece(TickColumns.empty(), begins_ns)
+            yield BatchDraft(TickColumns.empty(), begins_ns)
         if not position.final:
-            yield from with_silence(self._prints(position), self._market, position.watermark_ns, position.next_index)
+            yield from with_idle_watermarks(
+                self._prints(position), self._market, position.watermark_ns, position.next_index
+            )
 
-    def _prints(self, position: Position) -> Iterator[Piece]:
+    def _prints(self, position: Position) -> Iterator[BatchDraft]:
         next_index, watermark_ns = position.next_index, position.watermark_ns
         for ticks in self._normalised():
             # Published before: the source says the same again.
-            for piece in cut(ticks.slice(max(next_index - ticks.first_index, 0), len(ticks)), self._cuts):
-                yield piece
-                next_index, watermark_ns = piece.ticks.last_index + 1, piece.watermark_ns
+            for draft in split(ticks.slice(max(next_index - ticks.first_index, 0), len(ticks)), self._bounds):
+                yield draft
+                next_index, watermark_ns = draft.ticks.last_index + 1, draft.watermark_ns
         ends_ns = max(watermark_ns, self._source.ends_ns(self.contract, self._days[-1]))
-        yield Piece(TickColumns.empty(next_index), ends_ns, final=True)
+        yield BatchDraft(TickColumns.empty(next_index), ends_ns, final=True)
 
     def _normalised(self) -> Iterator[TickColumns]:
         for raw in self._source.read(self.contract, self._days):
@@ -88,14 +91,14 @@ class ContractTape:
         return ticks
 
 
-def in_tape_order(tapes: Iterable[ContractTape]) -> Iterator[tuple[ContractTape, Piece]]:
+def in_tape_order(tapes: Iterable[ContractTape]) -> Iterator[tuple[ContractTape, BatchDraft]]:
     """The messages of all contracts by watermark; equal ones in the order of the contracts given."""
     return heapq.merge(*map(_labelled, tapes), key=lambda item: item[1].watermark_ns)
 
 
-def _labelled(tape: ContractTape) -> Iterator[tuple[ContractTape, Piece]]:
-    for piece in tape.pieces():
-        yield tape, piece
+def _labelled(tape: ContractTape) -> Iterator[tuple[ContractTape, BatchDraft]]:
+    for draft in tape.drafts():
+        yield tape, draft
 
 
 class Pace:

@@ -17,7 +17,7 @@ from leadline.plan.demand import DemandRow
 from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.database import connect
 from leadline.runtime.rpc.errors import explain
-from leadline.runtime.rpc.failures import patiently
+from leadline.runtime.rpc.failures import with_retries
 
 DRAIN_ID: Final = "removed-from-the-manifests"
 
@@ -85,7 +85,7 @@ async def drain(services: Services, addresses: Mapping[str, str], found: Sequenc
             positions=policy.positions,
         )
         try:
-            await patiently(partial(stub.Drain, request, timeout=CALL_SECONDS))
+            await with_retries(partial(stub.Drain, request, timeout=CALL_SECONDS))
         except grpc.aio.AioRpcError as error:
             refused = f"the account {each.account} does not let go of {each.strategy.full_name}: {explain(error)}"
             raise LeadlineError(refused) from error

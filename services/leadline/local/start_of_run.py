@@ -24,7 +24,7 @@ from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import open_bus
 from leadline.runtime.database import connect
 from leadline.runtime.rpc.errors import explain
-from leadline.runtime.rpc.failures import patiently
+from leadline.runtime.rpc.failures import with_retries
 from leadline.runtime.runs import Run, run_from_proto
 from leadline.runtime.version import code_version
 from leadline.schema.migrate import create_database, migrate_database, refuse_newer, set_role_passwords
@@ -64,7 +64,7 @@ async def announced_run(services: Services, ingestion: str) -> Run:
     """The run that the ingestion at this address has opened or resumed. It serves only when it has one."""
     stub = services.ingestion(ingestion)
     request = ingestion_pb2.GetFeedStatusRequest()
-    status = await patiently(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS))
+    status = await with_retries(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS))
     return run_from_proto(status.run)
 
 
@@ -78,7 +78,7 @@ async def set_strategies(services: Services, plan: Plan, addresses: Mapping[str,
             manifest_json=orjson.dumps(strategy.to_manifest(), option=orjson.OPT_SORT_KEYS).decode(),
         )
         try:
-            await patiently(partial(stub.SetStrategy, request, timeout=CALL_SECONDS))
+            await with_retries(partial(stub.SetStrategy, request, timeout=CALL_SECONDS))
         except grpc.aio.AioRpcError as error:
             refused = f"the account {strategy.account_name} does not take {strategy.full_name}: {explain(error)}"
             raise CallRefused(refused) from error
@@ -88,7 +88,7 @@ async def same_code(services: Services, plan: Plan, addresses: Mapping[str, str]
     """Check that each analysis speaks under the name that its account listens for. Raises CodeChanged."""
     for strategy in plan.strategies:
         stub = services.analysis(addresses[workload_id("analysis", strategy.full_name)])
-        answer = await patiently(partial(stub.ListDetectors, ListDetectorsRequest(), timeout=CALL_SECONDS))
+        answer = await with_retries(partial(stub.ListDetectors, ListDetectorsRequest(), timeout=CALL_SECONDS))
         if answer.analysis_hash != _hash_of(strategy):
             raise CodeChanged(f"the code changed while the analysis of {strategy.full_name} was started: start again")
 
@@ -108,7 +108,7 @@ async def bars_are_built(services: Services, aggregation: str, rows: Sequence[De
             continue
         stream = BarStream(contract=row.contract, session=row.bars.session, spec=row.bars.spec)
         request = GetBarsRequest(stream=stream, limit=1, candles_only=True)
-        await patiently(
+        await with_retries(
             partial(stub.GetBars, request, timeout=CALL_SECONDS), besides=frozenset({grpc.StatusCode.NOT_FOUND})
         )
 

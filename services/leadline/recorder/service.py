@@ -7,17 +7,17 @@ from leadline.model.services import RECORDER
 from leadline.model.signals import SignalMessage
 from leadline.model.subjects import BARS, SIGNALS, TICKS
 from leadline.model.ticks import TickBatch
-from leadline.recorder.carrier import Cargo, Carrier
 from leadline.recorder.store import Store
+from leadline.recorder.stream_sink import SinkSpec, StreamSink
 from leadline.recorder.ticks import TickSink
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import read_bar, read_signal, read_ticks
 from leadline.runtime.context import Context
 
 
-def tick_cargo(store: Store, bus: Bus) -> Cargo[TickBatch]:
+def tick_sink(store: Store, bus: Bus) -> SinkSpec[TickBatch]:
     """Prints, without a hole as long as the stream has them."""
-    return Cargo(
+    return SinkSpec(
         stream=TICKS,
         decode=read_ticks,
         rows=lambda batch: len(batch.ticks),
@@ -26,9 +26,9 @@ def tick_cargo(store: Store, bus: Bus) -> Cargo[TickBatch]:
     )
 
 
-def bar_cargo(store: Store) -> Cargo[BarMessage]:
+def bar_sink(store: Store) -> SinkSpec[BarMessage]:
     """Candles with their footprints."""
-    return Cargo(
+    return SinkSpec(
         stream=BARS,
         decode=read_bar,
         rows=lambda message: 0 if message.bar is None else 1 + len(message.bar.rows),
@@ -37,9 +37,9 @@ def bar_cargo(store: Store) -> Cargo[BarMessage]:
     )
 
 
-def signal_cargo(store: Store) -> Cargo[SignalMessage]:
+def signal_sink(store: Store) -> SinkSpec[SignalMessage]:
     """What strategies say."""
-    return Cargo(
+    return SinkSpec(
         stream=SIGNALS,
         decode=read_signal,
         rows=lambda message: 0 if message.bar is None else 1,
@@ -56,9 +56,11 @@ async def run(context: Context) -> None:
     store, stopping, handling = Store(context.pool), context.stopping, context.handling
     ticks, bars, signals = [await context.bus.durable(stream, RECORDER) for stream in (TICKS, BARS, SIGNALS)]
     tasks = [
-        context.spawn(Carrier(tick_cargo(store, context.bus), store, stopping, handling).run(ticks), "recorder ticks"),
-        context.spawn(Carrier(bar_cargo(store), store, stopping, handling).run(bars), "recorder bars"),
-        context.spawn(Carrier(signal_cargo(store), store, stopping, handling).run(signals), "recorder signals"),
+        context.spawn(
+            StreamSink(tick_sink(store, context.bus), store, stopping, handling).run(ticks), "recorder ticks"
+        ),
+        context.spawn(StreamSink(bar_sink(store), store, stopping, handling).run(bars), "recorder bars"),
+        context.spawn(StreamSink(signal_sink(store), store, stopping, handling).run(signals), "recorder signals"),
     ]
     await context.serve()
     context.set_ready(True)

@@ -134,7 +134,7 @@ class Store:
                 await connection.executemany(_INSERT_SIGNAL, rows)
         return len(rows)
 
-    async def bury(self, stream: str, message: Received, error: Exception) -> None:
+    async def dead_letter(self, stream: str, message: Received, error: Exception) -> None:
         """Keep a message that cannot be stored, with the reason."""
         refused = error if isinstance(error, RefusedMessage) else RefusedMessage(UNSTORABLE, str(error))
         async with self._pool.acquire() as connection:

@@ -12,8 +12,8 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.model.ticks import TickBatch
 from leadline.recorder import metrics
-from leadline.recorder.patience import UNACCEPTABLE
 from leadline.recorder.store import Store
+from leadline.recorder.writes import REFUSED_BY_CONTENT
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import read_ticks
 
@@ -68,7 +68,7 @@ class TickSink:
                     position = batch.ticks.first_index
                 try:
                     found = await self._store.write_ticks([batch])
-                except UNACCEPTABLE:
+                except REFUSED_BY_CONTENT:
                     continue
                 stored += sum(map(len, found.parts))
                 position = found.last_index + 1

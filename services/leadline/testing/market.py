@@ -33,8 +33,8 @@ def simulated(
     assert feed.source is not None
     found = {}
     for contract in feed.contracts:
-        tape = ContractTape(feed.source, contract, feed.plan.sessions[contract], params.cuts, GRACE_NS)
-        found[contract] = concat([piece.ticks for piece in tape.pieces()])
+        tape = ContractTape(feed.source, contract, feed.plan.sessions[contract], params.bounds, GRACE_NS)
+        found[contract] = concat([draft.ticks for draft in tape.drafts()])
     return found
 
 

@@ -20,7 +20,7 @@ from leadline.local.health import HealthProbe
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
 from leadline.runtime.rpc.errors import explain
-from leadline.runtime.rpc.failures import patiently
+from leadline.runtime.rpc.failures import with_retries
 from leadline.views.convert import (
     account_view,
     bar_key_text,
@@ -137,12 +137,12 @@ class RunningStack:
             return None
         stub = self.services.ingestion(self.stack.addresses["ingestion"])
         request = ingestion_pb2.GetFeedStatusRequest()
-        return feed_view(await patiently(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS))
+        return feed_view(await with_retries(lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS), CALL_SECONDS))
 
     async def _series(self, workload: str) -> list[SeriesView]:
         stub = self.services.aggregation(self.stack.addresses[workload])
         request = aggregation_pb2.ListSeriesRequest()
-        answer = await patiently(lambda: stub.ListSeries(request, timeout=CALL_SECONDS), CALL_SECONDS)
+        answer = await with_retries(lambda: stub.ListSeries(request, timeout=CALL_SECONDS), CALL_SECONDS)
         return [series_view(each) for each in answer.series]
 
     async def _health(self) -> dict[str, str]:
@@ -155,7 +155,7 @@ class RunningStack:
     async def _state(self, account: str) -> AccountView:
         stub = self._execution(account)
         request = execution_pb2.GetStateRequest()
-        return account_view(await patiently(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS))
+        return account_view(await with_retries(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS))
 
     def _execution(self, account: str) -> Any:
         return self.services.execution(self.stack.execution_of(account), account)

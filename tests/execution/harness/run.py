@@ -51,9 +51,9 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
     prints: dict[str, TickColumns] = {}
     bars: dict[str, list[BarMessage]] = {}
     for contract in opened.contracts:
-        tape = ContractTape(opened.source, contract, opened.plan.sessions[contract], params.cuts, 1_000_000_000)
+        tape = ContractTape(opened.source, contract, opened.plan.sessions[contract], params.bounds, 1_000_000_000)
         batches = [
-            TickBatch(TAPE, "cme", contract, piece.ticks, piece.watermark_ns, piece.final) for piece in tape.pieces()
+            TickBatch(TAPE, "cme", contract, draft.ticks, draft.watermark_ns, draft.final) for draft in tape.drafts()
         ]
         prints[contract] = concat([batch.ticks for batch in batches])
         builder = builder_of(strategy, contract)

@@ -117,7 +117,7 @@ async def answered(service: str, call: Callable[[], Awaitable[Reply]]) -> Reply:
         raise failure(service, error) from error
 
 
-async def patiently(
+async def with_retries(
     call: Callable[[], Awaitable[Reply]],
     patience_s: float = PATIENCE_SECONDS,
     besides: frozenset[grpc.StatusCode] = frozenset(),

@@ -13,34 +13,34 @@ from leadline.runtime.retry import until_done
 RETRY_MOST_SECONDS: Final = 1.0
 
 # What the content of a message can do to the database.
-UNACCEPTABLE: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+REFUSED_BY_CONTENT: Final = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 # Everything else that the database may say is its own trouble.
 TROUBLE: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 Result = TypeVar("Result")
 
 
-class StoppedInTrouble(Exception):
+class Stopped(Exception):
     """The process is told to stop while the database is in trouble: what is in hand will be delivered again."""
 
 
-async def insist(stream: str, stopping: asyncio.Event, work: Callable[[], Awaitable[Result]]) -> Result:
+async def write_until_done(stream: str, stopping: asyncio.Event, work: Callable[[], Awaitable[Result]]) -> Result:
     """Do `work` until the database has done it, with growing pauses; nothing else is read meanwhile.
 
-    Raises what `UNACCEPTABLE` lists at once, and StoppedInTrouble when `stopping` is set and a trial has failed.
+    Raises what `REFUSED_BY_CONTENT` lists at once, and Stopped when `stopping` is set and a trial has failed.
     """
     troubled = False
 
     def again(error: Exception) -> bool:
         nonlocal troubled
-        troubled = isinstance(error, TROUBLE) and not isinstance(error, UNACCEPTABLE)
+        troubled = isinstance(error, TROUBLE) and not isinstance(error, REFUSED_BY_CONTENT)
         if troubled:
             metrics.RETRIES[stream].inc()
         return troubled
 
     async def trial() -> Result:
         if troubled and stopping.is_set():
-            raise StoppedInTrouble
+            raise Stopped
         return await work()
 
     return await until_done(trial, "database", again, most_s=RETRY_MOST_SECONDS)
