@@ -1,4 +1,4 @@
-"""What the definitions of the two kinds say beside the fields: rules, kinds of lists, columns.
+"""What the definitions of the kinds say beside the fields: rules, kinds of lists, columns.
 
 Paths start at the object (`spec.sizing`); `[]` goes into the items of a list. A rule's message begins with "expected"
 and has the words of the check that a manifest gets on a laptop, so that people read the same in both places.
@@ -30,12 +30,9 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind: its names, what it is, and the columns of `kubectl get`."""
+class Shown:
+    """What people see of a kind: what it is, and the columns of `kubectl get`."""
 
-    plural: str
-    singular: str
-    short: str
     description: str
     columns: Sequence[dict[str, Any]]
     selectable: Sequence[str] = ()
@@ -57,11 +54,8 @@ _MESSAGE_COLUMN: Final = _column("Message", f"{_READY}.message", "Why it is read
 _PHASE_COLUMN: Final = _column("Phase", ".status.phase", "Where it is in its life.")
 _AGE_COLUMN: Final = _column("Age", ".metadata.creationTimestamp", "Since when it exists.", "date")
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "TradingStrategy": Kind(
-        plural="tradingstrategies",
-        singular="tradingstrategy",
-        short="tstrat",
+SHOWN: Final[Mapping[str, Shown]] = {
+    "TradingStrategy": Shown(
         description="A strategy: what it trades, on which account, by which signals and under which limits.",
         columns=(
             _column("State", ".spec.state", "Trade, only close, or stop."),
@@ -77,10 +71,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         ),
         selectable=(".spec.mode", ".spec.account.name"),
     ),
-    "TradingAccount": Kind(
-        plural="tradingaccounts",
-        singular="tradingaccount",
-        short="tacct",
+    "TradingAccount": Shown(
         description="An account: its venue, its money, and the limits that all its strategies share.",
         columns=(
             _column("Environment", ".spec.environment", "Paper, or real money."),

@@ -1,4 +1,4 @@
-"""Write the definitions of the two kinds for Kubernetes from the manifests' models: `python -m scripts.crds`.
+"""Write the definitions of the kinds for Kubernetes from the manifests' models: `python -m scripts.crds`.
 
 They are templates of the chart leadline-crds. `--check` writes nothing and fails when a file is not what the models
 give.
@@ -12,18 +12,14 @@ from typing import Any, Final
 
 import yaml
 
-from leadline.model.spec_base import API_VERSION, CHANGE_KEY, SpecModel
-from leadline.model.specs import AccountSpec, Change, StrategySpec
-from leadline.model.status_spec import AccountStatus, StrategyStatus
-from scripts._crd_rules import KINDS, LISTS, NO_DEFAULT, RULES
+from leadline.model.kinds import KINDS
+from leadline.model.spec_base import API_VERSION, CHANGE_KEY
+from leadline.model.specs import Change
+from scripts._crd_rules import LISTS, NO_DEFAULT, RULES, SHOWN
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 CHART: Final = ROOT / "helm" / "leadline-crds"
 
-_MODELS: Final[Mapping[str, tuple[type[SpecModel], type[SpecModel]]]] = {
-    "TradingStrategy": (StrategySpec, StrategyStatus),
-    "TradingAccount": (AccountSpec, AccountStatus),
-}
 _CHANGE_WORDS: Final[Mapping[str, str]] = {
     Change.HOT: "A change is taken over without a restart.",
     Change.ROLLOUT: "A change starts the workload again.",
@@ -59,20 +55,20 @@ def main() -> int:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files()[path], encoding="utf-8")
     if not check:
-        print(f"crds: {len(stale)} of {len(_MODELS)} files written")
+        print(f"crds: {len(stale)} of {len(KINDS)} files written")
     return 1 if check and stale else 0
 
 
 def files() -> dict[Path, str]:
     """The templates of the chart: their paths and what must stand in them."""
-    return {CHART / "templates" / f"{KINDS[kind].plural}.yaml": _template(kind) for kind in _MODELS}
+    return {CHART / "templates" / f"{KINDS[kind].plural}.yaml": _template(kind) for kind in KINDS}
 
 
 def definition(kind: str) -> dict[str, Any]:
     """The CustomResourceDefinition of a kind, as plain values."""
     group, version = API_VERSION.split("/")
-    known = KINDS[kind]
-    selectable = [{"jsonPath": path} for path in known.selectable]
+    known, shown = KINDS[kind], SHOWN[kind]
+    selectable = [{"jsonPath": path} for path in shown.selectable]
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -94,7 +90,7 @@ def definition(kind: str) -> dict[str, Any]:
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": [dict(column) for column in known.columns],
+                    "additionalPrinterColumns": [dict(column) for column in shown.columns],
                     **({"selectableFields": selectable} if selectable else {}),
                     "schema": {"openAPIV3Schema": object_schema(kind)},
                 }
@@ -108,15 +104,15 @@ def object_schema(kind: str) -> dict[str, Any]:
 
     Raises SystemExit when a list has no kind, or a rule or a kind of list stands nowhere.
     """
-    spec_model, status_model = _MODELS[kind]
-    spec, status = spec_model.model_json_schema(), _without_defaults(status_model.model_json_schema())
+    known = KINDS[kind]
+    spec, status = known.spec.model_json_schema(), _without_defaults(known.status.model_json_schema())
     for field in spec["properties"].values():
         field["description"] += f" {_CHANGE_WORDS[field[CHANGE_KEY]]}"
     complete = not spec.get("required")
     if complete:
-        spec["default"] = spec_model().to_manifest()
+        spec["default"] = known.spec().to_manifest()
     root = {
-        "description": KINDS[kind].description,
+        "description": SHOWN[kind].description,
         "type": "object",
         "required": [] if complete else ["spec"],
         "properties": {

@@ -10,12 +10,12 @@ from typing import Final
 
 from leadline.model.errors import LeadlineError
 from leadline_operator.clients.kube import Kube, Missing, kube_configuration
-from leadline_operator.kinds import ACCOUNT_FINALIZER, DEPLOYMENT, DRAIN_FINALIZER, OWNERS, STRATEGY, JsonObject, Kind
+from leadline_operator.kinds import DEPLOYMENT, STRATEGY, JsonObject, Kind
+from leadline_operator.registry import OWNERS
 
 _SHOWN: Final = 10
 INSTRUMENTS_CHECKSUM: Final = "checksum/instruments"
 """The annotation of the Pods of a release with what names its instruments of one's own."""
-_FINALIZERS: Final = {DRAIN_FINALIZER, ACCOUNT_FINALIZER}
 
 
 class StillThere(LeadlineError):
@@ -124,7 +124,7 @@ async def _asked(look: Callable[[Kube], Awaitable[list[str]]]) -> list[str]:
         await kube.close()
 
 
-async def _owners(kube: Kube, counts: Callable[[JsonObject], bool], kinds: Sequence[Kind] = OWNERS) -> list[str]:
+async def _owners(kube: Kube, counts: Callable[[JsonObject], bool], kinds: Sequence[Kind] = OWNERS.kinds) -> list[str]:
     names: list[str] = []
     for kind in kinds:
         try:
@@ -143,7 +143,7 @@ def _namespace(found: JsonObject) -> str:
 
 
 def _taken_up(found: JsonObject) -> bool:
-    return bool(_FINALIZERS & set(found["metadata"].get("finalizers") or ()))
+    return bool(OWNERS.finalizers & set(found["metadata"].get("finalizers") or ()))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,19 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from leadline_operator import metrics
-from leadline_operator.kinds import (
-    ACCOUNT,
-    NAMESPACE,
-    OWNERS,
-    STRATEGY,
-    JsonObject,
-    Key,
-    Kind,
-    account_key,
-    own_key,
-    owner_key,
-)
-from leadline_operator.seen import Seen, account_of, place_of
+from leadline_operator.kinds import NAMESPACE, JsonObject, Key, Kind, own_key
+from leadline_operator.seen import Seen, place_of
 
 Enqueue = Callable[[Key], None]
 
@@ -24,13 +13,17 @@ _FOREVER: Final = 2**63
 
 
 class Watcher:
-    """Takes in what the watches bring. `heard_at` is when the last of it came, by `clock`."""
+    """Takes in what the watches bring. `heard_at` is when the last of it came, by `clock`.
+
+    `children` are the kinds of which only the objects with our label are watched.
+    """
 
     def __init__(self, seen: Seen, enqueue: Enqueue, clock: Callable[[], float]) -> None:
         self._seen = seen
         self._enqueue = enqueue
         self._clock = clock
         self.heard_at = clock()
+        self.children = frozenset(seen.owners.children)
 
     def hear(self) -> None:
         """The API server has said something, if only that nothing has happened."""
@@ -77,25 +70,28 @@ class Watcher:
     def concerned(
         self, kind: Kind, found: JsonObject, *, gone: bool = False, before: JsonObject | None = None
     ) -> list[Key]:
-        """Who is to be looked at because of an object."""
+        """The keys that are to be reconciled because of an object."""
         if kind is NAMESPACE:
             name = found["metadata"]["name"]
-            return [own_key(item, owner) for owner in OWNERS for item in self._seen.all(owner) if _in(item, name)]
-        if kind is STRATEGY:
-            keys = [own_key(found, kind)]
-            if gone or before is None or _generation(before) != _generation(found):
-                # Others may wait for what it claims, and its account counts it.
-                keys.append(account_key(account_of(found)))
-                if before is not None and account_of(before) != account_of(found):
-                    keys.append(account_key(account_of(before)))
-            return keys
-        if kind is ACCOUNT:
-            keys = [own_key(found, kind)]
-            if gone or before is None or _generation(before) != _generation(found) or _readiness(before, found):
-                keys += [own_key(item, STRATEGY) for item in self._seen.strategies_of(keys[0].full_name)]
-            return keys
-        owner = owner_key(found)
-        return [] if owner is None else [owner]
+            owners = self._seen.owners.kinds
+            return [own_key(item, owner) for owner in owners for item in self._seen.all(owner) if _in(item, name)]
+        record = self._seen.owners.record(kind)
+        if record is None:
+            owner = self._seen.owners.owner_of(found)
+            return [] if owner is None else [owner]
+        own = own_key(found, kind)
+        rewritten = gone or before is None or _generation(before) != _generation(found)
+        named = [record.refers_to(each) for each in (found, before) if each is not None] if rewritten else []
+        # Others may wait for what it claims, and what it names counts it.
+        keys = [own, *dict.fromkeys(key for key in named if key is not None)]
+        if rewritten or (before is not None and _readiness(before, found)):
+            keys += self._referring(own)
+        return keys
+
+    def _referring(self, key: Key) -> list[Key]:
+        """The keys of all that name an object."""
+        kinds = self._seen.owners.kinds
+        return [own_key(item, kind) for kind in kinds for item in self._seen.referring(kind, key)]
 
 
 def _in(item: JsonObject, namespace: str) -> bool:
@@ -107,7 +103,7 @@ def _generation(item: JsonObject) -> int:
 
 
 def _readiness(before: JsonObject, after: JsonObject) -> bool:
-    """Whether what strategies wait for has changed."""
+    """Whether what those that name it wait for has changed."""
     return _conditions(before) != _conditions(after)
 
 

@@ -21,7 +21,7 @@ import kopf
 
 from leadline_operator import metrics
 from leadline_operator.clients.kube import PAGE, REQUEST_SECONDS, Kube
-from leadline_operator.kinds import CHILDREN, MANAGED_SELECTOR, JsonObject, Kind
+from leadline_operator.kinds import MANAGED_SELECTOR, JsonObject, Kind
 
 # kopf keeps the bookmarks to itself: that a watch is taken up again every minute is how the API server is heard of.
 WATCH_SECONDS: Final = 60
@@ -47,6 +47,7 @@ logging.getLogger("kopf").setLevel(logging.ERROR)
 class Informer:
     """kopf for these kinds. Both callables are called on the loop of who runs it.
 
+    labelled: the kinds of which only the objects with our label are watched.
     on_event: a kind, the type of an event (ADDED, MODIFIED, DELETED; None for an object of a listing) and the object.
     on_answer: the API server has answered a request for a kind: the status, and whether a listing was begun.
     """
@@ -54,12 +55,14 @@ class Informer:
     def __init__(
         self,
         kinds: Iterable[Kind],
+        labelled: Iterable[Kind],
         namespace: str | None,
         kube: Kube,
         on_event: Callable[[Kind, str | None, JsonObject], None],
         on_answer: Callable[[Kind, int, bool], None],
     ) -> None:
         self._kinds = tuple(kinds)
+        self._labelled = tuple(labelled)
         self._namespace = namespace
         self._kube = kube
         self._on_event = on_event
@@ -114,7 +117,7 @@ class Informer:
         try:
             roots = await kopf.spawn_tasks(
                 registry=self._registry(owner),
-                settings=watch_settings(),
+                settings=watch_settings(self._labelled),
                 standalone=True,
                 clusterwide=self._namespace is None,
                 namespaces=() if self._namespace is None else (self._namespace,),
@@ -206,7 +209,7 @@ class Informer:
         return answer
 
 
-def watch_settings() -> kopf.OperatorSettings:
+def watch_settings(labelled: Iterable[Kind]) -> kopf.OperatorSettings:
     """Kopf as a watcher and nothing else: no peering, no Events, no finalizer, no look at definitions or namespaces."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -224,7 +227,7 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.process.ultimate_exiting_timeout = None
     settings.persistence.diffbase_storage = _NoEssence()
     settings.persistence.progress_storage = _NoProgress()
-    for kind in CHILDREN:
+    for kind in labelled:
         selector: Any = (kind.group, kind.version, kind.plural)
         settings.watching.label_selectors[selector] = MANAGED_SELECTOR
     return settings

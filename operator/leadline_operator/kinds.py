@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from leadline.model import kinds
+from leadline.model.spec_base import API_VERSION
+
 JsonObject = dict[str, Any]
 
 FIELD_MANAGER: Final = "leadline-operator"
-GROUP: Final = "leadline.dev"
-STRATEGY_LABEL: Final = f"{GROUP}/strategy"
-ACCOUNT_LABEL: Final = f"{GROUP}/account"
+GROUP, _VERSION = API_VERSION.split("/")
 MANAGED_BY: Final = {"app.kubernetes.io/managed-by": FIELD_MANAGER}
 MANAGED_SELECTOR: Final = f"app.kubernetes.io/managed-by={FIELD_MANAGER}"
 ROLLOUT_HASH: Final = f"{GROUP}/rollout-hash"
@@ -46,8 +47,9 @@ class Kind:
         return "/" + "/".join(parts)
 
 
-STRATEGY: Final = Kind(GROUP, "v1alpha1", "TradingStrategy", "tradingstrategies")
-ACCOUNT: Final = Kind(GROUP, "v1alpha1", "TradingAccount", "tradingaccounts")
+_OWNERS: Final = {each.noun: Kind(GROUP, _VERSION, each.name, each.plural) for each in kinds.MANIFEST_KINDS}
+STRATEGY: Final = _OWNERS["strategy"]
+ACCOUNT: Final = _OWNERS["account"]
 DEPLOYMENT: Final = Kind("apps", "v1", "Deployment", "deployments")
 STATEFUL_SET: Final = Kind("apps", "v1", "StatefulSet", "statefulsets")
 REPLICA_SET: Final = Kind("apps", "v1", "ReplicaSet", "replicasets")
@@ -59,10 +61,31 @@ NAMESPACE: Final = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 LEASE: Final = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 EVENT: Final = Kind("events.k8s.io", "v1", "Event", "events")
 
-OWNERS: Final = (STRATEGY, ACCOUNT)
-CHILDREN: Final = (DEPLOYMENT, STATEFUL_SET, REVISION, CONFIG_MAP, SERVICE, POD)
-WATCHED: Final = (*OWNERS, *CHILDREN, NAMESPACE)
-KINDS: Final = {(kind.api_version, kind.name): kind for kind in (*WATCHED, REPLICA_SET, LEASE, EVENT)}
+_KNOWN: Final = {
+    (kind.api_version, kind.name): kind
+    for kind in (
+        *_OWNERS.values(),
+        DEPLOYMENT,
+        STATEFUL_SET,
+        REPLICA_SET,
+        REVISION,
+        CONFIG_MAP,
+        SERVICE,
+        POD,
+        NAMESPACE,
+        LEASE,
+        EVENT,
+    )
+}
+
+
+def owner_label(noun: str) -> str:
+    """The label of everything that is made for an owner, by what the plan calls the owner; its value is the name."""
+    return f"{GROUP}/{noun}"
+
+
+STRATEGY_LABEL: Final = owner_label("strategy")
+ACCOUNT_LABEL: Final = owner_label("account")
 
 
 class Key(NamedTuple):
@@ -80,7 +103,7 @@ class Key(NamedTuple):
 
 def kind_of(document: Mapping[str, Any]) -> Kind:
     """The kind of an object. KeyError for one that the operator does not know."""
-    return KINDS[document["apiVersion"], document["kind"]]
+    return _KNOWN[document["apiVersion"], document["kind"]]
 
 
 def strategy_key(full_name: str) -> Key:
@@ -97,13 +120,3 @@ def own_key(document: Mapping[str, Any], kind: Kind) -> Key:
     """The key of an owner object itself."""
     metadata = document["metadata"]
     return Key(kind.name, metadata["namespace"], metadata["name"])
-
-
-def owner_key(document: Mapping[str, Any]) -> Key | None:
-    """Whose child an object is, by its labels; None when it is nobody's."""
-    metadata = document["metadata"]
-    labels = metadata.get("labels") or {}
-    for label, kind in ((STRATEGY_LABEL, STRATEGY), (ACCOUNT_LABEL, ACCOUNT)):
-        if label in labels:
-            return Key(kind.name, metadata["namespace"], labels[label])
-    return None

@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from leadline_operator.kinds import ACCOUNT, CHILDREN, POD, REVISION, STRATEGY, JsonObject, Key, Kind, owner_key
+from leadline_operator.kinds import POD, REVISION, STRATEGY, JsonObject, Key, Kind, account_key
+from leadline_operator.owners import Owners
 
 # Characters of what a container said last.
 _LAST_WORDS: Final = 2048
@@ -23,7 +24,7 @@ class _Entry(NamedTuple):
 
     version: int
     uid: str
-    belongs_to: Key | str | None
+    belongs_to: Key | None
     text: bytes
 
     def unpacked(self) -> JsonObject:
@@ -32,14 +33,15 @@ class _Entry(NamedTuple):
 
 
 class Seen:
-    """Objects by kind and place, the owners' children by owner, and the strategies by account.
+    """Objects by kind and place, children by owner, and the objects that refer to another one by that.
 
     What is given out is a copy.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, owners: Owners) -> None:
+        self.owners = owners
         self._objects: dict[Kind, dict[Place, _Entry]] = {}
-        self._index: dict[tuple[Kind, Key | str], set[Place]] = {}
+        self._index: dict[tuple[Kind, Key], set[Place]] = {}
 
     def put(self, kind: Kind, found: Mapping[str, Any]) -> bool:
         """Take in an object; False when what is known of it is as new or newer."""
@@ -48,11 +50,11 @@ class Seen:
         if known is not None and known.version >= version and known.uid == uid:
             return False
         self._remove(kind, place)
-        index: Key | str | None = None
-        if kind in CHILDREN:
-            index = owner_key(found)
-        elif kind is STRATEGY:
-            index = account_of(found)
+        index: Key | None = None
+        if kind in self.owners.children:
+            index = self.owners.owner_of(found)
+        elif (record := self.owners.record(kind)) is not None:
+            index = record.refers_to(dict(found))
         self._objects[kind][place] = _Entry(version, uid, index, orjson.dumps(trimmed(kind, found)))
         if index is not None:
             self._index.setdefault((kind, index), set()).add(place)
@@ -89,13 +91,16 @@ class Seen:
         return len(self._objects.get(kind, {}))
 
     def owner(self, key: Key) -> JsonObject | None:
-        """The strategy or account of a key."""
-        kind = {STRATEGY.name: STRATEGY, ACCOUNT.name: ACCOUNT}[key.kind]
-        return self.get(kind, key.namespace, key.name)
+        """The object of a key."""
+        return self.get(self.owners.of(key).kind, key.namespace, key.name)
+
+    def referring(self, kind: Kind, key: Key) -> list[JsonObject]:
+        """The objects of a kind that name another one in their spec, by namespace and name."""
+        return self._indexed(kind, key)
 
     def strategies_of(self, account: str) -> list[JsonObject]:
         """The strategies that name an account (`namespace/name`), by namespace and name."""
-        return self._indexed(STRATEGY, account)
+        return self.referring(STRATEGY, account_key(account))
 
     def relist(self, kind: Kind, listed: Iterable[Mapping[str, Any]], version: int, namespace: str | None) -> Gone:
         """Take in a complete listing of a kind, made at a resource version, of one namespace or of all.
@@ -122,7 +127,7 @@ class Seen:
                 del self._index[kind, known.belongs_to]
         return known
 
-    def _indexed(self, kind: Kind, index: Key | str) -> list[JsonObject]:
+    def _indexed(self, kind: Kind, index: Key) -> list[JsonObject]:
         places = self._index.get((kind, index), ())
         return [self._objects[kind][place].unpacked() for place in sorted(places)]
 
@@ -148,6 +153,11 @@ def account_of(strategy: Mapping[str, Any]) -> str:
     reference = (strategy.get("spec") or {}).get("account") or {}
     namespace = reference.get("namespace") or strategy["metadata"]["namespace"]
     return f"{namespace}/{reference.get('name', 'paper')}"
+
+
+def named_account(strategy: Mapping[str, Any]) -> Key:
+    """The key of the account that a strategy's object names."""
+    return account_key(account_of(strategy))
 
 
 def trimmed(kind: Kind, document: Mapping[str, Any]) -> JsonObject:

@@ -24,13 +24,12 @@ from leadline_operator.events import Recorder
 from leadline_operator.halts import HaltWatch
 from leadline_operator.handlers import Watcher
 from leadline_operator.health import Progress
-from leadline_operator.kinds import ACCOUNT, OWNERS, STRATEGY, WATCHED, Key, own_key
+from leadline_operator.kinds import Key, own_key
 from leadline_operator.leader import Leadership
 from leadline_operator.params import OperatorParams
 from leadline_operator.queue import CONSUMERS, WorkQueue
-from leadline_operator.reconcile.account import reconcile_account
-from leadline_operator.reconcile.strategy import reconcile_strategy
 from leadline_operator.reconcile.world import World
+from leadline_operator.registry import OWNERS
 from leadline_operator.seen import Seen
 from leadline_operator.watches import Place, list_all, places_of, watches_of
 
@@ -82,7 +81,7 @@ class Operator:
         self.world = World(
             params=params,
             code_version=context.code_version,
-            seen=Seen(),
+            seen=Seen(OWNERS),
             kube=self.kube,
             executions=Executions(self._channels, params.workload_address),
             feed=Feed(self._channels, params.peers.ingestion),
@@ -94,7 +93,7 @@ class Operator:
         )
         self.watcher = Watcher(self.world.seen, self.queue.add, monotonic_s)
         self.places = places_of(
-            WATCHED, params.namespaces, lambda kind, namespace: Place(kind, namespace, self.kube, self.watcher)
+            OWNERS.watched, params.namespaces, lambda kind, namespace: Place(kind, namespace, self.kube, self.watcher)
         )
         self.progress = Progress(self.queue, monotonic_s, self.leadership.leading, lambda: self.watcher.heard_at)
         self._relist_now = asyncio.Event()
@@ -161,15 +160,14 @@ class Operator:
             self.queue.may_work.clear()
 
     def _look_at_all(self, spread: float) -> None:
-        for kind in (ACCOUNT, STRATEGY):
+        for kind in self.world.seen.owners.kinds:
             for found in self.world.seen.all(kind):
                 self.queue.add_after(own_key(found, kind), spread * self._random.random())
 
     async def _work(self, key: Key) -> float | None:
-        reconcile = reconcile_account if key.kind == ACCOUNT.name else reconcile_strategy
         async with asyncio.timeout(RECONCILE_SECONDS):
             with metrics.RECONCILE_SECONDS.labels(key.kind).time():
-                again = await reconcile(self.world, key)
+                again = await self.world.seen.owners.of(key).reconcile(self.world, key)
         metrics.RECONCILES.labels(key.kind, "done").inc()
         return again
 
@@ -230,7 +228,7 @@ def measure(seen: Seen, watch_age_s: float) -> None:
     """Show what is looked after, what of it is not ready, and how long ago the API server was last heard of."""
     metrics.WATCH_AGE.set(watch_age_s)
     metrics.NOT_READY.clear()
-    for kind in OWNERS:
+    for kind in seen.owners.kinds:
         metrics.RESOURCES.labels(kind.name).set(seen.count(kind))
         for found in seen.all(kind):
             for condition in (found.get("status") or {}).get("conditions") or ():

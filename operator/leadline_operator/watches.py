@@ -16,7 +16,7 @@ from leadline_operator import metrics
 from leadline_operator.clients.kube import Forbidden, Kube, KubeError, Missing
 from leadline_operator.handlers import Watcher
 from leadline_operator.informer import Informer
-from leadline_operator.kinds import CHILDREN, MANAGED_SELECTOR, NAMESPACE, Kind
+from leadline_operator.kinds import MANAGED_SELECTOR, NAMESPACE, Kind
 
 # Between two tries of what has just failed, and of what may not be read: rights come back when somebody gives them.
 AGAIN_SECONDS: Final = 1.0
@@ -43,7 +43,7 @@ class Place:
         self.readable = False
         self._kube = kube
         self._watcher = watcher
-        self._labels = MANAGED_SELECTOR if kind in CHILDREN else None
+        self._labels = MANAGED_SELECTOR if kind in watcher.children else None
 
     async def list(self) -> None:
         """Take in everything that is there; then `readable` says whether there was anything to read.
@@ -126,7 +126,7 @@ class Watch:
         return frozenset(kind for kind, place in self._places.items() if place.readable)
 
     async def _inform(self, kinds: frozenset[Kind]) -> None:
-        await Informer(kinds, self.namespace, self._kube, self._watcher.take, self._hear).run()
+        await Informer(kinds, self._watcher.children, self.namespace, self._kube, self._watcher.take, self._hear).run()
         raise RuntimeError("kopf has ended")
 
     async def _until_begun(self, kinds: frozenset[Kind]) -> None:

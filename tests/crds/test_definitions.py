@@ -10,11 +10,12 @@ import helm_python
 import pytest
 import yaml
 
+from leadline.model.kinds import KINDS
 from leadline.model.spec_base import CHANGE_KEY
 from leadline.model.specs import AccountSpec, Change, StrategySpec
 from leadline.model.status_spec import AccountStatus, ConditionType, StrategyStatus
 from scripts import crds
-from scripts._crd_rules import KINDS, LISTS, RULES
+from scripts._crd_rules import LISTS, RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT_SIDE_APPLY_BYTES = 256 << 10

@@ -20,8 +20,9 @@ from leadline_operator.conditions import Reason, no, updated, yes
 from leadline_operator.desired.account import account_objects
 from leadline_operator.desired.drift import differences, quantity, who_wrote
 from leadline_operator.desired.strategy import Revision, revision_object, revision_of, strategy_revision
-from leadline_operator.kinds import CONFIG_MAP, ROLLOUT_HASH, owner_key
+from leadline_operator.kinds import CONFIG_MAP, ROLLOUT_HASH
 from leadline_operator.params import OperatorParams
+from leadline_operator.registry import OWNERS
 from leadline_operator.seen import Seen
 from tests.own_markets import BITCOIN, file_of
 from tests.plan.builders import account, strategy
@@ -232,7 +233,7 @@ def test_a_version_can_be_put_back_from_its_record():
 def test_an_object_says_whose_it_is():
     config, deployment = revision(strategy()).objects(1)
     for item in (config, deployment):
-        found = owner_key(item)
+        found = OWNERS.owner_of(item)
         assert found is not None
         assert found.full_name == "default/flow"
         assert item["metadata"]["ownerReferences"][0]["uid"] == "u-1"
@@ -312,7 +313,7 @@ def test_the_store_keeps_the_newest_and_forgets_what_a_listing_lacks():
     def item(name: str, version: int) -> dict[str, Any]:
         return {"metadata": {"name": name, "namespace": "a", "uid": name, "resourceVersion": str(version)}}
 
-    seen = Seen()
+    seen = Seen(OWNERS)
     assert seen.put(CONFIG_MAP, item("one", 5))
     assert not seen.put(CONFIG_MAP, item("one", 4))
     seen.put(CONFIG_MAP, item("two", 6))

@@ -15,6 +15,7 @@ from leadline_operator.clients.execution import Executions
 from leadline_operator.halts import HaltWatch
 from leadline_operator.kinds import ACCOUNT, Key
 from leadline_operator.reconcile.world import World
+from leadline_operator.registry import OWNERS
 from leadline_operator.seen import Seen
 from tests.operator.setup import MASTER, eventually
 from tests.operator.standin import Pods
@@ -63,7 +64,7 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
     executions = Executions(channels, f"unix:{tmp_path}/{{name}}.sock")
     nobody: Any = None
     world = World(
-        params(), "code", Seen(), nobody, executions, nobody, nobody, nobody, nobody, monotonic_s, lambda *_: None
+        params(), "code", Seen(OWNERS), nobody, executions, nobody, nobody, nobody, nobody, monotonic_s, lambda *_: None
     )
     yield Asked(pods, world)
     await channels.close()

@@ -42,7 +42,7 @@ class Ear:
         self.heard: asyncio.Queue[Heard] = asyncio.Queue()
         self.answers: asyncio.Queue[tuple[str, int]] = asyncio.Queue()
         self.thread = f"informer {namespace}"
-        self.informer = Informer(kinds, namespace, kube, self._event, self._answer)
+        self.informer = Informer(kinds, kinds, namespace, kube, self._event, self._answer)
         self.task = asyncio.create_task(self.informer.run())
 
     def _event(self, kind: Kind, event: str | None, found: JsonObject) -> None:

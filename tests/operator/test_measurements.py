@@ -10,6 +10,7 @@ from kubernetes.aio.config import load_kube_config
 from leadline_operator.clients.kube import Kube
 from leadline_operator.kinds import STRATEGY
 from leadline_operator.leader import Leadership
+from leadline_operator.registry import OWNERS
 from leadline_operator.seen import Seen
 from leadline_operator.service import measure
 from tests.kube.cluster.control_plane import ControlPlane
@@ -18,7 +19,7 @@ from tests.measured import value
 
 @pytest.mark.moves("leadline_operator_not_ready", "leadline_operator_watch_age_seconds")
 def test_objects_that_are_not_ready_are_counted_by_their_reason_until_they_are():
-    seen = Seen()
+    seen = Seen(OWNERS)
     for version, (status, reason) in enumerate([("False", "BusAway"), ("False", "BusAway"), ("True", "AsAsked")], 1):
         name = "flow" if version != 2 else "other"
         metadata = {"name": name, "namespace": "default", "uid": name, "resourceVersion": str(version)}

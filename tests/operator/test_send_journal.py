@@ -21,6 +21,7 @@ from leadline_operator.kinds import Key
 from leadline_operator.reconcile.journals import show_journal
 from leadline_operator.reconcile.visit import Visit, status_of
 from leadline_operator.reconcile.world import World
+from leadline_operator.registry import OWNERS
 from leadline_operator.seen import Seen
 from tests.operator.setup import MASTER
 from tests.operator.standin import Pods
@@ -70,7 +71,7 @@ class Told:
         world = World(
             params(),
             "code",
-            Seen(),
+            Seen(OWNERS),
             self._kube,
             self._executions,
             nobody,

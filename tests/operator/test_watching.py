@@ -6,6 +6,7 @@ from typing import Any
 from leadline_operator.handlers import Watcher
 from leadline_operator.kinds import ACCOUNT, DEPLOYMENT, STRATEGY, Key
 from leadline_operator.reconcile.world import World
+from leadline_operator.registry import OWNERS
 from leadline_operator.seen import Seen
 from tests.operator.test_desired import params
 
@@ -23,7 +24,7 @@ def flow(uid: str, version: int, generation: int = 1) -> dict[str, Any]:
 
 
 def watcher() -> tuple[Watcher, Seen, list[Key]]:
-    seen, looked_at = Seen(), list[Key]()
+    seen, looked_at = Seen(OWNERS), list[Key]()
     return Watcher(seen, looked_at.append, lambda: 0.0), seen, looked_at
 
 
@@ -59,7 +60,7 @@ def test_a_kind_that_is_gone_takes_its_objects_with_it_in_the_namespace_alone():
 
 
 def test_nothing_is_remembered_of_owners_that_are_gone():
-    seen = Seen()
+    seen = Seen(OWNERS)
     nobody: Any = None
     world = World(params(), "code", seen, nobody, nobody, nobody, nobody, nobody, nobody, nobody, nobody)
     account = {**flow("a", 1), "kind": "TradingAccount"}

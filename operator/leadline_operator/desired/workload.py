@@ -8,7 +8,7 @@ from leadline.model.own_markets import in_force
 from leadline.model.services import service_of
 from leadline.plan.plan import Workload
 from leadline.runtime.settings import ServiceSettings
-from leadline_operator.kinds import ACCOUNT_LABEL, MANAGED_BY, STRATEGY_LABEL, JsonObject, Key
+from leadline_operator.kinds import MANAGED_BY, JsonObject, Key, owner_label
 from leadline_operator.params import OperatorParams
 
 GRPC_PORT: Final = 9090
@@ -31,21 +31,19 @@ _CONNECTION_AGE: Final = {"seconds": 300, "grace_seconds": 30}
 
 def labels_of(workload: Workload, owner: Key) -> dict[str, str]:
     """The labels of everything that is made for a workload."""
-    label = STRATEGY_LABEL if workload.owner == "strategy" else ACCOUNT_LABEL
     return {
         "app.kubernetes.io/name": "leadline",
         "app.kubernetes.io/component": workload.service,
         "app.kubernetes.io/instance": owner.name,
         **MANAGED_BY,
-        label: owner.name,
+        owner_label(workload.owner): owner.name,
     }
 
 
 def selector_of(workload: Workload, owner: Key) -> dict[str, str]:
     """The labels that tell a workload's Pods from all others; they never change."""
     labels = labels_of(workload, owner)
-    label = STRATEGY_LABEL if workload.owner == "strategy" else ACCOUNT_LABEL
-    return {name: labels[name] for name in ("app.kubernetes.io/component", label)}
+    return {name: labels[name] for name in ("app.kubernetes.io/component", owner_label(workload.owner))}
 
 
 def owned_by(owner: Mapping[str, Any]) -> list[JsonObject]:

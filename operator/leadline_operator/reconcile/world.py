@@ -13,7 +13,7 @@ from leadline_operator.clients.demand import Demand
 from leadline_operator.clients.execution import AccountState, Executions
 from leadline_operator.clients.kube import Kube
 from leadline_operator.events import Recorder
-from leadline_operator.kinds import ACCOUNT, NAMESPACE, OWNERS, STRATEGY, JsonObject, Key, Kind, own_key
+from leadline_operator.kinds import ACCOUNT, NAMESPACE, STRATEGY, JsonObject, Key, Kind, own_key
 from leadline_operator.params import OperatorParams
 from leadline_operator.seen import Seen, place_of, uid_of
 
@@ -81,7 +81,7 @@ class World:
 
     def prune(self) -> None:
         """Drop what is remembered of owners that are gone: nothing grows with the objects that have ever been."""
-        owners = {own_key(found, kind) for kind in OWNERS for found in self.seen.all(kind)}
+        owners = {own_key(found, kind) for kind in self.seen.owners.kinds for found in self.seen.all(kind)}
         accounts = {key.full_name for key in owners if key.kind == ACCOUNT.name}
         strategies = {key.full_name for key in owners if key.kind == STRATEGY.name}
         inhabited = {key.namespace for key in owners}

@@ -12,14 +12,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from leadline.model.account_spec import AccountSpec, TradingAccount
+from leadline.model.account_spec import TradingAccount
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.kinds import KINDS, Manifest
 from leadline.model.spec_base import API_VERSION, CHANGE_KEY, Change
-from leadline.model.spec_checks import account_problems, pair_problems, strategy_problems
-from leadline.model.strategy_spec import StrategySpec, TradingStrategy
+from leadline.model.spec_checks import pair_problems
+from leadline.model.strategy_spec import TradingStrategy
 from leadline.model.yaml_text import YamlDocument, placed, read_yaml
-
-Manifest = TradingStrategy | TradingAccount
 
 MAX_MANIFEST_BYTES: Final = 1_000_000
 MOST_MANIFESTS: Final = 500
@@ -28,14 +27,6 @@ MOST_MANIFESTS: Final = 500
 MOST_PROBLEMS: Final = 100
 """Problems that are told at a time: nobody reads more, and each takes a moment to be put into words."""
 
-_KINDS: Final[dict[str, type[TradingStrategy] | type[TradingAccount]]] = {
-    "TradingStrategy": TradingStrategy,
-    "TradingAccount": TradingAccount,
-}
-_SPECS: Final[dict[str, type[StrategySpec] | type[AccountSpec]]] = {
-    "TradingStrategy": StrategySpec,
-    "TradingAccount": AccountSpec,
-}
 # What the schema's library finds wrong, by its name of the error, and what is wanted instead.
 _WANTED: Final = {
     "missing": "a value: this field is required",
@@ -146,7 +137,7 @@ def _manifests_of(source: str | Path, known: Mapping[tuple[str, str], str], othe
         in_order = [problem for _, problem in sorted(problems, key=lambda each: each[0])]
         raise InvalidManifest(first_of(in_order, name or "manifest"))
     if not manifests:
-        expected = f"a document of kind {' or '.join(_KINDS)}"
+        expected = f"a document of kind {' or '.join(KINDS)}"
         raise InvalidManifest([InvalidInput(name or "manifest", "nothing", expected)])
     return manifests
 
@@ -195,19 +186,19 @@ def parse_manifest(document: object) -> Manifest | list[InvalidInput]:
         return [InvalidInput("manifest", document, "a mapping with apiVersion, kind, metadata and spec")]
     if document.get("apiVersion") != API_VERSION:
         return [InvalidInput("apiVersion", document.get("apiVersion"), API_VERSION)]
-    model = _KINDS.get(str(document.get("kind")))
-    if model is None:
-        return [InvalidInput("kind", document.get("kind"), f"one of {', '.join(_KINDS)}")]
+    kind = KINDS.get(str(document.get("kind")))
+    if kind is None:
+        return [InvalidInput("kind", document.get("kind"), f"one of {', '.join(KINDS)}")]
     written = _without_server_fields(document)
     problems = list(not_plain(written, ""))
     text = json.dumps(_plain(written))
     try:
-        found = model.model_validate_json(text, by_alias=True, by_name=False)
+        found = kind.manifest.model_validate_json(text, by_alias=True, by_name=False)
     except ValidationError as error:
         named = {problem.field for problem in problems}
-        further = (_problem(detail, model) for detail in error.errors())
+        further = (_problem(detail, kind.manifest) for detail in error.errors())
         return first_of(chain(problems, (problem for problem in further if problem.field not in named)), "manifest")
-    return first_of(chain(problems, _own_problems(found)), "manifest") or found
+    return first_of(chain(problems, kind.problems(found)), "manifest") or found
 
 
 def first_of(problems: Iterable[InvalidInput], where: str) -> list[InvalidInput]:
@@ -236,8 +227,8 @@ def change_class(field_path: str, kind: str = "TradingStrategy") -> Change:
 
     Raises Unknown for a path or kind that does not exist.
     """
-    if kind not in _SPECS:
-        raise Unknown("kind", kind, tuple(_SPECS))
+    if kind not in KINDS:
+        raise Unknown("kind", kind, tuple(KINDS))
     node = _spec_schema(kind)
     change = ""
     for part in field_path.removeprefix("spec.").split("."):
@@ -268,7 +259,7 @@ def _schema(model: type[Manifest]) -> dict[str, Any]:
 
 @cache
 def _spec_schema(kind: str) -> dict[str, Any]:
-    return _SPECS[kind].model_json_schema()
+    return KINDS[kind].spec.model_json_schema()
 
 
 def _fields(strategy: TradingStrategy, classes: set[Change]) -> dict[str, Any]:
@@ -328,12 +319,6 @@ def _without_server_fields(document: dict[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("metadata"), dict):
         found["metadata"] = {key: value for key, value in found["metadata"].items() if key not in _SERVER_METADATA}
     return found
-
-
-def _own_problems(manifest: Manifest) -> Iterator[InvalidInput]:
-    if isinstance(manifest, TradingStrategy):
-        return strategy_problems(manifest)
-    return account_problems(manifest)
 
 
 def _problem(detail: ErrorDetails, model: type[Manifest]) -> InvalidInput:

@@ -1,4 +1,4 @@
-"""The two manifests, from one place: their models, how they are read, and what follows from them."""
+"""The manifests, from one place: their models, how they are read, and what follows from them."""
 
 from leadline.model.account_spec import (
     DEFAULT_TIERS,
@@ -9,10 +9,10 @@ from leadline.model.account_spec import (
     TradingAccount,
     default_account,
 )
+from leadline.model.kinds import Manifest
 from leadline.model.logic_spec import Detectors, Logic
 from leadline.model.manifests import (
     InvalidManifest,
-    Manifest,
     change_class,
     check_strategy_on_account,
     first_of,

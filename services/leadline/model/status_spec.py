@@ -154,6 +154,17 @@ class Condition(StatusModel):
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=16)]
 
 
+class OwnerStatus(StatusModel):
+    """What the cluster says about a manifest of any kind."""
+
+    observed_generation: Generation = 0
+    """The generation that the operator has last looked at."""
+    phase: WordText | None = None
+    """Where the object is in its life, for people; programs read the conditions."""
+    conditions: Conditions = ()
+    """What is true of the object and what is not."""
+
+
 class Stable(StatusModel):
     """A version that has traded."""
 
@@ -193,13 +204,9 @@ class DrainStatus(StatusModel):
     """Contracts left open."""
 
 
-class StrategyStatus(StatusModel):
+class StrategyStatus(OwnerStatus):
     """What the cluster says about a strategy."""
 
-    observed_generation: Generation = 0
-    """The generation that the operator has last looked at."""
-    phase: WordText | None = None
-    """Where the strategy is in its life, for people; programs read the conditions."""
     pod_name: PodText | None = None
     """The Pod of its analysis."""
     desired_hash: HashText | None = None
@@ -220,8 +227,6 @@ class StrategyStatus(StatusModel):
     """Working orders, roughly: looked at from time to time."""
     open_positions: Tally = 0
     """Open contracts, roughly: looked at from time to time."""
-    conditions: Conditions = ()
-    """What is true of the strategy and what is not."""
 
 
 class JournalRestored(StatusModel):
@@ -235,13 +240,9 @@ class JournalRestored(StatusModel):
     """Ids that it still had: 0 for a journal that was lost whole, as with its volume."""
 
 
-class AccountStatus(StatusModel):
+class AccountStatus(OwnerStatus):
     """What the cluster says about an account."""
 
-    observed_generation: Generation = 0
-    """The generation that the operator has last looked at."""
-    phase: WordText | None = None
-    """Where the account is in its life, for people; programs read the conditions."""
     pod_name: PodText | None = None
     """The Pod of its execution."""
     desired_hash: HashText | None = None
@@ -264,8 +265,6 @@ class AccountStatus(StatusModel):
     """Working orders of all its strategies, roughly: looked at from time to time."""
     open_positions: Tally = 0
     """Open contracts of all its strategies, roughly: looked at from time to time."""
-    conditions: Conditions = ()
-    """What is true of the account and what is not."""
 
 
 def condition_of(conditions: Sequence[Condition], kind: ConditionType) -> Condition | None:
