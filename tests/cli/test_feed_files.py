@@ -13,6 +13,23 @@ from leadline.ingestion.file_names import distinct_names
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import InvalidInput
 
+STRATEGY = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {{name: {name}}}
+spec:
+  instrument: {contract}M2025
+  bars: 5m
+  account: {{name: both}}
+  sizing: {{mode: Fixed, size: 1}}
+  strategy: {{name: OrderFlow}}
+"""
+ACCOUNT = """
+apiVersion: leadline.dev/v1alpha1
+kind: TradingAccount
+metadata: {name: both}
+spec: {startingBalance: "25000", tiers: []}
+"""
 MES = Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml"
 
 
@@ -99,3 +116,49 @@ def test_who_has_no_home_folder_is_asked_for_a_data_directory(monkeypatch, capsy
 def test_a_data_directory_that_cannot_be_looked_into_is_refused(tmp_path, capsys):
     assert run(["status", "--data-dir", str(tmp_path / ("x" * 300))]) == 2
     assert "expected a folder that can be used (file name too long)" in capsys.readouterr().err
+
+
+def prints_at(path: Path, *instants: str) -> Path:
+    """A file with a print at each of these instants, UTC."""
+    times = [int(datetime.fromisoformat(f"{instant}+00:00").timestamp()) * 10**9 for instant in instants]
+    path.write_text("ts_ns,price,size,side\n" + "".join(f"{time},6000.00,1,1\n" for time in times))
+    return path
+
+
+@pytest.mark.parametrize("command", ["plan", "up"])
+def test_prints_outside_of_the_traded_hours_alone_are_refused_before_anything_starts(command, tmp_path: Path, capsys):
+    file = prints_at(tmp_path / "night.csv", "2025-06-10T08:00", "2025-06-10T09:00", "2025-06-11T08:00")
+    data = tmp_path / "data"
+    own = ["--data-dir", str(data)] if command == "up" else []
+    assert run([command, "-f", str(MES), "--feed", f"MESM2025={file}", *own]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "leadline: the feed's prints of MESM2025: got '3 prints of 2025-06-10 to 2025-06-11, none of them in a session "
+        "that is traded', expected prints within rth (09:30 to 16:00 America/New_York)"
+    )
+    assert not data.exists()
+
+
+def test_one_print_within_the_hours_is_enough(tmp_path: Path, capsys):
+    file = prints_at(tmp_path / "day.csv", "2025-06-10T08:00", "2025-06-10T15:00")
+    assert run(["plan", "-f", str(MES), "--feed", f"MESM2025={file}"]) == 0, capsys.readouterr().err
+
+
+def test_the_sessions_before_the_first_traded_day_are_no_day_that_is_traded(tmp_path: Path, capsys):
+    file = prints_at(tmp_path / "mes.csv", "2025-06-09T15:00", "2025-06-10T15:00", "2025-06-11T08:00")
+    assert run(["plan", "-f", str(MES), "--feed", f"MESM2025={file}", "--trade-from", "2025-06-11"]) == 2
+    assert "got '1 print of 2025-06-11, none of them in a session" in capsys.readouterr().err
+
+
+def test_a_contract_whose_prints_end_before_the_first_traded_day_is_refused(tmp_path: Path, capsys):
+    early = prints_at(tmp_path / "nq.csv", "2025-06-09T15:00")
+    late = prints_at(tmp_path / "mes.csv", "2025-06-10T15:00")
+    manifest = tmp_path / "both.yaml"
+    manifest.write_text(
+        "---".join([ACCOUNT, *(STRATEGY.format(name=name.lower(), contract=name) for name in ("MES", "NQ"))])
+    )
+    feed = ["--feed", f"MESM2025={late}", "--feed", f"NQM2025={early}"]
+    assert run(["plan", "-f", str(manifest), *feed, "--trade-from", "2025-06-10"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "leadline: the feed's prints of NQM2025: got 'prints of 2025-06-09', expected prints on 2025-06-10, the first "
+        "day that is traded, or later"
+    )

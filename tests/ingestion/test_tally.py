@@ -38,7 +38,7 @@ def outside(hours: tuple[SessionHours, ...], *parts: TickColumns) -> dict[date |
     counting = OutsideSessions(calendar(SHEET.calendar))
     counting.hours = hours
     for part in parts:
-        counting.feed(part)
+        counting.feed(part.time_ns)
     return {day_of(day): count for day, count in counting.counts.items()}
 
 
@@ -70,7 +70,7 @@ def test_without_bars_there_is_nothing_to_be_outside_of() -> None:
 def test_a_tally_adds_what_an_earlier_process_counted() -> None:
     counting = OutsideSessions(calendar(SHEET.calendar))
     counting.hours = (RTH,)
-    counting.feed(ticks(*DAY))
+    counting.feed(ticks(*DAY).time_ns)
     tally = Tally(Normaliser.of(MES, allowed_lateness_ns=0), counting, {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 5})
     assert tally.counts() == {(None, "overflow"): 3, (TUESDAY, OUTSIDE): 7}
     assert tally.quarantined() == {"overflow": 3}
@@ -109,5 +109,5 @@ def test_a_session_over_midnight_has_prints_of_two_days() -> None:
     counting = OutsideSessions(calendar("24x7"))
     counting.hours = (SessionHours("18:00", "06:00", "UTC"),)
     clocks = ("2025-06-10 13:59:59", "2025-06-10 14:00", "2025-06-10 20:00", "2025-06-11 01:59:59", "2025-06-11 02:00")
-    counting.feed(ticks(*clocks))  # in New York: 18:00 UTC is 14:00, midnight 20:00 and 06:00 UTC 02:00
+    counting.feed(ticks(*clocks).time_ns)  # in New York: 18:00 UTC is 14:00, midnight 20:00 and 06:00 UTC 02:00
     assert {day_of(day): count for day, count in counting.counts.items()} == {TUESDAY: 1, WEDNESDAY: 1}

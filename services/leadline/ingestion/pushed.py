@@ -133,7 +133,7 @@ class PushedContract:
     def _split(self, ticks: TickColumns, row: Int64Array) -> list[BatchDraft]:
         drafts: list[BatchDraft] = []
         for draft in split(ticks, self._bounds):
-            self.tally.outside.feed(draft.ticks)
+            self.tally.outside.feed(draft.ticks.time_ns)
             self._watermark_ns = draft.watermark_ns
             self._first_index = draft.ticks.last_index + 1
             self._last = (int(draft.ticks.time_ns[-1]), int(draft.ticks.price[-1]))

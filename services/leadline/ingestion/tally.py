@@ -23,7 +23,7 @@ from leadline.model.contracts import instrument_of
 from leadline.model.errors import LeadlineError
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, beside
-from leadline.model.ticks import TickColumns
+from leadline.model.ticks import Int64Array
 
 # The reason of a good print that lies in no session that bars are built of.
 OUTSIDE: Final = "outside_session"
@@ -56,26 +56,26 @@ class OutsideSessions:
         self._market = market
         self._days = TradingDays(market)
 
-    def feed(self, ticks: TickColumns) -> None:
-        """Count some more."""
-        if not self.hours or not len(ticks):
+    def feed(self, time_ns: Int64Array) -> None:
+        """Count some more. time_ns: their times, not decreasing, shape (n,)."""
+        if not self.hours or not len(time_ns):
             return
-        days = self._days.of(ticks.time_ns)
+        days = self._days.of(time_ns)
         edges = [0, *(np.flatnonzero(np.diff(days)) + 1).tolist(), len(days)]
         for begin, end in pairwise(edges):
             day = int(days[begin])
-            outside = end - begin - self._inside(ticks.slice(begin, end), day)
+            outside = end - begin - self._inside(time_ns[begin:end], day)
             if outside:
                 self.counts[day] += outside
 
-    def _inside(self, ticks: TickColumns, day: int) -> int:
+    def _inside(self, time_ns: Int64Array, day: int) -> int:
         """How many prints of one trading day lie in a session."""
         if day == NO_DAY:
             return 0
         windows = sorted(window for hours in self.hours for window in self._windows(hours, day))
         inside, seen = 0, 0
         for window in windows:
-            begin, end = np.searchsorted(ticks.time_ns, window).tolist()
+            begin, end = np.searchsorted(time_ns, window).tolist()
             inside += max(end - max(begin, seen), 0)
             seen = max(seen, end)
         return inside

@@ -87,7 +87,7 @@ class ContractTape:
         yield self._counted(self._normaliser.finish())
 
     def _counted(self, ticks: TickColumns) -> TickColumns:
-        self.tally.outside.feed(ticks)
+        self.tally.outside.feed(ticks.time_ns)
         return ticks
 
 

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from leadline.ingestion.feed import open_feed
+from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.params import FeedFile, IngestionParams
+from leadline.ingestion.traded import require_traded_days, require_traded_hours
 from leadline.local.data_dir import DataDir, write_private
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
 from leadline.local.ports import LOOPBACK, Ports
 from leadline.local.sockets import make_private, socket_folder
+from leadline.model.hours import SessionHours
 from leadline.model.own_markets import in_force
 from leadline.model.services import processes
 from leadline.model.strict import ServiceParams
+from leadline.plan.demand import demand_rows
 from leadline.plan.plan import Plan, Workload
 from leadline.runtime.settings import ServiceSettings
 
@@ -89,15 +92,23 @@ def bind(
     return tuple(bound)
 
 
-def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> None:
+def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> Feed:
     """Read the feed of the plan as ingestion will, before anything is started. Files are read whole.
 
-    Raises InvalidInput and Unknown that name what cannot be used, OSError for a file that cannot be read.
+    Raises InvalidInput and Unknown that name what cannot be used, or what has no print that a strategy could trade on;
+    OSError for a file that cannot be read.
     """
-    for workload in plan.workloads:
-        params = _bound_params(workload.settings, feed_files, "")
-        if isinstance(params, IngestionParams):
-            open_feed(params)
+    params = _bound_params(plan.workload("ingestion").settings, feed_files, "")
+    assert isinstance(params, IngestionParams)
+    feed = open_feed(params)
+    require_traded_days(feed, {strategy.spec.instrument for strategy in plan.strategies})
+    wanted: dict[str, list[SessionHours]] = {}
+    for row in demand_rows(plan, feed.contracts, feed.plan.trade_from):
+        if (bars := row.bars) is not None:
+            hours = SessionHours(bars.open, bars.close, bars.zone, id=bars.session)
+            wanted.setdefault(row.contract, []).append(hours)
+    require_traded_hours(feed, wanted)
+    return feed
 
 
 def service_sockets(data: DataDir) -> Path:
