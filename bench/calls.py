@@ -4,7 +4,9 @@
 
 A server of risk in a process of its own. 256 callers without a token watch its health; 200 readers ask `Evaluate` with
 a question of as many signals, tiers, news and contracts as risk takes, again and again, and wait when they are told to.
-Quiet and loaded rounds alternate, so that the machine's own weather falls on both; each figure is the median over them.
+Three kinds of rounds take turns, so that the machine's own weather falls on all; each figure is the median over them.
+`quiet`: there is no crowd. `beside`: the crowd is there, at another server of risk, and takes its part of the machine.
+`loaded`: it is at the server that decides. What the crowd does to a decision is the step from `beside` to `loaded`.
 
 Two figures a call. `work` is the processor time that the server spends from a decision's leaving its caller to the
 answer's coming back: the decision's own, and that of whatever it had to let pass. Whoever else uses the machine, the
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
@@ -116,8 +118,7 @@ async def crowd(address: str) -> None:
     question = dearest()
     channel = grpc.aio.insecure_channel(address)
     watches = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()) for _ in range(WATCHERS)]
-    first = await asyncio.gather(*(watch.read() for watch in watches), return_exceptions=True)
-    seen = sum(isinstance(answer, health_pb2.HealthCheckResponse) for answer in first)
+    first = [asyncio.ensure_future(watch.read()) for watch in watches]
 
     def count(kind: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1
@@ -126,7 +127,8 @@ async def crowd(address: str) -> None:
     # What two hundred callers cost who come at once, they cost once.
     await asyncio.sleep(SETTLE_SECONDS)
     counts.clear()
-    print(seen, flush=True)
+    answers = [each.result() for each in first if each.done() and each.exception() is None]
+    print(sum(isinstance(answer, health_pb2.HealthCheckResponse) for answer in answers), flush=True)
     began = time.perf_counter()
     await asyncio.to_thread(sys.stdin.read)
     took = time.perf_counter() - began
@@ -151,40 +153,49 @@ def shown(name: str, rounds: list[Round]) -> str:
     return f"{name:8} " + "   ".join(figures)
 
 
+def serve(stack: ExitStack) -> tuple[str, int]:
+    """Start a server of risk; its address and process id."""
+    server = stack.enter_context(subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE, text=True))
+    stack.callback(server.kill)
+    assert server.stdout is not None
+    return f"127.0.0.1:{server.stdout.readline().strip()}", server.pid
+
+
+def among_others(crowded: str, address: str, calls: int, server: int) -> tuple[Round, str, str]:
+    """A round while there is a crowd at an address, how many may watch, and what the readers got a second."""
+    command = [sys.executable, "-m", "bench.calls", "--crowd", crowded]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as others:
+        try:
+            assert others.stdout is not None
+            watching = others.stdout.readline().strip()
+            found = asyncio.run(decide(address, calls, server))
+            return found, watching, others.communicate()[0].strip()
+        finally:
+            others.kill()
+
+
 def main(calls: int) -> None:
     """Print the table."""
-    server = subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    address = f"127.0.0.1:{server.stdout.readline().strip()}"
     quiet: list[Round] = []
+    beside: list[Round] = []
     loaded: list[Round] = []
     crowds: list[str] = []
     watching = ""
-    try:
-        asyncio.run(decide(address, calls, server.pid))
+    with ExitStack() as stack:
+        address, server = serve(stack)
+        other, _ = serve(stack)
+        asyncio.run(decide(address, calls, server))
         for _ in range(ROUNDS):
-            quiet.append(asyncio.run(decide(address, calls, server.pid)))
-            others = subprocess.Popen(
-                [sys.executable, "-m", "bench.calls", "--crowd", address],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            try:
-                assert others.stdout is not None
-                watching = others.stdout.readline().strip()
-                loaded.append(asyncio.run(decide(address, calls, server.pid)))
-                crowds.append(others.communicate()[0].strip())
-            finally:
-                others.kill()
-                others.wait()
-        print(f"{WATCHERS} watchers, of whom {watching} are let in; {READERS} readers of the dearest Evaluate")
-        print("readers' calls answered and refused a second, by round:", ", ".join(crowds))
-        print(shown("quiet", quiet))
-        print(shown("loaded", loaded))
-    finally:
-        server.kill()
-        server.wait()
+            quiet.append(asyncio.run(decide(address, calls, server)))
+            beside.append(among_others(other, address, calls, server)[0])
+            found, watching, crowd_got = among_others(address, address, calls, server)
+            loaded.append(found)
+            crowds.append(crowd_got)
+    print(f"{WATCHERS} watchers, of whom {watching} are let in; {READERS} readers of the dearest Evaluate")
+    print("readers' calls answered and refused a second, by round:", ", ".join(crowds))
+    print(shown("quiet", quiet))
+    print(shown("beside", beside))
+    print(shown("loaded", loaded))
 
 
 if __name__ == "__main__":

@@ -41,6 +41,26 @@ async def test_all_who_ask_together_get_so_many_items_a_second(clocks: Clocks):
     assert clocks.slept_s == pytest.approx(2_000 / 1_000 - pace.BURST_SECONDS)
 
 
+async def test_callers_that_give_up_take_nothing_from_those_behind_them(clocks: Clocks, monkeypatch):
+    made = Pace(10)
+    await made.take(5)  # the burst
+    for_ever = asyncio.Event()
+
+    async def wait(_: float) -> None:
+        await for_ever.wait()
+
+    with monkeypatch.context() as slow:
+        slow.setattr(asyncio, "sleep", wait)
+        gone = [asyncio.ensure_future(made.take(1)) for _ in range(200)]
+        await asyncio.wait(gone, timeout=0)
+        for each in gone:
+            each.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+    before = clocks.slept_s
+    await made.take(1)
+    assert clocks.slept_s - before == pytest.approx(0.1)
+
+
 @pytest.mark.parametrize("piece_s", [0.0005, 0.003, 0.2])
 async def test_work_for_others_keeps_its_share_whatever_a_piece_takes(clocks: Clocks, piece_s: float):
     share = Share(0.01)

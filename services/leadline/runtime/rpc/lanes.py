@@ -47,8 +47,11 @@ PACES: Final[dict[str, float]] = {
 }
 """Calls a second of a method that reads from a process that trades, of all callers together."""
 
-REFUSALS_PER_SECOND: Final = 10
-"""Calls that are refused, of each method."""
+REFUSALS_PER_SECOND: Final = 0.5
+"""Calls of each method that are refused while many ask. Each costs a process that trades a millisecond."""
+
+REFUSALS_AT_ONCE: Final = 8
+"""Calls of each method that are refused without a wait after a calm."""
 
 MOST_HELD: Final = 256
 """Calls of a method that wait to be refused; others are refused at once."""
@@ -121,7 +124,7 @@ class Lanes:
             self._held[method] = held + 1
             measurements.CALLS_HELD.labels(method).inc()
             try:
-                await self._refusals.setdefault(method, Pace(REFUSALS_PER_SECOND)).take(1)
+                await self._refusals.setdefault(method, Pace(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE)).take(1)
             finally:
                 self._held[method] -= 1
                 measurements.CALLS_HELD.labels(method).dec()

@@ -13,18 +13,25 @@ CALL_WORK_SECONDS: Final = 0.001
 
 
 class Pace:
-    """So many items a second for all who ask, with half a second's worth at once."""
+    """So many items a second for all who ask, first come, first served.
 
-    def __init__(self, per_second: float) -> None:
+    at_once: how many are given out without a wait after a calm; by default half a second's worth.
+    """
+
+    def __init__(self, per_second: float, at_once: float | None = None) -> None:
         self._per_second = per_second
+        self._burst_s = BURST_SECONDS if at_once is None else at_once / per_second
+        self._one = asyncio.Lock()
         self._free_s = 0.0
 
     async def take(self, items: int) -> None:
-        """Wait until these items may be given out."""
-        now = monotonic_s()
-        self._free_s = max(now - BURST_SECONDS, self._free_s) + items / self._per_second
-        if self._free_s > now:
-            await asyncio.sleep(self._free_s - now)
+        """Wait until these items may be given out. A caller that gives up takes nothing from those behind it."""
+        async with self._one:
+            now = monotonic_s()
+            free_s = max(now - self._burst_s, self._free_s) + items / self._per_second
+            if free_s > now:
+                await asyncio.sleep(free_s - now)
+            self._free_s = free_s
 
 
 class Share:
