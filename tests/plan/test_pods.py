@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from leadline.execution.v1 import execution_pb2
-from leadline.local import start_of_run
+from leadline.local import bootstrap
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.model.services import Role
 from leadline.model.subjects import SIGNALS, order_subject, signal_subject
@@ -82,7 +82,7 @@ async def start(pods: Pods, built: Plan) -> Run:
     """What an operator does for a new strategy, with the keys that it derives."""
     execution = {workload_id("execution", ACCOUNT): pods.address(workload_id("execution", ACCOUNT))}
     platform = calls(pods, "ingestion")
-    run = await start_of_run.announced_run(platform, pods.address("ingestion"))
+    run = await bootstrap.announced_run(platform, pods.address("ingestion"))
     await platform.close()
     stranger = calls(pods, "execution", "team-b")
     stub = stranger.execution(pods.address(workload_id("execution", ACCOUNT)), ACCOUNT)
@@ -90,7 +90,7 @@ async def start(pods: Pods, built: Plan) -> Run:
         await stub.GetState(execution_pb2.GetStateRequest(), timeout=5)
     await stranger.close()
     own = calls(pods, "execution", NAMESPACE)
-    await start_of_run.set_strategies(own, built, execution)
+    await bootstrap.set_strategies(own, built, execution)
     await own.close()
     connection = await connect(pods.database("supervisor"), "test")
     rows = demand_rows(built, run.contracts, run.trade_from)

@@ -19,8 +19,8 @@ from leadline.cli.output import people_console, print_json
 from leadline.cli.reporting import check_place, print_reports, report_document, reports_of, write_reports
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS
+from leadline.local.completion import wait_for_completion
 from leadline.local.data_dir import DataDir, placed_at
-from leadline.local.end_of_run import end_of_run
 from leadline.local.supervisor import Supervisor
 from leadline.model.contracts import front_months
 from leadline.model.errors import InvalidInput, LeadlineError
@@ -115,7 +115,7 @@ async def _watch(supervisor: Supervisor, stack: Stack, options: UpOptions, asked
     viewing = asyncio.create_task(show(stack, supervisor, live=options.live))
     ingestion = stack.addresses["ingestion"]
     end = asyncio.create_task(
-        end_of_run(supervisor.services, ingestion, stack.tape, supervisor.nats, supervisor.postgres)
+        wait_for_completion(supervisor.services, ingestion, stack.tape, supervisor.nats, supervisor.postgres)
     )
     waited: set[asyncio.Future[Any]] = {asked, viewing, supervisor.failed}
     if options.until_end:

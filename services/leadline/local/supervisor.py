@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from leadline.local import left_behind, start_of_run
+from leadline.local import bootstrap, left_behind
 from leadline.local.binding import BoundWorkload, bind, service_sockets
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.local.child import dies_with_parent
@@ -22,7 +22,6 @@ from leadline.local.data_dir import DataDir
 from leadline.local.disk import FULL_BYTES, LOW_BYTES, free_bytes, require_room, room_words
 from leadline.local.environment import child_environment
 from leadline.local.health import HealthProbe
-from leadline.local.kept_server import KeptServer
 from leadline.local.last_words import last_warning, reason_of
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
@@ -30,6 +29,7 @@ from leadline.local.logfile import LogFile
 from leadline.local.ports import Ports
 from leadline.local.process import KeptProcess
 from leadline.local.standstill import Standstills
+from leadline.local.supervised_server import SupervisedServer
 from leadline.model.errors import LeadlineError
 from leadline.plan.demand import DemandRow, demand_rows
 from leadline.plan.plan import Plan
@@ -109,8 +109,8 @@ class Supervisor:
         self._needs_disk = needs_disk
         self._new_run = new_run
         self._servers = [
-            KeptServer("nats", self.nats, self._server_failed),
-            KeptServer("postgres", self.postgres, self._server_failed),
+            SupervisedServer("nats", self.nats, self._server_failed),
+            SupervisedServer("postgres", self.postgres, self._server_failed),
         ]
         self._processes: dict[str, KeptProcess] = {}
         self._probes: dict[str, HealthProbe] = {}
@@ -128,7 +128,7 @@ class Supervisor:
             self._say(f"starting {server.name}")
             await server.start()
         self._say("preparing the database and the bus")
-        await start_of_run.migrate(self.nats, self.postgres)
+        await bootstrap.migrate(self.nats, self.postgres)
         launch = f"{os.getpid()}-{time.time_ns()}"
         self.bound = bind(
             self.plan, self.data, self.nats, self.postgres, self._ports, self._feed_files, launch, new_run=self._new_run
@@ -143,19 +143,19 @@ class Supervisor:
         self._watcher = asyncio.create_task(self._watch(), name="watch health")
         addresses = {bound.workload.id: bound.address for bound in self.bound}
         self._say("naming the strategies to their accounts")
-        run = await start_of_run.announced_run(self.services, addresses["ingestion"])
+        run = await bootstrap.announced_run(self.services, addresses["ingestion"])
         # First those that leave, so that another one may take over what they traded.
         removed = await left_behind.left_behind(self.postgres, self.plan, run.tape)
         for each in removed:
             self._say(each.told)
         await left_behind.drain(self.services, addresses, removed)
-        await start_of_run.set_strategies(self.services, self.plan, addresses)
-        await start_of_run.same_code(self.services, self.plan, addresses)
+        await bootstrap.set_strategies(self.services, self.plan, addresses)
+        await bootstrap.same_code(self.services, self.plan, addresses)
         wanted = demand_rows(self.plan, run.contracts, run.trade_from)
         held = await left_behind.held_rows(self.postgres, run.tape, run.contracts, wanted)
         self.demand = (*wanted, *held)
-        await start_of_run.write_demand(self.postgres, self.demand)
-        await start_of_run.bars_are_built(self.services, addresses["aggregation"], self.demand)
+        await bootstrap.write_demand(self.postgres, self.demand)
+        await bootstrap.bars_are_built(self.services, addresses["aggregation"], self.demand)
         return run
 
     async def stop(

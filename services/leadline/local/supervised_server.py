@@ -29,7 +29,7 @@ class Server(Protocol):
         """Stop if it runs, and start on the same address and data."""
 
 
-class KeptServer:
+class SupervisedServer:
     """A server that is kept alive; `on_failed` is called once, when it is given up.
 
     Its calls run in one thread that lives as long as this object is open: the kernel ends a server with the thread

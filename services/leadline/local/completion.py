@@ -21,7 +21,9 @@ LOOK_SECONDS: Final = 0.25
 _AWAY: Final[tuple[type[Exception], ...]] = (grpc.aio.AioRpcError, BusError, *DATABASE_LOST)
 
 
-async def end_of_run(services: Services, ingestion: str, tape: str, nats: LocalNats, postgres: LocalPostgres) -> None:
+async def wait_for_completion(
+    services: Services, ingestion: str, tape: str, nats: LocalNats, postgres: LocalPostgres
+) -> None:
     """Return when the run is over. What dies meanwhile is waited for: its keeper starts it again.
 
     ingestion: the address of it.
