@@ -80,7 +80,7 @@ def test_without_its_file_the_symbol_is_refused(manifests: Path, prints: Path) -
 
 def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: Path, prints: Path) -> None:
     own = file_of(tmp_path, {"ETHUSDT": ETHER})
-    built, _ = checked_plan(PlanOptions([manifests], [str(prints)], instruments=[own]))
+    built = checked_plan(PlanOptions([manifests], [str(prints)], instruments=[own])).plan
     (strategy,), (account,) = built.strategies, built.accounts
     told = built.workload("ingestion").settings.to_json()
     feed = {"kind": "file", "files": [{"path": str(prints), "contract": "ETHUSDT"}]}

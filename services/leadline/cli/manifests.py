@@ -1,6 +1,7 @@
 """From the options of a command to a plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -11,6 +12,7 @@ from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
 from leadline.cli.options import LARGEST_SEED, PlanOptions
 from leadline.cli.output import tell_reading
+from leadline.ingestion.feed import Feed as SeenFeed
 from leadline.ingestion.file_names import distinct_names
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.local.binding import check_feed
@@ -24,8 +26,17 @@ from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 
 
-def checked_plan(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
-    """The plan, and where the files lie that its feed names, all of them read: what is refused, is refused here.
+@dataclass(frozen=True, slots=True)
+class CheckedPlan:
+    """A plan, where the files lie that its feed names, and what the feed was found to have."""
+
+    plan: Plan
+    files: Mapping[str, Path]
+    feed: SeenFeed
+
+
+def checked_plan(options: PlanOptions) -> CheckedPlan:
+    """The plan with its feed, all of whose files are read: what is refused, is refused here.
 
     The instruments that are named are what this process knows from here on. Raises InvalidInput and Unknown, and
     TooManyKeptOut.
@@ -33,13 +44,12 @@ def checked_plan(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     try:
         found, files = plan_of(options)
         tell_reading(files)
-        check_feed(found, files)
+        return CheckedPlan(found, files, check_feed(found, files))
     except OSError as error:
         if error.filename is None:
             raise
         expected = f"a file that can be read ({reason_of(error)})"
         raise InvalidInput(_option_of(Path(error.filename), options), str(error.filename), expected) from None
-    return found, files
 
 
 def _option_of(file: Path, options: PlanOptions) -> str:
@@ -50,7 +60,7 @@ def _option_of(file: Path, options: PlanOptions) -> str:
 
 
 def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
-    """As `checked_plan`, and no file of the feed is read."""
+    """The plan, and where the files lie that its feed names; none of them is read. Raises as `checked_plan`."""
     _know_instruments(options)
     manifests = load_manifests(*options.manifests)
     strategies = [item for item in manifests if isinstance(item, TradingStrategy)]

@@ -1,20 +1,35 @@
 """`leadline plan`: what would run, without running it."""
 
+import asyncio
+import dataclasses
 from itertools import groupby
+from pathlib import Path
 
-from leadline.cli.manifests import checked_plan
+from leadline.cli.manifests import CheckedPlan, checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import print_json, print_table
+from leadline.local.data_dir import DataDir
+from leadline.local.left_behind import require_resumable
+from leadline.model.own_markets import own_files
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import entry_sizes
+from leadline.views.database import database_of
+from leadline.views.stack import NotRunning
 
 
-def print_plan(options: PlanOptions, output: Output) -> None:
+def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = None) -> None:
     """The workloads and the sizes of entries, as tables or as one document. Raises what `up` would raise.
 
-    The feed is looked at as `up` does it: its files are read whole.
+    The feed is looked at as `up` does it: its files are read whole. data_dir: of a stack, whose unfinished run is
+    looked at, too; the database is started for that where nothing runs.
     """
-    found, _ = checked_plan(options)
+    if data_dir is not None:
+        files = own_files(DataDir(data_dir).instruments_dir, options.instruments)
+        options = dataclasses.replace(options, instruments=files)
+    checked = checked_plan(options)
+    found = checked.plan
+    if data_dir is not None:
+        asyncio.run(_require_resumable(checked, data_dir))
     if output is Output.JSON:
         print_json(plan_document(found))
         return
@@ -44,3 +59,11 @@ def print_plan(options: PlanOptions, output: Output) -> None:
             [(size.start, size.executes, size.asked, size.most, size.cut_by) for size in own],
             "",
         )
+
+
+async def _require_resumable(checked: CheckedPlan, data_dir: Path) -> None:
+    try:
+        async with database_of(data_dir) as database:
+            await require_resumable(database, checked.plan, checked.feed)
+    except NotRunning:
+        return  # no run to go on with

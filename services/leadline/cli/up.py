@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from leadline.cli.left_open import what_is_left
 from leadline.cli.live import show
-from leadline.cli.manifests import checked_plan
+from leadline.cli.manifests import CheckedPlan, checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
 from leadline.cli.reporting import check_place, print_reports, report_document, reports_of, write_reports
@@ -26,7 +26,6 @@ from leadline.model.contracts import front_months
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.own_markets import own_files
 from leadline.model.specs import TradingStrategy
-from leadline.plan.plan import Plan
 from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
 from leadline.runtime.rpc.failures import with_retries
@@ -71,16 +70,24 @@ def run_up(planned: PlanOptions, options: UpOptions) -> int:
     elif options.until_end and _place(options).is_dir():
         raise InvalidInput("--report", None, f"a file: {_place(options)}, where the report would go, is a folder")
     own = own_files(DataDir(options.data_dir).instruments_dir, planned.instruments)
-    built, files = checked_plan(dataclasses.replace(planned, instruments=own))
-    for words in cut_sizes(built.accounts, built.strategies):
+    checked = checked_plan(dataclasses.replace(planned, instruments=own))
+    for words in cut_sizes(checked.plan.accounts, checked.plan.strategies):
         _say(words)
-    return asyncio.run(_up(built, files, options))
+    return asyncio.run(_up(checked, options))
 
 
-async def _up(built: Plan, files: Mapping[str, Path], options: UpOptions) -> int:
+async def _up(checked: CheckedPlan, options: UpOptions) -> int:
     data = DataDir(options.data_dir)
     with data.hold():
-        supervisor = Supervisor(built, data, files, _say, needs_disk=options.until_end, new_run=options.new_run)
+        supervisor = Supervisor(
+            checked.plan,
+            data,
+            checked.files,
+            _say,
+            feed=checked.feed,
+            needs_disk=options.until_end,
+            new_run=options.new_run,
+        )
         unfinished = _Unfinished()
         async with _stopped_for_certain(supervisor, unfinished) as asked:
             starting = asyncio.create_task(supervisor.start())

@@ -17,12 +17,44 @@ _HELD: Final = """
     SELECT account, tape_contract FROM intent
     WHERE tape = $1 AND state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
 """
+# As ingestion finds it: what is over, or has failed, is followed by another run.
+_GOES_ON: Final = """
+    WITH newest AS (
+        SELECT tape, failure, finished_at FROM run
+        WHERE code_version = $1 AND content = $2 ORDER BY number DESC LIMIT 1
+    )
+    SELECT tape FROM newest WHERE finished_at IS NULL OR (
+        coalesce(failure, '') = ''
+        AND EXISTS (SELECT FROM account_behind WHERE account_behind.tape = newest.tape)
+    )
+"""
+_EXPOSED: Final = """
+    SELECT account, strategy, manifest FROM strategy_state JOIN (
+        SELECT tape, account, strategy FROM position WHERE quantity <> 0
+        UNION
+        SELECT tape, account, strategy FROM intent
+        WHERE state IN ('PENDING', 'SENDING', 'UNKNOWN', 'WORKING', 'PARTIAL', 'PENDING_CANCEL')
+    ) AS open USING (tape, account, strategy)
+    WHERE tape = $1 ORDER BY account, strategy
+"""
 _IS_OVER: Final = """
     SELECT NOT EXISTS (SELECT FROM account_behind WHERE account_behind.tape = run.tape) AND (
         finished_at IS NOT NULL
         OR EXISTS (SELECT FROM account_state WHERE account_state.tape = run.tape AND account_state.finished)
     ) FROM run WHERE tape = $1
 """
+
+
+async def run_that_goes_on(connection: Any, code_version: str, content: str) -> str | None:
+    """The tape of the run that a start with this code and feed goes on with; None where it begins another."""
+    found: str | None = await connection.fetchval(_GOES_ON, code_version, content)
+    return found
+
+
+async def exposed_strategies(connection: Any, tape: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """The strategies of a tape with a position or a working order: account, name, and the manifest stored last."""
+    rows = await connection.fetch(_EXPOSED, tape)
+    return [(row["account"], row["strategy"], row["manifest"]) for row in rows]
 
 
 async def is_over(connection: Any, tape: str) -> bool:

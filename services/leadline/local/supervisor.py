@@ -1,6 +1,6 @@
 """A plan on one machine, from the first server to the last service, and back to nothing but the data directory.
 
-The order of a start: NATS and PostgreSQL, their schema, ingestion with its run, each service after those it waits for,
+The order of a start: PostgreSQL and NATS, their schema, ingestion with its run, each service after those it waits for,
 every strategy named to its account, and then the demand, all of it at once: only then do prints flow.
 """
 
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from leadline.ingestion.feed import Feed
 from leadline.local import bootstrap, left_behind
 from leadline.local.binding import BoundWorkload, bind, service_sockets
 from leadline.local.calls import Credentials, Services, same_keys
@@ -81,8 +82,10 @@ class PartStatus:
 class Supervisor:
     """Runs a plan in a data directory that the caller holds. `start` once, `stop` once, whatever happened between.
 
-    `say` is told each step in words. `failed` is done with a StackFailed when a part is given up later; with
-    `needs_disk` a disk that is full is one, because the end of the run would never come.
+    `say` is told each step in words. `feed` is what its files were found to hold: with it a run that these manifests
+    cannot go on with is refused as soon as the database, which knows it, has started. `failed` is done with a
+    StackFailed when a part is given up later; with `needs_disk` a disk that is full is one, because the end of the run
+    would never come.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Supervisor:
         feed_files: Mapping[str, Path],
         say: Callable[[str], None],
         *,
+        feed: Feed | None = None,
         needs_disk: bool = False,
         new_run: bool = False,
     ) -> None:
@@ -105,12 +109,13 @@ class Supervisor:
         self.demand: tuple[DemandRow, ...] = ()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._feed_files = feed_files
+        self._feed = feed
         self._say = say
         self._needs_disk = needs_disk
         self._new_run = new_run
         self._servers = [
-            SupervisedServer("nats", self.nats, self._server_failed),
             SupervisedServer("postgres", self.postgres, self._server_failed),
+            SupervisedServer("nats", self.nats, self._server_failed),
         ]
         self._processes: dict[str, KeptProcess] = {}
         self._probes: dict[str, HealthProbe] = {}
@@ -127,6 +132,8 @@ class Supervisor:
         for server in self._servers:
             self._say(f"starting {server.name}")
             await server.start()
+            if server.name == "postgres" and self._feed is not None and not self._new_run:
+                await left_behind.require_resumable(self.postgres.settings("reader"), self.plan, self._feed)
         self._say("preparing the database and the bus")
         await bootstrap.migrate(self.nats, self.postgres)
         launch = f"{os.getpid()}-{time.time_ns()}"

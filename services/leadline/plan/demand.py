@@ -6,7 +6,7 @@ from datetime import date
 
 from leadline.execution.core.contracts import execution_contract, execution_roots, signal_months
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.specs import session_of
+from leadline.model.specs import TradingAccount, TradingStrategy, session_of
 from leadline.plan.plan import Plan
 
 
@@ -70,8 +70,22 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
         bars = BarsWanted(session, hours.open, hours.close, hours.zone, spec.bar_spec.token, spec.ticks_per_row)
         for contract in [month.contract for month in months]:
             rows.append(DemandRow(strategy.full_name, strategy.account_name, contract, contracts[contract], bars))
-            roots = execution_roots(accounts[strategy.account_name], contract)
-            executed[strategy.account_name] |= {execution_contract(contract, root) for root in roots}
+            executed[strategy.account_name] |= _executed(accounts[strategy.account_name], contract)
     for account, wanted in executed.items():
         rows += [DemandRow("", account, name, contracts[name], None) for name in sorted(wanted) if name in contracts]
     return tuple(rows)
+
+
+def traded_contracts(
+    strategy: TradingStrategy, account: TradingAccount, contracts: Mapping[str, str], trade_from: date
+) -> set[str]:
+    """Every contract that a strategy may come to trade on an account in a run; empty where the feed has none for it."""
+    try:
+        months = signal_months(strategy, tuple(sorted(contracts)), trade_from)
+    except Unknown:
+        return set()
+    return {contract for month in months for contract in _executed(account, month.contract)}
+
+
+def _executed(account: TradingAccount, signal: str) -> set[str]:
+    return {execution_contract(signal, root) for root in execution_roots(account, signal)}

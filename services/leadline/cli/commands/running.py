@@ -88,6 +88,16 @@ def show_plan(
     speed: SpeedOption = "max",
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--data-dir",
+            metavar="FOLDER",
+            help="A stack's directory, to check that its unfinished run can go on with these manifests.",
+            file_okay=False,
+            show_default="no run is looked at",
+        ),
+    ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show the workloads that the manifests become and how large entries can be.
@@ -99,4 +109,4 @@ def show_plan(
     options = PlanOptions(
         manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
     )
-    print_plan(options, output)
+    print_plan(options, output, data_dir)
