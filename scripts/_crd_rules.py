@@ -178,8 +178,28 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
         "spec.strategy": (Rule("has(self.name) != has(self.entryPoint)", "expected either name or entryPoint"),),
         "spec.sizing": (
             Rule("self.mode != 'Fixed' || has(self.size)", "expected a number of contracts with mode Fixed", ".size"),
-            Rule("self.mode == 'Fixed' || !has(self.size)", "expected no size with mode Tiered", ".size"),
+            Rule(
+                "self.mode == 'Fixed' || !has(self.size)",
+                field=".size",
+                expression="'expected no size with mode ' + self.mode",
+            ),
             Rule("!has(self.size) || self.size <= self.maxSize", "expected at most maxSize", ".size"),
+            Rule(
+                "self.mode != 'RiskPercent' || has(self.percent)",
+                "expected a percentage of the equity with mode RiskPercent",
+                ".percent",
+            ),
+            Rule(
+                "self.mode == 'RiskPercent' || !has(self.percent)",
+                field=".percent",
+                expression="'expected no percent with mode ' + self.mode",
+            ),
+            Rule(
+                "!has(self.percent) || quantity(self.percent).compareTo(quantity('0')) > 0 &&"
+                " quantity(self.percent).compareTo(quantity('100')) <= 0",
+                "expected more than 0 and at most 100",
+                ".percent",
+            ),
         ),
         "spec.entries.blocks[]": (Rule("self.from != self.to", "expected another time than its from", ".to"),),
         "spec.sizing.modifiers": (_once("modifier"),),

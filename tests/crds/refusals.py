@@ -166,6 +166,27 @@ RULES: Final[tuple[Refusal, ...]] = (
         _same("spec.sizing.size", "1", "no size with mode Tiered"),
     ),
     _strategy(
+        "a size with mode RiskPercent, and no percentage",
+        {"sizing": {"mode": "RiskPercent", "size": 1}},
+        _same("spec.sizing.size", "1", "no size with mode RiskPercent"),
+        _same("spec.sizing.percent", "nothing", "a percentage of the equity with mode RiskPercent"),
+    ),
+    _strategy(
+        "a percentage with mode Fixed",
+        {"sizing": {"mode": "Fixed", "size": 1, "percent": "0.5"}},
+        _same("spec.sizing.percent", "0.5", "no percent with mode Fixed"),
+    ),
+    _strategy(
+        "more than the whole equity",
+        {"sizing": {"mode": "RiskPercent", "percent": "100.01"}},
+        _same("spec.sizing.percent", "100.01", "more than 0 and at most 100"),
+    ),
+    _strategy(
+        "nothing of the equity",
+        {"sizing": {"mode": "RiskPercent", "percent": "0"}},
+        _same("spec.sizing.percent", "0", "more than 0 and at most 100"),
+    ),
+    _strategy(
         "a size above the most",
         {"sizing": {"mode": "Fixed", "size": 3}},
         _same("spec.sizing.size", "3", "at most maxSize, 2", kube="at most maxSize"),
@@ -483,8 +504,8 @@ TOGETHER: Final[tuple[Together, ...]] = (
         "tiered sizing on an account without tiers",
         {},
         {"spec": {"tiers": []}},
-        "TradingStrategy default/s: spec.sizing.mode: got 'Tiered', expected Fixed, because the account default/a has"
-        " no tiers",
+        "TradingStrategy default/s: spec.sizing.mode: got 'Tiered', expected Fixed or RiskPercent, because the"
+        " account default/a has no tiers",
     ),
     Together(
         "two strategies on one contract of one account",

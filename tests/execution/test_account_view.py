@@ -202,6 +202,9 @@ def test_a_strategy_is_shown_with_what_its_manifest_says():
     assert shown.limits == StrategyLimits(1, 4, D(40), 3)
     owner.manifest = strategy(size=None)
     assert settings(book, owner).fixed_size == 0
+    owner.manifest = strategy(sizing={"mode": "RiskPercent", "percent": "0.5"})
+    shown = settings(book, owner)
+    assert (shown.sizing_mode, shown.risk_percent, shown.fixed_size) == ("RiskPercent", D("0.5"), 0)
 
 
 def test_the_quote_of_a_contract_is_the_last_print_of_the_tape_that_fills_it():

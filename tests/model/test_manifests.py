@@ -260,6 +260,22 @@ def test_all_problems_of_all_documents_come_together():
             "spec.sizing.size: got 1, expected no size with mode Tiered",
         ),
         (
+            "instrument: MES, sizing: {mode: RiskPercent}",
+            "spec.sizing.percent: got nothing, expected a percentage of the equity with mode RiskPercent",
+        ),
+        (
+            "instrument: MES, sizing: {percent: '0.5'}",
+            "spec.sizing.percent: got 0.5, expected no percent with mode Tiered",
+        ),
+        (
+            "instrument: MES, sizing: {mode: RiskPercent, percent: '0'}",
+            "spec.sizing.percent: got 0, expected more than 0 and at most 100",
+        ),
+        (
+            "instrument: MES, sizing: {mode: RiskPercent, percent: 0.5}",
+            'spec.sizing.percent: got 0.5, expected the number in quotes, "0.5"',
+        ),
+        (
             "instrument: MES, sizing: {mode: Fixed, size: 3}",
             "spec.sizing.size: got 3, expected at most maxSize, 2",
         ),
@@ -523,7 +539,11 @@ GC = "instrument: GCZ2013, sizing: {mode: Fixed, size: 1}"
         (GC, "tiers: []", None),
         (GC, "", "spec.instrument: got 'GCZ2013', expected an instrument of the underlying of MES, which the tier"),
         ("instrument: MNQ", "", "spec.instrument: got 'MNQ', expected an instrument of the underlying of MES"),
-        ("instrument: MES", "tiers: []", "spec.sizing.mode: got 'Tiered', expected Fixed, because the account"),
+        (
+            "instrument: MES",
+            "tiers: []",
+            "spec.sizing.mode: got 'Tiered', expected Fixed or RiskPercent, because",
+        ),
         ("instrument: MES", "currency: EUR", "spec.instrument: got 'MES', expected an instrument in EUR"),
     ],
 )

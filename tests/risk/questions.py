@@ -48,6 +48,7 @@ def whole_question() -> pb.Question:
         news=((1, 2),),
         limits=StrategyLimits(5, 50, money, 50),
         fixed_size=1,
+        risk_percent=Decimal("0.5"),
         bracket=Bracket(16, 24, trail=Trail(5, 2)),
         entry_type=OrderType.LIMIT,
         entry_offset=1,

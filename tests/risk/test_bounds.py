@@ -149,6 +149,7 @@ MONIES: list[tuple[str, Put, Decimal, Decimal]] = [
     *((f"strategy.execute[0].{name}", of_instrument(name), Decimal(0), MONEY) for name in ("commission", "margin")),
     ("strategy.execute[0].tick_value", of_coin_margined("tick_value"), CENT, Decimal(10) ** 11),
     ("strategy.execute[0].fee_rate", of_instrument("fee_rate"), Decimal(0), Decimal(1)),
+    ("strategy.risk_percent", of_strategy("risk_percent"), Decimal(0), Decimal(100)),
     ("bar.regime.confidence", of_reading("confidence"), Decimal(0), Decimal(1)),
     ("bar.regime.multiplier", of_reading("multiplier"), Decimal(0), Decimal(1000)),
     ("bar.signals[0].strength", of_signal("strength"), Decimal(0), Decimal(1)),

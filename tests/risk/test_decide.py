@@ -121,6 +121,7 @@ REFUSALS = {
     "day_budget": ask(account(realised=D("-75.01")), strategy()),
     "margin": ask(account("39"), strategy()),
     "max_size": ask(account(), strategy(max_size=0)),
+    "risk_budget": ask(account(), strategy(sizing_mode="RiskPercent", risk_percent=D("0.99"))),
 }
 
 
@@ -148,6 +149,7 @@ ACCEPTED_AT_THE_EDGE = {
     ),
     "max_orders_per_second": ask(account(orders_last_second=4), strategy()),
     "max_position": ask(account(exposure=1), strategy()),
+    "risk_budget": ask(account(), strategy(sizing_mode="RiskPercent", risk_percent=D(1))),
     "margin_above_limit": ask(account(limits=AccountLimits(margin_limits={"MES": D(40)})), strategy()),
 }
 

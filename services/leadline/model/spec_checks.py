@@ -17,7 +17,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
 from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
-from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, Entries, StrategySpec, TradingStrategy
+from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, Entries, Sizing, StrategySpec, TradingStrategy
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.nodes.base import Thresholds, known, profile_fields
 from leadline.nodes.detectors.absorption import Absorption
@@ -27,6 +27,8 @@ from leadline.nodes.registry import detector_types
 
 VENUES: Final = ("paper",)
 """The venues that there is an adapter for."""
+
+MOST_PERCENT: Final = 100
 
 _ANY_DAY: Final = date(2025, 1, 1)
 """A contract of a manifest has its whole year: no day makes it another one."""
@@ -153,12 +155,7 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         yield _needed(spec, "spec.bracket", "stopTicks and targetTicks")
     yield from _entry_problems(spec, own)
     yield from _trail_problems(spec)
-    sizing = spec.sizing
-    if (sizing.mode == "Fixed") != (sizing.size is not None):
-        expected = "a number of contracts with mode Fixed" if sizing.mode == "Fixed" else "no size with mode Tiered"
-        yield InvalidInput("spec.sizing.size", sizing.size, expected)
-    if sizing.size is not None and sizing.size > sizing.max_size:
-        yield InvalidInput("spec.sizing.size", sizing.size, f"at most maxSize, {sizing.max_size}")
+    yield from _sizing_problems(spec.sizing)
     yield from _repetitions(spec)
     policy = spec.deletion_policy
     if policy.positions == "Flatten" and policy.timeout_seconds < _FLATTEN_SECONDS:
@@ -225,7 +222,7 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
             yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
             return
     if not spec.tiers and strategy.spec.sizing.mode == "Tiered":
-        expected = f"Fixed, because the account {account.full_name} has no tiers"
+        expected = f"Fixed or RiskPercent, because the account {account.full_name} has no tiers"
         yield InvalidInput("spec.sizing.mode", "Tiered", expected)
 
 
@@ -386,6 +383,22 @@ def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInpu
         )
     elif valid_for_ns(spec) == 0:
         yield InvalidInput("spec.entries.validFor", entries.valid_for, "more than nothing")
+
+
+def _sizing_problems(sizing: Sizing) -> Iterator[InvalidInput]:
+    """A mode without the number that it takes, or with the number of another one."""
+    mode, size, percent = sizing.mode, sizing.size, sizing.percent
+    if (mode == "Fixed") != (size is not None):
+        expected = "a number of contracts with mode Fixed" if mode == "Fixed" else f"no size with mode {mode}"
+        yield InvalidInput("spec.sizing.size", size, expected)
+    if size is not None and size > sizing.max_size:
+        yield InvalidInput("spec.sizing.size", size, f"at most maxSize, {sizing.max_size}")
+    if (mode == "RiskPercent") != (percent is not None):
+        own = mode == "RiskPercent"
+        expected = "a percentage of the equity with mode RiskPercent" if own else f"no percent with mode {mode}"
+        yield InvalidInput("spec.sizing.percent", percent, expected)
+    if percent is not None and not 0 < percent <= MOST_PERCENT:
+        yield InvalidInput("spec.sizing.percent", percent, f"more than 0 and at most {MOST_PERCENT}")
 
 
 def _trail_problems(spec: StrategySpec) -> Iterator[InvalidInput]:

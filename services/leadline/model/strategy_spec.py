@@ -195,12 +195,16 @@ class Entries(SpecModel):
 class Sizing(SpecModel):
     """How many contracts an entry has."""
 
-    mode: Literal["Tiered", "Fixed"] = "Tiered"
-    """Tiered: one contract, changed by modifiers, regime and the account's tier. Fixed: `size`, up to the limits."""
+    mode: Literal["Tiered", "Fixed", "RiskPercent"] = "Tiered"
+    """Tiered: one contract, changed by modifiers, regime and the account's tier. Fixed: `size`. RiskPercent: as many
+    as `percent` of the equity pays for when they are stopped out. All up to the limits.
+    """
     size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Contracts of an entry; with mode Fixed only, and needed there."""
+    percent: DecimalText | None = None
+    """Percent of the equity that an entry may lose at its stop; with mode RiskPercent only, and needed there."""
     max_size: Annotated[int, Field(ge=1, le=10_000)] = 2
-    """Most contracts of an entry."""
+    """Most contracts of an entry, in every mode."""
     modifiers: Annotated[tuple[Modifier, ...], Field(max_length=4)] = ("Stacked", "Trending", "WinStreak", "LossStreak")
     """What adds or removes a contract in mode Tiered."""
     respect_day_budget: bool = True

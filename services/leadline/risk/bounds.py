@@ -35,7 +35,7 @@ DECIMAL_DIGITS: Final = 34
 DECIMAL_PLACES: Final = 18
 
 STATES: Final = ("Running", "ReduceOnly", "Suspended")
-SIZING_MODES: Final = ("Tiered", "Fixed")
+SIZING_MODES: Final = ("Tiered", "Fixed", "RiskPercent")
 MODIFIERS: Final = ("Stacked", "Trending", "WinStreak", "LossStreak")
 BLOCKS: Final = ("", "DAY_LOSS", "DAY_TARGET")
 ENTRY_TYPES: Final = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
@@ -129,6 +129,7 @@ def _check_strategy(strategy: StrategySettings) -> None:
         _whole(f"strategy.news[{number}].to_ns", ends, begins, MOST_NS)
     _one_of("strategy.sizing_mode", strategy.sizing_mode, SIZING_MODES)
     _whole("strategy.fixed_size", strategy.fixed_size, 0, MOST_COUNT)
+    check_decimal("strategy.risk_percent", strategy.risk_percent, 0, 100)
     _whole("strategy.max_size", strategy.max_size, 0, MOST_COUNT)
     few("strategy.modifiers", strategy.modifiers, len(MODIFIERS))
     for modifier in strategy.modifiers:

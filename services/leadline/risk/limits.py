@@ -78,6 +78,11 @@ def largest_size(account: AccountView, strategy: StrategySettings) -> int:
     return strategy.max_size if account.tier is None else min(strategy.max_size, account.tier.max_size)
 
 
+def risk_budget(equity: Decimal, percent: Decimal) -> Decimal:
+    """What an entry may lose that risks a percentage of the equity."""
+    return equity * percent / 100
+
+
 def trades_refusal(account: AccountView, strategy: StrategySettings, *, more: int = 1) -> Reason | None:
     """Whether there would be more open trades, or trades of the day, than allowed with so many `more`."""
     most, own = account.limits.max_open_trades, strategy.limits.max_trades_per_day
@@ -166,6 +171,8 @@ def order_refusal(
     if entry.quantity > largest_size(account, strategy):
         return Reason.MAX_SIZE
     worst = entry.quantity * risk_per_contract(strategy, instrument)
+    if strategy.sizing_mode == "RiskPercent" and worst > risk_budget(account.equity, strategy.risk_percent):
+        return Reason.RISK_BUDGET
     if strategy.respect_day_budget and worst > day_budget(account, strategy):
         return Reason.DAY_BUDGET
     if instrument.margin and entry.quantity * instrument.margin > free_margin(account):

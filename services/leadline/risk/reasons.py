@@ -35,6 +35,7 @@ class Reason(StrEnum):
     MAX_ORDERS_PER_SECOND = "max_orders_per_second"
     MAX_POSITION = "max_position"
     MAX_SIZE = "max_size"
+    RISK_BUDGET = "risk_budget"
     DAY_BUDGET = "day_budget"
     MARGIN = "margin"
     LATE = "late"

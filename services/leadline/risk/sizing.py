@@ -1,17 +1,20 @@
-"""Position size: tier, modifiers and regime, then the smallest of every bound, with the arithmetic written down."""
+"""Position size: what a sizer wants, then the smallest of every bound, with the arithmetic written down."""
 
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
-from typing import Final
+from typing import Final, Protocol
 
 from leadline.model.signals import BarSignals, Direction, Regime, Signal
-from leadline.risk.limits import day_budget, free_margin, free_position, risk_per_contract
+from leadline.risk.limits import day_budget, free_margin, free_position, risk_budget, risk_per_contract
 from leadline.risk.reasons import Reason
-from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings
+from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings, Tier
 
 WIN_STREAK: Final = 3
 LOSS_STREAK: Final = 2
 _TRENDING: Final = {Direction.LONG: Regime.TRENDING_UP, Direction.SHORT: Regime.TRENDING_DOWN}
+
+Terms = tuple[tuple[str, str], ...]
+"""Arithmetic in the order in which it was done: the name of each term and its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,116 @@ class Size:
 
     quantity: int
     reason: Reason | None
-    arithmetic: tuple[tuple[str, str], ...]
+    arithmetic: Terms
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What a sizer may go by: the account's money, what one contract risks, and what speaks for the entry.
+
+    `equity` and `margin_in_use` as in `AccountView`, in the account's currency, and so is `risk_per_contract`, that of
+    the limits (`leadline.risk.limits`). `stop_ticks` is the stop's distance, None without a stop. `patterns` is the
+    number of different ones, `with_trend` says that the regime goes the entry's way, `multiplier` is the regime's.
+    """
+
+    equity: Decimal
+    margin_in_use: Decimal
+    stop_ticks: int | None
+    risk_per_contract: Decimal
+    tier: Tier | None
+    max_size: int
+    streak: int
+    patterns: int
+    with_trend: bool
+    multiplier: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The size that a sizer asks for, before the bounds of all modes; `reason` refuses one below one contract."""
+
+    quantity: int
+    terms: Terms
+    reason: Reason = Reason.MAX_SIZE
+
+
+class Sizer(Protocol):
+    """A mode of sizing."""
+
+    def wanted(self, basis: Basis) -> Wanted:
+        """How many size steps an entry on this basis should have. Pure: the same basis, the same answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """So many contracts, up to the tier's maximum."""
+
+    size: int
+
+    def wanted(self, basis: Basis) -> Wanted:
+        """The size itself."""
+        return _up_to_tier(self.size, (("fixed", str(self.size)),), basis.tier)
+
+
+@dataclass(frozen=True, slots=True)
+class Tiered:
+    """clamp(floor((1 + modifiers) x regime multiplier), tier minimum, tier maximum)."""
+
+    modifiers: tuple[str, ...]
+
+    def wanted(self, basis: Basis) -> Wanted:
+        """One contract, changed by the modifiers and the regime, within the tier."""
+        values = {
+            "Stacked": int(basis.patterns >= 2),
+            "Trending": int(basis.with_trend),
+            "WinStreak": int(basis.streak >= WIN_STREAK),
+            "LossStreak": -int(basis.streak <= -LOSS_STREAK),
+        }
+        counted = {name: value for name, value in values.items() if name in self.modifiers}
+        scaled = floor((1 + sum(counted.values())) * basis.multiplier)
+        tier = basis.tier
+        low, high = (1, basis.max_size) if tier is None else (tier.min_size, tier.max_size)
+        terms = (
+            ("base", "1"),
+            *((name, str(value)) for name, value in counted.items()),
+            ("regime_multiplier", str(basis.multiplier)),
+            ("scaled", str(scaled)),
+            ("tier_min", str(low)),
+            ("tier_max", str(high)),
+        )
+        return Wanted(min(max(scaled, low), high), terms)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPercent:
+    """floor(equity x percent / 100 / risk of one contract), up to the tier's maximum.
+
+    Never more than the risk that was asked for: where it does not pay for one contract there is no trade, whatever the
+    tier's minimum says. The known method of fixed fractional sizing (R. Vince, Portfolio Management Formulas, 1990).
+    """
+
+    percent: Decimal
+
+    def wanted(self, basis: Basis) -> Wanted:
+        """As many contracts as the part of the equity pays for when all of them are stopped out."""
+        budget = risk_budget(basis.equity, self.percent)
+        size = floor(budget / basis.risk_per_contract)
+        terms = (
+            ("equity", str(basis.equity)),
+            ("risk_percent", str(self.percent)),
+            ("risk_budget", str(budget)),
+            ("risk_size", str(size)),
+        )
+        return _up_to_tier(size, terms, basis.tier, Reason.RISK_BUDGET)
+
+
+def sizer_of(strategy: StrategySettings) -> Sizer:
+    """The sizer that a strategy's settings name."""
+    if strategy.sizing_mode == "Fixed":
+        return Fixed(strategy.fixed_size)
+    if strategy.sizing_mode == "RiskPercent":
+        return RiskPercent(strategy.risk_percent)
+    return Tiered(strategy.modifiers)
 
 
 def floor(value: Decimal) -> int:
@@ -37,36 +149,30 @@ def size(
 ) -> Size:
     """The size of an entry on `approved` signals, all of one direction.
 
-    f = clamp(floor((1 + modifiers) x regime multiplier), tier minimum, tier maximum), or the fixed size up to the
-    tier's maximum; then the smallest of f, the free position, the strategy's maximum, what is left of the day's budget
-    divided by the risk of one contract, and what the equity that binds no margin yet can carry. Below one there is no
-    trade, for the term that bound it. A regime whose multiplier is 0 does not trade in any mode.
+    The smallest of what the strategy's sizer wants, the free position, the strategy's maximum, what is left of the
+    day's budget divided by the risk of one contract, and what the equity that binds no margin yet can carry. Below one
+    there is no trade, for the term that bound it. A regime whose multiplier is 0 does not trade in any mode.
     """
-    terms: list[tuple[str, str]] = []
     if bar.regime.multiplier <= 0:
         return Size(0, Reason.REGIME_SIZE, (("regime_multiplier", str(bar.regime.multiplier)), ("size", "0")))
-    if strategy.sizing_mode == "Fixed":
-        wanted = strategy.fixed_size
-        terms.append(("fixed", str(wanted)))
-        if account.tier is not None:
-            terms.append(("tier_max", str(account.tier.max_size)))
-            wanted = min(wanted, account.tier.max_size)
-    else:
-        wanted = _tiered(account, strategy, bar, approved, terms)
+    unit = risk_per_contract(strategy, instrument)
+    wanted = sizer_of(strategy).wanted(_basis(account, strategy, unit, bar, approved))
+    terms = list(wanted.terms)
     bounds: list[tuple[str, int, Reason]] = [
         ("free_position", free_position(account, strategy), Reason.MAX_POSITION),
         ("max_size", strategy.max_size, Reason.MAX_SIZE),
     ]
     if strategy.respect_day_budget:
         budget = day_budget(account, strategy)
-        unit = risk_per_contract(strategy, instrument)
-        terms += [("day_budget", str(budget)), ("risk_per_contract", str(unit))]
+        terms.append(("day_budget", str(budget)))
         bounds.append(("budget_size", floor(budget / unit), Reason.DAY_BUDGET))
+    if strategy.respect_day_budget or strategy.sizing_mode == "RiskPercent":
+        terms.append(("risk_per_contract", str(unit)))
     if instrument.margin:
         free = free_margin(account)
         terms += [("margin_per_contract", str(instrument.margin)), ("margin_free", str(free))]
         bounds.append(("margin_size", floor(free / instrument.margin), Reason.MARGIN))
-    quantity, bound_by = wanted, Reason.MAX_SIZE
+    quantity, bound_by = wanted.quantity, wanted.reason
     for name, bound, reason in bounds:
         terms.append((name, str(bound)))
         if bound < quantity:
@@ -76,30 +182,26 @@ def size(
     return Size(quantity, None if quantity >= 1 else bound_by, tuple(terms))
 
 
-def _tiered(
-    account: AccountView,
-    strategy: StrategySettings,
-    bar: BarSignals,
-    approved: tuple[Signal, ...],
-    terms: list[tuple[str, str]],
-) -> int:
-    direction = approved[0].direction
-    patterns = len({signal.pattern for signal in approved})
-    values = {
-        "Stacked": int(patterns >= 2),
-        "Trending": int(bar.regime.regime is _TRENDING[direction]),
-        "WinStreak": int(account.streak >= WIN_STREAK),
-        "LossStreak": -int(account.streak <= -LOSS_STREAK),
-    }
-    total = 1
-    terms.append(("base", "1"))
-    for name, value in values.items():
-        if name in strategy.modifiers:
-            total += value
-            terms.append((name, str(value)))
-    scaled = floor(total * bar.regime.multiplier)
-    terms += [("regime_multiplier", str(bar.regime.multiplier)), ("scaled", str(scaled))]
-    tier = account.tier
-    low, high = (tier.min_size, tier.max_size) if tier is not None else (1, strategy.max_size)
-    terms += [("tier_min", str(low)), ("tier_max", str(high))]
-    return min(max(scaled, low), high)
+def _basis(
+    account: AccountView, strategy: StrategySettings, unit: Decimal, bar: BarSignals, approved: tuple[Signal, ...]
+) -> Basis:
+    """What a sizer may go by, of the question of one bar; `unit` is the risk of one contract."""
+    return Basis(
+        equity=account.equity,
+        margin_in_use=account.margin_in_use,
+        stop_ticks=strategy.bracket.stop_ticks,
+        risk_per_contract=unit,
+        tier=account.tier,
+        max_size=strategy.max_size,
+        streak=account.streak,
+        patterns=len({signal.pattern for signal in approved}),
+        with_trend=bar.regime.regime is _TRENDING[approved[0].direction],
+        multiplier=bar.regime.multiplier,
+    )
+
+
+def _up_to_tier(size: int, terms: Terms, tier: Tier | None, reason: Reason = Reason.MAX_SIZE) -> Wanted:
+    """A size that the tier may cut, but never raises to its minimum."""
+    if tier is None:
+        return Wanted(size, terms, reason)
+    return Wanted(min(size, tier.max_size), (*terms, ("tier_max", str(tier.max_size))), reason)

@@ -159,7 +159,8 @@ class StrategySettings:
 
     `before_close_ns` is None where the session has no close. `blocks` are half-open pairs of local `HH:MM` in
     `session_zone`; `news` half-open pairs of ns UTC. An entry of `entry_type` LIMIT or STOP lies `entry_offset` ticks
-    from the bar's close and works for `valid_for_ns`, None for as long as entries are allowed.
+    from the bar's close and works for `valid_for_ns`, None for as long as entries are allowed. `fixed_size` and
+    `risk_percent` are 0 in another `sizing_mode` than their own.
     """
 
     strategy: str
@@ -184,6 +185,7 @@ class StrategySettings:
     entry_type: OrderType = OrderType.MARKET
     entry_offset: int = 0
     valid_for_ns: int | None = None
+    risk_percent: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

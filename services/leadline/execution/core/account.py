@@ -103,6 +103,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
         news=tuple(_news_window(event.at, event.before, event.after) for event in spec.entries.news),
         sizing_mode=spec.sizing.mode,
         fixed_size=spec.sizing.size or 0,
+        risk_percent=spec.sizing.percent or _ZERO,
         max_size=spec.sizing.max_size,
         modifiers=tuple(spec.sizing.modifiers),
         respect_day_budget=spec.sizing.respect_day_budget,

@@ -313,6 +313,7 @@ class StrategySettings(_message.Message):
     SLIPPAGE_TICKS_FIELD_NUMBER: _builtins.int
     ENTRY_OFFSET_FIELD_NUMBER: _builtins.int
     VALID_FOR_NS_FIELD_NUMBER: _builtins.int
+    RISK_PERCENT_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
@@ -328,7 +329,7 @@ class StrategySettings(_message.Message):
     before_close_ns: _builtins.int
     """No entry from the session's close less this, nanoseconds; absent where the session has no close."""
     sizing_mode: _builtins.str
-    """`Tiered` or `Fixed`."""
+    """`Tiered`, `Fixed` or `RiskPercent`."""
     fixed_size: _builtins.int
     """Size of `Fixed`, contracts."""
     max_size: _builtins.int
@@ -343,6 +344,8 @@ class StrategySettings(_message.Message):
     """How far a limit or a stop lies from the bar's close, ticks."""
     valid_for_ns: _builtins.int
     """How long a limit or a stop works, nanoseconds; absent means as long as entries are allowed."""
+    risk_percent: _builtins.str
+    """Percent of the equity that an entry of `RiskPercent` may lose, a decimal string; 0 in the other modes."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalBlock]:
         """Blocks of local time in which nothing is entered."""
@@ -396,10 +399,11 @@ class StrategySettings(_message.Message):
         slippage_ticks: _builtins.int = ...,
         entry_offset: _builtins.int = ...,
         valid_for_ns: _builtins.int | None = ...,
+        risk_percent: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "before_close_ns", b"before_close_ns", "bracket", b"bracket", "day", b"day", "limits", b"limits", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "bracket", b"bracket", "day", b"day", "entry_offset", b"entry_offset", "entry_type", b"entry_type", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "strategy", b"strategy", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "bracket", b"bracket", "day", b"day", "entry_offset", b"entry_offset", "entry_type", b"entry_type", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "risk_percent", b"risk_percent", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "strategy", b"strategy", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__before_close_ns: _TypeAlias = _typing.Literal["before_close_ns"]  # noqa: Y015
     _WhichOneofArgType__before_close_ns: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns"]  # noqa: Y015
