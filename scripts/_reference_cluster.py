@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 import leadline_operator.metrics
-from leadline.model.status_spec import AccountPhase, ConditionType, RolloutStep, StrategyPhase
+from leadline.model.status_spec import AccountPhase, ConditionType, RolloutReason, RolloutStep, StrategyPhase
 from leadline_operator.conditions import Reason
 from scripts._markdown import code, table
 from scripts._reference_platform import metric_rows
@@ -30,6 +30,11 @@ def reasons() -> str:
 def steps() -> str:
     """Steps of a rollout, in their order."""
     return _words(RolloutStep)
+
+
+def rollout_reasons() -> str:
+    """What makes another version necessary."""
+    return _words(RolloutReason)
 
 
 def operator_metrics() -> str:

@@ -53,6 +53,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "conditions": cluster.conditions,
     "reasons": cluster.reasons,
     "rollout-steps": cluster.steps,
+    "rollout-reasons": cluster.rollout_reasons,
     "operator-metrics": cluster.operator_metrics,
 }
 

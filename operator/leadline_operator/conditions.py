@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 from leadline.model.status_spec import MESSAGE_LENGTH, Condition, ConditionType, condition_of
 
@@ -65,14 +66,6 @@ class Reason(StrEnum):
     """Another version takes over."""
     ROLLED_OUT = "RolledOut"
     """Another version has taken over."""
-    IMAGE_CHANGED = "ImageChanged"
-    """Another image is wanted."""
-    SPEC_CHANGED = "SpecChanged"
-    """Code or settings of the analysis are others."""
-    RESTART_REQUESTED = "RestartRequested"
-    """restartNonce is another."""
-    PLATFORM_CHANGED = "PlatformChanged"
-    """The platform runs its workloads otherwise."""
     SIGNALS = "Signals"
     """Signals reach execution."""
     NO_SIGNALS = "NoSignals"
@@ -137,6 +130,18 @@ class Verdict:
     reason: Reason
     message: str = ""
 
+    def is_said_by(self, condition: Condition) -> bool:
+        """Whether a condition that was written says just this."""
+        said = (condition.status, condition.reason, condition.message)
+        return said == (self.word, self.reason.value, self.message[:MESSAGE_LENGTH])
+
+    @property
+    def word(self) -> Literal["True", "False", "Unknown"]:
+        """The status as a condition has it."""
+        if self.status is None:
+            return "Unknown"
+        return "True" if self.status else "False"
+
 
 def yes(reason: Reason, message: str = "") -> Verdict:
     """It is so."""
@@ -162,13 +167,12 @@ def updated(
             if known is not None:
                 found.append(known)
             continue
-        status = "Unknown" if verdict.status is None else str(verdict.status)
-        since = known.last_transition_time if known is not None and known.status == status else now
+        since = known.last_transition_time if known is not None and known.status == verdict.word else now
         found.append(
             Condition.model_validate(
                 {
                     "type": kind.value,
-                    "status": status,
+                    "status": verdict.word,
                     "reason": verdict.reason.value,
                     "message": verdict.message[:MESSAGE_LENGTH],
                     "last_transition_time": since,

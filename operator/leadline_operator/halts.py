@@ -14,7 +14,7 @@ from leadline_operator.kinds import ACCOUNT, Key, own_key
 from leadline_operator.reconcile.visit import status_of
 from leadline_operator.reconcile.world import World
 
-_Words = tuple[str, str, tuple[str, ...], JournalRestored | None]
+_Words = tuple[str, bool, tuple[str, ...], JournalRestored | None]
 """The halts of an account, whether its feed has ended, its fenced strategies, and when its journal was restored."""
 
 
@@ -71,4 +71,4 @@ class HaltWatch:
 
 def _words(state: AccountState) -> _Words:
     fenced = tuple(sorted(name for name, here in state.strategies.items() if here.fence))
-    return state.halt, "finished" if state.phase == "finished" else "", fenced, state.journal_restored
+    return state.halt, state.finished, fenced, state.journal_restored

@@ -23,7 +23,13 @@ STATUS = {
     "desiredHash": "9f3c",
     "runningHash": "8b1d",
     "lastStable": {"generation": 1, "hash": "8b1d", "image": ""},
-    "rollout": {"id": "1-9f3c", "step": "WaitNoPods", "startedAt": "2025-01-10T13:30:00Z", "reason": "SpecChanged"},
+    "rollout": {
+        "id": "1-9f3c",
+        "targetHash": "9f3c",
+        "step": "WaitNoPods",
+        "startedAt": "2025-01-10T13:30:00Z",
+        "reason": "SpecChanged",
+    },
     "workingOrders": 2,
     "openPositions": 1,
     "conditions": [

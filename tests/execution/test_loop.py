@@ -9,6 +9,7 @@ import pytest
 from leadline.execution.loop.inbox import Inbox
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import account, bar, ns, says
@@ -31,11 +32,11 @@ async def test_a_loaded_account_is_reconciled_before_it_steps(books: Books, fold
     for _ in range(2):  # the second time by a process that had stepped before
         wire.calls.clear()
         await session.loop.load()
-        assert session.loop.phase == "reconciling"
+        assert session.loop.phase is LoopPhase.RECONCILING
         assert wire.calls == RECOVERY[:2]
-        session.loop.phase = "waiting_for_database"  # as its process says while a part does not answer
+        session.loop.phase = LoopPhase.WAITING_FOR_DATABASE  # as its process says while a part does not answer
         await session.loop.step()
-        assert session.loop.phase == "reconciling"
+        assert session.loop.phase is LoopPhase.RECONCILING
         assert wire.calls == RECOVERY
     session.close()
 

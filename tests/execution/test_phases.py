@@ -2,12 +2,13 @@
 
 import pytest
 
-from leadline.execution.adapters.metrics import PHASES, Phases
+from leadline.execution.adapters.metrics import Phases
+from leadline.model.loop_phase import LoopPhase
 from tests.measured import value
 
 
 def shown(account: str) -> dict[str, float]:
-    return {phase: value("leadline_account_phase", account=account, phase=phase) for phase in PHASES}
+    return {phase: value("leadline_account_phase", account=account, phase=phase) for phase in LoopPhase}
 
 
 @pytest.mark.moves("leadline_account_phase")
@@ -24,8 +25,8 @@ def shown(account: str) -> dict[str, float]:
 def test_a_wait_shows_the_part_and_ends_when_the_loop_gets_on(part: str, phase: str):
     account = f"default/{part}"
     phases = Phases(account)
-    assert shown(account) == {name: float(name == "starting") for name in PHASES}
+    assert shown(account) == {name: float(name == "starting") for name in LoopPhase}
     assert phases.wait(part, "no answer") == phase
-    assert shown(account) == {name: float(name == phase) for name in PHASES}
-    phases.go_on("running")
-    assert shown(account) == {name: float(name == "running") for name in PHASES}
+    assert shown(account) == {name: float(name == phase) for name in LoopPhase}
+    phases.go_on(LoopPhase.RUNNING)
+    assert shown(account) == {name: float(name == "running") for name in LoopPhase}

@@ -220,9 +220,11 @@ async def test_a_version_that_does_not_come_up_makes_room_for_the_last_stable_on
     idle.until(lambda: idle.at_execution()["manifest"]["bars"] == "5m", "execution listens to it again")
     condition = idle.says("ConfigApplied", "RolledBack")
     assert condition["status"] == "False"
+    assert idle.status()["givenUpHash"] == idle.status()["desiredHash"]
     idle.edit(bars="15m")
     idle.ready()
     assert idle.at_execution()["manifest"]["bars"] == "15m"
+    assert "givenUpHash" not in idle.status()
 
 
 async def test_a_quiet_strategy_costs_no_writes(leadline: Leadline):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline_operator.kinds import POD
-from leadline_operator.reconcile.pod_words import last_words, why_not_up
+from leadline_operator.reconcile.pod_words import NotUp, last_words, why_not_up
 from leadline_operator.seen import trimmed
 
 REFUSAL = "spec.strategy.entryPoint: got 'nope:X', expected module:Name (No module named 'nope')"
@@ -27,20 +27,20 @@ def test_a_container_that_ends_again_and_again_is_known_by_its_last_words():
     ended = {"terminated": {"exitCode": 2, "reason": "Error", "message": f"{json.dumps({'event': 'begins'})}\n{log}\n"}}
     waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}}
     found = pod({"name": "analysis", "ready": False, "restartCount": 4, "state": waiting, "lastState": ended})
-    assert why_not_up([found], "nothing") == f"Pod flow-1 ends and is started again: {REFUSAL}"
+    assert why_not_up([found], "nothing") == NotUp(f"Pod flow-1 ends and is started again: {REFUSAL}", restarts=True)
 
 
 def test_an_image_that_cannot_be_had_and_a_volume_that_is_lost_are_named():
     waiting = {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}
     image = pod({"name": "analysis", "ready": False, "restartCount": 0, "state": waiting})
-    assert why_not_up([image], "nothing") == "Pod flow-1: ErrImagePull: manifest unknown"
+    assert why_not_up([image], "nothing") == NotUp("Pod flow-1: ErrImagePull: manifest unknown")
     lost = {
         "type": "PodScheduled",
         "status": "False",
         "message": 'persistentvolumeclaim "journal-0" bound to non-existent',
     }
-    assert why_not_up([pod(conditions=[lost])], "nothing").endswith(lost["message"])
-    assert why_not_up([], "its Pod is not there yet") == "its Pod is not there yet"
+    assert why_not_up([pod(conditions=[lost])], "nothing").message.endswith(lost["message"])
+    assert why_not_up([], "its Pod is not there yet") == NotUp("its Pod is not there yet")
 
 
 @pytest.mark.parametrize(

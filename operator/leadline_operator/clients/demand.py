@@ -1,7 +1,6 @@
 """The rows by which strategies and accounts ask for bars and prints: each owner's own, in one transaction."""
 
 from collections.abc import Sequence
-from typing import Final
 
 import asyncpg
 
@@ -9,8 +8,6 @@ from leadline.model.errors import LeadlineError
 from leadline.plan.demand import DemandRow
 from leadline.plan.store import INSERT_DEMAND, demand_values
 from leadline.runtime.database import DATABASE_LOST, Pool
-
-_SHARED: Final = "SELECT count(*) FROM demand WHERE strategy = ''"
 
 
 class DatabaseAway(LeadlineError):
@@ -30,34 +27,30 @@ class Demand:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def ask(self, strategy: str, rows: Sequence[DemandRow]) -> bool:
-        """Make these the strategy's rows, and add what its account needs besides; False when all of it was there."""
+    async def ask(self, strategy: str, rows: Sequence[DemandRow]) -> None:
+        """Make these the strategy's rows, and add what its account needs besides."""
         own = [row for row in rows if row.strategy == strategy]
         shared = [row for row in rows if row.strategy == ""]
         assert len(own) + len(shared) == len(rows), "another's rows are another's to write"
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 found = await connection.fetch("SELECT * FROM demand WHERE strategy = $1 FOR UPDATE", strategy)
-                changed = sorted(map(str, (_key(row) for row in own))) != sorted(map(str, (_stored(r) for r in found)))
-                if changed:
+                if sorted(map(str, (_key(row) for row in own))) != sorted(map(str, (_stored(row) for row in found))):
                     await connection.execute("DELETE FROM demand WHERE strategy = $1", strategy)
                     await connection.executemany(INSERT_DEMAND, [demand_values(row) for row in own])
-                before = await connection.fetchval(_SHARED)
                 # In one go: a root asks for each of its months.
                 await connection.executemany(
                     f"{INSERT_DEMAND} ON CONFLICT DO NOTHING", [demand_values(row) for row in shared]
                 )
-                return changed or await connection.fetchval(_SHARED) != before
         except DATABASE_LOST as error:
             raise DatabaseAway(str(error) or type(error).__name__) from error
 
-    async def withdraw(self, strategy: str) -> bool:
-        """Take the strategy's rows away; False when there were none."""
+    async def withdraw(self, strategy: str) -> None:
+        """Take the strategy's rows away, if there are any."""
         try:
-            done = await self._pool.execute("DELETE FROM demand WHERE strategy = $1", strategy)
+            await self._pool.execute("DELETE FROM demand WHERE strategy = $1", strategy)
         except DATABASE_LOST as error:
             raise DatabaseAway(str(error) or type(error).__name__) from error
-        return not done.endswith(" 0")
 
     async def withdraw_account(self, account: str) -> None:
         """Take the rows away that the account itself has; its strategies' stay."""

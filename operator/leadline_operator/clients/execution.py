@@ -3,18 +3,24 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.halts import halt_words
 from leadline.model.ids import derive
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
 from leadline.model.status_spec import JournalRestored
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.calls import CALL_SECONDS, Channels, ServiceRefused, answered
+from leadline_operator.kinds import account_key
+
+_PHASES: Final = {phase.value: phase for phase in LoopPhase}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +55,22 @@ class StrategyAtAccount:
 class AccountState:
     """An account as execution has it. `halt` is empty or why nothing is entered.
 
-    `journal_restored` is the last time that its send journal lacked orders and was made whole; None for never.
+    `phase` is None for one that this release has no word for. `journal_restored` is the last time that its send
+    journal lacked orders and was made whole; None for never.
     """
 
     account: str
     tape: str
-    phase: str
+    phase: LoopPhase | None
     halt: str
     settings_hash: str
     strategies: Mapping[str, StrategyAtAccount]
     journal_restored: JournalRestored | None
+
+    @property
+    def finished(self) -> bool:
+        """The account has come to the end of its feed."""
+        return self.phase is LoopPhase.FINISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +100,7 @@ class Executions:
         return AccountState(
             found.account,
             found.tape,
-            found.phase,
+            _PHASES.get(found.phase),
             _halt(found.halts),
             found.settings_hash,
             strategies,
@@ -109,12 +121,10 @@ class Executions:
         return str(answer.settings_hash)
 
     async def drain(
-        self, account: str, strategy: str, drain_id: str, working_orders: str, positions: str
+        self, account: str, strategy: str, drain_id: str, orders: DrainOrders, positions: DrainPositions
     ) -> DrainProgress | None:
         """Take a strategy out of the market, or ask how far that is; None when the account never heard of it."""
-        request = pb.DrainRequest(
-            strategy=strategy, drain_id=drain_id, working_orders=working_orders, positions=positions
-        )
+        request = pb.DrainRequest(strategy=strategy, drain_id=drain_id, working_orders=orders, positions=positions)
         stub = self._stub(account)
         try:
             answer = await answered("execution", lambda: stub.Drain(request, timeout=CALL_SECONDS))
@@ -139,11 +149,12 @@ class Executions:
         return str(answer.settings_hash), _halt(answer.halts)
 
     def _stub(self, account: str) -> "rpc.ExecutionServiceAsyncStub":
-        namespace = account.split("/", maxsplit=1)[0]
+        namespace = account_key(account).namespace
         return rpc.ExecutionServiceStub(self._channels.to(self._address_of(account), namespace, "execution", account))
 
     def _address_of(self, account: str) -> str:
-        return self._address.format(name=workload_id("execution", account), namespace=account.split("/", maxsplit=1)[0])
+        namespace = account_key(account).namespace
+        return self._address.format(name=workload_id("execution", account), namespace=namespace)
 
 
 def strategy_text(strategy: TradingStrategy) -> str:

@@ -3,8 +3,17 @@
 from typing import Final
 
 from leadline.execution.core.account_settings import hot_fields, settings_hash
+from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.specs import TradingAccount
-from leadline.model.status_spec import HALT_LENGTH, AccountPhase, AccountStatus, ConditionType
+from leadline.model.status_spec import (
+    HALT_LENGTH,
+    AccountPhase,
+    AccountStatus,
+    ConditionType,
+    StrategyPhase,
+    StrategyStatus,
+    condition_of,
+)
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import AccountState
@@ -24,6 +33,7 @@ from leadline_operator.kinds import (
     JsonObject,
     Key,
     own_key,
+    strategy_key,
 )
 from leadline_operator.reconcile.admission import Refused, account_plan, admit_account, waiting
 from leadline_operator.reconcile.journals import show_journal
@@ -31,13 +41,20 @@ from leadline_operator.reconcile.objects import ensure
 from leadline_operator.reconcile.pod_words import why_not_up
 from leadline_operator.reconcile.pods import execution_is_gone
 from leadline_operator.reconcile.saying import bus_words, not_allowed
-from leadline_operator.reconcile.trading import FINISHED
 from leadline_operator.reconcile.visit import Visit, status_of
-from leadline_operator.reconcile.world import World, annotation, deleting
+from leadline_operator.reconcile.world import World, annotation, deleting, is_paper
 from leadline_operator.seen import account_of
 
 # Phases of strategies that follow from how far the account's feed has come.
-_AT_WORK: Final = {"Starting", "Running", "ReduceOnly", "Finished", "Fenced"}
+_AT_WORK: Final = frozenset(
+    {
+        StrategyPhase.STARTING,
+        StrategyPhase.RUNNING,
+        StrategyPhase.REDUCE_ONLY,
+        StrategyPhase.FINISHED,
+        StrategyPhase.FENCED,
+    }
+)
 OPERATOR: Final = "operator"
 
 
@@ -63,7 +80,7 @@ async def reconcile_account(world: World, key: Key) -> float | None:
 def _is_deployed(visit: Visit[AccountStatus]) -> bool:
     """Whether the account's workloads are up, as its status was read or written last."""
     known = visit.condition(ConditionType.DEPLOYED)
-    return known is not None and known.status == "True"
+    return known is not None and known.holds
 
 
 async def _look(visit: Visit[AccountStatus]) -> float | None:
@@ -178,11 +195,14 @@ async def _drain_orphans(visit: Visit[AccountStatus], state: AccountState) -> No
         if world.clock() - since < world.params.orphan_grace_seconds:
             world.enqueue(visit.key, world.params.orphan_grace_seconds)
             continue
-        live = await world.kube.get(STRATEGY, *name.split("/"))
+        orphan = strategy_key(name)
+        live = await world.kube.get(STRATEGY, orphan.namespace, orphan.name)
         if live is not None and account_of(live) == account:
             world.seen.put(STRATEGY, live)
             continue
-        await world.executions.drain(account, name, f"{visit.uid}/orphan/{name}"[:128], "Cancel", "Keep")
+        await world.executions.drain(
+            account, name, f"{visit.uid}/orphan/{name}"[:128], DrainOrders.CANCEL, DrainPositions.KEEP
+        )
         if live is None:
             await world.demand.withdraw(name)
         await visit.say(Reason.ORPHAN_DRAINED, f"{name} has no TradingStrategy any more: it only closes now", "Warning")
@@ -233,8 +253,7 @@ async def _kept(visit: Visit[AccountStatus]) -> tuple[Reason, str] | None:
     after that any more.
     """
     world, account = visit.world, visit.key.full_name
-    paper = (visit.found.get("spec") or {}).get("environment", "Paper") == "Paper"
-    if (paper or visit.status.running_hash is None) and await execution_is_gone(world, account):
+    if (is_paper(visit.found) or visit.status.running_hash is None) and await execution_is_gone(world, visit.key):
         return None
     way_out = f"or annotate it with {FORCE_DELETE_ANNOTATION}={visit.key.name}"
     world.forget_state(account)
@@ -275,14 +294,14 @@ async def _judge_workloads(visit: Visit[AccountStatus], objects: list[JsonObject
     before = visit.condition(ConditionType.DEPLOYED)
     if missing:
         why = why_not_up((pod for pod in pods if not _up(pod)), "their Pods are not there yet")
-        text = f"not up: {', '.join(missing)}. {why}"
+        text = f"not up: {', '.join(missing)}. {why.message}"
         visit.judge(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, text))
-        if before is not None and before.status == "True":
+        if before is not None and before.holds:
             await visit.say(Reason.WORKLOAD_NOT_READY, text, "Warning")
     else:
         visit.judge(ConditionType.DEPLOYED, yes(Reason.WORKLOAD_READY))
         visit.put(running_hash=visit.status.desired_hash)
-        if before is None or before.status != "True":
+        if before is None or not before.holds:
             await visit.say(Reason.WORKLOAD_READY, "execution and venue are up")
     execution = [str(pod["metadata"]["name"]) for pod in pods if _component(pod) == "execution"]
     visit.put(pod_name=execution[0] if execution else None)
@@ -301,12 +320,13 @@ def _count(visit: Visit[AccountStatus], state: AccountState) -> None:
     """Take over the sums, from time to time, and have the strategies look whose numbers have changed."""
     world = visit.world
     for name, here in state.strategies.items():
-        found = world.seen.get(STRATEGY, *name.split("/"))
-        status = {} if found is None else found.get("status") or {}
-        known = (status.get("workingOrders", 0), status.get("openPositions", 0))
-        ended = status.get("phase") in _AT_WORK and (status["phase"] == "Finished") != (state.phase == FINISHED)
-        shown = any(item.get("reason") == Reason.FENCED.value for item in status.get("conditions") or ())
-        fenced = status.get("phase") in _AT_WORK and shown != bool(here.fence)
+        found = world.seen.owner(strategy_key(name))
+        status = status_of(StrategyStatus, found or {})
+        known = (status.working_orders, status.open_positions)
+        ended = status.phase in _AT_WORK and (status.phase == StrategyPhase.FINISHED) != state.finished
+        traded = condition_of(status.conditions, ConditionType.TRADING)
+        shown = traded is not None and traded.reason == Reason.FENCED
+        fenced = status.phase in _AT_WORK and shown != bool(here.fence)
         if found is not None and (ended or fenced or known != (here.working_orders, abs(here.position))):
             world.enqueue(own_key(found, STRATEGY), 0)
     working = sum(here.working_orders for here in state.strategies.values())
@@ -331,7 +351,7 @@ async def _report(visit: Visit[AccountStatus], state: AccountState) -> float | N
     elif lacking and not world.bus_problem:
         phase = AccountPhase.STARTING
     else:
-        phase = AccountPhase.FINISHED if state.phase == FINISHED else AccountPhase.RUNNING
+        phase = AccountPhase.FINISHED if state.finished else AccountPhase.RUNNING
     # Counted last: who was refused while the account was looked at is not one of them.
     visit.put(phase=phase.value, strategies=_admitted(world, visit.key))
     await visit.write()

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, check_strategy_on_account
+from leadline.model.status_spec import ConditionType, StrategyStatus, condition_of
 from leadline.plan.plan import Plan, plan, trade_one_contract, workload_id
 from leadline_operator.conditions import Reason
 from leadline_operator.desired.workload import SETTINGS_KEY
-from leadline_operator.kinds import ACCOUNT, CONFIG_MAP, JsonObject
+from leadline_operator.kinds import CONFIG_MAP, JsonObject, account_key
+from leadline_operator.reconcile.visit import status_of
 from leadline_operator.reconcile.world import World, deleting
-from leadline_operator.seen import account_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def admit_strategy(world: World, found: JsonObject) -> Admitted | Refused:
         assert isinstance(manifest, list)
         return Refused(Reason.INVALID_SPEC, "\n".join(str(problem) for problem in manifest))
     name = manifest.account_name
-    object_of_account = world.seen.get(ACCOUNT, *name.split("/"))
+    object_of_account = world.seen.owner(account_key(name))
     if object_of_account is None:
         return Refused(
             Reason.ACCOUNT_NOT_FOUND, f"there is no TradingAccount {name}: create it, or name another in spec.account"
@@ -125,12 +126,9 @@ def _holds(world: World, strategy: TradingStrategy) -> bool:
 
 def waiting(world: World, account: str) -> Sequence[JsonObject]:
     """Strategies of an account that were refused when they were last looked at."""
-    return [
-        found
-        for found in world.seen.strategies_of(account)
-        if any(
-            condition.get("type") == "Accepted" and condition.get("status") != "True"
-            for condition in (found.get("status") or {}).get("conditions") or ()
-        )
-        and account_of(found) == account
-    ]
+    return [found for found in world.seen.strategies_of(account) if _refused(found)]
+
+
+def _refused(strategy: JsonObject) -> bool:
+    accepted = condition_of(status_of(StrategyStatus, strategy).conditions, ConditionType.ACCEPTED)
+    return accepted is not None and not accepted.holds

@@ -1,51 +1,63 @@
 """How a strategy leaves the market: to stop, or to go for good. Execution takes it out."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Final
 
+from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.specs import TradingStrategy
 from leadline.model.status_spec import ConditionType, DrainStatus, StrategyPhase, StrategyStatus
+from leadline.model.strategy_spec import DeletionPolicy, SuspendPolicy
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import DrainProgress
 from leadline_operator.conditions import Reason, no, yes
-from leadline_operator.kinds import (
-    ACCOUNT,
-    DEPLOYMENT,
-    DRAIN_FINALIZER,
-    FORCE_DELETE_ANNOTATION,
-    account_key,
-)
+from leadline_operator.kinds import DEPLOYMENT, DRAIN_FINALIZER, FORCE_DELETE_ANNOTATION
 from leadline_operator.reconcile.pods import execution_is_gone, remaining
 from leadline_operator.reconcile.saying import count
 from leadline_operator.reconcile.trading import Trading
 from leadline_operator.reconcile.visit import Visit
-from leadline_operator.reconcile.world import annotation, deleting
-from leadline_operator.seen import account_of
+from leadline_operator.reconcile.world import annotation, deleting, is_paper
+from leadline_operator.seen import named_account
 
 # Without a manifest that can be read: what costs nobody anything.
-_CAUTIOUS: Final = ("Cancel", "Refuse", 120, "Retain")
+_CAUTIOUS: Final = DeletionPolicy(working_orders="Cancel", positions="Refuse", timeout_seconds=120, on_timeout="Retain")
 # So that nothing asks execution for ever at full speed.
 _SLOWER: Final = 5
 
-Purpose = Literal["suspend", "delete"]
+
+class Purpose(StrEnum):
+    """What a drain is for, in its id."""
+
+    SUSPEND = "suspend"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """A drain: its id, which is the same as long as the same is wanted, and what it does with orders and positions."""
+
+    id: str
+    orders: DrainOrders
+    positions: DrainPositions
 
 
 async def suspend(trading: Trading) -> float | None:
     """Take a strategy out of the market as its policy says, and then stop its workload."""
     visit, world = trading.visit, trading.visit.world
     policy = trading.strategy.spec.suspend_policy
-    name = _drain_id(visit, "suspend", policy.working_orders, policy.positions)
+    wanted = _wanted(visit, Purpose.SUSPEND, policy)
     progress: DrainProgress | None = None
     if trading.here is not None:
-        if visit.status.drain is None or visit.status.drain.id != name:
+        if visit.status.drain is None or visit.status.drain.id != wanted.id:
             # Its settings say that it is suspended before it is drained: naming them again would end the drain.
             await _tell_suspended(trading)
-            _note_drain(visit, name, visit.world.now(), None)
+            _note_drain(visit, wanted, visit.world.now(), None)
             await visit.write()
         progress = await world.executions.drain(
-            trading.account, trading.strategy.full_name, name, policy.working_orders, policy.positions
+            trading.account, trading.strategy.full_name, wanted.id, wanted.orders, wanted.positions
         )
         await trading.look_again()
         count(visit, trading.here)
@@ -105,44 +117,47 @@ async def delete(visit: Visit[StrategyStatus]) -> float | None:
         return None
     visit.put(phase=StrategyPhase.DELETING.value)
     visit.judge(ConditionType.READY, no(Reason.DRAINING, "it is being deleted"))
-    orders, positions, seconds, on_timeout = _policy(visit)
-    name = _drain_id(visit, "delete", orders, positions)
+    policy = _policy(visit)
+    wanted, seconds = _wanted(visit, Purpose.DELETE, policy), policy.timeout_seconds
     began = datetime.fromisoformat(found["metadata"]["deletionTimestamp"])
-    if visit.status.drain is None or visit.status.drain.id != name:
-        _note_drain(visit, name, began, seconds)
+    if visit.status.drain is None or visit.status.drain.id != wanted.id:
+        _note_drain(visit, wanted, began, seconds)
         await visit.write()
     if annotation(found, FORCE_DELETE_ANNOTATION) == visit.key.name:
         await visit.say(Reason.FORCED, f"let go by hand ({FORCE_DELETE_ANNOTATION})", "Warning")
         return await _let_go(visit, wait=False)
     late = world.now() >= began + timedelta(seconds=seconds)
+    forced = late and policy.on_timeout == "Force"
     try:
-        progress = await _drain(visit, name, orders, positions)
+        progress = await _drain(visit, wanted)
     except (ServiceAway, ServiceRefused) as error:
         reason = Reason.EXECUTION_UNREACHABLE if isinstance(error, ServiceAway) else Reason.REFUSED_BY_EXECUTION
         if await _account_is_gone(visit):
             await visit.say(Reason.DRAINED, "its paper account is gone: nothing is left to leave", "Normal")
             return await _let_go(visit, wait=True)
-        return await _not_yet(visit, reason, str(error), late=late and on_timeout == "Force")
+        return await _not_yet(visit, reason, str(error), late=forced)
     if progress is None or progress.drained:
         visit.judge(ConditionType.DRAINED, yes(Reason.DRAINED))
         return await _let_go(visit, wait=True)
     _note_progress(visit, progress)
     text = f"position {progress.position}, orders {progress.working_orders}"
-    if positions == "Refuse" and progress.position != 0:
+    if wanted.positions is DrainPositions.REFUSE and progress.position != 0:
         reason = Reason.POSITIONS_OPEN
         text = f"{text}: close the position, or change spec.deletionPolicy.positions"
     else:
         reason = Reason.DRAIN_TIMED_OUT if late else Reason.DRAINING
-    return await _not_yet(visit, reason, text, late=late and on_timeout == "Force")
+    return await _not_yet(visit, reason, text, late=forced)
 
 
-async def _drain(visit: Visit[StrategyStatus], name: str, orders: str, positions: str) -> DrainProgress | None:
-    account = account_of(visit.found)
-    if visit.status.running_hash is None and visit.world.seen.get(ACCOUNT, *account.split("/")) is None:
+async def _drain(visit: Visit[StrategyStatus], wanted: Drain) -> DrainProgress | None:
+    account = named_account(visit.found)
+    if visit.status.running_hash is None and visit.world.seen.owner(account) is None:
         # It never got as far as an account.
         return None
-    visit.world.forget_state(account)
-    return await visit.world.executions.drain(account, visit.key.full_name, name, orders, positions)
+    visit.world.forget_state(account.full_name)
+    return await visit.world.executions.drain(
+        account.full_name, visit.key.full_name, wanted.id, wanted.orders, wanted.positions
+    )
 
 
 async def _not_yet(visit: Visit[StrategyStatus], reason: Reason, text: str, *, late: bool) -> float | None:
@@ -181,7 +196,7 @@ async def _let_go(visit: Visit[StrategyStatus], *, wait: bool) -> float | None:
             raise
     await visit.say(Reason.DELETED, "it has left and is let go")
     await visit.set_finalizer(DRAIN_FINALIZER, present=False)
-    world.enqueue(account_key(account_of(visit.found)), 0)
+    world.enqueue(named_account(visit.found), 0)
     return None
 
 
@@ -194,32 +209,29 @@ async def withdraw(visit: Visit[StrategyStatus]) -> None:
 async def _account_is_gone(visit: Visit[StrategyStatus]) -> bool:
     """Whether the paper account has gone with its namespace, book and venue: nothing of it can be in a market."""
     world = visit.world
-    account = account_of(visit.found)
-    namespace, name = account.split("/")
-    if not world.ending(namespace):
+    account = named_account(visit.found)
+    if not world.ending(account.namespace):
         return False
-    known = world.seen.get(ACCOUNT, namespace, name)
-    if known is not None and (known.get("spec") or {}).get("environment", "Paper") != "Paper":
+    known = world.seen.owner(account)
+    if known is not None and not is_paper(known):
         return False
     return await execution_is_gone(world, account)
 
 
-def _policy(visit: Visit[StrategyStatus]) -> tuple[str, str, int, str]:
+def _policy(visit: Visit[StrategyStatus]) -> DeletionPolicy:
     manifest = visit.world.manifest(visit.found)
-    if not isinstance(manifest, TradingStrategy):
-        return _CAUTIOUS
-    policy = manifest.spec.deletion_policy
-    return policy.working_orders, policy.positions, policy.timeout_seconds, policy.on_timeout
+    return manifest.spec.deletion_policy if isinstance(manifest, TradingStrategy) else _CAUTIOUS
 
 
-def _drain_id(visit: Visit[StrategyStatus], purpose: Purpose, orders: str, positions: str) -> str:
-    """The same as long as the same is wanted; another policy replaces the drain."""
-    return f"{visit.uid}/{purpose}/{orders}-{positions}"
+def _wanted(visit: Visit[StrategyStatus], purpose: Purpose, policy: SuspendPolicy | DeletionPolicy) -> Drain:
+    """The drain of a policy; another policy replaces it."""
+    orders, positions = DrainOrders(policy.working_orders), DrainPositions(policy.positions)
+    return Drain(f"{visit.uid}/{purpose}/{orders}-{positions}", orders, positions)
 
 
-def _note_drain(visit: Visit[StrategyStatus], name: str, began: datetime, seconds: int | None) -> None:
+def _note_drain(visit: Visit[StrategyStatus], wanted: Drain, began: datetime, seconds: int | None) -> None:
     deadline = began + timedelta(seconds=seconds or 0)
-    visit.put(drain=DrainStatus(id=name, started_at=began, deadline=deadline))
+    visit.put(drain=DrainStatus(id=wanted.id, started_at=began, deadline=deadline))
 
 
 def _note_progress(visit: Visit[StrategyStatus], progress: DrainProgress) -> None:

@@ -2,31 +2,40 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from leadline_operator.kinds import JsonObject
 
 
-def why_not_up(pods: Iterable[JsonObject], nothing: str) -> str:
-    """What is known of Pods, as they were last seen, the first that is not up; `nothing` where there is none."""
+@dataclass(frozen=True, slots=True)
+class NotUp:
+    """Why a Pod is not up, for people. restarts: its container ends and is started again and again."""
+
+    message: str
+    restarts: bool = False
+
+
+def why_not_up(pods: Iterable[JsonObject], nothing: str) -> NotUp:
+    """The state of the first Pod that is not up, of Pods as they were last seen; `nothing` where there is none."""
     listed = list(pods)
-    told = [text for pod in listed if (text := _words(pod))]
-    return (told or [_phase(pod) for pod in listed] or [nothing])[0]
+    known = [found for pod in listed if (found := _reason(pod)) is not None]
+    return (known or [NotUp(_phase(pod)) for pod in listed] or [NotUp(nothing)])[0]
 
 
-def _words(pod: JsonObject) -> str:
-    """Why a Pod is not up; empty where nothing is known, or it is."""
+def _reason(pod: JsonObject) -> NotUp | None:
+    """Why a Pod is not up; None where no reason is known, or it is up."""
     name, status = pod["metadata"]["name"], pod.get("status") or {}
     for container in status.get("containerStatuses") or ():
         if container["ready"]:
             continue
         last = last_words(container["ended"]["message"]) or container["ended"]["reason"]
         if last and (container["restarts"] or container["ended"]["reason"] == "Error"):
-            return f"Pod {name} ends and is started again: {last}"
+            return NotUp(f"Pod {name} ends and is started again: {last}", restarts=True)
         waits = container["waiting"]
         if waits["reason"] not in {"", "ContainerCreating", "PodInitializing"}:
-            return f"Pod {name}: {waits['reason']}: {waits['message']}"
+            return NotUp(f"Pod {name}: {waits['reason']}: {waits['message']}")
     why = next((item["message"] for item in _lacking(pod) if item.get("message")), "")
-    return f"{_phase(pod)}: {why}" if why else ""
+    return NotUp(f"{_phase(pod)}: {why}") if why else None
 
 
 def _lacking(pod: JsonObject) -> list[JsonObject]:

@@ -13,6 +13,7 @@ from leadline_operator.kinds import (
     STATEFUL_SET,
     STRATEGY_LABEL,
     JsonObject,
+    Key,
     Kind,
 )
 from leadline_operator.reconcile.visit import StatusT, Visit
@@ -70,12 +71,12 @@ async def end_strays(visit: Visit[StatusT], deployment: str) -> None:
             await visit.say(Reason.DRIFT_CORRECTED, f"Pod {pod['metadata']['name']}: its ReplicaSet is gone; ended")
 
 
-async def execution_is_gone(world: World, account: str) -> bool:
+async def execution_is_gone(world: World, account: Key) -> bool:
     """Whether an account's execution is not there, and no Pod of one in its namespace."""
-    namespace, name = account.split("/")
-    if await world.kube.get(STATEFUL_SET, namespace, workload_id("execution", account)) is not None:
+    workload, labels = workload_id("execution", account.full_name), f"{ACCOUNT_LABEL}={account.name}"
+    if await world.kube.get(STATEFUL_SET, account.namespace, workload) is not None:
         return False
-    pods, _ = await world.kube.every(POD, namespace, f"app.kubernetes.io/component=execution,{ACCOUNT_LABEL}={name}")
+    pods, _ = await world.kube.every(POD, account.namespace, f"app.kubernetes.io/component=execution,{labels}")
     return not pods
 
 

@@ -5,7 +5,8 @@ The status names the step before it is done. Each step may be done twice.
 
 from datetime import timedelta
 
-from leadline.model.status_spec import ConditionType, RolloutStatus, RolloutStep
+from leadline.model.drains import DrainOrders, DrainPositions
+from leadline.model.status_spec import ConditionType, RolloutReason, RolloutStatus, RolloutStep
 from leadline_operator.clients.calls import ServiceRefused
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.desired.strategy import Revision
@@ -23,7 +24,7 @@ async def advance(trading: Trading) -> float | None:
     running, under_way = trading.running, visit.status.rollout
     if running is None:
         return None
-    if under_way is not None and _target(under_way) != desired.hash and not _is_rollback(under_way):
+    if under_way is not None and under_way.target_hash != desired.hash and not _is_rollback(under_way):
         under_way = await _retarget(trading, under_way)
     if under_way is None:
         if running.hash == desired.hash or not await _may_begin(trading, running):
@@ -32,13 +33,13 @@ async def advance(trading: Trading) -> float | None:
         under_way = _begin(trading, desired, RolloutStep.DRAINING, reason)
         await visit.write()
         await visit.say(Reason.ROLLING_OUT, f"version {desired.hash} takes over from {running.hash} ({reason})")
-    visit.judge(ConditionType.CONFIG_APPLIED, no(Reason.ROLLING_OUT, f"version {_target(under_way)} takes over"))
+    visit.judge(ConditionType.CONFIG_APPLIED, no(Reason.ROLLING_OUT, f"version {under_way.target_hash} takes over"))
     return await _walk(trading, running, under_way)
 
 
 async def _walk(trading: Trading, running: Revision, under_way: RolloutStatus) -> float | None:
     visit, poll = trading.visit, trading.visit.world.params.poll_seconds
-    target = await _version(trading, _target(under_way))
+    target = await _version(trading, under_way.target_hash)
     if under_way.step is RolloutStep.DRAINING:
         if not await _drained(trading, target):
             return None if visit.status.rollout is None else poll
@@ -73,8 +74,10 @@ async def _wait_for_signals(trading: Trading, target: Revision, under_way: Rollo
     if trading.up() and trading.speaks():
         visit.put(rollout=None, drain=None)
         if _is_rollback(under_way):
-            text = f"version {trading.desired.hash} did not come up: {target.hash} runs again; change the manifest"
-            visit.judge(ConditionType.CONFIG_APPLIED, no(Reason.ROLLED_BACK, text))
+            if visit.status.given_up_hash != trading.desired.hash:
+                # Another version is wanted by now, and was not tried yet.
+                return 0
+            _judge_given_up(trading, target)
         else:
             visit.judge(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
             await visit.say(Reason.ROLLED_OUT, f"version {target.hash} has taken over")
@@ -89,7 +92,8 @@ async def _wait_for_signals(trading: Trading, target: Revision, under_way: Rollo
     if stable is not None and stable.hash != target.hash and not _is_rollback(under_way) and not await _sent(trading):
         back = await recorded(visit, target.deployment["metadata"]["name"], stable.hash)
         if back is not None:
-            _begin(trading, back, RolloutStep.SCALE_TO_ZERO, Reason.ROLLED_BACK)
+            visit.put(given_up_hash=target.hash)
+            _begin(trading, back, RolloutStep.SCALE_TO_ZERO, RolloutReason.ROLLED_BACK)
             await visit.write()
             await visit.say(Reason.ROLLED_BACK, f"{text}: back to {stable.hash}", "Warning")
             return 0
@@ -108,7 +112,7 @@ async def _retarget(trading: Trading, under_way: RolloutStatus) -> RolloutStatus
     """The manifest has changed on the way. Before the new version is named, the way is the same to any."""
     visit, desired = trading.visit, trading.desired
     if under_way.step in _BEFORE_START and trading.running is not None and desired.hash != trading.running.hash:
-        changed = under_way.model_copy(update={"id": _id(trading, desired)})
+        changed = under_way.model_copy(update={"id": _id(trading, desired), "target_hash": desired.hash})
         visit.put(rollout=changed)
         await visit.write()
         return changed
@@ -119,7 +123,8 @@ async def _retarget(trading: Trading, under_way: RolloutStatus) -> RolloutStatus
 
 async def _may_begin(trading: Trading, running: Revision) -> bool:
     visit, desired, policy = trading.visit, trading.desired, trading.strategy.spec.update_policy
-    if _given_up(trading):
+    if visit.status.given_up_hash == desired.hash:
+        _judge_given_up(trading, running)
         return False
     if policy == "Manual" and desired.restart_nonce == running.restart_nonce:
         text = "the next version waits: set another spec.restartNonce"
@@ -136,21 +141,19 @@ async def _may_begin(trading: Trading, running: Revision) -> bool:
     return True
 
 
-def _given_up(trading: Trading) -> bool:
-    """Whether this very version was tried and did not come up."""
-    visit = trading.visit
-    known = visit.condition(ConditionType.CONFIG_APPLIED)
-    if known is None or known.reason != Reason.ROLLED_BACK or trading.desired.hash not in known.message:
-        return False
-    visit.judge(ConditionType.CONFIG_APPLIED, no(Reason.ROLLED_BACK, known.message))
-    return True
+def _judge_given_up(trading: Trading, running: Revision) -> None:
+    """Say that the wanted version was tried and did not come up, and which one runs."""
+    text = f"version {trading.desired.hash} did not come up: {running.hash} runs again; change the manifest"
+    trading.visit.judge(ConditionType.CONFIG_APPLIED, no(Reason.ROLLED_BACK, text))
 
 
 async def _drained(trading: Trading, target: Revision) -> bool:
     """Whether the version in force enters nothing any more. With WhenFlat a position that came up meanwhile ends it."""
     visit, spec = trading.visit, trading.strategy.spec
-    positions = "Keep" if spec.update_policy == "WhenFlat" else spec.suspend_policy.positions
-    orders = "Cancel" if spec.update_policy == "WhenFlat" else spec.suspend_policy.working_orders
+    orders, positions = DrainOrders.CANCEL, DrainPositions.KEEP
+    if spec.update_policy != "WhenFlat":
+        orders = DrainOrders(spec.suspend_policy.working_orders)
+        positions = DrainPositions(spec.suspend_policy.positions)
     name = f"{visit.uid}/rollout/{target.hash}/{orders}-{positions}"
     progress = await visit.world.executions.drain(trading.account, trading.strategy.full_name, name, orders, positions)
     await trading.look_again()
@@ -182,9 +185,15 @@ async def _step(trading: Trading, step: RolloutStep) -> RolloutStatus:
     return changed
 
 
-def _begin(trading: Trading, target: Revision, step: RolloutStep, reason: Reason) -> RolloutStatus:
+def _begin(trading: Trading, target: Revision, step: RolloutStep, reason: RolloutReason) -> RolloutStatus:
     visit = trading.visit
-    found = RolloutStatus(id=_id(trading, target), step=step, started_at=visit.world.now(), reason=reason.value)
+    found = RolloutStatus(
+        id=_id(trading, target),
+        target_hash=target.hash,
+        step=step,
+        started_at=visit.world.now(),
+        reason=reason,
+    )
     visit.put(rollout=found)
     return found
 
@@ -193,17 +202,15 @@ def _id(trading: Trading, target: Revision) -> str:
     return f"{trading.visit.generation}-{target.hash}"
 
 
-def _target(under_way: RolloutStatus) -> str:
-    return under_way.id.rpartition("-")[2]
-
-
 def _is_rollback(under_way: RolloutStatus) -> bool:
-    return under_way.reason == Reason.ROLLED_BACK
+    return under_way.reason is RolloutReason.ROLLED_BACK
 
 
-def _reason(running: Revision, desired: Revision) -> Reason:
+def _reason(running: Revision, desired: Revision) -> RolloutReason:
     if running.image != desired.image:
-        return Reason.IMAGE_CHANGED
+        return RolloutReason.IMAGE_CHANGED
     if running.restart_nonce != desired.restart_nonce:
-        return Reason.RESTART_REQUESTED
-    return Reason.SPEC_CHANGED if running.analysis_hash != desired.analysis_hash else Reason.PLATFORM_CHANGED
+        return RolloutReason.RESTART_REQUESTED
+    if running.analysis_hash != desired.analysis_hash:
+        return RolloutReason.SPEC_CHANGED
+    return RolloutReason.PLATFORM_CHANGED

@@ -13,12 +13,12 @@ from leadline.model.status_spec import (
 from leadline_operator.clients.execution import StrategyAtAccount
 from leadline_operator.clients.kube import Forbidden
 from leadline_operator.conditions import Reason, Verdict, no, yes
-from leadline_operator.kinds import ACCOUNT, POD, account_key
+from leadline_operator.kinds import POD
 from leadline_operator.reconcile.admission import Refused
 from leadline_operator.reconcile.pod_words import why_not_up
 from leadline_operator.reconcile.trading import Trading
 from leadline_operator.reconcile.visit import Visit, status_of
-from leadline_operator.seen import account_of
+from leadline_operator.seen import named_account
 
 _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
 
@@ -26,6 +26,7 @@ _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.
 async def refuse(visit: Visit[StrategyStatus], refused: Refused) -> float | None:
     """The manifest cannot run as it stands. What ran before goes on as it was."""
     before = visit.condition(ConditionType.ACCEPTED)
+    known = visit.says(ConditionType.ACCEPTED, no(refused.reason, refused.message))
     visit.judge(ConditionType.ACCEPTED, no(refused.reason, refused.message))
     visit.judge(ConditionType.READY, no(refused.reason, refused.message))
     if visit.status.running_hash is None:
@@ -33,8 +34,8 @@ async def refuse(visit: Visit[StrategyStatus], refused: Refused) -> float | None
     await visit.write()
     if before is None or before.status != "False":
         # Its account counts those that trade.
-        visit.world.enqueue(account_key(account_of(visit.found)), 0)
-    if before is None or before.message != refused.message[: len(before.message) or None]:
+        visit.world.enqueue(named_account(visit.found), 0)
+    if not known:
         await visit.say(refused.reason, refused.message, "Warning")
     return visit.world.params.resync_seconds
 
@@ -72,12 +73,14 @@ def _fenced(trading: Trading) -> str:
 async def report(trading: Trading, again: float | None) -> float | None:
     """Say how the strategy is, from what was judged and what is there."""
     visit = trading.visit
+    restarts = False
     if trading.up():
         visit.verdicts.setdefault(ConditionType.DEPLOYED, yes(Reason.WORKLOAD_READY))
     else:
         pods = visit.world.seen.children(POD, visit.key)
         why = why_not_up(pods, "its Pod is not there yet: see the events of its Deployment")
-        visit.verdicts.setdefault(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, why))
+        restarts = why.restarts and ConditionType.DEPLOYED not in visit.verdicts
+        visit.verdicts.setdefault(ConditionType.DEPLOYED, no(Reason.WORKLOAD_NOT_READY, why.message))
     visit.verdicts.setdefault(ConditionType.TRADING, _trades(trading))
     ready, running = _ready(trading), trading.running
     phase = _phase(trading, ready)
@@ -88,12 +91,12 @@ async def report(trading: Trading, again: float | None) -> float | None:
     visit.put(phase=phase.value, pod_name=_pod_name(visit))
     visit.judge(ConditionType.READY, ready)
     await visit.write()
-    began = now.status and (traded is None or traded.status != "True")
-    if now.reason is Reason.FENCED and (traded is None or traded.reason != Reason.FENCED.value):
+    began = now.status and (traded is None or not traded.holds)
+    if now.reason is Reason.FENCED and (traded is None or traded.reason != Reason.FENCED):
         await visit.say(Reason.FENCED, now.message, "Warning")
     elif began and running is not None:
         await visit.say(Reason.STARTED, f"version {running.hash} trades on {trading.account}")
-    elif _ends(visit):
+    elif restarts:
         await visit.say(Reason.WORKLOAD_NOT_READY, visit.verdicts[ConditionType.DEPLOYED].message, "Warning")
     if again is None and trading.up() and not trading.speaks():
         # No watch tells of signals.
@@ -155,20 +158,15 @@ def _ready(trading: Trading) -> Verdict:
     return yes(Reason.AS_ASKED) if lacking is None else no(Reason.ACCOUNT_NOT_READY, lacking)
 
 
-def _ends(visit: Visit[StrategyStatus]) -> bool:
-    """Whether its Pod ends, and is started again and again."""
-    return "is started again" in visit.verdicts[ConditionType.DEPLOYED].message
-
-
 def _account_lacks(visit: Visit[StrategyStatus]) -> str | None:
     """What the workloads of the strategy's account lack, None while they are up. Nothing trades without them."""
-    name = account_of(visit.found)
-    account = visit.world.seen.get(ACCOUNT, *name.split("/"))
+    named = named_account(visit.found)
+    account = visit.world.seen.owner(named)
     status = status_of(AccountStatus, account) if account is not None else AccountStatus()
     deployed = condition_of(status.conditions, ConditionType.DEPLOYED)
-    if deployed is None or deployed.status == "True":
+    if deployed is None or deployed.holds:
         return None
-    return f"the workloads of its account {name} are not up: {deployed.message}"
+    return f"the workloads of its account {named.full_name} are not up: {deployed.message}"
 
 
 def _pod_name(visit: Visit[StrategyStatus]) -> str | None:

@@ -72,6 +72,8 @@ async def _go_on(visit: Visit[StrategyStatus], admitted: Admitted) -> float | No
     workload = admitted.plan.workload("analysis", strategy.full_name)
     desired, running = await versions(visit, workload, strategy)
     visit.put(desired_hash=desired.hash, config_hash=strategy_settings_hash(strategy))
+    if visit.status.given_up_hash != desired.hash:
+        visit.put(given_up_hash=None)
     careful = visit.status.rollout is not None or strategy.spec.state == "Suspended"
     state = await world.state(account, fresh=careful)
     here = state.strategies.get(strategy.full_name)

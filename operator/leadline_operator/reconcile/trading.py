@@ -24,7 +24,6 @@ from leadline_operator.reconcile.visit import Visit
 from leadline_operator.reconcile.world import annotation, deleting
 
 KEPT_REVISIONS: Final = 3
-FINISHED: Final = "finished"
 
 
 @dataclass(slots=True)
@@ -94,7 +93,7 @@ class Trading:
 
     def finished(self) -> bool:
         """Whether the account has come to the end of its feed."""
-        return self.state.phase == FINISHED
+        return self.state.finished
 
     def fence(self) -> str:
         """Why nothing that the strategy says counts, empty while all of it does."""

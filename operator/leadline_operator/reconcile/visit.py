@@ -56,6 +56,11 @@ class Visit(Generic[StatusT]):
         """Say whether a condition holds."""
         self.verdicts[kind] = verdict
 
+    def says(self, kind: ConditionType, verdict: Verdict) -> bool:
+        """Whether a condition says this already, as it was last written."""
+        known = self.condition(kind)
+        return known is not None and verdict.is_said_by(known)
+
     async def paused(self) -> bool:
         """Whether somebody wants the object left alone; then that is all that is said of it."""
         if annotation(self.found, PAUSE_ANNOTATION) == "true":

@@ -133,6 +133,11 @@ def deleting(found: JsonObject) -> bool:
     return "deletionTimestamp" in found["metadata"]
 
 
+def is_paper(account: JsonObject) -> bool:
+    """Whether an account's object is for paper, whatever else of its manifest may be wrong."""
+    return bool((account.get("spec") or {}).get("environment", "Paper") == "Paper")
+
+
 def place_key(kind: Kind, document: JsonObject) -> tuple[Kind, str, str]:
     """A name for the place of an object."""
     return (kind, *place_of(document))

@@ -32,6 +32,7 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.signal_checks import Speaker, check_message
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.runtime.bus.bus import TailLost
@@ -263,7 +264,7 @@ class Account:
 
     # --- what the loop asks of its world ---
 
-    async def _pause(self, phase: str) -> None:
+    async def _pause(self, phase: LoopPhase) -> None:
         self.loop.phase = phase
         self.phases.show(phase)
         await asyncio.sleep(self._pause_seconds)

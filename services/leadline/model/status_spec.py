@@ -97,6 +97,21 @@ class RolloutStep(StrEnum):
     """Until the new version speaks."""
 
 
+class RolloutReason(StrEnum):
+    """What made another version necessary."""
+
+    IMAGE_CHANGED = "ImageChanged"
+    """Another image is wanted."""
+    RESTART_REQUESTED = "RestartRequested"
+    """restartNonce is another."""
+    SPEC_CHANGED = "SpecChanged"
+    """Code or settings of the analysis are others."""
+    PLATFORM_CHANGED = "PlatformChanged"
+    """The platform runs its workloads otherwise."""
+    ROLLED_BACK = "RolledBack"
+    """The version that was wanted did not come up."""
+
+
 def _whole_seconds(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise refused("a time with its offset from UTC, such as 2025-01-10T13:30:00Z")
@@ -150,6 +165,11 @@ class Condition(StatusModel):
     observed_generation: Generation = 0
     """Which generation of the object this was said of."""
 
+    @property
+    def holds(self) -> bool:
+        """Whether it is so; False while that is not known, too."""
+        return self.status == "True"
+
 
 Conditions = Annotated[tuple[Condition, ...], Field(max_length=16)]
 
@@ -181,11 +201,13 @@ class RolloutStatus(StatusModel):
 
     id: IdText
     """Names this rollout."""
+    target_hash: HashText
+    """The hash of the version that takes over."""
     step: RolloutStep
     """How far it has come. The step is written before it is done."""
     started_at: Time
     """When it began."""
-    reason: WordText
+    reason: RolloutReason
     """What made it necessary."""
 
 
@@ -219,6 +241,8 @@ class StrategyStatus(OwnerStatus):
     """The same of the fields that execution has taken over."""
     last_stable: Stable | None = None
     """The last version that traded."""
+    given_up_hash: HashText | None = None
+    """The hash of the version that did not come up, and is not tried again; absent when another one is wanted."""
     rollout: RolloutStatus | None = None
     """The change of version that is under way."""
     drain: DrainStatus | None = None

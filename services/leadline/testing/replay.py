@@ -27,6 +27,7 @@ from leadline.model.account_spec import default_account
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Decision, Fill, Order
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy, session_of
@@ -172,7 +173,7 @@ async def _run(
             raise Halted(switch.words or "nothing more is said, and the tape goes on")
         inboxes[strategy.full_name].offer(left.pop())
 
-    async def no_pause(_: str) -> None:
+    async def no_pause(_: LoopPhase) -> None:
         return None
 
     def new_book() -> Book:

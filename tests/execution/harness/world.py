@@ -22,6 +22,7 @@ from leadline.execution.loop.world import World
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -333,7 +334,7 @@ class Session:
         except RefusedMessage as why:
             inbox.refuse(RefusedSignal("ll.t.signal.x", self._heard[inbox.strategy], "id", b"", why))
 
-    async def _pause(self, phase: str) -> None:
+    async def _pause(self, phase: LoopPhase) -> None:
         self.pauses += 1
 
     def _new_book(self) -> Book:

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.model.durations import NS_PER_SECOND
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.measurements import LATENCY_BUCKETS
@@ -59,19 +60,15 @@ JOURNAL_RESTORED: Final = Gauge(
     ("account",),
 )
 
-PHASES: Final = (
-    "starting",
-    "reconciling",
-    "running",
-    "waiting_for_signals",
-    "waiting_for_venue",
-    "waiting_for_risk",
-    "waiting_for_database",
-    "waiting_for_disk",
-    "waiting_for_parts",
-    "finished",
-)
-"""What an account's loop can be at. The parts are named as `leadline.model.errors.PartFailed` names them."""
+_WAITS: Final = {
+    "signals": LoopPhase.WAITING_FOR_SIGNALS,
+    "venue": LoopPhase.WAITING_FOR_VENUE,
+    "risk": LoopPhase.WAITING_FOR_RISK,
+    "database": LoopPhase.WAITING_FOR_DATABASE,
+    "disk": LoopPhase.WAITING_FOR_DISK,
+    "parts": LoopPhase.WAITING_FOR_PARTS,
+}
+"""The phase of a wait by the part that is waited for."""
 
 _log = structlog.get_logger(__name__)
 
@@ -83,16 +80,16 @@ class Phases:
         self._account = account
         self._waits: tuple[str, str] | None = None
         self._since_s = 0.0
-        self.show("starting")
+        self.show(LoopPhase.STARTING)
 
-    def show(self, phase: str) -> None:
+    def show(self, phase: LoopPhase) -> None:
         """The loop is at this phase now."""
-        for name in PHASES:
+        for name in LoopPhase:
             PHASE.labels(self._account, name).set(name == phase)
 
-    def wait(self, part: str, reason: str) -> str:
+    def wait(self, part: str, reason: str) -> LoopPhase:
         """The loop waits for a part, which is said once for each reason. Returns the phase."""
-        phase = f"waiting_for_{part}" if f"waiting_for_{part}" in PHASES else "waiting_for_parts"
+        phase = _WAITS.get(part, LoopPhase.WAITING_FOR_PARTS)
         self.show(phase)
         if self._waits is None:
             self._since_s = monotonic_s()
@@ -101,7 +98,7 @@ class Phases:
         self._waits = (phase, reason)
         return phase
 
-    def go_on(self, phase: str) -> None:
+    def go_on(self, phase: LoopPhase) -> None:
         """The loop has got on; the end of a wait is said."""
         self.show(phase)
         if self._waits is not None:

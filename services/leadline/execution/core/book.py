@@ -14,6 +14,7 @@ from leadline.execution.core.contracts import execution_contract, roots_of, sign
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.contracts import sheet_of
+from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
@@ -193,9 +194,11 @@ class Book:
         drain = self.strategies[strategy].drain
         if drain is None:
             return False
-        if drain.positions != "Keep":
+        if drain.positions != DrainPositions.KEEP:
             return not self.exposed(strategy)
-        return drain.working_orders == "Keep" or not any(is_entry(order) for order in self.live_orders(strategy))
+        if drain.working_orders == DrainOrders.KEEP:
+            return True
+        return not any(is_entry(order) for order in self.live_orders(strategy))
 
     def forgotten(self, strategy: str) -> bool:
         """Whether a strategy is drained, flat and without an order: only its history is left."""

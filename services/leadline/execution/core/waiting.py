@@ -9,6 +9,7 @@ from leadline.execution.core.account import account_view, allowed_on, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.day import session_today
 from leadline.model.contracts import sheet_of
+from leadline.model.drains import DrainOrders
 from leadline.model.orders import Order, OrderType
 from leadline.risk.gates import open_until, time_refusal
 from leadline.risk.limits import free_position, largest_size, trades_refusal
@@ -27,7 +28,7 @@ def standing_reason(book: Book, strategy: StrategyBook) -> str:
     A drain that keeps working orders keeps them as long as nothing else takes them out.
     """
     spec, drain = strategy.manifest.spec, strategy.drain
-    if drain is not None and drain.working_orders == "Cancel":
+    if drain is not None and drain.working_orders == DrainOrders.CANCEL:
         return "drain"
     if strategy.fence is not None:
         return "fence"

@@ -36,6 +36,7 @@ from leadline.execution.loop.world import HALTED_BY, World
 from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.ids import Leg, client_order_id, decision_id
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Decision, Order
 from leadline.model.signals import BarSignals
 from leadline.risk.decide import execution_instrument
@@ -56,7 +57,7 @@ class AccountLoop:
         self._orders = OrderSender(self._keeper)
         self._reconciliation = Reconciliation(self._keeper, self._orders)
         self.halts = AccountHalts(self._keeper, self._reconciliation)
-        self.phase = "starting"
+        self.phase = LoopPhase.STARTING
         self._reconciled = False
 
     @property
@@ -72,7 +73,7 @@ class AccountLoop:
 
     async def load(self) -> None:
         """Read the book. Commands may run from here on; nothing is entered before the venue has been asked."""
-        self.phase = "reconciling"
+        self.phase = LoopPhase.RECONCILING
         self._reconciled = False
         await self.halts.read()
         await self._keeper.load()
@@ -91,7 +92,7 @@ class AccountLoop:
         await self._keeper.load()
 
     async def _reconcile(self) -> None:
-        self.phase = "reconciling"
+        self.phase = LoopPhase.RECONCILING
         await self._reconciliation.run()
         self._reconciled = True
 
@@ -128,15 +129,15 @@ class AccountLoop:
         book = self.book
         target = None if book.finished else self._target()
         if target is None:
-            self.phase = "finished" if book.finished else "waiting_for_signals"
+            self.phase = LoopPhase.FINISHED if book.finished else LoopPhase.WAITING_FOR_SIGNALS
             await self._world.idle()
             return
-        self.phase, began_ns = "running", book.instant_ns
+        self.phase, began_ns = LoopPhase.RUNNING, book.instant_ns
         advanced = await self._keeper.advance(target)
         await self._keeper.take_in(advanced)
         if self._keeper.doubted:
             await self._reconcile()
-            self.phase = "running"
+            self.phase = LoopPhase.RUNNING
         await self._orders.carry_out()
         if self._complete_through() >= book.instant_ns:
             for inbox, bar in self._undecided():
@@ -145,7 +146,7 @@ class AccountLoop:
             await self._finish()
         elif advanced.final and advanced.instant_ns == began_ns:
             # A strategy has promised silence for longer than there is a tape: only its own end is left to come.
-            self.phase = "waiting_for_signals"
+            self.phase = LoopPhase.WAITING_FOR_SIGNALS
             await self._world.idle()
 
     async def _fence_refused(self) -> None:

@@ -14,14 +14,15 @@ from leadline.execution.core.account_settings import bounds_in_force, refuse_sha
 from leadline.execution.core.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.model.calendars import calendar
+from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import derive
 from leadline.model.orders import Order
 from leadline.model.specs import TradingStrategy, calendar_of_spec, check_strategy_on_account, day_problem
 from leadline.risk.view import AccountLimits
 
-WORKING_ORDERS: Final = ("Cancel", "Keep")
-POSITIONS: Final = ("Keep", "Flatten", "Refuse")
+WORKING_ORDERS: Final = tuple(DrainOrders)
+POSITIONS: Final = tuple(DrainPositions)
 LONGEST_DRAIN_ID: Final = 128
 LONGEST_HASH: Final = 128
 
@@ -129,7 +130,7 @@ def drain(book: Book, name: str, wanted: Drain) -> Drain:
             raise InvalidInput("drain_id", wanted.drain_id, expected)
         return present
     strategy.drain = wanted
-    if wanted.positions == "Flatten":
+    if wanted.positions == DrainPositions.FLATTEN:
         strategy.flatten = strategy.flatten or "drain"
     return wanted
 

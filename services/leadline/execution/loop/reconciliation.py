@@ -12,6 +12,7 @@ from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import Unavailable
 from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
+from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
 
 CHECKED_IDS: Final = 256
@@ -86,7 +87,7 @@ class Reconciliation:
             await self._keeper.commit_order(order)
         found = await self._world.venue.find(order.client_id)
         if found is None:
-            await self._world.pause("waiting_for_venue")  # a request that was under way has its time to land
+            await self._world.pause(LoopPhase.WAITING_FOR_VENUE)  # a request that was under way has its time to land
             found = await self._world.venue.find(order.client_id)
         if found is None:
             await self._keeper.commit_order(move(order, OrderState.DEAD, reason="absent at the venue"))

@@ -9,6 +9,7 @@ from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.loop.inbox import Inbox
 from leadline.execution.loop.ports import Journal, Risk, Store, Switch, Venue
 from leadline.model.halts import HaltSource
+from leadline.model.loop_phase import LoopPhase
 
 HALTED_BY: Final = "execution"
 """Whose name stands at a halt that no person asked for."""
@@ -28,7 +29,7 @@ class World:
     risk: Risk
     journal: Journal
     inboxes: dict[str, Inbox]
-    pause: Callable[[str], Awaitable[None]]
+    pause: Callable[[LoopPhase], Awaitable[None]]
     idle: Callable[[], Awaitable[None]]
     switch: Switch
     committed: Callable[[list[BookEvent]], None]
