@@ -1,18 +1,14 @@
 """A statement of SQL stands in a store: who wants to know what a table is asked looks there, and nowhere else."""
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from scripts.house import STATEMENT, STORES
+
 ROOT = Path(__file__).resolve().parents[2]
-STATEMENT = re.compile(r"\s*(SELECT|INSERT INTO|DELETE FROM|UPDATE \w+ SET|WITH \w+ AS \()\s")
-STORES = re.compile(
-    r"services/leadline/(\w+/(\w+_)?store\.py|execution/adapters/\w+\.py|schema/\w+\.py|runtime/(\w+/)?\w+\.py)"
-    r"|operator/leadline_operator/clients/\w+\.py"
-)
 
 
 def statements(source: str) -> Iterator[str]:
