@@ -14,11 +14,11 @@ from leadline_operator.clients.kube import Kube, KubeError, Missing, NamespaceEn
 from leadline_operator.conditions import Reason
 from leadline_operator.kinds import EVENT, FIELD_MANAGER, JsonObject
 
-Weight = Literal["Normal", "Warning"]
+EventType = Literal["Normal", "Warning"]
 
 REPEAT_SECONDS: Final = 300.0
 MOST_REMEMBERED: Final = 4096
-NOTE_LENGTH: Final = 1024
+MESSAGE_LENGTH: Final = 1024
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class _Said:
     count: int
 
 
-class Recorder:
+class EventRecorder:
     """Writes Events. They are told for people: one that cannot be written is logged and left.
 
     clock: monotonic seconds; now: the time for people.
@@ -43,21 +43,23 @@ class Recorder:
         self._now = now
         self._said: OrderedDict[tuple[str, ...], _Said] = OrderedDict()
 
-    async def say(self, about: Mapping[str, Any], reason: Reason, note: str, weight: Weight = "Normal") -> None:
-        """Say something about an object; at most once in five minutes the same."""
+    async def record(
+        self, about: Mapping[str, Any], reason: Reason, message: str, event_type: EventType = "Normal"
+    ) -> None:
+        """Write an Event about an object; at most once in five minutes the same."""
         metadata = about["metadata"]
-        key = (metadata["uid"], reason, note)
+        key = (metadata["uid"], reason, message)
         said = self._said.get(key)
         if said is not None and self._clock() - said.at < REPEAT_SECONDS:
             return
-        metrics.EVENTS.labels(weight, reason).inc()
+        metrics.EVENTS.labels(event_type, reason).inc()
         try:
             if said is None or not await self._again(metadata["namespace"], said):
-                said = await self._first(about, reason, note, weight)
+                said = await self._first(about, reason, message, event_type)
         except NamespaceEnding:
             return
         except (KubeError, NotLeading) as error:
-            _log.warning("event.not_written", reason=reason, note=note, error=str(error))
+            _log.warning("event.not_written", reason=reason, message=message, error=str(error))
             return
         said.at = self._clock()
         self._said[key] = said
@@ -65,10 +67,10 @@ class Recorder:
         while len(self._said) > MOST_REMEMBERED:
             self._said.popitem(last=False)
 
-    async def _first(self, about: Mapping[str, Any], reason: Reason, note: str, weight: Weight) -> _Said:
+    async def _first(self, about: Mapping[str, Any], reason: Reason, message: str, event_type: EventType) -> _Said:
         metadata = about["metadata"]
         now = self._time()
-        name = f"{metadata['name'][:200]}.{derive(metadata['uid'], reason, note, now)[:16]}"
+        name = f"{metadata['name'][:200]}.{derive(metadata['uid'], reason, message, now)[:16]}"
         await self._kube.apply(
             {
                 "apiVersion": EVENT.api_version,
@@ -77,8 +79,8 @@ class Recorder:
                 "regarding": _reference(about),
                 "reason": reason,
                 "action": reason,
-                "type": weight,
-                "note": note[:NOTE_LENGTH],
+                "type": event_type,
+                "note": message[:MESSAGE_LENGTH],
                 "eventTime": now,
                 "reportingController": f"leadline.dev/{FIELD_MANAGER}",
                 "reportingInstance": self._identity[:128],

@@ -11,8 +11,8 @@ from leadline.model.status_spec import HALT_LENGTH, AccountStatus, JournalRestor
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.execution import AccountState
 from leadline_operator.kinds import ACCOUNT, Key, own_key
-from leadline_operator.reconcile.visit import status_of
-from leadline_operator.reconcile.world import World
+from leadline_operator.reconcile.context import status_of
+from leadline_operator.reconcile.deps import Deps
 
 _Words = tuple[str, bool, tuple[str, ...], JournalRestored | None]
 """The halts of an account, whether its feed has ended, its fenced strategies, and when its journal was restored."""
@@ -24,10 +24,8 @@ class HaltWatch:
     An execution that does not answer holds up no other, and is asked again when its call has ended.
     """
 
-    def __init__(
-        self, world: World, leading: Callable[[], bool], enqueue: Callable[[Key], None], seconds: float
-    ) -> None:
-        self._world = world
+    def __init__(self, deps: Deps, leading: Callable[[], bool], enqueue: Callable[[Key], None], seconds: float) -> None:
+        self._deps = deps
         self._leading = leading
         self._enqueue = enqueue
         self._seconds = seconds
@@ -46,7 +44,7 @@ class HaltWatch:
                 task.cancel()
 
     def _ask_all(self) -> None:
-        keys = {own_key(found, ACCOUNT) for found in self._world.seen.all(ACCOUNT)}
+        keys = {own_key(found, ACCOUNT) for found in self._deps.cache.all(ACCOUNT)}
         for gone in self._known.keys() - keys:
             del self._known[gone]
         for key in keys - self._asking.keys():
@@ -56,7 +54,7 @@ class HaltWatch:
 
     async def _ask(self, key: Key) -> None:
         try:
-            told: _Words | None = _words(await self._world.state(key.full_name, fresh=True))
+            told: _Words | None = _words(await self._deps.state(key.full_name, fresh=True))
         except (ServiceAway, ServiceRefused):
             told = None
         if key not in self._known or self._known[key] != told or not self._shows(key, told):
@@ -65,7 +63,7 @@ class HaltWatch:
 
     def _shows(self, key: Key, told: _Words | None) -> bool:
         """Whether the account's object has the halt and the restoration that were told; yes where nobody answers."""
-        shown = status_of(AccountStatus, self._world.seen.owner(key) or {})
+        shown = status_of(AccountStatus, self._deps.cache.owner(key) or {})
         return told is None or (shown.halt, shown.journal_restored) == (told[0][:HALT_LENGTH], told[3])
 
 

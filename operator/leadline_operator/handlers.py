@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from leadline_operator import metrics
+from leadline_operator.cache import Cache, place_of
 from leadline_operator.kinds import NAMESPACE, JsonObject, Key, Kind, own_key
-from leadline_operator.seen import Seen, place_of
 
 Enqueue = Callable[[Key], None]
 
@@ -13,25 +13,25 @@ _FOREVER: Final = 2**63
 
 
 class Watcher:
-    """Takes in what the watches bring. `heard_at` is when the last of it came, by `clock`.
+    """Takes in what the watches bring. `last_contact` is when the last of it came, by `clock`.
 
     `children` are the kinds of which only the objects with our label are watched.
     """
 
-    def __init__(self, seen: Seen, enqueue: Enqueue, clock: Callable[[], float]) -> None:
-        self._seen = seen
+    def __init__(self, cache: Cache, enqueue: Enqueue, clock: Callable[[], float]) -> None:
+        self._cache = cache
         self._enqueue = enqueue
         self._clock = clock
-        self.heard_at = clock()
-        self.children = frozenset(seen.owners.children)
+        self.last_contact = clock()
+        self.children = frozenset(cache.owners.children)
 
-    def hear(self) -> None:
+    def mark_contact(self) -> None:
         """The API server has said something, if only that nothing has happened."""
-        self.heard_at = self._clock()
+        self.last_contact = self._clock()
 
     def take(self, kind: Kind, event: str | None, found: JsonObject) -> None:
         """An event of a watch, ADDED, MODIFIED or DELETED, or without one an object of a listing."""
-        self.hear()
+        self.mark_contact()
         metrics.WATCH_EVENTS.labels(kind.name).inc()
         if event == "DELETED":
             self._lose(kind, found)
@@ -40,27 +40,27 @@ class Watcher:
 
     def take_listing(self, kind: Kind, namespace: str | None, found: Sequence[JsonObject], version: int) -> None:
         """A complete listing of a kind, of one namespace or of all, made at a resource version."""
-        self.hear()
+        self.mark_contact()
         for item in found:
             self._take_in(kind, item)
-        for gone in self._seen.relist(kind, found, version, namespace):
+        for gone in self._cache.relist(kind, found, version, namespace):
             self._enqueue_all(self.concerned(kind, gone, gone=True))
 
     def lose_all(self, kind: Kind, namespace: str | None) -> None:
         """The kind is gone, or the namespace, and every object with it."""
-        self.hear()
-        for gone in self._seen.relist(kind, (), _FOREVER, namespace):
+        self.mark_contact()
+        for gone in self._cache.relist(kind, (), _FOREVER, namespace):
             self._enqueue_all(self.concerned(kind, gone, gone=True))
 
     def _take_in(self, kind: Kind, found: JsonObject) -> None:
-        before = self._seen.get(kind, *place_of(found))
-        if self._seen.put(kind, found):
+        before = self._cache.get(kind, *place_of(found))
+        if self._cache.put(kind, found):
             self._enqueue_all(self.concerned(kind, found, before=before))
 
     def _lose(self, kind: Kind, found: JsonObject) -> None:
         """What goes by an old word may have been made anew since: then the new object stays known."""
-        before = self._seen.get(kind, *place_of(found))
-        if self._seen.drop_this(kind, found):
+        before = self._cache.get(kind, *place_of(found))
+        if self._cache.drop_this(kind, found):
             self._enqueue_all(self.concerned(kind, found, gone=True, before=before))
 
     def _enqueue_all(self, keys: Sequence[Key]) -> None:
@@ -73,11 +73,11 @@ class Watcher:
         """The keys that are to be reconciled because of an object."""
         if kind is NAMESPACE:
             name = found["metadata"]["name"]
-            owners = self._seen.owners.kinds
-            return [own_key(item, owner) for owner in owners for item in self._seen.all(owner) if _in(item, name)]
-        record = self._seen.owners.record(kind)
+            owners = self._cache.owners.kinds
+            return [own_key(item, owner) for owner in owners for item in self._cache.all(owner) if _in(item, name)]
+        record = self._cache.owners.record(kind)
         if record is None:
-            owner = self._seen.owners.owner_of(found)
+            owner = self._cache.owners.owner_of(found)
             return [] if owner is None else [owner]
         own = own_key(found, kind)
         rewritten = gone or before is None or _generation(before) != _generation(found)
@@ -90,8 +90,8 @@ class Watcher:
 
     def _referring(self, key: Key) -> list[Key]:
         """The keys of all that name an object."""
-        kinds = self._seen.owners.kinds
-        return [own_key(item, kind) for kind in kinds for item in self._seen.referring(kind, key)]
+        kinds = self._cache.owners.kinds
+        return [own_key(item, kind) for kind in kinds for item in self._cache.referring(kind, key)]
 
 
 def _in(item: JsonObject, namespace: str) -> bool:

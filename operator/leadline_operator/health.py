@@ -9,30 +9,30 @@ from leadline_operator.queue import WorkQueue
 
 # How long a leader with work may go without finishing any, and a watch without a word. Watches begin anew every minute.
 STUCK_SECONDS: Final = 180.0
-DEAF_SECONDS: Final = 600.0
+NO_CONTACT_SECONDS: Final = 600.0
 
 
 @dataclass(slots=True)
 class Progress:
-    """`problem` says what is stuck. Times are monotonic seconds by `clock`; `heard_at` is when a watch last spoke."""
+    """`problem` says what is stuck. Times are monotonic seconds by `clock`; `last_contact` is that of a watch."""
 
     queue: WorkQueue[Key]
     clock: Callable[[], float]
     leading: Callable[[], bool]
-    heard_at: Callable[[], float]
+    last_contact: Callable[[], float]
     busy_since: float | None = None
 
     def problem(self) -> str:
         """What is stuck, empty when nothing is."""
         now = self.clock()
-        if now - self.heard_at() > DEAF_SECONDS:
-            return f"nothing was heard of the API server for {now - self.heard_at():.0f} s"
+        if now - self.last_contact() > NO_CONTACT_SECONDS:
+            return f"nothing was heard of the API server for {now - self.last_contact():.0f} s"
         if not self.leading() or self.queue.idle():
             self.busy_since = None
             return ""
         if self.busy_since is None:
             self.busy_since = now
-        since = max(self.busy_since, self.queue.last_visit or 0.0)
+        since = max(self.busy_since, self.queue.last_finished or 0.0)
         if now - since > STUCK_SECONDS:
             return f"there is work, and none was done for {now - since:.0f} s"
         return ""

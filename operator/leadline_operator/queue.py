@@ -136,7 +136,7 @@ class WorkQueue(Generic[KeyT]):
         self._schedule: Schedule[KeyT] = Schedule(jitter)
         self._changed = asyncio.Event()
         self.may_work = asyncio.Event()
-        self.last_visit: float | None = None
+        self.last_finished: float | None = None
 
     def add(self, key: KeyT) -> None:
         """Work on the name as soon as possible."""
@@ -190,7 +190,7 @@ class WorkQueue(Generic[KeyT]):
             self._schedule.done(key, self._now())
             if again_in is not None:
                 self._schedule.add_after(key, again_in, self._now())
-        self.last_visit = self._now()
+        self.last_finished = self._now()
         self._changed.set()
 
     async def _wait(self) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from leadline_operator.cache import named_account
 from leadline_operator.kinds import (
     ACCOUNT,
     ACCOUNT_FINALIZER,
@@ -19,7 +20,6 @@ from leadline_operator.kinds import (
 from leadline_operator.owners import OwnerKind, Owners
 from leadline_operator.reconcile.account import reconcile_account
 from leadline_operator.reconcile.strategy import reconcile_strategy
-from leadline_operator.seen import named_account
 
 OWNERS: Final = Owners(
     (

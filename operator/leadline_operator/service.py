@@ -15,12 +15,13 @@ from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.auth import key_file
 from leadline.runtime.settings import validate_params
 from leadline_operator import metrics
+from leadline_operator.cache import Cache
 from leadline_operator.clients.calls import Channels, Feed, utc_now
 from leadline_operator.clients.demand import Demand
 from leadline_operator.clients.execution import Executions
 from leadline_operator.clients.kube import Conflict, Forbidden, Kube, KubeError, NotLeading, kube_configuration
 from leadline_operator.conditions import Reason
-from leadline_operator.events import Recorder
+from leadline_operator.events import EventRecorder
 from leadline_operator.halts import HaltWatch
 from leadline_operator.handlers import Watcher
 from leadline_operator.health import Progress
@@ -28,9 +29,8 @@ from leadline_operator.kinds import Key, own_key
 from leadline_operator.leader import Leadership
 from leadline_operator.params import OperatorParams
 from leadline_operator.queue import CONSUMERS, WorkQueue
-from leadline_operator.reconcile.world import World
+from leadline_operator.reconcile.deps import Deps
 from leadline_operator.registry import OWNERS
-from leadline_operator.seen import Seen
 from leadline_operator.watches import Place, list_all, places_of, watches_of
 
 JITTER: Final = 0.2
@@ -67,7 +67,7 @@ class Operator:
         self._log: BoundLogger = context.log
         identity = params.identity or socket.gethostname()
         self.leadership = Leadership(
-            params.namespace, params.lease, identity, params.lease_seconds, self._led, monotonic_s
+            params.namespace, params.lease, identity, params.lease_seconds, self._leadership_changed, monotonic_s
         )
         self.kube = Kube(configuration, self.leadership.leading)  # type: ignore[arg-type]
         self._channels = Channels(key_file(context.settings.token_key_file), context.settings.tls)
@@ -78,24 +78,24 @@ class Operator:
             retry_after=retry_after,
             observe=lambda _, waited: metrics.QUEUE_SECONDS.observe(waited),
         )
-        self.world = World(
+        self.deps = Deps(
             params=params,
             code_version=context.code_version,
-            seen=Seen(OWNERS),
+            cache=Cache(OWNERS),
             kube=self.kube,
             executions=Executions(self._channels, params.workload_address),
             feed=Feed(self._channels, params.peers.ingestion),
             demand=Demand(context.pool),
-            events=Recorder(self.kube, identity, monotonic_s, utc_now),
+            events=EventRecorder(self.kube, identity, monotonic_s, utc_now),
             now=utc_now,
             clock=monotonic_s,
             enqueue=self.queue.add_after,
         )
-        self.watcher = Watcher(self.world.seen, self.queue.add, monotonic_s)
+        self.watcher = Watcher(self.deps.cache, self.queue.add, monotonic_s)
         self.places = places_of(
             OWNERS.watched, params.namespaces, lambda kind, namespace: Place(kind, namespace, self.kube, self.watcher)
         )
-        self.progress = Progress(self.queue, monotonic_s, self.leadership.leading, lambda: self.watcher.heard_at)
+        self.progress = Progress(self.queue, monotonic_s, self.leadership.leading, lambda: self.watcher.last_contact)
         self._relist_now = asyncio.Event()
         self._listed_at = 0.0
         self._lease: asyncio.Task[None] | None = None
@@ -105,15 +105,15 @@ class Operator:
         spawn = self.context.spawn
         await self.context.serve()
         # Warm before it competes: who holds the lease works at once.
-        await self._relist_patiently()
+        await self._relist_with_retries()
         self._lease = spawn(self.leadership.compete(self.kube), "lease")
         for watch in watches_of(self.places, self.kube, self.watcher):
             spawn(watch.follow(), f"watch {watch.namespace or ''}".rstrip())
-        spawn(self._relist_for_ever(), "relist")
-        spawn(self._look_at_itself(), "progress")
+        spawn(self._relist_regularly(), "relist")
+        spawn(self._watch_progress(), "progress")
         if self.params.nats.monitor is not None:
-            spawn(self._ask_the_bus(self.params.nats.monitor), "bus")
-        halts = HaltWatch(self.world, self.leadership.leading, self.queue.add, self.params.halt_seconds)
+            spawn(self._watch_bus(self.params.nats.monitor), "bus")
+        halts = HaltWatch(self.deps, self.leadership.leading, self.queue.add, self.params.halt_seconds)
         spawn(halts.run(), "halts")
         for number in range(CONSUMERS):
             spawn(self.queue.consume(), f"consumer {number}")
@@ -132,42 +132,42 @@ class Operator:
         """List everything: makes up for whatever the watches have missed. What may not be read stops nothing else."""
         await list_all(self.places)
         self._listed_at = monotonic_s()
-        self.world.prune()
+        self.deps.prune()
 
-    async def _relist_patiently(self) -> None:
+    async def _relist_with_retries(self) -> None:
         """A first complete listing: nothing is decided on less."""
         await until_done(self.relist, "api_server", (KubeError,), first_s=RELIST_RETRY_SECONDS)
 
-    async def _relist_for_ever(self) -> None:
+    async def _relist_regularly(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.params.resync_seconds * self._jitter()):
                     await self._relist_now.wait()
             self._relist_now.clear()
-            await self._relist_patiently()
+            await self._relist_with_retries()
             if self.leadership.leading():
-                self._look_at_all(self.params.resync_seconds / 10)
+                self._enqueue_all(self.params.resync_seconds / 10)
 
-    def _led(self, leads: bool) -> None:
+    def _leadership_changed(self, leads: bool) -> None:
         """The lease was won or lost."""
         if leads:
             self.queue.may_work.set()
             # What the last leader has left half done is in the objects.
             if monotonic_s() - self._listed_at > FRESH_SECONDS:
                 self._relist_now.set()
-            self._look_at_all(0)
+            self._enqueue_all(0)
         else:
             self.queue.may_work.clear()
 
-    def _look_at_all(self, spread: float) -> None:
-        for kind in self.world.seen.owners.kinds:
-            for found in self.world.seen.all(kind):
+    def _enqueue_all(self, spread: float) -> None:
+        for kind in self.deps.cache.owners.kinds:
+            for found in self.deps.cache.all(kind):
                 self.queue.add_after(own_key(found, kind), spread * self._random.random())
 
     async def _work(self, key: Key) -> float | None:
         async with asyncio.timeout(RECONCILE_SECONDS):
             with metrics.RECONCILE_SECONDS.labels(key.kind).time():
-                again = await self.world.seen.owners.of(key).reconcile(self.world, key)
+                again = await self.deps.cache.owners.of(key).reconcile(self.deps, key)
         metrics.RECONCILES.labels(key.kind, "done").inc()
         return again
 
@@ -183,7 +183,7 @@ class Operator:
             exc_info=None if expected else error,
         )
 
-    async def _look_at_itself(self) -> None:
+    async def _watch_progress(self) -> None:
         """Measure, and tell the probes whether work gets done."""
         while True:
             problem = self.progress.problem()
@@ -191,17 +191,17 @@ class Operator:
                 self._log.error("operator.stuck", reason=problem)
             self.context.set_alive(not problem)
             metrics.QUEUE_DEPTH.set(self.queue.depth())
-            measure(self.world.seen, monotonic_s() - self.watcher.heard_at)
+            measure(self.deps.cache, monotonic_s() - self.watcher.last_contact)
             await asyncio.sleep(HEARTBEAT_SECONDS * 5)
 
-    async def _ask_the_bus(self, monitor: str) -> None:
+    async def _watch_bus(self, monitor: str) -> None:
         """Have everything looked at when the bus begins to refuse messages, and when it takes them again."""
         while True:
             problem = await asyncio.to_thread(write_error, monitor)
-            if problem != self.world.bus_problem:
+            if problem != self.deps.bus_problem:
                 self._log.warning("bus.cannot_store" if problem else "bus.stores_again", reason=problem)
-                self.world.bus_problem = problem
-                self._look_at_all(0)
+                self.deps.bus_problem = problem
+                self._enqueue_all(0)
             await asyncio.sleep(self.params.bus_seconds)
 
     def _jitter(self) -> float:
@@ -224,13 +224,13 @@ def reason_of(error: Exception) -> Reason:
     return Reason.API_ERROR if isinstance(error, KubeError) else Reason.INTERNAL
 
 
-def measure(seen: Seen, watch_age_s: float) -> None:
+def measure(cache: Cache, watch_age_s: float) -> None:
     """Show what is looked after, what of it is not ready, and how long ago the API server was last heard of."""
     metrics.WATCH_AGE.set(watch_age_s)
     metrics.NOT_READY.clear()
-    for kind in seen.owners.kinds:
-        metrics.RESOURCES.labels(kind.name).set(seen.count(kind))
-        for found in seen.all(kind):
+    for kind in cache.owners.kinds:
+        metrics.RESOURCES.labels(kind.name).set(cache.count(kind))
+        for found in cache.all(kind):
             for condition in (found.get("status") or {}).get("conditions") or ():
                 if condition["type"] == "Ready" and condition["status"] != "True":
                     metrics.NOT_READY.labels(kind.name, condition["reason"]).inc()

@@ -126,7 +126,9 @@ class Watch:
         return frozenset(kind for kind, place in self._places.items() if place.readable)
 
     async def _inform(self, kinds: frozenset[Kind]) -> None:
-        await Informer(kinds, self._watcher.children, self.namespace, self._kube, self._watcher.take, self._hear).run()
+        await Informer(
+            kinds, self._watcher.children, self.namespace, self._kube, self._watcher.take, self._on_answer
+        ).run()
         raise RuntimeError("kopf has ended")
 
     async def _until_begun(self, kinds: frozenset[Kind]) -> None:
@@ -172,10 +174,10 @@ class Watch:
             return False
         return True
 
-    def _hear(self, kind: Kind, status: int, listed: bool) -> None:
+    def _on_answer(self, kind: Kind, status: int, listed: bool) -> None:
         """Kopf was answered. What it has listed, and what it was refused, is listed from here as well."""
         if status < HTTPStatus.BAD_REQUEST:
-            self._watcher.hear()
+            self._watcher.mark_contact()
         if listed:
             self._awaited.discard(kind)
             if not self._awaited:

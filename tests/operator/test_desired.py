@@ -16,6 +16,7 @@ from leadline.model.status_spec import ConditionType
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from leadline.runtime.settings import ServiceSettings
+from leadline_operator.cache import Cache
 from leadline_operator.conditions import Reason, no, updated, yes
 from leadline_operator.desired.account import account_objects
 from leadline_operator.desired.drift import differences, quantity, who_wrote
@@ -23,7 +24,6 @@ from leadline_operator.desired.strategy import Revision, revision_object, revisi
 from leadline_operator.kinds import CONFIG_MAP, ROLLOUT_HASH
 from leadline_operator.params import OperatorParams
 from leadline_operator.registry import OWNERS
-from leadline_operator.seen import Seen
 from tests.own_markets import BITCOIN, file_of
 from tests.plan.builders import account, strategy
 
@@ -313,11 +313,11 @@ def test_the_store_keeps_the_newest_and_forgets_what_a_listing_lacks():
     def item(name: str, version: int) -> dict[str, Any]:
         return {"metadata": {"name": name, "namespace": "a", "uid": name, "resourceVersion": str(version)}}
 
-    seen = Seen(OWNERS)
-    assert seen.put(CONFIG_MAP, item("one", 5))
-    assert not seen.put(CONFIG_MAP, item("one", 4))
-    seen.put(CONFIG_MAP, item("two", 6))
-    seen.put(CONFIG_MAP, item("young", 12))
-    gone = seen.relist(CONFIG_MAP, [item("one", 9)], 10, None)
+    cache = Cache(OWNERS)
+    assert cache.put(CONFIG_MAP, item("one", 5))
+    assert not cache.put(CONFIG_MAP, item("one", 4))
+    cache.put(CONFIG_MAP, item("two", 6))
+    cache.put(CONFIG_MAP, item("young", 12))
+    gone = cache.relist(CONFIG_MAP, [item("one", 9)], 10, None)
     assert [found["metadata"]["name"] for found in gone] == ["two"]
-    assert [found["metadata"]["name"] for found in seen.all(CONFIG_MAP)] == ["one", "young"]
+    assert [found["metadata"]["name"] for found in cache.all(CONFIG_MAP)] == ["one", "young"]

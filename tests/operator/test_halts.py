@@ -10,13 +10,13 @@ import pytest
 from leadline.execution.adapters.journal import Restoration
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import one_key
+from leadline_operator.cache import Cache
 from leadline_operator.clients.calls import Channels
 from leadline_operator.clients.execution import Executions
 from leadline_operator.halts import HaltWatch
 from leadline_operator.kinds import ACCOUNT, Key
-from leadline_operator.reconcile.world import World
+from leadline_operator.reconcile.deps import Deps
 from leadline_operator.registry import OWNERS
-from leadline_operator.seen import Seen
 from tests.operator.setup import MASTER, eventually
 from tests.operator.standin import Pods
 from tests.operator.test_desired import params
@@ -28,17 +28,17 @@ NEWS = "no. 1 PERSON: the news (ann)"
 class Asked:
     """A watch of one account: its execution, what its object shows, and the keys that were to be looked at."""
 
-    def __init__(self, pods: Pods, world: World) -> None:
+    def __init__(self, pods: Pods, deps: Deps) -> None:
         self.account = pods.accounts["halts/paper"]
         self.looked_at: asyncio.Queue[Key] = asyncio.Queue()
-        self.watch = HaltWatch(world, lambda: True, self.looked_at.put_nowait, 0.01)
-        self._world = world
+        self.watch = HaltWatch(deps, lambda: True, self.looked_at.put_nowait, 0.01)
+        self._deps = deps
         self._version = 0
 
     def show(self, halt: str, **status: Any) -> None:
         self._version += 1
         metadata = {"name": "paper", "namespace": "halts", "uid": "a", "resourceVersion": str(self._version)}
-        self._world.seen.put(ACCOUNT, {"metadata": metadata, "status": {**({"halt": halt} if halt else {}), **status}})
+        self._deps.cache.put(ACCOUNT, {"metadata": metadata, "status": {**({"halt": halt} if halt else {}), **status}})
 
     async def is_looked_at(self) -> None:
         async with asyncio.timeout(60):
@@ -63,10 +63,20 @@ async def asked(tmp_path: Path) -> AsyncIterator[Asked]:
     channels = Channels(one_key(MASTER), None)
     executions = Executions(channels, f"unix:{tmp_path}/{{name}}.sock")
     nobody: Any = None
-    world = World(
-        params(), "code", Seen(OWNERS), nobody, executions, nobody, nobody, nobody, nobody, monotonic_s, lambda *_: None
+    deps = Deps(
+        params(),
+        "code",
+        Cache(OWNERS),
+        nobody,
+        executions,
+        nobody,
+        nobody,
+        nobody,
+        nobody,
+        monotonic_s,
+        lambda *_: None,
     )
-    yield Asked(pods, world)
+    yield Asked(pods, deps)
     await channels.close()
     for server in pods.servers:
         await server.stop()

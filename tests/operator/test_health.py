@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from leadline_operator.health import DEAF_SECONDS, STUCK_SECONDS, Progress
+from leadline_operator.health import NO_CONTACT_SECONDS, STUCK_SECONDS, Progress
 from leadline_operator.kinds import Key
 from leadline_operator.queue import WorkQueue
 
@@ -20,7 +20,7 @@ class Operator:
     queue: WorkQueue[Key]
     go_on: asyncio.Event
     now: float = 1000.0
-    heard_at: float = 1000.0
+    last_contact: float = 1000.0
     leads: bool = True
 
 
@@ -35,7 +35,7 @@ async def operator():
         work, jitter=lambda: 1.0, on_error=lambda *_: None, retry_after=lambda _: None, observe=lambda *_: None
     )
     queue.may_work.set()
-    progress = Progress(queue, lambda: found.now, lambda: found.leads, lambda: found.heard_at)
+    progress = Progress(queue, lambda: found.now, lambda: found.leads, lambda: found.last_contact)
     found = Operator(progress, queue, go_on)
     consumer = asyncio.create_task(queue.consume())
     yield found
@@ -44,7 +44,7 @@ async def operator():
 
 async def test_an_empty_queue_is_no_problem_however_long(operator: Operator):
     operator.now += 100_000
-    operator.heard_at = operator.now
+    operator.last_contact = operator.now
     assert operator.progress.problem() == ""
 
 
@@ -52,7 +52,7 @@ async def test_work_that_does_not_get_done_is_a_problem(operator: Operator):
     operator.queue.add(KEY)
     await asyncio.sleep(0)
     assert operator.progress.problem() == ""
-    operator.now = operator.heard_at = operator.now + STUCK_SECONDS + 1
+    operator.now = operator.last_contact = operator.now + STUCK_SECONDS + 1
     assert "none was done" in operator.progress.problem()
     operator.leads = False
     assert operator.progress.problem() == "", "who does not lead has nothing to do"
@@ -65,12 +65,12 @@ async def test_done_work_clears_it(operator: Operator):
     operator.go_on.set()
     while not operator.queue.idle():  # noqa: ASYNC110 - nothing else tells
         await asyncio.sleep(0)
-    operator.now = operator.heard_at = operator.now + STUCK_SECONDS + 1
+    operator.now = operator.last_contact = operator.now + STUCK_SECONDS + 1
     assert operator.progress.problem() == ""
 
 
 async def test_an_api_server_that_says_nothing_for_too_long_is_a_problem(operator: Operator):
-    operator.now += DEAF_SECONDS + 1
+    operator.now += NO_CONTACT_SECONDS + 1
     assert "nothing was heard" in operator.progress.problem()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from leadline.model.kinds import MANIFEST_KINDS
+from leadline_operator.cache import Cache
 from leadline_operator.handlers import Watcher
 from leadline_operator.kinds import (
     ACCOUNT,
@@ -21,7 +22,6 @@ from leadline_operator.kinds import (
 )
 from leadline_operator.owners import OwnerKind, Owners
 from leadline_operator.registry import OWNERS
-from leadline_operator.seen import Seen
 from leadline_operator.service import measure
 from leadline_operator.watches import Place, places_of
 from tests.measured import value
@@ -72,7 +72,7 @@ def looked_at() -> list[Key]:
 
 @pytest.fixture
 def watcher(looked_at: list[Key]) -> Watcher:
-    return Watcher(Seen(WITH_STUDIES), looked_at.append, lambda: 0.0)
+    return Watcher(Cache(WITH_STUDIES), looked_at.append, lambda: 0.0)
 
 
 def test_every_kind_of_manifest_has_a_record_and_no_other():
@@ -122,18 +122,18 @@ def test_a_namespace_that_changes_has_all_of_its_kinds_reconciled(watcher: Watch
 
 
 def test_the_cache_finds_its_objects_and_their_children():
-    seen = Seen(WITH_STUDIES)
-    seen.put(STUDY, study())
-    seen.put(JOB, child(JOB, "one"))
-    seen.put(CONFIG_MAP, child(CONFIG_MAP, "another"))
-    found = seen.owner(MINE)
+    cache = Cache(WITH_STUDIES)
+    cache.put(STUDY, study())
+    cache.put(JOB, child(JOB, "one"))
+    cache.put(CONFIG_MAP, child(CONFIG_MAP, "another"))
+    found = cache.owner(MINE)
     assert found is not None
     assert found["spec"] == {"account": "paper"}
-    assert [item["metadata"]["name"] for item in seen.children(JOB, MINE)] == ["one"]
-    assert seen.children(DEPLOYMENT, MINE) == []
-    assert [item["metadata"]["name"] for item in seen.referring(STUDY, account_key("desk/paper"))] == ["mine"]
-    seen.drop(STUDY, ("desk", "mine"))
-    assert seen.referring(STUDY, account_key("desk/paper")) == []
+    assert [item["metadata"]["name"] for item in cache.children(JOB, MINE)] == ["one"]
+    assert cache.children(DEPLOYMENT, MINE) == []
+    assert [item["metadata"]["name"] for item in cache.referring(STUDY, account_key("desk/paper"))] == ["mine"]
+    cache.drop(STUDY, ("desk", "mine"))
+    assert cache.referring(STUDY, account_key("desk/paper")) == []
 
 
 async def test_its_own_reconcile_is_called():
@@ -142,10 +142,10 @@ async def test_its_own_reconcile_is_called():
 
 
 def test_it_is_counted_and_held():
-    seen = Seen(WITH_STUDIES)
+    cache = Cache(WITH_STUDIES)
     waits = {"type": "Ready", "status": "False", "reason": "Creating"}
-    seen.put(STUDY, {**study(), "status": {"conditions": [waits]}})
-    measure(seen, 0.0)
+    cache.put(STUDY, {**study(), "status": {"conditions": [waits]}})
+    measure(cache, 0.0)
     assert value("leadline_operator_managed_resources", kind="Study") == 1
     assert value("leadline_operator_not_ready", kind="Study", reason="Creating") == 1
     assert STUDIES.finalizer in WITH_STUDIES.finalizers

@@ -16,9 +16,9 @@ from leadline.model.status_spec import (
 from leadline_operator.conditions import Reason, Verdict, no
 from leadline_operator.desired.strategy import Revision
 from leadline_operator.kinds import Key
+from leadline_operator.reconcile.context import ReconcileContext
 from leadline_operator.reconcile.rollout import advance
-from leadline_operator.reconcile.trading import Trading
-from leadline_operator.reconcile.visit import Visit
+from leadline_operator.reconcile.runtime import StrategyRuntime
 from tests.operator.test_desired import owner, revision
 from tests.plan.builders import strategy
 
@@ -27,20 +27,20 @@ RUNNING = revision(strategy())
 WANTED = revision(strategy(bars="1m"))
 
 
-def trading(desired: Revision, **status: Any) -> Trading:
+def runtime(desired: Revision, **status: Any) -> StrategyRuntime:
     """A strategy that runs, and nobody to ask about it."""
     nobody: Any = None
-    visit = Visit(nobody, Key("TradingStrategy", "default", "flow"), owner(), StrategyStatus(**status))
-    return Trading(visit, strategy(), "default/paper", nobody, nobody, desired, RUNNING)
+    context = ReconcileContext(nobody, Key("TradingStrategy", "default", "flow"), owner(), StrategyStatus(**status))
+    return StrategyRuntime(context, strategy(), "default/paper", nobody, nobody, desired, RUNNING)
 
 
 async def test_a_version_that_was_given_up_is_not_tried_again_whatever_the_conditions_say_since():
-    found = trading(WANTED, given_up_hash=WANTED.hash)
+    found = runtime(WANTED, given_up_hash=WANTED.hash)
     assert await advance(found) is None
-    said = found.visit.verdicts[ConditionType.CONFIG_APPLIED]
+    said = found.context.verdicts[ConditionType.CONFIG_APPLIED]
     assert said.reason is Reason.ROLLED_BACK
     assert said.message == f"version {WANTED.hash} did not come up: {RUNNING.hash} runs again; change the manifest"
-    assert found.visit.status.rollout is None
+    assert found.context.status.rollout is None
 
 
 async def test_the_status_names_the_version_that_takes_over_beside_the_rollouts_id():
@@ -69,8 +69,8 @@ def test_a_condition_says_a_thing_again_only_when_all_of_it_is_the_same(other: V
     condition = Condition(
         type="Accepted", status="False", reason="InvalidSpec", message="m" * 4096, last_transition_time=SINCE
     )
-    visit = Visit(nobody, Key("TradingStrategy", "default", "flow"), owner(), StrategyStatus())
-    assert not visit.says(ConditionType.ACCEPTED, refused)
-    visit.status = StrategyStatus(conditions=(condition,))
-    assert visit.says(ConditionType.ACCEPTED, refused)
-    assert not visit.says(ConditionType.ACCEPTED, other)
+    context = ReconcileContext(nobody, Key("TradingStrategy", "default", "flow"), owner(), StrategyStatus())
+    assert not context.says(ConditionType.ACCEPTED, refused)
+    context.status = StrategyStatus(conditions=(condition,))
+    assert context.says(ConditionType.ACCEPTED, refused)
+    assert not context.says(ConditionType.ACCEPTED, other)

@@ -13,16 +13,16 @@ from leadline.execution.adapters.journal import Restoration
 from leadline.model.status_spec import AccountStatus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import one_key
+from leadline_operator.cache import Cache
 from leadline_operator.clients.calls import Channels, utc_now
 from leadline_operator.clients.execution import Executions
 from leadline_operator.clients.kube import Kube
-from leadline_operator.events import Recorder
+from leadline_operator.events import EventRecorder
 from leadline_operator.kinds import Key
+from leadline_operator.reconcile.context import ReconcileContext, status_of
+from leadline_operator.reconcile.deps import Deps
 from leadline_operator.reconcile.journals import show_journal
-from leadline_operator.reconcile.visit import Visit, status_of
-from leadline_operator.reconcile.world import World
 from leadline_operator.registry import OWNERS
-from leadline_operator.seen import Seen
 from tests.operator.setup import MASTER
 from tests.operator.standin import Pods
 from tests.operator.test_desired import params
@@ -67,11 +67,11 @@ class Told:
     async def look(self) -> dict[str, Any]:
         """What the account's status shows after a look by an operator that has just been started."""
         nobody: Any = None
-        events = Recorder(self._kube, "operator-0", monotonic_s, utc_now)
-        world = World(
+        events = EventRecorder(self._kube, "operator-0", monotonic_s, utc_now)
+        deps = Deps(
             params(),
             "code",
-            Seen(OWNERS),
+            Cache(OWNERS),
             self._kube,
             self._executions,
             nobody,
@@ -81,9 +81,9 @@ class Told:
             monotonic_s,
             lambda *_: None,
         )
-        visit = Visit(world, PAPER, self.api.account, status_of(AccountStatus, self.api.account))
-        await show_journal(visit, await world.state(PAPER.full_name, fresh=True))
-        await visit.write()
+        context = ReconcileContext(deps, PAPER, self.api.account, status_of(AccountStatus, self.api.account))
+        await show_journal(context, await deps.state(PAPER.full_name, fresh=True))
+        await context.write()
         shown: dict[str, Any] = self.api.account["status"]
         return shown
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from leadline_operator.cache import trimmed
 from leadline_operator.kinds import POD
-from leadline_operator.reconcile.pod_words import NotUp, last_words, why_not_up
-from leadline_operator.seen import trimmed
+from leadline_operator.reconcile.pod_state import NotUp, last_log_reason, why_not_up
 
 REFUSAL = "spec.strategy.entryPoint: got 'nope:X', expected module:Name (No module named 'nope')"
 
@@ -56,4 +56,4 @@ def test_an_image_that_cannot_be_had_and_a_volume_that_is_lost_are_named():
     ],
 )
 def test_the_last_line_that_says_why_speaks_for_a_log(log: str, words: str):
-    assert last_words(log) == words
+    assert last_log_reason(log) == words

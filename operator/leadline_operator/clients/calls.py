@@ -53,7 +53,7 @@ class Channels:
             )
         return self._channels[address]
 
-    async def hang_up(self, address: str) -> None:
+    async def disconnect(self, address: str) -> None:
         """Close the connection to an address, if there is one."""
         if (channel := self._channels.pop(address, None)) is not None:
             await channel.close(None)

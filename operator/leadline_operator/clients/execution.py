@@ -1,4 +1,4 @@
-"""The execution of each account, as the operator speaks to it."""
+"""The execution of each account, as the operator calls it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -107,9 +107,9 @@ class Executions:
             _restored(found.journal_restored) if found.HasField("journal_restored") else None,
         )
 
-    async def hang_up(self, account: str) -> None:
+    async def disconnect(self, account: str) -> None:
         """Close the connection to an account that is gone."""
-        await self._channels.hang_up(self._address_of(account))
+        await self._channels.disconnect(self._address_of(account))
 
     async def set_strategy(self, account: str, strategy: TradingStrategy, analysis_hash: str) -> str:
         """Name the analysis that counts and the settings in force; a drain ends. Returns the settings' hash."""

@@ -18,7 +18,7 @@ from leadline_operator.params import OperatorParams
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A version of a strategy: `hash` of everything that a start of it depends on, `analysis_hash` as it speaks under.
+    """A version of a strategy: `hash` of all that its start depends on, `analysis_hash` as its signals bear it.
 
     `config_map` and `deployment` are the objects as they are applied, with one replica; `generation` is the one of the
     manifest that made it, and no part of the hash.
@@ -51,7 +51,7 @@ def strategy_revision(
     """The version that a manifest asks for. `code_version` is the platform's own."""
     key = strategy_key(strategy.full_name)
     image = strategy.spec.image
-    # Code that is not the platform's speaks under the name of its image.
+    # Signals of code that is not the platform's bear the name of its image.
     spoken = image or code_version
     named = analysis_hash(spoken, rollout_fields(strategy))
     settings = pods.service_settings(workload, params, key.namespace, image)

@@ -64,7 +64,7 @@ def owned_by(owner: Mapping[str, Any]) -> list[JsonObject]:
 def service_settings(
     workload: Workload, params: OperatorParams, namespace: str, code_version: str | None = None
 ) -> str:
-    """The settings file of a workload, as text. `code_version` is what an analysis of another image speaks under."""
+    """The settings file of a workload, as text. `code_version` is what an analysis of another image publishes under."""
     service = workload.service
     secret = {name: f"{_SECRETS}/{name}/{service}" for name in ("nats", "database", "token")}
     peers = {name: _peer(name, peer, params, namespace) for name, peer in workload.calls.items()}

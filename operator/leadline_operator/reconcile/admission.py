@@ -10,8 +10,8 @@ from leadline.plan.plan import Plan, plan, trade_one_contract, workload_id
 from leadline_operator.conditions import Reason
 from leadline_operator.desired.workload import SETTINGS_KEY
 from leadline_operator.kinds import CONFIG_MAP, JsonObject, account_key
-from leadline_operator.reconcile.visit import status_of
-from leadline_operator.reconcile.world import World, deleting
+from leadline_operator.reconcile.context import status_of
+from leadline_operator.reconcile.deps import Deps, deleting
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,45 +31,45 @@ class Admitted:
     plan: Plan
 
 
-def admit_account(world: World, found: JsonObject) -> TradingAccount | Refused:
+def admit_account(deps: Deps, found: JsonObject) -> TradingAccount | Refused:
     """The account of an object, or why it cannot run."""
-    manifest = world.manifest(found)
+    manifest = deps.manifest(found)
     if isinstance(manifest, TradingAccount):
         return manifest
     assert isinstance(manifest, list)
     return Refused(Reason.INVALID_SPEC, "\n".join(str(problem) for problem in manifest))
 
 
-def admit_strategy(world: World, found: JsonObject) -> Admitted | Refused:
+def admit_strategy(deps: Deps, found: JsonObject) -> Admitted | Refused:
     """A strategy's part in its account's plan, or why it has none."""
-    manifest = world.manifest(found)
+    manifest = deps.manifest(found)
     if not isinstance(manifest, TradingStrategy):
         assert isinstance(manifest, list)
         return Refused(Reason.INVALID_SPEC, "\n".join(str(problem) for problem in manifest))
     name = manifest.account_name
-    object_of_account = world.seen.owner(account_key(name))
+    object_of_account = deps.cache.owner(account_key(name))
     if object_of_account is None:
         return Refused(
             Reason.ACCOUNT_NOT_FOUND, f"there is no TradingAccount {name}: create it, or name another in spec.account"
         )
     if deleting(object_of_account):
         return Refused(Reason.ACCOUNT_DELETING, f"the TradingAccount {name} is being deleted")
-    account = admit_account(world, object_of_account)
+    account = admit_account(deps, object_of_account)
     if isinstance(account, Refused):
         return Refused(Reason.ACCOUNT_REFUSED, f"the TradingAccount {name} cannot run: {account.message}")
-    refusal = _misfit(manifest, account) or _rival(world, found, manifest, account)
+    refusal = _misfit(manifest, account) or _rival(deps, found, manifest, account)
     if refusal is not None:
         return refusal
     try:
         # The rivals of others are theirs to hear of.
-        return Admitted(manifest, account, plan(world.params.platform, [account], [manifest]))
+        return Admitted(manifest, account, plan(deps.params.platform, [account], [manifest]))
     except InvalidManifest as problems:
         return Refused(Reason.INVALID_SPEC, str(problems))
 
 
-def account_plan(world: World, account: TradingAccount) -> Plan:
+def account_plan(deps: Deps, account: TradingAccount) -> Plan:
     """The plan of an account's own workloads; what its strategies are does not change them."""
-    return plan(world.params.platform, [account], [])
+    return plan(deps.params.platform, [account], [])
 
 
 def _misfit(strategy: TradingStrategy, account: TradingAccount) -> Refused | None:
@@ -87,14 +87,14 @@ def _misfit(strategy: TradingStrategy, account: TradingAccount) -> Refused | Non
     return None
 
 
-def _rival(world: World, found: JsonObject, strategy: TradingStrategy, account: TradingAccount) -> Refused | None:
+def _rival(deps: Deps, found: JsonObject, strategy: TradingStrategy, account: TradingAccount) -> Refused | None:
     """Another strategy that has the contract already. Whoever trades it has it, and then who came first."""
-    mine = _rank(world, found, strategy)
-    for other in world.seen.strategies_of(account.full_name):
-        manifest = world.manifest(other)
+    mine = _rank(deps, found, strategy)
+    for other in deps.cache.strategies_of(account.full_name):
+        manifest = deps.manifest(other)
         if not isinstance(manifest, TradingStrategy) or manifest.full_name == strategy.full_name:
             continue
-        if not trade_one_contract(strategy, manifest, account) or _rank(world, other, manifest) > mine:
+        if not trade_one_contract(strategy, manifest, account) or _rank(deps, other, manifest) > mine:
             continue
         if _misfit(manifest, account) is None:
             return Refused(
@@ -105,14 +105,14 @@ def _rival(world: World, found: JsonObject, strategy: TradingStrategy, account: 
     return None
 
 
-def _rank(world: World, found: JsonObject, strategy: TradingStrategy) -> tuple[bool, str, str]:
-    return not _holds(world, strategy), str(found["metadata"].get("creationTimestamp", "")), strategy.full_name
+def _rank(deps: Deps, found: JsonObject, strategy: TradingStrategy) -> tuple[bool, str, str]:
+    return not _holds(deps, strategy), str(found["metadata"].get("creationTimestamp", "")), strategy.full_name
 
 
-def _holds(world: World, strategy: TradingStrategy) -> bool:
+def _holds(deps: Deps, strategy: TradingStrategy) -> bool:
     """Whether the strategy's workload was made for this very instrument and account."""
     name = workload_id("analysis", strategy.full_name)
-    config = world.seen.get(CONFIG_MAP, strategy.metadata.namespace, name)
+    config = deps.cache.get(CONFIG_MAP, strategy.metadata.namespace, name)
     if config is None:
         return False
     try:
@@ -124,9 +124,9 @@ def _holds(world: World, strategy: TradingStrategy) -> bool:
     return made_for == (strategy.spec.instrument, strategy.account_name)
 
 
-def waiting(world: World, account: str) -> Sequence[JsonObject]:
+def waiting(deps: Deps, account: str) -> Sequence[JsonObject]:
     """Strategies of an account that were refused when they were last looked at."""
-    return [found for found in world.seen.strategies_of(account) if _refused(found)]
+    return [found for found in deps.cache.strategies_of(account) if _refused(found)]
 
 
 def _refused(strategy: JsonObject) -> bool:

@@ -32,7 +32,7 @@ class _Entry(NamedTuple):
         return found
 
 
-class Seen:
+class Cache:
     """Objects by kind and place, children by owner, and the objects that refer to another one by that.
 
     What is given out is a copy.

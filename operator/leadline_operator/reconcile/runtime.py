@@ -18,19 +18,19 @@ from leadline_operator.desired.strategy import (
 )
 from leadline_operator.desired.workload import SETTINGS_KEY
 from leadline_operator.kinds import DEPLOYMENT, GENERATION, POD, REVISION, ROLLOUT_HASH, JsonObject
+from leadline_operator.reconcile.context import ReconcileContext
+from leadline_operator.reconcile.deps import annotation, deleting
 from leadline_operator.reconcile.objects import ensure
-from leadline_operator.reconcile.pods import end_strays, remaining
-from leadline_operator.reconcile.visit import Visit
-from leadline_operator.reconcile.world import annotation, deleting
+from leadline_operator.reconcile.pods import end_stray_pods, remaining
 
 KEPT_REVISIONS: Final = 3
 
 
 @dataclass(slots=True)
-class Trading:
+class StrategyRuntime:
     """A strategy that may run. `here` is what execution knows of it, `running` None where no version is in force."""
 
-    visit: Visit[StrategyStatus]
+    context: ReconcileContext[StrategyStatus]
     strategy: TradingStrategy
     account: str
     state: AccountState
@@ -38,10 +38,10 @@ class Trading:
     desired: Revision
     running: Revision | None
 
-    async def look_again(self) -> None:
+    async def refetch(self) -> None:
         """Ask execution anew, after something was asked of it."""
-        self.visit.world.forget_state(self.account)
-        self.state = await self.visit.world.state(self.account, fresh=True)
+        self.context.deps.forget_state(self.account)
+        self.state = await self.context.deps.state(self.account, fresh=True)
         self.here = self.state.strategies.get(self.strategy.full_name)
 
     def manifest_of(self, revision: Revision) -> TradingStrategy:
@@ -54,35 +54,35 @@ class Trading:
         document["spec"] = {**kept, **settings["spec"]}
         return TradingStrategy.from_manifest(document)
 
-    async def tell_execution(self, revision: Revision) -> None:
+    async def configure_execution(self, revision: Revision) -> None:
         """Name this version and the wanted settings to execution, if it does not have them. Raises ServiceRefused."""
         manifest, here = self.manifest_of(revision), self.here
         wanted = strategy_settings_hash(manifest)
         known = here is not None and (here.analysis_hash, here.settings_hash) == (revision.analysis_hash, wanted)
         if not known or here is None or here.drain_id:
-            await self.visit.world.executions.set_strategy(self.account, manifest, revision.analysis_hash)
-            await self.look_again()
-        self.visit.put(applied_config_hash=wanted)
-        if ConditionType.CONFIG_APPLIED not in self.visit.verdicts:
-            self.visit.judge(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
+            await self.context.deps.executions.set_strategy(self.account, manifest, revision.analysis_hash)
+            await self.refetch()
+        self.context.set_status(applied_config_hash=wanted)
+        if ConditionType.CONFIG_APPLIED not in self.context.verdicts:
+            self.context.set_condition(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
 
     async def deploy(self, revision: Revision, replicas: int) -> None:
         """Have this version's objects in the cluster, with so many Pods."""
-        visit = self.visit
-        record = visit.world.seen.get(
-            REVISION, visit.key.namespace, record_name(revision.deployment["metadata"]["name"], revision.hash)
+        context = self.context
+        record = context.deps.cache.get(
+            REVISION, context.key.namespace, record_name(revision.deployment["metadata"]["name"], revision.hash)
         )
         if record is None:
-            numbers = [int(item["revision"]) for item in visit.world.seen.children(REVISION, visit.key)]
-            document = revision_object(revision, visit.found, max(numbers, default=0) + 1)
-            visit.world.seen.put(REVISION, await visit.world.kube.apply(document))
-        await ensure(visit.world, visit.found, revision.objects(replicas))
+            numbers = [int(item["revision"]) for item in context.deps.cache.children(REVISION, context.key)]
+            document = revision_object(revision, context.found, max(numbers, default=0) + 1)
+            context.deps.cache.put(REVISION, await context.deps.kube.apply(document))
+        await ensure(context.deps, context.found, revision.objects(replicas))
         await self._forget_old_revisions(revision)
 
     def deployment(self) -> JsonObject | None:
         """The Deployment as it was last seen."""
         metadata = self.desired.deployment["metadata"]
-        return self.visit.world.seen.get(DEPLOYMENT, metadata["namespace"], metadata["name"])
+        return self.context.deps.cache.get(DEPLOYMENT, metadata["namespace"], metadata["name"])
 
     def up(self) -> bool:
         """Whether the Deployment's newest version has its Pod, as it was last seen."""
@@ -99,52 +99,52 @@ class Trading:
         """Why nothing that the strategy says counts, empty while all of it does."""
         return "" if self.here is None else self.here.fence
 
-    def speaks(self) -> bool:
+    def has_signals(self) -> bool:
         """Whether signals of the version in force have reached execution, or none are to come any more."""
         here = self.here
         return self.finished() or (here is not None and 0 < here.joined_ns <= here.progress_ns)
 
     async def remaining(self) -> list[str]:
         """What its end still waits for, after `deploy` with no replicas; empty when no Pod runs and none can come."""
-        return await remaining(self.visit, self.desired.deployment["metadata"]["name"])
+        return await remaining(self.context, self.desired.deployment["metadata"]["name"])
 
-    async def leave_one(self) -> None:
+    async def end_stray_pods(self) -> None:
         """End what runs beside the Pod of the Deployment, if anything was seen to."""
-        seen = self.visit.world.seen.children(POD, self.visit.key)
+        seen = self.context.deps.cache.children(POD, self.context.key)
         if sum(not deleting(pod) for pod in seen) > 1:
-            await end_strays(self.visit, self.desired.deployment["metadata"]["name"])
+            await end_stray_pods(self.context, self.desired.deployment["metadata"]["name"])
 
     async def _forget_old_revisions(self, revision: Revision) -> None:
-        visit = self.visit
-        stable = visit.status.last_stable
+        context = self.context
+        stable = context.status.last_stable
         needed = {revision.hash, self.desired.hash, stable.hash if stable is not None else ""}
-        records = sorted(visit.world.seen.children(REVISION, visit.key), key=lambda item: int(item["revision"]))
+        records = sorted(context.deps.cache.children(REVISION, context.key), key=lambda item: int(item["revision"]))
         old = [item for item in records if annotation(item, ROLLOUT_HASH) not in needed]
         for item in old[: max(0, len(records) - KEPT_REVISIONS)]:
-            await visit.world.kube.delete(item)
-            visit.world.seen.drop(REVISION, (visit.key.namespace, item["metadata"]["name"]))
+            await context.deps.kube.delete(item)
+            context.deps.cache.drop(REVISION, (context.key.namespace, item["metadata"]["name"]))
 
 
 async def versions(
-    visit: Visit[StrategyStatus], workload: Workload, strategy: TradingStrategy
+    context: ReconcileContext[StrategyStatus], workload: Workload, strategy: TradingStrategy
 ) -> tuple[Revision, Revision | None]:
     """The wanted version, and the one in force: by the status, else by the Deployment that is there."""
-    world = visit.world
-    desired = strategy_revision(workload, strategy, visit.found, world.params, world.code_version)
-    deployment = world.seen.get(DEPLOYMENT, visit.key.namespace, workload.id)
+    deps = context.deps
+    desired = strategy_revision(workload, strategy, context.found, deps.params, deps.code_version)
+    deployment = deps.cache.get(DEPLOYMENT, context.key.namespace, workload.id)
     stamped = "" if deployment is None else annotation(deployment, ROLLOUT_HASH)
     if deployment is not None and stamped == desired.hash:
         # The same version keeps the number of the manifest that made it.
         desired = desired.made_by(annotation(deployment, GENERATION))
-    for stamp in (visit.status.running_hash, stamped):
+    for stamp in (context.status.running_hash, stamped):
         if stamp == desired.hash:
             return desired, desired
-        if stamp and (found := await recorded(visit, workload.id, stamp)) is not None:
+        if stamp and (found := await recorded(context, workload.id, stamp)) is not None:
             return desired, found
     return desired, None
 
 
-async def recorded(visit: Visit[StrategyStatus], workload_id: str, stamp: str) -> Revision | None:
+async def recorded(context: ReconcileContext[StrategyStatus], workload_id: str, stamp: str) -> Revision | None:
     """A version by its hash, None when there is no record of it."""
-    found = await visit.world.kube.get(REVISION, visit.key.namespace, record_name(workload_id, stamp))
+    found = await context.deps.kube.get(REVISION, context.key.namespace, record_name(workload_id, stamp))
     return None if found is None else revision_of(found)

@@ -28,7 +28,7 @@ def _reason(pod: JsonObject) -> NotUp | None:
     for container in status.get("containerStatuses") or ():
         if container["ready"]:
             continue
-        last = last_words(container["ended"]["message"]) or container["ended"]["reason"]
+        last = last_log_reason(container["ended"]["message"]) or container["ended"]["reason"]
         if last and (container["restarts"] or container["ended"]["reason"] == "Error"):
             return NotUp(f"Pod {name} ends and is started again: {last}", restarts=True)
         waits = container["waiting"]
@@ -47,7 +47,7 @@ def _phase(pod: JsonObject) -> str:
     return f"Pod {pod['metadata']['name']} is {(pod.get('status') or {}).get('phase', 'unknown')}"
 
 
-def last_words(log: str) -> str:
+def last_log_reason(log: str) -> str:
     """The last line of a log that says why its process ended: a line of JSON by its reason, else as it stands."""
     for line in reversed(log.strip().splitlines()):
         try:

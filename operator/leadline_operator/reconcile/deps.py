@@ -8,14 +8,14 @@ from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import Manifest, parse_manifest
+from leadline_operator.cache import Cache, place_of, uid_of
 from leadline_operator.clients.calls import Feed
 from leadline_operator.clients.demand import Demand
 from leadline_operator.clients.execution import AccountState, Executions
 from leadline_operator.clients.kube import Kube
-from leadline_operator.events import Recorder
+from leadline_operator.events import EventRecorder
 from leadline_operator.kinds import ACCOUNT, NAMESPACE, STRATEGY, JsonObject, Key, Kind, own_key
 from leadline_operator.params import OperatorParams
-from leadline_operator.seen import Seen, place_of, uid_of
 
 # How old an account's state may be where nothing is let go of on its word.
 STATE_SECONDS: Final = 2.0
@@ -23,7 +23,7 @@ _MOST_PARSED: Final = 8192
 
 
 @dataclass(slots=True)
-class World:
+class Deps:
     """Everything of one operator. `enqueue` has an object looked at, after so many seconds; clock: monotonic seconds.
 
     `bus_problem` says why the bus stores nothing, empty while it does. `parsed`, `states` and `counted` only save work:
@@ -32,12 +32,12 @@ class World:
 
     params: OperatorParams
     code_version: str
-    seen: Seen
+    cache: Cache
     kube: Kube
     executions: Executions
     feed: Feed
     demand: Demand
-    events: Recorder
+    events: EventRecorder
     now: Callable[[], datetime]
     clock: Callable[[], float]
     enqueue: Callable[[Key, float], None]
@@ -81,7 +81,7 @@ class World:
 
     def prune(self) -> None:
         """Drop what is remembered of owners that are gone: nothing grows with the objects that have ever been."""
-        owners = {own_key(found, kind) for kind in self.seen.owners.kinds for found in self.seen.all(kind)}
+        owners = {own_key(found, kind) for kind in self.cache.owners.kinds for found in self.cache.all(kind)}
         accounts = {key.full_name for key in owners if key.kind == ACCOUNT.name}
         strategies = {key.full_name for key in owners if key.kind == STRATEGY.name}
         inhabited = {key.namespace for key in owners}
@@ -104,9 +104,9 @@ class World:
         """Look at an object anew."""
         found = await self.kube.get(kind, namespace, name)
         if found is None:
-            self.seen.drop(kind, (namespace, name))
+            self.cache.drop(kind, (namespace, name))
         else:
-            self.seen.put(kind, found)
+            self.cache.put(kind, found)
         return found
 
     async def every(self, kind: Kind) -> list[JsonObject]:
@@ -118,7 +118,7 @@ class World:
 
     def ending(self, namespace: str) -> bool:
         """Whether the namespace is going: nothing is made in it."""
-        found = self.seen.get(NAMESPACE, "", namespace)
+        found = self.cache.get(NAMESPACE, "", namespace)
         return found is not None and "deletionTimestamp" in found["metadata"]
 
 

@@ -16,19 +16,19 @@ from leadline.model.status_spec import (
 from leadline_operator import metrics
 from leadline_operator.clients.kube import Conflict, Missing
 from leadline_operator.conditions import Reason, Verdict, no, updated, yes
-from leadline_operator.events import Weight
+from leadline_operator.events import EventType
 from leadline_operator.kinds import PAUSE_ANNOTATION, JsonObject, Key, kind_of
 from leadline_operator.queue import RetryAfter
-from leadline_operator.reconcile.world import World, annotation
+from leadline_operator.reconcile.deps import Deps, annotation
 
 StatusT = TypeVar("StatusT", StrategyStatus, AccountStatus)
 
 
 @dataclass(slots=True)
-class Visit(Generic[StatusT]):
+class ReconcileContext(Generic[StatusT]):
     """`found` is the object, `status` what it is to say. `verdicts` become conditions when it is written."""
 
-    world: World
+    deps: Deps
     key: Key
     found: JsonObject
     status: StatusT
@@ -44,7 +44,7 @@ class Visit(Generic[StatusT]):
         """The generation that is looked at."""
         return int(self.found["metadata"].get("generation", 0))
 
-    def put(self, **changes: Any) -> None:
+    def set_status(self, **changes: Any) -> None:
         """Change fields of the status; they are written with the next `write`."""
         self.status = self.status.model_copy(update=changes)
 
@@ -52,7 +52,7 @@ class Visit(Generic[StatusT]):
         """A condition as it was when it was last written."""
         return condition_of(self.status.conditions, kind)
 
-    def judge(self, kind: ConditionType, verdict: Verdict) -> None:
+    def set_condition(self, kind: ConditionType, verdict: Verdict) -> None:
         """Say whether a condition holds."""
         self.verdicts[kind] = verdict
 
@@ -64,24 +64,26 @@ class Visit(Generic[StatusT]):
     async def paused(self) -> bool:
         """Whether somebody wants the object left alone; then that is all that is said of it."""
         if annotation(self.found, PAUSE_ANNOTATION) == "true":
-            self.judge(ConditionType.RECONCILIATION_PAUSED, yes(Reason.PAUSED, f"remove {PAUSE_ANNOTATION} to go on"))
+            self.set_condition(
+                ConditionType.RECONCILIATION_PAUSED, yes(Reason.PAUSED, f"remove {PAUSE_ANNOTATION} to go on")
+            )
             await self.write()
             return True
         if self.condition(ConditionType.RECONCILIATION_PAUSED) is not None:
-            self.judge(ConditionType.RECONCILIATION_PAUSED, no(Reason.NOT_PAUSED, ""))
+            self.set_condition(ConditionType.RECONCILIATION_PAUSED, no(Reason.NOT_PAUSED, ""))
         return False
 
-    async def say(self, reason: Reason, note: str, weight: Weight = "Normal") -> None:
+    async def record_event(self, reason: Reason, message: str, event_type: EventType = "Normal") -> None:
         """Tell an Event about the object."""
-        await self.world.events.say(self.found, reason, note, weight)
+        await self.deps.events.record(self.found, reason, message, event_type)
 
     async def write(self) -> None:
         """Write the status if it says something else than before; whoever goes on after a crash goes on from it.
 
         Raises RetryAfter when the object has changed meanwhile: then it is looked at anew.
         """
-        conditions = updated(self.status.conditions, self.verdicts, self.generation, self.world.now())
-        self.put(conditions=conditions, observed_generation=self.generation)
+        conditions = updated(self.status.conditions, self.verdicts, self.generation, self.deps.now())
+        self.set_status(conditions=conditions, observed_generation=self.generation)
         wanted = self.status.to_manifest()
         if wanted == (self.found.get("status") or {}):
             return
@@ -94,12 +96,12 @@ class Visit(Generic[StatusT]):
         }
         kind = kind_of(self.found)
         try:
-            written = await self.world.kube.apply(document, status=True)
+            written = await self.deps.kube.apply(document, status=True)
         except (Conflict, Missing):
-            await self.world.refresh(kind, self.key.namespace, self.key.name)
+            await self.deps.refresh(kind, self.key.namespace, self.key.name)
             raise RetryAfter(0) from None
         metrics.STATUS_WRITES.labels(kind.name).inc()
-        self.world.seen.put(kind, written)
+        self.deps.cache.put(kind, written)
         self.found = written
 
     async def set_finalizer(self, finalizer: str, *, present: bool) -> None:
@@ -111,16 +113,16 @@ class Visit(Generic[StatusT]):
         wanted = [*known, finalizer] if present else [name for name in known if name != finalizer]
         kind = kind_of(self.found)
         try:
-            written = await self.world.kube.set_finalizers(self.found, wanted)
+            written = await self.deps.kube.set_finalizers(self.found, wanted)
         except Conflict:
-            await self.world.refresh(kind, self.key.namespace, self.key.name)
+            await self.deps.refresh(kind, self.key.namespace, self.key.name)
             raise RetryAfter(0) from None
         except Missing:
-            self.world.seen.drop(kind, (self.key.namespace, self.key.name))
+            self.deps.cache.drop(kind, (self.key.namespace, self.key.name))
             return
         # With the last finalizer goes the object.
         if present or wanted or "deletionTimestamp" not in metadata:
-            self.world.seen.put(kind, written)
+            self.deps.cache.put(kind, written)
             self.found = written
 
 
