@@ -11,7 +11,7 @@ import numpy as np
 
 from leadline.analysis.strategies import OrderFlow
 from leadline.model.bars import Bar, BarKey, FootprintRows
-from leadline.model.signals import BarSignals, Signal
+from leadline.model.signals import BarSignals, RegimeReading, Signal
 from leadline.model.spec_base import SpecModel
 from leadline.model.specs import Detectors
 from leadline.nodes.base import NodeContext, Thresholds
@@ -192,3 +192,9 @@ def opinions(bars: Iterable[Bar]) -> list[BarSignals]:
 
 def prices(signals: Iterable[Signal]) -> list[int]:
     return [signal.price for signal in signals]
+
+
+def reading_of(said: BarSignals) -> RegimeReading:
+    """The regime of what a strategy says that reads one."""
+    assert said.regime is not None
+    return said.regime

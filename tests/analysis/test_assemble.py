@@ -15,7 +15,7 @@ from leadline.model.signals import BarSignals, Direction, Pattern, Regime, Regim
 from leadline.model.specs import StrategySpec, TradingStrategy
 from leadline.nodes.regime import WARM_UP_BARS
 from leadline.nodes.router import DEFAULT_RULES, RegimeRule, routing_table
-from tests.analysis.builders import footprint_bar, random_session
+from tests.analysis.builders import footprint_bar, random_session, reading_of
 
 MANIFEST = """
 apiVersion: leadline.dev/v1alpha1
@@ -143,7 +143,7 @@ def test_an_entry_point_gets_its_parameters_the_instrument_and_the_history() -> 
     assert fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 17))) is None
     said = fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 18)))
     assert said is not None
-    assert said.regime.reason == "hello MES 1"
+    assert reading_of(said).reason == "hello MES 1"
 
 
 def test_a_strategy_of_a_market_around_the_clock_is_not_kept_away_from_midnight() -> None:
@@ -156,7 +156,7 @@ def test_a_strategy_of_a_market_around_the_clock_is_not_kept_away_from_midnight(
         for bar in bars[:-1]:
             made.warm(bar)
         last = replace(bars[-1], session_close_ns=bars[-1].end_ns + 1)
-        readings.append(made.on_bar(last).regime.reason)
+        readings.append(reading_of(made.on_bar(last)).reason)
     assert readings[0] != "near_close"
     assert readings[1] == "near_close"
 

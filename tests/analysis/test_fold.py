@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.strategies import StrategyFailed
-from tests.analysis.builders import MONDAY, order_flow, random_tape
+from tests.analysis.builders import MONDAY, order_flow, random_tape, reading_of
 
 HISTORY = 2
 
@@ -33,12 +33,12 @@ def test_history_sessions_are_taken_in_silence() -> None:
     bars = random_tape(seed=1, days=3, bars_a_day=20)
     said = said_about(bars, day(2))
     assert [one.bar for one in said] == [bar.key for bar in bars[40:]]
-    assert said[0].regime.reason != "warm_up"
+    assert reading_of(said[0]).reason != "warm_up"
 
 
 def test_without_history_the_session_warms_up_by_itself() -> None:
     said = said_about(random_tape(seed=1, days=1, bars_a_day=40), day(0))
-    assert [one.regime.reason for one in said].count("warm_up") == 31
+    assert [reading_of(one).reason for one in said].count("warm_up") == 31
 
 
 @settings(max_examples=25)

@@ -26,6 +26,7 @@ from tests.analysis.builders import (
     order_flow,
     random_session,
     random_tape,
+    reading_of,
     ticks,
 )
 
@@ -84,8 +85,8 @@ def warmed() -> OrderFlow:
 
 def test_says_only_warm_up_until_every_input_is_there() -> None:
     said = opinions(random_tape(seed=1, days=1, bars_a_day=40))
-    assert [(one.regime.reason, one.signals) for one in said[:31]] == [("warm_up", ())] * 31
-    assert all(one.regime.reason != "warm_up" for one in said[31:])
+    assert [(reading_of(one).reason, one.signals) for one in said[:31]] == [("warm_up", ())] * 31
+    assert all(reading_of(one).reason != "warm_up" for one in said[31:])
     assert any(one.signals for one in said[31:])
 
 
@@ -111,7 +112,7 @@ def test_says_what_bar_it_speaks_of() -> None:
 
 
 def test_a_reading_carries_the_routers_multiplier_of_its_regime() -> None:
-    readings = [said.regime for said in opinions(random_tape(seed=5, days=12, bars_a_day=60))]
+    readings = [reading_of(said) for said in opinions(random_tape(seed=5, days=12, bars_a_day=60))]
     assert {reading.regime for reading in readings} == set(Regime)
     assert all(reading.multiplier == TABLE.multiplier(reading.regime) for reading in readings)
 
@@ -149,12 +150,12 @@ def test_divergence_does_not_reach_into_the_session_before() -> None:
 def test_prices_upside_down_and_sides_swapped_give_the_mirrored_opinions(seed) -> None:
     bars = random_tape(seed, days=1, bars_a_day=60)
     for one, other in zip(opinions(bars), opinions(map(mirrored, bars)), strict=True):
-        scores, swapped = one.regime.scores, other.regime.scores
+        scores, swapped = reading_of(one).scores, reading_of(other).scores
         assert [scores.get(regime.value) for regime in MIRRORED_REGIME] == [
             swapped.get(mirror.value) for mirror in MIRRORED_REGIME.values()
         ]
         if scores.get("TRENDING_UP") != scores.get("TRENDING_DOWN"):
-            assert other.regime.regime is MIRRORED_REGIME[one.regime.regime]
+            assert reading_of(other).regime is MIRRORED_REGIME[reading_of(one).regime]
         as_if = {
             (MIRRORED_PATTERN[signal.pattern], MIRRORED_SIDE[signal.direction], -signal.price, signal.strength)
             for signal in one.signals
@@ -177,7 +178,7 @@ def test_a_session_has_a_close_unless_it_is_around_the_clock() -> None:
         strategy = order_flow(context=NodeContext(THRESHOLDS, **told))
         for bar in random_session(Random(7), MONDAY, 40):
             strategy.warm(bar)
-        assert strategy.on_bar(late).regime.reason == reason
+        assert reading_of(strategy.on_bar(late)).reason == reason
 
 
 def test_auctions_of_earlier_sessions_are_revisited_from_the_lowest_price_up() -> None:

@@ -16,7 +16,8 @@ from leadline.model.bars import Bar
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.ids import client_order_id, decision_id
-from leadline.model.orders import Decision, LastPrint, Side, VenueEvent, VenueOrder
+from leadline.model.orders import LastPrint, Side, VenueEvent, VenueOrder
+from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals
 from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
@@ -87,12 +88,15 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
     book.last_prints[contract] = LastPrint(int(ticks.price[row]), int(ticks.time_ns[row]), row)
     manifest = strategy.model_dump_json(by_alias=True, exclude_none=True)
     owner = set_strategy(book, strategy.full_name, "hash", manifest)
-    answer = decide(question(book, owner, heard, halt=""))
-    number = decision_id(account.full_name, strategy.full_name, bar.key)
+    [(source, proposal)] = heard.sourced()
+    answer = decide(question(book, owner, heard, proposal, halt=""))
+    number = decision_id(account.full_name, strategy.full_name, source)
     decision = Decision(
         decision_id=number,
         strategy=strategy.full_name,
+        source=source,
         bar_key=bar.key.text(),
+        proposal=proposal,
         instant_ns=heard.known_at_ns,
         trading_day=TRADE_FROM,
         accepted=answer.accepted,
@@ -102,7 +106,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
         contract=answer.contract,
         bracket=answer.bracket,
         patterns=answer.patterns,
-        regime=heard.regime.regime.value,
+        regime=heard.regime_name,
         arithmetic=answer.arithmetic,
     )
     order = new_order(decision, client_order_id(number, "E"), heard.known_at_ns, contract)

@@ -18,7 +18,7 @@ import yaml
 
 from leadline.cli.main import app
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
-from leadline.model.signals import Pattern
+from leadline.model.proposals import Direction
 from leadline.model.specs import TradingStrategy, load_manifests
 from tests.docs.demo_day import said
 from tests.docs.pages import DOCS, ROOT, blocks, name_of, pages
@@ -138,8 +138,8 @@ def test_the_strategy_of_the_how_to_page_trades_the_demo_day(monkeypatch):
     assert isinstance(strategy, TradingStrategy)
     heard = said(strategy.spec)
     assert len(heard) == 26  # a regular session has that many quarters of an hour
-    found = {signal.pattern for bar in heard for signal in bar.signals}
-    assert found == {Pattern.BUY_IMBALANCE, Pattern.SELL_IMBALANCE}
+    found = {proposal.direction for bar in heard for proposal in bar.proposals}
+    assert found == {Direction.LONG, Direction.SHORT}
 
 
 def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path):

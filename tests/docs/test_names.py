@@ -128,6 +128,7 @@ def test_what_is_said_about_the_bar_is_what_the_page_says(trade):
     assert approved["SELLING_EXHAUSTION"].evidence["volumes"] == [15, 72, 102]
     assert len(trade.said.signals) == 6
     regime = trade.said.regime
+    assert regime is not None
     assert (regime.regime, regime.confidence) == ("TRENDING_UP", Decimal("0.833333"))
     assert sorted(map(Decimal, regime.scores.values()))[-2:] == [Decimal("2.5"), Decimal("7.5")]
 

@@ -93,6 +93,7 @@ def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_sign
     fold = strategy_fold(spec, DAY)
     said = [answer for answer in map(fold.step, bars) if answer is not None]
     assert [each.trading_day for each in said] == [DAY] * 20
+    assert said[-1].regime is not None
     assert said[-1].regime.reason != "warm_up"
     assert any(each.signals for each in said)
 

@@ -377,7 +377,7 @@ async def test_a_bar_whose_entry_left_before_the_rows_were_lost_is_not_decided_a
     desk = one_trade(books, folder)
     session = desk.open()
     await session.until(550)
-    session.journal.write(client_order_id(decision_id(session.book.account, "default/mes", bar(600).bar), "E"))
+    session.journal.write(client_order_id(decision_id(session.book.account, "default/mes", bar(600).bar.text()), "E"))
     await session.run()
     session.close()
     assert await desk.decisions() == [("default/mes", 600, False, "sent_before")]

@@ -32,7 +32,8 @@ from leadline.execution.core.booking import (
 )
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import client_order_id
-from leadline.model.orders import Bracket, Decision, Fill, Order, OrderState, OrderType, Side, VenueEvent
+from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, VenueEvent
+from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import DAY, ES, MES, account, ns, strategy
 
@@ -399,7 +400,9 @@ def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
     decision = Decision(
         "d",
         NAME,
+        "bar#2",
         "bar",
+        Proposal(Action.ENTER, Direction.SHORT),
         ns(600),
         DAY,
         True,

@@ -2,28 +2,33 @@
 
 import pytest
 
-from leadline.execution.core.decisions import decision_facts, decision_of, venue_order
+from leadline.execution.core.decisions import Asked, decision_facts, decision_of, venue_order
 from leadline.model.ids import decision_id
-from leadline.model.orders import Bracket, Decision, OrderState, OrderType, Side, VenueOrder
+from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueOrder
+from leadline.model.proposals import Action, Decision, Direction, Proposal
 from leadline.risk.view import Answer
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY, LONG, MES, bar, ns
 
 NAME = "default/mes"
+SOURCE = f"{bar(600).bar.text()}#2"
+PROPOSAL = Proposal(Action.ENTER, Direction.LONG, why=(LONG.value,))
 
 
 def decided(answer: Answer) -> Decision:
     book, _ = book_of(seconds=601)
-    return decision_of(book, book.strategies[NAME], bar(600), answer)
+    return decision_of(book, book.strategies[NAME], Asked(bar(600), SOURCE, PROPOSAL), answer)
 
 
 def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_risk_said():
     arithmetic = (("size", "2"), ("budget", "4"))
     answer = Answer(True, "", "SELL", 2, MES, Bracket(16, 24), (LONG.value,), arithmetic)
     assert decided(answer) == Decision(
-        decision_id=decision_id("default/paper", NAME, bar(600).bar),
+        decision_id=decision_id("default/paper", NAME, SOURCE),
         strategy=NAME,
+        source=SOURCE,
         bar_key=bar(600).bar.text(),
+        proposal=PROPOSAL,
         instant_ns=ns(601),
         trading_day=DAY,
         accepted=True,
@@ -58,8 +63,8 @@ def test_a_refused_decision_has_the_reason_and_no_side():
 )
 def test_the_audit_tells_what_was_decided_about_which_bar(answer: Answer, told: dict[str, object]):
     decision = decided(answer)
-    about = {"decision_id": decision.decision_id, "strategy": NAME, "bar_key": decision.bar_key, "regime": "RANGING"}
-    assert decision_facts(decision) == {**about, **told}
+    about = {"decision_id": decision.decision_id, "strategy": NAME, "source": SOURCE, "action": "ENTER"}
+    assert decision_facts(decision) == {**about, "bar_key": bar(600).bar.text(), "regime": "RANGING", **told}
 
 
 @pytest.mark.parametrize(("leg", "reduces"), [("E", False), ("F1", True), ("F12", True)])

@@ -94,9 +94,9 @@ def test_nothing_was_promised_before_the_first_word():
 
 @pytest.mark.parametrize("known", [False, True])
 def test_a_bar_that_makes_no_decision_is_news_all_the_same(known: bool):
-    """One without a signal, and one that was known when the strategy joined."""
+    """One without a proposal, and one that was known when the strategy joined."""
     found = Inbox("default/mes", HASH, ns(600))
-    said = bar(600) if known else replace(bar(700), signals=())
+    said = bar(600) if known else replace(bar(700), proposals=())
     [message, _] = says([said], end=900)
     assert found.offer(message)
     assert found.first_after(0) is None

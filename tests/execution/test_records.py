@@ -12,7 +12,8 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.records import EVENT_KINDS, AccountRecords, BookedFill, WrittenOrder
 from leadline.model.errors import Refused
-from leadline.model.orders import Bracket, Decision, LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
 from tests.execution.harness.builders import DAY, ES, MES, account, ns
 
@@ -26,7 +27,9 @@ def decision_of(number: int, **fields: Any) -> Decision:
     decision = Decision(
         decision_id=f"decision-{number}",
         strategy="default/mes",
+        source=f"bar-{number}",
         bar_key=f"bar-{number}",
+        proposal=Proposal(Action.ENTER, Direction.LONG),
         instant_ns=NOW,
         trading_day=DAY,
         accepted=True,
@@ -223,10 +226,10 @@ ZERO = "a text has a zero character in it"
 @pytest.mark.parametrize(
     ("items", "why"),
     [
-        ([replace(DECISION, bar_key="other")], "decision decision-1 of default/mes on other is there"),
-        ([decision_of(2, bar_key="bar-1")], "decision decision-2 of default/mes on bar-1 is there"),
-        ([decision_of(2), decision_of(2, bar_key="other")], "decision decision-2 of default/mes on other is there"),
-        ([decision_of(2), decision_of(3, bar_key="bar-2")], "decision decision-3 of default/mes on bar-2 is there"),
+        ([replace(DECISION, source="other")], "decision decision-1 of default/mes on other is there"),
+        ([decision_of(2, source="bar-1")], "decision decision-2 of default/mes on bar-1 is there"),
+        ([decision_of(2), decision_of(2, source="other")], "decision decision-2 of default/mes on other is there"),
+        ([decision_of(2), decision_of(3, source="bar-2")], "decision decision-3 of default/mes on bar-2 is there"),
         ([entry_of(2, quantity=0)], "order L2 has 0 of 0 filled"),
         ([entry_of(2, filled=-1)], "order L2 has -1 of 1 filled"),
         ([entry_of(2, decision="decision-1")], "the leg E of decision decision-1 is there"),
@@ -285,7 +288,7 @@ def test_what_is_no_other_row_is_taken():
     write(records, *WRITTEN)
     write(
         records,
-        decision_of(2, bar_key="bar-1", strategy="default/nq"),  # another strategy's
+        decision_of(2, source="bar-1", strategy="default/nq"),  # another strategy's
         entry_of(1, S.FILLED, filled=1),  # the same order again
         order_of(S.WORKING, "S1", client_id="L1S1", decision="decision-1"),
         entry_of(2, S.PENDING),

@@ -34,7 +34,6 @@ from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import client_order_id
 from leadline.model.orders import (
     Bracket,
-    Decision,
     Fill,
     LastPrint,
     Order,
@@ -44,6 +43,7 @@ from leadline.model.orders import (
     Trail,
     Trailing,
 )
+from leadline.model.proposals import Action, Decision, Direction, EntryTerms, Proposal, Withdrawal
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 from leadline.runtime.bus.dead_letters import MOST_PER_SUBJECT
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
@@ -56,6 +56,17 @@ from tests.execution.harness.twins import TwinBooks, TwinStore
 
 COMMANDS = 50
 STRATEGIES = ("default/mes", "default/nq")
+PROPOSALS = (
+    Proposal(Action.ENTER, Direction.LONG, why=("BUYING_ABSORPTION",)),
+    Proposal(Action.ENTER, withdrawn=Withdrawal.CONFLICT),
+    Proposal(
+        Action.ENTER,
+        Direction.SHORT,
+        EntryTerms(OrderType.LIMIT, 20_010, 300),
+        Bracket(stop_price=20_020, target_ticks=8, trail=Trail(4, 2)),
+        quantity=2,
+    ),
+)
 STATES = tuple(OrderState)
 LEGS = ("E", "S1", "T1", "F1")
 
@@ -104,10 +115,13 @@ class Commands:
         """A decision, most often a new one, and the entry of an accepted one."""
         book, number = self._book, self._chance.randint(1, 40)
         accepted, owner = self._chance.random() < 0.7, self._chance.choice(STRATEGIES)
+        key = f"{MES}/rth/5m-r1/{DAY}/{self._chance.choice([number, 1])}"
         decision = Decision(
             decision_id=f"decision-{number}",
             strategy=owner,
-            bar_key=f"{MES}/rth/5m-r1/{DAY}/{self._chance.choice([number, 1])}",
+            source=f"{key}{self._chance.choice(['', '#2'])}",
+            bar_key=key,
+            proposal=self._chance.choice(PROPOSALS),
             instant_ns=book.instant_ns,
             trading_day=DAY,
             accepted=accepted,

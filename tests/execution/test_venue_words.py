@@ -23,7 +23,7 @@ from leadline.model.orders import (
     VenueOrder,
     Watch,
 )
-from leadline.model.signal_checks import LARGEST_PRICE
+from leadline.model.proposal_checks import LARGEST_PRICE
 from leadline.venue.convert import advanced_from_proto, order_heard
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape

@@ -14,9 +14,12 @@ from leadline.model.contracts import FrontMonth
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
 from leadline.model.instruments import instrument
+from leadline.model.orders import Bracket, OrderType, Trail
+from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signal_checks import MOST_SIGNALS, Speaker, check_message
-from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
+from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.subjects import signal_subject
+from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.v1 import model_pb2 as pb
 from leadline.model.wire import encode_signal
 from leadline.runtime.bus.intake import read_signal
@@ -29,6 +32,14 @@ SUBJECT = signal_subject("run-1", "default/paper", "default/mes")
 SIGNAL = Signal(
     Pattern.BUYING_ABSORPTION, Direction.LONG, 20_000, Decimal("0.7"), {"rows": [20_000], "drop": "0.3"}, True
 )
+PROPOSAL = Proposal(
+    Action.ENTER,
+    Direction.LONG,
+    EntryTerms(OrderType.STOP, 20_010, 300 * NS_PER_SECOND),
+    Bracket(stop_price=19_990, target_ticks=40, trail=Trail(20, 8)),
+    2,
+    ("BUYING_ABSORPTION", "opening range"),
+)
 # 09:40 to 09:45.
 BAR = BarSignals(
     bar=BarKey(MES, "rth", "5m-r1", DAY, 2),
@@ -38,6 +49,7 @@ BAR = BarSignals(
     session_close_ns=ns(RTH_S),
     regime=RegimeReading(Regime.RANGING, Decimal("0.8"), Decimal("0.75"), "", {"RANGING": "1.2"}, {"adx": "18.5"}),
     signals=(SIGNAL,),
+    proposals=(PROPOSAL,),
 )
 
 
@@ -60,6 +72,7 @@ def with_signal(**changes: Any) -> SignalMessage:
 
 
 def with_regime(**changes: Any) -> SignalMessage:
+    assert BAR.regime is not None
     return message(replace(BAR, regime=replace(BAR.regime, **changes)))
 
 
@@ -257,8 +270,12 @@ def test_a_message_with_anything_changed_is_refused_or_harmless(data: st.DataObj
         assert ns(300 * (bar.bar.ordinal + 1)) <= bar.known_at_ns
         assert (bar.session_open_ns, bar.session_close_ns) == (ns(0), ns(RTH_S))
         assert all(0 <= signal.strength <= 1 for signal in bar.signals)
-        assert 0 <= bar.regime.confidence <= 1
-        assert 0 <= bar.regime.multiplier <= 1_000
+        if bar.regime is not None:
+            assert 0 <= bar.regime.confidence <= 1
+            assert 0 <= bar.regime.multiplier <= 1_000
+        for proposal in bar.proposals:
+            assert proposal.withdrawn or proposal.direction
+            assert proposal.entry is None or (proposal.entry.price is None) == (proposal.entry.type == "MARKET")
         # It goes out again as it came in: to risk, and into the database.
         assert read_signal(SUBJECT, encode_signal(said)) == said
 

@@ -75,7 +75,7 @@ def test_one_command_goes_from_a_manifest_to_an_audited_book(undisturbed):
     assert answer("orders", "--working", "--data-dir", data) == []
     assert answer("positions", "--data-dir", data) == []
     (bar,) = answer("signals", "--last", "1", "--data-dir", data)
-    assert bar["decision"]["reason"]
+    assert bar["decisions"][0]["reason"]
     assert {"pattern", "strength", "rejection"} <= bar["signals"][0].keys()
     missing = leadline("orders", "--account", "nobody", "--data-dir", data)
     assert (missing.returncode, missing.stderr.splitlines()[-1]) == (

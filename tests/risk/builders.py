@@ -4,8 +4,10 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
+from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
 from leadline.model.orders import Bracket, Side
+from leadline.model.proposals import Action, Proposal
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
 from leadline.risk.decide import decide
 from leadline.risk.tiers import tier_index
@@ -88,14 +90,26 @@ def bar(
 ) -> BarSignals:
     key = BarKey("MESM2025", "rth", "5m-r1", DAY, 12)
     reading = RegimeReading(regime, D("0.8"), D(multiplier))
-    return BarSignals(key, NOW, CLOSED_AT, OPEN, CLOSE, reading, signals)
+    return BarSignals(key, NOW, CLOSED_AT, OPEN, CLOSE, reading, signals, one_entry(signals))
+
+
+LONG = Proposal(Action.ENTER, Direction.LONG)
 
 
 def ask(
-    view: AccountView, settings: StrategySettings, what: BarSignals | None = None, instant: int | None = NOW
+    view: AccountView,
+    settings: StrategySettings,
+    what: BarSignals | None = None,
+    instant: int | None = NOW,
+    proposal: Proposal | None = None,
 ) -> Question:
-    """The question at an instant at which every contract has just printed; None: now, with the prints as they are."""
-    return Question(view, settings if instant is None else printed(settings, instant), what or bar(), instant or NOW)
+    """The question at an instant at which every contract has just printed; None: now, with the prints as they are.
+
+    Without a proposal it is the bar's, else a long entry.
+    """
+    about = what or bar()
+    asked = proposal or next(iter(about.proposals), LONG)
+    return Question(view, settings if instant is None else printed(settings, instant), about, asked, instant or NOW)
 
 
 def printed(settings: StrategySettings, instant: int, price: int = CLOSED_AT) -> StrategySettings:

@@ -71,7 +71,9 @@ def of_key(name: str) -> Put:
 
 
 def of_reading(name: str) -> Put:
-    return lambda value: ask(account(), strategy(), replace(bar(), regime=replace(bar().regime, **{name: value})))
+    reading = bar().regime
+    assert reading is not None
+    return lambda value: ask(account(), strategy(), replace(bar(), regime=replace(reading, **{name: value})))
 
 
 def of_signal(name: str) -> Put:

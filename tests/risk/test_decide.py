@@ -216,7 +216,15 @@ def test_a_refusal_for_its_size_keeps_the_arithmetic_and_the_patterns() -> None:
 @pytest.mark.parametrize(
     ("question", "reason"),
     [
-        (ask(account(halt="x", unresolved=True), strategy(), bar(()), instant=CLOSE), "no_approved_signal"),
+        (
+            ask(
+                account(halt="x", unresolved=True),
+                strategy(),
+                bar((signal(Pattern.BUYING_ABSORPTION, approved=False),)),
+                instant=CLOSE,
+            ),
+            "no_approved_signal",
+        ),
         (ask(account(halt="x"), strategy(), instant=CLOSE), "outside_session"),
         (ask(account("-1", halt="x"), strategy()), "halted"),
         (ask(account(), strategy(execute=())), "no_contract"),

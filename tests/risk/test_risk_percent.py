@@ -12,7 +12,7 @@ from leadline.risk.limits import order_refusal, risk_per_contract
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import Size, size
 from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument
-from tests.risk.builders import ES, MES, TIERS, TWO_LONGS, account, bar, entry, strategy
+from tests.risk.builders import ES, MES, TIERS, account, bar, entry, strategy
 
 D = Decimal
 ROOMY = AccountLimits(max_position=10_000)
@@ -32,7 +32,7 @@ def by_percent(percent: str, **changes: object):
 
 
 def sized(view: AccountView, settings, instrument: ExecutionInstrument = MES) -> Size:
-    return size(view, settings, instrument, bar(), TWO_LONGS)
+    return size(view, settings, instrument, bar(), bar().proposals[0])
 
 
 def test_the_worked_example_of_the_how_to():

@@ -25,7 +25,7 @@ def sized(
     instrument: ExecutionInstrument = MES,
     what: BarSignals = RANGE,
 ) -> Size:
-    return size(view, settings, instrument, what, what.signals)
+    return size(view, settings, instrument, what, what.proposals[0])
 
 
 def terms(view: AccountView, settings: StrategySettings = FREE, what: BarSignals = RANGE) -> dict[str, str]:

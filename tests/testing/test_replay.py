@@ -12,7 +12,8 @@ from leadline.model.bars import Bar
 from leadline.model.errors import InvalidInput
 from leadline.model.instruments import Instrument
 from leadline.model.manifests import load_manifests
-from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
+from leadline.model.proposals import Action, Direction, Proposal
+from leadline.model.signals import BarSignals
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
 from leadline.testing import prints, replay, simulated
@@ -34,15 +35,13 @@ class Up:
         """Nothing to remember."""
 
     def on_bar(self, bar: Bar) -> BarSignals:
-        """A signal after a rise."""
+        """An entry after a rise."""
         if self.fails:
             raise ValueError("no idea")
         rose = bar.close > bar.open
-        signal = Signal(Pattern.BUY_IMBALANCE, Direction.LONG, bar.close, Decimal(1), {}, approved=True)
-        reading = RegimeReading(Regime.RANGING, Decimal(1), Decimal(1))
-        found = (signal,) if rose else ()
+        found = (Proposal(Action.ENTER, Direction.LONG, why=("a rise",)),) if rose else ()
         times = (bar.session_open_ns, bar.session_close_ns)
-        return BarSignals(bar.key, bar.known_at_ns, bar.close, *times, reading, found)
+        return BarSignals(bar.key, bar.known_at_ns, bar.close, *times, proposals=found)
 
 
 def rising(seconds: int = 2_000) -> Mapping[str, TickColumns]:

@@ -16,7 +16,7 @@ from leadline.model.v1 import model_pb2
 from leadline.views.convert import account_view, feed_view, order_view, position_view, series_view, signal_view
 from leadline.views.documents import by_account, document, signalled, status
 from leadline.views.market import StatusView
-from leadline.views.signals import SignalledBar, decision_view
+from leadline.views.signals import ProposalView, SignalledBar, decision_view
 
 CONVERTED = [
     (execution_pb2.Order, order_view),
@@ -78,11 +78,12 @@ def test_orders_and_positions_stand_with_their_account():
     assert found[0]["decided_at_ns"] == str(order.decided_at_ns)  # 64 bits are text in JSON: a float does not hold them
 
 
-@pytest.mark.parametrize("facts", [None, {"accepted": False, "reason": "conflict", "bar_key": "b"}])
-def test_a_bar_has_its_signals_as_messages_have_them_and_the_facts_of_its_decision_or_none(facts):
+@pytest.mark.parametrize("facts", [[], [{"accepted": False, "reason": "conflict", "bar_key": "b"}]])
+def test_a_bar_has_its_signals_as_messages_have_them_and_the_facts_of_its_decisions(facts):
     signal = filled(model_pb2.Signal)
-    decision = None if facts is None else decision_view(facts)
-    bar = SignalledBar("desk/flow", 7, "b", "6000.25", "TRENDING_UP", (signal_view(signal),), decision)
+    decisions = tuple(map(decision_view, facts))
+    proposal = ProposalView("ENTER", "LONG", ("up",), "")
+    bar = SignalledBar("desk/flow", 7, "b", "6000.25", "TRENDING_UP", (signal_view(signal),), (proposal,), decisions)
     assert signalled(bar) == {
         "strategy": "desk/flow",
         "known_at_ns": 7,
@@ -90,7 +91,8 @@ def test_a_bar_has_its_signals_as_messages_have_them_and_the_facts_of_its_decisi
         "close": "6000.25",
         "regime": "TRENDING_UP",
         "signals": [plain(signal)],
-        "decision": facts,
+        "proposals": [{"action": "ENTER", "direction": "LONG", "why": ["up"], "withdrawn": ""}],
+        "decisions": facts,
     }
 
 

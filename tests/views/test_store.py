@@ -101,8 +101,7 @@ async def test_its_signals_stand_with_what_was_decided(desks: Database, books: B
     assert (last.bar, last.close, last.regime) == (bar(900).bar.text(), "5002.00", "RANGING")
     (only,) = last.signals
     assert (only.pattern, only.direction, only.evidence_json) == ("BUYING_ABSORPTION", "LONG", '{"at":1,"rows":2}')
-    assert found[0].decision is not None
-    assert (found[0].decision.accepted, found[0].decision.side) == (True, "BUY")
+    assert [(each.accepted, each.side) for each in found[0].decisions] == [(True, "BUY")]
 
 
 async def test_what_it_leaves_open_is_each_position_with_its_exits(desks: Database, books: Books, folder: Path):

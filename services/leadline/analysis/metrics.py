@@ -26,6 +26,6 @@ def count(message: SignalMessage) -> None:
     PROGRESS.set(message.progress_ns / NS_PER_SECOND)
     if message.bar is None:
         return
-    BARS.labels(message.bar.regime.regime.value).inc()
+    BARS.labels(message.bar.regime_name or "none").inc()
     for signal in message.bar.signals:
         SIGNALS.labels(signal.pattern.value, signal.rejection or "approved").inc()

@@ -62,7 +62,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
                     continue
                 if message.bar is not None and (after is None or _place(message.bar.bar) > after):
                     after = _place(message.bar.bar)
-                    if message.bar.signals or not request.only_with_signals:
+                    if message.bar.signals or message.bar.proposals or not request.only_with_signals:
                         yield pb.StreamSignalsResponse(bar=bar_signals_to_proto(message.bar))
                 if message.final:
                     yield pb.StreamSignalsResponse(final=True)

@@ -1,13 +1,15 @@
 """Strategies: what turns the bars of a session into opinions."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
 from leadline.model.bars import Bar
 from leadline.model.errors import GivenUp, InvalidInput, RefusedMessage
 from leadline.model.instruments import Instrument
-from leadline.model.signals import BarSignals
+from leadline.model.proposal_checks import MOST_WHY
+from leadline.model.proposals import Action, Proposal, Withdrawal
+from leadline.model.signals import BarSignals, Signal
 from leadline.nodes.base import Detector, Node, NodeContext, NoParams
 from leadline.nodes.graph import Graph
 from leadline.nodes.regime import RegimeNode
@@ -68,7 +70,7 @@ def _place_in_code(error: BaseException) -> str:
 
 
 class OrderFlow:
-    """The detectors, the regime and the router, as one fixed graph of nodes.
+    """The detectors, the regime and the router, as one fixed graph of nodes, and one proposal of what they saw.
 
     detectors: of one session, with their parameters; those that are off are asked only where another reads them.
     Before every input of the regime is available it says nothing but that.
@@ -86,7 +88,7 @@ class OrderFlow:
         self._graph.warm(bar)
 
     def on_bar(self, bar: Bar) -> BarSignals:
-        """Fold a bar of the session; its regime, and its patterns with the router's word on each."""
+        """Fold a bar of the session; its regime, its patterns with the router's word on each, and the entry on them."""
         routed = self._graph.update(bar, Router)
         return BarSignals(
             bar=bar.key,
@@ -96,7 +98,25 @@ class OrderFlow:
             session_close_ns=bar.session_close_ns,
             regime=routed.regime,
             signals=routed.signals,
+            proposals=one_entry(routed.signals),
         )
+
+
+def one_entry(signals: Sequence[Signal]) -> tuple[Proposal, ...]:
+    """The one proposal that a bar's signals come to: an entry on those that are approved, at the manifest's terms.
+
+    It is owned by the strongest of them; ties keep their order. Where they speak for both sides, or none is approved,
+    it is withdrawn, so that a decision says why. A bar without signals proposes nothing.
+    """
+    if not signals:
+        return ()
+    approved = sorted((signal for signal in signals if signal.approved), key=lambda signal: -signal.strength)
+    why = tuple(signal.pattern.value for signal in approved[:MOST_WHY])
+    if not approved:
+        return (Proposal(Action.ENTER, withdrawn=Withdrawal.NO_APPROVED_SIGNAL),)
+    if len({signal.direction for signal in approved}) > 1:
+        return (Proposal(Action.ENTER, why=why, withdrawn=Withdrawal.CONFLICT),)
+    return (Proposal(Action.ENTER, approved[0].direction, why=why),)
 
 
 def _read_by(kind: type[Node[Any, Any]]) -> Iterator[type[Node[Any, Any]]]:

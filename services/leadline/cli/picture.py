@@ -166,8 +166,8 @@ def _instant(scene: Scene, account: str) -> int:
 
 
 def _signal_rows(scene: Scene, said: SaidBar) -> Iterator[tuple[str, list[RenderableType]]]:
-    decision = scene.fates.get((said.strategy, said.bar))
-    taken = decision is not None and decision.accepted
+    decisions = scene.fates.get((said.strategy, said.bar), ())
+    taken = any(decision.accepted for decision in decisions)
     for number, line in enumerate(said.lines):
         pattern = line.name.partition(" ")[0]
         yield (
@@ -177,7 +177,7 @@ def _signal_rows(scene: Scene, said: SaidBar) -> Iterator[tuple[str, list[Render
                 plain_text(line.name, "green" if pattern in said.long else "red"),
                 plain_text(line.strength),
                 plain_text(line.word, "cyan" if line.approved else "dim"),
-                plain_text(fate_text(decision) if number == 0 else "", "bold" if taken else "dim"),
+                plain_text(fate_text(decisions) if number == 0 else "", "bold" if taken else "dim"),
             ],
         )
 

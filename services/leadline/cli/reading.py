@@ -14,7 +14,7 @@ from leadline.views.client import reasons
 from leadline.views.market import FeedView
 from leadline.views.opening import open_running, open_source
 from leadline.views.place import Place
-from leadline.views.signals import SignalledBar, by_pattern, fate_text
+from leadline.views.signals import SignalledBar, fate_text, lines_of
 from leadline.views.source import Source
 from leadline.views.values import AccountView, Answers, OrdersWanted
 
@@ -268,10 +268,10 @@ async def _signals(place: Place, strategy: str | None, last: int, output: Output
 
 
 def _signal_rows(bar: SignalledBar) -> list[tuple[object, ...]]:
-    """One line per pattern of a bar; what the lines of a bar have in common stands in the first."""
+    """One line per pattern of a bar, else per proposal; what they have in common stands in the first."""
     shared = (day_and_time(bar.known_at_ns), bar.bar.rpartition("/")[2], bar.close, bar.regime.replace("_", " "))
     lines: list[tuple[object, ...]] = []
-    for pattern in by_pattern(bar.signals):
+    for pattern in lines_of(bar.signals, bar.proposals):
         first = not lines
         lines.append(
             (
@@ -279,7 +279,7 @@ def _signal_rows(bar: SignalledBar) -> list[tuple[object, ...]]:
                 pattern.name.replace("_", " "),
                 pattern.strength,
                 pattern.word,
-                fate_text(bar.decision) if first else "",
+                fate_text(bar.decisions) if first else "",
             )
         )
     return lines

@@ -5,8 +5,6 @@ import hashlib
 import json
 from enum import StrEnum
 
-from leadline.model.bars import BarKey
-
 
 class Leg(StrEnum):
     """First letter of an order's leg: entry, stop, target, flatten; or an order that somebody else placed."""
@@ -25,9 +23,9 @@ def derive(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()
 
 
-def decision_id(account: str, strategy: str, bar: BarKey) -> str:
-    """The one decision that a strategy gets at a bar. `account` and `strategy` are `namespace/name`."""
-    return derive("d", account, strategy, bar.text())
+def decision_id(account: str, strategy: str, source: str) -> str:
+    """The one decision on a proposal of a strategy, by its source. `account` and `strategy` are `namespace/name`."""
+    return derive("d", account, strategy, source)
 
 
 def client_order_id(decision: str, leg: str, attempt: int = 1) -> str:

@@ -1,8 +1,7 @@
-"""Orders, fills, decisions and positions: the vocabulary of risk, execution and the venues."""
+"""Orders, fills and positions: the vocabulary of risk, execution and the venues."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -295,35 +294,6 @@ class Advanced:
     last_prints: dict[str, LastPrint]
     final: bool = False
     positions: Mapping[str, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Risk's word on one bar of one strategy. Refused decisions carry the first reason that refused them.
-
-    An entry of `type` LIMIT or STOP waits at `price` (ticks) until `valid_until_ns`, None until it is cancelled.
-
-    `arithmetic` is the size computation, name to decimal string, in the order in which it was done.
-    `patterns` lists the approved patterns, the owner first.
-    """
-
-    decision_id: str
-    strategy: str
-    bar_key: str
-    instant_ns: int
-    trading_day: date
-    accepted: bool
-    reason: str
-    side: Side | None
-    quantity: int
-    contract: str
-    bracket: Bracket | None
-    patterns: tuple[str, ...]
-    regime: str
-    arithmetic: tuple[tuple[str, str], ...]
-    type: OrderType = OrderType.MARKET
-    price: int | None = None
-    valid_until_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,9 @@ from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey
 from leadline.model.calendars import Session, calendar
 from leadline.model.contracts import FrontMonth
 from leadline.model.durations import BarSpec
-from leadline.model.errors import RefusedMessage, Unknown
+from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from leadline.model.hours import SessionHours
+from leadline.model.proposal_checks import LARGEST_PRICE, check_proposals
 from leadline.model.signals import (
     BarSignals,
     Direction,
@@ -37,7 +38,6 @@ MOST_READINGS: Final = 64
 LONGEST_TEXT: Final = 256
 MOST_PLACES: Final = 12
 LARGEST_MULTIPLIER: Final = 1_000
-LARGEST_PRICE: Final = 1 << 45
 LARGEST_ORDINAL: Final = 10_000_000
 END_OF_TIME_NS: Final = (1 << 63) - 1
 
@@ -120,10 +120,11 @@ def _check_types(said: BarSignals) -> None:
     _is_a("bar", said.bar, BarKey)
     for name in ("known_at_ns", "close", "session_open_ns", "session_close_ns"):
         _is_a(name, getattr(said, name), int)
-    _is_a("regime", said.regime, RegimeReading)
-    _is_a("regime.regime", said.regime.regime, Regime)
-    for name in ("scores", "inputs"):
-        _is_a(f"regime.{name}", getattr(said.regime, name), Mapping)
+    if said.regime is not None:
+        _is_a("regime", said.regime, RegimeReading)
+        _is_a("regime.regime", said.regime.regime, Regime)
+        for name in ("scores", "inputs"):
+            _is_a(f"regime.{name}", getattr(said.regime, name), Mapping)
     _is_a("signals", said.signals, tuple, list)
     for signal in said.signals:
         _is_a("a signal", signal, Signal)
@@ -143,10 +144,15 @@ def _is_a(name: str, value: object, *wanted: type) -> None:
 def check_content(said: BarSignals) -> None:
     """Whether every number is one, and everything has a size that can be meant."""
     _require(abs(said.close) <= LARGEST_PRICE, "price", f"close {said.close}")
-    _check_regime(said.regime)
+    if said.regime is not None:
+        _check_regime(said.regime)
     _require(len(said.signals) <= MOST_SIGNALS, "too_much", f"{len(said.signals)} signals")
     for signal in said.signals:
         _check_signal(signal)
+    try:
+        check_proposals(said.proposals, said.bar.contract)
+    except InvalidInput as impossible:
+        raise RefusedMessage("proposal", str(impossible)) from None
 
 
 @lru_cache(maxsize=512)

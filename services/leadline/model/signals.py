@@ -1,18 +1,15 @@
-"""What analysis says about a bar: patterns with their evidence, the regime, and the router's word on each."""
+"""What a strategy says about a bar: what it saw (patterns with their evidence, the regime), and what it proposes."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
 from leadline.model.bars import BarKey
+from leadline.model.proposals import Direction, Proposal, source_of
 
-
-class Direction(StrEnum):
-    """The side that a signal speaks for."""
-
-    LONG = "LONG"
-    SHORT = "SHORT"
+__all__ = ["BarSignals", "Direction", "Pattern", "Regime", "RegimeReading", "Signal", "SignalMessage"]
 
 
 class Pattern(StrEnum):
@@ -80,20 +77,34 @@ class RegimeReading:
 
 @dataclass(frozen=True, slots=True)
 class BarSignals:
-    """All that a strategy says at one closed bar. Times in ns UTC, close in ticks of the signal instrument."""
+    """All that a strategy says at one closed bar. Times in ns UTC, close in ticks of the signal instrument.
+
+    `regime` and `signals` are what it saw, where it looks for such, and `proposals` what it wants, in the order in
+    which they are to be decided.
+    """
 
     bar: BarKey
     known_at_ns: int
     close: int
     session_open_ns: int
     session_close_ns: int
-    regime: RegimeReading
-    signals: tuple[Signal, ...]
+    regime: RegimeReading | None = None
+    signals: tuple[Signal, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
 
     @property
     def trading_day(self) -> date:
         """The venue's trading day of the bar."""
         return self.bar.trading_day
+
+    @property
+    def regime_name(self) -> str:
+        """The regime's name; empty where the strategy reads none."""
+        return "" if self.regime is None else self.regime.regime.value
+
+    def sourced(self) -> Iterator[tuple[str, Proposal]]:
+        """The proposals, each after its source."""
+        return ((source_of(self.bar, number), each) for number, each in enumerate(self.proposals, 1))
 
     @property
     def open_ns(self) -> int:
@@ -108,7 +119,7 @@ class BarSignals:
 
 @dataclass(frozen=True, slots=True)
 class SignalMessage:
-    """What one message of a signal stream carries: a bar's signals, or only progress.
+    """What one message of a signal stream carries: what is said of a bar, or only progress.
 
     `strategy` and `account` are `namespace/name`; `analysis_hash` names the code and settings that spoke;
     `progress_ns` and `final` promise as in `leadline.model.bars.BarMessage`.

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
 from leadline.model.errors import RefusedMessage
-from leadline.model.orders import Bracket, Trail
+from leadline.model.orders import Bracket, OrderType, Trail
+from leadline.model.proposals import Action, EntryTerms, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2 as pb
@@ -338,45 +339,91 @@ def _signal_from_proto(message: pb.Signal) -> Signal:
     )
 
 
+def _regime_to_proto(reading: RegimeReading) -> pb.RegimeReading:
+    return pb.RegimeReading(
+        regime=reading.regime.value,
+        confidence=str(reading.confidence),
+        multiplier=str(reading.multiplier),
+        reason=reading.reason,
+        scores=reading.scores,
+        inputs=reading.inputs,
+    )
+
+
+def _regime_from_proto(message: pb.RegimeReading) -> RegimeReading:
+    return RegimeReading(
+        Regime(message.regime),
+        _decimal(message.confidence),
+        _decimal(message.multiplier),
+        message.reason,
+        dict(sorted(message.scores.items())),
+        dict(sorted(message.inputs.items())),
+    )
+
+
+def proposal_to_proto(proposal: Proposal) -> pb.Proposal:
+    """What a strategy wants, as a message."""
+    entry, direction = proposal.entry, proposal.direction
+    return pb.Proposal(
+        action=proposal.action.value,
+        direction=pb.DIRECTION_UNSPECIFIED if direction is None else _DIRECTION_TO_PB[direction],
+        entry=None
+        if entry is None
+        else pb.EntryTerms(type=entry.type.value, price=entry.price, valid_for_ns=entry.valid_for_ns),
+        bracket=None if proposal.bracket is None else bracket_to_proto(proposal.bracket),
+        quantity=proposal.quantity,
+        why=proposal.why,
+        withdrawn="" if proposal.withdrawn is None else proposal.withdrawn.value,
+    )
+
+
+def proposal_from_proto(message: pb.Proposal) -> Proposal:
+    """A message as what a strategy wants; ValueError or LookupError for a word that there is not."""
+    unsaid = message.direction == pb.DIRECTION_UNSPECIFIED
+    return Proposal(
+        action=Action(message.action),
+        direction=None if unsaid else _DIRECTION_FROM_PB[message.direction],
+        entry=_entry_from_proto(message.entry) if message.HasField("entry") else None,
+        bracket=bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
+        quantity=message.quantity if message.HasField("quantity") else None,
+        why=tuple(message.why),
+        withdrawn=Withdrawal(message.withdrawn) if message.withdrawn else None,
+    )
+
+
+def _entry_from_proto(message: pb.EntryTerms) -> EntryTerms:
+    return EntryTerms(
+        OrderType(message.type),
+        message.price if message.HasField("price") else None,
+        message.valid_for_ns if message.HasField("valid_for_ns") else None,
+    )
+
+
 def bar_signals_to_proto(bar: BarSignals) -> pb.BarSignals:
     """What a strategy says at a bar, as a message."""
-    regime = bar.regime
     return pb.BarSignals(
         bar=bar_key_to_proto(bar.bar),
         known_at_ns=bar.known_at_ns,
         close=bar.close,
         session_open_ns=bar.session_open_ns,
         session_close_ns=bar.session_close_ns,
-        regime=pb.RegimeReading(
-            regime=regime.regime.value,
-            confidence=str(regime.confidence),
-            multiplier=str(regime.multiplier),
-            reason=regime.reason,
-            scores=regime.scores,
-            inputs=regime.inputs,
-        ),
+        regime=None if bar.regime is None else _regime_to_proto(bar.regime),
         signals=[_signal_to_proto(signal) for signal in bar.signals],
+        proposals=[proposal_to_proto(proposal) for proposal in bar.proposals],
     )
 
 
 def bar_signals_from_proto(message: pb.BarSignals) -> BarSignals:
-    """A message as what a strategy says at a bar; ValueError on an unknown pattern or regime."""
-    regime = message.regime
+    """A message as what a strategy says at a bar; ValueError or LookupError for a word that there is not."""
     return BarSignals(
         bar=bar_key_from_proto(message.bar),
         known_at_ns=message.known_at_ns,
         close=message.close,
         session_open_ns=message.session_open_ns,
         session_close_ns=message.session_close_ns,
-        regime=RegimeReading(
-            Regime(regime.regime),
-            _decimal(regime.confidence),
-            _decimal(regime.multiplier),
-            regime.reason,
-            dict(sorted(regime.scores.items())),
-            dict(sorted(regime.inputs.items())),
-        ),
+        regime=_regime_from_proto(message.regime) if message.HasField("regime") else None,
         signals=tuple(_signal_from_proto(signal) for signal in message.signals),
+        proposals=tuple(proposal_from_proto(proposal) for proposal in message.proposals),
     )
 
 

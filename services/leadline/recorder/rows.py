@@ -1,7 +1,7 @@
 """Domain values as rows of the tables, and which prints of a batch are still to be stored."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final
 
@@ -74,6 +74,7 @@ SIGNAL_COLUMNS: Final = (
     "scores",
     "inputs",
     "signals",
+    "proposals",
 )
 
 
@@ -164,7 +165,7 @@ def footprint_table(message: BarMessage, bar: Bar) -> Iterator[Row]:
 
 
 def signal_row(message: SignalMessage, bar: BarSignals) -> Row:
-    """A row of `SIGNAL_COLUMNS`; the last three are JSON documents."""
+    """A row of `SIGNAL_COLUMNS`; the last four are JSON documents. Without a regime its columns are null."""
     key, regime = bar.bar, bar.regime
     return (
         message.tape,
@@ -181,13 +182,20 @@ def signal_row(message: SignalMessage, bar: BarSignals) -> Row:
         bar.close,
         bar.session_open_ns,
         bar.session_close_ns,
-        regime.regime.value,
-        regime.confidence,
-        regime.multiplier,
-        regime.reason,
-        regime.scores,
-        regime.inputs,
+        *(
+            (None,) * 6
+            if regime is None
+            else (
+                regime.regime.value,
+                regime.confidence,
+                regime.multiplier,
+                regime.reason,
+                regime.scores,
+                regime.inputs,
+            )
+        ),
         [_signal(signal) for signal in bar.signals],
+        [asdict(proposal) for proposal in bar.proposals],
     )
 
 

@@ -13,6 +13,7 @@ from leadline.model.durations import NS_PER_DAY, NS_PER_HOUR
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import CLOCK_PATTERN, zone_of
 from leadline.model.orders import OrderType
+from leadline.model.proposal_checks import check_proposal
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, Question, StrategySettings, Tier
@@ -50,6 +51,7 @@ def check_question(question: Question) -> None:
     _check_account(question.account)
     _check_strategy(question.strategy)
     _check_bar(question.bar)
+    check_proposal("proposal", question.proposal, question.bar.bar.contract)
 
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:
@@ -210,10 +212,11 @@ def _check_bar(bar: BarSignals) -> None:
     _whole("bar.session_open_ns", bar.session_open_ns, 0, MOST_NS)
     last = min(MOST_NS, bar.session_open_ns + LONGEST_SESSION_NS)
     _whole("bar.session_close_ns", bar.session_close_ns, bar.session_open_ns, last)
-    if not isinstance(bar.regime.regime, Regime):
-        raise InvalidInput("bar.regime.regime", _cut(bar.regime.regime), ", ".join(Regime))
-    check_decimal("bar.regime.confidence", bar.regime.confidence, 0, 1)
-    check_decimal("bar.regime.multiplier", bar.regime.multiplier, 0, MOST_MULTIPLIER)
+    if (reading := bar.regime) is not None:
+        if not isinstance(reading.regime, Regime):
+            raise InvalidInput("bar.regime.regime", _cut(reading.regime), ", ".join(Regime))
+        check_decimal("bar.regime.confidence", reading.confidence, 0, 1)
+        check_decimal("bar.regime.multiplier", reading.multiplier, 0, MOST_MULTIPLIER)
     few("bar.signals", bar.signals, MOST_SIGNALS)
     for number, signal in enumerate(bar.signals):
         if not isinstance(signal.direction, Direction):

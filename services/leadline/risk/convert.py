@@ -2,13 +2,23 @@
 
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from typing import Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import OrderType, Side
+from leadline.model.proposal_checks import MOST_WHY
+from leadline.model.proposals import Action, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb
-from leadline.model.wire import bar_signals_from_proto, bar_signals_to_proto, bracket_from_proto, bracket_to_proto
+from leadline.model.wire import (
+    bar_signals_from_proto,
+    bar_signals_to_proto,
+    bracket_from_proto,
+    bracket_to_proto,
+    proposal_from_proto,
+    proposal_to_proto,
+)
 from leadline.risk.bounds import (
     ENTRY_TYPES,
     MODIFIERS,
@@ -48,6 +58,7 @@ def question_to_proto(question: Question) -> pb.Question:
         account=_account_to_proto(question.account),
         strategy=_strategy_to_proto(question.strategy),
         bar=bar_signals_to_proto(question.bar),
+        proposal=proposal_to_proto(question.proposal),
         instant_ns=question.instant_ns,
     )
 
@@ -65,12 +76,14 @@ def question_from_proto(message: pb.Question) -> Question:
         ("bar.signals", bar.signals, MOST_SIGNALS),
         ("bar.regime.scores", bar.regime.scores, MOST_ROOTS),
         ("bar.regime.inputs", bar.regime.inputs, MOST_ROOTS),
+        ("proposal.why", message.proposal.why, MOST_WHY),
     ):
         few(name, items, most)
     return Question(
         _account_from_proto(message.account),
         _strategy_from_proto(message.strategy),
         _bar_from_proto(message.bar),
+        _proposal_from_proto(message.proposal),
         message.instant_ns,
     )
 
@@ -78,9 +91,10 @@ def question_from_proto(message: pb.Question) -> Question:
 def _bar_from_proto(message: model_pb.BarSignals) -> BarSignals:
     """Decimals and the day are looked at first, so that what does not parse is named by its field."""
     _day("bar.bar.trading_day", message.bar.trading_day)
-    _decimal("bar.regime.confidence", message.regime.confidence)
-    _decimal("bar.regime.multiplier", message.regime.multiplier)
-    _name("bar.regime.regime", message.regime.regime, Regime)
+    if message.HasField("regime"):
+        _decimal("bar.regime.confidence", message.regime.confidence)
+        _decimal("bar.regime.multiplier", message.regime.multiplier)
+        _name("bar.regime.regime", message.regime.regime, Regime)
     for number, signal in enumerate(message.signals):
         _decimal(f"bar.signals[{number}].strength", signal.strength)
         _name(f"bar.signals[{number}].pattern", signal.pattern, Pattern)
@@ -95,6 +109,18 @@ def _bar_from_proto(message: model_pb.BarSignals) -> BarSignals:
         return bar_signals_from_proto(message)
     except (ValueError, ArithmeticError, LookupError) as error:
         raise InvalidInput("bar", str(error)[:200], "what a strategy says at a bar") from error
+
+
+def _proposal_from_proto(message: model_pb.Proposal) -> Proposal:
+    """Its words are looked at first, so that one that there is not is named by its field."""
+    _name("proposal.action", message.action, Action)
+    if message.withdrawn:
+        _name("proposal.withdrawn", message.withdrawn, Withdrawal)
+    if message.direction not in (model_pb.DIRECTION_UNSPECIFIED, *_DIRECTIONS):
+        raise InvalidInput("proposal.direction", message.direction, "long or short")
+    if message.HasField("entry"):
+        _name("proposal.entry.type", message.entry.type, OrderType)
+    return proposal_from_proto(message)
 
 
 def _decimal(name: str, text: str) -> Decimal:
@@ -114,7 +140,7 @@ def _day(name: str, text: str) -> date:
         raise InvalidInput(name, text[:LONGEST_DECIMAL], "a date in ISO 8601") from None
 
 
-def _name(name: str, text: str, known: type[Regime] | type[Pattern]) -> None:
+def _name(name: str, text: str, known: type[StrEnum]) -> None:
     if text not in known.__members__.values():
         raise InvalidInput(name, text[:LONGEST_DECIMAL], "one of " + ", ".join(known))
 

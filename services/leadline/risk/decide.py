@@ -1,71 +1,70 @@
-"""One decision per bar: collect the approved signals, refuse conflicts, pass the gates and limits, then size."""
+"""One decision on one proposal: pass the gates and limits, then size."""
 
-from leadline.model.orders import OrderType, Side
-from leadline.model.signals import BarSignals, Direction, Signal
+from dataclasses import replace
+
+from leadline.model.proposals import Proposal
+from leadline.model.signals import BarSignals
 from leadline.risk.bounds import check_question
 from leadline.risk.gates import month_refusal, open_until, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
+from leadline.risk.terms import Terms, at_distances, bracket_refusal, terms_of
 from leadline.risk.view import AccountView, Answer, Entry, ExecutionInstrument, Question, StrategySettings
 
 
 def decide(question: Question) -> Answer:
-    """Risk's word on a bar: an order, or the first reason that refused it with the arithmetic so far.
+    """Risk's word on a proposal: an order, or the first reason that refused it with the arithmetic so far.
 
     Raises InvalidInput for a question that is out of bounds (`leadline.risk.bounds`).
     """
     check_question(question)
-    account, strategy, bar = question.account, question.strategy, question.bar
-    approved = _strongest_first(bar)
-    if not approved:
-        return _refused(Reason.NO_APPROVED_SIGNAL, ())
-    if len({signal.direction for signal in approved}) > 1:
-        return _refused(Reason.CONFLICT, approved)
+    account, strategy, bar, proposal = question.account, question.strategy, question.bar, question.proposal
+    if proposal.withdrawn is not None:
+        return _refused(Reason(proposal.withdrawn.value), proposal)
     refusal = month_refusal(strategy, bar) or time_refusal(strategy, bar, question.instant_ns)
     refusal = refusal or standing_refusal(account, strategy)
     if refusal is not None:
-        return _refused(refusal, approved)
+        return _refused(refusal, proposal)
     instrument = execution_instrument(account, strategy)
     if isinstance(instrument, Reason):
-        return _refused(instrument, approved)
+        return _refused(instrument, proposal)
     refusal = contract_refusal(account, instrument, question.instant_ns, bar.close)
+    if refusal is not None or instrument.quote is None or proposal.direction is None:
+        return _refused(refusal or Reason.STALE, proposal)
+    side = proposal.direction.side
+    terms = terms_of(strategy, proposal, bar.close, side)
+    price = instrument.quote.price if terms.price is None else terms.price
+    refusal = bracket_refusal(terms.bracket, side, price)
     if refusal is not None:
-        return _refused(refusal, approved)
-    sized = size(account, strategy, instrument, bar, approved)
-    side = Side.BUY if approved[0].direction is Direction.LONG else Side.SELL
-    price = _price(strategy, bar.close, side)
-    entry = Entry(side, sized.quantity, question.instant_ns, bar.close, price)
-    refusal = sized.reason or order_refusal(account, strategy, instrument, entry)
+        return _refused(refusal, proposal)
+    sized_by = at_distances(strategy, terms.bracket, side, price)
+    if proposal.quantity is not None:
+        sized_by = replace(sized_by, max_size=min(sized_by.max_size, proposal.quantity))
+    sized = size(account, sized_by, instrument, bar, proposal)
+    entry = Entry(side, sized.quantity, question.instant_ns, bar.close, terms.price)
+    refusal = sized.reason or order_refusal(account, sized_by, instrument, entry)
     if refusal is not None:
-        return _refused(refusal, approved, sized.arithmetic)
+        return _refused(refusal, proposal, sized.arithmetic)
     return Answer(
         accepted=True,
         reason="",
         side=side.value,
         quantity=sized.quantity,
         contract=instrument.contract,
-        bracket=strategy.bracket,
-        patterns=tuple(signal.pattern.value for signal in approved),
+        bracket=terms.bracket,
+        patterns=proposal.why,
         arithmetic=sized.arithmetic,
-        type=strategy.entry_type,
-        price=price,
-        valid_until_ns=None if price is None else _valid_until(strategy, bar, question.instant_ns),
+        type=terms.type,
+        price=terms.price,
+        valid_until_ns=None if terms.price is None else _valid_until(strategy, terms, bar, question.instant_ns),
     )
 
 
-def _price(strategy: StrategySettings, close: int, side: Side) -> int | None:
-    """Where an entry waits, ticks: a limit on the better side of the bar's close, a stop beyond it."""
-    if strategy.entry_type is OrderType.MARKET:
-        return None
-    away = 1 if strategy.entry_type is OrderType.STOP else -1
-    return close + away * side.sign * strategy.entry_offset
-
-
-def _valid_until(strategy: StrategySettings, bar: BarSignals, instant_ns: int) -> int:
+def _valid_until(strategy: StrategySettings, terms: Terms, bar: BarSignals, instant_ns: int) -> int:
     """When an entry that waits ends: after its own time, else with the session, and with the gate that lets it in."""
-    if strategy.valid_for_ns is not None:
-        own = instant_ns + strategy.valid_for_ns
+    if terms.valid_for_ns is not None:
+        own = instant_ns + terms.valid_for_ns
     elif instant_ns < bar.close_ns:
         own = bar.close_ns
     else:  # a session that never closes: its last bar is known in the next one, which is as long
@@ -83,10 +82,5 @@ def execution_instrument(account: AccountView, strategy: StrategySettings) -> Ex
     return next((instrument for instrument in strategy.execute if instrument.root == root), Reason.NO_CONTRACT)
 
 
-def _strongest_first(bar: BarSignals) -> tuple[Signal, ...]:
-    """Approved signals by falling strength; ties keep the order of the patterns' definition."""
-    return tuple(sorted((s for s in bar.signals if s.approved), key=lambda signal: -signal.strength))
-
-
-def _refused(reason: Reason, approved: tuple[Signal, ...], arithmetic: tuple[tuple[str, str], ...] = ()) -> Answer:
-    return Answer(False, reason.value, patterns=tuple(s.pattern.value for s in approved), arithmetic=arithmetic)
+def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Answer:
+    return Answer(False, reason.value, patterns=proposal.why, arithmetic=arithmetic)

@@ -27,6 +27,8 @@ class Reason(StrEnum):
     CONTRACT_EXPIRED = "contract_expired"
     STALE = "stale"
     PRICE_COLLAR = "price_collar"
+    NO_STOP = "no_stop"
+    EXIT_BEYOND_ENTRY = "exit_beyond_entry"
     REGIME_SIZE = "regime_size"
     MAX_OPEN_TRADES = "max_open_trades"
     OPPOSITE_POSITION = "opposite_position"

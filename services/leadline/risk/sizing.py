@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final, Protocol
 
-from leadline.model.signals import BarSignals, Direction, Regime, Signal
+from leadline.model.proposals import Direction, Proposal
+from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.risk.limits import day_budget, free_margin, free_position, risk_budget, risk_per_contract
 from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, ExecutionInstrument, StrategySettings, Tier
 
 WIN_STREAK: Final = 3
 LOSS_STREAK: Final = 2
+_PATTERNS: Final = frozenset(pattern.value for pattern in Pattern)
 _TRENDING: Final = {Direction.LONG: Regime.TRENDING_UP, Direction.SHORT: Regime.TRENDING_DOWN}
 
 Terms = tuple[tuple[str, str], ...]
@@ -145,18 +147,20 @@ def size(
     strategy: StrategySettings,
     instrument: ExecutionInstrument,
     bar: BarSignals,
-    approved: tuple[Signal, ...],
+    proposal: Proposal,
 ) -> Size:
-    """The size of an entry on `approved` signals, all of one direction.
+    """The size of a proposed entry.
 
     The smallest of what the strategy's sizer wants, the free position, the strategy's maximum, what is left of the
     day's budget divided by the risk of one contract, and what the equity that binds no margin yet can carry. Below one
-    there is no trade, for the term that bound it. A regime whose multiplier is 0 does not trade in any mode.
+    there is no trade, for the term that bound it. A regime whose multiplier is 0 does not trade in any mode; a bar
+    without a regime has the multiplier 1.
     """
-    if bar.regime.multiplier <= 0:
-        return Size(0, Reason.REGIME_SIZE, (("regime_multiplier", str(bar.regime.multiplier)), ("size", "0")))
+    multiplier = Decimal(1) if bar.regime is None else bar.regime.multiplier
+    if multiplier <= 0:
+        return Size(0, Reason.REGIME_SIZE, (("regime_multiplier", str(multiplier)), ("size", "0")))
     unit = risk_per_contract(strategy, instrument)
-    wanted = sizer_of(strategy).wanted(_basis(account, strategy, unit, bar, approved))
+    wanted = sizer_of(strategy).wanted(_basis(account, strategy, unit, bar, proposal))
     terms = list(wanted.terms)
     bounds: list[tuple[str, int, Reason]] = [
         ("free_position", free_position(account, strategy), Reason.MAX_POSITION),
@@ -183,9 +187,10 @@ def size(
 
 
 def _basis(
-    account: AccountView, strategy: StrategySettings, unit: Decimal, bar: BarSignals, approved: tuple[Signal, ...]
+    account: AccountView, strategy: StrategySettings, unit: Decimal, bar: BarSignals, proposal: Proposal
 ) -> Basis:
-    """What a sizer may go by, of the question of one bar; `unit` is the risk of one contract."""
+    """What a sizer may go by, of one proposal at one bar; `unit` is the risk of one contract."""
+    trend = None if proposal.direction is None else _TRENDING[proposal.direction]
     return Basis(
         equity=account.equity,
         margin_in_use=account.margin_in_use,
@@ -194,9 +199,9 @@ def _basis(
         tier=account.tier,
         max_size=strategy.max_size,
         streak=account.streak,
-        patterns=len({signal.pattern for signal in approved}),
-        with_trend=bar.regime.regime is _TRENDING[approved[0].direction],
-        multiplier=bar.regime.multiplier,
+        patterns=len(_PATTERNS.intersection(proposal.why)),
+        with_trend=bar.regime is not None and bar.regime.regime is trend,
+        multiplier=Decimal(1) if bar.regime is None else bar.regime.multiplier,
     )
 
 

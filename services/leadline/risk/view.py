@@ -1,4 +1,4 @@
-"""What a decision sees: the account, the strategy's settings and the bar. Plain values, no behaviour.
+"""What a decision sees: the account, the strategy's settings, the bar and the proposal. Plain values, no behaviour.
 
 Money is `Decimal` in the account's currency; sizes are integer size steps; distances are ticks; times are ns UTC.
 """
@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from leadline.model.orders import Bracket, OrderType, Side
+from leadline.model.proposals import Proposal
 from leadline.model.signals import BarSignals
 
 
@@ -190,11 +191,12 @@ class StrategySettings:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that a decision depends on."""
+    """All that a decision depends on. Of the bar its time, close and regime count, and not what was seen in it."""
 
     account: AccountView
     strategy: StrategySettings
     bar: BarSignals
+    proposal: Proposal
     instant_ns: int
 
 

@@ -28,10 +28,12 @@ from leadline.model.bars import Bar, BarMessage
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.orders import Decision, Fill, Order
+from leadline.model.orders import Fill, Order
+from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns
+from leadline.model.wire import decode_signal, encode_signal
 from leadline.risk.decide import decide
 from leadline.risk.view import Answer, Question
 from leadline.venue.matching import PaperMarket
@@ -117,7 +119,7 @@ def speech_of(
         for message in bars[month.contract]:
             one = publication.step(message)
             if one is not None:
-                found.append(one)
+                found.append(decode_signal(encode_signal(one)))  # as the account reads it from the bus
             if publication.passed:
                 break
     return found
@@ -207,7 +209,7 @@ async def _run(
     return Replay(
         bars=tuple(message.bar for messages in bars.values() for message in messages if message.bar is not None),
         said=tuple(message.bar for message in speech if message.bar is not None),
-        decisions=tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.bar_key))),
+        decisions=tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.source))),
         orders=tuple(sorted((one.order for one in records.orders.values()), key=_when)),
         fills=tuple(one.fill for one in sorted(records.fills.values(), key=lambda one: one.venue_event)),
         result=str(book.equity_at_roll + book.realised - account.spec.starting_balance),

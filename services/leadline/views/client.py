@@ -27,6 +27,7 @@ from leadline.views.convert import (
     feed_view,
     order_view,
     position_view,
+    proposal_view,
     series_view,
     signal_view,
 )
@@ -96,14 +97,14 @@ class RunningStack:
         return await _answers(self.stack.chosen_accounts(account), read)
 
     async def signals(self, strategy: str | None, last: int) -> Answers[list[SignalledBar]]:
-        """The newest bars with signals by strategy. A decision is missing where its account does not answer."""
+        """The newest bars with signals or proposals by strategy. Decisions are missing where an account is silent."""
         chosen = {item.name: item for item in self.stack.chosen_strategies(strategy)}
         said = await _answers(chosen, lambda name: self._bars_with_signals(name, last))
         accounts = sorted({item.account for item in chosen.values()}) if said.found else []
         decided = await _answers(accounts, self._decisions)
         decisions = {key: each for by_bar in decided.found.values() for key, each in by_bar.items()}
         bars = [
-            _signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar))))
+            _signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar)), ()))
             for name, said_bars in said.found.items()
             for bar in said_bars
         ]
@@ -115,21 +116,25 @@ class RunningStack:
         )
 
     async def _bars_with_signals(self, strategy: str, last: int) -> list[model_pb2.BarSignals]:
-        """The newest bars with signals that are stored by now."""
+        """The newest bars with signals or proposals that are stored by now."""
         stub = self.services.analysis(self.stack.analysis_of(strategy))
         stream = stub.StreamSignals(analysis_pb2.StreamSignalsRequest(only_with_signals=True))
         messages = until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
         return list(deque([message.bar async for message in messages if not message.final], last))
 
-    async def _decisions(self, account: str) -> dict[tuple[str, str], DecisionView]:
-        """Every decision by strategy and bar key."""
+    async def _decisions(self, account: str) -> dict[tuple[str, str], tuple[DecisionView, ...]]:
+        """Every decision by strategy and bar key, those of one bar in their order."""
         stream = self._execution(account).StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
         bodies = [
             orjson.loads(event.body_json)
             async for event in until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
             if event.kind == "decision"
         ]
-        return {(body["strategy"], body["bar_key"]): decision_view(body) for body in bodies}
+        found: dict[tuple[str, str], tuple[DecisionView, ...]] = {}
+        for body in bodies:
+            key = (body["strategy"], body["bar_key"])
+            found[key] = (*found.get(key, ()), decision_view(body))
+        return found
 
     async def _feed(self) -> FeedView | None:
         """How the feed is; None in a cluster, where it belongs to the platform and not to the namespace."""
@@ -184,7 +189,7 @@ def reasons(failed: Mapping[str, Exception]) -> dict[str, str]:
     }
 
 
-def _signalled_bar(strategy: str, bar: model_pb2.BarSignals, decision: DecisionView | None) -> SignalledBar:
+def _signalled_bar(strategy: str, bar: model_pb2.BarSignals, decisions: tuple[DecisionView, ...]) -> SignalledBar:
     return SignalledBar(
         strategy=strategy,
         known_at_ns=bar.known_at_ns,
@@ -192,7 +197,8 @@ def _signalled_bar(strategy: str, bar: model_pb2.BarSignals, decision: DecisionV
         close=price_text(bar.bar.contract, bar.close),
         regime=bar.regime.regime,
         signals=tuple(map(signal_view, bar.signals)),
-        decision=decision,
+        proposals=tuple(map(proposal_view, bar.proposals)),
+        decisions=decisions,
     )
 
 

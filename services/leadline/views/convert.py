@@ -22,7 +22,7 @@ from leadline.views.market import (
     SeriesView,
     UnfinishedBarView,
 )
-from leadline.views.signals import RegimeView, SignalView
+from leadline.views.signals import ProposalView, RegimeView, SignalView
 from leadline.views.values import (
     AccountView,
     HaltView,
@@ -120,6 +120,12 @@ def signal_view(message: model_pb2.Signal) -> SignalView:
     """A signal of a bar."""
     direction = model_pb2.Direction.Name(message.direction).removeprefix("DIRECTION_")
     return SignalView(**_of_same_name(message, SignalView, direction=direction))
+
+
+def proposal_view(message: model_pb2.Proposal) -> ProposalView:
+    """A proposal of a bar."""
+    direction = "" if not message.direction else model_pb2.Direction.Name(message.direction).removeprefix("DIRECTION_")
+    return ProposalView(message.action, direction, tuple(message.why), message.withdrawn)
 
 
 def bar_key_text(key: model_pb2.BarKey) -> str:

@@ -27,13 +27,17 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "signal": ("bar_key", "known_at_ns", "close", "regime", "confidence", "multiplier", "reason", "scores", "inputs",
                "signals"),
     "decision": ("bar_key", "instant_ns", "trading_day", "accepted", "reason", "side", "quantity", "contract",
-                 "type", "price", "valid_until_ns", "bracket", "patterns", "regime", "arithmetic"),
+                 "type", "price", "valid_until_ns", "bracket", "patterns", "regime", "arithmetic", "proposal"),
     "order": ("bar_key", "leg", "contract", "side", "type", "quantity", "limit_price", "stop_price", "filled", "state",
               "reason", "decided_at_ns"),
 }  # fmt: skip
-"""The fields of each kind of line, besides its kind, account index and strategy index."""
+"""The fields of each kind of line, besides its kind, account index and strategy index.
 
-_JSON: Final = frozenset({"rows", "scores", "inputs", "signals", "arithmetic", "bracket"})
+A decision's `proposal` is what was asked for besides an entry at the manifest's terms; it is left out where that is
+nothing.
+"""
+
+_JSON: Final = frozenset({"rows", "scores", "inputs", "signals", "arithmetic", "bracket", "proposal"})
 
 
 def digest_lines(lines: list[bytes]) -> str:
@@ -59,11 +63,19 @@ def lines_from(said: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[by
             account = accounts.index(row["account"]) if row["account"] else -1
             strategy = names[row["account"]].index(row["strategy"]) if row["strategy"] else -1
             line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
+            if kind == "decision":
+                line |= _asked(line.pop("proposal"))
             text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
             number = row["k"] if kind == "fill" else 0
             key = (row["at"], step, account, strategy, *_bar_order(row["sort"] or ""), row["leg"], number)
             found.append((key, text, kind))
     return [(text, kind) for _, text, kind in sorted(found)]
+
+
+def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
+    """What a proposal asks for besides an entry at the manifest's terms, as the field of its line."""
+    terms = {name: proposal[name] for name in ("entry", "bracket", "quantity") if proposal[name] is not None}
+    return {"proposal": {**terms, "direction": proposal["direction"]}} if terms else {}
 
 
 _CANONICAL: Final = orjson.OPT_SORT_KEYS

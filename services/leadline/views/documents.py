@@ -41,11 +41,11 @@ def status(found: StatusView) -> dict[str, Any]:
 
 
 def signalled(bar: SignalledBar) -> dict[str, Any]:
-    """A bar with its signals in the form of the services' messages, and the facts of its decision, or none."""
+    """A bar with its signals in the form of the services' messages, and the facts of its decisions."""
     return {
         **document(bar),
         "signals": [{**document(each), "direction": f"DIRECTION_{each.direction}"} for each in bar.signals],
-        "decision": None if bar.decision is None else dict(bar.decision.facts),
+        "decisions": [dict(each.facts) for each in bar.decisions],
     }
 
 

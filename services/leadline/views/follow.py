@@ -24,6 +24,7 @@ from leadline.views.convert import (
     bar_view,
     feed_view,
     position_view,
+    proposal_view,
     regime_view,
     signal_view,
     unfinished_view,
@@ -138,9 +139,10 @@ class _Signals:
             if message.final:
                 return
             self.after = message.bar.bar
-            self.scene.regimes[self.strategy.name] = regime_view(message.bar.regime)
-            self.scene.signal_count += len(message.bar.signals)
-            if message.bar.signals:
-                signals = [signal_view(signal) for signal in message.bar.signals]
-                bar = message.bar
-                self.scene.said.append(said_bar(self.strategy.name, bar_key_text(bar.bar), bar.known_at_ns, signals))
+            bar = message.bar
+            if bar.HasField("regime"):
+                self.scene.regimes[self.strategy.name] = regime_view(bar.regime)
+            self.scene.signal_count += len(bar.signals)
+            if bar.signals or bar.proposals:
+                said = [signal_view(each) for each in bar.signals], [proposal_view(each) for each in bar.proposals]
+                self.scene.said.append(said_bar(self.strategy.name, bar_key_text(bar.bar), bar.known_at_ns, *said))

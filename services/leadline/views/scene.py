@@ -7,7 +7,15 @@ from typing import Any, Final
 
 from leadline.model.signals import Direction
 from leadline.views.market import BarView, FeedView, UnfinishedBarView
-from leadline.views.signals import DecisionView, PatternLine, RegimeView, SignalView, by_pattern, decision_view
+from leadline.views.signals import (
+    DecisionView,
+    PatternLine,
+    ProposalView,
+    RegimeView,
+    SignalView,
+    decision_view,
+    lines_of,
+)
 from leadline.views.values import AccountView, PositionView
 
 KEPT_BARS: Final = 8
@@ -58,7 +66,7 @@ class Scene:
     regimes: dict[str, RegimeView] = field(default_factory=dict)
     said: deque[SaidBar] = field(default_factory=lambda: deque(maxlen=KEPT_SIGNALS))
     signal_count: int = 0
-    fates: dict[tuple[str, str], DecisionView] = field(default_factory=dict)
+    fates: dict[tuple[str, str], tuple[DecisionView, ...]] = field(default_factory=dict)
     fills: int = 0
     states: dict[str, AccountView] = field(default_factory=dict)
     positions: dict[str, list[PositionView]] = field(default_factory=dict)
@@ -69,12 +77,15 @@ class Scene:
 
     def decide(self, body: Mapping[str, Any]) -> None:
         """Note a decision; the oldest go when there are too many."""
-        self.fates[body["strategy"], body["bar_key"]] = decision_view(body)
+        key = (body["strategy"], body["bar_key"])
+        self.fates[key] = (*self.fates.get(key, ()), decision_view(body))
         if len(self.fates) > KEPT_FATES:
             del self.fates[next(iter(self.fates))]
 
 
-def said_bar(strategy: str, bar: str, known_at_ns: int, signals: Sequence[SignalView]) -> SaidBar:
-    """A bar's signals, as they are shown. bar: its key as events spell it; known_at_ns: ns UTC."""
+def said_bar(
+    strategy: str, bar: str, known_at_ns: int, signals: Sequence[SignalView], proposals: Sequence[ProposalView] = ()
+) -> SaidBar:
+    """What was said of a bar, as it is shown. bar: its key as events spell it; known_at_ns: ns UTC."""
     rising = frozenset(item.pattern for item in signals if item.direction == Direction.LONG)
-    return SaidBar(strategy, bar, known_at_ns, tuple(by_pattern(signals)), rising)
+    return SaidBar(strategy, bar, known_at_ns, tuple(lines_of(signals, proposals)), rising)

@@ -1,6 +1,6 @@
 """What strategies saw in their bars, as it is shown, and what became of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -43,8 +43,22 @@ class RegimeView:
 
 
 @dataclass(frozen=True, slots=True)
+class ProposalView:
+    """What a strategy wants at one bar.
+
+    action: such as `ENTER`. direction: `LONG` or `SHORT`, empty where it has none. why: patterns and words of the
+    strategy's own. withdrawn: why nothing is wanted although there were signals, else empty.
+    """
+
+    action: str
+    direction: str
+    why: tuple[str, ...]
+    withdrawn: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionView:
-    """What risk and the account decided on a bar.
+    """What risk and the account decided on a proposal.
 
     reason: why it was refused, empty when accepted. side: `BUY` or `SELL`, quantity: size steps, where they are known.
     facts: all that its source has of it, as JSON; a running stack has the decision's event.
@@ -59,10 +73,11 @@ class DecisionView:
 
 @dataclass(frozen=True, slots=True)
 class SignalledBar:
-    """A bar with signals.
+    """A bar with signals or proposals.
 
     strategy: `namespace/name`. known_at_ns: instant from which it may be acted on, ns UTC. bar: its key as events spell
-    it. close: price, a decimal string. decision: None where there is none.
+    it. close: price, a decimal string. regime: empty where the strategy reads none. decisions: those that there are, in
+    the order of their proposals.
     """
 
     strategy: str
@@ -71,7 +86,8 @@ class SignalledBar:
     close: str
     regime: str
     signals: tuple[SignalView, ...]
-    decision: DecisionView | None
+    proposals: tuple[ProposalView, ...]
+    decisions: tuple[DecisionView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,13 @@ def decision_view(facts: Mapping[str, Any]) -> DecisionView:
     )
 
 
+def lines_of(signals: Iterable[SignalView], proposals: Iterable[ProposalView]) -> list[PatternLine]:
+    """What a strategy saw in a bar, else what it wants there, as lines."""
+    return by_pattern(signals) or [
+        PatternLine(", ".join(each.why) or each.action.lower(), "", "proposed") for each in proposals
+    ]
+
+
 def by_pattern(signals: Iterable[SignalView]) -> list[PatternLine]:
     """Signals of one bar, one line per pattern, in their order.
 
@@ -111,10 +134,12 @@ def by_pattern(signals: Iterable[SignalView]) -> list[PatternLine]:
     return lines
 
 
-def fate_text(decision: DecisionView | None) -> str:
-    """What risk and the account said to a bar, in a few words."""
-    if decision is None:
-        return "–"
+def fate_text(decisions: Sequence[DecisionView]) -> str:
+    """What risk and the account said to the proposals of a bar, in a few words."""
+    return ", ".join(map(_fate, decisions)) or "–"
+
+
+def _fate(decision: DecisionView) -> str:
     if not decision.accepted:
         return f"refused: {decision.reason.replace('_', ' ')}"
     return f"{decision.side} {decision.quantity}"

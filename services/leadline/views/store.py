@@ -19,7 +19,7 @@ from leadline.model.errors import Unknown
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
 from leadline.views.left_open import RunLeftOpen, left_open_of
-from leadline.views.signals import SignalledBar, SignalView, decision_view
+from leadline.views.signals import ProposalView, SignalledBar, SignalView, decision_view
 from leadline.views.stack import NotRunning, qualified
 from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
 
@@ -90,15 +90,22 @@ class StoppedRun:
         return [_position(dict(row), prints) for row in rows]
 
     async def signals(self, strategy: str | None, last: int) -> Answers[list[SignalledBar]]:
-        """The newest bars with signals by strategy, each with what was decided. Raises Unknown for a strategy."""
+        """The newest bars with signals or proposals by strategy, each with what was decided.
+
+        Raises Unknown for a strategy.
+        """
         if strategy is not None:
             await self._require_strategy(qualified(strategy))
         rows = await self.connection.fetch(
             """
-            SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals,
-                   d.accepted, d.reason AS refused, d.side, d.quantity
-            FROM signal s LEFT JOIN decision d USING (tape, account, strategy, bar_key)
-            WHERE s.tape = $1 AND ($2::text IS NULL OR s.strategy = $2) AND jsonb_array_length(s.signals) > 0
+            SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals, s.proposals,
+                   (SELECT jsonb_agg(jsonb_build_object('accepted', d.accepted, 'reason', d.reason, 'side', d.side,
+                                                        'quantity', d.quantity) ORDER BY d.source)
+                    FROM decision d WHERE d.tape = s.tape AND d.account = s.account AND d.strategy = s.strategy
+                      AND d.bar_key = s.bar_key) AS decisions
+            FROM signal s
+            WHERE s.tape = $1 AND ($2::text IS NULL OR s.strategy = $2)
+              AND jsonb_array_length(s.signals) + jsonb_array_length(s.proposals) > 0
             ORDER BY s.known_at_ns DESC, s.strategy DESC LIMIT $3
             """,
             self.tape,
@@ -169,20 +176,15 @@ def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> PositionView
 
 
 def _signalled_bar(row: Any) -> SignalledBar:
-    facts = {
-        "accepted": row["accepted"],
-        "reason": row["refused"],
-        "side": row["side"],
-        "quantity": row["quantity"],
-    }
     return SignalledBar(
         strategy=row["strategy"],
         known_at_ns=row["known_at_ns"],
         bar=row["bar_key"],
         close=price_text(row["contract"], row["close"]),
-        regime=row["regime"],
+        regime=row["regime"] or "",
         signals=tuple(_signal(found) for found in _json(row["signals"])),
-        decision=None if row["accepted"] is None else decision_view(facts),
+        proposals=tuple(_proposal(found) for found in _json(row["proposals"])),
+        decisions=tuple(decision_view(facts) for facts in _json(row["decisions"]) or ()),
     )
 
 
@@ -196,6 +198,10 @@ def _signal(stored: dict[str, Any]) -> SignalView:
         approved=stored["approved"],
         rejection=stored["rejection"],
     )
+
+
+def _proposal(stored: dict[str, Any]) -> ProposalView:
+    return ProposalView(stored["action"], stored["direction"] or "", tuple(stored["why"]), stored["withdrawn"] or "")
 
 
 def _json(value: Any) -> Any:

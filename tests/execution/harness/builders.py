@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
 from leadline.model.manifests import parse_manifest
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
@@ -57,13 +58,14 @@ def bar(
     multiplier: str = "1",
     close: int = 20_000,
 ) -> BarSignals:
-    """A bar known at a second, with its signals (one long when not said)."""
+    """A bar known at a second, with its signals (one long when not said) and the entry that they call for."""
     days = int(seconds // DAY_S)
     opens = ns(days * DAY_S)
     found = tuple(item if isinstance(item, Signal) else signal(item) for item in patterns or (LONG,))
     key = BarKey(contract, "rth", "5m-r1", DAY + timedelta(days=days), int(seconds % DAY_S))
     reading = RegimeReading(regime, Decimal("0.8"), Decimal(multiplier))
-    return BarSignals(key, ns(seconds), close, opens, opens + RTH_S * NS_PER_SECOND, reading, found)
+    session = (opens, opens + RTH_S * NS_PER_SECOND)
+    return BarSignals(key, ns(seconds), close, *session, reading, found, one_entry(found))
 
 
 def says(

@@ -28,7 +28,7 @@ class StreamSignalsRequest(_message.Message):
     AFTER_FIELD_NUMBER: _builtins.int
     ONLY_WITH_SIGNALS_FIELD_NUMBER: _builtins.int
     only_with_signals: _builtins.bool
-    """Leave out bars without signals."""
+    """Leave out bars without signals and proposals."""
     @_builtins.property
     def after(self) -> _model_pb2.BarKey:
         """Resume after this bar; absent means from the first kept."""

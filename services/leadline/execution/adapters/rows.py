@@ -11,7 +11,6 @@ import orjson
 from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
 from leadline.model.orders import (
-    Decision,
     Fill,
     LastPrint,
     Lot,
@@ -23,6 +22,7 @@ from leadline.model.orders import (
     Trailing,
     bracket_of,
 )
+from leadline.model.proposals import Decision
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
@@ -95,7 +95,9 @@ INSERT_DECISION: Final = _insert(
         "decision_id",
         "account",
         "strategy",
+        "source",
         "bar_key",
+        "proposal",
         "instant_ns",
         "trading_day",
         "accepted",
@@ -321,7 +323,9 @@ def decision_row(book: Book, decision: Decision, epoch: int) -> Values:
         decision.decision_id,
         book.account,
         decision.strategy,
+        decision.source,
         decision.bar_key,
+        asdict(decision.proposal),
         decision.instant_ns,
         decision.trading_day,
         decision.accepted,

@@ -11,6 +11,7 @@ from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import NS_PER_HOUR, parse_duration
 from leadline.model.orders import Bracket, Order, OrderType, Position, Trail
+from leadline.model.proposals import Proposal
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
@@ -33,18 +34,17 @@ _ZERO: Final = Decimal(0)
 _Limit = TypeVar("_Limit", int, Decimal)
 
 
-def question(book: Book, strategy: StrategyBook, bar: BarSignals, *, halt: str) -> Question:
-    """What risk is asked at the book's instant about a bar of one strategy.
+def question(book: Book, strategy: StrategyBook, bar: BarSignals, proposal: Proposal, *, halt: str) -> Question:
+    """What risk is asked at the book's instant about a proposal that a strategy made at a bar.
 
-    The bar's session is the calendar's, whatever the message says of it. Signals that the router has rejected decide
-    nothing: a wide bar may have hundreds.
+    The bar's session is the calendar's, whatever the message says of it. What was seen in it decides nothing: a wide
+    bar may have hundreds of signals.
     """
     speaker = speaker_of(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
     session = session_of_day(speaker.calendar, bar.trading_day, speaker.hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
-    approved = tuple(signal for signal in bar.signals if signal.approved)
-    bar = replace(bar, signals=approved, session_open_ns=opens_ns, session_close_ns=closes_ns)
-    return Question(account_view(book, halt=halt), settings(book, strategy), bar, book.instant_ns)
+    bar = replace(bar, signals=(), proposals=(), session_open_ns=opens_ns, session_close_ns=closes_ns)
+    return Question(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)
 
 
 def account_view(book: Book, *, halt: str) -> AccountView:

@@ -19,13 +19,13 @@ from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.orders import (
-    Decision,
     Fill,
     LastPrint,
     Order,
     OrderType,
     Position,
 )
+from leadline.model.proposals import Decision
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 

@@ -1,12 +1,31 @@
 """What the loop writes down and hands over, out of what it knows: decisions, and orders for the venue."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.model.ids import Leg, decision_id
-from leadline.model.orders import Decision, Order, Side, VenueOrder
+from leadline.model.orders import Order, Side, VenueOrder
+from leadline.model.proposals import Decision, Proposal
 from leadline.model.signals import BarSignals
 from leadline.risk.view import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A proposal of a strategy on its way to its decision: the bar at which it was made, and where it comes from."""
+
+    bar: BarSignals
+    source: str
+    proposal: Proposal
+
+
+def undecided(book: Book, strategy: str, bar: BarSignals) -> Iterator[Asked]:
+    """The proposals of a bar without a decision at the book's instant, in their order."""
+    for source, proposal in bar.sourced():
+        if decision_id(book.account, strategy, source) not in book.decided:
+            yield Asked(bar, source, proposal)
 
 
 def decision_facts(decision: Decision) -> dict[str, Any]:
@@ -14,7 +33,9 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
     return {
         "decision_id": decision.decision_id,
         "strategy": decision.strategy,
+        "source": decision.source,
         "bar_key": decision.bar_key,
+        "action": decision.proposal.action.value,
         "accepted": decision.accepted,
         "reason": decision.reason,
         "side": None if decision.side is None else decision.side.value,
@@ -25,12 +46,15 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
     }
 
 
-def decision_of(book: Book, strategy: StrategyBook, bar: BarSignals, answer: Answer) -> Decision:
-    """Risk's answer about a bar as the decision that is stored, at the account's instant."""
+def decision_of(book: Book, strategy: StrategyBook, asked: Asked, answer: Answer) -> Decision:
+    """Risk's answer to a proposal as the decision that is stored, at the account's instant."""
+    bar = asked.bar
     return Decision(
-        decision_id=decision_id(book.account, strategy.strategy, bar.bar),
+        decision_id=decision_id(book.account, strategy.strategy, asked.source),
         strategy=strategy.strategy,
+        source=asked.source,
         bar_key=bar.bar.text(),
+        proposal=asked.proposal,
         instant_ns=book.instant_ns,
         trading_day=bar.trading_day,
         accepted=answer.accepted,
@@ -43,7 +67,7 @@ def decision_of(book: Book, strategy: StrategyBook, bar: BarSignals, answer: Ans
         valid_until_ns=answer.valid_until_ns,
         bracket=answer.bracket,
         patterns=answer.patterns,
-        regime=bar.regime.regime.value,
+        regime=bar.regime_name,
         arithmetic=answer.arithmetic,
     )
 

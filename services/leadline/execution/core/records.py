@@ -18,7 +18,8 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent, Changes, Stra
 from leadline.execution.core.booking import Stored, is_foreign
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.errors import NotTaken, Refused
-from leadline.model.orders import Decision, Fill, Order, OrderState, Position
+from leadline.model.orders import Fill, Order, OrderState, Position
+from leadline.model.proposals import Decision
 from leadline.model.specs import TradingAccount
 
 NEVER_LEFT: Final = frozenset({*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL})
@@ -63,7 +64,7 @@ class AccountRecords:
     fills: dict[str, BookedFill] = field(default_factory=dict)
     events: dict[int, BookEvent] = field(default_factory=dict)
     # What keys and reads need, kept beside the values: none of it says anything new.
-    _bars: dict[tuple[str, str], str] = field(default_factory=dict)
+    _sources: dict[tuple[str, str], str] = field(default_factory=dict)
     _legs: dict[tuple[str, str], str | None] = field(default_factory=dict)
     _unresolved_entries: dict[str, str | None] = field(default_factory=dict)
     _told: dict[tuple[str, str, int], int] = field(default_factory=dict)
@@ -140,7 +141,7 @@ class AccountRecords:
         self.strategies.update(strategies)
         for decision in changes.decisions:
             self.decisions[decision.decision_id] = decision
-            self._bars[decision.strategy, decision.bar_key] = decision.decision_id
+            self._sources[decision.strategy, decision.source] = decision.decision_id
             insort(self._decisions_by_time, (decision.instant_ns, decision.strategy, decision.decision_id))
         self._legs.update(legs.maps[0])
         self._unresolved_entries.update(entries.maps[0])
@@ -181,13 +182,13 @@ class AccountRecords:
         insort(self._orders_by_time, place)
 
     def _check_decisions(self, decisions: Sequence[Decision]) -> None:
-        ids, bars = ChainMap({}, self.decisions), ChainMap({}, self._bars)
+        ids, sources = ChainMap({}, self.decisions), ChainMap({}, self._sources)
         for decision in decisions:
-            bar = (decision.strategy, decision.bar_key)
-            if decision.decision_id in ids or bar in bars:
-                raise refused(f"decision {decision.decision_id} of {decision.strategy} on {decision.bar_key} is there")
+            source = (decision.strategy, decision.source)
+            if decision.decision_id in ids or source in sources:
+                raise refused(f"decision {decision.decision_id} of {decision.strategy} on {decision.source} is there")
             ids[decision.decision_id] = decision
-            bars[bar] = decision.decision_id
+            sources[source] = decision.decision_id
 
     def _check_orders(self, orders: Iterable[Order]) -> tuple[_Legs, _Entries]:
         """Whose each leg of a decision is after these orders, and whose entry in each contract is open.

@@ -29,7 +29,7 @@ from leadline.model.orders import (
     VenueEvent,
     VenueOrder,
 )
-from leadline.model.signal_checks import LARGEST_PRICE
+from leadline.model.proposal_checks import LARGEST_PRICE
 
 LONGEST_ID: Final = 128
 """Characters of an id or a name that a venue gives; ours have 17, and 32."""

@@ -1,8 +1,9 @@
 """The account's loop: the only code that opens exposure.
 
 It goes from instant to instant. At each, in this order: the venue matches the prints up to it, fills are booked, limits
-and timed actions run, and then the bars known at that instant are decided, strategies by name, each seeing what the one
-before reserved. Everything it needs comes in by `leadline.execution.loop.ports`, so that a backtest runs the same loop.
+and timed actions run, and then the proposals known at that instant are decided, strategies by name, each seeing what
+the one before reserved. Everything it needs comes in by `leadline.execution.loop.ports`, so that a backtest runs the
+same loop.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from leadline.execution.core.book import (
 )
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.day import apply_limits, next_timer
-from leadline.execution.core.decisions import decision_facts, decision_of
+from leadline.execution.core.decisions import Asked, decision_facts, decision_of, undecided
 from leadline.execution.core.exits import next_try, settled
 from leadline.execution.core.halt_notes import note_halt
 from leadline.execution.loop.account_halts import AccountHalts
@@ -37,11 +38,12 @@ from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.ids import Leg, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.orders import Decision, Order
-from leadline.model.signals import BarSignals
+from leadline.model.orders import Order
+from leadline.model.proposals import Decision
 from leadline.risk.decide import execution_instrument
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
+from leadline.risk.terms import at_distances
 from leadline.risk.view import Answer, Entry, Question
 
 END_OF_TIME: Final = 2**63 - 1
@@ -140,8 +142,8 @@ class AccountLoop:
             self.phase = LoopPhase.RUNNING
         await self._orders.carry_out()
         if self._complete_through() >= book.instant_ns:
-            for inbox, bar in self._undecided():
-                await self._decide_once(inbox, bar)
+            for inbox, asked in self._undecided():
+                await self._decide_once(inbox, asked)
         if advanced.final and not self._anything_follows():
             await self._finish()
         elif advanced.final and advanced.instant_ns == began_ns:
@@ -185,18 +187,18 @@ class AccountLoop:
         ]
         return min((through for through in found if through is not None), default=END_OF_TIME)
 
-    def _undecided(self) -> list[tuple[Inbox, BarSignals]]:
-        """Bars known at this instant that have no decision yet, strategies by name and bars by ordinal.
+    def _undecided(self) -> list[tuple[Inbox, Asked]]:
+        """Proposals known at this instant without a decision: strategies by name, bars by ordinal, then in their order.
 
         A strategy that is not waited for has none: whether its bar came in time would be chance.
         """
         book = self.book
         return [
-            (inbox, bar)
+            (inbox, asked)
             for name, inbox in sorted(self._world.inboxes.items())
             if name in book.strategies and book.strategies[name].waited_for
             for bar in inbox.known_at(book.instant_ns)
-            if decision_id(book.account, name, bar.bar) not in book.decided
+            for asked in undecided(book, name, bar)
         ]
 
     def _anything_follows(self) -> bool:
@@ -209,21 +211,21 @@ class AccountLoop:
 
     # --- getting in ---
 
-    async def _decide_once(self, inbox: Inbox, bar: BarSignals) -> None:
-        """Decide a bar, unless processes have ended at it or its strategy was fenced off at this instant."""
+    async def _decide_once(self, inbox: Inbox, asked: Asked) -> None:
+        """Decide a proposal, unless processes have ended at it or its strategy was fenced off at this instant."""
         strategy = self.book.strategies[inbox.strategy]
-        name = f"the bar {bar.bar.text()} of {strategy.strategy}"
+        name = f"the bar {asked.source} of {strategy.strategy}"
         why = self._world.marks.poison(name)
         if not strategy.waited_for:
             return
         if why:
-            await self._pass_over(inbox, bar, name, why)
+            await self._pass_over(inbox, asked, name, why)
             return
         with self._world.marks.at(name):
-            await self._decide(strategy, bar)
+            await self._decide(strategy, asked)
 
-    async def _pass_over(self, inbox: Inbox, bar: BarSignals, name: str, why: str) -> None:
-        """Refuse a bar at which processes ended, fence its strategy off and halt, so that somebody looks at it.
+    async def _pass_over(self, inbox: Inbox, asked: Asked, name: str, why: str) -> None:
+        """Refuse a proposal at which processes ended, fence its strategy off and halt, so that somebody looks at it.
 
         Where even the refusal cannot be written, the fence alone keeps the bar from being met again.
         """
@@ -239,47 +241,47 @@ class AccountLoop:
             return
         with self._world.marks.at(refusal):
             answer = Answer(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
-            changes, decision = Changes(), decision_of(self.book, strategy, bar, answer)
+            changes, decision = Changes(), decision_of(self.book, strategy, asked, answer)
             self.book.decided.add(decision.decision_id)
             changes.decisions.append(decision)
             note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
             fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
             await self._keeper.commit(changes)
 
-    async def _decide(self, strategy: StrategyBook, bar: BarSignals) -> None:
+    async def _decide(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
         book = self.book
-        asked = question(book, strategy, bar, halt=self._world.halted())
-        answer = self._sent_before(strategy, bar) or await self._ask_risk(asked)
-        decision = decision_of(book, strategy, bar, answer)
+        what = question(book, strategy, asked.bar, asked.proposal, halt=self._world.halted())
+        answer = self._sent_before(strategy, asked) or await self._ask_risk(what)
+        decision = decision_of(book, strategy, asked, answer)
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)
             return
         client_id = client_order_id(decision.decision_id, Leg.ENTRY)
-        tape = tape_contract(decision.contract, asked.strategy.signal_contract, book.feed_contracts)
+        tape = tape_contract(decision.contract, what.strategy.signal_contract, book.feed_contracts)
         order = new_order(decision, client_id, book.instant_ns, tape)
         try:
-            await self._commit_decision(decision, order, strategy, bar.close)
+            await self._commit_decision(decision, order, strategy, asked.bar.close)
         except LimitRefused as refused:
             await self._keeper.load()
             refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
             again = self.book.strategies[strategy.strategy]
-            await self._commit_decision(decision_of(self.book, again, bar, refusal), None, again)
+            await self._commit_decision(decision_of(self.book, again, asked, refusal), None, again)
             return
         await self._orders.send(order)
 
-    def _sent_before(self, strategy: StrategyBook, bar: BarSignals) -> Answer | None:
-        """The refusal of a bar whose entry has left before, although no row of its decision is there any more."""
-        decision = decision_id(self.book.account, strategy.strategy, bar.bar)
+    def _sent_before(self, strategy: StrategyBook, asked: Asked) -> Answer | None:
+        """The refusal of an entry that has left before, although no row of its decision is there any more."""
+        decision = decision_id(self.book.account, strategy.strategy, asked.source)
         client_id = client_order_id(decision, Leg.ENTRY)
         if client_id in self.book.orders or client_id in self._world.journal.written:
             return Answer(False, Reason.SENT_BEFORE.value)
         return None
 
-    async def _ask_risk(self, asked: Question) -> Answer:
+    async def _ask_risk(self, what: Question) -> Answer:
         """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
         try:
-            return await self._world.risk.decide(asked)
+            return await self._world.risk.decide(what)
         except NotAdmitted:
             raise
         except (Refused, InvalidInput) as refused:
@@ -326,6 +328,9 @@ class AccountLoop:
         if isinstance(instrument, Reason):
             return instrument.value
         entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price)
+        if order.bracket is not None and instrument.quote is not None:
+            price = instrument.quote.price if order.price is None else order.price
+            own = at_distances(own, order.bracket, order.side, price)
         refusal = order_refusal(view, own, instrument, entry)
         return None if refusal is None else refusal.value
 

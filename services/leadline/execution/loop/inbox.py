@@ -1,4 +1,4 @@
-"""Signals on their way to the loop: one strategy's bars that may need a decision, and how far its word is complete."""
+"""Proposals on their way to the loop: one strategy's bars that need a decision, and how far its word is complete."""
 
 from bisect import insort
 from collections import deque
@@ -13,7 +13,7 @@ CAPACITY: Final = 1024
 
 
 class Inbox:
-    """Bars with signals of one strategy and one analysis, in order of `known_at_ns`, each once."""
+    """Bars with proposals of one strategy and one analysis, in order of `known_at_ns`, each once."""
 
     def __init__(self, strategy: str, analysis_hash: str, joined_ns: int, cleared_ns: int = -1) -> None:
         self.strategy = strategy
@@ -35,7 +35,7 @@ class Inbox:
         """Take a message from the bus; says whether it was news.
 
         Messages of another analysis, bars seen before, bars known by the time the strategy joined, and bars without
-        a signal make no decision; their progress counts all the same where the analysis is the right one. Raises
+        a proposal make no decision; their progress counts all the same where the analysis is the right one. Raises
         RefusedMessage for a bar that is known after the end that the strategy has told, on whichever side of that it
         comes: no instant would ever decide it. And for another bar that is known before the bar of its contract before
         it, or before an instant from which on the strategy was to speak: whether the account has passed it is chance.
@@ -44,7 +44,7 @@ class Inbox:
             return False
         bar = message.bar
         self._require_before_the_end(message)
-        if bar is not None and bar.signals and bar.known_at_ns > self.joined_ns and self._follows(bar):
+        if bar is not None and bar.proposals and bar.known_at_ns > self.joined_ns and self._follows(bar):
             self._require_in_time(bar)
             self._last = bar
             # Two months of a root may overlap at the roll of a market that never closes, and nothing else does.

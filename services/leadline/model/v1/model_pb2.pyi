@@ -647,6 +647,106 @@ class RegimeReading(_message.Message):
 Global___RegimeReading: _TypeAlias = RegimeReading  # noqa: Y015
 
 @_typing.final
+class EntryTerms(_message.Message):
+    """How an entry is priced."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TYPE_FIELD_NUMBER: _builtins.int
+    PRICE_FIELD_NUMBER: _builtins.int
+    VALID_FOR_NS_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """`MARKET`, `LIMIT` or `STOP`."""
+    price: _builtins.int
+    """Price of a limit or a stop, ticks of the signal instrument; absent at the market."""
+    valid_for_ns: _builtins.int
+    """How long a limit or a stop works, nanoseconds; absent means as long as entries are allowed."""
+    def __init__(
+        self,
+        *,
+        type: _builtins.str = ...,
+        price: _builtins.int | None = ...,
+        valid_for_ns: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_valid_for_ns", b"_valid_for_ns", "price", b"price", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_price", b"_price", "_valid_for_ns", b"_valid_for_ns", "price", b"price", "type", b"type", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__price: _TypeAlias = _typing.Literal["price"]  # noqa: Y015
+    _WhichOneofArgType__price: _TypeAlias = _typing.Literal["_price", b"_price"]  # noqa: Y015
+    _WhichOneofReturnType__valid_for_ns: _TypeAlias = _typing.Literal["valid_for_ns"]  # noqa: Y015
+    _WhichOneofArgType__valid_for_ns: _TypeAlias = _typing.Literal["_valid_for_ns", b"_valid_for_ns"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__price) -> _WhichOneofReturnType__price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_for_ns) -> _WhichOneofReturnType__valid_for_ns | None: ...
+
+Global___EntryTerms: _TypeAlias = EntryTerms  # noqa: Y015
+
+@_typing.final
+class Proposal(_message.Message):
+    """What a strategy wants at one closed bar."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    DIRECTION_FIELD_NUMBER: _builtins.int
+    ENTRY_FIELD_NUMBER: _builtins.int
+    BRACKET_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    WHY_FIELD_NUMBER: _builtins.int
+    WITHDRAWN_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """`ENTER`."""
+    direction: Global___Direction.ValueType
+    """Direction of an entry."""
+    quantity: _builtins.int
+    """Size of an entry at the most, size steps."""
+    withdrawn: _builtins.str
+    """Why nothing is wanted although there were signals, such as `conflict`; empty in a proposal that is meant."""
+    @_builtins.property
+    def entry(self) -> Global___EntryTerms:
+        """How an entry is priced; absent means as the manifest says."""
+
+    @_builtins.property
+    def bracket(self) -> Global___Bracket:
+        """Exits of an entry; absent means the manifest's."""
+
+    @_builtins.property
+    def why(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Patterns and words of the strategy's own, the most important first."""
+
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        direction: Global___Direction.ValueType = ...,
+        entry: Global___EntryTerms | None = ...,
+        bracket: Global___Bracket | None = ...,
+        quantity: _builtins.int | None = ...,
+        why: _abc.Iterable[_builtins.str] | None = ...,
+        withdrawn: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "bracket", b"bracket", "entry", b"entry", "quantity", b"quantity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "action", b"action", "bracket", b"bracket", "direction", b"direction", "entry", b"entry", "quantity", b"quantity", "why", b"why", "withdrawn", b"withdrawn"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
+    _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015
+    _WhichOneofReturnType__entry: _TypeAlias = _typing.Literal["entry"]  # noqa: Y015
+    _WhichOneofArgType__entry: _TypeAlias = _typing.Literal["_entry", b"_entry"]  # noqa: Y015
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bracket) -> _WhichOneofReturnType__bracket | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__entry) -> _WhichOneofReturnType__entry | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
+
+Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
+
+@_typing.final
 class BarSignals(_message.Message):
     """What a strategy says at one closed bar."""
 
@@ -659,6 +759,7 @@ class BarSignals(_message.Message):
     SESSION_CLOSE_NS_FIELD_NUMBER: _builtins.int
     REGIME_FIELD_NUMBER: _builtins.int
     SIGNALS_FIELD_NUMBER: _builtins.int
+    PROPOSALS_FIELD_NUMBER: _builtins.int
     known_at_ns: _builtins.int
     """Tape instant from which it may be acted on, nanoseconds UTC."""
     close: _builtins.int
@@ -673,11 +774,15 @@ class BarSignals(_message.Message):
 
     @_builtins.property
     def regime(self) -> Global___RegimeReading:
-        """Regime."""
+        """Regime; absent where the strategy reads none."""
 
     @_builtins.property
     def signals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Signal]:
         """Patterns, in the order of their definition."""
+
+    @_builtins.property
+    def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proposal]:
+        """What the strategy wants, in the order in which it is decided."""
 
     def __init__(
         self,
@@ -689,18 +794,21 @@ class BarSignals(_message.Message):
         session_close_ns: _builtins.int = ...,
         regime: Global___RegimeReading | None = ...,
         signals: _abc.Iterable[Global___Signal] | None = ...,
+        proposals: _abc.Iterable[Global___Proposal] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "regime", b"regime"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_regime", b"_regime", "bar", b"bar", "regime", b"regime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bar", b"bar", "close", b"close", "known_at_ns", b"known_at_ns", "regime", b"regime", "session_close_ns", b"session_close_ns", "session_open_ns", b"session_open_ns", "signals", b"signals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_regime", b"_regime", "bar", b"bar", "close", b"close", "known_at_ns", b"known_at_ns", "proposals", b"proposals", "regime", b"regime", "session_close_ns", b"session_close_ns", "session_open_ns", b"session_open_ns", "signals", b"signals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__regime: _TypeAlias = _typing.Literal["regime"]  # noqa: Y015
+    _WhichOneofArgType__regime: _TypeAlias = _typing.Literal["_regime", b"_regime"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__regime) -> _WhichOneofReturnType__regime | None: ...
 
 Global___BarSignals: _TypeAlias = BarSignals  # noqa: Y015
 
 @_typing.final
 class SignalMessage(_message.Message):
-    """Payload of the signal stream: a bar's signals, or only progress."""
+    """Payload of the signal stream: what is said of a bar, or only progress."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

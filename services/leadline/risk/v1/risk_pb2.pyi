@@ -29,6 +29,7 @@ class Question(_message.Message):
     STRATEGY_FIELD_NUMBER: _builtins.int
     BAR_FIELD_NUMBER: _builtins.int
     INSTANT_NS_FIELD_NUMBER: _builtins.int
+    PROPOSAL_FIELD_NUMBER: _builtins.int
     instant_ns: _builtins.int
     """The account's instant at which it is asked, nanoseconds UTC."""
     @_builtins.property
@@ -41,7 +42,11 @@ class Question(_message.Message):
 
     @_builtins.property
     def bar(self) -> _model_pb2.BarSignals:
-        """The bar's signals."""
+        """The bar at which it is made, and its regime. Signals and proposals in it are not read."""
+
+    @_builtins.property
+    def proposal(self) -> _model_pb2.Proposal:
+        """The proposal."""
 
     def __init__(
         self,
@@ -50,10 +55,11 @@ class Question(_message.Message):
         strategy: Global___StrategySettings | None = ...,
         bar: _model_pb2.BarSignals | None = ...,
         instant_ns: _builtins.int = ...,
+        proposal: _model_pb2.Proposal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "bar", b"bar", "strategy", b"strategy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "bar", b"bar", "proposal", b"proposal", "strategy", b"strategy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "bar", b"bar", "instant_ns", b"instant_ns", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "bar", b"bar", "instant_ns", b"instant_ns", "proposal", b"proposal", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -704,7 +710,7 @@ class Decision(_message.Message):
 
     @_builtins.property
     def patterns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Approved patterns, the owner first."""
+        """Why it was proposed."""
 
     @_builtins.property
     def arithmetic(self) -> _containers.RepeatedCompositeFieldContainer[Global___Term]:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RiskServiceStub:
-    """Decides on the signals of one bar.
+    """Decides on one proposal.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class RiskServiceStub:
 
 
 class RiskServiceServicer:
-    """Decides on the signals of one bar.
+    """Decides on one proposal.
     """
 
     def Decide(self, request, context):
@@ -87,7 +87,7 @@ def add_RiskServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RiskService:
-    """Decides on the signals of one bar.
+    """Decides on one proposal.
     """
 
     @staticmethod

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RiskServiceStub:
-    """Decides on the signals of one bar."""
+    """Decides on one proposal."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +40,7 @@ class RiskServiceStub:
 
 @_typing.type_check_only
 class RiskServiceAsyncStub(RiskServiceStub):
-    """Decides on the signals of one bar."""
+    """Decides on one proposal."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Decide: _aio.UnaryUnaryMultiCallable[_risk_pb2.DecideRequest, _risk_pb2.DecideResponse]  # type: ignore[assignment]
@@ -49,7 +49,7 @@ class RiskServiceAsyncStub(RiskServiceStub):
     """The same decision, not carried out."""
 
 class RiskServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Decides on the signals of one bar."""
+    """Decides on one proposal."""
 
     @_abc_1.abstractmethod
     def Decide(

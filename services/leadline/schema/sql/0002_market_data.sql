@@ -106,7 +106,8 @@ CREATE TABLE footprint (
 );
 
 -- What a strategy said at a closed bar. `signals` is an array, in the order of the patterns, of objects with pattern,
--- direction, price, strength (decimal string), approved, rejection and evidence.
+-- direction, price, strength (decimal string), approved, rejection and evidence; `proposals` one of what it wants, in
+-- the order in which it is decided. The regime's columns are null where a strategy reads none.
 CREATE TABLE signal (
     tape              text NOT NULL,
     account           text NOT NULL,
@@ -123,13 +124,14 @@ CREATE TABLE signal (
     close             bigint NOT NULL,
     session_open_ns   bigint NOT NULL,
     session_close_ns  bigint NOT NULL,
-    regime            text NOT NULL,
-    confidence        numeric NOT NULL,
-    multiplier        numeric NOT NULL,
-    reason            text NOT NULL,
-    scores            jsonb NOT NULL,
-    inputs            jsonb NOT NULL,
+    regime            text,
+    confidence        numeric,
+    multiplier        numeric,
+    reason            text,
+    scores            jsonb,
+    inputs            jsonb,
     signals           jsonb NOT NULL,
+    proposals         jsonb NOT NULL,
     -- Two analyses may speak about one bar while a new one takes over; which one counts is execution's word.
     PRIMARY KEY (tape, account, strategy, bar_key, analysis_hash)
 );

@@ -44,12 +44,16 @@ CREATE TABLE strategy_state (
     PRIMARY KEY (tape, account, strategy)
 );
 
+-- One row for each proposal of a strategy, accepted or not. `source` says where the proposal came from: the key of its
+-- bar, for the second one and those after it with its number. `proposal` is what was asked for.
 CREATE TABLE decision (
     tape         text NOT NULL,
     decision_id  text NOT NULL,
     account      text NOT NULL,
     strategy     text NOT NULL,
+    source       text NOT NULL,
     bar_key      text NOT NULL,
+    proposal     jsonb NOT NULL,
     instant_ns   bigint NOT NULL,
     trading_day  date NOT NULL,
     accepted     boolean NOT NULL,
@@ -67,9 +71,10 @@ CREATE TABLE decision (
     arithmetic   jsonb NOT NULL,
     epoch        bigint NOT NULL,
     PRIMARY KEY (tape, decision_id),
-    UNIQUE (tape, account, strategy, bar_key)
+    UNIQUE (tape, account, strategy, source)
 );
 CREATE INDEX ON decision (tape, account, instant_ns);
+CREATE INDEX ON decision (tape, account, strategy, bar_key);
 
 -- An order as intended, and its state as proven. Written before the first byte of it leaves.
 CREATE TABLE intent (

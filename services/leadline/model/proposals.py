@@ -1,0 +1,119 @@
+"""Proposals and decisions: what a strategy wants to do in the market, and what became of it.
+
+What a strategy saw (`leadline.model.signals`) only tells why. A proposal is what risk decides on, one at a time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from leadline.model.bars import BarKey
+from leadline.model.orders import Bracket, OrderType, Side, bracket_of
+
+
+class Direction(StrEnum):
+    """The side that a signal or a proposal speaks for."""
+
+    LONG = "LONG"
+    SHORT = "SHORT"
+
+    @property
+    def side(self) -> Side:
+        """The side of an entry in this direction."""
+        return Side.BUY if self is Direction.LONG else Side.SELL
+
+
+class Action(StrEnum):
+    """What a proposal asks for."""
+
+    ENTER = "ENTER"
+
+
+class Withdrawal(StrEnum):
+    """Why a strategy proposes nothing although it saw something: such a proposal is refused in this word."""
+
+    NO_APPROVED_SIGNAL = "no_approved_signal"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class EntryTerms:
+    """How an entry is priced: at the market, or as a limit or a stop at `price` (ticks of the signal instrument).
+
+    One that waits works for `valid_for_ns`, None for as long as its strategy may enter.
+    """
+
+    type: OrderType = OrderType.MARKET
+    price: int | None = None
+    valid_for_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a strategy wants at one closed bar.
+
+    `direction` is that of an entry. Without `entry` and `bracket` the manifest's hold. `quantity` bounds the size of an
+    entry, in size steps; risk may make it smaller. `why` are patterns and words of the strategy's own, the most
+    important first. A proposal that is `withdrawn` asks for nothing: it leaves a refused decision that says why.
+    """
+
+    action: Action
+    direction: Direction | None = None
+    entry: EntryTerms | None = None
+    bracket: Bracket | None = None
+    quantity: int | None = None
+    why: tuple[str, ...] = ()
+    withdrawn: Withdrawal | None = None
+
+
+def source_of(bar: BarKey, number: int) -> str:
+    """Where the proposal of that number (from 1) at a bar comes from: what its decision is derived from."""
+    return bar.text() if number == 1 else f"{bar.text()}#{number}"
+
+
+def proposal_of(values: Mapping[str, Any]) -> Proposal:
+    """The proposal whose plain values `asdict` gave, as JSON keeps them."""
+    entry, bracket = values["entry"], values["bracket"]
+    return Proposal(
+        action=Action(values["action"]),
+        direction=None if values["direction"] is None else Direction(values["direction"]),
+        entry=None if entry is None else EntryTerms(**{**entry, "type": OrderType(entry["type"])}),
+        bracket=None if bracket is None else bracket_of(bracket),
+        quantity=values["quantity"],
+        why=tuple(values["why"]),
+        withdrawn=None if values["withdrawn"] is None else Withdrawal(values["withdrawn"]),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Risk's word on one proposal of one strategy. Refused decisions carry the first reason that refused them.
+
+    `source` is that of the proposal, and `bar_key` the bar at which it was made. An entry of `type` LIMIT or STOP waits
+    at `price` (ticks) until `valid_until_ns`, None until it is cancelled.
+
+    `arithmetic` is the size computation, name to decimal string, in the order in which it was done.
+    `patterns` is what the proposal says why. `regime` is the bar's, empty where the strategy reads none.
+    """
+
+    decision_id: str
+    strategy: str
+    source: str
+    bar_key: str
+    proposal: Proposal
+    instant_ns: int
+    trading_day: date
+    accepted: bool
+    reason: str
+    side: Side | None
+    quantity: int
+    contract: str
+    bracket: Bracket | None
+    patterns: tuple[str, ...]
+    regime: str
+    arithmetic: tuple[tuple[str, str], ...]
+    type: OrderType = OrderType.MARKET
+    price: int | None = None
+    valid_until_ns: int | None = None

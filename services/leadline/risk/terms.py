@@ -1,0 +1,59 @@
+"""How an entry is priced and by what it exits: the proposal's terms, else those of the strategy's manifest."""
+
+from dataclasses import dataclass, replace
+
+from leadline.model.orders import Bracket, OrderType, Side
+from leadline.model.proposals import Proposal
+from leadline.risk.reasons import Reason
+from leadline.risk.view import StrategySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms of one entry. `price` in ticks, None at the market; `valid_for_ns` None: as long as entries may."""
+
+    type: OrderType
+    price: int | None
+    valid_for_ns: int | None
+    bracket: Bracket
+
+
+def terms_of(strategy: StrategySettings, proposal: Proposal, close: int, side: Side) -> Terms:
+    """The terms of an entry on a bar that closed at `close` (ticks)."""
+    bracket = strategy.bracket if proposal.bracket is None else proposal.bracket
+    own = proposal.entry
+    if own is not None:
+        return Terms(own.type, own.price, own.valid_for_ns, bracket)
+    return Terms(strategy.entry_type, _price(strategy, close, side), strategy.valid_for_ns, bracket)
+
+
+def _price(strategy: StrategySettings, close: int, side: Side) -> int | None:
+    """Where an entry waits, ticks: a limit on the better side of the bar's close, a stop beyond it."""
+    if strategy.entry_type is OrderType.MARKET:
+        return None
+    away = 1 if strategy.entry_type is OrderType.STOP else -1
+    return close + away * side.sign * strategy.entry_offset
+
+
+def bracket_refusal(bracket: Bracket, side: Side, price: int) -> Reason | None:
+    """Why an entry at `price` (ticks) cannot have these exits; None when it can.
+
+    It needs a stop, which bounds its loss, and no exit may be where the entry has passed it already.
+    """
+    stop, target = bracket.stop_at(price, side), bracket.target_at(price, side)
+    if stop is None:
+        return Reason.NO_STOP
+    if (price - stop) * side.sign <= 0 or (target is not None and (target - price) * side.sign <= 0):
+        return Reason.EXIT_BEYOND_ENTRY
+    return None
+
+
+def at_distances(strategy: StrategySettings, bracket: Bracket, side: Side, price: int) -> StrategySettings:
+    """The settings by which an entry at `price` (ticks) with this bracket is sized: its exits as distances."""
+    stop, target = bracket.stop_at(price, side), bracket.target_at(price, side)
+    distances = Bracket(
+        None if stop is None else max((price - stop) * side.sign, 0),
+        None if target is None else max((target - price) * side.sign, 0),
+        trail=bracket.trail,
+    )
+    return replace(strategy, bracket=distances)
