@@ -205,3 +205,21 @@ async def test_a_stream_that_is_slow_to_begin_is_not_taken_for_an_empty_one():
         await asyncio.sleep(60)
 
     assert [number async for number in until_quiet(messages(), quiet_seconds=0.01, first_seconds=30)] == [1, 2]
+
+
+@pytest.mark.parametrize("command", [["status"], ["halt", "--account", "desk/a", "--reason", "news"]])
+@pytest.mark.parametrize("named", ["/no/such/config", ""])
+def test_without_a_cluster_to_ask_it_is_said_how_to_name_one(
+    command: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: Said
+):
+    program = tmp_path / "kubectl"
+    program.write_text("#!/bin/sh\necho 'error: current-context must exist in order to minify' >&2; exit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("KUBECONFIG", named)
+    assert run([*command, "--kube"]) == 1
+    place = f"KUBECONFIG={named}" if named else "~/.kube/config"
+    assert said()[1] == (
+        f"leadline: kubectl knows no cluster: {place} is not there, or names no current context; give the file of one "
+        "in KUBECONFIG, or choose one of it with `kubectl config use-context NAME`\n"
+    )

@@ -1,3 +1,5 @@
+import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -9,6 +11,8 @@ import pytest
 from leadline.cli.sparing import without
 from leadline.model.services import processes
 
+ROOT = Path(__file__).parents[2]
+MES = "examples/mes-orderflow.yaml"
 LEADLINE = Path(sysconfig.get_path("scripts")) / "leadline"
 LOADED = """
 import atexit, sys
@@ -121,3 +125,20 @@ def test_the_other_commands_are_all_there():
     done = subprocess.run([LEADLINE, "--help"], capture_output=True, text=True, check=True)
     for command in ("up", "service", "server", "db", "bus"):
         assert f" {command} " in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--version"], ["--help"], ["plan", "--help"], ["plan", "-f", MES], ["plan", "-f", MES, "-o", "json"]],
+    ids=" ".join,
+)
+def test_a_command_whose_output_nobody_reads_ends_as_unix_tools_do(words: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        done = subprocess.run(
+            [LEADLINE, *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT
+        )
+    finally:
+        os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")

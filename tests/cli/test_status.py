@@ -2,10 +2,11 @@
 
 import pytest
 
-from leadline.cli.feeding import print_unfinished
+from leadline.cli.feeding import last_print_text, print_unfinished
 from leadline.cli.reading import print_restored
 from leadline.execution.v1 import execution_pb2
-from leadline.views.market import SeriesView
+from leadline.report.clock import NONE
+from leadline.views.market import FeedContractView, SeriesView
 from tests.cli.builders import NINE_THIRTY_NS, state, unfinished
 
 
@@ -37,3 +38,17 @@ def test_prints_after_the_last_whole_bar_are_told_by_series_and_day(capsys: pyte
 def test_nothing_is_said_of_tapes_that_end_with_a_bar(capsys: pytest.CaptureFixture[str]):
     print_unfinished([SeriesView("MESM2025", "rth", "5m-r1", progress_ns=0, final=True, unfinished=None)])
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("ticks", "last_time_ns", "told"),
+    [
+        (7, NINE_THIRTY_NS, "2025-06-10 13:30:00"),
+        (7, 0, "by 2025-06-10 13:31:00"),  # another process has published it whole
+        (0, 0, NONE),
+    ],
+)
+def test_the_last_print_of_a_run_that_is_over_is_told_by_the_end_of_its_tape(ticks: int, last_time_ns: int, told: str):
+    ends_ns = NINE_THIRTY_NS + 60 * 10**9
+    found = FeedContractView("MESM2025", ticks, last_time_ns, ends_ns, 0, {}, (), ())
+    assert last_print_text(found) == told

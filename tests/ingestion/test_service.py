@@ -300,7 +300,7 @@ async def test_a_tape_of_which_no_print_lies_in_a_traded_session_fails(place: Pl
     async with place.ingestion(params) as context:
         status = await status_until(context, "failed")
         run_ = await the_run(place)
-    assert status.failure == "none of the 2 prints of MESM2025 lies in a session that is traded (rth)"
+    assert status.failure == "of 2 prints of MESM2025 none lies in a session that is traded (rth)"
     assert run_.finished
     async with pool_as(place.database, "reader") as pool:
         assert await pool.fetchval("SELECT failure FROM run") == status.failure

@@ -88,6 +88,13 @@ def test_a_run_fails_above_the_share_and_what_is_outside_is_no_fault(faulty: int
         require_share(MES, 1000 - faulty, counts, (), Decimal(1))
 
 
+def test_the_sentence_of_a_run_that_fails_speaks_of_one_print_as_of_one() -> None:
+    with pytest.raises(TooManyKeptOut, match=r"^1 of 1 print of MESM2025 was kept out, more than 1 %: bad_side 1$"):
+        require_share(MES, 0, {(TUESDAY, "bad_side"): 1}, (), Decimal(1))
+    with pytest.raises(TooManyKeptOut, match=r"^1 of 2 prints of MESM2025 was kept out, "):
+        require_share(MES, 1, {(TUESDAY, "bad_side"): 1}, (), Decimal(1))
+
+
 @pytest.mark.parametrize(
     ("good", "outside_by_day", "leads_from", "judged"),
     [

@@ -208,6 +208,14 @@ def feed_from(day: str, **feed: Any) -> PlatformSettings:
     return PlatformSettings(feed=Feed.model_validate(feed or {"kind": "sim"}), trade_from=date.fromisoformat(day))
 
 
+def test_a_contract_that_leads_beyond_its_calendar_is_refused():
+    (found,) = refusals(strategy(instrument="MESU2030"))
+    assert found == (
+        "TradingStrategy default/flow: spec.instrument: got 'MESU2030', expected a contract that leads on a day of the "
+        "calendar cme: 2013-01-01 through 2027-12-31"
+    )
+
+
 def test_a_contract_that_has_expired_is_refused():
     (found,) = refusals(strategy(instrument="MESM2025"), platform=feed_from("2025-06-23"))
     assert found == (

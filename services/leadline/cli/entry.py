@@ -3,13 +3,16 @@
 import sys
 from typing import Final
 
+from leadline.cli.pipes import ended_by_a_closed_pipe
+
 EXIT_INTERRUPTED: Final = 130
 
 
 def main() -> None:
     """Run the command line; the process ends with its exit code, 130 for Ctrl-C at whatever moment."""
     try:
-        _main()
+        with ended_by_a_closed_pipe():
+            _main()
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
 

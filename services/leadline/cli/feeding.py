@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from leadline.cli.output import print_table
 from leadline.model.counted import counted
+from leadline.report.clock import day_and_time
 from leadline.views.market import FeedContractView, SeriesView, UnfinishedBarView
 
 
@@ -13,6 +14,13 @@ def tape_ns(contract: FeedContractView) -> int:
     0 before its first print.
     """
     return contract.last_time_ns or (contract.watermark_ns if contract.ticks else 0)
+
+
+def last_print_text(contract: FeedContractView) -> str:
+    """The time of the last print. Of a run that another process has published whole, the time by which it was."""
+    if contract.last_time_ns or not contract.ticks:
+        return day_and_time(contract.last_time_ns)
+    return f"by {day_and_time(contract.watermark_ns)}"
 
 
 def kept_out_text(contract: FeedContractView) -> str:

@@ -109,5 +109,5 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     if unwell:
         words.append(", ".join(unwell))
     if again:
-        words.append(f"{again} restarts")
+        words.append(counted(again, "restart"))
     return "; ".join(words)

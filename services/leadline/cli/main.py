@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
 from leadline.cli.commands import acting, analysis, operator, processes, reading, reporting, running, schema
+from leadline.cli.pipes import ended_by_a_closed_pipe, nobody_reads
 from leadline.cli.usage import as_typed, options_of, require_once, require_values, usage_text
 from leadline.model.errors import LeadlineError, is_utf8, words_of
 
@@ -94,7 +95,8 @@ for command in [*app.registered_commands, *(each for group in _GROUPS.values() f
 
 def main() -> None:
     """Run the command line; the process ends with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    with ended_by_a_closed_pipe():
+        sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -102,6 +104,7 @@ def run(arguments: Sequence[str]) -> int:
     for word in arguments:
         if not is_utf8(word):
             return _told_usage(f"{word!r}: a word that is no UTF-8; rename what it names, or type it in UTF-8")
+    output = sys.stdout
     try:
         ended: int | None = app(list(arguments), prog_name="leadline", standalone_mode=False)
     except TyperException as error:
@@ -110,6 +113,8 @@ def run(arguments: Sequence[str]) -> int:
             return EXIT_BAD_INPUT
         return _told_usage(usage_text(error))
     except SystemExit as left:
+        if sys.stdout is not output:  # its library has heard of a broken pipe, and says so by an output that is silent
+            raise BrokenPipeError from None
         return left.code if isinstance(left.code, int) else EXIT_FAILED if left.code else 0
     except Exception as error:  # of what is looked at before a command runs
         code = _told(error, {})
@@ -133,6 +138,8 @@ def _told(error: Exception, options: Mapping[str, str]) -> int | None:
     options: how the command's options are typed, by the settings that errors name.
     """
     if isinstance(error, TyperException | typer.Exit | typer.Abort):
+        return None
+    if isinstance(error, BrokenPipeError) and nobody_reads():
         return None
     from grpc.aio import AioRpcError
 

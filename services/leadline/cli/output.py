@@ -118,7 +118,15 @@ def people_console() -> Console:
     """
     named = os.environ.get("COLUMNS", "")
     width = int(named) if named.isdigit() and int(named) > 0 else None if sys.stdout.isatty() else _WIDE
-    return Console(width=width, markup=False, emoji=False)
+    return _PeopleConsole(width=width, markup=False, emoji=False)
+
+
+class _PeopleConsole(Console):
+    """A console that leaves it to the command line to say what becomes of a command that nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        """Its library would end the process as failed."""
+        raise BrokenPipeError
 
 
 def price_text(contract: str, price: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from leadline.cli.feeding import kept_out_text, print_unfinished
+from leadline.cli.feeding import kept_out_text, last_print_text, print_unfinished
 from leadline.cli.options import Output
 from leadline.cli.output import complain, price_text, print_json, print_table
 from leadline.ingestion.tally import OUTSIDE
@@ -88,7 +88,7 @@ async def _status(place: Place, output: Output) -> None:
                 (
                     item.contract,
                     f"{item.ticks:,}",
-                    day_and_time(item.last_time_ns),
+                    last_print_text(item),
                     f"{item.outside:,}",
                     kept_out_text(item),
                 )

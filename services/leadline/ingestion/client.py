@@ -19,6 +19,7 @@ from leadline.ingestion.status import ContractStatus, FeedStatus, State
 from leadline.ingestion.store import Store, Wanted
 from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_bar, require_share
 from leadline.ingestion.tape import Position
+from leadline.model.counted import counted
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
@@ -140,7 +141,7 @@ class Publisher:
                 return str(too_many)
             if each.tally.outside.hours and nothing_reached_a_bar(each.ticks, counts, later.get(name)):
                 hours = ", ".join(hours.id for hours in each.tally.outside.hours)
-                return f"none of the {each.ticks:,} prints of {name} lies in a session that is traded ({hours})"
+                return f"of {counted(each.ticks, 'print')} of {name} none lies in a session that is traded ({hours})"
         return ""
 
     async def follow_demand(self) -> None:

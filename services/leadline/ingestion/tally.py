@@ -20,6 +20,7 @@ from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint, Reason
 from leadline.ingestion.raw import NANO, TOO_LARGE
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.counted import counted
 from leadline.model.errors import LeadlineError
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, beside
@@ -140,8 +141,8 @@ def require_share(
     sheet = instrument_of(contract)
     shown = "; ".join(sample_text(sample, sheet) for sample in most_telling(by_reason, samples))
     raise TooManyKeptOut(
-        f"{faulty:,} of {good + faulty:,} prints of {contract} were kept out, more than {max_percent:f} %: {reasons}"
-        + (f" (the first: {shown})" if shown else "")
+        f"{faulty:,} of {counted(good + faulty, 'print')} of {contract} {'was' if faulty == 1 else 'were'} kept out, "
+        f"more than {max_percent:f} %: {reasons}" + (f" (the first: {shown})" if shown else "")
     )
 
 

@@ -31,6 +31,7 @@ from leadline.local.ports import Ports
 from leadline.local.process import KeptProcess
 from leadline.local.standstill import Standstills
 from leadline.local.supervised_server import SupervisedServer
+from leadline.model.counted import counted
 from leadline.model.errors import LeadlineError
 from leadline.plan.demand import DemandRow, demand_rows
 from leadline.plan.plan import Plan
@@ -316,7 +317,7 @@ class Supervisor:
     def _failure(process: KeptProcess) -> StackFailed:
         if process.exit_code == EXIT_REFUSED:
             return StackFailed(process.name, "cannot go on", process.log.tail())
-        again = f" and {process.restarts} restarts" if process.restarts else ""
+        again = f" and {counted(process.restarts, 'restart')}" if process.restarts else ""
         return StackFailed(process.name, f"ended with code {process.exit_code}{again}", process.log.tail())
 
 

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
+from leadline.model.counted import counted
 from leadline.model.errors import RefusedMessage
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, EntryTerms, Proposal, Withdrawal
@@ -45,7 +46,7 @@ def _decoded(payload: bytes, read: Callable[[bytes], _Value]) -> _Value:
     except RefusedMessage:
         raise
     except DecodeError as error:
-        raise RefusedMessage("unreadable", f"{len(payload)} bytes are no message: {error}") from None
+        raise RefusedMessage("unreadable", f"no message in {counted(len(payload), 'byte')}: {error}") from None
     except (ValueError, ArithmeticError, LookupError, TypeError) as error:
         raise RefusedMessage("malformed", f"{type(error).__name__}: {error}") from None
 
@@ -157,7 +158,7 @@ def _checked_tick_batch(payload: bytes) -> TickBatch:
     _names(batch.tape, batch.venue, batch.contract)
     _require(len(ticks) <= MOST_PRINTS, f"{len(ticks)} prints in one message")
     _require(0 <= message.first_index <= LARGEST_NUMBER, f"first_index {message.first_index}")
-    _require(message.last_index == ticks.last_index, f"last_index {message.last_index}, {len(ticks)} prints")
+    _require(message.last_index == ticks.last_index, f"last_index {message.last_index}, {counted(len(ticks), 'print')}")
     _within(ticks.price, -LARGEST_NUMBER, "prices")
     _within(ticks.size, 1, "sizes")
     if len(ticks):

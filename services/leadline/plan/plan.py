@@ -16,6 +16,7 @@ from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.runs import traded_days
 from leadline.model.calendars import calendar
 from leadline.model.contracts import (
+    Contract,
     dated,
     instrument_of,
     last_trading_day,
@@ -122,6 +123,7 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
         "TradingStrategy objects",
     )
     if not problems:
+        problems += _beyond_calendars(strategies)
         problems += _not_fed(platform, strategies)
     if not problems and platform.trade_from is not None:
         problems += expired(platform.feed, platform.trade_from, strategies)
@@ -315,11 +317,28 @@ def _unknown_files(platform: PlatformSettings) -> Iterator[InvalidInput]:
             continue
         if month is None or not rolls_by_rule(month.root):
             continue
-        try:
-            calendar(own.calendar).market(lead_begins(month))
-        except Unknown as unknown:
-            expected = f"a contract that leads on a day of the calendar {own.calendar}: {', '.join(unknown.known)}"
+        if expected := _unknown_lead(month, own.calendar):
             yield InvalidInput(where, file.contract, expected)
+
+
+def _beyond_calendars(strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:
+    """Strategies on a dated contract of which nobody knows when it leads: its calendar ends before that."""
+    for strategy in strategies:
+        symbol = strategy.spec.instrument
+        if rolls_by_rule(symbol):
+            continue
+        month, own = dated(symbol), signal_instrument(strategy.spec)
+        if month is not None and rolls_by_rule(month.root) and (expected := _unknown_lead(month, own.calendar)):
+            yield InvalidInput(f"TradingStrategy {strategy.full_name}: spec.instrument", symbol, expected)
+
+
+def _unknown_lead(month: Contract, days: str) -> str:
+    """Which contracts could be meant where this one leads on no day that its calendar knows; else empty."""
+    try:
+        calendar(days).market(lead_begins(month))
+    except Unknown as unknown:
+        return f"a contract that leads on a day of the calendar {days}: {', '.join(unknown.known)}"
+    return ""
 
 
 def _not_fed(platform: PlatformSettings, strategies: Sequence[TradingStrategy]) -> Iterator[InvalidInput]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
 from leadline.model.services import processes
 from leadline.model.strict import ServiceParams, StrictModel
@@ -155,7 +156,9 @@ def read_secret(path: Path) -> str:
     data = path.read_bytes()
     secret = data.decode(errors="replace").strip("\r\n")
     if not secret or len(data) > _LARGEST_SECRET_BYTES or "\ufffd" in secret:
-        raise InvalidInput(str(path), f"{len(data)} bytes", f"a secret of 1 to {_LARGEST_SECRET_BYTES} bytes of UTF-8")
+        raise InvalidInput(
+            str(path), counted(len(data), "byte"), f"a secret of 1 to {_LARGEST_SECRET_BYTES} bytes of UTF-8"
+        )
     return secret
 
 
@@ -166,7 +169,9 @@ def refusal(error: ValidationError, source: str) -> InvalidInput:
     where = f"{source}: {field}" if field else source
     match first["type"]:
         case "json_invalid":
-            return InvalidInput(where, f"{len(first['input'])} bytes", f"JSON ({first['msg'].partition(': ')[2]})")
+            return InvalidInput(
+                where, counted(len(first["input"]), "byte"), f"JSON ({first['msg'].partition(': ')[2]})"
+            )
         case "missing":
             return InvalidInput(where, None, "a value: this field is required")
         case "value_error":

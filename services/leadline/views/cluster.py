@@ -8,6 +8,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -194,8 +195,23 @@ async def _json(*arguments: str) -> Any:
     process = await _kubectl(*arguments, "--output", "json")
     out, complaint = await process.communicate()
     if process.returncode:
-        raise ClusterRefused(complaint.decode().strip() or f"kubectl {' '.join(arguments)} failed")
+        said = complaint.decode().strip() or f"kubectl {' '.join(arguments)} failed"
+        raise ClusterRefused(await _without_context() or said)
     return json.loads(out)
+
+
+async def _without_context() -> str:
+    """What is to be done where kubectl knows no cluster, whatever it was asked; empty where it knows one."""
+    process = await _kubectl("config", "current-context")
+    await process.communicate()
+    if not process.returncode:
+        return ""
+    named = os.environ.get("KUBECONFIG", "")
+    place = f"KUBECONFIG={named}" if named else "~/.kube/config"
+    return (
+        f"kubectl knows no cluster: {place} is not there, or names no current context; give the file of one in "
+        "KUBECONFIG, or choose one of it with `kubectl config use-context NAME`"
+    )
 
 
 async def _kubectl(*arguments: str) -> asyncio.subprocess.Process:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 import jwt
 import structlog
 
+from leadline.model.counted import counted
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.services import Role, method_roles, planned, roles
@@ -87,7 +88,7 @@ def read_key(path: Path) -> str:
     """The key that signs and checks tokens. Raises InvalidInput when it is too short to be one."""
     key = read_secret(path)
     if len(key.encode()) < MIN_KEY_BYTES:
-        raise InvalidInput(str(path), f"{len(key.encode())} bytes", f"a key of at least {MIN_KEY_BYTES} bytes")
+        raise InvalidInput(str(path), counted(len(key.encode()), "byte"), f"a key of at least {MIN_KEY_BYTES} bytes")
     return key
 
 

@@ -15,6 +15,7 @@ import grpc
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 
+from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.services import READ_SLOTS, methods_of
 from leadline.runtime import measurements
@@ -198,7 +199,7 @@ def parsed(parse: Callable[[bytes], Any] | None, raw: bytes) -> Any:
     try:
         return parse(raw)
     except DecodeError:
-        raise InvalidInput("request", f"{len(raw)} bytes", "a message of this method") from None
+        raise InvalidInput("request", counted(len(raw), "byte"), "a message of this method") from None
 
 
 async def refuse(context: Any, method: str, error: Exception) -> None:
