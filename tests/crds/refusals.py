@@ -507,6 +507,14 @@ TOGETHER: Final[tuple[Together, ...]] = (
         "TradingStrategy default/s: spec.sizing.mode: got 'Tiered', expected Fixed or RiskPercent, because the"
         " account default/a has no tiers",
     ),
+    _pair(
+        "holding over the close on an account that has no gap for it",
+        {"spec": {"flattenBeforeClose": "never", "sizing": _FIXED_SIZE}},
+        {"spec": {"tiers": []}},
+        "TradingStrategy default/s: spec.flattenBeforeClose: got 'never', expected a length of time such as 5m:"
+        " spec.overnightGapTicks of the account default/a has no gap for MES, and without one nothing is held over a"
+        " close",
+    ),
     Together(
         "two strategies on one contract of one account",
         (("TradingStrategy", {}), ("TradingStrategy", {"metadata": {"name": "t"}, "spec": {"instrument": "ES"}})),

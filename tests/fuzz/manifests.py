@@ -79,6 +79,7 @@ ACCOUNT: Final[dict[str, Any]] = {
         "limits": {"dayLoss": "300", "dayTarget": "500", "maxPosition": 2, "maxOpenTrades": 1},
         "commission": {"MES": "0.62"},
         "marginLimits": {"MES": "2500"},
+        "overnightGapTicks": {"MES": 200},
         "allowedNamespaces": ["other"],
     },
 }

@@ -197,7 +197,10 @@ def test_all_problems_of_all_documents_come_together():
         ),
         (
             "instrument: MES, flattenBeforeClose: 5 minutes",
-            "spec.flattenBeforeClose: got '5 minutes', expected a whole number with a unit ms, s, m or h, such as 5m",
+            (
+                "spec.flattenBeforeClose: got '5 minutes', expected a whole number with a unit ms, s, m or h, such as"
+                " 5m, or never"
+            ),
         ),
         (
             'instrument: MES, session: {name: rth, open: "09:30"}',
@@ -543,6 +546,23 @@ GC = "instrument: GCZ2013, sizing: {mode: Fixed, size: 1}"
             "instrument: MES",
             "tiers: []",
             "spec.sizing.mode: got 'Tiered', expected Fixed or RiskPercent, because",
+        ),
+        ("instrument: MES, flattenBeforeClose: never", "overnightGapTicks: {MES: 200, ES: 200}", None),
+        (
+            "instrument: MES, flattenBeforeClose: never",
+            "overnightGapTicks: {MES: 200}",
+            (
+                "spec.flattenBeforeClose: got 'never', expected a length of time such as 5m: spec.overnightGapTicks of"
+                " the account default/a has no gap for ES, and without one nothing is held over a close"
+            ),
+        ),
+        (
+            "instrument: MES, flattenBeforeClose: never, sizing: {mode: Fixed, size: 1}",
+            "tiers: []",
+            (
+                "spec.flattenBeforeClose: got 'never', expected a length of time such as 5m: spec.overnightGapTicks of"
+                " the account default/a has no gap for MES"
+            ),
         ),
         ("instrument: MES", "currency: EUR", "spec.instrument: got 'MES', expected an instrument in EUR"),
     ],

@@ -127,6 +127,7 @@ def test_the_default_account_is_paper_with_2500_and_five_tiers():
         ],
         "limits": {"maxOrdersPerSecond": 5},
         "marginLimits": {},
+        "overnightGapTicks": {},
         "allowedNamespaces": [],
         "halt": False,
     }
@@ -337,6 +338,8 @@ def test_a_market_that_never_closes_has_no_ends_to_stay_away_from():
 def test_hours_that_are_written_have_an_open_and_a_close_on_every_market():
     day = strategy(f'{BITCOIN}session: {{open: "08:00", close: "16:00", zone: UTC}}\nflattenBeforeClose: 20m')
     assert distances_of(day.spec) == Distances(5 * MINUTE, 20 * MINUTE, 20 * MINUTE)
+    held = strategy("instrument: MES\nflattenBeforeClose: never")
+    assert distances_of(held.spec) == Distances(5 * MINUTE, 15 * MINUTE, None)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +348,7 @@ def test_hours_that_are_written_have_an_open_and_a_close_on_every_market():
         ("spec.entries.afterOpen", "entries: {afterOpen: 10m}"),
         ("spec.entries.beforeClose", "entries: {beforeClose: 1h}"),
         ("spec.flattenBeforeClose", "flattenBeforeClose: 1m"),
+        ("spec.flattenBeforeClose", "flattenBeforeClose: never"),
     ],
 )
 def test_a_distance_to_an_end_that_does_not_exist_is_refused_and_not_ignored(field, written):

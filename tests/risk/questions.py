@@ -12,7 +12,7 @@ from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.risk.convert import question_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import AccountLimits, StrategyLimits
-from tests.risk.builders import account, ask, strategy
+from tests.risk.builders import ES, MES, account, ask, strategy
 
 _TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
 HOSTILE_TEXTS = (
@@ -53,6 +53,7 @@ def whole_question() -> pb.Question:
         entry_type=OrderType.LIMIT,
         entry_offset=1,
         valid_for_ns=60 * 10**9,
+        execute=(replace(MES, gap_ticks=1), ES),
     )
     return question_to_proto(ask(view, settings))
 

@@ -83,6 +83,7 @@ def test_a_contract_risks_its_stop_two_slippages_and_two_commissions():
     assert risk_per_contract(strategy(slippage_ticks=0), MES) == D("22.50")
     assert risk_per_contract(strategy(slippage_ticks=3), MES) == 30  # (16 + 6) x 1.25 + 2.50
     assert risk_per_contract(strategy(bracket=Bracket(10, 24)), ES) == 159  # (10 + 2) x 12.50 + 9
+    assert risk_per_contract(strategy(), replace(MES, gap_ticks=200)) == 275  # and 200 x 1.25, held over a close
     assert risk_per_contract(strategy(), replace(MES, quote=None)) == 25  # whatever its price
 
 

@@ -17,7 +17,7 @@ from leadline.model.spec_base import (
     Text,
     changes,
 )
-from leadline.model.strategy_spec import PAPER_ACCOUNT, Count, Metadata
+from leadline.model.strategy_spec import PAPER_ACCOUNT, Count, Metadata, Ticks
 
 RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
 VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]
@@ -121,6 +121,12 @@ class AccountSpec(SpecModel):
         default_factory=dict
     )
     """No entries while the venue's margin of a contract is above, by root; roots not listed are not watched."""
+    overnight_gap_ticks: Annotated[dict[str, Ticks], Field(max_length=64), changes(Change.HOT)] = Field(
+        default_factory=dict
+    )
+    """How far beyond its stop a position may be filled after a close, in ticks, by root. It counts with the risk of
+    what is held over a close; of roots not listed nothing is.
+    """
     allowed_namespaces: Annotated[tuple[NamespaceText, ...], Field(max_length=64), changes(Change.HOT)] = ()
     """Namespaces besides its own whose strategies may trade it."""
     halt: Annotated[bool, changes(Change.HOT)] = False

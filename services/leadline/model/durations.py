@@ -36,6 +36,9 @@ def parse_duration(text: str, field: str = "duration") -> int:
     return int(digits) * _UNIT_NS[text[len(digits) :]]
 
 
+NEVER: Final = "never"
+FLATTEN_PATTERN: Final = r"^(never|[0-9]{1,6}(ms|s|m|h))$"
+
 DAY: Final = "day"
 VALIDITY_PATTERN: Final = r"^(day|bars:[1-9][0-9]{0,2}|[0-9]{1,6}(ms|s|m|h))$"
 

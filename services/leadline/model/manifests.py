@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from leadline.model.account_spec import TradingAccount
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.kinds import KINDS, Manifest
+from leadline.model.pair_checks import pair_problems
 from leadline.model.spec_base import API_VERSION, CHANGE_KEY, Change
-from leadline.model.spec_checks import pair_problems
 from leadline.model.strategy_spec import TradingStrategy
 from leadline.model.yaml_text import YamlDocument, placed, read_yaml
 

@@ -12,7 +12,7 @@ from leadline.model.account_spec import TradingAccount
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of, parse_contract
 from leadline.model.counted import counted
-from leadline.model.durations import DAY, parse_duration
+from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
@@ -45,8 +45,8 @@ class Distances:
     """How far a strategy stays away from the ends of its session, in ns.
 
     It enters from `after_open_ns` after the open until `before_close_ns` before the close, and is flat
-    `flatten_before_close_ns` before it. Both None where the session has no close: no time of day ends entries or makes
-    it flat, and what the very last bar of a day decides is entered on the next.
+    `flatten_before_close_ns` before it, None where it holds over the close. Both None where the session has no close:
+    no time of day ends entries or makes it flat, and what the very last bar of a day decides is entered on the next.
     """
 
     after_open_ns: int
@@ -84,7 +84,7 @@ def distances_of(spec: StrategySpec) -> Distances:
     if never_closes(spec):
         return Distances(0, None, None)
     flatten_ns = spec.flatten_before_close_ns
-    return Distances(spec.entries.after_open_ns, max(spec.entries.before_close_ns, flatten_ns), flatten_ns)
+    return Distances(spec.entries.after_open_ns, max(spec.entries.before_close_ns, flatten_ns or 0), flatten_ns)
 
 
 def thresholds_of(spec: StrategySpec) -> Thresholds:
@@ -184,70 +184,17 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
             yield InvalidInput(
                 "spec.credentials.secretName", spec.credentials.secret_name, "no credentials with environment Paper"
             )
-    for name, roots in (("commission", spec.commission), ("marginLimits", spec.margin_limits)):
+    by_root = (
+        ("commission", spec.commission),
+        ("marginLimits", spec.margin_limits),
+        ("overnightGapTicks", spec.overnight_gap_ticks),
+    )
+    for name, roots in by_root:
         for root in roots:
             yield from _root_problems(f"spec.{name}", root)
     if len(set(spec.allowed_namespaces)) != len(spec.allowed_namespaces):
         yield InvalidInput("spec.allowedNamespaces", list(spec.allowed_namespaces), "each namespace once")
     yield from _tier_problems(account)
-
-
-def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
-    """Everything that keeps a strategy off an account, both being right by themselves."""
-    spec, own = account.spec, signal_instrument(strategy.spec)
-    namespace = strategy.metadata.namespace
-    if strategy.account_name != account.full_name:
-        yield InvalidInput("spec.account", strategy.account_name, f"the account {account.full_name}")
-    if namespace not in (account.metadata.namespace, *spec.allowed_namespaces):
-        expected = f"a namespace that the account {account.full_name} allows"
-        yield InvalidInput("metadata.namespace", namespace, expected)
-    if strategy.spec.mode != spec.environment:
-        expected = f"{spec.environment}, the environment of the account {account.full_name}"
-        yield InvalidInput("spec.mode", strategy.spec.mode, expected)
-    yield from _too_short_to_fill(strategy, account)
-    if own.currency != spec.currency:
-        expected = (
-            f"an instrument in {spec.currency}, the currency of the account {account.full_name}: "
-            f"it is settled in {own.currency}, and sums are not converted"
-        )
-        yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
-    elif own.inverse:
-        yield from _sums_in_coins(strategy, account)
-    for tier in spec.tiers:
-        if instrument(tier.execute).underlying != own.underlying:
-            expected = (
-                f"an instrument of the underlying of {tier.execute}, which the tier from {tier.from_} of the account "
-                f"{account.full_name} executes; or an account with tiers of its own, or with none"
-            )
-            yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
-            return
-    if not spec.tiers and strategy.spec.sizing.mode == "Tiered":
-        expected = f"Fixed or RiskPercent, because the account {account.full_name} has no tiers"
-        yield InvalidInput("spec.sizing.mode", "Tiered", expected)
-
-
-def _too_short_to_fill(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
-    """A validity that is over when the paper venue first matches the entry: such a strategy would never trade."""
-    valid, latency = valid_for_ns(strategy.spec), account.spec.paper.latency_ns
-    if account.spec.environment == "Paper" and valid is not None and valid <= latency:
-        expected = (
-            f"more than {account.spec.paper.latency}, the spec.paper.latency of the account {account.full_name}: "
-            "an entry fills after that, and none would"
-        )
-        yield InvalidInput("spec.entries.validFor", strategy.spec.entries.valid_for, expected)
-
-
-def _sums_in_coins(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
-    """The sums that hold where an account says nothing are dollars; an account whose money is a coin writes its own."""
-    limits, tiers, currency = account.spec.limits, account.spec.tiers, account.spec.currency
-    losses = [limits.day_loss] if limits.day_loss is not None or not tiers else [tier.day_loss for tier in tiers]
-    for name, values, default in (("dayLoss", losses, 300), ("dayTarget", [limits.day_target], 500)):
-        if None in values:
-            expected = (
-                f"spec.limits.{name} in the account {account.full_name}, in {currency}: the {default} that holds where "
-                f"nothing is written is not meant in the coin that {strategy.spec.instrument} is settled in"
-            )
-            yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
 
 
 def day_problem(strategy: TradingStrategy, days: Calendar, owner: str) -> InvalidInput | None:
@@ -313,7 +260,9 @@ def _distance_to_nothing(spec: StrategySpec) -> Iterator[InvalidInput]:
     ]
     for field, owner, name in asked:
         value = getattr(owner, name)
-        if value != type(owner).model_fields[name].default and parse_duration(value, field) != 0:
+        if value == type(owner).model_fields[name].default:
+            continue
+        if value == NEVER or parse_duration(value, field) != 0:
             expected = (
                 f"nothing or 0s: {spec.instrument} never closes, and neither does this session; "
                 "give the session hours of its own for an open and a close"
@@ -326,7 +275,7 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
     _, hours = session_of(spec)
     entries, minutes = spec.entries, hours.length_ns // NS_PER_MINUTE
     lasts = f"the session lasts {counted(minutes, 'minute')}"
-    if spec.flatten_before_close_ns >= hours.length_ns:
+    if (spec.flatten_before_close_ns or 0) >= hours.length_ns:
         yield InvalidInput("spec.flattenBeforeClose", spec.flatten_before_close, f"less than the session: {lasts}")
         return
     before_close_ns = distances_of(spec).before_close_ns or 0

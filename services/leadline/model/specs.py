@@ -21,6 +21,7 @@ from leadline.model.manifests import (
     parse_manifest,
     rollout_fields,
 )
+from leadline.model.pair_checks import gap_problems
 from leadline.model.spec_base import API_VERSION, Change
 from leadline.model.spec_checks import (
     Distances,
@@ -82,6 +83,7 @@ __all__ = [
     "default_account",
     "distances_of",
     "first_of",
+    "gap_problems",
     "history_needed",
     "hot_fields",
     "load_manifests",

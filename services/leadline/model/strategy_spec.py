@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from leadline.model.durations import VALIDITY_PATTERN, BarSpec, parse_bar_spec, parse_duration
+from leadline.model.durations import FLATTEN_PATTERN, NEVER, VALIDITY_PATTERN, BarSpec, parse_bar_spec, parse_duration
 from leadline.model.hours import SessionHours
 from leadline.model.logic_spec import Logic
 from leadline.model.spec_base import (
@@ -33,6 +33,7 @@ PAPER_ACCOUNT: Final = "paper"
 MOST_COUNT: Final = 1_000_000
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
 Ticks = Annotated[int, Field(ge=1, le=100_000)]
+FlattenText = Annotated[str, Text(FLATTEN_PATTERN, "a whole number with a unit ms, s, m or h, such as 5m, or never", 8)]
 Modifier = Literal["Stacked", "Trending", "WinStreak", "LossStreak"]
 
 
@@ -291,8 +292,10 @@ class StrategySpec(SpecModel):
     """What decides; OrderFlow with its defaults where absent."""
     entries: Annotated[Entries, changes(Change.HOT)] = Entries()
     """When and how positions are opened."""
-    flatten_before_close: Annotated[DurationText, changes(Change.HOT)] = "5m"
-    """How long before the session's close everything is closed."""
+    flatten_before_close: Annotated[FlattenText, changes(Change.HOT)] = "5m"
+    """How long before the session's close everything is closed; never: held over the close, which the account allows by
+    overnightGapTicks.
+    """
     sizing: Annotated[Sizing, changes(Change.HOT)] = Sizing()
     """How many contracts."""
     bracket: Annotated[Bracket | None, changes(Change.HOT)] = None
@@ -315,9 +318,14 @@ class StrategySpec(SpecModel):
     """A new number restarts the workload."""
 
     @property
-    def flatten_before_close_ns(self) -> int:
-        """`flattenBeforeClose` in nanoseconds."""
-        return parse_duration(self.flatten_before_close, "flattenBeforeClose")
+    def holds_overnight(self) -> bool:
+        """Whether positions are held over the session's close."""
+        return self.flatten_before_close == NEVER
+
+    @property
+    def flatten_before_close_ns(self) -> int | None:
+        """`flattenBeforeClose` in nanoseconds; None for never."""
+        return None if self.holds_overnight else parse_duration(self.flatten_before_close, "flattenBeforeClose")
 
     @property
     def bar_spec(self) -> BarSpec:

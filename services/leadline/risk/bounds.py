@@ -201,6 +201,7 @@ def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
         _whole(f"{name}.quote.time_ns", instrument.quote.time_ns, 0, MOST_NS)
     _whole(f"{name}.staleness_ns", instrument.staleness_ns, 0, MOST_NS)
     _whole(f"{name}.collar_ticks", instrument.collar_ticks, 0, MOST_TICKS)
+    _whole(f"{name}.gap_ticks", instrument.gap_ticks, 0, MOST_TICKS)
 
 
 def _check_bar(bar: BarSignals) -> None:

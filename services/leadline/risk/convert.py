@@ -333,6 +333,7 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
         expires=None if item.expires is None else item.expires.isoformat(),
         inverse=item.inverse,
         fee_rate=str(item.fee_rate),
+        gap_ticks=item.gap_ticks,
     )
 
 
@@ -392,4 +393,5 @@ def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
         expires=_day("strategy.execute.expires", item.expires) if item.HasField("expires") else None,
         inverse=item.inverse,
         fee_rate=_decimal("strategy.execute.fee_rate", item.fee_rate),
+        gap_ticks=item.gap_ticks,
     )

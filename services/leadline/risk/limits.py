@@ -43,13 +43,13 @@ def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:
 
 
 def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrument) -> Decimal:
-    """Money that one size step can lose: the stop, the fees of both sides, and slippage on both sides.
+    """Money that one size step can lose: stop, gap over a close, the fees of both sides, and slippage on both sides.
 
     From the last print on, on the side that loses more: an inverse contract's long does, since a coin buys fewer
     contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for contracts that have
     a quote; the price of a linear contract without a rate does not matter.
     """
-    distance = (strategy.bracket.stop_ticks or 0) + 2 * strategy.slippage_ticks
+    distance = (strategy.bracket.stop_ticks or 0) + instrument.gap_ticks + 2 * strategy.slippage_ticks
     price = 0 if instrument.quote is None else instrument.quote.price
     value, inverse = instrument.tick_value, instrument.inverse
     money = loss(price, distance, 1, value, inverse=inverse) + 2 * instrument.commission

@@ -124,7 +124,7 @@ class ExecutionInstrument:
     `quote` is the last print of the contract whose prints fill it, None before there is one; it is a quote for
     `staleness_ns`. An entry is refused further than `collar_ticks` from the price that
     made the decision. `expires` is the first trading day on which nothing is entered any more; None when it never
-    expires or nobody knows.
+    expires or nobody knows. A stop may be filled `gap_ticks` beyond its price, where a position is held over a close.
     """
 
     root: str
@@ -138,6 +138,7 @@ class ExecutionInstrument:
     expires: date | None
     inverse: bool = False
     fee_rate: Decimal = Decimal(0)
+    gap_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final, TypeVar
 
 from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
+from leadline.execution.core.closes import distances_today
 from leadline.execution.core.contracts import execution_contract, speaker_of, tape_contract
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
@@ -15,7 +16,7 @@ from leadline.model.proposals import Proposal
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount, TradingStrategy, distances_of, valid_for_ns
+from leadline.model.specs import TradingAccount, TradingStrategy, valid_for_ns
 from leadline.model.specs import bracket_of as spec_bracket
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
@@ -90,7 +91,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
     _, hours = resolve_session(sheet, spec.session.value())
     positions = book.open_positions(strategy.strategy)
     live = book.live_orders(strategy.strategy)
-    distances = distances_of(spec)
+    distances = distances_today(book, strategy)
     return StrategySettings(
         strategy=strategy.strategy,
         state=spec.state if may_enter(book, strategy) else "ReduceOnly",
@@ -120,7 +121,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
             block=strategy.block,
         ),
-        execute=tuple(_instrument(book, signal, root) for root in book.roots(signal)),
+        execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=book.manifest.spec.paper.slippage_ticks,
         entry_type=OrderType(spec.entries.type.upper()),
         entry_offset=spec.entries.offset_ticks,
@@ -185,10 +186,22 @@ def open_money(book: Book, positions: list[Position]) -> Decimal:
     return total
 
 
+def gap_ticks(book: Book, strategy: str, contract: str) -> int:
+    """How far beyond its stop what a strategy holds of a contract may be filled, ticks; 0 where it is flat by a close.
+
+    What no strategy looks after is not flattened by a close either.
+    """
+    owner, sheet = book.strategies.get(strategy), sheet_of(contract)
+    if sheet is None or (owner is not None and not owner.manifest.spec.holds_overnight):
+        return 0
+    return book.manifest.spec.overnight_gap_ticks.get(sheet.root, 0)
+
+
 def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
     """What can still be lost below the open result: positions down to their stops, live entries down to theirs.
 
-    Slippage on each exit (and entry), and the commissions still to come, are counted. Never below 0.
+    Slippage on each exit (and entry), the gap beyond the stop of what may be held over a close, and the commissions
+    still to come are counted. Never below 0.
     """
     slippage = book.manifest.spec.paper.slippage_ticks
     total = _ZERO
@@ -202,7 +215,7 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             and order.contract == position.contract
         ]
         quantity, sign = abs(position.quantity), 1 if position.quantity > 0 else -1
-        distance = slippage
+        distance = slippage + gap_ticks(book, position.strategy, position.contract)
         if last is not None and stops:
             farthest = min(stops) if sign > 0 else max(stops)
             distance += max((last.price - farthest) * sign, 0)
@@ -215,6 +228,7 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             mark, sign = _entry_price(book, order), order.side.sign
             stop = None if order.bracket is None else order.bracket.stop_at(mark, order.side)
             distance = (0 if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
+            distance += gap_ticks(book, order.strategy, order.contract)
             total += order.remaining * loss(mark, distance, sign, sheet.tick_value, inverse=sheet.inverse)
             for price in (mark, mark - sign * distance):
                 total += commission_of(book.manifest, order.contract, order.remaining, price)
@@ -301,8 +315,9 @@ def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
     return moment - parse_duration(before, "before"), moment + parse_duration(after, "after")
 
 
-def _instrument(book: Book, signal: str, root: str) -> ExecutionInstrument:
+def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstrument:
     """What risk sees of a contract; its quote is the last print of the tape that fills it, as old as that tape's."""
+    signal = strategy.contract
     contract = execution_contract(signal, root)
     tape = tape_contract(contract, signal, book.feed_contracts)
     sheet, last = instrument_of(contract), book.last_prints.get(tape)
@@ -319,4 +334,5 @@ def _instrument(book: Book, signal: str, root: str) -> ExecutionInstrument:
         expires=no_entry_from(contract),
         inverse=sheet.inverse,
         fee_rate=sheet.fee_rate if own is None else _ZERO,
+        gap_ticks=gap_ticks(book, strategy.strategy, contract),
     )

@@ -22,6 +22,7 @@ from leadline.model.specs import (
     TradingStrategy,
     change_class,
     check_strategy_on_account,
+    gap_problems,
     parse_manifest,
 )
 from leadline.risk.limits import (
@@ -73,8 +74,8 @@ def read_account(manifest_json: str, account: str) -> TradingAccount:
 def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:
     """Store the hot fields of an account's manifest, from the book's instant, and return them.
 
-    Commission and namespaces hold at once, and so does every limit that becomes stricter. A limit that becomes looser
-    keeps its present value until the trading day rolls. Another table of tiers holds from a roll on at which the
+    Commission, gaps and namespaces hold at once, and so does every limit that becomes stricter. A limit that becomes
+    looser keeps its present value until the trading day rolls. Another table of tiers holds from a roll on at which the
     account is flat, or at once when it is flat and has no strategy; of the tier that it would be, the stricter day
     loss and sizes hold at once. A strategy whose namespace is allowed no more keeps its position and enters nothing.
     Raises InvalidInput when a strategy of the account would not fit otherwise, or two would share a contract.
@@ -85,6 +86,7 @@ def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:
     merged = with_hot_fields(book.manifest, hot)
     for _, strategy in book.present():
         _check_fit(strategy.manifest, merged)
+        refuse_missing_gaps(book, strategy.manifest, strategy.contract, merged)
     before_limits, before_margins = _bounds(book), limits_in_force(book).margin_limits
     before_tiers = book.tiers_in_force
     book.manifest, book.settings = merged, hot
@@ -137,6 +139,18 @@ def refuse_shared_contracts(book: Book, manifests: Iterable[TradingStrategy]) ->
                     manifest.spec.instrument,
                     f"another contract, or another account: {owner.full_name} trades it on {book.account}",
                 )
+
+
+def refuse_missing_gaps(book: Book, strategy: TradingStrategy, signal: str, account: TradingAccount) -> None:
+    """A strategy that holds over the close needs the gap of each root that may fill it.
+
+    Also of those of the tiers that go on until the roll. Raises InvalidManifest that names the strategy.
+    """
+    if strategy.spec.holds_overnight:
+        where = f"TradingStrategy {strategy.full_name}"
+        problems = gap_problems(account, book.roots(signal))
+        if found := [InvalidInput(f"{where}: {each.field}", each.value, each.expected) for each in problems]:
+            raise InvalidManifest(found)
 
 
 def bounds_in_force(book: Book, view: AccountView) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from typing import Final
 
 from leadline.execution.core.account import account_view, open_money, own_limits
 from leadline.execution.core.book import Book, HeldLimits, StrategyBook
+from leadline.execution.core.closes import distances_today, session_today
 from leadline.execution.core.positions import money_paid
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
-from leadline.model.sessions import calendar_of, resolve_session
-from leadline.model.specs import calendar_of_spec, distances_of
+from leadline.model.specs import calendar_of_spec
 from leadline.risk.limits import day_loss_limit, day_target
 from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits
@@ -93,7 +93,7 @@ def next_timer(book: Book) -> int | None:
     for strategy in book.strategies.values():
         session = session_today(book, strategy)
         if session is not None and book.exposed(strategy.strategy):
-            timers.append(_flat_by(strategy, session))
+            timers.append(_flat_by(book, strategy, session))
             if strategy.held is not None:
                 timers.append(session.open_ns)
     later = [timer for timer in timers if timer is not None and timer > book.instant_ns]
@@ -106,7 +106,7 @@ def close_of_session(book: Book) -> Iterator[Flatten]:
         session = session_today(book, strategy)
         if session is None or not book.exposed(name):
             continue
-        flat_by = _flat_by(strategy, session)
+        flat_by = _flat_by(book, strategy, session)
         if flat_by is not None and book.instant_ns >= flat_by:
             yield Flatten(name, "flat_by")
 
@@ -170,19 +170,10 @@ def _opened_since(book: Book, strategy: StrategyBook, held: HeldLimits) -> bool:
     return session is not None and held.since_ns < session.open_ns <= book.instant_ns
 
 
-def _flat_by(strategy: StrategyBook, session: Session) -> int | None:
-    """When the strategy has to be flat; None where its session has no close."""
-    before_close_ns = distances_of(strategy.manifest.spec).flatten_before_close_ns
+def _flat_by(book: Book, strategy: StrategyBook, session: Session) -> int | None:
+    """When the strategy has to be flat; None where its session has no close, or it holds over it."""
+    before_close_ns = distances_today(book, strategy).flatten_before_close_ns
     return None if before_close_ns is None else session.close_ns - before_close_ns
-
-
-def session_today(book: Book, strategy: StrategyBook) -> Session | None:
-    """The strategy's session of the book's trading day."""
-    sheet = instrument_of(strategy.contract)
-    _, hours = resolve_session(sheet, strategy.manifest.spec.session.value())
-    if book.trading_day is None:
-        raise AssertionError("the account has no trading day yet")
-    return calendar_of(sheet, hours).session(book.trading_day, hours)
 
 
 def _next_roll(book: Book) -> int | None:

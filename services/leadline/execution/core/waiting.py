@@ -7,7 +7,7 @@ loop happens to stop must change nothing.
 
 from leadline.execution.core.account import account_view, allowed_on, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
-from leadline.execution.core.day import session_today
+from leadline.execution.core.closes import session_today
 from leadline.model.contracts import sheet_of
 from leadline.model.drains import DrainOrders
 from leadline.model.orders import Order, OrderType

@@ -587,6 +587,7 @@ class ExecutionInstrument(_message.Message):
     EXPIRES_FIELD_NUMBER: _builtins.int
     INVERSE_FIELD_NUMBER: _builtins.int
     FEE_RATE_FIELD_NUMBER: _builtins.int
+    GAP_TICKS_FIELD_NUMBER: _builtins.int
     root: _builtins.str
     """Root."""
     contract: _builtins.str
@@ -607,6 +608,8 @@ class ExecutionInstrument(_message.Message):
     """Settled in the coin: a size step is worth `tick_value` / price in ticks."""
     fee_rate: _builtins.str
     """Share of the notional that each side pays besides the commission."""
+    gap_ticks: _builtins.int
+    """How far beyond its stop a position may be filled after a close, ticks; 0 where nothing is held over one."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """Last print of the contract whose prints fill it; absent before there is one."""
@@ -625,10 +628,11 @@ class ExecutionInstrument(_message.Message):
         expires: _builtins.str | None = ...,
         inverse: _builtins.bool = ...,
         fee_rate: _builtins.str = ...,
+        gap_ticks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "inverse", b"inverse", "margin", b"margin", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires: _TypeAlias = _typing.Literal["expires"]  # noqa: Y015
     _WhichOneofArgType__expires: _TypeAlias = _typing.Literal["_expires", b"_expires"]  # noqa: Y015

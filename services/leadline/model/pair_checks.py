@@ -1,0 +1,82 @@
+"""What keeps a strategy off an account, both being right by themselves."""
+
+from collections.abc import Iterator, Sequence
+
+from leadline.model.account_spec import TradingAccount
+from leadline.model.durations import NEVER
+from leadline.model.errors import InvalidInput
+from leadline.model.instruments import instrument
+from leadline.model.spec_checks import signal_instrument, valid_for_ns
+from leadline.model.strategy_spec import TradingStrategy
+
+
+def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
+    """Everything that keeps a strategy off an account, both being right by themselves."""
+    spec, own = account.spec, signal_instrument(strategy.spec)
+    namespace = strategy.metadata.namespace
+    if strategy.account_name != account.full_name:
+        yield InvalidInput("spec.account", strategy.account_name, f"the account {account.full_name}")
+    if namespace not in (account.metadata.namespace, *spec.allowed_namespaces):
+        expected = f"a namespace that the account {account.full_name} allows"
+        yield InvalidInput("metadata.namespace", namespace, expected)
+    if strategy.spec.mode != spec.environment:
+        expected = f"{spec.environment}, the environment of the account {account.full_name}"
+        yield InvalidInput("spec.mode", strategy.spec.mode, expected)
+    yield from _too_short_to_fill(strategy, account)
+    if strategy.spec.holds_overnight:
+        roots = [tier.execute for tier in spec.tiers] or [own.root]
+        yield from gap_problems(account, roots)
+    if own.currency != spec.currency:
+        expected = (
+            f"an instrument in {spec.currency}, the currency of the account {account.full_name}: "
+            f"it is settled in {own.currency}, and sums are not converted"
+        )
+        yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
+    elif own.inverse:
+        yield from _sums_in_coins(strategy, account)
+    for tier in spec.tiers:
+        if instrument(tier.execute).underlying != own.underlying:
+            expected = (
+                f"an instrument of the underlying of {tier.execute}, which the tier from {tier.from_} of the account "
+                f"{account.full_name} executes; or an account with tiers of its own, or with none"
+            )
+            yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
+            return
+    if not spec.tiers and strategy.spec.sizing.mode == "Tiered":
+        expected = f"Fixed or RiskPercent, because the account {account.full_name} has no tiers"
+        yield InvalidInput("spec.sizing.mode", "Tiered", expected)
+
+
+def gap_problems(account: TradingAccount, roots: Sequence[str]) -> Iterator[InvalidInput]:
+    """What keeps a strategy that may be filled in these roots from holding over its session's close on an account."""
+    missing = [root for root in dict.fromkeys(roots) if root not in account.spec.overnight_gap_ticks]
+    if missing:
+        expected = (
+            f"a length of time such as 5m: spec.overnightGapTicks of the account {account.full_name} has no gap for "
+            f"{', '.join(missing)}, and without one nothing is held over a close"
+        )
+        yield InvalidInput("spec.flattenBeforeClose", NEVER, expected)
+
+
+def _too_short_to_fill(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
+    """A validity that is over when the paper venue first matches the entry: such a strategy would never trade."""
+    valid, latency = valid_for_ns(strategy.spec), account.spec.paper.latency_ns
+    if account.spec.environment == "Paper" and valid is not None and valid <= latency:
+        expected = (
+            f"more than {account.spec.paper.latency}, the spec.paper.latency of the account {account.full_name}: "
+            "an entry fills after that, and none would"
+        )
+        yield InvalidInput("spec.entries.validFor", strategy.spec.entries.valid_for, expected)
+
+
+def _sums_in_coins(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
+    """The sums that hold where an account says nothing are dollars; an account whose money is a coin writes its own."""
+    limits, tiers, currency = account.spec.limits, account.spec.tiers, account.spec.currency
+    losses = [limits.day_loss] if limits.day_loss is not None or not tiers else [tier.day_loss for tier in tiers]
+    for name, values, default in (("dayLoss", losses, 300), ("dayTarget", [limits.day_target], 500)):
+        if None in values:
+            expected = (
+                f"spec.limits.{name} in the account {account.full_name}, in {currency}: the {default} that holds where "
+                f"nothing is written is not meant in the coin that {strategy.spec.instrument} is settled in"
+            )
+            yield InvalidInput("spec.instrument", strategy.spec.instrument, expected)
