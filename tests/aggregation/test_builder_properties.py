@@ -72,6 +72,17 @@ def test_no_bar_follows_a_promise_that_it_would_break(rows, cuts, spec, session,
 
 
 @settings(max_examples=200, deadline=None)
+@given(tapes(), st.lists(st.integers(0, 80)), st.permutations([spec for spec in SPECS if ":" not in spec]), hours)
+def test_a_builder_of_time_bars_promises_at_once_what_a_bar_of_another_waits_for(rows, cuts, specs, session):
+    bars_told, waited_for = builder(specs[0], hours=session), builder(specs[1], hours=GLOBEX)
+    known_ns = promised_ns = -1
+    for each in batches(rows, cuts, end_ns=rows[-1][0] + MINUTE):
+        known_ns = max([known_ns, *(bar.known_at_ns for bar in bars_of(bars_told.feed(each)))])
+        promised_ns = max([promised_ns, *(message.progress_ns for message in waited_for.feed(each))])
+        assert promised_ns > known_ns or each.watermark_ns <= known_ns or each.final
+
+
+@settings(max_examples=200, deadline=None)
 @given(tapes(), st.lists(st.integers(0, 80)), st.sampled_from(SPECS), hours)
 def test_every_print_of_a_session_is_in_exactly_one_bar(rows, cuts, spec, session):
     end_ns = rows[-1][0] + 48 * 60 * MINUTE

@@ -17,7 +17,7 @@ from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.hours import SessionHours
 from leadline.model.ticks import NS_PER_MINUTE, TickBatch, TickColumns
 
-# Tape time between two progress messages of a builder that closes no bar.
+# Tape time between two progress messages of a builder that closes no bar. Time bars of every length end with a minute.
 PROGRESS_EVERY_NS: Final = NS_PER_MINUTE
 
 _NEVER_NS: Final = -(1 << 63)
@@ -90,7 +90,11 @@ class BarBuilder:
         self._watermark_ns = _NEVER_NS
         self._told_ns = _NEVER_NS
         self._told_bar = False
+        self._told_minute_ns = _NEVER_NS
         self._final = False
+        # The minute that the last print is in, and when the bars that end with its beginning were known.
+        self._minute_ns = _NEVER_NS
+        self._known_ns = _NEVER_NS
 
         self._session: Session | None = None
         self._cumulative_delta = 0
@@ -119,7 +123,9 @@ class BarBuilder:
         """Take the next batch; returns the bars that it made known, in order, then at most one progress message.
 
         Prints that were taken before are dropped. Progress is told when it is final, when it passes a bar that has
-        been told, and otherwise once a minute of the tape.
+        been told, and otherwise once a minute of the tape: when it passes the instant at which a bar that ends with
+        that minute is known. So a reader of several builders, who has such a bar from one of them, hears at once from
+        the others that they have none.
 
         Raises `Gap`, before anything is taken, when prints are missing; `InvalidInput` when the batch is of another
         tape or contract, when its times run backwards or break a watermark, and when a final tape goes on.
@@ -127,6 +133,7 @@ class BarBuilder:
         ticks = self._unseen(batch)
         bars: list[Bar] = []
         if len(ticks):
+            self._look_at_the_clock(ticks)
             self._take(ticks, bars)
             self._next_index = ticks.last_index + 1
         self._watermark_ns = max(self._watermark_ns, batch.watermark_ns)
@@ -160,6 +167,13 @@ class BarBuilder:
             raise InvalidInput("ticks.time_ns", first_ns, f"a time not below the watermark {self._watermark_ns}")
         if len(ticks) > 1 and bool((ticks.time_ns[1:] < ticks.time_ns[:-1]).any()):
             raise InvalidInput("ticks.time_ns", first_ns, "times that do not decrease")
+
+    def _look_at_the_clock(self, ticks: TickColumns) -> None:
+        """Note when bars that ended with the last minute that `ticks` reach were known."""
+        minute_ns = _minute(int(ticks.time_ns[-1]))
+        if minute_ns > self._minute_ns:
+            first_ns = int(ticks.time_ns[np.searchsorted(ticks.time_ns, minute_ns)])
+            self._minute_ns, self._known_ns = minute_ns, min(first_ns, minute_ns + CLOSE_GRACE_NS)
 
     # --- cutting ---------------------------------------------------------------------------------------------------
 
@@ -291,14 +305,27 @@ class BarBuilder:
     def _progress(self, final: bool) -> list[BarMessage]:
         ended = final and not self._final
         self._final = self._final or final
-        minute = self._watermark_ns // PROGRESS_EVERY_NS > self._told_ns // PROGRESS_EVERY_NS
-        passed_bar = self._told_bar and self._watermark_ns > self._told_ns
-        if not (ended or minute or passed_bar):
+        passed_minute_ns = self._passed_minute()
+        is_news = self._watermark_ns > self._told_ns
+        if not (ended or (is_news and (self._told_bar or passed_minute_ns > self._told_minute_ns))):
             return []
+        self._told_minute_ns = passed_minute_ns
         return [self._message(max(self._watermark_ns, self._told_ns), final=ended)]
+
+    def _passed_minute(self) -> int:
+        """The last minute whose beginning ends no bar any more that becomes known at the watermark or later."""
+        minute_ns = _minute(self._watermark_ns)
+        known_ns = self._known_ns if minute_ns == self._minute_ns else minute_ns + CLOSE_GRACE_NS
+        # The minute before it is passed in any case: the grace is shorter than a minute.
+        return minute_ns if known_ns < self._watermark_ns else minute_ns - PROGRESS_EVERY_NS
 
     def _message(self, progress_ns: int, *, final: bool = False, bar: Bar | None = None) -> BarMessage:
         self._told_ns = progress_ns
         self._told_bar = bar is not None
         unfinished = self._unfinished() if final else None
         return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar, unfinished)
+
+
+def _minute(time_ns: int) -> int:
+    """The beginning of the minute that an instant is in, ns UTC."""
+    return time_ns // PROGRESS_EVERY_NS * PROGRESS_EVERY_NS
