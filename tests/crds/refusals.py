@@ -156,6 +156,34 @@ RULES: Final[tuple[Refusal, ...]] = (
         _same("spec.strategy", "{'name': 'OrderFlow', 'entryPoint': 'acme:Gap'}", "either name or entryPoint"),
     ),
     _strategy(
+        "further series with OrderFlow",
+        {"series": [{"name": "trend", "bars": "60m"}]},
+        _same(
+            "spec.series",
+            "['trend']",
+            "none with OrderFlow, which reads its own bars only: a class of strategy.entryPoint reads others",
+            kube="none with OrderFlow, which reads its own bars only",
+        ),
+    ),
+    _strategy(
+        "a series that has the name of the strategy's own bars",
+        {"strategy": {"entryPoint": "acme:Gap"}, "series": [{"name": "main", "bars": "60m"}]},
+        _same(
+            "spec.series[0].name",
+            "'main'",
+            "a name that no other series has: main are the strategy's own bars",
+            kube="a name that no other series has",
+        ),
+    ),
+    _strategy(
+        "a series twice",
+        {"strategy": {"entryPoint": "acme:Gap"}, "series": [{"name": "a", "bars": "60m"}, {"name": "a", "bars": "4h"}]},
+        (
+            'spec.series[1]: Duplicate value: {"name":"a"}',
+            "spec.series[1].name: got 'a', expected a name that no other series has: main are the strategy's own bars",
+        ),
+    ),
+    _strategy(
         "mode Fixed without a size",
         {"sizing": {"mode": "Fixed"}},
         _same("spec.sizing.size", "nothing", "a number of contracts with mode Fixed"),

@@ -173,3 +173,16 @@ def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):
     assert (request.first_index, list(request.batch.size), end.first_index) == (3, [2], 4)
     (end,) = batches("GCG2014", [], 0)
     assert end.end
+
+
+def test_the_strategy_of_several_series_and_its_tests_pass(monkeypatch, tmp_path):
+    page = "read-several-series.md"
+    monkeypatch.setitem(sys.modules, "with_the_trend", program(page, "with_the_trend"))
+    (manifest,) = (block for block in YAML if "with_the_trend:WithTheTrend" in block.text)
+    (tmp_path / "with-the-trend.yaml").write_text(manifest.text)
+    monkeypatch.chdir(tmp_path)
+    tests = program(page, "test_with_the_trend", 1)
+    names = [name for name in vars(tests) if name.startswith("test_")]
+    assert names == ["test_it_enters_with_the_trend_of_the_hours_that_are_over"]
+    for name in names:
+        getattr(tests, name)()

@@ -56,7 +56,8 @@ def write_csv(path: Path, contract: str, ticks: TickColumns) -> dict[str, str]:
 
 def bars_of(run: Recorded) -> list[bytes]:
     """Every bar with its footprint, contract by contract."""
-    return [encode_bar(message) for messages in run.bars.values() for message in messages if message.bar is not None]
+    series = [messages for found in run.bars.values() for messages in found.values()]
+    return [encode_bar(message) for messages in series for message in messages if message.bar is not None]
 
 
 async def test_a_run_through_the_roll_trades_each_days_lead_month_and_two_files_of_its_prints_give_the_same(

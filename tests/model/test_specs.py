@@ -1,6 +1,7 @@
 """The two manifests' models: defaults, structural schema, change classes, and what follows from a manifest."""
 
 import json
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -64,6 +65,7 @@ def test_a_strategy_needs_only_its_instrument():
         "bars": "5m",
         "ticksPerRow": 1,
         "history": 5,
+        "series": [],
         "strategy": {
             "name": "OrderFlow",
             "detectors": {
@@ -182,6 +184,7 @@ def test_the_schema_names_what_is_required():
         ".metadata": ["name"],
         ".spec": ["instrument"],
         ".spec.account": ["name"],
+        ".spec.series[]": ["name", "bars"],
         ".spec.entries.blocks[]": ["from", "to"],
         ".spec.entries.news[]": ["at"],
         ".spec.bracket": ["stopTicks"],
@@ -210,6 +213,7 @@ def test_the_default_of_a_choice_sits_on_the_object():
         ("bars", Change.ROLLOUT),
         ("ticksPerRow", Change.ROLLOUT),
         ("history", Change.ROLLOUT),
+        ("series", Change.ROLLOUT),
         ("spec.strategy.detectors.imbalance.minVolume", Change.ROLLOUT),
         ("strategy.parameters.anything.at.all", Change.ROLLOUT),
         ("entries.blocks[0].from", Change.HOT),
@@ -333,6 +337,46 @@ def test_a_market_that_never_closes_has_no_ends_to_stay_away_from():
     assert distances_of(strategy(f"{BITCOIN}entries: {{beforeClose: 0s}}\nflattenBeforeClose: 0s").spec) == (
         Distances(0, None, None)
     )
+
+
+OWN_CLASS = "instrument: MES\nstrategy: {entryPoint: 'acme:Own'}\n"
+
+
+def test_all_series_have_one_order_in_which_the_own_bars_are_the_last():
+    found = strategy(
+        f"{OWN_CLASS}bars: 5m\nhistory: 2\n"
+        "series: [{name: trend, bars: 60m, ticksPerRow: 4, history: 9}, {name: fast, bars: 1m}]"
+    ).spec
+    assert [(each.name, each.token, each.history) for each in found.all_series] == [
+        ("fast", "1m-r1", 5),
+        ("trend", "1h-r4", 9),
+        ("main", "5m-r1", 2),
+    ]
+    assert found.longest_history == 9
+
+
+@pytest.mark.parametrize(
+    ("series", "field", "expected"),
+    [
+        ("[{name: a, bars: 'ticks:500'}]", "[0].bars", "minutes from 1m to 1440m such as 5m or 75m, or 1h, 4h, 1d"),
+        ("[{name: a, bars: 5m}]", "[0].bars", "other bars or another ticksPerRow than the series main has"),
+        ("[{name: a, bars: 60m}, {name: b, bars: 1h}]", "[1].bars", "other bars or another ticksPerRow than the"),
+        ("[{name: main, bars: 60m}]", "[0].name", "a name that no other series has: main are the strategy's own"),
+        ("[{name: A, bars: 60m}]", "[0].name", "a DNS label: lower-case letters, digits and dashes, at most 20"),
+    ],
+)
+def test_a_series_that_is_none_of_its_own_is_refused(series, field, expected):
+    with pytest.raises(InvalidManifest, match=re.escape(f"spec.series{field}: got ") + ".*expected " + expected):
+        strategy(f"{OWN_CLASS}series: {series}")
+
+
+def test_bars_of_another_row_height_are_another_series():
+    assert strategy(f"{OWN_CLASS}series: [{{name: wide, bars: 5m, ticksPerRow: 4}}]").spec.series
+
+
+def test_further_series_with_the_built_in_strategy_are_refused():
+    with pytest.raises(InvalidManifest, match=r"spec.series: got \['trend'\], expected none with OrderFlow"):
+        strategy("instrument: MES\nseries: [{name: trend, bars: 60m}]")
 
 
 def test_hours_that_are_written_have_an_open_and_a_close_on_every_market():

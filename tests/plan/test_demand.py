@@ -27,6 +27,19 @@ def test_a_strategy_wants_its_bars_and_its_account_the_prints_of_what_fills_it()
     )
 
 
+def test_every_series_of_a_strategy_is_carried_in_each_month():
+    further = [{"name": "trend", "bars": "60m", "ticksPerRow": 2}]
+    own: dict[str, Any] = {"strategy": {"entryPoint": "my_code:Mine"}, "series": further}
+    trend = BarsWanted("rth", "09:30", "16:00", "America/New_York", "1h", 2)
+    found = rows({"MESZ2025": "cme", "MESH2026": "cme"}, [strategy(**own)])
+    assert [(row.contract, row.bars, row.series) for row in found if row.strategy] == [
+        ("MESZ2025", trend, "trend"),
+        ("MESZ2025", RTH, "main"),
+        ("MESH2026", trend, "trend"),
+        ("MESH2026", RTH, "main"),
+    ]
+
+
 def test_a_contract_that_a_tier_executes_is_carried_where_the_feed_has_it():
     found = rows({"MESZ2025": "cme", "ESZ2025": "cme", "ESH2026": "cme", "GCZ2025": "comex"}, [strategy()])
     assert [(row.strategy, row.contract, row.bars) for row in found] == [

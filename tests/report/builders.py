@@ -213,6 +213,7 @@ UNEASY: dict[str, Any] = {
     "missing_sessions": ("2025-06-06",),
     "unfinished": UNFINISHED,
     "misdated": (("default/mes", 12),),
+    "series": (("default/mes", "trend", "1h-r1"),),
     "finished": False,
 }
 """What a reader has to be told besides the trades."""

@@ -1,13 +1,15 @@
 """From a manifest to a strategy that is ready for bars: the same for the service and for a backtest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import (
+    OWN_SERIES,
     StrategySpec,
     calendar_of_spec,
     never_closes,
@@ -17,6 +19,9 @@ from leadline.model.specs import (
 )
 from leadline.nodes.base import Detector, NodeContext
 from leadline.nodes.registry import detector_types
+
+_METHODS: Final = ("warm", "on_bar")
+_SERIES_METHODS: Final = ("warm_series", "on_series")
 
 
 def detectors_of(spec: StrategySpec) -> tuple[Detector[Any, Any], ...]:
@@ -41,18 +46,25 @@ def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
     wanted, own = spec.strategy, signal_instrument(spec)
     if wanted.entry_point is not None:
         entry_point, factory = wanted.entry_point, load_entry_point(wanted.entry_point)
-        return lambda: _a_strategy(factory(wanted.parameters, own), entry_point)
+        methods = (*_METHODS, *(_SERIES_METHODS if spec.series else ()))
+        return lambda: _a_strategy(factory(wanted.parameters, own), entry_point, methods)
     context, sections = context_of(spec), wanted.detectors
     kinds = detector_types()
     return lambda: OrderFlow([kind(sections.of(kind), context) for kind in kinds], wanted.router, context)
 
 
-def _a_strategy(made: Strategy, entry_point: str) -> Strategy:
+def _a_strategy(made: Strategy, entry_point: str, methods: Iterable[str]) -> Strategy:
     """What somebody's code has made, where it can be asked as a strategy is."""
-    if not (callable(getattr(made, "warm", None)) and callable(getattr(made, "on_bar", None))):
-        expected = f"what makes an object with the methods warm and on_bar, and it made {repr(made)[:100]}"
+    missing = [name for name in methods if not callable(getattr(made, name, None))]
+    if missing:
+        expected = f"what makes an object with the methods {_and(methods)}, and it made {repr(made)[:100]}"
         raise InvalidInput("spec.strategy.entryPoint", entry_point, expected)
     return made
+
+
+def _and(names: Iterable[str]) -> str:
+    *first, last = names
+    return f"{', '.join(first)} and {last}"
 
 
 def strategy_fold(spec: StrategySpec, trade_from: date, until: date | None = None) -> StrategyFold:
@@ -62,10 +74,11 @@ def strategy_fold(spec: StrategySpec, trade_from: date, until: date | None = Non
     """
     market = calendar_of_spec(spec)
     _, hours = session_of(spec)
-    history = spec.history
 
-    def history_start(day: date) -> date:
+    def history_start(history: int, day: date) -> date:
         before = market.previous_sessions(day, history, hours)
         return before[0].trading_day if before else day
 
-    return StrategyFold(strategy_maker(spec), history_start, trade_from, until)
+    starts = {each.name: partial(history_start, each.history) for each in spec.all_series}
+    own = starts.pop(OWN_SERIES)
+    return StrategyFold(strategy_maker(spec), own, trade_from, until, starts)

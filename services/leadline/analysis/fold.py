@@ -4,14 +4,19 @@ What a strategy says on a day follows from that day's bars and the bars of exact
 wherever it is computed: after a crash, on another machine, in a run that began earlier or later.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
+from types import MappingProxyType
+from typing import Final, cast
 
-from leadline.analysis.strategies import Strategy, StrategyFailed
+from leadline.analysis.strategies import ReadsSeries, Strategy, StrategyFailed
 from leadline.model.bars import Bar
 from leadline.model.signal_checks import check_answer
 from leadline.model.signals import BarSignals
+from leadline.model.strategy_spec import OWN_SERIES
+
+_NO_SERIES: Final[Mapping[str, Callable[[date], date]]] = MappingProxyType({})
 
 
 @contextmanager
@@ -24,14 +29,17 @@ def _named(doing: str) -> Iterator[None]:
 
 
 class StrategyFold:
-    """Bars of one contract and bar specification in, opinions out.
+    """Bars of one contract in, opinions about those of the strategy's own series out.
 
     make: a fresh strategy, asked for at each session's first bar.
     history_start: trading day -> first trading day of the history sessions before it.
     trade_from: bars of earlier trading days are history only.
     until: bars from this trading day on are another contract's to speak about; None for no such day.
+    series: the further series that the strategy reads, by name, each as `history_start`. The strategy that `make` makes
+    then has what `ReadsSeries` has.
 
-    Bars are kept for as long as a later session may need them: those of the history sessions and of the current one.
+    The bars of all series come in one order, as `analysis.merge` makes it. They are kept for as long as a later session
+    may need them: those of the history sessions and of the current one.
     """
 
     def __init__(
@@ -40,37 +48,45 @@ class StrategyFold:
         history_start: Callable[[date], date],
         trade_from: date,
         until: date | None = None,
+        series: Mapping[str, Callable[[date], date]] = _NO_SERIES,
     ) -> None:
         self._make = make
-        self._history_start = history_start
+        self._history_start = {**series, OWN_SERIES: history_start}
         self._trade_from = trade_from
         self._until = until
-        self._sessions: dict[date, list[Bar]] = {}
+        self._sessions: dict[date, list[tuple[str, Bar]]] = {}
         self._strategy: Strategy | None = None
-        self._last: tuple[date, int] | None = None
+        self._day: date | None = None
+        # Trading day and ordinal of the last bar of each series.
+        self._last: dict[str, tuple[date, int]] = {}
 
     @property
     def bars_held(self) -> int:
         """How many bars are kept for the sessions to come."""
         return sum(map(len, self._sessions.values()))
 
-    def step(self, bar: Bar) -> BarSignals | None:
-        """Take one bar in; what the strategy says about it, None for a bar of the history or of another's day.
+    def step(self, bar: Bar, series: str = OWN_SERIES) -> BarSignals | None:
+        """Take one bar in; what the strategy says about it.
 
-        A bar that is not after the last one (a repeated message) and a revision change nothing and say nothing. Raises
+        None for a bar of another series than its own, of the history or of another's day. A bar that is not after the
+        last one of its series (a repeated message) and a revision change nothing and say nothing. Raises
         StrategyFailed when its code raises, speaks about another bar than the one that it was given, or says what
         nobody would listen to.
         """
-        place = (bar.key.trading_day, bar.key.ordinal)
-        if bar.revision > 0 or (self._last is not None and place <= self._last):
+        place, last = (bar.key.trading_day, bar.key.ordinal), self._last.get(series)
+        if bar.revision > 0 or (last is not None and place <= last):
             return None
         if self._until is not None and bar.key.trading_day >= self._until:
             return None
-        if self._last is None or bar.key.trading_day != self._last[0]:
+        if bar.key.trading_day != self._day:
             self._open(bar.key.trading_day)
-        self._last = place
-        self._sessions[bar.key.trading_day].append(bar)
+        self._last[series] = place
+        self._sessions[bar.key.trading_day].append((series, bar))
         if self._strategy is None:
+            return None
+        if series != OWN_SERIES:
+            with _named(f"at bar {bar.key.text()} of its series {series}"):
+                _reader(self._strategy).on_series(series, bar)
             return None
         with _named(f"at bar {bar.key.text()}"):
             said = self._strategy.on_bar(bar)
@@ -79,13 +95,28 @@ class StrategyFold:
 
     def _open(self, day: date) -> None:
         """Begin a session: forget what is too old for it, and fold the rest into a fresh strategy."""
-        start = self._history_start(max(day, self._trade_from))
-        self._sessions = {earlier: bars for earlier, bars in self._sessions.items() if earlier >= start}
+        starts = {name: start(max(day, self._trade_from)) for name, start in self._history_start.items()}
+        kept = (
+            (earlier, [item for item in bars if earlier >= starts[item[0]]]) for earlier, bars in self._sessions.items()
+        )
+        self._sessions = {earlier: bars for earlier, bars in kept if bars}
         if day >= self._trade_from:
             with _named(f"when it was made for {day}"):
                 self._strategy = self._make()
             for bars in self._sessions.values():
-                for bar in bars:
-                    with _named(f"while warmed by bar {bar.key.text()}"):
-                        self._strategy.warm(bar)
+                for series, bar in bars:
+                    self._warm(self._strategy, series, bar)
+        self._day = day
         self._sessions[day] = []
+
+    def _warm(self, strategy: Strategy, series: str, bar: Bar) -> None:
+        with _named(f"while warmed by bar {bar.key.text()}"):
+            if series == OWN_SERIES:
+                strategy.warm(bar)
+            else:
+                _reader(strategy).warm_series(series, bar)
+
+
+def _reader(strategy: Strategy) -> ReadsSeries:
+    """The strategy as one that reads further series; that it does was checked when it was made."""
+    return cast("ReadsSeries", strategy)

@@ -3,6 +3,7 @@
 from leadline.analysis.fold import StrategyFold
 from leadline.model.bars import BarMessage
 from leadline.model.signals import BarSignals, SignalMessage
+from leadline.model.strategy_spec import OWN_SERIES
 
 
 class Publication:
@@ -44,13 +45,13 @@ class Publication:
         """Take the bars of the contract that follows from here on, into its own fold."""
         self._fold, self._ends_ns, self._passed = fold, ends_ns, False
 
-    def step(self, message: BarMessage) -> SignalMessage | None:
-        """Take the next message of the bar stream in; what to publish about it, if anything.
+    def step(self, message: BarMessage, series: str = OWN_SERIES) -> SignalMessage | None:
+        """Take the next message of the bars in, as `analysis.merge` orders them; what to publish about it, if anything.
 
-        Every message is folded. Progress that is not news, a repeated bar and one that is published already say
-        nothing.
+        series: whose bar it is. Every message is folded. Progress that is not news, a bar of another series than the
+        strategy's own, a repeated bar and one that is published already say nothing.
         """
-        said = None if message.bar is None else self._fold.step(message.bar)
+        said = None if message.bar is None else self._fold.step(message.bar, series)
         progress_ns, final = message.progress_ns, message.final
         if self._ends_ns is not None:
             self._passed = final or progress_ns >= self._ends_ns

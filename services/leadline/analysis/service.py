@@ -1,21 +1,23 @@
 """The analysis service: one strategy, from the stream of its bars to the stream of its signals."""
 
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing
 
-from leadline.aggregation.builder import spec_token
 from leadline.analysis import metrics
 from leadline.analysis.assemble import detectors_of
 from leadline.analysis.hashing import analysis_hash
+from leadline.analysis.merge import SeriesMerge
 from leadline.analysis.months import MonthFold, month_folds
 from leadline.analysis.params import AnalysisParams
 from leadline.analysis.publication import Publication, message_key
 from leadline.analysis.servicer import AnalysisServicer
 from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
-from leadline.model.bars import Bar
+from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import GivenUp, InvalidInput, Unknown
 from leadline.model.hours import local_datetime
-from leadline.model.specs import StrategySpec, session_of
+from leadline.model.signals import SignalMessage
+from leadline.model.specs import OWN_SERIES, StrategySpec, session_of
 from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.model.wire import encode_signal
 from leadline.runtime.bus.bus import Bus
@@ -43,14 +45,14 @@ async def _speak(context: Context) -> None:
     tape = await context.current_run()
     months = _months(params.spec, tape)
     session, _ = session_of(params.spec)
-    token = spec_token(params.spec.bar_spec, params.spec.ticks_per_row)
+    tokens = {each.name: each.token for each in params.spec.all_series}
     signals = signal_subject(tape.tape, params.account, params.strategy)
     servicer = AnalysisServicer(
         context.bus,
         subject=signals,
         strategy=params.strategy,
         analysis_hash=speaker,
-        series=frozenset((month.contract, session, token) for month in months),
+        series=frozenset((month.contract, session, tokens[OWN_SERIES]) for month in months),
         detectors=() if params.spec.strategy.entry_point else detectors_of(params.spec),
     )
     context.add_service(
@@ -61,7 +63,14 @@ async def _speak(context: Context) -> None:
     await context.serve()
     context.set_ready(True)
     contracts = [month.contract for month in months]
-    context.log.info("analysis.started", strategy=params.strategy, tape=tape.tape, contracts=contracts, hash=speaker)
+    context.log.info(
+        "analysis.started",
+        strategy=params.strategy,
+        tape=tape.tape,
+        contracts=contracts,
+        series=tokens,
+        hash=speaker,
+    )
 
     async def tell() -> None:
         months = _months(params.spec, tape)
@@ -78,38 +87,53 @@ async def _speak(context: Context) -> None:
             if number:
                 publication.follow(month.fold, month.ends_ns)
                 context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
-            bars = bar_subject(tape.tape, tape.contracts[month.contract], month.contract, session, token)
+            venue = tape.contracts[month.contract]
+            bars = {
+                name: bar_subject(tape.tape, venue, month.contract, session, token) for name, token in tokens.items()
+            }
             await _carry(context.bus, publication, bars, signals, context.handling)
 
     await retell(context.bus, [signals], tell)
 
 
-async def _carry(bus: Bus, publication: Publication, bars: str, signals: str, handling: Handling) -> None:
-    """From one subject of bars to one subject of signals: until another contract follows, else without end.
+async def _carry(bus: Bus, publication: Publication, bars: Mapping[str, str], signals: str, handling: Handling) -> None:
+    """From the subjects of bars, by series, to one subject of signals: until another contract follows, else for ever.
 
     Raises GivenUp at a bar of which the processes before this one died: a strategy that has not seen one of its bars
     would say something else than it does, so it says nothing more.
     """
-    intake = Intake(BARS)
-    async with aclosing(bus.ordered(BARS, bars)) as messages:
-        async for received in messages:
+    intake, merge = Intake(BARS), SeriesMerge(tuple(bars))
+    async with AsyncExitStack() as readers:
+        streams = {name: await readers.enter_async_context(aclosing(bus.ordered(BARS, bars[name]))) for name in bars}
+        while not publication.passed:
+            received = await anext(streams[merge.wanted])
             try:
                 with handling.of(BARS, received):
                     message = intake.usable(received, read_bar)
                     if message is None:
                         continue
-                    if message.bar is not None:
-                        handling.at(_begins(message.bar))
-                    with metrics.STEP_SECONDS.time():
-                        said = publication.step(message)
+                    said = list(_said(publication, merge.take(message), handling))
             except Poison as poison:
                 mended = f"once the cause is mended, remove {handling.known_file}"
                 raise GivenUp(f"the strategy cannot go on: {poison}; {mended}") from None
-            if said is not None:
-                await bus.publish(signals, encode_signal(said), f"{signals}/{message_key(said)}")
-                metrics.count(said)
-            if publication.passed:
-                return
+            for one in said:
+                await bus.publish(signals, encode_signal(one), f"{signals}/{message_key(one)}")
+                metrics.count(one)
+
+
+def _said(
+    publication: Publication, messages: Iterable[tuple[str, BarMessage]], handling: Handling
+) -> Iterator[SignalMessage]:
+    """What there is to publish about messages, as far as the contract reaches."""
+    for series, message in messages:
+        if publication.passed:
+            return
+        if message.bar is not None:
+            handling.at(_begins(message.bar))
+        with metrics.STEP_SECONDS.time():
+            one = publication.step(message, series)
+        if one is not None:
+            yield one
 
 
 def _begins(bar: Bar) -> str:

@@ -30,6 +30,20 @@ class Strategy(Protocol):
         """Take a bar of the session in, and say what there is to say about it."""
 
 
+class ReadsSeries(Protocol):
+    """What a strategy has besides, for the further series of bars that its manifest names.
+
+    At one instant it gets the bars of these series, by their names, before its own bar. It says nothing about them:
+    what they show is for what it says at its own next bar.
+    """
+
+    def warm_series(self, series: str, bar: Bar) -> None:
+        """Take a bar of an earlier session in."""
+
+    def on_series(self, series: str, bar: Bar) -> None:
+        """Take a bar of the session in, as it closes."""
+
+
 class StrategyFactory(Protocol):
     """What an entry point names: a class, or a function, that makes a `Strategy`."""
 

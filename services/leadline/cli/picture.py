@@ -117,7 +117,7 @@ def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> 
             str(tick.ticks_to_price(bar.poc)),
         )
     regime = _regime(scene.regimes.get(strategy.name))
-    title = Text.assemble(printable(f"{strategy.name}: {strategy.spec} bars, times in {zone_name()}, "), regime)
+    title = Text.assemble(printable(f"{strategy.name}: {strategy.reads}, times in {zone_name()}, "), regime)
     tail = _unfinished(scene, strategy)
     return _framed(title, Group(table, plain_text(tail, "yellow")) if tail else table)
 

@@ -51,6 +51,14 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
         "Nothing to run.",
         wide_only=("service", "owner", "calls", "after"),
     )
+    for each in found.strategies:
+        if each.spec.series:
+            print_table(
+                f"Bars that {each.full_name} reads",
+                ("series", "bars", "ticks per row", "history"),
+                [(one.name, str(one.bars), one.ticks_per_row, one.history) for one in each.spec.all_series],
+                "",
+            )
     sizes = entry_sizes(found.accounts, found.strategies)
     for (strategy, account), own in groupby(sizes, key=lambda size: (size.strategy, size.account)):
         print_table(

@@ -25,12 +25,12 @@ from leadline.local.supervisor import Supervisor
 from leadline.model.contracts import front_months
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.own_markets import own_files
-from leadline.model.specs import TradingStrategy
+from leadline.model.specs import OWN_SERIES, TradingStrategy
 from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
 from leadline.runtime.rpc.failures import with_retries
 from leadline.runtime.runs import Run
-from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
+from leadline.views.stack import Stack, StrategyAddress, StrategyMonth, series_of
 
 EXIT_INTERRUPTED: Final = 130
 
@@ -159,6 +159,7 @@ def stack_of(supervisor: Supervisor, run: Run) -> Stack:
     months = {
         strategy.full_name: _months(strategy, run.contracts, run.trade_from) for strategy in supervisor.plan.strategies
     }
+    further = {strategy.full_name: series_of(strategy) for strategy in supervisor.plan.strategies}
     strategies = [
         StrategyAddress(
             name=row.strategy,
@@ -167,9 +168,10 @@ def stack_of(supervisor: Supervisor, run: Run) -> Stack:
             session=row.bars.session,
             spec=row.bars.spec,
             months=months[row.strategy],
+            series=further[row.strategy],
         )
         for row in supervisor.demand
-        if row.bars is not None and row.contract == months[row.strategy][0].contract
+        if row.bars is not None and row.series == OWN_SERIES and row.contract == months[row.strategy][0].contract
     ]
     return Stack(
         tape=run.tape,

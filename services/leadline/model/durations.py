@@ -16,10 +16,11 @@ NS_PER_DAY: Final = 24 * NS_PER_HOUR
 DURATION_PATTERN: Final = r"^[0-9]{1,6}(ms|s|m|h)$"
 # From 1m to 1440m: no session is longer than a day.
 _MINUTES_PATTERN: Final = r"([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440)m"
-BAR_SPEC_PATTERN: Final = rf"^({_MINUTES_PATTERN}|1h|4h|1d|ticks:[1-9][0-9]{{0,5}}|volume:[1-9][0-9]{{0,8}})$"
-BAR_SPEC_EXPECTED: Final = (
-    "minutes from 1m to 1440m such as 5m or 75m, or 1h, 4h, 1d, or ticks:N up to 999999, or volume:N up to 999999999"
-)
+_TIME_PATTERN: Final = rf"{_MINUTES_PATTERN}|1h|4h|1d"
+TIME_BARS_PATTERN: Final = rf"^({_TIME_PATTERN})$"
+TIME_BARS_EXPECTED: Final = "minutes from 1m to 1440m such as 5m or 75m, or 1h, 4h, 1d"
+BAR_SPEC_PATTERN: Final = rf"^({_TIME_PATTERN}|ticks:[1-9][0-9]{{0,5}}|volume:[1-9][0-9]{{0,8}})$"
+BAR_SPEC_EXPECTED: Final = f"{TIME_BARS_EXPECTED}, or ticks:N up to 999999, or volume:N up to 999999999"
 
 _UNIT_NS: Final = {"ms": NS_PER_MILLISECOND, "s": NS_PER_SECOND, "m": NS_PER_MINUTE, "h": NS_PER_HOUR}
 # Lengths that have a name of their own. Their minutes are another spelling of them: a length has one name, so that one

@@ -25,7 +25,14 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from leadline.model.durations import BAR_SPEC_EXPECTED, BAR_SPEC_PATTERN, DURATION_PATTERN, parse_bar_spec
+from leadline.model.durations import (
+    BAR_SPEC_EXPECTED,
+    BAR_SPEC_PATTERN,
+    DURATION_PATTERN,
+    TIME_BARS_EXPECTED,
+    TIME_BARS_PATTERN,
+    parse_bar_spec,
+)
 from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
 from leadline.model.strict import StrictModel
 
@@ -197,9 +204,10 @@ DecimalText = Annotated[
 DurationText = Annotated[str, Text(DURATION_PATTERN, "a whole number with a unit ms, s, m or h, such as 5m", 8)]
 ClockText = Annotated[str, Text(CLOCK_PATTERN, "a time HH:MM in quotes, from 00:00 to 23:59", 5)]
 ZoneText = Annotated[str, Text(ZONE_PATTERN, "a name of the IANA time zone database, such as America/New_York", 64)]
-BarsText = Annotated[
-    str, Text(BAR_SPEC_PATTERN, BAR_SPEC_EXPECTED, 16), AfterValidator(lambda text: str(parse_bar_spec(text)))
-]
+_by_its_one_name = AfterValidator(lambda text: str(parse_bar_spec(text)))
+TimeBarsText = Annotated[str, Text(TIME_BARS_PATTERN, TIME_BARS_EXPECTED, 16), _by_its_one_name]
+"""As `BarsText`, of bars of a length of time only."""
+BarsText = Annotated[str, Text(BAR_SPEC_PATTERN, BAR_SPEC_EXPECTED, 16), _by_its_one_name]
 """What closes a bar, by its one name: `60m` is read as `1h`, so that both are the same bars and the same analysis."""
 NameText = Annotated[str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 52", 52)]
 NamespaceText = Annotated[

@@ -17,7 +17,15 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
 from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
-from leadline.model.strategy_spec import PAPER_ACCOUNT, Bracket, Entries, Sizing, StrategySpec, TradingStrategy
+from leadline.model.strategy_spec import (
+    OWN_SERIES,
+    PAPER_ACCOUNT,
+    Bracket,
+    Entries,
+    Sizing,
+    StrategySpec,
+    TradingStrategy,
+)
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.nodes.base import Thresholds, known, profile_fields
 from leadline.nodes.detectors.absorption import Absorption
@@ -149,6 +157,7 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         expected = f"a dated contract such as {own.root}Z2025: this root rolls on the venue's data, not by a rule"
         yield InvalidInput("spec.instrument", spec.instrument, expected)
     yield from _session_problems(spec)
+    yield from _series_problems(spec)
     if spec.strategy.entry_point is None:  # a class of its own asks no detector
         yield from _threshold_problems(spec)
     if own.profile is None and spec.bracket is None:
@@ -235,6 +244,25 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
             f"at least {counted(needed, 'session')}, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
         )
         yield InvalidInput("spec.history", spec.history, expected)
+
+
+def _series_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """Further series that nobody reads, and those that are another one already."""
+    if spec.series and spec.strategy.entry_point is None:
+        names = [each.name for each in spec.series]
+        expected = "none with OrderFlow, which reads its own bars only: a class of strategy.entryPoint reads others"
+        yield InvalidInput("spec.series", names, expected)
+    taken = {OWN_SERIES: (spec.bars, spec.ticks_per_row)}
+    for number, each in enumerate(spec.series):
+        where, bars = f"spec.series[{number}]", (each.bars, each.ticks_per_row)
+        if each.name in taken:
+            expected = f"a name that no other series has: {OWN_SERIES} are the strategy's own bars"
+            yield InvalidInput(f"{where}.name", each.name, expected)
+        elif bars in taken.values():
+            same = next(name for name, others in taken.items() if others == bars)
+            expected = f"other bars or another ticksPerRow than the series {same} has"
+            yield InvalidInput(f"{where}.bars", each.bars, expected)
+        taken.setdefault(each.name, bars)
 
 
 def _block_problems(spec: StrategySpec) -> Iterator[InvalidInput]:

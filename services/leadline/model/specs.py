@@ -37,11 +37,14 @@ from leadline.model.spec_checks import (
     valid_for_ns,
 )
 from leadline.model.strategy_spec import (
+    OWN_SERIES,
     AccountRef,
+    BarSeries,
     Bracket,
     Entries,
     Metadata,
     NewsEvent,
+    SeriesSpec,
     SessionSpec,
     Sizing,
     StrategyRisk,
@@ -53,8 +56,10 @@ from leadline.model.strategy_spec import (
 __all__ = [
     "API_VERSION",
     "DEFAULT_TIERS",
+    "OWN_SERIES",
     "AccountRef",
     "AccountSpec",
+    "BarSeries",
     "Bracket",
     "Change",
     "Detectors",
@@ -67,6 +72,7 @@ __all__ = [
     "Metadata",
     "NewsEvent",
     "Paper",
+    "SeriesSpec",
     "SessionSpec",
     "Sizing",
     "StrategyRisk",

@@ -1,6 +1,7 @@
 """The `TradingStrategy` manifest: what to trade, on which bars, with which detectors, under which risk."""
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -11,6 +12,7 @@ from leadline.model.hours import SessionHours
 from leadline.model.logic_spec import Logic
 from leadline.model.spec_base import (
     API_VERSION,
+    DNS_LABEL_PATTERN,
     FREE_FORM,
     BarsText,
     Change,
@@ -22,6 +24,7 @@ from leadline.model.spec_base import (
     SpecModel,
     SymbolText,
     Text,
+    TimeBarsText,
     ZoneText,
     changes,
     refused,
@@ -29,6 +32,9 @@ from leadline.model.spec_base import (
 
 PAPER_ACCOUNT: Final = "paper"
 """The account that a strategy trades when it names none. An account of this name is always a paper account."""
+
+OWN_SERIES: Final = "main"
+"""The name of the bars about which a strategy speaks, among all the series that it reads."""
 
 MOST_COUNT: Final = 1_000_000
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
@@ -140,6 +146,34 @@ class SessionSpec(SpecModel):
         if self.open is not None and self.close is not None and self.zone is not None:
             return SessionHours(self.open, self.close, self.zone)
         return self.name or "rth"
+
+
+class SeriesSpec(SpecModel):
+    """Further bars of the strategy's instrument and session, which it reads beside its own."""
+
+    name: Annotated[str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 20", 20)]
+    """Under which the strategy gets them; not `main`, which is its own bars' name."""
+    bars: TimeBarsText
+    """What closes a bar: a length of time from the session's open."""
+    ticks_per_row: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Height of a footprint row in ticks."""
+    history: Annotated[int, Field(ge=0, le=60)] = 5
+    """Sessions before today's whose bars it gets first."""
+
+
+@dataclass(frozen=True, slots=True)
+class BarSeries:
+    """Bars that a strategy reads: under which name, what closes them, and the sessions of history that it gets."""
+
+    name: str
+    bars: BarSpec
+    ticks_per_row: int
+    history: int
+
+    @property
+    def token(self) -> str:
+        """Bars with ticks per row, as bar keys and subjects have it, such as `1h-r1`."""
+        return f"{self.bars.token}-r{self.ticks_per_row}"
 
 
 class Window(SpecModel):
@@ -288,6 +322,8 @@ class StrategySpec(SpecModel):
     """Height of a footprint row in ticks."""
     history: Annotated[int, Field(ge=0, le=60), changes(Change.ROLLOUT)] = 5
     """Sessions before today's over which indicators are folded."""
+    series: Annotated[tuple[SeriesSpec, ...], Field(max_length=4), changes(Change.ROLLOUT)] = ()
+    """Further bars that a class of one's own reads, such as 60m for a trend beside its 5m."""
     strategy: Annotated[Logic, changes(Change.ROLLOUT)] = Logic(name="OrderFlow")
     """What decides; OrderFlow with its defaults where absent."""
     entries: Annotated[Entries, changes(Change.HOT)] = Entries()
@@ -331,6 +367,23 @@ class StrategySpec(SpecModel):
     def bar_spec(self) -> BarSpec:
         """`bars`, parsed."""
         return parse_bar_spec(self.bars)
+
+    @property
+    def all_series(self) -> tuple[BarSeries, ...]:
+        """All bars that the strategy reads, in the order of bars that are known at one instant: its own are the last.
+
+        Its own have the name `main`.
+        """
+        further = (
+            BarSeries(each.name, parse_bar_spec(each.bars), each.ticks_per_row, each.history)
+            for each in sorted(self.series, key=lambda each: each.name)
+        )
+        return (*further, BarSeries(OWN_SERIES, self.bar_spec, self.ticks_per_row, self.history))
+
+    @property
+    def longest_history(self) -> int:
+        """The sessions before today's of which any of its series needs bars."""
+        return max(each.history for each in self.all_series)
 
 
 class TradingStrategy(SpecModel):

@@ -6,7 +6,7 @@ from datetime import date
 
 from leadline.execution.core.contracts import execution_contract, execution_roots, signal_months
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.specs import TradingAccount, TradingStrategy, session_of
+from leadline.model.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
 from leadline.plan.plan import Plan
 
 
@@ -36,7 +36,7 @@ class DemandRow:
     """One thing to carry: bars of a contract, or with `bars` None only its prints.
 
     `strategy` is `namespace/name`, empty where the account itself needs the prints; `venue` is the venue's token in
-    subjects.
+    subjects; `series` is the name under which the strategy reads the bars.
     """
 
     strategy: str
@@ -44,16 +44,17 @@ class DemandRow:
     contract: str
     venue: str
     bars: BarsWanted | None
+    series: str = OWN_SERIES
 
 
 def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> tuple[DemandRow, ...]:
     """All rows of a plan on a run.
 
     `contracts` maps the dated contracts of the feed to their venues, `trade_from` is the first day that is traded.
-    Per strategy a row for its bars of each contract that it comes to read: of a root the lead month of that day and the
-    later ones that the feed has. Per account a ticks-only row for each contract that its strategies can be filled in
-    and the feed has, so that the orders find their own tape. Raises InvalidInput when the feed lacks the contract that
-    a strategy reads first.
+    Per strategy a row for each of its series of each contract that it comes to read: of a root the lead month of that
+    day and the later ones that the feed has. Per account a ticks-only row for each contract that its strategies can be
+    filled in and the feed has, so that the orders find their own tape. Raises InvalidInput when the feed lacks the
+    contract that a strategy reads first.
     """
     rows: list[DemandRow] = []
     executed: dict[str, set[str]] = {account.full_name: set() for account in plan.accounts}
@@ -66,10 +67,12 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
             where = f"TradingStrategy {strategy.full_name}: spec.instrument"
             raise InvalidInput(where, unknown.value, expected) from None
         session, hours = session_of(strategy.spec)
-        spec = strategy.spec
-        bars = BarsWanted(session, hours.open, hours.close, hours.zone, spec.bar_spec.token, spec.ticks_per_row)
         for contract in [month.contract for month in months]:
-            rows.append(DemandRow(strategy.full_name, strategy.account_name, contract, contracts[contract], bars))
+            names = (strategy.full_name, strategy.account_name, contract, contracts[contract])
+            for each in strategy.spec.all_series:
+                cut = (each.bars.token, each.ticks_per_row)
+                bars = BarsWanted(session, hours.open, hours.close, hours.zone, *cut)
+                rows.append(DemandRow(*names, bars, each.name))
             executed[strategy.account_name] |= _executed(accounts[strategy.account_name], contract)
     for account, wanted in executed.items():
         rows += [DemandRow("", account, name, contracts[name], None) for name in sorted(wanted) if name in contracts]

@@ -200,7 +200,7 @@ def _ingestion_params(platform: PlatformSettings, strategies: Sequence[TradingSt
         feed=FeedParams.model_validate({**platform.feed.model_dump(), "files": files}),
         instruments=_signal_symbols(strategies),
         trade_from=platform.trade_from,
-        history=max((strategy.spec.history for strategy in strategies), default=0),
+        history=max((strategy.spec.longest_history for strategy in strategies), default=0),
         speed=platform.speed,
         wait_for=len(strategies),
     )

@@ -10,7 +10,16 @@ from leadline.ingestion.tally import OUTSIDE
 from leadline.model.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.svg import Marker, Series, chart
-from leadline.report.text import misdated_words, open_words, price, sample_words, sessions, sum_words, unfinished_words
+from leadline.report.text import (
+    misdated_words,
+    open_words,
+    price,
+    sample_words,
+    series_words,
+    sessions,
+    sum_words,
+    unfinished_words,
+)
 from leadline.views.report import AccountReport, PricePoint
 
 _STYLE: Final = """
@@ -119,6 +128,7 @@ def _notes(report: AccountReport) -> str:
     notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
     notes += [f"Misdated: {misdated_words(*item)}" for item in report.misdated]
     notes += [f"Unfinished bar: {unfinished_words(item)}" for item in report.unfinished]
+    notes += [series_words(*item) for item in report.series]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
     return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)

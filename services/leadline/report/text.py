@@ -91,6 +91,13 @@ def _notes(report: AccountReport) -> Iterator[Text]:
         )
     for contract, tapes in report.substitutes:
         yield plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim")
+    for strategy, name, spec in report.series:
+        yield plain_text(series_words(strategy, name, spec), "dim")
+
+
+def series_words(strategy: str, name: str, spec: str) -> str:
+    """Which bars a strategy reads besides its own."""
+    return f"{strategy} reads {spec} bars as its series {name}"
 
 
 def open_words(item: OpenPosition, places: int) -> str:

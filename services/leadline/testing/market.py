@@ -27,7 +27,7 @@ def simulated(
         feed=FeedParams(kind="sim", seed=seed, sessions=sessions),
         instruments=(strategy.spec.instrument,),
         trade_from=trade_from,
-        history=strategy.spec.history,
+        history=strategy.spec.longest_history,
     )
     feed = open_feed(params)
     assert feed.source is not None

@@ -11,6 +11,7 @@ from typing import Final
 import orjson
 
 from leadline.aggregation.builder import BarBuilder
+from leadline.analysis.merge import merged
 from leadline.analysis.months import month_folds
 from leadline.analysis.publication import Publication
 from leadline.execution.adapters.journal import SendJournal
@@ -31,7 +32,7 @@ from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Fill, Order
 from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals, SignalMessage
-from leadline.model.specs import TradingAccount, TradingStrategy, session_of
+from leadline.model.specs import OWN_SERIES, BarSeries, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire import decode_signal, encode_signal
 from leadline.risk.decide import decide
@@ -55,11 +56,13 @@ class Halted(LeadlineError):
 class Replay:
     """What came of a replay, in the order in which it happened.
 
-    `said` is what the strategy said of each bar of the traded days; `result` the net result in the account's currency,
-    commissions included; `open` the signed size steps that are held at the end, by contract.
+    `bars` are the strategy's own, `series` those that it reads besides, by name; `said` is what it said of each of its
+    own of the traded days; `result` the net result in the account's currency, commissions included; `open` the signed
+    size steps that are held at the end, by contract.
     """
 
     bars: tuple[Bar, ...]
+    series: Mapping[str, tuple[Bar, ...]]
     said: tuple[BarSignals, ...]
     decisions: tuple[Decision, ...]
     orders: tuple[Order, ...]
@@ -82,14 +85,17 @@ def replay(
     if not market or not any(map(len, market.values())):
         raise InvalidInput("market", "nothing", "prints of a contract")
     manifest = account or default_account(strategy.metadata.namespace)
-    bars = {contract: _bars(strategy, contract, ticks) for contract, ticks in sorted(market.items())}
+    bars = {
+        contract: {each.name: _bars(strategy, contract, ticks, each) for each in strategy.spec.all_series}
+        for contract, ticks in sorted(market.items())
+    }
     speech = speech_of(strategy, trade_from, bars)
     with TemporaryDirectory() as folder:
         return asyncio.run(_run(strategy, manifest, market, trade_from, bars, speech, Path(folder)))
 
 
-def builder_of(strategy: TradingStrategy, contract: str) -> BarBuilder:
-    """What builds the bars of a strategy out of a contract's prints."""
+def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> BarBuilder:
+    """What builds a series of a strategy out of a contract's prints."""
     _, hours = session_of(strategy.spec)
     return BarBuilder(
         tape=TAPE,
@@ -97,18 +103,18 @@ def builder_of(strategy: TradingStrategy, contract: str) -> BarBuilder:
         contract=contract,
         calendar=market_of(contract),
         hours=hours,
-        spec=strategy.spec.bar_spec,
-        ticks_per_row=strategy.spec.ticks_per_row,
+        spec=series.bars,
+        ticks_per_row=series.ticks_per_row,
     )
 
 
 def speech_of(
     strategy: TradingStrategy,
     trade_from: date,
-    bars: Mapping[str, Sequence[BarMessage]],
+    bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
     last: SignalMessage | None = None,
 ) -> list[SignalMessage]:
-    """What the analysis of a strategy publishes about bars, contract by contract; `last`: after a restart."""
+    """What the analysis of a strategy publishes about bars, by contract and series; `last`: after a restart."""
     months = month_folds(strategy.spec, bars, trade_from)
     names = (TAPE, strategy.account_name, strategy.full_name, ANALYSIS)
     publication = Publication(*names, months[0].fold, last, months[0].ends_ns)
@@ -116,8 +122,8 @@ def speech_of(
     for month in months:
         if month is not months[0]:
             publication.follow(month.fold, month.ends_ns)
-        for message in bars[month.contract]:
-            one = publication.step(message)
+        for series, message in merged(bars[month.contract]):
+            one = publication.step(message, series)
             if one is not None:
                 found.append(decode_signal(encode_signal(one)))  # as the account reads it from the bus
             if publication.passed:
@@ -125,10 +131,10 @@ def speech_of(
     return found
 
 
-def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns) -> list[BarMessage]:
+def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns, series: BarSeries) -> list[BarMessage]:
     end_ns = int(ticks.time_ns[-1]) if len(ticks) else 0
     batch = TickBatch(TAPE, instrument_of(contract).venue, contract, ticks, end_ns, final=True)
-    return list(builder_of(strategy, contract).feed(batch))
+    return list(builder_of(strategy, contract, series).feed(batch))
 
 
 def _when(order: Order) -> tuple[int, str, str]:
@@ -147,7 +153,7 @@ async def _run(
     account: TradingAccount,
     market: Mapping[str, TickColumns],
     trade_from: date,
-    bars: Mapping[str, Sequence[BarMessage]],
+    bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
     speech: Sequence[SignalMessage],
     folder: Path,
 ) -> Replay:
@@ -204,10 +210,15 @@ async def _run(
             await loop.step()
     finally:
         journal.close()
+
+    def bars_of(series: str) -> tuple[Bar, ...]:
+        return tuple(message.bar for found in bars.values() for message in found[series] if message.bar is not None)
+
     records = database.records[TAPE, account.full_name]
     book = loop.book
     return Replay(
-        bars=tuple(message.bar for messages in bars.values() for message in messages if message.bar is not None),
+        bars=bars_of(OWN_SERIES),
+        series={each.name: bars_of(each.name) for each in strategy.spec.series},
         said=tuple(message.bar for message in speech if message.bar is not None),
         decisions=tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.source))),
         orders=tuple(sorted((one.order for one in records.orders.values()), key=_when)),

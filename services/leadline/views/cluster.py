@@ -21,7 +21,7 @@ from leadline.model.specs import TradingStrategy, parse_manifest, session_of
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import Keys, one_key
 from leadline.runtime.rpc.certificates import Pem
-from leadline.views.stack import NotRunning, Stack, StrategyAddress, qualified
+from leadline.views.stack import NotRunning, Stack, StrategyAddress, qualified, series_of
 
 KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
 CERTIFICATE_SECRET: Final = "leadline-tls"  # noqa: S105 - its name
@@ -171,7 +171,8 @@ def _address(strategy: TradingStrategy) -> StrategyAddress:
         account=strategy.account_name,
         contract=spec.instrument,
         session=session_of(spec)[0],
-        spec=f"{spec.bar_spec.token}-r{spec.ticks_per_row}",
+        spec=spec.all_series[-1].token,
+        series=series_of(strategy),
     )
 
 

@@ -96,7 +96,8 @@ class AccountReport:
     because their fate was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
     traded days with the contract of each; `halts` are those that were set in the run or in force when it began.
     `currency` is empty where no strategy says in what it trades. `misdated` counts by strategy the bars that it said at
-    another instant than the one at which that bar was known, or that there never were.
+    another instant than the one at which that bar was known, or that there never were. `series` are the bars that
+    strategies read besides their own: strategy, name of the series, and its specification with the ticks per row.
     """
 
     tape: str
@@ -130,6 +131,7 @@ class AccountReport:
     currency: str = ""
     entered: int = 0
     not_filled: tuple[tuple[str, int], ...] = ()
+    series: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def places(self) -> int:

@@ -14,7 +14,7 @@ from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
 from leadline.model.orders import Fill, Order, Position
-from leadline.model.specs import TradingStrategy
+from leadline.model.specs import OWN_SERIES, TradingStrategy
 from leadline.views.days import TradedDay, traded_days_of
 from leadline.views.digest_store import digest_of, run_of
 from leadline.views.halts import ReportedHalt
@@ -124,6 +124,12 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         days=await _days(connection, tape, account, strategies, details, trades),
         currency=next((signal_instrument(strategy).currency for strategy in strategies), ""),
         halts=await _halts(connection, tape, account),
+        series=tuple(
+            (strategy.full_name, each.name, each.token)
+            for strategy in strategies
+            for each in strategy.spec.all_series
+            if each.name != OWN_SERIES
+        ),
     )
 
 

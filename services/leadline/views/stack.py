@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.local.data_dir import DataDir, user_name
 from leadline.model.errors import LeadlineError, Unknown
+from leadline.model.specs import OWN_SERIES, TradingStrategy
 from leadline.plan.plan import workload_id
 
 
@@ -37,6 +38,7 @@ class StrategyAddress(BaseModel):
     """A strategy of the stack: its account, and the bars that it reads.
 
     `contract` is one of its contracts, or its root; `months` are its contracts in the order in which it reads them.
+    `spec` is of its own bars, `series` those of the series that it reads besides, by name.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -47,6 +49,17 @@ class StrategyAddress(BaseModel):
     session: str
     spec: str
     months: tuple[StrategyMonth, ...] = ()
+    series: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def reads(self) -> str:
+        """The bars that it reads, in words: `5m-r1 bars`, or `5m-r1 bars, trend 1h-r1`."""
+        return ", ".join([f"{self.spec} bars", *(f"{name} {spec}" for name, spec in self.series.items())])
+
+
+def series_of(strategy: TradingStrategy) -> dict[str, str]:
+    """What bars the further series of a strategy are, by name."""
+    return {each.name: each.token for each in strategy.spec.all_series if each.name != OWN_SERIES}
 
 
 class Stack(BaseModel):

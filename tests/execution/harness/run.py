@@ -17,14 +17,15 @@ from tests.execution.harness.builders import OPEN_NS
 
 @dataclass(frozen=True)
 class Recorded:
-    """What a run's tape holds: the plan of its days, prints and messages of bars by contract, what the strategy says.
+    """What a run's tape holds: the plan of its days, prints by contract, messages of bars by contract and series, and
+    what the strategy says.
 
     `begins` and `ends` are in seconds from 09:30 in New York on 2025-06-10.
     """
 
     feed: Feed
     prints: dict[str, TickColumns]
-    bars: dict[str, list[BarMessage]]
+    bars: dict[str, dict[str, list[BarMessage]]]
     speech: list[SignalMessage]
 
     @property
@@ -44,18 +45,20 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
         feed=FeedParams.model_validate(feed),
         instruments=(strategy.spec.instrument,),
         trade_from=trade_from,
-        history=strategy.spec.history,
+        history=strategy.spec.longest_history,
     )
     opened = open_feed(params)
     assert opened.source is not None
     prints: dict[str, TickColumns] = {}
-    bars: dict[str, list[BarMessage]] = {}
+    bars: dict[str, dict[str, list[BarMessage]]] = {}
     for contract in opened.contracts:
         tape = ContractTape(opened.source, contract, opened.plan.sessions[contract], params.bounds, 1_000_000_000)
         batches = [
             TickBatch(TAPE, "cme", contract, draft.ticks, draft.watermark_ns, draft.final) for draft in tape.drafts()
         ]
         prints[contract] = concat([batch.ticks for batch in batches])
-        builder = builder_of(strategy, contract)
-        bars[contract] = [message for batch in batches for message in builder.feed(batch)]
+        bars[contract] = {}
+        for series in strategy.spec.all_series:
+            builder = builder_of(strategy, contract, series)
+            bars[contract][series.name] = [message for batch in batches for message in builder.feed(batch)]
     return Recorded(opened, prints, bars, speech_of(strategy, trade_from, bars))

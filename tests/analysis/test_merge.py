@@ -1,0 +1,157 @@
+"""Bars of several series have one order, and it is that of the instants at which they became known."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leadline.analysis.merge import SeriesMerge, merged
+from leadline.model.bars import BarMessage
+from leadline.model.wire import encode_bar
+from tests.analysis.builders import candle
+
+SERIES = ("fast", "trend", "main")
+Said = tuple[str, BarMessage]
+
+
+@cache
+def told(known_ns: int, ordinal: int) -> BarMessage:
+    bar = candle(10, 5, 7, ordinal=ordinal, known_at_ns=known_ns)
+    return BarMessage("run-1", "cme", "MESZ2025", known_ns, final=False, bar=bar)
+
+
+def promised(progress_ns: int, *, final: bool = False) -> BarMessage:
+    return BarMessage("run-1", "cme", "MESZ2025", progress_ns, final=final, bar=None)
+
+
+def bars_of(said: Iterable[Said]) -> list[tuple[str, int]]:
+    return [(series, message.bar.known_at_ns) for series, message in said if message.bar is not None]
+
+
+def as_bytes(said: Iterable[Said]) -> list[tuple[str, bytes]]:
+    return [(series, encode_bar(message)) for series, message in said]
+
+
+@st.composite
+def series_messages(draw: st.DrawFn) -> list[BarMessage]:
+    """What one builder tells: bars and progress, each promise kept, to the same end of the tape as all others."""
+    messages, now_ns, ordinal = [], 0, 0
+    for step, is_bar in draw(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12)):
+        now_ns += step
+        messages.append(told(now_ns, ordinal) if is_bar else promised(now_ns))
+        ordinal += is_bar
+    return [*messages, promised(40, final=True)]
+
+
+tapes = st.tuples(*[series_messages()] * len(SERIES)).map(lambda found: dict(zip(SERIES, found, strict=True)))
+
+
+def arriving(streams: Mapping[str, Sequence[BarMessage]], order: Iterable[int]) -> list[Said]:
+    """What comes out of a merge whose streams have so much at hand as has arrived, each when it is its turn."""
+    merge, out = SeriesMerge(tuple(streams)), list[Said]()
+    at_hand: dict[str, list[BarMessage]] = {name: [] for name in streams}
+    coming = {name: list(messages) for name, messages in streams.items()}
+
+    def take_what_is_there() -> None:
+        while at_hand[merge.wanted]:
+            out.extend(merge.take(at_hand[merge.wanted].pop(0)))
+
+    for number in order:
+        name = tuple(streams)[number % len(streams)]
+        if coming[name]:
+            at_hand[name].append(coming[name].pop(0))
+        take_what_is_there()
+    for name, left in coming.items():
+        at_hand[name] += left
+    take_what_is_there()
+    return out
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes, st.lists(st.integers(0, 2), max_size=60))
+def test_whichever_series_arrives_first_the_same_bytes_come_out(streams, order) -> None:
+    assert as_bytes(arriving(streams, order)) == as_bytes(merged(streams))
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes)
+def test_every_bar_comes_out_once_by_its_instant_and_then_by_its_series(streams) -> None:
+    all_bars = [
+        (message.bar.known_at_ns, SERIES.index(name), message.bar.key.ordinal, name)
+        for name, messages in streams.items()
+        for message in messages
+        if message.bar is not None
+    ]
+    assert bars_of(merged(streams)) == [(name, known_ns) for known_ns, _, _, name in sorted(all_bars)]
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes)
+def test_no_bar_follows_that_was_known_before_what_was_promised(streams) -> None:
+    promised_ns = -1
+    for _, message in merged(streams):
+        assert message.progress_ns >= promised_ns
+        promised_ns = message.progress_ns
+        assert message.bar is None or message.bar.known_at_ns >= promised_ns
+    assert (message.progress_ns, message.final) == (40, True)
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes, st.integers(0, 40))
+def test_what_came_out_by_an_instant_does_not_depend_on_what_comes_later(streams, now_ns) -> None:
+    cut = {
+        name: [each for each in messages if each.bar is None or each.bar.known_at_ns <= now_ns]
+        for name, messages in streams.items()
+    }
+    until = [one for one in bars_of(merged(streams)) if one[1] <= now_ns]
+    assert bars_of(merged(cut)) == until
+
+
+@settings(max_examples=60, deadline=None)
+@given(series_messages())
+def test_one_series_comes_out_as_it_is(messages) -> None:
+    news, last = [], (-1, False)
+    for message in messages:
+        if message.bar is not None or (message.progress_ns, message.final) > last:
+            news.append(("main", message))
+            last = max(last, (message.progress_ns, message.final))
+    assert as_bytes(merged({"main": messages})) == as_bytes(news)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tapes, st.sampled_from(SERIES), st.integers(0, 12), st.integers(0, 12))
+def test_messages_that_are_told_again_change_no_bar(streams, name, end, start) -> None:
+    start, end = min(start, end), max(start, end)
+    again = {**streams, name: [*streams[name][:end], *streams[name][start:]]}
+    assert bars_of(merged(again)) == bars_of(merged(streams))
+
+
+def test_the_own_bar_comes_after_those_that_are_known_with_it() -> None:
+    streams = {"trend": [told(60, 0), promised(61)], "main": [told(5, 0), told(60, 1), promised(61)]}
+    assert bars_of(merged(streams)) == [("main", 5), ("trend", 60), ("main", 60)]
+
+
+def test_the_own_bar_waits_until_no_other_can_be_known_with_it() -> None:
+    merge = SeriesMerge(("trend", "main"))
+    assert merge.take(promised(60)) == []
+    assert merge.wanted == "main"
+    assert bars_of(merge.take(told(60, 0))) == []
+    assert merge.wanted == "trend"
+    assert bars_of(merge.take(promised(61))) == [("main", 60)]
+
+
+def test_a_revision_is_left_out() -> None:
+    revised = told(70, 1)
+    assert revised.bar is not None
+    revised = replace(revised, bar=replace(revised.bar, revision=1))
+    assert bars_of(merged({"main": [told(60, 0), revised, promised(80, final=True)]})) == [("main", 60)]
+
+
+def test_a_series_that_is_ahead_is_not_asked_for() -> None:
+    merge = SeriesMerge(("trend", "main"))
+    merge.take(promised(100))
+    for number in range(3):
+        assert merge.wanted == "main"
+        merge.take(told(10 + number, number))
