@@ -1,4 +1,4 @@
-from leadline.aggregation.publication import Publication, message_key, worth_telling
+from leadline.aggregation.publication import Publication, coalesced, message_key
 from leadline.model.bars import BarMessage
 from tests.aggregation.builders import BUY, CONTRACT, TAPE, VENUE, at, batches, builder, run
 
@@ -18,7 +18,7 @@ def keys(found):
 
 
 def test_a_first_life_tells_everything():
-    told = Publication(None).untold(messages())
+    told = Publication(None).unpublished(messages())
     assert keys(told) == keys(messages())
 
 
@@ -27,7 +27,7 @@ def test_after_any_message_a_second_life_tells_exactly_the_rest():
     for told, last in enumerate(everything, start=1):
         publication = Publication(last)
         assert publication.ended == last.final
-        rest = [key for message in everything for key in keys(publication.untold([message]))]
+        rest = [key for message in everything for key in keys(publication.unpublished([message]))]
         assert rest == keys(everything[told:]), f"after message {told}"
 
 
@@ -36,29 +36,29 @@ def test_a_second_life_may_cut_its_batches_otherwise():
     bars = [message_key(message) for message in everything if message.bar]
     for told, last in enumerate(everything, start=1):
         publication = Publication(last)
-        rest = [m for message in messages() for m in publication.untold([message])]
+        rest = [m for message in messages() for m in publication.unpublished([message])]
         assert [message_key(m) for m in rest if m.bar] == bars[sum(m.bar is not None for m in everything[:told]) :]
 
 
 def test_a_bar_of_the_very_instant_of_the_last_progress_is_told_again():
     first_bar = next(message for message in messages() if message.bar)
     publication = Publication(progress(first_bar.progress_ns))
-    assert publication.untold([first_bar]) == [first_bar]
-    assert Publication(progress(first_bar.progress_ns + 1)).untold([first_bar]) == []
+    assert publication.unpublished([first_bar]) == [first_bar]
+    assert Publication(progress(first_bar.progress_ns + 1)).unpublished([first_bar]) == []
 
 
 def test_the_end_is_told_even_when_it_adds_no_time():
     end = progress(at(60), final=True)
-    assert Publication(progress(at(60))).untold([end]) == [end]
-    assert Publication(progress(at(60))).untold([progress(at(60))]) == []
+    assert Publication(progress(at(60))).unpublished([end]) == [end]
+    assert Publication(progress(at(60))).unpublished([progress(at(60))]) == []
 
 
 def test_of_messages_told_together_only_the_last_progress_is_worth_telling():
     bar = next(message for message in messages() if message.bar)
     one, two, end = progress(1), progress(2), progress(3, final=True)
-    assert worth_telling([one, two]) == [two]
-    assert worth_telling([one, bar, two, bar, end]) == [bar, bar, end]
-    assert worth_telling([one, bar]) == [bar]
+    assert coalesced([one, two]) == [two]
+    assert coalesced([one, bar, two, bar, end]) == [bar, bar, end]
+    assert coalesced([one, bar]) == [bar]
 
 
 def test_keys_name_the_bar_or_the_progress():

@@ -9,7 +9,7 @@ import pytest
 from leadline.aggregation.builder import Gap
 from leadline.aggregation.demand import Series
 from leadline.aggregation.metrics import series_metrics
-from leadline.aggregation.service import MAX_READINGS, SeriesBuilding, keep_building, keep_told
+from leadline.aggregation.service import MAX_READINGS, SeriesBuilding, build_and_publish, keep_building
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.durations import parse_bar_spec
@@ -195,7 +195,7 @@ async def test_bars_that_the_bus_has_lost_are_told_again(nats_server: LocalNats,
     """Also by a builder that has told its tape to the end, and has nothing left to say."""
     async with bus_as(nats_server, "ingestion") as feed, bus_as(nats_server, "aggregation") as bus:
         await publish(feed, tape()[:20])
-        building = asyncio.create_task(keep_told(bus, TAPE, series(), Handling(None)))
+        building = asyncio.create_task(build_and_publish(bus, TAPE, series(), Handling(None)))
         async with aclosing(bus.ordered(BARS, subject())) as messages:
             await anext(messages)
         older = OlderStore(nats_server, tmp_path)

@@ -88,9 +88,9 @@ class BarBuilder:
 
         self._next_index: int | None = None
         self._watermark_ns = _NEVER_NS
-        self._told_ns = _NEVER_NS
-        self._told_bar = False
-        self._told_minute_ns = _NEVER_NS
+        self._published_ns = _NEVER_NS
+        self._published_bar = False
+        self._published_minute_ns = _NEVER_NS
         self._final = False
         # The minute that the last print is in, and when the bars that end with its beginning were known.
         self._minute_ns = _NEVER_NS
@@ -122,10 +122,10 @@ class BarBuilder:
     def feed(self, batch: TickBatch) -> list[BarMessage]:
         """Take the next batch; returns the bars that it made known, in order, then at most one progress message.
 
-        Prints that were taken before are dropped. Progress is told when it is final, when it passes a bar that has
-        been told, and otherwise once a minute of the tape: when it passes the instant at which a bar that ends with
-        that minute is known. So a reader of several builders, who has such a bar from one of them, hears at once from
-        the others that they have none.
+        Prints that were taken before are dropped. Progress is published when it is final, when it passes a bar that
+        has been published, and otherwise once a minute of the tape: when it passes the instant at which a bar that ends
+        with that minute is known. So a reader of several builders, who has such a bar from one of them, hears at once
+        from the others that they have none.
 
         Raises `Gap`, before anything is taken, when prints are missing; `InvalidInput` when the batch is of another
         tape or contract, when its times run backwards or break a watermark, and when a final tape goes on.
@@ -306,11 +306,11 @@ class BarBuilder:
         ended = final and not self._final
         self._final = self._final or final
         passed_minute_ns = self._passed_minute()
-        is_news = self._watermark_ns > self._told_ns
-        if not (ended or (is_news and (self._told_bar or passed_minute_ns > self._told_minute_ns))):
+        is_news = self._watermark_ns > self._published_ns
+        if not (ended or (is_news and (self._published_bar or passed_minute_ns > self._published_minute_ns))):
             return []
-        self._told_minute_ns = passed_minute_ns
-        return [self._message(max(self._watermark_ns, self._told_ns), final=ended)]
+        self._published_minute_ns = passed_minute_ns
+        return [self._message(max(self._watermark_ns, self._published_ns), final=ended)]
 
     def _passed_minute(self) -> int:
         """The last minute whose beginning ends no bar any more that becomes known at the watermark or later."""
@@ -320,8 +320,8 @@ class BarBuilder:
         return minute_ns if known_ns < self._watermark_ns else minute_ns - PROGRESS_EVERY_NS
 
     def _message(self, progress_ns: int, *, final: bool = False, bar: Bar | None = None) -> BarMessage:
-        self._told_ns = progress_ns
-        self._told_bar = bar is not None
+        self._published_ns = progress_ns
+        self._published_bar = bar is not None
         unfinished = self._unfinished() if final else None
         return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar, unfinished)
 

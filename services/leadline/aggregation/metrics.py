@@ -11,7 +11,7 @@ from leadline.runtime.measurements import LATENCY_BUCKETS
 _LABELS: Final = ("instrument", "session", "bars")
 
 _TICKS: Final = Counter("leadline_aggregated_ticks_total", "Prints folded into bars", _LABELS)
-_BARS: Final = Counter("leadline_bars_total", "Bars told", _LABELS)
+_BARS: Final = Counter("leadline_bars_total", "Bars published", _LABELS)
 _OVERLAPPING: Final = Counter("leadline_tick_overlaps_total", "Prints that came again and were dropped", _LABELS)
 _GAPS: Final = Counter("leadline_tick_gaps_total", "Times that prints were missing and asked for again", _LABELS)
 _FAILURES: Final = Counter("leadline_bar_builder_failures_total", "Times that a builder had to begin anew", _LABELS)

@@ -1,4 +1,4 @@
-"""What of a builder's messages is still to be told, and what each is called."""
+"""Which of a builder's messages are still to be published, and the key of each on its subject."""
 
 from leadline.model.bars import BarMessage
 
@@ -7,8 +7,8 @@ class Publication:
     """Passes on what comes after the last message of an earlier life on the same subject.
 
     last: that message, None when there is none. A builder that starts again folds the same prints into the same
-    messages; those that were told are left out. A bar that became known at the very instant of the last progress may
-    be told again: readers drop the keys that they know.
+    messages; the published ones are left out. A bar that became known at the very instant of the last progress may be
+    published again: readers drop the keys that they know.
     """
 
     def __init__(self, last: BarMessage | None) -> None:
@@ -16,11 +16,11 @@ class Publication:
 
     @property
     def ended(self) -> bool:
-        """The tape was told to its end."""
+        """The tape is published to its end."""
         return self._last is not None and self._last.final
 
-    def untold(self, messages: list[BarMessage]) -> list[BarMessage]:
-        """Those of a builder's next messages that are to be told."""
+    def unpublished(self, messages: list[BarMessage]) -> list[BarMessage]:
+        """Those of a builder's next messages that are not published yet."""
         if self._last is None or not messages:
             return messages
         fresh = [message for message in messages if _is_after(message, self._last)]
@@ -29,8 +29,8 @@ class Publication:
         return fresh
 
 
-def worth_telling(messages: list[BarMessage]) -> list[BarMessage]:
-    """Messages that are published together, without the progress that a later one of them makes superfluous."""
+def coalesced(messages: list[BarMessage]) -> list[BarMessage]:
+    """Messages that go out together, without the progress that a later one of them includes."""
     return [message for message in messages[:-1] if message.bar is not None] + messages[-1:]
 
 
@@ -48,5 +48,5 @@ def _is_after(message: BarMessage, last: BarMessage) -> bool:
         return message.progress_ns > last.progress_ns
     if last.bar is None:
         return message.bar.known_at_ns >= last.progress_ns
-    key, told = message.bar.key, last.bar.key
-    return (key.trading_day, key.ordinal) > (told.trading_day, told.ordinal)
+    key, published = message.bar.key, last.bar.key
+    return (key.trading_day, key.ordinal) > (published.trading_day, published.ordinal)

@@ -9,7 +9,7 @@ import structlog
 from leadline.aggregation import metrics
 from leadline.aggregation.builder import BarBuilder, Gap
 from leadline.aggregation.demand import Series, series_of
-from leadline.aggregation.publication import Publication, message_key, worth_telling
+from leadline.aggregation.publication import Publication, coalesced, message_key
 from leadline.aggregation.servicer import AggregationServicer
 from leadline.aggregation.store import wanted_series
 from leadline.aggregation.v1 import aggregation_pb2 as pb
@@ -22,7 +22,7 @@ from leadline.model.ticks import NS_PER_SECOND, TickBatch
 from leadline.model.wire import encode_bar
 from leadline.runtime.bus.bus import Bus, BusError, BusRefused, MessageTooLarge
 from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_ticks
-from leadline.runtime.bus.retell import retell
+from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.database import DATABASE_LOST, Pool
@@ -109,15 +109,15 @@ class Builders:
                 )
                 name = f"bars {series.contract} {series.spec}"
                 self._tasks[series] = self._context.spawn(
-                    keep_told(self._context.bus, self._tape, series, self._context.handling), name
+                    build_and_publish(self._context.bus, self._tape, series, self._context.handling), name
                 )
         metrics.BUILDERS.set(len(self._tasks))
 
 
-async def keep_told(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
+async def build_and_publish(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
     """Build a series, and build it again when the bus has lost the end of its bars. Raises as `keep_building`."""
     bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
-    await retell(bus, [bars], lambda: keep_building(bus, tape, series, handling))
+    await keep_publishing(bus, [bars], lambda: keep_building(bus, tape, series, handling))
 
 
 async def keep_building(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
@@ -149,7 +149,7 @@ async def keep_building(bus: Bus, tape: str, series: Series, handling: Handling)
 
 
 class SeriesBuilding:
-    """One life of a builder: from the tape's first print on, telling what was not told in an earlier life.
+    """One life of a builder: from the tape's first print on, publishing what an earlier life has not.
 
     Prints are read while bars are being published: a bus that is slow to store makes larger groups, not a slower tape.
     """
@@ -207,7 +207,7 @@ class SeriesBuilding:
                         if batch is None:
                             # Its prints are missing now, which the builder says at the next one.
                             continue
-                        fresh = publication.untold(self._feed(batch))
+                        fresh = publication.unpublished(self._feed(batch))
                 except Poison as poison:
                     self._intake.refuse(received, poison)
                     continue
@@ -233,8 +233,8 @@ class SeriesBuilding:
             waiting = [await self._outbox.get()]
             while not self._outbox.empty():
                 waiting.append(self._outbox.get_nowait())
-            told = worth_telling([message for message, _ in waiting])
-            encoded = [(message, encode_bar(message)) for message in told]
+            published = coalesced([message for message, _ in waiting])
+            encoded = [(message, encode_bar(message)) for message in published]
             try:
                 await self._bus.publish_many(
                     [(self._bars, payload, f"{self._bars}/{message_key(message)}") for message, payload in encoded]
@@ -244,13 +244,13 @@ class SeriesBuilding:
                 if message.bar is None:
                     raise
                 raise BarTooWide(message.bar, len(payload), refused.most_bytes) from None
-            ended = told[-1].final
+            ended = published[-1].final
             self._measure(waiting)
 
-    def _measure(self, told: list[tuple[BarMessage, float]]) -> None:
+    def _measure(self, published: list[tuple[BarMessage, float]]) -> None:
         now_s = monotonic_s()
-        for message, taken_s in told:
+        for message, taken_s in published:
             if message.bar is not None:
                 self._measured.bars.inc()
                 self._measured.close_delay.observe(now_s - taken_s)
-        self._measured.progress.set(told[-1][0].progress_ns / NS_PER_SECOND)
+        self._measured.progress.set(published[-1][0].progress_ns / NS_PER_SECOND)

@@ -22,7 +22,7 @@ from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.model.wire import encode_signal
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_signal
-from leadline.runtime.bus.retell import retell
+from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.context import Context
 from leadline.runtime.poison import Handling, Poison
 from leadline.runtime.runs import Run
@@ -93,7 +93,7 @@ async def _speak(context: Context) -> None:
             }
             await _carry(context.bus, publication, bars, signals, context.handling)
 
-    await retell(context.bus, [signals], tell)
+    await keep_publishing(context.bus, [signals], tell)
 
 
 async def _carry(bus: Bus, publication: Publication, bars: Mapping[str, str], signals: str, handling: Handling) -> None:

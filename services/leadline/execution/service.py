@@ -37,7 +37,7 @@ from leadline.model.signal_checks import Speaker, check_message
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.runtime.bus.bus import TailLost
 from leadline.runtime.bus.intake import Intake, read_signal
-from leadline.runtime.bus.retell import retell
+from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.database import Pool
@@ -299,7 +299,9 @@ class Account:
     # --- outbox and audit ---
 
     async def _publish(self) -> None:
-        await retell(self.context.bus, event_subjects(self.tape.tape, self.name).values(), self._publish_events)
+        await keep_publishing(
+            self.context.bus, event_subjects(self.tape.tape, self.name).values(), self._publish_events
+        )
 
     async def _publish_events(self) -> None:
         resumed = False

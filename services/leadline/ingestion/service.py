@@ -26,7 +26,7 @@ from leadline.model.errors import GivenUp
 from leadline.model.subjects import TICKS
 from leadline.model.ticks import TickColumns
 from leadline.runtime.bus.bus import Bus
-from leadline.runtime.bus.retell import retell
+from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.context import Context
 from leadline.runtime.runs import Run, announce_run
@@ -228,7 +228,7 @@ async def _publish(
         await _play(publisher, feed, params, reached)
         await publisher.finish(params.feed.max_kept_out_percent, feed.later)
 
-    await retell(bus, publisher.subjects, play)
+    await keep_publishing(bus, publisher.subjects, play)
 
 
 async def _play(
