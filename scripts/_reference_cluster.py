@@ -2,12 +2,14 @@
 
 import ast
 import inspect
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import pairwise
 
 import leadline_operator.metrics
 from leadline.model.status_spec import AccountPhase, ConditionType, RolloutReason, RolloutStep, StrategyPhase
 from leadline_operator.conditions import Reason
+from leadline_operator.reconcile import account, strategy
 from scripts._markdown import code, table
 from scripts._reference_platform import metric_rows
 
@@ -37,9 +39,23 @@ def rollout_reasons() -> str:
     return _words(RolloutReason)
 
 
+def reconcile_steps() -> str:
+    """Steps of a reconcile of each kind, in their order."""
+    pages = (("a strategy", strategy), ("an account", account))
+    return "".join(f"\nOf {name}:\n{_steps((*page.GATES, page.admit, *page.STEPS))}" for name, page in pages)
+
+
 def operator_metrics() -> str:
     """What the operator serves to Prometheus."""
     return table(("metric", "kind", "labels", "meaning"), metric_rows(leadline_operator.metrics))
+
+
+def _steps(steps: Sequence[Callable[..., object]]) -> str:
+    """Each function with the first sentence of what it does."""
+    return table(
+        ("step", "what it does"),
+        [(code(step.__name__), str(inspect.getdoc(step)).partition("\n")[0]) for step in steps],
+    )
 
 
 def _words(words: type[StrEnum]) -> str:

@@ -52,6 +52,7 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "phases": cluster.phases,
     "conditions": cluster.conditions,
     "reasons": cluster.reasons,
+    "reconcile-steps": cluster.reconcile_steps,
     "rollout-steps": cluster.steps,
     "rollout-reasons": cluster.rollout_reasons,
     "operator-metrics": cluster.operator_metrics,

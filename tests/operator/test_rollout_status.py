@@ -13,14 +13,17 @@ from leadline.model.status_spec import (
     RolloutStep,
     StrategyStatus,
 )
+from leadline.plan.plan import plan
+from leadline.plan.platform import PlatformSettings
 from leadline_operator.conditions import Reason, Verdict, no
 from leadline_operator.desired.strategy import Revision
 from leadline_operator.kinds import Key
+from leadline_operator.reconcile.admission import Admitted
 from leadline_operator.reconcile.context import ReconcileContext
 from leadline_operator.reconcile.rollout import advance
 from leadline_operator.reconcile.runtime import StrategyRuntime
 from tests.operator.test_desired import owner, revision
-from tests.plan.builders import strategy
+from tests.plan.builders import account, strategy
 
 SINCE = datetime(2025, 1, 10, 13, 30, tzinfo=UTC)
 RUNNING = revision(strategy())
@@ -31,7 +34,10 @@ def runtime(desired: Revision, **status: Any) -> StrategyRuntime:
     """A strategy that runs, and nobody to ask about it."""
     nobody: Any = None
     context = ReconcileContext(nobody, Key("TradingStrategy", "default", "flow"), owner(), StrategyStatus(**status))
-    return StrategyRuntime(context, strategy(), "default/paper", nobody, nobody, desired, RUNNING)
+    manifest, paper = strategy(), account()
+    found = StrategyRuntime(context, Admitted(manifest, paper, plan(PlatformSettings(), [paper], [manifest])))
+    found.desired, found.running = desired, RUNNING
+    return found
 
 
 async def test_a_version_that_was_given_up_is_not_tried_again_whatever_the_conditions_say_since():

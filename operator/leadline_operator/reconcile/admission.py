@@ -124,7 +124,7 @@ def _holds(deps: Deps, strategy: TradingStrategy) -> bool:
     return made_for == (strategy.spec.instrument, strategy.account_name)
 
 
-def waiting(deps: Deps, account: str) -> Sequence[JsonObject]:
+def refused_strategies(deps: Deps, account: str) -> Sequence[JsonObject]:
     """Strategies of an account that were refused when they were last looked at."""
     return [found for found in deps.cache.strategies_of(account) if _refused(found)]
 

@@ -1,18 +1,11 @@
-"""One look at a strategy or account: its status as it was, what is said of it now, and the one write of both."""
+"""The context of one reconcile: the object, its status as it was, the conditions of now, and the one write of both."""
 
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from leadline.model.status_spec import (
-    AccountStatus,
-    Condition,
-    ConditionType,
-    StatusModel,
-    StrategyStatus,
-    condition_of,
-)
+from leadline.model.status_spec import Condition, ConditionType, OwnerStatus, condition_of
 from leadline_operator import metrics
 from leadline_operator.clients.kube import Conflict, Missing
 from leadline_operator.conditions import Reason, Verdict, no, updated, yes
@@ -21,12 +14,16 @@ from leadline_operator.kinds import PAUSE_ANNOTATION, JsonObject, Key, kind_of
 from leadline_operator.queue import RetryAfter
 from leadline_operator.reconcile.deps import Deps, annotation
 
-StatusT = TypeVar("StatusT", StrategyStatus, AccountStatus)
+StatusT = TypeVar("StatusT", bound=OwnerStatus)
 
 
 @dataclass(slots=True)
 class ReconcileContext(Generic[StatusT]):
-    """`found` is the object, `status` what it is to say. `verdicts` become conditions when it is written."""
+    """One reconcile of an object.
+
+    found: the object as it was last seen or written. status: its status, with the changes that are to be written.
+    verdicts: become conditions with the next `write`.
+    """
 
     deps: Deps
     key: Key
@@ -41,7 +38,7 @@ class ReconcileContext(Generic[StatusT]):
 
     @property
     def generation(self) -> int:
-        """The generation that is looked at."""
+        """The generation that is reconciled."""
         return int(self.found["metadata"].get("generation", 0))
 
     def set_status(self, **changes: Any) -> None:
@@ -53,7 +50,7 @@ class ReconcileContext(Generic[StatusT]):
         return condition_of(self.status.conditions, kind)
 
     def set_condition(self, kind: ConditionType, verdict: Verdict) -> None:
-        """Say whether a condition holds."""
+        """Have a condition hold or not, from the next `write` on."""
         self.verdicts[kind] = verdict
 
     def says(self, kind: ConditionType, verdict: Verdict) -> bool:
@@ -62,7 +59,7 @@ class ReconcileContext(Generic[StatusT]):
         return known is not None and verdict.is_said_by(known)
 
     async def paused(self) -> bool:
-        """Whether somebody wants the object left alone; then that is all that is said of it."""
+        """Whether a person wants the object left alone; then a condition says so, and nothing else is written."""
         if annotation(self.found, PAUSE_ANNOTATION) == "true":
             self.set_condition(
                 ConditionType.RECONCILIATION_PAUSED, yes(Reason.PAUSED, f"remove {PAUSE_ANNOTATION} to go on")
@@ -74,13 +71,13 @@ class ReconcileContext(Generic[StatusT]):
         return False
 
     async def record_event(self, reason: Reason, message: str, event_type: EventType = "Normal") -> None:
-        """Tell an Event about the object."""
+        """Write an Event about the object."""
         await self.deps.events.record(self.found, reason, message, event_type)
 
     async def write(self) -> None:
-        """Write the status if it says something else than before; whoever goes on after a crash goes on from it.
+        """Write the status if it says something else than before: after a crash the next reconcile goes on from it.
 
-        Raises RetryAfter when the object has changed meanwhile: then it is looked at anew.
+        Raises RetryAfter when the object has changed meanwhile: then it is reconciled anew.
         """
         conditions = updated(self.status.conditions, self.verdicts, self.generation, self.deps.now())
         self.set_status(conditions=conditions, observed_generation=self.generation)
@@ -105,7 +102,7 @@ class ReconcileContext(Generic[StatusT]):
         self.found = written
 
     async def set_finalizer(self, finalizer: str, *, present: bool) -> None:
-        """Have the finalizer on the object, or not. Raises RetryAfter as `write`."""
+        """Put the finalizer on the object, or take it off. Raises RetryAfter as `write`."""
         metadata = self.found["metadata"]
         known: list[str] = list(metadata.get("finalizers") or ())
         if (finalizer in known) == present:
@@ -128,7 +125,6 @@ class ReconcileContext(Generic[StatusT]):
 
 def status_of(model: type[StatusT], found: JsonObject) -> StatusT:
     """The status as it stands; an empty one where it cannot be read: then everything is found out anew."""
-    assert issubclass(model, StatusModel)
     try:
         return model.from_manifest(found.get("status") or {})
     except ValidationError:

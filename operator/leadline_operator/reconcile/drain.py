@@ -17,10 +17,12 @@ from leadline_operator.clients.execution import DrainProgress
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.kinds import DEPLOYMENT, DRAIN_FINALIZER, FORCE_DELETE_ANNOTATION
 from leadline_operator.reconcile.context import ReconcileContext
+from leadline_operator.reconcile.counts import count_strategy, due
+from leadline_operator.reconcile.demand import withdraw
 from leadline_operator.reconcile.deps import annotation, deleting, is_paper
 from leadline_operator.reconcile.pods import execution_is_gone, remaining
 from leadline_operator.reconcile.runtime import StrategyRuntime
-from leadline_operator.reconcile.status import count
+from leadline_operator.reconcile.steps import Done
 
 # Without a manifest that can be read: what costs nobody anything.
 _CAUTIOUS: Final = DeletionPolicy(working_orders="Cancel", positions="Refuse", timeout_seconds=120, on_timeout="Retain")
@@ -44,7 +46,7 @@ class Drain:
     positions: DrainPositions
 
 
-async def suspend(runtime: StrategyRuntime) -> float | None:
+async def suspend(runtime: StrategyRuntime) -> Done:
     """Take a strategy out of the market as its policy says, and then stop its workload."""
     context, deps = runtime.context, runtime.context.deps
     policy = runtime.strategy.spec.suspend_policy
@@ -53,16 +55,16 @@ async def suspend(runtime: StrategyRuntime) -> float | None:
     if runtime.here is not None:
         if context.status.drain is None or context.status.drain.id != wanted.id:
             # Its settings say that it is suspended before it is drained: naming them again would end the drain.
-            await _tell_suspended(runtime)
-            _note_drain(context, wanted, context.deps.now(), None)
+            await _configure_suspended(runtime)
+            _record_drain(context, wanted, context.deps.now(), None)
             await context.write()
         progress = await deps.executions.drain(
             runtime.account, runtime.strategy.full_name, wanted.id, wanted.orders, wanted.positions
         )
         await runtime.refetch()
-        count(context, runtime.here)
+        count_strategy(context, runtime.here)
     drained = progress is None or progress.drained
-    running = runtime.running or runtime.desired
+    running = runtime.in_force
     context.set_condition(ConditionType.CONFIG_APPLIED, yes(Reason.SUSPENDED))
     if not drained:
         assert progress is not None
@@ -72,22 +74,22 @@ async def suspend(runtime: StrategyRuntime) -> float | None:
         context.set_status(phase=StrategyPhase.SUSPENDING.value)
         await runtime.deploy(running, replicas=1)
         await context.write()
-        return deps.params.poll_seconds
+        return Done(deps.params.poll_seconds)
     context.set_condition(ConditionType.DRAINED, yes(Reason.DRAINED))
     context.set_condition(ConditionType.TRADING, no(Reason.SUSPENDED, "it is suspended"))
     return await _stopped(runtime, progress)
 
 
-async def _stopped(runtime: StrategyRuntime, progress: DrainProgress | None) -> float | None:
+async def _stopped(runtime: StrategyRuntime, progress: DrainProgress | None) -> Done:
     context, deps = runtime.context, runtime.context.deps
-    await runtime.deploy(runtime.running or runtime.desired, replicas=0)
+    await runtime.deploy(runtime.in_force, replicas=0)
     if left := await runtime.remaining():
         text = f"waits for {', '.join(left)}"
         context.set_condition(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, text))
         context.set_condition(ConditionType.READY, no(Reason.PODS_REMAIN, text))
         context.set_status(phase=StrategyPhase.SUSPENDING.value)
         await context.write()
-        return deps.params.poll_seconds
+        return Done(deps.params.poll_seconds)
     # Nothing runs: what starts next is what is wanted then.
     context.set_status(
         rollout=None, running_hash=runtime.desired.hash, phase=StrategyPhase.SUSPENDED.value, pod_name=None
@@ -98,12 +100,12 @@ async def _stopped(runtime: StrategyRuntime, progress: DrainProgress | None) -> 
     context.set_condition(ConditionType.DEPLOYED, yes(Reason.SUSPENDED))
     context.set_condition(ConditionType.READY, yes(Reason.SUSPENDED))
     await context.write()
-    return None
+    return Done()
 
 
-async def _tell_suspended(runtime: StrategyRuntime) -> None:
+async def _configure_suspended(runtime: StrategyRuntime) -> None:
     context = runtime.context
-    revision = runtime.running or runtime.desired
+    revision = runtime.in_force
     try:
         await runtime.configure_execution(revision)
     except ServiceRefused as refused:
@@ -111,19 +113,19 @@ async def _tell_suspended(runtime: StrategyRuntime) -> None:
         await context.record_event(Reason.REFUSED_BY_EXECUTION, refused.message, "Warning")
 
 
-async def delete(context: ReconcileContext[StrategyStatus]) -> float | None:
+async def delete(context: ReconcileContext[StrategyStatus]) -> Done:
     """Take a strategy out of the market as its policy says, stop its workload, and let the object go."""
     deps, found = context.deps, context.found
     if DRAIN_FINALIZER not in (found["metadata"].get("finalizers") or ()):
         await withdraw(context)
-        return None
+        return Done()
     context.set_status(phase=StrategyPhase.DELETING.value)
     context.set_condition(ConditionType.READY, no(Reason.DRAINING, "it is being deleted"))
     policy = _policy(context)
     wanted, seconds = _wanted(context, Purpose.DELETE, policy), policy.timeout_seconds
     began = datetime.fromisoformat(found["metadata"]["deletionTimestamp"])
     if context.status.drain is None or context.status.drain.id != wanted.id:
-        _note_drain(context, wanted, began, seconds)
+        _record_drain(context, wanted, began, seconds)
         await context.write()
     if annotation(found, FORCE_DELETE_ANNOTATION) == context.key.name:
         await context.record_event(Reason.FORCED, f"let go by hand ({FORCE_DELETE_ANNOTATION})", "Warning")
@@ -141,7 +143,7 @@ async def delete(context: ReconcileContext[StrategyStatus]) -> float | None:
     if progress is None or progress.drained:
         context.set_condition(ConditionType.DRAINED, yes(Reason.DRAINED))
         return await _let_go(context, wait=True)
-    _note_progress(context, progress)
+    _record_progress(context, progress)
     text = f"position {progress.position}, orders {progress.working_orders}"
     if wanted.positions is DrainPositions.REFUSE and progress.position != 0:
         reason = Reason.POSITIONS_OPEN
@@ -162,7 +164,7 @@ async def _drain(context: ReconcileContext[StrategyStatus], wanted: Drain) -> Dr
     )
 
 
-async def _not_yet(context: ReconcileContext[StrategyStatus], reason: Reason, text: str, *, late: bool) -> float | None:
+async def _not_yet(context: ReconcileContext[StrategyStatus], reason: Reason, text: str, *, late: bool) -> Done:
     """It stays, and says why; past its deadline with `onTimeout: Force` it goes all the same."""
     if late:
         await context.record_event(Reason.FORCED, f"its time is up, and its policy lets it go: {text}", "Warning")
@@ -173,10 +175,10 @@ async def _not_yet(context: ReconcileContext[StrategyStatus], reason: Reason, te
     if reason is not Reason.DRAINING:
         await context.record_event(reason, text, "Warning")
     pace = 1 if reason is Reason.DRAINING else _SLOWER
-    return context.deps.params.poll_seconds * pace
+    return Done(context.deps.params.poll_seconds * pace)
 
 
-async def _let_go(context: ReconcileContext[StrategyStatus], *, wait: bool) -> float | None:
+async def _let_go(context: ReconcileContext[StrategyStatus], *, wait: bool) -> Done:
     """Stop the workload, take the demand back and release the object. With `wait` not before the last Pod is gone."""
     deps, key = context.deps, context.key
     name = workload_id("analysis", key.full_name)
@@ -188,7 +190,7 @@ async def _let_go(context: ReconcileContext[StrategyStatus], *, wait: bool) -> f
     if wait and (left := await remaining(context, name)):
         context.set_condition(ConditionType.DEPLOYED, no(Reason.PODS_REMAIN, f"waits for {', '.join(left)}"))
         await context.write()
-        return deps.params.poll_seconds
+        return Done(deps.params.poll_seconds)
     try:
         await withdraw(context)
     except DatabaseAway as away:
@@ -199,13 +201,7 @@ async def _let_go(context: ReconcileContext[StrategyStatus], *, wait: bool) -> f
     await context.record_event(Reason.DELETED, "it has left and is let go")
     await context.set_finalizer(DRAIN_FINALIZER, present=False)
     deps.enqueue(named_account(context.found), 0)
-    return None
-
-
-async def withdraw(context: ReconcileContext[StrategyStatus]) -> None:
-    """Ask for no bars any more."""
-    context.deps.asked.pop(context.key.full_name, None)
-    await context.deps.demand.withdraw(context.key.full_name)
+    return Done()
 
 
 async def _account_is_gone(context: ReconcileContext[StrategyStatus]) -> bool:
@@ -233,16 +229,16 @@ def _wanted(
     return Drain(f"{context.uid}/{purpose}/{orders}-{positions}", orders, positions)
 
 
-def _note_drain(context: ReconcileContext[StrategyStatus], wanted: Drain, began: datetime, seconds: int | None) -> None:
+def _record_drain(
+    context: ReconcileContext[StrategyStatus], wanted: Drain, began: datetime, seconds: int | None
+) -> None:
     deadline = began + timedelta(seconds=seconds or 0)
     context.set_status(drain=DrainStatus(id=wanted.id, started_at=began, deadline=deadline))
 
 
-def _note_progress(context: ReconcileContext[StrategyStatus], progress: DrainProgress) -> None:
+def _record_progress(context: ReconcileContext[StrategyStatus], progress: DrainProgress) -> None:
     """How much is left, from time to time."""
-    drain, deps = context.status.drain, context.deps
-    left = {"working_orders": progress.working_orders, "open_positions": abs(progress.position)}
-    last = deps.counted.get(context.key)
-    if drain is not None and (last is None or deps.clock() - last >= deps.params.status_seconds):
-        deps.counted[context.key] = deps.clock()
+    drain = context.status.drain
+    if drain is not None and due(context):
+        left = {"working_orders": progress.working_orders, "open_positions": abs(progress.position)}
         context.set_status(drain=drain.model_copy(update=left), **left)

@@ -1,12 +1,12 @@
-"""The version of a strategy that is in force, what is wanted instead, and what is done with either."""
+"""A strategy as it runs: its version in force, the wanted one, and its workload."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from leadline.model.specs import TradingStrategy, rollout_fields
 from leadline.model.status_spec import ConditionType, StrategyStatus
-from leadline.plan.plan import Workload
+from leadline.plan.plan import Plan, Workload
 from leadline_operator.clients.execution import AccountState, StrategyAtAccount, strategy_settings_hash
 from leadline_operator.conditions import Reason, yes
 from leadline_operator.desired.strategy import (
@@ -18,6 +18,7 @@ from leadline_operator.desired.strategy import (
 )
 from leadline_operator.desired.workload import SETTINGS_KEY
 from leadline_operator.kinds import DEPLOYMENT, GENERATION, POD, REVISION, ROLLOUT_HASH, JsonObject
+from leadline_operator.reconcile.admission import Admitted
 from leadline_operator.reconcile.context import ReconcileContext
 from leadline_operator.reconcile.deps import annotation, deleting
 from leadline_operator.reconcile.objects import ensure
@@ -28,21 +29,54 @@ KEPT_REVISIONS: Final = 3
 
 @dataclass(slots=True)
 class StrategyRuntime:
-    """A strategy that may run. `here` is what execution knows of it, `running` None where no version is in force."""
+    """A strategy that may run, as its reconcile comes to know it.
+
+    desired, running: the wanted version and the one in force, None where there is none; known from `find_versions` on.
+    state, here: the account and the strategy as execution has them, None where it has no such strategy; known from
+    `fetch` on.
+    """
 
     context: ReconcileContext[StrategyStatus]
-    strategy: TradingStrategy
-    account: str
-    state: AccountState
-    here: StrategyAtAccount | None
-    desired: Revision
-    running: Revision | None
+    admitted: Admitted
+    desired: Revision = field(init=False)
+    running: Revision | None = field(init=False)
+    state: AccountState = field(init=False)
+    here: StrategyAtAccount | None = field(init=False)
+
+    @property
+    def strategy(self) -> TradingStrategy:
+        """The manifest."""
+        return self.admitted.strategy
+
+    @property
+    def account(self) -> str:
+        """The account, `namespace/name`."""
+        return self.admitted.account.full_name
+
+    @property
+    def plan(self) -> Plan:
+        """The account's part of the plan, with this strategy in it."""
+        return self.admitted.plan
+
+    @property
+    def in_force(self) -> Revision:
+        """The version that is to trade now: the one that does, else the wanted one."""
+        return self.running or self.desired
+
+    async def find_versions(self) -> None:
+        """Find the wanted version, and the one in force: by the status, else by the Deployment that is there."""
+        workload = self.plan.workload("analysis", self.strategy.full_name)
+        self.desired, self.running = await _versions(self.context, workload, self.strategy)
+
+    async def fetch(self, *, fresh: bool) -> None:
+        """Ask execution what it knows; a moment old unless it must be fresh."""
+        self.state = await self.context.deps.state(self.account, fresh=fresh)
+        self.here = self.state.strategies.get(self.strategy.full_name)
 
     async def refetch(self) -> None:
         """Ask execution anew, after something was asked of it."""
         self.context.deps.forget_state(self.account)
-        self.state = await self.context.deps.state(self.account, fresh=True)
-        self.here = self.state.strategies.get(self.strategy.full_name)
+        await self.fetch(fresh=True)
 
     def manifest_of(self, revision: Revision) -> TradingStrategy:
         """The manifest with the fields that this version was started with, and the wanted ones that act at once."""
@@ -109,9 +143,9 @@ class StrategyRuntime:
         return await remaining(self.context, self.desired.deployment["metadata"]["name"])
 
     async def end_stray_pods(self) -> None:
-        """End what runs beside the Pod of the Deployment, if anything was seen to."""
-        seen = self.context.deps.cache.children(POD, self.context.key)
-        if sum(not deleting(pod) for pod in seen) > 1:
+        """End what runs beside the Pod of the Deployment, if there is any by the cache."""
+        pods = self.context.deps.cache.children(POD, self.context.key)
+        if sum(not deleting(pod) for pod in pods) > 1:
             await end_stray_pods(self.context, self.desired.deployment["metadata"]["name"])
 
     async def _forget_old_revisions(self, revision: Revision) -> None:
@@ -125,10 +159,10 @@ class StrategyRuntime:
             context.deps.cache.drop(REVISION, (context.key.namespace, item["metadata"]["name"]))
 
 
-async def versions(
+async def _versions(
     context: ReconcileContext[StrategyStatus], workload: Workload, strategy: TradingStrategy
 ) -> tuple[Revision, Revision | None]:
-    """The wanted version, and the one in force: by the status, else by the Deployment that is there."""
+    """The wanted version, and the one in force."""
     deps = context.deps
     desired = strategy_revision(workload, strategy, context.found, deps.params, deps.code_version)
     deployment = deps.cache.get(DEPLOYMENT, context.key.namespace, workload.id)

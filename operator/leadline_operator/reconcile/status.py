@@ -1,4 +1,4 @@
-"""What is said of a strategy at the end of a look at it, when all is well and when it is not."""
+"""The status of a strategy at the end of a reconcile, when all is well and when it is not."""
 
 from typing import Final
 
@@ -11,7 +11,6 @@ from leadline.model.status_spec import (
     condition_of,
 )
 from leadline_operator.cache import named_account
-from leadline_operator.clients.execution import StrategyAtAccount
 from leadline_operator.clients.kube import Forbidden
 from leadline_operator.conditions import Reason, Verdict, no, yes
 from leadline_operator.kinds import POD
@@ -19,11 +18,13 @@ from leadline_operator.reconcile.admission import Refused
 from leadline_operator.reconcile.context import ReconcileContext, status_of
 from leadline_operator.reconcile.pod_state import why_not_up
 from leadline_operator.reconcile.runtime import StrategyRuntime
+from leadline_operator.reconcile.steps import Done
 
+NAMESPACE_ENDS: Final = "its namespace is being deleted"
 _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.CONFIG_APPLIED)
 
 
-async def refuse(context: ReconcileContext[StrategyStatus], refused: Refused) -> float | None:
+async def refuse(context: ReconcileContext[StrategyStatus], refused: Refused) -> Done:
     """The manifest cannot run as it stands. What ran before goes on as it was."""
     before = context.condition(ConditionType.ACCEPTED)
     known = context.says(ConditionType.ACCEPTED, no(refused.reason, refused.message))
@@ -37,20 +38,22 @@ async def refuse(context: ReconcileContext[StrategyStatus], refused: Refused) ->
         context.deps.enqueue(named_account(context.found), 0)
     if not known:
         await context.record_event(refused.reason, refused.message, "Warning")
-    return context.deps.params.resync_seconds
+    return Done(context.deps.params.resync_seconds)
 
 
-async def cannot(
-    context: ReconcileContext[StrategyStatus], reason: Reason, message: str, again: float | None
-) -> float | None:
+async def cannot(context: ReconcileContext[StrategyStatus], reason: Reason, message: str, again: float | None) -> Done:
     """Something that is needed is not there now. What runs goes on."""
-    kind = ConditionType.DEPLOYED if context.status.running_hash is None else ConditionType.CONFIG_APPLIED
     if context.status.running_hash is None:
         context.set_status(phase=StrategyPhase.PENDING.value)
-        context.set_condition(kind, no(reason, message))
+        context.set_condition(ConditionType.DEPLOYED, no(reason, message))
     context.set_condition(ConditionType.READY, no(reason, message))
     await context.write()
-    return again
+    return Done(again)
+
+
+async def namespace_ends(context: ReconcileContext[StrategyStatus]) -> Done:
+    """Nothing is made any more in the namespace."""
+    return await cannot(context, Reason.NAMESPACE_TERMINATING, NAMESPACE_ENDS, None)
 
 
 def forbidden_message(refused: Forbidden) -> str:
@@ -72,8 +75,8 @@ def _fenced(runtime: StrategyRuntime) -> str:
     )
 
 
-async def report(runtime: StrategyRuntime, again: float | None) -> float | None:
-    """Say how the strategy is, from what was judged and what is there."""
+async def report(runtime: StrategyRuntime, again: float | None) -> Done:
+    """Write phase and conditions, from what was found on the way and what is there, and record what has changed."""
     context = runtime.context
     restarts = False
     if runtime.up():
@@ -104,8 +107,8 @@ async def report(runtime: StrategyRuntime, again: float | None) -> float | None:
         )
     if again is None and runtime.up() and not runtime.has_signals():
         # No watch tells of signals.
-        return context.deps.params.poll_seconds
-    return again
+        return Done(context.deps.params.poll_seconds)
+    return Done(again)
 
 
 def _trades(runtime: StrategyRuntime) -> Verdict:
@@ -133,19 +136,6 @@ def _phase(runtime: StrategyRuntime, ready: Verdict) -> StrategyPhase:
 
 def _reduces(runtime: StrategyRuntime) -> bool:
     return runtime.strategy.spec.state == "ReduceOnly"
-
-
-def count(context: ReconcileContext[StrategyStatus], here: StrategyAtAccount | None) -> None:
-    """Take over the numbers of orders and contracts, from time to time."""
-    deps = context.deps
-    working, contracts = (0, 0) if here is None else (here.working_orders, abs(here.position))
-    if (working, contracts) == (context.status.working_orders, context.status.open_positions):
-        return
-    last = deps.counted.get(context.key)
-    if last is not None and deps.clock() - last < deps.params.status_seconds:
-        return
-    deps.counted[context.key] = deps.clock()
-    context.set_status(working_orders=working, open_positions=contracts)
 
 
 def _ready(runtime: StrategyRuntime) -> Verdict:
