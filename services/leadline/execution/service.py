@@ -41,6 +41,7 @@ from leadline.runtime.bus.publishing import keep_publishing
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.context import Context
 from leadline.runtime.database import Pool
+from leadline.runtime.retry import until_done
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 
@@ -158,6 +159,7 @@ class Account:
         The account is not ready meanwhile. Commands need the book alone: they run before the venue is asked, and
         between the attempts to ask it.
         """
+        # Not `until_done`: what is begun again is not the step that failed, and phase and readiness say so meanwhile.
         while True:
             try:
                 await self.loop.load()
@@ -304,21 +306,16 @@ class Account:
         )
 
     async def _publish_events(self) -> None:
-        resumed = False
+        whose = (self.pool, self.context.bus, self.tape.tape, self.name)
+
+        def waits(error: Exception) -> bool:
+            """Whatever it is: the rows stay, and go out when bus and database are back."""
+            return not isinstance(error, TailLost)
+
+        if again := await until_done(lambda: resume_outbox(*whose), "outbox", waits):
+            self.context.log.error("events are published again", events=again)
         while True:
-            published = 0
-            try:
-                if not resumed:
-                    again = await resume_outbox(self.pool, self.context.bus, self.tape.tape, self.name)
-                    resumed = True
-                    if again:
-                        self.context.log.error("events are published again", events=again)
-                published = await publish_pending(self.pool, self.context.bus, self.tape.tape, self.name)
-            except TailLost:
-                raise
-            except Exception as error:  # noqa: BLE001 - the rows stay, and go out when bus and database are back
-                self.context.log.warning("outbox waits", error=str(error))
-            if not published:
+            if not await until_done(lambda: publish_pending(*whose), "outbox", waits):
                 await asyncio.sleep(OUTBOX_SECONDS)
 
     # --- the kill switch ---

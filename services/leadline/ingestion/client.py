@@ -103,6 +103,7 @@ class Publisher:
             await self._write_counts()
 
     async def _publish_with_room(self, message: tuple[str, bytes, str]) -> None:
+        # Between two trials room is made, and only where there was none to make it is waited: the time is counted.
         while True:
             try:
                 return await self._bus.publish_many([message])

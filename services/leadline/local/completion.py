@@ -14,9 +14,12 @@ from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS
 from leadline.runtime.bus.bus import Bus, BusError, open_bus
 from leadline.runtime.database import DATABASE_LOST, connect
+from leadline.runtime.retry import until_done
 from leadline.schema.permissions import MIGRATE_USER
 
 LOOK_SECONDS: Final = 0.25
+# No pause between two looks at a part that is away is longer.
+MOST_SECONDS: Final = 1.0
 # A part that dies meanwhile is started again by its keeper.
 _AWAY: Final[tuple[type[Exception], ...]] = (grpc.aio.AioRpcError, BusError, *DATABASE_LOST)
 
@@ -28,44 +31,43 @@ async def wait_for_completion(
 
     ingestion: the address of it.
     """
-    await _accounts_are_there(tape, postgres)
+    await until_done(
+        lambda: _accounts_are_there(tape, postgres), "database", DATABASE_LOST, most_s=MOST_SECONDS, quiet=True
+    )
     bus = await open_bus(nats.settings(MIGRATE_USER))
     try:
-        while not await _all_stored(services, ingestion, bus, postgres):  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_SECONDS)
+        await until_done(
+            lambda: _all_is_stored(services, ingestion, bus, postgres), "stack", _AWAY, most_s=MOST_SECONDS, quiet=True
+        )
     finally:
         await bus.close()
 
 
 async def _accounts_are_there(tape: str, postgres: LocalPostgres) -> None:
-    """Return when the book says so. Nobody tells: it is looked at, and the database may be restarting meanwhile."""
-    while True:
-        try:
-            connection = await connect(postgres.settings("reader"), "leadline up")
-            try:
-                while not await store.is_over(connection, tape):  # noqa: ASYNC110
-                    await asyncio.sleep(LOOK_SECONDS)
-                return
-            finally:
-                await connection.close()
-        except DATABASE_LOST:
-            await asyncio.sleep(LOOK_SECONDS)
-
-
-async def _all_stored(services: Services, ingestion: str, bus: Bus, postgres: LocalPostgres) -> bool:
-    """Whether the recorder has acknowledged the last bar and signal, and stored the last print of each contract."""
+    """Return when the book says so. Nobody tells: it is looked at."""
+    connection = await connect(postgres.settings("reader"), "leadline up")
     try:
-        for stream in (BARS, SIGNALS):
-            if await bus.acknowledged(stream, RECORDER) < (await bus.state(stream)).last_sequence:
-                return False
-        feed = await services.ingestion(ingestion).GetFeedStatus(
-            ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS
-        )
-        connection = await connect(postgres.settings("reader"), "leadline up")
-        try:
-            stored = await store.prints_stored(connection, feed.run.tape)
-        finally:
-            await connection.close()
-    except _AWAY:
-        return False
+        while not await store.is_over(connection, tape):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        await connection.close()
+
+
+async def _all_is_stored(services: Services, ingestion: str, bus: Bus, postgres: LocalPostgres) -> None:
+    """Return when it is. Nobody tells: it is looked at."""
+    while not await _is_all_stored(services, ingestion, bus, postgres):  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _is_all_stored(services: Services, ingestion: str, bus: Bus, postgres: LocalPostgres) -> bool:
+    """Whether the recorder has acknowledged the last bar and signal, and stored the last print of each contract."""
+    for stream in (BARS, SIGNALS):
+        if await bus.acknowledged(stream, RECORDER) < (await bus.state(stream)).last_sequence:
+            return False
+    feed = await services.ingestion(ingestion).GetFeedStatus(ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS)
+    connection = await connect(postgres.settings("reader"), "leadline up")
+    try:
+        stored = await store.prints_stored(connection, feed.run.tape)
+    finally:
+        await connection.close()
     return all(stored.get(item.contract, 0) >= item.ticks for item in feed.contracts)

@@ -86,6 +86,7 @@ class LocalNats:
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
+        # In a thread, without a loop of events; a socket that is not there yet is no failure, and `check` tells of one.
         while True:
             self._process.check()
             try:

@@ -68,6 +68,7 @@ class LocalPostgres:
         """Start and return when it answers. Raises ServerFailed."""
         self._prepare()
         deadline = time.monotonic() + START_SECONDS
+        # In a thread of its own, without a loop of events: the server ends with the thread that started it.
         while True:
             self._process.start(
                 [*as_ordinary_user(), postgres_binary("postgres"), "-D", str(self._data), *self._options()],

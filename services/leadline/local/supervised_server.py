@@ -74,6 +74,7 @@ class SupervisedServer:
 
     async def _watch(self) -> None:
         deaths, started = 0, time.monotonic()
+        # A server that is kept, as a process is: its deaths are counted, and their pauses are those of every part.
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             if self._server.pid is not None:

@@ -18,6 +18,7 @@ from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.model.v1 import model_pb2
+from leadline.runtime.retry import until_done
 from leadline.views.convert import (
     account_view,
     bar_key_text,
@@ -51,13 +52,8 @@ async def follow(stack: Stack, services: Services, scene: Scene) -> None:
 
 
 async def _insist(read: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await read()
-        except grpc.aio.AioRpcError:
-            await asyncio.sleep(AGAIN_SECONDS)
-        else:
-            return
+    """Read to the end, from where it was whenever the service was away."""
+    await until_done(read, "stack", (grpc.aio.AioRpcError,), most_s=AGAIN_SECONDS, quiet=True)
 
 
 async def _feed(stack: Stack, services: Services, scene: Scene) -> None:

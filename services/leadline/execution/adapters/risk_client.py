@@ -25,6 +25,7 @@ class RiskClient:
     async def decide(self, question: Question) -> Answer:
         """Risk's word on a question. Raises `Unavailable`, `NotAdmitted` and `Refused`."""
         request = pb.DecideRequest(question=question_to_proto(question))
+        # Not by patience: each trial is a question that may end a process of risk, so it is their number that counts.
         for trial in range(1, MOST_TRIALS + 1):
             try:
                 reply = await answered("risk", lambda: self._stub.Decide(request, timeout=CALL_DEADLINE_SECONDS))

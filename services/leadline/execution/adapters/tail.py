@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 import asyncpg
-import structlog
 
 from leadline.execution.adapters.outbox import event_message, read_events
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.runtime.database import DATABASE_LOST, Pool
+from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.pace import Pace
 
 KEPT_EVENTS: Final = 5_000
@@ -30,8 +30,6 @@ GATHER_SECONDS: Final = 0.05
 """How long events are gathered before they are read: one query for many commits."""
 
 AGAIN_SECONDS: Final = 1.0
-
-_log = structlog.get_logger(__name__)
 
 
 class EventTail:
@@ -59,14 +57,12 @@ class EventTail:
             self._news.clear()
             if not self._followers:
                 continue
-            try:
-                while await self._read_on():
-                    pass
-            except DATABASE_LOST as error:
-                _log.warning("events.waiting", reason=str(error))
-                self._news.set()
-                await asyncio.sleep(AGAIN_SECONDS)
+            await until_done(self._catch_up, "database", DATABASE_LOST, most_s=AGAIN_SECONDS)
             await asyncio.sleep(GATHER_SECONDS)
+
+    async def _catch_up(self) -> None:
+        while await self._read_on():
+            pass
 
     async def follow(self, after: int) -> AsyncGenerator[pb.StreamOrderEventsResponse, None]:
         """Events after a number, and then as they come. Raises what the database raises while older ones are read."""

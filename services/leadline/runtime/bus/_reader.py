@@ -78,6 +78,7 @@ async def read_ordered(
     Raises BusDenied, and Unknown when there is no such stream.
     """
     position: _Position | None = None
+    # What it gave is given: a generator cannot be tried again from outside, it goes on from its position.
     while True:
         puller: Puller | None = None
         try:
