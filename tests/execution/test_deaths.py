@@ -26,6 +26,10 @@ def test_failures_at_different_instants_halt_nothing(tmp_path):
     assert [die(tmp_path, instant) for instant in (1, 2, 1, 2)] == [()] * 4
 
 
+def test_an_instant_after_another_one_is_counted_from_its_first_failure(tmp_path):
+    assert [bool(die(tmp_path, instant)) for instant in (1, 42, 42)] == [False, False, True]
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"instant_ns": 42}'])
 def test_a_count_that_cannot_be_read_begins_anew(tmp_path, content: bytes):
     (tmp_path / "deaths.json").write_bytes(content)

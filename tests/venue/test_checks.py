@@ -1,6 +1,6 @@
 """What the paper venue takes for an order, and for new terms of one, to the last value of each bound."""
 
-from dataclasses import replace
+import dataclasses
 from typing import Any, Final
 
 import pytest
@@ -15,15 +15,20 @@ MOST_NS: Final = 2**62
 MOST_PRICE: Final = 2**52
 MOST_TICKS: Final = 1_000_000
 
+
+def replace(order: VenueOrder, **terms: Any) -> VenueOrder:
+    return dataclasses.replace(order, **terms)
+
+
+def bracketed(**terms: Any) -> VenueOrder:
+    return order(bracket=Bracket(**terms))
+
+
 MARKET: Final = order()
 LIMIT: Final = order(limit=20_000)
 STOP: Final = order(stop=20_000)
 STOP_LIMIT: Final = order(limit=20_000, stop=20_000)
 LEG: Final = replace(STOP, parent="E1")
-
-
-def bracketed(**terms: Any) -> VenueOrder:
-    return order(bracket=Bracket(**terms))
 
 
 @pytest.mark.parametrize(
