@@ -184,6 +184,7 @@ def test_an_order_is_told_whole_and_once():
         "filled": 1,
         "limit_price": None,
         "stop_price": 19_984,
+        "wanted_price": None,
         "state": "WORKING",
         "reason": "why",
     }

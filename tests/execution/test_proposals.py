@@ -8,6 +8,7 @@ from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
+from tests.execution.harness.stores import IN_BOTH
 from tests.execution.harness.world import Books, Desk
 
 LONG = Proposal(Action.ENTER, Direction.LONG, why=("up",))
@@ -26,6 +27,7 @@ def desk_of(books: Books, folder: Path, *bars: BarSignals, limits: dict[str, int
     return desk
 
 
+@IN_BOTH
 async def test_each_proposal_of_a_bar_gets_its_decision_and_sees_what_the_one_before_reserved(
     books: Books, folder: Path
 ):
@@ -85,6 +87,7 @@ async def test_a_stop_that_the_fill_has_passed_leaves_at_the_market(books: Books
     assert rows[1] == ("S1", "MARKET", "FILLED", "beyond_stop")
 
 
+@IN_BOTH
 async def test_what_was_asked_for_is_stored_whether_it_was_accepted_or_not(books: Books, folder: Path):
     asked = replace(LONG, entry=EntryTerms(OrderType.LIMIT, 19_000), quantity=2)
     desk = desk_of(books, folder, saying(600, asked, LONG))

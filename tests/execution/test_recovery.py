@@ -6,6 +6,7 @@ venue is made again from its ledger each time, too.
 
 import random
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
-from tests.execution.harness.days import eventful, wandering
+from tests.execution.harness.days import eventful, managed, wandering
 from tests.execution.harness.faults import Killed, TrippedVenue, Tripwire, Watcher, tripped
 from tests.execution.harness.stores import IN_BOTH, MemoryBooks
 from tests.execution.harness.world import Books, Desk, Session, replace_venue, venue_fills
@@ -40,6 +41,10 @@ def flat_by(books: Books, folder: Path, name: str) -> Desk:
     }
     speech = {"default/mes": says([bar(600)], end=23_400)}
     return Desk(books, folder, prints, speech, [strategy()], ends=23_400, name=name)
+
+
+Day = Callable[[Books, Path, str], Desk]
+"""A desk of that name, with a day of its own."""
 
 
 class Swallow(TrippedVenue):
@@ -82,16 +87,17 @@ async def check_against_venue(desk: Desk, session: Session, *, halted: bool = Fa
 
 
 class Reference:
-    """What the day comes to when some of its entries are never heard by the venue, each such day run once."""
+    """What a day comes to when some of its entries are never heard by the venue, each such day run once."""
 
-    def __init__(self, books: Books, folder: Path) -> None:
+    def __init__(self, books: Books, folder: Path, day: Day = eventful) -> None:
         self._books = books
         self._folder = folder
+        self._day = day
         self._known: dict[frozenset[str], list[dict[str, Any]]] = {}
 
     async def without(self, client_ids: frozenset[str]) -> list[dict[str, Any]]:
         if client_ids not in self._known:
-            desk = eventful(self._books, self._folder, f"reference-{len(self._known)}")
+            desk = self._day(self._books, self._folder, f"reference-{len(self._known)}")
             session = await desk.run(through=lambda world: replace_venue(world, Swallow(world.venue, client_ids)))
             assert await check_against_venue(desk, session) == client_ids
             self._known[client_ids] = essence(await desk.lines())
@@ -111,7 +117,10 @@ async def killed(desk: Desk, *at: int) -> Session:
     return await desk.run()
 
 
-async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(books: MemoryBooks, folder: Path):
+@pytest.mark.parametrize(("day", "entries"), [(eventful, 4), (managed, 2)])
+async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(
+    books: MemoryBooks, folder: Path, day: Day, entries: int
+):
     # Between two calls nothing leaves the process: a kill after a call took effect is one before the next call. What a
     # kill leaves is what is durable then, and nothing else: it is kept at each call of one run.
     left: list[Desk] = []
@@ -123,13 +132,13 @@ async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(books: M
         left.append(kept)
 
     wire = Watcher(keep)
-    undisturbed = eventful(books, folder / "undisturbed", "undisturbed")
+    undisturbed = day(books, folder / "undisturbed", "undisturbed")
     undisturbed.folder.mkdir()
     await undisturbed.run(through=lambda world: tripped(world, wire), read_back=True)
-    assert len(wire.calls) > 100
+    assert len(wire.calls) > 80
     assert {name.split()[0] for name in wire.calls} >= {"risk.decide", "journal.write", "venue.submit", "venue.cancel"}
 
-    reference = Reference(books, folder)
+    reference = Reference(books, folder, day)
     assert await reference.without(frozenset()) == essence(await undisturbed.lines())
     given_up = 0
     for number, (name, desk) in enumerate(zip(wire.calls, left, strict=True)):
@@ -142,7 +151,7 @@ async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(books: M
         in_doubt = name in SENDING and "venue.submit E" in wire.calls[number : number + len(SENDING)]
         assert bool(lost) == in_doubt, f"killed at call {number}: {name}"
         given_up += bool(lost)
-    assert given_up == len(SENDING) * 4  # of four entries
+    assert given_up == len(SENDING) * entries
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -181,6 +190,24 @@ async def test_a_part_that_does_not_answer_is_asked_again(books: Books, folder: 
             except BaseException as error:
                 error.add_note(f"no answer {'after' if after else 'before'} call {number}: {name}")
                 raise
+
+
+async def test_exits_are_moved_once_where_the_venue_does_not_answer(books: Books, folder: Path):
+    wire = Tripwire()
+    undisturbed = managed(books, folder, "undisturbed")
+    await undisturbed.run(through=lambda world: tripped(world, wire))
+    expected = await undisturbed.lines()
+    moves = [number for number, name in enumerate(wire.calls) if name == "venue.replace"]
+    assert len(moves) == 3
+    for number in moves:
+        for after in (False, True):
+            fault = Tripwire(number, after=after, error=Unavailable)
+            desk = managed(books, folder, f"silent-{number}-{after}")
+            session = await desk.run(through=lambda world, fault=fault: tripped(world, fault), read_back=True)
+            await check_against_venue(desk, session)
+            assert await desk.lines() == expected
+            # Where the venue has done it, it is not asked again.
+            assert fault.calls.count("venue.replace") == len(moves) + (not after)
 
 
 @pytest.mark.parametrize("seed", range(4))

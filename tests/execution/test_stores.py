@@ -59,6 +59,7 @@ STRATEGIES = ("default/mes", "default/nq")
 PROPOSALS = (
     Proposal(Action.ENTER, Direction.LONG, why=("BUYING_ABSORPTION",)),
     Proposal(Action.ENTER, withdrawn=Withdrawal.CONFLICT),
+    Proposal(Action.EXIT),
     Proposal(
         Action.ENTER,
         Direction.SHORT,
@@ -137,7 +138,8 @@ class Commands:
         changes.decisions.append(decision)
         book.decided.add(decision.decision_id)
         if accepted:
-            book.entry_instants.append(book.instant_ns)
+            if decision.entered:
+                book.entry_instants.append(book.instant_ns)
             put_order(book, changes, self._order(decision.decision_id, "E", contract=decision.contract))
 
     def _order(self, decision: str, leg: str, **changed: Any) -> Order:
@@ -159,6 +161,8 @@ class Commands:
             stop_price=19_990,
             bracket=self._chance.choice([None, Bracket(16, 24), Bracket(stop_price=-5, trail=Trail(0, 6))]),
             trail=self._chance.choice([None, Trailing(20_000, 4)]),
+            wanted_price=self._chance.choice([None, 19_995]),
+            unwanted=self._chance.choice([False, True]),
             valid_until_ns=self._chance.choice([None, self._book.instant_ns + 1]),
             parent="" if leg == "E" else client_order_id(decision, "E"),
             oco="" if leg == "E" else client_order_id(decision, "T1"),

@@ -24,6 +24,8 @@ OWN = Proposal(
     3,
     ("UNFINISHED_HIGH", "fade"),
 )
+EXIT = Proposal(Action.EXIT, why=("enough",))
+PROTECT = Proposal(Action.PROTECT, bracket=Bracket(stop_price=20_000))
 WITHDRAWN = Proposal(Action.ENTER, why=("BUYING_ABSORPTION",), withdrawn=Withdrawal.CONFLICT)
 
 
@@ -43,7 +45,7 @@ def test_the_first_decision_of_a_bar_is_named_as_the_bar_s_only_one_is():
     assert name == "kati47irt2nrpzp6gf5qngveuphnwsf3"
 
 
-@pytest.mark.parametrize("proposal", [LONG, OWN, WITHDRAWN])
+@pytest.mark.parametrize("proposal", [LONG, OWN, WITHDRAWN, EXIT, PROTECT, Proposal(Action.CANCEL)])
 def test_a_proposal_comes_back_from_a_message_and_from_a_column_as_it_was(proposal: Proposal):
     said = replace(bar(600), regime=None, signals=(), proposals=(proposal,))
     assert bar_signals_from_proto(bar_signals_to_proto(said)) == said
@@ -83,6 +85,18 @@ def with_bracket(**changes: Any) -> Proposal:
         (odd(why=("a" * 65,)), "why"),
         (odd(why=("a",) * 257), "why"),
         (odd(entry="MARKET"), "entry"),
+        (odd(action=Action.EXIT), "direction"),
+        (replace(EXIT, quantity=1), "quantity"),
+        (replace(EXIT, entry=EntryTerms()), "entry"),
+        (replace(EXIT, bracket=Bracket(16, 24)), "bracket"),
+        (replace(EXIT, withdrawn=Withdrawal.CONFLICT), "withdrawn"),
+        (replace(EXIT, action=Action.CANCEL, direction=Direction.LONG), "direction"),
+        (replace(EXIT, action=Action.PROTECT), "bracket"),
+        (replace(PROTECT, bracket=Bracket()), "bracket"),
+        (replace(PROTECT, bracket=Bracket(16, target_price=20_000)), "bracket.stop_ticks"),
+        (replace(PROTECT, bracket=Bracket(target_ticks=16, stop_price=20_000)), "bracket.target_ticks"),
+        (replace(PROTECT, bracket=Bracket(stop_price=20_000, trail=Trail(0, 4))), "bracket.trail"),
+        (replace(PROTECT, bracket=Bracket(stop_price=-1)), "bracket.stop_price"),
         (odd(entry=EntryTerms(OrderType.MARKET, 20_000)), "entry.price"),
         (odd(entry=EntryTerms(OrderType.MARKET, valid_for_ns=1)), "entry.valid_for_ns"),
         (with_entry(type=OrderType.STOP_LIMIT), "entry.type"),

@@ -274,7 +274,7 @@ def test_a_message_with_anything_changed_is_refused_or_harmless(data: st.DataObj
             assert 0 <= bar.regime.confidence <= 1
             assert 0 <= bar.regime.multiplier <= 1_000
         for proposal in bar.proposals:
-            assert proposal.withdrawn or proposal.direction
+            assert (proposal.action is Action.ENTER) == bool(proposal.withdrawn or proposal.direction)
             assert proposal.entry is None or (proposal.entry.price is None) == (proposal.entry.type == "MARKET")
         # It goes out again as it came in: to risk, and into the database.
         assert read_signal(SUBJECT, encode_signal(said)) == said

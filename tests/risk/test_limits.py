@@ -18,6 +18,7 @@ from leadline.risk.limits import (
     free_margin,
     free_position,
     largest_size,
+    loosening_refusal,
     order_refusal,
     risk_per_contract,
     standing_refusal,
@@ -354,3 +355,27 @@ def test_a_margin_that_is_not_known_bounds_nothing(margin: Decimal | None):
     broke = account("0", **tiered(D(100)))
     broke = replace(broke, margin_in_use=D(1))
     assert order_refusal(broke, strategy(), replace(MES, margin=margin), entry(1)) is None
+
+
+@pytest.mark.parametrize(
+    ("view", "settings", "reason"),
+    [
+        (account(), strategy(), None),
+        (account(), strategy(state="ReduceOnly"), Reason.STRATEGY_NOT_RUNNING),
+        (account(halt="a person"), strategy(), Reason.HALTED),
+        (account(unresolved=True), strategy(), Reason.UNRESOLVED),
+        (account(block="DAY_TARGET"), strategy(), Reason.DAY_LOSS),
+        (account(open=D(-100)), strategy(), Reason.DAY_LOSS),
+        (account(), strategy(day=StrategyDay(block="DAY_LOSS")), Reason.DAY_LOSS),
+        (
+            account(),
+            strategy(limits=StrategyLimits(day_loss=D(50)), day=StrategyDay(open=D(-50))),
+            Reason.DAY_LOSS,
+        ),
+        (account(worst_case=D("60.01")), strategy(), Reason.DAY_BUDGET),
+        (account(worst_case=D("60.01")), strategy(respect_day_budget=False), None),
+    ],
+)
+def test_a_stop_goes_to_where_more_is_lost_only_where_an_entry_might_risk_it(view, settings, reason) -> None:
+    """40 more, of the tier's 100 for the day."""
+    assert loosening_refusal(view, settings, D(40)) is reason

@@ -2,6 +2,7 @@
 
 import pytest
 
+from leadline.model.errors import InvalidInput
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -95,6 +96,12 @@ def test_a_bar_without_a_regime_has_the_multiplier_one_and_no_trend():
 def test_only_patterns_stack():
     assert dict(answer(enter(why=("a word", "another"))).arithmetic)["Stacked"] == "0"
     assert dict(answer(enter(why=("BUYING_ABSORPTION", "SELLING_EXHAUSTION"))).arithmetic)["Stacked"] == "1"
+
+
+def test_risk_is_asked_about_entries_alone():
+    with pytest.raises(InvalidInput) as refused:
+        answer(Proposal(Action.EXIT))
+    assert refused.value.field == "proposal.action"
 
 
 def test_a_question_comes_back_from_its_message_as_it_was():

@@ -126,6 +126,9 @@ class Order:
     (entries only), `trail` moves this order's own stop. From `valid_until_ns` on nothing fills it. `parent` is the
     entry's client id on bracket legs, whose `oco` names the other. `decided_at_ns` is the account's instant at which it
     was decided (for a bracket leg: its entry fill's time). `first_fill_ns` is the time of an entry's first fill.
+
+    `wanted_price` is where its strategy wants a stop or a target, until the venue has it there or better; `unwanted`
+    says that the strategy has taken an entry back.
     """
 
     client_id: str
@@ -150,6 +153,8 @@ class Order:
     reason: str = ""
     version: int = 1
     first_fill_ns: int | None = None
+    wanted_price: int | None = None
+    unwanted: bool = False
 
     @property
     def price(self) -> int | None:

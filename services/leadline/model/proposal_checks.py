@@ -36,6 +36,19 @@ def check_proposal(name: str, proposal: object, contract: str) -> None:
     if not isinstance(proposal, Proposal):
         raise InvalidInput(name, proposal, "a Proposal")
     _one_of(f"{name}.action", proposal.action, Action)
+    _check_why(f"{name}.why", proposal.why)
+    if proposal.action is Action.ENTER:
+        _check_enter(name, proposal, contract)
+        return
+    for field in ("direction", "entry", "quantity", "withdrawn"):
+        _nothing(f"{name}.{field}", getattr(proposal, field), proposal.action)
+    if proposal.action is Action.PROTECT:
+        _check_protection(f"{name}.bracket", proposal.bracket, contract)
+    else:
+        _nothing(f"{name}.bracket", proposal.bracket, proposal.action)
+
+
+def _check_enter(name: str, proposal: Proposal, contract: str) -> None:
     if proposal.withdrawn is not None:
         _one_of(f"{name}.withdrawn", proposal.withdrawn, Withdrawal)
     elif proposal.direction is None:
@@ -48,7 +61,15 @@ def check_proposal(name: str, proposal: object, contract: str) -> None:
         _check_bracket(f"{name}.bracket", proposal.bracket, contract)
     if proposal.quantity is not None:
         _whole(f"{name}.quantity", proposal.quantity, 1, LARGEST_SIZE)
-    _check_why(f"{name}.why", proposal.why)
+
+
+def _check_protection(name: str, bracket: object, contract: str) -> None:
+    """Where a stop and a target go: each is a price, for a distance has no fill to be measured from."""
+    if not isinstance(bracket, Bracket) or (bracket.stop_price is None and bracket.target_price is None):
+        raise InvalidInput(name, bracket, "a Bracket with the price of a stop or a target")
+    for field in ("stop_ticks", "target_ticks", "trail"):
+        _nothing(f"{name}.{field}", getattr(bracket, field), Action.PROTECT)
+    _check_bracket(name, bracket, contract)
 
 
 def _check_entry(name: str, entry: object, contract: str) -> None:
@@ -102,6 +123,11 @@ def _price(name: str, value: object, contract: str) -> None:
     sheet = sheet_of(contract)
     least = 1 if sheet is not None and not sheet.below_zero else -LARGEST_PRICE
     _whole(name, value, least, LARGEST_PRICE)
+
+
+def _nothing(name: str, value: object, action: Action) -> None:
+    if value is not None:
+        raise InvalidInput(name, value, f"nothing of a proposal to {action}")
 
 
 def _whole(name: str, value: object, low: int, high: int) -> None:

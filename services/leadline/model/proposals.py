@@ -26,9 +26,16 @@ class Direction(StrEnum):
 
 
 class Action(StrEnum):
-    """What a proposal asks for."""
+    """What a proposal asks for: an entry, or something about what its strategy holds and has working.
+
+    EXIT closes all of it and takes its entries back, CANCEL takes its entries back alone, and PROTECT moves its stop,
+    its target or both to other prices.
+    """
 
     ENTER = "ENTER"
+    EXIT = "EXIT"
+    PROTECT = "PROTECT"
+    CANCEL = "CANCEL"
 
 
 class Withdrawal(StrEnum):
@@ -54,8 +61,9 @@ class EntryTerms:
 class Proposal:
     """What a strategy wants at one closed bar.
 
-    `direction` is that of an entry. Without `entry` and `bracket` the manifest's hold. `quantity` bounds the size of an
-    entry, in size steps; risk may make it smaller. `why` are patterns and words of the strategy's own, the most
+    `direction` is that of an entry. Without `entry` and `bracket` the manifest's hold; of a PROTECT, `bracket` has the
+    price of the stop, of the target, or both. `quantity` bounds the size of an entry, in size steps; risk may make it
+    smaller. `why` are patterns and words of the strategy's own, the most
     important first. A proposal that is `withdrawn` asks for nothing: it leaves a refused decision that says why.
     """
 
@@ -117,3 +125,8 @@ class Decision:
     type: OrderType = OrderType.MARKET
     price: int | None = None
     valid_until_ns: int | None = None
+
+    @property
+    def entered(self) -> bool:
+        """Whether an entry follows from it."""
+        return self.accepted and self.proposal.action is Action.ENTER

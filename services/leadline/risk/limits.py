@@ -149,6 +149,25 @@ def contract_refusal(
     return None
 
 
+def loosening_refusal(account: AccountView, strategy: StrategySettings, more: Decimal) -> Reason | None:
+    """The first limit that forbids a stop to go to where what is held can lose so much `more` (money, > 0).
+
+    To tighten is always allowed; what loosens is asked what an entry would be asked that risked as much.
+    """
+    own, result = strategy.limits, account.realised + account.open
+    strategy_result = strategy.day.realised + strategy.day.open
+    checks = (
+        (strategy.state != "Running", Reason.STRATEGY_NOT_RUNNING),
+        (bool(account.halt), Reason.HALTED),
+        (account.unresolved, Reason.UNRESOLVED),
+        (bool(account.block) or result <= -day_loss_limit(account), Reason.DAY_LOSS),
+        (bool(strategy.day.block), Reason.DAY_LOSS),
+        (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
+        (strategy.respect_day_budget and more > day_budget(account, strategy), Reason.DAY_BUDGET),
+    )
+    return next((reason for refused, reason in checks if refused), None)
+
+
 def order_refusal(
     account: AccountView, strategy: StrategySettings, instrument: ExecutionInstrument, entry: Entry
 ) -> Reason | None:

@@ -1,8 +1,11 @@
 """Days that the tests of recovery share: several trades, every way out of them, two strategies, two trading days."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
+from leadline.model.orders import Bracket, OrderType
+from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.builders import (
     BUY,
@@ -85,6 +88,28 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
         ends=END_S,
         name=name,
     )
+
+
+def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
+    """A desk whose strategy looks after what it has: a long whose exits it moves twice and which it leaves, and a limit
+    that it takes back.
+    """
+    mes = tape(
+        *((599, 20_000), (601, 20_000)),  # in: 1 at 20001
+        *((700, 20_004), (800, 20_006), (901, 20_003)),  # out: 1 at 20002
+        *((999, 20_000), (1200, 20_001)),
+    )
+    enter = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
+    wanted = [
+        (600, enter),
+        (700, Proposal(Action.PROTECT, bracket=Bracket(stop_price=19_990, target_price=20_030))),
+        (800, Proposal(Action.PROTECT, bracket=Bracket(stop_price=19_995))),
+        (900, Proposal(Action.EXIT)),
+        (1000, replace(enter, entry=EntryTerms(OrderType.LIMIT, 19_985))),
+        (1100, Proposal(Action.CANCEL)),
+    ]
+    said = [replace(bar(second), regime=None, signals=(), proposals=(proposal,)) for second, proposal in wanted]
+    return Desk(books, folder, {MES: mes}, {"default/mes": says(said, end=1300)}, [strategy()], ends=1300, name=name)
 
 
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:

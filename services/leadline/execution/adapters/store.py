@@ -20,6 +20,7 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
 from leadline.model.orders import OrderState
+from leadline.model.proposals import Action
 from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
@@ -221,15 +222,16 @@ class PostgresStore:
             book.orders[row["client_id"]] = rows.order_of(row)
         for row in await connection.fetch(
             """
-            SELECT decision_id, instant_ns, accepted FROM decision
+            SELECT decision_id, instant_ns, accepted AND proposal->>'action' = $4 AS entered FROM decision
             WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
             """,
             *scope,
             since,
+            Action.ENTER.value,
         ):
             if row["instant_ns"] == book.instant_ns:
                 book.decided.add(row["decision_id"])
-            if row["accepted"]:
+            if row["entered"]:
                 book.entry_instants.append(row["instant_ns"])
         return book
 

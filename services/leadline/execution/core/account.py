@@ -208,11 +208,13 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
     for position in positions:
         last = book.last_prints.get(position.tape_contract)
         stops = [
-            order.stop_price
+            price
             for order in live
             if order.stop_price is not None
             and order.strategy == position.strategy
             and order.contract == position.contract
+            for price in (order.stop_price, order.wanted_price)
+            if price is not None
         ]
         quantity, sign = abs(position.quantity), 1 if position.quantity > 0 else -1
         distance = slippage + gap_ticks(book, position.strategy, position.contract)

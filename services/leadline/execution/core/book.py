@@ -304,6 +304,7 @@ def order_facts(order: Order) -> dict[str, Any]:
         "filled": order.filled,
         "limit_price": order.limit_price,
         "stop_price": order.stop_price,
+        "wanted_price": order.wanted_price,
         "state": order.state.value,
         "reason": order.reason,
     }

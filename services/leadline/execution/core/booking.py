@@ -181,23 +181,36 @@ def told(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
         )
     elif not order.version:
         order = replace(order, version=1)
-    elif order.stop_price != reported.stop_price:
-        order = replace(order, stop_price=reported.stop_price, version=order.version + 1)
+    elif (order.stop_price, order.limit_price) != (reported.stop_price, reported.limit_price):
+        order = replace(
+            order, stop_price=reported.stop_price, limit_price=reported.limit_price, version=order.version + 1
+        )
+    if is_where_wanted(order):
+        order = replace(order, wanted_price=None, version=order.version + 1)
     return follow(order, state, reason=reported.reason, quantity=reported.quantity), surprises
 
 
 def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
     """What the venue holds under an order's id that is not that order.
 
-    The size of a bracket leg is the venue's to say, and so is a better stop of an order that trails.
+    The size of a bracket leg is the venue's to say, and so is a better stop of an order that trails. A price at which
+    the order is wanted is one that this account has asked for.
     """
     names = ["contract", "side", "type", "limit_price", *([] if order.parent else ["quantity"])]
     if order.trail is None or not _better(order, reported):
         names.append("stop_price")
     for name in names:
         ours, theirs = getattr(order, name), getattr(reported, name)
-        if ours != theirs:
+        if ours != theirs and (theirs is None or theirs != order.wanted_price):
             yield f"order {order.client_id} has the {name.replace('_', ' ')} {theirs} at the venue, not {ours}"
+
+
+def is_where_wanted(order: Order) -> bool:
+    """Whether an order has come to where its strategy wants it; a stop that trails may be beyond."""
+    wanted, there = order.wanted_price, order.price
+    if wanted is None or there is None:
+        return False
+    return there == wanted or (order.trail is not None and order.side.sign * (there - wanted) < 0)
 
 
 def _better(order: Order, reported: VenueOrder) -> bool:

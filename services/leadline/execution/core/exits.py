@@ -1,4 +1,4 @@
-"""Getting out, as a function of the book: what has to be cancelled or closed now. Asked again until nothing is left."""
+"""Getting out, as a function of the book: what has to be cancelled, closed or moved now, until nothing is left."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import Leg, client_order_id
-from leadline.model.orders import Order, OrderType, Position, Side
+from leadline.model.orders import Order, OrderType, Position, Replacement, Side
 from leadline.model.ticks import NS_PER_SECOND
 
 NO_STRATEGY: Final = "no strategy"
@@ -21,6 +21,9 @@ QUICK_TRIES: Final = 3
 """A closing order that is refused so often is tried again at once; from then on it waits, each time twice as long."""
 
 LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
+
+UNWANTED: Final = "its strategy"
+"""The reason under which entries go that their strategy has taken back."""
 
 PARTIAL: Final = "filled in part"
 PARTIAL_NS: Final = 15 * NS_PER_SECOND
@@ -42,14 +45,34 @@ class Close:
     order: Order
 
 
-def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[Cancel | Close]:
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Have this stop or target at the price at which its strategy wants it."""
+
+    order: Order
+
+    @property
+    def replacement(self) -> Replacement:
+        """The order's new terms. Said again they change nothing: a price is where it is, and not by how much."""
+        order = self.order
+        if order.limit_price is None:
+            return Replacement(order.client_id, stop_price=order.wanted_price)
+        return Replacement(order.client_id, limit_price=order.wanted_price)
+
+
+Action = Cancel | Close | Move
+
+
+def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[Action]:
     """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
+
+    Entries go that their strategy has taken back, and the exits that it wants elsewhere are moved.
 
     Flattening goes contract by contract: what works is cancelled first, the stops of a position last, and then it is
     closed with one order. `spent` are client ids that may have left before, whatever the book knows of them: a closing
     order never takes one.
     """
-    actions: list[Cancel | Close] = []
+    actions: list[Action] = []
     for name in book.places():
         strategy = book.strategies.get(name)
         if strategy is None:
@@ -61,10 +84,21 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
             why = "halt" if halted else standing_reason(book, strategy)
             gone = {} if why else taken_out(book, strategy)
             for order in book.live_orders(name):
-                reason = why or gone.get(order.client_id) or (PARTIAL if _left_over(book, order) else "")
-                if reason and is_entry(order) and order.state in CANCELLABLE:
+                reason = why or gone.get(order.client_id) or _own_reason(book, order)
+                if order.state not in CANCELLABLE:
+                    continue
+                if reason and is_entry(order):
                     actions.append(Cancel(order, reason))
+                elif order.wanted_price is not None:
+                    actions.append(Move(order))
     return actions
+
+
+def _own_reason(book: Book, order: Order) -> str:
+    """Why an entry goes that may be in the market; empty when it stays."""
+    if order.unwanted:
+        return UNWANTED
+    return PARTIAL if _left_over(book, order) else ""
 
 
 def _left_over(book: Book, order: Order) -> bool:

@@ -94,7 +94,7 @@ class AccountRecords:
             strategies={name: replace(strategy) for name, strategy in sorted(self.strategies.items())},
             positions=dict(self.positions),
             orders={client_id: self.orders[client_id].order for client_id in self._looked_at(since)},
-            entry_instants=[at for at, _, decision in decided if self.decisions[decision].accepted],
+            entry_instants=[at for at, _, decision in decided if self.decisions[decision].entered],
             decided={decision for at, _, decision in decided if at == self.account.instant_ns},
         )
 

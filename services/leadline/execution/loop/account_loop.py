@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from leadline.execution.core.account import account_view, limits_in_force, question, settings
+from leadline.execution.core.adjustments import EXIT, adjustment
 from leadline.execution.core.book import (
     Book,
     Changes,
@@ -39,7 +40,7 @@ from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.ids import Leg, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order
-from leadline.model.proposals import Decision
+from leadline.model.proposals import Action, Decision
 from leadline.risk.decide import execution_instrument
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
@@ -241,15 +242,28 @@ class AccountLoop:
             return
         with self._world.marks.at(refusal):
             answer = Answer(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
-            changes, decision = Changes(), decision_of(self.book, strategy, asked, answer)
-            self.book.decided.add(decision.decision_id)
-            changes.decisions.append(decision)
-            note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
+            changes = Changes()
+            self._note_decision(changes, decision_of(self.book, strategy, asked, answer))
             fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
             await self._keeper.commit(changes)
 
+    async def _adjust(self, strategy: StrategyBook, asked: Asked) -> None:
+        """One decision on what is held or works: its transaction says what is wanted, and then it is carried out."""
+        book, changes = self.book, Changes()
+        found = adjustment(book, strategy, asked.proposal, halt=self._world.halted())
+        self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
+        for order in found.orders:
+            put_order(book, changes, order)
+        if found.closes:
+            strategy.flatten = strategy.flatten or EXIT
+        await self._keeper.commit(changes)
+        await self._orders.carry_out()
+
     async def _decide(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
+        if asked.proposal.action is not Action.ENTER:
+            await self._adjust(strategy, asked)
+            return
         book = self.book
         what = question(book, strategy, asked.bar, asked.proposal, halt=self._world.halted())
         answer = self._sent_before(strategy, asked) or await self._ask_risk(what)
@@ -295,15 +309,18 @@ class AccountLoop:
         `close` is that of the bar which decided, ticks; an order needs it.
         """
         book, changes = self.book, Changes()
-        book.decided.add(decision.decision_id)
-        changes.decisions.append(decision)
-        note(book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
+        self._note_decision(changes, decision)
         if order is None:
             await self._commit_refusal(changes, decision.reason)
             return
         count_entry(book, strategy)
         put_order(book, changes, order)
         await self._keeper.commit(changes, lambda locked: self._refusal(locked, order, close))
+
+    def _note_decision(self, changes: Changes, decision: Decision) -> None:
+        self.book.decided.add(decision.decision_id)
+        changes.decisions.append(decision)
+        note(self.book, changes, "decision", decision.decision_id, 1, decision_facts(decision))
 
     async def _commit_refusal(self, changes: Changes, reason: str) -> None:
         """Entries that come too often halt the account: something repeats itself, and a person has to see why.

@@ -1,15 +1,16 @@
 """The way of an order to the venue: written once, by the one that holds the account, and followed by its answer."""
 
+from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import told
 from leadline.execution.core.decisions import venue_order
-from leadline.execution.core.exits import Cancel, wanted
+from leadline.execution.core.exits import Cancel, Move, wanted
 from leadline.execution.core.orders import move
 from leadline.execution.core.venue_words import heard_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
-from leadline.execution.loop.ports import PartFailed, Refused, Unavailable
+from leadline.execution.loop.ports import NotAdmitted, PartFailed, Refused, Unavailable
 from leadline.execution.loop.world import World
 from leadline.model.orders import Order, OrderState, VenueOrder
 
@@ -92,8 +93,25 @@ class OrderSender:
         await self._world.venue.cancel(order.client_id, reason)
         await self._keeper.catch_up()
 
+    async def move(self, move: Move) -> None:
+        """Have an exit at another price; the price that is wanted has been committed before.
+
+        What becomes of it is told by the venue's events. While that is not known the order counts where more is lost;
+        the venue is asked where it is before the same terms are said again. One that the venue refuses stays where it
+        is, and a person has to look.
+        """
+        await self._world.store.renew()
+        try:
+            await self._world.venue.replace(move.replacement)
+        except NotAdmitted:
+            raise
+        except Refused as refused:
+            order = move.order
+            self._keeper.differs(f"order {order.client_id} stays at {order.price}: {refused}")
+            await self._keeper.commit_order(replace(order, wanted_price=None, version=order.version + 1))
+
     async def carry_out(self) -> None:
-        """Carry out what the book wants out of the market: cancels, those of stops last, then what closes positions.
+        """Carry out what the book wants of the venue: cancels, those of stops last, what closes positions, and moves.
 
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
@@ -105,6 +123,8 @@ class OrderSender:
                 if isinstance(action, Cancel):
                     await self._keeper.commit_order(move(action.order, OrderState.PENDING_CANCEL, reason=action.reason))
                     await self._world.venue.cancel(action.order.client_id, action.reason)
+                elif isinstance(action, Move):
+                    await self.move(action)
                 else:
                     await self._keeper.commit_order(action.order)
                     await self.send(action.order)

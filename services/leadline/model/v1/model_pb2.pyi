@@ -697,7 +697,7 @@ class Proposal(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     action: _builtins.str
-    """`ENTER`."""
+    """`ENTER`, `EXIT`, `PROTECT` or `CANCEL`."""
     direction: Global___Direction.ValueType
     """Direction of an entry."""
     quantity: _builtins.int
@@ -710,7 +710,7 @@ class Proposal(_message.Message):
 
     @_builtins.property
     def bracket(self) -> Global___Bracket:
-        """Exits of an entry; absent means the manifest's."""
+        """Exits of an entry, absent means the manifest's; of `PROTECT`, the prices to which a stop and a target go."""
 
     @_builtins.property
     def why(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

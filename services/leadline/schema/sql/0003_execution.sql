@@ -97,6 +97,9 @@ CREATE TABLE intent (
     trail          jsonb,
     valid_until_ns bigint,
     first_fill_ns  bigint,
+    -- Where the strategy wants a stop or a target that is not there yet, and whether it has taken an entry back.
+    wanted_price   bigint,
+    unwanted       boolean NOT NULL,
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),

@@ -1,0 +1,111 @@
+"""What a strategy asks about what it holds and has working: to leave, to take entries back, to move its exits.
+
+No service is asked: the book alone says what is held. Leaving and taking back need no one's leave; a stop that goes to
+where more can be lost is asked of the limits.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from leadline.execution.core.account import account_view, settings
+from leadline.execution.core.book import Book, StrategyBook, is_entry
+from leadline.execution.core.booking import is_foreign, is_where_wanted
+from leadline.model.contracts import sheet_of
+from leadline.model.ids import Leg
+from leadline.model.orders import Bracket, Order, OrderType
+from leadline.model.proposals import Action, Proposal
+from leadline.model.worth import loss
+from leadline.risk.limits import loosening_refusal
+from leadline.risk.reasons import Reason
+from leadline.risk.view import Answer
+
+EXIT: Final = "exit"
+"""The reason under which a position is closed that its strategy wants to leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """The answer to such a proposal, and what an accepted one changes: orders as they are then, and a closing."""
+
+    answer: Answer
+    orders: tuple[Order, ...] = ()
+    closes: bool = False
+
+
+def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, halt: str) -> Adjustment:
+    """What becomes of a proposal that enters nothing; `halt` is why the account is halted, or empty."""
+    name = strategy.strategy
+    held = book.open_positions(name)
+    live = [order for order in book.live_orders(name) if not is_foreign(order)]
+    entries = [order for order in live if is_entry(order)]
+    if proposal.action is Action.CANCEL:
+        if not entries:
+            return _refused(Reason.NOTHING_WORKING, proposal)
+        orders = tuple(_changed(order, replace(order, unwanted=True)) for order in entries)
+        return Adjustment(_accepted(proposal, entries[0].contract, sum(order.remaining for order in entries)), orders)
+    if not held and (proposal.action is Action.PROTECT or not entries):
+        return _refused(Reason.NOTHING_HELD, proposal)
+    contract = held[0].contract if held else entries[0].contract
+    answer = _accepted(proposal, contract, sum(abs(position.quantity) for position in held))
+    if proposal.action is Action.EXIT:
+        return Adjustment(answer, closes=True)
+    return _protection(book, strategy, proposal, answer, live, halt)
+
+
+def _protection(
+    book: Book, strategy: StrategyBook, proposal: Proposal, answer: Answer, live: Iterable[Order], halt: str
+) -> Adjustment:
+    """Where the stops and targets of what is held go."""
+    bracket = proposal.bracket or Bracket()
+    exits = list(live)
+    moved: list[Order] = []
+    for leg, kind, price in (
+        (Leg.STOP, OrderType.STOP, bracket.stop_price),
+        (Leg.TARGET, OrderType.LIMIT, bracket.target_price),
+    ):
+        found = [order for order in exits if order.leg.startswith(leg) and order.type is kind]
+        if price is not None and not found:
+            return _refused(Reason.NO_SUCH_EXIT, proposal)
+        moved += [replace(order, wanted_price=price) for order in found if price is not None]
+    more = Decimal(0)
+    for order in moved:
+        if order.leg.startswith(Leg.STOP) and (loosened := _loosened(order)):
+            if order.trail is not None:
+                return _refused(Reason.STOP_TRAILS, proposal)
+            more += loosened
+    if more:
+        refusal = loosening_refusal(account_view(book, halt=halt), settings(book, strategy), more)
+        if refusal is not None:
+            return _refused(refusal, proposal, (("more_at_risk", str(more)),))
+    return Adjustment(answer, tuple(_moved(exits, moved)))
+
+
+def _loosened(order: Order) -> Decimal:
+    """What more the position behind a stop can lose where it is wanted, in money; 0 where it is no more."""
+    sheet = sheet_of(order.contract)
+    there, wanted = order.stop_price, order.wanted_price
+    if sheet is None or there is None or wanted is None or (distance := (wanted - there) * order.side.sign) <= 0:
+        return Decimal(0)
+    return order.remaining * loss(there, distance, -order.side.sign, sheet.tick_value, inverse=sheet.inverse)
+
+
+def _moved(before: Iterable[Order], moved: Iterable[Order]) -> Iterator[Order]:
+    """The orders that have another price to go to than before; one that is there already goes nowhere."""
+    known = {order.client_id: order for order in before}
+    for order in moved:
+        after = replace(order, wanted_price=None) if is_where_wanted(order) else order
+        yield _changed(known[order.client_id], after)
+
+
+def _changed(before: Order, after: Order) -> Order:
+    return before if after == before else replace(after, version=before.version + 1)
+
+
+def _accepted(proposal: Proposal, contract: str, quantity: int) -> Answer:
+    return Answer(True, "", quantity=quantity, contract=contract, bracket=proposal.bracket, patterns=proposal.why)
+
+
+def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Adjustment:
+    return Adjustment(Answer(False, reason.value, patterns=proposal.why, arithmetic=arithmetic))

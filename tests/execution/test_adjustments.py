@@ -1,0 +1,210 @@
+"""What a strategy wants of what it holds and has working: to leave, to take entries back, to move its exits."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from leadline.execution.core.account import worst_case
+from leadline.execution.core.adjustments import adjustment
+from leadline.execution.loop.ports import Refused
+from leadline.model.halts import HaltSource
+from leadline.model.orders import (
+    Bracket,
+    LastPrint,
+    OrderState,
+    OrderType,
+    Replacement,
+    Side,
+    Trail,
+    Trailing,
+    VenueOrder,
+)
+from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
+from leadline.model.signals import BarSignals
+from tests.execution.harness.books import book_of, order_of, position_of
+from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
+from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.stores import IN_BOTH
+from tests.execution.harness.world import Books, Desk, replace_venue
+
+NAME = "default/mes"
+LONG = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
+LIMIT = replace(LONG, entry=EntryTerms(OrderType.LIMIT, 19_990))
+EXIT = Proposal(Action.EXIT, why=("enough",))
+CANCEL = Proposal(Action.CANCEL)
+PRINTS = tape(
+    *((599, 20_000), (601, 20_000), (699, 20_000), (701, 20_005), (799, 20_005), (801, 20_006)),
+    *((899, 20_006), (901, 20_001), (1001, 20_003)),
+)
+
+
+def protect(stop: int | None = None, target: int | None = None) -> Proposal:
+    return Proposal(Action.PROTECT, bracket=Bracket(stop_price=stop, target_price=target))
+
+
+def at(seconds: float, *proposals: Proposal, close: int = 20_000) -> BarSignals:
+    return replace(bar(seconds, close=close), regime=None, signals=(), proposals=proposals)
+
+
+def desk_of(books: Books, folder: Path, *bars: BarSignals, **spec: Any) -> Desk:
+    return Desk(books, folder, {MES: PRINTS}, {NAME: says(bars, end=1100)}, [strategy(**spec)], ends=1100)
+
+
+async def reasons(desk: Desk) -> list[str]:
+    return [reason for *_, reason in await desk.decisions()]
+
+
+@IN_BOTH
+async def test_an_exit_closes_what_is_held_at_the_next_print(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG), at(700, EXIT))
+    await desk.run(read_back=True)
+    rows = await desk.rows("decision", "accepted, reason, side, quantity, contract, patterns", "instant_ns")
+    assert rows[1] == (True, "", None, 1, MES, ["enough"])
+    orders = await desk.rows("intent", "leg, type, state, reason", "decided_at_ns, leg")
+    assert orders == [
+        ("E", "MARKET", "FILLED", ""),
+        ("S1", "STOP", "CANCELLED", "exit"),
+        ("T1", "LIMIT", "CANCELLED", "exit"),
+        ("F1", "MARKET", "FILLED", "exit"),
+    ]
+    assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("F1", 701)]
+
+
+async def test_an_exit_takes_entries_back_and_without_anything_it_is_refused(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, EXIT), at(700, LIMIT), at(800, EXIT), at(900, EXIT))
+    await desk.run(read_back=True)
+    assert await reasons(desk) == ["nothing_held", "", "", "nothing_held"]
+    assert await desk.rows("intent", "leg, state, reason", "leg") == [("E", "CANCELLED", "exit")]
+
+
+async def test_nothing_is_entered_while_a_position_leaves_and_again_once_it_has_left(books: Books, folder: Path):
+    short = Proposal(Action.ENTER, Direction.SHORT)
+    desk = desk_of(books, folder, at(600, LONG), at(700, EXIT, short), at(800, short, close=20_006))
+    await desk.run(read_back=True)
+    assert await reasons(desk) == ["", "", "strategy_not_running", ""]
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "F1", "E"]
+
+
+async def test_a_halted_account_lets_its_strategy_out_and_tighten(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG), at(700, LONG, protect(19_990)), at(800, EXIT))
+    session = desk.open()
+    await session.until(650)
+    session.halt()
+    await session.run()
+    session.close()
+    assert await reasons(desk) == ["", "halted", "", ""]
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "F1"]
+
+
+@IN_BOTH
+async def test_a_cancel_takes_entries_back_and_leaves_the_position(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG, LIMIT, CANCEL), at(700, CANCEL))
+    desk.manifest = account(limits={"maxOpenTrades": 2, "maxPosition": 3})
+    await desk.run(read_back=True)
+    assert await reasons(desk) == ["", "", "", "nothing_working"]
+    orders = await desk.rows("intent", "leg, type, state, reason", "leg, type")
+    assert orders == [
+        ("E", "LIMIT", "CANCELLED", "its strategy"),
+        ("E", "MARKET", "CANCELLED", "its strategy"),  # it was to meet its first print
+    ]
+    held = desk_of(books, folder, at(600, LONG), at(700, LIMIT), at(800, CANCEL))
+    held.name, held.manifest = "held", desk.manifest
+    session = await held.run(read_back=True)
+    assert session.market.positions() == {MES: 1}
+
+
+@IN_BOTH
+async def test_a_stop_and_a_target_go_to_where_they_are_wanted(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_995, 20_010)), at(800, protect(20_002)))
+    await desk.run(read_back=True)
+    assert await reasons(desk) == ["", "", ""]
+    columns = "leg, state, stop_price, limit_price, wanted_price"
+    assert (await desk.rows("intent", columns, "leg"))[1:] == [
+        ("S1", "FILLED", 20_002, None, None),
+        ("T1", "CANCELLED", None, 20_010, None),
+    ]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()][1:] == [("S1", 901, 20_000)]
+
+
+async def test_what_is_where_it_is_wanted_stays(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_980, 20_040)), at(800, protect(19_990)))
+    wire = Tripwire()
+    await desk.run(through=lambda world: replace_venue(world, TrippedVenue(world.venue, wire)), read_back=True)
+    assert await reasons(desk) == ["", "", ""]
+    assert wire.calls.count("venue.replace") == 1
+
+
+async def test_a_stop_may_be_loosened_within_the_day_s_budget_and_no_further(books: Books, folder: Path):
+    # At 19980 the position of one contract may lose 21 ticks of 1.25, and 3.75 of slippage and commission more.
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_900)), at(800, protect(19_970)))
+    desk.manifest = account(limits={"dayLoss": "60"})
+    await desk.run(read_back=True)
+    assert await reasons(desk) == ["", "day_budget", ""]
+    arithmetic = await desk.rows("decision", "arithmetic", "instant_ns")
+    assert [term for (terms,) in arithmetic[1:] for term in terms] == [["more_at_risk", "100.00"]]
+    assert ("S1", 19_970) in await desk.rows("intent", "leg, stop_price", "leg")
+
+
+async def test_protection_that_is_not_there_cannot_be_moved(books: Books, folder: Path):
+    untargeted = replace(LONG, bracket=Bracket(stop_price=19_980))
+    desk = desk_of(books, folder, at(599.5, protect(19_990)), at(600, untargeted), at(700, protect(19_990, 20_010)))
+    await desk.run(read_back=True)
+    assert await reasons(desk) == ["nothing_held", "", "no_such_exit"]
+    assert ("S1", 19_980) in await desk.rows("intent", "leg, stop_price", "leg")
+
+
+async def test_a_trail_goes_on_from_a_tighter_stop_and_is_never_loosened(books: Books, folder: Path):
+    trailing = replace(LONG, bracket=Bracket(stop_ticks=20, trail=Trail(4, 4)))
+    desk = desk_of(books, folder, at(600, trailing), at(700, protect(19_990)), at(750, protect(19_999)))
+    await desk.run(read_back=True)
+    # In at 20001; the print 20005 at 701 moves the stop to 20001, beyond what is wanted then.
+    assert await reasons(desk) == ["", "", "stop_trails"]
+    assert ("S1", None) in await desk.rows("intent", "leg, wanted_price", "leg")
+
+
+class Unwilling(TrippedVenue):
+    """A venue that moves nothing."""
+
+    def __init__(self, venue: Any) -> None:
+        super().__init__(venue, Tripwire())
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        raise Refused(f"no other terms for {wanted.client_id}", "venue")
+
+
+async def test_an_exit_that_the_venue_does_not_move_stays_and_a_person_has_to_look(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
+    session = await desk.run(through=lambda world: replace_venue(world, Unwilling(world.venue)), read_back=True)
+    assert session.switch.halts.of(HaltSource.DIFFERENCE)
+    assert await desk.rows("intent", "leg, stop_price, wanted_price", "leg") == [
+        ("E", None, None),
+        ("S1", 19_980, None),
+        ("T1", None, None),
+    ]
+
+
+def stop_of(price: int, **fields: Any) -> Any:
+    return order_of(
+        OrderState.WORKING, "S1", side=Side.SELL, quantity=1, type=OrderType.STOP, stop_price=price, **fields
+    )
+
+
+def test_while_it_is_not_known_where_a_stop_is_it_counts_where_more_is_lost():
+    book, _ = book_of()
+    book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
+    held = position_of(1)
+    losses = [worst_case(book, [held], [stop_of(19_980, wanted_price=wanted)]) for wanted in (None, 19_990, 19_970)]
+    assert losses[0] == losses[1]
+    assert losses[2] == losses[0] + 10 * Decimal("1.25")
+
+
+def test_a_stop_that_trails_is_not_asked_to_go_back():
+    book, _ = book_of()
+    book.positions[NAME, MES] = position_of(1)
+    stop = stop_of(19_980, trail=Trailing(20_000, 4))
+    book.orders[stop.client_id] = stop
+    owner = book.strategies[NAME]
+    assert adjustment(book, owner, protect(19_979), halt="").answer.reason == "stop_trails"
+    [moved] = adjustment(book, owner, protect(19_981), halt="").orders
+    assert (moved.wanted_price, moved.version) == (19_981, stop.version + 1)
