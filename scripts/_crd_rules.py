@@ -171,6 +171,11 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
                 "expected none with OrderFlow, which reads its own bars only",
                 ".series",
             ),
+            Rule(
+                "self.sizing.mode != 'RiskPercent' || !has(self.bracket) || has(self.bracket.stopTicks)",
+                "expected a stop with sizing.mode RiskPercent, which goes by it",
+                ".bracket.stopTicks",
+            ),
             _while_suspended("mode"),
             _while_suspended("account"),
         ),
@@ -208,6 +213,9 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
             ),
         ),
         "spec.series[]": (Rule("self.name != 'main'", "expected a name that no other series has", ".name"),),
+        "spec.bracket": (
+            Rule("!has(self.trail) || has(self.stopTicks)", "expected a stop with trail, which moves it", ".stopTicks"),
+        ),
         "spec.entries.blocks[]": (Rule("self.from != self.to", "expected another time than its from", ".to"),),
         "spec.sizing.modifiers": (_once("modifier"),),
         **{f"{_REGIME}.{regime}.patterns": (_once("pattern"),) for regime in REGIMES},

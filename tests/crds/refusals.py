@@ -215,6 +215,16 @@ RULES: Final[tuple[Refusal, ...]] = (
         _same("spec.sizing.percent", "0", "more than 0 and at most 100"),
     ),
     _strategy(
+        "a percentage of the equity at a stop that there is not",
+        {"sizing": {"mode": "RiskPercent", "percent": "1"}, "bracket": {"targetTicks": 24}},
+        _same("spec.bracket.stopTicks", "nothing", "a stop with sizing.mode RiskPercent, which goes by it"),
+    ),
+    _strategy(
+        "a trail without a stop",
+        {"bracket": {"trail": {"triggerTicks": 4, "offsetTicks": 2}}},
+        _same("spec.bracket.stopTicks", "nothing", "a stop with trail, which moves it"),
+    ),
+    _strategy(
         "a size above the most",
         {"sizing": {"mode": "Fixed", "size": 3}},
         _same("spec.sizing.size", "3", "at most maxSize, 2", kube="at most maxSize"),
@@ -534,6 +544,13 @@ TOGETHER: Final[tuple[Together, ...]] = (
         {"spec": {"tiers": []}},
         "TradingStrategy default/s: spec.sizing.mode: got 'Tiered', expected Fixed or RiskPercent, because the"
         " account default/a has no tiers",
+    ),
+    _pair(
+        "no stop on an account that has no risk for that",
+        {"spec": {"bracket": {"targetTicks": 24}, "sizing": _FIXED_SIZE}},
+        {"spec": {"tiers": []}},
+        "TradingStrategy default/s: spec.bracket.stopTicks: got nothing, expected a distance: spec.noStopRiskTicks of"
+        " the account default/a has no risk for MES, and without one nothing is held without a stop",
     ),
     _pair(
         "holding over the close on an account that has no gap for it",

@@ -7,7 +7,7 @@ import pytest
 
 from leadline.execution.core.book import Book, Drain, Fence
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out, waiting_entries
-from leadline.model.orders import Order, OrderState, OrderType
+from leadline.model.orders import Bracket, Order, OrderState, OrderType
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import ES, RTH_S, account, ns, strategy
 
@@ -17,7 +17,9 @@ ROOMY = {"limits": {"maxPosition": 10, "maxOpenTrades": 5}}
 
 
 def limit(leg: str = "E", **fields: Any) -> Order:
-    return order_of(S.WORKING, leg, **{"type": OrderType.LIMIT, "limit_price": 19_996, **fields})
+    return order_of(
+        S.WORKING, leg, **{"type": OrderType.LIMIT, "limit_price": 19_996, "bracket": Bracket(16), **fields}
+    )
 
 
 def book(
@@ -144,3 +146,11 @@ def test_the_gate_closes_with_the_hours_a_block_or_news_and_only_for_what_waits(
         assert gate_closes(found, found.strategies[NAME]) == expected
     found = book(limit())
     assert gate_closes(found, found.strategies[NAME]) == ns(RTH_S - 900)
+
+
+def test_an_entry_without_a_stop_whose_risk_the_account_does_not_declare_any_more():
+    bare = limit(bracket=Bracket(target_ticks=24))
+    assert out(book(bare)) == ["no_stop"]
+    assert out(book(bare, of={**ROOMY, "noStopRiskTicks": {"ES": 400}})) == ["no_stop"]
+    assert out(book(bare, of={**ROOMY, "noStopRiskTicks": {"MES": 400}})) == []
+    assert out(book(limit(bracket=Bracket(stop_price=19_980)))) == []

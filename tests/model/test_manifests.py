@@ -134,7 +134,7 @@ def test_the_examples_load_and_their_strategy_fits_their_account(name):
     assert isinstance(strategy, TradingStrategy)
     assert isinstance(account, TradingAccount)
     check_strategy_on_account(strategy, account)
-    assert bracket_of(strategy.spec).stop_ticks > 0
+    assert bracket_of(strategy.spec).stop_ticks
 
 
 def test_the_account_of_the_first_example_is_the_default_one():
@@ -294,8 +294,12 @@ def test_all_problems_of_all_documents_come_together():
             ),
         ),
         (
-            "instrument: MES, bracket: {targetTicks: 16}",
-            "spec.bracket.stopTicks: got nothing, expected a value: this field is required",
+            "instrument: MES, bracket: {trail: {triggerTicks: 4, offsetTicks: 2}}",
+            "spec.bracket.stopTicks: got nothing, expected a stop with trail, which moves it",
+        ),
+        (
+            "instrument: MES, bracket: {targetTicks: 16}, sizing: {mode: RiskPercent, percent: '1'}",
+            "spec.bracket.stopTicks: got nothing, expected a stop with sizing.mode RiskPercent, which goes by it",
         ),
         ("instrument: MESF2025", "spec.instrument: got 'MESF2025', expected one of the quarterly months H, M, U, Z"),
         (
@@ -562,6 +566,16 @@ GC = "instrument: GCZ2013, sizing: {mode: Fixed, size: 1}"
             (
                 "spec.flattenBeforeClose: got 'never', expected a length of time such as 5m: spec.overnightGapTicks of"
                 " the account default/a has no gap for MES"
+            ),
+        ),
+        ("instrument: MES, bracket: {targetTicks: 16}", "noStopRiskTicks: {MES: 400, ES: 400}", None),
+        ("instrument: MES, bracket: {}", "noStopRiskTicks: {MES: 400, ES: 400}", None),
+        (
+            "instrument: MES, bracket: {targetTicks: 16}",
+            "noStopRiskTicks: {ES: 400}",
+            (
+                "spec.bracket.stopTicks: got nothing, expected a distance: spec.noStopRiskTicks of the account"
+                " default/a has no risk for MES, and without one nothing is held without a stop"
             ),
         ),
         ("instrument: MES", "currency: EUR", "spec.instrument: got 'MES', expected an instrument in EUR"),

@@ -130,6 +130,7 @@ def test_the_default_account_is_paper_with_2500_and_five_tiers():
         "limits": {"maxOrdersPerSecond": 5},
         "marginLimits": {},
         "overnightGapTicks": {},
+        "noStopRiskTicks": {},
         "allowedNamespaces": [],
         "halt": False,
     }
@@ -187,7 +188,6 @@ def test_the_schema_names_what_is_required():
         ".spec.series[]": ["name", "bars"],
         ".spec.entries.blocks[]": ["from", "to"],
         ".spec.entries.news[]": ["at"],
-        ".spec.bracket": ["stopTicks"],
         ".spec.bracket.trail": ["triggerTicks", "offsetTicks"],
     }
 

@@ -53,7 +53,7 @@ def whole_question() -> pb.Question:
         entry_type=OrderType.LIMIT,
         entry_offset=1,
         valid_for_ns=60 * 10**9,
-        execute=(replace(MES, gap_ticks=1), ES),
+        execute=(replace(MES, gap_ticks=1, no_stop_ticks=1), ES),
     )
     return question_to_proto(ask(view, settings))
 

@@ -131,6 +131,7 @@ WHOLE: list[tuple[str, Put, int, int]] = [
     ("strategy.execute[0].quote.time_ns", lambda value: quoted(0, value), 0, LAST_NS),
     ("strategy.execute[0].staleness_ns", of_instrument("staleness_ns"), 0, LAST_NS),
     ("strategy.execute[0].collar_ticks", of_instrument("collar_ticks"), 0, TICKS),
+    ("strategy.execute[0].no_stop_ticks", of_instrument("no_stop_ticks"), 1, TICKS),
     ("strategy.execute[0].gap_ticks", of_instrument("gap_ticks"), 0, TICKS),
     ("bar.bar.ordinal", of_key("ordinal"), 0, LAST_NS),
     ("bar.known_at_ns", of_bar("known_at_ns"), 0, LAST_NS),

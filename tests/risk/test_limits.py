@@ -85,6 +85,9 @@ def test_a_contract_risks_its_stop_two_slippages_and_two_commissions():
     assert risk_per_contract(strategy(slippage_ticks=3), MES) == 30  # (16 + 6) x 1.25 + 2.50
     assert risk_per_contract(strategy(bracket=Bracket(10, 24)), ES) == 159  # (10 + 2) x 12.50 + 9
     assert risk_per_contract(strategy(), replace(MES, gap_ticks=200)) == 275  # and 200 x 1.25, held over a close
+    bare = strategy(bracket=Bracket(target_ticks=24))
+    assert risk_per_contract(bare, replace(MES, no_stop_ticks=400)) == 505  # (400 + 2) x 1.25 + 2.50, without a stop
+    assert risk_per_contract(strategy(), replace(MES, no_stop_ticks=400)) == 25
     assert risk_per_contract(strategy(), replace(MES, quote=None)) == 25  # whatever its price
 
 

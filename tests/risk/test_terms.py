@@ -1,15 +1,18 @@
 """An entry on terms of its strategy's own: price, exits and size of the proposal, within the manifest's bounds."""
 
+from dataclasses import replace
+
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import Bracket, OrderType, Trail
+from leadline.model.orders import Bracket, OrderType, Side, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from leadline.risk.convert import question_from_proto, question_to_proto
 from leadline.risk.decide import decide
-from leadline.risk.view import Answer
-from tests.risk.builders import CLOSE, CLOSED_AT, MINUTE, NOW, OPEN, D, account, ask, bar, strategy
+from leadline.risk.limits import order_refusal
+from leadline.risk.view import Answer, Entry
+from tests.risk.builders import CLOSE, CLOSED_AT, ES, MINUTE, NOW, OPEN, D, account, ask, bar, strategy
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
 BRACKET = Bracket(stop_price=CLOSED_AT - 8, target_price=CLOSED_AT + 12)
@@ -108,3 +111,16 @@ def test_a_question_comes_back_from_its_message_as_it_was():
     proposal = enter(entry=EntryTerms(OrderType.STOP, CLOSED_AT + 4, MINUTE), bracket=BRACKET, quantity=2, why=("x",))
     asked = ask(account(), strategy(), BarSignals(bar().bar, NOW, CLOSED_AT, OPEN, CLOSE), proposal=proposal)
     assert question_from_proto(question_to_proto(asked)) == asked
+
+
+def test_an_entry_without_a_stop_is_taken_where_the_account_has_declared_its_risk():
+    bare, declared = enter(bracket=Bracket(target_ticks=8)), (replace(ES, no_stop_ticks=20),)
+    found = answer(bare, execute=declared)
+    assert found.accepted, found.reason
+    assert found.bracket == Bracket(target_ticks=8)
+    assert D(dict(found.arithmetic)["risk_per_contract"]) == 284  # (20 + 2) x 12.50 and 9
+    assert answer(enter(bracket=Bracket()), execute=declared).accepted
+    assert answer(bare, execute=declared, sizing_mode="RiskPercent", risk_percent=D(50)).reason == "no_stop"
+    own = strategy(bracket=Bracket(target_ticks=8), execute=declared)
+    assert order_refusal(account("5000"), own, declared[0], Entry(Side.BUY, 1, NOW, CLOSED_AT)) is None
+    assert order_refusal(account("5000"), own, ES, Entry(Side.BUY, 1, NOW, CLOSED_AT)) == "no_stop"

@@ -127,6 +127,12 @@ class AccountSpec(SpecModel):
     """How far beyond its stop a position may be filled after a close, in ticks, by root. It counts with the risk of
     what is held over a close; of roots not listed nothing is.
     """
+    no_stop_risk_ticks: Annotated[dict[str, Ticks], Field(max_length=64), changes(Change.HOT)] = Field(
+        default_factory=dict
+    )
+    """How far against it a position without a stop may go in the limits, in ticks, by root; of roots not listed none is
+    held without one.
+    """
     allowed_namespaces: Annotated[tuple[NamespaceText, ...], Field(max_length=64), changes(Change.HOT)] = ()
     """Namespaces besides its own whose strategies may trade it."""
     halt: Annotated[bool, changes(Change.HOT)] = False

@@ -101,6 +101,11 @@ class Bracket:
     target_price: int | None = None
     trail: Trail | None = None
 
+    @property
+    def has_stop(self) -> bool:
+        """Whether there is a stop behind each fill."""
+        return self.stop_ticks is not None or self.stop_price is not None
+
     def stop_at(self, fill: int, side: Side) -> int | None:
         """Price in ticks of the stop behind an entry of that side which filled at `fill`; None without a stop."""
         return self.stop_price if self.stop_ticks is None else fill - side.sign * self.stop_ticks
@@ -316,7 +321,8 @@ class Position:
 
     `quantity` is signed. `tape_contract` is the contract whose prints value it, `tick_value` and `inverse` are those of
     `leadline.model.worth`, all captured when the position opens; `decision` is the decision whose entry opened it.
-    `realised` (gross) and `commission` are sums since it opened.
+    `realised` (gross) and `commission` are sums since it opened. `without_stop` size steps were entered without a stop
+    on purpose; the others have one.
     """
 
     strategy: str
@@ -329,6 +335,7 @@ class Position:
     realised: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
     inverse: bool = False
+    without_stop: int = 0
 
     @property
     def cost(self) -> int:

@@ -6,8 +6,8 @@ from leadline.model.account_spec import TradingAccount
 from leadline.model.durations import NEVER
 from leadline.model.errors import InvalidInput
 from leadline.model.instruments import instrument
-from leadline.model.spec_checks import signal_instrument, valid_for_ns
-from leadline.model.strategy_spec import TradingStrategy
+from leadline.model.spec_checks import bracket_of, signal_instrument, valid_for_ns
+from leadline.model.strategy_spec import StrategySpec, TradingStrategy
 
 
 def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
@@ -23,9 +23,7 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
         expected = f"{spec.environment}, the environment of the account {account.full_name}"
         yield InvalidInput("spec.mode", strategy.spec.mode, expected)
     yield from _too_short_to_fill(strategy, account)
-    if strategy.spec.holds_overnight:
-        roots = [tier.execute for tier in spec.tiers] or [own.root]
-        yield from gap_problems(account, roots)
+    yield from root_problems(strategy.spec, account, [tier.execute for tier in spec.tiers] or [own.root])
     if own.currency != spec.currency:
         expected = (
             f"an instrument in {spec.currency}, the currency of the account {account.full_name}: "
@@ -47,15 +45,22 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
         yield InvalidInput("spec.sizing.mode", "Tiered", expected)
 
 
-def gap_problems(account: TradingAccount, roots: Sequence[str]) -> Iterator[InvalidInput]:
-    """What keeps a strategy that may be filled in these roots from holding over its session's close on an account."""
-    missing = [root for root in dict.fromkeys(roots) if root not in account.spec.overnight_gap_ticks]
-    if missing:
+def root_problems(spec: StrategySpec, account: TradingAccount, roots: Sequence[str]) -> Iterator[InvalidInput]:
+    """What an account does not allow in the roots that may fill a strategy: to hold over a close, or without a stop."""
+    gaps, risks = account.spec.overnight_gap_ticks, account.spec.no_stop_risk_ticks
+    asked = dict.fromkeys(roots)
+    if spec.holds_overnight and (missing := ", ".join(root for root in asked if root not in gaps)):
         expected = (
             f"a length of time such as 5m: spec.overnightGapTicks of the account {account.full_name} has no gap for "
-            f"{', '.join(missing)}, and without one nothing is held over a close"
+            f"{missing}, and without one nothing is held over a close"
         )
         yield InvalidInput("spec.flattenBeforeClose", NEVER, expected)
+    if bracket_of(spec).stop_ticks is None and (missing := ", ".join(root for root in asked if root not in risks)):
+        expected = (
+            f"a distance: spec.noStopRiskTicks of the account {account.full_name} has no risk for {missing}, and "
+            "without one nothing is held without a stop"
+        )
+        yield InvalidInput("spec.bracket.stopTicks", None, expected)
 
 
 def _too_short_to_fill(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:

@@ -165,6 +165,8 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     yield from _entry_problems(spec, own)
     yield from _trail_problems(spec)
     yield from _sizing_problems(spec.sizing)
+    if spec.sizing.mode == "RiskPercent" and spec.bracket is not None and spec.bracket.stop_ticks is None:
+        yield InvalidInput("spec.bracket.stopTicks", None, "a stop with sizing.mode RiskPercent, which goes by it")
     yield from _repetitions(spec)
     policy = spec.deletion_policy
     if policy.positions == "Flatten" and policy.timeout_seconds < _FLATTEN_SECONDS:
@@ -197,6 +199,7 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
         ("commission", spec.commission),
         ("marginLimits", spec.margin_limits),
         ("overnightGapTicks", spec.overnight_gap_ticks),
+        ("noStopRiskTicks", spec.no_stop_risk_ticks),
     )
     for name, roots in by_root:
         for root in roots:
@@ -383,6 +386,9 @@ def _trail_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     if spec.bracket is None or spec.bracket.trail is None:
         return
     stop, target, trail = spec.bracket.stop_ticks, spec.bracket.target_ticks, spec.bracket.trail
+    if stop is None:
+        yield InvalidInput("spec.bracket.stopTicks", None, "a stop with trail, which moves it")
+        return
     trigger, offset = trail.trigger_ticks, trail.offset_ticks
     if target is not None and trigger >= target:
         expected = f"less than targetTicks, {target}: the target closes the position before its stop follows"

@@ -21,7 +21,7 @@ from leadline.model.manifests import (
     parse_manifest,
     rollout_fields,
 )
-from leadline.model.pair_checks import gap_problems
+from leadline.model.pair_checks import root_problems
 from leadline.model.spec_base import API_VERSION, Change
 from leadline.model.spec_checks import (
     Distances,
@@ -89,13 +89,13 @@ __all__ = [
     "default_account",
     "distances_of",
     "first_of",
-    "gap_problems",
     "history_needed",
     "hot_fields",
     "load_manifests",
     "never_closes",
     "parse_manifest",
     "rollout_fields",
+    "root_problems",
     "session_of",
     "signal_instrument",
     "thresholds_of",

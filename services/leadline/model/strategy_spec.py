@@ -258,12 +258,12 @@ class Trail(SpecModel):
 class Bracket(SpecModel):
     """The exits of an entry, as distances from each fill; for the next entry."""
 
-    stop_ticks: Ticks
-    """Distance of the stop in ticks."""
+    stop_ticks: Ticks | None = None
+    """Distance of the stop in ticks; no stop where absent, which the account allows by noStopRiskTicks."""
     target_ticks: Ticks | None = None
     """Distance of the target in ticks; no target where absent."""
     trail: Trail | None = None
-    """How the stop follows the price; it stays where absent."""
+    """How the stop follows the price; it stays where absent. It needs a stop."""
 
 
 class StrategyRisk(SpecModel):

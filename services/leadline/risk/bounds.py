@@ -149,7 +149,8 @@ def _check_strategy(strategy: StrategySettings) -> None:
 
 def _check_terms(strategy: StrategySettings) -> None:
     bracket = strategy.bracket
-    _whole("strategy.bracket.stop_ticks", bracket.stop_ticks or 0, 1, MOST_TICKS)
+    if bracket.stop_ticks is not None:
+        _whole("strategy.bracket.stop_ticks", bracket.stop_ticks, 1, MOST_TICKS)
     if bracket.target_ticks is not None:
         _whole("strategy.bracket.target_ticks", bracket.target_ticks, 1, MOST_TICKS)
     for name in ("stop_price", "target_price"):
@@ -205,6 +206,8 @@ def _check_instrument(name: str, instrument: ExecutionInstrument) -> None:
     _whole(f"{name}.staleness_ns", instrument.staleness_ns, 0, MOST_NS)
     _whole(f"{name}.collar_ticks", instrument.collar_ticks, 0, MOST_TICKS)
     _whole(f"{name}.gap_ticks", instrument.gap_ticks, 0, MOST_TICKS)
+    if instrument.no_stop_ticks is not None:
+        _whole(f"{name}.no_stop_ticks", instrument.no_stop_ticks, 1, MOST_TICKS)
 
 
 def _check_bar(bar: BarSignals) -> None:

@@ -334,6 +334,7 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
         inverse=item.inverse,
         fee_rate=str(item.fee_rate),
         gap_ticks=item.gap_ticks,
+        no_stop_ticks=item.no_stop_ticks,
     )
 
 
@@ -394,4 +395,5 @@ def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
         inverse=item.inverse,
         fee_rate=_decimal("strategy.execute.fee_rate", item.fee_rate),
         gap_ticks=item.gap_ticks,
+        no_stop_ticks=item.no_stop_ticks if item.HasField("no_stop_ticks") else None,
     )

@@ -6,7 +6,7 @@ from leadline.model.proposals import Proposal
 from leadline.model.signals import BarSignals
 from leadline.risk.bounds import check_question
 from leadline.risk.gates import month_refusal, open_until, time_refusal
-from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal
+from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal, stop_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
 from leadline.risk.terms import Terms, at_distances, bracket_refusal, terms_of
@@ -35,10 +35,10 @@ def decide(question: Question) -> Answer:
     side = proposal.direction.side
     terms = terms_of(strategy, proposal, bar.close, side)
     price = instrument.quote.price if terms.price is None else terms.price
-    refusal = bracket_refusal(terms.bracket, side, price)
+    sized_by = at_distances(strategy, terms.bracket, side, price)
+    refusal = bracket_refusal(terms.bracket, side, price) or stop_refusal(sized_by, instrument)
     if refusal is not None:
         return _refused(refusal, proposal)
-    sized_by = at_distances(strategy, terms.bracket, side, price)
     if proposal.quantity is not None:
         sized_by = replace(sized_by, max_size=min(sized_by.max_size, proposal.quantity))
     sized = size(account, sized_by, instrument, bar, proposal)

@@ -49,7 +49,8 @@ def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrumen
     contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for contracts that have
     a quote; the price of a linear contract without a rate does not matter.
     """
-    distance = (strategy.bracket.stop_ticks or 0) + instrument.gap_ticks + 2 * strategy.slippage_ticks
+    stop = instrument.no_stop_ticks if strategy.bracket.stop_ticks is None else strategy.bracket.stop_ticks
+    distance = (stop or 0) + instrument.gap_ticks + 2 * strategy.slippage_ticks
     price = 0 if instrument.quote is None else instrument.quote.price
     value, inverse = instrument.tick_value, instrument.inverse
     money = loss(price, distance, 1, value, inverse=inverse) + 2 * instrument.commission
@@ -57,6 +58,14 @@ def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrumen
         ways_out = (notional(price + away, value, inverse=inverse) for away in (-distance, distance))
         money += instrument.fee_rate * (notional(price, value, inverse=inverse) + max(ways_out))
     return money
+
+
+def stop_refusal(strategy: StrategySettings, instrument: ExecutionInstrument) -> Reason | None:
+    """Refuses an entry without a stop where the account has not declared its risk, or its size goes by the stop."""
+    if strategy.bracket.stop_ticks is not None:
+        return None
+    allowed = instrument.no_stop_ticks is not None and strategy.sizing_mode != "RiskPercent"
+    return None if allowed else Reason.NO_STOP
 
 
 def free_position(account: AccountView, strategy: StrategySettings) -> int:
@@ -179,6 +188,7 @@ def order_refusal(
     refusal = standing_refusal(account, strategy) or contract_refusal(
         account, instrument, entry.instant_ns, entry.close
     )
+    refusal = refusal or stop_refusal(strategy, instrument)
     if refusal is None and entry.price is not None:  # an entry that waits lies as near to the market as the bar
         refusal = contract_refusal(account, instrument, entry.instant_ns, entry.price)
     if refusal is not None:

@@ -38,14 +38,12 @@ def _price(strategy: StrategySettings, close: int, side: Side) -> int | None:
 def bracket_refusal(bracket: Bracket, side: Side, price: int) -> Reason | None:
     """Why an entry at `price` (ticks) cannot have these exits; None when it can.
 
-    It needs a stop, which bounds its loss, and no exit may be where the entry has passed it already.
+    No exit may be where the entry has passed it already.
     """
     stop, target = bracket.stop_at(price, side), bracket.target_at(price, side)
-    if stop is None:
-        return Reason.NO_STOP
-    if (price - stop) * side.sign <= 0 or (target is not None and (target - price) * side.sign <= 0):
-        return Reason.EXIT_BEYOND_ENTRY
-    return None
+    stopped_out = stop is not None and (price - stop) * side.sign <= 0
+    at_target = target is not None and (target - price) * side.sign <= 0
+    return Reason.EXIT_BEYOND_ENTRY if stopped_out or at_target else None
 
 
 def at_distances(strategy: StrategySettings, bracket: Bracket, side: Side, price: int) -> StrategySettings:

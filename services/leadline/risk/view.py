@@ -124,7 +124,8 @@ class ExecutionInstrument:
     `quote` is the last print of the contract whose prints fill it, None before there is one; it is a quote for
     `staleness_ns`. An entry is refused further than `collar_ticks` from the price that
     made the decision. `expires` is the first trading day on which nothing is entered any more; None when it never
-    expires or nobody knows. A stop may be filled `gap_ticks` beyond its price, where a position is held over a close.
+    expires or nobody knows. A stop may be filled `gap_ticks` beyond its price, where a position is held over a close. A
+    position without a stop counts as one whose stop is `no_stop_ticks` away; where that is None there is none.
     """
 
     root: str
@@ -139,6 +140,7 @@ class ExecutionInstrument:
     inverse: bool = False
     fee_rate: Decimal = Decimal(0)
     gap_ticks: int = 0
+    no_stop_ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

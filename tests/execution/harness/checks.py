@@ -116,16 +116,27 @@ def _targets_of(book: Book, position: Position) -> int:
     return 0 if without else abs(position.quantity)
 
 
+def _without_stop(order: VenueOrder, quantity: int) -> int:
+    """By how much a fill changes what is held without a stop on purpose."""
+    if order.leg == Leg.ENTRY and (order.bracket is None or not order.bracket.has_stop):
+        return quantity
+    return -quantity if order.leg.startswith(Leg.TARGET) and not order.oco else 0
+
+
 def check_book(book: Book, market: PaperMarket) -> None:
     """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round.
 
-    What no strategy looks after has no bracket: it is somebody else's, or it is being closed.
+    What was entered without a stop has none; all else has stops of its size. What no strategy looks after has no
+    bracket: it is somebody else's, or it is being closed.
     """
     proven: dict[str, int] = {}
+    bare: dict[str, int] = {}
     for event in market.events_after(0)[: book.venue_event]:
         if event.fill is not None:
             signed = event.fill.side.sign * event.fill.quantity
             proven[event.fill.contract] = proven.get(event.fill.contract, 0) + signed
+            without = bare.get(event.fill.contract, 0) + _without_stop(event.order, event.fill.quantity)
+            bare[event.fill.contract] = min(without, abs(proven[event.fill.contract]))
     held = {position.contract: position.quantity for position in book.open_positions()}
     assert held == {contract: quantity for contract, quantity in proven.items() if quantity}
     for position in book.open_positions():
@@ -136,7 +147,7 @@ def check_book(book: Book, market: PaperMarket) -> None:
         leaving = book.flatten or (strategy is not None and strategy.flatten)
         closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
         size = abs(position.quantity)
-        covered = stops == size and targets == _targets_of(book, position)
+        covered = stops == size - bare[position.contract] and targets == _targets_of(book, position)
         assert strategy is None or leaving or closing or covered, f"{position} is not protected"
         assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]

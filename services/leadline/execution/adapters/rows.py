@@ -169,7 +169,17 @@ INSERT_FILL: Final = _insert(
 UPSERT_POSITION: Final = _upsert(
     "position",
     ("tape", "account", "strategy", "contract"),
-    ("tape_contract", "quantity", "lots", "tick_value", "realised", "commission", "decision_id", "inverse"),
+    (
+        "tape_contract",
+        "quantity",
+        "lots",
+        "tick_value",
+        "realised",
+        "commission",
+        "decision_id",
+        "inverse",
+        "without_stop",
+    ),
 )
 INSERT_EVENT: Final = _insert(
     "order_event", ("tape", "account", "event", "kind", "key", "version", "instant_ns", "body")
@@ -468,6 +478,7 @@ def position_row(book: Book, position: Position) -> Values:
         position.commission,
         position.decision,
         position.inverse,
+        position.without_stop,
     )
 
 
@@ -484,4 +495,5 @@ def position_of(row: Row) -> Position:
         row["realised"],
         row["commission"],
         row["inverse"],
+        row["without_stop"],
     )

@@ -197,11 +197,18 @@ def gap_ticks(book: Book, strategy: str, contract: str) -> int:
     return book.manifest.spec.overnight_gap_ticks.get(sheet.root, 0)
 
 
+def no_stop_ticks(book: Book, contract: str) -> int | None:
+    """How far a position without a stop counts as able to go, ticks; None where the account allows none."""
+    sheet = sheet_of(contract)
+    return None if sheet is None else book.manifest.spec.no_stop_risk_ticks.get(sheet.root)
+
+
 def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
     """What can still be lost below the open result: positions down to their stops, live entries down to theirs.
 
-    Slippage on each exit (and entry), the gap beyond the stop of what may be held over a close, and the commissions
-    still to come are counted. Never below 0.
+    What has no stop counts down to the risk that the account has declared for it. Slippage on each exit (and entry),
+    the gap beyond the stop of what may be held over a close, and the commissions still to come are counted. Never below
+    0.
     """
     slippage = book.manifest.spec.paper.slippage_ticks
     total = _ZERO
@@ -217,6 +224,9 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             if price is not None
         ]
         quantity, sign = abs(position.quantity), 1 if position.quantity > 0 else -1
+        risk = no_stop_ticks(book, position.contract)
+        if position.without_stop and risk is not None:
+            stops += [lot.price - sign * risk for lot in position.lots]
         distance = slippage + gap_ticks(book, position.strategy, position.contract)
         if last is not None and stops:
             farthest = min(stops) if sign > 0 else max(stops)
@@ -229,7 +239,8 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
         if is_entry(order) and sheet is not None:
             mark, sign = _entry_price(book, order), order.side.sign
             stop = None if order.bracket is None else order.bracket.stop_at(mark, order.side)
-            distance = (0 if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
+            risk = no_stop_ticks(book, order.contract) or 0
+            distance = (risk if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
             distance += gap_ticks(book, order.strategy, order.contract)
             total += order.remaining * loss(mark, distance, sign, sheet.tick_value, inverse=sheet.inverse)
             for price in (mark, mark - sign * distance):
@@ -337,4 +348,5 @@ def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstr
         inverse=sheet.inverse,
         fee_rate=sheet.fee_rate if own is None else _ZERO,
         gap_ticks=gap_ticks(book, strategy.strategy, contract),
+        no_stop_ticks=no_stop_ticks(book, contract),
     )

@@ -13,6 +13,7 @@ import orjson
 from leadline.execution.core.account import account_view, limits_in_force
 from leadline.execution.core.book import Book
 from leadline.execution.core.contracts import tiers_of
+from leadline.model.contracts import sheet_of
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
 from leadline.model.specs import (
@@ -22,8 +23,8 @@ from leadline.model.specs import (
     TradingStrategy,
     change_class,
     check_strategy_on_account,
-    gap_problems,
     parse_manifest,
+    root_problems,
 )
 from leadline.risk.limits import (
     DEFAULT_MAX_OPEN_TRADES,
@@ -74,11 +75,12 @@ def read_account(manifest_json: str, account: str) -> TradingAccount:
 def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:
     """Store the hot fields of an account's manifest, from the book's instant, and return them.
 
-    Commission, gaps and namespaces hold at once, and so does every limit that becomes stricter. A limit that becomes
-    looser keeps its present value until the trading day rolls. Another table of tiers holds from a roll on at which the
-    account is flat, or at once when it is flat and has no strategy; of the tier that it would be, the stricter day
-    loss and sizes hold at once. A strategy whose namespace is allowed no more keeps its position and enters nothing.
-    Raises InvalidInput when a strategy of the account would not fit otherwise, or two would share a contract.
+    Commission, declared risks and namespaces hold at once, and so does every limit that becomes stricter. A limit that
+    becomes looser keeps its present value until the trading day rolls. Another table of tiers holds from a roll on at
+    which the account is flat, or at once when it is flat and has no strategy; of the tier that it would be, the
+    stricter day loss and sizes hold at once. A strategy whose namespace is allowed no more keeps its position and
+    enters nothing. Raises InvalidInput when a strategy of the account would not fit otherwise, or two would share a
+    contract.
     """
     hot = hot_fields(wanted)
     if hot == book.settings:
@@ -86,7 +88,8 @@ def set_account(book: Book, wanted: TradingAccount) -> dict[str, Any]:
     merged = with_hot_fields(book.manifest, hot)
     for _, strategy in book.present():
         _check_fit(strategy.manifest, merged)
-        refuse_missing_gaps(book, strategy.manifest, strategy.contract, merged)
+        refuse_missing_risks(book, strategy.manifest, strategy.contract, merged)
+    _refuse_unknown_risk(book, merged)
     before_limits, before_margins = _bounds(book), limits_in_force(book).margin_limits
     before_tiers = book.tiers_in_force
     book.manifest, book.settings = merged, hot
@@ -141,16 +144,24 @@ def refuse_shared_contracts(book: Book, manifests: Iterable[TradingStrategy]) ->
                 )
 
 
-def refuse_missing_gaps(book: Book, strategy: TradingStrategy, signal: str, account: TradingAccount) -> None:
-    """A strategy that holds over the close needs the gap of each root that may fill it.
+def refuse_missing_risks(book: Book, strategy: TradingStrategy, signal: str, account: TradingAccount) -> None:
+    """A strategy that holds over the close, or without a stop, needs the account's word for each root that may fill it.
 
     Also of those of the tiers that go on until the roll. Raises InvalidManifest that names the strategy.
     """
-    if strategy.spec.holds_overnight:
-        where = f"TradingStrategy {strategy.full_name}"
-        problems = gap_problems(account, book.roots(signal))
-        if found := [InvalidInput(f"{where}: {each.field}", each.value, each.expected) for each in problems]:
-            raise InvalidManifest(found)
+    where = f"TradingStrategy {strategy.full_name}"
+    problems = root_problems(strategy.spec, account, book.roots(signal))
+    if found := [InvalidInput(f"{where}: {each.field}", each.value, each.expected) for each in problems]:
+        raise InvalidManifest(found)
+
+
+def _refuse_unknown_risk(book: Book, account: TradingAccount) -> None:
+    """What is held without a stop keeps its declared risk. Raises InvalidInput."""
+    for position in book.open_positions():
+        sheet = sheet_of(position.contract)
+        if position.without_stop and sheet is not None and sheet.root not in account.spec.no_stop_risk_ticks:
+            expected = f"a risk for {sheet.root}: {position.strategy} holds {position.contract} without a stop"
+            raise InvalidInput("spec.noStopRiskTicks", sorted(account.spec.no_stop_risk_ticks), expected)
 
 
 def bounds_in_force(book: Book, view: AccountView) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from leadline.execution.core.venue_words import heard_fill, heard_order, shown, 
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import Leg, client_order_id
-from leadline.model.orders import Fill, Order, OrderState, VenueEvent, VenueOrder
+from leadline.model.orders import Fill, Order, OrderState, Position, VenueEvent, VenueOrder
 
 UNASSIGNED: Final = ""
 """The place of orders and positions in contracts that no strategy of the account trades."""
@@ -310,6 +310,7 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
         inverse = sheet is not None and sheet.inverse
         before = flat(order.strategy, fill.contract, order.tape_contract, tick_value, order.decision, inverse=inverse)
     after = apply_fill(before, fill)
+    after = replace(after, without_stop=_without_stop(book, before, after, order))
     book.positions[key] = after
     changes.positions[key] = after
     changes.fills.append((fill, order.strategy, venue_event))
@@ -334,6 +335,22 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
     note(book, changes, "position", f"{order.strategy}/{fill.contract}/{fill.fill_id}", 1, position)
     if not after.quantity:
         _count_trade(book, after.realised - after.commission)
+
+
+def _without_stop(book: Book, before: Position, after: Position, order: Order) -> int:
+    """How much of a position has no stop on purpose, after a fill of an order.
+
+    What an entry without a stop opens, where the account has declared its risk; a target that no stop goes with closes
+    such a part. Anything else is asked for its stops.
+    """
+    sheet = sheet_of(after.contract)
+    grown = abs(after.quantity) - (abs(before.quantity) if before.quantity * after.quantity > 0 else 0)
+    if is_entry(order) and grown > 0 and (order.bracket is None or not order.bracket.has_stop):
+        allowed = sheet is not None and sheet.root in book.manifest.spec.no_stop_risk_ticks
+        return after.without_stop + grown if allowed else after.without_stop
+    if order.leg.startswith(Leg.TARGET) and not order.oco and grown < 0:
+        return max(min(before.without_stop + grown, after.without_stop), 0)
+    return after.without_stop
 
 
 def _count_trade(book: Book, net: Decimal) -> None:

@@ -35,9 +35,11 @@ def apply_fill(position: Position, fill: Fill) -> Position:
             lots[0:1] = [replace(lot, quantity=lot.quantity - closed)] if closed < lot.quantity else []
     if left:
         lots.append(Lot(fill.price, left, fill.fill_id))
+    quantity = position.quantity + signed
     return replace(
         position,
-        quantity=position.quantity + signed,
+        quantity=quantity,
+        without_stop=min(position.without_stop, abs(quantity)) if quantity * position.quantity > 0 else 0,
         lots=tuple(lots),
         realised=position.realised + (booked(realised) if position.inverse else realised),
         commission=position.commission + fill.commission,

@@ -1,6 +1,7 @@
 """Whether each position has the protection that it needs: a function of the book, asked after every change of it.
 
-A position of a strategy rests behind stops of exactly its size, or it is being closed. The check does not ask how the
+A position of a strategy rests behind stops of exactly its size, or it is being closed; what was entered without a stop,
+where the account allows that, needs none. The check does not ask how the
 position came about: a fill of an order that was lost, or that somebody else placed, counts like any other.
 """
 
@@ -25,7 +26,7 @@ class Unprotected:
 
 
 def unprotected(book: Book) -> Iterator[Unprotected]:
-    """Strategies whose stops are not those of their position: fewer, more, or some without a position.
+    """Strategies whose stops are not those of their position: fewer than it needs, more, or some without a position.
 
     A strategy that is being flattened is left out, and so is one that waits for the end of an order that closes.
     """
@@ -34,16 +35,17 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
     for name, strategy in sorted(book.strategies.items()):
         if strategy.flatten:
             continue
-        held = {position.contract: position.quantity for position in book.open_positions(name)}
+        held = {position.contract: position for position in book.open_positions(name)}
         live = book.live_orders(name)
         exits = [order for order in live if order.leg.startswith((Leg.STOP, Leg.TARGET))]
         closing = {order.contract for order in live if order.leg.startswith(Leg.FLATTEN)}
         for contract in sorted({*held, *(order.contract for order in exits)} - closing):
-            quantity = held.get(contract, 0)
+            quantity, free = (held[contract].quantity, held[contract].without_stop) if contract in held else (0, 0)
             stops, targets = (_covering(exits, contract, quantity, leg) for leg in (Leg.STOP, Leg.TARGET))
             idle = any(order.contract == contract and order.side.sign * quantity >= 0 for order in exits)
-            if stops != abs(quantity) or targets > stops or idle:
+            if not abs(quantity) - free <= stops <= abs(quantity) or targets > stops + free or idle:
                 why = f"{name} holds {quantity} {contract} behind stops for {stops} and targets for {targets}"
+                why += f", and {free} without a stop" if free else ""
                 yield Unprotected(name, contract, why)
 
 

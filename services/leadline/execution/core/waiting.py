@@ -5,7 +5,7 @@ What depends on prices (margin of the equity, the day's budget, the collar) is a
 loop happens to stop must change nothing.
 """
 
-from leadline.execution.core.account import account_view, allowed_on, settings
+from leadline.execution.core.account import account_view, allowed_on, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.closes import session_today
 from leadline.model.contracts import sheet_of
@@ -54,7 +54,7 @@ def taken_out(book: Book, strategy: StrategyBook) -> dict[str, str]:
         return {}
     own, view = settings(book, strategy), account_view(book, halt="")
     every = _refused_now(book, strategy, own, view)
-    reasons = ((order.client_id, every or _too_large(order, own, view)) for order in waiting)
+    reasons = ((order.client_id, every or _not_this_one(book, order, own, view)) for order in waiting)
     return {client_id: reason.value for client_id, reason in reasons if reason is not None}
 
 
@@ -70,10 +70,13 @@ def _refused_now(book: Book, strategy: StrategyBook, own: StrategySettings, view
     return None if book.open_positions(strategy.strategy) else trades_refusal(view, own, more=0)
 
 
-def _too_large(order: Order, own: StrategySettings, view: AccountView) -> Reason | None:
-    """Why an entry may not be as large as it is, or not in its contract."""
+def _not_this_one(book: Book, order: Order, own: StrategySettings, view: AccountView) -> Reason | None:
+    """Why an entry may not be as large as it is, not without a stop, or not in its contract."""
     if order.quantity > largest_size(view, own):
         return Reason.MAX_SIZE
+    bracketed = order.bracket is not None and order.bracket.has_stop
+    if not bracketed and no_stop_ticks(book, order.contract) is None:
+        return Reason.NO_STOP
     sheet = sheet_of(order.contract)
     pause = None if sheet is None else view.limits.margin_limits.get(sheet.root)
     margin = None if sheet is None else sheet.margin_at(order.price or 0)

@@ -10,7 +10,7 @@ import orjson
 from pydantic import ValidationError
 
 from leadline.execution.core.account import account_view, own_limits, risk_limits, stricter_limits
-from leadline.execution.core.account_settings import bounds_in_force, refuse_missing_gaps, refuse_shared_contracts
+from leadline.execution.core.account_settings import bounds_in_force, refuse_missing_risks, refuse_shared_contracts
 from leadline.execution.core.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.model.calendars import calendar
@@ -54,7 +54,7 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
         raise problem
     others = [strategy.manifest for other, strategy in book.present() if other != name]
     refuse_shared_contracts(book, [*others, manifest])
-    refuse_missing_gaps(book, manifest, signal, book.manifest)
+    refuse_missing_risks(book, manifest, signal, book.manifest)
     before = book.strategies.get(name)
     if before is not None and before.manifest.spec.instrument == manifest.spec.instrument:
         signal = before.contract

@@ -588,6 +588,7 @@ class ExecutionInstrument(_message.Message):
     INVERSE_FIELD_NUMBER: _builtins.int
     FEE_RATE_FIELD_NUMBER: _builtins.int
     GAP_TICKS_FIELD_NUMBER: _builtins.int
+    NO_STOP_TICKS_FIELD_NUMBER: _builtins.int
     root: _builtins.str
     """Root."""
     contract: _builtins.str
@@ -610,6 +611,8 @@ class ExecutionInstrument(_message.Message):
     """Share of the notional that each side pays besides the commission."""
     gap_ticks: _builtins.int
     """How far beyond its stop a position may be filled after a close, ticks; 0 where nothing is held over one."""
+    no_stop_ticks: _builtins.int
+    """How far a position without a stop counts as able to go against it, ticks; absent where none is held without one."""
     @_builtins.property
     def quote(self) -> Global___Quote:
         """Last print of the contract whose prints fill it; absent before there is one."""
@@ -629,21 +632,26 @@ class ExecutionInstrument(_message.Message):
         inverse: _builtins.bool = ...,
         fee_rate: _builtins.str = ...,
         gap_ticks: _builtins.int = ...,
+        no_stop_ticks: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "quote", b"quote"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "expires", b"expires", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires", b"_expires", "_margin", b"_margin", "_no_stop_ticks", b"_no_stop_ticks", "_quote", b"_quote", "collar_ticks", b"collar_ticks", "commission", b"commission", "contract", b"contract", "expires", b"expires", "fee_rate", b"fee_rate", "gap_ticks", b"gap_ticks", "inverse", b"inverse", "margin", b"margin", "no_stop_ticks", b"no_stop_ticks", "quote", b"quote", "root", b"root", "staleness_ns", b"staleness_ns", "tick_value", b"tick_value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expires: _TypeAlias = _typing.Literal["expires"]  # noqa: Y015
     _WhichOneofArgType__expires: _TypeAlias = _typing.Literal["_expires", b"_expires"]  # noqa: Y015
     _WhichOneofReturnType__margin: _TypeAlias = _typing.Literal["margin"]  # noqa: Y015
     _WhichOneofArgType__margin: _TypeAlias = _typing.Literal["_margin", b"_margin"]  # noqa: Y015
+    _WhichOneofReturnType__no_stop_ticks: _TypeAlias = _typing.Literal["no_stop_ticks"]  # noqa: Y015
+    _WhichOneofArgType__no_stop_ticks: _TypeAlias = _typing.Literal["_no_stop_ticks", b"_no_stop_ticks"]  # noqa: Y015
     _WhichOneofReturnType__quote: _TypeAlias = _typing.Literal["quote"]  # noqa: Y015
     _WhichOneofArgType__quote: _TypeAlias = _typing.Literal["_quote", b"_quote"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires) -> _WhichOneofReturnType__expires | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__margin) -> _WhichOneofReturnType__margin | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__no_stop_ticks) -> _WhichOneofReturnType__no_stop_ticks | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quote) -> _WhichOneofReturnType__quote | None: ...
 

@@ -150,6 +150,7 @@ CREATE TABLE position (
     commission     numeric NOT NULL,
     decision_id    text NOT NULL,
     inverse        boolean NOT NULL,
+    without_stop   bigint NOT NULL,
     PRIMARY KEY (tape, account, strategy, contract)
 );
 
