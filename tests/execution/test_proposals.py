@@ -12,6 +12,7 @@ from tests.execution.harness.stores import IN_BOTH
 from tests.execution.harness.world import Books, Desk
 
 LONG = Proposal(Action.ENTER, Direction.LONG, why=("up",))
+SHORT_ADD = Proposal(Action.ADD, Direction.SHORT)
 SHORT = Proposal(Action.ENTER, Direction.SHORT, why=("down",))
 PRINTS = {MES: tape((599, 20_000), (601, 20_000), (700, 20_010), (701, 20_010), (800, 20_020), (900, 19_900))}
 
@@ -85,6 +86,29 @@ async def test_a_stop_that_the_fill_has_passed_leaves_at_the_market(books: Books
     await desk.run(read_back=True)
     rows = await desk.rows("intent", "leg, type, state, reason", "decided_at_ns, leg")
     assert rows[1] == ("S1", "MARKET", "FILLED", "beyond_stop")
+
+
+@IN_BOTH
+async def test_a_pyramid_adds_to_what_it_holds_each_part_with_exits_of_its_own(books: Books, folder: Path):
+    add = replace(LONG, action=Action.ADD, bracket=Bracket(stop_price=20_000, target_price=20_016))
+    desk = desk_of(books, folder, saying(600, add, LONG), saying(700, SHORT_ADD, add), saying(702, add))
+    desk.prints = {MES: tape((599, 20_000), (601, 20_000), (699, 20_008), (701, 20_008), (800, 20_020), (900, 19_980))}
+    await desk.run(read_back=True)
+    # The third would be more than the two contracts that the account may hold.
+    assert [reason for *_, reason in await desk.decisions()] == [
+        "nothing_held",
+        "",
+        "opposite_position",
+        "",
+        "max_position",
+    ]
+    fills = [(leg, second, price) for leg, second, price, *_ in await desk.fills()]
+    assert fills == [
+        ("E", 601, 20_001),
+        ("E", 701, 20_009),
+        ("T1", 800, 20_016),
+        ("S1", 900, 19_979),
+    ]
 
 
 @IN_BOTH

@@ -382,3 +382,14 @@ def test_a_margin_that_is_not_known_bounds_nothing(margin: Decimal | None):
 def test_a_stop_goes_to_where_more_is_lost_only_where_an_entry_might_risk_it(view, settings, reason) -> None:
     """40 more, of the tier's 100 for the day."""
     assert loosening_refusal(view, settings, D(40)) is reason
+
+
+def test_what_adds_to_an_open_trade_opens_none_and_counts_as_an_entry_of_the_day() -> None:
+    full = account(open_trades=1, exposure=1)
+    holding = strategy(day=StrategyDay(exposure=1, position=1, trades=1))
+    assert standing_refusal(full, holding) is Reason.MAX_OPEN_TRADES
+    assert standing_refusal(full, holding, adds=True) is None
+    assert standing_refusal(full, strategy(day=StrategyDay(trades=1)), adds=True) is Reason.NOTHING_HELD
+    once = replace(holding, limits=StrategyLimits(max_trades_per_day=1))
+    assert standing_refusal(full, once, adds=True) is Reason.MAX_TRADES_PER_DAY
+    assert standing_refusal(account(open_trades=1, exposure=2), holding, adds=True) is Reason.MAX_POSITION

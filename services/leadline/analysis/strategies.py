@@ -9,7 +9,7 @@ from leadline.model.errors import GivenUp, InvalidInput, RefusedMessage
 from leadline.model.instruments import Instrument
 from leadline.model.proposal_checks import MOST_WHY
 from leadline.model.proposals import Action, Proposal, Withdrawal
-from leadline.model.signals import BarSignals, Signal
+from leadline.model.signals import BarSignals, RegimeReading, Signal
 from leadline.nodes.base import Detector, Node, NodeContext, NoParams
 from leadline.nodes.graph import Graph
 from leadline.nodes.regime import RegimeNode
@@ -104,16 +104,23 @@ class OrderFlow:
     def on_bar(self, bar: Bar) -> BarSignals:
         """Fold a bar of the session; its regime, its patterns with the router's word on each, and the entry on them."""
         routed = self._graph.update(bar, Router)
-        return BarSignals(
-            bar=bar.key,
-            known_at_ns=bar.known_at_ns,
-            close=bar.close,
-            session_open_ns=bar.session_open_ns,
-            session_close_ns=bar.session_close_ns,
-            regime=routed.regime,
-            signals=routed.signals,
-            proposals=one_entry(routed.signals),
-        )
+        return say(bar, *one_entry(routed.signals), signals=routed.signals, regime=routed.regime)
+
+
+def say(
+    bar: Bar, *proposals: Proposal, signals: Sequence[Signal] = (), regime: RegimeReading | None = None
+) -> BarSignals:
+    """What a strategy says of a bar: what it wants, in the order in which it is to be decided, and what it saw."""
+    return BarSignals(
+        bar=bar.key,
+        known_at_ns=bar.known_at_ns,
+        close=bar.close,
+        session_open_ns=bar.session_open_ns,
+        session_close_ns=bar.session_close_ns,
+        regime=regime,
+        signals=tuple(signals),
+        proposals=proposals,
+    )
 
 
 def one_entry(signals: Sequence[Signal]) -> tuple[Proposal, ...]:

@@ -37,7 +37,7 @@ def check_proposal(name: str, proposal: object, contract: str) -> None:
         raise InvalidInput(name, proposal, "a Proposal")
     _one_of(f"{name}.action", proposal.action, Action)
     _check_why(f"{name}.why", proposal.why)
-    if proposal.action is Action.ENTER:
+    if proposal.action.enters:
         _check_enter(name, proposal, contract)
         return
     for field in ("direction", "entry", "quantity", "withdrawn"):

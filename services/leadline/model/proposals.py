@@ -28,14 +28,20 @@ class Direction(StrEnum):
 class Action(StrEnum):
     """What a proposal asks for: an entry, or something about what its strategy holds and has working.
 
-    EXIT closes all of it and takes its entries back, CANCEL takes its entries back alone, and PROTECT moves its stop,
-    its target or both to other prices.
+    ADD enters beside what is held already, in its direction, with exits of its own. EXIT closes all of it and takes its
+    entries back, CANCEL takes its entries back alone, and PROTECT moves its stop, its target or both to other prices.
     """
 
     ENTER = "ENTER"
+    ADD = "ADD"
     EXIT = "EXIT"
     PROTECT = "PROTECT"
     CANCEL = "CANCEL"
+
+    @property
+    def enters(self) -> bool:
+        """Whether it asks for an entry, which risk decides."""
+        return self in (Action.ENTER, Action.ADD)
 
 
 class Withdrawal(StrEnum):
@@ -55,6 +61,16 @@ class EntryTerms:
     type: OrderType = OrderType.MARKET
     price: int | None = None
     valid_for_ns: int | None = None
+
+
+def limit_at(price: int, valid_for_ns: int | None = None) -> EntryTerms:
+    """An entry at a price (ticks) or better."""
+    return EntryTerms(OrderType.LIMIT, price, valid_for_ns)
+
+
+def stop_at(price: int, valid_for_ns: int | None = None) -> EntryTerms:
+    """An entry at the market once a print reaches a price (ticks)."""
+    return EntryTerms(OrderType.STOP, price, valid_for_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,4 +145,4 @@ class Decision:
     @property
     def entered(self) -> bool:
         """Whether an entry follows from it."""
-        return self.accepted and self.proposal.action is Action.ENTER
+        return self.accepted and self.proposal.action.enters

@@ -14,7 +14,6 @@ from leadline.model.errors import InvalidInput
 from leadline.model.hours import CLOCK_PATTERN, zone_of
 from leadline.model.orders import OrderType
 from leadline.model.proposal_checks import check_proposal
-from leadline.model.proposals import Action
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, Question, StrategySettings, Tier
@@ -53,8 +52,9 @@ def check_question(question: Question) -> None:
     _check_strategy(question.strategy)
     _check_bar(question.bar)
     check_proposal("proposal", question.proposal, question.bar.bar.contract)
-    if question.proposal.action is not Action.ENTER:
-        raise InvalidInput("proposal.action", question.proposal.action, "ENTER: the account alone knows what it holds")
+    if not question.proposal.action.enters:
+        expected = "ENTER or ADD: the account alone knows what it holds"
+        raise InvalidInput("proposal.action", question.proposal.action, expected)
 
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:

@@ -92,25 +92,33 @@ def risk_budget(equity: Decimal, percent: Decimal) -> Decimal:
     return equity * percent / 100
 
 
-def trades_refusal(account: AccountView, strategy: StrategySettings, *, more: int = 1) -> Reason | None:
-    """Whether there would be more open trades, or trades of the day, than allowed with so many `more`."""
+def trades_refusal(
+    account: AccountView, strategy: StrategySettings, *, more: int = 1, adds: bool = False
+) -> Reason | None:
+    """Whether there would be more open trades, or entries of the day, than allowed with so many `more`.
+
+    One that `adds` to an open trade opens none.
+    """
     most, own = account.limits.max_open_trades, strategy.limits.max_trades_per_day
-    if account.open_trades + more > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
+    if account.open_trades + (0 if adds else more) > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
         return Reason.MAX_OPEN_TRADES
     if own is not None and strategy.day.trades + more > own:
         return Reason.MAX_TRADES_PER_DAY
     return None
 
 
-def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason | None:
-    """The first limit that forbids any entry now, whatever its size; None when there is none."""
+def standing_refusal(account: AccountView, strategy: StrategySettings, *, adds: bool = False) -> Reason | None:
+    """The first limit that forbids any entry now, whatever its size; None when there is none.
+
+    `adds`: the entry is to add to what the strategy holds or is entering.
+    """
     limits = account.limits
     own = strategy.limits
     account_rate = (
         DEFAULT_MAX_ORDERS_PER_SECOND if limits.max_orders_per_second is None else limits.max_orders_per_second
     )
     strategy_rate = DEFAULT_MAX_ORDERS_PER_SECOND if own.max_orders_per_second is None else own.max_orders_per_second
-    trades = trades_refusal(account, strategy)
+    trades = trades_refusal(account, strategy, adds=adds)
     result = account.realised + account.open
     strategy_result = strategy.day.realised + strategy.day.open
     checks = (
@@ -121,6 +129,7 @@ def standing_refusal(account: AccountView, strategy: StrategySettings) -> Reason
         (account.block == "DAY_TARGET" or result >= day_target(account), Reason.DAY_TARGET),
         (strategy.day.block == "DAY_LOSS", Reason.DAY_LOSS),
         (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
+        (adds and not strategy.day.position, Reason.NOTHING_HELD),
         (trades is not None, trades),
         (
             limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour,
@@ -185,7 +194,7 @@ def order_refusal(
     An entry against what the strategy holds would leave two brackets around what is left of the position: exits that
     could turn it round.
     """
-    refusal = standing_refusal(account, strategy) or contract_refusal(
+    refusal = standing_refusal(account, strategy, adds=entry.adds) or contract_refusal(
         account, instrument, entry.instant_ns, entry.close
     )
     refusal = refusal or stop_refusal(strategy, instrument)

@@ -147,7 +147,7 @@ class ExecutionInstrument:
 class Entry:
     """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it.
 
-    `price` is that of a limit or a stop, in ticks; None at the market.
+    `price` is that of a limit or a stop, in ticks; None at the market. One that `adds` makes an open trade larger.
     """
 
     side: Side
@@ -155,6 +155,7 @@ class Entry:
     instant_ns: int
     close: int
     price: int | None = None
+    adds: bool = False
 
 
 @dataclass(frozen=True, slots=True)

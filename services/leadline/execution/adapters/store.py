@@ -222,12 +222,12 @@ class PostgresStore:
             book.orders[row["client_id"]] = rows.order_of(row)
         for row in await connection.fetch(
             """
-            SELECT decision_id, instant_ns, accepted AND proposal->>'action' = $4 AS entered FROM decision
+            SELECT decision_id, instant_ns, accepted AND proposal->>'action' = ANY($4) AS entered FROM decision
             WHERE tape = $1 AND account = $2 AND instant_ns >= $3 ORDER BY instant_ns, strategy
             """,
             *scope,
             since,
-            Action.ENTER.value,
+            [action.value for action in Action if action.enters],
         ):
             if row["instant_ns"] == book.instant_ns:
                 book.decided.add(row["decision_id"])

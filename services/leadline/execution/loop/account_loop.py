@@ -261,7 +261,7 @@ class AccountLoop:
 
     async def _decide(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision: risk's word, then the transaction that checks the limits again and writes the intent."""
-        if asked.proposal.action is not Action.ENTER:
+        if not asked.proposal.action.enters:
             await self._adjust(strategy, asked)
             return
         book = self.book
@@ -315,7 +315,8 @@ class AccountLoop:
             return
         count_entry(book, strategy)
         put_order(book, changes, order)
-        await self._keeper.commit(changes, lambda locked: self._refusal(locked, order, close))
+        adds = decision.proposal.action is Action.ADD
+        await self._keeper.commit(changes, lambda locked: self._refusal(locked, order, close, adds=adds))
 
     def _note_decision(self, changes: Changes, decision: Decision) -> None:
         self.book.decided.add(decision.decision_id)
@@ -337,14 +338,14 @@ class AccountLoop:
         await self._keeper.commit(changes)
         self._world.switch.adopt(halt)
 
-    def _refusal(self, locked: Book, order: Order, close: int) -> str | None:
+    def _refusal(self, locked: Book, order: Order, close: int, *, adds: bool) -> str | None:
         """The first limit that an entry would break, by the rows as they are locked."""
         view = account_view(locked, halt=self._world.halted())
         own = settings(locked, locked.strategies[order.strategy])
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):
             return instrument.value
-        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price)
+        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price, adds)
         if order.bracket is not None and instrument.quote is not None:
             price = instrument.quote.price if order.price is None else order.price
             own = at_distances(own, order.bracket, order.side, price)

@@ -697,7 +697,7 @@ class Proposal(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     action: _builtins.str
-    """`ENTER`, `EXIT`, `PROTECT` or `CANCEL`."""
+    """`ENTER`, `ADD`, `EXIT`, `PROTECT` or `CANCEL`."""
     direction: Global___Direction.ValueType
     """Direction of an entry."""
     quantity: _builtins.int
