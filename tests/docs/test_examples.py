@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import types
+from collections import Counter
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ import typer.main
 import yaml
 
 from leadline.cli.main import app
+from leadline.model.orders import OrderState, OrderType, Side
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
-from leadline.model.proposals import Direction
-from leadline.model.specs import TradingStrategy, load_manifests
-from tests.docs.demo_day import said
+from leadline.model.proposals import Action
+from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
+from leadline.testing import replay, simulated
 from tests.docs.pages import DOCS, ROOT, blocks, name_of, pages
 
 LEADLINE = Path(sys.executable).parent / "leadline"
@@ -131,25 +134,55 @@ def program(page, name, number=0):
     return module
 
 
-def test_the_strategy_of_the_how_to_page_trades_the_demo_day(monkeypatch):
-    monkeypatch.setitem(sys.modules, "delta_share", program("write-a-strategy.md", "delta_share"))
-    (manifest,) = (block for block in YAML if "delta_share:DeltaShare" in block.text)
-    (strategy,) = load_manifests(manifest.text)
-    assert isinstance(strategy, TradingStrategy)
-    heard = said(strategy.spec)
-    assert len(heard) == 26  # a regular session has that many quarters of an hour
-    found = {proposal.direction for bar in heard for proposal in bar.proposals}
-    assert found == {Direction.LONG, Direction.SHORT}
+HOW_TO = {"opening_range": 0, "unfinished_fade": 2, "ma_pyramid": 3}
+"""The modules of the how-to page, each with the number of its block."""
+
+
+def manifests(monkeypatch, name):
+    """The manifests of a strategy of the how-to page, whose module can be imported."""
+    monkeypatch.setitem(sys.modules, name, program("write-a-strategy.md", name, HOW_TO[name]))
+    (manifest,) = (block for block in YAML if f"{name}:" in block.text)
+    return load_manifests(manifest.text), manifest.text
+
+
+def outcome(monkeypatch, name):
+    """The actions that were taken on the simulated day, and what came of it."""
+    found, _ = manifests(monkeypatch, name)
+    (strategy,) = (each for each in found if isinstance(each, TradingStrategy))
+    account = next((each for each in found if isinstance(each, TradingAccount)), None)
+    day = date(2025, 6, 10)
+    run = replay(strategy, simulated(strategy, day), day, account)
+    taken = Counter(each.proposal.action for each in run.decisions if each.accepted)
+    assert not run.open
+    return run, taken
+
+
+def test_the_fade_of_the_how_to_page_waits_with_limits_and_its_stops_follow(monkeypatch):
+    run, taken = outcome(monkeypatch, "unfinished_fade")
+    entries = [order for order in run.orders if order.leg == "E"]
+    stops = [order for order in run.orders if order.leg.startswith("S")]
+    assert taken[Action.ENTER] == len(entries) > 10
+    assert {order.type for order in entries} == {OrderType.LIMIT}
+    assert {order.side for order in entries} == {Side.BUY, Side.SELL}
+    assert {order.state for order in entries} == {OrderState.FILLED, OrderState.EXPIRED}
+    assert all(order.trail is not None for order in stops)
+    assert any(order.price > order.trail.from_price - 6 for order in stops if order.side is Side.SELL)
+    assert not [order for order in run.orders if order.leg.startswith("T")]
+
+
+def test_the_pyramid_of_the_how_to_page_adds_and_leaves_at_the_crossing_back(monkeypatch):
+    run, taken = outcome(monkeypatch, "ma_pyramid")
+    assert min(taken[action] for action in (Action.ENTER, Action.ADD, Action.EXIT)) > 1
+    assert {order.reason for order in run.orders if order.leg.startswith("F")} == {"exit", "flat_by"}
 
 
 def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "delta_share", program("write-a-strategy.md", "delta_share"))
-    (manifest,) = (block for block in YAML if "delta_share:DeltaShare" in block.text)
-    (tmp_path / "delta-share.yaml").write_text(manifest.text)
+    _, text = manifests(monkeypatch, "opening_range")
+    (tmp_path / "opening-range.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
-    tests = program("write-a-strategy.md", "test_delta_share", 1)
+    tests = program("write-a-strategy.md", "test_opening_range", 1)
     names = [name for name in vars(tests) if name.startswith("test_")]
-    assert names == ["test_a_simulated_day", "test_a_bar_of_buyers_is_bought"]
+    assert names == ["test_a_simulated_day", "test_a_rise_out_of_the_range_is_bought"]
     for name in names:
         getattr(tests, name)()
 
