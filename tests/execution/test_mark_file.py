@@ -100,6 +100,38 @@ def test_what_is_not_taken_is_counted_although_a_part_says_so(tmp_path: Path):
     assert "NotTaken: no" in marks(tmp_path).poison(BAR)
 
 
+def test_an_end_while_another_part_is_waited_for_is_not_that_bar_s_and_one_after_it_is(tmp_path: Path):
+    killed = []
+    for _ in range(3):
+        found = marks(tmp_path)
+        found.at(BAR).__enter__()
+        killed.append(found.waiting())
+        killed[-1].__enter__()
+    assert marks(tmp_path).poison(BAR) == ""
+    for _ in range(3):
+        found = marks(tmp_path)
+        found.at(BAR).__enter__()
+        with found.waiting():
+            pass
+    assert marks(tmp_path).poison(BAR) != ""
+
+
+def test_what_fails_while_another_part_is_asked_is_counted_as_any_failure(tmp_path: Path):
+    for _ in range(2):
+        with pytest.raises(KeyError), marks(tmp_path).at(BAR), marks(tmp_path).waiting():
+            raise KeyError("row")
+    assert marks(tmp_path).poison(BAR) != ""
+
+
+def test_behind_another_part_s_refusal_the_bar_is_handled_again(tmp_path: Path):
+    for _ in range(3):
+        found = marks(tmp_path)
+        found.at(BAR).__enter__()
+        with pytest.raises(KeyError), found.waiting():
+            raise KeyError("no")
+    assert marks(tmp_path).poison(BAR) != ""
+
+
 def test_a_stop_in_order_has_ended_nothing(tmp_path: Path):
     for _ in range(3):
         found = marks(tmp_path)

@@ -213,11 +213,20 @@ async def test_an_order_at_which_processes_fail_when_they_ask_for_it_stays_as_th
         assert session.book.orders[stop.client_id] == stop
 
 
+class KilledAtTheBar(TrippedStore):
+    """A process that is killed as soon as the bar is decided."""
+
+    async def commit(self, book: Book, changes: Changes, check: Any = None) -> None:
+        if any(made.strategy == "default/mes" and "700" in made.bar_key for made in changes.decisions):
+            raise Killed("no memory")
+        await super().commit(book, changes, check)
+
+
 @pytest.mark.parametrize("kills", range(ENDS + 1))
 async def test_kills_that_fall_on_a_bar_make_it_poison_only_when_they_are_three_in_a_row(folder: Path, kills: int):
     desk = two_strategies(folder)
     for _ in range(kills):
-        await ends(desk, lambda world: replace_risk(world, Breaks(world.risk, Killed("no memory"))), Killed)
+        await ends(desk, lambda world: replace(world, store=KilledAtTheBar(world.store, Tripwire())), Killed)
     session = with_marks(desk, lambda world: world)
     await session.until(720)
     session.close()
@@ -320,3 +329,14 @@ def test_any_name_can_be_marked(tmp_path: Path, name: str):
     for _ in range(ENDS):
         fail_at(tmp_path, name, error=Killed("x"))
     assert "nothing was said" in MarkFile(tmp_path, "tape").poison(name)
+
+
+async def test_a_process_that_is_killed_while_it_waits_for_risk_has_not_ended_at_its_bar(folder: Path):
+    desk = two_strategies(folder)
+    for _ in range(ENDS):
+        await ends(desk, lambda world: replace_risk(world, Breaks(world.risk, Killed("no memory"))), Killed)
+    session = with_marks(desk, lambda world: world)
+    await session.run()
+    session.close()
+    assert session.halted == ""
+    assert ("default/mes", 700, False, "poison") not in await desk.decisions()

@@ -82,6 +82,17 @@ class MarkFile:
         if name == self._suspect:
             self._forget()
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for another part: a kill meanwhile ends this process at nothing. What is raised counts as before."""
+        self._mark[0] = 0
+        try:
+            yield
+        except Exception:
+            self._mark_again()
+            raise
+        self._mark_again()
+
     def counted(self, error: Exception) -> bool:
         """Whether a failure is counted at something that can be passed over."""
         return self._counted is error
@@ -98,6 +109,9 @@ class MarkFile:
 
     def _leave(self) -> None:
         self._at.pop()
+        self._mark_again()
+
+    def _mark_again(self) -> None:
         if self._at:
             self._set()
         else:

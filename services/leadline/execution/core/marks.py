@@ -14,6 +14,9 @@ class Marks(Protocol):
     def at(self, name: str) -> AbstractContextManager[None]:
         """Handle something: what fails meanwhile is counted at its name."""
 
+    def waiting(self) -> AbstractContextManager[None]:
+        """Wait for another part: an end meanwhile that nobody tells of is not counted at what is handled."""
+
 
 class Unmarked:
     """No marks: for a backtest, which ends with its first error."""
@@ -25,6 +28,11 @@ class Unmarked:
     @contextmanager
     def at(self, name: str) -> Iterator[None]:  # noqa: ARG002 - nothing is kept
         """Nothing is kept."""
+        yield
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """As `at`."""
         yield
 
 

@@ -295,7 +295,8 @@ class AccountLoop:
     async def _ask_risk(self, what: Question) -> Answer:
         """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
         try:
-            return await self._world.risk.decide(what)
+            with self._world.marks.waiting():
+                return await self._world.risk.decide(what)
         except NotAdmitted:
             raise
         except (Refused, InvalidInput) as refused:
