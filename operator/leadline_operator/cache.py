@@ -1,6 +1,6 @@
 """The objects as they were last seen: fed by watches, listings and the answers to own requests.
 
-What is here may be old. It decides what to look at and what to write, never what to let go of.
+The cache may be old. It decides which objects are reconciled and written, never which are let go.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,7 +35,7 @@ class _Entry(NamedTuple):
 class Cache:
     """Objects by kind and place, children by owner, and the objects that refer to another one by that.
 
-    What is given out is a copy.
+    It gives out copies.
     """
 
     def __init__(self, owners: Owners) -> None:
@@ -161,7 +161,7 @@ def named_account(strategy: Mapping[str, Any]) -> Key:
 
 
 def trimmed(kind: Kind, document: Mapping[str, Any]) -> JsonObject:
-    """What of an object is looked at: no lists of fields, and of a Pod only what tells whether it is there and well."""
+    """The part of an object that is kept: no lists of fields, and of a Pod only whether it is there and well."""
     metadata = dict(document["metadata"])
     managers = metadata.pop("managedFields", None) or ()
     metadata["managedFields"] = [
@@ -178,7 +178,7 @@ def trimmed(kind: Kind, document: Mapping[str, Any]) -> JsonObject:
         ]
         kept.pop("spec", None)
     elif kind is REVISION:
-        # What a revision holds is as large as all the rest, and is asked for when it is needed.
+        # The data of a revision are as large as all the rest, and are asked for when they are needed.
         kept.pop("data", None)
     return kept
 

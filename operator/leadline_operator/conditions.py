@@ -1,4 +1,4 @@
-"""What the operator says about an object: one closed vocabulary for conditions, Events and metrics."""
+"""Conditions, and the closed vocabulary of reasons that conditions, Events and metrics share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +124,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is said of one condition: `status` None is Unknown."""
+    """A condition as a reconcile finds it: `status` None is Unknown."""
 
     status: bool | None
     reason: Reason

@@ -1,4 +1,4 @@
-"""Events about an object, as `kubectl describe` shows them. What is said again soon is counted instead of repeated."""
+"""Events about an object, as `kubectl describe` shows them. A repetition is counted instead of written anew."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping

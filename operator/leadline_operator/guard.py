@@ -1,4 +1,4 @@
-"""What stands against taking the operator away, from a cluster or a namespace: strategies and accounts that it keeps.
+"""The guard of an uninstall and an upgrade: strategies and accounts that need the operator refuse both.
 
 Only the operator takes the orders of a strategy back when it is deleted, and releases what it holds. Without it they
 would trade on, and could not be deleted.
@@ -86,7 +86,7 @@ def guard_upgrade(namespaces: Sequence[str], operator: str = "", instruments: st
 
 
 async def left_behind(kube: Kube, namespaces: Sequence[str]) -> list[str]:
-    """What needs the operator, as `Kind namespace/name`; what is going still counts.
+    """Objects that need the operator, as `Kind namespace/name`; one that is being deleted still counts.
 
     In these namespaces that is every strategy and account, elsewhere those that an operator has taken up: they bear
     its finalizer, and cannot go without it.
@@ -95,7 +95,7 @@ async def left_behind(kube: Kube, namespaces: Sequence[str]) -> list[str]:
 
 
 async def left_out(kube: Kube, namespaces: Sequence[str]) -> list[str]:
-    """What an operator has taken up in other namespaces than these, as `Kind namespace/name`."""
+    """Objects that an operator has taken up in other namespaces than these, as `Kind namespace/name`."""
     return await _owners(kube, lambda found: _namespace(found) not in namespaces and _taken_up(found))
 
 

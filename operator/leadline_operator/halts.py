@@ -1,7 +1,7 @@
 """Asking every execution, again and again, for halts, fences and journals: no watch of the API server tells of those.
 
-What is told is compared with what the account's object shows, and not only with what was told before: a halt that came
-before the first question, or went and came between two of them, is seen as well.
+The answer is compared with the account's object, and not only with the answer before: a halt that came before the first
+question, or went and came between two of them, is noticed as well.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from leadline_operator.kinds import ACCOUNT, Key, own_key
 from leadline_operator.reconcile.context import status_of
 from leadline_operator.reconcile.deps import Deps
 
-_Words = tuple[str, bool, tuple[str, ...], JournalRestored | None]
+_Shown = tuple[str, bool, tuple[str, ...], JournalRestored | None]
 """The halts of an account, whether its feed has ended, its fenced strategies, and when its journal was restored."""
 
 
 class HaltWatch:
-    """Asks for each account once in `seconds`, while `leading`; who shows another halt, phase or fence is looked at.
+    """Asks for each account once in `seconds`, while `leading`; reconciles one that shows another halt, phase or fence.
 
     An execution that does not answer holds up no other, and is asked again when its call has ended.
     """
@@ -29,7 +29,7 @@ class HaltWatch:
         self._leading = leading
         self._enqueue = enqueue
         self._seconds = seconds
-        self._known: dict[Key, _Words | None] = {}
+        self._known: dict[Key, _Shown | None] = {}
         self._asking: dict[Key, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -54,19 +54,19 @@ class HaltWatch:
 
     async def _ask(self, key: Key) -> None:
         try:
-            told: _Words | None = _words(await self._deps.state(key.full_name, fresh=True))
+            told: _Shown | None = _shown(await self._deps.state(key.full_name, fresh=True))
         except (ServiceAway, ServiceRefused):
             told = None
         if key not in self._known or self._known[key] != told or not self._shows(key, told):
             self._enqueue(key)
         self._known[key] = told
 
-    def _shows(self, key: Key, told: _Words | None) -> bool:
+    def _shows(self, key: Key, told: _Shown | None) -> bool:
         """Whether the account's object has the halt and the restoration that were told; yes where nobody answers."""
         shown = status_of(AccountStatus, self._deps.cache.owner(key) or {})
         return told is None or (shown.halt, shown.journal_restored) == (told[0][:HALT_LENGTH], told[3])
 
 
-def _words(state: AccountState) -> _Words:
+def _shown(state: AccountState) -> _Shown:
     fenced = tuple(sorted(name for name, here in state.strategies.items() if here.fence))
     return state.halt, state.finished, fenced, state.journal_restored

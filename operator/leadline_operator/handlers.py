@@ -1,4 +1,4 @@
-"""What the watches bring goes into the store, and the names that it concerns into the queue. Nothing else."""
+"""Objects that the watches bring go into the cache, and the keys that they concern into the queue. Nothing else."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -58,7 +58,7 @@ class Watcher:
             self._enqueue_all(self.concerned(kind, found, before=before))
 
     def _lose(self, kind: Kind, found: JsonObject) -> None:
-        """What goes by an old word may have been made anew since: then the new object stays known."""
+        """An object whose end is told late may have been made anew since: then the new one stays known."""
         before = self._cache.get(kind, *place_of(found))
         if self._cache.drop_this(kind, found):
             self._enqueue_all(self.concerned(kind, found, gone=True, before=before))

@@ -23,7 +23,7 @@ class Progress:
     busy_since: float | None = None
 
     def problem(self) -> str:
-        """What is stuck, empty when nothing is."""
+        """The part that is stuck, in a sentence; empty when none is."""
         now = self.clock()
         if now - self.last_contact() > NO_CONTACT_SECONDS:
             return f"nothing was heard of the API server for {now - self.last_contact():.0f} s"

@@ -45,7 +45,7 @@ logging.getLogger("kopf").setLevel(logging.ERROR)
 
 
 class Informer:
-    """kopf for these kinds. Both callables are called on the loop of who runs it.
+    """kopf for these kinds. Both callables are called on the loop in which it is run.
 
     labelled: the kinds of which only the objects with our label are watched.
     on_event: a kind, the type of an event (ADDED, MODIFIED, DELETED; None for an object of a listing) and the object.
@@ -94,7 +94,7 @@ class Informer:
             asyncio.run(self._operate(owner))
         except asyncio.CancelledError:
             pass
-        except Exception as error:  # noqa: BLE001 - it is told to who has asked for it
+        except Exception as error:  # noqa: BLE001 - `run` raises it
             problem = error
 
         def tell() -> None:
@@ -134,9 +134,9 @@ class Informer:
             await self._cut_off()
 
     async def _cut_off(self) -> None:
-        """Close the connections without waiting for the other end: with the loop goes who would wait.
+        """Close the connections without waiting for the other end: the loop that would wait is ending.
 
-        What a session does not know any more, such as that of a request that ended before its answer, has a socket.
+        A session forgets some of them, such as that of a request that ended before its answer; their sockets are here.
         """
         for each in self._sockets:
             with contextlib.suppress(OSError):  # it is closed, or was never connected
@@ -235,7 +235,7 @@ def watch_settings(labelled: Iterable[Kind]) -> kopf.OperatorSettings:
 
 async def _end_all_others(own: asyncio.Task[Any]) -> None:
     """End every task of the loop but this one; again and again, since some only begin anew when they are cancelled."""
-    # Waiters that are cancelled before who waits for them fail in kopf's callbacks.
+    # A task that is cancelled before the one that waits for it fails in kopf's callbacks.
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     for _ in range(EXIT_ROUNDS):
         if not (others := asyncio.all_tasks() - {own}):

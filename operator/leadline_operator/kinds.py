@@ -89,7 +89,7 @@ ACCOUNT_LABEL: Final = owner_label("account")
 
 
 class Key(NamedTuple):
-    """What is reconciled: the kind of an owner, its namespace and its name."""
+    """The name of an object that is reconciled: its kind, its namespace and its name."""
 
     kind: str
     namespace: str

@@ -1,4 +1,4 @@
-"""Who of several operators works: the one that holds the Lease. The others watch, and are warm when it goes.
+"""Leadership: of several operators the one that holds the Lease works. The others watch, and are warm when it goes.
 
 A holder believes in its lease for a third less than the others do, on its own clock: it stops before another begins.
 """
@@ -69,7 +69,7 @@ class Leadership:
         asked_at = self._clock()
         try:
             async with asyncio.timeout(self._seconds * BELIEVE_PART):
-                # Who holds it has written it last, and need not ask.
+                # The holder has written it last, and need not ask.
                 found = self._held or await kube.get(LEASE, self._namespace, self._name)
                 if found is None:
                     self._held = await kube.create_lease(self._lease(None))

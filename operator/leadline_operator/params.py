@@ -1,4 +1,4 @@
-"""What the operator is told of the platform that it belongs to."""
+"""The operator's settings: the platform that it belongs to, and how often it does things."""
 
 from typing import Literal
 

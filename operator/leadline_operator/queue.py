@@ -1,7 +1,7 @@
 """A queue of names to work on: each stands in it once, and one consumer at a time works on it.
 
-`Schedule` is the rule, without a clock of its own; `WorkQueue` runs it with consumers. What fails comes back later and
-later, except for a conflict, which only says that something has changed meanwhile.
+`Schedule` is the rule, without a clock of its own; `WorkQueue` runs it with consumers. Work that fails comes back later
+and later, except for a conflict, which only says that something has changed meanwhile.
 """
 
 import asyncio
@@ -174,7 +174,7 @@ class WorkQueue(Generic[KeyT]):
         except asyncio.CancelledError as error:
             task = asyncio.current_task()
             if task is None or task.cancelling():
-                # The name is still to be worked on, by whoever may work next.
+                # The name is still to be worked on, by the next consumer that may.
                 self._schedule.failed(key, self._now(), 0)
                 raise
             # Something that was waited for was cancelled, and not this consumer.

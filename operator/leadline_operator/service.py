@@ -104,7 +104,7 @@ class Operator:
         """Watch and reconcile until told to stop."""
         spawn = self.context.spawn
         await self.context.serve()
-        # Warm before it competes: who holds the lease works at once.
+        # Warm before it competes: the holder of the lease works at once.
         await self._relist_with_retries()
         self._lease = spawn(self.leadership.compete(self.kube), "lease")
         for watch in watches_of(self.places, self.kube, self.watcher):
@@ -129,7 +129,7 @@ class Operator:
         await self.kube.close()
 
     async def relist(self) -> None:
-        """List everything: makes up for whatever the watches have missed. What may not be read stops nothing else."""
+        """List everything, to make up for all that the watches have missed. A kind that is refused stops no other."""
         await list_all(self.places)
         self._listed_at = monotonic_s()
         self.deps.prune()
@@ -152,7 +152,7 @@ class Operator:
         """The lease was won or lost."""
         if leads:
             self.queue.may_work.set()
-            # What the last leader has left half done is in the objects.
+            # The objects say what the last leader has left half done.
             if monotonic_s() - self._listed_at > FRESH_SECONDS:
                 self._relist_now.set()
             self._enqueue_all(0)

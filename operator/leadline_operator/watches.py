@@ -24,7 +24,7 @@ LONGEST_AGAIN_SECONDS: Final = 30.0
 UNREADABLE_SECONDS: Final = 5.0
 # kopf serves what it finds when it begins: what it has not listed by then it has not found.
 BEGIN_SECONDS: Final = 30.0
-# What has watched for so long has begun well, and begins again at once.
+# A watch that has lasted for so long has begun well, and begins again at once.
 STEADY_SECONDS: Final = 60.0
 
 _log = structlog.get_logger(__name__)
@@ -175,7 +175,7 @@ class Watch:
         return True
 
     def _on_answer(self, kind: Kind, status: int, listed: bool) -> None:
-        """Kopf was answered. What it has listed, and what it was refused, is listed from here as well."""
+        """Kopf was answered. A kind that it has listed, or was refused, is listed from here as well."""
         if status < HTTPStatus.BAD_REQUEST:
             self._watcher.mark_contact()
         if listed:

@@ -25,6 +25,7 @@ from leadline_operator.registry import OWNERS
 from leadline_operator.service import measure
 from leadline_operator.watches import Place, places_of
 from tests.measured import value
+from tests.operator.setup import RBAC
 
 STUDY = Kind(GROUP, "v1alpha1", "Study", "studies")
 JOB = Kind("batch", "v1", "Job", "jobs")
@@ -85,6 +86,18 @@ def test_its_objects_and_what_is_made_for_them_are_watched_children_by_our_label
     places = places_of(WITH_STUDIES.watched, ("desk",), lambda kind, where: Place(kind, where, nobody, watcher))
     assert {place.kind for place in places} == {*OWNERS.watched, STUDY, JOB}
     assert watcher.children == {*OWNERS.children, JOB}
+
+
+def test_every_watched_kind_may_be_listed_and_watched():
+    rules = [*RBAC["namespace"], *RBAC["cluster"]]
+    for kind in OWNERS.watched:
+        verbs = {
+            verb
+            for rule in rules
+            if kind.group in rule["apiGroups"] and kind.plural in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        assert {"list", "watch"} <= verbs, kind.plural
 
 
 def test_it_is_reconciled_when_it_changes_and_when_what_is_made_for_it_does(watcher: Watcher, looked_at: list[Key]):

@@ -9,7 +9,7 @@ import grpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.services import SUPERVISOR
 from leadline.runtime.clock import monotonic_s
-from leadline.runtime.rpc.auth import Keys, audience, derive_key, token_source
+from leadline.runtime.rpc.auth import PLATFORM_NAMESPACE, Keys, audience, derive_key, token_source
 from leadline.runtime.rpc.certificates import Certificates
 from leadline.runtime.rpc.failures import ServiceAway, ServiceNotAdmitted, ServiceRefused, answered
 from leadline.runtime.rpc.grpc_client import open_channel
@@ -29,7 +29,6 @@ __all__ = [
 
 CALL_SECONDS: Final = 5.0
 RUN_SECONDS: Final = 5.0
-PLATFORM: Final = "platform"
 SUBJECT: Final = "operator"
 
 _ROLE: Final = SUPERVISOR
@@ -68,7 +67,7 @@ class Channels:
 
 
 class Feed:
-    """What ingestion says about the run. It is asked anew when what it said is some seconds old."""
+    """The run, as ingestion says. It is asked anew when its answer is some seconds old."""
 
     def __init__(self, channels: Channels, address: str) -> None:
         self._channels = channels
@@ -81,7 +80,9 @@ class Feed:
         async with self._asking:
             if self._known is not None and monotonic_s() - self._known[0] < RUN_SECONDS:
                 return self._known[1]
-            stub = ingestion_pb2_grpc.IngestionServiceStub(self._channels.to(self._address, PLATFORM, "ingestion"))
+            stub = ingestion_pb2_grpc.IngestionServiceStub(
+                self._channels.to(self._address, PLATFORM_NAMESPACE, "ingestion")
+            )
             request = ingestion_pb2.GetFeedStatusRequest()
             answer = await answered("ingestion", lambda: stub.GetFeedStatus(request, timeout=CALL_SECONDS))
             self._known = (monotonic_s(), run_from_proto(answer.run))

@@ -1,4 +1,4 @@
-"""Requests to the API server: plain JSON objects in and out, and an error whose type says what to do about it."""
+"""Requests to the API server: plain JSON objects in and out, and an error whose type says how to go on."""
 
 import json
 import socket
@@ -90,7 +90,7 @@ class Kube:
 
     def __init__(self, configuration: Configuration, may_write: Callable[[], bool]) -> None:
         configuration.connection_pool_maxsize = CONNECTIONS
-        # Who calls knows what may be repeated.
+        # Only the caller knows which request may be repeated.
         configuration.retries = 0
         self._api = ApiClient(configuration)
         self._may_write = may_write
@@ -119,7 +119,7 @@ class Kube:
         return aiohttp.ClientSession(connector=connector, proxy=rest.proxy, middlewares=(middleware,))
 
     async def signature(self) -> dict[str, str]:
-        """The headers that say now who asks."""
+        """The headers with the credentials of this moment."""
         headers: dict[str, str] = {}
         await self._api.update_params_for_auth(headers, [], ["BearerToken"], "", "", None)
         return headers
@@ -150,7 +150,7 @@ class Kube:
             query["continue"] = metadata["continue"]
 
     async def apply(self, document: JsonObject, *, status: bool = False) -> JsonObject:
-        """Make the object have these fields, and take them over from whoever had them; our other fields go.
+        """Make the object have these fields, and take them over from other managers; our other fields go.
 
         With a `resourceVersion` in its metadata Conflict is raised unless it is the object's. With `status` only the
         status is looked at.
@@ -171,7 +171,7 @@ class Kube:
         kind = kind_of(document)
         metadata = document["metadata"]
         path = kind.path(metadata.get("namespace"), metadata["name"])
-        # The lease is written by who does not hold it yet: its resource version decides.
+        # An operator that does not hold the lease yet writes it: its resource version decides.
         return await self._request("update", kind, path, {"fieldManager": FIELD_MANAGER}, document)
 
     async def set_finalizers(self, found: Mapping[str, Any], finalizers: list[str]) -> JsonObject:

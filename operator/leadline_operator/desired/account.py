@@ -41,7 +41,7 @@ def account_objects(
 
 
 def rollout_hash(item: Workload, settings: Mapping[str, Any], template: Mapping[str, Any]) -> str:
-    """What a change of makes a new Pod: the settings that only a start reads, one's own instruments, the Pod itself."""
+    """The hash that changes when a new Pod is needed: of settings that only a start reads, own instruments, the Pod."""
     text = json.dumps([item.id, settings, template], sort_keys=True, separators=(",", ":"))
     own = pods.own_digest()
     return derive("rollout", text, *([own] if own else []))[:HASH_LENGTH]

@@ -1,4 +1,4 @@
-"""Whether an object is as it was asked to be, and who made it otherwise."""
+"""Differences of an object from what was applied, and the field manager that made them."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
@@ -25,7 +25,7 @@ _QUANTITIES: Final = frozenset({"requests", "limits"})
 
 
 def differences(wanted: Any, found: Any, path: str = "") -> Iterator[str]:
-    """Paths at which an object lacks what was asked of it. What it has besides is not looked at."""
+    """Paths at which an object lacks what was asked of it; fields that were not asked for do not count."""
     if isinstance(wanted, Mapping):
         if not isinstance(found, Mapping):
             yield path

@@ -197,7 +197,7 @@ def config_map(workload: Workload, owner: Key, reference: list[JsonObject], sett
 
 
 def own_digest() -> str:
-    """What names the instruments of one's own that every workload is given; empty where there are none.
+    """The digest of the instruments of one's own that every workload is given; empty where there are none.
 
     They are those of this process: the ConfigMap that it has them from cannot be mounted in another namespace.
     """

@@ -53,7 +53,7 @@ async def reconcile_account(deps: Deps, key: Key) -> float | None:
         done = await account_status.cannot(context, Reason.FORBIDDEN, message, deps.params.status_seconds)
     finally:
         if _is_deployed(context) != before:
-            # What is written here comes back from no watch, and they are ready only with it.
+            # No watch brings back what is written here, and the strategies are ready only with it.
             for strategy in deps.cache.strategies_of(key.full_name):
                 deps.enqueue(own_key(strategy, STRATEGY), 0)
     return done.again
@@ -161,7 +161,7 @@ async def apply_settings(runtime: AccountRuntime) -> None:
             context.set_condition(ConditionType.CONFIG_APPLIED, no(Reason.REFUSED_BY_EXECUTION, refused.message))
             return
         await runtime.refetch()
-        # What execution has refused under the old settings it may take now.
+        # Execution may take now what it has refused under the old settings.
         runtime.enqueue_strategies()
     context.set_status(applied_config_hash=runtime.settings_hash)
     context.set_condition(ConditionType.CONFIG_APPLIED, yes(Reason.APPLIED))
@@ -188,12 +188,12 @@ async def withdraw_idle_demand(runtime: AccountRuntime) -> None:
 
 
 async def count(runtime: AccountRuntime) -> None:
-    """Take over the sums of orders and contracts, and have strategies reconciled whose own have changed."""
+    """Take over the sums of orders and contracts, and reconcile the strategies of which they have changed."""
     account_status.count(runtime)
 
 
 async def wake_refused_strategies(runtime: AccountRuntime) -> None:
-    """Have strategies reconciled that were refused: what they lacked may be there now."""
+    """Reconcile the strategies that were refused: the thing that they lacked may be there now."""
     deps = runtime.context.deps
     for strategy in refused_strategies(deps, runtime.name):
         deps.enqueue(own_key(strategy, STRATEGY), 0)

@@ -35,7 +35,7 @@ _AT_WORK: Final = frozenset(
 
 
 async def cannot(context: ReconcileContext[AccountStatus], reason: Reason, message: str, again: float | None) -> Done:
-    """Something that is needed is not there now. What runs goes on."""
+    """Say that something is missing for now; its workloads go on."""
     if context.status.phase is None:
         context.set_status(phase=AccountPhase.PENDING.value)
     context.set_condition(ConditionType.READY, no(reason, message))
@@ -78,7 +78,7 @@ async def show_halts(runtime: AccountRuntime) -> None:
 
 
 def count(runtime: AccountRuntime) -> None:
-    """Take over the sums, from time to time, and have strategies reconciled whose numbers or state have changed."""
+    """Take over the sums, from time to time, and reconcile the strategies of which numbers or state have changed."""
     deps, strategies = runtime.context.deps, runtime.state.strategies
     for name, here in strategies.items():
         found = deps.cache.owner(strategy_key(name))

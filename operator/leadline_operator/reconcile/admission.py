@@ -1,4 +1,4 @@
-"""Who may trade what on an account: the strategies that fit it, the plan of their workloads, and why others wait."""
+"""Admission to an account: the strategies that fit it, the plan of their workloads, and why others wait."""
 
 import json
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ def _misfit(strategy: TradingStrategy, account: TradingAccount) -> Refused | Non
 
 
 def _rival(deps: Deps, found: JsonObject, strategy: TradingStrategy, account: TradingAccount) -> Refused | None:
-    """Another strategy that has the contract already. Whoever trades it has it, and then who came first."""
+    """Another strategy that has the contract already: the one that trades it has it, else the one that came first."""
     mine = _rank(deps, found, strategy)
     for other in deps.cache.strategies_of(account.full_name):
         manifest = deps.manifest(other)

@@ -1,4 +1,4 @@
-"""What a strategy asks ingestion and aggregation for: written when it trades, taken away when it has left."""
+"""The demand of a strategy for bars and prints: written when it trades, taken away when it has left."""
 
 from leadline.model.status_spec import ConditionType, StrategyStatus
 from leadline.plan.demand import demand_rows

@@ -1,4 +1,4 @@
-"""What a reconciliation works with: the objects as they were seen, and the ways to act."""
+"""The dependencies of a reconcile: the cache, the clients, and what it remembers between two of them."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,10 +24,10 @@ _MOST_PARSED: Final = 8192
 
 @dataclass(slots=True)
 class Deps:
-    """Everything of one operator. `enqueue` has an object looked at, after so many seconds; clock: monotonic seconds.
+    """Everything of one operator. `enqueue` reconciles an object, after so many seconds; clock: monotonic seconds.
 
     `bus_problem` says why the bus stores nothing, empty while it does. `parsed`, `states` and `counted` only save work:
-    whoever starts without them does the same.
+    an operator that starts without them does the same.
     """
 
     params: OperatorParams
@@ -76,7 +76,7 @@ class Deps:
             return state
 
     def forget_state(self, account: str) -> None:
-        """What was known of the account is old: something was asked of it."""
+        """Forget the account's state: something was asked of it since."""
         self.states.pop(account, None)
 
     def prune(self) -> None:

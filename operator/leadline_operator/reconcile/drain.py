@@ -1,4 +1,4 @@
-"""How a strategy leaves the market: to stop, or to go for good. Execution takes it out."""
+"""The way of a strategy out of the market: to stop, or to go for good. Execution takes it out."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,7 +31,7 @@ _SLOWER: Final = 5
 
 
 class Purpose(StrEnum):
-    """What a drain is for, in its id."""
+    """The reason of a drain, in its id."""
 
     SUSPEND = "suspend"
     DELETE = "delete"

@@ -1,4 +1,4 @@
-"""Bringing objects to what they should be, and saying who had changed them."""
+"""Applying objects, and Events about those that somebody else had changed."""
 
 import hashlib
 import json

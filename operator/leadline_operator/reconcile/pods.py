@@ -1,4 +1,4 @@
-"""What runs for a strategy, what may yet come to run, and what runs though nobody looks after it any more."""
+"""Pods of a strategy: those that run, those that may yet come, and those that have lost their owner."""
 
 import contextlib
 
@@ -22,7 +22,7 @@ from leadline_operator.reconcile.deps import Deps, deleting
 
 
 async def remaining(context: ReconcileContext[StatusT], deployment: str) -> list[str]:
-    """What a strategy whose Deployment is to have no Pods still waits for, empty when none runs and none can come.
+    """Objects that a strategy waits for whose Deployment is to have no Pods; empty when none runs and none can come.
 
     A listing without Pods is not enough: the cluster's controllers act on what they saw last, and may make a Pod after
     it. The Deployment's says in the status which generation it has seen, and makes no ReplicaSet of an older one after

@@ -180,7 +180,7 @@ STEPS: Final[Mapping[RolloutStep, Step[Rollout]]] = {
     RolloutStep.START_NEW: _start_new,
     RolloutStep.WAIT_SIGNALS: _wait_for_signals,
 }
-"""What each step does, in their order. A step may be done twice."""
+"""The function of each step, in their order. A step may be done twice."""
 
 
 async def _sent(runtime: StrategyRuntime) -> bool:
@@ -214,7 +214,7 @@ async def _may_begin(runtime: StrategyRuntime, running: Revision) -> bool:
         context.set_condition(ConditionType.CONFIG_APPLIED, no(Reason.WAITING_FOR_RESTART, text))
         return False
     if policy == "WhenFlat":
-        # What was seen a moment ago is not enough to begin on.
+        # An answer of a moment ago is not enough to begin on.
         await runtime.refetch()
         here = runtime.here
         if here is not None and not here.flat:

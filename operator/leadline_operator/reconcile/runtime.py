@@ -139,7 +139,7 @@ class StrategyRuntime:
         return self.finished() or (here is not None and 0 < here.joined_ns <= here.progress_ns)
 
     async def remaining(self) -> list[str]:
-        """What its end still waits for, after `deploy` with no replicas; empty when no Pod runs and none can come."""
+        """Objects that its end waits for, after `deploy` with no replicas; empty when no Pod runs and none can come."""
         return await remaining(self.context, self.desired.deployment["metadata"]["name"])
 
     async def end_stray_pods(self) -> None:

@@ -25,7 +25,7 @@ _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.
 
 
 async def refuse(context: ReconcileContext[StrategyStatus], refused: Refused) -> Done:
-    """The manifest cannot run as it stands. What ran before goes on as it was."""
+    """Say that the manifest cannot run as it stands; a version that ran before goes on."""
     before = context.condition(ConditionType.ACCEPTED)
     known = context.says(ConditionType.ACCEPTED, no(refused.reason, refused.message))
     context.set_condition(ConditionType.ACCEPTED, no(refused.reason, refused.message))
@@ -42,7 +42,7 @@ async def refuse(context: ReconcileContext[StrategyStatus], refused: Refused) ->
 
 
 async def cannot(context: ReconcileContext[StrategyStatus], reason: Reason, message: str, again: float | None) -> Done:
-    """Something that is needed is not there now. What runs goes on."""
+    """Say that something is missing for now; a version that runs goes on."""
     if context.status.running_hash is None:
         context.set_status(phase=StrategyPhase.PENDING.value)
         context.set_condition(ConditionType.DEPLOYED, no(reason, message))
@@ -128,7 +128,7 @@ def _phase(runtime: StrategyRuntime, ready: Verdict) -> StrategyPhase:
         return StrategyPhase.FINISHED
     if runtime.fence():
         return StrategyPhase.FENCED
-    # What trades goes on while something else of it waits, as another version does until it is flat.
+    # The version that trades goes on while another one waits until it is flat.
     if ready.status or (runtime.running is not None and runtime.up() and runtime.has_signals()):
         return StrategyPhase.REDUCE_ONLY if _reduces(runtime) else StrategyPhase.RUNNING
     return StrategyPhase.STARTING
@@ -153,7 +153,7 @@ def _ready(runtime: StrategyRuntime) -> Verdict:
 
 
 def _account_lacks(context: ReconcileContext[StrategyStatus]) -> str | None:
-    """What the workloads of the strategy's account lack, None while they are up. Nothing trades without them."""
+    """The reason for which the account's workloads are not up, None while they are. Nothing trades without them."""
     named = named_account(context.found)
     account = context.deps.cache.owner(named)
     status = status_of(AccountStatus, account) if account is not None else AccountStatus()

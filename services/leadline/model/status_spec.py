@@ -1,8 +1,8 @@
-"""What a cluster says about a strategy and an account: the `status` of both kinds, written by the operator alone.
+"""The `status` of a strategy and of an account in a cluster, written by the operator alone.
 
 The status is coarse on purpose: what changes with every print or fill (profit, fills, orders) is in the metrics and on
-the bus. `rollout` and `drain` are written before the operator acts, so that whoever continues after a crash knows what
-was under way.
+the bus. `rollout` and `drain` are written before the operator acts, so that after a crash the next reconcile knows
+what was under way.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ class AccountPhase(StrEnum):
 
 
 class ConditionType(StrEnum):
-    """What can be true of an object or not. An account has no `Trading`, a strategy no `Halted`."""
+    """Statements about an object that hold or not. An account has no `Trading`, a strategy no `Halted`."""
 
     ACCEPTED = "Accepted"
     """The manifest can run: by itself, and together with the others."""
@@ -98,7 +98,7 @@ class RolloutStep(StrEnum):
 
 
 class RolloutReason(StrEnum):
-    """What made another version necessary."""
+    """The reason for which another version is necessary."""
 
     IMAGE_CHANGED = "ImageChanged"
     """Another image is wanted."""
@@ -175,7 +175,7 @@ Conditions = Annotated[tuple[Condition, ...], Field(max_length=16)]
 
 
 class OwnerStatus(StatusModel):
-    """What the cluster says about a manifest of any kind."""
+    """The status of a manifest of any kind."""
 
     observed_generation: Generation = 0
     """The generation that the operator has last looked at."""
@@ -227,7 +227,7 @@ class DrainStatus(StatusModel):
 
 
 class StrategyStatus(OwnerStatus):
-    """What the cluster says about a strategy."""
+    """The status of a strategy."""
 
     pod_name: PodText | None = None
     """The Pod of its analysis."""
@@ -265,7 +265,7 @@ class JournalRestored(StatusModel):
 
 
 class AccountStatus(OwnerStatus):
-    """What the cluster says about an account."""
+    """The status of an account."""
 
     pod_name: PodText | None = None
     """The Pod of its execution."""
