@@ -2,7 +2,7 @@
 
     python -m bench.operator [SIZES ...] [--output json]
 
-The Pods are stood in for by one process that has_signals execution's contract. A strategy counts as reconciled when its
+The Pods are stood in for by one process that speaks execution's contract. A strategy counts as reconciled when its
 status says that execution works with its settings and its Deployment is there. Measured: from the operator's start
 until all are, when nothing of them is there yet and when all of it is; from an apply to the Deployment, one after the
 other; requests to the API server; and the memory that the process holds.
