@@ -172,7 +172,7 @@ class BarBuilder:
         """Note when bars that ended with the last minute that `ticks` reach were known."""
         minute_ns = _minute(int(ticks.time_ns[-1]))
         if minute_ns > self._minute_ns:
-            first_ns = int(ticks.time_ns[np.searchsorted(ticks.time_ns, minute_ns)])
+            first_ns = int(ticks.time_ns[ticks.time_ns.searchsorted(minute_ns)])
             self._minute_ns, self._known_ns = minute_ns, min(first_ns, minute_ns + CLOSE_GRACE_NS)
 
     # --- cutting ---------------------------------------------------------------------------------------------------
