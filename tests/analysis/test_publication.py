@@ -141,3 +141,12 @@ def test_the_contract_that_follows_says_nothing_of_the_time_before_it() -> None:
         (ends_ns, False),
         (ends_ns + MINUTE, True),
     ]
+
+
+def test_a_contract_of_which_everything_is_said_is_not_read_again_after_a_restart() -> None:
+    whole = published(stream())
+    ends_ns = whole[50].progress_ns
+    assert publication(last=whole[50], ends_ns=ends_ns).passed
+    assert not publication(last=whole[49], ends_ns=ends_ns).passed
+    assert not publication(last=replace(whole[50], analysis_hash="other"), ends_ns=ends_ns).passed
+    assert not publication(last=whole[50]).passed

@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.adapters.convert import state_to_proto
+from leadline.execution.core.book import Book
+from leadline.execution.core.contracts import speaker_of
+from leadline.execution.core.day import roll
+from leadline.execution.loop.commands import set_strategy
 from leadline.ingestion.months import market_of
 from leadline.model.contracts import instrument_of
+from leadline.model.errors import Unknown
 from leadline.model.ticks import TickColumns
 from leadline.model.wire import encode_bar
-from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape
+from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.run import Recorded, record
 from tests.execution.harness.world import Books, Desk, Session
 
@@ -151,3 +156,33 @@ async def test_a_contract_that_has_ended_does_not_hold_the_account_up(books: Boo
     held = session.book.open_positions()
     assert [(position.contract, position.tape_contract, position.quantity) for position in held] == [(MES, MES, 1)]
     assert session.book.strategies["default/mes"].contract == MES
+
+
+# --- a tape without an end ---
+
+
+def test_the_contract_is_the_strategys_also_where_the_feed_has_lost_the_months_with_which_deciding_began() -> None:
+    manifest = account()
+    friday_ns = ns(FRIDAY + 1800)
+    began, balance = date(2024, 1, 2), manifest.spec.starting_balance
+    book = Book("live", manifest.full_name, manifest, (MES, NEXT), began, friday_ns, balance)
+    book.trading_day = date(2025, 6, 13)
+    owner = set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
+    assert (owner.contract, list(dict.fromkeys(book.tapes(owner)))) == (MES, [MES, NEXT])
+    months = speaker_of(owner.manifest, "live", book.feed_contracts, began).months
+    assert [(month.contract, month.covers(date(2025, 6, 16))) for month in months] == [(MES, False), (NEXT, True)]
+
+    book.instant_ns = ns(MONDAY)
+    book.feed_contracts = (NEXT,)
+    assert list(dict.fromkeys(book.tapes(owner))) == [MES, NEXT]
+    assert roll(book)
+    assert owner.contract == NEXT
+    assert list(dict.fromkeys(book.tapes(owner))) == [NEXT]
+
+
+def test_a_strategy_whose_first_lead_month_the_feed_lacks_is_refused() -> None:
+    manifest = account()
+    began, balance = date(2025, 6, 16), manifest.spec.starting_balance
+    book = Book("live", manifest.full_name, manifest, (MES,), began, ns(FRIDAY), balance)
+    with pytest.raises(Unknown, match="contract of the feed 'MES on 2025-06-16', known: MESM2025"):
+        set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))

@@ -7,10 +7,12 @@ import pytest
 
 from leadline.analysis.assemble import strategy_fold
 from leadline.ingestion.months import market_of
+from leadline.model.bars import BarMessage
 from leadline.model.contracts import resolve_contract
 from leadline.model.manifests import load_manifests
-from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy
+from leadline.model.specs import OWN_SERIES, StrategySpec, TradingAccount, TradingStrategy
 from leadline.testing import Replay, replay, simulated
+from leadline.testing.replay import TAPE, speech_of
 
 FIRST, SESSIONS = date(2025, 6, 5), 20
 ROLL = date(2025, 6, 16)
@@ -96,3 +98,22 @@ def test_the_new_month_has_the_history_of_its_own_prints(
     said = [one for bar in run.bars if bar.key.contract == SEPTEMBER and (one := alone.step(bar)) is not None]
     assert said == [one for one in run.said if one.trading_day >= ROLL]
     assert {bar.key.trading_day for bar in run.bars if bar.key.contract == SEPTEMBER and bar.key.trading_day < ROLL}
+
+
+def test_a_restart_before_in_and_after_the_roll_goes_on_with_the_same_words(
+    run: Replay, manifests: tuple[TradingStrategy, TradingAccount]
+) -> None:
+    told = {
+        contract: {
+            OWN_SERIES: [
+                BarMessage(TAPE, "cme", contract, bar.known_at_ns, final=False, bar=bar)
+                for bar in run.bars
+                if bar.key.contract == contract
+            ]
+        }
+        for contract in (JUNE, SEPTEMBER)
+    }
+    whole = speech_of(manifests[0], FIRST, told)
+    first = next(number for number, one in enumerate(whole) if one.bar is not None and one.bar.trading_day == ROLL)
+    for number in (first - 2, first, len(whole) - 2):
+        assert whole[: number + 1] + speech_of(manifests[0], FIRST, told, whole[number]) == whole

@@ -32,18 +32,17 @@ class Publication:
         self._strategy = strategy
         self._hash = analysis_hash
         self._last = last if last is not None and last.analysis_hash == analysis_hash else None
-        self._fold = fold
-        self._ends_ns = ends_ns
-        self._passed = False
+        self.follow(fold, ends_ns)
 
     @property
     def passed(self) -> bool:
-        """Whether the bars have come to where another contract follows."""
+        """Whether everything is said up to where another contract follows."""
         return self._passed
 
     def follow(self, fold: StrategyFold, ends_ns: int | None) -> None:
         """Take the bars of the contract that follows from here on, into its own fold."""
-        self._fold, self._ends_ns, self._passed = fold, ends_ns, False
+        self._fold, self._ends_ns = fold, ends_ns
+        self._passed = ends_ns is not None and self._last is not None and self._last.progress_ns >= ends_ns
 
     def step(self, message: BarMessage, series: str = OWN_SERIES) -> SignalMessage | None:
         """Take the next message of the bars in, as `analysis.merge` orders them; what to publish about it, if anything.

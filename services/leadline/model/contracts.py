@@ -140,13 +140,22 @@ def front_months(symbol: str, feed: Iterable[str], trade_from: date) -> tuple[Fr
     first = resolve_contract(symbol, trade_from)
     if first not in known:
         raise Unknown("contract of the feed", first, known)
+    return months_from(symbol, known, trade_from)
+
+
+def months_from(symbol: str, feed: Iterable[str], day: date) -> tuple[FrontMonth, ...]:
+    """As `front_months` from a trading day on, of what the feed has by now: a tape without an end loses its old months.
+
+    Empty when the feed has none. Raises as `resolve_contract` does.
+    """
     if not rolls_by_rule(symbol):
-        return (FrontMonth(first, trade_from, None),)
-    later = sorted(found for name in known if (found := dated(name)) is not None and found.root == symbol)
+        only = resolve_contract(symbol, day)
+        return (FrontMonth(only, day, None),) if only in feed else ()
+    later = sorted(found for name in feed if (found := dated(name)) is not None and found.root == symbol)
     return tuple(
-        FrontMonth(str(month), max(trade_from, lead_begins(month)), roll_date(month))
+        FrontMonth(str(month), max(day, lead_begins(month)), roll_date(month))
         for month in later
-        if roll_date(month) > trade_from
+        if roll_date(month) > day
     )
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from leadline.execution.core.contracts import execution_contract, execution_roots, signal_months
+from leadline.execution.core.contracts import execution_contract, execution_roots
+from leadline.model.contracts import front_months
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
 from leadline.plan.plan import Plan
@@ -61,7 +62,7 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
     accounts = {account.full_name: account for account in plan.accounts}
     for strategy in plan.strategies:
         try:
-            months = signal_months(strategy, tuple(sorted(contracts)), trade_from)
+            months = front_months(strategy.spec.instrument, sorted(contracts), trade_from)
         except Unknown as unknown:
             expected = f"a contract of the feed: {', '.join(sorted(contracts)) or 'it has none'}"
             where = f"TradingStrategy {strategy.full_name}: spec.instrument"
@@ -84,7 +85,7 @@ def traded_contracts(
 ) -> set[str]:
     """Every contract that a strategy may come to trade on an account in a run; empty where the feed has none for it."""
     try:
-        months = signal_months(strategy, tuple(sorted(contracts)), trade_from)
+        months = front_months(strategy.spec.instrument, sorted(contracts), trade_from)
     except Unknown:
         return set()
     return {contract for month in months for contract in _executed(account, month.contract)}

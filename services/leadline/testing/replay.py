@@ -123,11 +123,11 @@ def speech_of(
         if month is not months[0]:
             publication.follow(month.fold, month.ends_ns)
         for series, message in merged(bars[month.contract]):
+            if publication.passed:
+                break
             one = publication.step(message, series)
             if one is not None:
                 found.append(decode_signal(encode_signal(one)))  # as the account reads it from the bus
-            if publication.passed:
-                break
     return found
 
 

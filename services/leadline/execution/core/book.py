@@ -165,22 +165,28 @@ class Book:
         signals = [month.contract for month in signal_months(manifest, self.feed_contracts, self.trade_from)]
         return tuple(execution_contract(signal, root) for signal in signals for root in self.roots(signal))
 
+    @property
+    def deciding_day(self) -> date:
+        """The trading day whose contract counts: the present one, before `trade_from` that one."""
+        return self.trade_from if self.trading_day is None else max(self.trade_from, self.trading_day)
+
     def front(self, manifest: TradingStrategy) -> str | None:
         """The contract whose signals count on the present trading day; None where the feed does not have it.
 
-        Before `trade_from` it is that day's. Raises Unknown when the feed lacks even that.
+        Before `trade_from` it is that day's.
         """
-        day = self.trade_from if self.trading_day is None else max(self.trade_from, self.trading_day)
         months = signal_months(manifest, self.feed_contracts, self.trade_from)
-        return next((month.contract for month in months if month.covers(day)), None)
+        return next((month.contract for month in months if month.covers(self.deciding_day)), None)
 
     def tapes(self, strategy: StrategyBook) -> Iterator[str]:
         """The feed's contracts whose prints can fill a strategy: those of its contract, and of the one to come.
 
         The one to come carries the time on where the present one's prints have ended.
         """
-        signals = [month.contract for month in signal_months(strategy.manifest, self.feed_contracts, self.trade_from)]
-        for signal in signals[signals.index(strategy.contract) :][:2]:
+        months = [month.contract for month in signal_months(strategy.manifest, self.feed_contracts, self.trade_from)]
+        # The feed of a tape without an end may have lost the present one by now.
+        later = months[months.index(strategy.contract) + 1 :] if strategy.contract in months else months
+        for signal in (strategy.contract, *later[:1]):
             yield signal
             for root in self.roots(signal):
                 yield tape_contract(execution_contract(signal, root), signal, self.feed_contracts)

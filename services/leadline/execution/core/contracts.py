@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
-from leadline.model.contracts import FrontMonth, front_months, instrument_of
+from leadline.model.contracts import FrontMonth, instrument_of, months_from
 from leadline.model.instruments import Instrument, instruments
 from leadline.model.sessions import calendar_of, resolve_session
 from leadline.model.signal_checks import Speaker
@@ -13,19 +13,19 @@ from leadline.risk.view import Tier
 
 
 def signal_months(strategy: TradingStrategy, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
-    """The contracts that a strategy decides on in a run, one after the other. Raises as `front_months` does."""
+    """The contracts that a strategy decides on, one after the other, of those that the feed has by now."""
     return _months(strategy.spec.instrument, feed, trade_from)
 
 
 @lru_cache(maxsize=256)
 def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
-    return front_months(symbol, feed, trade_from)
+    return months_from(symbol, feed, trade_from)
 
 
 def speaker_of(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trade_from: date) -> Speaker:
-    """What a strategy may speak about on a tape. Raises as `front_months` does."""
+    """What a strategy may speak about on a tape."""
     months, spec = signal_months(strategy, feed, trade_from), strategy.spec
-    sheet = instrument_of(months[0].contract)
+    sheet = signal_instrument(strategy)
     _, hours = resolve_session(sheet, spec.session.value())
     return Speaker(
         tape=tape,

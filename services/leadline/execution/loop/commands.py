@@ -49,7 +49,8 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
     check_strategy_on_account(manifest, book.manifest)
     signal = book.front(manifest)
     if signal is None:
-        raise Unknown("contract of the feed", f"{manifest.spec.instrument} on {book.trading_day}", book.feed_contracts)
+        wanted = f"{manifest.spec.instrument} on {book.deciding_day}"
+        raise Unknown("contract of the feed", wanted, book.feed_contracts)
     if book.calendar and (problem := day_problem(manifest, calendar(book.calendar), f"the account {book.account}")):
         raise problem
     others = [strategy.manifest for other, strategy in book.present() if other != name]
