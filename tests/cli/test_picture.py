@@ -13,7 +13,7 @@ from leadline.local.supervisor import PartStatus
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
 from leadline.views.convert import signal_view
 from leadline.views.scene import KEPT_FATES, Rate, Scene
-from leadline.views.signals import by_pattern, fate_text
+from leadline.views.signals import ProposalView, by_pattern, fate_text, lines_of
 from leadline.views.values import PositionView
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
 
@@ -31,6 +31,9 @@ def drawn(found: Scene, height: int = 46, width: int = 140) -> list[str]:
 def line_with(words: str, found: Scene) -> str:
     (line,) = [line for line in drawn(found) if words in line]
     return line
+
+
+ENTERS = {"strategy": FLOW, "action": "ENTER"}
 
 
 def bar_key(ordinal: int) -> str:
@@ -83,7 +86,7 @@ def test_where_it_is_narrow_the_words_give_way_and_not_the_time_or_the_pattern()
 
 def test_a_signal_shows_the_routers_word_and_the_decision():
     found = scene((APPROVED_BAR,))
-    found.decide({"strategy": FLOW, "bar_key": bar_key(5), "accepted": True, "side": "BUY", "quantity": 2})
+    found.decide({**ENTERS, "bar_key": bar_key(5), "accepted": True, "side": "BUY", "quantity": 2})
     taken = line_with("BUYING_ABSORPTION", found)
     assert taken.split()[1] == "14:00:00"
     assert " ".join(taken.split()).find("0.70 approved BUY 2") > 0
@@ -92,7 +95,7 @@ def test_a_signal_shows_the_routers_word_and_the_decision():
 
 def test_a_refusal_names_its_reason():
     found = scene((APPROVED_BAR,))
-    found.decide({"strategy": FLOW, "bar_key": bar_key(5), "accepted": False, "reason": "max_open_trades"})
+    found.decide({**ENTERS, "bar_key": bar_key(5), "accepted": False, "reason": "max_open_trades"})
     assert "refused: max open trades" in line_with("BUYING_ABSORPTION", found)
 
 
@@ -199,10 +202,28 @@ def test_the_rate_is_between_two_looks():
     assert rate.per_second == pytest.approx(2500)
 
 
+def test_a_bar_s_fate_is_that_of_each_of_its_proposals():
+    found = Scene()
+    about = {"strategy": FLOW, "bar_key": "b", "reason": ""}
+    found.decide({**about, "action": "EXIT", "accepted": True, "side": None, "quantity": 2})
+    found.decide({**about, "action": "ADD", "accepted": True, "side": "BUY", "quantity": 1})
+    found.decide({**about, "action": "CANCEL", "accepted": False, "reason": "nothing_working"})
+    assert fate_text(found.fates[FLOW, "b"]) == "EXIT 2, BUY 1, refused: nothing working"
+    assert fate_text(()) == "–"
+
+
+def test_what_a_strategy_wants_is_shown_where_it_tells_of_no_pattern():
+    wanted = [ProposalView("ENTER", "LONG", ("opening range", "up"), ""), ProposalView("CANCEL", "", (), "")]
+    assert [(line.name, line.word) for line in lines_of([], wanted)] == [
+        ("opening range, up", "proposed"),
+        ("cancel", "proposed"),
+    ]
+
+
 def test_fates_are_kept_within_a_bound():
     found = Scene()
     for number in range(KEPT_FATES + 5):
-        found.decide({"strategy": FLOW, "bar_key": str(number), "accepted": False, "reason": "conflict"})
+        found.decide({**ENTERS, "bar_key": str(number), "accepted": False, "reason": "conflict"})
     assert len(found.fates) == KEPT_FATES
     assert (FLOW, "4") not in found.fates
     assert fate_text(found.fates[FLOW, str(KEPT_FATES)]) == "refused: conflict"

@@ -78,7 +78,7 @@ def test_orders_and_positions_stand_with_their_account():
     assert found[0]["decided_at_ns"] == str(order.decided_at_ns)  # 64 bits are text in JSON: a float does not hold them
 
 
-@pytest.mark.parametrize("facts", [[], [{"accepted": False, "reason": "conflict", "bar_key": "b"}]])
+@pytest.mark.parametrize("facts", [[], [{"action": "ENTER", "accepted": False, "reason": "conflict", "bar_key": "b"}]])
 def test_a_bar_has_its_signals_as_messages_have_them_and_the_facts_of_its_decisions(facts):
     signal = filled(model_pb2.Signal)
     decisions = tuple(map(decision_view, facts))

@@ -60,10 +60,12 @@ class ProposalView:
 class DecisionView:
     """What risk and the account decided on a proposal.
 
-    reason: why it was refused, empty when accepted. side: `BUY` or `SELL`, quantity: size steps, where they are known.
-    facts: all that its source has of it, as JSON; a running stack has the decision's event.
+    action: such as `ENTER`. reason: why it was refused, empty when accepted. side: `BUY` or `SELL` of an entry,
+    quantity: size steps, where they are known. facts: all that its source has of it, as JSON; a running stack has the
+    decision's event.
     """
 
+    action: str
     accepted: bool
     reason: str
     side: str | None
@@ -107,7 +109,12 @@ class PatternLine:
 def decision_view(facts: Mapping[str, Any]) -> DecisionView:
     """A decision from its facts: those of its event, or of its row in the book."""
     return DecisionView(
-        bool(facts["accepted"]), facts.get("reason") or "", facts.get("side"), facts.get("quantity"), facts
+        facts["action"],
+        bool(facts["accepted"]),
+        facts.get("reason") or "",
+        facts.get("side"),
+        facts.get("quantity"),
+        facts,
     )
 
 
@@ -142,4 +149,4 @@ def fate_text(decisions: Sequence[DecisionView]) -> str:
 def _fate(decision: DecisionView) -> str:
     if not decision.accepted:
         return f"refused: {decision.reason.replace('_', ' ')}"
-    return f"{decision.side} {decision.quantity}"
+    return f"{decision.side or decision.action} {decision.quantity}"

@@ -99,8 +99,9 @@ class StoppedRun:
         rows = await self.connection.fetch(
             """
             SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals, s.proposals,
-                   (SELECT jsonb_agg(jsonb_build_object('accepted', d.accepted, 'reason', d.reason, 'side', d.side,
-                                                        'quantity', d.quantity) ORDER BY d.source)
+                   (SELECT jsonb_agg(jsonb_build_object('action', d.proposal->>'action', 'accepted', d.accepted,
+                                                        'reason', d.reason, 'side', d.side, 'quantity', d.quantity)
+                                     ORDER BY d.source)
                     FROM decision d WHERE d.tape = s.tape AND d.account = s.account AND d.strategy = s.strategy
                       AND d.bar_key = s.bar_key) AS decisions
             FROM signal s
