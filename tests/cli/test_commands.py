@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from leadline.cli.main import app, run
 from leadline.cli.output import plain, price_text, print_json, print_table
 from leadline.cli.reading import print_kept_out
+from leadline.cli.reporting import check_place, write_reports
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
 from leadline.model.v1 import model_pb2
@@ -223,6 +224,14 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_done_for_
     assert run(["report", *data, "--html", report]) == 2
     assert wanted in said(capsys)
     assert not (tmp_path / "data").exists()
+
+
+def test_the_folder_of_a_page_is_made_and_not_before_there_is_a_page(tmp_path):
+    page = tmp_path / "reports" / "june" / "page.html"
+    check_place(page, "--report")
+    assert not (tmp_path / "reports").exists()
+    write_reports([], page)
+    assert page.is_file()
 
 
 def test_a_report_of_a_run_that_is_not_awaited_is_refused(tmp_path, capsys):
