@@ -34,40 +34,59 @@ class Storage(StrictModel):
 
 
 class OperatorParams(ServiceParams):
-    """Settings of the operator.
-
-    namespace: where it runs and holds its lease. identity: its name there, the host's where absent. namespaces:
-    those that it looks after, all where there are none. peers: platform services that account workloads call.
-    database_url: what execution connects to. otlp_endpoint: where traces go, nowhere where empty. workload_address:
-    where the operator calls a workload, with `{name}` and `{namespace}`. resync_seconds: after which everything is
-    listed and looked at again. orphan_grace_seconds: for how long execution may know a strategy that nobody owns.
-    default_account_seconds: how old a strategy is before the account `paper` is made for it.
-    progress_deadline_seconds: in which a new version must be up. halt_seconds: between two questions to an execution
-    whether its account is halted. bus_seconds: between two questions to the bus whether it can store.
-    """
+    """Settings of the operator. The chart writes them; its values are the place to change them."""
 
     namespace: str = Field(min_length=1)
+    """The namespace in which it runs, and holds its lease."""
     identity: str | None = None
+    """Its name in the lease and in Events; the name of its host where absent, which in a Pod is the Pod's."""
     namespaces: tuple[str, ...] = ()
+    """The namespaces that it looks after; all where there are none."""
     lease: str = "leadline-operator"
+    """The name of the lease. Two operators of one namespace with different leases would work against each other."""
     lease_seconds: float = Field(default=15.0, ge=1)
+    """The seconds after which another operator may take a lease that was not renewed. A takeover takes that long; a
+    shorter one is lost by a busy machine."""
     image: str = Field(min_length=1)
+    """The image of workloads whose manifest names none: the platform's own."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """When a node fetches that image."""
     image_pull_secrets: tuple[str, ...] = ()
+    """Secrets in the traders' namespaces with which nodes fetch images."""
     platform: PlatformSettings = PlatformSettings()
+    """The settings of the platform on which the plan of an account depends."""
     peers: PlatformPeers
+    """Services of the platform that the workloads of accounts call."""
     nats: BusPlace
+    """The bus that workloads connect to."""
     database_url: str = Field(pattern=r"^postgres(ql)?://")
+    """The database that execution connects to, without a password."""
     storage: Storage = Storage()
+    """The volumes of journals and ledgers."""
     tls: bool = False
+    """Whether workloads serve and call with certificates."""
     priority_classes: bool = True
+    """Whether Pods have the chart's priority classes; without them no Pod goes before another."""
     otlp_endpoint: str = ""
+    """The collector that workloads send traces to; none where empty."""
     workload_address: str = "{name}.{namespace}.svc:9090"
+    """Where the operator calls a workload, by the `{name}` and `{namespace}` of its Service."""
     resync_seconds: float = Field(default=300.0, ge=1)
+    """The seconds after which everything is listed and reconciled anew, whatever the watches have brought. It bounds
+    how long a missed change is missed; each time costs one listing of each kind."""
     orphan_grace_seconds: float = Field(default=60.0, ge=0)
+    """For how many seconds execution may trade a strategy that has no object before it only closes: a listing may be
+    behind execution."""
     default_account_seconds: float = Field(default=3.0, ge=0)
+    """How many seconds old a strategy is before the account `paper` is made for it: the account may stand below the
+    strategy in the file that is just being applied."""
     progress_deadline_seconds: float = Field(default=600.0, ge=1)
+    """In how many seconds a new version must be up and have sent a signal; then the last stable one comes back."""
     status_seconds: float = Field(default=30.0, ge=1)
+    """The seconds between two writes of numbers that change with every fill, and between two looks at an account."""
     poll_seconds: float = Field(default=2.0, gt=0)
+    """The seconds until the next look at something that no watch tells of, such as a drain."""
     halt_seconds: float = Field(default=1.0, gt=0)
+    """The seconds between two questions to an execution for halts and fences: so late they show in the status."""
     bus_seconds: float = Field(default=5.0, gt=0)
+    """The seconds between two questions to the bus whether it can store."""

@@ -1,10 +1,13 @@
 """What a cluster shall hold, and whether it does: pure, without a cluster."""
 
+import ast
 import copy
+import inspect
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +324,17 @@ def test_the_store_keeps_the_newest_and_forgets_what_a_listing_lacks():
     gone = cache.relist(CONFIG_MAP, [item("one", 9)], 10, None)
     assert [found["metadata"]["name"] for found in gone] == ["two"]
     assert [found["metadata"]["name"] for found in cache.all(CONFIG_MAP)] == ["one", "young"]
+
+
+def test_every_setting_says_what_it_means():
+    [definition] = ast.parse(inspect.getsource(OperatorParams)).body
+    assert isinstance(definition, ast.ClassDef)
+    explained = {
+        field.target.id
+        for field, text in pairwise(definition.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+    }
+    assert explained == set(OperatorParams.model_fields)
