@@ -189,7 +189,11 @@ def test_all_problems_of_all_documents_come_together():
         ),
         (
             'instrument: MES, entries: {blocks: [{from: 12, to: "13:00"}]}',
-            "spec.entries.blocks[0].from: got 12, expected text in quotes",
+            "spec.entries.blocks[0].from: got 12, expected a time HH:MM in quotes, from 00:00 to 23:59, as text",
+        ),
+        (
+            "instrument: MES, entries: {type: Limit, offsetTicks: 1, validFor: {bars: 3}}",
+            "spec.entries.validFor: got {'bars': 3}, expected day, a length such as 15m, or bars:N, as text",
         ),
         (
             'instrument: MES, entries: {blocks: [{from: "12:00", to: "24:00"}]}',

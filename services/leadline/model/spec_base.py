@@ -182,12 +182,14 @@ class Text:
     max_length: int
 
     def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self._check, core_schema.str_schema(strict=True))
+        return core_schema.no_info_before_validator_function(self._check, core_schema.str_schema(strict=True))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
 
-    def _check(self, value: str) -> str:
+    def _check(self, value: object) -> object:
+        if not isinstance(value, str):
+            raise refused(f"{self.expected}, as text")
         if len(value) > self.max_length or not re.fullmatch(self.pattern, value):
             raise refused(self.expected)
         return value
