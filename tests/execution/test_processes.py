@@ -9,7 +9,6 @@ import sys
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from leadline.views import client
 from tests.execution.harness.builders import BUY, DAY, MES, SHORT, account, bar, ns, says, strategy, tape
 from tests.measured import scraped
 from tests.stack import Database, bus_as
+from tests.venue.misbehaving import FAILS_AFTER, FAILS_BEFORE, MisbehavingVenue, misbehaving
 
 pytestmark = pytest.mark.integration
 
@@ -106,14 +106,17 @@ class Platform:
         self.start(settings.pop("service"), name, **settings)
         self.addresses[name], self.metrics[name] = listen, metrics
 
-    def execution(self, name: str, manifest: TradingAccount) -> "subprocess.Popen[bytes]":
-        """A writer of the account. Two of them have the same name in the plan, as two Pods of one workload have."""
+    def execution(self, name: str, manifest: TradingAccount, venue: str = "") -> "subprocess.Popen[bytes]":
+        """A writer of the account. Two of them have the same name in the plan, as two Pods of one workload have.
+
+        `venue` is the address at which it finds its venue, where that is another than the venue's own.
+        """
         return self.start(
             "execution",
             name,
             nats=self.nats.settings("execution"),
             database=self.database.settings("execution"),
-            peers={"venue": self.addresses["venue"], "risk": self.addresses["risk"]},
+            peers={"venue": venue or self.addresses["venue"], "risk": self.addresses["risk"]},
             params={"account": "default/paper", "manifest": manifest.to_manifest()},
         )
 
@@ -202,9 +205,16 @@ async def platform(
         found = Platform(tmp_path, ports, nats_server, database, bus, analysis)
         stopped.append(found)
         found.start("risk", "risk")
-        params = {"account": "default/paper", "allow_faults": True}
+        params = {"account": "default/paper"}
         found.start("venue", "venue", nats=nats_server.settings("venue"), params=params)
         await found.publish_prints()
+        yield found
+
+
+@pytest.fixture
+async def between(platform: Platform) -> AsyncIterator[MisbehavingVenue]:
+    """A way to the platform's venue on which a test makes things go wrong."""
+    async with misbehaving(platform.addresses["venue"]) as found:
         yield found
 
 
@@ -555,17 +565,15 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
     await watcher.close()
 
 
-async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while_it_is_away(platform: Platform):
+async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while_it_is_away(
+    platform: Platform, between: MisbehavingVenue
+):
     """INTERNAL says nothing of an order: it is asked for, given up or found, and never sent a second time.
 
     A venue that fails halts the account, and so an entry that was found is cancelled. A person looks, and it goes on.
     """
-    platform.execution("first", account())
-    admin = token_source(one_key(KEY), "cli-admin", "ann", "venue/default/paper")
-    async with open_channel(platform.addresses["venue"], admin) as channel:
-        for fault in ("fail_before_accept", "fail_after_accept"):
-            arm = venue_pb2.MisbehaveRequest(fault=fault, times=1)
-            await with_retries(partial(venue_rpc.PaperVenueServiceStub(channel).Misbehave, arm, timeout=5))
+    between.next("SubmitOrder", FAILS_BEFORE, FAILS_AFTER)
+    platform.execution("first", account(), venue=f"127.0.0.1:{between.port}")
     watcher = await connect(platform.database.settings("reader"), "test")
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         await set_strategy(stub)

@@ -265,7 +265,7 @@ async def _venue(data: st.DataObject) -> bool:
     with tempfile.TemporaryDirectory(dir=_QUICK) as name:
         ledger = Ledger.open(Path(name), "tape")
         paper = PaperVenue(context, VenueParams(account="default/paper"), _RUN, ledger)
-        servicer: Any = PaperVenueServicer(paper, allow_faults=False)
+        servicer: Any = PaperVenueServicer(paper)
         taken = False
         for _ in range(data.draw(st.integers(1, MOST_CALLS), "calls")):
             method = data.draw(st.sampled_from(sorted(VENUE)), "method")

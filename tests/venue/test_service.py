@@ -63,6 +63,17 @@ from leadline.venue.v1 import venue_pb2_grpc as rpc
 from tests.measured import total
 from tests.stack import bus_as
 from tests.venue.builders import ES, MES, order
+from tests.venue.misbehaving import (
+    FAILS_AFTER,
+    FAILS_BEFORE,
+    LOST_ANSWER,
+    LOST_CALL,
+    Fault,
+    Gate,
+    misbehaving,
+    rejected,
+    repeated,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -160,10 +171,9 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(settings: ServiceSettings, role: str = "execution") -> AsyncIterator[Caller]:
-    account = "default/paper" if role == "execution" else None
-    token = token_source(one_key(KEY), role, "test", "venue/default/paper", account)
-    channel = open_channel(settings.listen, token)
+async def calling(settings: ServiceSettings, address: str = "") -> AsyncIterator[Caller]:
+    token = token_source(one_key(KEY), "execution", "test", "venue/default/paper", "default/paper")
+    channel = open_channel(address or settings.listen, token)
     try:
         yield Caller(rpc.PaperVenueServiceStub(channel))
     finally:
@@ -420,58 +430,50 @@ def replace_message(message: pb.VenueOrder, **change: Any) -> pb.VenueOrder:
     return message
 
 
-async def test_faults_on_request(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+async def test_a_venue_that_misbehaves_has_what_it_was_sent_and_no_more(
+    bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
+):
+    """Whatever its caller hears: an order that was lost or failed before it is not there, one that failed after is."""
     await publish(bus, batches(MES, PRINTS[MES], 100))
-    settings = settings_in(tmp_path, nats_server, ports, allow_faults=True)
-    async with serving(settings) as venue, calling(settings, "cli-admin") as person:
-
-        async def arm(fault: str, times: int = 1, delay_ms: int = 0) -> None:
-            await person.stub.Misbehave(pb.MisbehaveRequest(fault=fault, times=times, delay_ms=delay_ms), timeout=5)
-
-        async def lost(name: str, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE) -> None:
+    settings = settings_in(tmp_path, nats_server, ports)
+    async with (
+        serving(settings) as venue,
+        misbehaving(settings.listen) as between,
+        calling(settings, address=f"127.0.0.1:{between.port}") as caller,
+    ):
+        for name, fault in (
+            ("kept", LOST_ANSWER),
+            ("never", LOST_CALL),
+            ("failed", FAILS_BEFORE),
+            ("taken", FAILS_AFTER),
+        ):
+            between.next("SubmitOrder", fault)
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await venue.submit(order(name))
-            assert error.value.code() is code
+                await caller.submit(order(name))
+            assert error.value.code() is fault.code
+        gate = Gate()
+        between.next("SubmitOrder", rejected(), Fault(gate=gate))
+        assert (await caller.submit(order("refused")))[0].state is OrderState.REJECTED
+        late = asyncio.create_task(caller.submit(order("late")))
+        await gate.reached.wait()
+        assert await venue.orders("late") == []
+        gate.opened.set()
+        assert (await late)[0].state is OrderState.WORKING
 
-        await arm("drop_reply")
-        await lost("kept")
-        await arm("drop_before_accept")
-        await lost("never")
-        await arm("fail_before_accept")
-        await lost("failed", grpc.StatusCode.INTERNAL)
-        await arm("fail_after_accept")
-        await lost("taken", grpc.StatusCode.INTERNAL)
-        await arm("reject")
-        assert (await venue.submit(order("refused")))[0].state is OrderState.REJECTED
-        await arm("delay", delay_ms=50)
-        started = asyncio.get_running_loop().time()
-        assert (await venue.submit(order("late")))[0].state is OrderState.WORKING
-        assert asyncio.get_running_loop().time() - started >= 0.05
-
-        known = {one.client_id: one.state for one in await venue.orders()}
-        assert known == {
+        assert {one.client_id: one.state for one in await caller.orders()} == {
             "kept": OrderState.WORKING,
             "taken": OrderState.WORKING,
             "refused": OrderState.REJECTED,
             "late": OrderState.WORKING,
         }
-        assert await venue.submit(order("kept")) == ((await venue.orders("kept"))[0], True)
+        assert await caller.submit(order("kept")) == ((await venue.orders("kept"))[0], True)
+        with pytest.raises(grpc.aio.AioRpcError) as unknown:
+            await caller.stub.CancelOrder(pb.CancelOrderRequest(client_id="nobody"), timeout=5)
+        assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
-        await arm("duplicate_events")
-        assert [event.event for event in (await venue.advance(-1, after_event=4)).events] == [1, 2, 3, 4]
-        assert (await venue.advance(-1, after_event=4)).events == ()
-        for wrong in ({"fault": "explode"}, {"fault": "delay", "times": -1}, {"fault": "delay", "delay_ms": 10**6}):
-            with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await person.stub.Misbehave(pb.MisbehaveRequest(**wrong), timeout=5)
-            assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-
-
-async def test_no_faults_unless_the_settings_allow_them(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
-    settings = settings_in(tmp_path, nats_server, ports)
-    async with serving(settings), calling(settings, "cli-admin") as person:
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await person.stub.Misbehave(pb.MisbehaveRequest(fault="reject", times=1), timeout=5)
-        assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        between.next("AdvanceTo", repeated())
+        assert [event.event for event in (await caller.advance(-1, after_event=4)).events] == [1, 2, 3, 4]
+        assert (await caller.advance(-1, after_event=4)).events == ()
 
 
 @pytest.mark.moves("leadline_venue_tape_reads_again_total")

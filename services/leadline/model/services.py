@@ -223,7 +223,6 @@ SERVICES: Final[tuple[Service, ...]] = (
                 Method("ListOrders", READERS),
                 Method("ListFills", READERS, per_second=20),
                 Method("ListPositions", READERS),
-                Method("Misbehave", (ADMIN,), slots=4),
             ),
         ),
         inputs=(RUNS, TICKS),

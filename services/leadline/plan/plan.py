@@ -219,7 +219,6 @@ def _account_workloads(account: TradingAccount) -> Iterator[Workload]:
             fill_rule=paper.fill_rule,
             slippage_ticks=paper.slippage_ticks,
             latency_ns=paper.latency_ns,
-            allow_faults=False,
         ),
         "execution": ExecutionParams(account=name, manifest=account),
     }

@@ -8,13 +8,12 @@ from leadline.model.strict import ServiceParams
 class VenueParams(ServiceParams):
     """What the paper venue is told: the account (`namespace/name`) and how its manifest says that paper fills.
 
-    `allow_faults` lets a test make the venue misbehave. `buffer_prints` is how many prints of a contract may wait in
-    memory before reading stops; more than the largest session makes nothing faster.
+    `buffer_prints` is how many prints of a contract may wait in memory before reading stops; more than the largest
+    session makes nothing faster.
     """
 
     account: str
     fill_rule: str = "Pessimistic"
     slippage_ticks: int = Field(default=1, ge=0)
     latency_ns: int = Field(default=50_000_000, ge=0)
-    allow_faults: bool = False
     buffer_prints: int = Field(default=262_144, ge=1)

@@ -60,7 +60,7 @@ async def run(context: Context) -> None:
         context.log.info("venue.restored", tape=tape.tape, instant_ns=venue.market.instant_ns, events=venue.last_event)
         context.add_service(
             rpc.add_PaperVenueServiceServicer_to_server,
-            PaperVenueServicer(venue, allow_faults=params.allow_faults),
+            PaperVenueServicer(venue),
             pb.DESCRIPTOR.services_by_name["PaperVenueService"].full_name,
         )
         await context.serve()
@@ -97,14 +97,13 @@ class PaperVenue:
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
-    def submit(self, order: VenueOrder, refusal: str = "") -> tuple[VenueOrder, bool]:
-        """Take an order, or refuse it for the reason given; with True, the one that has had its id for longer.
+    def submit(self, order: VenueOrder) -> tuple[VenueOrder, bool]:
+        """Take an order, or refuse one that no tape prices; with True, the one that has had its id for longer.
 
         Raises InvalidInput for an order that makes no sense, OSError when the ledger cannot be written.
         """
         self._check_ledger()
-        if order.tape_contract not in self._run.contracts:
-            refusal = refusal or f"no tape of {order.tape_contract}"
+        refusal = "" if order.tape_contract in self._run.contracts else f"no tape of {order.tape_contract}"
         taken, duplicate = self.market.reject(order, refusal) if refusal else self.market.submit(order)
         self._write()
         if not refusal:

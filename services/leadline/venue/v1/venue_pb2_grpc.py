@@ -70,11 +70,6 @@ class PaperVenueServiceStub:
                 request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListPositionsRequest.SerializeToString,
                 response_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListPositionsResponse.FromString,
                 _registered_method=True)
-        self.Misbehave = channel.unary_unary(
-                '/leadline.venue.v1.PaperVenueService/Misbehave',
-                request_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.MisbehaveRequest.SerializeToString,
-                response_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.MisbehaveResponse.FromString,
-                _registered_method=True)
 
 
 class PaperVenueServiceServicer:
@@ -130,13 +125,6 @@ class PaperVenueServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def Misbehave(self, request, context):
-        """Makes the venue misbehave, where its settings allow it.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_PaperVenueServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -174,11 +162,6 @@ def add_PaperVenueServiceServicer_to_server(servicer, server):
                     servicer.ListPositions,
                     request_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListPositionsRequest.FromString,
                     response_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.ListPositionsResponse.SerializeToString,
-            ),
-            'Misbehave': grpc.unary_unary_rpc_method_handler(
-                    servicer.Misbehave,
-                    request_deserializer=leadline_dot_venue_dot_v1_dot_venue__pb2.MisbehaveRequest.FromString,
-                    response_serializer=leadline_dot_venue_dot_v1_dot_venue__pb2.MisbehaveResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -371,33 +354,6 @@ class PaperVenueService:
             '/leadline.venue.v1.PaperVenueService/ListPositions',
             leadline_dot_venue_dot_v1_dot_venue__pb2.ListPositionsRequest.SerializeToString,
             leadline_dot_venue_dot_v1_dot_venue__pb2.ListPositionsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Misbehave(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/leadline.venue.v1.PaperVenueService/Misbehave',
-            leadline_dot_venue_dot_v1_dot_venue__pb2.MisbehaveRequest.SerializeToString,
-            leadline_dot_venue_dot_v1_dot_venue__pb2.MisbehaveResponse.FromString,
             options,
             channel_credentials,
             insecure,

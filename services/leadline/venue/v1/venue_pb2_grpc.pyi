@@ -47,8 +47,6 @@ class PaperVenueServiceStub:
     """Fills of the events after one."""
     ListPositions: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListPositionsRequest, _venue_pb2.ListPositionsResponse]
     """Net positions."""
-    Misbehave: _grpc.UnaryUnaryMultiCallable[_venue_pb2.MisbehaveRequest, _venue_pb2.MisbehaveResponse]
-    """Makes the venue misbehave, where its settings allow it."""
 
 @_typing.type_check_only
 class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
@@ -69,8 +67,6 @@ class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
     """Fills of the events after one."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListPositionsRequest, _venue_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """Net positions."""
-    Misbehave: _aio.UnaryUnaryMultiCallable[_venue_pb2.MisbehaveRequest, _venue_pb2.MisbehaveResponse]  # type: ignore[assignment]
-    """Makes the venue misbehave, where its settings allow it."""
 
 class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
     """What execution and the paper venue say to each other."""
@@ -130,13 +126,5 @@ class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_venue_pb2.ListPositionsResponse, _abc.Awaitable[_venue_pb2.ListPositionsResponse]]:
         """Net positions."""
-
-    @_abc_1.abstractmethod
-    def Misbehave(
-        self,
-        request: _venue_pb2.MisbehaveRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_venue_pb2.MisbehaveResponse, _abc.Awaitable[_venue_pb2.MisbehaveResponse]]:
-        """Makes the venue misbehave, where its settings allow it."""
 
 def add_PaperVenueServiceServicer_to_server(servicer: PaperVenueServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
