@@ -14,6 +14,7 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.loop.world import World
+from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, LONGEST_REASON, Halt, HaltSource
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.stores import MemoryBooks
@@ -76,9 +77,11 @@ class Process:
         self.file = folder / "halts.json"
         self.switch = KillSwitch(self.file, self._clock)
         nobody = Nobody()
+        both = BothPorts(self.venue, (MES,))
         world = World(
             store=Store(self.rows, self._happens),
-            venue=self.venue,
+            time=both,
+            venue=both,
             risk=nobody,
             journal=nobody,
             inboxes={},

@@ -12,7 +12,8 @@ from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderState
 from tests.execution.harness.builders import BUY, ES, MES, account, bar, says, strategy, tape
 from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire
-from tests.execution.harness.world import Books, Desk, Session, replace_venue
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.world import Books, Desk, Session
 from tests.execution.test_recovery import stranger
 
 QUIET = {MES: tape((600, 20_000), (2000, 20_050), (2001, 20_050), (3000, 20_060))}
@@ -134,7 +135,7 @@ async def test_a_difference_found_while_a_person_has_halted_stands_until_book_an
     speech = {"default/mes": says([bar(600), bar(800)], end=1_000)}
     desk = Desk(books, folder, prints, speech, [strategy()], ends=1_000)
     session = desk.open()
-    venue = Miscounts(session.loop._keeper.world.venue, Tripwire())
+    venue = Miscounts(venue_of(session.loop._keeper.world), Tripwire())
     session.replace_world(lambda world: replace_venue(world, venue))
     session.halt("lunch", "bob")
     await session.until(650)

@@ -21,6 +21,7 @@ from leadline.execution.core.halts import Seen, StoredHalts
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.loop.world import World
+from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
@@ -120,6 +121,9 @@ class Venue:
     ) -> Advanced:
         return Advanced(from_ns, (), {})
 
+    async def working(self) -> Sequence[VenueOrder]:
+        return ()
+
     async def submit(self, order: VenueOrder) -> VenueOrder:
         raise AssertionError(order)
 
@@ -174,9 +178,11 @@ class Story:
         self.waiting.clear()
         self.switch = KillSwitch(self.file, self._now)
         nobody = Nobody()
+        both = BothPorts(self.venue, (MES,))
         world = World(
             store=Store(self.rows, self._meanwhile),
-            venue=self.venue,
+            time=both,
+            venue=both,
             risk=nobody,
             journal=nobody,
             inboxes={},

@@ -12,7 +12,8 @@ from leadline.execution.loop.ports import Unavailable
 from leadline.model.orders import VenueOrder
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
-from tests.execution.harness.world import Books, Desk, replace_venue
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.world import Books, Desk
 
 
 def two_trades(books: Books, folder: Path) -> Desk:
@@ -99,7 +100,7 @@ async def test_a_lost_journal_stops_entries_when_the_venue_shows_something_else(
     await session.until(700)
     session.close()
     journal_of(desk).unlink()
-    session = await desk.run(through=lambda world: replace_venue(world, Miscounts(world.venue, Tripwire())))
+    session = await desk.run(through=lambda world: replace_venue(world, Miscounts(venue_of(world), Tripwire())))
     assert "the send journal was lost, and of L" in session.halted
     assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
     # The next process looks again: the journal is not whole yet.

@@ -14,7 +14,8 @@ from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import account, bar, ns, says
 from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
-from tests.execution.harness.world import Books, Starved, replace_risk, replace_venue
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.world import Books, Starved, replace_risk
 from tests.execution.test_decisions import Failing
 from tests.execution.test_fences import REFUSED
 from tests.execution.test_halted_account import quiet_desk
@@ -137,12 +138,12 @@ async def test_an_answer_that_is_not_believed_is_settled_in_the_same_step(books:
     wire = Tripwire()
     session = one_trade(books, folder).open()
     await session.until(100)
-    venue = HoldsNonsense(session.loop._world.venue, wire)
+    venue = HoldsNonsense(venue_of(session.loop._world), wire)
     session.replace_world(lambda world: replace_venue(world, venue))
     while "venue.advance" not in wire.calls:
         await session.loop.step()
     session.close()
-    assert wire.calls == ["venue.advance", "venue.advance", "venue.positions"]
+    assert wire.calls == ["venue.advance", "venue.advance", "venue.working", "venue.positions"]
     assert (session.loop.phase, session.loop._keeper.doubted) == ("running", False)
 
 
@@ -196,7 +197,7 @@ async def test_who_is_not_in_the_book_is_neither_decided_nor_fenced_off(books: B
 async def test_a_close_that_was_refused_is_a_reason_to_stop(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    venue = RefusesToClose(session.loop._world.venue, Tripwire())
+    venue = RefusesToClose(venue_of(session.loop._world), Tripwire())
     session.replace_world(lambda world: replace_venue(world, venue))
     await session.loop.flatten("", "seen (bob)")
     while venue.refused < 3:

@@ -16,8 +16,9 @@ from leadline.model.orders import OrderState, VenueEvent, VenueOrder
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import MES, MNQ, account, bar, says, strategy, tape
 from tests.execution.harness.faults import Killed, TrippedRisk, TrippedStore, TrippedVenue, Tripwire
+from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import MemoryBooks
-from tests.execution.harness.world import Desk, Session, replace_risk, replace_venue
+from tests.execution.harness.world import Desk, Session, replace_risk
 from tests.execution.test_halted_account import resume
 from tests.execution.test_venue_words import Speaks, desk_of, halts, is_entry_fill
 
@@ -144,7 +145,7 @@ async def test_an_event_at_which_processes_fail_is_passed_over_and_what_the_venu
     desk = desk_of(MemoryBooks(), folder)
 
     def broken(world: World) -> World:
-        return replace_venue(world, Speaks(world.venue, event=unbookable))
+        return replace_venue(world, Speaks(venue_of(world), event=unbookable))
 
     for _ in range(DEATHS):
         await ends(desk, broken, TypeError)
@@ -197,7 +198,7 @@ async def test_an_order_at_which_processes_fail_when_they_ask_for_it_stays_as_th
             return await super().find(client_id)
 
     def broken(world: World) -> World:
-        return replace_venue(world, Breaks(world.venue, Tripwire()))
+        return replace_venue(world, Breaks(venue_of(world), Tripwire()))
 
     for _ in range(DEATHS):
         await ends(desk, broken, KeyError)

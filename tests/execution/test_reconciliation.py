@@ -10,11 +10,13 @@ import pytest
 from leadline.execution.adapters.deaths import MarkFile
 from leadline.execution.core.book import KEPT_NS, Book, Changes
 from leadline.execution.core.booking import Stored
-from leadline.execution.loop.ports import Store, Unavailable, Venue
+from leadline.execution.loop.ports import Store, Unavailable
+from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
 from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire, tripped
-from tests.execution.harness.world import Books, Desk, replace_venue
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.world import Books, Desk
 from tests.execution.test_journal import journal_of
 from tests.execution.test_recovery import LandsLate, one_trade, stranger
 from tests.execution.test_steps import go_on
@@ -132,14 +134,14 @@ async def test_an_order_that_may_have_left_is_looked_for_twice_and_then_given_up
     await session.start()
     session.close()
     looked_for = ["venue.find", "venue.find", "store.commit DEAD"]
-    assert wire.calls == [*ASKED, *first, *looked_for, "venue.positions", "store.sent"]
+    assert wire.calls == [*ASKED, *first, *looked_for, "venue.working", "venue.positions", "store.sent"]
     assert session.pauses == 1
 
 
 class Lands(LandsLate):
     """A venue at which an order lands when it is looked for; something else happens right after it was found."""
 
-    def __init__(self, venue: Venue, then: Callable[[str], object]) -> None:
+    def __init__(self, venue: MatchingVenue, then: Callable[[str], object]) -> None:
         super().__init__(venue, 0)
         self._then = then
 
@@ -159,7 +161,7 @@ async def test_what_is_found_is_booked_from_the_venue_s_events_which_are_newer_t
     books: Books, folder: Path, ended: bool
 ):
     session = one_trade(books, folder).open()
-    venue = Lands(session.loop._world.venue, lambda name: ended and session.market.cancel(name, "somebody"))
+    venue = Lands(venue_of(session.loop._world), lambda name: ended and session.market.cancel(name, "somebody"))
     session.replace_world(lambda world: replace_venue(world, venue))
     await session.start()
     with pytest.raises(Unavailable):
@@ -167,7 +169,7 @@ async def test_what_is_found_is_booked_from_the_venue_s_events_which_are_newer_t
     venue.calls.clear()
     await session.loop.recover()
     session.close()
-    assert venue.calls == ["venue.advance", "venue.find", "venue.advance", "venue.positions"]
+    assert venue.calls == ["venue.advance", "venue.find", "venue.advance", "venue.working", "venue.positions"]
     assert session.pauses == 0
     assert session.halted == ""
     [entry] = session.book.orders.values()
@@ -177,7 +179,7 @@ async def test_what_is_found_is_booked_from_the_venue_s_events_which_are_newer_t
 class LandsWhileAnotherEnds(LandsLate):
     """A venue at which an order lands when it is looked for again, and another one ends just before."""
 
-    def __init__(self, venue: Venue, ends: Callable[[], object]) -> None:
+    def __init__(self, venue: MatchingVenue, ends: Callable[[], object]) -> None:
         super().__init__(venue, 1)
         self._ends = ends
         self.looked_for: list[str] = []
@@ -196,7 +198,7 @@ async def test_an_order_that_ended_while_another_one_was_looked_for_is_not_looke
     """An old one has left the book with its end."""
     session = one_trade(books, folder).open()
     market = session.market
-    venue = LandsWhileAnotherEnds(session.loop._world.venue, lambda: market.cancel("somebody-else", "its owner"))
+    venue = LandsWhileAnotherEnds(venue_of(session.loop._world), lambda: market.cancel("somebody-else", "its owner"))
     session.replace_world(lambda world: replace_venue(world, venue))
     await session.start()
     with pytest.raises(Unavailable):
@@ -239,7 +241,9 @@ async def test_every_order_of_the_journal_after_the_last_that_the_rows_know_is_l
 class Shows(TrippedVenue):
     """A venue that shows an order otherwise than its events have told: the stop of a position, where not said."""
 
-    def __init__(self, venue: Venue, change: Callable[[VenueOrder], VenueOrder | None], leg: str = "S1") -> None:
+    def __init__(
+        self, venue: MatchingVenue, change: Callable[[VenueOrder], VenueOrder | None], leg: str = "S1"
+    ) -> None:
         super().__init__(venue, Tripwire())
         self._change = change
         self._leg = leg
@@ -263,7 +267,7 @@ async def test_book_and_venue_differ_where_the_venue_shows_an_order_otherwise(
 ):
     session = one_trade(books, folder).open()
     await session.until(640)
-    session.replace_world(lambda world: replace_venue(world, Shows(world.venue, change)))
+    session.replace_world(lambda world: replace_venue(world, Shows(venue_of(world), change)))
     [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
     said = await session.loop._reconciliation.where_they_differ()
     session.close()
@@ -299,9 +303,9 @@ async def test_how_much_of_an_entry_or_of_an_ended_order_has_filled_is_the_venue
     session = one_trade(books, folder).open()
     await session.until(600 if leg == "E" else 640)
     [before] = [order for order in session.book.live_orders() if order.leg == leg]
-    venue = Shows(session.loop._world.venue, lambda found: replace(found, state=state, filled=1), leg)
+    venue = Shows(venue_of(session.loop._world), lambda found: replace(found, state=state, filled=1), leg)
     store = Writes(session.loop._world.store, before.client_id)
-    session.replace_world(lambda world: replace(world, venue=venue, store=store))
+    session.replace_world(lambda world: replace(replace_venue(world, venue), store=store))
     await session.start()
     session.close()
     assert store.written[: len(told)] == [(filled, before.version + later) for filled, later in told]
@@ -320,7 +324,7 @@ class HoldsNonsense(TrippedVenue):
 async def test_book_and_venue_differ_where_the_venue_holds_what_cannot_be(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    session.replace_world(lambda world: replace_venue(world, HoldsNonsense(world.venue, Tripwire())))
+    session.replace_world(lambda world: replace_venue(world, HoldsNonsense(venue_of(world), Tripwire())))
     said = await session.loop._reconciliation.where_they_differ()
     session.close()
     assert said == "the venue tells of a position that cannot be: 1 of ''"

@@ -13,15 +13,17 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.loop.ports import Fenced, Unavailable, Venue
+from leadline.execution.loop.ports import Fenced, Unavailable
+from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
 from tests.execution.harness.days import eventful, managed, wandering
 from tests.execution.harness.faults import Killed, TrippedVenue, Tripwire, Watcher, tripped
+from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH, MemoryBooks
-from tests.execution.harness.world import Books, Desk, Session, replace_venue, venue_fills
+from tests.execution.harness.world import Books, Desk, Session, venue_fills
 
 GIVEN_UP = {"DEAD", "EXPIRED_LOCAL"}
 SENDING = ("store.renew", "journal.write", "venue.submit E")
@@ -50,7 +52,7 @@ Day = Callable[[Books, Path, str], Desk]
 class Swallow(TrippedVenue):
     """A venue that never hears of some orders."""
 
-    def __init__(self, venue: Venue, client_ids: frozenset[str]) -> None:
+    def __init__(self, venue: MatchingVenue, client_ids: frozenset[str]) -> None:
         super().__init__(venue, Tripwire())
         self._client_ids = client_ids
 
@@ -98,7 +100,7 @@ class Reference:
     async def without(self, client_ids: frozenset[str]) -> list[dict[str, Any]]:
         if client_ids not in self._known:
             desk = self._day(self._books, self._folder, f"reference-{len(self._known)}")
-            session = await desk.run(through=lambda world: replace_venue(world, Swallow(world.venue, client_ids)))
+            session = await desk.run(through=lambda world: replace_venue(world, Swallow(venue_of(world), client_ids)))
             assert await check_against_venue(desk, session) == client_ids
             self._known[client_ids] = essence(await desk.lines())
         return self._known[client_ids]
@@ -225,7 +227,7 @@ async def test_kills_on_days_of_chance(books: Books, folder: Path, seed: int):
 class LandsLate(TrippedVenue):
     """A venue that hears of an order only after its sender stopped listening: when it is asked the n-th question."""
 
-    def __init__(self, venue: Venue, questions: int) -> None:
+    def __init__(self, venue: MatchingVenue, questions: int) -> None:
         super().__init__(venue, Tripwire())
         assert isinstance(venue, CheckedVenue)
         self._behind = venue.behind
@@ -259,7 +261,7 @@ def one_trade(books: Books, folder: Path) -> Desk:
 @pytest.mark.parametrize("questions", [0, 1])
 async def test_an_order_that_lands_while_it_is_looked_for_is_adopted(books: Books, folder: Path, questions: int):
     desk = one_trade(books, folder)
-    session = await desk.run(through=lambda world: replace_venue(world, LandsLate(world.venue, questions)))
+    session = await desk.run(through=lambda world: replace_venue(world, LandsLate(venue_of(world), questions)))
     assert await check_against_venue(desk, session) == frozenset()
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
 
@@ -267,7 +269,7 @@ async def test_an_order_that_lands_while_it_is_looked_for_is_adopted(books: Book
 async def test_an_order_that_lands_after_it_was_given_up_is_booked_and_stops_entries(books: Books, folder: Path):
     desk = one_trade(books, folder)
     desk.speech = {"default/mes": says([bar(600), bar(800)], end=900)}
-    session = await desk.run(through=lambda world: replace_venue(world, LandsLate(world.venue, 2)), read_back=True)
+    session = await desk.run(through=lambda world: replace_venue(world, LandsLate(venue_of(world), 2)), read_back=True)
     assert "given up as absent, has come up at the venue" in session.halted
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
     assert [state for *_, state in await desk.orders()] == ["FILLED", "CANCELLED", "FILLED"]
@@ -362,7 +364,7 @@ class Miscounts(TrippedVenue):
 
 async def test_book_and_venue_that_hold_different_positions_stop_entries(books: Books, folder: Path):
     desk = one_trade(books, folder)
-    session = await desk.run(through=lambda world: replace_venue(world, Miscounts(world.venue, Tripwire())))
+    session = await desk.run(through=lambda world: replace_venue(world, Miscounts(venue_of(world), Tripwire())))
     assert session.halted == "book [] and venue [('ESM2025', 1)] hold different positions"
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]
 

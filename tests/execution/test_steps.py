@@ -14,10 +14,19 @@ from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.faults import TrippedStore, TrippedVenue, Tripwire, tripped
-from tests.execution.harness.world import Books, Desk, DirectRisk, Session, Starved, replace_venue
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.world import Books, Desk, DirectRisk, Session, Starved
 
 GC = "GCQ2025"
-RECOVERY = ["store.halts", "store.load", "venue.advance", "store.commit ", "venue.positions", "store.sent"]
+RECOVERY = [
+    "store.halts",
+    "store.load",
+    "venue.advance",
+    "store.commit ",
+    "venue.working",
+    "venue.positions",
+    "store.sent",
+]
 NAMED = ["store.commit ", "venue.advance", "store.commit "]
 """The strategy's name, and the way to the instant of its first bar."""
 ENTRY = [
@@ -153,7 +162,7 @@ class RefusesToClose(TrippedVenue):
 async def test_a_close_that_is_refused_is_tried_twice_in_a_step_at_the_most(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    venue = RefusesToClose(session.loop._world.venue, Tripwire())
+    venue = RefusesToClose(venue_of(session.loop._world), Tripwire())
     session.replace_world(lambda world: replace_venue(world, venue))
     await session.loop.flatten("", "seen (bob)")
     await session.loop.carry_out()
@@ -172,7 +181,7 @@ async def test_a_close_that_is_refused_at_a_start_is_not_tried_again_before_the_
     await first.loop.flatten("", "seen (bob)")
     first.close()
     session = desk.open()
-    venue = RefusesToClose(session.loop._world.venue, Tripwire())
+    venue = RefusesToClose(venue_of(session.loop._world), Tripwire())
     session.replace_world(lambda world: replace_venue(world, venue))
     await session.start()
     assert venue.refused == 1  # once the bracket was gone
@@ -240,7 +249,7 @@ class SaysNothingOfPositions(TrippedVenue):
 async def test_a_venue_need_not_tell_its_positions_at_every_stop(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = await desk.run(
-        through=lambda world: replace_venue(world, SaysNothingOfPositions(world.venue, Tripwire()))
+        through=lambda world: replace_venue(world, SaysNothingOfPositions(venue_of(world), Tripwire()))
     )
     assert session.halted == ""
     assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
@@ -277,7 +286,7 @@ async def test_only_the_tapes_run_on_whose_prints_can_move_the_account(books: Bo
     desk.strategies = [strategy(), strategy("nq", "NQ")]
     desk.speech = {name: says([], end=900, strategy=name) for name in ("default/mes", "default/nq")}
     session = desk.open()
-    venue = Asked(session.loop._world.venue, Tripwire())
+    venue = Asked(venue_of(session.loop._world), Tripwire())
     session.replace_world(lambda world: replace_venue(world, venue))
     assert await session.store.acquire()
     await session.loop.recover()
@@ -371,7 +380,7 @@ class AnswersInAWordOfItsOwn(TrippedVenue):
 async def test_an_answer_that_the_book_did_not_foresee_halts_before_any_event_tells_of_it(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = await desk.run(
-        through=lambda world: replace_venue(world, AnswersInAWordOfItsOwn(world.venue, Tripwire()))
+        through=lambda world: replace_venue(world, AnswersInAWordOfItsOwn(venue_of(world), Tripwire()))
     )
     [entry] = desk.sent
     assert session.halted == f"order {entry} is in a state at the venue that this release does not know"
@@ -389,7 +398,7 @@ async def test_a_start_writes_nothing_of_orders_that_the_venue_has_as_the_book_h
     session.close()
     looked_for = ["venue.find"] * 2  # the stop and the target
     asked = ["store.halts", "store.load", "store.recall", "venue.advance", "store.commit "]
-    assert wire.calls == [*asked, *looked_for, "venue.positions", "store.sent"]
+    assert wire.calls == [*asked, *looked_for, "venue.working", "venue.positions", "store.sent"]
 
 
 # --- commands ---

@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.loop.ports import Venue
 from leadline.execution.loop.world import World
+from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import Advanced, Watch
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import ns
 from tests.execution.harness.days import WANDERING_END_S, eventful, wandering
 from tests.execution.harness.faults import TrippedVenue, Tripwire
-from tests.execution.harness.world import Books, Desk, replace_venue
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.world import Books, Desk
 
 
 class Hesitant(TrippedVenue):
     """A venue that by chance stops long before it was asked to, or does not move at all."""
 
-    def __init__(self, venue: Venue, chance: random.Random) -> None:
+    def __init__(self, venue: MatchingVenue, chance: random.Random) -> None:
         super().__init__(venue, Tripwire())
         self._chance = chance
         self.stops = 0
@@ -88,7 +89,7 @@ async def check_stops(plain: Desk, desk: Desk, seed: int) -> None:
     venues: list[Hesitant] = []
 
     def hesitant(world: World) -> World:
-        venues.append(Hesitant(world.venue, chance))
+        venues.append(Hesitant(venue_of(world), chance))
         return replace_venue(world, venues[-1])
 
     desk.speech = {name: with_progress(messages, chance) for name, messages in desk.speech.items()}

@@ -29,6 +29,7 @@ from leadline.execution.params import ExecutionParams
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.paper.client import PaperVenueClient
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
@@ -91,10 +92,12 @@ class Account:
         self._changed = asyncio.Event()
         self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
+        venue = BothPorts(PaperVenueClient(context.channel("venue")), tuple(tape.contracts))
         self.loop = AccountLoop(
             World(
                 store=self.store,
-                venue=PaperVenueClient(context.channel("venue")),
+                time=venue,
+                venue=venue,
                 risk=RiskClient(context.channel("risk")),
                 journal=self.journal,
                 inboxes=self.inboxes,

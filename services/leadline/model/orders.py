@@ -292,11 +292,34 @@ class Watch:
 
 
 @dataclass(frozen=True, slots=True)
-class Advanced:
-    """How far the venue's tape ran: the instant matched whole, the events after the one asked for, last prints.
+class Passed:
+    """How far time has come: the instant up to which everything has passed, and the last print of each contract.
 
-    `final` says that every tape ended and is matched whole. `positions` is what the venue holds after the last event,
-    net and signed by contract, flat ones absent; None from a venue that does not tell.
+    `final` says that every tape has ended and nothing follows.
+    """
+
+    instant_ns: int
+    last_prints: dict[str, LastPrint]
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What has become of an account's orders: the events after the one asked for.
+
+    `positions` is what the venue holds after the last of them, net and signed by contract, flat ones absent; None from
+    a venue that does not tell it together with its events.
+    """
+
+    events: tuple[VenueEvent, ...]
+    positions: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """Both at once: how far time has come, and what has become of the orders until then.
+
+    The fields are those of `Passed` and `Told`. A venue that matches the tape itself answers so.
     """
 
     instant_ns: int

@@ -22,6 +22,7 @@ from leadline.execution.loop import commands
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.inbox import Inbox
 from leadline.execution.loop.world import World
+from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.ingestion.months import market_of
 from leadline.model.account_spec import default_account
@@ -188,9 +189,10 @@ async def _run(
         balance = account.spec.starting_balance
         return Book(TAPE, account.full_name, account, contracts, trade_from, begins_ns, balance)
 
-    venue = DirectVenue(PaperMarket(rules, begins_ns), market, speech[-1].progress_ns)
+    venue = BothPorts(DirectVenue(PaperMarket(rules, begins_ns), market, speech[-1].progress_ns), contracts)
     world = World(
         store=store,
+        time=venue,
         venue=venue,
         risk=_Risk(),
         journal=journal,

@@ -58,8 +58,13 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
     async def ListOrders(self, request: pb.ListOrdersRequest, context: ServicerContext) -> pb.ListOrdersResponse:
         if len(request.client_ids) > MOST_ORDERS:
             raise InvalidInput("client_ids", f"{len(request.client_ids)} ids", f"at most {MOST_ORDERS}")
+        if request.client_ids and request.working:
+            raise InvalidInput("client_ids", f"{len(request.client_ids)} ids", "none with working")
         market = self._venue.market
-        orders = market.known(request.client_ids) if request.client_ids else market.newest(MOST_ORDERS)
+        if request.working:
+            orders = market.live_orders()
+        else:
+            orders = market.known(request.client_ids) if request.client_ids else market.newest(MOST_ORDERS)
         return pb.ListOrdersResponse(orders=[order_to_proto(order) for order in orders], event=self._venue.last_event)
 
     async def ListFills(self, request: pb.ListFillsRequest, context: ServicerContext) -> pb.ListFillsResponse:

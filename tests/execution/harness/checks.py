@@ -86,6 +86,9 @@ class CheckedVenue:
     ) -> Advanced:
         return await self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
 
+    async def working(self) -> Sequence[VenueOrder]:
+        return await self._venue.working()
+
     async def submit(self, order: VenueOrder) -> VenueOrder:
         found = await self._written(self._tape, order.client_id)
         assert found is not None, f"{order.client_id} left without an intent"

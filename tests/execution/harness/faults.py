@@ -8,10 +8,12 @@ from typing import TypeVar
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
-from leadline.execution.loop.ports import Journal, Risk, Store, Venue
+from leadline.execution.loop.ports import Journal, Risk, Store
 from leadline.execution.loop.world import World
+from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
+from tests.execution.harness.ports import replace_venue, venue_of
 
 Result = TypeVar("Result")
 
@@ -64,9 +66,8 @@ class Tripwire:
 def tripped(world: World, wire: Tripwire) -> World:
     """The world with every port behind a tripwire."""
     return replace(
-        world,
+        replace_venue(world, TrippedVenue(venue_of(world), wire)),
         store=TrippedStore(world.store, wire),
-        venue=TrippedVenue(world.venue, wire),
         risk=TrippedRisk(world.risk, wire),
         journal=TrippedJournal(world.journal, wire),
     )
@@ -118,7 +119,7 @@ class TrippedStore:
 class TrippedVenue:
     """A venue behind a tripwire."""
 
-    def __init__(self, venue: Venue, wire: Tripwire) -> None:
+    def __init__(self, venue: MatchingVenue, wire: Tripwire) -> None:
         self._venue = venue
         self._wire = wire
 
@@ -128,6 +129,9 @@ class TrippedVenue:
         return await self._wire.around(
             "venue.advance", lambda: self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
         )
+
+    async def working(self) -> Sequence[VenueOrder]:
+        return await self._wire.around("venue.working", self._venue.working)
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         return await self._wire.around(f"venue.submit {order.leg}", lambda: self._venue.submit(order))

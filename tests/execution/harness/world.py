@@ -17,8 +17,9 @@ from leadline.execution.core.book import Book, BookEvent, Drain, RefusedSignal
 from leadline.execution.loop import commands
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.inbox import Inbox
-from leadline.execution.loop.ports import PartFailed, Risk, Venue
+from leadline.execution.loop.ports import PartFailed, Risk
 from leadline.execution.loop.world import World
+from leadline.execution.venues.both_ports import BothPorts, MatchingVenue
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
@@ -34,6 +35,7 @@ from leadline.venue.matching import PaperMarket, Step
 from leadline.venue.rules import FillRules, parse_fill_rule
 from tests.execution.harness.builders import DAY, account, ns
 from tests.execution.harness.checks import AccountStore, CheckedStore, CheckedVenue
+from tests.execution.harness.ports import replace_venue, venue_of
 
 MOST_RESTARTS = 20
 
@@ -45,11 +47,11 @@ class Starved(AssertionError):
 class Bounded:
     """A venue that goes no further than an instant."""
 
-    def __init__(self, venue: Venue, most_ns: int) -> None:
+    def __init__(self, venue: MatchingVenue, most_ns: int) -> None:
         self._venue = venue
         self._most_ns = most_ns
         self.submit, self.cancel, self.replace = venue.submit, venue.cancel, venue.replace
-        self.find, self.positions = venue.find, venue.positions
+        self.find, self.positions, self.working = venue.find, venue.positions, venue.working
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
@@ -203,9 +205,12 @@ class Session:
         self.store = desk.store()
         self.steps_written = 0
         venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self._append)
+        checked = CheckedVenue(venue, desk.books.written, self.store, desk.tape, desk.sent)
+        both = BothPorts(checked, tuple(sorted(desk.prints)))
         world = World(
             store=CheckedStore(self.store, self.market, read_back=read_back),
-            venue=CheckedVenue(venue, desk.books.written, self.store, desk.tape, desk.sent),
+            time=both,
+            venue=both,
             risk=DirectRisk(),
             journal=self.journal,
             inboxes=self.inboxes,
@@ -296,7 +301,7 @@ class Session:
     async def until(self, seconds: float) -> None:
         """Run until the account stands at exactly this second of the first day, or has finished."""
         world = self.loop._keeper.world
-        self.loop._keeper.world = replace_venue(world, Bounded(world.venue, ns(seconds)))
+        self.loop._keeper.world = replace_venue(world, Bounded(venue_of(world), ns(seconds)))
         await self.run(until=lambda book: book.finished or book.instant_ns >= ns(seconds))
         self.loop._keeper.world = world
 
@@ -348,11 +353,6 @@ class Session:
             instant_ns=ns(desk.begins),
             equity_at_roll=desk.manifest.spec.starting_balance,
         )
-
-
-def replace_venue(world: World, venue: Venue) -> World:
-    """The world with another venue."""
-    return replace(world, venue=venue)
 
 
 def replace_risk(world: World, risk: Risk) -> World:

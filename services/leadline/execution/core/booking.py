@@ -78,6 +78,14 @@ def book_venue_events(
     return surprises
 
 
+def book_working_order(book: Book, changes: Changes, reported: VenueOrder, stored: Stored) -> list[str]:
+    """Take over an order that works at the venue and that the book does not have: no event has told of it.
+
+    `stored` as in `book_venue_events`. Returns a sentence for each thing that a person has to look at.
+    """
+    return _book_event(book, changes, VenueEvent(book.venue_event, book.instant_ns, reported), stored)
+
+
 def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored) -> list[str]:
     """Book one event; a sentence for each thing that a person has to look at."""
     surprises: list[str] = []

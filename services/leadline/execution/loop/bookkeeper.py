@@ -4,14 +4,21 @@ from collections.abc import Callable, Mapping
 
 from leadline.execution.core.adoption import adopt_positions
 from leadline.execution.core.book import Book, Changes, forget, put_order
-from leadline.execution.core.booking import Stored, asked_of_rows, book_venue_events, other_positions, unheard
+from leadline.execution.core.booking import (
+    Stored,
+    asked_of_rows,
+    book_venue_events,
+    book_working_order,
+    other_positions,
+    unheard,
+)
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exits import settled
 from leadline.execution.core.protection import UNPROTECTED, unprotected
 from leadline.execution.core.venue_words import heard, heard_positions
 from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
-from leadline.model.orders import Advanced, Order
+from leadline.model.orders import Advanced, Order, VenueEvent, VenueOrder
 
 
 class Bookkeeper:
@@ -58,9 +65,11 @@ class Bookkeeper:
         await self.commit(changes)
 
     async def advance(self, target: int) -> Advanced:
-        """What the venue reports up to an instant, nanoseconds; it may stop earlier, where something is watched."""
-        book = self.book
-        return await self.world.venue.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
+        """Let time pass up to an instant, nanoseconds, or to where something is watched; what the venue tells then."""
+        book, world = self.book, self.world
+        passed = await world.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
+        told = await world.venue.events_since(book.venue_event, passed.instant_ns)
+        return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
 
     def _tapes(self) -> tuple[str, ...]:
         """Every contract of the feed whose prints can move this account now; before there is a strategy, all of them.
@@ -118,6 +127,15 @@ class Bookkeeper:
             self.unsettled = False
         apply_limits(book)
         settled(book)
+        await self.commit(changes)
+
+    async def take_over(self, found: VenueOrder) -> None:
+        """Book an order that works at the venue and is not in the book; what that calls for is due."""
+        book, changes = self.book, Changes()
+        asked = asked_of_rows(book, [VenueEvent(book.venue_event, book.instant_ns, found)])
+        for surprise in book_working_order(book, changes, found, await self.world.store.recall(*asked)):
+            self.differs(surprise)
+        self.due = True
         await self.commit(changes)
 
     def compare(self, venue: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.orders import Passed, Replacement, Told, VenueOrder, Watch
 from leadline.risk.view import Answer, Question
 
 __all__ = [
@@ -18,15 +18,16 @@ __all__ = [
     "HaltStands",
     "Journal",
     "LimitRefused",
+    "MarketTime",
     "NotAdmitted",
     "NotTaken",
+    "Orders",
     "PartFailed",
     "Refused",
     "Risk",
     "Store",
     "Switch",
     "Unavailable",
-    "Venue",
 ]
 
 
@@ -76,17 +77,44 @@ class Store(Protocol):
         """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
 
 
-class Venue(Protocol):
-    """A market. Every method raises `Unavailable` when the venue does not answer, and `Refused` when it answers no."""
+class MarketTime(Protocol):
+    """The time that an account lives in, and which prints have passed.
+
+    In a replay the one behind it moves a tape; live the wall clock goes on by itself, and prints come in. The loop does
+    not know which. Raises `Unavailable` while it cannot tell, and `Refused` when what is booked contradicts it.
+    """
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
-    ) -> Advanced:
-        """Let the tape run up to an instant, inclusive; it may stop early.
+    ) -> Passed:
+        """Let time pass up to an instant, inclusive; it may stop early.
 
-        `from_ns` and `after_event` are the instant and the event that are booked. A venue that is beyond them says at
-        once where it is and what happened, and moves no further.
+        It stops where something has happened to the account's orders after the event `after_event`, where a watch is
+        crossed, and after a short while in any case. `from_ns` and `after_event` are the instant and the event that are
+        booked. A time that is beyond them says at once where it is, and goes no further: so does one that is asked to
+        come to where it stands. `contracts` are those whose prints matter.
         """
+
+
+class Orders(Protocol):
+    """An account's orders at its venue. Raises `Unavailable` when that does not answer, `Refused` when it says no.
+
+    What it says is not judged behind this port: the core looks at every word.
+    """
+
+    async def events_since(self, after_event: int, until_ns: int) -> Told:
+        """What has become of the orders after an event that is booked, in the order in which it happened.
+
+        The events are numbered on from `after_event`, and none is later than `until_ns`, an instant that has passed:
+        later ones are told when they are asked for next. The same question gets at least the same events again, until
+        one of them is named as booked. Where a venue gives its events no numbers, those that it pushes are kept and
+        numbered here as they come. After a start, when it is not known what was told before, all that is known of the
+        orders and fills is told again: orders are known by their client ids and fills by their own, and what is booked
+        already changes nothing.
+        """
+
+    async def working(self) -> Sequence[VenueOrder]:
+        """Every order of the account that works at the venue, whoever placed it."""
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. An error leaves its fate unknown."""

@@ -6,7 +6,7 @@ from typing import Final
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import other_positions
 from leadline.execution.core.orders import UNRESOLVED, follow, move
-from leadline.execution.core.venue_words import heard_order, heard_positions
+from leadline.execution.core.venue_words import heard_order, heard_positions, shown, storable
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import Unavailable
@@ -48,10 +48,28 @@ class Reconciliation:
             order = self._book.orders.get(client_id)
             if order is not None and not order.state.terminal:
                 await self._settle_once(order)
+        await self._take_over_unknown()
         self._keeper.compare(await self._world.venue.positions())
         await self._check_journal()
         self._keeper.doubted = False
         await self._orders.carry_out()
+
+    async def _take_over_unknown(self) -> None:
+        """Take over the orders that work at the venue and that the book does not have: no event told of them.
+
+        So the book knows each order that can change its positions, also where a venue's events of a time when nobody
+        listened are lost. One at which processes have ended is left alone.
+        """
+        for found in await self._world.venue.working():
+            if found.client_id in self._book.orders:
+                continue
+            name = f"order {shown(found.client_id)} as the venue has it"
+            why = self._world.marks.poison(name)
+            if why or not storable(found.client_id):
+                self._keeper.differs(f"{name} is passed over: {why or 'no table holds its id'}")
+                continue
+            with self._world.marks.at(name):
+                await self._keeper.take_over(found)
 
     async def _settle_once(self, order: Order) -> None:
         """Settle an order, unless processes have ended at it: it stays as the book has it then."""

@@ -7,7 +7,7 @@ from typing import Final
 from leadline.execution.core.book import BookEvent
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.loop.inbox import Inbox
-from leadline.execution.loop.ports import Journal, Risk, Store, Switch, Venue
+from leadline.execution.loop.ports import Journal, MarketTime, Orders, Risk, Store, Switch
 from leadline.model.halts import HaltSource
 from leadline.model.loop_phase import LoopPhase
 
@@ -19,13 +19,15 @@ HALTED_BY: Final = "execution"
 class World:
     """The parts that the loop runs with.
 
-    `pause(phase)` waits a little before the venue is asked again what it may not know yet; `idle()` waits until there
-    is a signal, progress or command; `switch` holds the halts; `committed(events)` is told what became durable;
-    `marks` knows what processes have ended at.
+    `time` is the time that it lives in and `venue` has its orders; one connection may be both. `pause(phase)` waits a
+    little before the venue is asked again what it may not know yet; `idle()` waits until there is a signal, progress or
+    command; `switch` holds the halts; `committed(events)` is told what became durable; `marks` knows what processes
+    have ended at.
     """
 
     store: Store
-    venue: Venue
+    time: MarketTime
+    venue: Orders
     risk: Risk
     journal: Journal
     inboxes: dict[str, Inbox]

@@ -778,6 +778,9 @@ class ListOrdersRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CLIENT_IDS_FIELD_NUMBER: _builtins.int
+    WORKING_FIELD_NUMBER: _builtins.int
+    working: _builtins.bool
+    """All that work, however old; `client_ids` is empty then."""
     @_builtins.property
     def client_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these, at most 100; none means the newest 100."""
@@ -786,10 +789,11 @@ class ListOrdersRequest(_message.Message):
         self,
         *,
         client_ids: _abc.Iterable[_builtins.str] | None = ...,
+        working: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_ids", b"client_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_ids", b"client_ids", "working", b"working"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -105,7 +105,7 @@ class PaperVenueServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Orders by client id, or all.
+        """Orders by client id, all that work, or the newest.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

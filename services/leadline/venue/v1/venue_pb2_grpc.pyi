@@ -42,7 +42,7 @@ class PaperVenueServiceStub:
     AdvanceTo: _grpc.UnaryUnaryMultiCallable[_venue_pb2.AdvanceToRequest, _venue_pb2.AdvanceToResponse]
     """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
     ListOrders: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]
-    """Orders by client id, or all."""
+    """Orders by client id, all that work, or the newest."""
     ListFills: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListFillsRequest, _venue_pb2.ListFillsResponse]
     """Fills of the events after one."""
     ListPositions: _grpc.UnaryUnaryMultiCallable[_venue_pb2.ListPositionsRequest, _venue_pb2.ListPositionsResponse]
@@ -62,7 +62,7 @@ class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
     AdvanceTo: _aio.UnaryUnaryMultiCallable[_venue_pb2.AdvanceToRequest, _venue_pb2.AdvanceToResponse]  # type: ignore[assignment]
     """Lets the tape run up to an instant; stops at the first change of an order or crossing of a watch."""
     ListOrders: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListOrdersRequest, _venue_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Orders by client id, or all."""
+    """Orders by client id, all that work, or the newest."""
     ListFills: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListFillsRequest, _venue_pb2.ListFillsResponse]  # type: ignore[assignment]
     """Fills of the events after one."""
     ListPositions: _aio.UnaryUnaryMultiCallable[_venue_pb2.ListPositionsRequest, _venue_pb2.ListPositionsResponse]  # type: ignore[assignment]
@@ -109,7 +109,7 @@ class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _venue_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_venue_pb2.ListOrdersResponse, _abc.Awaitable[_venue_pb2.ListOrdersResponse]]:
-        """Orders by client id, or all."""
+        """Orders by client id, all that work, or the newest."""
 
     @_abc_1.abstractmethod
     def ListFills(

@@ -47,6 +47,12 @@ class PaperVenueClient:
             await answered(_PART, lambda: self._stub.AdvanceTo(request, timeout=CALL_DEADLINE_SECONDS))
         )
 
+    async def working(self) -> list[VenueOrder]:
+        """Every order of the account that works."""
+        request = pb.ListOrdersRequest(working=True)
+        reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))
+        return [order_heard(order) for order in reply.orders]
+
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. An error leaves its fate unknown."""
         reply = await answered(

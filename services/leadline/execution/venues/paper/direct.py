@@ -47,6 +47,10 @@ class DirectVenue:
         last = {name: market.marks[name].last for name in contracts if name in market.marks}
         return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())
 
+    async def working(self) -> Sequence[VenueOrder]:
+        """Every order that works."""
+        return self._market.live_orders()
+
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Take an order; one whose id is known is answered as it stands. Raises Refused for nonsense."""
         try:
