@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from leadline.model.venues import venues
+
+_UNREAL: Final = tuple(venue.name for venue in venues() if not venue.real_money)
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -238,7 +242,7 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
         ),
         "spec": (
             Rule(
-                "self.environment != 'Live' || self.venue != 'paper'",
+                " || ".join(("self.environment != 'Live'", " && ".join(f"self.venue != '{name}'" for name in _UNREAL))),
                 "expected a real venue with environment Live",
                 ".venue",
             ),
@@ -248,8 +252,8 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
                 ".credentials.secretName",
             ),
             Rule(
-                "self.environment == 'Live' || self.venue == 'paper'",
-                "expected paper with environment Paper",
+                " || ".join(("self.environment == 'Live'", *(f"self.venue == '{name}'" for name in _UNREAL))),
+                f"expected {' or '.join(_UNREAL)} with environment Paper",
                 ".venue",
             ),
             Rule(

@@ -13,6 +13,7 @@ from leadline.model.signals import Pattern
 from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
 from leadline.model.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
 from leadline.model.ticks import NS_PER_SECOND
+from leadline.model.venues import MEANINGS, NEEDED, Capability, venues
 from leadline.nodes.listing import node_texts
 from leadline.nodes.router import DEFAULT_RULES
 from scripts._markdown import code, codes, table
@@ -187,6 +188,29 @@ def node_parameters() -> str:
         for parameter in each.parameters
     ]
     return table(("parameter", "value", "default", "meaning"), rows)
+
+
+def venue_rows() -> str:
+    """The venues."""
+    rows = [
+        (code(each.name), each.title, "Live" if each.real_money else "Paper", code(f"spec.{each.name}"))
+        for each in venues()
+    ]
+    return table(("venue", "what it is", "environment", "section"), rows)
+
+
+def capability_rows() -> str:
+    """What each venue can do."""
+    rows = [
+        (
+            code(each.value),
+            MEANINGS[each],
+            "yes" if each in NEEDED else "",
+            codes([venue.name for venue in venues() if each in venue.capabilities]),
+        )
+        for each in Capability
+    ]
+    return table(("capability", "the venue", "needed", "venues"), rows)
 
 
 def router_rows() -> str:

@@ -31,6 +31,8 @@ PARTS: Final[Mapping[str, Callable[[], str]]] = {
     "calendars": market.calendar_rows,
     "nodes": market.node_rows,
     "node-parameters": market.node_parameters,
+    "venues": market.venue_rows,
+    "capabilities": market.capability_rows,
     "router": market.router_rows,
     "patterns": market.pattern_order,
     "refused-rules": refusals.rules,

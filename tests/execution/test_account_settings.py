@@ -12,6 +12,7 @@ from leadline.execution.core.account_settings import (
     hot_fields,
     loosening_waits,
 )
+from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import TradingAccount
 from tests.execution.harness.builders import (
@@ -104,7 +105,7 @@ async def test_only_hot_fields_act(books: Books, folder: Path):
     await session.until(700)
     await session.set_account(account("77", paper={"slippageTicks": 9}, commission={"MES": "2"}))
     spec = session.book.manifest.spec
-    assert (spec.starting_balance, spec.paper.slippage_ticks) == (Decimal(10_000), 1)
+    assert (spec.starting_balance, PaperVenue().section_of(spec).slippage_ticks) == (Decimal(10_000), 1)
     assert spec.commission == {"MES": Decimal(2)}
     session.close()
 

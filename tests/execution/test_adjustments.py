@@ -25,8 +25,9 @@ from leadline.model.signals import BarSignals
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
 from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH
-from tests.execution.harness.world import Books, Desk, replace_venue
+from tests.execution.harness.world import Books, Desk
 
 NAME = "default/mes"
 LONG = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
@@ -130,7 +131,7 @@ async def test_a_stop_and_a_target_go_to_where_they_are_wanted(books: Books, fol
 async def test_what_is_where_it_is_wanted_stays(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_980, 20_040)), at(800, protect(19_990)))
     wire = Tripwire()
-    await desk.run(through=lambda world: replace_venue(world, TrippedVenue(world.venue, wire)), read_back=True)
+    await desk.run(through=lambda world: replace_venue(world, TrippedVenue(venue_of(world), wire)), read_back=True)
     assert await reasons(desk) == ["", "", ""]
     assert wire.calls.count("venue.replace") == 1
 
@@ -175,7 +176,7 @@ class Unwilling(TrippedVenue):
 
 async def test_an_exit_that_the_venue_does_not_move_stays_and_a_person_has_to_look(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
-    session = await desk.run(through=lambda world: replace_venue(world, Unwilling(world.venue)), read_back=True)
+    session = await desk.run(through=lambda world: replace_venue(world, Unwilling(venue_of(world))), read_back=True)
     assert session.switch.halts.of(HaltSource.DIFFERENCE)
     assert await desk.rows("intent", "leg, stop_price, wanted_price", "leg") == [
         ("E", None, None),

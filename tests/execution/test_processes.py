@@ -39,7 +39,7 @@ from leadline.views import client
 from tests.execution.harness.builders import BUY, DAY, MES, SHORT, account, bar, ns, says, strategy, tape
 from tests.measured import scraped
 from tests.stack import Database, bus_as
-from tests.venue.misbehaving import FAILS_AFTER, FAILS_BEFORE, MisbehavingVenue, misbehaving
+from tests.venue.misbehaving import FAILS_AFTER, FAILS_BEFORE, Fault, MisbehavingVenue, answered, misbehaving, repeated
 
 pytestmark = pytest.mark.integration
 
@@ -610,3 +610,56 @@ async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while
     closing = await watcher.fetchrow("SELECT decided_at_ns, state FROM intent WHERE leg = 'F1'")
     assert tuple(closing or ()) == (flattened.instant_ns, "FILLED")
     await watcher.close()
+
+
+async def test_a_venue_that_says_what_nobody_foresaw_halts_the_account_and_ends_no_process(
+    platform: Platform, between: MisbehavingVenue
+):
+    """Somebody else's order, a working stop that is said to be rejected, events again and in a wrong order."""
+
+    def strange(said: venue_pb2.AdvanceToResponse) -> None:
+        for event in said.events:
+            if event.order.leg == "S1" and event.order.state == venue_pb2.ORDER_STATE_WORKING:
+                event.order.state = venue_pb2.ORDER_STATE_REJECTED
+        if len(said.events) > 1:
+            first, last = (venue_pb2.VenueEvent.FromString(said.events[at].SerializeToString()) for at in (0, -1))
+            said.events[0].CopyFrom(last)
+            said.events[-1].CopyFrom(first)
+
+    between.always("AdvanceTo", answered(strange))
+    token = token_source(one_key(KEY), "execution", "ann", "venue/default/paper", "default/paper")
+    async with open_channel(platform.addresses["venue"], token) as channel:
+        venue = venue_rpc.PaperVenueServiceStub(channel)
+        foreign = venue_pb2.VenueOrder(
+            client_id="by-hand",
+            contract=MES,
+            tape_contract=MES,
+            side=venue_pb2.SIDE_BUY,
+            type=venue_pb2.ORDER_TYPE_LIMIT,
+            limit_price=19_000,
+            quantity=1,
+            decided_at_ns=ns(0),
+            leg="X",
+        )
+        request = venue_pb2.SubmitOrderRequest(order=foreign)
+        await with_retries(lambda: venue.SubmitOrder(request, timeout=5))
+        process = platform.execution("first", account(), venue=f"127.0.0.1:{between.port}")
+        watcher = await connect(platform.database.settings("reader"), "test")
+        async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
+            state = await state_of(stub, lambda state: len(state.halts) == 1)
+            assert "order by-hand, which this book never intended" in state.halts[0].reason
+            await set_strategy(stub)
+            resume = pb.ResumeRequest(reason="mine", numbers=[state.halts[0].number])
+            await with_retries(lambda: trader.Resume(resume, timeout=30))
+            *said, end = says([bar(600)], end=1500)
+            await platform.say([*said, end])
+            between.next("AdvanceTo", Fault(), repeated())
+            state = await state_of(stub, lambda state: state.phase == "finished")
+            assert {halt.source for halt in state.halts} == {"DIFFERENCE"}
+            assert process.poll() is None
+            positions = await venue.ListPositions(venue_pb2.ListPositionsRequest(), timeout=5)
+            held = {found.contract: found.quantity for found in positions.positions}
+            assert held.get(MES, 0) == state.strategies[0].position
+        told = await watcher.fetch("SELECT DISTINCT reason FROM halt")
+        await watcher.close()
+    assert any("the venue numbers its events" in row["reason"] for row in told), told

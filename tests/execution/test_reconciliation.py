@@ -344,3 +344,61 @@ async def test_an_order_at_which_processes_have_ended_stays_as_it_is_and_halts(b
     session.close()
     assert wire.calls.count("venue.find") == 1  # the target's
     assert session.halted == f"{name} is passed over: {marks.poison(name)}"
+
+
+class ShowsMore(TrippedVenue):
+    """A venue at which one more order works, of which no event has told."""
+
+    def __init__(self, venue: MatchingVenue, order: VenueOrder) -> None:
+        super().__init__(venue, Tripwire())
+        self._order = order
+
+    async def working(self) -> Sequence[VenueOrder]:
+        return [*await super().working(), self._order]
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        return self._order if client_id == self._order.client_id else await super().find(client_id)
+
+
+async def test_an_order_that_works_at_the_venue_and_of_which_no_event_told_is_taken_over(books: Books, folder: Path):
+    """Once: the book has it then, and looks for it as for any other."""
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    order = replace(stranger(MES), type=OrderType.LIMIT, limit_price=19_000)
+    session.replace_world(lambda world: replace_venue(world, ShowsMore(venue_of(world), order)))
+    for _ in range(2):
+        await session.start()
+    session.close()
+    taken = session.book.orders[order.client_id]
+    assert (taken.leg, taken.strategy, taken.state, taken.limit_price) == ("X", "default/mes", "WORKING", 19_000)
+    assert session.halted == "the venue reports order somebody-else, which this book never intended"
+    assert sorted(order.leg for order in session.book.live_orders()) == ["S1", "T1", "X"]
+
+
+@pytest.mark.parametrize("client_id", ["a\x00b", "", "x" * 200])
+async def test_a_working_order_whose_id_no_table_holds_halts_and_is_passed_over(
+    books: Books, folder: Path, client_id: str
+):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    order = replace(stranger(MES), client_id=client_id)
+    session.replace_world(lambda world: replace_venue(world, ShowsMore(venue_of(world), order)))
+    await session.start()
+    session.close()
+    assert "is passed over: no table holds its id" in session.halted
+    assert sorted(order.leg for order in session.book.live_orders()) == ["S1", "T1"]
+
+
+async def test_a_working_order_at_which_processes_have_ended_is_left_alone(books: Books, folder: Path):
+    session = one_trade(books, folder).open()
+    await session.until(640)
+    order, marks = stranger(MES), MarkFile(folder / "marks", "tape")
+    name = f"order '{order.client_id}' as the venue has it"
+    for _ in range(2):
+        with suppress(ValueError), marks.at(name):
+            raise ValueError("nonsense")
+    session.replace_world(lambda world: replace(replace_venue(world, ShowsMore(venue_of(world), order)), marks=marks))
+    await session.start()
+    session.close()
+    assert session.halted == f"{name} is passed over: {marks.poison(name)}"
+    assert order.client_id not in session.book.orders

@@ -21,6 +21,7 @@ from leadline.execution.core.account_settings import (
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.day import roll
 from leadline.execution.loop.commands import tighten
+from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits
@@ -87,7 +88,11 @@ def test_the_account_s_hot_fields_are_laid_over_what_it_was_begun_with():
     assert hot == book.settings == hot_fields(wanted)
     assert set_account(book, wanted) == hot
     spec = book.manifest.spec
-    assert (spec.starting_balance, spec.paper.slippage_ticks, spec.commission) == (10_000, 1, {"MES": 2})
+    assert (spec.starting_balance, PaperVenue().section_of(spec).slippage_ticks, spec.commission) == (
+        10_000,
+        1,
+        {"MES": 2},
+    )
 
 
 def test_settings_that_are_said_again_leave_what_was_tightened_since():

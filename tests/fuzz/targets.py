@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from tests.fuzz import calls, manifests
+from tests.fuzz import calls, manifests, words
 from tests.fuzz.runs import Target
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -16,5 +16,6 @@ TARGETS: Final[Mapping[str, Target]] = {
     "execution": calls.execution,
     "risk": calls.risk,
     "venue": calls.venue,
+    "venue-words": words.venue_words,
     "push": calls.push,
 }

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import (
     Bracket,
@@ -134,7 +135,7 @@ def test_the_default_account_is_paper_with_2500_and_five_tiers():
         "allowedNamespaces": [],
         "halt": False,
     }
-    assert account.spec.paper.latency_ns == 50_000_000
+    assert PaperVenue().section_of(account.spec).latency_ns == 50_000_000
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -86,18 +86,24 @@ class MisbehavingVenue(_Handler):
         self.port = 0
         self._channel = grpc.aio.insecure_channel(address)
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._always: dict[str, Fault] = {}
 
     def next(self, method: str, *faults: Fault) -> None:
         """What happens to the next calls of a method, one for each."""
         assert method in _SERVICE.methods_by_name
         self._faults[method].extend(faults)
 
+    def always(self, method: str, fault: Fault) -> None:
+        """What happens to every call of a method to which nothing else does."""
+        assert method in _SERVICE.methods_by_name
+        self._always[method] = fault
+
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[Any, Any]":
         path = handler_call_details.method
         method = path.rpartition("/")[2]
 
         async def hand_on(raw: bytes, context: "grpc.aio.ServicerContext[Any, Any]") -> bytes:
-            fault = self._faults[method].popleft() if self._faults[method] else Fault()
+            fault = self._faults[method].popleft() if self._faults[method] else self._always.get(method, Fault())
             if fault.gate is not None:
                 fault.gate.reached.set()
                 await fault.gate.opened.wait()

@@ -407,6 +407,18 @@ async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_
         assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_all_that_work_are_listed_however_old(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
+    async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
+        for number in range(120):
+            await venue.submit(order(f"E{number}", limit=19_000))
+            if number % 2:
+                await venue.stub.CancelOrder(pb.CancelOrderRequest(client_id=f"E{number}"), timeout=5)
+        reply = await venue.stub.ListOrders(pb.ListOrdersRequest(working=True), timeout=5)
+        assert [found.client_id for found in reply.orders] == [f"E{number}" for number in range(0, 120, 2)]
+        with pytest.raises(grpc.aio.AioRpcError, match="client_ids: got '1 ids', expected none with working"):
+            await venue.stub.ListOrders(pb.ListOrdersRequest(working=True, client_ids=["E0"]), timeout=5)
+
+
 async def test_other_terms_stand_in_the_ledger_before_they_are_answered(
     bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports
 ):

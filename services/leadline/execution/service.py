@@ -29,8 +29,7 @@ from leadline.execution.params import ExecutionParams
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
-from leadline.execution.venues.both_ports import BothPorts
-from leadline.execution.venues.paper.client import PaperVenueClient
+from leadline.execution.venues.connect import connect
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.loop_phase import LoopPhase
@@ -92,12 +91,12 @@ class Account:
         self._changed = asyncio.Event()
         self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
-        venue = BothPorts(PaperVenueClient(context.channel("venue")), tuple(tape.contracts))
+        venue = connect(self.manifest, tuple(tape.contracts), context.channel)
         self.loop = AccountLoop(
             World(
                 store=self.store,
-                time=venue,
-                venue=venue,
+                time=venue.time,
+                venue=venue.orders,
                 risk=RiskClient(context.channel("risk")),
                 journal=self.journal,
                 inboxes=self.inboxes,

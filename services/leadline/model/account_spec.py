@@ -1,23 +1,25 @@
 """The `TradingAccount` manifest: the venue, the capital tiers and the limits that its strategies share."""
 
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Final, Literal
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from leadline.model.durations import parse_duration
+from leadline.model.errors import InvalidInput
 from leadline.model.spec_base import (
     API_VERSION,
     DNS_NAME_PATTERN,
     Change,
     DecimalText,
-    DurationText,
     NamespaceText,
     SpecModel,
     Text,
     changes,
 )
 from leadline.model.strategy_spec import PAPER_ACCOUNT, Count, Metadata, Ticks
+from leadline.model.venues import GROUP, PAPER, venues
 
 RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
 VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]
@@ -30,22 +32,6 @@ class Credentials(SpecModel):
 
     secret_name: SecretText | None = None
     """A Secret of the account's namespace."""
-
-
-class Paper(SpecModel):
-    """How the paper venue fills."""
-
-    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint"] = "Pessimistic"
-    """Which prints fill an order, and at which price."""
-    slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Ticks lost by market and stop orders."""
-    latency: DurationText = "50ms"
-    """From the decision to the venue: an order first meets prints strictly later than that."""
-
-    @property
-    def latency_ns(self) -> int:
-        """`latency` in nanoseconds."""
-        return parse_duration(self.latency, "latency")
 
 
 class Tier(SpecModel):
@@ -94,12 +80,12 @@ DEFAULT_TIERS: Final = tuple(
 )
 
 
-class AccountSpec(SpecModel):
+class AccountFields(SpecModel):
     """The wish for one account."""
 
     environment: Annotated[Literal["Paper", "Live"], changes(Change.FIXED)] = "Paper"
     """Paper, or real money. An account named paper is always Paper."""
-    venue: Annotated[VenueText, changes(Change.FIXED)] = "paper"
+    venue: Annotated[VenueText, changes(Change.FIXED)] = PAPER
     """The adapter that orders go through."""
     credentials: Annotated[Credentials, changes(Change.ROLLOUT)] = Credentials()
     """Where the venue's credentials are; Live only."""
@@ -107,8 +93,6 @@ class AccountSpec(SpecModel):
     """The currency of the account; of its instruments too."""
     starting_balance: Annotated[DecimalText, changes(Change.ROLLOUT)] = Decimal(2500)
     """Cash at the start of the tape; Paper only, a live venue's balance is its own."""
-    paper: Annotated[Paper, changes(Change.ROLLOUT)] = Paper()
-    """How the paper venue fills."""
     commission: Annotated[dict[str, DecimalText], Field(max_length=64), changes(Change.HOT)] = Field(
         default_factory=dict
     )
@@ -137,6 +121,23 @@ class AccountSpec(SpecModel):
     """Namespaces besides its own whose strategies may trade it."""
     halt: Annotated[bool, changes(Change.HOT)] = False
     """Stop entries until a person resumes."""
+
+
+def _sections() -> Iterator[tuple[str, Any]]:
+    """The section of each venue, under its name: it is how the venue is set, whichever one the account is at."""
+    for venue in venues():
+        if venue.name in AccountFields.model_fields:
+            raise InvalidInput(f"entry points of {GROUP}", venue.name, "a name that no field of an account's spec has")
+        described = Field(default=venue.section(), description=cleandoc(venue.section.__doc__ or ""))
+        yield venue.name, (Annotated[venue.section, changes(Change.ROLLOUT)], described)
+
+
+if TYPE_CHECKING:
+    AccountSpec = AccountFields
+else:
+    AccountSpec = create_model(
+        "AccountSpec", __base__=AccountFields, __doc__=AccountFields.__doc__, **dict(_sections())
+    )
 
 
 class TradingAccount(SpecModel):

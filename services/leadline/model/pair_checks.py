@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 
 from leadline.model.account_spec import TradingAccount
-from leadline.model.durations import NEVER
+from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput
 from leadline.model.instruments import instrument
 from leadline.model.spec_checks import bracket_of, signal_instrument, valid_for_ns
 from leadline.model.strategy_spec import StrategySpec, TradingStrategy
+from leadline.model.venues import MEANINGS, Capability, venue_named
 
 
 def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
@@ -22,6 +23,7 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
     if strategy.spec.mode != spec.environment:
         expected = f"{spec.environment}, the environment of the account {account.full_name}"
         yield InvalidInput("spec.mode", strategy.spec.mode, expected)
+    yield from _beyond_the_venue(strategy, account)
     yield from _too_short_to_fill(strategy, account)
     yield from root_problems(strategy.spec, account, [tier.execute for tier in spec.tiers] or [own.root])
     if own.currency != spec.currency:
@@ -63,12 +65,34 @@ def root_problems(spec: StrategySpec, account: TradingAccount, roots: Sequence[s
         yield InvalidInput("spec.bracket.stopTicks", None, expected)
 
 
+def _beyond_the_venue(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
+    """What a strategy asks of its orders that the account's venue does not do."""
+    spec, venue = strategy.spec, venue_named(account.spec.venue)
+    asked: list[tuple[Capability, str, str, str]] = []
+    if spec.entries.type != "Market":
+        kind = Capability.LIMIT if spec.entries.type == "Limit" else Capability.STOP
+        asked.append((kind, "spec.entries.type", spec.entries.type, "Market"))
+        if spec.entries.valid_for != DAY:
+            asked.append((Capability.VALIDITY, "spec.entries.validFor", spec.entries.valid_for, DAY))
+    if spec.bracket is not None and spec.bracket.trail is not None:
+        trail = f"{spec.bracket.trail.trigger_ticks} and {spec.bracket.trail.offset_ticks} ticks"
+        asked.append((Capability.TRAILING, "spec.bracket.trail", trail, "none"))
+    for capability, where, value, instead in asked:
+        if capability not in venue.capabilities:
+            expected = f"{instead}, or an account at a venue that {MEANINGS[capability]}: {venue.name} does not"
+            yield InvalidInput(where, value, expected)
+
+
 def _too_short_to_fill(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
-    """A validity that is over when the paper venue first matches the entry: such a strategy would never trade."""
-    valid, latency = valid_for_ns(strategy.spec), account.spec.paper.latency_ns
-    if account.spec.environment == "Paper" and valid is not None and valid <= latency:
+    """A validity that is over when the venue first matches the entry: such a strategy would never trade."""
+    venue = venue_named(account.spec.venue)
+    valid, latency = valid_for_ns(strategy.spec), venue.latency(venue.section_of(account.spec))
+    if latency is None or valid is None:
+        return
+    field, length = latency
+    if valid <= parse_duration(length, field):
         expected = (
-            f"more than {account.spec.paper.latency}, the spec.paper.latency of the account {account.full_name}: "
+            f"more than {length}, the spec.{venue.name}.{field} of the account {account.full_name}: "
             "an entry fills after that, and none would"
         )
         yield InvalidInput("spec.entries.validFor", strategy.spec.entries.valid_for, expected)

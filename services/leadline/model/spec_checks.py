@@ -27,14 +27,12 @@ from leadline.model.strategy_spec import (
     TradingStrategy,
 )
 from leadline.model.ticks import NS_PER_MINUTE
+from leadline.model.venues import MEANINGS, NEEDED, unable, venue_named, venues
 from leadline.nodes.base import Thresholds, known, profile_fields
 from leadline.nodes.detectors.absorption import Absorption
 from leadline.nodes.detectors.imbalance import Imbalance
 from leadline.nodes.regime import WARM_UP_BARS
 from leadline.nodes.registry import detector_types
-
-VENUES: Final = ("paper",)
-"""The venues that there is an adapter for."""
 
 MOST_PERCENT: Final = 100
 
@@ -179,22 +177,26 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
 def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     """Everything that is wrong with one account by itself."""
     spec = account.spec
+    known = {venue.name: venue for venue in venues()}
+    unreal = [venue.name for venue in known.values() if not venue.real_money]
     if spec.environment == "Live":
-        if spec.venue not in VENUES:
-            yield InvalidInput("spec.venue", spec.venue, f"a venue with an adapter: {', '.join(VENUES)}")
+        if spec.venue not in known:
+            yield InvalidInput("spec.venue", spec.venue, f"a venue with an adapter: {', '.join(known)}")
         if account.metadata.name == PAPER_ACCOUNT:
             yield InvalidInput("spec.environment", "Live", f"Paper, which an account named {PAPER_ACCOUNT} always is")
-        if spec.venue == "paper":
+        if spec.venue in unreal:
             yield InvalidInput("spec.venue", spec.venue, "a real venue with environment Live")
         if spec.credentials.secret_name is None:
             yield InvalidInput("spec.credentials.secretName", None, "the name of a Secret with environment Live")
     else:
-        if spec.venue != "paper":
-            yield InvalidInput("spec.venue", spec.venue, "paper with environment Paper")
+        if spec.venue not in unreal:
+            yield InvalidInput("spec.venue", spec.venue, f"{' or '.join(unreal)} with environment Paper")
         if spec.credentials.secret_name is not None:
             yield InvalidInput(
                 "spec.credentials.secretName", spec.credentials.secret_name, "no credentials with environment Paper"
             )
+    for missing in unable(known[spec.venue], *NEEDED) if spec.venue in known else ():
+        yield InvalidInput("spec.venue", spec.venue, f"a venue that {MEANINGS[missing]}: else nothing is safe there")
     by_root = (
         ("commission", spec.commission),
         ("marginLimits", spec.margin_limits),
@@ -207,6 +209,12 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
     if len(set(spec.allowed_namespaces)) != len(spec.allowed_namespaces):
         yield InvalidInput("spec.allowedNamespaces", list(spec.allowed_namespaces), "each namespace once")
     yield from _tier_problems(account)
+
+
+def market_slippage(account: TradingAccount) -> int:
+    """Ticks that market and stop orders of an account lose in what risk reckons with. Raises Unknown for its venue."""
+    venue = venue_named(account.spec.venue)
+    return venue.slippage_ticks(venue.section_of(account.spec))
 
 
 def day_problem(strategy: TradingStrategy, days: Calendar, owner: str) -> InvalidInput | None:

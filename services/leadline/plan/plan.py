@@ -5,6 +5,7 @@ the tape; nothing of that stands here.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from itertools import chain, combinations
@@ -42,9 +43,9 @@ from leadline.model.specs import (
     signal_instrument,
 )
 from leadline.model.strict import NoParams, ServiceParams
+from leadline.model.venues import venue_named, venues
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline.plan.sizes import entry_sizes
-from leadline.venue.params import VenueParams
 
 JsonObject = dict[str, Any]
 
@@ -168,15 +169,24 @@ def workload_id(service: str, full_name: str = "") -> str:
 
 
 def _workloads(
-    owner: Owner, params: Mapping[str, ServiceParams], owner_name: str = "", resources: JsonObject | None = None
+    owner: Owner,
+    params: Mapping[str, ServiceParams],
+    owner_name: str = "",
+    resources: JsonObject | None = None,
+    without: AbstractSet[str] = frozenset(),
 ) -> Iterator[Workload]:
-    """What the table of services says of one owner. `params` by service; those are told nothing that it leaves out."""
+    """What the table of services says of one owner. `params` by service; those are told nothing that it leaves out.
+
+    `without`: services that this owner has not.
+    """
 
     def id_of(service: str) -> str:
         return workload_id(service, "" if service_of(service).owner == "platform" else owner_name)
 
     for record in planned(owner):
-        calls = {peer: id_of(peer) for peer in record.peers}
+        if record.name in without:
+            continue
+        calls = {peer: id_of(peer) for peer in record.peers if peer not in without}
         yield Workload(
             id=id_of(record.name),
             owner=owner,
@@ -189,7 +199,7 @@ def _workloads(
             volumes=record.volumes,
             secrets=record.secrets,
             resources=resources or dict(_SMALL),
-            after=(*map(id_of, record.after), *calls.values()),
+            after=(*(id_of(other) for other in record.after if other not in without), *calls.values()),
         )
 
 
@@ -212,17 +222,13 @@ def _signal_symbols(strategies: Sequence[TradingStrategy]) -> tuple[str, ...]:
 
 
 def _account_workloads(account: TradingAccount) -> Iterator[Workload]:
-    name, paper = account.full_name, account.spec.paper
+    name, venue = account.full_name, venue_named(account.spec.venue)
     params = {
-        "venue": VenueParams(
-            account=name,
-            fill_rule=paper.fill_rule,
-            slippage_ticks=paper.slippage_ticks,
-            latency_ns=paper.latency_ns,
-        ),
+        **venue.settings(name, venue.section_of(account.spec)),
         "execution": ExecutionParams(account=name, manifest=account),
     }
-    return _workloads("account", params, name)
+    others = {service for other in venues() for service in other.processes}.difference(venue.processes)
+    return _workloads("account", params, name, without=others)
 
 
 def _strategy_workloads(strategy: TradingStrategy) -> Iterator[Workload]:

@@ -1,7 +1,7 @@
 """A strategy over prints that are at hand whole: bars, signals, the account's loop and the paper venue."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,9 +21,12 @@ from leadline.execution.core.book import Book
 from leadline.execution.loop import commands
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.ports import Orders
 from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import BothPorts
+from leadline.execution.venues.connect import Connection
 from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.ingestion.months import market_of
 from leadline.model.account_spec import default_account
 from leadline.model.bars import Bar, BarMessage
@@ -38,6 +41,7 @@ from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire import decode_signal, encode_signal
 from leadline.risk.decide import decide
 from leadline.risk.view import Answer, Question
+from leadline.testing.tape_time import TapeTime
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules, parse_fill_rule
 
@@ -77,11 +81,13 @@ def replay(
     market: Mapping[str, TickColumns],
     trade_from: date,
     account: TradingAccount | None = None,
+    connect: Callable[[TapeTime], Orders] | None = None,
 ) -> Replay:
     """Run a strategy over prints (by contract) and return what came of it; the account is the paper one when not given.
 
-    Nothing is decided before the trading day `trade_from`: what prints before it are history. Raises InvalidInput and
-    Unknown for what a plan refuses, whatever the strategy raises as StrategyFailed, and Halted.
+    Nothing is decided before the trading day `trade_from`: what prints before it are history. `connect` puts the orders
+    of another venue in the place of the paper venue's: it is given the time, to which that venue may listen. Raises
+    InvalidInput and Unknown for what a plan refuses, whatever the strategy raises as StrategyFailed, and Halted.
     """
     if not market or not any(map(len, market.values())):
         raise InvalidInput("market", "nothing", "prints of a contract")
@@ -92,7 +98,7 @@ def replay(
     }
     speech = speech_of(strategy, trade_from, bars)
     with TemporaryDirectory() as folder:
-        return asyncio.run(_run(strategy, manifest, market, trade_from, bars, speech, Path(folder)))
+        return asyncio.run(_run(strategy, manifest, market, trade_from, bars, speech, Path(folder), connect))
 
 
 def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> BarBuilder:
@@ -149,6 +155,11 @@ class _Risk:
         return decide(question)
 
 
+def _paper_market(account: TradingAccount, begins_ns: int) -> PaperMarket:
+    paper = PaperVenue().section_of(account.spec)
+    return PaperMarket(FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns), begins_ns)
+
+
 async def _run(
     strategy: TradingStrategy,
     account: TradingAccount,
@@ -157,9 +168,8 @@ async def _run(
     bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
     speech: Sequence[SignalMessage],
     folder: Path,
+    connect: Callable[[TapeTime], Orders] | None,
 ) -> Replay:
-    paper = account.spec.paper
-    rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
     begins_ns = min(int(ticks.time_ns[0]) for ticks in market.values() if len(ticks)) - 1
     contracts = tuple(sorted(market))
     database = MemoryDatabase(lambda: 0.0)
@@ -189,11 +199,17 @@ async def _run(
         balance = account.spec.starting_balance
         return Book(TAPE, account.full_name, account, contracts, trade_from, begins_ns, balance)
 
-    venue = BothPorts(DirectVenue(PaperMarket(rules, begins_ns), market, speech[-1].progress_ns), contracts)
+    ends_ns = speech[-1].progress_ns
+    if connect is None:
+        both = BothPorts(DirectVenue(_paper_market(account, begins_ns), market, ends_ns), contracts)
+        venue = Connection(both, both)
+    else:
+        time = TapeTime(market, begins_ns, ends_ns)
+        venue = Connection(time, connect(time))
     world = World(
         store=store,
-        time=venue,
-        venue=venue,
+        time=venue.time,
+        venue=venue.orders,
         risk=_Risk(),
         journal=journal,
         inboxes=inboxes,

@@ -21,6 +21,7 @@ from leadline.execution.loop.ports import PartFailed, Risk
 from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import BothPorts, MatchingVenue
 from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.loop_phase import LoopPhase
@@ -194,7 +195,7 @@ class Session:
         self._chance = chance
         self._heard: dict[str, int] = {}
         self.inboxes: dict[str, Inbox] = {}
-        paper = desk.manifest.spec.paper
+        paper = PaperVenue().section_of(desk.manifest.spec)
         rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
         self.ledger = Ledger.open(desk.folder / desk.tape, desk.tape)
         self.market = PaperMarket(rules, ns(desk.begins))

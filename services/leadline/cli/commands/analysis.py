@@ -1,4 +1,4 @@
-"""Commands about what a strategy is made of."""
+"""Commands about what strategies are made of, and where they can trade."""
 
 from typing import Annotated
 
@@ -23,3 +23,17 @@ def nodes(
     from leadline.cli.nodes import print_nodes
 
     print_nodes(name, output)
+
+
+@app.command(short_help="List the venues of accounts, and what each can do.", epilog="Example: leadline venues paper")
+def venues(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this venue.")] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """List the venues that an account's manifest can name: what each is, what it does by itself, its section.
+
+    Venues of packages that are installed beside Leadline are among them.
+    """
+    from leadline.cli.venues import print_venues
+
+    print_venues(name, output)

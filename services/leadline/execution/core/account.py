@@ -16,7 +16,7 @@ from leadline.model.proposals import Proposal
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount, TradingStrategy, valid_for_ns
+from leadline.model.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
 from leadline.model.specs import bracket_of as spec_bracket
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
@@ -122,7 +122,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             block=strategy.block,
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
-        slippage_ticks=book.manifest.spec.paper.slippage_ticks,
+        slippage_ticks=market_slippage(book.manifest),
         entry_type=OrderType(spec.entries.type.upper()),
         entry_offset=spec.entries.offset_ticks,
         valid_for_ns=valid_for_ns(spec),
@@ -210,7 +210,7 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
     the gap beyond the stop of what may be held over a close, and the commissions still to come are counted. Never below
     0.
     """
-    slippage = book.manifest.spec.paper.slippage_ticks
+    slippage = market_slippage(book.manifest)
     total = _ZERO
     for position in positions:
         last = book.last_prints.get(position.tape_contract)

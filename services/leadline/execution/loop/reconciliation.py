@@ -61,7 +61,7 @@ class Reconciliation:
         listened are lost. One at which processes have ended is left alone.
         """
         for found in await self._world.venue.working():
-            if found.client_id in self._book.orders:
+            if found.client_id in self._book.orders:  # its own events and its look-up tell of it
                 continue
             name = f"order {shown(found.client_id)} as the venue has it"
             why = self._world.marks.poison(name)

@@ -5,6 +5,9 @@ from typing import Final
 
 import grpc
 
+from leadline.execution.venues.both_ports import BothPorts
+from leadline.execution.venues.connect import Connection, Reach
+from leadline.execution.venues.paper.venue import VENUE_SERVICE
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.runtime.rpc.failures import answered
 from leadline.venue.convert import (
@@ -20,6 +23,12 @@ from leadline.venue.v1 import venue_pb2_grpc as rpc
 
 CALL_DEADLINE_SECONDS: Final = 5.0
 _PART: Final = "venue"
+
+
+def connect(reach: Reach) -> Connection:
+    """The paper venue of an account: one connection is both ports."""
+    both = BothPorts(PaperVenueClient(reach.channel(VENUE_SERVICE)), reach.contracts)
+    return Connection(both, both)
 
 
 class PaperVenueClient:

@@ -1,0 +1,48 @@
+"""An account's connection to its venue: what an adapter is made with, and what it has to give."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TypeAlias
+
+import grpc
+
+from leadline.execution.loop.ports import MarketTime, Orders
+from leadline.model.spec_base import SpecModel
+from leadline.model.specs import TradingAccount
+from leadline.model.venues import venue_named
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What an adapter is made with.
+
+    account: `namespace/name`. section: the venue's section of its manifest. contracts: those of the feed. channel: a
+    channel to one of the venue's processes, by its service; it carries this account's token with every call.
+    """
+
+    account: str
+    section: SpecModel
+    contracts: tuple[str, ...]
+    channel: Callable[[str], grpc.aio.Channel]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Both ports of the loop. A venue that matches the tape itself is both at once."""
+
+    time: MarketTime
+    orders: Orders
+
+
+Adapter: TypeAlias = Callable[[Reach], Connection]
+
+
+def connect(
+    manifest: TradingAccount, contracts: tuple[str, ...], channel: Callable[[str], grpc.aio.Channel]
+) -> Connection:
+    """Connect an account to the venue of its manifest. Raises Unknown for a venue that is not installed."""
+    venue = venue_named(manifest.spec.venue)
+    module, _, function = venue.adapter.partition(":")
+    adapter: Adapter = getattr(import_module(module), function)
+    return adapter(Reach(manifest.full_name, venue.section_of(manifest.spec), contracts, channel))

@@ -1,0 +1,61 @@
+"""The paper venue, as it is declared: what it can do, and what an account's manifest says of it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from leadline.model.durations import parse_duration
+from leadline.model.spec_base import DurationText, SpecModel
+from leadline.model.strict import ServiceParams
+from leadline.model.venues import PAPER, Capability, Venue
+from leadline.venue.params import VenueParams
+
+VENUE_SERVICE = "venue"
+"""The service of the table that is the paper venue."""
+
+
+class PaperSection(SpecModel):
+    """How the paper venue fills."""
+
+    fill_rule: Literal["Pessimistic", "Optimistic", "NextPrint"] = "Pessimistic"
+    """Which prints fill an order, and at which price."""
+    slippage_ticks: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Ticks lost by market and stop orders."""
+    latency: DurationText = "50ms"
+    """From the decision to the venue: an order first meets prints strictly later than that."""
+
+    @property
+    def latency_ns(self) -> int:
+        """`latency` in nanoseconds."""
+        return parse_duration(self.latency, "latency")
+
+
+class PaperVenue(Venue[PaperSection]):
+    """A market without money that matches an account's orders against the prints of its tape."""
+
+    name = PAPER
+    section = PaperSection
+    capabilities = frozenset(Capability)
+    adapter = "leadline.execution.venues.paper.client:connect"
+    real_money = False
+    processes = (VENUE_SERVICE,)
+
+    def settings(self, account: str, section: PaperSection) -> Mapping[str, ServiceParams]:
+        """One process for each account, with its ledger."""
+        return {
+            VENUE_SERVICE: VenueParams(
+                account=account,
+                fill_rule=section.fill_rule,
+                slippage_ticks=section.slippage_ticks,
+                latency_ns=section.latency_ns,
+            )
+        }
+
+    def slippage_ticks(self, section: PaperSection) -> int:
+        """What its market and stop orders do lose."""
+        return section.slippage_ticks
+
+    def latency(self, section: PaperSection) -> tuple[str, str]:
+        """Of each order, from its decision."""
+        return "latency", section.latency
