@@ -1,0 +1,70 @@
+"""Limits and terms at their last value: an exit one tick away, a trade more than there may be, a loss to the cent."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from leadline.model.orders import Bracket, Side
+from leadline.risk.limits import day_budget, loosening_refusal, risk_per_contract, trades_refusal
+from leadline.risk.reasons import Reason
+from leadline.risk.sizing import size
+from leadline.risk.terms import at_distances, bracket_refusal
+from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
+from tests.risk.builders import ES, LONG, MES, account, bar, strategy
+
+D = Decimal
+
+
+@pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_an_exit_is_one_tick_from_its_entry_or_beyond_it(side: Side, sign: int):
+    for bracket in (Bracket(stop_price=100 - sign), Bracket(target_price=100 + sign), Bracket()):
+        assert bracket_refusal(bracket, side, 100) is None
+    for bracket in (Bracket(stop_price=100), Bracket(target_price=100), Bracket(stop_price=100 + sign)):
+        assert bracket_refusal(bracket, side, 100) is Reason.EXIT_BEYOND_ENTRY
+
+
+@pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_exits_at_prices_are_distances_from_the_entry_and_none_below_nothing(side: Side, sign: int):
+    given = Bracket(stop_price=100 - 7 * sign, target_price=100 + 9 * sign)
+    assert at_distances(strategy(), given, side, 100).bracket == Bracket(7, 9)
+    passed = Bracket(stop_price=100 + 7 * sign, target_price=100 - 9 * sign)
+    assert at_distances(strategy(), passed, side, 100).bracket == Bracket(0, 0)
+    assert at_distances(strategy(), Bracket(), side, 100).bracket == Bracket()
+
+
+def test_a_contract_without_a_stop_is_priced_by_slippage_and_fees_alone():
+    assert risk_per_contract(strategy(bracket=Bracket(target_ticks=8)), ES) == 2 * D("12.5") + 9
+
+
+def test_an_entry_that_adds_opens_no_trade_and_is_refused_only_beyond_the_limit():
+    view, own = account(limits=AccountLimits(max_open_trades=2)), strategy()
+    held = [account(limits=view.limits, open_trades=count) for count in range(4)]
+    assert [trades_refusal(each, own) for each in held] == [None, None, *[Reason.MAX_OPEN_TRADES] * 2]
+    assert [trades_refusal(each, own, adds=True) for each in held] == [None, None, None, Reason.MAX_OPEN_TRADES]
+    assert [trades_refusal(each, own, more=0) for each in held] == [None, None, None, Reason.MAX_OPEN_TRADES]
+
+
+def test_a_stop_is_loosened_up_to_the_budget_of_the_day_and_not_behind_the_strategy_s_loss():
+    view, own = account("5200"), strategy()
+    budget = day_budget(view, own)
+    assert loosening_refusal(view, own, budget) is None
+    assert loosening_refusal(view, own, budget + D("0.01")) is Reason.DAY_BUDGET
+    limits = StrategyLimits(day_loss=D(50))
+    lost, nearly = (strategy(limits=limits, day=StrategyDay(realised=D(text))) for text in ("-50", "-49.99"))
+    assert loosening_refusal(view, lost, D(1)) is Reason.DAY_LOSS
+    assert loosening_refusal(view, nearly, D("0.01")) is None
+
+
+@pytest.mark.parametrize(("mode", "budget", "told"), [("Fixed", False, False), ("Fixed", True, True)])
+def test_the_risk_of_a_contract_is_told_where_it_bounds_the_size(mode: str, budget: bool, told: bool):
+    settings = strategy(sizing_mode=mode, fixed_size=1, respect_day_budget=budget)
+    found = size(account(), settings, MES, bar(), LONG)
+    assert found.quantity == 1
+    assert ("risk_per_contract" in dict(found.arithmetic)) is told
+
+
+def test_a_bar_without_a_regime_counts_once():
+    plain = replace(bar(), regime=None)
+    arithmetic = dict(size(account(), strategy(), MES, plain, LONG).arithmetic)
+    assert (arithmetic["regime_multiplier"], arithmetic["Trending"], arithmetic["scaled"]) == ("1", "0", "1")
