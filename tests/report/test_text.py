@@ -64,6 +64,11 @@ def test_the_entries_that_came_to_nothing_are_told_by_what_took_them_out():
     assert "Entries not filled" not in shown(report())
 
 
+def test_what_a_strategy_did_about_what_it_held_is_counted_beside_its_entries():
+    text = " ".join(shown(report(decisions=12, adjusted=3)).split())
+    assert "12 decisions (7 refused, 2 entered, 0 not filled, 3 on what was held or working)" in text
+
+
 def test_one_of_a_thing_is_no_several():
     text = " ".join(shown(report(trades=(WON,), ticks=1, bars=1, signals=1, decisions=1)).split())
     assert "1 trade, 1 won" in text

@@ -15,6 +15,7 @@ from leadline.views.digest_store import digest
 from leadline.views.report import PatternTotal, PricePoint, UnfinishedBar
 from leadline.views.report_store import build_reports
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
+from tests.execution.harness.days import managed
 from tests.execution.harness.world import Books, Desk
 from tests.report.builders import beside, change, recorded, report, report_of
 from tests.stack import Database
@@ -51,6 +52,17 @@ async def test_why_bars_made_no_trade(desks: Database, books: Books, folder: Pat
     found = await report_of(desks, await recorded(desks, books, folder))
     assert found.decisions == 7
     assert found.refused == (("conflict", 1), ("day_loss", 1), ("max_open_trades", 1))
+
+
+async def test_what_left_or_was_moved_is_no_entry(desks: Database, books: Books, folder: Path):
+    desk = managed(books, folder)
+    await desk.run()
+    await beside(desks, desk)
+    found = await report_of(desks, desk)
+    assert (found.decisions, found.refused, found.entered, found.adjusted) == (6, (), 1, 4)
+    assert found.not_filled == (("its strategy", 1),)
+    [trade] = found.trades
+    assert (trade.exit, trade.net) == ("exit", Decimal("-1.25"))
 
 
 async def test_every_decision_is_refused_entered_or_not_filled(desks: Database, books: Books, folder: Path):

@@ -90,7 +90,7 @@ def _account(report: AccountReport) -> str:
             [(_words(t.pattern), str(t.trades), str(t.wins), _money(t.net, report.places)) for t in report.by_pattern],
         ),
         "<h2>Decisions refused, by first reason</h2>",
-        _table(("Reason", "Bars"), [(_words(reason), str(count)) for reason, count in report.refused]),
+        _table(("Reason", "Decisions"), [(_words(reason), str(count)) for reason, count in report.refused]),
         "<h2>Entries not filled</h2>",
         _table(("Reason", "Entries"), [(_words(reason), str(count)) for reason, count in report.not_filled]),
         "<h2>Halts</h2>",

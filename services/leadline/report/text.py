@@ -37,7 +37,7 @@ def render_text(report: AccountReport, console: Console) -> None:
     if report.by_pattern:
         console.print(_patterns(report))
     if report.refused:
-        console.print(_reasons("Refused, by first reason", "bars", report.refused))
+        console.print(_reasons("Refused, by first reason", "decisions", report.refused))
     if report.not_filled:
         console.print(_reasons("Entries not filled", "entries", report.not_filled))
     for note in _notes(report):
@@ -73,6 +73,8 @@ def sum_words(report: AccountReport) -> str:
     whole = (report.ticks, "print"), (report.bars, "bar"), (report.signals, "signal"), (report.decisions, "decision")
     refused, not_filled = (sum(count for _, count in each) for each in (report.refused, report.not_filled))
     parts = f"{refused:,} refused, {report.entered:,} entered, {not_filled:,} not filled"
+    if report.adjusted:
+        parts += f", {report.adjusted:,} on what was held or working"
     return f"{', '.join(counted(number, name) for number, name in whole)} ({parts})"
 
 

@@ -14,6 +14,7 @@ from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
 from leadline.model.orders import Fill, Order, Position
+from leadline.model.proposals import Action
 from leadline.model.specs import OWN_SERIES, TradingStrategy
 from leadline.views.days import TradedDay, traded_days_of
 from leadline.views.digest_store import digest_of, run_of
@@ -102,6 +103,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         decisions=len(decisions),
         refused=_most_first(refused),
         entered=sum(order.filled > 0 for order in entries),
+        adjusted=sum(row["accepted"] and not _enters(row) for row in decisions),
         not_filled=_most_first(Counter(_taken_out_by(order) for order in entries if not order.filled)),
         in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
         prices={contract: tuple(points) for contract, points in by_contract.items()},
@@ -131,6 +133,10 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
             if each.name != OWN_SERIES
         ),
     )
+
+
+def _enters(decision: Any) -> bool:
+    return Action(_json(decision["proposal"])["action"]).enters
 
 
 async def _strategies(connection: Any, tape: str, account: str) -> list[TradingStrategy]:

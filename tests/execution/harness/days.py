@@ -113,8 +113,8 @@ def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
 
 
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:
-    """A desk on two random days: prices that wander, signals at random, everything that limits can say."""
-    chance = random.Random(seed)
+    """A desk on two random days: prices that wander, signals and whims at random, everything that limits can say."""
+    chance, moods = random.Random(seed), random.Random(-1 - seed)
     prints, rows_of = {}, {}
     for contract, first in ((MES, 20_000), (MNQ, 90_000)):
         price, rows = first, []
@@ -126,6 +126,16 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
             second += chance.choice([0, 0.01, 0.5, 20, 120]) if in_day else chance.choice([600, 7200])
         prints[contract], rows_of[contract] = tape(*rows), rows
 
+    def whim(close: int) -> list[Proposal]:
+        """Now and then it adds to what it has, leaves it, takes entries back, or wants its exits somewhere near."""
+        action = moods.choice([*Action, *[None] * 4])
+        if action is None or action is Action.ENTER:
+            return []
+        if action is Action.ADD:
+            return [Proposal(action, moods.choice([*Direction]))]
+        near = Bracket(stop_price=close + moods.randint(-12, 12), target_price=close + moods.randint(-12, 12))
+        return [Proposal(action, bracket=near if action is Action.PROTECT else None)]
+
     def speech_of(contract: str) -> list[BarSignals]:
         """Bars that are known by the first print at their end or after it, or by two seconds of grace."""
         ends = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
@@ -135,7 +145,8 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
             known = next((second for second, *_ in rows_of[contract] if second >= end), end + 2)
             patterns = chance.choice([(LONG,), (SHORT,), (LONG, SHORT)])
             known = min(known if chance.random() < 0.8 else min(known, end + 2), WANDERING_END_S)
-            found[known] = bar(known, *patterns, contract=contract, close=close)
+            said = bar(known, *patterns, contract=contract, close=close)
+            found[known] = replace(said, proposals=(*said.proposals, *whim(close)))
         return list(found.values())
 
     limits = {
