@@ -128,6 +128,20 @@ async def test_a_stop_and_a_target_go_to_where_they_are_wanted(books: Books, fol
     assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()][1:] == [("S1", 901, 20_000)]
 
 
+async def test_a_stop_that_the_market_is_at_or_beyond_leaves(books: Books, folder: Path):
+    for second, price in (("at", 20_000), ("beyond", 20_003)):
+        desk = desk_of(books, folder, at(600, LONG), at(700, protect(price)))
+        desk.name = second
+        await desk.run(read_back=True)
+        assert await reasons(desk) == ["", ""]
+        orders = await desk.rows("intent", "leg, state, reason", "decided_at_ns, leg")
+        assert orders[1:] == [
+            ("S1", "CANCELLED", "beyond_stop"),
+            ("T1", "CANCELLED", "beyond_stop"),
+            ("F1", "FILLED", "beyond_stop"),
+        ]
+
+
 async def test_what_is_where_it_is_wanted_stays(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_980, 20_040)), at(800, protect(19_990)))
     wire = Tripwire()

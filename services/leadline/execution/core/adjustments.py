@@ -24,14 +24,20 @@ from leadline.risk.view import Answer
 EXIT: Final = "exit"
 """The reason under which a position is closed that its strategy wants to leave."""
 
+BEYOND_STOP: Final = "beyond_stop"
+"""The reason under which it is closed where the market is at the stop that its strategy wants, or has passed it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """The answer to such a proposal, and what an accepted one changes: orders as they are then, and a closing."""
+    """The answer to such a proposal, and what an accepted one changes.
+
+    `orders` are as they are then; `closes` is the reason under which all that is held is closed, or empty.
+    """
 
     answer: Answer
     orders: tuple[Order, ...] = ()
-    closes: bool = False
+    closes: str = ""
 
 
 def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, halt: str) -> Adjustment:
@@ -50,7 +56,7 @@ def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, halt: 
     contract = held[0].contract if held else entries[0].contract
     answer = _accepted(proposal, contract, sum(abs(position.quantity) for position in held))
     if proposal.action is Action.EXIT:
-        return Adjustment(answer, closes=True)
+        return Adjustment(answer, closes=EXIT)
     return _protection(book, strategy, proposal, answer, live, halt)
 
 
@@ -75,11 +81,21 @@ def _protection(
             if order.trail is not None:
                 return _refused(Reason.STOP_TRAILS, proposal)
             more += loosened
+    if any(_passed(book, order) for order in moved):
+        return Adjustment(answer, closes=BEYOND_STOP)
     if more:
         refusal = loosening_refusal(account_view(book, halt=halt), settings(book, strategy), more)
         if refusal is not None:
             return _refused(refusal, proposal, (("more_at_risk", str(more)),))
     return Adjustment(answer, tuple(_moved(exits, moved)))
+
+
+def _passed(book: Book, order: Order) -> bool:
+    """Whether the last print is at the price at which a stop is wanted, or beyond it: no market takes such a stop."""
+    last, wanted = book.last_prints.get(order.tape_contract), order.wanted_price
+    if last is None or wanted is None or not order.leg.startswith(Leg.STOP):
+        return False
+    return (last.price - wanted) * order.side.sign >= 0
 
 
 def _loosened(order: Order) -> Decimal:

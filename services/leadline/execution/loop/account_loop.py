@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from leadline.execution.core.account import account_view, limits_in_force, question, settings
-from leadline.execution.core.adjustments import EXIT, adjustment
+from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.book import (
     Book,
     Changes,
@@ -254,8 +254,7 @@ class AccountLoop:
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
             put_order(book, changes, order)
-        if found.closes:
-            strategy.flatten = strategy.flatten or EXIT
+        strategy.flatten = strategy.flatten or found.closes
         await self._keeper.commit(changes)
         await self._orders.carry_out()
 
