@@ -43,7 +43,7 @@ from leadline.plan.platform import PlatformSettings
 from scripts.crds import definition
 
 (account,) = load_manifests(sys.argv[1])
-(strategy, trailing) = load_manifests(sys.argv[2])
+(strategy, trailing, own) = load_manifests(sys.argv[2])
 platform = PlatformSettings(feed={"kind": "sim"})
 found = plan(platform, [account], [strategy])
 refused = []
@@ -57,6 +57,7 @@ def refuse(action):
 
 
 refuse(lambda: plan(platform, [account], [trailing]))
+refuse(lambda: plan(platform, [account], [own]))
 drill = type(venue_named("drill"))
 for missing in NEEDED:
     drill.capabilities = frozenset(Capability) - {missing}
@@ -82,6 +83,14 @@ spec:
   instrument: MES
   account: {name: exercises}
   bracket: {stopTicks: 16, trail: {triggerTicks: 4, offsetTicks: 8}}
+---
+apiVersion: leadline.dev/v1alpha1
+kind: TradingStrategy
+metadata: {name: own}
+spec:
+  instrument: MES
+  account: {name: exercises}
+  strategy: {entryPoint: "tests.testing.test_replay:Up"}
 """
 
 
@@ -104,7 +113,7 @@ def python_with(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=100,
     )
 
 
@@ -149,7 +158,8 @@ def test_one_more_venue_is_in_the_schema_in_the_plan_and_in_the_checks(tmp_path:
     assert found["workloads"] == {"execution": ["risk"]}  # no process of the paper venue
     assert found["section"] == 1
     assert len(found["rule"]) == 2
-    refused, *unsafe = found["refused"]
+    refused, own, *unsafe = found["refused"]
+    assert "spec.strategy.entryPoint: got 'tests.testing.test_replay:Up', expected the strategy OrderFlow, or " in own
     expected = f"none, or an account at a venue that {MEANINGS[Capability.TRAILING]}: drill does not"
     assert [
         f"spec.venue: got 'drill', expected a venue that {MEANINGS[one]}" in line

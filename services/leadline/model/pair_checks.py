@@ -1,6 +1,7 @@
 """What keeps a strategy off an account, both being right by themselves."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from leadline.model.account_spec import TradingAccount
 from leadline.model.durations import DAY, NEVER, parse_duration
@@ -9,6 +10,15 @@ from leadline.model.instruments import instrument
 from leadline.model.spec_checks import bracket_of, signal_instrument, valid_for_ns
 from leadline.model.strategy_spec import StrategySpec, TradingStrategy
 from leadline.model.venues import MEANINGS, Capability, venue_named
+
+_OF_PROPOSALS: Final = (
+    Capability.LIMIT,
+    Capability.STOP,
+    Capability.TRAILING,
+    Capability.REPLACE,
+    Capability.VALIDITY,
+)
+"""What a strategy of one's own may ask for at any bar: it is known too late then that the venue cannot do it."""
 
 
 def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
@@ -66,9 +76,11 @@ def root_problems(spec: StrategySpec, account: TradingAccount, roots: Sequence[s
 
 
 def _beyond_the_venue(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
-    """What a strategy asks of its orders that the account's venue does not do."""
+    """What a strategy asks of its orders, or a class of its own may ask, that the account's venue does not do."""
     spec, venue = strategy.spec, venue_named(account.spec.venue)
     asked: list[tuple[Capability, str, str, str]] = []
+    if (own := spec.strategy.entry_point) is not None:
+        asked += [(one, "spec.strategy.entryPoint", own, "the strategy OrderFlow") for one in _OF_PROPOSALS]
     if spec.entries.type != "Market":
         kind = Capability.LIMIT if spec.entries.type == "Limit" else Capability.STOP
         asked.append((kind, "spec.entries.type", spec.entries.type, "Market"))
