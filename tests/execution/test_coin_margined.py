@@ -152,7 +152,8 @@ def test_a_position_is_read_back_from_its_row_as_it_was() -> None:
     book = book_of()
     position = held(-10, 200_000)
     names = ("tape", "account", "strategy", "contract", "tape_contract", "quantity", "lots", "tick_value", "realised")
-    row = dict(zip((*names, "commission", "decision_id", "inverse"), position_row(book, position), strict=True))
+    columns = (*names, "commission", "decision_id", "inverse", "without_stop")
+    row = dict(zip(columns, position_row(book, position), strict=True))
     assert position_of(row) == position
 
 
