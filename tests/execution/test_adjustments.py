@@ -2,13 +2,15 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from leadline.execution.core.account import worst_case
-from leadline.execution.core.adjustments import adjustment
+from leadline.execution.core.adjustments import adjustment, more_at_risk
 from leadline.execution.loop.ports import Refused
 from leadline.model.halts import HaltSource
+from leadline.model.instruments import instrument
 from leadline.model.orders import (
     Bracket,
     LastPrint,
@@ -20,6 +22,7 @@ from leadline.model.orders import (
     Trailing,
     VenueOrder,
 )
+from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.books import book_of, order_of, position_of
@@ -28,6 +31,7 @@ from tests.execution.harness.faults import TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH
 from tests.execution.harness.world import Books, Desk
+from tests.own_markets import BITCOIN, file_of
 
 NAME = "default/mes"
 LONG = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
@@ -200,9 +204,8 @@ async def test_an_exit_that_the_venue_does_not_move_stays_and_a_person_has_to_lo
 
 
 def stop_of(price: int, **fields: Any) -> Any:
-    return order_of(
-        OrderState.WORKING, "S1", side=Side.SELL, quantity=1, type=OrderType.STOP, stop_price=price, **fields
-    )
+    leg = fields.pop("leg", "S1")
+    return order_of(OrderState.WORKING, leg, side=Side.SELL, type=OrderType.STOP, stop_price=price, **fields)
 
 
 def test_while_it_is_not_known_where_a_stop_is_it_counts_where_more_is_lost():
@@ -223,3 +226,45 @@ def test_a_stop_that_trails_is_not_asked_to_go_back():
     assert adjustment(book, owner, protect(19_979), halt="").answer.reason == "stop_trails"
     [moved] = adjustment(book, owner, protect(19_981), halt="").orders
     assert (moved.wanted_price, moved.version) == (19_981, stop.version + 1)
+
+
+WAITING = order_of(OrderState.WORKING, quantity=2, type=OrderType.LIMIT, limit_price=19_990)
+
+
+def asked(proposal: Proposal, *orders: Any, position: int = 0) -> Any:
+    book, _ = book_of(*orders, position=position)
+    return adjustment(book, book.strategies[NAME], proposal, halt="")
+
+
+def test_an_entry_that_waits_is_nothing_to_protect():
+    assert asked(protect(19_990), WAITING).answer.reason == "nothing_held"
+    assert asked(EXIT, WAITING).closes == "exit"
+
+
+def test_an_exit_that_is_on_its_way_to_the_market_goes_nowhere_else():
+    leaving = order_of(OrderState.WORKING, "S1", side=Side.SELL)
+    found = asked(protect(19_990), leaving, stop_of(19_980, leg="X1"), position=1)
+    assert found.answer.reason == "no_such_exit"
+
+
+def test_the_answer_tells_how_much_it_is_about():
+    cancelled = asked(CANCEL, WAITING, order_of(OrderState.WORKING, "S1", side=Side.SELL), position=1)
+    assert (cancelled.answer.accepted, cancelled.answer.quantity, cancelled.answer.contract) == (True, 2, MES)
+    [gone] = cancelled.orders
+    assert (gone.unwanted, gone.version) == (True, WAITING.version + 1)
+    again = asked(CANCEL, gone)
+    assert again.orders == (gone,)
+    left = asked(EXIT, WAITING, position=-3)
+    assert (left.answer.quantity, left.answer.contract, left.orders) == (3, MES, ())
+
+
+def test_what_a_coin_margined_long_can_lose_more_is_more_than_its_ticks(tmp_path: Path):
+    """Each tick down buys fewer contracts back: 1 / 199000 - 1 / 200000 of what a contract is worth at one tick."""
+    put_in_force(read_own([file_of(tmp_path, {"BTCUSD": BITCOIN})]))
+    try:
+        stop = stop_of(200_000, contract="BTCUSD", wanted_price=199_000)
+        tick_value = instrument("BTCUSD").tick_value
+        exact = Fraction(tick_value) * (Fraction(1, 199_000) - Fraction(1, 200_000))
+        assert abs(Fraction(more_at_risk(stop)) - exact) < exact / 10**9
+    finally:
+        put_in_force(OwnMarkets())

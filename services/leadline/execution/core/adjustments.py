@@ -77,7 +77,7 @@ def _protection(
         moved += [replace(order, wanted_price=price) for order in found if price is not None]
     more = Decimal(0)
     for order in moved:
-        if order.leg.startswith(Leg.STOP) and (loosened := _loosened(order)):
+        if order.leg.startswith(Leg.STOP) and (loosened := more_at_risk(order)):
             if order.trail is not None:
                 return _refused(Reason.STOP_TRAILS, proposal)
             more += loosened
@@ -98,7 +98,7 @@ def _passed(book: Book, order: Order) -> bool:
     return (last.price - wanted) * order.side.sign >= 0
 
 
-def _loosened(order: Order) -> Decimal:
+def more_at_risk(order: Order) -> Decimal:
     """What more the position behind a stop can lose where it is wanted, in money; 0 where it is no more."""
     sheet = sheet_of(order.contract)
     there, wanted = order.stop_price, order.wanted_price
