@@ -268,3 +268,13 @@ def test_what_a_coin_margined_long_can_lose_more_is_more_than_its_ticks(tmp_path
         assert abs(Fraction(more_at_risk(stop)) - exact) < exact / 10**9
     finally:
         put_in_force(OwnMarkets())
+
+
+def test_what_somebody_else_placed_is_not_taken_back():
+    foreign = order_of(OrderState.WORKING, type=OrderType.LIMIT, limit_price=19_990, decision="x", client_id="x")
+    refused = asked(CANCEL, foreign).answer
+    assert (refused.accepted, refused.reason) == (False, "nothing_working")
+
+
+def test_a_contract_that_no_sheet_knows_has_no_money_to_bound():
+    assert more_at_risk(stop_of(19_980, contract="ZZZZ", wanted_price=19_900)) == 0
