@@ -12,7 +12,7 @@ from leadline.aggregation.buffer import PrintBuffer
 from leadline.aggregation.kernel import BarPart, value_area
 from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey, BarMessage, UnfinishedBar
 from leadline.model.calendars import Calendar, Session
-from leadline.model.durations import BarSpec
+from leadline.model.durations import BarSpec, spec_token
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.hours import SessionHours
 from leadline.model.ticks import NS_PER_MINUTE, TickBatch, TickColumns
@@ -33,11 +33,6 @@ class Gap(LeadlineError):
 
     def __str__(self) -> str:
         return f"prints {self.expected} to {self.got - 1} are missing"
-
-
-def spec_token(spec: BarSpec, ticks_per_row: int) -> str:
-    """How bars of a specification with that row height are called in bar keys and subjects, such as `5m-r1`."""
-    return f"{spec.token}-r{ticks_per_row}"
 
 
 def session_from(calendar: Calendar, hours: SessionHours, now_ns: int) -> Session:
@@ -83,7 +78,7 @@ class BarBuilder:
         self._calendar = calendar
         self._hours = hours
         self._spec = spec
-        self._spec_token = spec_token(spec, ticks_per_row)
+        self._spec_token = spec_token(spec.token, ticks_per_row)
         self._ticks_per_row = ticks_per_row
 
         self._next_index: int | None = None

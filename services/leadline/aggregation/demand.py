@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from leadline.aggregation.builder import BarBuilder, spec_token
+from leadline.aggregation.builder import BarBuilder
 from leadline.model.contracts import instrument_of
-from leadline.model.durations import BarSpec, parse_bar_spec
+from leadline.model.durations import BarSpec, parse_bar_spec, spec_token
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import SessionHours
 from leadline.model.sessions import calendar_of
@@ -26,7 +26,7 @@ class Series:
     @property
     def spec(self) -> str:
         """Bar specification with ticks per row, as in bar keys and subjects, such as `5m-r1`."""
-        return spec_token(self.bars, self.ticks_per_row)
+        return spec_token(self.bars.token, self.ticks_per_row)
 
     def builder(self, tape: str) -> BarBuilder:
         """A builder of these bars that has seen nothing. Raises Unknown for a contract without a calendar."""

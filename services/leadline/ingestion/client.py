@@ -20,6 +20,7 @@ from leadline.ingestion.store import Store, Wanted
 from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_bar, require_share
 from leadline.ingestion.tape import Position
 from leadline.model.counted import counted
+from leadline.model.durations import spec_token
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
@@ -189,9 +190,9 @@ class Publisher:
             if row.contract != contract:
                 continue
             passed_ns.append(instants.get(row.account, self.run.begins_ns))
-            if row.bars is not None:
+            if row.bars is not None and row.ticks_per_row is not None:
                 subject = bar_subject(
-                    self.run.tape, row.venue, contract, str(row.session), f"{row.bars}-r{row.ticks_per_row}"
+                    self.run.tape, row.venue, contract, str(row.session), spec_token(row.bars, row.ticks_per_row)
                 )
                 last = await last_usable(self._bus, BARS, subject, read_bar)
                 passed_ns.append(self.run.begins_ns if last is None else last.progress_ns)

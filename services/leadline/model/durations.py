@@ -74,6 +74,11 @@ class BarSpec:
         return -(-session_length_ns // self.length)
 
 
+def spec_token(bars: str, ticks_per_row: int) -> str:
+    """How bars with that token and row height are called in bar keys and subjects, such as `5m-r1`."""
+    return f"{bars}-r{ticks_per_row}"
+
+
 def parse_bar_spec(text: str, field: str = "bars") -> BarSpec:
     """`5m`, `75m`, `1h` or the same as `60m`, `ticks:500`, `volume:2000`; InvalidInput for anything else."""
     if not re.fullmatch(BAR_SPEC_PATTERN, text):

@@ -7,7 +7,15 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from leadline.model.durations import FLATTEN_PATTERN, NEVER, VALIDITY_PATTERN, BarSpec, parse_bar_spec, parse_duration
+from leadline.model.durations import (
+    FLATTEN_PATTERN,
+    NEVER,
+    VALIDITY_PATTERN,
+    BarSpec,
+    parse_bar_spec,
+    parse_duration,
+    spec_token,
+)
 from leadline.model.hours import SessionHours
 from leadline.model.logic_spec import Logic
 from leadline.model.spec_base import (
@@ -173,7 +181,7 @@ class BarSeries:
     @property
     def token(self) -> str:
         """Bars with ticks per row, as bar keys and subjects have it, such as `1h-r1`."""
-        return f"{self.bars.token}-r{self.ticks_per_row}"
+        return spec_token(self.bars.token, self.ticks_per_row)
 
 
 class Window(SpecModel):

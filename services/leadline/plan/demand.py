@@ -6,6 +6,7 @@ from datetime import date
 
 from leadline.execution.core.contracts import execution_contract, execution_roots
 from leadline.model.contracts import front_months
+from leadline.model.durations import spec_token
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
 from leadline.plan.plan import Plan
@@ -29,7 +30,7 @@ class BarsWanted:
     @property
     def spec(self) -> str:
         """Bars with ticks per row, as bar keys and subjects spell it, such as `5m-r1`."""
-        return f"{self.bars}-r{self.ticks_per_row}"
+        return spec_token(self.bars, self.ticks_per_row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from datetime import date
 from functools import lru_cache
 
 from leadline.model.contracts import FrontMonth, instrument_of, months_from
+from leadline.model.durations import spec_token
 from leadline.model.instruments import Instrument, instruments
 from leadline.model.sessions import calendar_of, resolve_session
 from leadline.model.signal_checks import Speaker
@@ -34,7 +35,7 @@ def speaker_of(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trad
         months=months,
         hours=hours,
         spec=spec.bar_spec,
-        spec_token=f"{spec.bar_spec.token}-r{spec.ticks_per_row}",
+        spec_token=spec_token(spec.bar_spec.token, spec.ticks_per_row),
         calendar=calendar_of(sheet, hours).name,
     )
 
