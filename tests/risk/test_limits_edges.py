@@ -6,12 +6,15 @@ from decimal import Decimal
 import pytest
 
 from leadline.model.orders import Bracket, Side
+from leadline.model.proposals import Action, Proposal
+from leadline.model.signals import Direction
+from leadline.risk.decide import decide
 from leadline.risk.limits import day_budget, loosening_refusal, risk_per_contract, trades_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
 from leadline.risk.terms import at_distances, bracket_refusal
 from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
-from tests.risk.builders import ES, LONG, MES, account, bar, strategy
+from tests.risk.builders import ES, LONG, MES, account, ask, bar, strategy
 
 D = Decimal
 
@@ -68,3 +71,9 @@ def test_a_bar_without_a_regime_counts_once():
     plain = replace(bar(), regime=None)
     arithmetic = dict(size(account(), strategy(), MES, plain, LONG).arithmetic)
     assert (arithmetic["regime_multiplier"], arithmetic["Trending"], arithmetic["scaled"]) == ("1", "0", "1")
+
+
+def test_an_entry_without_a_stop_is_refused_before_it_is_sized():
+    bare = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(target_ticks=8))
+    refused = decide(ask(account("5200"), strategy(), proposal=bare))
+    assert (refused.reason, refused.arithmetic) == ("no_stop", ())
