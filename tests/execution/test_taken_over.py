@@ -1,5 +1,6 @@
 """What the venue holds and the book does not: whose it becomes, at what price, and what it earns."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -99,3 +100,34 @@ def test_what_nobody_trades_is_nobody_s():
     assert said == "-1 NQM2025 is taken over from the venue, at 0: nobody holds -1 now"
     assert book.positions["", "NQM2025"].quantity == -1
     assert book.strategies["default/mes"].realised == 0
+
+
+def test_what_is_gone_of_one_contract_is_taken_from_nobody_who_holds_another():
+    book, changes = book_of(position=2)
+    book.positions["default/other", "NQM2025"] = position_of(2, strategy="default/other", contract="NQM2025")
+    adopt_positions(printed(book, 20_000), changes, {MES: 2, "NQM2025": 1})
+    assert set(changes.positions) == {("default/other", "NQM2025")}
+    assert book.positions["default/other", "NQM2025"].quantity == 1
+
+
+def test_what_a_position_earned_before_is_not_earned_again():
+    book, changes = book_of(position=2)
+    book.positions[MINE] = replace(book.positions[MINE], realised=D(50))
+    adopt_positions(printed(book, 20_010), changes, {MES: 1})
+    assert book.realised == 10 * D("1.25")
+    assert book.positions[MINE].realised == 50 + 10 * D("1.25")
+
+
+def test_a_position_that_was_flat_begins_anew():
+    book, changes = book_of()
+    book.positions[MINE] = replace(position_of(0), lots=(), decision="an old one")
+    adopt_positions(printed(book, 20_010), changes, {MES: 1})
+    assert is_adopted(book.positions[MINE])
+    assert book.positions[MINE].quantity == 1
+
+
+@pytest.mark.parametrize("held", [1, -1])
+def test_a_single_contract_that_is_gone_is_taken(held: int):
+    book, changes = book_of(position=held)
+    adopt_positions(printed(book, 20_010), changes, {})
+    assert book.positions[MINE].quantity == 0
