@@ -75,8 +75,9 @@ def _check_protection(name: str, bracket: object, contract: str) -> None:
 def _check_entry(name: str, entry: object, contract: str) -> None:
     if not isinstance(entry, EntryTerms):
         raise InvalidInput(name, entry, "EntryTerms")
-    if entry.type not in ENTRY_TYPES:
-        raise InvalidInput(f"{name}.type", entry.type, "one of " + ", ".join(ENTRY_TYPES))
+    kind: object = entry.type
+    if not isinstance(kind, OrderType) or kind not in ENTRY_TYPES:
+        raise InvalidInput(f"{name}.type", kind, "an OrderType, one of " + ", ".join(ENTRY_TYPES))
     if entry.type is OrderType.MARKET:
         for field in ("price", "valid_for_ns"):
             if (value := getattr(entry, field)) is not None:

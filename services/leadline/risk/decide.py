@@ -9,7 +9,7 @@ from leadline.risk.gates import month_refusal, open_until, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal, stop_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
-from leadline.risk.terms import Terms, at_distances, bracket_refusal, terms_of
+from leadline.risk.terms import Terms, at_distances, bracket_refusal, terms_of, worst_price
 from leadline.risk.view import AccountView, Answer, Entry, ExecutionInstrument, Question, StrategySettings
 
 
@@ -35,7 +35,7 @@ def decide(question: Question) -> Answer:
         return _refused(refusal or Reason.STALE, proposal)
     side = proposal.direction.side
     terms = terms_of(strategy, proposal, bar.close, side)
-    price = instrument.quote.price if terms.price is None else terms.price
+    price = worst_price(terms.type, terms.price, instrument.quote.price, side)
     sized_by = at_distances(strategy, terms.bracket, side, price)
     refusal = bracket_refusal(terms.bracket, side, price) or stop_refusal(sized_by, instrument)
     if refusal is not None:

@@ -170,7 +170,8 @@ def contract_refusal(
 def loosening_refusal(account: AccountView, strategy: StrategySettings, more: Decimal) -> Reason | None:
     """The first limit that forbids a stop to go to where what is held can lose so much `more` (money, > 0).
 
-    To tighten is always allowed; what loosens is asked what an entry would be asked that risked as much.
+    To tighten is always allowed; what loosens is asked what an entry would be asked that risked as much. Where the size
+    goes by a percentage of the equity, all that the strategy holds and has working may lose no more than that.
     """
     own, result = strategy.limits, account.realised + account.open
     strategy_result = strategy.day.realised + strategy.day.open
@@ -181,6 +182,11 @@ def loosening_refusal(account: AccountView, strategy: StrategySettings, more: De
         (bool(account.block) or result <= -day_loss_limit(account), Reason.DAY_LOSS),
         (bool(strategy.day.block), Reason.DAY_LOSS),
         (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
+        (
+            strategy.sizing_mode == "RiskPercent"
+            and strategy.day.worst_case + more > risk_budget(account.equity, strategy.risk_percent),
+            Reason.RISK_BUDGET,
+        ),
         (strategy.respect_day_budget and more > day_budget(account, strategy), Reason.DAY_BUDGET),
     )
     return next((reason for refused, reason in checks if refused), None)

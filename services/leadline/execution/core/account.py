@@ -20,6 +20,7 @@ from leadline.model.specs import TradingAccount, TradingStrategy, market_slippag
 from leadline.model.specs import bracket_of as spec_bracket
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
+from leadline.risk.terms import worst_price
 from leadline.risk.view import (
     AccountLimits,
     AccountView,
@@ -311,8 +312,9 @@ def _mark(book: Book, tape: str, otherwise: int) -> int:
 
 
 def _entry_price(book: Book, order: Order) -> int:
-    """Where an entry is priced for bounds: at its own price, a market order at the last print."""
-    return _mark(book, order.tape_contract, 0) if order.price is None else order.price
+    """Where an entry is priced for bounds: at its own price, or at the last print where that is what it would pay."""
+    own = order.price or 0
+    return worst_price(order.type, order.price, _mark(book, order.tape_contract, own), order.side)
 
 
 def _orders_last_second(book: Book, strategy: str | None) -> int:

@@ -27,6 +27,9 @@ EXIT: Final = "exit"
 BEYOND_STOP: Final = "beyond_stop"
 """The reason under which it is closed where the market is at the stop that its strategy wants, or has passed it."""
 
+BEYOND_TARGET: Final = "beyond_target"
+"""The same for a target: an order there would fill at once, and at its own price on paper."""
+
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
@@ -48,11 +51,11 @@ def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, halt: 
     entries = [order for order in live if is_entry(order)]
     if proposal.action is Action.CANCEL:
         if not entries:
-            return _refused(Reason.NOTHING_WORKING, proposal)
+            return refused(Reason.NOTHING_WORKING, proposal)
         orders = tuple(_changed(order, replace(order, unwanted=True)) for order in entries)
         return Adjustment(_accepted(proposal, entries[0].contract, sum(order.remaining for order in entries)), orders)
     if not held and (proposal.action is Action.PROTECT or not entries):
-        return _refused(Reason.NOTHING_HELD, proposal)
+        return refused(Reason.NOTHING_HELD, proposal)
     contract = held[0].contract if held else entries[0].contract
     answer = _accepted(proposal, contract, sum(abs(position.quantity) for position in held))
     if proposal.action is Action.EXIT:
@@ -73,29 +76,31 @@ def _protection(
     ):
         found = [order for order in exits if order.leg.startswith(leg) and order.type is kind]
         if price is not None and not found:
-            return _refused(Reason.NO_SUCH_EXIT, proposal)
+            return refused(Reason.NO_SUCH_EXIT, proposal)
         moved += [replace(order, wanted_price=price) for order in found if price is not None]
     more = Decimal(0)
     for order in moved:
         if order.leg.startswith(Leg.STOP) and (loosened := more_at_risk(order)):
             if order.trail is not None:
-                return _refused(Reason.STOP_TRAILS, proposal)
+                return refused(Reason.STOP_TRAILS, proposal)
             more += loosened
-    if any(_passed(book, order) for order in moved):
-        return Adjustment(answer, closes=BEYOND_STOP)
+    passed = [order for order in moved if _passed(book, order)]
+    if passed:
+        return Adjustment(answer, closes=BEYOND_STOP if passed[0].leg.startswith(Leg.STOP) else BEYOND_TARGET)
     if more:
         refusal = loosening_refusal(account_view(book, halt=halt), settings(book, strategy), more)
         if refusal is not None:
-            return _refused(refusal, proposal, (("more_at_risk", str(more)),))
+            return refused(refusal, proposal, (("more_at_risk", str(more)),))
     return Adjustment(answer, tuple(_moved(exits, moved)))
 
 
 def _passed(book: Book, order: Order) -> bool:
-    """Whether the last print is at the price at which a stop is wanted, or beyond it: no market takes such a stop."""
+    """Whether the last print is at the price at which an exit is wanted, or beyond it: there it fills at once."""
     last, wanted = book.last_prints.get(order.tape_contract), order.wanted_price
-    if last is None or wanted is None or not order.leg.startswith(Leg.STOP):
+    if last is None or wanted is None:
         return False
-    return (last.price - wanted) * order.side.sign >= 0
+    beyond = (last.price - wanted) * order.side.sign
+    return beyond >= 0 if order.leg.startswith(Leg.STOP) else beyond <= 0
 
 
 def more_at_risk(order: Order) -> Decimal:
@@ -123,5 +128,6 @@ def _accepted(proposal: Proposal, contract: str, quantity: int) -> Answer:
     return Answer(True, "", quantity=quantity, contract=contract, bracket=proposal.bracket, patterns=proposal.why)
 
 
-def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Adjustment:
+def refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Adjustment:
+    """A proposal that is refused, and changes nothing."""
     return Adjustment(Answer(False, reason.value, patterns=proposal.why, arithmetic=arithmetic))

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from leadline.execution.core.account import account_view, limits_in_force, question, settings
-from leadline.execution.core.adjustments import adjustment
+from leadline.execution.core.adjustments import adjustment, refused
 from leadline.execution.core.book import (
     Book,
     Changes,
@@ -44,7 +44,7 @@ from leadline.model.proposals import Action, Decision
 from leadline.risk.decide import execution_instrument
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
-from leadline.risk.terms import at_distances
+from leadline.risk.terms import at_distances, worst_price
 from leadline.risk.view import Answer, Entry, Question
 
 END_OF_TIME: Final = 2**63 - 1
@@ -250,7 +250,13 @@ class AccountLoop:
     async def _adjust(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision on what is held or works: its transaction says what is wanted, and then it is carried out."""
         book, changes = self.book, Changes()
-        found = adjustment(book, strategy, asked.proposal, halt=self._world.halted())
+        # The prices of a protection are those of the bar's contract, and mean nothing for another month.
+        rolling = asked.proposal.action is Action.PROTECT and asked.bar.bar.contract != strategy.contract
+        found = (
+            refused(Reason.CONTRACT_ROLLING, asked.proposal)
+            if rolling
+            else adjustment(book, strategy, asked.proposal, halt=self._world.halted())
+        )
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
             put_order(book, changes, order)
@@ -347,7 +353,7 @@ class AccountLoop:
             return instrument.value
         entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price, adds)
         if order.bracket is not None and instrument.quote is not None:
-            price = instrument.quote.price if order.price is None else order.price
+            price = worst_price(order.type, order.price, instrument.quote.price, order.side)
             own = at_distances(own, order.bracket, order.side, price)
         refusal = order_refusal(view, own, instrument, entry)
         return None if refusal is None else refusal.value
