@@ -128,6 +128,7 @@ async def test_what_was_asked_for_is_stored_whether_it_was_accepted_or_not(books
         "entry": None,
         "bracket": None,
         "quantity": None,
+        "group": "",
         "why": ["up"],
         "withdrawn": None,
     }

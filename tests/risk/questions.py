@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.risk.convert import question_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
-from leadline.risk.view import AccountLimits, StrategyLimits
+from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
 from tests.risk.builders import ES, MES, account, ask, strategy
 
 _TEXTS = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES)
@@ -53,6 +53,7 @@ def whole_question() -> pb.Question:
         entry_type=OrderType.LIMIT,
         entry_offset=1,
         valid_for_ns=60 * 10**9,
+        day=StrategyDay(position=1, groups=(("one", 1, 0),)),
         execute=(replace(MES, gap_ticks=1, no_stop_ticks=1), ES),
     )
     return question_to_proto(ask(view, settings))

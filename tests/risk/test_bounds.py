@@ -127,6 +127,8 @@ WHOLE: list[tuple[str, Put, int, int]] = [
     ("strategy.limits.max_orders_per_second", of_own_limits("max_orders_per_second"), 0, COUNT),
     *((f"strategy.day.{name}", of_day(name), 0, COUNT) for name in ("trades", "exposure", "orders_last_second")),
     ("strategy.day.position", of_day("position"), -COUNT, COUNT),
+    ("strategy.day.groups[0].buys", lambda value: of_day("groups")((("one", value, 0),)), 0, COUNT),
+    ("strategy.day.groups[0].sells", lambda value: of_day("groups")((("one", 0, value),)), 0, COUNT),
     ("strategy.execute[0].quote.price", lambda value: quoted(value, 0), -LAST_NS, LAST_NS),
     ("strategy.execute[0].quote.time_ns", lambda value: quoted(0, value), 0, LAST_NS),
     ("strategy.execute[0].staleness_ns", of_instrument("staleness_ns"), 0, LAST_NS),

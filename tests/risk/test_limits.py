@@ -294,6 +294,25 @@ def test_an_order_is_refused_by_what_stands_against_any_entry_and_by_its_contrac
     assert order_refusal(account(), strategy(), MES, entry(close=CLOSED_AT - 21)) is Reason.PRICE_COLLAR
 
 
+def test_an_alternative_of_what_waits_is_the_same_trade_and_may_wait_on_the_other_side():
+    waits = strategy(day=StrategyDay(position=1, exposure=1, groups=(("bar/breakout", 1, 0),)))
+    view = account(open_trades=1, exposure=1)
+    short = replace(entry(1, Side.SELL), group="bar/breakout")
+    assert order_refusal(view, waits, MES, short) is None
+    assert order_refusal(view, waits, MES, replace(short, group="bar/other")) is Reason.MAX_OPEN_TRADES
+    roomy = replace(view, limits=AccountLimits(max_open_trades=9, max_position=9))
+    assert order_refusal(roomy, waits, MES, replace(short, group="")) is Reason.OPPOSITE_POSITION
+    both = replace(waits, day=replace(waits.day, position=0, groups=(("bar/breakout", 1, 1),)))
+    assert order_refusal(roomy, both, MES, replace(short, group="")) is Reason.OPPOSITE_POSITION
+    assert order_refusal(roomy, both, MES, entry(1, Side.BUY)) is Reason.OPPOSITE_POSITION
+    held = replace(waits, day=replace(waits.day, position=2))  # one is held besides: the other side would turn it
+    assert order_refusal(roomy, held, MES, short) is Reason.OPPOSITE_POSITION
+    # Each member counts as if it were to fill: two of one are what the account allows, a third is one too many.
+    assert order_refusal(replace(view, exposure=2), waits, MES, short) is Reason.MAX_POSITION
+    few = replace(waits, limits=StrategyLimits(max_trades_per_day=1), day=replace(waits.day, trades=1))
+    assert order_refusal(view, few, MES, short) is Reason.MAX_TRADES_PER_DAY
+
+
 @pytest.mark.parametrize(("position", "side"), list(product((-2, -1, 0, 1, 2), Side)))
 def test_an_order_never_goes_against_what_the_strategy_holds(position: int, side: Side):
     against = (position < 0 and side is Side.BUY) or (position > 0 and side is Side.SELL)

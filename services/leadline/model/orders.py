@@ -133,7 +133,7 @@ class Order:
     was decided (for a bracket leg: its entry fill's time). `first_fill_ns` is the time of an entry's first fill.
 
     `wanted_price` is where its strategy wants a stop or a target, until the venue has it there or better; `unwanted`
-    says that the strategy has taken an entry back.
+    says that the strategy has taken an entry back. Entries with the same `group` are alternatives, empty without any.
     """
 
     client_id: str
@@ -160,6 +160,7 @@ class Order:
     first_fill_ns: int | None = None
     wanted_price: int | None = None
     unwanted: bool = False
+    group: str = ""
 
     @property
     def price(self) -> int | None:

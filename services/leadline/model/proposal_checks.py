@@ -42,6 +42,7 @@ def check_proposal(name: str, proposal: object, contract: str) -> None:
         return
     for field in ("direction", "entry", "quantity", "withdrawn"):
         _nothing(f"{name}.{field}", getattr(proposal, field), proposal.action)
+    _nothing(f"{name}.group", proposal.group or None, proposal.action)
     if proposal.action is Action.PROTECT:
         _check_protection(f"{name}.bracket", proposal.bracket, contract)
     else:
@@ -61,6 +62,7 @@ def _check_enter(name: str, proposal: Proposal, contract: str) -> None:
         _check_bracket(f"{name}.bracket", proposal.bracket, contract)
     if proposal.quantity is not None:
         _whole(f"{name}.quantity", proposal.quantity, 1, LARGEST_SIZE)
+    _check_group(f"{name}.group", proposal.group)
 
 
 def _check_protection(name: str, bracket: object, contract: str) -> None:
@@ -117,6 +119,11 @@ def _check_why(name: str, why: object) -> None:
     for item in why:
         if not isinstance(item, str) or not 0 < len(item) <= LONGEST_WHY or not item.isprintable():
             raise InvalidInput(name, item, f"1 to {LONGEST_WHY} printable characters")
+
+
+def _check_group(name: str, group: object) -> None:
+    if not isinstance(group, str) or len(group) > LONGEST_WHY or not group.isprintable():
+        raise InvalidInput(name, group, f"at most {LONGEST_WHY} printable characters")
 
 
 def _price(name: str, value: object, contract: str) -> None:

@@ -79,8 +79,9 @@ class Proposal:
 
     `direction` is that of an entry. Without `entry` and `bracket` the manifest's hold; of a PROTECT, `bracket` has the
     price of the stop, of the target, or both. `quantity` bounds the size of an entry, in size steps; risk may make it
-    smaller. `why` are patterns and words of the strategy's own, the most
-    important first. A proposal that is `withdrawn` asks for nothing: it leaves a refused decision that says why.
+    smaller. `why` are patterns and words of the strategy's own, the most important first. Entries of one bar with the
+    same `group` are alternatives: the first of them that fills, be it in part, takes the others back. A proposal that
+    is `withdrawn` asks for nothing: it leaves a refused decision that says why.
     """
 
     action: Action
@@ -90,6 +91,12 @@ class Proposal:
     quantity: int | None = None
     why: tuple[str, ...] = ()
     withdrawn: Withdrawal | None = None
+    group: str = ""
+
+
+def group_of(bar_key: str, proposal: Proposal) -> str:
+    """The name of a proposal's group among all that its strategy ever makes; empty without one."""
+    return f"{bar_key}/{proposal.group}" if proposal.group else ""
 
 
 def source_of(bar: BarKey, number: int) -> str:
@@ -108,6 +115,7 @@ def proposal_of(values: Mapping[str, Any]) -> Proposal:
         quantity=values["quantity"],
         why=tuple(values["why"]),
         withdrawn=None if values["withdrawn"] is None else Withdrawal(values["withdrawn"]),
+        group=values["group"],
     )
 
 

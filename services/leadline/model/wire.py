@@ -375,6 +375,7 @@ def proposal_to_proto(proposal: Proposal) -> pb.Proposal:
         quantity=proposal.quantity,
         why=proposal.why,
         withdrawn="" if proposal.withdrawn is None else proposal.withdrawn.value,
+        group=proposal.group,
     )
 
 
@@ -389,6 +390,7 @@ def proposal_from_proto(message: pb.Proposal) -> Proposal:
         quantity=message.quantity if message.HasField("quantity") else None,
         why=tuple(message.why),
         withdrawn=Withdrawal(message.withdrawn) if message.withdrawn else None,
+        group=message.group,
     )
 
 

@@ -179,6 +179,11 @@ def _check_day(strategy: StrategySettings) -> None:
         _whole(f"strategy.day.{name}", getattr(day, name), 0, MOST_COUNT)
     _whole("strategy.day.position", day.position, -MOST_COUNT, MOST_COUNT)
     _one_of("strategy.day.block", day.block, BLOCKS)
+    few("strategy.day.groups", day.groups, MOST_SIGNALS)
+    for number, (name, buys, sells) in enumerate(day.groups):
+        _text(f"strategy.day.groups[{number}].name", name)
+        _whole(f"strategy.day.groups[{number}].buys", buys, 0, MOST_COUNT)
+        _whole(f"strategy.day.groups[{number}].sells", sells, 0, MOST_COUNT)
 
 
 def _check_block(name: str, start: str, end: str) -> None:

@@ -73,6 +73,7 @@ def question_from_proto(message: pb.Question) -> Question:
         ("strategy.news", strategy.news, MOST_NEWS),
         ("strategy.modifiers", strategy.modifiers, len(MODIFIERS)),
         ("strategy.execute", strategy.execute, MOST_ROOTS),
+        ("strategy.day.groups", strategy.day.groups, MOST_SIGNALS),
         ("bar.signals", bar.signals, MOST_SIGNALS),
         ("bar.regime.scores", bar.regime.scores, MOST_ROOTS),
         ("bar.regime.inputs", bar.regime.inputs, MOST_ROOTS),
@@ -308,6 +309,7 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             orders_last_second=day.orders_last_second,
             position=day.position,
             block=day.block,
+            groups=[pb.WaitingGroup(name=name, buys=buys, sells=sells) for name, buys, sells in day.groups],
         ),
         execute=[_instrument_to_proto(item) for item in settings.execute],
     )
@@ -376,6 +378,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             day.orders_last_second,
             day.position,
             day.block,
+            tuple((group.name, group.buys, group.sells) for group in day.groups),
         ),
         execute=tuple(_instrument_from_proto(item) for item in message.execute),
     )

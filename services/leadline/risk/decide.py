@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from leadline.model.proposals import Action, Proposal
+from leadline.model.proposals import Action, Proposal, group_of
 from leadline.model.signals import BarSignals
 from leadline.risk.bounds import check_question
 from leadline.risk.gates import month_refusal, open_until, time_refusal
@@ -23,8 +23,8 @@ def decide(question: Question) -> Answer:
     if proposal.withdrawn is not None:
         return _refused(Reason(proposal.withdrawn.value), proposal)
     refusal = month_refusal(strategy, bar) or time_refusal(strategy, bar, question.instant_ns)
-    adds = proposal.action is Action.ADD
-    refusal = refusal or standing_refusal(account, strategy, adds=adds)
+    adds, group = proposal.action is Action.ADD, group_of(bar.bar.text(), proposal)
+    refusal = refusal or standing_refusal(account, strategy, adds=adds, group=group)
     if refusal is not None:
         return _refused(refusal, proposal)
     instrument = execution_instrument(account, strategy)
@@ -43,7 +43,7 @@ def decide(question: Question) -> Answer:
     if proposal.quantity is not None:
         sized_by = replace(sized_by, max_size=min(sized_by.max_size, proposal.quantity))
     sized = size(account, sized_by, instrument, bar, proposal)
-    entry = Entry(side, sized.quantity, question.instant_ns, bar.close, terms.price, adds)
+    entry = Entry(side, sized.quantity, question.instant_ns, bar.close, terms.price, adds, group)
     refusal = sized.reason or order_refusal(account, sized_by, instrument, entry)
     if refusal is not None:
         return _refused(refusal, proposal, sized.arithmetic)

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from leadline.model.orders import Side
 from leadline.model.worth import loss, notional
 from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, Entry, ExecutionInstrument, StrategySettings, Tier
@@ -92,25 +93,41 @@ def risk_budget(equity: Decimal, percent: Decimal) -> Decimal:
     return equity * percent / 100
 
 
+def _alternatives_wait(strategy: StrategySettings, group: str) -> bool:
+    """Whether entries of a group wait of which none has a fill."""
+    return any(name == group for name, _, _ in strategy.day.groups)
+
+
+def _goes_against(strategy: StrategySettings, entry: Entry) -> bool:
+    """Whether an entry goes against what the strategy holds or is entering, its own alternatives left out."""
+    groups = strategy.day.groups
+    held = strategy.day.position - sum(buys - sells for _, buys, sells in groups)
+    others = [(buys, sells) for name, buys, sells in groups if name != entry.group]
+    return held * entry.side.sign < 0 or any(sells if entry.side is Side.BUY else buys for buys, sells in others)
+
+
 def trades_refusal(
-    account: AccountView, strategy: StrategySettings, *, more: int = 1, adds: bool = False
+    account: AccountView, strategy: StrategySettings, *, more: int = 1, adds: bool = False, group: str = ""
 ) -> Reason | None:
     """Whether there would be more open trades, or entries of the day, than allowed with so many `more`.
 
-    One that `adds` to an open trade opens none.
+    One that `adds` to an open trade opens none, nor does one whose alternatives of a `group` wait.
     """
     most, own = account.limits.max_open_trades, strategy.limits.max_trades_per_day
-    if account.open_trades + (0 if adds else more) > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
+    opened = 0 if adds or _alternatives_wait(strategy, group) else more
+    if account.open_trades + opened > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
         return Reason.MAX_OPEN_TRADES
     if own is not None and strategy.day.trades + more > own:
         return Reason.MAX_TRADES_PER_DAY
     return None
 
 
-def standing_refusal(account: AccountView, strategy: StrategySettings, *, adds: bool = False) -> Reason | None:
+def standing_refusal(
+    account: AccountView, strategy: StrategySettings, *, adds: bool = False, group: str = ""
+) -> Reason | None:
     """The first limit that forbids any entry now, whatever its size; None when there is none.
 
-    `adds`: the entry is to add to what the strategy holds or is entering.
+    `adds`: the entry is to add to what the strategy holds or is entering. `group` as in `Entry`.
     """
     limits = account.limits
     own = strategy.limits
@@ -118,7 +135,7 @@ def standing_refusal(account: AccountView, strategy: StrategySettings, *, adds: 
         DEFAULT_MAX_ORDERS_PER_SECOND if limits.max_orders_per_second is None else limits.max_orders_per_second
     )
     strategy_rate = DEFAULT_MAX_ORDERS_PER_SECOND if own.max_orders_per_second is None else own.max_orders_per_second
-    trades = trades_refusal(account, strategy, adds=adds)
+    trades = trades_refusal(account, strategy, adds=adds, group=group)
     result = account.realised + account.open
     strategy_result = strategy.day.realised + strategy.day.open
     checks = (
@@ -198,9 +215,9 @@ def order_refusal(
     """The first limit that an entry would break; None when it breaks none.
 
     An entry against what the strategy holds would leave two brackets around what is left of the position: exits that
-    could turn it round.
+    could turn it round. Alternatives of one group may wait on both sides, and each counts as if it were to fill.
     """
-    refusal = standing_refusal(account, strategy, adds=entry.adds) or contract_refusal(
+    refusal = standing_refusal(account, strategy, adds=entry.adds, group=entry.group) or contract_refusal(
         account, instrument, entry.instant_ns, entry.close
     )
     refusal = refusal or stop_refusal(strategy, instrument)
@@ -208,7 +225,7 @@ def order_refusal(
         refusal = contract_refusal(account, instrument, entry.instant_ns, entry.price)
     if refusal is not None:
         return refusal
-    if strategy.day.position * entry.side.sign < 0:
+    if _goes_against(strategy, entry):
         return Reason.OPPOSITE_POSITION
     if entry.quantity > free_position(account, strategy):
         return Reason.MAX_POSITION

@@ -93,7 +93,9 @@ class StrategyLimits:
 class StrategyDay:
     """A strategy's own trading day, as `AccountView` has the account's.
 
-    `position` is signed: what it holds or is entering. `block` is DAY_LOSS once its own loss was reached, else empty.
+    `position` is signed: what it holds or is entering. `groups` are those of its waiting entries of which none has a
+    fill: the name of each, and the sizes that wait to buy and to sell. `block` is DAY_LOSS once its own loss was
+    reached, else empty.
     """
 
     realised: Decimal = Decimal(0)
@@ -104,6 +106,7 @@ class StrategyDay:
     orders_last_second: int = 0
     position: int = 0
     block: str = ""
+    groups: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class Entry:
     """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it.
 
     `price` is that of a limit or a stop, in ticks; None at the market. One that `adds` makes an open trade larger.
+    `group` names its alternatives, empty without.
     """
 
     side: Side
@@ -156,6 +160,7 @@ class Entry:
     close: int
     price: int | None = None
     adds: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,8 @@ def lines_from(said: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[by
 def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
     """What a proposal asks for besides an entry at the manifest's terms, as the field of its line."""
     terms = {name: proposal[name] for name in ("entry", "bracket", "quantity") if proposal[name] is not None}
+    if proposal["group"]:
+        terms["group"] = proposal["group"]
     if proposal["action"] != Action.ENTER:
         terms["action"] = proposal["action"]
     return {"proposal": {**terms, "direction": proposal["direction"]}} if terms else {}

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
 from leadline.execution.core.closes import distances_today
 from leadline.execution.core.contracts import execution_contract, speaker_of, tape_contract
+from leadline.execution.core.groups import waiting_groups
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import NS_PER_HOUR, parse_duration
@@ -121,6 +122,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             position=sum(position.quantity for position in positions)
             + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
             block=strategy.block,
+            groups=waiting_groups(book, strategy.strategy),
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=market_slippage(book.manifest),

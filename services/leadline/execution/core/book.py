@@ -25,7 +25,7 @@ from leadline.model.orders import (
     OrderType,
     Position,
 )
-from leadline.model.proposals import Decision
+from leadline.model.proposals import Decision, group_of
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
@@ -397,4 +397,5 @@ def new_order(decision: Decision, client_id: str, instant_ns: int, tape_contract
         stop_price=decision.price if decision.type is OrderType.STOP else None,
         bracket=decision.bracket,
         valid_until_ns=decision.valid_until_ns,
+        group=group_of(decision.bar_key, decision.proposal),
     )

@@ -11,6 +11,7 @@ from typing import Final
 
 from leadline.execution.core.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
 from leadline.execution.core.contracts import tape_contract
+from leadline.execution.core.groups import GROUP, other_of_group
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.orders import add_fill, follow, foreseen
 from leadline.execution.core.positions import apply_fill, flat
@@ -299,6 +300,9 @@ def _with_fill(
         if is_entry(order) and order.first_fill_ns is None:
             order = replace(order, first_fill_ns=fill.time_ns)
         _book_fill(book, changes, order, fill, event)
+        owner = book.strategies.get(order.strategy)
+        if owner is not None and other_of_group(book, order) is not None:
+            owner.flatten = owner.flatten or GROUP
         return order
     if replace(before, commission=Decimal(0)) != replace(fill, commission=Decimal(0)):
         surprises.append(f"the venue tells fill {fill.fill_id} again with another content")

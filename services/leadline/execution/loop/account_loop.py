@@ -351,7 +351,7 @@ class AccountLoop:
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):
             return instrument.value
-        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price, adds)
+        entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price, adds, order.group)
         if order.bracket is not None and instrument.quote is not None:
             price = worst_price(order.type, order.price, instrument.quote.price, order.side)
             own = at_distances(own, order.bracket, order.side, price)

@@ -696,6 +696,7 @@ class Proposal(_message.Message):
     QUANTITY_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
     action: _builtins.str
     """`ENTER`, `ADD`, `EXIT`, `PROTECT` or `CANCEL`."""
     direction: Global___Direction.ValueType
@@ -704,6 +705,8 @@ class Proposal(_message.Message):
     """Size of an entry at the most, size steps."""
     withdrawn: _builtins.str
     """Why nothing is wanted although there were signals, such as `conflict`; empty in a proposal that is meant."""
+    group: _builtins.str
+    """Entries of one bar with the same group are alternatives: the first that fills takes the others back; empty: none."""
     @_builtins.property
     def entry(self) -> Global___EntryTerms:
         """How an entry is priced; absent means as the manifest says."""
@@ -726,10 +729,11 @@ class Proposal(_message.Message):
         quantity: _builtins.int | None = ...,
         why: _abc.Iterable[_builtins.str] | None = ...,
         withdrawn: _builtins.str = ...,
+        group: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "bracket", b"bracket", "entry", b"entry", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "action", b"action", "bracket", b"bracket", "direction", b"direction", "entry", b"entry", "quantity", b"quantity", "why", b"why", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "action", b"action", "bracket", b"bracket", "direction", b"direction", "entry", b"entry", "group", b"group", "quantity", b"quantity", "why", b"why", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
     _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015

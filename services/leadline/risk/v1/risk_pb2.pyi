@@ -534,6 +534,7 @@ class StrategyDay(_message.Message):
     ORDERS_LAST_SECOND_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     BLOCK_FIELD_NUMBER: _builtins.int
+    GROUPS_FIELD_NUMBER: _builtins.int
     realised: _builtins.str
     """Net result, commission included."""
     open: _builtins.str
@@ -550,6 +551,10 @@ class StrategyDay(_message.Message):
     """Signed size steps that it holds or is entering."""
     block: _builtins.str
     """`DAY_LOSS` once its own loss of the day was reached, else empty."""
+    @_builtins.property
+    def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingGroup]:
+        """Groups of its waiting entries of which none has a fill."""
+
     def __init__(
         self,
         *,
@@ -561,14 +566,45 @@ class StrategyDay(_message.Message):
         orders_last_second: _builtins.int = ...,
         position: _builtins.int = ...,
         block: _builtins.str = ...,
+        groups: _abc.Iterable[Global___WaitingGroup] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "open", b"open", "orders_last_second", b"orders_last_second", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "groups", b"groups", "open", b"open", "orders_last_second", b"orders_last_second", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StrategyDay: _TypeAlias = StrategyDay  # noqa: Y015
+
+@_typing.final
+class WaitingGroup(_message.Message):
+    """Entries of which the first that fills takes the others out."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    BUYS_FIELD_NUMBER: _builtins.int
+    SELLS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name."""
+    buys: _builtins.int
+    """Size steps that wait to buy."""
+    sells: _builtins.int
+    """Size steps that wait to sell."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        buys: _builtins.int = ...,
+        sells: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buys", b"buys", "name", b"name", "sells", b"sells"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WaitingGroup: _TypeAlias = WaitingGroup  # noqa: Y015
 
 @_typing.final
 class ExecutionInstrument(_message.Message):

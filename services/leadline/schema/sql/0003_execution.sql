@@ -100,6 +100,8 @@ CREATE TABLE intent (
     -- Where the strategy wants a stop or a target that is not there yet, and whether it has taken an entry back.
     wanted_price   bigint,
     unwanted       boolean NOT NULL,
+    -- Entries with the same group are alternatives; empty without any.
+    entry_group    text NOT NULL,
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),
