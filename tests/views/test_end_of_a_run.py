@@ -46,7 +46,7 @@ def position(account: str, quantity: int) -> str:
     """A position's row."""
     return (
         f"INSERT INTO position VALUES ('{TAPE}', '{account}', 'default/flow', 'MESM2025', 'MESM2025', {quantity}, "
-        "'[]', 1.25, 0, 0, 'd', false)"
+        "'[]', 1.25, 0, 0, 'd', false, 0)"
     )
 
 
@@ -54,9 +54,10 @@ def order(account: str, state: str) -> str:
     """An order's row."""
     return (
         "INSERT INTO intent (tape, account, client_id, strategy, decision_id, leg, attempt, contract, tape_contract, "
-        "side, type, quantity, parent, oco, filled, state, reason, version, decided_at_ns, epoch) VALUES "
+        "side, type, quantity, unwanted, entry_group, parent, oco, filled, state, reason, version, decided_at_ns, "
+        "epoch) VALUES "
         f"('{TAPE}', '{account}', 'c', 'default/flow', 'd', 'S', 1, 'MESM2025', 'MESM2025', "
-        f"'SELL', 'STOP', 1, '', '', 0, '{state}', '', 1, 0, 1)"
+        f"'SELL', 'STOP', 1, false, '', '', '', 0, '{state}', '', 1, 0, 1)"
     )
 
 
