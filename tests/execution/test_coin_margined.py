@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.execution.adapters.rows import position_of, position_row
+from leadline.execution.adapters.order_rows import position_of, position_row
 from leadline.execution.core.account import account_view, settings
 from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events

@@ -10,7 +10,8 @@ from leadline.nodes.base import Detector
 from leadline.nodes.listing import node_text, node_texts
 from leadline.nodes.registry import detector_types
 from scripts import _reference_market as market
-from tests.nodes.madeup import installed, leadline_with, python_with
+from tests.installed import python_with
+from tests.nodes.madeup import installed, leadline_with
 
 
 def test_the_nodes_are_the_detectors_then_the_regime_and_the_router():

@@ -12,7 +12,8 @@ from leadline.nodes import detectors
 from leadline.nodes.base import Detector
 from leadline.nodes.registry import detector_types
 from tests.docs.pages import DOCS, ROOT
-from tests.nodes.madeup import MODULE, installed, leadline_with, python_with
+from tests.installed import python_with
+from tests.nodes.madeup import MODULE, installed, leadline_with
 
 ASKED = """
 import json

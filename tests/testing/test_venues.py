@@ -1,9 +1,7 @@
 """A venue of another package, as the how-to page has it: declared, planned, refused where it cannot, and traded at."""
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +22,7 @@ from leadline.testing import TapeTime, prints, replay
 from leadline.venue.rules import FillRules
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.execution.harness.builders import MES, account, ns, strategy
+from tests.installed import install, python_with
 from tests.testing.drill_exchange import Exchange
 from tests.testing.test_replay import DAY, OWN
 from tests.venue.builders import market, order
@@ -95,26 +94,8 @@ spec:
 
 
 def installed(folder: Path, *, name: str = "drill", value: str = "drill:Drill", module: str = _DECLARED.text) -> Path:
-    """A folder for the path with the venue in it, as an installation leaves it."""
-    (folder / "drill.py").write_text(module)
-    info = folder / "drill-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: drill\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {value}\n")
-    return folder
-
-
-def python_with(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """A Python beside which the venue is installed."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=100,
-    )
+    """A folder for the path with the venue in it."""
+    return install(folder, "drill", module, GROUP, name, value)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import grpc
 from leadline.execution.adapters import order_list
 from leadline.execution.adapters.convert import halts_to_proto, order_to_proto, position_to_proto, state_to_proto
 from leadline.execution.adapters.order_list import MOST_ORDERS
-from leadline.execution.adapters.rows import order_of
+from leadline.execution.adapters.order_rows import order_of
 from leadline.execution.core import account_settings
 from leadline.execution.core.book import Changes, Drain
 from leadline.execution.loop import commands

@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 
 from leadline.execution.adapters.halt_rows import halt_of, moment_ns
-from leadline.execution.adapters.rows import fill_of, order_of
+from leadline.execution.adapters.order_rows import fill_of, order_of
 from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result

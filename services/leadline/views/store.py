@@ -12,7 +12,7 @@ import orjson
 
 from leadline.execution.adapters import order_list
 from leadline.execution.adapters.convert import order_to_proto, price_text
-from leadline.execution.adapters.rows import order_of, position_of
+from leadline.execution.adapters.order_rows import order_of, position_of
 from leadline.execution.core.positions import average_price, open_result
 from leadline.local.store import is_over
 from leadline.model.errors import Unknown

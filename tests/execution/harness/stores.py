@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from leadline.execution.adapters import rows
+from leadline.execution.adapters import order_rows, rows
 from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
 from leadline.execution.adapters.store import SEND_BOUND_NS, PostgresStore
 from leadline.execution.core.book import Book
@@ -214,20 +214,20 @@ _ROWS: dict[str, Callable[[Book, AccountRecords], _Rows]] = {
         [rows.strategy_row(book, strategy) for strategy in records.strategies.values()],
     ),
     "decision": lambda book, records: (
-        rows.INSERT_DECISION,
-        [rows.decision_row(book, decision, 0) for decision in records.decisions.values()],
+        order_rows.INSERT_DECISION,
+        [order_rows.decision_row(book, decision, 0) for decision in records.decisions.values()],
     ),
     "intent": lambda book, records: (
-        rows.UPSERT_INTENT,
-        [rows.intent_row(book, order, epoch, SEND_BOUND_NS) for order, epoch in records.orders.values()],
+        order_rows.UPSERT_INTENT,
+        [order_rows.intent_row(book, order, epoch, SEND_BOUND_NS) for order, epoch in records.orders.values()],
     ),
     "fill": lambda book, records: (
-        rows.INSERT_FILL,
-        [rows.fill_row(book, *fill) for fill in records.fills.values()],
+        order_rows.INSERT_FILL,
+        [order_rows.fill_row(book, *fill) for fill in records.fills.values()],
     ),
     "position": lambda book, records: (
-        rows.UPSERT_POSITION,
-        [rows.position_row(book, position) for position in records.positions.values()],
+        order_rows.UPSERT_POSITION,
+        [order_rows.position_row(book, position) for position in records.positions.values()],
     ),
     "order_event": lambda book, records: (
         rows.INSERT_EVENT,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from leadline.execution.adapters import halt_rows, metrics, rows
+from leadline.execution.adapters import halt_rows, metrics, order_rows, rows
 from leadline.execution.core.book import KEPT_NS, Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
@@ -159,8 +159,8 @@ class PostgresStore:
             if fill_ids:
                 fills = await connection.fetch(_FILLS_BY_ID, *scope, list(fill_ids))
         return Stored(
-            {row["client_id"]: rows.order_of(row) for row in orders},
-            {row["fill_id"]: rows.fill_of(row) for row in fills},
+            {row["client_id"]: order_rows.order_of(row) for row in orders},
+            {row["fill_id"]: order_rows.fill_of(row) for row in fills},
         )
 
     async def sent(self, newest: int) -> frozenset[str]:
@@ -207,7 +207,7 @@ class PostgresStore:
         for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
         for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):
-            book.positions[row["strategy"], row["contract"]] = rows.position_of(row)
+            book.positions[row["strategy"], row["contract"]] = order_rows.position_of(row)
         since = book.instant_ns - KEPT_NS
         for row in await connection.fetch(
             """
@@ -219,7 +219,7 @@ class PostgresStore:
             since,
             [state.value for state in OrderState if not state.terminal],
         ):
-            book.orders[row["client_id"]] = rows.order_of(row)
+            book.orders[row["client_id"]] = order_rows.order_of(row)
         for row in await connection.fetch(
             """
             SELECT decision_id, instant_ns, accepted AND proposal->>'action' = ANY($4) AS entered FROM decision
@@ -244,13 +244,15 @@ class PostgresStore:
             if written.get(name) != owner:
                 await connection.execute(rows.UPSERT_STRATEGY, *rows.strategy_row(book, owner))
         for decision in changes.decisions:
-            await connection.execute(rows.INSERT_DECISION, *rows.decision_row(book, decision, self.epoch))
+            await connection.execute(order_rows.INSERT_DECISION, *order_rows.decision_row(book, decision, self.epoch))
         for order in changes.orders.values():
-            await connection.execute(rows.UPSERT_INTENT, *rows.intent_row(book, order, self.epoch, SEND_BOUND_NS))
+            await connection.execute(
+                order_rows.UPSERT_INTENT, *order_rows.intent_row(book, order, self.epoch, SEND_BOUND_NS)
+            )
         for fill, strategy, venue_event in changes.fills:
-            await connection.execute(rows.INSERT_FILL, *rows.fill_row(book, fill, strategy, venue_event))
+            await connection.execute(order_rows.INSERT_FILL, *order_rows.fill_row(book, fill, strategy, venue_event))
         for position in changes.positions.values():
-            await connection.execute(rows.UPSERT_POSITION, *rows.position_row(book, position))
+            await connection.execute(order_rows.UPSERT_POSITION, *order_rows.position_row(book, position))
         for halt in changes.halts:
             await connection.execute(halt_rows.INSERT_HALT, *halt_rows.halt_row(book.account, halt))
         for clearing in changes.cleared:
