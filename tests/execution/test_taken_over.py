@@ -9,7 +9,7 @@ from leadline.execution.core.adoption import adopt_positions, is_adopted
 from leadline.execution.core.book import Book, Changes
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import book_of, order_of, position_of
-from tests.execution.harness.builders import MES, ns
+from tests.execution.harness.builders import MES, account, ns
 
 D = Decimal
 MINE = ("default/mes", MES)
@@ -131,3 +131,47 @@ def test_a_single_contract_that_is_gone_is_taken(held: int):
     book, changes = book_of(position=held)
     adopt_positions(printed(book, 20_010), changes, {})
     assert book.positions[MINE].quantity == 0
+
+
+def test_what_has_come_is_taken_from_those_who_hold_the_other_side_first():
+    """One is long two and another short one: with one more at the venue the short one is gone, and nothing else."""
+    book, changes = book_of(position=2)
+    book.positions["default/old", MES] = position_of(-1, strategy="default/old")
+    adopt_positions(printed(book, 20_000), changes, {MES: 2})
+    assert set(changes.positions) == {("default/old", MES)}
+    assert book.positions["default/old", MES].quantity == 0
+
+
+def test_what_is_taken_over_is_worth_what_the_prints_that_fill_its_contract_say():
+    """ES is filled on the prints of MES where the feed has no others."""
+    book, changes = book_of(manifest=account(tiers=[{"from": "0", "execute": "ES", "minSize": 1, "maxSize": 2}]))
+    adopt_positions(printed(book, 20_010), changes, {"ESM2025": 1})
+    (taken,) = changes.positions.values()
+    assert (taken.strategy, taken.tape_contract, taken.tick_value) == ("default/mes", MES, D("12.5"))
+    assert [lot.price for lot in taken.lots] == [20_010]
+    assert taken.inverse is False
+
+
+def test_a_contract_that_no_sheet_knows_is_worth_nothing():
+    book, changes = book_of()
+    book.last_prints["XYZM2025"] = LastPrint(7, ns(600), 0)
+    adopt_positions(book, changes, {"XYZM2025": 1})
+    (taken,) = changes.positions.values()
+    assert (taken.strategy, taken.tick_value, taken.inverse) == ("", 0, False)
+
+
+def test_an_order_of_another_contract_or_of_nobody_opened_nothing_here():
+    other = order_of(OrderState.WORKING, contract="NQM2025", tape_contract="NQM2025")
+    book, changes = book_of(other)
+    adopt_positions(printed(book, 20_010), changes, {MES: 1})
+    assert is_adopted(book.positions[MINE])
+    foreign = order_of(OrderState.WORKING, strategy="", contract="NQM2025", tape_contract="NQM2025")
+    book, changes = book_of(foreign)
+    adopt_positions(book, changes, {"NQM2025": 1})
+    assert is_adopted(book.positions["", "NQM2025"])
+
+
+def test_the_event_of_it_is_the_first_of_its_key():
+    book, changes = book_of()
+    adopt_positions(printed(book, 20_010), changes, {MES: 2})
+    assert [event.version for event in changes.events] == [1]
