@@ -18,9 +18,9 @@ from typing import Any, Final
 
 import orjson
 
-from leadline.cli.options import Place
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.views.opening import open_stack
+from leadline.views.place import Place
 from tests.plan.running import Up, processes_of
 
 EXECUTION: Final = "execution-default-paper"

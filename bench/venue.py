@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from leadline.model.orders import OrderType, Side, VenueOrder, Watch, WatchedPosition
+from leadline.model.orders import Bracket, OrderType, Side, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules
@@ -52,8 +52,7 @@ def protected(ticks: TickColumns) -> PaperMarket:
             type=OrderType.MARKET,
             quantity=int(ticks.size.sum()),
             decided_at_ns=0,
-            stop_ticks=STOP_TICKS,
-            target_ticks=TARGET_TICKS,
+            bracket=Bracket(STOP_TICKS, TARGET_TICKS),
         )
     )
     paper.advance({CONTRACT: TickColumns.of([(1, 20_000, 1, 1)])}, 1)
