@@ -223,8 +223,8 @@ def test_a_stop_that_trails_is_not_asked_to_go_back():
     stop = stop_of(19_980, trail=Trailing(20_000, 4))
     book.orders[stop.client_id] = stop
     owner = book.strategies[NAME]
-    assert adjustment(book, owner, protect(19_979), halt="").answer.reason == "stop_trails"
-    [moved] = adjustment(book, owner, protect(19_981), halt="").orders
+    assert adjustment(book, owner, protect(19_979), seen=MES, halt="").answer.reason == "stop_trails"
+    [moved] = adjustment(book, owner, protect(19_981), seen=MES, halt="").orders
     assert (moved.wanted_price, moved.version) == (19_981, stop.version + 1)
 
 
@@ -233,7 +233,7 @@ WAITING = order_of(OrderState.WORKING, quantity=2, type=OrderType.LIMIT, limit_p
 
 def asked(proposal: Proposal, *orders: Any, position: int = 0) -> Any:
     book, _ = book_of(*orders, position=position)
-    return adjustment(book, book.strategies[NAME], proposal, halt="")
+    return adjustment(book, book.strategies[NAME], proposal, seen=MES, halt="")
 
 
 def test_an_entry_that_waits_is_nothing_to_protect():

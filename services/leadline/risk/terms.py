@@ -35,14 +35,14 @@ def _price(strategy: StrategySettings, close: int, side: Side) -> int | None:
     return close + away * side.sign * strategy.entry_offset
 
 
-def worst_price(type_: OrderType, price: int | None, quote: int, side: Side) -> int:
+def worst_price(kind: OrderType, price: int | None, quote: int, side: Side) -> int:
     """The price in ticks from which an entry is sized and limited, where the market is at `quote`.
 
     An entry at the market is priced by the quote, and so is a stop that the market has passed: it fills at once.
     """
     if price is None:
         return quote
-    if type_ is not OrderType.STOP:
+    if kind is not OrderType.STOP:
         return price
     return max(price, quote) if side is Side.BUY else min(price, quote)
 

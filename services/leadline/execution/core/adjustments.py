@@ -43,23 +43,29 @@ class Adjustment:
     closes: str = ""
 
 
-def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, halt: str) -> Adjustment:
-    """What becomes of a proposal that enters nothing; `halt` is why the account is halted, or empty."""
+def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, seen: str, halt: str) -> Adjustment:
+    """What becomes of a proposal that enters nothing.
+
+    `seen` is the contract of the bar at which it was made: its prices mean nothing for another month. `halt` is why the
+    account is halted, or empty.
+    """
     name = strategy.strategy
     held = book.open_positions(name)
     live = [order for order in book.live_orders(name) if not is_foreign(order)]
     entries = [order for order in live if is_entry(order)]
     if proposal.action is Action.CANCEL:
         if not entries:
-            return refused(Reason.NOTHING_WORKING, proposal)
+            return _refused(Reason.NOTHING_WORKING, proposal)
         orders = tuple(_changed(order, replace(order, unwanted=True)) for order in entries)
         return Adjustment(_accepted(proposal, entries[0].contract, sum(order.remaining for order in entries)), orders)
     if not held and (proposal.action is Action.PROTECT or not entries):
-        return refused(Reason.NOTHING_HELD, proposal)
+        return _refused(Reason.NOTHING_HELD, proposal)
     contract = held[0].contract if held else entries[0].contract
     answer = _accepted(proposal, contract, sum(abs(position.quantity) for position in held))
     if proposal.action is Action.EXIT:
         return Adjustment(answer, closes=EXIT)
+    if seen != strategy.contract:
+        return _refused(Reason.CONTRACT_ROLLING, proposal)
     return _protection(book, strategy, proposal, answer, live, halt)
 
 
@@ -76,13 +82,13 @@ def _protection(
     ):
         found = [order for order in exits if order.leg.startswith(leg) and order.type is kind]
         if price is not None and not found:
-            return refused(Reason.NO_SUCH_EXIT, proposal)
+            return _refused(Reason.NO_SUCH_EXIT, proposal)
         moved += [replace(order, wanted_price=price) for order in found if price is not None]
     more = Decimal(0)
     for order in moved:
         if order.leg.startswith(Leg.STOP) and (loosened := more_at_risk(order)):
             if order.trail is not None:
-                return refused(Reason.STOP_TRAILS, proposal)
+                return _refused(Reason.STOP_TRAILS, proposal)
             more += loosened
     passed = [order for order in moved if _passed(book, order)]
     if passed:
@@ -90,7 +96,7 @@ def _protection(
     if more:
         refusal = loosening_refusal(account_view(book, halt=halt), settings(book, strategy), more)
         if refusal is not None:
-            return refused(refusal, proposal, (("more_at_risk", str(more)),))
+            return _refused(refusal, proposal, (("more_at_risk", str(more)),))
     return Adjustment(answer, tuple(_moved(exits, moved)))
 
 
@@ -128,6 +134,5 @@ def _accepted(proposal: Proposal, contract: str, quantity: int) -> Answer:
     return Answer(True, "", quantity=quantity, contract=contract, bracket=proposal.bracket, patterns=proposal.why)
 
 
-def refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Adjustment:
-    """A proposal that is refused, and changes nothing."""
+def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Adjustment:
     return Adjustment(Answer(False, reason.value, patterns=proposal.why, arithmetic=arithmetic))

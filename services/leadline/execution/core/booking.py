@@ -11,7 +11,7 @@ from typing import Final
 
 from leadline.execution.core.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
 from leadline.execution.core.contracts import tape_contract
-from leadline.execution.core.groups import GROUP, other_of_group
+from leadline.execution.core.groups import GROUP, is_outdone
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.orders import add_fill, follow, foreseen
 from leadline.execution.core.positions import apply_fill, flat
@@ -301,7 +301,7 @@ def _with_fill(
             order = replace(order, first_fill_ns=fill.time_ns)
         _book_fill(book, changes, order, fill, event)
         owner = book.strategies.get(order.strategy)
-        if owner is not None and other_of_group(book, order) is not None:
+        if owner is not None and is_outdone(book, order):
             owner.flatten = owner.flatten or GROUP
         return order
     if replace(before, commission=Decimal(0)) != replace(fill, commission=Decimal(0)):

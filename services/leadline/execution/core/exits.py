@@ -8,7 +8,7 @@ from typing import Final
 from leadline.execution.core.adoption import is_adopted
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import is_foreign
-from leadline.execution.core.groups import GROUP, other_of_group
+from leadline.execution.core.groups import GROUP, is_outdone
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import Leg, client_order_id
@@ -99,7 +99,7 @@ def _own_reason(book: Book, order: Order) -> str:
     """Why an entry goes that may be in the market; empty when it stays."""
     if order.unwanted:
         return UNWANTED
-    if other_of_group(book, order) is not None:
+    if is_outdone(book, order):
         return GROUP
     return PARTIAL if _left_over(book, order) else ""
 

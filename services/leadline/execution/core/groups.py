@@ -17,18 +17,14 @@ GROUP: Final = "group"
 """The reason under which an entry goes whose alternative has filled, and a position that a second one has made."""
 
 
-def other_of_group(book: Book, order: Order) -> Order | None:
-    """Another entry of an entry's group that has a fill; None where there is none."""
+def is_outdone(book: Book, order: Order) -> bool:
+    """Whether another entry of an entry's group has a fill."""
     if not order.group or not is_entry(order):
-        return None
-    return next(
-        (
-            other
-            for _, other in sorted(book.orders.items())
-            if other.group == order.group and other.strategy == order.strategy and is_entry(other)
-            if other.client_id != order.client_id and other.filled
-        ),
-        None,
+        return False
+    return any(
+        other.group == order.group and other.strategy == order.strategy and is_entry(other) and other.filled
+        for other in book.orders.values()
+        if other.client_id != order.client_id
     )
 
 
@@ -36,7 +32,7 @@ def waiting_groups(book: Book, strategy: str) -> tuple[tuple[str, int, int], ...
     """The groups of a strategy none of whose entries has a fill, by name: each with what waits to buy and to sell."""
     sizes: dict[str, dict[Side, int]] = {}
     for order in book.live_orders(strategy):
-        if order.group and is_entry(order) and not order.filled and other_of_group(book, order) is None:
+        if order.group and is_entry(order) and not order.filled and not is_outdone(book, order):
             sides = sizes.setdefault(order.group, {Side.BUY: 0, Side.SELL: 0})
             sides[order.side] += order.remaining
     return tuple((name, sides[Side.BUY], sides[Side.SELL]) for name, sides in sorted(sizes.items()))

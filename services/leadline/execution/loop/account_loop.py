@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from leadline.execution.core.account import account_view, limits_in_force, question, settings
-from leadline.execution.core.adjustments import adjustment, refused
+from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.book import (
     Book,
     Changes,
@@ -250,13 +250,7 @@ class AccountLoop:
     async def _adjust(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision on what is held or works: its transaction says what is wanted, and then it is carried out."""
         book, changes = self.book, Changes()
-        # The prices of a protection are those of the bar's contract, and mean nothing for another month.
-        rolling = asked.proposal.action is Action.PROTECT and asked.bar.bar.contract != strategy.contract
-        found = (
-            refused(Reason.CONTRACT_ROLLING, asked.proposal)
-            if rolling
-            else adjustment(book, strategy, asked.proposal, halt=self._world.halted())
-        )
+        found = adjustment(book, strategy, asked.proposal, seen=asked.bar.bar.contract, halt=self._world.halted())
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
             put_order(book, changes, order)
