@@ -97,6 +97,8 @@ class Reference:
             if rest.order.client_id != wanted.client_id or (rest.until_ns is not None and rest.until_ns <= now_ns):
                 continue
             quantity = rest.filled + rest.quantity if wanted.quantity is None else wanted.quantity
+            if rest.order.parent:
+                quantity = min(quantity, rest.filled + rest.quantity)
             limit = rest.limit if wanted.limit_price is None else wanted.limit_price
             stop = rest.stop if wanted.stop_price is None else wanted.stop_price
             if quantity <= rest.filled:
@@ -175,7 +177,7 @@ class Reference:
         for twin in list(self.resting):
             if twin.order.client_id == rest.order.oco:
                 twin.quantity -= quantity
-                if not twin.quantity:
+                if twin.quantity <= 0:
                     self.cancel(rest.order.oco)
         return quantity
 

@@ -177,7 +177,7 @@ def test_terms_that_an_order_can_have_are_taken(working: VenueOrder, wanted: Rep
         (STOP, Replacement("E1", limit_price=0), "replacement.limit_price: got 0, expected nothing for a STOP order"),
         (LIMIT, Replacement("E1", stop_price=0), "replacement.stop_price: got 0, expected nothing for a LIMIT order"),
         (LIMIT, Replacement("E1", quantity=0), "replacement.quantity: got 0, expected 1 to 1000000000 size steps"),
-        (LEG, Replacement("E1", quantity=1), "replacement.quantity: got 1, expected nothing: a bracket leg's size"),
+        (LEG, Replacement("E1", quantity=0), "replacement.quantity: got 0, expected 1 to 1000000000 size steps"),
         (LIMIT, Replacement("E1", bracket=Bracket(stop_ticks=9)), "replacement.bracket: .* where no bracket waits"),
         (
             replace(bracketed(stop_ticks=8), filled=1),

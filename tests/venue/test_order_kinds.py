@@ -211,16 +211,73 @@ def test_an_order_that_has_ended_stays_as_it_ended():
     assert paper.last_event == before
 
 
-def test_a_protective_stop_is_moved_at_once_and_its_size_is_its_fills():
+def test_a_protective_stop_is_moved_at_once():
     paper, _ = working(quantity=1, bracket=(16, 24))
     run(paper, tape([(2, 19999)]), 2)
     stop = next(live for live in paper.live_orders() if live.leg == "S1")
     paper.replace(Replacement(stop.client_id, stop_price=19995))
     assert filled(paper, [(2, 19999), (2.5, 19995)]) == [("S1", 1, 19994)]
-    paper, _ = working(quantity=1, bracket=(16, 24))
-    run(paper, tape([(2, 19999)]), 2)
-    with pytest.raises(InvalidInput, match="a bracket leg's size"):
-        paper.replace(Replacement(stop.client_id, quantity=2))
+
+
+def protected(**terms: Any) -> tuple[PaperMarket, VenueOrder, VenueOrder]:
+    """A long of 3 at 20000, with its stop at 19984 and its target at 20024."""
+    paper, _ = working(bracket=(16, 24), **terms)
+    run(paper, tape([(2, 19999, 3, SELL)]), 2)
+    stop, target = paper.live_orders()
+    return paper, stop, target
+
+
+def test_an_exit_is_made_smaller_its_twin_keeps_its_size_and_a_close_takes_the_rest():
+    paper, stop, target = protected()
+    assert paper.replace(Replacement(target.client_id, quantity=2)).quantity == 2
+    assert [(live.leg, live.quantity) for live in paper.live_orders()] == [("S1", 3), ("T1", 2)]
+    paper.replace(Replacement(stop.client_id, quantity=2))
+    paper.submit(order("close", Side.SELL, at=2, reduce_only=True))
+    rows = [(2, 19999, 3, SELL), (3.5, 20010), (4, 19990), (5, 19980)]
+    assert filled(paper, rows) == [("E", 1, 20009), ("S1", 2, 19979)]
+    assert (paper.positions(), paper.live_orders()) == ({}, ())
+
+
+def test_an_exit_never_grows_and_the_same_size_again_changes_nothing():
+    paper, stop, _ = protected()
+    paper.replace(Replacement(stop.client_id, quantity=1))
+    before = paper.last_event
+    for quantity in (1, 2, 3, 10**9):
+        assert paper.replace(Replacement(stop.client_id, quantity=quantity)).quantity == 1
+    assert paper.last_event == before
+
+
+def test_an_exit_that_is_made_smaller_keeps_its_place_in_the_queue():
+    paper, _, target = protected()
+    run(paper, tape([(2, 19999, 3, SELL), (3, 20024, 2)]), 3)
+    paper.replace(Replacement(target.client_id, quantity=1))
+    assert filled(paper, [(2, 19999, 3, SELL), (3, 20024, 2), (4, 20024, 1)]) == [("T1", 1, 20024)]
+    assert [(live.leg, live.quantity) for live in paper.live_orders()] == [("S1", 2)]
+
+
+def test_a_target_that_fills_while_it_shrinks_leaves_its_stop_what_it_does_not_close():
+    for quantity, targets in ((3, [("T1", 3)]), (2, [("T1", 2)]), (1, [])):  # its fill of 1 counts
+        paper, stop, target = protected()
+        rows: list[Any] = [(2, 19999, 3, SELL), (3, 20025, 1)]
+        run(paper, tape(rows), 3)
+        paper.replace(Replacement(target.client_id, quantity=quantity))
+        assert [(live.leg, live.quantity) for live in paper.live_orders()] == [("S1", 2), *targets]
+        paper.replace(Replacement(stop.client_id, quantity=1))
+        across_the_gap = ("S1", 1, 19899)
+        left = [("T1", 1, 20024)] if quantity == 3 else []  # a target that did not shrink has as much left as is held
+        assert filled(paper, [*rows, (4, 19900), (5, 20030, 9)]) == [across_the_gap, *left]
+        assert paper.live_orders() == ()
+
+
+def test_of_a_pair_of_two_sizes_a_fill_ends_a_twin_that_is_not_larger():
+    paper, stop, target = protected()
+    paper.replace(Replacement(target.client_id, quantity=1))
+    assert filled(paper, [(2, 19999, 3, SELL), (3, 19980), (4, 20030, 9)]) == [("S1", 3, 19979)]
+    assert paper.order(target.client_id).state is OrderState.CANCELLED
+    paper, stop, target = protected()
+    paper.replace(Replacement(stop.client_id, quantity=1))
+    assert filled(paper, [(2, 19999, 3, SELL), (3, 20030, 2), (4, 20030, 1)]) == [("T1", 2, 20024), ("T1", 1, 20024)]
+    assert paper.order(stop.client_id).state is OrderState.CANCELLED
 
 
 def test_the_exits_of_an_entry_can_change_until_it_fills():

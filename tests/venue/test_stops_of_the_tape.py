@@ -101,9 +101,10 @@ def replacements(draw: st.DrawFn, earlier: VenueOrder, at: int) -> Replacement:
     """Other terms, or the same ones, of an earlier order or of the exits of its first fill."""
     leg = draw(st.sampled_from(["", "", "S1", "T1"])) if earlier.bracket is not None else ""
     if leg:
-        price = draw(PRICES)
+        price, smaller = draw(st.one_of(st.none(), PRICES)), draw(st.one_of(st.none(), st.integers(1, 5)))
         return Replacement(
             client_order_id(earlier.decision, leg),
+            quantity=smaller,
             stop_price=price if leg == "S1" else None,
             limit_price=price if leg == "T1" else None,
         )
@@ -139,8 +140,9 @@ def carry_out(paper: PaperMarket, instruction: Instruction) -> None:
     elif instruction.replaces is not None:
         wanted = instruction.replaces
         order = known.get(wanted.client_id)
+        priced = wanted.stop_price is not None or wanted.limit_price is not None
         # An exit that went out at the market has no price to move.
-        if order is not None and (order.parent == "" or order.type is not OrderType.MARKET):
+        if order is not None and not (order.parent and priced and order.type is OrderType.MARKET):
             paper.replace(wanted)
     elif instruction.cancels in known:
         paper.cancel(instruction.cancels, "asked")

@@ -237,7 +237,8 @@ class VenueOrder:
 class Replacement:
     """New terms of a working order, which keeps its id and its type. A term that is None stays as it is.
 
-    `quantity` counts what has filled already. The prices are ticks; `bracket` stands in place of the whole bracket.
+    `quantity` counts what has filled already; of a bracket leg it is a bound, for such a leg only shrinks. The prices
+    are ticks; `bracket` stands in place of the whole bracket.
     """
 
     client_id: str

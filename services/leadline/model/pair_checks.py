@@ -16,6 +16,7 @@ _OF_PROPOSALS: Final = (
     Capability.STOP,
     Capability.TRAILING,
     Capability.REPLACE,
+    Capability.SHRINK,
     Capability.VALIDITY,
 )
 """What a strategy of one's own may ask for at any bar: it is known too late then that the venue cannot do it."""

@@ -36,6 +36,7 @@ class Capability(StrEnum):
     OCO = "oco"
     TRAILING = "trailing"
     REPLACE = "replace"
+    SHRINK = "shrink"
     VALIDITY = "validity"
     REDUCE_ONLY = "reduce-only"
     PARTIAL_FILLS = "partial-fills"
@@ -51,6 +52,7 @@ MEANINGS: Final[Mapping[Capability, str]] = {
     Capability.OCO: "ends the one of stop and target when the other fills",
     Capability.TRAILING: "moves a stop behind the price itself",
     Capability.REPLACE: "gives a working order other terms",
+    Capability.SHRINK: "makes the stop and the target of a fill smaller while they work",
     Capability.VALIDITY: "ends an order at an instant that is given with it",
     Capability.REDUCE_ONLY: "keeps an order that closes from turning a position round",
     Capability.PARTIAL_FILLS: "fills an order in parts",

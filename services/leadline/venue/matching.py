@@ -180,13 +180,16 @@ class PaperMarket:
 
         One that has ended stays as it ended, and the same terms again change nothing. Another price or a larger size
         takes the order's place in the queue away: an entry then matches prints later than the latency from now, an exit
-        those later than now. A size that has filled already ends the order. Unknown when there is none of that id,
-        InvalidInput for terms that it cannot have.
+        those later than now. A size that has filled already ends the order. A bracket leg only shrinks: a size that is
+        not below its own changes nothing, for its fill or its twin may have made it smaller meanwhile. Its twin keeps
+        its size. Unknown when there is none of that id, InvalidInput for terms that it cannot have.
         """
         order = self.order(wanted.client_id)
         if order.state.terminal:
             return order
         check_replacement(order, wanted)
+        if order.parent and wanted.quantity is not None:
+            wanted = replace(wanted, quantity=min(wanted.quantity, order.quantity))
         terms = ((name, getattr(wanted, name)) for name in _TERMS)
         after = replace(order, **{name: value for name, value in terms if value is not None})
         if after.quantity <= order.filled:

@@ -486,7 +486,7 @@ class ReplaceOrderRequest(_message.Message):
     client_id: _builtins.str
     """Client order id."""
     quantity: _builtins.int
-    """Size steps, those that have filled among them."""
+    """Size steps, those that have filled among them. A bracket leg only shrinks: it has at most so many then."""
     limit_price: _builtins.int
     """Ticks; limit and stop-limit orders."""
     stop_price: _builtins.int
