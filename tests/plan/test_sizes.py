@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.plan.sizes import cut_sizes, entry_sizes
+from tests.own_markets import BITCOIN, file_of
 from tests.plan.builders import account, strategy
 
 HUNDRED: dict[str, Any] = {"sizing": {"mode": "Fixed", "size": 100, "maxSize": 100}}
@@ -57,3 +59,61 @@ def test_tiered_sizing_asks_for_its_maximum_and_warns_of_nothing():
     owner, flow = account("a"), strategy("flow", account={"name": "a"}, sizing={"maxSize": 3})
     assert said(owner, flow)[0] == ("0", "MES", 3, 2, "limits.maxPosition (default 2) of default/a")
     assert cut_sizes([owner], [flow]) == ()
+
+
+def by_risk(percent: str, **sizing: Any) -> Any:
+    sizing = {"mode": "RiskPercent", "percent": percent, "maxSize": 10, **sizing}
+    return strategy("flow", account={"name": "a"}, instrument="ES", bracket={"stopTicks": 16}, sizing=sizing)
+
+
+def test_a_size_by_equity_is_that_of_the_starting_balance():
+    """As `leadline.risk.sizing` has it: 16 + 2 ticks at 12.50 and 2 commissions of 4.50; floor(500 / 234)."""
+    owner = account("a", tiers=[], startingBalance="10000", limits={"maxPosition": 9, "dayLoss": "1000"})
+    [size] = entry_sizes([owner], [by_risk("5")])
+    assert (str(size.equity), str(size.risk)) == ("10000", "234.00")
+    assert (size.asked, size.most, size.cut_by) == (2, 2, "")
+    [size] = entry_sizes([owner], [by_risk("20")])
+    assert (size.asked, size.most, cut_by(size)) == (8, 4, "the day's loss limit of 1000 of default/a")
+    [size] = entry_sizes([owner], [by_risk("20", respectDayBudget=False, maxSize=5)])
+    assert (size.asked, size.most, cut_by(size)) == (8, 5, "sizing.maxSize of default/flow")
+
+
+def test_of_each_other_tier_it_is_the_size_where_the_tier_begins():
+    owner = account("a", limits={"maxPosition": 9})
+    sizes = entry_sizes([owner], [by_risk("5")])
+    assert [(str(size.start), str(size.equity), size.asked, size.most) for size in sizes] == [
+        ("0", "2500", 5, 3),
+        ("3500", "3500", 0, 0),
+        ("5000", "5000", 1, 1),
+        ("7500", "7500", 1, 1),
+        ("10000", "10000", 2, 2),
+    ]
+    assert sizes[0].cut_by == "maxSize of the tier from 0"
+    assert cut_sizes([owner], [by_risk("5")]) == ()
+
+
+def test_a_percentage_of_the_starting_balance_that_pays_for_nothing_is_told():
+    owner = account("a", tiers=[], startingBalance="2000")
+    [words] = cut_sizes([owner], [by_risk("5")])
+    assert words == (
+        "default/flow: nothing is entered with the starting balance of 2000: the 5 percent of spec.sizing.percent are "
+        "less than the 234.00 that one ES can lose"
+    )
+
+
+def test_where_the_risk_depends_on_the_price_the_strategy_s_maximum_is_shown(tmp_path):
+    put_in_force(read_own([file_of(tmp_path, {"XBTUSD": BITCOIN})]))
+    try:
+        limits = {"maxPosition": 90, "dayLoss": "1", "dayTarget": "1"}
+        owner = account("a", tiers=[], currency="BTC", startingBalance="1", limits=limits)
+        own: dict[str, Any] = {
+            "account": {"name": "a"},
+            "instrument": "XBTUSD",
+            "strategy": {"entryPoint": "own.strategies:Own"},
+        }
+        sizing = {"mode": "RiskPercent", "percent": "1", "maxSize": 7}
+        flow = strategy("flow", bracket={"stopTicks": 16}, sizing=sizing, **own)
+        [size] = entry_sizes([owner], [flow])
+    finally:
+        put_in_force(OwnMarkets())
+    assert (size.equity, size.risk, size.asked, size.most) == (None, None, 7, 7)

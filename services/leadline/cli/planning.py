@@ -12,7 +12,7 @@ from leadline.local.data_dir import DataDir
 from leadline.local.left_behind import require_resumable
 from leadline.model.own_markets import own_files
 from leadline.plan.plan import plan_document
-from leadline.plan.sizes import entry_sizes
+from leadline.plan.sizes import EntrySize, entry_sizes
 from leadline.views.database import database_of
 from leadline.views.stack import NotRunning
 
@@ -61,12 +61,17 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
             )
     sizes = entry_sizes(found.accounts, found.strategies)
     for (strategy, account), own in groupby(sizes, key=lambda size: (size.strategy, size.account)):
-        print_table(
-            f"Entries of {strategy} in {account}",
-            ("equity from", "executes", "asks for", "at most", "cut by"),
-            [(size.start, size.executes, size.asked, size.most, size.cut_by) for size in own],
-            "",
-        )
+        _print_sizes(f"Entries of {strategy} in {account}", list(own))
+
+
+def _print_sizes(title: str, sizes: list[EntrySize]) -> None:
+    """The sizes of one strategy; those that follow the equity with that equity, and the risk of one contract."""
+    rows: list[tuple[object, ...]] = [(size.start, size.executes, size.asked, size.most, size.cut_by) for size in sizes]
+    columns: tuple[str, ...] = ("equity from", "executes", "asks for", "at most", "cut by")
+    if any(size.equity is not None for size in sizes):
+        columns = (*columns[:2], "at equity", "risk of one", *columns[2:])
+        rows = [(*row[:2], size.equity, size.risk, *row[2:]) for row, size in zip(rows, sizes, strict=True)]
+    print_table(title, columns, rows, "")
 
 
 async def _require_resumable(checked: CheckedPlan, data_dir: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from datetime import date
+from decimal import Decimal
 from itertools import chain, combinations
 from typing import Any, Final
 
@@ -148,10 +149,14 @@ def plan_document(plan: Plan) -> JsonObject:
         "accounts": [account.to_manifest() for account in plan.accounts],
         "strategies": [strategy.to_manifest() for strategy in plan.strategies],
         "sizes": [
-            {**asdict(size), "start": None if size.start is None else str(size.start)}
+            {**asdict(size), **{name: _text(getattr(size, name)) for name in ("start", "equity", "risk")}}
             for size in entry_sizes(plan.accounts, plan.strategies)
         ],
     }
+
+
+def _text(money: Decimal | None) -> str | None:
+    return None if money is None else str(money)
 
 
 def workload_id(service: str, full_name: str = "") -> str:

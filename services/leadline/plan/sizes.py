@@ -4,8 +4,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from leadline.model.specs import TradingAccount, TradingStrategy, signal_instrument
-from leadline.risk.limits import DEFAULT_MAX_POSITION
+from leadline.model.instruments import instrument
+from leadline.model.specs import (
+    TradingAccount,
+    TradingStrategy,
+    bracket_of,
+    market_slippage,
+    signal_instrument,
+)
+from leadline.risk.limits import DEFAULT_MAX_POSITION, risk_budget, risk_of_contract, stricter_day_loss
+from leadline.risk.sizing import floor
+from leadline.risk.view import ExecutionInstrument, Tier
+
+Bound = tuple[int, str, str]
+"""The most that a limit leaves, the field that it stands in, and whose field that is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +27,11 @@ class EntrySize:
     `start` is None without tiers. `asked` is what the strategy's sizing asks for at the most, `most` what the limits
     leave of it, and `cut_by` the field that leaves so little, `whose` being the account's or the strategy's; both empty
     where nothing is cut. The day's budget and the margin, which change with every trade, may cut further.
+
+    A size by percent of the equity is that at `equity`: the starting balance in the tier in which it lies, else where
+    the tier begins. There `risk` is what one contract can lose, and the day's budget and the margin are those of a day
+    on which nothing is traded yet. Both are None in the other modes, and where the risk depends on a price, or nobody
+    knows the equity: then `asked` is the strategy's maximum.
     """
 
     strategy: str
@@ -25,6 +42,8 @@ class EntrySize:
     most: int
     cut_by: str
     whose: str
+    equity: Decimal | None = None
+    risk: Decimal | None = None
 
 
 def entry_sizes(accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]) -> tuple[EntrySize, ...]:
@@ -34,20 +53,36 @@ def entry_sizes(accounts: Sequence[TradingAccount], strategies: Sequence[Trading
 
 
 def cut_sizes(accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]) -> tuple[str, ...]:
-    """A sentence for each fixed size that is never traded as it is written, whatever the equity."""
+    """A sentence for each size that is never traded as it is written.
+
+    A fixed one at any equity, and a percentage of the starting balance that pays for no contract.
+    """
     found = []
     for strategy in strategies:
-        largest = max(entry_sizes(accounts, [strategy]), key=lambda size: size.most)
+        sizes = entry_sizes(accounts, [strategy])
+        largest = max(sizes, key=lambda size: size.most)
         if strategy.spec.sizing.mode == "Fixed" and largest.most < largest.asked:
             found.append(
                 f"{strategy.full_name}: an entry has at most {largest.most} of the {largest.asked} contracts of "
                 f"spec.sizing.size, by {largest.cut_by} of {largest.whose}"
             )
+        balances = {
+            account.spec.starting_balance
+            for account in accounts
+            if account.full_name == largest.account and account.spec.environment == "Paper"
+        }
+        found += [
+            f"{strategy.full_name}: nothing is entered with the starting balance of {size.equity}: the "
+            f"{strategy.spec.sizing.percent} percent of spec.sizing.percent are less than the {size.risk} that one "
+            f"{size.executes} can lose"
+            for size in sizes
+            if size.equity in balances and not size.asked
+        ]
     return tuple(found)
 
 
 def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[EntrySize]:
-    sizing, root = strategy.spec.sizing, signal_instrument(strategy.spec).root
+    sizing = strategy.spec.sizing
     asked = sizing.max_size if sizing.size is None else sizing.size
     limit, own = account.spec.limits.max_position, strategy.spec.risk.max_position
     position = DEFAULT_MAX_POSITION if limit is None else limit
@@ -55,19 +90,64 @@ def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[En
     bounds = [(position, f"limits.maxPosition{default}", account.full_name)]
     if own is not None:
         bounds.append((own, "risk.maxPosition", strategy.full_name))
-    for tier in account.spec.tiers or (None,):
-        if tier is None:
-            yield _cut(strategy, None, root, asked, bounds)
-        else:
-            name = f"maxSize of the tier from {tier.from_}"
-            yield _cut(strategy, tier.from_, tier.execute, asked, [(tier.max_size, name, account.full_name), *bounds])
+    tiers = account.spec.tiers
+    for tier, later in zip(tiers or (None,), (*tiers[1:], None), strict=True):
+        start, root, of_tier = None, signal_instrument(strategy.spec).root, list(bounds)
+        if tier is not None:
+            start, root = tier.from_, tier.execute
+            of_tier.insert(0, (tier.max_size, f"maxSize of the tier from {tier.from_}", account.full_name))
+        equity = _equity(account, start, None if later is None else later.from_)
+        risk = _risk(strategy, account, root)
+        names = (strategy.full_name, strategy.account_name)
+        if sizing.percent is None or equity is None or risk is None:
+            most, field, whose = _cut(asked, of_tier)
+            yield EntrySize(*names, start, root, asked, most, field, whose)
+            continue
+        wanted = floor(risk_budget(equity, sizing.percent) / risk)
+        limit_of_day = stricter_day_loss(
+            None if tier is None else Tier(tier.from_, root, tier.min_size, tier.max_size, tier.day_loss),
+            account.spec.limits.day_loss,
+        )
+        of_tier.append((sizing.max_size, "sizing.maxSize", strategy.full_name))
+        if sizing.respect_day_budget:
+            of_tier.append((floor(limit_of_day / risk), f"the day's loss limit of {limit_of_day}", account.full_name))
+        if margin := instrument(root).margin:
+            of_tier.append((floor(equity / margin), f"the margin of {margin}", account.full_name))
+        most, field, whose = _cut(wanted, of_tier)
+        yield EntrySize(*names, start, root, wanted, most, field, whose, equity, risk)
 
 
-def _cut(
-    strategy: TradingStrategy, start: Decimal | None, root: str, asked: int, bounds: list[tuple[int, str, str]]
-) -> EntrySize:
+def _equity(account: TradingAccount, start: Decimal | None, end: Decimal | None) -> Decimal | None:
+    """The equity at which a tier's size is shown; None where nobody knows one."""
+    balance = account.spec.starting_balance if account.spec.environment == "Paper" else None
+    if start is None:
+        return balance
+    return balance if balance is not None and start <= balance and (end is None or balance < end) else start
+
+
+def _risk(strategy: TradingStrategy, account: TradingAccount, root: str) -> Decimal | None:
+    """What one contract of an entry can lose, as the limits count it; None where that depends on its price."""
+    sheet, own = instrument(root), account.spec.commission.get(root)
+    if sheet.inverse or (sheet.fee_rate and own is None):
+        return None
+    gap = account.spec.overnight_gap_ticks.get(root, 0) if strategy.spec.holds_overnight else 0
+    seen = ExecutionInstrument(
+        root=root,
+        contract="",
+        tick_value=sheet.tick_value,
+        commission=sheet.commission if own is None else own,
+        margin=None,
+        quote=None,
+        staleness_ns=0,
+        collar_ticks=0,
+        expires=None,
+        gap_ticks=gap,
+        no_stop_ticks=account.spec.no_stop_risk_ticks.get(root),
+    )
+    return risk_of_contract(bracket_of(strategy.spec).stop_ticks, market_slippage(account), seen)
+
+
+def _cut(asked: int, bounds: list[Bound]) -> tuple[int, str, str]:
+    """What the smallest bound leaves of a size, the field that it stands in and whose that is."""
     most, name, whose = min(bounds, key=lambda bound: bound[0])
-    names = (strategy.full_name, strategy.account_name)
-    if most >= asked:
-        return EntrySize(*names, start, root, asked, asked, "", "")
-    return EntrySize(*names, start, root, asked, most, name, whose)
+    return (asked, "", "") if most >= asked else (most, name, whose)

@@ -44,14 +44,19 @@ def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:
 
 
 def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrument) -> Decimal:
+    """Money that one size step of a strategy's next entry can lose, at its stop; see `risk_of_contract`."""
+    return risk_of_contract(strategy.bracket.stop_ticks, strategy.slippage_ticks, instrument)
+
+
+def risk_of_contract(stop_ticks: int | None, slippage_ticks: int, instrument: ExecutionInstrument) -> Decimal:
     """Money that one size step can lose: stop, gap over a close, the fees of both sides, and slippage on both sides.
 
     From the last print on, on the side that loses more: an inverse contract's long does, since a coin buys fewer
     contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for contracts that have
     a quote; the price of a linear contract without a rate does not matter.
     """
-    stop = instrument.no_stop_ticks if strategy.bracket.stop_ticks is None else strategy.bracket.stop_ticks
-    distance = (stop or 0) + instrument.gap_ticks + 2 * strategy.slippage_ticks
+    stop = instrument.no_stop_ticks if stop_ticks is None else stop_ticks
+    distance = (stop or 0) + instrument.gap_ticks + 2 * slippage_ticks
     price = 0 if instrument.quote is None else instrument.quote.price
     value, inverse = instrument.tick_value, instrument.inverse
     money = loss(price, distance, 1, value, inverse=inverse) + 2 * instrument.commission
