@@ -29,6 +29,7 @@ class Resting:
     stop: int | None = None
     until_ns: int | None = None
     triggered: bool = False
+    takes: bool | None = None
 
     @property
     def turn(self) -> int:
@@ -109,6 +110,7 @@ class Reference:
                 entry = not rest.order.parent and not rest.order.reduce_only
                 rest.after_ns = max(rest.after_ns, now_ns + (self.latency_ns if entry else 0))
                 rest.queued = 0
+                rest.takes = None
                 rest.triggered = rest.triggered and stop == rest.stop
             rest.limit, rest.stop, rest.quantity = limit, stop, quantity - rest.filled
             rest.until_ns = rest.until_ns if wanted.valid_until_ns is None else wanted.valid_until_ns
@@ -134,20 +136,37 @@ class Reference:
                 price = sign * max(sign * one.price, sign * rest.stop) + sign * self.slippage
                 if rest.limit is not None and sign * price > sign * rest.limit:
                     rest.triggered = True
+                    rest.takes = False
                 else:
                     self.fill(rest, one, rest.quantity, price)
             elif turn == 2 and rest.limit is not None:
-                if one.price == rest.limit:
-                    rest.queued += one.size
-                reached = one.price == rest.limit and rest.queued > 2 * (rest.filled + rest.quantity)
-                if (reached or sign * one.price < sign * rest.limit) and left:
-                    left -= self.fill(rest, one, min(rest.quantity, left), rest.limit)
+                left -= self.match_limit(rest, one, left, rest.limit)
         for rest in concerned:
             trail, sign = rest.order.trail, rest.order.side.sign
             if rest not in self.resting or trail is None or rest.stop is None:
                 continue
             if sign * one.price <= sign * trail.from_price:
                 rest.stop = sign * min(sign * rest.stop, sign * one.price + trail.offset_ticks)
+
+    def match_limit(self, rest: Resting, one: Printed, left: int, limit: int) -> int:
+        """What a limit order gets of what is left of a print."""
+        sign = rest.order.side.sign
+        if rest.takes is None:
+            rest.takes = self.was_through(rest, one)
+        if one.price == limit:
+            rest.queued += one.size
+        reached = one.price == limit and rest.queued > 2 * (rest.filled + rest.quantity)
+        through = sign * one.price < sign * limit
+        price = limit
+        if rest.takes:
+            price = sign * min(sign * limit, sign * self.worst(rest.order.side, one) + self.slippage)
+        rest.takes = rest.takes and through
+        return self.fill(rest, one, min(rest.quantity, left), price) if (reached or through) and left else 0
+
+    def was_through(self, rest: Resting, one: Printed) -> bool:
+        """Whether the print before one was beyond the limit: then the order takes, and does not rest yet."""
+        sign, before = rest.order.side.sign, [old for old in self.past[:-1] if old.contract == one.contract]
+        return bool(before) and rest.limit is not None and sign * before[-1].price < sign * rest.limit
 
     def worst(self, side: Side, one: Printed) -> int:
         mine = Aggressor.BUY if side is Side.BUY else Aggressor.SELL

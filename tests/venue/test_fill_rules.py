@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.orders import LastPrint, Side, Watch, WatchedPosition
+from leadline.model.orders import LastPrint, Replacement, Side, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from leadline.venue.rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
 from tests.venue.builders import BUY, MES, SELL, UNKNOWN, fills, market, ns, order, run, tape
@@ -111,6 +111,55 @@ def test_a_print_through_the_limit_fills_it_at_its_price_and_never_more_than_was
         (2, mirror(20000, side), 2),
         (1, mirror(20000, side), 3),
     ]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(2, 20000, 3, SELL)], [(20001, 2)]),  # a market order would pay 20000 and a tick
+        ([(0.9, 20004, 1, BUY), (1.5, 20000, 3, SELL)], [(20005, 2)]),  # or the buyers' print of 0.6 s ago
+        ([(2, 20009, 3, SELL)], [(20010, 2)]),  # and never more than its limit
+        ([(2, 20000, 1, SELL), (3, 20004, 1, SELL)], [(20001, 1), (20005, 1)]),  # what is left takes the next print
+        ([(2, 20000, 1, SELL), (3, 20010, 1, SELL), (4, 20000, 1, SELL)], [(20001, 1), (20010, 1)]),  # or has rested
+        ([(2, 20012, 3, SELL), (3, 20000, 3, SELL)], [(20010, 2)]),  # the market has left before it came
+    ],
+)
+def test_a_limit_that_comes_into_a_market_beyond_it_takes_what_is_there(
+    side: Side, rows: list[Any], expected: list[tuple[int, int]]
+):
+    before = [(0.5, 20000, 1, SELL)]
+    paper = market()
+    run(paper, mirrored(tape(before), side), 1)
+    paper.submit(order(side=side, quantity=2, limit=mirror(20010, side), at=1))
+    got = fills(run(paper, mirrored(tape(sorted(before + rows)), side), 5))
+    assert [(mirror(fill.price, side), fill.quantity) for fill in got] == expected
+
+
+def test_a_limit_that_has_rested_fills_at_its_price_however_far_a_print_is_through_it():
+    for first in ([], [(0.5, 20011)], [(0.5, 20010)]):
+        paper = market()
+        run(paper, tape(first), 1)
+        paper.submit(order(limit=20010, at=1))
+        got = fills(run(paper, tape([*first, (2, 19990)]), 5))
+        assert [fill.price for fill in got] == [20010]
+
+
+def test_a_limit_that_is_moved_beyond_the_market_takes_too_and_without_slippage_pays_the_print():
+    for rule, expected in ((FillRule.PESSIMISTIC, 20001), (FillRule.NEXT_PRINT, 20001), (FillRule.OPTIMISTIC, 20000)):
+        paper = market(rule)
+        rows: list[tuple[float, int]] = [(1, 20000), (2, 20001)]
+        paper.submit(order(limit=19990))
+        run(paper, tape(rows), 2)
+        paper.replace(Replacement("E1", limit_price=20010))
+        assert [fill.price for fill in fills(run(paper, tape([*rows, (3, 20000)]), 5))] == [expected]
+
+
+def test_a_target_rests_from_its_fill_on_and_gains_nothing_of_a_gap():
+    paper = market()
+    paper.submit(order(bracket=(8, 8)))
+    got = fills(run(paper, tape([(1, 20000), (2, 20030)]), 5))
+    assert [fill.price for fill in got] == [20001, 20009]
 
 
 def test_one_print_is_handed_out_once_to_the_limits_that_it_reaches_in_the_order_of_their_arrival():

@@ -36,6 +36,7 @@ from leadline.venue.rules import (
     mark_after,
     rest_after,
     rests_as_limit,
+    takes,
     trailed,
     within_reach,
 )
@@ -312,7 +313,7 @@ class PaperMarket:
 
     def _match_print(self, contract: str, tick: TickColumns) -> None:
         """Match one print (a single row) with every order on its contract, each in its turn, and let stops trail it."""
-        before = dict(self._resting)
+        before, seen = dict(self._resting), self._marks.get(contract)
         self._absorb(contract, tick, self.live_orders())
         mark = self._marks[contract]
         left = int(tick.size[0])
@@ -324,8 +325,11 @@ class PaperMarket:
             if first_match(self._rules, order, before[client_id], tick) == len(tick):
                 continue
             if rests_as_limit(order):
+                taking = takes(order, before[client_id], seen)
+                if taking:
+                    self._resting[client_id] = self._resting[client_id]._replace(took=mark.last.source_index)
                 if left:
-                    left -= self._fill(order, mark, min(order.remaining, left))
+                    left -= self._fill(order, mark, min(order.remaining, left), taking=taking)
             elif _beyond_limit(order, fill_price(self._rules, order, mark)):
                 self._record(replace(order, triggered=True))
             else:
@@ -340,8 +344,8 @@ class PaperMarket:
                 continue
             self._record(replace(order, stop_price=trailed(order, int(tick.price[0]))))
 
-    def _fill(self, order: VenueOrder, mark: Mark, quantity: int) -> int:
-        """Fill up to `quantity` at the mark's last print and return what was filled.
+    def _fill(self, order: VenueOrder, mark: Mark, quantity: int, *, taking: bool = False) -> int:
+        """Fill up to `quantity` at the mark's last print and return what was filled; `taking` as in `fill_price`.
 
         An entry's fill makes its legs; a leg's fill shrinks or cancels its twin.
         """
@@ -359,7 +363,7 @@ class PaperMarket:
             contract=order.contract,
             side=order.side,
             quantity=quantity,
-            price=fill_price(self._rules, order, mark),
+            price=fill_price(self._rules, order, mark, taking=taking),
             time_ns=mark.last.time_ns,
             source_index=mark.last.source_index,
             k=self._fills.get(order.client_id, 0) + 1,

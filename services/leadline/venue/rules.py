@@ -24,8 +24,10 @@ class FillRule(StrEnum):
     PESSIMISTIC: a market order pays the worse of the first eligible print and the last print of its own aggressor not
     older than a second, plus slippage; a stop triggers on a print at or through it and fills at the worse of the two,
     plus slippage; a limit fills at its price when a print trades through it, or when a print at it makes the size
-    printed there since the order rested exceed twice the order. A stop-limit triggers like a stop, and fills like one
-    where that is within its limit; else it rests as a limit from that print on.
+    printed there since the order rested exceed twice the order. One that comes when the last print is through its price
+    already takes what is there: the prints through it that follow without another between fill it as they fill a market
+    order, at its price at the worst. A stop-limit triggers like a stop, and fills like one where that is within its
+    limit; else it rests as a limit from that print on.
     OPTIMISTIC: the first eligible print, no slippage; a limit fills when touched.
     NEXT_PRINT: a market order fills at the first eligible print plus slippage, whoever was its aggressor; stops as
     PESSIMISTIC; a limit fills only when a print trades through it.
@@ -66,10 +68,12 @@ class Rest(NamedTuple):
     """How an order rests.
 
     It matches prints strictly later than `after_ns`; `queued` is the size printed at a limit order's price since then.
+    `took` is the source index of the last print of which a limit order took that does not rest yet, -1 before.
     """
 
     after_ns: int
     queued: int = 0
+    took: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +209,36 @@ def rest_after(order: VenueOrder, rest: Rest, ticks: TickColumns) -> Rest:
     return rest._replace(queued=rest.queued + int(ticks.size[start:][ticks.price[start:] == trigger_of(order)].sum()))
 
 
-def fill_price(rules: FillRules, order: VenueOrder, mark: Mark) -> int:
-    """Price in ticks of a fill at the print `mark.last`; of a stop-limit, where it fills as a stop."""
-    if rests_as_limit(order):
+def takes(order: VenueOrder, rest: Rest, before: Mark | None) -> bool:
+    """Whether the print after `before` meets a limit order that has not rested yet.
+
+    The market was through its price when it came, and every print since: at a venue it would have taken them.
+    """
+    if before is None or not rests_as_limit(order):
+        return False
+    last = before.last
+    unrested = last.time_ns <= rest.after_ns or last.source_index == rest.took
+    return unrested and order.side.sign * (last.price - trigger_of(order)) < 0
+
+
+def fill_price(rules: FillRules, order: VenueOrder, mark: Mark, *, taking: bool = False) -> int:
+    """Price in ticks of a fill at the print `mark.last`; of a stop-limit, where it fills as a stop.
+
+    `taking` says that a limit order fills before it rests, at the price of a market order or its own, if that is
+    better.
+    """
+    limit = rests_as_limit(order)
+    if limit and not taking:
         return trigger_of(order)
     worst = max if order.side is Side.BUY else min
     price = mark.last.price
-    if order.type is not OrderType.MARKET:
+    if order.type is not OrderType.MARKET and not limit:
         price = worst(price, trigger_of(order))
     elif rules.rule is FillRule.PESSIMISTIC:
         quote = mark.buy if order.side is Side.BUY else mark.sell
         if quote is not None and mark.last.time_ns - quote.time_ns <= QUOTE_AGE_NS:
             price = worst(price, quote.price)
-    if rules.rule is FillRule.OPTIMISTIC:
-        return price
-    return price + order.side.sign * rules.slippage_ticks
+    if rules.rule is not FillRule.OPTIMISTIC:
+        price += order.side.sign * rules.slippage_ticks
+    best = min if order.side is Side.BUY else max
+    return best(price, trigger_of(order)) if limit else price

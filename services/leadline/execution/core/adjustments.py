@@ -28,7 +28,7 @@ BEYOND_STOP: Final = "beyond_stop"
 """The reason under which it is closed where the market is at the stop that its strategy wants, or has passed it."""
 
 BEYOND_TARGET: Final = "beyond_target"
-"""The same for a target: an order there would fill at once, and at its own price on paper."""
+"""The same for a target: an order there would fill at once."""
 
 
 @dataclass(frozen=True, slots=True)
