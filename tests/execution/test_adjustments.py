@@ -1,10 +1,13 @@
 """What a strategy wants of what it holds and has working: to leave, to take entries back, to move its exits."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from leadline.execution.core.account import worst_case
 from leadline.execution.core.adjustments import adjustment, more_at_risk
@@ -201,6 +204,101 @@ async def test_an_exit_that_the_venue_does_not_move_stays_and_a_person_has_to_lo
         ("S1", 19_980, None),
         ("T1", None, None),
     ]
+
+
+class TooLate(TrippedVenue):
+    """A venue at which an order has ended, or filled in part, before it is to be moved: its events tell that later.
+
+    It refuses as many replacements as it is told, of orders that are then found as `became` says.
+    """
+
+    def __init__(self, venue: Any, became: Callable[[VenueOrder], VenueOrder], times: int) -> None:
+        super().__init__(venue, Tripwire())
+        self.became, self.times, self.asked = became, times, 0
+
+    async def replace(self, wanted: Replacement) -> VenueOrder:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise Refused(f"too late to change {wanted.client_id}", "venue")
+        return await super().replace(wanted)
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        found = await super().find(client_id)
+        return found and (self.became(found) if 0 < self.asked <= self.times else found)
+
+
+@pytest.mark.parametrize(
+    ("state", "printed", "fill"),
+    [
+        (OrderState.FILLED, 19_979, ("S1", 701, 19_978)),  # the stop at 19980 meets 19979, and a tick is lost
+        (OrderState.CANCELLED, 20_041, ("T1", 701, 20_040)),  # the target has filled, and the stop has gone with it
+    ],
+)
+async def test_an_exit_that_was_faster_than_its_replacement_halts_nobody(
+    books: Books, folder: Path, state: OrderState, printed: int, fill: tuple[str, int, int]
+):
+    def ended(order: VenueOrder) -> VenueOrder:
+        return replace(order, state=state, filled=order.quantity if state is OrderState.FILLED else 0)
+
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
+    desk.prints = {MES: tape((599, 20_000), (601, 20_000), (699, 20_000), (701, printed), (899, 20_000), (901, 20_000))}
+    session = await desk.run(through=lambda world: replace_venue(world, TooLate(venue_of(world), ended, 1)))
+    assert not session.halted
+    assert await reasons(desk) == ["", "", ""]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [
+        ("E", 601, 20_001),
+        fill,
+        ("E", 901, 20_001),
+    ]
+    assert {wanted for (wanted,) in await desk.rows("intent", "wanted_price", "leg")} == {None}
+
+
+async def test_an_exit_that_fills_in_part_meanwhile_is_moved_once_that_is_known(books: Books, folder: Path):
+    def partly(order: VenueOrder) -> VenueOrder:
+        return replace(order, state=OrderState.PARTIAL, filled=order.filled + 1, quantity=order.quantity + 1)
+
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)))
+    session = await desk.run(through=lambda world: replace_venue(world, TooLate(venue_of(world), partly, 2)))
+    assert not session.halted
+    assert ("S1", 19_990, None) in await desk.rows("intent", "leg, stop_price, wanted_price", "leg")
+
+
+async def test_an_exit_that_is_refused_and_works_as_it_did_was_not_faster(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
+    session = await desk.run(through=lambda world: replace_venue(world, TooLate(venue_of(world), lambda one: one, 1)))
+    assert "stays at 19980" in session.halted
+    assert await reasons(desk) == ["", "", "halted"]
+
+
+class Gone(TrippedVenue):
+    """A venue that has nothing more to cancel of an entry that is as `state` says: its events tell that later."""
+
+    def __init__(self, venue: Any, state: OrderState) -> None:
+        super().__init__(venue, Tripwire())
+        self.state = state
+        self.refused = False
+
+    async def cancel(self, client_id: str, reason: str) -> None:
+        found = await super().find(client_id)
+        if found is not None and found.leg == "E":
+            self.refused = True
+            raise Refused(f"too late to cancel {client_id}", "venue")
+        await super().cancel(client_id, reason)
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        found = await super().find(client_id)
+        if found is None or found.state.terminal or not self.refused:
+            return found
+        return replace(found, state=self.state, filled=found.quantity if self.state is OrderState.FILLED else 0)
+
+
+async def test_an_entry_that_fills_before_it_is_taken_back_is_booked_when_its_fill_comes(books: Books, folder: Path):
+    desk = desk_of(books, folder, at(600, LIMIT), at(700, CANCEL))
+    desk.prints = {MES: tape((599, 20_000), (699, 20_000), (701, 19_989), (899, 20_000))}
+    session = await desk.run(through=lambda world: replace_venue(world, Gone(venue_of(world), OrderState.FILLED)))
+    assert not session.halted
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [("E", 701, 19_990)]
+    assert session.market.positions() == {MES: 1}
 
 
 def stop_of(price: int, **fields: Any) -> Any:

@@ -214,6 +214,16 @@ def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
             yield f"order {order.client_id} has the {name.replace('_', ' ')} {theirs} at the venue, not {ours}"
 
 
+def was_faster(order: Order, found: VenueOrder) -> bool:
+    """Whether an order has ended or filled further at the venue than the book has heard: nothing is wrong with that.
+
+    `found` is the venue's word on it. Only its events are booked: they tell of the fills.
+    """
+    heard = heard_order(order, found)
+    ended = heard.order is not None and heard.order.state.terminal
+    return ended or (heard.order is not None and heard.order.filled > order.filled)
+
+
 def is_where_wanted(order: Order) -> bool:
     """Whether an order has come to where its strategy wants it; a stop that trails may be beyond."""
     wanted, there = order.wanted_price, order.price

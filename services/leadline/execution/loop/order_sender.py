@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.book import Book, is_entry
-from leadline.execution.core.booking import told
+from leadline.execution.core.booking import told, was_faster
 from leadline.execution.core.decisions import venue_order
 from leadline.execution.core.exits import Cancel, Move, wanted
 from leadline.execution.core.orders import move
@@ -90,7 +90,7 @@ class OrderSender:
     async def cancel(self, order: Order, reason: str) -> None:
         """Cancel one working order and book what the venue says of it."""
         await self._keeper.commit_order(move(order, OrderState.PENDING_CANCEL, reason=reason))
-        await self._world.venue.cancel(order.client_id, reason)
+        await self._cancel(order, reason)
         await self._keeper.catch_up()
 
     async def move(self, move: Move) -> None:
@@ -98,17 +98,37 @@ class OrderSender:
 
         What becomes of it is told by the venue's events. While that is not known the order counts where more is lost;
         the venue is asked where it is before the same terms are said again. One that the venue refuses stays where it
-        is, and a person has to look.
+        is, and a person has to look, unless the order was faster: then its end is booked when the venue's events tell
+        of it, and what has filled in part meanwhile is moved after that.
         """
         await self._world.store.renew()
+        order = move.order
         try:
             await self._world.venue.replace(move.replacement)
         except NotAdmitted:
             raise
         except Refused as refused:
-            order = move.order
-            self._keeper.differs(f"order {order.client_id} stays at {order.price}: {refused}")
+            found = await self._world.venue.find(order.client_id)
+            if found is not None and was_faster(order, found):
+                if not found.state.terminal:
+                    return
+            else:
+                self._keeper.differs(f"order {order.client_id} stays at {order.price}: {refused}")
             await self._keeper.commit_order(replace(order, wanted_price=None, version=order.version + 1))
+
+    async def _cancel(self, order: Order, reason: str) -> None:
+        """Take an order out of the market; that it is on its way out has been committed before.
+
+        A venue that refuses because the order was faster has nothing to take out: its events tell what became of it.
+        """
+        try:
+            await self._world.venue.cancel(order.client_id, reason)
+        except NotAdmitted:
+            raise
+        except Refused:
+            found = await self._world.venue.find(order.client_id)
+            if found is None or not was_faster(order, found):
+                raise
 
     async def carry_out(self) -> None:
         """Carry out what the book wants of the venue: cancels, those of stops last, what closes positions, and moves.
@@ -122,7 +142,7 @@ class OrderSender:
             for action in actions:
                 if isinstance(action, Cancel):
                     await self._keeper.commit_order(move(action.order, OrderState.PENDING_CANCEL, reason=action.reason))
-                    await self._world.venue.cancel(action.order.client_id, action.reason)
+                    await self._cancel(action.order, action.reason)
                 elif isinstance(action, Move):
                     await self.move(action)
                 else:
