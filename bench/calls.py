@@ -33,7 +33,7 @@ from leadline.risk.v1 import risk_pb2_grpc as rpc
 from leadline.runtime.rpc.auth import one_key, token_source
 from leadline.runtime.rpc.errors import again_after
 from leadline.runtime.rpc.grpc_client import open_channel
-from tests.risk.questions import whole_question
+from tests.risk.questions import whole_inputs
 
 KEY: Final = "k" * 32
 WATCHERS: Final = 256
@@ -59,15 +59,15 @@ asyncio.run(main())
 """
 
 
-def dearest() -> pb.Question:
+def dearest() -> pb.DecisionInputs:
     """As much of everything as a question may have."""
-    question = whole_question()
-    question.bar.signals.extend([question.bar.signals[0]] * (MOST_SIGNALS - len(question.bar.signals)))
-    question.account.tiers.extend([question.account.tiers[0]] * (MOST_TIERS - len(question.account.tiers)))
-    strategy = question.strategy
+    inputs = whole_inputs()
+    inputs.bar.signals.extend([inputs.bar.signals[0]] * (MOST_SIGNALS - len(inputs.bar.signals)))
+    inputs.account.tiers.extend([inputs.account.tiers[0]] * (MOST_TIERS - len(inputs.account.tiers)))
+    strategy = inputs.strategy
     strategy.news.extend([strategy.news[0]] * (MOST_NEWS - len(strategy.news)))
     strategy.execute.extend([strategy.execute[0]] * (MOST_ROOTS - len(strategy.execute)))
-    return question
+    return inputs
 
 
 SETTLE_SECONDS: Final = 2.0
@@ -87,7 +87,7 @@ async def decide(address: str, calls: int, server: int) -> Round:
     work_clock = (~server << 3) | 2
     async with open_channel(address, token_source(one_key(KEY), "execution", "bench", "risk")) as channel:
         stub: Any = rpc.RiskServiceStub(channel)
-        request = pb.DecideRequest(question=whole_question())
+        request = pb.DecideRequest(inputs=whole_inputs())
         work, clock = [], []
         for _ in range(calls):
             started, worked = time.perf_counter(), time.clock_gettime(work_clock)
@@ -98,13 +98,13 @@ async def decide(address: str, calls: int, server: int) -> Round:
     return Round(work, clock)
 
 
-async def read(address: str, question: pb.Question, count: Callable[[str], None]) -> None:
+async def read(address: str, inputs: pb.DecisionInputs, count: Callable[[str], None]) -> None:
     """Ask, and wait for as long as one is told to."""
     async with open_channel(address, token_source(one_key(KEY), "cli-viewer", "bench", "risk")) as channel:
         stub: Any = rpc.RiskServiceStub(channel)
         while True:
             try:
-                await stub.Evaluate(pb.EvaluateRequest(question=question), timeout=30)
+                await stub.Evaluate(pb.EvaluateRequest(inputs=inputs), timeout=30)
                 count("answered")
             except grpc.aio.AioRpcError as error:
                 count("refused")
@@ -115,7 +115,7 @@ async def crowd(address: str) -> None:
     """Watchers and readers, in a process of their own, until its input ends: what they got is its last line."""
     os.nice(10)
     counts: dict[str, int] = {}
-    question = dearest()
+    inputs = dearest()
     channel = grpc.aio.insecure_channel(address)
     watches = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()) for _ in range(WATCHERS)]
     first = [asyncio.ensure_future(watch.read()) for watch in watches]
@@ -123,7 +123,7 @@ async def crowd(address: str) -> None:
     def count(kind: str) -> None:
         counts[kind] = counts.get(kind, 0) + 1
 
-    readers = [asyncio.create_task(read(address, question, count)) for _ in range(READERS)]
+    readers = [asyncio.create_task(read(address, inputs, count)) for _ in range(READERS)]
     # What two hundred callers cost who come at once, they cost once.
     await asyncio.sleep(SETTLE_SECONDS)
     counts.clear()

@@ -6,7 +6,7 @@ from functools import cache
 
 from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
-from leadline.execution.core.account import question
+from leadline.execution.core.account import decision_inputs
 from leadline.execution.core.book import Book, new_order
 from leadline.execution.loop.commands import set_strategy
 from leadline.ingestion.normaliser import Normaliser
@@ -22,7 +22,7 @@ from leadline.model.signals import BarSignals
 from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.risk.decide import decide
-from leadline.risk.view import Answer
+from leadline.risk.view import RiskDecision
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules
 
@@ -72,7 +72,7 @@ class Trade:
 
     bar: Bar
     said: BarSignals
-    answer: Answer
+    answer: RiskDecision
     client_id: str
     events: tuple[VenueEvent, ...]
 
@@ -89,7 +89,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
     manifest = strategy.model_dump_json(by_alias=True, exclude_none=True)
     owner = set_strategy(book, strategy.full_name, "hash", manifest)
     [(source, proposal)] = heard.sourced()
-    answer = decide(question(book, owner, heard, proposal, halt=""))
+    answer = decide(decision_inputs(book, owner, heard, proposal, halt=""))
     number = decision_id(account.full_name, strategy.full_name, source)
     decision = Decision(
         decision_id=number,

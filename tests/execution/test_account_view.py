@@ -12,10 +12,10 @@ import pytest
 from leadline.execution.core.account import (
     account_view,
     bracket_of,
+    decision_inputs,
     limits_in_force,
     may_enter,
     own_limits,
-    question,
     settings,
     stricter,
     stricter_margins,
@@ -311,14 +311,14 @@ def test_risk_is_asked_about_the_session_of_the_calendar_whatever_the_bar_says()
     owner = book.strategies["default/mes"]
     said = replace(bar(300), session_open_ns=1, session_close_ns=2)
     [proposal] = said.proposals
-    asked = question(book, owner, said, proposal, halt="lunch")
+    asked = decision_inputs(book, owner, said, proposal, halt="lunch")
     assert (asked.bar.session_open_ns, asked.bar.session_close_ns) == (ns(0), ns(RTH_S))
     assert asked.bar == replace(bar(300), signals=(), proposals=())
     assert asked.proposal == proposal
     assert (asked.account, asked.strategy) == (account_view(book, halt="lunch"), settings(book, owner))
     assert asked.instant_ns == ns(600)
     another_day = replace(said, bar=replace(said.bar, trading_day=date(2025, 1, 9)))
-    nowhere = question(book, owner, another_day, proposal, halt="").bar
+    nowhere = decision_inputs(book, owner, another_day, proposal, halt="").bar
     assert (nowhere.session_open_ns, nowhere.session_close_ns) == (0, 0)
 
 

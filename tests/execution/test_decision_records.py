@@ -6,7 +6,7 @@ from leadline.execution.core.decisions import Asked, decision_facts, decision_of
 from leadline.model.ids import decision_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueOrder
 from leadline.model.proposals import Action, Decision, Direction, Proposal
-from leadline.risk.view import Answer
+from leadline.risk.view import RiskDecision
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY, LONG, MES, bar, ns
 
@@ -15,14 +15,14 @@ SOURCE = f"{bar(600).bar.text()}#2"
 PROPOSAL = Proposal(Action.ENTER, Direction.LONG, why=(LONG.value,))
 
 
-def decided(answer: Answer) -> Decision:
+def decided(answer: RiskDecision) -> Decision:
     book, _ = book_of(seconds=601)
     return decision_of(book, book.strategies[NAME], Asked(bar(600), SOURCE, PROPOSAL), answer)
 
 
 def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_risk_said():
     arithmetic = (("size", "2"), ("budget", "4"))
-    answer = Answer(True, "", "SELL", 2, MES, Bracket(16, 24), (LONG.value,), arithmetic)
+    answer = RiskDecision(True, "", "SELL", 2, MES, Bracket(16, 24), (LONG.value,), arithmetic)
     assert decided(answer) == Decision(
         decision_id=decision_id("default/paper", NAME, SOURCE),
         strategy=NAME,
@@ -44,7 +44,7 @@ def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_ris
 
 
 def test_a_refused_decision_has_the_reason_and_no_side():
-    refused = decided(Answer(False, "day_loss"))
+    refused = decided(RiskDecision(False, "day_loss"))
     assert (refused.accepted, refused.reason, refused.side, refused.quantity) == (False, "day_loss", None, 0)
 
 
@@ -52,16 +52,16 @@ def test_a_refused_decision_has_the_reason_and_no_side():
     ("answer", "told"),
     [
         (
-            Answer(True, "", "BUY", 1, MES, Bracket(16, 24), (LONG.value,)),
+            RiskDecision(True, "", "BUY", 1, MES, Bracket(16, 24), (LONG.value,)),
             {"accepted": True, "reason": "", "side": "BUY", "quantity": 1, "contract": MES, "patterns": [LONG.value]},
         ),
         (
-            Answer(False, "conflict"),
+            RiskDecision(False, "conflict"),
             {"accepted": False, "reason": "conflict", "side": None, "quantity": 0, "contract": "", "patterns": []},
         ),
     ],
 )
-def test_the_audit_tells_what_was_decided_about_which_bar(answer: Answer, told: dict[str, object]):
+def test_the_audit_tells_what_was_decided_about_which_bar(answer: RiskDecision, told: dict[str, object]):
     decision = decided(answer)
     about = {"decision_id": decision.decision_id, "strategy": NAME, "source": SOURCE, "action": "ENTER"}
     assert decision_facts(decision) == {**about, "bar_key": bar(600).bar.text(), "regime": "RANGING", **told}

@@ -10,7 +10,7 @@ from leadline.model.ids import decision_id
 from leadline.model.orders import Bracket
 from leadline.model.signals import Pattern
 from leadline.risk.decide import decide
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import (
     LONG,
     MES,
@@ -185,8 +185,8 @@ class HaltWhileDeciding:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    async def decide(self, question: Question) -> Answer:
-        answer = decide(question)
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        answer = decide(inputs)
         self._session.halt()
         return answer
 
@@ -234,11 +234,11 @@ class Failing:
         self.times = times
         self.calls = 0
 
-    async def decide(self, question: Question) -> Answer:
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
         self.calls += 1
         if self.calls <= self.times:
             raise self.error
-        return decide(question)
+        return decide(inputs)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.checks import AccountStore
 from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks
@@ -152,8 +152,8 @@ class Nobody:
 
     def write(self, client_id: str) -> None: ...
 
-    async def decide(self, question: Question) -> Answer:
-        raise AssertionError(question)
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        raise AssertionError(inputs)
 
 
 @dataclass

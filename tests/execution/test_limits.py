@@ -6,7 +6,7 @@ import pytest
 
 from leadline.execution.core.account import account_view, settings
 from leadline.model.orders import Bracket, Side
-from leadline.risk.view import Answer, Question, Quote
+from leadline.risk.view import DecisionInputs, Quote, RiskDecision
 from tests.execution.harness.builders import ES, LONG, MES, SHORT, account, bar, ns, says, strategy, tape
 from tests.execution.harness.world import Books, Desk, replace_risk
 
@@ -128,9 +128,11 @@ class Reckless:
         self._quantity = quantity
         self._side = side
 
-    async def decide(self, question: Question) -> Answer:
-        contract = question.strategy.signal_contract
-        return Answer(True, "", self._side.value, self._quantity, contract, Bracket(16, 24), ("BUYING_ABSORPTION",), ())
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        contract = inputs.strategy.signal_contract
+        return RiskDecision(
+            True, "", self._side.value, self._quantity, contract, Bracket(16, 24), ("BUYING_ABSORPTION",), ()
+        )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, Watch
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import account, bar, ns, says
 from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -100,7 +100,7 @@ async def test_a_finished_account_waits_and_asks_nobody(books: Books, folder: Pa
 class Objects:
     """Risk that refuses a question in many words."""
 
-    async def decide(self, question: Question) -> Answer:
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
         raise Refused("x" * 1000, "risk")
 
 

@@ -13,7 +13,7 @@ from leadline.execution.loop.ports import NotTaken, Risk, Unavailable
 from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderState, VenueEvent, VenueOrder
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import MES, MNQ, account, bar, says, strategy, tape
 from tests.execution.harness.faults import Killed, TrippedRisk, TrippedStore, TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -33,10 +33,10 @@ class Breaks(TrippedRisk):
         super().__init__(risk, Tripwire())
         self._fails = fails
 
-    async def decide(self, question: Question) -> Answer:
-        if question.bar.bar.ordinal == 700 and question.strategy.strategy == "default/mes":
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        if inputs.bar.bar.ordinal == 700 and inputs.strategy.strategy == "default/mes":
             raise self._fails
-        return await super().decide(question)
+        return await super().decide(inputs)
 
 
 def with_marks(desk: Desk, through: Callable[[World], World]) -> Session:

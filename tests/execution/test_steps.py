@@ -11,7 +11,7 @@ from leadline.execution.core.account_settings import set_account
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.ports import Refused, Store, Unavailable
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.faults import TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -207,8 +207,8 @@ class Halting(DirectRisk):
     def __init__(self, halt: Callable[[], object]) -> None:
         self._halt = halt
 
-    async def decide(self, question: Question) -> Answer:
-        answer = await super().decide(question)
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        answer = await super().decide(inputs)
         self._halt()
         return answer
 

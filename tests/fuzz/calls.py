@@ -47,7 +47,7 @@ from tests.fuzz.manifests import check_sentences, cut_up
 from tests.fuzz.requests import INT64, fill
 from tests.fuzz.values import change, copied
 from tests.model.test_signal_checks import SUBJECT, judged, message, mutate
-from tests.risk.questions import whole_question
+from tests.risk.questions import whole_inputs
 from tests.venue.builders import order
 
 REFUSALS: Final = frozenset(
@@ -192,7 +192,7 @@ def risk(data: st.DataObject) -> bool:
     """A question with anything in it, or one that can be answered with anything changed."""
     request: Any = data.draw(st.sampled_from((risk_pb2.DecideRequest, risk_pb2.EvaluateRequest)))()
     if data.draw(st.booleans(), "from a good one"):
-        request.question.CopyFrom(whole_question())
+        request.inputs.CopyFrom(whole_inputs())
     return asyncio.run(_risk(data, request))
 
 

@@ -13,9 +13,9 @@ from leadline.risk.decide import decide
 from leadline.risk.tiers import tier_index
 from leadline.risk.view import (
     AccountView,
+    DecisionInputs,
     Entry,
     ExecutionInstrument,
-    Question,
     Quote,
     StrategyDay,
     StrategyLimits,
@@ -102,14 +102,16 @@ def ask(
     what: BarSignals | None = None,
     instant: int | None = NOW,
     proposal: Proposal | None = None,
-) -> Question:
+) -> DecisionInputs:
     """The question at an instant at which every contract has just printed; None: now, with the prints as they are.
 
     Without a proposal it is the bar's, else a long entry.
     """
     about = what or bar()
     asked = proposal or next(iter(about.proposals), LONG)
-    return Question(view, settings if instant is None else printed(settings, instant), about, asked, instant or NOW)
+    return DecisionInputs(
+        view, settings if instant is None else printed(settings, instant), about, asked, instant or NOW
+    )
 
 
 def printed(settings: StrategySettings, instant: int, price: int = CLOSED_AT) -> StrategySettings:
@@ -121,5 +123,5 @@ def entry(quantity: int = 1, side: Side = Side.BUY, instant: int = NOW, close: i
     return Entry(side, quantity, instant, close)
 
 
-def terms(question: Question) -> dict[str, str]:
-    return dict(decide(question).arithmetic)
+def terms(inputs: DecisionInputs) -> dict[str, str]:
+    return dict(decide(inputs).arithmetic)

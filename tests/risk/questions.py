@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 
 from leadline.model.orders import Bracket, OrderType, Trail
-from leadline.risk.convert import question_to_proto
+from leadline.risk.convert import inputs_to_proto
 from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
 from tests.risk.builders import ES, MES, account, ask, strategy
@@ -36,7 +36,7 @@ HOSTILE_NUMBERS = (-(2**63), -(2**31), -3, -1, 0, 1, 99, 2**31 - 1, 2**63 - 1)
 Put = Callable[[Any], None]
 
 
-def whole_question() -> pb.Question:
+def whole_inputs() -> pb.DecisionInputs:
     """A question with every field set, which is answered with an order."""
     money = Decimal(1_000)
     view = replace(
@@ -56,7 +56,7 @@ def whole_question() -> pb.Question:
         day=StrategyDay(position=1, groups=(("one", 1, 0),)),
         execute=(replace(MES, gap_ticks=1, no_stop_ticks=1), ES),
     )
-    return question_to_proto(ask(view, settings))
+    return inputs_to_proto(ask(view, settings))
 
 
 def leaves(message: Any, path: str = "") -> Iterator[tuple[str, bool, Put]]:

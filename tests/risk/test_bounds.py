@@ -9,8 +9,8 @@ import pytest
 
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import Bracket, Trail
-from leadline.risk.bounds import check_decimal, check_question
-from leadline.risk.view import AccountLimits, Question, Quote, StrategyLimits, Tier
+from leadline.risk.bounds import check_decimal, check_inputs
+from leadline.risk.view import AccountLimits, DecisionInputs, Quote, StrategyLimits, Tier
 from tests.risk.builders import MES, OPEN, account, ask, bar, strategy
 
 COUNT = 1_000_000_000
@@ -20,7 +20,7 @@ MONEY = Decimal(10) ** 15
 CENT = Decimal("0.01")
 EIGHT_DAYS_NS = 8 * 86_400 * 1_000_000_000
 
-Put = Callable[[Any], Question]
+Put = Callable[[Any], DecisionInputs]
 
 
 def of_account(name: str) -> Put:
@@ -42,7 +42,7 @@ def of_strategy(name: str) -> Put:
     return lambda value: ask(account(), strategy(**{name: value}))
 
 
-def exits(bracket: Bracket) -> Question:
+def exits(bracket: Bracket) -> DecisionInputs:
     return ask(account(), strategy(bracket=bracket))
 
 
@@ -80,24 +80,24 @@ def of_signal(name: str) -> Put:
     return lambda value: ask(account(), strategy(), bar((replace(bar().signals[0], **{name: value}),)))
 
 
-def at(instant: int) -> Question:
+def at(instant: int) -> DecisionInputs:
     return replace(ask(account(), strategy()), instant_ns=instant)
 
 
-def sizes(least: int, most: int) -> Question:
+def sizes(least: int, most: int) -> DecisionInputs:
     tier = Tier(Decimal(0), "MES", least, most, None)
     return ask(account(tiers=(tier,), tier_index=0), strategy())
 
 
-def news(begins: int, ends: int) -> Question:
+def news(begins: int, ends: int) -> DecisionInputs:
     return ask(account(), strategy(news=((begins, ends),)))
 
 
-def hours(opens: int, closes: int) -> Question:
+def hours(opens: int, closes: int) -> DecisionInputs:
     return ask(account(), strategy(), replace(bar(), session_open_ns=opens, session_close_ns=closes))
 
 
-def quoted(price: int, time_ns: int) -> Question:
+def quoted(price: int, time_ns: int) -> DecisionInputs:
     return of_instrument("quote")(Quote(price, time_ns))
 
 
@@ -162,24 +162,24 @@ MONIES: list[tuple[str, Put, Decimal, Decimal]] = [
 ]
 
 
-def refused(question: Question) -> str:
+def refused(inputs: DecisionInputs) -> str:
     """The field that the question is refused for."""
     with pytest.raises(InvalidInput) as raised:
-        check_question(question)
+        check_inputs(inputs)
     return raised.value.field
 
 
 @pytest.mark.parametrize(("name", "put", "low", "high"), WHOLE, ids=[each[0] for each in WHOLE])
 def test_a_whole_number_is_allowed_from_its_lowest_to_its_highest(name: str, put: Put, low: int, high: int):
     for allowed in (low, high):
-        check_question(put(allowed))
+        check_inputs(put(allowed))
     assert [refused(put(beyond)) for beyond in (low - 1, high + 1)] == [name, name]
 
 
 @pytest.mark.parametrize(("name", "put", "low", "high"), MONIES, ids=[each[0] for each in MONIES])
 def test_a_decimal_is_allowed_from_its_lowest_to_its_highest(name: str, put: Put, low: Decimal, high: Decimal):
     for allowed in (low, high):
-        check_question(put(allowed))
+        check_inputs(put(allowed))
     assert [refused(put(beyond)) for beyond in (low - CENT, high + CENT)] == [name, name]
 
 
@@ -212,7 +212,7 @@ LONG: list[tuple[str, Put, int]] = [
 
 @pytest.mark.parametrize(("name", "put", "longest"), LONG, ids=[each[0] for each in LONG])
 def test_a_text_has_a_longest_length(name: str, put: Put, longest: int):
-    check_question(put("x" * longest))
+    check_inputs(put("x" * longest))
     assert refused(put("x" * (longest + 1))) == name
 
 
@@ -229,7 +229,7 @@ MANY: list[tuple[str, Put, int]] = [
 
 @pytest.mark.parametrize(("name", "put", "most"), MANY, ids=[each[0] for each in MANY])
 def test_there_are_so_many_items_at_the_most(name: str, put: Put, most: int):
-    check_question(put(most))
+    check_inputs(put(most))
     assert refused(put(most + 1)) == name
 
 
@@ -249,7 +249,7 @@ WORDS: list[tuple[str, Put, tuple[str, ...]]] = [
 @pytest.mark.parametrize(("name", "put", "known"), WORDS, ids=[each[0] for each in WORDS])
 def test_a_word_is_one_of_those_that_are_known(name: str, put: Put, known: tuple[str, ...]):
     for word in known:
-        check_question(put(word))
+        check_inputs(put(word))
     assert refused(put("other")) == name
 
 
@@ -266,23 +266,23 @@ def test_a_word_is_one_of_those_that_are_known(name: str, put: Put, known: tuple
         (lambda: of_instrument("tick_value")(-CENT), "strategy.execute[0].tick_value"),
     ],
 )
-def test_what_is_none_of_its_kind_is_named(put: Callable[[], Question], name: str):
+def test_what_is_none_of_its_kind_is_named(put: Callable[[], DecisionInputs], name: str):
     assert refused(put()) == name
 
 
 @pytest.mark.parametrize("name", ["margin", "quote"])
 def test_a_contract_may_lack_its_margin_and_its_quote(name: str):
-    check_question(of_instrument(name)(None))
+    check_inputs(of_instrument(name)(None))
 
 
 def test_a_session_without_a_close_has_no_time_before_it():
-    check_question(of_strategy("before_close_ns")(None))
+    check_inputs(of_strategy("before_close_ns")(None))
 
 
 def test_a_refused_value_is_shown_with_sixty_characters_at_the_most():
     def shown(value: str) -> str:
         with pytest.raises(InvalidInput) as raised:
-            check_question(of_strategy("state")(value))
+            check_inputs(of_strategy("state")(value))
         return str(raised.value.value)
 
     assert shown("x" * 60) == "x" * 60
@@ -292,4 +292,4 @@ def test_a_refused_value_is_shown_with_sixty_characters_at_the_most():
 @pytest.mark.parametrize("bracket", [Bracket(16, stop_price=5), Bracket(16, target_price=5)])
 def test_an_exit_at_a_price_has_no_distance_to_size_by(bracket: Bracket):
     with pytest.raises(InvalidInput, match=r"strategy\.bracket\.(stop|target)_price: got 5, expected no price"):
-        check_question(exits(bracket))
+        check_inputs(exits(bracket))

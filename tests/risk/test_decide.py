@@ -14,7 +14,7 @@ from leadline.model.signals import Pattern, Regime
 from leadline.risk.decide import decide
 from leadline.risk.limits import day_budget, order_refusal, risk_per_contract
 from leadline.risk.tiers import tier_index
-from leadline.risk.view import AccountLimits, Question, Quote, StrategyDay, StrategyLimits
+from leadline.risk.view import AccountLimits, DecisionInputs, Quote, StrategyDay, StrategyLimits
 from tests.risk.builders import (
     CLOSE,
     CLOSED_AT,
@@ -51,11 +51,11 @@ def test_small_account_takes_two_micros_on_two_patterns_in_a_trend_after_three_w
 
 
 def test_larger_account_takes_two_minis_bound_by_its_day_budget() -> None:
-    question = ask(account("7600", streak=3), strategy())
-    answer = decide(question)
+    inputs = ask(account("7600", streak=3), strategy())
+    answer = decide(inputs)
     assert (answer.quantity, answer.contract) == (2, "ESM2025")
-    assert D(terms(question)["risk_per_contract"]) == 234  # 200 stop + 9 commission + 25 slippage
-    assert terms(question)["budget_size"] == "2"
+    assert D(terms(inputs)["risk_per_contract"]) == 234  # 200 stop + 9 commission + 25 slippage
+    assert terms(inputs)["budget_size"] == "2"
 
 
 def test_second_tier_executes_one_mini_whatever_the_modifiers_say() -> None:
@@ -64,9 +64,9 @@ def test_second_tier_executes_one_mini_whatever_the_modifiers_say() -> None:
 
 def test_losing_streak_in_a_range_still_trades_the_tier_minimum() -> None:
     single = bar((signal(Pattern.BUYING_ABSORPTION),), Regime.RANGING, "0.75")
-    question = ask(account("5200", streak=-2), strategy(), single)
-    assert terms(question)["scaled"] == "0"
-    assert decide(question).quantity == 1
+    inputs = ask(account("5200", streak=-2), strategy(), single)
+    assert terms(inputs)["scaled"] == "0"
+    assert decide(inputs).quantity == 1
 
 
 def test_two_rows_of_one_pattern_are_not_stacked_patterns() -> None:
@@ -214,7 +214,7 @@ def test_a_refusal_for_its_size_keeps_the_arithmetic_and_the_patterns() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "reason"),
+    ("inputs", "reason"),
     [
         (
             ask(
@@ -232,8 +232,8 @@ def test_a_refusal_for_its_size_keeps_the_arithmetic_and_the_patterns() -> None:
         (ask(account("39"), strategy(), bar(multiplier="0")), "regime_size"),
     ],
 )
-def test_the_cheaper_question_is_asked_first(question: Question, reason: str) -> None:
-    assert decide(question).reason == reason
+def test_the_cheaper_question_is_asked_first(inputs: DecisionInputs, reason: str) -> None:
+    assert decide(inputs).reason == reason
 
 
 money = st.integers(-60_000, 60_000).map(lambda cents: D(cents) / 100)

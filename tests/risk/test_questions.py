@@ -8,15 +8,15 @@ import pytest
 from leadline.model.errors import InvalidInput
 from leadline.risk.service import _answer
 from leadline.risk.v1 import risk_pb2 as pb
-from tests.risk.questions import HOSTILE_NUMBERS, HOSTILE_TEXTS, leaves, whole_question
+from tests.risk.questions import HOSTILE_NUMBERS, HOSTILE_TEXTS, leaves, whole_inputs
 
-LEAVES = [(path, text) for path, text, _ in leaves(whole_question())]
+LEAVES = [(path, text) for path, text, _ in leaves(whole_inputs())]
 # What a bound number can make of the arithmetic: products of three of them, written out.
 LONGEST_TERM = 120
 LONGEST_REFUSAL = 1_000
 
 
-def put(message: pb.Question, path: str, value: Any) -> bool:
+def put(message: pb.DecisionInputs, path: str, value: Any) -> bool:
     """Put a value at a path; False when the field's type does not take it."""
     for found, _, place in leaves(message):
         if found == path:
@@ -28,7 +28,7 @@ def put(message: pb.Question, path: str, value: Any) -> bool:
     return False
 
 
-def outcome(message: pb.Question) -> str:
+def outcome(message: pb.DecisionInputs) -> str:
     """`answered`, or the field that risk refuses. Whatever else is raised is a fault."""
     try:
         decision = _answer("evaluate", message)
@@ -39,15 +39,15 @@ def outcome(message: pb.Question) -> str:
 
 
 def test_the_whole_question_is_answered_with_an_order():
-    assert outcome(whole_question()) == "answered"
-    assert _answer("evaluate", whole_question()).accepted
+    assert outcome(whole_inputs()) == "answered"
+    assert _answer("evaluate", whole_inputs()).accepted
     assert len(LEAVES) > 80
 
 
 @pytest.mark.parametrize(("path", "text"), LEAVES, ids=[path for path, _ in LEAVES])
 def test_no_value_of_a_single_field_breaks_risk_or_keeps_it_busy(path: str, text: bool):
     for value in HOSTILE_TEXTS if text else HOSTILE_NUMBERS:
-        message = whole_question()
+        message = whole_inputs()
         if put(message, path, value):
             outcome(message)
 
@@ -56,7 +56,7 @@ def test_no_mixture_of_values_breaks_risk_or_keeps_it_busy():
     chance = random.Random(20250610)
     found = set()
     for _ in range(3_000):
-        message = whole_question()
+        message = whole_inputs()
         for path, text in chance.sample(LEAVES, chance.randint(1, 4)):
             put(message, path, chance.choice(HOSTILE_TEXTS if text else HOSTILE_NUMBERS))
         found.add(outcome(message))
@@ -91,30 +91,30 @@ def test_no_mixture_of_values_breaks_risk_or_keeps_it_busy():
     ],
 )
 def test_a_field_that_is_out_of_bounds_is_named(path: str, value: Any):
-    message = whole_question()
+    message = whole_inputs()
     assert put(message, path, value)
     assert outcome(message) == path
 
 
 def test_a_contract_whose_tick_is_worth_nothing_is_named():
-    message = whole_question()
+    message = whole_inputs()
     message.strategy.execute[0].tick_value = "0"
     assert outcome(message) == "strategy.execute[0].tick_value"
 
 
 def test_a_block_of_the_day_that_nobody_knows_is_named():
-    message = whole_question()
+    message = whole_inputs()
     message.account.block = "TEA"
     assert outcome(message) == "account.block"
 
 
 def test_a_block_that_ends_when_it_begins_is_named():
-    message = whole_question()
+    message = whole_inputs()
     message.strategy.blocks[0].to = getattr(message.strategy.blocks[0], "from")
     assert outcome(message) == "strategy.blocks[0].to"
 
 
 def test_more_items_than_any_manifest_has_are_refused():
-    message = whole_question()
+    message = whole_inputs()
     message.bar.signals.extend([message.bar.signals[0]] * 256)
     assert outcome(message) == "bar.signals"

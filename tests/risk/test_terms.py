@@ -8,10 +8,10 @@ from leadline.model.errors import InvalidInput
 from leadline.model.orders import Bracket, OrderType, Side, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
-from leadline.risk.convert import question_from_proto, question_to_proto
+from leadline.risk.convert import inputs_from_proto, inputs_to_proto
 from leadline.risk.decide import decide
 from leadline.risk.limits import order_refusal
-from leadline.risk.view import Answer, Entry
+from leadline.risk.view import Entry, RiskDecision
 from tests.risk.builders import CLOSE, CLOSED_AT, ES, MINUTE, NOW, OPEN, D, account, ask, bar, strategy
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
@@ -22,7 +22,7 @@ def enter(direction: Direction = LONG, **terms: object) -> Proposal:
     return Proposal(Action.ENTER, direction, **terms)  # type: ignore[arg-type]
 
 
-def answer(proposal: Proposal, what: BarSignals | None = None, **changes: object) -> Answer:
+def answer(proposal: Proposal, what: BarSignals | None = None, **changes: object) -> RiskDecision:
     return decide(ask(account("5200"), strategy(**changes), what, proposal=proposal))
 
 
@@ -110,7 +110,7 @@ def test_risk_is_asked_about_entries_alone():
 def test_a_question_comes_back_from_its_message_as_it_was():
     proposal = enter(entry=EntryTerms(OrderType.STOP, CLOSED_AT + 4, MINUTE), bracket=BRACKET, quantity=2, why=("x",))
     asked = ask(account(), strategy(), BarSignals(bar().bar, NOW, CLOSED_AT, OPEN, CLOSE), proposal=proposal)
-    assert question_from_proto(question_to_proto(asked)) == asked
+    assert inputs_from_proto(inputs_to_proto(asked)) == asked
 
 
 def test_an_entry_without_a_stop_is_taken_where_the_account_has_declared_its_risk():

@@ -6,11 +6,11 @@ import pytest
 
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.signals import Pattern, Regime
-from leadline.risk.convert import answer_from_proto, answer_to_proto, question_from_proto, question_to_proto
+from leadline.risk.convert import decision_from_proto, decision_to_proto, inputs_from_proto, inputs_to_proto
 from leadline.risk.decide import decide
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
-from leadline.risk.view import Answer, StrategySettings
+from leadline.risk.view import RiskDecision, StrategySettings
 from tests.risk.builders import (
     CLOSE,
     CLOSED_AT,
@@ -35,7 +35,7 @@ def waiting(kind: OrderType = LIMIT, offset: int = 3, **changes: object) -> Stra
     return strategy(entry_type=kind, entry_offset=offset, **changes)
 
 
-def answer(settings: StrategySettings, *, short: bool = False) -> Answer:
+def answer(settings: StrategySettings, *, short: bool = False) -> RiskDecision:
     said = bar((signal(Pattern.SELLING_ABSORPTION),) if short else TWO_LONGS, Regime.RANGING)
     return decide(ask(account(), settings, said))
 
@@ -92,10 +92,10 @@ def test_a_price_further_from_the_market_than_the_collar_is_refused():
 def test_question_and_answer_survive_the_wire():
     settings = waiting(STOP, valid_for_ns=5, bracket=Bracket(16, None, trail=Trail(0, 4)), execute=(MES, ES))
     asked = ask(account(), settings)
-    assert question_from_proto(question_to_proto(asked)) == asked
+    assert inputs_from_proto(inputs_to_proto(asked)) == asked
     for settings in (waiting(STOP, bracket=Bracket(16, None, trail=Trail(0, 4))), strategy()):
         found = answer(settings)
-        assert answer_from_proto(answer_to_proto(found)) == found
+        assert decision_from_proto(decision_to_proto(found)) == found
 
 
 @pytest.mark.parametrize(("away", "reason"), [(20, None), (21, "price_collar"), (-20, None), (-21, "price_collar")])

@@ -16,7 +16,7 @@ from leadline.model.orders import OrderType
 from leadline.model.proposal_checks import check_proposal
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
-from leadline.risk.view import AccountLimits, AccountView, ExecutionInstrument, Question, StrategySettings, Tier
+from leadline.risk.view import AccountLimits, AccountView, DecisionInputs, ExecutionInstrument, StrategySettings, Tier
 
 LONGEST_NAME: Final = 300
 LONGEST_TEXT: Final = 2_000
@@ -45,16 +45,16 @@ LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_HOUR
 """As long as the longest length of time that a manifest can say."""
 
 
-def check_question(question: Question) -> None:
+def check_inputs(inputs: DecisionInputs) -> None:
     """Raises InvalidInput that names the first field of a question that is out of bounds."""
-    _whole("instant_ns", question.instant_ns, 0, MOST_NS)
-    _check_account(question.account)
-    _check_strategy(question.strategy)
-    _check_bar(question.bar)
-    check_proposal("proposal", question.proposal, question.bar.bar.contract)
-    if not question.proposal.action.enters:
+    _whole("instant_ns", inputs.instant_ns, 0, MOST_NS)
+    _check_account(inputs.account)
+    _check_strategy(inputs.strategy)
+    _check_bar(inputs.bar)
+    check_proposal("proposal", inputs.proposal, inputs.bar.bar.contract)
+    if not inputs.proposal.action.enters:
         expected = "ENTER or ADD: the account alone knows what it holds"
-        raise InvalidInput("proposal.action", question.proposal.action, expected)
+        raise InvalidInput("proposal.action", inputs.proposal.action, expected)
 
 
 def check_decimal(name: str, value: Decimal, low: Decimal | int, high: Decimal | int) -> None:

@@ -33,10 +33,10 @@ from leadline.risk.v1 import risk_pb2 as pb
 from leadline.risk.view import (
     AccountLimits,
     AccountView,
-    Answer,
+    DecisionInputs,
     ExecutionInstrument,
-    Question,
     Quote,
+    RiskDecision,
     StrategyDay,
     StrategyLimits,
     StrategySettings,
@@ -52,18 +52,18 @@ def _money(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
-def question_to_proto(question: Question) -> pb.Question:
+def inputs_to_proto(inputs: DecisionInputs) -> pb.DecisionInputs:
     """A question as a message."""
-    return pb.Question(
-        account=_account_to_proto(question.account),
-        strategy=_strategy_to_proto(question.strategy),
-        bar=bar_signals_to_proto(question.bar),
-        proposal=proposal_to_proto(question.proposal),
-        instant_ns=question.instant_ns,
+    return pb.DecisionInputs(
+        account=_account_to_proto(inputs.account),
+        strategy=_strategy_to_proto(inputs.strategy),
+        bar=bar_signals_to_proto(inputs.bar),
+        proposal=proposal_to_proto(inputs.proposal),
+        instant_ns=inputs.instant_ns,
     )
 
 
-def question_from_proto(message: pb.Question) -> Question:
+def inputs_from_proto(message: pb.DecisionInputs) -> DecisionInputs:
     """A message as a question. Raises InvalidInput, with the field, when a value does not parse."""
     account, strategy, bar = message.account, message.strategy, message.bar
     for name, items, most in (
@@ -80,7 +80,7 @@ def question_from_proto(message: pb.Question) -> Question:
         ("proposal.why", message.proposal.why, MOST_WHY),
     ):
         few(name, items, most)
-    return Question(
+    return DecisionInputs(
         _account_from_proto(message.account),
         _strategy_from_proto(message.strategy),
         _bar_from_proto(message.bar),
@@ -146,7 +146,7 @@ def _name(name: str, text: str, known: type[StrEnum]) -> None:
         raise InvalidInput(name, text[:LONGEST_DECIMAL], "one of " + ", ".join(known))
 
 
-def answer_to_proto(answer: Answer) -> pb.Decision:
+def decision_to_proto(answer: RiskDecision) -> pb.Decision:
     """An answer as a message."""
     return pb.Decision(
         accepted=answer.accepted,
@@ -163,11 +163,11 @@ def answer_to_proto(answer: Answer) -> pb.Decision:
     )
 
 
-def answer_from_proto(message: pb.Decision) -> Answer:
+def decision_from_proto(message: pb.Decision) -> RiskDecision:
     """A message as an answer; ValueError when an accepted one has no side, or there is no such type."""
     if message.accepted:
         Side(message.side)
-    return Answer(
+    return RiskDecision(
         message.accepted,
         message.reason,
         message.side,

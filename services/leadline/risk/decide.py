@@ -4,25 +4,25 @@ from dataclasses import replace
 
 from leadline.model.proposals import Action, Proposal, group_of
 from leadline.model.signals import BarSignals
-from leadline.risk.bounds import check_question
+from leadline.risk.bounds import check_inputs
 from leadline.risk.gates import month_refusal, open_until, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal, stop_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
 from leadline.risk.terms import Terms, at_distances, bracket_refusal, terms_of, worst_price
-from leadline.risk.view import AccountView, Answer, Entry, ExecutionInstrument, Question, StrategySettings
+from leadline.risk.view import AccountView, DecisionInputs, Entry, ExecutionInstrument, RiskDecision, StrategySettings
 
 
-def decide(question: Question) -> Answer:
+def decide(inputs: DecisionInputs) -> RiskDecision:
     """Risk's word on a proposal: an order, or the first reason that refused it with the arithmetic so far.
 
     Raises InvalidInput for a question that is out of bounds (`leadline.risk.bounds`).
     """
-    check_question(question)
-    account, strategy, bar, proposal = question.account, question.strategy, question.bar, question.proposal
+    check_inputs(inputs)
+    account, strategy, bar, proposal = inputs.account, inputs.strategy, inputs.bar, inputs.proposal
     if proposal.withdrawn is not None:
         return _refused(Reason(proposal.withdrawn.value), proposal)
-    refusal = month_refusal(strategy, bar) or time_refusal(strategy, bar, question.instant_ns)
+    refusal = month_refusal(strategy, bar) or time_refusal(strategy, bar, inputs.instant_ns)
     adds, group = proposal.action is Action.ADD, group_of(bar.bar.text(), proposal)
     refusal = refusal or standing_refusal(account, strategy, adds=adds, group=group)
     if refusal is not None:
@@ -30,7 +30,7 @@ def decide(question: Question) -> Answer:
     instrument = execution_instrument(account, strategy)
     if isinstance(instrument, Reason):
         return _refused(instrument, proposal)
-    refusal = contract_refusal(account, instrument, question.instant_ns, bar.close)
+    refusal = contract_refusal(account, instrument, inputs.instant_ns, bar.close)
     if refusal is not None or instrument.quote is None or proposal.direction is None:
         return _refused(refusal or Reason.STALE, proposal)
     side = proposal.direction.side
@@ -43,11 +43,11 @@ def decide(question: Question) -> Answer:
     if proposal.quantity is not None:
         sized_by = replace(sized_by, max_size=min(sized_by.max_size, proposal.quantity))
     sized = size(account, sized_by, instrument, bar, proposal)
-    entry = Entry(side, sized.quantity, question.instant_ns, bar.close, terms.price, adds, group)
+    entry = Entry(side, sized.quantity, inputs.instant_ns, bar.close, terms.price, adds, group)
     refusal = sized.reason or order_refusal(account, sized_by, instrument, entry)
     if refusal is not None:
         return _refused(refusal, proposal, sized.arithmetic)
-    return Answer(
+    return RiskDecision(
         accepted=True,
         reason="",
         side=side.value,
@@ -58,7 +58,7 @@ def decide(question: Question) -> Answer:
         arithmetic=sized.arithmetic,
         type=terms.type,
         price=terms.price,
-        valid_until_ns=None if terms.price is None else _valid_until(strategy, terms, bar, question.instant_ns),
+        valid_until_ns=None if terms.price is None else _valid_until(strategy, terms, bar, inputs.instant_ns),
     )
 
 
@@ -83,5 +83,5 @@ def execution_instrument(account: AccountView, strategy: StrategySettings) -> Ex
     return next((instrument for instrument in strategy.execute if instrument.root == root), Reason.NO_CONTRACT)
 
 
-def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Answer:
-    return Answer(False, reason.value, patterns=proposal.why, arithmetic=arithmetic)
+def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> RiskDecision:
+    return RiskDecision(False, reason.value, patterns=proposal.why, arithmetic=arithmetic)

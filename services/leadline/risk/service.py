@@ -2,7 +2,7 @@
 
 import grpc
 
-from leadline.risk.convert import answer_to_proto, question_from_proto
+from leadline.risk.convert import decision_to_proto, inputs_from_proto
 from leadline.risk.decide import decide
 from leadline.risk.metrics import DECISIONS
 from leadline.risk.v1 import risk_pb2 as pb
@@ -16,18 +16,18 @@ class RiskServicer(rpc.RiskServiceServicer):
     async def Decide(
         self, request: pb.DecideRequest, context: grpc.aio.ServicerContext[pb.DecideRequest, pb.DecideResponse]
     ) -> pb.DecideResponse:
-        return pb.DecideResponse(decision=_answer("decide", request.question))
+        return pb.DecideResponse(decision=_answer("decide", request.inputs))
 
     async def Evaluate(
         self, request: pb.EvaluateRequest, context: grpc.aio.ServicerContext[pb.EvaluateRequest, pb.EvaluateResponse]
     ) -> pb.EvaluateResponse:
-        return pb.EvaluateResponse(decision=_answer("evaluate", request.question))
+        return pb.EvaluateResponse(decision=_answer("evaluate", request.inputs))
 
 
-def _answer(call: str, message: pb.Question) -> pb.Decision:
-    answer = decide(question_from_proto(message))
+def _answer(call: str, message: pb.DecisionInputs) -> pb.Decision:
+    answer = decide(inputs_from_proto(message))
     DECISIONS.labels(call, answer.reason or "accepted").inc()
-    return answer_to_proto(answer)
+    return decision_to_proto(answer)
 
 
 async def run(context: Context) -> None:

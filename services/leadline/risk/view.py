@@ -199,7 +199,7 @@ class StrategySettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DecisionInputs:
     """All that a decision depends on. Of the bar its time, close and regime count, and not what was seen in it."""
 
     account: AccountView
@@ -210,7 +210,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RiskDecision:
     """Risk's word: an order's side, size, price and exits, or the first reason that refused it.
 
     `price` in ticks of a limit or a stop, which works until `valid_until_ns` (None: until it is cancelled).

@@ -40,7 +40,7 @@ from leadline.model.specs import OWN_SERIES, BarSeries, TradingAccount, TradingS
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire import decode_signal, encode_signal
 from leadline.risk.decide import decide
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.testing.tape_time import TapeTime
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules, parse_fill_rule
@@ -151,8 +151,8 @@ def _when(order: Order) -> tuple[int, str, str]:
 class _Risk:
     """Risk, called in the process."""
 
-    async def decide(self, question: Question) -> Answer:
-        return decide(question)
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        return decide(inputs)
 
 
 def _paper_market(account: TradingAccount, begins_ns: int) -> PaperMarket:

@@ -12,7 +12,7 @@ from leadline.execution.loop.ports import Journal, Risk, Store
 from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.ports import replace_venue, venue_of
 
 Result = TypeVar("Result")
@@ -156,8 +156,8 @@ class TrippedRisk:
         self._risk = risk
         self._wire = wire
 
-    async def decide(self, question: Question) -> Answer:
-        return await self._wire.around("risk.decide", lambda: self._risk.decide(question))
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        return await self._wire.around("risk.decide", lambda: self._risk.decide(inputs))
 
 
 class TrippedJournal:

@@ -30,7 +30,7 @@ from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
 from leadline.risk.decide import decide
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket, Step
 from leadline.venue.rules import FillRules, parse_fill_rule
@@ -63,8 +63,8 @@ class Bounded:
 class DirectRisk:
     """Risk called in the process."""
 
-    async def decide(self, question: Question) -> Answer:
-        return decide(question)
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        return decide(inputs)
 
 
 class Books(Protocol):

@@ -25,8 +25,8 @@ from leadline.risk.terms import worst_price
 from leadline.risk.view import (
     AccountLimits,
     AccountView,
+    DecisionInputs,
     ExecutionInstrument,
-    Question,
     Quote,
     StrategyDay,
     StrategyLimits,
@@ -37,7 +37,9 @@ _ZERO: Final = Decimal(0)
 _Limit = TypeVar("_Limit", int, Decimal)
 
 
-def question(book: Book, strategy: StrategyBook, bar: BarSignals, proposal: Proposal, *, halt: str) -> Question:
+def decision_inputs(
+    book: Book, strategy: StrategyBook, bar: BarSignals, proposal: Proposal, *, halt: str
+) -> DecisionInputs:
     """What risk is asked at the book's instant about a proposal that a strategy made at a bar.
 
     The bar's session is the calendar's, whatever the message says of it. What was seen in it decides nothing: a wide
@@ -47,7 +49,7 @@ def question(book: Book, strategy: StrategyBook, bar: BarSignals, proposal: Prop
     session = session_of_day(speaker.calendar, bar.trading_day, speaker.hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
     bar = replace(bar, signals=(), proposals=(), session_open_ns=opens_ns, session_close_ns=closes_ns)
-    return Question(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)
+    return DecisionInputs(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)
 
 
 def account_view(book: Book, *, halt: str) -> AccountView:

@@ -19,7 +19,7 @@ from leadline.model.proposals import Action, Proposal
 from leadline.model.worth import loss
 from leadline.risk.limits import loosening_refusal
 from leadline.risk.reasons import Reason
-from leadline.risk.view import Answer
+from leadline.risk.view import RiskDecision
 
 EXIT: Final = "exit"
 """The reason under which a position is closed that its strategy wants to leave."""
@@ -38,7 +38,7 @@ class Adjustment:
     `orders` are as they are then; `closes` is the reason under which all that is held is closed, or empty.
     """
 
-    answer: Answer
+    answer: RiskDecision
     orders: tuple[Order, ...] = ()
     closes: str = ""
 
@@ -70,7 +70,7 @@ def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, seen: 
 
 
 def _protection(
-    book: Book, strategy: StrategyBook, proposal: Proposal, answer: Answer, live: Iterable[Order], halt: str
+    book: Book, strategy: StrategyBook, proposal: Proposal, answer: RiskDecision, live: Iterable[Order], halt: str
 ) -> Adjustment:
     """Where the stops and targets of what is held go."""
     bracket = proposal.bracket or Bracket()
@@ -130,9 +130,9 @@ def _changed(before: Order, after: Order) -> Order:
     return before if after == before else replace(after, version=before.version + 1)
 
 
-def _accepted(proposal: Proposal, contract: str, quantity: int) -> Answer:
-    return Answer(True, "", quantity=quantity, contract=contract, bracket=proposal.bracket, patterns=proposal.why)
+def _accepted(proposal: Proposal, contract: str, quantity: int) -> RiskDecision:
+    return RiskDecision(True, "", quantity=quantity, contract=contract, bracket=proposal.bracket, patterns=proposal.why)
 
 
 def _refused(reason: Reason, proposal: Proposal, arithmetic: tuple[tuple[str, str], ...] = ()) -> Adjustment:
-    return Adjustment(Answer(False, reason.value, patterns=proposal.why, arithmetic=arithmetic))
+    return Adjustment(RiskDecision(False, reason.value, patterns=proposal.why, arithmetic=arithmetic))

@@ -9,7 +9,7 @@ from leadline.model.ids import Leg, decision_id
 from leadline.model.orders import Order, Side, VenueOrder
 from leadline.model.proposals import Decision, Proposal
 from leadline.model.signals import BarSignals
-from leadline.risk.view import Answer
+from leadline.risk.view import RiskDecision
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
     }
 
 
-def decision_of(book: Book, strategy: StrategyBook, asked: Asked, answer: Answer) -> Decision:
+def decision_of(book: Book, strategy: StrategyBook, asked: Asked, answer: RiskDecision) -> Decision:
     """Risk's answer to a proposal as the decision that is stored, at the account's instant."""
     bar = asked.bar
     return Decision(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from leadline.execution.core.account import account_view, limits_in_force, question, settings
+from leadline.execution.core.account import account_view, decision_inputs, limits_in_force, settings
 from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.book import (
     Book,
@@ -45,7 +45,7 @@ from leadline.risk.decide import execution_instrument
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.terms import at_distances, worst_price
-from leadline.risk.view import Answer, Entry, Question
+from leadline.risk.view import DecisionInputs, Entry, RiskDecision
 
 END_OF_TIME: Final = 2**63 - 1
 LONGEST_ERROR: Final = 500
@@ -241,7 +241,7 @@ class AccountLoop:
             await self._keeper.commit(changes)
             return
         with self._world.marks.at(refusal):
-            answer = Answer(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
+            answer = RiskDecision(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
             changes = Changes()
             self._note_decision(changes, decision_of(self.book, strategy, asked, answer))
             fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
@@ -264,7 +264,7 @@ class AccountLoop:
             await self._adjust(strategy, asked)
             return
         book = self.book
-        what = question(book, strategy, asked.bar, asked.proposal, halt=self._world.halted())
+        what = decision_inputs(book, strategy, asked.bar, asked.proposal, halt=self._world.halted())
         answer = self._sent_before(strategy, asked) or await self._ask_risk(what)
         decision = decision_of(book, strategy, asked, answer)
         if not decision.accepted:
@@ -277,21 +277,21 @@ class AccountLoop:
             await self._commit_decision(decision, order, strategy, asked.bar.close)
         except LimitRefused as refused:
             await self._keeper.load()
-            refusal = Answer(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
+            refusal = RiskDecision(False, refused.reason, patterns=answer.patterns, arithmetic=answer.arithmetic)
             again = self.book.strategies[strategy.strategy]
             await self._commit_decision(decision_of(self.book, again, asked, refusal), None, again)
             return
         await self._orders.send(order)
 
-    def _sent_before(self, strategy: StrategyBook, asked: Asked) -> Answer | None:
+    def _sent_before(self, strategy: StrategyBook, asked: Asked) -> RiskDecision | None:
         """The refusal of an entry that has left before, although no row of its decision is there any more."""
         decision = decision_id(self.book.account, strategy.strategy, asked.source)
         client_id = client_order_id(decision, Leg.ENTRY)
         if client_id in self.book.orders or client_id in self._world.journal.written:
-            return Answer(False, Reason.SENT_BEFORE.value)
+            return RiskDecision(False, Reason.SENT_BEFORE.value)
         return None
 
-    async def _ask_risk(self, what: Question) -> Answer:
+    async def _ask_risk(self, what: DecisionInputs) -> RiskDecision:
         """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
         try:
             with self._world.marks.waiting():
@@ -299,7 +299,7 @@ class AccountLoop:
         except NotAdmitted:
             raise
         except (Refused, InvalidInput) as refused:
-            return Answer(False, Reason.RISK_ERROR.value, arithmetic=(("error", str(refused)[:LONGEST_ERROR]),))
+            return RiskDecision(False, Reason.RISK_ERROR.value, arithmetic=(("error", str(refused)[:LONGEST_ERROR]),))
 
     async def _commit_decision(
         self, decision: Decision, order: Order | None, strategy: StrategyBook, close: int = 0

@@ -10,7 +10,7 @@ from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.orders import Passed, Replacement, Told, VenueOrder, Watch
-from leadline.risk.view import Answer, Question
+from leadline.risk.view import DecisionInputs, RiskDecision
 
 __all__ = [
     "LEASE_SECONDS",
@@ -135,7 +135,7 @@ class Orders(Protocol):
 class Risk(Protocol):
     """Decides. Raises `Unavailable` when it does not answer, and `Refused` when it cannot decide on a question."""
 
-    async def decide(self, question: Question) -> Answer:
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
         """Risk's word on a question."""
 
 

@@ -20,8 +20,8 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class Question(_message.Message):
-    """The question."""
+class DecisionInputs(_message.Message):
+    """All that the decision depends on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -63,7 +63,7 @@ class Question(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Question: _TypeAlias = Question  # noqa: Y015
+Global___DecisionInputs: _TypeAlias = DecisionInputs  # noqa: Y015
 
 @_typing.final
 class AccountView(_message.Message):
@@ -830,19 +830,19 @@ class DecideRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    QUESTION_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def question(self) -> Global___Question:
-        """The question."""
+    def inputs(self) -> Global___DecisionInputs:
+        """All that the decision depends on."""
 
     def __init__(
         self,
         *,
-        question: Global___Question | None = ...,
+        inputs: Global___DecisionInputs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -878,19 +878,19 @@ class EvaluateRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    QUESTION_FIELD_NUMBER: _builtins.int
+    INPUTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def question(self) -> Global___Question:
-        """The question."""
+    def inputs(self) -> Global___DecisionInputs:
+        """All that the decision depends on."""
 
     def __init__(
         self,
         *,
-        question: Global___Question | None = ...,
+        inputs: Global___DecisionInputs | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["question", b"question"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inputs", b"inputs"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
