@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from leadline.analysis.assemble import strategy_fold, strategy_maker
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.merge import merged
-from leadline.analysis.strategies import StrategyFailed, say
+from leadline.analysis.strategies import StrategyFailed, propose
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
 from leadline.model.instruments import Instrument
@@ -22,7 +22,7 @@ from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMess
 from leadline.model.specs import TradingStrategy, load_manifests
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire import encode_signal
-from leadline.testing.replay import TAPE, builder_of, speech_of
+from leadline.testing.replay import TAPE, builder_of, signal_messages
 from tests.analysis.builders import order_flow
 
 CONTRACT = "MESM2025"
@@ -105,8 +105,8 @@ def told() -> dict[str, list[BarMessage]]:
     return messages(prints(), strategy())
 
 
-def speech(bars: Mapping[str, Sequence[BarMessage]], last: SignalMessage | None = None) -> list[SignalMessage]:
-    return speech_of(strategy(), TRADED, {CONTRACT: bars}, last)
+def signals(bars: Mapping[str, Sequence[BarMessage]], last: SignalMessage | None = None) -> list[SignalMessage]:
+    return signal_messages(strategy(), TRADED, {CONTRACT: bars}, last)
 
 
 def opinions(said: Sequence[SignalMessage]) -> list[BarSignals]:
@@ -115,7 +115,7 @@ def opinions(said: Sequence[SignalMessage]) -> list[BarSignals]:
 
 def test_a_session_begins_with_the_history_of_every_series_in_the_order_in_which_it_was_known() -> None:
     Diary.made.clear()
-    speech(told())
+    signals(told())
     got = Diary.made[-1].got
     warm = [(bar.known_at_ns, series, bar.key.trading_day) for kind, series, bar in got if kind == "warm"]
     assert {(series, day) for _, series, day in warm} == {
@@ -129,7 +129,7 @@ def test_a_session_begins_with_the_history_of_every_series_in_the_order_in_which
 
 def test_at_its_own_bar_it_has_got_what_was_known_by_then_and_nothing_else() -> None:
     Diary.made.clear()
-    said = opinions(speech(told()))
+    said = opinions(signals(told()))
     known = {
         name: [m.bar for m in found if m.bar is not None and m.bar.key.trading_day >= DAYS[name != "trend"]]
         for name, found in told().items()
@@ -152,7 +152,7 @@ def test_prints_that_come_later_change_nothing_of_what_was_said(second: int) -> 
     price = ticks.price.copy()
     price[until:] += 500
     other = TickColumns(ticks.time_ns, price, ticks.size, ticks.aggressor)
-    before, after = ([encode_signal(m) for m in speech(found) if m.bar is not None and m.bar.known_at_ns <= now_ns]
+    before, after = ([encode_signal(m) for m in signals(found) if m.bar is not None and m.bar.known_at_ns <= now_ns]
                      for found in (told(), messages(other, strategy())))  # fmt: skip
     assert before == after
 
@@ -160,15 +160,15 @@ def test_prints_that_come_later_change_nothing_of_what_was_said(second: int) -> 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(1, 40))
 def test_batches_of_any_size_make_the_same_opinions(batch: int) -> None:
-    assert opinions(speech(messages(prints(), strategy(), batch))) == opinions(speech(told()))
+    assert opinions(signals(messages(prints(), strategy(), batch))) == opinions(signals(told()))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.data())
 def test_a_restart_at_any_point_goes_on_with_the_same_bytes(data: st.DataObject) -> None:
-    whole = speech(told())
+    whole = signals(told())
     at = data.draw(st.integers(0, len(whole) - 1))
-    rest = speech(told(), whole[at])
+    rest = signals(told(), whole[at])
     assert [encode_signal(one) for one in whole[: at + 1] + rest] == [encode_signal(one) for one in whole]
 
 
@@ -177,7 +177,7 @@ def test_its_own_bars_of_prints_go_with_further_ones_of_time() -> None:
     found = messages(prints(), one)
     order = [bar.known_at_ns for _, message in merged(found) if (bar := message.bar) is not None]
     assert order == sorted(order)
-    said = opinions(speech_of(one, TRADED, {CONTRACT: found}))
+    said = opinions(signal_messages(one, TRADED, {CONTRACT: found}))
     assert len(said) == sum(m.bar is not None and m.bar.key.trading_day == TRADED for m in found["main"])
 
 
@@ -194,7 +194,7 @@ class Deaf:
         """Nothing to remember."""
 
     def on_bar(self, bar: Bar) -> BarSignals:
-        return say(bar)
+        return propose(bar)
 
 
 def test_a_class_that_does_not_read_them_is_refused_where_a_manifest_has_series() -> None:

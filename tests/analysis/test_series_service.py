@@ -16,7 +16,7 @@ from leadline.model.wire import decode_signal, encode_bar
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.runs import Run, announce_run
 from leadline.testing.replay import TAPE
-from tests.analysis.test_series import CONTRACT, DAYS, TRADED, speech, strategy, told
+from tests.analysis.test_series import CONTRACT, DAYS, TRADED, signals, strategy, told
 from tests.analysis.test_service import running
 from tests.stack import bus_as
 
@@ -67,9 +67,9 @@ async def test_whichever_series_the_bus_has_first_and_wherever_it_restarts_it_sa
                 coming.append((subjects[name], encode_bar(message), f"{subjects[name]}/{there[name]}"))
                 there[name] += 1
             await bars.publish_many(coming)
-            expected = speech({name: told()[name][:count] for name, count in there.items()})
+            expected = signals({name: told()[name][:count] for name, count in there.items()})
             async with running(nats_server, tmp_path, fields):
                 found = await published(reader, len(expected))
         assert (await reader.state(SIGNALS)).messages == len(found)
-    assert said(found) == said(speech(told()))
+    assert said(found) == said(signals(told()))
     assert found[-1].final

@@ -26,7 +26,7 @@ from tests.execution.harness.builders import (
     strategy,
     tape,
 )
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 
 MES_TIER = {"from": "0", "execute": "MES", "maxSize": 3, "dayLoss": "100"}
 
@@ -38,8 +38,8 @@ def two_days(books: Books, folder: Path, manifest: TradingAccount, **options: An
         rows += [(start + second, 20_000) for second in (600, 601, 1200)]
         rows += [(start + 1500, 20_040, 9, BUY), (start + 1501, 20_040, 9, BUY)]
     bars = [bar(start + second) for start in (0, DAY_S) for second in (600, 1200)]
-    speech = {"default/mes": says(bars, end=DAY_S + 2000)}
-    return Desk(books, folder, {MES: tape(*rows)}, speech, [strategy(**options)], manifest=manifest, ends=DAY_S + 2000)
+    signals = {"default/mes": says(bars, end=DAY_S + 2000)}
+    return Desk(books, folder, {MES: tape(*rows)}, signals, [strategy(**options)], manifest=manifest, ends=DAY_S + 2000)
 
 
 async def reasons(desk: Desk) -> list[str]:
@@ -141,7 +141,7 @@ async def test_tiers_in_which_two_strategies_would_meet_are_refused(books: Books
     desk = two_days(books, folder, account())
     desk.prints = {**desk.prints, ES: desk.prints[MES]}
     desk.strategies = [strategy(), strategy("es", "ES")]
-    desk.speech = {**desk.speech, "default/es": []}
+    desk.signals = {**desk.signals, "default/es": []}
     session = desk.open()
     await session.start()
     with pytest.raises(InvalidInput, match="default/es trades it on default/paper"):

@@ -30,10 +30,10 @@ from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH
-from tests.execution.harness.world import Books, Desk
 from tests.own_markets import BITCOIN, file_of
 
 NAME = "default/mes"
@@ -152,7 +152,7 @@ async def test_a_stop_that_the_market_is_at_or_beyond_leaves(books: Books, folde
 async def test_what_is_where_it_is_wanted_stays(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_980, 20_040)), at(800, protect(19_990)))
     wire = Tripwire()
-    await desk.run(through=lambda world: replace_venue(world, TrippedVenue(venue_of(world), wire)), read_back=True)
+    await desk.run(through=lambda deps: replace_venue(deps, TrippedVenue(venue_of(deps), wire)), read_back=True)
     assert await reasons(desk) == ["", "", ""]
     assert wire.calls.count("venue.replace") == 1
 
@@ -197,7 +197,7 @@ class Unwilling(TrippedVenue):
 
 async def test_an_exit_that_the_venue_does_not_move_stays_and_a_person_has_to_look(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
-    session = await desk.run(through=lambda world: replace_venue(world, Unwilling(venue_of(world))), read_back=True)
+    session = await desk.run(through=lambda deps: replace_venue(deps, Unwilling(venue_of(deps))), read_back=True)
     assert session.switch.halts.of(HaltSource.DIFFERENCE)
     assert await desk.rows("intent", "leg, stop_price, wanted_price", "leg") == [
         ("E", None, None),
@@ -242,7 +242,7 @@ async def test_an_exit_that_was_faster_than_its_replacement_halts_nobody(
 
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
     desk.prints = {MES: tape((599, 20_000), (601, 20_000), (699, 20_000), (701, printed), (899, 20_000), (901, 20_000))}
-    session = await desk.run(through=lambda world: replace_venue(world, TooLate(venue_of(world), ended, 1)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, TooLate(venue_of(deps), ended, 1)))
     assert not session.halted
     assert await reasons(desk) == ["", "", ""]
     assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [
@@ -258,14 +258,14 @@ async def test_an_exit_that_fills_in_part_meanwhile_is_moved_once_that_is_known(
         return replace(order, state=OrderState.PARTIAL, filled=order.filled + 1, quantity=order.quantity + 1)
 
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)))
-    session = await desk.run(through=lambda world: replace_venue(world, TooLate(venue_of(world), partly, 2)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, TooLate(venue_of(deps), partly, 2)))
     assert not session.halted
     assert ("S1", 19_990, None) in await desk.rows("intent", "leg, stop_price, wanted_price", "leg")
 
 
 async def test_an_exit_that_is_refused_and_works_as_it_did_was_not_faster(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990)), at(900, LONG))
-    session = await desk.run(through=lambda world: replace_venue(world, TooLate(venue_of(world), lambda one: one, 1)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, TooLate(venue_of(deps), lambda one: one, 1)))
     assert "stays at 19980" in session.halted
     assert await reasons(desk) == ["", "", "halted"]
 
@@ -295,7 +295,7 @@ class Gone(TrippedVenue):
 async def test_an_entry_that_fills_before_it_is_taken_back_is_booked_when_its_fill_comes(books: Books, folder: Path):
     desk = desk_of(books, folder, at(600, LIMIT), at(700, CANCEL))
     desk.prints = {MES: tape((599, 20_000), (699, 20_000), (701, 19_989), (899, 20_000))}
-    session = await desk.run(through=lambda world: replace_venue(world, Gone(venue_of(world), OrderState.FILLED)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Gone(venue_of(deps), OrderState.FILLED)))
     assert not session.halted
     assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [("E", 701, 19_990)]
     assert session.market.positions() == {MES: 1}

@@ -10,18 +10,18 @@ import pytest
 
 from leadline.execution.core.book import Changes, put_order
 from leadline.execution.loop import commands
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Refused, Unavailable
-from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
 from leadline.model.ids import client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, OrderType, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import PostgresBooks
-from tests.execution.harness.world import Books, Desk, Session
 from tests.execution.test_recovery import check_against_venue, one_trade, stranger
 
 
@@ -65,9 +65,9 @@ async def test_an_order_given_up_as_dead_may_land_at_any_later_time(
     desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=end)}, [strategy()], ends=end)
     venues: list[Latecomer] = []
 
-    def late(world: World) -> World:
-        venues.append(Latecomer(venue_of(world)))
-        return replace_venue(world, venues[0])
+    def late(deps: Deps) -> Deps:
+        venues.append(Latecomer(venue_of(deps)))
+        return replace_venue(deps, venues[0])
 
     session = desk.open(late, read_back=True)
     await session.until(lands)
@@ -179,7 +179,7 @@ async def test_a_state_that_the_book_did_not_foresee_is_followed(books: Books, f
 
     prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_001), (701, 20_001), (800, 20_001))}
     desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=900)}, [strategy()], ends=900)
-    session = desk.open(lambda world: replace_venue(world, Renames(venue_of(world), change)))
+    session = desk.open(lambda deps: replace_venue(deps, Renames(venue_of(deps), change)))
     await session.until(650)
     await session.run()
     session.close()
@@ -199,7 +199,7 @@ async def test_a_state_that_this_release_has_no_word_for_halts(books: Books, fol
         return replace(order, state=OrderState.UNKNOWN) if order.leg == "T1" else order
 
     desk = one_trade(books, folder)
-    session = await desk.run(through=lambda world: replace_venue(world, Renames(venue_of(world), change)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Renames(venue_of(deps), change)))
     target = (await desk.rows("intent", "client_id", "leg"))[-1][0]
     assert f"order {target} is in a state at the venue that this release does not know" in differences(session)
 
@@ -212,7 +212,7 @@ async def test_a_position_keeps_its_stop_while_its_target_is_in_a_state_without_
 
     prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_001), (23_101, 20_001), (23_200, 20_002))}
     desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=23_395)}, [strategy()], ends=23_395)
-    session = desk.open(lambda world: replace_venue(world, Renames(venue_of(world), change)))
+    session = desk.open(lambda deps: replace_venue(deps, Renames(venue_of(deps), change)))
     await session.until(23_150)
     session.close()
     assert session.book.strategies["default/mes"].flatten == "flat_by"
@@ -237,7 +237,7 @@ async def test_an_order_that_the_venue_does_not_have_any_more_protects_nothing(b
             found = await super().find(client_id)
             return None if found is not None and found.leg == "S1" else found
 
-    session = desk.open(lambda world: replace_venue(world, Forgot(venue_of(world), Tripwire())))
+    session = desk.open(lambda deps: replace_venue(deps, Forgot(venue_of(deps), Tripwire())))
     await session.run()
     session.close()
     reasons = differences(session)
@@ -264,7 +264,7 @@ class Drifts(TrippedVenue):
 async def test_positions_are_compared_at_every_stop(books: Books, folder: Path):
     prints = {MES: tape((500, 20_000), (600, 20_000), (800, 20_000), (900, 20_000))}
     desk = Desk(books, folder, prints, {"default/mes": says([bar(750), bar(900)], end=1000)}, [strategy()], ends=1000)
-    session = await desk.run(through=lambda world: replace_venue(world, Drifts(venue_of(world), Tripwire())))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Drifts(venue_of(deps), Tripwire())))
     [halt] = session.switch.halts.standing
     assert halt.halt.reason == "book [] and venue [('ESM2025', 1)] hold different positions"
     assert halt.said == 1
@@ -287,9 +287,9 @@ async def test_a_refusal_that_makes_no_sense_halts_and_is_waited_for(books: Book
     desk = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=900)}, [strategy()], ends=900)
     venues: list[Refuses] = []
 
-    def refusing(world: World) -> World:
-        venues.append(Refuses(venue_of(world), Tripwire()))
-        return replace_venue(world, venues[0])
+    def refusing(deps: Deps) -> Deps:
+        venues.append(Refuses(venue_of(deps), Tripwire()))
+        return replace_venue(deps, venues[0])
 
     session = desk.open(refusing)
     await session.until(650)
@@ -318,7 +318,7 @@ async def test_what_a_person_asks_for_is_durable_while_the_venue_is_away(books: 
         async def advance(self, *args: object) -> Advanced:
             raise Unavailable("away")
 
-    session = desk.open(lambda world: replace_venue(world, Away(venue_of(world), Tripwire())))
+    session = desk.open(lambda deps: replace_venue(deps, Away(venue_of(deps), Tripwire())))
     assert await session.store.acquire()
     await session.loop.load()
     with pytest.raises(Unavailable):
@@ -352,7 +352,7 @@ async def test_a_cancel_that_the_venue_did_not_answer_is_the_venue_s_word_afterw
             raise Unavailable("away")
 
     desk = one_trade(books, folder)
-    session = desk.open(lambda world: replace_venue(world, Silent(venue_of(world), Tripwire())))
+    session = desk.open(lambda deps: replace_venue(deps, Silent(venue_of(deps), Tripwire())))
     await session.until(600)
     [entry] = session.book.live_orders("default/mes")
     assert (entry.leg, entry.state) == ("E", OrderState.WORKING)
@@ -429,9 +429,9 @@ async def test_an_order_waits_for_the_disk_of_the_journal_and_is_sent_once(books
     desk = one_trade(books, folder)
     journals: list[FullDisk] = []
 
-    def full(world: World) -> World:
-        journals.append(FullDisk(world.journal, 3))
-        return replace(world, journal=journals[0])
+    def full(deps: Deps) -> Deps:
+        journals.append(FullDisk(deps.journal, 3))
+        return replace(deps, journal=journals[0])
 
     session = desk.open(full)
     await session.start()

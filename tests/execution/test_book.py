@@ -27,8 +27,8 @@ from leadline.execution.core.booking import (
     asked_of_rows,
     book_venue_events,
     is_foreign,
+    not_booked,
     other_positions,
-    unheard,
 )
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import client_order_id
@@ -322,7 +322,7 @@ def test_events_that_are_booked_change_nothing_and_those_to_come_are_heard():
     [order] = book.orders.values()
     events = [VenueEvent(number, ns(601), reported_of(order, S.WORKING)) for number in (3, 4, 5)]
     book.venue_event = 4
-    assert unheard(book, events) == events[2:]
+    assert not_booked(book, events) == events[2:]
 
 
 def test_the_rows_are_asked_for_what_the_book_does_not_have():

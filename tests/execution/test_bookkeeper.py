@@ -8,8 +8,8 @@ from leadline.execution.adapters.deaths import MarkFile
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.model.orders import Advanced, LastPrint
 from tests.execution.harness.builders import MES, ns
+from tests.execution.harness.desk import Session
 from tests.execution.harness.stores import MemoryBooks
-from tests.execution.harness.world import Session
 from tests.execution.test_halted_account import quiet_desk
 
 NOTHING = LastPrint(-(1 << 62), 0, 0)
@@ -21,7 +21,7 @@ async def started(folder: Path, seconds: float = 100) -> Session:
     session = quiet_desk(MemoryBooks(), folder).open()
     await session.until(seconds)
     # What this venue is made to say did not happen in the market, which the desk's own store would compare it with.
-    session.replace_world(lambda world: replace(world, store=session.store))
+    session.replace_deps(lambda deps: replace(deps, store=session.store))
     return session
 
 
@@ -48,7 +48,7 @@ async def test_what_the_venue_holds_is_taken_over_at_the_first_word_after_each_r
 
 async def test_a_new_keeper_takes_over_at_its_first_word_too(folder: Path):
     session = await started(folder)
-    fresh = Bookkeeper(keeper_of(session).world, lambda: session.book)
+    fresh = Bookkeeper(keeper_of(session).deps, lambda: session.book)
     assert not fresh.doubted
     await fresh.take_in(answer(session, {MES: 1}))
     session.close()
@@ -95,7 +95,7 @@ async def test_the_events_of_one_answer_are_marked_by_their_first_and_last_numbe
         return at(name)
 
     marks.at = listed  # type: ignore[assignment]
-    session.replace_world(lambda world: replace(world, marks=marks))
+    session.replace_deps(lambda deps: replace(deps, marks=marks))
     await session.run()
     session.close()
     batches = [name for name in names if name.startswith("events ")]

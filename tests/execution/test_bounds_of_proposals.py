@@ -11,7 +11,7 @@ from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.builders import MES, account, bar, says, strategy, tape
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.test_roll import FRIDAY, MONDAY, NEXT
 
 NAME = "default/mes"

@@ -10,8 +10,8 @@ from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import InvalidInput, Refused
 from leadline.runtime.rpc.auth import Caller, set_caller
+from tests.execution.harness.desk import Books, Session
 from tests.execution.harness.stores import IN_BOTH
-from tests.execution.harness.world import Books, Session
 from tests.execution.test_recovery import one_trade
 
 

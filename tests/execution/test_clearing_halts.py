@@ -12,8 +12,8 @@ import pytest
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
-from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, LONGEST_REASON, Halt, HaltSource
 from tests.execution.harness.builders import DAY, MES, account, ns
@@ -78,20 +78,20 @@ class Process:
         self.switch = KillSwitch(self.file, self._clock)
         nobody = Nobody()
         both = BothPorts(self.venue, (MES,))
-        world = World(
+        deps = Deps(
             store=Store(self.rows, self._happens),
             time=both,
             venue=both,
             risk=nobody,
             journal=nobody,
-            inboxes={},
+            queues={},
             pause=_nothing,
             idle=_nothing,
             switch=self.switch,
             committed=lambda _: None,
         )
         name, balance = OFF.full_name, OFF.spec.starting_balance
-        self.loop = AccountLoop(world, lambda: Book("tape", name, OFF, (MES,), DAY, ns(0), balance))
+        self.loop = AccountLoop(deps, lambda: Book("tape", name, OFF, (MES,), DAY, ns(0), balance))
         self.halts = self.loop.halts
 
     def _clock(self) -> int:

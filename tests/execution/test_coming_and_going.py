@@ -27,8 +27,8 @@ from tests.execution.harness.builders import (
     tape,
 )
 from tests.execution.harness.days import wandering
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.faults import Killed, Tripwire, tripped
-from tests.execution.harness.world import Books, Desk, Session
 
 ROOMY = {"maxOpenTrades": 4, "maxPosition": 8}
 
@@ -47,8 +47,8 @@ def trade(books: Books, folder: Path, name: str = "tape") -> Desk:
             (1300, 20_010),
         )
     }
-    speech = {"default/mes": says([bar(600), bar(1000)], end=1400)}
-    return Desk(books, folder, prints, speech, [strategy()], ends=1400, name=name)
+    signals = {"default/mes": says([bar(600), bar(1000)], end=1400)}
+    return Desk(books, folder, prints, signals, [strategy()], ends=1400, name=name)
 
 
 def shown(session: Session, name: str = "default/mes") -> pb.StrategyState:
@@ -155,7 +155,7 @@ async def test_a_drain_that_is_killed_at_any_call_ends_flat(books: Books, folder
         return desk, session
 
     async def drained(session: Session, wire: Tripwire) -> None:
-        session.replace_world(lambda world: tripped(world, wire))
+        session.replace_deps(lambda deps: tripped(deps, wire))
         await session.drain(positions="Flatten")
         await session.run()
 
@@ -183,7 +183,7 @@ async def test_a_drain_that_is_killed_at_any_call_ends_flat(books: Books, folder
 async def test_nobody_waits_for_what_is_drained(books: Books, folder: Path):
     desk = trade(books, folder)
     said, end = says([bar(600)], end=650)
-    desk.speech = {"default/mes": [said, replace(end, final=False)]}  # and then its analysis falls silent
+    desk.signals = {"default/mes": [said, replace(end, final=False)]}  # and then its analysis falls silent
     session = desk.open()
     await session.until(600)
     await session.drain()
@@ -195,7 +195,7 @@ async def test_nobody_waits_for_what_is_drained(books: Books, folder: Path):
 async def test_a_drained_strategy_that_is_set_again_joins_anew(books: Books, folder: Path):
     desk = trade(books, folder)
     bars = [bar(600), bar(1000), bar(1100)]
-    desk.speech = {"default/mes": says(bars, end=1400)}
+    desk.signals = {"default/mes": says(bars, end=1400)}
     session = desk.open(read_back=True)
     await session.until(700)
     await session.drain()
@@ -222,7 +222,7 @@ async def test_what_is_being_closed_is_closed_though_the_strategy_is_set_again(b
 
 async def test_a_forgotten_strategy_frees_its_contract(books: Books, folder: Path):
     desk = trade(books, folder)
-    desk.speech = {**desk.speech, "default/heir": says([bar(1000)], end=1400, strategy="default/heir")}
+    desk.signals = {**desk.signals, "default/heir": says([bar(1000)], end=1400, strategy="default/heir")}
     session = desk.open(read_back=True)
     await session.until(700)
     with pytest.raises(InvalidInput, match="default/mes trades it on default/paper"):
@@ -326,10 +326,10 @@ def merged(first: list[SignalMessage], second: list[SignalMessage], behind: int)
 async def test_two_analyses_of_one_hash_do_no_harm(books: Books, folder: Path, behind: int):
     bars = [bar(600), bar(700, SHORT), bar(1000), bar(1100, LONG, SHORT)]
     plain = trade(books, folder, "plain")
-    plain.speech = {"default/mes": says(bars, end=1400)}
+    plain.signals = {"default/mes": says(bars, end=1400)}
     await plain.run()
     desk = trade(books, folder, "twice")
-    desk.speech = {"default/mes": merged(says(bars, end=1400), says(bars, end=1400), behind)}
+    desk.signals = {"default/mes": merged(says(bars, end=1400), says(bars, end=1400), behind)}
     await desk.run(read_back=True)
     assert await desk.decisions() == await plain.decisions()
     assert await desk.lines() == await plain.lines()
@@ -339,7 +339,7 @@ async def test_an_old_analysis_that_wakes_up_is_never_heard(books: Books, folder
     desk = trade(books, folder)
     new = says([bar(1000)], end=1400, analysis_hash="newer")
     old = says([bar(700), bar(1000, SHORT), bar(1100, SHORT)], end=1400)
-    desk.speech = {"default/mes": [*says([bar(600)], end=650), *merged(new, old, 0)]}
+    desk.signals = {"default/mes": [*says([bar(600)], end=650), *merged(new, old, 0)]}
     session = desk.open(read_back=True)
     await session.until(600)
     await session.set_strategy(strategy(), "newer")
@@ -369,7 +369,7 @@ async def test_a_looser_limit_of_its_own_waits_until_it_is_flat(books: Books, fo
     desk = trade(books, folder)
     desk.manifest = account(limits=ROOMY)
     desk.strategies = [limited(1)]
-    desk.speech = {"default/mes": says([bar(600), bar(800), bar(1000)], end=1400)}
+    desk.signals = {"default/mes": says([bar(600), bar(800), bar(1000)], end=1400)}
     session = desk.open(read_back=True)
     await session.until(700)
     await session.set_strategy(limited(5))
@@ -383,8 +383,8 @@ async def test_a_looser_limit_of_its_own_waits_until_it_is_flat(books: Books, fo
 async def test_or_until_its_session_opens_again(books: Books, folder: Path):
     # Being flat by the close finds no print until the next morning: the position is carried into the next session.
     prints = {MES: tape((600, 20_000), (601, 20_000), (DAY_S + 400, 20_001), (DAY_S + 500, 20_001))}
-    speech = {"default/mes": says([bar(600)], end=DAY_S + 600)}
-    desk = Desk(books, folder, prints, speech, [limited(1)], ends=DAY_S + 600)
+    signals = {"default/mes": says([bar(600)], end=DAY_S + 600)}
+    desk = Desk(books, folder, prints, signals, [limited(1)], ends=DAY_S + 600)
     session = desk.open(read_back=True)
     await session.until(700)
     await session.set_strategy(limited(5))
@@ -398,9 +398,9 @@ async def test_or_until_its_session_opens_again(books: Books, folder: Path):
 
 async def test_its_own_day_loss_stays_as_strict_as_it_was_while_it_holds(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000), (700, 19_999), (800, 19_990, 1, SELL), (900, 19_990))}
-    speech = {"default/mes": says([bar(600)], end=1000)}
+    signals = {"default/mes": says([bar(600)], end=1000)}
     # 11 ticks of 1.25 and the commission of the way in: 15.00.
-    desk = Desk(books, folder, prints, speech, [strategy(budget=False, risk={"dayLoss": "15"})], ends=1000)
+    desk = Desk(books, folder, prints, signals, [strategy(budget=False, risk={"dayLoss": "15"})], ends=1000)
     session = desk.open(read_back=True)
     await session.until(700)
     await session.set_strategy(strategy(budget=False, risk={"dayLoss": "100"}))

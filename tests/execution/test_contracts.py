@@ -10,7 +10,7 @@ from leadline.execution.core.contracts import (
     roots_of,
     signal_instrument,
     signal_months,
-    speaker_of,
+    signal_source,
     tape_contract,
     tiers_of,
 )
@@ -22,10 +22,10 @@ DAY = date(2025, 6, 12)  # two trading days before September leads
 
 def test_a_strategy_speaks_of_the_hours_and_days_of_the_month_that_it_begins_with() -> None:
     flow = strategy(ticksPerRow=2, session={"name": "rth"})
-    speaker = speaker_of(flow, "tape-1", FEED, DAY)
-    assert [month.contract for month in speaker.months] == ["MESM2025", "MESU2025"]
-    assert (speaker.tape, speaker.account, speaker.strategy) == ("tape-1", "default/paper", "default/flow")
-    assert (speaker.hours.open, speaker.spec_token, speaker.calendar) == ("09:30", "5m-r2", "cme")
+    source = signal_source(flow, "tape-1", FEED, DAY)
+    assert [month.contract for month in source.months] == ["MESM2025", "MESU2025"]
+    assert (source.tape, source.account, source.strategy) == ("tape-1", "default/paper", "default/flow")
+    assert (source.hours.open, source.spec_token, source.calendar) == ("09:30", "5m-r2", "cme")
 
 
 def test_of_a_root_the_months_of_the_feed_are_read_and_of_a_contract_that_one() -> None:

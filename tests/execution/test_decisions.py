@@ -24,15 +24,15 @@ from tests.execution.harness.builders import (
     strategy,
     tape,
 )
-from tests.execution.harness.world import Books, Desk, Session, replace_risk
+from tests.execution.harness.desk import Books, Desk, Session, replace_risk
 
 QUIET = {MES: tape((600, 20_000), (601, 20_000), (1200, 20_001), (1800, 20_002))}
 
 
 def desk_of(books: Books, folder: Path, *bars: object, **options: object) -> Desk:
     """One strategy on a quiet tape."""
-    speech = {"default/mes": says(bars, end=2000)}  # type: ignore[arg-type]
-    return Desk(books, folder, QUIET, speech, [strategy(**options)], ends=2000)  # type: ignore[arg-type]
+    signals = {"default/mes": says(bars, end=2000)}  # type: ignore[arg-type]
+    return Desk(books, folder, QUIET, signals, [strategy(**options)], ends=2000)  # type: ignore[arg-type]
 
 
 async def test_signals_in_opposite_directions_are_no_trade(books: Books, folder: Path):
@@ -108,19 +108,19 @@ async def test_strategies_decide_in_the_order_of_their_names_and_see_what_the_on
     books: Books, folder: Path
 ):
     prints = {MES: QUIET[MES], MNQ: tape((600, 90_000), (601, 90_000))}
-    speech = {
+    signals = {
         "default/a-nasdaq": says([bar(600, contract=MNQ, close=90_000)], end=2000, strategy="default/a-nasdaq"),
         "default/mes": says([bar(600)], end=2000),
     }
     strategies = [strategy(), strategy("a-nasdaq", "MNQ")]
-    desk = Desk(books, folder, prints, speech, strategies, ends=2000)
+    desk = Desk(books, folder, prints, signals, strategies, ends=2000)
     await desk.run(read_back=True)
     assert await desk.decisions() == [
         ("default/a-nasdaq", 600, True, ""),
         ("default/mes", 600, False, "max_open_trades"),
     ]
 
-    two = Desk(books, folder, prints, speech, strategies, ends=2000, name="two")
+    two = Desk(books, folder, prints, signals, strategies, ends=2000, name="two")
     two.manifest = account(limits={"maxOpenTrades": 2, "maxPosition": 2, "dayLoss": "36"})
     await two.run(read_back=True)
     assert await two.decisions() == [
@@ -143,7 +143,7 @@ async def test_only_the_analysis_that_was_named_counts(books: Books, folder: Pat
     desk = desk_of(books, folder)
     right = says([bar(1200)], end=2000)
     wrong = says([bar(600), bar(1200), bar(1800)], end=2000, analysis_hash="older")
-    desk.speech = {"default/mes": [*wrong, *right]}
+    desk.signals = {"default/mes": [*wrong, *right]}
     await desk.run(read_back=True)
     assert await desk.decisions() == [("default/mes", 1200, True, "")]
 
@@ -151,7 +151,7 @@ async def test_only_the_analysis_that_was_named_counts(books: Books, folder: Pat
 async def test_a_new_analysis_decides_from_the_account_s_instant_on(books: Books, folder: Path):
     desk = desk_of(books, folder)
     new = says([bar(600), bar(1200), bar(1800)], end=2000, analysis_hash="newer")
-    desk.speech = {"default/mes": [*says([bar(600), bar(1200)], end=1201), *new]}
+    desk.signals = {"default/mes": [*says([bar(600), bar(1200)], end=1201), *new]}
     session = desk.open(read_back=True)
     await session.run(until=lambda book: book.instant_ns >= ns(1200))
     await session.set_strategy(strategy(), "newer")
@@ -174,7 +174,7 @@ async def test_a_strategy_that_does_not_run_enters_nothing(
 
 async def test_nobody_waits_for_a_suspended_strategy(books: Books, folder: Path):
     desk = desk_of(books, folder, state="Suspended")
-    desk.speech = {"default/mes": []}
+    desk.signals = {"default/mes": []}
     session = await desk.run()
     assert session.book.finished
 
@@ -194,7 +194,7 @@ class HaltWhileDeciding:
 async def test_the_limits_are_checked_again_in_the_transaction_that_writes_the_order(books: Books, folder: Path):
     desk = desk_of(books, folder, bar(600))
     session = desk.open(read_back=True)
-    session.replace_world(lambda world: replace_risk(world, HaltWhileDeciding(session)))
+    session.replace_deps(lambda deps: replace_risk(deps, HaltWhileDeciding(session)))
     await session.run()
     session.close()
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]
@@ -206,8 +206,8 @@ async def test_the_limits_are_checked_again_in_the_transaction_that_writes_the_o
 
 async def test_a_halt_blocks_entries_and_never_an_exit(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000), (1200, 20_001), (23_101, 20_002))}
-    speech = {"default/mes": says([bar(600), bar(1200)], end=23_400)}
-    desk = Desk(books, folder, prints, speech, [strategy()], ends=23_400)
+    signals = {"default/mes": says([bar(600), bar(1200)], end=23_400)}
+    desk = Desk(books, folder, prints, signals, [strategy()], ends=23_400)
     session = desk.open(read_back=True)
     await session.run(until=lambda book: book.instant_ns >= ns(601))
     session.halt()
@@ -247,7 +247,7 @@ class Failing:
 async def test_risk_is_asked_until_it_answers(books: Books, folder: Path, error: Exception):
     failing = Failing(error, 4)
     desk = desk_of(books, folder, bar(600))
-    await desk.run(through=lambda world: replace_risk(world, failing))
+    await desk.run(through=lambda deps: replace_risk(deps, failing))
     assert failing.calls == 5
     assert await desk.decisions() == [("default/mes", 600, True, "")]
 
@@ -255,7 +255,7 @@ async def test_risk_is_asked_until_it_answers(books: Books, folder: Path, error:
 async def test_a_question_that_risk_refuses_is_a_refused_decision_and_the_account_goes_on(books: Books, folder: Path):
     failing = Failing(Refused("risk refuses: internal error, see the service's log", "risk"), 1)
     desk = desk_of(books, folder, bar(600), bar(1200))
-    await desk.run(through=lambda world: replace_risk(world, failing))
+    await desk.run(through=lambda deps: replace_risk(deps, failing))
     assert await desk.decisions() == [("default/mes", 600, False, "risk_error"), ("default/mes", 1200, True, "")]
     assert (await desk.rows("decision", "arithmetic", "instant_ns"))[0][0] == [
         ["error", "risk refuses: internal error, see the service's log"]

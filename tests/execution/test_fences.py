@@ -12,8 +12,8 @@ from leadline.execution.core.book import Changes, RefusedSignal
 from leadline.execution.loop import commands
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from tests.execution.harness.builders import MES, NQ, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.stores import IN_BOTH, PostgresBooks
-from tests.execution.harness.world import Books, Desk, Session
 
 REFUSED = RefusedSignal("ll.t.signal.x", 7, "id", b"\xff" * 70_000, RefusedMessage("unreadable", "no message"))
 PRINTS = {
@@ -28,9 +28,11 @@ OTHER = says([bar(1300, contract=NQ)], end=23_300, strategy="default/nq")
 def desk(books: Books, folder: Path, name: str = "tape") -> Desk:
     """`mes` says a bar at 600, promises nothing before 900, is refused, and goes on; `nq` says a bar at 1300."""
     said, end = says([bar(600)], end=23_300)
-    speech = [said, replace(end, final=False, progress_ns=ns(900)), REFUSED, *says([bar(1200)], end=23_300)]
+    signals = [said, replace(end, final=False, progress_ns=ns(900)), REFUSED, *says([bar(1200)], end=23_300)]
     strategies = [strategy(), strategy("nq", "NQ")]
-    return Desk(books, folder, PRINTS, {"default/mes": speech, "default/nq": OTHER}, strategies, ends=23_300, name=name)
+    return Desk(
+        books, folder, PRINTS, {"default/mes": signals, "default/nq": OTHER}, strategies, ends=23_300, name=name
+    )
 
 
 def fenced(session: Session) -> list[str]:
@@ -58,9 +60,9 @@ async def test_a_refusal_that_quotes_the_message_can_be_stored_whatever_it_quote
     zero = replace(
         REFUSED, subject="ll.t.signal.zero", why=RefusedMessage("another_bar", "MES\x00/rth is not MESM2025/rth")
     )
-    speech = [said, replace(end, final=False, progress_ns=ns(900)), zero, end]
+    signals = [said, replace(end, final=False, progress_ns=ns(900)), zero, end]
     strategies = [strategy(), strategy("nq", "NQ")]
-    said_by: dict[str, list[Any]] = {"default/mes": speech, "default/nq": list(OTHER)}
+    said_by: dict[str, list[Any]] = {"default/mes": signals, "default/nq": list(OTHER)}
     session = await Desk(books, folder, PRINTS, said_by, strategies, ends=23_300, name="zero").run()
     assert fenced(session) == ["default/mes"]
     assert session.book.finished
@@ -138,8 +140,8 @@ async def test_only_what_is_fenced_off_is_let_go(books: Books, folder: Path):
 
 
 async def test_a_first_word_that_is_refused_holds_nobody_up(books: Books, folder: Path):
-    speech: dict[str, list[Any]] = {"default/mes": [REFUSED], "default/nq": [*OTHER]}
-    found = Desk(books, folder, PRINTS, speech, [strategy(), strategy("nq", "NQ")], ends=23_300)
+    signals: dict[str, list[Any]] = {"default/mes": [REFUSED], "default/nq": [*OTHER]}
+    found = Desk(books, folder, PRINTS, signals, [strategy(), strategy("nq", "NQ")], ends=23_300)
     session = await found.run()
     assert session.book.finished
     assert [name for name, *_ in await found.decisions()] == ["default/nq"]
@@ -170,9 +172,9 @@ async def test_who_breaks_its_own_promise_is_fenced_off_whenever_the_account_hea
         replace(late, progress_ns=ns(700)),
         *says([bar(1200)], end=23_300),
     ]
-    speech: dict[str, list[Any]] = {"default/mes": broken, "default/nq": list(OTHER)}
+    signals: dict[str, list[Any]] = {"default/mes": broken, "default/nq": list(OTHER)}
     strategies = [strategy(), strategy("nq", "NQ")]
-    found = Desk(books, folder, PRINTS, speech, strategies, ends=23_300, name=f"broken-{seed}")
+    found = Desk(books, folder, PRINTS, signals, strategies, ends=23_300, name=f"broken-{seed}")
     session = await found.run(chance=random.Random(seed) if seed else None)
     assert await fences(found) == [(ns(900) - 1, "default/mes", "progress")]
     assert [(name, at) for name, at, *_ in await found.decisions()] == [("default/mes", 600), ("default/nq", 1300)]

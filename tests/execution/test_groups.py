@@ -16,8 +16,8 @@ from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.stores import IN_BOTH
-from tests.execution.harness.world import Books, Desk
 
 ABOVE = Proposal(Action.ENTER, Direction.LONG, EntryTerms(OrderType.STOP, 20_008), Bracket(16, 24), group="breakout")
 BELOW = Proposal(Action.ENTER, Direction.SHORT, EntryTerms(OrderType.STOP, 19_992), Bracket(16, 24), group="breakout")

@@ -11,9 +11,9 @@ from leadline.execution.loop.ports import HaltStands, Store
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderState
 from tests.execution.harness.builders import BUY, ES, MES, account, bar, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
-from tests.execution.harness.world import Books, Desk, Session
 from tests.execution.test_recovery import stranger
 
 QUIET = {MES: tape((600, 20_000), (2000, 20_050), (2001, 20_050), (3000, 20_060))}
@@ -69,7 +69,7 @@ class HaltsAtRenew(TrippedStore):
     """A store at which somebody halts between the last question of the loop and the byte of an order."""
 
     def __init__(self, session: Session) -> None:
-        super().__init__(session.loop._keeper.world.store, Tripwire())
+        super().__init__(session.loop._keeper.deps.store, Tripwire())
         self._session = session
 
     async def renew(self) -> None:
@@ -80,7 +80,7 @@ class HaltsAtRenew(TrippedStore):
 async def test_a_halt_right_before_the_byte_keeps_the_order_here(books: Books, folder: Path):
     desk = quiet_desk(books, folder)
     session = desk.open(read_back=True)
-    session.replace_world(lambda world: replace(world, store=HaltsAtRenew(session)))
+    session.replace_deps(lambda deps: replace(deps, store=HaltsAtRenew(session)))
     await session.run()
     session.close()
     assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "just in time")]
@@ -93,7 +93,7 @@ async def test_a_halted_order_that_never_left_is_not_sent_by_a_resume(books: Boo
     """Even when the database does not say whether it has heard that the order is given up."""
     desk = quiet_desk(books, folder)
     session = desk.open()
-    session.replace_world(lambda world: replace(world, store=LosesTheWord(HaltsAtRenew(session))))
+    session.replace_deps(lambda deps: replace(deps, store=LosesTheWord(HaltsAtRenew(session))))
     with pytest.raises(Killed):
         await session.run()
     session.close()
@@ -132,11 +132,11 @@ async def test_a_difference_found_while_a_person_has_halted_stands_until_book_an
     books: Books, folder: Path
 ):
     prints = {MES: tape((600, 20_000), (700, 20_000), (800, 20_000), (900, 20_026), (901, 20_026))}
-    speech = {"default/mes": says([bar(600), bar(800)], end=1_000)}
-    desk = Desk(books, folder, prints, speech, [strategy()], ends=1_000)
+    signals = {"default/mes": says([bar(600), bar(800)], end=1_000)}
+    desk = Desk(books, folder, prints, signals, [strategy()], ends=1_000)
     session = desk.open()
-    venue = Miscounts(venue_of(session.loop._keeper.world), Tripwire())
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = Miscounts(venue_of(session.loop._keeper.deps), Tripwire())
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     session.halt("lunch", "bob")
     await session.until(650)
     lunch, difference = session.switch.halts.in_force
@@ -169,9 +169,9 @@ async def test_a_stranger_at_the_venue_is_seen_while_a_person_has_halted(books: 
 
 async def test_one_entry_too_many_within_an_hour_halts_until_a_person_resumes(books: Books, folder: Path):
     prints = {MES: tape(*((600 + n, 20_000 + 30 * (n % 2)) for n in range(9_000)))}
-    speech = {"default/mes": says([bar(600 * n) for n in (1, 2, 3, 9, 12)], end=9_500)}
+    signals = {"default/mes": says([bar(600 * n) for n in (1, 2, 3, 9, 12)], end=9_500)}
     manifest = account(limits={"maxEntriesPerHour": 2, "dayLoss": "5000", "dayTarget": "5000"})
-    desk = Desk(books, folder, prints, speech, [strategy()], manifest=manifest, ends=9_500)
+    desk = Desk(books, folder, prints, signals, [strategy()], manifest=manifest, ends=9_500)
     session = desk.open(read_back=True)
     await session.until(5_500)
     [halt] = session.switch.halts.in_force

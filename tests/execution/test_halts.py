@@ -96,7 +96,7 @@ def test_a_cause_that_is_said_again_leaves_the_others_as_they_are():
 
 def test_the_rows_of_all_that_was_replaced_are_to_be_closed():
     halts = numbered((PERSON, "stop", "bob"), (PERSON, "news", "bob"))
-    halts = halts.told(halts.in_force, at_ns=1, by="execution")
+    halts = halts.stored(halts.in_force, at_ns=1, by="execution")
     for reason in ("stop", "news"):
         halts, _ = halts.halt(PERSON, reason, "bob", 2_000)
     assert [(clearing.halt.number, clearing.reason) for clearing in halts.replaced] == [
@@ -114,7 +114,7 @@ def test_halts_are_told_apart_by_their_source():
     halts = numbered((PERSON, "lunch", "bob"), (LIMIT, "too many", "execution"), (PERSON, "news", "ann"))
     assert [halt.reason for halt in halts.of(PERSON)] == ["lunch", "news"]
     assert halts.of(DIFFERENCE) == ()
-    assert halts.untold == halts.in_force
+    assert halts.unstored == halts.in_force
 
 
 def test_sixty_four_halts_stand_on_their_own_and_the_next_takes_the_place_of_the_newest():
@@ -132,7 +132,7 @@ def test_a_drafted_halt_has_a_number_and_is_in_force_when_its_row_is_written():
     assert (after.in_force, after.last) == (before.in_force, 2)
     adopted = after.adopted(halt)
     assert adopted.in_force == (*before.in_force, halt)
-    assert adopted.untold == before.untold
+    assert adopted.unstored == before.unstored
     assert adopted.seen([2]) == {2: 1}
 
 
@@ -160,15 +160,15 @@ def test_a_halt_keeps_how_often_it_was_said_when_its_row_is_read():
 
 def test_a_halt_whose_row_is_gone_is_told_again():
     halts = numbered((PERSON, "lunch", "bob"))
-    halts = halts.told(halts.in_force, at_ns=1, by="execution")
-    assert halts.untold == ()
-    assert halts.merged(EMPTY).untold == halts.in_force
+    halts = halts.stored(halts.in_force, at_ns=1, by="execution")
+    assert halts.unstored == ()
+    assert halts.merged(EMPTY).unstored == halts.in_force
 
 
 def test_a_row_that_another_halt_took_the_place_of_does_not_come_back_and_is_closed_once():
     halts = numbered((PERSON, "stop", "bob"))
     [first] = halts.in_force
-    halts = halts.told([first], at_ns=1, by="execution")
+    halts = halts.stored([first], at_ns=1, by="execution")
     halts, again = halts.halt(PERSON, "stop", "bob", 2_000)
     opened = halts.merged(StoredHalts(1, {1: (first, False)}))
     assert opened.in_force == (again,)
@@ -188,11 +188,11 @@ def test_before_the_database_was_read_a_halt_has_no_number_that_could_be_another
     halts, early = Halts().halt(PERSON, "at once", "bob", 1000)
     assert early.number == -1
     assert halts.halt(PERSON, "and again", "bob", 2000)[1].number == -2
-    assert halts.untold == ()
+    assert halts.unstored == ()
     row = Halt(1, PERSON, "from last week", "ann", 0)
     halts = halts.merged(StoredHalts(4, {1: (row, False)}))
     assert causes(halts) == [(1, "from last week"), (5, "at once")]
-    assert [halt.number for halt in halts.untold] == [5]
+    assert [halt.number for halt in halts.unstored] == [5]
 
 
 def test_file_and_database_are_laid_together_by_number_and_the_stricter_holds():
@@ -203,7 +203,7 @@ def test_file_and_database_are_laid_together_by_number_and_the_stricter_holds():
     halts = here.merged(StoredHalts(7, rows))
     # The second is cleared in the database and not on disk: it stands on, and its row tells of its clearing.
     assert causes(halts) == [(1, "one"), (3, "three"), (4, "only in the database"), (8, "two")]
-    assert [halt.number for halt in halts.untold] == [3, 8]
+    assert [halt.number for halt in halts.unstored] == [3, 8]
     assert halts.merged(StoredHalts(7, rows)) == halts
 
 
@@ -216,13 +216,13 @@ def test_a_number_that_the_database_gave_to_another_halt_is_not_shared():
 
 def test_a_halt_whose_place_was_taken_while_its_row_was_written_leaves_no_open_row():
     halts = numbered((PERSON, "stop", "bob"))
-    writing = halts.untold
+    writing = halts.unstored
     halts, again = halts.halt(PERSON, "stop", "bob", 1)
-    halts = halts.told(writing, at_ns=2, by="execution")
+    halts = halts.stored(writing, at_ns=2, by="execution")
     assert [clearing.halt for clearing in halts.replaced] == list(writing)
-    assert halts.untold == (again,)
-    halts = halts.told([again], halts.replaced, at_ns=3, by="execution")
-    assert (halts.untold, halts.replaced) == ((), ())
+    assert halts.unstored == (again,)
+    halts = halts.stored([again], halts.replaced, at_ns=3, by="execution")
+    assert (halts.unstored, halts.replaced) == ((), ())
 
 
 def test_the_kill_switch_outlives_the_process_with_every_cause(tmp_path: Path):

@@ -19,16 +19,16 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Seen, StoredHalts
 from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
-from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.checks import AccountStore
+from tests.execution.harness.desk import Books
 from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks
-from tests.execution.harness.world import Books
 
 SEQUENCES = int(os.environ.get("LEADLINE_SEQUENCES", "2000"))  # `make halts` runs ten thousand
 SHARDS = 10
@@ -75,10 +75,10 @@ class Rows:
         """Every halt was told once, and so was its clearing."""
         last = (await self._store.halts([])).last
         stored = await self._store.halts(range(self._first + 1, last + 1))
-        told = {(f"halt-{number}", 1) for number in stored.rows}
+        written = {(f"halt-{number}", 1) for number in stored.rows}
         cleared = {(f"halt-{number}", 2) for number, (_, gone) in stored.rows.items() if gone}
         events = await self._books.rows(self._tape, "order_event", "key, version", "event")
-        assert sorted(events) == sorted(told | cleared)
+        assert sorted(events) == sorted(written | cleared)
 
 
 class Store:
@@ -179,21 +179,19 @@ class Story:
         self.switch = KillSwitch(self.file, self._now)
         nobody = Nobody()
         both = BothPorts(self.venue, (MES,))
-        world = World(
+        deps = Deps(
             store=Store(self.rows, self._meanwhile),
             time=both,
             venue=both,
             risk=nobody,
             journal=nobody,
-            inboxes={},
+            queues={},
             pause=_no_pause,
             idle=_no_idle,
             switch=self.switch,
             committed=lambda _: None,
         )
-        self.loop = AccountLoop(
-            world, lambda: Book(self.tape, NAME, OFF, (MES,), DAY, ns(0), OFF.spec.starting_balance)
-        )
+        self.loop = AccountLoop(deps, lambda: Book(self.tape, NAME, OFF, (MES,), DAY, ns(0), OFF.spec.starting_balance))
 
     def _now(self) -> int:
         self.clock += 1

@@ -11,9 +11,9 @@ from leadline.execution.adapters.journal import Restoration
 from leadline.execution.loop.ports import Unavailable
 from leadline.model.orders import VenueOrder
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedJournal, TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
-from tests.execution.harness.world import Books, Desk
 
 
 def two_trades(books: Books, folder: Path) -> Desk:
@@ -74,7 +74,7 @@ async def test_a_lost_journal_waits_for_the_disk_and_is_made_whole_once(books: B
     await session.until(700)
     session.close()
     journal_of(desk).unlink()
-    session = desk.open(lambda world: replace(world, journal=FullDisk(world.journal, Tripwire())))
+    session = desk.open(lambda deps: replace(deps, journal=FullDisk(deps.journal, Tripwire())))
     for _ in range(2):
         with pytest.raises(Unavailable, match="the disk does not take the journal") as raised:
             await session.start()
@@ -100,7 +100,7 @@ async def test_a_lost_journal_stops_entries_when_the_venue_shows_something_else(
     await session.until(700)
     session.close()
     journal_of(desk).unlink()
-    session = await desk.run(through=lambda world: replace_venue(world, Miscounts(venue_of(world), Tripwire())))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Miscounts(venue_of(deps), Tripwire())))
     assert "the send journal was lost, and of L" in session.halted
     assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
     # The next process looks again: the journal is not whole yet.

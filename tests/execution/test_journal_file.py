@@ -82,7 +82,7 @@ def restored_in(path: Path) -> Restoration | None:
 def test_what_was_put_back_is_told_once_and_kept_with_the_ids(tmp_path: Path):
     path, told = tmp_path / "sent.journal", list[Restoration]()
     path.write_text("La\n")
-    journal = SendJournal(path, now_ns=lambda: 17, told=told.append)
+    journal = SendJournal(path, now_ns=lambda: 17, on_restored=told.append)
     assert (journal.restored, told) == (None, [])
     journal.restore({"Lc", "Lb"})
     journal.write("Ld")
@@ -91,7 +91,7 @@ def test_what_was_put_back_is_told_once_and_kept_with_the_ids(tmp_path: Path):
     assert told == [journal.restored]
     assert path.read_text() == "La\n#restored at_ns=17 orders=2 found=1\nLb\nLc\nLd\n"
 
-    again = SendJournal(path, now_ns=lambda: 18, told=told.append)
+    again = SendJournal(path, now_ns=lambda: 18, on_restored=told.append)
     assert (again.newest(9), again.restored, len(told)) == (["La", "Lb", "Lc", "Ld"], journal.restored, 1)
     again.restore(["Le"])
     again.close()
@@ -122,7 +122,7 @@ def test_a_damaged_line_is_an_id_that_is_not_there(tmp_path: Path):
 
 def test_a_disk_that_does_not_take_what_is_put_back_says_nothing_of_it(tmp_path: Path):
     path, told = tmp_path / "sent.journal", list[Restoration]()
-    journal = SendJournal(path, told=told.append)
+    journal = SendJournal(path, on_restored=told.append)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (30, limits[1]))  # not even the word of it has room

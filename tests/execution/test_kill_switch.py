@@ -93,7 +93,7 @@ def test_a_draft_stops_nothing_before_it_is_adopted(switch: Switch):
     assert (switch.words, switch.heard, path_of(switch).exists()) == ("", [], False)
     switch.adopt(halt)
     assert (switch.words, switch.heard, switch.durable) == ("too many", [([1], [1])], True)
-    assert switch.halts.untold == ()  # its row was written with its cause
+    assert switch.halts.unstored == ()  # its row was written with its cause
 
 
 def test_a_disk_that_refuses_is_asked_again_and_only_then(switch: Switch):
@@ -162,7 +162,7 @@ def test_rows_that_say_nothing_new_are_neither_written_nor_told(switch: Switch):
     path_of(switch).unlink()
     switch.merge(StoredHalts(1, {1: (halt, False)}))
     assert (path_of(switch).exists(), switch.heard, switch.durable) == (False, [], True)
-    assert switch.halts.untold == ()
+    assert switch.halts.unstored == ()
 
 
 def test_a_number_that_the_rows_have_given_is_kept_on_the_disk(switch: Switch):
@@ -181,13 +181,13 @@ def test_what_has_its_row_is_told_no_more_and_what_was_replaced_meanwhile_leaves
     first = switch.halt(PERSON, "news", "ann")
     second = switch.halt(PERSON, "news", "ann")
     switch.heard.clear()
-    switch.told([first], [], "execution")
-    assert (switch.halts.untold, switch.halts.replaced) == (
+    switch.stored([first], [], "execution")
+    assert (switch.halts.unstored, switch.halts.replaced) == (
         (second,),
         (Clearing(first, "execution", "replaced", 3000),),
     )
-    switch.told([second], switch.halts.replaced, "execution")
-    assert (switch.halts.untold, switch.halts.replaced) == ((), ())
+    switch.stored([second], switch.halts.replaced, "execution")
+    assert (switch.halts.unstored, switch.halts.replaced) == ((), ())
 
 
 GOOD = {"number": 1, "source": "PERSON", "reason": "news", "by": "ann", "at_ns": 1000}

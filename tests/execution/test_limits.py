@@ -8,7 +8,7 @@ from leadline.execution.core.account import account_view, settings
 from leadline.model.orders import Bracket, Side
 from leadline.risk.view import DecisionInputs, Quote, RiskDecision
 from tests.execution.harness.builders import ES, LONG, MES, SHORT, account, bar, ns, says, strategy, tape
-from tests.execution.harness.world import Books, Desk, replace_risk
+from tests.execution.harness.desk import Books, Desk, replace_risk
 
 TIERS = [
     {"from": "0", "execute": "MES", "maxSize": 3, "dayLoss": "300"},
@@ -88,7 +88,7 @@ async def test_margin_of_what_is_held_and_working_is_not_there_for_the_next_entr
 
 async def test_margin_in_use_counts_positions_and_live_entries_of_all_strategies(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000)), ES: tape((600, 20_000), (601, 20_000))}
-    speech = {
+    signals = {
         "default/es": says([bar(700, contract=ES)], end=900, strategy="default/es"),
         "default/mes": says([bar(600)], end=900),
     }
@@ -96,7 +96,7 @@ async def test_margin_in_use_counts_positions_and_live_entries_of_all_strategies
         books,
         folder,
         {MES: prints[MES], ES: tape((600, 20_000), (699, 20_000))},
-        speech,
+        signals,
         [strategy(size=2), strategy("es", "ES")],
         account(limits={"maxPosition": 9, "maxOpenTrades": 9, "dayLoss": "5000"}),
         ends=900,
@@ -158,7 +158,7 @@ async def test_the_transaction_that_writes_an_order_asks_every_limit_again(
     flow = strategy(**spec)  # type: ignore[arg-type]
     desk = Desk(books, folder, prints, {"default/mes": says([bar(at)], end=1200)}, [flow], account(limits=limits))
     desk.ends = 1200
-    await desk.run(through=lambda world: replace_risk(world, reckless), read_back=True)
+    await desk.run(through=lambda deps: replace_risk(deps, reckless), read_back=True)
     assert await desk.decisions() == [("default/mes", at, False, reason)]
     assert await desk.orders() == []
 
@@ -166,16 +166,16 @@ async def test_the_transaction_that_writes_an_order_asks_every_limit_again(
 async def test_the_transaction_refuses_an_order_against_the_position_and_one_without_margin(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_000), (800, 20_000))}
     limits = {"maxPosition": 9, "maxOpenTrades": 9}
-    speech = {"default/mes": says([bar(600, LONG), bar(700, SHORT)], end=900)}
-    desk = Desk(books, folder, prints, speech, [strategy()], account(limits=limits), ends=900)
+    signals = {"default/mes": says([bar(600, LONG), bar(700, SHORT)], end=900)}
+    desk = Desk(books, folder, prints, signals, [strategy()], account(limits=limits), ends=900)
     session = desk.open(read_back=True)
     await session.run(until=lambda book: book.instant_ns >= ns(601))
-    session.replace_world(lambda world: replace_risk(world, Reckless(1, Side.SELL)))
+    session.replace_deps(lambda deps: replace_risk(deps, Reckless(1, Side.SELL)))
     await session.run()
     session.close()
     assert (await desk.decisions())[-1] == ("default/mes", 700, False, "opposite_position")
 
     poor = Desk(books, folder, prints, {"default/mes": says([bar(600)], end=900)}, [strategy(budget=False)])
     poor.manifest, poor.ends, poor.name = account("39"), 900, "poor"
-    await poor.run(through=lambda world: replace_risk(world, Reckless()), read_back=True)
+    await poor.run(through=lambda deps: replace_risk(deps, Reckless()), read_back=True)
     assert await poor.decisions() == [("default/mes", 600, False, "margin")]

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from leadline.execution.loop.inbox import Inbox
 from leadline.execution.loop.ports import Refused, Unavailable
+from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import account, bar, ns, says
+from tests.execution.harness.desk import Books, Starved, replace_risk
 from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
-from tests.execution.harness.world import Books, Starved, replace_risk
 from tests.execution.test_decisions import Failing
 from tests.execution.test_fences import REFUSED
 from tests.execution.test_halted_account import quiet_desk
@@ -28,7 +28,7 @@ END_OF_TIME = 9_223_372_036_854_775_807
 
 async def test_a_loaded_account_is_reconciled_before_it_steps(books: Books, folder: Path):
     wire = Tripwire()
-    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    session = one_trade(books, folder).open(lambda deps: tripped(deps, wire))
     assert await session.store.acquire()
     for _ in range(2):  # the second time by a process that had stepped before
         wire.calls.clear()
@@ -65,7 +65,7 @@ async def test_a_manifest_that_says_halt_halts_once_over_restarts(books: Books, 
 
 async def test_a_halt_takes_a_working_entry_out_before_another_print_is_met(books: Books, folder: Path):
     wire = Tripwire()
-    session = quiet_desk(books, folder).open(lambda world: tripped(world, wire))
+    session = quiet_desk(books, folder).open(lambda deps: tripped(deps, wire))
     await session.until(700)
     session.halt("news")
     wire.calls.clear()
@@ -79,14 +79,14 @@ async def test_when_nobody_can_speak_any_more_all_is_heard_to_the_end_of_time(bo
     session = one_trade(books, folder).open()
     await session.until(100)
     assert session.loop._complete_through() < END_OF_TIME
-    await session.run(until=lambda book: all(inbox.final for inbox in session.inboxes.values()))
+    await session.run(until=lambda book: all(queue.final for queue in session.queues.values()))
     session.close()
     assert session.loop._complete_through() == END_OF_TIME
 
 
 async def test_a_finished_account_waits_and_asks_nobody(books: Books, folder: Path):
     wire = Tripwire()
-    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    session = one_trade(books, folder).open(lambda deps: tripped(deps, wire))
     await session.until(100)
     assert session.loop.phase == "running"
     await session.run()
@@ -106,7 +106,7 @@ class Objects:
 
 async def test_of_a_refusal_of_risk_so_much_is_stored(books: Books, folder: Path):
     desk = one_trade(books, folder)
-    await desk.run(through=lambda world: replace_risk(world, Objects()))
+    await desk.run(through=lambda deps: replace_risk(deps, Objects()))
     [(reason, terms)] = await desk.rows("decision", "reason, arithmetic", "decision_id")
     assert reason == "risk_error"
     assert dict(terms) == {"error": "x" * 500}
@@ -114,7 +114,7 @@ async def test_of_a_refusal_of_risk_so_much_is_stored(books: Books, folder: Path
 
 async def test_an_account_that_doubts_its_venue_is_reconciled_before_it_steps(books: Books, folder: Path):
     wire = Tripwire()
-    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    session = one_trade(books, folder).open(lambda deps: tripped(deps, wire))
     await session.until(100)
     session.loop._keeper.doubted = True
     wire.calls.clear()
@@ -138,8 +138,8 @@ async def test_an_answer_that_is_not_believed_is_settled_in_the_same_step(books:
     wire = Tripwire()
     session = one_trade(books, folder).open()
     await session.until(100)
-    venue = HoldsNonsense(venue_of(session.loop._world), wire)
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = HoldsNonsense(venue_of(session.loop._deps), wire)
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     while "venue.advance" not in wire.calls:
         await session.loop.step()
     session.close()
@@ -153,9 +153,9 @@ async def test_what_a_strategy_said_before_its_refused_message_is_decided_before
     """Also by the process that comes after one which has reached the instant and not decided."""
     said, end = says([bar(600)], end=900)
     desk = one_trade(books, folder)
-    desk.speech = {"default/mes": [said, replace(end, final=False, progress_ns=ns(600) + 1), REFUSED]}
+    desk.signals = {"default/mes": [said, replace(end, final=False, progress_ns=ns(600) + 1), REFUSED]}
     failing = Failing(Unavailable("risk does not answer", "risk"), 1)
-    session = desk.open(lambda world: replace_risk(world, failing))
+    session = desk.open(lambda deps: replace_risk(deps, failing))
     await session.run(until=lambda book: book.strategies["default/mes"].fence is not None)
     session.close()
     assert await desk.decisions() == [("default/mes", 600, True, "")]
@@ -171,10 +171,10 @@ async def test_nothing_is_done_before_there_is_a_strategy_and_each_is_heard(book
     await session.loop.recover()
     assert session.loop._target() is None  # nobody is named yet
     await session.start()
-    inbox = session.inboxes.pop("default/mes")
+    queue = session.queues.pop("default/mes")
     assert session.loop._target() is None  # its reader has not begun
-    session.inboxes["default/mes"] = inbox
-    inbox.offer(desk.speech["default/mes"][0])
+    session.queues["default/mes"] = queue
+    queue.push(desk.signals["default/mes"][0])
     assert session.loop._target() == ns(600) - 1
     session.close()
 
@@ -183,9 +183,9 @@ async def test_who_is_not_in_the_book_is_neither_decided_nor_fenced_off(books: B
     desk = one_trade(books, folder)
     session = desk.open()
     await session.start()
-    said = desk.speech["default/mes"][0]
-    stranger = session.inboxes["default/gone"] = Inbox("default/gone", said.analysis_hash, 0)
-    stranger.offer(said)
+    said = desk.signals["default/mes"][0]
+    stranger = session.queues["default/gone"] = SignalQueue("default/gone", said.analysis_hash, 0)
+    stranger.push(said)
     stranger.refuse(REFUSED)
     stranger.progress_ns = 1
     await session.until(640)
@@ -197,8 +197,8 @@ async def test_who_is_not_in_the_book_is_neither_decided_nor_fenced_off(books: B
 async def test_a_close_that_was_refused_is_a_reason_to_stop(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    venue = RefusesToClose(venue_of(session.loop._world), Tripwire())
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = RefusesToClose(venue_of(session.loop._deps), Tripwire())
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.loop.flatten("", "seen (bob)")
     while venue.refused < 3:
         await session.loop.step()

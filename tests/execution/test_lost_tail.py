@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Store
-from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.signals import Pattern
 from leadline.venue.ledger import Ledger
 from tests.execution.harness.builders import BUY, LONG, MES, SHORT, bar, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedStore, Tripwire
-from tests.execution.harness.world import Books, Desk
 from tests.execution.test_recovery import check_against_venue, essence
 
 LATER = (0, 1, 2, 5)
@@ -84,9 +84,9 @@ async def undisturbed(books: Books, folder: Path) -> tuple[Desk, list[Moment]]:
     def keep(_: int) -> None:
         moments.append(Moment(session.steps_written, tuple(session.journal.written)))
 
-    def through(world: World) -> World:
+    def through(deps: Deps) -> Deps:
         copy = lambda number: books.copy(desk.tape, f"{desk.tape}-at-{number}")  # noqa: E731
-        return replace(world, store=Keeping(world.store, keep, copy))
+        return replace(deps, store=Keeping(deps.store, keep, copy))
 
     session = desk.open(through)
     await session.run()

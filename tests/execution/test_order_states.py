@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.core.booking import Stored, book_venue_events, told
+from leadline.execution.core.booking import Stored, apply_report, book_venue_events
 from leadline.execution.core.exits import wanted
 from leadline.execution.core.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
 from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder
@@ -58,7 +58,7 @@ def test_the_venue_is_followed_from_any_state_and_what_the_table_does_not_forese
     before: OrderState, after: OrderState
 ):
     order = order_of(before, version=7)
-    found, surprises = told(order, reported_of(order, after))
+    found, surprises = apply_report(order, reported_of(order, after))
     assert found.state is after
     assert found.version == order.version + (after is not before) + bool(surprises)
     if before is S.DEAD:
@@ -92,14 +92,14 @@ def test_a_change_keeps_the_reason_that_it_does_not_replace():
 def test_what_the_venue_holds_under_an_id_is_named_and_taken():
     order = order_of(S.WORKING, type=OrderType.LIMIT, limit_price=20_000)
     other = reported_of(order, S.WORKING, limit_price=20_001, tape_contract="ESM2025")
-    after, surprises = told(order, other)
+    after, surprises = apply_report(order, other)
     assert surprises == [f"order {order.client_id} has the limit price 20001 at the venue, not 20000"]
     assert (after.limit_price, after.tape_contract, after.version) == (20_001, "ESM2025", order.version + 1)
 
 
 def test_an_order_that_the_venue_gives_up_too_is_no_surprise():
     given_up = order_of(S.DEAD)
-    assert told(given_up, reported_of(given_up, S.DEAD)) == (given_up, [])
+    assert apply_report(given_up, reported_of(given_up, S.DEAD)) == (given_up, [])
 
 
 def test_what_is_left_of_an_order_is_what_has_not_filled():
@@ -128,7 +128,7 @@ def test_a_fill_is_a_new_version_and_says_nothing_of_the_state():
 )
 def test_an_id_that_stands_for_another_order_at_the_venue_is_told_and_the_venue_is_right(name: str, value: object):
     order = order_of(S.WORKING)
-    found, surprises = told(order, reported_of(order, S.WORKING, **{name: value}))
+    found, surprises = apply_report(order, reported_of(order, S.WORKING, **{name: value}))
     assert getattr(found, name) == value
     assert len(surprises) == 1
     assert f"has the {name.replace('_', ' ')} {value} at the venue, not {getattr(order, name)}" in surprises[0]
@@ -136,7 +136,7 @@ def test_an_id_that_stands_for_another_order_at_the_venue_is_told_and_the_venue_
 
 def test_the_size_of_a_bracket_leg_is_the_venue_s_to_say():
     leg = order_of(S.WORKING, quantity=2, parent="entry")
-    assert told(leg, reported_of(leg, S.WORKING, quantity=1)) == (follow(leg, S.WORKING, quantity=1), [])
+    assert apply_report(leg, reported_of(leg, S.WORKING, quantity=1)) == (follow(leg, S.WORKING, quantity=1), [])
 
 
 def speak(order: Order | None, *events: VenueEvent, stored: Stored | None = None) -> tuple[list[str], Order]:
@@ -204,11 +204,11 @@ def test_an_order_of_somebody_else_is_adopted_in_any_contract(contract: str):
 
 def test_a_stop_that_trails_is_followed_where_less_is_lost_and_told_of_where_more_is():
     stop = order_of(S.WORKING, "S1", side=Side.SELL, type=OrderType.STOP, stop_price=19_984, trail=Trailing(20_000, 4))
-    better, surprises = told(stop, replace(reported_of(stop, S.WORKING), stop_price=19_990))
+    better, surprises = apply_report(stop, replace(reported_of(stop, S.WORKING), stop_price=19_990))
     assert (better.stop_price, better.version, surprises) == (19_990, stop.version + 1, [])
-    worse, surprises = told(better, replace(reported_of(stop, S.WORKING), stop_price=19_980))
+    worse, surprises = apply_report(better, replace(reported_of(stop, S.WORKING), stop_price=19_980))
     assert worse.stop_price == 19_980
     assert surprises == [f"order {stop.client_id} has the stop price 19980 at the venue, not 19990"]
     still = replace(stop, trail=None)
-    _, surprises = told(still, replace(reported_of(still, S.WORKING), stop_price=19_990))
+    _, surprises = apply_report(still, replace(reported_of(still, S.WORKING), stop_price=19_990))
     assert surprises == [f"order {stop.client_id} has the stop price 19990 at the venue, not 19984"]

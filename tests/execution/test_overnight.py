@@ -20,7 +20,7 @@ from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.limits import risk_per_contract
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY_S, MES, ROLL_S, RTH_S, account, bar, ns, says, strategy, tape
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 
 D = Decimal
 GAP: dict[str, Any] = {"overnightGapTicks": {"MES": 200}}
@@ -34,10 +34,10 @@ def holding(**spec: Any):
 def over_night(books: Books, folder: Path, *rows: tuple[float, ...], **spec: Any) -> Desk:
     """A long of MES at 20001 after ten minutes of the first day, prints to its end, and these of the next."""
     first = [(1, 20_000), (599.5, 20_000), (601, 20_000), (23_000, 20_004), (RTH_S - 1, 20_005), (ROLL_S - 1, 20_006)]
-    speech = {"default/mes": says([bar(600)], end=ENDS_S)}
+    signals = {"default/mes": says([bar(600)], end=ENDS_S)}
     strategies = [holding(**spec)]
     return Desk(
-        books, folder, {MES: tape(*first, *rows, (ENDS_S, 19_000))}, speech, strategies, account(**GAP), ends=ENDS_S
+        books, folder, {MES: tape(*first, *rows, (ENDS_S, 19_000))}, signals, strategies, account(**GAP), ends=ENDS_S
     )
 
 

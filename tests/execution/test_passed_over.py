@@ -9,16 +9,16 @@ import pytest
 
 from leadline.execution.adapters.deaths import DEATHS, ENDS, MOST_POISON, MarkFile
 from leadline.execution.core.book import Book, Changes
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotTaken, Risk, Unavailable
-from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.orders import OrderState, VenueEvent, VenueOrder
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import MES, MNQ, account, bar, says, strategy, tape
+from tests.execution.harness.desk import Desk, Session, replace_risk
 from tests.execution.harness.faults import Killed, TrippedRisk, TrippedStore, TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import MemoryBooks
-from tests.execution.harness.world import Desk, Session, replace_risk
 from tests.execution.test_halted_account import resume
 from tests.execution.test_venue_words import Speaks, desk_of, halts, is_entry_fill
 
@@ -39,12 +39,12 @@ class Breaks(TrippedRisk):
         return await super().decide(inputs)
 
 
-def with_marks(desk: Desk, through: Callable[[World], World]) -> Session:
+def with_marks(desk: Desk, through: Callable[[Deps], Deps]) -> Session:
     """A process that knows what the ones before it ended at."""
-    return desk.open(lambda world: replace(through(world), marks=MarkFile(desk.folder / "marks", desk.tape)))
+    return desk.open(lambda deps: replace(through(deps), marks=MarkFile(desk.folder / "marks", desk.tape)))
 
 
-async def ends(desk: Desk, through: Callable[[World], World], error: type[BaseException]) -> None:
+async def ends(desk: Desk, through: Callable[[Deps], Deps], error: type[BaseException]) -> None:
     """A process that ends of an error."""
     session = with_marks(desk, through)
     with pytest.raises(error):
@@ -56,19 +56,19 @@ def two_strategies(folder: Path) -> Desk:
     """One holds a position when its next bar comes; the other says a bar at the same instant, and one later."""
     rows = [(600, 20_000), (601, 20_000), (700, 20_001), (800, 20_001), (801, 20_001), (NEAR_CLOSE, 20_002)]
     prints = {name: tape(*rows, (23_200, 20_002)) for name in (MES, MNQ)}
-    speech = {
+    signals = {
         "default/mes": says([bar(600), bar(700), bar(750)], end=23_395),
         "default/nq": says([bar(700, contract=MNQ), bar(800, contract=MNQ)], end=23_395, strategy="default/nq"),
     }
     both = [strategy(), strategy("nq", "MNQ")]
-    return Desk(MemoryBooks(), folder, prints, speech, both, account(limits={"maxOpenTrades": 2}), ends=23_395)
+    return Desk(MemoryBooks(), folder, prints, signals, both, account(limits={"maxOpenTrades": 2}), ends=23_395)
 
 
 async def test_a_bar_at_which_processes_fail_is_refused_and_its_strategy_fenced_off(folder: Path):
     desk = two_strategies(folder)
 
-    def broken(world: World) -> World:
-        return replace_risk(world, Breaks(world.risk, KeyError("no such row")))
+    def broken(deps: Deps) -> Deps:
+        return replace_risk(deps, Breaks(deps.risk, KeyError("no such row")))
 
     for _ in range(DEATHS):
         await ends(desk, broken, KeyError)
@@ -111,7 +111,7 @@ async def test_a_bar_whose_decision_the_database_does_not_take_is_passed_over_by
                 raise NotTaken("a value out of range", "database")
             await super().commit(book, changes, check)
 
-    session = with_marks(desk, lambda world: replace(world, store=Picky(world.store, Tripwire())))
+    session = with_marks(desk, lambda deps: replace(deps, store=Picky(deps.store, Tripwire())))
     await session.until(720)
     session.close()
     assert ("default/mes", 700, False, "poison") in await desk.decisions()
@@ -128,7 +128,7 @@ async def test_a_bar_whose_refusal_fails_as_well_is_kept_out_by_the_fence_alone(
                 raise NotTaken("a value out of range", "database")
             await super().commit(book, changes, check)
 
-    session = with_marks(desk, lambda world: replace(world, store=Picky(world.store, Tripwire())))
+    session = with_marks(desk, lambda deps: replace(deps, store=Picky(deps.store, Tripwire())))
     await session.until(790)
     session.close()
     assert [found[:2] for found in await desk.decisions()] == [("default/mes", 600), ("default/nq", 700)]
@@ -144,8 +144,8 @@ def unbookable(said: VenueEvent) -> VenueEvent:
 async def test_an_event_at_which_processes_fail_is_passed_over_and_what_the_venue_holds_is_held(folder: Path):
     desk = desk_of(MemoryBooks(), folder)
 
-    def broken(world: World) -> World:
-        return replace_venue(world, Speaks(venue_of(world), event=unbookable))
+    def broken(deps: Deps) -> Deps:
+        return replace_venue(deps, Speaks(venue_of(deps), event=unbookable))
 
     for _ in range(DEATHS):
         await ends(desk, broken, TypeError)
@@ -175,7 +175,7 @@ async def test_events_that_the_database_does_not_take_are_passed_over_together(f
                 raise NotTaken("a value out of range", "database")
             await super().commit(book, changes, check)
 
-    session = with_marks(desk, lambda world: replace(world, store=Picky(world.store, Tripwire())))
+    session = with_marks(desk, lambda deps: replace(deps, store=Picky(deps.store, Tripwire())))
     await session.run()
     session.close()
     assert any("event 2 of the venue" in reason and "NotTaken" in reason for _, reason in halts(session))
@@ -197,8 +197,8 @@ async def test_an_order_at_which_processes_fail_when_they_ask_for_it_stays_as_th
                 raise KeyError(client_id)
             return await super().find(client_id)
 
-    def broken(world: World) -> World:
-        return replace_venue(world, Breaks(venue_of(world), Tripwire()))
+    def broken(deps: Deps) -> Deps:
+        return replace_venue(deps, Breaks(venue_of(deps), Tripwire()))
 
     for _ in range(DEATHS):
         await ends(desk, broken, KeyError)
@@ -227,8 +227,8 @@ class KilledAtTheBar(TrippedStore):
 async def test_kills_that_fall_on_a_bar_make_it_poison_only_when_they_are_three_in_a_row(folder: Path, kills: int):
     desk = two_strategies(folder)
     for _ in range(kills):
-        await ends(desk, lambda world: replace(world, store=KilledAtTheBar(world.store, Tripwire())), Killed)
-    session = with_marks(desk, lambda world: world)
+        await ends(desk, lambda deps: replace(deps, store=KilledAtTheBar(deps.store, Tripwire())), Killed)
+    session = with_marks(desk, lambda deps: deps)
     await session.until(720)
     session.close()
     reasons = {(name, second): reason for name, second, _, reason in await desk.decisions()}
@@ -241,7 +241,7 @@ async def test_neither_a_stop_in_order_nor_a_part_that_is_away_counts_as_an_end(
     for number in range(2 * ENDS):
         error = Killed("told to stop") if number % 2 else Unavailable("risk is away", "risk")
         marks = MarkFile(desk.folder / "marks", desk.tape)
-        session = desk.open(lambda world: replace(replace_risk(world, Breaks(world.risk, error)), marks=marks))  # noqa: B023
+        session = desk.open(lambda deps: replace(replace_risk(deps, Breaks(deps.risk, error)), marks=marks))  # noqa: B023
         with pytest.raises((Killed, AssertionError)):
             await session.run()
         marks.stopped()
@@ -274,14 +274,14 @@ def test_a_failure_counts_at_the_innermost_name_alone(tmp_path: Path):
 async def test_what_one_run_passes_over_is_handled_in_another(folder: Path):
     desk = two_strategies(folder)
 
-    def broken(world: World) -> World:
-        return replace_risk(world, Breaks(world.risk, KeyError("no such row")))
+    def broken(deps: Deps) -> Deps:
+        return replace_risk(deps, Breaks(deps.risk, KeyError("no such row")))
 
     for _ in range(DEATHS):
         await ends(desk, broken, KeyError)
     other = two_strategies(folder)
     other.name = "another"
-    session = with_marks(other, lambda world: world)
+    session = with_marks(other, lambda deps: deps)
     await session.until(790)
     session.close()
     assert not session.halted
@@ -335,8 +335,8 @@ def test_any_name_can_be_marked(tmp_path: Path, name: str):
 async def test_a_process_that_is_killed_while_it_waits_for_risk_has_not_ended_at_its_bar(folder: Path):
     desk = two_strategies(folder)
     for _ in range(ENDS):
-        await ends(desk, lambda world: replace_risk(world, Breaks(world.risk, Killed("no memory"))), Killed)
-    session = with_marks(desk, lambda world: world)
+        await ends(desk, lambda deps: replace_risk(deps, Breaks(deps.risk, Killed("no memory"))), Killed)
+    session = with_marks(desk, lambda deps: deps)
     await session.run()
     session.close()
     assert session.halted == ""

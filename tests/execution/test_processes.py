@@ -135,7 +135,7 @@ class Platform:
         batch = TickBatch(TAPE, "cme", MES, PRINTS, ns(1500), final=final)
         await self.bus.publish(subject, encode_tick_batch(batch), f"{subject}/all")
 
-    async def say(self, messages: Sequence[SignalMessage | bytes]) -> None:
+    async def publish(self, messages: Sequence[SignalMessage | bytes]) -> None:
         """What an analysis of `default/mes` says, or bytes that are no message; bars close by prints."""
         subject = signal_subject(TAPE, "default/paper", "default/mes")
         for message in messages:
@@ -264,8 +264,10 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
         # Up to second 700: a long from second 601.
         await platform.scrape("first")
         said, end = says([bar(600)], end=700)
-        await platform.say([said, SignalMessage(*(end.tape, end.account, end.strategy, "hash", ns(700), False, None))])
-        await platform.say(says([bar(650, SHORT)], end=1500, analysis_hash="older"))
+        await platform.publish(
+            [said, SignalMessage(*(end.tape, end.account, end.strategy, "hash", ns(700), False, None))]
+        )
+        await platform.publish(says([bar(650, SHORT)], end=1500, analysis_hash="older"))
         state = await state_of(stub, lambda state: state.strategies[0].position == 1)
         assert (state.strategies[0].state, state.strategies[0].working_orders) == ("Running", 2)
         other = "leadline_signals_of_other_analysis_total{account=default/paper}"
@@ -273,7 +275,7 @@ async def test_the_calls_of_a_strategy_s_life(platform: Platform):
 
         drain = pb.DrainRequest(strategy="default/mes", drain_id="d-1", working_orders="Cancel", positions="Flatten")
         first = await stub.Drain(drain, timeout=5)
-        await platform.say([end])
+        await platform.publish([end])
         answer = await with_retries(lambda: stub.Drain(drain, timeout=5), lambda answer: answer.drained)
         assert answer.instant_ns == first.instant_ns
         state = await state_of(stub, lambda state: state.phase == "finished")
@@ -376,7 +378,7 @@ async def test_a_halt_is_answered_while_everything_else_stands_still(platform: P
     process = platform.execution("first", account())
     async with platform.calls() as stub, platform.calls(role="cli-trader") as trader:
         await set_strategy(stub)
-        await platform.say(says([bar(600)], end=1500))
+        await platform.publish(says([bar(600)], end=1500))
         await state_of(stub, lambda state: state.phase == "finished")
         for other in platform.processes:
             if other is not process:
@@ -476,7 +478,7 @@ async def test_a_writer_that_was_frozen_is_refused_when_it_wakes(platform: Platf
     await held.start()
     await holder.execute(lock)
     *said, end = says([bar(600), bar(1000)], end=1500)
-    await platform.say([*said, end])
+    await platform.publish([*said, end])
     await waits_for_a_lock(watcher, of)
     if of == BEFORE_THE_BYTE[1]:  # the lease is kept up all the time: wait for the one before the byte
         await with_retries(lambda: watcher.fetchval("SELECT count(*) FROM intent WHERE state = 'SENDING'"), bool)
@@ -519,8 +521,10 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
         await platform.scrape("first")
         said, end = says([bar(600)], end=1500)
         promise = replace(end, final=False, progress_ns=ns(750))
-        await platform.say([said, promise, b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}', b"\xff\xff"])
-        await platform.say(says([bar(800)], end=1500))
+        await platform.publish(
+            [said, promise, b'{"type":"io.nats.jetstream.api.v1.stream_info_response"}', b"\xff\xff"]
+        )
+        await platform.publish(says([bar(800)], end=1500))
         state = await state_of(stub, lambda state: state.phase == "finished")
         (only,) = state.strategies
         assert (only.state, only.position, len(state.halts)) == ("Running", 0, 0)
@@ -579,7 +583,7 @@ async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while
         await set_strategy(stub)
         for second, states in ((600, ["DEAD"]), (700, ["DEAD", "CANCELLED"])):
             said, end = says([bar(second)], end=1500)
-            await platform.say([said, replace(end, final=False, progress_ns=ns(second + 5))])
+            await platform.publish([said, replace(end, final=False, progress_ns=ns(second + 5))])
             state = await state_of(stub, lambda state: len(state.halts) == 1 and state.phase == "waiting_for_signals")
             entries = await watcher.fetch("SELECT state FROM intent WHERE leg = 'E' ORDER BY decided_at_ns")
             assert [row["state"] for row in entries] == states
@@ -587,7 +591,7 @@ async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while
             assert (halt.source, halt.reason) == ("DIFFERENCE", "venue refuses: an error by request of a test")
             await trader.Resume(pb.ResumeRequest(reason="looked at", numbers=[halt.number]), timeout=30)
         said, end = says([bar(800)], end=1500)
-        await platform.say([said, replace(end, final=False, progress_ns=ns(950))])
+        await platform.publish([said, replace(end, final=False, progress_ns=ns(950))])
         await state_of(stub, lambda state: state.strategies[0].position == 1)
         assert await platform.venue_orders() == ["E", "E", "S1", "T1"]
 
@@ -603,7 +607,7 @@ async def test_an_account_goes_on_with_a_venue_that_fails_and_takes_orders_while
         assert (state.strategies[0].position, [found.number for found in state.halts]) == (1, [halt.number])
 
         platform.again("venue")
-        await platform.say([end])
+        await platform.publish([end])
         state = await state_of(stub, lambda state: state.phase == "finished")
         assert (state.strategies[0].position, [found.source for found in state.halts]) == (0, ["PERSON"])
     assert await platform.venue_orders() == ["E", "E", "F1", "S1", "T1"]
@@ -652,7 +656,7 @@ async def test_a_venue_that_says_what_nobody_foresaw_halts_the_account_and_ends_
             resume = pb.ResumeRequest(reason="mine", numbers=[state.halts[0].number])
             await with_retries(lambda: trader.Resume(resume, timeout=30))
             *said, end = says([bar(600)], end=1500)
-            await platform.say([*said, end])
+            await platform.publish([*said, end])
             between.next("AdvanceTo", Fault(), repeated())
             state = await state_of(stub, lambda state: state.phase == "finished")
             assert {halt.source for halt in state.halts} == {"DIFFERENCE"}

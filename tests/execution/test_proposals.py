@@ -8,8 +8,8 @@ from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.stores import IN_BOTH
-from tests.execution.harness.world import Books, Desk
 
 LONG = Proposal(Action.ENTER, Direction.LONG, why=("up",))
 SHORT_ADD = Proposal(Action.ADD, Direction.SHORT)

@@ -14,9 +14,9 @@ from leadline.execution.loop.ports import Store, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import Killed, TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
-from tests.execution.harness.world import Books, Desk
 from tests.execution.test_journal import journal_of
 from tests.execution.test_recovery import LandsLate, one_trade, stranger
 from tests.execution.test_steps import go_on
@@ -47,8 +47,8 @@ async def test_rows_and_journal_are_compared_by_the_newest_orders_of_each(books:
     names = [f"L{number}" for number in range(NEWEST + 44)]
     for name in names:
         session.journal.write(name)
-    store = Counting(session.loop._world.store)
-    session.replace_world(lambda world: replace(world, store=store))
+    store = Counting(session.loop._deps.store)
+    session.replace_deps(lambda deps: replace(deps, store=store))
     await session.start()
     session.close()
     assert store.recalled == names[-NEWEST:]
@@ -60,7 +60,7 @@ async def test_rows_and_journal_are_compared_by_the_newest_orders_of_each(books:
 
 async def entry_in(desk: Desk, call: str) -> str:
     """Kill a process at the first call of that name: the id of the entry that its rows have then."""
-    session = desk.open(lambda world: tripped(world, TripsAt(call)))
+    session = desk.open(lambda deps: tripped(deps, TripsAt(call)))
     with pytest.raises(Killed):
         await session.run()
     session.close()
@@ -124,13 +124,13 @@ async def test_an_order_that_may_have_left_is_looked_for_twice_and_then_given_up
 ):
     """The second time after a pause: a request that was under way has its time to land."""
     desk = one_trade(books, folder)
-    session = desk.open(lambda world: tripped(world, TripsAt("venue.submit E", error)))
+    session = desk.open(lambda deps: tripped(deps, TripsAt("venue.submit E", error)))
     await session.start()
     with pytest.raises(error):
         await go_on(session)
     session.close()
     wire = Tripwire()
-    session = desk.open(lambda world: tripped(world, wire))
+    session = desk.open(lambda deps: tripped(deps, wire))
     await session.start()
     session.close()
     looked_for = ["venue.find", "venue.find", "store.commit DEAD"]
@@ -161,8 +161,8 @@ async def test_what_is_found_is_booked_from_the_venue_s_events_which_are_newer_t
     books: Books, folder: Path, ended: bool
 ):
     session = one_trade(books, folder).open()
-    venue = Lands(venue_of(session.loop._world), lambda name: ended and session.market.cancel(name, "somebody"))
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = Lands(venue_of(session.loop._deps), lambda name: ended and session.market.cancel(name, "somebody"))
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.start()
     with pytest.raises(Unavailable):
         await go_on(session)
@@ -198,8 +198,8 @@ async def test_an_order_that_ended_while_another_one_was_looked_for_is_not_looke
     """An old one has left the book with its end."""
     session = one_trade(books, folder).open()
     market = session.market
-    venue = LandsWhileAnotherEnds(venue_of(session.loop._world), lambda: market.cancel("somebody-else", "its owner"))
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = LandsWhileAnotherEnds(venue_of(session.loop._deps), lambda: market.cancel("somebody-else", "its owner"))
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.start()
     with pytest.raises(Unavailable):
         await go_on(session)
@@ -267,7 +267,7 @@ async def test_book_and_venue_differ_where_the_venue_shows_an_order_otherwise(
 ):
     session = one_trade(books, folder).open()
     await session.until(640)
-    session.replace_world(lambda world: replace_venue(world, Shows(venue_of(world), change)))
+    session.replace_deps(lambda deps: replace_venue(deps, Shows(venue_of(deps), change)))
     [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
     said = await session.loop._reconciliation.where_they_differ()
     session.close()
@@ -303,9 +303,9 @@ async def test_how_much_of_an_entry_or_of_an_ended_order_has_filled_is_the_venue
     session = one_trade(books, folder).open()
     await session.until(600 if leg == "E" else 640)
     [before] = [order for order in session.book.live_orders() if order.leg == leg]
-    venue = Shows(venue_of(session.loop._world), lambda found: replace(found, state=state, filled=1), leg)
-    store = Writes(session.loop._world.store, before.client_id)
-    session.replace_world(lambda world: replace(replace_venue(world, venue), store=store))
+    venue = Shows(venue_of(session.loop._deps), lambda found: replace(found, state=state, filled=1), leg)
+    store = Writes(session.loop._deps.store, before.client_id)
+    session.replace_deps(lambda deps: replace(replace_venue(deps, venue), store=store))
     await session.start()
     session.close()
     assert store.written[: len(told)] == [(filled, before.version + later) for filled, later in told]
@@ -324,7 +324,7 @@ class HoldsNonsense(TrippedVenue):
 async def test_book_and_venue_differ_where_the_venue_holds_what_cannot_be(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    session.replace_world(lambda world: replace_venue(world, HoldsNonsense(venue_of(world), Tripwire())))
+    session.replace_deps(lambda deps: replace_venue(deps, HoldsNonsense(venue_of(deps), Tripwire())))
     said = await session.loop._reconciliation.where_they_differ()
     session.close()
     assert said == "the venue tells of a position that cannot be: 1 of ''"
@@ -339,7 +339,7 @@ async def test_an_order_at_which_processes_have_ended_stays_as_it_is_and_halts(b
         with suppress(ValueError), marks.at(name):
             raise ValueError("nonsense")
     wire = Tripwire()
-    session.replace_world(lambda world: replace(tripped(world, wire), marks=marks))
+    session.replace_deps(lambda deps: replace(tripped(deps, wire), marks=marks))
     await session.start()
     session.close()
     assert wire.calls.count("venue.find") == 1  # the target's
@@ -365,7 +365,7 @@ async def test_an_order_that_works_at_the_venue_and_of_which_no_event_told_is_ta
     session = one_trade(books, folder).open()
     await session.until(640)
     order = replace(stranger(MES), type=OrderType.LIMIT, limit_price=19_000)
-    session.replace_world(lambda world: replace_venue(world, ShowsMore(venue_of(world), order)))
+    session.replace_deps(lambda deps: replace_venue(deps, ShowsMore(venue_of(deps), order)))
     for _ in range(2):
         await session.start()
     session.close()
@@ -382,7 +382,7 @@ async def test_a_working_order_whose_id_no_table_holds_halts_and_is_passed_over(
     session = one_trade(books, folder).open()
     await session.until(640)
     order = replace(stranger(MES), client_id=client_id)
-    session.replace_world(lambda world: replace_venue(world, ShowsMore(venue_of(world), order)))
+    session.replace_deps(lambda deps: replace_venue(deps, ShowsMore(venue_of(deps), order)))
     await session.start()
     session.close()
     assert "is passed over: no table holds its id" in session.halted
@@ -397,7 +397,7 @@ async def test_a_working_order_at_which_processes_have_ended_is_left_alone(books
     for _ in range(2):
         with suppress(ValueError), marks.at(name):
             raise ValueError("nonsense")
-    session.replace_world(lambda world: replace(replace_venue(world, ShowsMore(venue_of(world), order)), marks=marks))
+    session.replace_deps(lambda deps: replace(replace_venue(deps, ShowsMore(venue_of(deps), order)), marks=marks))
     await session.start()
     session.close()
     assert session.halted == f"{name} is passed over: {marks.poison(name)}"

@@ -20,10 +20,10 @@ from leadline.model.orders import OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
 from tests.execution.harness.days import eventful, managed, wandering
+from tests.execution.harness.desk import Books, Desk, Session, venue_fills
 from tests.execution.harness.faults import Killed, TrippedVenue, Tripwire, Watcher, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH, MemoryBooks
-from tests.execution.harness.world import Books, Desk, Session, venue_fills
 
 GIVEN_UP = {"DEAD", "EXPIRED_LOCAL"}
 SENDING = ("store.renew", "journal.write", "venue.submit E")
@@ -41,8 +41,8 @@ def flat_by(books: Books, folder: Path, name: str) -> Desk:
             (23_390, 20_010),
         )
     }
-    speech = {"default/mes": says([bar(600)], end=23_400)}
-    return Desk(books, folder, prints, speech, [strategy()], ends=23_400, name=name)
+    signals = {"default/mes": says([bar(600)], end=23_400)}
+    return Desk(books, folder, prints, signals, [strategy()], ends=23_400, name=name)
 
 
 Day = Callable[[Books, Path, str], Desk]
@@ -100,7 +100,7 @@ class Reference:
     async def without(self, client_ids: frozenset[str]) -> list[dict[str, Any]]:
         if client_ids not in self._known:
             desk = self._day(self._books, self._folder, f"reference-{len(self._known)}")
-            session = await desk.run(through=lambda world: replace_venue(world, Swallow(venue_of(world), client_ids)))
+            session = await desk.run(through=lambda deps: replace_venue(deps, Swallow(venue_of(deps), client_ids)))
             assert await check_against_venue(desk, session) == client_ids
             self._known[client_ids] = essence(await desk.lines())
         return self._known[client_ids]
@@ -109,7 +109,7 @@ class Reference:
 async def killed(desk: Desk, *at: int) -> Session:
     """Run the desk, kill it at those calls, one after the other, and let the last process go on to the end."""
     for number in at:
-        session = desk.open(lambda world, number=number: tripped(world, Tripwire(number)))  # type: ignore[misc]
+        session = desk.open(lambda deps, number=number: tripped(deps, Tripwire(number)))  # type: ignore[misc]
         try:
             await session.run()
         except Killed:
@@ -136,7 +136,7 @@ async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(
     wire = Watcher(keep)
     undisturbed = day(books, folder / "undisturbed", "undisturbed")
     undisturbed.folder.mkdir()
-    await undisturbed.run(through=lambda world: tripped(world, wire), read_back=True)
+    await undisturbed.run(through=lambda deps: tripped(deps, wire), read_back=True)
     assert len(wire.calls) > 80
     assert {name.split()[0] for name in wire.calls} >= {"risk.decide", "journal.write", "venue.submit", "venue.cancel"}
 
@@ -172,7 +172,7 @@ async def test_kills_while_recovering_from_kills(books: Books, folder: Path, see
 async def test_a_part_that_does_not_answer_is_asked_again(books: Books, folder: Path):
     wire = Tripwire()
     undisturbed = flat_by(books, folder, "undisturbed")
-    await undisturbed.run(through=lambda world: tripped(world, wire))
+    await undisturbed.run(through=lambda deps: tripped(deps, wire))
     expected = essence(await undisturbed.lines())
     fills = await undisturbed.fills()
     assert [fill[0] for fill in fills] == ["E", "F1"]
@@ -184,7 +184,7 @@ async def test_a_part_that_does_not_answer_is_asked_again(books: Books, folder: 
             desk = flat_by(books, folder, f"silent-{number}-{after}")
             fault = Tripwire(number, after=after, error=Unavailable)
             try:
-                session = await desk.run(through=lambda world, fault=fault: tripped(world, fault))
+                session = await desk.run(through=lambda deps, fault=fault: tripped(deps, fault))
                 assert fault.tripped
                 lost = await check_against_venue(desk, session)
                 assert bool(lost) == (name == "venue.submit E" and not after)
@@ -197,7 +197,7 @@ async def test_a_part_that_does_not_answer_is_asked_again(books: Books, folder: 
 async def test_exits_are_moved_once_where_the_venue_does_not_answer(books: Books, folder: Path):
     wire = Tripwire()
     undisturbed = managed(books, folder, "undisturbed")
-    await undisturbed.run(through=lambda world: tripped(world, wire))
+    await undisturbed.run(through=lambda deps: tripped(deps, wire))
     expected = await undisturbed.lines()
     moves = [number for number, name in enumerate(wire.calls) if name == "venue.replace"]
     assert len(moves) == 3
@@ -205,7 +205,7 @@ async def test_exits_are_moved_once_where_the_venue_does_not_answer(books: Books
         for after in (False, True):
             fault = Tripwire(number, after=after, error=Unavailable)
             desk = managed(books, folder, f"silent-{number}-{after}")
-            session = await desk.run(through=lambda world, fault=fault: tripped(world, fault), read_back=True)
+            session = await desk.run(through=lambda deps, fault=fault: tripped(deps, fault), read_back=True)
             await check_against_venue(desk, session)
             assert await desk.lines() == expected
             # Where the venue has done it, it is not asked again.
@@ -261,15 +261,15 @@ def one_trade(books: Books, folder: Path) -> Desk:
 @pytest.mark.parametrize("questions", [0, 1])
 async def test_an_order_that_lands_while_it_is_looked_for_is_adopted(books: Books, folder: Path, questions: int):
     desk = one_trade(books, folder)
-    session = await desk.run(through=lambda world: replace_venue(world, LandsLate(venue_of(world), questions)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, LandsLate(venue_of(deps), questions)))
     assert await check_against_venue(desk, session) == frozenset()
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
 
 
 async def test_an_order_that_lands_after_it_was_given_up_is_booked_and_stops_entries(books: Books, folder: Path):
     desk = one_trade(books, folder)
-    desk.speech = {"default/mes": says([bar(600), bar(800)], end=900)}
-    session = await desk.run(through=lambda world: replace_venue(world, LandsLate(venue_of(world), 2)), read_back=True)
+    desk.signals = {"default/mes": says([bar(600), bar(800)], end=900)}
+    session = await desk.run(through=lambda deps: replace_venue(deps, LandsLate(venue_of(deps), 2)), read_back=True)
     assert "given up as absent, has come up at the venue" in session.halted
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("T1", 700)]
     assert [state for *_, state in await desk.orders()] == ["FILLED", "CANCELLED", "FILLED"]
@@ -280,7 +280,7 @@ async def test_an_order_that_lands_after_it_was_given_up_is_booked_and_stops_ent
 async def until_pending(desk: Desk) -> None:
     """Kill the account between the transaction that writes its first order and the next."""
     at = (await calls_of(desk)).index("store.commit SENDING")
-    session = desk.open(lambda world: tripped(world, Tripwire(at)))
+    session = desk.open(lambda deps: tripped(deps, Tripwire(at)))
     with pytest.raises(Killed):
         await session.run()
     session.close()
@@ -290,8 +290,8 @@ async def until_pending(desk: Desk) -> None:
 async def calls_of(desk: Desk) -> list[str]:
     """The calls of the desk's day, from a twin that is run through."""
     wire = Tripwire()
-    twin = Desk(desk.books, desk.folder, desk.prints, desk.speech, desk.strategies, ends=desk.ends, name="twin")
-    await twin.run(through=lambda world: tripped(world, wire))
+    twin = Desk(desk.books, desk.folder, desk.prints, desk.signals, desk.strategies, ends=desk.ends, name="twin")
+    await twin.run(through=lambda deps: tripped(deps, wire))
     return wire.calls
 
 
@@ -339,8 +339,8 @@ def stranger(contract: str, client_id: str = "somebody-else") -> VenueOrder:
 
 async def test_the_fill_of_an_order_that_nobody_here_intended_is_kept_and_stops_entries(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (700, 20_026), (701, 20_026), (900, 20_030))}
-    speech = {"default/mes": says([bar(800)], end=900)}
-    desk = Desk(books, folder, prints, speech, [strategy()], ends=900)
+    signals = {"default/mes": says([bar(800)], end=900)}
+    desk = Desk(books, folder, prints, signals, [strategy()], ends=900)
     session = desk.open()
     await session.start()
     session.market.submit(stranger(MES))
@@ -364,7 +364,7 @@ class Miscounts(TrippedVenue):
 
 async def test_book_and_venue_that_hold_different_positions_stop_entries(books: Books, folder: Path):
     desk = one_trade(books, folder)
-    session = await desk.run(through=lambda world: replace_venue(world, Miscounts(venue_of(world), Tripwire())))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Miscounts(venue_of(deps), Tripwire())))
     assert session.halted == "book [] and venue [('ESM2025', 1)] hold different positions"
     assert await desk.decisions() == [("default/mes", 600, False, "halted")]
 
@@ -402,13 +402,13 @@ async def test_a_writer_that_was_paused_while_another_took_over_sends_nothing_mo
 ):
     desk = one_trade(books, folder)
     at = (await calls_of(desk)).index(commit)
-    first = desk.open(lambda world: tripped(world, Tripwire(at, error=Paused)))
+    first = desk.open(lambda deps: tripped(deps, Tripwire(at, error=Paused)))
     with pytest.raises(Paused):
         await first.run()
     await books.let_the_lease_run_out()
     desk.holder = "execution-1"
     assert await desk.store().acquire()
-    first.replace_world(lambda world: tripped(world, Tripwire()))
+    first.replace_deps(lambda deps: tripped(deps, Tripwire()))
     with pytest.raises(Fenced):
         await first.loop.commit()
     first.close()

@@ -8,7 +8,7 @@ import pytest
 
 from leadline.execution.adapters.convert import state_to_proto
 from leadline.execution.core.book import Book
-from leadline.execution.core.contracts import speaker_of
+from leadline.execution.core.contracts import signal_source
 from leadline.execution.core.day import roll
 from leadline.execution.loop.commands import set_strategy
 from leadline.ingestion.months import market_of
@@ -17,8 +17,8 @@ from leadline.model.errors import Unknown
 from leadline.model.ticks import TickColumns
 from leadline.model.wire import encode_bar
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.run import Recorded, record
-from tests.execution.harness.world import Books, Desk, Session
 
 TRADE_FROM = date(2025, 6, 13)
 SESSIONS = 3
@@ -41,7 +41,7 @@ def desk_of(books: Books, folder: Path, run: Recorded, name: str) -> Desk:
         books,
         folder,
         run.prints,
-        {"default/mes": run.speech},
+        {"default/mes": run.signals},
         [flow()],
         begins=run.begins,
         ends=run.ends,
@@ -169,7 +169,7 @@ def test_the_contract_is_the_strategys_also_where_the_feed_has_lost_the_months_w
     book.trading_day = date(2025, 6, 13)
     owner = set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
     assert (owner.contract, list(dict.fromkeys(book.tapes(owner)))) == (MES, [MES, NEXT])
-    months = speaker_of(owner.manifest, "live", book.feed_contracts, began).months
+    months = signal_source(owner.manifest, "live", book.feed_contracts, began).months
     assert [(month.contract, month.covers(date(2025, 6, 16))) for month in months] == [(MES, False), (NEXT, True)]
 
     book.instant_ns = ns(MONDAY)

@@ -13,9 +13,9 @@ from leadline.execution.loop.ports import Refused, Store, Unavailable
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk, DirectRisk, Session, Starved
 from tests.execution.harness.faults import TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
-from tests.execution.harness.world import Books, Desk, DirectRisk, Session, Starved
 
 GC = "GCQ2025"
 RECOVERY = [
@@ -68,14 +68,14 @@ def one_trade(books: Books, folder: Path) -> Desk:
 
 async def test_a_trade_is_these_calls_and_no_others(books: Books, folder: Path):
     wire = Tripwire()
-    await one_trade(books, folder).run(through=lambda world: tripped(world, wire))
+    await one_trade(books, folder).run(through=lambda deps: tripped(deps, wire))
     way, end = ["venue.advance", "store.commit "], ["venue.advance", "store.commit ", "store.commit "]
     assert wire.calls == [*RECOVERY, *NAMED, *way, *ENTRY, *FILLED, *TARGET, *end]
 
 
 async def test_what_leaves_the_market_is_cancelled_and_closed_each_with_its_row_first(books: Books, folder: Path):
     wire = Tripwire()
-    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    session = one_trade(books, folder).open(lambda deps: tripped(deps, wire))
     await session.until(640)
     wire.calls.clear()
     await session.loop.flatten("", "seen (bob)")
@@ -97,7 +97,7 @@ async def test_an_order_that_is_known_not_to_have_left_is_handed_in_when_the_dat
     desk = one_trade(books, folder)
     at = [*RECOVERY, *NAMED, "venue.advance", "store.commit ", *ENTRY].index(call)
     wire = Tripwire(at, after=after, error=Unavailable)
-    await desk.run(through=lambda world: tripped(world, wire))
+    await desk.run(through=lambda deps: tripped(deps, wire))
     assert wire.tripped
     assert set(desk.sent.values()) == {1}
     assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
@@ -132,7 +132,7 @@ class HaltedMeanwhile(TrippedStore):
 
 async def test_an_entry_that_a_halt_kept_back_does_not_leave_when_the_halt_is_gone(books: Books, folder: Path):
     desk = one_trade(books, folder)
-    session = desk.open(lambda world: replace(world, store=HaltedMeanwhile(world.store, lambda: session.halt("news"))))
+    session = desk.open(lambda deps: replace(deps, store=HaltedMeanwhile(deps.store, lambda: session.halt("news"))))
     assert session.loop.phase == "starting"
     await session.start()
     with pytest.raises(Unavailable):
@@ -162,8 +162,8 @@ class RefusesToClose(TrippedVenue):
 async def test_a_close_that_is_refused_is_tried_twice_in_a_step_at_the_most(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    venue = RefusesToClose(venue_of(session.loop._world), Tripwire())
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = RefusesToClose(venue_of(session.loop._deps), Tripwire())
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.loop.flatten("", "seen (bob)")
     await session.loop.carry_out()
     assert venue.refused == 1  # once the bracket was gone
@@ -181,8 +181,8 @@ async def test_a_close_that_is_refused_at_a_start_is_not_tried_again_before_the_
     await first.loop.flatten("", "seen (bob)")
     first.close()
     session = desk.open()
-    venue = RefusesToClose(venue_of(session.loop._world), Tripwire())
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = RefusesToClose(venue_of(session.loop._deps), Tripwire())
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.start()
     assert venue.refused == 1  # once the bracket was gone
     await session.loop.step()
@@ -216,7 +216,7 @@ class Halting(DirectRisk):
 async def test_an_entry_that_the_locked_rows_refuse_leaves_no_trace_in_the_book(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = desk.open(
-        lambda world: replace(world, risk=Halting(lambda: session.halt("news"))),
+        lambda deps: replace(deps, risk=Halting(lambda: session.halt("news"))),
         read_back=True,  # the book in memory is what was written
     )
     await session.run()
@@ -249,7 +249,7 @@ class SaysNothingOfPositions(TrippedVenue):
 async def test_a_venue_need_not_tell_its_positions_at_every_stop(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = await desk.run(
-        through=lambda world: replace_venue(world, SaysNothingOfPositions(venue_of(world), Tripwire()))
+        through=lambda deps: replace_venue(deps, SaysNothingOfPositions(venue_of(deps), Tripwire()))
     )
     assert session.halted == ""
     assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
@@ -284,10 +284,10 @@ async def test_only_the_tapes_run_on_whose_prints_can_move_the_account(books: Bo
     desk = one_trade(books, folder)
     desk.prints = {MES: desk.prints[MES], NQ: tape((600, 70_000)), GC: tape((600, 30_000))}
     desk.strategies = [strategy(), strategy("nq", "NQ")]
-    desk.speech = {name: says([], end=900, strategy=name) for name in ("default/mes", "default/nq")}
+    desk.signals = {name: says([], end=900, strategy=name) for name in ("default/mes", "default/nq")}
     session = desk.open()
-    venue = Asked(venue_of(session.loop._world), Tripwire())
-    session.replace_world(lambda world: replace_venue(world, venue))
+    venue = Asked(venue_of(session.loop._deps), Tripwire())
+    session.replace_deps(lambda deps: replace_venue(deps, venue))
     assert await session.store.acquire()
     await session.loop.recover()
     assert list(venue.contracts) == sorted(desk.prints)  # nobody is there yet: all of them
@@ -316,7 +316,7 @@ async def test_a_fill_at_the_instant_of_the_roll_is_booked_on_the_new_day(books:
 
 async def test_a_stop_that_a_person_cancels_has_its_position_closed_before_another_print(books: Books, folder: Path):
     wire = Tripwire()
-    session = one_trade(books, folder).open(lambda world: tripped(world, wire))
+    session = one_trade(books, folder).open(lambda deps: tripped(deps, wire))
     await session.until(640)
     [stop] = [order for order in session.book.live_orders() if order.leg == "S1"]
     await session.loop.cancel(stop, "seen (bob)")
@@ -343,8 +343,8 @@ class HaltedWhileWritten(TrippedStore):
 async def test_an_entry_expires_here_when_the_halt_came_before_it_was_sent(books: Books, folder: Path):
     desk, wire = one_trade(books, folder), Tripwire()
     session = desk.open(
-        lambda world: replace(
-            world, store=HaltedWhileWritten(TrippedStore(world.store, wire), lambda: session.halt("news"))
+        lambda deps: replace(
+            deps, store=HaltedWhileWritten(TrippedStore(deps.store, wire), lambda: session.halt("news"))
         )
     )
     await session.run()
@@ -361,7 +361,7 @@ async def test_an_order_whose_answer_was_not_heard_is_unknown_before_anything_el
     desk = one_trade(books, folder)
     at = [*RECOVERY, *NAMED, "venue.advance", "store.commit ", *ENTRY].index("venue.submit E")
     wire = Tripwire(at, error=error)
-    session = desk.open(lambda world: tripped(world, wire))
+    session = desk.open(lambda deps: tripped(deps, wire))
     await session.start()
     with pytest.raises(error):
         await go_on(session)
@@ -380,7 +380,7 @@ class AnswersInAWordOfItsOwn(TrippedVenue):
 async def test_an_answer_that_the_book_did_not_foresee_halts_before_any_event_tells_of_it(books: Books, folder: Path):
     desk = one_trade(books, folder)
     session = await desk.run(
-        through=lambda world: replace_venue(world, AnswersInAWordOfItsOwn(venue_of(world), Tripwire()))
+        through=lambda deps: replace_venue(deps, AnswersInAWordOfItsOwn(venue_of(deps), Tripwire()))
     )
     [entry] = desk.sent
     assert session.halted == f"order {entry} is in a state at the venue that this release does not know"
@@ -393,7 +393,7 @@ async def test_a_start_writes_nothing_of_orders_that_the_venue_has_as_the_book_h
     await first.until(640)
     first.close()
     wire = Tripwire()
-    session = desk.open(lambda world: tripped(world, wire))
+    session = desk.open(lambda deps: tripped(deps, wire))
     await session.start()
     session.close()
     looked_for = ["venue.find"] * 2  # the stop and the target
@@ -459,15 +459,15 @@ async def test_behind_the_end_of_the_tape_the_loop_waits_for_the_end_of_what_its
     """A strategy may promise silence for longer than there is a tape: nothing is left to go on to meanwhile."""
     said, end = says([bar(600)], end=900)
     promise = replace(end, final=False, progress_ns=ns(0) + round(until * 10**9))
-    speech = {"default/mes": [said, promise]}
-    found = replace(one_trade(books, folder), speech=speech)
+    signals = {"default/mes": [said, promise]}
+    found = replace(one_trade(books, folder), signals=signals)
     session, steps = found.open(), iter(range(40))
     try:
         with pytest.raises(Starved):
             await session.run(until=lambda _: next(steps, None) is None)
         assert (session.book.instant_ns, session.book.finished) == (ns(900), False)
         assert session.loop.phase == "waiting_for_signals"
-        session.inboxes["default/mes"].offer(replace(end, progress_ns=promise.progress_ns))
+        session.queues["default/mes"].push(replace(end, progress_ns=promise.progress_ns))
         await session.loop.step()
         assert session.book.finished
     finally:

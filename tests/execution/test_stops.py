@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.loop.world import World
+from leadline.execution.loop.deps import Deps
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import Advanced, Watch
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import ns
 from tests.execution.harness.days import WANDERING_END_S, eventful, wandering
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.faults import TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
-from tests.execution.harness.world import Books, Desk
 
 
 class Hesitant(TrippedVenue):
@@ -39,7 +39,7 @@ class Hesitant(TrippedVenue):
 
 
 def with_progress(messages: Sequence[SignalMessage], chance: random.Random) -> list[SignalMessage]:
-    """The same speech with promises strewn in, and with messages said again."""
+    """The same messages with promises strewn in, and with messages said again."""
     found: list[SignalMessage] = []
     before = ns(-60)
     for message in messages:
@@ -88,11 +88,11 @@ async def check_stops(plain: Desk, desk: Desk, seed: int) -> None:
     chance = random.Random(seed)
     venues: list[Hesitant] = []
 
-    def hesitant(world: World) -> World:
-        venues.append(Hesitant(venue_of(world), chance))
-        return replace_venue(world, venues[-1])
+    def hesitant(deps: Deps) -> Deps:
+        venues.append(Hesitant(venue_of(deps), chance))
+        return replace_venue(deps, venues[-1])
 
-    desk.speech = {name: with_progress(messages, chance) for name, messages in desk.speech.items()}
+    desk.signals = {name: with_progress(messages, chance) for name, messages in desk.signals.items()}
     await desk.run(through=hesitant, chance=chance)
     assert venues[0].stops > 10
     assert await told(desk) == await told(plain)

@@ -277,7 +277,7 @@ async def test_two_eventful_days_leave_the_same_rows_and_lines(twins: TwinBooks,
 async def test_kills_on_days_of_chance_leave_the_same(twins: TwinBooks, folder: Path):
     desk = wandering(twins, folder, seed=3)
     for at in (40, 90):
-        session = desk.open(lambda world, at=at: tripped(world, Tripwire(at)))  # type: ignore[misc]
+        session = desk.open(lambda deps, at=at: tripped(deps, Tripwire(at)))  # type: ignore[misc]
         with pytest.raises(Killed):
             await session.run()
         session.close()

@@ -23,7 +23,7 @@ from tests.execution.harness.builders import (
     strategy,
     tape,
 )
-from tests.execution.harness.world import Books, Desk, Session
+from tests.execution.harness.desk import Books, Desk, Session
 
 pytestmark = pytest.mark.integration
 D = Decimal
@@ -128,12 +128,12 @@ async def test_the_day_s_loss_flattens_at_the_print_that_reaches_it_and_not_befo
             (800, 19_999),
         )
     }
-    speech = {"default/mes": says([bar(600), bar(750)], end=900)}
+    signals = {"default/mes": says([bar(600), bar(750)], end=900)}
     desk = Desk(
         books,
         folder,
         prints,
-        speech,
+        signals,
         [strategy(bracket=(400, 400), budget=False)],
         manifest=account(limits={"dayLoss": "100"}),
         ends=900,
@@ -149,9 +149,9 @@ async def test_the_day_s_loss_flattens_at_the_print_that_reaches_it_and_not_befo
 
 async def test_a_strategy_s_own_loss_flattens_it_alone(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000), (700, 19_986), (701, 19_985), (702, 19_984), (800, 20_000))}
-    speech = {"default/mes": says([bar(600), bar(750)], end=900)}
+    signals = {"default/mes": says([bar(600), bar(750)], end=900)}
     risk = {"dayLoss": "20"}
-    desk = Desk(books, folder, prints, speech, [strategy(bracket=(99, 99), budget=False, risk=risk)], ends=900)
+    desk = Desk(books, folder, prints, signals, [strategy(bracket=(99, 99), budget=False, risk=risk)], ends=900)
     session = await desk.run(read_back=True)
 
     # Realised -1.25; 15 ticks are -18.75: together the strategy's 20 of the account's 300.
@@ -283,9 +283,9 @@ async def test_a_fill_on_the_print_that_opens_a_trading_day_belongs_to_that_day(
     # In at 20001, and worth 20000 at the roll. The order that closes it at 17:00 meets a gap and fills at 19900 - 1:
     # from the roll on -101 x 1.25 and a commission.
     prints = {MES: tape((600, 20_000), (601, 20_000), (second, 19_900), (ROLL_S + 100, 19_900))}
-    speech = {"default/mes": says([bar(600)], end=ROLL_S + 200)}
+    signals = {"default/mes": says([bar(600)], end=ROLL_S + 200)}
     flow = strategy(budget=False, **ALWAYS_OPEN)
-    desk = Desk(books, folder, prints, speech, [flow], account(limits={"dayLoss": "127"}), ends=ROLL_S + 200)
+    desk = Desk(books, folder, prints, signals, [flow], account(limits={"dayLoss": "127"}), ends=ROLL_S + 200)
     session = await desk.run(read_back=True)
     book = session.book
     assert [leg for leg, *_ in await desk.fills()] == ["E", "F1"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.core.venue_words import LARGEST_QUANTITY, LONGEST_ID
+from leadline.execution.core.venue_reports import LARGEST_QUANTITY, LONGEST_ID
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import LONGEST_REASON, HaltSource
@@ -28,10 +28,10 @@ from leadline.model.proposal_checks import LARGEST_PRICE
 from leadline.venue.convert import advanced_from_proto, order_heard
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.faults import TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH, MemoryBooks
-from tests.execution.harness.world import Books, Desk, Session
 from tests.execution.test_halted_account import resume
 
 PRINTS = {
@@ -107,8 +107,8 @@ class Speaks(TrippedVenue):
 
 def desk_of(books: Books, folder: Path) -> Desk:
     """Bars before the entry, behind the bracket, and after it: at 600, 700 and 800 s; the target fills at 750 s."""
-    speech = {"default/mes": says([bar(600), bar(700), bar(800, close=20_030)], end=ENDS)}
-    return Desk(books, folder, PRINTS, speech, [strategy()], ends=ENDS)
+    signals = {"default/mes": says([bar(600), bar(700), bar(800, close=20_030)], end=ENDS)}
+    return Desk(books, folder, PRINTS, signals, [strategy()], ends=ENDS)
 
 
 def halts(session: Session) -> list[tuple[int, str]]:
@@ -118,7 +118,7 @@ def halts(session: Session) -> list[tuple[int, str]]:
 
 async def live_through(desk: Desk, quoted: str, **words: Any) -> None:
     """From the entry's fill to the next trade: what each of these cases has to come to."""
-    first = desk.open(lambda world: replace_venue(world, Speaks(venue_of(world), **words)))
+    first = desk.open(lambda deps: replace_venue(deps, Speaks(venue_of(deps), **words)))
     await first.until(640)
     first.close()
     assert first.market.positions() == {MES: 1}
@@ -127,14 +127,14 @@ async def live_through(desk: Desk, quoted: str, **words: Any) -> None:
 
 async def go_through(desk: Desk, quoted: str, **words: Any) -> None:
     """From a process that finds the position and its bracket to the next trade."""
-    first = desk.open(lambda world: replace_venue(world, Speaks(venue_of(world), **words)))
+    first = desk.open(lambda deps: replace_venue(deps, Speaks(venue_of(deps), **words)))
     await first.until(650)
     first.close()
     told = halts(first)
     assert any(quoted in reason for _, reason in told), told
     assert all(reason.isprintable() and len(reason) <= LONGEST_REASON for _, reason in told)
 
-    second = desk.open(lambda world: replace_venue(world, Speaks(venue_of(world), **words)))
+    second = desk.open(lambda deps: replace_venue(deps, Speaks(venue_of(deps), **words)))
     await second.until(720)
     assert halts(second) == told
     assert [reason for *_, reason in await desk.decisions()] == ["", "halted"]
@@ -248,7 +248,7 @@ async def test_the_venue_holds_what_cannot_be(folder: Path, contract: str, quant
 
     silence = [True]
     desk = await with_a_position(desk_of(MemoryBooks(), folder))
-    session = desk.open(lambda world: replace_venue(world, Speaks(venue_of(world), answer=answer, positions=positions)))
+    session = desk.open(lambda deps: replace_venue(deps, Speaks(venue_of(deps), answer=answer, positions=positions)))
     await session.until(720)
     told = halts(session)
     assert [reason for _, reason in told] == [
@@ -284,8 +284,8 @@ async def test_the_venue_comes_to_an_instant_that_cannot_be(folder: Path, at_ns:
     desk = await with_a_position(desk_of(MemoryBooks(), folder))
     for _ in range(2):
         session = desk.open(
-            lambda world: replace_venue(
-                world, Speaks(venue_of(world), answer=lambda said: replace(said, instant_ns=at_ns))
+            lambda deps: replace_venue(
+                deps, Speaks(venue_of(deps), answer=lambda said: replace(said, instant_ns=at_ns))
             )
         )
         with pytest.raises(PartFailed, match="an instant that cannot be"):
@@ -307,7 +307,7 @@ async def test_a_fill_under_an_id_that_no_table_holds_is_a_position_all_the_same
         return replace(said, order=order, fill=replace(said.fill, client_id="a\x00b", fill_id="\x00"))
 
     desk = desk_of(books, folder)
-    session = desk.open(lambda world: replace_venue(world, Speaks(venue_of(world), event=event)))
+    session = desk.open(lambda deps: replace_venue(deps, Speaks(venue_of(deps), event=event)))
     await session.until(650)
     session.close()
     assert [(leg, state) for leg, *_, state in await desk.orders()] == [
@@ -345,7 +345,7 @@ async def test_a_stop_under_an_id_that_cannot_be_is_asked_for_by_its_right_one(f
         return replace(said, order=replace(said.order, client_id="a\x00b")) if said.order.leg == "S1" else said
 
     desk = desk_of(MemoryBooks(), folder)
-    session = await desk.run(through=lambda world: replace_venue(world, Forgets(venue_of(world), event=event)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Forgets(venue_of(deps), event=event)))
     assert session.market.positions() == {}
     assert any(r"says what cannot be, client_id 'a\x00b'" in reason for _, reason in halts(session))
     ends = [("T1", 750)] if there else [("F1", 700)]
@@ -359,7 +359,7 @@ async def test_a_position_that_an_unheard_fill_has_closed_is_not_closed_again(fo
         return replace(said, order=replace(said.order, client_id="a\x00b"), fill=replace(said.fill, fill_id=""))
 
     desk = desk_of(MemoryBooks(), folder)
-    session = await desk.run(through=lambda world: replace_venue(world, Speaks(venue_of(world), event=event)))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Speaks(venue_of(deps), event=event)))
     assert session.book.open_positions() == [] == session.book.live_orders()
     assert [leg for leg, *_ in await desk.orders()] == ["E", "S1", "T1"]
     assert f"-1 {MES} is taken over from the venue, at 20030: default/mes holds 0 now" in session.halted
@@ -372,7 +372,7 @@ async def test_an_answer_about_another_order_leaves_the_fate_open_until_its_own_
         async def submit(self, order: VenueOrder) -> VenueOrder:
             return replace(await super().submit(order), client_id="a\x00b")
 
-    session = await desk.run(through=lambda world: replace_venue(world, Confuses(venue_of(world))))
+    session = await desk.run(through=lambda deps: replace_venue(deps, Confuses(venue_of(deps))))
     assert r"with 'a\x00b'" in session.halted
     assert [(leg, state) for leg, *_, state in await desk.orders()] == [("E", "CANCELLED")]
     assert list(desk.sent.values()) == [1]

@@ -9,7 +9,7 @@ import pytest
 from leadline.model.manifests import parse_manifest
 from leadline.model.specs import TradingStrategy
 from tests.execution.harness.builders import MES, RTH_S, SHORT, account, bar, says, strategy, tape
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 
 LIMIT: dict[str, Any] = {"type": "Limit", "offsetTicks": 4}
 STOP: dict[str, Any] = {"type": "Stop", "offsetTicks": 4}
@@ -170,7 +170,7 @@ async def test_a_namespace_that_is_allowed_no_more_enters_nothing(books: Books, 
     guest = parse_manifest(other)
     assert isinstance(guest, TradingStrategy)
     desk.strategies = [guest]
-    desk.speech = {"desk/mes": says([bar(600)], end=9_000, strategy="desk/mes")}
+    desk.signals = {"desk/mes": says([bar(600)], end=9_000, strategy="desk/mes")}
     desk.manifest = account(allowedNamespaces=["desk"])
     session = desk.open()
     await session.until(650)
@@ -198,7 +198,7 @@ async def test_it_is_gone_when_the_strategy_has_to_be_flat(books: Books, folder:
     entries = {**LIMIT, "beforeClose": "5m"}
     desk = desk_of(books, folder, [], entries, bars=[bar(RTH_S - 400)], flattenBeforeClose="5m")
     desk.prints = {MES: tape((1, 20_000), (RTH_S - 400.5, 20_000), *rows, (RTH_S + 100, 20_000))}
-    desk.speech = {"default/mes": says([bar(RTH_S - 400)], end=RTH_S + 100)}
+    desk.signals = {"default/mes": says([bar(RTH_S - 400)], end=RTH_S + 100)}
     desk.ends = RTH_S + 100
     await desk.run(read_back=True)
     assert await desk.rows("intent", "state, filled", "leg") == [("EXPIRED", 0)]

@@ -18,7 +18,7 @@ from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Sid
 from leadline.risk.limits import risk_per_contract
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import MES, RTH_S, account, bar, ns, says, strategy, tape
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 
 D = Decimal
 RISK: dict[str, Any] = {"noStopRiskTicks": {"MES": 100}}
@@ -31,8 +31,8 @@ def desk_of(books: Books, folder: Path, *rows: tuple[float, ...], **changes: Any
     said = changes.pop("bars", [bar(600)])
     ends = RTH_S + 100
     prints = {MES: tape((1, 20_000), (599.5, 20_000), (601, 20_000), *rows, (ends, 19_990))}
-    speech = {"default/mes": says(said, end=ends)}
-    return Desk(books, folder, prints, speech, [strategy(bracket=bracket)], account(**{**RISK, **changes}), ends=ends)
+    signals = {"default/mes": says(said, end=ends)}
+    return Desk(books, folder, prints, signals, [strategy(bracket=bracket)], account(**{**RISK, **changes}), ends=ends)
 
 
 async def test_a_position_without_a_stop_goes_to_its_target(books: Books, folder: Path):

@@ -41,8 +41,8 @@ from leadline.venue.service import PaperVenue
 from leadline.venue.servicer import PaperVenueServicer
 from leadline.venue.v1 import venue_pb2
 from tests.execution.harness.builders import DAY, MES, OPEN_NS, account, bar, says, strategy, tape
+from tests.execution.harness.desk import Desk, Session
 from tests.execution.harness.stores import MemoryBooks
-from tests.execution.harness.world import Desk, Session
 from tests.fuzz.manifests import check_sentences, cut_up
 from tests.fuzz.requests import INT64, fill
 from tests.fuzz.values import change, copied
@@ -109,7 +109,7 @@ class _Account:
         self.kill_switch = session.switch
         self.journal = session.journal
         self.store = session.store
-        self.inboxes = session.inboxes
+        self.queues = session.queues
 
     async def command(self, action: Callable[[], Awaitable[Any]], _: Any) -> Any:
         try:
@@ -131,8 +131,8 @@ async def _execution(data: st.DataObject) -> bool:
     set_caller(Caller("bob", "cli-trader"))
     with tempfile.TemporaryDirectory(dir=_QUICK) as name:
         prints = {MES: tape((600, 20_000), (601, 20_000), (700, 20_026))}
-        speech = {"default/mes": says([bar(600)], end=900)}
-        desk = Desk(MemoryBooks(), Path(name), prints, speech, [strategy()], ends=900)
+        signals = {"default/mes": says([bar(600)], end=900)}
+        desk = Desk(MemoryBooks(), Path(name), prints, signals, [strategy()], ends=900)
         session = desk.open()
         try:
             await session.until(640)

@@ -19,10 +19,10 @@ from leadline.venue.convert import advanced_from_proto, advanced_to_proto, order
 from leadline.venue.matching import PaperMarket
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
+from tests.execution.harness.desk import Desk, Starved
 from tests.execution.harness.faults import TrippedVenue, Tripwire
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import MemoryBooks
-from tests.execution.harness.world import Desk, Starved
 from tests.fuzz.requests import INT64, TEXTS, fill
 
 MOST_STEPS: Final = 60
@@ -100,21 +100,21 @@ def venue_words(data: st.DataObject) -> bool:
 
 
 async def _day(data: st.DataObject) -> bool:
-    speech = {"default/mes": says([bar(600), bar(650), bar(850)], end=1000)}
+    signals = {"default/mes": says([bar(600), bar(650), bar(850)], end=1000)}
     with tempfile.TemporaryDirectory(dir=_QUICK) as name:
-        desk = Desk(MemoryBooks(), Path(name), _PRINTS, speech, [strategy()], ends=1000)
+        desk = Desk(MemoryBooks(), Path(name), _PRINTS, signals, [strategy()], ends=1000)
         session = desk.open()
-        venue = Babbles(venue_of(session.loop._world), session.market, data)
+        venue = Babbles(venue_of(session.loop._deps), session.market, data)
         # Of a venue that says anything the book says anything: what stands in it is not looked at here.
-        session.replace_world(lambda world: replace(replace_venue(world, venue), store=session.store))
+        session.replace_deps(lambda deps: replace(replace_venue(deps, venue), store=session.store))
         try:
             for _ in range(MOST_STEPS):
                 try:
-                    if not session.store.epoch or not session.inboxes:
+                    if not session.store.epoch or not session.queues:
                         await session.start()
                     await session.loop.step()
                 except PartFailed:
-                    session.inboxes.clear()
+                    session.queues.clear()
                 except Starved:
                     break
                 if session.book.finished:

@@ -16,7 +16,7 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.instruments import instrument
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
-from leadline.model.signal_checks import MOST_SIGNALS, Speaker, check_message
+from leadline.model.signal_checks import MOST_SIGNALS, SignalSource, check_message
 from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.subjects import signal_subject
 from leadline.model.ticks import NS_PER_SECOND
@@ -27,7 +27,7 @@ from tests.execution.harness.builders import DAY, MES, RTH_S, ns
 
 RTH = instrument("MES").sessions["rth"]
 MONTHS = (FrontMonth(MES, date(2025, 3, 1), date(2025, 9, 1)), FrontMonth("MESZ2025", date(2025, 9, 1), None))
-SPEAKER = Speaker("run-1", "default/paper", "default/mes", MONTHS, RTH, parse_bar_spec("5m"), "5m-r1", "cme")
+SOURCE = SignalSource("run-1", "default/paper", "default/mes", MONTHS, RTH, parse_bar_spec("5m"), "5m-r1", "cme")
 SUBJECT = signal_subject("run-1", "default/paper", "default/mes")
 SIGNAL = Signal(
     Pattern.BUYING_ABSORPTION, Direction.LONG, 20_000, Decimal("0.7"), {"rows": [20_000], "drop": "0.3"}, True
@@ -58,10 +58,10 @@ def message(bar: BarSignals | None = BAR, **changes: Any) -> SignalMessage:
     return replace(SignalMessage("run-1", "default/paper", "default/mes", "hash", progress_ns, False, bar), **changes)
 
 
-def refusal(said: SignalMessage, speaker: Speaker = SPEAKER) -> str:
+def refusal(said: SignalMessage, source: SignalSource = SOURCE) -> str:
     """The word of the refusal; empty when there is none."""
     try:
-        check_message(speaker, said)
+        check_message(source, said)
     except RefusedMessage as refused:
         return refused.reason
     return ""
@@ -100,7 +100,7 @@ def test_the_last_bar_ends_with_its_session():
 
 
 def test_bars_of_prints_are_known_within_their_session():
-    ticks = replace(SPEAKER, spec=parse_bar_spec("ticks:500"), spec_token="ticks500-r1")
+    ticks = replace(SOURCE, spec=parse_bar_spec("ticks:500"), spec_token="ticks500-r1")
     bar = replace(BAR, bar=replace(BAR.bar, spec="ticks500-r1", ordinal=40))
     assert refusal(message(bar), ticks) == ""
     for outside_ns in (ns(0) - 1, ns(RTH_S) + CLOSE_GRACE_NS + 1):
@@ -118,7 +118,7 @@ def test_the_session_is_the_calendars(opens, closes):
     "day", [date(2025, 6, 8), date(2025, 7, 4), date(1999, 1, 4), date(1, 1, 1), date(9999, 12, 31)]
 )
 def test_there_is_no_bar_on_a_day_without_a_session(day):
-    always = replace(SPEAKER, months=(FrontMonth(MES, date.min, None),))
+    always = replace(SOURCE, months=(FrontMonth(MES, date.min, None),))
     assert refusal(with_key(trading_day=day), always) == ("session" if day == date(2025, 7, 4) else "no_session")
 
 
@@ -196,7 +196,7 @@ def test_everything_has_a_size_that_can_be_meant(said, reason):
 
 def test_a_refusal_can_be_stored_and_shown_whatever_the_message_said():
     with pytest.raises(RefusedMessage) as refused:
-        check_message(SPEAKER, message(replace(BAR, bar=replace(BAR.bar, contract="MES\x00\n\x1b[2J\ud800"))))
+        check_message(SOURCE, message(replace(BAR, bar=replace(BAR.bar, contract="MES\x00\n\x1b[2J\ud800"))))
     assert refused.value.detail.startswith("MES   [2J /")
     assert refused.value.detail.isprintable()
 
@@ -251,7 +251,7 @@ def judged(payload: bytes) -> SignalMessage | None:
     """The message, when it is one that counts. Anything but a refusal fails the test."""
     try:
         said = read_signal(SUBJECT, payload)
-        check_message(SPEAKER, said)
+        check_message(SOURCE, said)
     except RefusedMessage:
         return None
     return said

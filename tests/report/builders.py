@@ -23,7 +23,7 @@ from leadline.views.report_store import build_reports
 from leadline.views.trades import EquityPoint, Trade
 from tests.execution.harness.builders import DAY, MES, bar, ns
 from tests.execution.harness.days import eventful
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 from tests.stack import Database
 
 CANDLE: dict[str, Any] = {

@@ -12,7 +12,7 @@ from leadline.model.contracts import resolve_contract
 from leadline.model.manifests import load_manifests
 from leadline.model.specs import OWN_SERIES, StrategySpec, TradingAccount, TradingStrategy
 from leadline.testing import Replay, replay, simulated
-from leadline.testing.replay import TAPE, speech_of
+from leadline.testing.replay import TAPE, signal_messages
 
 FIRST, SESSIONS = date(2025, 6, 5), 20
 ROLL = date(2025, 6, 16)
@@ -113,7 +113,7 @@ def test_a_restart_before_in_and_after_the_roll_goes_on_with_the_same_words(
         }
         for contract in (JUNE, SEPTEMBER)
     }
-    whole = speech_of(manifests[0], FIRST, told)
+    whole = signal_messages(manifests[0], FIRST, told)
     first = next(number for number, one in enumerate(whole) if one.bar is not None and one.bar.trading_day == ROLL)
     for number in (first - 2, first, len(whole) - 2):
-        assert whole[: number + 1] + speech_of(manifests[0], FIRST, told, whole[number]) == whole
+        assert whole[: number + 1] + signal_messages(manifests[0], FIRST, told, whole[number]) == whole

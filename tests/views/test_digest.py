@@ -8,8 +8,8 @@ import pytest
 from leadline.views.database import dsn_of
 from leadline.views.digest import FIELDS, KINDS, digest_lines
 from leadline.views.digest_store import digest
+from tests.execution.harness.desk import Books, Desk
 from tests.execution.harness.stores import PostgresBooks
-from tests.execution.harness.world import Books, Desk
 from tests.report.builders import change, recorded
 from tests.stack import Database
 

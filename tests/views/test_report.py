@@ -16,7 +16,7 @@ from leadline.views.report import PatternTotal, PricePoint, UnfinishedBar
 from leadline.views.report_store import build_reports
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.days import managed
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 from tests.report.builders import beside, change, recorded, report, report_of
 from tests.stack import Database
 

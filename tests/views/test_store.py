@@ -14,7 +14,7 @@ from leadline.views.left_open import AccountLeftOpen
 from leadline.views.store import StoppedRun
 from leadline.views.values import OrdersWanted
 from tests.execution.harness.builders import MES, bar, ns
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 from tests.report.builders import change, recorded
 from tests.stack import Database
 

@@ -41,7 +41,7 @@ async def run(context: Context) -> None:
 
 async def _speak(context: Context) -> None:
     params = validate_params(AnalysisParams, context.settings.params)
-    speaker = analysis_hash(context.code_version, context.settings.params["spec"])
+    version = analysis_hash(context.code_version, context.settings.params["spec"])
     tape = await context.current_run()
     months = _months(params.spec, tape)
     session, _ = session_of(params.spec)
@@ -51,7 +51,7 @@ async def _speak(context: Context) -> None:
         context.bus,
         subject=signals,
         strategy=params.strategy,
-        analysis_hash=speaker,
+        analysis_hash=version,
         series=frozenset((month.contract, session, tokens[OWN_SERIES]) for month in months),
         detectors=() if params.spec.strategy.entry_point else detectors_of(params.spec),
     )
@@ -69,7 +69,7 @@ async def _speak(context: Context) -> None:
         tape=tape.tape,
         contracts=contracts,
         series=tokens,
-        hash=speaker,
+        hash=version,
     )
 
     async def tell() -> None:
@@ -78,7 +78,7 @@ async def _speak(context: Context) -> None:
             tape.tape,
             params.account,
             params.strategy,
-            speaker,
+            version,
             months[0].fold,
             await last_usable(context.bus, SIGNALS, signals, read_signal, own=True),
             months[0].ends_ns,

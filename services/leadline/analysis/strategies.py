@@ -104,10 +104,10 @@ class OrderFlow:
     def on_bar(self, bar: Bar) -> BarSignals:
         """Fold a bar of the session; its regime, its patterns with the router's word on each, and the entry on them."""
         routed = self._graph.update(bar, Router)
-        return say(bar, *one_entry(routed.signals), signals=routed.signals, regime=routed.regime)
+        return propose(bar, *one_entry(routed.signals), signals=routed.signals, regime=routed.regime)
 
 
-def say(
+def propose(
     bar: Bar, *proposals: Proposal, signals: Sequence[Signal] = (), regime: RegimeReading | None = None
 ) -> BarSignals:
     """What a strategy says of a bar: what it wants, in the order in which it is to be decided, and what it saw."""

@@ -18,13 +18,13 @@ from leadline.execution.adapters.store import PostgresStore
 from leadline.execution.adapters.tail import EventTail
 from leadline.execution.core.account import open_money
 from leadline.execution.core.book import Book, BookEvent, RefusedSignal
-from leadline.execution.core.contracts import speaker_of
+from leadline.execution.core.contracts import signal_source
 from leadline.execution.core.halts import Halts
 from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.command_queue import Command, CommandQueue
-from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, PartFailed, Unavailable
-from leadline.execution.loop.world import World
+from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.params import ExecutionParams
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
@@ -33,7 +33,7 @@ from leadline.execution.venues.connect import connect
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.signal_checks import Speaker, check_message
+from leadline.model.signal_checks import SignalSource, check_message
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.runtime.bus.bus import TailLost
 from leadline.runtime.bus.intake import Intake, read_signal
@@ -70,12 +70,12 @@ class Account:
         # Those who only read have connections of their own: the book's are never waited for because of them.
         self.reads = reads
         self.tail = EventTail(self.reads, tape.tape, self.name)
-        self.inboxes: dict[str, Inbox] = {}
+        self.queues: dict[str, SignalQueue] = {}
         self.kill_switch = KillSwitch(context.settings.data_dir / "halts.json", wall_ns, self._note_halts)
         self.journal = SendJournal(
             context.settings.data_dir / f"sent-{tape.tape}.journal",
             now_ns=wall_ns,
-            told=partial(metrics.tell_restored, self.name),
+            on_restored=partial(metrics.tell_restored, self.name),
         )
         self.marks = MarkFile(context.settings.data_dir, tape.tape)
         self.store = PostgresStore(
@@ -93,13 +93,13 @@ class Account:
         self._readers: dict[str, asyncio.Task[None]] = {}
         venue = connect(self.manifest, tuple(tape.contracts), context.channel)
         self.loop = AccountLoop(
-            World(
+            Deps(
                 store=self.store,
                 time=venue.time,
                 venue=venue.orders,
                 risk=RiskClient(context.channel("risk")),
                 journal=self.journal,
-                inboxes=self.inboxes,
+                queues=self.queues,
                 pause=self._pause,
                 idle=self._idle,
                 switch=self.kill_switch,
@@ -165,7 +165,7 @@ class Account:
         while True:
             try:
                 await self.loop.load()
-                self._open_inboxes()
+                self._open_queues()
                 while True:
                     await self._run_commands()
                     await self.loop.step()
@@ -221,49 +221,49 @@ class Account:
                 command.fail(error)
                 await self.loop.load_again()
         metrics.COMMANDS_WAITING.labels(self.name).set(0)
-        self._open_inboxes()
+        self._open_queues()
 
     # --- signals ---
 
-    def _open_inboxes(self) -> None:
+    def _open_queues(self) -> None:
         """One reader per strategy that is waited for; one that joined anew or has another analysis is read afresh."""
         for name, strategy in self.loop.book.strategies.items():
-            inbox = self.inboxes.get(name)
+            queue = self.queues.get(name)
             named = (strategy.analysis_hash, strategy.joined_ns)
-            if strategy.waited_for and inbox is not None and (inbox.analysis_hash, inbox.joined_ns) == named:
+            if strategy.waited_for and queue is not None and (queue.analysis_hash, queue.joined_ns) == named:
                 continue
-            if inbox is not None:
-                del self.inboxes[name]
+            if queue is not None:
+                del self.queues[name]
                 self._readers.pop(name).cancel()
             if strategy.waited_for:
-                fresh = self.inboxes[name] = Inbox(name, *named, strategy.cleared_ns)
-                speaker = speaker_of(
+                fresh = self.queues[name] = SignalQueue(name, *named, strategy.cleared_ns)
+                source = signal_source(
                     strategy.manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from
                 )
-                reading = self._read_signals(fresh, speaker)
+                reading = self._read_signals(fresh, source)
                 self._readers[name] = self.context.spawn(reading, f"signals {name}")
 
-    async def _read_signals(self, inbox: Inbox, speaker: Speaker) -> None:
-        """Fill an inbox, to the first message of the strategy that is refused and that nobody has looked at yet."""
-        subject, intake = signal_subject(self.tape.tape, self.name, inbox.strategy), Intake(SIGNALS)
+    async def _read_signals(self, queue: SignalQueue, source: SignalSource) -> None:
+        """Fill a queue, to the first message of the strategy that is refused and that nobody has looked at yet."""
+        subject, intake = signal_subject(self.tape.tape, self.name, queue.strategy), Intake(SIGNALS)
         async for message in self.context.bus.ordered(SIGNALS, subject):
             try:
                 with self.context.handling.of(SIGNALS, message):
                     said = read_signal(message.subject, message.payload)
-                    if said.analysis_hash == inbox.analysis_hash:
-                        check_message(speaker, said)
-                        if inbox.offer(said):
+                    if said.analysis_hash == queue.analysis_hash:
+                        check_message(source, said)
+                        if queue.push(said):
                             self._changed.set()
             except RefusedMessage as why:
                 intake.refuse(message, why)
                 received = RefusedSignal(message.subject, message.sequence, message.message_id, message.payload, why)
-                if not inbox.refuse(received):
+                if not queue.refuse(received):
                     continue
                 self._changed.set()
                 return
-            if said.analysis_hash != inbox.analysis_hash:
+            if said.analysis_hash != queue.analysis_hash:
                 metrics.OTHER_ANALYSIS.labels(self.name).inc()
-            while inbox.full:  # noqa: ASYNC110 - full is rare, and the loop's own pace empties it
+            while queue.full:  # noqa: ASYNC110 - full is rare, and the loop's own pace empties it
                 await asyncio.sleep(self._pause_seconds)
 
     # --- what the loop asks of its world ---

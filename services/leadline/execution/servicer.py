@@ -169,7 +169,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             halts=account.kill_switch.halts.in_force,
             restored=account.journal.restored,
             epoch=account.store.epoch,
-            progress={name: inbox.progress_ns for name, inbox in account.inboxes.items()},
+            progress={name: queue.progress_ns for name, queue in account.queues.items()},
         )
 
     async def GetOrders(self, request: pb.GetOrdersRequest, context: ServicerContext) -> pb.GetOrdersResponse:

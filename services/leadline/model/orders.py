@@ -306,7 +306,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class OrderEvents:
     """What has become of an account's orders: the events after the one asked for.
 
     `positions` is what the venue holds after the last of them, net and signed by contract, flat ones absent; None from
@@ -321,7 +321,7 @@ class Told:
 class Advanced:
     """Both at once: how far time has come, and what has become of the orders until then.
 
-    The fields are those of `Passed` and `Told`. A venue that matches the tape itself answers so.
+    The fields are those of `Passed` and `OrderEvents`. A venue that matches the tape itself answers so.
     """
 
     instant_ns: int

@@ -43,8 +43,8 @@ END_OF_TIME_NS: Final = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
-    """Who may speak on a subject, and about which bars.
+class SignalSource:
+    """A strategy as the source of messages: the subject on which it may publish, and the bars they may be about.
 
     `months` are the contracts, each with the days that are its own, `spec` is what closes their bars, `spec_token` that
     with the ticks per row as bar keys have it. `calendar` is the name of the contracts'.
@@ -60,9 +60,9 @@ class Speaker:
     calendar: str
 
 
-def check_message(speaker: Speaker, message: SignalMessage) -> None:
+def check_message(source: SignalSource, message: SignalMessage) -> None:
     """Whether a message may count: it is of this strategy on this tape, and what it says of a bar can be so."""
-    if (message.tape, message.account, message.strategy) != (speaker.tape, speaker.account, speaker.strategy):
+    if (message.tape, message.account, message.strategy) != (source.tape, source.account, source.strategy):
         raise RefusedMessage(
             "another_speaker",
             f"it is of {message.strategy} on {message.account} and the tape {message.tape}",
@@ -70,23 +70,23 @@ def check_message(speaker: Speaker, message: SignalMessage) -> None:
     _require(message.progress_ns >= 0, "progress", f"progress_ns {message.progress_ns}")
     if message.bar is None:
         return
-    check_bar(speaker, message.bar)
+    check_bar(source, message.bar)
     if message.progress_ns > message.bar.known_at_ns:
         raise RefusedMessage(
             "progress", f"it promises that nothing before {message.progress_ns} follows, and says such"
         )
 
 
-def check_bar(speaker: Speaker, said: BarSignals) -> None:
+def check_bar(source: SignalSource, said: BarSignals) -> None:
     """Whether a bar is one of the strategy's, in its session by the calendar, and over when it says it was known."""
     key = said.bar
     day = key.trading_day
-    own = (each for each in speaker.months if each.first <= day and (each.until is None or day < each.until))
+    own = (each for each in source.months if each.first <= day and (each.until is None or day < each.until))
     contract = next((each.contract for each in own), "nothing")
-    if (key.contract, key.session, key.spec) != (contract, speaker.hours.id, speaker.spec_token):
-        wanted = f"{contract}/{speaker.hours.id}/{speaker.spec_token} of {day}"
+    if (key.contract, key.session, key.spec) != (contract, source.hours.id, source.spec_token):
+        wanted = f"{contract}/{source.hours.id}/{source.spec_token} of {day}"
         raise RefusedMessage("another_bar", f"{key.contract}/{key.session}/{key.spec} is not {wanted}")
-    session = session_of_day(speaker.calendar, day, speaker.hours)
+    session = session_of_day(source.calendar, day, source.hours)
     if session is None:
         raise RefusedMessage("no_session", f"there is no session on {day}")
     if (said.session_open_ns, said.session_close_ns) != (session.open_ns, session.close_ns):
@@ -95,7 +95,7 @@ def check_bar(speaker: Speaker, said: BarSignals) -> None:
             f"it says {said.session_open_ns} to {said.session_close_ns}, by the calendar the session of "
             f"{day} is {session.open_ns} to {session.close_ns}",
         )
-    _check_time(speaker.spec, session, said)
+    _check_time(source.spec, session, said)
     check_content(said)
 
 

@@ -20,9 +20,9 @@ from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
 from leadline.execution.core.book import Book
 from leadline.execution.loop import commands
 from leadline.execution.loop.account_loop import AccountLoop
-from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Orders
-from leadline.execution.loop.world import World
+from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection
 from leadline.execution.venues.paper.direct import DirectVenue
@@ -96,9 +96,9 @@ def replay(
         contract: {each.name: _bars(strategy, contract, ticks, each) for each in strategy.spec.all_series}
         for contract, ticks in sorted(market.items())
     }
-    speech = speech_of(strategy, trade_from, bars)
+    signals = signal_messages(strategy, trade_from, bars)
     with TemporaryDirectory() as folder:
-        return asyncio.run(_run(strategy, manifest, market, trade_from, bars, speech, Path(folder), connect))
+        return asyncio.run(_run(strategy, manifest, market, trade_from, bars, signals, Path(folder), connect))
 
 
 def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> BarBuilder:
@@ -115,7 +115,7 @@ def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> B
     )
 
 
-def speech_of(
+def signal_messages(
     strategy: TradingStrategy,
     trade_from: date,
     bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
@@ -166,7 +166,7 @@ async def _run(
     market: Mapping[str, TickColumns],
     trade_from: date,
     bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
-    speech: Sequence[SignalMessage],
+    signals: Sequence[SignalMessage],
     folder: Path,
     connect: Callable[[TapeTime], Orders] | None,
 ) -> Replay:
@@ -182,15 +182,15 @@ async def _run(
         holder="test",
     )
     await store.acquire()
-    inboxes: dict[str, Inbox] = {}
-    left = list(reversed(speech))
+    queues: dict[str, SignalQueue] = {}
+    left = list(reversed(signals))
     switch = KillSwitch(folder / "halts.json", lambda: 0)
     journal = SendJournal(folder / "sent.journal")
 
     async def next_word() -> None:
         if switch.words or not left:
             raise Halted(switch.words or "nothing more is said, and the tape goes on")
-        inboxes[strategy.full_name].offer(left.pop())
+        queues[strategy.full_name].push(left.pop())
 
     async def no_pause(_: LoopPhase) -> None:
         return None
@@ -199,31 +199,31 @@ async def _run(
         balance = account.spec.starting_balance
         return Book(TAPE, account.full_name, account, contracts, trade_from, begins_ns, balance)
 
-    ends_ns = speech[-1].progress_ns
+    ends_ns = signals[-1].progress_ns
     if connect is None:
         both = BothPorts(DirectVenue(_paper_market(account, begins_ns), market, ends_ns), contracts)
         venue = Connection(both, both)
     else:
         time = TapeTime(market, begins_ns, ends_ns)
         venue = Connection(time, connect(time))
-    world = World(
+    deps = Deps(
         store=store,
         time=venue.time,
         venue=venue.orders,
         risk=_Risk(),
         journal=journal,
-        inboxes=inboxes,
+        queues=queues,
         pause=no_pause,
         idle=next_word,
         switch=switch,
         committed=lambda _: None,
     )
-    loop = AccountLoop(world, new_book)
+    loop = AccountLoop(deps, new_book)
     try:
         await loop.recover()
         commands.set_strategy(loop.book, strategy.full_name, ANALYSIS, orjson.dumps(strategy.to_manifest()).decode())
         await loop.commit()
-        inboxes[strategy.full_name] = Inbox(strategy.full_name, ANALYSIS, loop.book.instant_ns)
+        queues[strategy.full_name] = SignalQueue(strategy.full_name, ANALYSIS, loop.book.instant_ns)
         while not loop.book.finished:
             await loop.step()
     finally:
@@ -237,7 +237,7 @@ async def _run(
     return Replay(
         bars=bars_of(OWN_SERIES),
         series={each.name: bars_of(each.name) for each in strategy.spec.series},
-        said=tuple(message.bar for message in speech if message.bar is not None),
+        said=tuple(message.bar for message in signals if message.bar is not None),
         decisions=tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.source))),
         orders=tuple(sorted((one.order for one in records.orders.values()), key=_when)),
         fills=tuple(one.fill for one in sorted(records.fills.values(), key=lambda one: one.venue_event)),

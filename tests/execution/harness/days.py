@@ -23,7 +23,7 @@ from tests.execution.harness.builders import (
     strategy,
     tape,
 )
-from tests.execution.harness.world import Books, Desk
+from tests.execution.harness.desk import Books, Desk
 
 END_S = DAY_S + 2000
 WANDERING_END_S = DAY_S + RTH_S
@@ -61,7 +61,7 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
         (1500, 90_019, 2, BUY),  # out: 1 at 90020
         (DAY_S + 1000, 90_000, 1, BUY),
     )
-    speech = {
+    signals = {
         "default/mes": says(
             [
                 bar(600, LONG),
@@ -82,7 +82,7 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
         books,
         folder,
         {MES: mes, MNQ: mnq},
-        speech,
+        signals,
         [strategy("mes", size=2, budget=False), strategy("mnq", "MNQ", bracket=(18, 30))],
         manifest=account(limits={"dayLoss": "40"}),
         ends=END_S,
@@ -136,7 +136,7 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
         near = Bracket(stop_price=close + moods.randint(-12, 12), target_price=close + moods.randint(-12, 12))
         return [Proposal(action, bracket=near if action is Action.PROTECT else None)]
 
-    def speech_of(contract: str) -> list[BarSignals]:
+    def signal_messages(contract: str) -> list[BarSignals]:
         """Bars that are known by the first print at their end or after it, or by two seconds of grace."""
         ends = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
         found = {}
@@ -159,8 +159,8 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
         folder,
         prints,
         {
-            "default/mes": says(speech_of(MES), end=WANDERING_END_S),
-            "default/mnq": says(speech_of(MNQ), end=WANDERING_END_S, strategy="default/mnq"),
+            "default/mes": says(signal_messages(MES), end=WANDERING_END_S),
+            "default/mnq": says(signal_messages(MNQ), end=WANDERING_END_S, strategy="default/mnq"),
         },
         [
             strategy("mes", size=2, bracket=(8, 12), budget=False, risk={"dayLoss": "80"}),

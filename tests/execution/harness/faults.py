@@ -8,8 +8,8 @@ from typing import TypeVar
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Risk, Store
-from leadline.execution.loop.world import World
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -63,13 +63,13 @@ class Tripwire:
         return len(self.calls) - 1 == self._at
 
 
-def tripped(world: World, wire: Tripwire) -> World:
+def tripped(deps: Deps, wire: Tripwire) -> Deps:
     """The world with every port behind a tripwire."""
     return replace(
-        replace_venue(world, TrippedVenue(venue_of(world), wire)),
-        store=TrippedStore(world.store, wire),
-        risk=TrippedRisk(world.risk, wire),
-        journal=TrippedJournal(world.journal, wire),
+        replace_venue(deps, TrippedVenue(venue_of(deps), wire)),
+        store=TrippedStore(deps.store, wire),
+        risk=TrippedRisk(deps.risk, wire),
+        journal=TrippedJournal(deps.journal, wire),
     )
 
 

@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from leadline.execution.loop.world import World
+from leadline.execution.loop.deps import Deps
 from leadline.execution.venues.both_ports import BothPorts, MatchingVenue
 
 
-def venue_of(world: World) -> MatchingVenue:
+def venue_of(deps: Deps) -> MatchingVenue:
     """The venue of a world."""
-    assert isinstance(world.venue, BothPorts)
-    return world.venue.venue
+    assert isinstance(deps.venue, BothPorts)
+    return deps.venue.venue
 
 
-def replace_venue(world: World, venue: MatchingVenue) -> World:
+def replace_venue(deps: Deps, venue: MatchingVenue) -> Deps:
     """The world with another venue."""
-    assert isinstance(world.venue, BothPorts)
-    both = BothPorts(venue, world.venue.contracts)
-    return replace(world, time=both, venue=both)
+    assert isinstance(deps.venue, BothPorts)
+    both = BothPorts(venue, deps.venue.contracts)
+    return replace(deps, time=both, venue=both)

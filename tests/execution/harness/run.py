@@ -11,7 +11,7 @@ from leadline.model.bars import BarMessage
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingStrategy
 from leadline.model.ticks import TickBatch, TickColumns, concat
-from leadline.testing.replay import TAPE, builder_of, speech_of
+from leadline.testing.replay import TAPE, builder_of, signal_messages
 from tests.execution.harness.builders import OPEN_NS
 
 
@@ -26,7 +26,7 @@ class Recorded:
     feed: Feed
     prints: dict[str, TickColumns]
     bars: dict[str, dict[str, list[BarMessage]]]
-    speech: list[SignalMessage]
+    signals: list[SignalMessage]
 
     @property
     def begins(self) -> float:
@@ -36,7 +36,7 @@ class Recorded:
     @property
     def ends(self) -> float:
         """The end of what the strategy says."""
-        return (self.speech[-1].progress_ns - OPEN_NS) / 1e9
+        return (self.signals[-1].progress_ns - OPEN_NS) / 1e9
 
 
 def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) -> Recorded:
@@ -61,4 +61,4 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
         for series in strategy.spec.all_series:
             builder = builder_of(strategy, contract, series)
             bars[contract][series.name] = [message for batch in batches for message in builder.feed(batch)]
-    return Recorded(opened, prints, bars, speech_of(strategy, trade_from, bars))
+    return Recorded(opened, prints, bars, signal_messages(strategy, trade_from, bars))

@@ -45,7 +45,7 @@ class SendJournal:
     """One line per order whose first byte may have left. Synced before `write` returns; one file per tape.
 
     A file that has grown to twice `kept` ids is cut to the newest of them when it is opened. `now_ns` gives wall time
-    (0 where there is no clock), and `told` hears of each restoration once, when it is durable.
+    (0 where there is no clock), and `on_restored` gets each restoration once, when it is durable.
     """
 
     def __init__(
@@ -54,10 +54,10 @@ class SendJournal:
         kept: int = KEPT_IDS,
         *,
         now_ns: Callable[[], int] = lambda: 0,
-        told: Callable[[Restoration], None] = lambda _: None,
+        on_restored: Callable[[Restoration], None] = lambda _: None,
     ) -> None:
         self._now_ns = now_ns
-        self._told = told
+        self._on_restored = on_restored
         path.parent.mkdir(parents=True, exist_ok=True)
         content = path.read_bytes() if path.exists() else b""
         complete = content[: content.rfind(b"\n") + 1]
@@ -100,7 +100,7 @@ class SendJournal:
         restoration = Restoration(self._now_ns(), len(missing), len(self._written))
         self._keep(missing, restoration)
         self._restored = restoration
-        self._told(restoration)
+        self._on_restored(restoration)
 
     def _keep(self, client_ids: Iterable[str], restoration: Restoration | None = None) -> None:
         """One write, so that ids are never put back without a word of it."""

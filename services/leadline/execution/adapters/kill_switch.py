@@ -86,9 +86,9 @@ class KillSwitch:
         """Lay what the database has over what is here: what stands in either stands."""
         self._become(self.halts.merged(stored))
 
-    def told(self, halts: Iterable[Halt], closed: Iterable[Clearing], by: str) -> None:
+    def stored(self, halts: Iterable[Halt], closed: Iterable[Clearing], by: str) -> None:
         """These halts have their rows now, and the rows of these replaced ones are closed."""
-        self._become(self.halts.told(halts, closed, at_ns=self._now_ns(), by=by))
+        self._become(self.halts.stored(halts, closed, at_ns=self._now_ns(), by=by))
 
     def _become(self, after: Halts) -> None:
         changed = after.in_force != self.halts.in_force or after.last != self.halts.last

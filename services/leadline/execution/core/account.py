@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
 from leadline.execution.core.closes import distances_today
-from leadline.execution.core.contracts import execution_contract, speaker_of, tape_contract
+from leadline.execution.core.contracts import execution_contract, signal_source, tape_contract
 from leadline.execution.core.groups import waiting_groups
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
@@ -45,8 +45,8 @@ def decision_inputs(
     The bar's session is the calendar's, whatever the message says of it. What was seen in it decides nothing: a wide
     bar may have hundreds of signals.
     """
-    speaker = speaker_of(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
-    session = session_of_day(speaker.calendar, bar.trading_day, speaker.hours)
+    source = signal_source(strategy.manifest, book.tape, book.feed_contracts, book.trade_from)
+    session = session_of_day(source.calendar, bar.trading_day, source.hours)
     opens_ns, closes_ns = (0, 0) if session is None else (session.open_ns, session.close_ns)
     bar = replace(bar, signals=(), proposals=(), session_open_ns=opens_ns, session_close_ns=closes_ns)
     return DecisionInputs(account_view(book, halt=halt), settings(book, strategy), bar, proposal, book.instant_ns)

@@ -15,7 +15,7 @@ from leadline.execution.core.groups import GROUP, is_outdone
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.orders import add_fill, follow, foreseen
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.execution.core.venue_words import heard_fill, heard_order, shown, storable
+from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import Leg, client_order_id
@@ -36,7 +36,7 @@ class Stored:
     fills: Mapping[str, Fill] = field(default_factory=dict)
 
 
-def unheard(book: Book, events: Iterable[VenueEvent]) -> list[VenueEvent]:
+def not_booked(book: Book, events: Iterable[VenueEvent]) -> list[VenueEvent]:
     """The events that are not booked yet, in their order."""
     return [event for event in events if event.event > book.venue_event]
 
@@ -63,7 +63,7 @@ def book_venue_events(
     because processes ended at it by `marks`, or at all of them together, which `batch` names.
     """
     surprises: list[str] = []
-    for event in unheard(book, events):
+    for event in not_booked(book, events):
         if event.event != book.venue_event + 1:
             surprises.append(
                 f"the venue tells of event {event.event} after {book.venue_event}: what was between is lost"
@@ -92,29 +92,29 @@ def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored)
     surprises: list[str] = []
     named = _named(book, event.order, stored)
     order = _known(book, named.client_id, stored)
-    heard = heard_order(order, named)
+    checked = check_order(order, named)
     words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
-    words += [heard.words] if heard.words else []
-    reported, fill = heard.order, event.fill
+    words += [checked.words] if checked.words else []
+    reported, fill = checked.order, event.fill
     if reported is not None and order is not None and reported.tape_contract not in book.feed_contracts:
         if reported.tape_contract != order.tape_contract:  # whose prints price an order is not the venue's to say
             words.append(f"tape_contract {shown(reported.tape_contract)}")
         reported = replace(reported, tape_contract=order.tape_contract)
     if reported is None:
-        surprises.append(_keep(book, changes, event, f"says what cannot be, {heard.words}: it is passed over"))
+        surprises.append(_keep(book, changes, event, f"says what cannot be, {checked.words}: it is passed over"))
         return surprises
     if order is None:
         order = _new_at_venue(book, reported, stored, surprises)
     if fill is not None and fill.fill_id not in stored.fills:
-        fill, doubt = heard_fill(order, reported, fill, event.instant_ns)
+        fill, doubt = check_fill(order, reported, fill, event.instant_ns)
         words += [f"{doubt}{'' if fill else ', which is not booked'}"] if doubt else []
     if words:
         surprises.append(_keep(book, changes, event, f"says what cannot be, {', '.join(words)}"))
     if fill is not None:
         order = _with_fill(book, changes, order, event.event, fill, stored, surprises)
-    order, differences = told(order, reported)
+    order, differences = apply_report(order, reported)
     surprises += differences
-    if "filled" not in heard.doubted and reported.filled != order.filled:
+    if "filled" not in checked.doubted and reported.filled != order.filled:
         surprises.append(
             f"order {order.client_id} has {reported.filled} filled at the venue, its fills come to {order.filled}"
         )
@@ -160,7 +160,7 @@ def other_positions(book: Book, venue: Mapping[str, int]) -> str:
     return f"book {sorted(held.items())} and venue {sorted(venue.items())} hold different positions"
 
 
-def told(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
+def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
     """The order as the venue says that it stands, and in what the book had not foreseen that, a sentence each.
 
     An order of which nothing is left is filled, in whatever word the venue says so.
@@ -219,9 +219,9 @@ def was_faster(order: Order, found: VenueOrder) -> bool:
 
     `found` is the venue's word on it. Only its events are booked: they tell of the fills.
     """
-    heard = heard_order(order, found)
-    ended = heard.order is not None and heard.order.state.terminal
-    return ended or (heard.order is not None and heard.order.filled > order.filled)
+    checked = check_order(order, found)
+    ended = checked.order is not None and checked.order.state.terminal
+    return ended or (checked.order is not None and checked.order.filled > order.filled)
 
 
 def is_where_wanted(order: Order) -> bool:

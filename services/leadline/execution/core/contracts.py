@@ -8,7 +8,7 @@ from leadline.model.contracts import FrontMonth, instrument_of, months_from
 from leadline.model.durations import spec_token
 from leadline.model.instruments import Instrument, instruments
 from leadline.model.sessions import calendar_of, resolve_session
-from leadline.model.signal_checks import Speaker
+from leadline.model.signal_checks import SignalSource
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import Tier
 
@@ -23,12 +23,12 @@ def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[Front
     return months_from(symbol, feed, trade_from)
 
 
-def speaker_of(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trade_from: date) -> Speaker:
+def signal_source(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trade_from: date) -> SignalSource:
     """What a strategy may speak about on a tape."""
     months, spec = signal_months(strategy, feed, trade_from), strategy.spec
     sheet = signal_instrument(strategy)
     _, hours = resolve_session(sheet, spec.session.value())
-    return Speaker(
+    return SignalSource(
         tape=tape,
         account=strategy.account_name,
         strategy=strategy.full_name,

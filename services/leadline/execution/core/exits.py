@@ -61,10 +61,10 @@ class Move:
         return Replacement(order.client_id, limit_price=order.wanted_price)
 
 
-Action = Cancel | Close | Move
+OrderChange = Cancel | Close | Move
 
 
-def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[Action]:
+def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[OrderChange]:
     """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
 
     Entries go that their strategy has taken back, and the exits that it wants elsewhere are moved.
@@ -73,7 +73,7 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
     closed with one order. `spent` are client ids that may have left before, whatever the book knows of them: a closing
     order never takes one.
     """
-    actions: list[Action] = []
+    actions: list[OrderChange] = []
     for name in book.places():
         strategy = book.strategies.get(name)
         if strategy is None:

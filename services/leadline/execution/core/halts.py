@@ -23,7 +23,7 @@ class Standing:
 
     halt: Halt
     said: int = 1
-    told: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class Halts:
         return halt_words(halt.reason for halt in self.in_force)
 
     @property
-    def untold(self) -> tuple[Halt, ...]:
+    def unstored(self) -> tuple[Halt, ...]:
         """Halts in force that have no row yet."""
-        return tuple(entry.halt for entry in self.standing if not entry.told and entry.halt.number > 0)
+        return tuple(entry.halt for entry in self.standing if not entry.stored and entry.halt.number > 0)
 
     def of(self, source: HaltSource) -> tuple[Halt, ...]:
         """The halts in force of one source."""
@@ -107,7 +107,7 @@ class Halts:
 
     def adopted(self, halt: Halt) -> "Halts":
         """The set with a drafted halt whose row has been written."""
-        return replace(self, standing=(*self.standing, Standing(halt, told=True)))
+        return replace(self, standing=(*self.standing, Standing(halt, stored=True)))
 
     def seen(self, numbers: Iterable[int]) -> dict[int, int]:
         """Those of the numbers that are in force now, as somebody who asks to clear them has seen them."""
@@ -123,7 +123,7 @@ class Halts:
         gone = {halt.number for halt in cleared}
         return replace(self, standing=tuple(entry for entry in self.standing if entry.halt.number not in gone))
 
-    def told(self, halts: Iterable[Halt], closed: Iterable[Clearing] = (), *, at_ns: int, by: str) -> "Halts":
+    def stored(self, halts: Iterable[Halt], closed: Iterable[Clearing] = (), *, at_ns: int, by: str) -> "Halts":
         """The set after these rows were written, and the rows of what was replaced were closed.
 
         A halt whose place another one took while its row was being written leaves a row to close.
@@ -135,7 +135,7 @@ class Halts:
         return replace(
             self,
             standing=tuple(
-                replace(entry, told=True) if numbers.get(entry.halt.number) == entry.halt else entry
+                replace(entry, stored=True) if numbers.get(entry.halt.number) == entry.halt else entry
                 for entry in self.standing
             ),
             replaced=tuple(item for item in self.replaced if item.halt.number not in done) + late,
@@ -155,13 +155,13 @@ class Halts:
             if not cleared and closing.get(number) != halt:
                 known = here.get(number)
                 said = known.said if known is not None and known.halt == halt else 1
-                standing.append(Standing(halt, said, told=True))
+                standing.append(Standing(halt, said, stored=True))
         for entry in self.standing:
             row = stored.rows.get(entry.halt.number)
             if row is not None and row[0] == entry.halt and not row[1]:
                 continue
             if row is None and entry.halt.number > 0:
-                standing.append(replace(entry, told=False))
+                standing.append(replace(entry, stored=False))
                 continue
             last += 1
             standing.append(Standing(replace(entry.halt, number=last)))
@@ -183,7 +183,7 @@ class Halts:
     ) -> tuple["Halts", Halt]:
         after, halt = self._added(source, reason, by, at_ns)
         after = after.without([entry.halt])
-        if entry.told:
+        if entry.stored:
             after = replace(after, replaced=(*after.replaced, Clearing(entry.halt, by, why, halt.at_ns)))
         return after, halt
 

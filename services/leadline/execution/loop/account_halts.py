@@ -6,9 +6,9 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.halt_notes import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing, Seen
 from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.execution.loop.deps import HALTED_BY, Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.loop.reconciliation import Reconciliation
-from leadline.execution.loop.world import HALTED_BY, World
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource, printable
 
 
@@ -20,8 +20,8 @@ class AccountHalts:
         self._reconciliation = reconciliation
 
     @property
-    def _world(self) -> World:
-        return self._keeper.world
+    def _deps(self) -> Deps:
+        return self._keeper.deps
 
     @property
     def _book(self) -> Book:
@@ -29,23 +29,23 @@ class AccountHalts:
 
     async def read(self) -> None:
         """What the database has of halts holds, too: what stands in either place stands."""
-        switch = self._world.switch
-        switch.merge(await self._world.store.halts([halt.number for halt in switch.halts.in_force]))
+        switch = self._deps.switch
+        switch.merge(await self._deps.store.halts([halt.number for halt in switch.halts.in_force]))
 
     async def tell(self) -> None:
         """Give each halt its row and its line in the audit, once; close the rows of those that were replaced."""
-        switch = self._world.switch
+        switch = self._deps.switch
         switch.keep()
-        untold, replaced = switch.halts.untold, switch.halts.replaced
-        if not untold and not replaced:
+        unstored, replaced = switch.halts.unstored, switch.halts.replaced
+        if not unstored and not replaced:
             return
         changes = Changes()
-        for halt in untold:
+        for halt in unstored:
             note_halt(self._book, changes, halt)
         for clearing in replaced:
             note_clearing(self._book, changes, clearing)
         await self._keeper.commit(changes)
-        switch.told(untold, replaced, HALTED_BY)
+        switch.stored(unstored, replaced, HALTED_BY)
 
     async def resume(self, seen: Seen, by: str, reason: str, now_ns: int) -> tuple[Halt, ...]:
         """Clear the halts that somebody has seen, all of them or none, and return them.
@@ -53,7 +53,7 @@ class AccountHalts:
         What was cleared or said again since he asked is not cleared. Raises `HaltStands` for one that a person's word
         alone does not clear.
         """
-        switch = self._world.switch
+        switch = self._deps.switch
         await self.tell()
         wanted = switch.halts.clearable(seen)
         if self._book.manifest.spec.halt and any(halt.source is HaltSource.FIELD for halt in wanted):
@@ -72,12 +72,12 @@ class AccountHalts:
         if not self._book.manifest.spec.halt:
             if person:
                 await self.resume(seen, person, "the account's manifest no longer says halt", now_ns)
-        elif not self._world.switch.halts.of(HaltSource.FIELD):
-            self._world.switch.halt(HaltSource.FIELD, FIELD_REASON, by)
+        elif not self._deps.switch.halts.of(HaltSource.FIELD):
+            self._deps.switch.halt(HaltSource.FIELD, FIELD_REASON, by)
 
     async def clear(self, halts: Iterable[Halt], seen: Seen, by: str, reason: str, now_ns: int) -> tuple[Halt, ...]:
         """Clear halts, first in the database, then on disk and in memory: a crash between leaves them in force."""
-        switch = self._world.switch
+        switch = self._deps.switch
         wanted, changes = tuple(halts), Changes()
         if not wanted:
             return ()

@@ -30,11 +30,11 @@ from leadline.execution.core.exits import next_try, settled
 from leadline.execution.core.halt_notes import note_halt
 from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.bookkeeper import Bookkeeper
-from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.deps import HALTED_BY, Deps
 from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import LimitRefused, NotAdmitted, Refused
 from leadline.execution.loop.reconciliation import Reconciliation
-from leadline.execution.loop.world import HALTED_BY, World
+from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.halts import FIELD_REASON, HaltSource
 from leadline.model.ids import Leg, client_order_id, decision_id
@@ -55,8 +55,8 @@ LONGEST_ERROR: Final = 500
 class AccountLoop:
     """One account on one tape."""
 
-    def __init__(self, world: World, new_book: Callable[[], Book]) -> None:
-        self._keeper = Bookkeeper(world, new_book)
+    def __init__(self, deps: Deps, new_book: Callable[[], Book]) -> None:
+        self._keeper = Bookkeeper(deps, new_book)
         self._orders = OrderSender(self._keeper)
         self._reconciliation = Reconciliation(self._keeper, self._orders)
         self.halts = AccountHalts(self._keeper, self._reconciliation)
@@ -69,8 +69,8 @@ class AccountLoop:
         return self._keeper.book
 
     @property
-    def _world(self) -> World:
-        return self._keeper.world
+    def _deps(self) -> Deps:
+        return self._keeper.deps
 
     # --- start: the only way in is recovery ---
 
@@ -80,8 +80,8 @@ class AccountLoop:
         self._reconciled = False
         await self.halts.read()
         await self._keeper.load()
-        if self.book.manifest.spec.halt and not self._world.switch.halts.of(HaltSource.FIELD):
-            self._world.halt(HaltSource.FIELD, FIELD_REASON)
+        if self.book.manifest.spec.halt and not self._deps.switch.halts.of(HaltSource.FIELD):
+            self._deps.halt(HaltSource.FIELD, FIELD_REASON)
         await self.halts.tell()
 
     async def recover(self) -> None:
@@ -125,7 +125,7 @@ class AccountLoop:
 
     async def _step(self) -> None:
         await self.halts.tell()
-        if self._world.halted():
+        if self._deps.halted():
             self._keeper.due = True  # an entry that works must not meet another print
         await self.carry_out()
         await self._fence_refused()
@@ -133,7 +133,7 @@ class AccountLoop:
         target = None if book.finished else self._target()
         if target is None:
             self.phase = LoopPhase.FINISHED if book.finished else LoopPhase.WAITING_FOR_SIGNALS
-            await self._world.idle()
+            await self._deps.idle()
             return
         self.phase, began_ns = LoopPhase.RUNNING, book.instant_ns
         advanced = await self._keeper.advance(target)
@@ -143,24 +143,24 @@ class AccountLoop:
             self.phase = LoopPhase.RUNNING
         await self._orders.carry_out()
         if self._complete_through() >= book.instant_ns:
-            for inbox, asked in self._undecided():
-                await self._decide_once(inbox, asked)
+            for queue, asked in self._undecided():
+                await self._decide_once(queue, asked)
         if advanced.final and not self._anything_follows():
             await self._finish()
         elif advanced.final and advanced.instant_ns == began_ns:
             # A strategy has promised silence for longer than there is a tape: only its own end is left to come.
             self.phase = LoopPhase.WAITING_FOR_SIGNALS
-            await self._world.idle()
+            await self._deps.idle()
 
     async def _fence_refused(self) -> None:
         """Fence off the strategies of which a message was refused and all that came before it is decided."""
-        undecided = {inbox.strategy for inbox, _ in self._undecided()}
+        undecided = {queue.strategy for queue, _ in self._undecided()}
         changes = Changes()
-        for name, inbox in sorted(self._world.inboxes.items()):
+        for name, queue in sorted(self._deps.queues.items()):
             strategy = self.book.strategies.get(name)
-            refused = inbox.refused_at(self.book.instant_ns)
+            refused = queue.refused_at(self.book.instant_ns)
             if refused is not None and strategy is not None and strategy.waited_for and name not in undecided:
-                fence_off(self.book, changes, strategy, refused, inbox.progress_ns)
+                fence_off(self.book, changes, strategy, refused, queue.progress_ns)
         if changes.refused:
             await self._keeper.commit(changes)
 
@@ -168,10 +168,10 @@ class AccountLoop:
         """The next instant to go to; None when there is nothing to do before more is heard."""
         book = self.book
         waited = [name for name, strategy in book.strategies.items() if strategy.waited_for]
-        if not book.strategies or any(name not in self._world.inboxes for name in waited):
+        if not book.strategies or any(name not in self._deps.queues for name in waited):
             return None
         complete = self._complete_through()
-        bars = [self._world.inboxes[name].first_after(book.instant_ns) for name in waited]
+        bars = [self._deps.queues[name].first_after(book.instant_ns) for name in waited]
         earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
@@ -182,29 +182,29 @@ class AccountLoop:
     def _complete_through(self) -> int:
         """The last instant at which no strategy that is waited for can still speak."""
         found = [
-            self._world.inboxes[name].complete_through_ns
+            self._deps.queues[name].complete_through_ns
             for name, strategy in self.book.strategies.items()
             if strategy.waited_for
         ]
         return min((through for through in found if through is not None), default=END_OF_TIME)
 
-    def _undecided(self) -> list[tuple[Inbox, Asked]]:
+    def _undecided(self) -> list[tuple[SignalQueue, Asked]]:
         """Proposals known at this instant without a decision: strategies by name, bars by ordinal, then in their order.
 
         A strategy that is not waited for has none: whether its bar came in time would be chance.
         """
         book = self.book
         return [
-            (inbox, asked)
-            for name, inbox in sorted(self._world.inboxes.items())
+            (queue, asked)
+            for name, queue in sorted(self._deps.queues.items())
             if name in book.strategies and book.strategies[name].waited_for
-            for bar in inbox.known_at(book.instant_ns)
+            for bar in queue.known_at(book.instant_ns)
             for asked in undecided(book, name, bar)
         ]
 
     def _anything_follows(self) -> bool:
         waited = [name for name, strategy in self.book.strategies.items() if strategy.waited_for]
-        return any(not self._world.inboxes[name].final for name in waited)
+        return any(not self._deps.queues[name].final for name in waited)
 
     async def _finish(self) -> None:
         self.book.finished = True
@@ -212,45 +212,45 @@ class AccountLoop:
 
     # --- getting in ---
 
-    async def _decide_once(self, inbox: Inbox, asked: Asked) -> None:
+    async def _decide_once(self, queue: SignalQueue, asked: Asked) -> None:
         """Decide a proposal, unless processes have ended at it or its strategy was fenced off at this instant."""
-        strategy = self.book.strategies[inbox.strategy]
+        strategy = self.book.strategies[queue.strategy]
         name = f"the bar {asked.source} of {strategy.strategy}"
-        why = self._world.marks.poison(name)
+        why = self._deps.marks.poison(name)
         if not strategy.waited_for:
             return
         if why:
-            await self._pass_over(inbox, asked, name, why)
+            await self._pass_over(queue, asked, name, why)
             return
-        with self._world.marks.at(name):
+        with self._deps.marks.at(name):
             await self._decide(strategy, asked)
 
-    async def _pass_over(self, inbox: Inbox, asked: Asked, name: str, why: str) -> None:
+    async def _pass_over(self, queue: SignalQueue, asked: Asked, name: str, why: str) -> None:
         """Refuse a proposal at which processes ended, fence its strategy off and halt, so that somebody looks at it.
 
         Where even the refusal cannot be written, the fence alone keeps the bar from being met again.
         """
-        self._world.halt(HaltSource.POISON, f"{name} is passed over: {why}")
-        refusal, strategy = f"the refusal of {name}", self.book.strategies[inbox.strategy]
+        self._deps.halt(HaltSource.POISON, f"{name} is passed over: {why}")
+        refusal, strategy = f"the refusal of {name}", self.book.strategies[queue.strategy]
         seen = RefusedSignal(
             f"bar.{strategy.strategy}", 0, "", name.encode(), RefusedMessage("poison", f"{name}: {why}")
         )
-        if self._world.marks.poison(refusal):
+        if self._deps.marks.poison(refusal):
             changes = Changes()
-            fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
+            fence_off(self.book, changes, strategy, seen, queue.progress_ns)
             await self._keeper.commit(changes)
             return
-        with self._world.marks.at(refusal):
+        with self._deps.marks.at(refusal):
             answer = RiskDecision(False, Reason.POISON.value, arithmetic=(("error", why[:LONGEST_ERROR]),))
             changes = Changes()
             self._note_decision(changes, decision_of(self.book, strategy, asked, answer))
-            fence_off(self.book, changes, strategy, seen, inbox.progress_ns)
+            fence_off(self.book, changes, strategy, seen, queue.progress_ns)
             await self._keeper.commit(changes)
 
     async def _adjust(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision on what is held or works: its transaction says what is wanted, and then it is carried out."""
         book, changes = self.book, Changes()
-        found = adjustment(book, strategy, asked.proposal, seen=asked.bar.bar.contract, halt=self._world.halted())
+        found = adjustment(book, strategy, asked.proposal, seen=asked.bar.bar.contract, halt=self._deps.halted())
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
             put_order(book, changes, order)
@@ -264,7 +264,7 @@ class AccountLoop:
             await self._adjust(strategy, asked)
             return
         book = self.book
-        what = decision_inputs(book, strategy, asked.bar, asked.proposal, halt=self._world.halted())
+        what = decision_inputs(book, strategy, asked.bar, asked.proposal, halt=self._deps.halted())
         answer = self._sent_before(strategy, asked) or await self._ask_risk(what)
         decision = decision_of(book, strategy, asked, answer)
         if not decision.accepted:
@@ -287,15 +287,15 @@ class AccountLoop:
         """The refusal of an entry that has left before, although no row of its decision is there any more."""
         decision = decision_id(self.book.account, strategy.strategy, asked.source)
         client_id = client_order_id(decision, Leg.ENTRY)
-        if client_id in self.book.orders or client_id in self._world.journal.written:
+        if client_id in self.book.orders or client_id in self._deps.journal.written:
             return RiskDecision(False, Reason.SENT_BEFORE.value)
         return None
 
     async def _ask_risk(self, what: DecisionInputs) -> RiskDecision:
         """Risk's word; a question that it cannot answer is refused, so that no bar can hold the account up."""
         try:
-            with self._world.marks.waiting():
-                return await self._world.risk.decide(what)
+            with self._deps.marks.waiting():
+                return await self._deps.risk.decide(what)
         except NotAdmitted:
             raise
         except (Refused, InvalidInput) as refused:
@@ -333,14 +333,14 @@ class AccountLoop:
             return
         most = limits_in_force(self.book).max_entries_per_hour
         cause = f"one more entry than the {most} that are allowed within an hour"
-        halt = self._world.switch.draft(HaltSource.LIMIT, cause, HALTED_BY)
+        halt = self._deps.switch.draft(HaltSource.LIMIT, cause, HALTED_BY)
         note_halt(self.book, changes, halt)
         await self._keeper.commit(changes)
-        self._world.switch.adopt(halt)
+        self._deps.switch.adopt(halt)
 
     def _refusal(self, locked: Book, order: Order, close: int, *, adds: bool) -> str | None:
         """The first limit that an entry would break, by the rows as they are locked."""
-        view = account_view(locked, halt=self._world.halted())
+        view = account_view(locked, halt=self._deps.halted())
         own = settings(locked, locked.strategies[order.strategy])
         instrument = execution_instrument(view, own)
         if isinstance(instrument, Reason):

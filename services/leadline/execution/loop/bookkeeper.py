@@ -9,14 +9,14 @@ from leadline.execution.core.booking import (
     asked_of_rows,
     book_venue_events,
     book_working_order,
+    not_booked,
     other_positions,
-    unheard,
 )
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exits import settled
 from leadline.execution.core.protection import UNPROTECTED, unprotected
-from leadline.execution.core.venue_words import heard, heard_positions
-from leadline.execution.loop.world import World
+from leadline.execution.core.venue_reports import check_advanced, check_positions
+from leadline.execution.loop.deps import Deps
 from leadline.model.halts import HaltSource
 from leadline.model.orders import Advanced, Order, VenueEvent, VenueOrder
 
@@ -29,8 +29,8 @@ class Bookkeeper:
     holds is what the book holds.
     """
 
-    def __init__(self, world: World, new_book: Callable[[], Book]) -> None:
-        self.world = world
+    def __init__(self, deps: Deps, new_book: Callable[[], Book]) -> None:
+        self.deps = deps
         self.book = new_book()
         self.due = False
         self.doubted = False
@@ -40,7 +40,7 @@ class Bookkeeper:
 
     async def load(self) -> None:
         """Read the book as it was committed; an account that has none on this tape begins one."""
-        self.book = await self.world.store.load() or self._new_book()
+        self.book = await self.deps.store.load() or self._new_book()
         self.unsettled = True
         if self.book.trading_day is None:
             roll(self.book)
@@ -55,8 +55,8 @@ class Bookkeeper:
             self.book.strategies[found.strategy].flatten = UNPROTECTED
             self.due = True
         forget(self.book)
-        await self.world.store.commit(self.book, changes, check)
-        self.world.committed(changes.events)
+        await self.deps.store.commit(self.book, changes, check)
+        self.deps.committed(changes.events)
 
     async def commit_order(self, order: Order) -> None:
         """Write one order as it stands now."""
@@ -66,9 +66,9 @@ class Bookkeeper:
 
     async def advance(self, target: int) -> Advanced:
         """Let time pass up to an instant, nanoseconds, or to where something is watched; what the venue tells then."""
-        book, world = self.book, self.world
-        passed = await world.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
-        told = await world.venue.events_since(book.venue_event, passed.instant_ns)
+        book, deps = self.book, self.deps
+        passed = await deps.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
+        told = await deps.venue.events_since(book.venue_event, passed.instant_ns)
         return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
 
     def _tapes(self) -> tuple[str, ...]:
@@ -93,20 +93,20 @@ class Bookkeeper:
         not believed, or surprised, the book holds afterwards what the venue holds. An event at which processes ended is
         passed over; where they ended is known by one, or by all of the answer.
         """
-        come = [event.event for event in unheard(self.book, advanced.events)]
+        come = [event.event for event in not_booked(self.book, advanced.events)]
         if not come:
             await self._take_in(advanced, "")
             return
         batch = f"events {come[0]} to {come[-1]} of the venue"
-        with self.world.marks.at(batch):
+        with self.deps.marks.at(batch):
             await self._take_in(advanced, batch)
 
     async def _take_in(self, advanced: Advanced, batch: str) -> None:
-        book, changes, marks = self.book, Changes(), self.world.marks
-        advanced, surprises = heard(book, advanced)
+        book, changes, marks = self.book, Changes(), self.deps.marks
+        advanced, surprises = check_advanced(book, advanced)
         doubted = bool(surprises)
-        asked = asked_of_rows(book, unheard(book, advanced.events))
-        stored = await self.world.store.recall(*asked) if any(asked) else Stored()
+        asked = asked_of_rows(book, not_booked(book, advanced.events))
+        stored = await self.deps.store.recall(*asked) if any(asked) else Stored()
         if advanced.instant_ns > book.instant_ns:
             book.instant_ns = advanced.instant_ns
             book.decided.clear()
@@ -133,14 +133,14 @@ class Bookkeeper:
         """Book an order that works at the venue and is not in the book; what that calls for is due."""
         book, changes = self.book, Changes()
         asked = asked_of_rows(book, [VenueEvent(book.venue_event, book.instant_ns, found)])
-        for surprise in book_working_order(book, changes, found, await self.world.store.recall(*asked)):
+        for surprise in book_working_order(book, changes, found, await self.deps.store.recall(*asked)):
             self.differs(surprise)
         self.due = True
         await self.commit(changes)
 
     def compare(self, venue: Mapping[str, int]) -> None:
         """Stop entries where book and venue hold different positions; told once for as long as it stays the same."""
-        believed, doubt = heard_positions(venue)
+        believed, doubt = check_positions(venue)
         if believed is None:
             self.differs(doubt)
         else:
@@ -154,4 +154,4 @@ class Bookkeeper:
 
     def differs(self, reason: str) -> None:
         """Stop entries because book and venue do not say the same."""
-        self.world.halt(HaltSource.DIFFERENCE, reason)
+        self.deps.halt(HaltSource.DIFFERENCE, reason)

@@ -4,14 +4,14 @@ from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.book import Book, is_entry
-from leadline.execution.core.booking import told, was_faster
+from leadline.execution.core.booking import apply_report, was_faster
 from leadline.execution.core.decisions import venue_order
 from leadline.execution.core.exits import Cancel, Move, wanted
 from leadline.execution.core.orders import move
-from leadline.execution.core.venue_words import heard_order, shown
+from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotAdmitted, PartFailed, Refused, Unavailable
-from leadline.execution.loop.world import World
 from leadline.model.orders import Order, OrderState, VenueOrder
 
 ROUNDS: Final = 3
@@ -26,8 +26,8 @@ class OrderSender:
         self._unsent = ""
 
     @property
-    def _world(self) -> World:
-        return self._keeper.world
+    def _deps(self) -> Deps:
+        return self._keeper.deps
 
     @property
     def _book(self) -> Book:
@@ -39,7 +39,7 @@ class OrderSender:
 
     async def send(self, order: Order) -> None:
         """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
-        halt = self._world.halted()
+        halt = self._deps.halted()
         if halt and is_entry(order):
             await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
             return
@@ -54,19 +54,19 @@ class OrderSender:
         Whatever has halted the account up to here keeps an entry from leaving; nothing is awaited between this last
         question and the byte.
         """
-        await self._world.store.renew()
-        halt = self._world.halted()
+        await self._deps.store.renew()
+        halt = self._deps.halted()
         if halt and is_entry(order):
             self._unsent = ""
             await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
             return
         try:
-            self._world.journal.write(order.client_id)
+            self._deps.journal.write(order.client_id)
         except OSError as error:  # it has not left, as this process still knows: handed in when the disk takes it
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
         self._unsent = ""
         try:
-            reported = await self._world.venue.submit(venue_order(order))
+            reported = await self._deps.venue.submit(venue_order(order))
             if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
                 raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
         except PartFailed:
@@ -76,12 +76,12 @@ class OrderSender:
 
     async def follow(self, order: Order, reported: VenueOrder) -> None:
         """Take the venue's word on an order; what the book had not foreseen in it, or cannot be, stops entries."""
-        heard = heard_order(order, reported)
-        if heard.words:
-            self._keeper.differs(f"the venue says of order {order.client_id} what cannot be, {heard.words}")
-        if heard.order is None:
+        checked = check_order(order, reported)
+        if checked.words:
+            self._keeper.differs(f"the venue says of order {order.client_id} what cannot be, {checked.words}")
+        if checked.order is None:
             raise AssertionError(f"order {order.client_id} is known, and no word of it was heard")
-        after, surprises = told(order, heard.order)
+        after, surprises = apply_report(order, checked.order)
         for surprise in surprises:
             self._keeper.differs(surprise)
         if after != order:
@@ -101,14 +101,14 @@ class OrderSender:
         is, and a person has to look, unless the order was faster: then its end is booked when the venue's events tell
         of it, and what has filled in part meanwhile is moved after that.
         """
-        await self._world.store.renew()
+        await self._deps.store.renew()
         order = move.order
         try:
-            await self._world.venue.replace(move.replacement)
+            await self._deps.venue.replace(move.replacement)
         except NotAdmitted:
             raise
         except Refused as refused:
-            found = await self._world.venue.find(order.client_id)
+            found = await self._deps.venue.find(order.client_id)
             if found is not None and was_faster(order, found):
                 if not found.state.terminal:
                     return
@@ -122,11 +122,11 @@ class OrderSender:
         A venue that refuses because the order was faster has nothing to take out: its events tell what became of it.
         """
         try:
-            await self._world.venue.cancel(order.client_id, reason)
+            await self._deps.venue.cancel(order.client_id, reason)
         except NotAdmitted:
             raise
         except Refused:
-            found = await self._world.venue.find(order.client_id)
+            found = await self._deps.venue.find(order.client_id)
             if found is None or not was_faster(order, found):
                 raise
 
@@ -136,7 +136,7 @@ class OrderSender:
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
         for _ in range(ROUNDS):
-            actions = wanted(self._book, halted=bool(self._world.halted()), spent=self._world.journal.written)
+            actions = wanted(self._book, halted=bool(self._deps.halted()), spent=self._deps.journal.written)
             if not actions:
                 return
             for action in actions:

@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.orders import Passed, Replacement, Told, VenueOrder, Watch
+from leadline.model.orders import OrderEvents, Passed, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 
 __all__ = [
@@ -102,7 +102,7 @@ class Orders(Protocol):
     What it says is not judged behind this port: the core looks at every word.
     """
 
-    async def events_since(self, after_event: int, until_ns: int) -> Told:
+    async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:
         """What has become of the orders after an event that is booked, in the order in which it happened.
 
         The events are numbered on from `after_event`, and none is later than `until_ns`, an instant that has passed:
@@ -184,5 +184,5 @@ class Switch(Protocol):
     def merge(self, stored: StoredHalts) -> None:
         """Lay what the database has over what is here: what stands in either stands."""
 
-    def told(self, halts: Iterable[Halt], closed: Iterable[Clearing], by: str) -> None:
+    def stored(self, halts: Iterable[Halt], closed: Iterable[Clearing], by: str) -> None:
         """These halts have their rows now, and the rows of these replaced ones are closed."""

@@ -6,11 +6,11 @@ from typing import Final
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import other_positions
 from leadline.execution.core.orders import UNRESOLVED, follow, move
-from leadline.execution.core.venue_words import heard_order, heard_positions, shown, storable
+from leadline.execution.core.venue_reports import check_order, check_positions, shown, storable
 from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.order_sender import OrderSender
 from leadline.execution.loop.ports import Unavailable
-from leadline.execution.loop.world import World
 from leadline.model.halts import HaltSource
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order, OrderState, VenueOrder
@@ -29,8 +29,8 @@ class Reconciliation:
         self._orders = orders
 
     @property
-    def _world(self) -> World:
-        return self._keeper.world
+    def _deps(self) -> Deps:
+        return self._keeper.deps
 
     @property
     def _book(self) -> Book:
@@ -49,7 +49,7 @@ class Reconciliation:
             if order is not None and not order.state.terminal:
                 await self._settle_once(order)
         await self._take_over_unknown()
-        self._keeper.compare(await self._world.venue.positions())
+        self._keeper.compare(await self._deps.venue.positions())
         await self._check_journal()
         self._keeper.doubted = False
         await self._orders.carry_out()
@@ -60,20 +60,20 @@ class Reconciliation:
         So the book knows each order that can change its positions, also where a venue's events of a time when nobody
         listened are lost. One at which processes have ended is left alone.
         """
-        for found in await self._world.venue.working():
+        for found in await self._deps.venue.working():
             if found.client_id in self._book.orders:  # its own events and its look-up tell of it
                 continue
             name = f"order {shown(found.client_id)} as the venue has it"
-            why = self._world.marks.poison(name)
+            why = self._deps.marks.poison(name)
             if why or not storable(found.client_id):
                 self._keeper.differs(f"{name} is passed over: {why or 'no table holds its id'}")
                 continue
-            with self._world.marks.at(name):
+            with self._deps.marks.at(name):
                 await self._keeper.take_over(found)
 
     async def _settle_once(self, order: Order) -> None:
         """Settle an order, unless processes have ended at it: it stays as the book has it then."""
-        marks, name = self._world.marks, f"order {order.client_id} as the venue has it"
+        marks, name = self._deps.marks, f"order {order.client_id} as the venue has it"
         why = marks.poison(name)
         if why:
             self._keeper.differs(f"{name} is passed over: {why}")
@@ -89,7 +89,7 @@ class Reconciliation:
         if order.state not in UNRESOLVED:
             await self._ask_again(order)
             return
-        if order.state is OrderState.PENDING and order.client_id in self._world.journal.written:
+        if order.state is OrderState.PENDING and order.client_id in self._deps.journal.written:
             order = move(order, OrderState.SENDING)
         if order.state is OrderState.PENDING:
             if order.decided_at_ns == self._book.instant_ns:
@@ -103,10 +103,10 @@ class Reconciliation:
         if order.state is OrderState.SENDING:
             order = move(order, OrderState.UNKNOWN)
             await self._keeper.commit_order(order)
-        found = await self._world.venue.find(order.client_id)
+        found = await self._deps.venue.find(order.client_id)
         if found is None:
-            await self._world.pause(LoopPhase.WAITING_FOR_VENUE)  # a request that was under way has its time to land
-            found = await self._world.venue.find(order.client_id)
+            await self._deps.pause(LoopPhase.WAITING_FOR_VENUE)  # a request that was under way has its time to land
+            found = await self._deps.venue.find(order.client_id)
         if found is None:
             await self._keeper.commit_order(move(order, OrderState.DEAD, reason="absent at the venue"))
         else:
@@ -120,7 +120,7 @@ class Reconciliation:
         A cancel whose outcome was not heard is no difference: an order that still works is wanted out again, if it
         still is. One that the venue does not have can neither fill nor protect.
         """
-        found = await self._world.venue.find(order.client_id)
+        found = await self._deps.venue.find(order.client_id)
         if found is None:
             self._keeper.differs(f"order {order.client_id}, which is {order.state} in the book, is absent at the venue")
             await self._keeper.commit_order(follow(order, OrderState.DEAD, reason="absent at the venue"))
@@ -134,10 +134,10 @@ class Reconciliation:
 
         A stop or a target that still works goes on as the book has it: its position tells whether that is right.
         """
-        heard = heard_order(order, found)
-        if heard.order is None or "filled" in heard.doubted or not (is_entry(order) or order.state.terminal):
+        checked = check_order(order, found)
+        if checked.order is None or "filled" in checked.doubted or not (is_entry(order) or order.state.terminal):
             return
-        filled = heard.order.filled
+        filled = checked.order.filled
         if filled == order.filled:
             return
         self._keeper.differs(
@@ -150,8 +150,8 @@ class Reconciliation:
 
         The venue knows what happened since, and is followed; entries stop until a person has looked.
         """
-        newest = self._world.journal.newest(CHECKED_IDS)
-        rows = (await self._world.store.recall(newest, [])).orders if newest else {}
+        newest = self._deps.journal.newest(CHECKED_IDS)
+        rows = (await self._deps.store.recall(newest, [])).orders if newest else {}
         left = [number for number, name in enumerate(newest, 1) if name in rows and rows[name].state not in _NEVER_LEFT]
         lost = newest[max(left, default=0) :]  # those before an order that the rows know were looked at when it left
         if lost:
@@ -162,7 +162,7 @@ class Reconciliation:
     async def where_they_differ(self) -> str:
         """In what book and venue differ now; empty when they agree."""
         await self._keeper.catch_up()
-        positions, doubt = heard_positions(await self._world.venue.positions())
+        positions, doubt = check_positions(await self._deps.venue.positions())
         if positions is None:
             return doubt
         return other_positions(self._book, positions) or await self._other_orders()
@@ -170,8 +170,8 @@ class Reconciliation:
     async def _other_orders(self) -> str:
         """The first order that the venue does not show as the book has it, and how it shows it."""
         for order in self._book.live_orders():
-            said = await self._world.venue.find(order.client_id)
-            found = None if said is None else heard_order(order, said).order
+            said = await self._deps.venue.find(order.client_id)
+            found = None if said is None else check_order(order, said).order
             if found is None or found.state.terminal or found.filled != order.filled:
                 shown = "nothing" if found is None else f"{found.state} with {found.filled} filled"
                 return f"of {order.client_id} the venue shows {shown}, not {order.state} with {order.filled} filled"
@@ -183,14 +183,14 @@ class Reconciliation:
         Nothing is entered until the venue has shown every order that works as the book has it. Then the journal is made
         whole again; a difference stops entries until a person has looked.
         """
-        missing = await self._world.store.sent(CHECKED_IDS) - self._world.journal.written
+        missing = await self._deps.store.sent(CHECKED_IDS) - self._deps.journal.written
         if not missing:
             return
         difference = await self._other_orders()
         if difference:
-            self._world.halt(HaltSource.DIFFERENCE, f"the send journal was lost, and {difference}")
+            self._deps.halt(HaltSource.DIFFERENCE, f"the send journal was lost, and {difference}")
             return
         try:
-            self._world.journal.restore(missing)
+            self._deps.journal.restore(missing)
         except OSError as error:
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error

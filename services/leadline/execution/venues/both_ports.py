@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from leadline.model.orders import Advanced, Passed, Replacement, Told, VenueOrder, Watch
+from leadline.model.orders import Advanced, OrderEvents, Passed, Replacement, VenueOrder, Watch
 
 
 class MatchingVenue(Protocol):
@@ -55,15 +55,15 @@ class BothPorts:
         self._told = (after_event, advanced)
         return Passed(advanced.instant_ns, advanced.last_prints, advanced.final)
 
-    async def events_since(self, after_event: int, until_ns: int) -> Told:
+    async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:
         """As `Orders.events_since`."""
         told, self._told = self._told, None
         if told is not None and (told[0], told[1].instant_ns) == (after_event, until_ns):
-            return Told(told[1].events, told[1].positions)
+            return OrderEvents(told[1].events, told[1].positions)
         advanced = await self.venue.advance(until_ns, until_ns, after_event, self.contracts, ())
         if advanced.instant_ns == until_ns:
-            return Told(advanced.events, advanced.positions)
-        return Told(tuple(event for event in advanced.events if event.instant_ns <= until_ns))
+            return OrderEvents(advanced.events, advanced.positions)
+        return OrderEvents(tuple(event for event in advanced.events if event.instant_ns <= until_ns))
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """As `Orders.submit`."""

@@ -16,9 +16,9 @@ from leadline.execution.core.account_settings import set_account
 from leadline.execution.core.book import Book, BookEvent, Drain, RefusedSignal
 from leadline.execution.loop import commands
 from leadline.execution.loop.account_loop import AccountLoop
-from leadline.execution.loop.inbox import Inbox
+from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import PartFailed, Risk
-from leadline.execution.loop.world import World
+from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.venues.both_ports import BothPorts, MatchingVenue
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
@@ -108,14 +108,14 @@ class Books(Protocol):
 class Desk:
     """One account on one tape: what survives a kill, and what its world says.
 
-    `prints` by contract, `speech` by strategy; `begins` and `ends` in seconds from the first day's open; `name` tells
+    `prints` by contract, `signals` by strategy; `begins` and `ends` in seconds from the first day's open; `name` tells
     it from the test's other desks.
     """
 
     books: Books
     folder: Path
     prints: Mapping[str, TickColumns]
-    speech: Mapping[str, Sequence[Any]]
+    signals: Mapping[str, Sequence[Any]]
     strategies: Sequence[TradingStrategy]
     manifest: TradingAccount = field(default_factory=account)
     begins: float = -60
@@ -133,7 +133,7 @@ class Desk:
 
     def open(
         self,
-        through: Callable[[World], World] = lambda world: world,
+        through: Callable[[Deps], Deps] = lambda deps: deps,
         *,
         read_back: bool = False,
         chance: random.Random | None = None,
@@ -187,14 +187,14 @@ class Session:
     """One process of the account. It ends by `close`, or by being thrown away."""
 
     def __init__(
-        self, desk: Desk, through: Callable[[World], World], read_back: bool, chance: random.Random | None
+        self, desk: Desk, through: Callable[[Deps], Deps], read_back: bool, chance: random.Random | None
     ) -> None:
         self.desk = desk
         self.events: list[BookEvent] = []
         self.pauses = 0
         self._chance = chance
         self._heard: dict[str, int] = {}
-        self.inboxes: dict[str, Inbox] = {}
+        self.queues: dict[str, SignalQueue] = {}
         paper = PaperVenue().section_of(desk.manifest.spec)
         rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
         self.ledger = Ledger.open(desk.folder / desk.tape, desk.tape)
@@ -208,19 +208,19 @@ class Session:
         venue = DirectVenue(self.market, desk.prints, ns(desk.ends), self._append)
         checked = CheckedVenue(venue, desk.books.written, self.store, desk.tape, desk.sent)
         both = BothPorts(checked, tuple(sorted(desk.prints)))
-        world = World(
+        deps = Deps(
             store=CheckedStore(self.store, self.market, read_back=read_back),
             time=both,
             venue=both,
             risk=DirectRisk(),
             journal=self.journal,
-            inboxes=self.inboxes,
+            queues=self.queues,
             pause=self._pause,
             idle=self._idle,
             switch=self.switch,
             committed=self.events.extend,
         )
-        self.loop = AccountLoop(through(world), self._new_book)
+        self.loop = AccountLoop(through(deps), self._new_book)
 
     @property
     def book(self) -> Book:
@@ -240,9 +240,9 @@ class Session:
         self.ledger.append(step)
         self.steps_written += 1
 
-    def replace_world(self, through: Callable[[World], World]) -> None:
+    def replace_deps(self, through: Callable[[Deps], Deps]) -> None:
         """Put something else at a port."""
-        self.loop._keeper.world = through(self.loop._world)
+        self.loop._keeper.deps = through(self.loop._deps)
 
     def close(self) -> None:
         """Let go of the files, as the end of a process does."""
@@ -272,14 +272,14 @@ class Session:
         for manifest in self.desk.strategies:
             if manifest.full_name not in self.book.strategies:
                 await self.set_strategy(manifest)
-        self._open_inboxes()
+        self._open_queues()
 
     async def set_strategy(self, manifest: TradingStrategy, analysis_hash: str = "hash") -> None:
         """As the supervisor or the operator does."""
         text = orjson.dumps(manifest.to_manifest()).decode()
         commands.set_strategy(self.book, manifest.full_name, analysis_hash, text)
         await self.commit()
-        self._open_inboxes()
+        self._open_queues()
 
     async def drain(
         self, name: str = "default/mes", drain_id: str = "one", *, orders: str = "Cancel", positions: str = "Keep"
@@ -287,7 +287,7 @@ class Session:
         """As the operator takes a strategy out."""
         commands.drain(self.book, name, Drain(drain_id, orders, positions, self.book.instant_ns))
         await self.commit()
-        self._open_inboxes()
+        self._open_queues()
 
     async def set_account(self, manifest: TradingAccount) -> None:
         """As the operator mirrors an account's resource."""
@@ -301,44 +301,44 @@ class Session:
 
     async def until(self, seconds: float) -> None:
         """Run until the account stands at exactly this second of the first day, or has finished."""
-        world = self.loop._keeper.world
-        self.loop._keeper.world = replace_venue(world, Bounded(venue_of(world), ns(seconds)))
+        deps = self.loop._keeper.deps
+        self.loop._keeper.deps = replace_venue(deps, Bounded(venue_of(deps), ns(seconds)))
         await self.run(until=lambda book: book.finished or book.instant_ns >= ns(seconds))
-        self.loop._keeper.world = world
+        self.loop._keeper.deps = deps
 
-    def _open_inboxes(self) -> None:
+    def _open_queues(self) -> None:
         for name, strategy in self.book.strategies.items():
-            inbox = self.inboxes.get(name)
+            queue = self.queues.get(name)
             named = (strategy.analysis_hash, strategy.joined_ns)
             if not strategy.waited_for:
-                self.inboxes.pop(name, None)
+                self.queues.pop(name, None)
                 self._heard.pop(name, None)
-            elif inbox is None or (inbox.analysis_hash, inbox.joined_ns) != named:
-                self.inboxes[name] = Inbox(name, *named, strategy.cleared_ns)
+            elif queue is None or (queue.analysis_hash, queue.joined_ns) != named:
+                self.queues[name] = SignalQueue(name, *named, strategy.cleared_ns)
                 self._heard[name] = 0
 
     async def _idle(self) -> None:
         """News comes in: the next message of whoever is behind, or by chance some of anybody's."""
-        speech = self.desk.speech
-        waiting = [name for name in sorted(self._heard) if self._heard[name] < len(speech[name])]
+        signals = self.desk.signals
+        waiting = [name for name in sorted(self._heard) if self._heard[name] < len(signals[name])]
         if not waiting:
             raise Starved(f"the loop is {self.loop.phase} at {(self.book.instant_ns - ns(0)) / 1e9} s")
         if self._chance is None:
-            name, count = min(waiting, key=lambda name: self.inboxes[name].progress_ns), 1
+            name, count = min(waiting, key=lambda name: self.queues[name].progress_ns), 1
         else:
             name, count = self._chance.choice(waiting), self._chance.randint(1, 4)
-        for message in speech[name][self._heard[name] :][:count]:
-            self._hear(self.inboxes[name], message)
+        for message in signals[name][self._heard[name] :][:count]:
+            self._hear(self.queues[name], message)
             self._heard[name] += 1
 
-    def _hear(self, inbox: Inbox, message: SignalMessage | RefusedSignal) -> None:
+    def _hear(self, queue: SignalQueue, message: SignalMessage | RefusedSignal) -> None:
         if isinstance(message, RefusedSignal):
-            inbox.refuse(message)
+            queue.refuse(message)
             return
         try:
-            inbox.offer(message)
+            queue.push(message)
         except RefusedMessage as why:
-            inbox.refuse(RefusedSignal("ll.t.signal.x", self._heard[inbox.strategy], "id", b"", why))
+            queue.refuse(RefusedSignal("ll.t.signal.x", self._heard[queue.strategy], "id", b"", why))
 
     async def _pause(self, phase: LoopPhase) -> None:
         self.pauses += 1
@@ -356,9 +356,9 @@ class Session:
         )
 
 
-def replace_risk(world: World, risk: Risk) -> World:
+def replace_risk(deps: Deps, risk: Risk) -> Deps:
     """The world with another risk."""
-    return replace(world, risk=risk)
+    return replace(deps, risk=risk)
 
 
 def venue_fills(events: Sequence[VenueEvent]) -> list[tuple[str, str, int, int]]:

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.core.venue_words import (
+from leadline.execution.core.venue_reports import (
     LARGEST_QUANTITY,
     LONGEST_ID,
     MOST_POSITIONS,
-    heard_fill,
-    heard_order,
-    heard_positions,
+    check_fill,
+    check_order,
+    check_positions,
     shown,
     storable,
 )
@@ -48,22 +48,22 @@ def test_what_is_shown_is_quoted_and_cut_at_sixty_characters() -> None:
 
 
 def test_positions_are_believed_up_to_a_thousand_and_to_their_largest_size() -> None:
-    assert heard_positions(None) == (None, "")
+    assert check_positions(None) == (None, "")
     for quantity in (LARGEST_QUANTITY, -LARGEST_QUANTITY):
-        assert heard_positions({MES: quantity}) == ({MES: quantity}, "")
-        none, words = heard_positions({MES: quantity + (1 if quantity > 0 else -1)})
+        assert check_positions({MES: quantity}) == ({MES: quantity}, "")
+        none, words = check_positions({MES: quantity + (1 if quantity > 0 else -1)})
         assert none is None
         assert words.endswith(f"of '{MES}'")
     many = {f"C{number}": 1 for number in range(MOST_POSITIONS)}
-    assert heard_positions(many)[0] == many
-    assert heard_positions({**many, MES: 1})[1] == "the venue tells of 1001 positions, and nobody has so many"
+    assert check_positions(many)[0] == many
+    assert check_positions({**many, MES: 1})[1] == "the venue tells of 1001 positions, and nobody has so many"
     assert (LARGEST_QUANTITY, MOST_POSITIONS) == (2**45, 1000)
 
 
 def test_an_order_that_can_be_is_believed_as_it_is() -> None:
-    heard = heard_order(ORDER, TOLD)
-    assert heard.order is TOLD
-    assert (heard.doubted, heard.words) == ({}, "")
+    checked = check_order(ORDER, TOLD)
+    assert checked.order is TOLD
+    assert (checked.doubted, checked.words) == ({}, "")
 
 
 @pytest.mark.parametrize(
@@ -79,30 +79,30 @@ def test_an_order_that_can_be_is_believed_as_it_is() -> None:
 def test_of_a_known_order_the_book_has_what_cannot_be_and_of_a_stranger_nothing_is_believed(
     name: str, value: Any
 ) -> None:
-    heard = heard_order(ORDER, replace(TOLD, **{name: value}))
-    assert heard.order is not None
-    assert getattr(heard.order, name) == getattr(ORDER, name)
-    assert set(heard.doubted) == {name}
-    assert heard_order(None, replace(TOLD, **{name: value})).order is None
+    checked = check_order(ORDER, replace(TOLD, **{name: value}))
+    assert checked.order is not None
+    assert getattr(checked.order, name) == getattr(ORDER, name)
+    assert set(checked.doubted) == {name}
+    assert check_order(None, replace(TOLD, **{name: value})).order is None
 
 
 @pytest.mark.parametrize("name", ["decision", "parent", "oco"])
 def test_a_stranger_s_order_is_believed_without_what_it_need_not_have(name: str) -> None:
-    heard = heard_order(None, replace(TOLD, **{name: "x\x00"}))
-    assert heard.order is not None
-    assert getattr(heard.order, name) == ""
+    checked = check_order(None, replace(TOLD, **{name: "x\x00"}))
+    assert checked.order is not None
+    assert getattr(checked.order, name) == ""
 
 
 def test_a_fill_is_believed_up_to_what_can_fill_and_not_before_its_time() -> None:
     fill = fill_of(ORDER, quantity=2)
-    assert heard_fill(ORDER, TOLD, fill, ns(700)) == (fill, "")
-    assert heard_fill(ORDER, TOLD, replace(fill, quantity=3), ns(700)) == (None, "fill quantity 3 where 2 can fill")
-    assert heard_fill(ORDER, TOLD, replace(fill, quantity=0), ns(700))[0] is None
-    assert heard_fill(ORDER, TOLD, replace(fill, fill_id=""), ns(700)) == (None, "fill fill_id ''")
-    late, words = heard_fill(ORDER, TOLD, fill, ns(600))
+    assert check_fill(ORDER, TOLD, fill, ns(700)) == (fill, "")
+    assert check_fill(ORDER, TOLD, replace(fill, quantity=3), ns(700)) == (None, "fill quantity 3 where 2 can fill")
+    assert check_fill(ORDER, TOLD, replace(fill, quantity=0), ns(700))[0] is None
+    assert check_fill(ORDER, TOLD, replace(fill, fill_id=""), ns(700)) == (None, "fill fill_id ''")
+    late, words = check_fill(ORDER, TOLD, fill, ns(600))
     assert late == replace(fill, time_ns=ns(600))
     assert words.startswith("fill time_ns ")
-    assert heard_fill(ORDER, TOLD, fill, fill.time_ns) == (fill, "")
+    assert check_fill(ORDER, TOLD, fill, fill.time_ns) == (fill, "")
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_fill_is_believed_up_to_what_can_fill_and_not_before_its_time() -> Non
 )
 def test_of_a_fill_that_can_be_booked_the_rest_is_put_right(changes: dict[str, Any], better: dict[str, Any]) -> None:
     fill = fill_of(ORDER)
-    heard, words = heard_fill(ORDER, TOLD, replace(fill, **changes), ns(700))
-    assert heard == replace(fill, **better)
+    checked, words = check_fill(ORDER, TOLD, replace(fill, **changes), ns(700))
+    assert checked == replace(fill, **better)
     assert words.startswith(f"fill {next(iter(changes)) if 'unread' not in changes else 'side'} ")
     for name, largest in (("source_index", 2**63 - 1), ("k", 2**31 - 1)):
         edge = replace(fill, **{name: largest})
-        assert heard_fill(ORDER, TOLD, edge, ns(700)) == (edge, "")
+        assert check_fill(ORDER, TOLD, edge, ns(700)) == (edge, "")

@@ -9,10 +9,10 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.signals import BarSignals, SignalMessage
 
 CAPACITY: Final = 1024
-"""Bars held for the loop; the reader of the bus waits while the inbox is full."""
+"""Bars held for the loop; the reader of the bus waits while it is full."""
 
 
-class Inbox:
+class SignalQueue:
     """Bars with proposals of one strategy and one analysis, in order of `known_at_ns`, each once."""
 
     def __init__(self, strategy: str, analysis_hash: str, joined_ns: int, cleared_ns: int = -1) -> None:
@@ -31,7 +31,7 @@ class Inbox:
         """Whether the reader has to wait."""
         return len(self._bars) >= CAPACITY
 
-    def offer(self, message: SignalMessage) -> bool:
+    def push(self, message: SignalMessage) -> bool:
         """Take a message from the bus; says whether it was news.
 
         Messages of another analysis, bars seen before, bars known by the time the strategy joined, and bars without

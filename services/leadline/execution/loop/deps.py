@@ -6,8 +6,8 @@ from typing import Final
 
 from leadline.execution.core.book import BookEvent
 from leadline.execution.core.marks import UNMARKED, Marks
-from leadline.execution.loop.inbox import Inbox
 from leadline.execution.loop.ports import Journal, MarketTime, Orders, Risk, Store, Switch
+from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import HaltSource
 from leadline.model.loop_phase import LoopPhase
 
@@ -16,7 +16,7 @@ HALTED_BY: Final = "execution"
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Deps:
     """The parts that the loop runs with.
 
     `time` is the time that it lives in and `venue` has its orders; one connection may be both. `pause(phase)` waits a
@@ -30,7 +30,7 @@ class World:
     venue: Orders
     risk: Risk
     journal: Journal
-    inboxes: dict[str, Inbox]
+    queues: dict[str, SignalQueue]
     pause: Callable[[LoopPhase], Awaitable[None]]
     idle: Callable[[], Awaitable[None]]
     switch: Switch

@@ -67,7 +67,7 @@ _OPTIONAL: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class CheckedOrder:
     """An order's word as far as it can be believed: None where nothing of it can be.
 
     `doubted` names the fields that cannot be, each with its value in words.
@@ -93,13 +93,13 @@ def storable(text: object) -> bool:
     return isinstance(text, str) and 0 < len(text) <= LONGEST_ID and text.isprintable()
 
 
-def heard_order(known: Order | None, reported: VenueOrder) -> Heard:
+def check_order(known: Order | None, reported: VenueOrder) -> CheckedOrder:
     """An order's word; `known` is the order as the book has it, None for one that it does not have."""
     doubted = dict(_doubts(known, reported))
     if not doubted:
-        return Heard(reported, doubted)
+        return CheckedOrder(reported, doubted)
     if known is None and _NEEDED & doubted.keys():
-        return Heard(None, doubted)
+        return CheckedOrder(None, doubted)
     better: dict[str, Any] = {"reason": printable(reported.reason), "unread": ()}
     for name in doubted.keys() - {"reason", "client_id"}:
         if known is not None:
@@ -108,10 +108,10 @@ def heard_order(known: Order | None, reported: VenueOrder) -> Heard:
             better[name] = _OPTIONAL[name]
         else:  # what is filled and since when: its fills and the present tell
             better[name] = 0
-    return Heard(replace(reported, **better), doubted)
+    return CheckedOrder(replace(reported, **better), doubted)
 
 
-def heard_fill(order: Order, reported: VenueOrder, fill: Fill, instant_ns: int) -> tuple[Fill | None, str]:
+def check_fill(order: Order, reported: VenueOrder, fill: Fill, instant_ns: int) -> tuple[Fill | None, str]:
     """A fill that is not booked yet, as far as it can be believed, and in words what of it cannot be.
 
     `order` is the order as the book has it, `instant_ns` when the venue tells of it. Without an id, a size that fits
@@ -142,7 +142,7 @@ def heard_fill(order: Order, reported: VenueOrder, fill: Fill, instant_ns: int) 
     return (replace(fill, **better) if bookable else None), words
 
 
-def heard(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]:
+def check_advanced(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]:
     """An answer of the venue without instants, prints and positions that cannot be, and a sentence for each kind.
 
     Orders and fills are looked at one by one, when they are booked. Raises Refused for an instant that no calendar
@@ -174,7 +174,7 @@ def heard(book: Book, advanced: Advanced) -> tuple[Advanced, list[str]]:
         doubts.append(
             f"the venue tells of a last print that cannot be: {shown(name)} at {shown(last.price)}, {last.time_ns}"
         )
-    positions, doubt = heard_positions(advanced.positions)
+    positions, doubt = check_positions(advanced.positions)
     if doubt:
         doubts.append(doubt)
     return replace(advanced, events=tuple(events), last_prints=prints, positions=positions), doubts
@@ -198,7 +198,7 @@ def _numbered(last: int, events: Sequence[VenueEvent]) -> tuple[list[VenueEvent]
     return renumbered, f"the venue numbers its events {said} after {last}: they are taken in their order"
 
 
-def heard_positions(venue: Mapping[str, int] | None) -> tuple[Mapping[str, int] | None, str]:
+def check_positions(venue: Mapping[str, int] | None) -> tuple[Mapping[str, int] | None, str]:
     """The positions of the venue, None where one of them cannot be, and that in a sentence."""
     if venue is None:
         return None, ""
