@@ -9,15 +9,14 @@ from leadline.local.supervisor import PartStatus
 from leadline.model.v1 import model_pb2
 from leadline.views.convert import (
     account_view,
-    bar_key_text,
     bar_view,
     feed_view,
     regime_view,
-    signal_view,
+    signalled_bar,
     unfinished_view,
 )
 from leadline.views.market import BarView, UnfinishedBarView
-from leadline.views.scene import Rate, Scene, said_bar
+from leadline.views.scene import Rate, Scene
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.views.values import AccountView
 
@@ -75,15 +74,27 @@ def signal(pattern: str, strength: str = "0.700000", rejection: str = "") -> mod
         pattern=pattern,
         direction=model_pb2.DIRECTION_LONG,
         strength=strength,
+        evidence_json="{}",
         approved=not rejection,
         rejection=rejection,
     )
 
 
-def bar_signals(ordinal: int, *signals: model_pb2.Signal) -> model_pb2.BarSignals:
+def proposal(action: str = "ENTER", **fields: Any) -> model_pb2.Proposal:
+    return model_pb2.Proposal(action=action, **fields)
+
+
+ENTERS = proposal(direction=model_pb2.DIRECTION_LONG)
+
+
+def bar_signals(
+    ordinal: int, *signals: model_pb2.Signal, proposals: tuple[model_pb2.Proposal, ...] = (ENTERS,)
+) -> model_pb2.BarSignals:
     known_at = NINE_THIRTY_NS + (ordinal + 1) * 5 * MINUTE_NS
     regime = model_pb2.RegimeReading(regime="TRENDING_UP", confidence="0.8", multiplier="1")
-    return model_pb2.BarSignals(bar=key(ordinal), known_at_ns=known_at, regime=regime, signals=signals)
+    return model_pb2.BarSignals(
+        bar=key(ordinal), known_at_ns=known_at, close=24_000, regime=regime, signals=signals, proposals=proposals
+    )
 
 
 def state(instant_ns: int, **fields: Any) -> AccountView:
@@ -114,8 +125,7 @@ def scene(said: tuple[model_pb2.BarSignals, ...] = (), **account: Any) -> Scene:
     found.bars[FLOW] = deque([bar(0, delta=-40), bar(1, delta=125), bar(2)])
     found.bar_count = 3
     for item in said:
-        signals = [signal_view(each) for each in item.signals]
-        found.said.append(said_bar(FLOW, bar_key_text(item.bar), item.known_at_ns, signals))
+        found.signalled.append(signalled_bar(FLOW, item))
         found.regimes[FLOW] = regime_view(item.regime)
         found.signal_count += len(item.signals)
     found.states[PAPER] = state(NINE_THIRTY_NS + 150 * MINUTE_NS, **account)

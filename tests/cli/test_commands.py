@@ -1,7 +1,6 @@
 """Every command explains itself, speaks JSON, and refuses what it cannot accept in one clear line."""
 
 import json
-import re
 import shutil
 from dataclasses import replace
 from datetime import date
@@ -13,16 +12,16 @@ import typer
 from typer.testing import CliRunner
 
 from leadline.cli.main import app, run
-from leadline.cli.output import plain, price_text, print_json, print_table
+from leadline.cli.output import print_json, print_table
 from leadline.cli.reading import print_kept_out
 from leadline.cli.reporting import check_place, write_reports
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
-from leadline.model.v1 import model_pb2
 from leadline.runtime.version import package_version
 from leadline.views.market import KeptOutPrintView
+from leadline.views.prices import tidy_price
 from leadline.views.stack import NotRunning, Stack, qualified, running_stack
-from tests.cli.builders import PAPER, key, scene, stack
+from tests.cli.builders import PAPER, scene, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
@@ -291,19 +290,21 @@ def test_a_strategy_is_known_by_its_name_where_its_analysis_was_not_asked_for():
 
 
 def test_prices_have_the_decimals_of_the_instrument():
-    assert price_text("MESM2025", "6002.75000000") == "6002.75"
-    assert price_text("MESM2025", "6002.8333333333") == "6002.8333"
-    assert price_text("GCZ2013", "1313.7") == "1313.70"
-    assert price_text("GCZ2013", "") == ""
-    assert price_text("BTCUSD", "64907.0") == "64907.0"  # a symbol of a cluster's own: execution knows its grid
-    assert price_text("BTCUSD", "129814 ticks") == price_text("GCZ2013", "129814 ticks") == "129814 ticks"
+    assert tidy_price("MESM2025", "6002.75000000") == "6002.75"
+    assert tidy_price("MESM2025", "6002.8333333333") == "6002.8333"
+    assert tidy_price("GCZ2013", "1313.7") == "1313.70"
+    assert tidy_price("GCZ2013", "") == ""
+    assert tidy_price("BTCUSD", "64907.0") == "64907.0"  # a symbol of a cluster's own: execution knows its grid
+    assert tidy_price("BTCUSD", "129814 ticks") == tidy_price("GCZ2013", "129814 ticks") == "129814 ticks"
 
 
-def test_messages_become_json_with_their_field_names():
-    found = plain({"bars": (model_pb2.Bar(key=key(3)),)})
-    assert found["bars"][0]["key"]["ordinal"] == "3"  # int64 is text in JSON: it does not fit a float
-    assert found["bars"][0]["cumulative_delta"] == "0"
-    assert not re.search(r"[A-Z]", "".join(found["bars"][0]))
+def test_a_column_of_which_no_row_has_anything_is_left_out_where_it_may_be(capsys):
+    columns = ("bar", "signal", "proposal")
+    print_table(
+        "t", columns, [("1", "", "enter long"), ("2", "", "")], "none", only_where_filled=("signal", "proposal")
+    )
+    head = capsys.readouterr().out.splitlines()[2]
+    assert ("bar" in head, "signal" in head, "proposal" in head) == (True, False, True)
 
 
 def test_json_never_writes_a_number_with_an_exponent(capsys):

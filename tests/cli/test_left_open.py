@@ -18,7 +18,7 @@ def order(leg: str, side: str, price: str = "", **other: object) -> OrderView:
 
 
 def position(quantity: int) -> PositionView:
-    return PositionView(FLOW, "MESM2025", quantity, "6002.75000000", last_price="", open="0")
+    return PositionView(FLOW, "MESM2025", quantity, "6002.75", last_price="", open="0")
 
 
 def left_open(positions: list[PositionView], working: list[OrderView]) -> list[str]:

@@ -10,12 +10,13 @@ from leadline.cli.live import progress_line
 from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.local.supervisor import PartStatus
+from leadline.model.v1 import model_pb2
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
-from leadline.views.convert import signal_view
-from leadline.views.scene import KEPT_FATES, Rate, Scene
-from leadline.views.signals import ProposalView, by_pattern, fate_text, lines_of
+from leadline.views.convert import proposal_views, signal_view
+from leadline.views.scene import KEPT_DECISIONS, Rate, Scene
+from leadline.views.signals import decision_text, decision_view, pattern_lines, proposal_text
 from leadline.views.values import PositionView
-from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, scene, signal, stack, unfinished
+from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, proposal, scene, signal, stack, unfinished
 
 END_NS = 1_749_589_202_000_000_000  # 2025-06-10 21:00:02 UTC
 APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
@@ -33,7 +34,10 @@ def line_with(words: str, found: Scene) -> str:
     return line
 
 
-ENTERS = {"strategy": FLOW, "action": "ENTER"}
+def decided(source: str, **facts: object) -> dict[str, object]:
+    """The event of a decision about a proposal."""
+    about = {"strategy": FLOW, "decision_id": "d", "source": source, "action": "ENTER"}
+    return {**about, "accepted": True, "reason": "", "side": None, "quantity": 0, **facts}
 
 
 def bar_key(ordinal: int) -> str:
@@ -54,13 +58,13 @@ def test_a_tape_of_which_nobody_here_has_seen_a_print_is_at_its_last_watermark()
     feed = found.feed
     assert feed is not None
     (contract,) = feed.contracts
-    gone_on_with = replace(contract, last_time_ns=0, last_price=0, watermark_ns=END_NS)
+    gone_on_with = replace(contract, last_time_ns=0, last_price="", watermark_ns=END_NS)
     found.feed = replace(feed, contracts=(gone_on_with,))
     market = line_with("MESM2025", found)
     assert "2025-06-10 21:00:02" in market
     assert " – " in market
     assert "tape 2025-06-10 21:00:02 UTC;" in progress_line(found, stack(), PARTS)
-    found.feed = replace(feed, contracts=(replace(gone_on_with, ticks=0),))
+    found.feed = replace(feed, contracts=(replace(gone_on_with, prints=0),))
     assert "tape –;" in progress_line(found, stack(), PARTS)
 
 
@@ -80,30 +84,30 @@ def test_no_number_is_cut_off(width):
 
 
 def test_where_it_is_narrow_the_words_give_way_and_not_the_time_or_the_pattern():
-    (line,) = [line for line in drawn(scene((APPROVED_BAR,)), width=110) if "BUYING_ABSORPTION" in line]
-    assert line.split()[1:3] == ["14:00:00", "BUYING_ABSORPTION"]
+    (line,) = [line for line in drawn(scene((APPROVED_BAR,)), width=110) if "buying absorption" in line]
+    assert line.split()[1:4] == ["14:00:00", "buying", "absorption"]
 
 
 def test_a_signal_shows_the_routers_word_and_the_decision():
     found = scene((APPROVED_BAR,))
-    found.decide({**ENTERS, "bar_key": bar_key(5), "accepted": True, "side": "BUY", "quantity": 2})
-    taken = line_with("BUYING_ABSORPTION", found)
+    found.decide(decided(bar_key(5), side="BUY", quantity=2))
+    taken = line_with("buying absorption", found)
     assert taken.split()[1] == "14:00:00"
-    assert " ".join(taken.split()).find("0.70 approved BUY 2") > 0
-    assert "0.40 weak" in " ".join(line_with("BUY_IMBALANCE", found).split())
+    assert " ".join(taken.split()).find("0.70 approved buy 2") > 0
+    assert "0.40 weak" in " ".join(line_with("buy imbalance", found).split())
 
 
 def test_a_refusal_names_its_reason():
     found = scene((APPROVED_BAR,))
-    found.decide({**ENTERS, "bar_key": bar_key(5), "accepted": False, "reason": "max_open_trades"})
-    assert "refused: max open trades" in line_with("BUYING_ABSORPTION", found)
+    found.decide(decided(bar_key(5), accepted=False, reason="max_open_trades"))
+    assert "refused: max open trades" in line_with("buying absorption", found)
 
 
 def test_what_the_account_has_not_reached_waits_to_be_shown():
     late = bar_signals(60, signal("SELLING_EXHAUSTION"))  # known at 14:35; the account is at 12:00
     text = "\n".join(drawn(scene((APPROVED_BAR, late))))
-    assert "BUYING_ABSORPTION" in text
-    assert "SELLING_EXHAUSTION" not in text
+    assert "buying absorption" in text
+    assert "selling exhaustion" not in text
 
 
 HALT = execution_pb2.Halt(number=7, source="PERSON", by="bob", reason="kill switch")
@@ -172,25 +176,26 @@ def test_a_stack_that_has_said_nothing_can_be_drawn():
 
 def test_one_line_says_it_all_where_nobody_draws():
     assert progress_line(scene((APPROVED_BAR,), block="DAY_LOSS"), stack(), PARTS) == (
-        "leadline: feed publishing 63%; tape 2025-06-10 13:30:00 UTC; 322,393 ticks at 51,234/s; "
+        "leadline: feed publishing 63%; tape 2025-06-10 13:30:00 UTC; 322,393 prints at 51,234/s; "
         "3 bars, 2 signals, fills so far: 0; 2 prints kept out; 70,111 outside every session; "
-        "default/paper running, has come to 2025-06-10 16:00:00 UTC, equity 2530.00 USD, block DAY_LOSS; "
+        "default/paper running, has come to 2025-06-10 16:00:00 UTC, equity 2530.00 USD, block day loss; "
         "aggregation restarting; 3 restarts"
     )
 
 
 def test_signals_of_one_pattern_in_a_bar_become_one_line():
-    said = [
-        signal_view(signal("BUY_IMBALANCE", "0.3", "weak")),
-        signal_view(signal("STACKED", "0.8")),
-        signal_view(signal("BUY_IMBALANCE", "0.9", "weak")),
+    found = [
+        signal_view(signal("BUY_IMBALANCE", "0.3", "weak"), "MESM2025"),
+        signal_view(signal("STACKED", "0.8"), "MESM2025"),
+        signal_view(signal("BUY_IMBALANCE", "0.9", "weak"), "MESM2025"),
     ]
-    assert [(line.name, line.strength, line.word) for line in by_pattern(said)] == [
-        ("BUY_IMBALANCE x2", "0.90", "weak"),
-        ("STACKED", "0.80", "approved"),
+    assert [(line.name, line.strength, line.verdict) for line in pattern_lines(found)] == [
+        ("buy imbalance x2", "0.90", "weak"),
+        ("stacked", "0.80", "approved"),
     ]
-    # An approved signal speaks for its pattern before a stronger one that was refused.
-    (line,) = by_pattern(map(signal_view, [signal("BUY_IMBALANCE", "0.9", "weak"), signal("BUY_IMBALANCE", "0.6")]))
+    # An approved signal stands for its pattern before a stronger one that was refused.
+    stronger, approved = signal("BUY_IMBALANCE", "0.9", "weak"), signal("BUY_IMBALANCE", "0.6")
+    (line,) = pattern_lines(signal_view(each, "MESM2025") for each in (stronger, approved))
     assert (line.strength, line.approved) == ("0.60", True)
 
 
@@ -202,31 +207,54 @@ def test_the_rate_is_between_two_looks():
     assert rate.per_second == pytest.approx(2500)
 
 
-def test_a_bar_s_fate_is_that_of_each_of_its_proposals():
-    found = Scene()
-    about = {"strategy": FLOW, "bar_key": "b", "reason": ""}
-    found.decide({**about, "action": "EXIT", "accepted": True, "side": None, "quantity": 2})
-    found.decide({**about, "action": "ADD", "accepted": True, "side": "BUY", "quantity": 1})
-    found.decide({**about, "action": "CANCEL", "accepted": False, "reason": "nothing_working"})
-    assert fate_text(found.fates[FLOW, "b"]) == "EXIT 2, BUY 1, refused: nothing working"
-    assert fate_text(()) == "–"
+LIMIT = proposal(
+    direction=model_pb2.DIRECTION_SHORT,
+    entry=model_pb2.EntryTerms(type="LIMIT", price=24_074),
+    why=["unfinished", "high"],
+)
+EXIT, CANCEL = proposal("EXIT"), proposal("CANCEL")
 
 
-def test_what_a_strategy_wants_is_shown_where_it_tells_of_no_pattern():
-    wanted = [ProposalView("ENTER", "LONG", ("opening range", "up"), ""), ProposalView("CANCEL", "", (), "")]
-    assert [(line.name, line.word) for line in lines_of([], wanted)] == [
-        ("opening range, up", "proposed"),
-        ("cancel", "proposed"),
+def test_each_proposal_has_a_line_and_its_decision_stands_in_it():
+    found = scene((bar_signals(5, proposals=(EXIT, LIMIT, CANCEL)),))
+    found.decide(decided(bar_key(5), action="EXIT", quantity=2))
+    found.decide(decided(f"{bar_key(5)}#2", side="SELL", quantity=1))
+    lines = [" ".join(line.split()) for line in drawn(found, width=220)]
+    (first,) = [number for number, line in enumerate(lines) if "14:00:00" in line]
+    for line, words in zip(
+        lines[first:], ("exit exit 2", "enter short, limit 6018.50 (unfinished, high) sell 1", "cancel –"), strict=False
+    ):
+        assert words in line
+
+
+def test_a_decision_is_a_few_words():
+    texts = [
+        decision_text(decision_view(decided("b", side="BUY", quantity=2))),
+        decision_text(decision_view(decided("b", action="CANCEL"))),
+        decision_text(decision_view(decided("b", accepted=False, reason="nothing_working"))),
+        decision_text(None),
+    ]
+    assert texts == ["buy 2", "cancel", "refused: nothing working", "–"]
+
+
+def test_a_proposal_is_a_few_words_with_its_prices():
+    moved = proposal("PROTECT", bracket=model_pb2.Bracket(stop_price=24_000, target_price=24_100))
+    nothing = proposal(withdrawn="no_approved_signal")
+    found = proposal_views(bar_signals(5, proposals=(LIMIT, moved, nothing)))
+    assert [proposal_text(each) for each in found] == [
+        "enter short, limit 6018.50 (unfinished, high)",
+        "protect, stop 6000.00, target 6025.00",
+        "none (no approved signal)",
     ]
 
 
-def test_fates_are_kept_within_a_bound():
+def test_decisions_are_kept_within_a_bound():
     found = Scene()
-    for number in range(KEPT_FATES + 5):
-        found.decide({**ENTERS, "bar_key": str(number), "accepted": False, "reason": "conflict"})
-    assert len(found.fates) == KEPT_FATES
-    assert (FLOW, "4") not in found.fates
-    assert fate_text(found.fates[FLOW, str(KEPT_FATES)]) == "refused: conflict"
+    for number in range(KEPT_DECISIONS + 5):
+        found.decide(decided(str(number), accepted=False, reason="conflict"))
+    assert len(found.decisions) == KEPT_DECISIONS
+    assert (FLOW, "4") not in found.decisions
+    assert decision_text(found.decisions[FLOW, str(KEPT_DECISIONS)]) == "refused: conflict"
 
 
 def test_a_part_that_is_not_well_says_why_in_its_own_words():

@@ -56,7 +56,7 @@ def test_a_pushed_session_goes_through_the_stack_to_its_end(tmp_path):
         # Every contract was ended, and with them the run.
         wait_for(lambda: phase(data) == "finished", "the account has reached the end")
     (report,) = answer("report", "--data-dir", data)
-    assert int(report["ticks"]) == 62_500
+    assert int(report["prints"]) == 62_500
     assert report["finished"]
     assert report["failure"] == ""
     assert leadline("status", "--data-dir", data).returncode == 1  # the stack is gone; its book is not

@@ -41,14 +41,14 @@ def test_nothing_is_said_of_tapes_that_end_with_a_bar(capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("ticks", "last_time_ns", "told"),
+    ("prints", "last_time_ns", "told"),
     [
         (7, NINE_THIRTY_NS, "2025-06-10 13:30:00"),
         (7, 0, "by 2025-06-10 13:31:00"),  # another process has published it whole
         (0, 0, NONE),
     ],
 )
-def test_the_last_print_of_a_run_that_is_over_is_told_by_the_end_of_its_tape(ticks: int, last_time_ns: int, told: str):
+def test_the_last_print_of_a_run_that_is_over_is_told_by_the_end_of_its_tape(prints: int, last_time_ns: int, told: str):
     ends_ns = NINE_THIRTY_NS + 60 * 10**9
-    found = FeedContractView("MESM2025", ticks, last_time_ns, ends_ns, 0, {}, (), ())
+    found = FeedContractView("MESM2025", prints, last_time_ns, ends_ns, "", 0, {}, (), ())
     assert last_print_text(found) == told

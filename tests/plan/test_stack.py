@@ -75,7 +75,7 @@ def test_one_command_goes_from_a_manifest_to_an_audited_book(undisturbed):
     assert answer("orders", "--working", "--data-dir", data) == []
     assert answer("positions", "--data-dir", data) == []
     (bar,) = answer("signals", "--last", "1", "--data-dir", data)
-    assert bar["decisions"][0]["reason"]
+    assert bar["proposals"][0]["decision"]["reason"]
     assert {"pattern", "strength", "rejection"} <= bar["signals"][0].keys()
     missing = leadline("orders", "--account", "nobody", "--data-dir", data)
     assert (missing.returncode, missing.stderr.splitlines()[-1]) == (
@@ -130,8 +130,8 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         answer("halt", "--reason", "another", "--data-dir", data)
         shown = answer("status", "--data-dir", data)["accounts"][0]["halts"]
         assert [(int(halt["number"]), halt["source"], halt["reason"]) for halt in shown] == [
-            (1, "PERSON", "a drill"),
-            (2, "PERSON", "another"),
+            (1, "person", "a drill"),
+            (2, "person", "another"),
         ]
         venue.resume()
         execution = processes_of(data)["execution-default-paper"]

@@ -1,6 +1,6 @@
 """Two eventful days with what the recorder and ingestion would have written of them, and a report by hand."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -96,7 +96,7 @@ async def beside(desks: Database, desk: Desk, **run: Any) -> None:
         bar_of = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}
         session = {name: CANDLE[name] for name in ("session_open_ns", "session_close_ns")}
         said_of = {"regime": "RANGING", "confidence": Decimal("0.8"), "multiplier": Decimal(1), "reason": ""}
-        more = {"scores": {}, "inputs": {}, "close": close, "proposals": []}
+        more = {"scores": {}, "inputs": {}, "close": close, "proposals": [asdict(each) for each in said.proposals]}
         await _insert(connection, "signal", **key, **analysis, **bar_of, **session, **said_of, **more)
     for price in (20_000, 20_001):
         footprint = dict.fromkeys(("bid", "ask", "unknown", "bid_trades", "ask_trades", "unknown_trades"), 1)
@@ -135,8 +135,8 @@ WON = Trade(
     entry_price=Decimal(20001),
     exit_ns=ns(710),
     exit_price=Decimal(20025),
-    exit="target",
-    ticks=Decimal(24),
+    exit_by="target",
+    result_ticks=Decimal(24),
     gross=Decimal("60.00"),
     commission=Decimal("5.00"),
 )
@@ -148,8 +148,8 @@ LOST = replace(
     entry_price=Decimal("20010.5"),
     exit_ns=ns(1500),
     exit_price=Decimal(20020),
-    exit="day_loss",
-    ticks=Decimal("-9.5"),
+    exit_by="day_loss",
+    result_ticks=Decimal("-9.5"),
     gross=Decimal("-23.75"),
 )
 LATE = Order("Lgone", "decision", "E", "default/mes", MES, MES, Side.BUY, OrderType.MARKET, 1, ns(2000))
@@ -178,8 +178,8 @@ def report(**changes: Any) -> AccountReport:
         refused=(("max_open_trades", 5), ("conflict", 2)),
         entered=2,
         in_doubt=(),
-        prices={MES: (PricePoint(ns(600), 20_000), PricePoint(ns(900), 20_010))},
-        ticks=12_345,
+        closes={MES: (PricePoint(ns(600), 20_000), PricePoint(ns(900), 20_010))},
+        prints=12_345,
         bars=78,
         signals=31,
         digest="d" * 64,

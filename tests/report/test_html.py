@@ -109,7 +109,7 @@ def test_prints_that_were_kept_out_stand_by_day_and_reason_with_the_first_of_the
 
 def test_nothing_that_stands_in_a_report_becomes_a_tag(tmp_path: Path):
     evil = "<script>alert(1)</script>"
-    trade = replace(WON, exit=evil, pattern=evil)
+    trade = replace(WON, exit_by=evil, pattern=evil)
     found = page(tmp_path, report(account=evil, feed=evil, trades=(trade,), refused=((evil, 1),)))
     assert "script" not in found.tags
     assert evil in found.text
@@ -121,7 +121,7 @@ def test_a_reason_that_begins_like_a_cell_of_ours_is_no_tag_either(tmp_path: Pat
 
 
 def test_a_day_without_a_trade_is_a_page_too(tmp_path: Path):
-    text = page(tmp_path, report(trades=(), curve=(), by_pattern=(), refused=(), prices={})).text
+    text = page(tmp_path, report(trades=(), curve=(), by_pattern=(), refused=(), closes={})).text
     assert "No fills." in text
     assert "None." in text
     assert "none won, after commission" in text

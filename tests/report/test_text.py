@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from leadline.report.text import price, render_text, spark
+from leadline.report.text import render_text, spark
 from leadline.views.days import TradedDay
+from leadline.views.prices import price_text
 from leadline.views.report import AccountReport
 from tests.execution.harness.builders import MES
 from tests.report.builders import COVERED, KEPT_OUT, NOT_FILLED, UNEASY, WON, report
@@ -70,7 +71,7 @@ def test_what_a_strategy_did_about_what_it_held_is_counted_beside_its_entries():
 
 
 def test_one_of_a_thing_is_no_several():
-    text = " ".join(shown(report(trades=(WON,), ticks=1, bars=1, signals=1, decisions=1)).split())
+    text = " ".join(shown(report(trades=(WON,), prints=1, bars=1, signals=1, decisions=1)).split())
     assert "1 trade, 1 won" in text
     assert "1 print, 1 bar, 1 signal, 1 decision (" in text
 
@@ -122,8 +123,8 @@ def test_it_fits_into_a_terminal_of_eighty_columns():
 
 
 def test_prices_and_times_are_those_of_the_instrument():
-    assert price(MES, Decimal(20_001)) == "5000.25"
-    assert price(MES, Decimal("20001.5")) == "5000.3750"
+    assert price_text(MES, Decimal(20_001)) == "5000.25"
+    assert price_text(MES, Decimal("20001.5")) == "5000.3750"
 
 
 def test_a_curve_is_drawn_between_its_lowest_and_highest_point():

@@ -73,6 +73,6 @@ async def test_killing_a_trading_part_changes_at_most_what_the_report_lists_as_i
     assert disturbed.killed >= 1
     report = disturbed.report
     assert report["finished"]
-    assert all(order["state"] in {"DEAD", "EXPIRED_LOCAL"} for order in report["in_doubt"])
+    assert all(order["state"] in {"dead", "expired_local"} for order in report["in_doubt"])
     if not report["in_doubt"]:
         assert disturbed.digest == undisturbed.digest

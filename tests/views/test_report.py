@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from leadline.cli.reporting import report_document
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
 from leadline.report.halts import until_words
+from leadline.views import documents
 from leadline.views.database import dsn_of
 from leadline.views.digest_store import digest
 from leadline.views.report import PatternTotal, PricePoint, UnfinishedBar
@@ -32,7 +32,7 @@ async def test_the_trades_of_two_days_and_what_they_came_to(desks: Database, boo
     desk = await recorded(desks, books, folder)
     found = await report_of(desks, desk)
     # 24 ticks x 2 x 1.25 - 4 x 1.25; -19 x 0.50 - 2 x 1.25; 4 x 2 x 1.25 - 5; -15 x 2 x 1.25 - 5.
-    assert [(t.contract, t.exit, t.ticks, t.net) for t in found.trades] == [
+    assert [(t.contract, t.exit_by, t.result_ticks, t.net) for t in found.trades] == [
         (MES, "target", 24, Decimal("55.00")),
         ("MNQM2025", "stop", -19, Decimal("-12.00")),
         (MES, "flat_by", 4, Decimal("5.00")),
@@ -62,7 +62,7 @@ async def test_what_left_or_was_moved_is_no_entry(desks: Database, books: Books,
     assert (found.decisions, found.refused, found.entered, found.adjusted) == (6, (), 1, 4)
     assert found.not_filled == (("its strategy", 1),)
     [trade] = found.trades
-    assert (trade.exit, trade.net) == ("exit", Decimal("-1.25"))
+    assert (trade.exit_by, trade.net) == ("exit", Decimal("-1.25"))
 
 
 async def test_every_decision_is_refused_entered_or_not_filled(desks: Database, books: Books, folder: Path):
@@ -78,8 +78,8 @@ async def test_every_decision_is_refused_entered_or_not_filled(desks: Database, 
 
 async def test_the_market_beside_the_book(desks: Database, books: Books, folder: Path):
     found = await report_of(desks, await recorded(desks, books, folder))
-    assert (found.ticks, found.bars, found.signals) == (42, 2, 4)
-    assert found.prices == {MES: (PricePoint(ns(600), 20_004), PricePoint(ns(900), 20_008))}
+    assert (found.prints, found.bars, found.signals) == (42, 2, 4)
+    assert found.closes == {MES: (PricePoint(ns(600), 20_004), PricePoint(ns(900), 20_008))}
     assert found.unfinished == ()
 
 
@@ -92,7 +92,7 @@ async def test_what_of_the_tape_is_in_no_bar_stands_in_the_report_and_its_docume
     await change(desks, insert, "another", MES, date(2025, 6, 10))
     found = await report_of(desks, desk)
     assert found.unfinished == (UnfinishedBar(MES, "rth", "5m-r1", date(2025, 6, 10), 1_037),)
-    (told,) = report_document(found)["unfinished"]
+    (told,) = documents.report(found)["unfinished"]
     assert (told["contract"], told["spec"], str(told["trading_day"]), told["prints"]) == (
         MES,
         "5m-r1",

@@ -7,7 +7,6 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from leadline.cli.output import price_text
 from leadline.model.errors import Unknown
 from leadline.views.database import dsn_of
 from leadline.views.left_open import AccountLeftOpen
@@ -56,7 +55,7 @@ async def test_its_orders_are_those_of_the_book_oldest_first(desks: Database, bo
         ("S1", "SELL", "STOP", 0, "CANCELLED", "4996.25", "the other leg filled"),
         ("E", "SELL", "MARKET", 1, "FILLED", "", ""),
     ]
-    assert [price_text(each.contract, each.average_price) for each in found[:4]] == [
+    assert [each.average_price for each in found[:4]] == [
         "5000.25",
         "5006.25",
         "",
@@ -100,8 +99,11 @@ async def test_its_signals_stand_with_what_was_decided(desks: Database, books: B
     assert [each.known_at_ns for each in found] == [ns(600), ns(900)]
     assert (last.bar, last.close, last.regime) == (bar(900).bar.text(), "5002.00", "RANGING")
     (only,) = last.signals
-    assert (only.pattern, only.direction, only.evidence_json) == ("BUYING_ABSORPTION", "LONG", '{"at":1,"rows":2}')
-    assert [(each.accepted, each.side) for each in found[0].decisions] == [(True, "BUY")]
+    assert (only.pattern, only.direction, only.evidence) == ("BUYING_ABSORPTION", "LONG", {"at": 1, "rows": 2})
+    assert (only.price, only.price_ticks) == ("5000.25", 20_001)
+    (proposal,) = found[0].proposals
+    assert proposal.decision is not None
+    assert (proposal.action, proposal.decision.accepted, proposal.decision.side) == ("ENTER", True, "BUY")
 
 
 async def test_what_it_leaves_open_is_each_position_with_its_exits(desks: Database, books: Books, folder: Path):

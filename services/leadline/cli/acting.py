@@ -8,13 +8,15 @@ from typing import Any
 import grpc
 
 from leadline.cli.options import Output
-from leadline.cli.output import complain, halt_text, plain, print_json
+from leadline.cli.output import complain, halt_text, print_json
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
 from leadline.report.clock import moment
 from leadline.report.printable import printable
 from leadline.runtime.rpc.errors import explain
 from leadline.runtime.rpc.failures import OUTCOME_UNKNOWN
+from leadline.views.convert import halt_view
+from leadline.views.documents import document
 from leadline.views.opening import find_targets, open_stack
 from leadline.views.place import Place
 
@@ -69,7 +71,12 @@ def halt_accounts(command: Command, account: str | None) -> None:
     """Halt an account, or all."""
     request = execution_pb2.HaltRequest(reason=command.reason)
     answers = _on_accounts(command, _Whose(account), lambda stub, _: stub.Halt(request, timeout=command.wait_seconds))
-    _report(answers, command.output, lambda name, answer: f"{name}: entries are stopped, {halt_text(answer.halt)}")
+    _report(
+        answers,
+        command.output,
+        lambda name, answer: f"{name}: entries are stopped, {halt_text(answer.halt)}",
+        lambda answer: {"halt": document(halt_view(answer.halt))},
+    )
 
 
 def resume_accounts(command: Command, account: str | None) -> None:
@@ -87,7 +94,7 @@ def resume_accounts(command: Command, account: str | None) -> None:
         return await stub.Resume(request, timeout=command.wait_seconds)
 
     answers = _on_accounts(command, _Whose(account), ask)
-    _report(answers, command.output, _resumed)
+    _report(answers, command.output, _resumed, _resumed_document)
     standing = [name for name, answer in answers.items() if not isinstance(answer, Exception) and answer.halts]
     if standing:
         raise StillHalted(", ".join(standing))
@@ -97,6 +104,11 @@ def _resumed(name: str, answer: Any) -> str:
     if answer.halts:
         return "\n".join(f"{name}: still halted: {halt_text(halt)}" for halt in answer.halts)
     return f"{name}: entries go on, by {answer.by}" if answer.cleared else f"{name}: was not halted"
+
+
+def _resumed_document(answer: Any) -> dict[str, Any]:
+    cleared, halts = ([document(halt_view(each)) for each in some] for some in (answer.cleared, answer.halts))
+    return {"by": answer.by, "cleared": cleared, "halts": halts}
 
 
 def flatten_accounts(command: Command, account: str | None, strategy: str | None) -> None:
@@ -112,6 +124,7 @@ def flatten_accounts(command: Command, account: str | None, strategy: str | None
         answers,
         command.output,
         lambda name, answer: f"{name}: leaves the market from {moment(answer.instant_ns)} of the tape on",
+        lambda answer: {"instant_ns": answer.instant_ns},
     )
 
 
@@ -128,6 +141,7 @@ def release_strategy(command: Command, strategy: str) -> None:
         lambda name, answer: (
             f"{name}: {strategy} counts again since {moment(answer.instant_ns)}; it was fenced off for {answer.fence}"
         ),
+        lambda answer: {"instant_ns": answer.instant_ns, "fence": answer.fence},
     )
 
 
@@ -164,14 +178,19 @@ def _on_accounts(command: Command, whose: _Whose, call: Callable[[Any, str], Awa
     return asyncio.run(run())
 
 
-def _report(answers: dict[str, Any], output: Output, words: Callable[[str, Any], str]) -> None:
+def _report(
+    answers: dict[str, Any],
+    output: Output,
+    text: Callable[[str, Any], str],
+    json_of: Callable[[Any], dict[str, Any]],
+) -> None:
     """Show what was answered, and each error but the first, which is raised."""
     answered = {name: answer for name, answer in answers.items() if not isinstance(answer, Exception)}
     if output is Output.JSON:
-        print_json([{"account": name, **plain(answer)} for name, answer in answered.items()])
+        print_json([{"account": name, **json_of(answer)} for name, answer in answered.items()])
     else:
         for name, answer in answered.items():
-            print(printable(words(name, answer)))
+            print(printable(text(name, answer)))
     failed = {name: answer for name, answer in answers.items() if isinstance(answer, Exception)}
     for name, error in list(failed.items())[1:]:
         complain(f"{name}: {explain(error) if isinstance(error, grpc.aio.AioRpcError) else error}")

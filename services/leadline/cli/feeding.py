@@ -13,12 +13,12 @@ def tape_ns(contract: FeedContractView) -> int:
 
     0 before its first print.
     """
-    return contract.last_time_ns or (contract.watermark_ns if contract.ticks else 0)
+    return contract.last_time_ns or (contract.watermark_ns if contract.prints else 0)
 
 
 def last_print_text(contract: FeedContractView) -> str:
     """The time of the last print. Of a run that another process has published whole, the time by which it was."""
-    if contract.last_time_ns or not contract.ticks:
+    if contract.last_time_ns or not contract.prints:
         return day_and_time(contract.last_time_ns)
     return f"by {day_and_time(contract.watermark_ns)}"
 

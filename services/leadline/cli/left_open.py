@@ -6,7 +6,6 @@ from typing import Final
 
 import asyncpg
 
-from leadline.cli.output import price_text
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import Leg
 from leadline.runtime.settings import DatabaseSettings
@@ -70,7 +69,7 @@ def account_words(left: AccountLeftOpen) -> Iterator[str]:
         owner = f"{position.strategy} on {left.account}" if position.strategy else left.account
         yield (
             f"{owner} holds {position.quantity:+d} {position.contract}, "
-            f"average {_price(position.contract, position.average_price)}, "
+            f"average {position.average_price}, "
             f"{f'protected by {behind}' if behind else 'WITHOUT PROTECTION: no stop and no target works for it'}"
         )
     for order in left.others:
@@ -79,11 +78,7 @@ def account_words(left: AccountLeftOpen) -> Iterator[str]:
 
 def _words(order: OrderView) -> str:
     leg = _LEGS.get(Leg(order.leg[:1]), "order") if order.leg[:1] in set(Leg) else "order"
-    at = f"at {_price(order.contract, order.price)}" if order.price else "at the market"
+    at = f"at {order.price}" if order.price else "at the market"
     doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"
     article = "an" if leg[0] in "eo" else "a"
     return f"{article} {leg} ({order.side.lower()} {order.quantity - order.filled} {at}{doubt})"
-
-
-def _price(contract: str, price: str) -> str:
-    return price_text(contract, price) or "unknown"

@@ -20,6 +20,7 @@ from leadline.report.clock import moment
 from leadline.report.printable import printable
 from leadline.views.follow import follow
 from leadline.views.scene import Scene
+from leadline.views.signals import in_words
 from leadline.views.stack import Stack
 
 FRAME_SECONDS: Final = 0.25
@@ -73,13 +74,13 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     feed = scene.feed
     if feed is None:
         return "leadline: waiting for the feed"
-    ticks = sum(item.ticks for item in feed.contracts)
+    prints = sum(item.prints for item in feed.contracts)
     rate = sum(found.per_second for found in scene.rates.values())
     reached_ns = max(map(tape_ns, feed.contracts), default=0)
     words = [
         f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
         f"tape {moment(reached_ns)}",
-        counted(ticks, "tick") + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
+        counted(prints, "print") + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
         f"{counted(scene.bar_count, 'bar')}, {counted(scene.signal_count, 'signal')}, fills so far: {scene.fills:,}",
     ]
     kept_out = sum(item.faulty for item in feed.contracts)
@@ -96,8 +97,8 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
         state = scene.states.get(account)
         if state is not None:
             halt = halt_words(halt.reason for halt in state.halts)
-            halted = f", HALT {halt}" if halt else f", block {state.block}" if state.block else ""
-            phase = state.phase.replace("_", " ")
+            halted = f", HALT {halt}" if halt else f", block {in_words(state.block)}" if state.block else ""
+            phase = in_words(state.phase)
             equity = f"{Decimal(state.equity):.{places(state.currency)}f} {state.currency}"
             words.append(f"{account} {phase}, has come to {moment(state.instant_ns)}, equity {equity}{halted}")
     unwell = [

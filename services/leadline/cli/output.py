@@ -1,25 +1,19 @@
 """How every command speaks: tables or JSON on standard output, one clear line on standard error when it fails."""
 
-import dataclasses
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date
 from decimal import Decimal
-from enum import Enum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from leadline.execution.v1.execution_pb2 import Halt
-from leadline.model.contracts import sheet_of
 from leadline.report.clock import moment
 from leadline.report.printable import plain_text, printable
 
@@ -32,41 +26,39 @@ _NARROWEST: Final = 3
 
 
 def print_json(value: object) -> None:
-    """One JSON document on one line. Decimals are strings, dates ISO 8601, messages their field names."""
-    sys.stdout.buffer.write(orjson.dumps(plain(value), default=_plain) + b"\n")
+    """One JSON document on one line. Decimals are strings, dates ISO 8601."""
+    sys.stdout.buffer.write(orjson.dumps(value, default=_plain) + b"\n")
     sys.stdout.buffer.flush()
-
-
-def plain(value: object) -> Any:
-    """Messages, dataclasses and containers of them as plain values."""
-    if isinstance(value, Message):
-        return MessageToDict(value, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _plain(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")  # never 6E+4
-    if isinstance(value, Path | date | Enum):
+    if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no place in a JSON document")
 
 
 def print_table(
-    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str, *, wide_only: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str,
+    *,
+    wide_only: Sequence[str] = (),
+    only_where_filled: Sequence[str] = (),
 ) -> None:
     """A table for people; `empty` is said where there are no rows. Numbers stand right, and are never broken.
 
-    `wide_only`: columns that are left out where there is no room for them. JSON has them always.
+    `wide_only`: columns that are left out where there is no room for them; `only_where_filled`: those that are left out
+    where no row has anything in them. JSON has them always.
     """
+    rows = list(rows)
     console = people_console()
-    left_out = wide_only if console.width < _ROOMY else ()
+    unfilled = {
+        name for index, name in enumerate(columns) if name in only_where_filled and not any(row[index] for row in rows)
+    }
+    left_out = unfilled.union(wide_only if console.width < _ROOMY else ())
     kept = [index for index, name in enumerate(columns) if name not in left_out]
     columns = [columns[index] for index in kept]
     found = [["" if row[index] is None else printable(row[index]) for index in kept] for row in rows]
@@ -127,22 +119,6 @@ class _PeopleConsole(Console):
     def on_broken_pipe(self) -> None:
         """Its library would end the process as failed."""
         raise BrokenPipeError
-
-
-def price_text(contract: str, price: str) -> str:
-    """A price with the decimals of the instrument, and two more where an average needs them.
-
-    As it came where this process does not know the contract, such as a cluster's own, or where execution does not: then
-    it is in ticks, and says so.
-    """
-    sheet = sheet_of(contract)
-    if not price or sheet is None or price.endswith(" ticks"):
-        return price
-    tick = sheet.tick
-    value = Decimal(price)
-    if value % tick == 0:
-        return str(value.quantize(tick))
-    return f"{value:.{2 - int(tick.as_tuple().exponent)}f}"
 
 
 def _is_number(text: str) -> bool:

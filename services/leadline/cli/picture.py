@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from itertools import zip_longest
 from typing import Final, TypeVar
 
 from rich.align import Align
@@ -15,11 +16,20 @@ from leadline.cli.feeding import kept_out_text, tape_ns, unfinished_text
 from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
 from leadline.model.counted import counted
+from leadline.model.signals import Direction
 from leadline.model.worth import places
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
-from leadline.views.scene import SaidBar, Scene
-from leadline.views.signals import RegimeView, fate_text
+from leadline.views.scene import Scene
+from leadline.views.signals import (
+    DecisionView,
+    RegimeView,
+    SignalledBar,
+    decision_text,
+    in_words,
+    pattern_lines,
+    proposal_text,
+)
 from leadline.views.stack import Stack, StrategyAddress
 from leadline.views.values import AccountView, PositionView
 
@@ -82,15 +92,15 @@ def _framed(title: str | Text, content: RenderableType) -> Panel:
 
 def _market(scene: Scene, *, wide: bool) -> RenderableType:
     table = _table(
-        "contract", "tape time", "last", "ticks", "ticks/s", *(["outside"] if wide else []), "kept out", left=2
+        "contract", "tape time", "last", "prints", "per s", *(["outside"] if wide else []), "kept out", left=2
     )
     for item in scene.feed.contracts if scene.feed is not None else ():
         rate = scene.rates[item.contract].per_second
         table.add_row(
             plain_text(item.contract, "bold"),
             day_and_time(tape_ns(item)),
-            str(instrument_of(item.contract).ticks_to_price(item.last_price)) if item.last_time_ns else "–",
-            f"{item.ticks:,}",
+            item.last_price or "–",
+            f"{item.prints:,}",
             f"{rate:,.0f}",
             *([f"{item.outside:,}"] if wide else []),
             plain_text(kept_out_text(item), "yellow" if item.quarantined else ""),
@@ -133,13 +143,13 @@ def _regime(reading: RegimeView | None) -> Text:
     if reading is None:
         return Text("no regime yet")
     if reading.regime == "NO_TRADE":
-        return Text.assemble(("NO_TRADE", "yellow"), printable(f" ({reading.reason})"))
+        return Text.assemble(("no trade", "yellow"), printable(f" ({in_words(reading.reason)})"))
     sure = f" {Decimal(reading.confidence):.2f} x{reading.multiplier}"
-    return Text.assemble((printable(reading.regime), "cyan"), printable(sure))
+    return Text.assemble((printable(in_words(reading.regime)), "cyan"), printable(sure))
 
 
 def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
-    columns = ["known at", "pattern", "strength", "router", "decision"]
+    columns = ["known at", "signal, or proposal", "strength", "router", "decision"]
     several = len(stack.strategies) > 1
     table = _table(*(["strategy"] if several else []), *columns, left=9)
     # Where it is narrow, the words give way and not the time or the pattern.
@@ -147,10 +157,10 @@ def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
         column.min_width = width
     reached = {item.name: _instant(scene, item.account) for item in stack.strategies}
     rows: list[tuple[str, list[RenderableType]]] = []
-    for said in reversed(scene.said):
-        # What the account has not reached has no fate yet.
-        if said.known_at_ns <= reached[said.strategy]:
-            rows = [*_signal_rows(scene, said), *rows]
+    for bar in reversed(scene.signalled):
+        # What the account has not reached has no decision yet.
+        if bar.known_at_ns <= reached[bar.strategy]:
+            rows = [*_signal_rows(scene, bar), *rows]
         if len(rows) >= most:
             break
     for name, cells in rows[-most:]:
@@ -165,21 +175,24 @@ def _instant(scene: Scene, account: str) -> int:
     return 0 if state is None else state.instant_ns
 
 
-def _signal_rows(scene: Scene, said: SaidBar) -> Iterator[tuple[str, list[RenderableType]]]:
-    decisions = scene.fates.get((said.strategy, said.bar), ())
-    taken = any(decision.accepted for decision in decisions)
-    for number, line in enumerate(said.lines):
-        pattern = line.name.partition(" ")[0]
-        yield (
-            said.strategy,
-            [
-                time_of_day(said.known_at_ns) if number == 0 else "",
-                plain_text(line.name, "green" if pattern in said.long else "red"),
-                plain_text(line.strength),
-                plain_text(line.word, "cyan" if line.approved else "dim"),
-                plain_text(fate_text(decisions) if number == 0 else "", "bold" if taken else "dim"),
-            ],
-        )
+def _signal_rows(scene: Scene, bar: SignalledBar) -> Iterator[tuple[str, list[RenderableType]]]:
+    """A line per pattern, then one per proposal that is left; the decision of each proposal has a line of its own."""
+    lines = pattern_lines(bar.signals)
+    rising = {item.pattern for item in bar.signals if item.direction == Direction.LONG}
+    for number, (line, proposal) in enumerate(zip_longest(lines, bar.proposals)):
+        if line is not None:
+            seen = plain_text(line.name, "green" if line.pattern in rising else "red")
+            strength, verdict = plain_text(line.strength), plain_text(line.verdict, "cyan" if line.approved else "dim")
+        else:
+            seen, strength, verdict = plain_text(proposal_text(proposal)), Text(), Text()
+        decided = Text() if proposal is None else _decision(scene.decisions.get((bar.strategy, proposal.source)))
+        time = time_of_day(bar.known_at_ns) if number == 0 else ""
+        yield bar.strategy, [time, seen, strength, verdict, decided]
+
+
+def _decision(decision: DecisionView | None) -> Text:
+    taken = decision is not None and decision.accepted
+    return plain_text(decision_text(decision), "bold" if taken else "dim")
 
 
 def _account(scene: Scene, account: str) -> RenderableType:
@@ -198,13 +211,13 @@ def _account(scene: Scene, account: str) -> RenderableType:
 
 def _account_lines(state: AccountView) -> Iterator[tuple[str, RenderableType]]:
     yield "instant", moment(state.instant_ns)
-    yield "phase", plain_text(state.phase.replace("_", " "))
+    yield "phase", plain_text(in_words(state.phase))
     yield "equity", plain_text(f"{Decimal(state.equity):,.{places(state.currency)}f} {state.currency}")
     yield "day", _money(state.realised, state.currency)
     yield "open", _money(state.open, state.currency)
     yield "trades, streak", f"{state.trades}, {state.streak:+d}"
     yield "tier", str(state.tier) if state.tier else "off"
-    yield "block", plain_text(state.block, "yellow") if state.block else "–"
+    yield "block", plain_text(in_words(state.block), "yellow") if state.block else "–"
     for halt in state.halts:
         yield (
             f"halt {halt.number}",

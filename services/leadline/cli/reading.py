@@ -1,12 +1,13 @@
 """Commands that read a running stack: status, signals, orders, positions."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import TypeVar
 
-from leadline.cli.feeding import kept_out_text, last_print_text, print_unfinished
+from leadline.cli.feeding import last_print_text, print_unfinished
 from leadline.cli.options import Output
-from leadline.cli.output import complain, price_text, print_json, print_table
+from leadline.cli.output import complain, print_json, print_table
 from leadline.ingestion.tally import OUTSIDE
 from leadline.report.clock import day_and_time, zone_name
 from leadline.views import documents
@@ -14,7 +15,7 @@ from leadline.views.client import reasons
 from leadline.views.market import FeedView
 from leadline.views.opening import open_running, open_source
 from leadline.views.place import Place
-from leadline.views.signals import SignalledBar, fate_text, lines_of
+from leadline.views.signals import SignalledBar, decision_text, in_words, pattern_lines, proposal_text
 from leadline.views.source import Source
 from leadline.views.values import AccountView, Answers, OrdersWanted
 
@@ -83,14 +84,14 @@ async def _status(place: Place, output: Output) -> None:
         print_table(
             f"Run {found.tape} ({found.feed_kind} feed, trading from {found.trade_from}): "
             f"{feed.state}, {feed.progress:.0%}",
-            ("contract", "ticks", f"last print ({zone_name()})", "outside sessions", "kept out"),
+            ("contract", "prints", f"last print ({zone_name()})", "outside sessions", "kept out"),
             [
                 (
                     item.contract,
-                    f"{item.ticks:,}",
+                    f"{item.prints:,}",
                     last_print_text(item),
                     f"{item.outside:,}",
-                    kept_out_text(item),
+                    f"{item.faulty:,}",
                 )
                 for item in feed.contracts
             ],
@@ -105,12 +106,12 @@ async def _status(place: Place, output: Output) -> None:
             (
                 item.account,
                 day_and_time(item.instant_ns),
-                item.phase.replace("_", " "),
+                in_words(item.phase),
                 f"{item.equity} {item.currency}",
                 item.realised,
                 item.open,
                 item.trades,
-                item.block or "–",
+                in_words(item.block) or "–",
                 ", ".join(f"no. {halt.number}" for halt in item.halts) or "–",
             )
             for item in accounts
@@ -206,13 +207,13 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
                 order.client_id,
                 order.leg,
                 order.contract,
-                order.side,
-                order.type,
+                in_words(order.side),
+                in_words(order.type),
                 order.quantity,
                 order.filled,
-                price_text(order.contract, order.price),
-                price_text(order.contract, order.average_price),
-                order.state,
+                order.price,
+                order.average_price,
+                in_words(order.state),
                 order.reason,
             )
             for listed in found.values()
@@ -239,8 +240,8 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
                 item.strategy or "(none)",
                 item.contract,
                 item.quantity,
-                price_text(item.contract, item.average_price),
-                price_text(item.contract, item.last_price),
+                item.average_price,
+                item.last_price,
                 item.open,
             )
             for name, held in found.items()
@@ -258,28 +259,41 @@ async def _signals(place: Place, strategy: str | None, last: int, output: Output
     if output is Output.JSON:
         print_json([documents.signalled(bar) for bar in bars])
         return
+    several = len(found) > 1
+    columns = (
+        f"known at ({zone_name()})",
+        *(["strategy"] if several else []),
+        "bar",
+        "close",
+        "regime",
+        "signal",
+        "strength",
+        "router",
+        "proposal",
+        "decision",
+    )
+    rows = [cells for bar in bars for cells in _signal_rows(bar, several=several)]
     print_table(
-        "Signals",
-        (f"known at ({zone_name()})", "bar", "close", "regime", "pattern", "strength", "router", "decision"),
-        [cells for bar in bars for cells in _signal_rows(bar)],
+        "Signals and proposals",
+        columns,
+        rows,
         "No signals yet.",
         wide_only=("bar", "strength"),
+        only_where_filled=("regime", "signal", "strength", "router", "proposal"),
     )
 
 
-def _signal_rows(bar: SignalledBar) -> list[tuple[object, ...]]:
-    """One line per pattern of a bar, else per proposal; what they have in common stands in the first."""
-    shared = (day_and_time(bar.known_at_ns), bar.bar.rpartition("/")[2], bar.close, bar.regime.replace("_", " "))
-    lines: list[tuple[object, ...]] = []
-    for pattern in lines_of(bar.signals, bar.proposals):
-        first = not lines
-        lines.append(
-            (
-                *(shared if first else ("",) * len(shared)),
-                pattern.name.replace("_", " "),
-                pattern.strength,
-                pattern.word,
-                fate_text(bar.decisions) if first else "",
-            )
-        )
-    return lines
+def _signal_rows(bar: SignalledBar, *, several: bool) -> Iterator[tuple[str, ...]]:
+    """A row per pattern, and beside them a row per proposal; what they have in common stands in the first."""
+    shared = (
+        day_and_time(bar.known_at_ns),
+        *([bar.strategy] if several else []),
+        bar.bar.rpartition("/")[2],
+        bar.close,
+        in_words(bar.regime),
+    )
+    patterns = [(line.name, line.strength, line.verdict) for line in pattern_lines(bar.signals)]
+    proposals = [(proposal_text(each), decision_text(each.decision)) for each in bar.proposals]
+    for pattern, proposal in zip_longest(patterns, proposals):
+        yield (*shared, *(pattern or ("", "", "")), *(proposal or ("", "")))
+        shared = ("",) * len(shared)

@@ -1,16 +1,14 @@
 """`leadline report` and `leadline digest`: what a run came to, from the book of a data directory."""
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from rich.console import Console
 
 from leadline.cli.options import Output
-from leadline.cli.output import people_console, plain, print_json
+from leadline.cli.output import people_console, print_json
 from leadline.model.errors import InvalidInput, reason_of
 from leadline.report.html import write_html
 from leadline.report.text import render_text
@@ -18,6 +16,7 @@ from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.failures import PATIENCE_SECONDS
 from leadline.runtime.settings import DatabaseSettings
+from leadline.views import documents
 from leadline.views.database import database_of, dsn_of
 from leadline.views.digest_store import digest as digest_of_tape
 from leadline.views.report import AccountReport
@@ -34,7 +33,7 @@ def report_run(data_dir: Path, tape: str | None, html: Path | None, output: Outp
     if html is not None:
         write_reports(reports, html)
     if output is Output.JSON:
-        print_json([report_document(item) for item in reports])
+        print_json([documents.report(item) for item in reports])
     else:
         print_reports(reports, people_console())
 
@@ -91,11 +90,6 @@ def check_place(path: Path, option: str) -> None:
             TemporaryFile(dir=folder).close()
     except OSError as error:
         raise InvalidInput(option, str(path), f"a place for a file ({reason_of(error)})") from None
-
-
-def report_document(item: AccountReport) -> dict[str, Any]:
-    """A report as plain JSON values."""
-    return {field.name: plain(getattr(item, field.name)) for field in dataclasses.fields(item)}
 
 
 async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:

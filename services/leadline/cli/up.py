@@ -16,7 +16,7 @@ from leadline.cli.live import show
 from leadline.cli.manifests import CheckedPlan, checked_plan
 from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json
-from leadline.cli.reporting import check_place, print_reports, report_document, reports_of, write_reports
+from leadline.cli.reporting import check_place, print_reports, reports_of, write_reports
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS
 from leadline.local.completion import wait_for_completion
@@ -30,6 +30,7 @@ from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
 from leadline.runtime.rpc.failures import with_retries
 from leadline.runtime.runs import Run
+from leadline.views import documents
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth, series_of
 
 EXIT_INTERRUPTED: Final = 130
@@ -148,7 +149,7 @@ async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
     place = _place(options)
     write_reports(reports, place)
     if options.output is Output.JSON:
-        print_json({"tape": run.tape, "html": str(place), "reports": [report_document(item) for item in reports]})
+        print_json({"tape": run.tape, "html": str(place), "reports": [documents.report(item) for item in reports]})
     else:
         print_reports(reports, people_console())
         print(f"the same as a page: {place}")

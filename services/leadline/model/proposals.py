@@ -101,7 +101,12 @@ def group_of(bar_key: str, proposal: Proposal) -> str:
 
 def source_of(bar: BarKey, number: int) -> str:
     """Where the proposal of that number (from 1) at a bar comes from: what its decision is derived from."""
-    return bar.text() if number == 1 else f"{bar.text()}#{number}"
+    return source_text(bar.text(), number)
+
+
+def source_text(bar: str, number: int) -> str:
+    """The source of that proposal of a bar whose key is given as text."""
+    return bar if number == 1 else f"{bar}#{number}"
 
 
 def proposal_of(values: Mapping[str, Any]) -> Proposal:

@@ -13,13 +13,13 @@ from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import (
     misdated_words,
     open_words,
-    price,
     sample_words,
     series_words,
     sessions,
     sum_words,
     unfinished_words,
 )
+from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, PricePoint
 
 _STYLE: Final = """
@@ -66,7 +66,7 @@ def _account(report: AccountReport) -> str:
         _notes(report),
         "<h2>Equity</h2>",
         _equity(report),
-        *(_prices(report, contract, points) for contract, points in report.prices.items()),
+        *(_prices(report, contract, points) for contract, points in report.closes.items()),
         "<h2>Trades</h2>",
         _trades(report),
         "<h2>Days</h2>",
@@ -200,14 +200,14 @@ def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]
     markers = []
     for trade in report.trades:
         what = f"{trade.side.value} {trade.quantity} {_words(trade.pattern)}"
-        title = f"{what} net {trade.net:+.{report.places}f} ({trade.exit})"
+        title = f"{what} net {trade.net:+.{report.places}f} ({trade.exit_by})"
         style = "up" if trade.net > 0 else "down"
         markers.append(
             Marker((trade.entry_ns, trade.entry_price * tick), (trade.exit_ns, trade.exit_price * tick), title, style)
         )
     series = Series([(point.time_ns, point.close * tick) for point in points], steps=False)
     label = f"{contract}: close of each bar, with the trades from entry to exit"
-    drawing = chart(series, tuple(markers), lambda v: price(contract, v / tick), month_and_time, label, step=tick)
+    drawing = chart(series, tuple(markers), lambda v: price_text(contract, v / tick), month_and_time, label, step=tick)
     return f"<h2>{escape(contract)}</h2>{drawing}"
 
 
@@ -218,11 +218,11 @@ def _trades(report: AccountReport) -> str:
             f"{trade.side.value.lower()} {trade.quantity}",
             _words(trade.pattern),
             _words(trade.regime),
-            price(trade.contract, trade.entry_price),
+            price_text(trade.contract, trade.entry_price),
             month_and_time(trade.exit_ns),
-            price(trade.contract, trade.exit_price),
-            _words(trade.exit),
-            f"{trade.ticks:+.1f}",
+            price_text(trade.contract, trade.exit_price),
+            _words(trade.exit_by),
+            f"{trade.result_ticks:+.1f}",
             f"{trade.commission:.{report.places}f}",
             _money(trade.net, report.places),
         )

@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from leadline.ingestion.tally import OUTSIDE
-from leadline.model.contracts import sheet_of
 from leadline.model.counted import counted
 from leadline.report.clock import month_and_time, zone_name
 from leadline.report.halts import since_words, until_words
 from leadline.report.printable import plain_text, printable
 from leadline.views.days import spans
+from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, Coverage, OpenPosition, UnfinishedBar
 from leadline.views.trades import Trade
 
@@ -70,7 +70,7 @@ def render_text(report: AccountReport, console: Console) -> None:
 
 def sum_words(report: AccountReport) -> str:
     """How much there was of a run, and what its decisions came to."""
-    whole = (report.ticks, "print"), (report.bars, "bar"), (report.signals, "signal"), (report.decisions, "decision")
+    whole = (report.prints, "print"), (report.bars, "bar"), (report.signals, "signal"), (report.decisions, "decision")
     refused, not_filled = (sum(count for _, count in each) for each in (report.refused, report.not_filled))
     parts = f"{refused:,} refused, {report.entered:,} entered, {not_filled:,} not filled"
     if report.adjusted:
@@ -107,7 +107,7 @@ def open_words(item: OpenPosition, places: int) -> str:
     held = f"{item.position.contract} {item.position.quantity:+d}"
     if item.last_price is None or item.result is None:
         return f"{held}, no print to value it at"
-    last = price(item.position.contract, Decimal(item.last_price))
+    last = price_text(item.position.contract, Decimal(item.last_price))
     return f"{held}, {item.result:+.{places}f} at {last}, not in the result"
 
 
@@ -139,17 +139,6 @@ def _contracts(report: AccountReport) -> Iterator[str]:
 def money(value: Decimal, places: int) -> Text:
     """An amount with its sign, coloured for a terminal."""
     return Text(f"{value:+.{places}f}", style="green" if value > 0 else "red" if value < 0 else "white")
-
-
-def price(contract: str, ticks: Decimal) -> str:
-    """An average price in ticks as a price with the decimals of the instrument and two more."""
-    sheet = sheet_of(contract)
-    if sheet is None:
-        return f"{ticks} ticks"
-    tick = sheet.tick
-    text = f"{ticks * tick:.{max(-int(tick.as_tuple().exponent), 0) + 2}f}"
-    exact = str(tick * int(ticks))
-    return exact if ticks == int(ticks) else text
 
 
 def spark(values: list[Decimal]) -> str:
@@ -241,11 +230,11 @@ def _cells(trade: Trade, places: int, begin: int) -> tuple[str | Text, ...]:
         month_and_time(trade.entry_ns)[begin:],
         Text(f"{trade.side.value.lower()} {trade.quantity}", style="cyan" if trade.side.sign > 0 else "magenta"),
         printable(trade.pattern.lower().replace("_", " ")),
-        price(trade.contract, trade.entry_price),
+        price_text(trade.contract, trade.entry_price),
         month_and_time(trade.exit_ns)[begin:],
-        price(trade.contract, trade.exit_price),
-        trade.exit.replace("_", " "),
-        f"{trade.ticks:+.0f}" if trade.ticks == int(trade.ticks) else f"{trade.ticks:+.1f}",
+        price_text(trade.contract, trade.exit_price),
+        trade.exit_by.replace("_", " "),
+        f"{trade.result_ticks:+.0f}" if trade.result_ticks == int(trade.result_ticks) else f"{trade.result_ticks:+.1f}",
         money(trade.net, places),
     )
 

@@ -11,7 +11,6 @@ import orjson
 
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
-from leadline.execution.adapters.convert import price_text
 from leadline.execution.adapters.order_list import MOST_ORDERS
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
@@ -27,9 +26,8 @@ from leadline.views.convert import (
     feed_view,
     order_view,
     position_view,
-    proposal_view,
     series_view,
-    signal_view,
+    signalled_bar,
 )
 from leadline.views.market import FeedView, SeriesView, StatusView
 from leadline.views.signals import DecisionView, SignalledBar, decision_view
@@ -99,19 +97,19 @@ class RunningStack:
     async def signals(self, strategy: str | None, last: int) -> Answers[list[SignalledBar]]:
         """The newest bars with signals or proposals by strategy. Decisions are missing where an account is silent."""
         chosen = {item.name: item for item in self.stack.chosen_strategies(strategy)}
-        said = await _answers(chosen, lambda name: self._bars_with_signals(name, last))
-        accounts = sorted({item.account for item in chosen.values()}) if said.found else []
+        told = await _answers(chosen, lambda name: self._bars_with_signals(name, last))
+        accounts = sorted({item.account for item in chosen.values()}) if told.found else []
         decided = await _answers(accounts, self._decisions)
         decisions = {key: each for by_bar in decided.found.values() for key, each in by_bar.items()}
         bars = [
-            _signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar)), ()))
-            for name, said_bars in said.found.items()
-            for bar in said_bars
+            signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar)), ()))
+            for name, found in told.found.items()
+            for bar in found
         ]
         newest = sorted(bars, key=lambda bar: (bar.known_at_ns, bar.strategy))[-last:]
         return Answers(
-            {name: [bar for bar in newest if bar.strategy == name] for name in said.found},
-            said.failed,
+            {name: [bar for bar in newest if bar.strategy == name] for name in told.found},
+            told.failed,
             {**self.stack.left_out, **reasons(decided.failed)},
         )
 
@@ -189,19 +187,6 @@ def reasons(failed: Mapping[str, Exception]) -> dict[str, str]:
     }
 
 
-def _signalled_bar(strategy: str, bar: model_pb2.BarSignals, decisions: tuple[DecisionView, ...]) -> SignalledBar:
-    return SignalledBar(
-        strategy=strategy,
-        known_at_ns=bar.known_at_ns,
-        bar=bar_key_text(bar.bar),
-        close=price_text(bar.bar.contract, bar.close),
-        regime=bar.regime.regime,
-        signals=tuple(map(signal_view, bar.signals)),
-        proposals=tuple(map(proposal_view, bar.proposals)),
-        decisions=decisions,
-    )
-
-
 async def _answers(names: Iterable[str], read: Callable[[str], Awaitable[_Read]]) -> Answers[_Read]:
     """What is read of each name, all at the same time."""
     asked = list(names)
@@ -224,12 +209,12 @@ async def until_quiet(stream: AsyncIterable[Any], quiet_seconds: float, first_se
     first_seconds: how long the first message may take; a stream is not empty because it is slow to begin.
     """
     messages: AsyncIterator[Any] = aiter(stream)
-    patience = first_seconds
+    wait_s = first_seconds
     while True:
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(wait_s):
                 message = await anext(messages)
         except (StopAsyncIteration, TimeoutError):
             return
         yield message
-        patience = quiet_seconds
+        wait_s = quiet_seconds

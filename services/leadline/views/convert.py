@@ -1,15 +1,17 @@
 """The services' messages as values that are shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+import orjson
 from google.protobuf.message import Message
 
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.v1 import model_pb2
+from leadline.model.wire import proposal_from_proto
 from leadline.views.market import (
     BarKeyView,
     BarView,
@@ -22,7 +24,16 @@ from leadline.views.market import (
     SeriesView,
     UnfinishedBarView,
 )
-from leadline.views.signals import ProposalView, RegimeView, SignalView
+from leadline.views.prices import price_text, tidy_price
+from leadline.views.signals import (
+    DecisionView,
+    ProposalView,
+    RegimeView,
+    SignalledBar,
+    SignalView,
+    proposals_of,
+    signal_of,
+)
 from leadline.views.values import (
     AccountView,
     HaltView,
@@ -35,12 +46,12 @@ from leadline.views.values import (
 
 def order_view(message: execution_pb2.Order) -> OrderView:
     """An order of execution."""
-    return OrderView(**_of_same_name(message, OrderView))
+    return OrderView(**_of_same_name(message, OrderView, **_tidy(message, "price", "average_price")))
 
 
 def position_view(message: execution_pb2.Position) -> PositionView:
     """A position of execution."""
-    return PositionView(**_of_same_name(message, PositionView))
+    return PositionView(**_of_same_name(message, PositionView, **_tidy(message, "average_price", "last_price")))
 
 
 def halt_view(message: execution_pb2.Halt) -> HaltView:
@@ -84,6 +95,9 @@ def _feed_contract(message: ingestion_pb2.ContractStatus) -> FeedContractView:
         **_of_same_name(
             message,
             FeedContractView,
+            last_price=price_text(message.contract, message.last_price) if message.last_time_ns else "",
+            last_price_ticks=message.last_price,
+            prints=message.ticks,
             quarantined=dict(message.quarantined),
             kept_out=tuple(KeptOutView(**_of_same_name(each, KeptOutView)) for each in message.kept_out),
             samples=tuple(KeptOutPrintView(**_of_same_name(each, KeptOutPrintView)) for each in message.samples),
@@ -116,21 +130,47 @@ def regime_view(message: model_pb2.RegimeReading) -> RegimeView:
     return RegimeView(**_of_same_name(message, RegimeView))
 
 
-def signal_view(message: model_pb2.Signal) -> SignalView:
-    """A signal of a bar."""
-    direction = model_pb2.Direction.Name(message.direction).removeprefix("DIRECTION_")
-    return SignalView(**_of_same_name(message, SignalView, direction=direction))
+def signal_view(message: model_pb2.Signal, contract: str) -> SignalView:
+    """A signal of a bar of that contract."""
+    return signal_of(
+        contract=contract,
+        pattern=message.pattern,
+        direction=model_pb2.Direction.Name(message.direction).removeprefix("DIRECTION_"),
+        price=message.price,
+        strength=message.strength,
+        evidence=orjson.loads(message.evidence_json),
+        rejection=message.rejection,
+    )
 
 
-def proposal_view(message: model_pb2.Proposal) -> ProposalView:
-    """A proposal of a bar."""
-    direction = "" if not message.direction else model_pb2.Direction.Name(message.direction).removeprefix("DIRECTION_")
-    return ProposalView(message.action, direction, tuple(message.why), message.withdrawn)
+def proposal_views(message: model_pb2.BarSignals, decisions: Iterable[DecisionView] = ()) -> tuple[ProposalView, ...]:
+    """The proposals of a bar, each with its decision."""
+    proposals = [proposal_from_proto(each) for each in message.proposals]
+    return proposals_of(message.bar.contract, bar_key_text(message.bar), proposals, decisions)
+
+
+def signalled_bar(strategy: str, message: model_pb2.BarSignals, decisions: Iterable[DecisionView] = ()) -> SignalledBar:
+    """A bar of a strategy with its signals and proposals."""
+    contract = message.bar.contract
+    return SignalledBar(
+        strategy=strategy,
+        known_at_ns=message.known_at_ns,
+        bar=bar_key_text(message.bar),
+        close=price_text(contract, message.close),
+        regime=message.regime.regime,
+        signals=tuple(signal_view(each, contract) for each in message.signals),
+        proposals=proposal_views(message, decisions),
+    )
 
 
 def bar_key_text(key: model_pb2.BarKey) -> str:
     """A bar's key as ids and events spell it."""
     return f"{key.contract}/{key.session}/{key.spec}/{key.trading_day}/{key.ordinal}"
+
+
+def _tidy(message: Any, *names: str) -> dict[str, str]:
+    """Prices of a message's contract by name, with the instrument's decimals."""
+    return {name: tidy_price(message.contract, getattr(message, name)) for name in names}
 
 
 def _of_same_name(message: Message, view: type, **made: object) -> Mapping[str, Any]:

@@ -1,18 +1,25 @@
 """Values as JSON documents: what `--output json` prints, in one place.
 
-A document has a value's fields in their order, under their names. A number of 64 bits is text in it, and a field that
-is absent is left out, as in the JSON form of the services' messages.
+A document has a value's fields in their order, under their names; a field that is absent is left out. Whole numbers are
+numbers, decimals are text. A `Word` is in small letters; patterns and regimes are spelled as manifests spell them.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from leadline.model.orders import Order
 from leadline.views.market import StatusView
+from leadline.views.prices import price_text
+from leadline.views.report import AccountReport, OpenPosition, PricePoint
 from leadline.views.signals import SignalledBar
-from leadline.views.values import Int64, OrderView, PositionView
+from leadline.views.trades import Trade
+from leadline.views.values import OrderView, PositionView, Word
 
 
 def document(value: Any) -> dict[str, Any]:
@@ -41,12 +48,63 @@ def status(found: StatusView) -> dict[str, Any]:
 
 
 def signalled(bar: SignalledBar) -> dict[str, Any]:
-    """A bar with its signals in the form of the services' messages, and the facts of its decisions."""
+    """A bar with its signals and its proposals, each of these with its decision."""
+    return document(bar)
+
+
+def report(found: AccountReport) -> dict[str, Any]:
+    """A report of an account. Prices are prices of their contract."""
     return {
-        **document(bar),
-        "signals": [{**document(each), "direction": f"DIRECTION_{each.direction}"} for each in bar.signals],
-        "decisions": [dict(each.facts) for each in bar.decisions],
+        **document(found),
+        "trades": [_trade(each) for each in found.trades],
+        "open_positions": [_open(each) for each in found.open_positions],
+        "in_doubt": [_order(each) for each in found.in_doubt],
+        "closes": {contract: _closes(contract, points) for contract, points in found.closes.items()},
+        "refused": dict(found.refused),
+        "not_filled": dict(found.not_filled),
+        "misdated": dict(found.misdated),
+        "substitutes": dict(found.substitutes),
+        "series": [{"strategy": of, "name": name, "bars": bars} for of, name, bars in found.series],
     }
+
+
+def _trade(trade: Trade) -> dict[str, Any]:
+    prices = {
+        "entry_price": price_text(trade.contract, trade.entry_price),
+        "exit_price": price_text(trade.contract, trade.exit_price),
+    }
+    return {**document(trade), **prices, "net": _plain(trade.net, Decimal)}
+
+
+def _order(order: Order) -> dict[str, Any]:
+    """An order that has no fill: under the names of an `OrderView`."""
+    price = order.limit_price if order.limit_price is not None else order.stop_price
+    return {
+        "client_id": order.client_id,
+        "decision_id": order.decision,
+        "leg": order.leg,
+        "strategy": order.strategy,
+        "contract": order.contract,
+        "side": order.side.lower(),
+        "type": order.type.lower(),
+        "quantity": order.quantity,
+        "state": order.state.lower(),
+        "price": "" if price is None else price_text(order.contract, price),
+        "decided_at_ns": order.decided_at_ns,
+        "reason": order.reason,
+    }
+
+
+def _open(item: OpenPosition) -> dict[str, Any]:
+    position = item.position
+    known = {} if item.last_price is None else {"last_price": price_text(position.contract, item.last_price)}
+    result = {} if item.result is None else {"result": _plain(item.result, Decimal)}
+    held = {"strategy": position.strategy, "contract": position.contract, "quantity": position.quantity}
+    return {**held, **known, **result}
+
+
+def _closes(contract: str, points: Iterable[PricePoint]) -> list[dict[str, Any]]:
+    return [{"time_ns": point.time_ns, "price": price_text(contract, point.close)} for point in points]
 
 
 @cache
@@ -56,16 +114,23 @@ def _hints(of: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, hint: Any) -> Any:
-    if hint == Int64:
-        return str(value)
+    if hint == Word:
+        return value.lower()
+    if isinstance(value, Enum):
+        return str(value.value).lower()
     if dataclasses.is_dataclass(value):
         return document(value)
+    if isinstance(value, Decimal):
+        return format(value, "f")  # never 6E+4
+    if isinstance(value, date):
+        return value.isoformat()
     origin, inner = get_origin(hint), get_args(hint)
     if origin in {Union, UnionType}:
         (kind,) = (each for each in inner if each is not NoneType)
         return _plain(value, kind)
     if origin is tuple:
-        return [_plain(each, inner[0]) for each in value]
+        kinds = inner if inner[-1] is not Ellipsis else [inner[0]] * len(value)
+        return [_plain(each, kind) for each, kind in zip(value, kinds, strict=True)]
     if origin is Mapping or origin is dict:
         return {key: _plain(each, inner[1]) for key, each in value.items()}
     return value

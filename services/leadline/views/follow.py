@@ -21,16 +21,14 @@ from leadline.model.v1 import model_pb2
 from leadline.runtime.retry import until_done
 from leadline.views.convert import (
     account_view,
-    bar_key_text,
     bar_view,
     feed_view,
     position_view,
-    proposal_view,
     regime_view,
-    signal_view,
+    signalled_bar,
     unfinished_view,
 )
-from leadline.views.scene import KEPT_BARS, Rate, Scene, said_bar
+from leadline.views.scene import KEPT_BARS, Rate, Scene
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 
 LOOK_SECONDS: Final = 0.5
@@ -61,7 +59,7 @@ async def _feed(stack: Stack, services: Services, scene: Scene) -> None:
     while True:
         scene.feed = feed_view(await stub.GetFeedStatus(ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS))
         for item in scene.feed.contracts:
-            scene.rates.setdefault(item.contract, Rate()).look(item.ticks, time.monotonic())
+            scene.rates.setdefault(item.contract, Rate()).look(item.prints, time.monotonic())
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -140,5 +138,4 @@ class _Signals:
                 self.scene.regimes[self.strategy.name] = regime_view(bar.regime)
             self.scene.signal_count += len(bar.signals)
             if bar.signals or bar.proposals:
-                said = [signal_view(each) for each in bar.signals], [proposal_view(each) for each in bar.proposals]
-                self.scene.said.append(said_bar(self.strategy.name, bar_key_text(bar.bar), bar.known_at_ns, *said))
+                self.scene.signalled.append(signalled_bar(self.strategy.name, bar))

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from leadline.views.values import Word
+
 
 @dataclass(frozen=True, slots=True)
 class ReportedHalt:
@@ -11,7 +13,7 @@ class ReportedHalt:
     """
 
     number: int
-    source: str
+    source: Word
     reason: str
     by: str
     at_ns: int

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leadline.ingestion.tally import OUTSIDE
-from leadline.views.values import AccountView, Int64
+from leadline.views.values import AccountView
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class RunView:
     history: int
     sessions: tuple[str, ...]
     missing: tuple[str, ...]
-    begins_ns: Int64
+    begins_ns: int
     finished: bool
     instruments: str
 
@@ -36,7 +36,7 @@ class KeptOutView:
 
     trading_day: str
     reason: str
-    prints: Int64
+    prints: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,28 +45,30 @@ class KeptOutPrintView:
 
     reason: str
     source: str
-    row: Int64
-    time_ns: Int64
+    row: int
+    time_ns: int
     price: str
     size: str
-    side: Int64
+    side: int
 
 
 @dataclass(frozen=True, slots=True)
 class FeedContractView:
     """One contract of the feed.
 
-    ticks: prints published. last_time_ns: of the last print, ns UTC, 0 before the first. watermark_ns: ns UTC.
-    last_price: ticks. quarantined: prints kept out for a fault of their own, counts by reason. kept_out: prints in no
-    bar by trading day and reason. samples: the first few that were kept out.
+    prints: those published. last_time_ns: of the last print, ns UTC, 0 before the first. watermark_ns: ns UTC.
+    last_price: decimal string, empty before the first print; last_price_ticks: the same in ticks. quarantined: prints
+    kept out for a fault of their own, counts by reason. kept_out: prints in no bar by trading day and reason. samples:
+    the first few that were kept out.
     """
 
     contract: str
-    ticks: Int64
-    last_time_ns: Int64
-    watermark_ns: Int64
-    last_price: Int64
-    quarantined: Mapping[str, Int64]
+    prints: int
+    last_time_ns: int
+    watermark_ns: int
+    last_price: str
+    last_price_ticks: int
+    quarantined: Mapping[str, int]
     kept_out: tuple[KeptOutView, ...]
     samples: tuple[KeptOutPrintView, ...]
 
@@ -86,9 +88,9 @@ class PushedContractView:
     """How far a contract of a pushed feed is taken: `next_index` of its prints; `overlapping` came twice."""
 
     contract: str
-    next_index: Int64
+    next_index: int
     ended: bool
-    overlapping: Int64
+    overlapping: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class BarKeyView:
     session: str
     spec: str
     trading_day: str
-    ordinal: Int64
+    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class UnfinishedBarView:
     """Prints with which a tape ends inside a bar of one series, of which they are in none."""
 
     bar: BarKeyView
-    prints: Int64
+    prints: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class SeriesView:
     contract: str
     session: str
     spec: str
-    progress_ns: Int64
+    progress_ns: int
     final: bool
     unfinished: UnfinishedBarView | None
 
@@ -143,22 +145,22 @@ class BarView:
     """One closed bar without its rows. Prices in ticks (`poc`: point of control), sizes in size steps, times ns UTC."""
 
     key: BarKeyView
-    start_ns: Int64
-    end_ns: Int64
-    known_at_ns: Int64
-    open: Int64
-    high: Int64
-    low: Int64
-    close: Int64
-    volume: Int64
-    trades: Int64
-    delta: Int64
-    min_delta: Int64
-    max_delta: Int64
-    cumulative_delta: Int64
-    poc: Int64
-    value_area_low: Int64
-    value_area_high: Int64
+    start_ns: int
+    end_ns: int
+    known_at_ns: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+    trades: int
+    delta: int
+    min_delta: int
+    max_delta: int
+    cumulative_delta: int
+    poc: int
+    value_area_low: int
+    value_area_high: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class AccountReport:
     `refused` counts decisions by the first reason that refused them, `not_filled` those whose entry came to no fill by
     what took it out, `entered` are those whose entry was filled, at least in part, and `adjusted` those that left, took
     entries back or moved exits: together all `decisions`; `in_doubt` are entries that were given up because their fate
-    was unknown or because they were never sent; `prices` are bar closes by contract; `days` are the
+    was unknown or because they were never sent; `closes` are bar closes by contract; `days` are the
     traded days with the contract of each; `halts` are those that were set in the run or in force when it began.
     `currency` is empty where no strategy says in what it trades. `misdated` counts by strategy the bars that it said at
     another instant than the one at which that bar was known, or that there never were. `series` are the bars that
@@ -115,8 +115,8 @@ class AccountReport:
     decisions: int
     refused: tuple[tuple[str, int], ...]
     in_doubt: tuple[Order, ...]
-    prices: dict[str, tuple[PricePoint, ...]]
-    ticks: int
+    closes: dict[str, tuple[PricePoint, ...]]
+    prints: int
     bars: int
     signals: int
     digest: str

@@ -106,8 +106,8 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: str) ->
         adjusted=sum(row["accepted"] and not _enters(row) for row in decisions),
         not_filled=_most_first(Counter(_taken_out_by(order) for order in entries if not order.filled)),
         in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
-        prices={contract: tuple(points) for contract, points in by_contract.items()},
-        ticks=await connection.fetchval(
+        closes={contract: tuple(points) for contract, points in by_contract.items()},
+        prints=await connection.fetchval(
             "SELECT coalesce(sum(last_index + 1), 0)::bigint FROM tick_position WHERE tape = $1", tape
         ),
         bars=await connection.fetchval("SELECT count(*) FROM candle WHERE tape = $1", tape),

@@ -1,11 +1,14 @@
-"""What strategies saw in their bars, as it is shown, and what became of it."""
+"""What strategies saw in their bars, what they proposed there, and what was decided."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.views.values import Int64
+from leadline.model.orders import Bracket
+from leadline.model.proposals import EntryTerms, Proposal, source_text
+from leadline.views.prices import price_text
+from leadline.views.values import Word
 
 APPROVED: Final = "approved"
 
@@ -14,16 +17,17 @@ APPROVED: Final = "approved"
 class SignalView:
     """One pattern found in one bar.
 
-    direction: `LONG` or `SHORT`. price: ticks. strength: 0 to 1, a decimal string. evidence_json: canonical JSON, rows
-    in ticks, volumes in size steps, ratios as decimal strings. rejection: the router's first reason, empty when it
-    approved.
+    direction: `LONG` or `SHORT`. price: decimal string; price_ticks: the same in ticks. strength: 0 to 1, a decimal
+    string. evidence: of the detector, by name: rows in ticks, volumes in size steps, ratios as decimal strings.
+    rejection: the router's first reason, empty when it approved.
     """
 
     pattern: str
-    direction: str
-    price: Int64
+    direction: Word
+    price: str
+    price_ticks: int
     strength: str
-    evidence_json: str
+    evidence: Mapping[str, Any]
     approved: bool
     rejection: str
 
@@ -43,34 +47,68 @@ class RegimeView:
 
 
 @dataclass(frozen=True, slots=True)
-class ProposalView:
-    """What a strategy wants at one bar.
+class DecisionView:
+    """The decision on one proposal, by risk or by the account.
 
-    action: such as `ENTER`. direction: `LONG` or `SHORT`, empty where it has none. why: patterns and words of the
-    strategy's own. withdrawn: why nothing is wanted although there were signals, else empty.
+    source: of the proposal. action: such as `ENTER`. reason: why it was refused, empty when accepted. side: `BUY` or
+    `SELL` of an entry, quantity: size steps, where they are known.
     """
 
-    action: str
-    direction: str
-    why: tuple[str, ...]
-    withdrawn: str
+    decision_id: str
+    source: str
+    action: Word
+    accepted: bool
+    reason: str
+    side: Word | None
+    quantity: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class DecisionView:
-    """What risk and the account decided on a proposal.
+class EntryView:
+    """How an entry is priced: type `MARKET`, `LIMIT` or `STOP`; the price as decimal string and in ticks."""
 
-    action: such as `ENTER`. reason: why it was refused, empty when accepted. side: `BUY` or `SELL` of an entry,
-    quantity: size steps, where they are known. facts: all that its source has of it, as JSON; a running stack has the
-    decision's event.
+    type: Word
+    price: str | None
+    price_ticks: int | None
+    valid_for_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExitsView:
+    """The exits that a proposal asks for: distances in ticks from the fill, or prices as decimal strings and in ticks.
+
+    trail_trigger_ticks: profit from which the stop follows; trail_offset_ticks: its distance then.
     """
 
-    action: str
-    accepted: bool
-    reason: str
-    side: str | None
+    stop_ticks: int | None = None
+    target_ticks: int | None = None
+    stop_price: str | None = None
+    stop_price_ticks: int | None = None
+    target_price: str | None = None
+    target_price_ticks: int | None = None
+    trail_trigger_ticks: int | None = None
+    trail_offset_ticks: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalView:
+    """One action that a strategy proposes at a bar, and the decision on it; None before it is decided.
+
+    source: of which the decision's id is made. action: such as `ENTER`. direction: `LONG` or `SHORT`. entry, exits: the
+    manifest's where None. quantity: size steps at the most. why: patterns and words of the strategy's own. withdrawn:
+    why nothing is wanted although there were signals, else empty. group: empty for none.
+    """
+
+    source: str
+    action: Word
+    direction: Word | None
+    entry: EntryView | None
+    exits: ExitsView | None
     quantity: int | None
-    facts: Mapping[str, Any]
+    why: tuple[str, ...]
+    withdrawn: str
+    group: str
+    decision: DecisionView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +116,7 @@ class SignalledBar:
     """A bar with signals or proposals.
 
     strategy: `namespace/name`. known_at_ns: instant from which it may be acted on, ns UTC. bar: its key as events spell
-    it. close: price, a decimal string. regime: empty where the strategy reads none. decisions: those that there are, in
-    the order of their proposals.
+    it. close: price, a decimal string. regime: empty where the strategy reads none.
     """
 
     strategy: str
@@ -89,64 +126,145 @@ class SignalledBar:
     regime: str
     signals: tuple[SignalView, ...]
     proposals: tuple[ProposalView, ...]
-    decisions: tuple[DecisionView, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class PatternLine:
-    """All signals of one pattern in one bar: its name with their number, the greatest strength, the router's word."""
+    """All signals of one pattern in one bar.
 
+    name: the pattern in words, with their number where there are several. strength: the greatest. verdict: `approved`,
+    or the router's reason.
+    """
+
+    pattern: str
     name: str
     strength: str
-    word: str
+    verdict: str
 
     @property
     def approved(self) -> bool:
         """Whether the router let one of them through."""
-        return self.word == APPROVED
+        return self.verdict == APPROVED
+
+
+def signal_of(
+    contract: str, pattern: str, direction: str, price: int, strength: str, evidence: Mapping[str, Any], rejection: str
+) -> SignalView:
+    """A signal at a price in ticks of its contract."""
+    return SignalView(
+        pattern=pattern,
+        direction=direction,
+        price=price_text(contract, price),
+        price_ticks=price,
+        strength=strength,
+        evidence=dict(sorted(evidence.items())),
+        approved=not rejection,
+        rejection=rejection,
+    )
+
+
+def proposals_of(
+    contract: str, bar: str, proposals: Sequence[Proposal], decisions: Iterable[DecisionView] = ()
+) -> tuple[ProposalView, ...]:
+    """The proposals of one bar of a contract, each with its decision. bar: its key as events spell it."""
+    decided = {each.source: each for each in decisions}
+    return tuple(
+        _proposal(contract, source, each, decided.get(source))
+        for number, each in enumerate(proposals, 1)
+        for source in [source_text(bar, number)]
+    )
+
+
+def _proposal(contract: str, source: str, proposal: Proposal, decision: DecisionView | None) -> ProposalView:
+    return ProposalView(
+        source=source,
+        action=proposal.action.value,
+        direction=None if proposal.direction is None else proposal.direction.value,
+        entry=None if proposal.entry is None else _entry(contract, proposal.entry),
+        exits=None if proposal.bracket is None else _exits(contract, proposal.bracket),
+        quantity=proposal.quantity,
+        why=tuple(proposal.why),
+        withdrawn="" if proposal.withdrawn is None else proposal.withdrawn.value,
+        group=proposal.group,
+        decision=decision,
+    )
+
+
+def _entry(contract: str, entry: EntryTerms) -> EntryView:
+    return EntryView(entry.type.value, _price(contract, entry.price), entry.price, entry.valid_for_ns)
+
+
+def _exits(contract: str, bracket: Bracket) -> ExitsView:
+    trail = bracket.trail
+    return ExitsView(
+        stop_ticks=bracket.stop_ticks,
+        target_ticks=bracket.target_ticks,
+        stop_price=_price(contract, bracket.stop_price),
+        stop_price_ticks=bracket.stop_price,
+        target_price=_price(contract, bracket.target_price),
+        target_price_ticks=bracket.target_price,
+        trail_trigger_ticks=None if trail is None else trail.trigger_ticks,
+        trail_offset_ticks=None if trail is None else trail.offset_ticks,
+    )
+
+
+def _price(contract: str, ticks: int | None) -> str | None:
+    return None if ticks is None else price_text(contract, ticks)
 
 
 def decision_view(facts: Mapping[str, Any]) -> DecisionView:
     """A decision from its facts: those of its event, or of its row in the book."""
     return DecisionView(
+        facts["decision_id"],
+        facts["source"],
         facts["action"],
         bool(facts["accepted"]),
-        facts.get("reason") or "",
-        facts.get("side"),
-        facts.get("quantity"),
-        facts,
+        facts["reason"],
+        facts["side"],
+        facts["quantity"],
     )
 
 
-def lines_of(signals: Iterable[SignalView], proposals: Iterable[ProposalView]) -> list[PatternLine]:
-    """What a strategy saw in a bar, else what it wants there, as lines."""
-    return by_pattern(signals) or [
-        PatternLine(", ".join(each.why) or each.action.lower(), "", "proposed") for each in proposals
-    ]
-
-
-def by_pattern(signals: Iterable[SignalView]) -> list[PatternLine]:
+def pattern_lines(signals: Iterable[SignalView]) -> list[PatternLine]:
     """Signals of one bar, one line per pattern, in their order.
 
-    A bar can have an imbalance at many prices; the strongest speaks for its pattern, an approved one before others.
+    A bar can have an imbalance at many prices; the strongest stands for its pattern, an approved one before others.
     """
     found: dict[str, list[tuple[bool, Decimal, str]]] = {}
     for each in signals:
-        found.setdefault(each.pattern, []).append((not each.rejection, Decimal(each.strength), each.rejection))
+        found.setdefault(each.pattern, []).append((each.approved, Decimal(each.strength), each.rejection))
     lines = []
     for pattern, items in found.items():
         approved, strongest, rejection = max(items, key=lambda item: item[:2])
-        name = pattern if len(items) == 1 else f"{pattern} x{len(items)}"
-        lines.append(PatternLine(name, f"{strongest:.2f}", APPROVED if approved else rejection.replace("_", " ")))
+        name = in_words(pattern) if len(items) == 1 else f"{in_words(pattern)} x{len(items)}"
+        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", APPROVED if approved else in_words(rejection)))
     return lines
 
 
-def fate_text(decisions: Sequence[DecisionView]) -> str:
-    """What risk and the account said to the proposals of a bar, in a few words."""
-    return ", ".join(map(_fate, decisions)) or "–"
+def proposal_text(proposal: ProposalView) -> str:
+    """A proposal in a few words: `enter long, limit 6018.50 (unfinished high)`."""
+    if proposal.withdrawn:
+        return f"none ({in_words(proposal.withdrawn)})"
+    parts = [" ".join(filter(None, (in_words(proposal.action), in_words(proposal.direction or ""))))]
+    if proposal.entry is not None and proposal.entry.price is not None:
+        parts.append(f"{in_words(proposal.entry.type)} {proposal.entry.price}")
+    if proposal.exits is not None:
+        moved = (("stop", proposal.exits.stop_price), ("target", proposal.exits.target_price))
+        parts += [f"{name} {price}" for name, price in moved if price is not None]
+    why = f" ({', '.join(map(in_words, proposal.why))})" if proposal.why else ""
+    return ", ".join(parts) + why
 
 
-def _fate(decision: DecisionView) -> str:
+def decision_text(decision: DecisionView | None) -> str:
+    """A decision in a few words: `buy 2`, `exit 2`, `refused: max open trades`; a dash before there is one."""
+    if decision is None:
+        return "–"
     if not decision.accepted:
-        return f"refused: {decision.reason.replace('_', ' ')}"
-    return f"{decision.side or decision.action} {decision.quantity}"
+        return f"refused: {in_words(decision.reason)}"
+    size = f" {decision.quantity}" if decision.quantity else ""
+    return in_words(decision.side or decision.action) + size
+
+
+def in_words(name: str) -> str:
+    """A name of the book or of a manifest as it reads in a table: `BUY_IMBALANCE` as `buy imbalance`."""
+    return name.replace("_", " ").lower()

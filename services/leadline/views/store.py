@@ -11,15 +11,17 @@ import asyncpg
 import orjson
 
 from leadline.execution.adapters import order_list
-from leadline.execution.adapters.convert import order_to_proto, price_text
+from leadline.execution.adapters.convert import order_to_proto
 from leadline.execution.adapters.order_rows import order_of, position_of
 from leadline.execution.core.positions import average_price, open_result
 from leadline.local.store import is_over
 from leadline.model.errors import Unknown
+from leadline.model.proposals import proposal_of
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
 from leadline.views.left_open import RunLeftOpen, left_open_of
-from leadline.views.signals import ProposalView, SignalledBar, SignalView, decision_view
+from leadline.views.prices import price_text
+from leadline.views.signals import SignalledBar, SignalView, decision_view, proposals_of, signal_of
 from leadline.views.stack import NotRunning, qualified
 from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
 
@@ -99,9 +101,9 @@ class StoppedRun:
         rows = await self.connection.fetch(
             """
             SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals, s.proposals,
-                   (SELECT jsonb_agg(jsonb_build_object('action', d.proposal->>'action', 'accepted', d.accepted,
-                                                        'reason', d.reason, 'side', d.side, 'quantity', d.quantity)
-                                     ORDER BY d.source)
+                   (SELECT jsonb_agg(jsonb_build_object('decision_id', d.decision_id, 'source', d.source,
+                                                        'action', d.proposal->>'action', 'accepted', d.accepted,
+                                                        'reason', d.reason, 'side', d.side, 'quantity', d.quantity))
                     FROM decision d WHERE d.tape = s.tape AND d.account = s.account AND d.strategy = s.strategy
                       AND d.bar_key = s.bar_key) AS decisions
             FROM signal s
@@ -183,26 +185,26 @@ def _signalled_bar(row: Any) -> SignalledBar:
         bar=row["bar_key"],
         close=price_text(row["contract"], row["close"]),
         regime=row["regime"] or "",
-        signals=tuple(_signal(found) for found in _json(row["signals"])),
-        proposals=tuple(_proposal(found) for found in _json(row["proposals"])),
-        decisions=tuple(decision_view(facts) for facts in _json(row["decisions"]) or ()),
+        signals=tuple(_signal(row["contract"], found) for found in _json(row["signals"])),
+        proposals=proposals_of(
+            row["contract"],
+            row["bar_key"],
+            [proposal_of(found) for found in _json(row["proposals"])],
+            [decision_view(facts) for facts in _json(row["decisions"]) or ()],
+        ),
     )
 
 
-def _signal(stored: dict[str, Any]) -> SignalView:
-    return SignalView(
+def _signal(contract: str, stored: dict[str, Any]) -> SignalView:
+    return signal_of(
+        contract=contract,
         pattern=stored["pattern"],
         direction=stored["direction"],
         price=stored["price"],
         strength=stored["strength"],
-        evidence_json=orjson.dumps(stored["evidence"], option=orjson.OPT_SORT_KEYS).decode(),
-        approved=stored["approved"],
+        evidence=stored["evidence"],
         rejection=stored["rejection"],
     )
-
-
-def _proposal(stored: dict[str, Any]) -> ProposalView:
-    return ProposalView(stored["action"], stored["direction"] or "", tuple(stored["why"]), stored["withdrawn"] or "")
 
 
 def _json(value: Any) -> Any:

@@ -15,7 +15,7 @@ _EXITS = {"S": "stop", "T": "target"}
 class Trade:
     """One round trip. Prices are averages in ticks, for display; money is exact and in the account's currency.
 
-    `exit` says what closed it: stop, target, or the reason of the flattening.
+    `exit_by` says what closed it: stop, target, or the reason of the flattening.
     """
 
     strategy: str
@@ -28,8 +28,8 @@ class Trade:
     entry_price: Decimal
     exit_ns: int
     exit_price: Decimal
-    exit: str
-    ticks: Decimal
+    exit_by: str
+    result_ticks: Decimal
     gross: Decimal
     commission: Decimal
 
@@ -120,8 +120,8 @@ def _trade(position: Position, fills: list[Fill], orders: Mapping[str, Order], r
         entry_price=entry,
         exit_ns=fills[-1].time_ns,
         exit_price=leave,
-        exit=_EXITS.get(last.leg[0], last.reason or "flatten"),
-        ticks=(leave - entry) * side.sign,
+        exit_by=_EXITS.get(last.leg[0], last.reason or "flatten"),
+        result_ticks=(leave - entry) * side.sign,
         gross=position.realised,
         commission=position.commission,
     )

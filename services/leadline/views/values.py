@@ -9,8 +9,8 @@ from typing import Annotated, Generic, TypeVar
 
 Value = TypeVar("Value")
 
-Int64 = Annotated[int, "64 bits"]
-"""A number of 64 bits. A JSON document has it as text, because a float does not hold it."""
+Word = Annotated[str, "word"]
+"""A name out of a few, as the book spells it: `BUY`, `DAY_LOSS`. A JSON document has it in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class OrderView:
     leg: str
     strategy: str
     contract: str
-    side: str
-    type: str
-    quantity: Int64
-    filled: Int64
-    state: str
+    side: Word
+    type: Word
+    quantity: int
+    filled: int
+    state: Word
     price: str
-    decided_at_ns: Int64
+    decided_at_ns: int
     reason: str
     version: int
     average_price: str
@@ -51,7 +51,7 @@ class PositionView:
 
     strategy: str
     contract: str
-    quantity: Int64
+    quantity: int
     average_price: str
     last_price: str
     open: str
@@ -65,11 +65,11 @@ class HaltView:
     `FIELD`, `DIFFERENCE`, `LIMIT`, `POISON` or `SYSTEM`. by: a person's name, or `execution`. at_ns: wall time, ns UTC.
     """
 
-    number: Int64
-    source: str
+    number: int
+    source: Word
     reason: str
     by: str
-    at_ns: Int64
+    at_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class JournalRestorationView:
     was lost whole.
     """
 
-    at_ns: Int64
+    at_ns: int
     orders: int
     found: int
 
@@ -101,13 +101,13 @@ class StrategyView:
     strategy: str
     state: str
     analysis_hash: str
-    progress_ns: Int64
+    progress_ns: int
     realised: str
     trades: int
     working_orders: int
-    position: Int64
+    position: int
     settings_hash: str
-    joined_ns: Int64
+    joined_ns: int
     drain_id: str
     drained: bool
     forgotten: bool
@@ -131,7 +131,7 @@ class AccountView:
 
     account: str
     tape: str
-    instant_ns: Int64
+    instant_ns: int
     trading_day: str
     phase: str
     equity: str
@@ -139,9 +139,9 @@ class AccountView:
     open: str
     streak: int
     trades: int
-    block: str
+    block: Word
     halts: tuple[HaltView, ...]
-    writer_epoch: Int64
+    writer_epoch: int
     tier: int
     strategies: tuple[StrategyView, ...]
     currency: str

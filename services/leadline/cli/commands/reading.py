@@ -95,7 +95,7 @@ def signals(
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """List bars with signals, the router's word on each signal, and what was decided; also of a stopped stack."""
+    """List bars with their signals and proposals, and the decision on each proposal; also of a stopped stack."""
     del tz  # its callback has answered
     from leadline.cli.reading import print_signals
 
