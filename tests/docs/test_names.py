@@ -3,10 +3,12 @@
 import importlib
 import inspect
 import re
+from dataclasses import fields
 from decimal import Decimal
 
 import pytest
 
+from leadline.model.bars import Bar, FootprintRows
 from leadline.model.orders import Bracket
 from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
 from tests.docs.demo_day import prints, trade_of
@@ -147,3 +149,11 @@ def test_the_order_is_filled_and_left_as_the_pages_say(trade):
     stop, target = [event.order for event in trade.events if event.order.parent][:2]
     assert (stop.stop_price, target.limit_price) == (23_946, 23_986)
     assert (leave.price, leave.price - entry.price) == (23_945, -17)
+
+
+def test_the_tables_of_a_bar_and_of_its_rows_name_each_of_their_fields():
+    page = (DOCS / "how-to" / "write-a-strategy.md").read_text()
+    bar, rows = page.partition("## The bar")[2].partition("## The manifest")[0].split("| column of `bar.rows` |")
+    for table, model in ((bar, Bar), (rows, FootprintRows)):
+        first = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+        assert sorted(re.findall(r"`(\w+)`", "".join(first))) == sorted(each.name for each in fields(model))
