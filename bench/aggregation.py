@@ -21,6 +21,7 @@ from leadline.aggregation.builder import BarBuilder
 from leadline.model.calendars import Session, calendar
 from leadline.model.durations import BarSpec, parse_bar_spec
 from leadline.model.hours import SessionHours
+from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns
 
 DAY: Final = date(2025, 11, 20)
@@ -48,7 +49,7 @@ def tape(session: Session, prints: int) -> TickColumns:
 def builder(spec: BarSpec) -> BarBuilder:
     """A builder that has seen nothing."""
     return BarBuilder(
-        tape="bench",
+        tape=RunId("bench"),
         venue="sim",
         contract="MESZ2025",
         calendar=calendar("cme"),
@@ -62,7 +63,7 @@ def by_columns(ticks: TickColumns, spec: BarSpec, size: int) -> tuple[float, lis
     """Seconds, and the volumes of the bars."""
     starts = range(0, len(ticks), size)
     parts = [ticks.slice(start, start + size) for start in starts]
-    batches = [TickBatch("bench", "sim", "MESZ2025", part, int(part.time_ns[-1])) for part in parts]
+    batches = [TickBatch(RunId("bench"), "sim", "MESZ2025", part, int(part.time_ns[-1])) for part in parts]
     one = builder(spec)
     began = perf_counter()
     messages = [message for batch in batches for message in one.feed(batch)]

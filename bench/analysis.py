@@ -20,6 +20,7 @@ from leadline.analysis.assemble import strategy_fold
 from leadline.ingestion.simulator import simulate
 from leadline.model.bars import Bar
 from leadline.model.calendars import calendar
+from leadline.model.ids import RunId
 from leadline.model.specs import StrategySpec, session_of, signal_instrument
 from leadline.model.ticks import TickBatch
 
@@ -40,7 +41,7 @@ def bars_of(spec: StrategySpec, sessions: int) -> Iterator[Bar]:
     market = calendar(signal_instrument(spec).calendar)
     _, hours = session_of(spec)
     builder = BarBuilder(
-        tape="bench",
+        tape=RunId("bench"),
         venue="sim",
         contract=CONTRACT,
         calendar=market,
@@ -50,7 +51,7 @@ def bars_of(spec: StrategySpec, sessions: int) -> Iterator[Bar]:
     )
     days = [found.trading_day for found in market.sessions_between(FIRST_DAY, date(2025, 12, 1), hours)][:sessions]
     for ticks in simulate(CONTRACT, days, SEED):
-        batch = TickBatch("bench", "sim", CONTRACT, ticks, int(ticks.time_ns[-1]))
+        batch = TickBatch(RunId("bench"), "sim", CONTRACT, ticks, int(ticks.time_ns[-1]))
         for message in builder.feed(batch):
             if message.bar is not None:
                 yield message.bar

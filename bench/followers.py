@@ -26,6 +26,7 @@ from leadline.execution.core.book import Book, Changes, note
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.local.local_postgres import LocalPostgres
+from leadline.model.ids import RunId
 from leadline.runtime.database import open_pool, reading_pool
 from leadline.runtime.rpc.auth import one_key, token_source
 from leadline.runtime.rpc.errors import again_after
@@ -119,8 +120,8 @@ async def measure(postgres: LocalPostgres, times: int) -> None:
     store = PostgresStore(
         await open_pool(settings, "bench"), tape="t", manifest=manifest, feed_contracts=(), trade_from=DAY, holder="b"
     )
-    book = Book("t", manifest.full_name, manifest, (), DAY, 0, equity_at_roll=manifest.spec.starting_balance)
-    tail = EventTail(await reading_pool(settings, "bench"), "t", manifest.full_name)
+    book = Book(RunId("t"), manifest.full_name, manifest, (), DAY, 0, equity_at_roll=manifest.spec.starting_balance)
+    tail = EventTail(await reading_pool(settings, "bench"), RunId("t"), manifest.full_name)
     server = GrpcServer("127.0.0.1:0", one_key(KEY), to=TO)
     name = pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name
     served: Any = Events  # the generated base asks for the other calls, too

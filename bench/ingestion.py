@@ -27,6 +27,7 @@ from leadline.ingestion.runs import previous_days
 from leadline.ingestion.simulator import simulate
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.model.wire import encode_tick_batch
 
@@ -74,7 +75,7 @@ def messages(blocks: list[bytes]) -> int:
     accepting, size = normaliser(), 0
     for ticks in (*(accepting.feed(raw_of(block)) for block in blocks), accepting.finish()):
         for draft in split(ticks, BatchBounds(2048)):
-            size += len(encode_tick_batch(TickBatch("bench", "cme", CONTRACT, draft.ticks, draft.watermark_ns)))
+            size += len(encode_tick_batch(TickBatch(RunId("bench"), "cme", CONTRACT, draft.ticks, draft.watermark_ns)))
     return size
 
 

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from leadline.local.local_postgres import LocalPostgres
 from leadline.local.ports import Ports
+from leadline.model.ids import strategy_id
 from leadline.plan.plan import workload_id
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
 from tests.kube.cluster.control_plane import ControlPlane
@@ -182,7 +183,9 @@ def measure(site: Site, strategies: int) -> Result:
 
 
 def _apply_to_deployment(site: Site, number: int) -> float:
-    path = f"{APPS}/namespaces/{NAMESPACE}/deployments/{workload_id('analysis', f'{NAMESPACE}/flow-{number}')}"
+    path = (
+        f"{APPS}/namespaces/{NAMESPACE}/deployments/{workload_id('analysis', strategy_id(NAMESPACE, f'flow-{number}'))}"
+    )
     began = time.monotonic()
     site.apply(one(number))
     while site.api.get(path) is None:

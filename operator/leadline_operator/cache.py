@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from leadline.model.ids import AccountId
+from leadline.model.strategy_spec import referenced_account
 from leadline_operator.kinds import POD, REVISION, STRATEGY, JsonObject, Key, Kind, account_key
 from leadline_operator.owners import Owners
 
@@ -98,7 +100,7 @@ class Cache:
         """The objects of a kind that name another one in their spec, by namespace and name."""
         return self._indexed(kind, key)
 
-    def strategies_of(self, account: str) -> list[JsonObject]:
+    def strategies_of(self, account: AccountId) -> list[JsonObject]:
         """The strategies that name an account (`namespace/name`), by namespace and name."""
         return self.referring(STRATEGY, account_key(account))
 
@@ -148,16 +150,9 @@ def version_of(document: Mapping[str, Any]) -> int:
     return int(document["metadata"].get("resourceVersion", 0))
 
 
-def account_of(strategy: Mapping[str, Any]) -> str:
-    """The `namespace/name` of the account that a strategy's object names."""
-    reference = (strategy.get("spec") or {}).get("account") or {}
-    namespace = reference.get("namespace") or strategy["metadata"]["namespace"]
-    return f"{namespace}/{reference.get('name', 'paper')}"
-
-
 def named_account(strategy: Mapping[str, Any]) -> Key:
     """The key of the account that a strategy's object names."""
-    return account_key(account_of(strategy))
+    return account_key(referenced_account(strategy))
 
 
 def trimmed(kind: Kind, document: Mapping[str, Any]) -> JsonObject:

@@ -54,7 +54,7 @@ class HaltWatch:
 
     async def _ask(self, key: Key) -> None:
         try:
-            told: _Shown | None = _shown(await self._deps.state(key.full_name, fresh=True))
+            told: _Shown | None = _shown(await self._deps.state(key.account, fresh=True))
         except (ServiceAway, ServiceRefused):
             told = None
         if key not in self._known or self._known[key] != told or not self._shows(key, told):

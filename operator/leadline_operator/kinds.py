@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from leadline.model import kinds
+from leadline.model.ids import AccountId, StrategyId, account_id, namespaced_name, strategy_id
 from leadline.model.spec_base import API_VERSION
 
 JsonObject = dict[str, Any]
@@ -100,20 +101,32 @@ class Key(NamedTuple):
         """`namespace/name`."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def account(self) -> AccountId:
+        """The account that it is the key of."""
+        assert self.kind == ACCOUNT.name, self
+        return account_id(self.namespace, self.name)
+
+    @property
+    def strategy(self) -> StrategyId:
+        """The strategy that it is the key of."""
+        assert self.kind == STRATEGY.name, self
+        return strategy_id(self.namespace, self.name)
+
 
 def kind_of(document: Mapping[str, Any]) -> Kind:
     """The kind of an object. KeyError for one that the operator does not know."""
     return _KNOWN[document["apiVersion"], document["kind"]]
 
 
-def strategy_key(full_name: str) -> Key:
-    """The key of a strategy by its `namespace/name`."""
-    return Key(STRATEGY.name, *full_name.split("/"))
+def strategy_key(strategy: StrategyId) -> Key:
+    """The key of a strategy."""
+    return Key(STRATEGY.name, *namespaced_name(strategy))
 
 
-def account_key(full_name: str) -> Key:
-    """The key of an account by its `namespace/name`."""
-    return Key(ACCOUNT.name, *full_name.split("/"))
+def account_key(account: AccountId) -> Key:
+    """The key of an account."""
+    return Key(ACCOUNT.name, *namespaced_name(account))
 
 
 def own_key(document: Mapping[str, Any], kind: Kind) -> Key:

@@ -10,9 +10,10 @@ from leadline.model.bars import Bar, BarMessage
 from leadline.model.calendars import Session, calendar
 from leadline.model.durations import parse_bar_spec
 from leadline.model.hours import SessionHours
+from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns
 
-TAPE = "run-1"
+TAPE = RunId("run-1")
 VENUE = "cme"
 CONTRACT = "MESZ2025"
 DAY = date(2025, 11, 20)

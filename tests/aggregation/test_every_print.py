@@ -19,6 +19,7 @@ from leadline.ingestion.tape import ContractTape
 from leadline.model.bars import BarKey, BarMessage, UnfinishedBar
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import RunId
 from leadline.model.subjects import bar_subject
 from leadline.model.ticks import TickBatch
 from leadline.model.wire import encode_bar
@@ -52,7 +53,7 @@ def lines(end: str, seed: int) -> Iterator[str]:
 def series(contract: str, bars: str) -> BarBuilder:
     spec = parse_bar_spec(bars)
     return BarBuilder(
-        tape="run-1", venue="cme", contract=contract, calendar=CALENDAR, hours=RTH, spec=spec, ticks_per_row=1
+        tape=RunId("run-1"), venue="cme", contract=contract, calendar=CALENDAR, hours=RTH, spec=spec, ticks_per_row=1
     )
 
 
@@ -69,7 +70,7 @@ def test_the_prints_of_each_contract_are_all_accounted_for(tmp_path: Path, bars:
         built = series(contract, bars)
         told: list[BarMessage] = []
         for draft in tape.drafts():
-            told += built.feed(TickBatch("run-1", "cme", contract, draft.ticks, draft.watermark_ns, draft.final))
+            told += built.feed(TickBatch(RunId("run-1"), "cme", contract, draft.ticks, draft.watermark_ns, draft.final))
         counts = tape.tally.counts()
         outside = sum(prints for (_, reason), prints in counts.items() if reason == OUTSIDE)
         kept_out = sum(counts.values()) - outside
@@ -106,8 +107,8 @@ def test_a_tape_that_ends_with_its_bar_or_before_its_first_print_has_no_unfinish
 
 def test_the_unfinished_bar_goes_over_the_bus_with_the_end_and_nowhere_else():
     key = BarKey("MESM2025", "rth", "5m-r1", MONDAY, 7)
-    subject = bar_subject("run-1", "cme", "MESM2025", "rth", "5m-r1")
-    said = BarMessage("run-1", "cme", "MESM2025", 9, True, None, UnfinishedBar(key, 37))
+    subject = bar_subject(RunId("run-1"), "cme", "MESM2025", "rth", "5m-r1")
+    said = BarMessage(RunId("run-1"), "cme", "MESM2025", 9, True, None, UnfinishedBar(key, 37))
     assert read_bar(subject, encode_bar(said)) == said
     other = replace(key, contract="MNQM2025")
     for false in (

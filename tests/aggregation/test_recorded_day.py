@@ -12,6 +12,7 @@ from leadline.model.bars import Bar
 from leadline.model.calendars import calendar
 from leadline.model.durations import parse_bar_spec
 from leadline.model.hours import instant_ns
+from leadline.model.ids import RunId
 from leadline.model.instruments import instrument
 from leadline.model.sessions import resolve_session
 from leadline.model.ticks import TickBatch, TickColumns
@@ -35,7 +36,7 @@ def gold(shared_data: Path) -> TickColumns:
 def bars_of_the_day(ticks: TickColumns, bars: str, size: int) -> list[Bar]:
     _, hours = resolve_session(instrument("GC"), "globex")
     builder = BarBuilder(
-        tape="run-1",
+        tape=RunId("run-1"),
         venue="comex",
         contract="GCZ2013",
         calendar=calendar(instrument("GC").calendar),
@@ -46,9 +47,11 @@ def bars_of_the_day(ticks: TickColumns, bars: str, size: int) -> list[Bar]:
     found: list[Bar] = []
     for start in range(0, len(ticks), size):
         part = ticks.slice(start, start + size)
-        batch = TickBatch("run-1", "comex", "GCZ2013", part, int(part.time_ns[-1]))
+        batch = TickBatch(RunId("run-1"), "comex", "GCZ2013", part, int(part.time_ns[-1]))
         found += [message.bar for message in builder.feed(batch) if message.bar is not None]
-    end = TickBatch("run-1", "comex", "GCZ2013", TickColumns.empty(len(ticks)), int(ticks.time_ns[-1]) + 10**15, True)
+    end = TickBatch(
+        RunId("run-1"), "comex", "GCZ2013", TickColumns.empty(len(ticks)), int(ticks.time_ns[-1]) + 10**15, True
+    )
     return found + [message.bar for message in builder.feed(end) if message.bar is not None]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.publication import Publication, message_key
 from leadline.model.bars import Bar, BarMessage
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.signals import SignalMessage
 from tests.analysis.builders import MINUTE, MONDAY, order_flow, random_tape
 
@@ -17,16 +18,18 @@ TRADED = MONDAY + timedelta(days=1)
 
 def publication(last: SignalMessage | None = None, analysis_hash="this", ends_ns: int | None = None) -> Publication:
     fold = StrategyFold(order_flow, lambda day: day - timedelta(days=1), TRADED)
-    return Publication("run-1", "default/paper", "default/mes", analysis_hash, fold, last, ends_ns)
+    return Publication(
+        RunId("run-1"), AccountId("default/paper"), StrategyId("default/mes"), analysis_hash, fold, last, ends_ns
+    )
 
 
 def bar_message(bar: Bar, **fields) -> BarMessage:
-    message = BarMessage("run-1", "cme", bar.key.contract, bar.known_at_ns, final=False, bar=bar)
+    message = BarMessage(RunId("run-1"), "cme", bar.key.contract, bar.known_at_ns, final=False, bar=bar)
     return replace(message, **fields)
 
 
 def progress(ns: int, *, final=False) -> BarMessage:
-    return BarMessage("run-1", "cme", "MESZ2025", ns, final, None)
+    return BarMessage(RunId("run-1"), "cme", "MESZ2025", ns, final, None)
 
 
 def stream(seed=1) -> list[BarMessage]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from leadline.analysis.hashing import analysis_hash
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.signals import SignalMessage
 from leadline.model.wire import decode_signal, encode_signal
 from tests.analysis.builders import opinions, random_tape
@@ -20,7 +21,15 @@ ROOT = Path(__file__).resolve().parents[2]
 def messages() -> list[SignalMessage]:
     said = opinions(random_tape(seed=11, days=1, bars_a_day=120))
     return [
-        SignalMessage("run-1", "default/paper", "default/mes", "this", one.known_at_ns, final=False, bar=one)
+        SignalMessage(
+            RunId("run-1"),
+            AccountId("default/paper"),
+            StrategyId("default/mes"),
+            "this",
+            one.known_at_ns,
+            final=False,
+            bar=one,
+        )
         for one in said
     ]
 

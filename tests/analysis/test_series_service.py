@@ -9,6 +9,7 @@ from random import Random
 import pytest
 
 from leadline.local.local_nats import LocalNats
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import rollout_fields
 from leadline.model.subjects import SIGNALS, bar_subject, signal_subject
@@ -22,7 +23,7 @@ from tests.stack import bus_as
 
 pytestmark = pytest.mark.integration
 
-SUBJECT = signal_subject(TAPE, "default/paper", "default/mes")
+SUBJECT = signal_subject(TAPE, AccountId("default/paper"), StrategyId("default/mes"))
 
 
 def arrivals(seed: int) -> list[str]:

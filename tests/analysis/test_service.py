@@ -24,6 +24,7 @@ from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
 from leadline.model.specs import StrategySpec
@@ -46,35 +47,42 @@ pytestmark = pytest.mark.integration
 KEY = "a key that is long enough to sign tokens with"
 TRADED = MONDAY + timedelta(days=1)
 SPEC = {"instrument": "MES", "history": 1, "strategy": {"name": "OrderFlow"}}
-SUBJECT = signal_subject("run-1", "default/paper", "default/mes")
+SUBJECT = signal_subject(RunId("run-1"), AccountId("default/paper"), StrategyId("default/mes"))
 ONE = """
 import sys
 from pathlib import Path
 from leadline.runtime.main import run_service
 sys.exit(run_service("analysis", Path(sys.argv[1])))
 """
-BAR_SUBJECT = bar_subject("run-1", "cme", "MESZ2025", "rth", "5m-r1")
+BAR_SUBJECT = bar_subject(RunId("run-1"), "cme", "MESZ2025", "rth", "5m-r1")
 
 
 def tape(bars_a_day=40) -> list[BarMessage]:
     """A history session and a traded one, with progress after each bar and the tape's end."""
     messages = []
     for bar in random_tape(seed=9, days=2, bars_a_day=bars_a_day):
-        messages.append(BarMessage("run-1", "cme", "MESZ2025", bar.known_at_ns, final=False, bar=bar))
-        messages.append(BarMessage("run-1", "cme", "MESZ2025", bar.known_at_ns + MINUTE, final=False, bar=None))
+        messages.append(BarMessage(RunId("run-1"), "cme", "MESZ2025", bar.known_at_ns, final=False, bar=bar))
+        messages.append(BarMessage(RunId("run-1"), "cme", "MESZ2025", bar.known_at_ns + MINUTE, final=False, bar=None))
     end_ns = messages[-1].progress_ns + MINUTE
-    return [*messages, BarMessage("run-1", "cme", "MESZ2025", end_ns, final=True, bar=None)]
+    return [*messages, BarMessage(RunId("run-1"), "cme", "MESZ2025", end_ns, final=True, bar=None)]
 
 
 def expected(messages: Sequence[BarMessage], spec: dict[str, Any] | None = None) -> list[SignalMessage]:
     spec = spec or SPEC
     fold = strategy_fold(StrategySpec.model_validate_json(json.dumps(spec)), TRADED)
-    one = Publication("run-1", "default/paper", "default/mes", analysis_hash(code_version(), spec), fold, None)
+    one = Publication(
+        RunId("run-1"),
+        AccountId("default/paper"),
+        StrategyId("default/mes"),
+        analysis_hash(code_version(), spec),
+        fold,
+        None,
+    )
     return [said for message in messages if (said := one.step(message)) is not None]
 
 
 async def announce(nats: LocalNats, contract="MESZ2025") -> None:
-    run = Run("run-1", "sim", {contract: "cme"}, TRADED, 1, (MONDAY, TRADED), (), 0)
+    run = Run(RunId("run-1"), "sim", {contract: "cme"}, TRADED, 1, (MONDAY, TRADED), (), 0)
     async with bus_as(nats, "ingestion") as bus:
         await announce_run(bus, run)
 

@@ -8,7 +8,7 @@ from leadline.model.specs import TradingStrategy, load_manifests
 from leadline.plan.plan import plan
 from leadline.schema.permissions import bus_permissions
 from leadline_operator.desired.workload import labels_of, pod_template, service_settings
-from leadline_operator.kinds import Key, account_key, strategy_key
+from leadline_operator.kinds import account_key, strategy_key
 from leadline_operator.params import OperatorParams
 from tests.chart.rendering import one, pods, render
 from tests.chart.test_network import End, platform, reaches
@@ -34,9 +34,9 @@ def workload(service: str):
     (strategy,) = load_manifests(MANIFEST)
     assert isinstance(strategy, TradingStrategy)
     found = plan(operator_params().platform, (), (strategy,))
-    name = strategy.full_name if service == "analysis" else strategy.account_name
-    owner: Key = strategy_key(name) if service == "analysis" else account_key(name)
-    return found.workload(service, name), owner
+    if service == "analysis":
+        return found.workload(service, strategy.full_name), strategy_key(strategy.full_name)
+    return found.workload(service, strategy.account_name), account_key(strategy.account_name)
 
 
 @pytest.mark.parametrize("service", ["analysis", "execution", "venue"])

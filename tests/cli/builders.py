@@ -6,6 +6,7 @@ from typing import Any
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.supervisor import PartStatus
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.v1 import model_pb2
 from leadline.views.convert import (
     account_view,
@@ -20,8 +21,8 @@ from leadline.views.scene import Rate, Scene
 from leadline.views.stack import Stack, StrategyAddress, StrategyMonth
 from leadline.views.values import AccountView
 
-FLOW = "default/flow"
-PAPER = "default/paper"
+FLOW = StrategyId("default/flow")
+PAPER = AccountId("default/paper")
 NINE_THIRTY_NS = 1_749_562_200_000_000_000  # 2025-06-10 09:30 in New York
 MINUTE_NS = 60_000_000_000
 
@@ -32,7 +33,7 @@ def stack() -> Stack:
         name=FLOW, account=PAPER, contract="MESM2025", session="rth", spec="5m-r1", months=months
     )
     return Stack(
-        tape="abc-1",
+        tape=RunId("abc-1"),
         feed="sim",
         trade_from="2025-06-10",
         contracts={"MESM2025": "cme"},

@@ -17,6 +17,7 @@ import pytest
 from leadline.cli.main import run
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
+from leadline.model.ids import AccountId
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import audience, caller, one_key
 from leadline.runtime.rpc.grpc_server import GrpcServer
@@ -73,7 +74,9 @@ class Cluster:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.ports = {workload_id("execution", name): self._serve(item, name) for name, item in self.executions.items()}
+        self.ports = {
+            workload_id("execution", AccountId(name)): self._serve(item, name) for name, item in self.executions.items()
+        }
         self.write("ports", self.ports)
         context = {"context": {"namespace": "desk", "user": "ann"}}
         self.write("config-view", {"contexts": [context]})
@@ -93,7 +96,8 @@ class Cluster:
     def stop(self, account: str) -> None:
         """Its Pod is down."""
         self.write(
-            "ports", {name: port for name, port in self.ports.items() if name != workload_id("execution", account)}
+            "ports",
+            {name: port for name, port in self.ports.items() if name != workload_id("execution", AccountId(account))},
         )
 
     def close(self) -> None:
@@ -105,7 +109,7 @@ class Cluster:
 
     def _serve(self, execution: Execution, account: str) -> int:
         async def start() -> int:
-            server = GrpcServer("127.0.0.1:0", one_key(KEY), to=audience("execution", account))
+            server = GrpcServer("127.0.0.1:0", one_key(KEY), to=audience("execution", AccountId(account)))
             name = pb.DESCRIPTOR.services_by_name["ExecutionService"].full_name
             server.add_service(rpc.add_ExecutionServiceServicer_to_server, execution, name)
             self._servers.append(server)

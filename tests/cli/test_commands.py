@@ -17,10 +17,11 @@ from leadline.cli.reading import print_kept_out
 from leadline.cli.reporting import check_place, write_reports
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import Unknown
+from leadline.model.ids import StrategyId
 from leadline.runtime.version import package_version
 from leadline.views.market import KeptOutPrintView
 from leadline.views.prices import tidy_price
-from leadline.views.stack import NotRunning, Stack, qualified, running_stack
+from leadline.views.stack import NotRunning, Stack, running_stack
 from tests.cli.builders import PAPER, scene, stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -273,9 +274,8 @@ def test_a_report_needs_a_data_directory_that_was_used(tmp_path, capsys):
 
 def test_names_without_a_namespace_are_of_the_default_one():
     running: Stack = stack()
-    assert qualified("flow") == "default/flow"
     assert running.chosen_accounts("paper") == running.chosen_accounts(None) == (PAPER,)
-    assert running.analysis_of("default/flow") == "127.0.0.1:20003"
+    assert running.analysis_of(StrategyId("default/flow")) == "127.0.0.1:20003"
     with pytest.raises(Unknown, match="unknown account 'default/gold', known: default/paper"):
         running.chosen_accounts("gold")
     with pytest.raises(Unknown, match="unknown strategy 'other/flow', known: default/flow"):

@@ -19,6 +19,7 @@ from leadline.cli.main import app, run
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.halts import HaltSource
+from leadline.model.ids import RunId, StrategyId
 from leadline.model.orders import OrderState, OrderType, Side
 from leadline.model.proposals import Action, Direction
 from leadline.model.v1 import model_pb2
@@ -71,7 +72,7 @@ def _messages() -> dict[str, Any]:
     feed = feed_view(filled(ingestion_pb2.GetFeedStatusResponse))
     series = series_view(filled(aggregation_pb2.Series))
     accounts = (account_view(account),)
-    status = StatusView("t", "sim", "2025-06-10", feed, (series,), {"risk": "serving"}, {}, accounts, {})
+    status = StatusView(RunId("t"), "sim", "2025-06-10", feed, (series,), {"risk": "serving"}, {}, accounts, {})
     exits = model_pb2.Bracket(stop_price=23_990, target_ticks=8, trail=model_pb2.Trail(trigger_ticks=6, offset_ticks=4))
     wanted = proposal(
         direction=model_pb2.DIRECTION_LONG, entry=model_pb2.EntryTerms(type="STOP", price=24_002), bracket=exits
@@ -85,7 +86,9 @@ def _messages() -> dict[str, Any]:
         "status": documents.status(status),
         "orders": documents.by_account({"desk/a": [order_view(order)]}),
         "positions": documents.by_account({"desk/a": [position_view(position)]}),
-        "signals": [documents.signalled(signalled_bar("desk/flow", bar, [decision_view({**facts, "quantity": 1})]))],
+        "signals": [
+            documents.signalled(signalled_bar(StrategyId("desk/flow"), bar, [decision_view({**facts, "quantity": 1})]))
+        ],
         "resume": _resumed_document(resumed),
         "halt": {"halt": _resumed_document(resumed)["halts"][0]},
         "report": [reported],

@@ -4,12 +4,13 @@ import pytest
 
 from leadline.cli.left_open import account_words, run_words
 from leadline.execution.v1.execution_pb2 import Order
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.views.convert import order_view
 from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.values import OrderView, PositionView
 
-PAPER = "default/paper"
-FLOW = "default/flow"
+PAPER = AccountId("default/paper")
+FLOW = StrategyId("default/flow")
 
 
 def order(leg: str, side: str, price: str = "", **other: object) -> OrderView:
@@ -77,12 +78,12 @@ def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_sai
 def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(goes_on, over, first, last):
     account = left_open_of(PAPER, [position(2)], [])
     held = next(account_words(account))
-    told = run_words(RunLeftOpen("r-1", (account,), goes_on=goes_on, over=over))
+    told = run_words(RunLeftOpen(RunId("r-1"), (account,), goes_on=goes_on, over=over))
     assert (told[0], told[-1]) == (first, last or held)
     assert held in told
 
 
 def test_the_last_words_promise_nothing_that_a_part_stands_in_the_way_of():
-    (first, *_) = run_words(RunLeftOpen("r-1", (), goes_on=True, over=False), "analysis-default-flow")
+    (first, *_) = run_words(RunLeftOpen(RunId("r-1"), (), goes_on=True, over=False), "analysis-default-flow")
     mended = "once the trouble with analysis-default-flow is mended"
     assert first == f"run r-1 is not over: {mended}, the same command goes on with it"

@@ -18,6 +18,7 @@ from leadline.ingestion.params import IngestionParams
 from leadline.local.data_dir import DataDir
 from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import RunId
 from leadline.model.instruments import instrument
 from leadline.model.own_markets import OwnMarkets, in_force, put_in_force, read_own
 from leadline.model.specs import InvalidManifest, session_of
@@ -90,7 +91,7 @@ def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: P
 
     _, hours = session_of(strategy.spec)
     builder = BarBuilder(
-        tape="run-1",
+        tape=RunId("run-1"),
         venue="binance",
         contract="ETHUSDT",
         calendar=calendar(instrument("ETHUSDT").calendar),
@@ -99,13 +100,13 @@ def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: P
         ticks_per_row=1,
     )
     ticks = TickColumns.of((NOON_NS + n * 10**9, 250_001 + n, 2, 1) for n in range(61))
-    (message,) = builder.feed(TickBatch("run-1", "binance", "ETHUSDT", ticks, int(ticks.time_ns[-1])))
+    (message,) = builder.feed(TickBatch(RunId("run-1"), "binance", "ETHUSDT", ticks, int(ticks.time_ns[-1])))
     assert message.bar is not None
     assert (message.bar.volume, message.bar.key.trading_day) == (120, date(2025, 6, 10))
     assert instrument("ETHUSDT").ticks_to_price(message.bar.close) == Decimal("2500.60")
 
     start = account.spec.starting_balance
-    book = Book("tape", account.full_name, account, ("ETHUSDT",), date(2025, 6, 10), NOON_NS, start)
+    book = Book(RunId("tape"), account.full_name, account, ("ETHUSDT",), date(2025, 6, 10), NOON_NS, start)
     book.strategies[strategy.full_name] = StrategyBook(
         strategy.full_name, strategy, "settings", "hash", NOON_NS, "ETHUSDT"
     )

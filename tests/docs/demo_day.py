@@ -15,7 +15,7 @@ from leadline.ingestion.sources import SimulatedSource
 from leadline.model.bars import Bar
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of, resolve_contract
-from leadline.model.ids import client_order_id, decision_id
+from leadline.model.ids import RunId, client_order_id, decision_id
 from leadline.model.orders import LastPrint, Side, VenueEvent, VenueOrder
 from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals
@@ -47,7 +47,7 @@ def bars_of(spec: StrategySpec) -> list[Bar]:
     sheet = instrument_of(contract)
     _, hours = session_of(spec)
     builder = BarBuilder(
-        tape="demo",
+        tape=RunId("demo"),
         venue=sheet.venue,
         contract=contract,
         calendar=calendar(sheet.calendar),
@@ -56,7 +56,7 @@ def bars_of(spec: StrategySpec) -> list[Bar]:
         ticks_per_row=spec.ticks_per_row,
     )
     end_ns = int(ticks.time_ns[-1])
-    messages = builder.feed(TickBatch("demo", sheet.venue, contract, ticks, end_ns, final=True))
+    messages = builder.feed(TickBatch(RunId("demo"), sheet.venue, contract, ticks, end_ns, final=True))
     return [message.bar for message in messages if message.bar is not None]
 
 
@@ -82,7 +82,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
     contract, ticks = prints(strategy.spec.instrument, strategy.spec.history)
     bar = next(bar for bar in bars_of(strategy.spec) if (bar.key.trading_day, bar.key.ordinal) == (TRADE_FROM, ordinal))
     heard = next(each for each in said(strategy.spec) if each.bar == bar.key)
-    book = Book("demo", account.full_name, account, (contract,), TRADE_FROM, heard.known_at_ns, Decimal(2500))
+    book = Book(RunId("demo"), account.full_name, account, (contract,), TRADE_FROM, heard.known_at_ns, Decimal(2500))
     book.trading_day, book.tier_index = TRADE_FROM, 0
     row = int(ticks.time_ns.searchsorted(heard.known_at_ns, "right")) - 1
     book.last_prints[contract] = LastPrint(int(ticks.price[row]), int(ticks.time_ns[row]), row)

@@ -18,6 +18,7 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.params import IngestionParams
 from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
+from leadline.model.ids import RunId
 from leadline.model.specs import TradingStrategy, load_manifests, session_of
 from leadline.model.ticks import TickBatch, concat
 from tests.docs.pages import ROOT
@@ -79,7 +80,7 @@ def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_sign
     (spec,) = [each.spec for each in manifests if isinstance(each, TradingStrategy)]
     _, hours = session_of(spec)
     builder = BarBuilder(
-        tape="run-1",
+        tape=RunId("run-1"),
         venue=sheet.venue,
         contract="GCZ2013",
         calendar=calendar(sheet.calendar),
@@ -87,7 +88,7 @@ def test_the_readme_s_command_takes_a_file_of_that_shape_and_makes_bars_and_sign
         spec=spec.bar_spec,
         ticks_per_row=spec.ticks_per_row,
     )
-    messages = builder.feed(TickBatch("run-1", sheet.venue, "GCZ2013", ticks, int(ticks.time_ns[-1])))
+    messages = builder.feed(TickBatch(RunId("run-1"), sheet.venue, "GCZ2013", ticks, int(ticks.time_ns[-1])))
     bars = [message.bar for message in messages if message.bar is not None]
     assert {day: sum(bar.key.trading_day == day for bar in bars) for day in (HISTORY, DAY)} == {HISTORY: 20, DAY: 20}
     fold = strategy_fold(spec, DAY)

@@ -9,6 +9,7 @@ from leadline.execution.core.account import settings
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.day import close_of_session, next_timer, roll
 from leadline.model.hours import instant_ns
+from leadline.model.ids import RunId
 from leadline.model.orders import Lot, Position
 from leadline.model.specs import (
     TradingAccount,
@@ -47,7 +48,7 @@ def strategy(**changes: object) -> TradingStrategy:
 
 def book_at(instant_ns: int, manifest: TradingStrategy) -> Book:
     own = account()
-    book = Book("tape", own.full_name, own, (BITCOIN,), date(2025, 6, 10), instant_ns, own.spec.starting_balance)
+    book = Book(RunId("tape"), own.full_name, own, (BITCOIN,), date(2025, 6, 10), instant_ns, own.spec.starting_balance)
     held = StrategyBook("default/coin", manifest, "settings", "hash", instant_ns, BITCOIN)
     book.strategies[held.strategy] = held
     roll(book)

@@ -31,7 +31,7 @@ from leadline.execution.core.booking import (
     other_positions,
 )
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import client_order_id
+from leadline.model.ids import RunId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
@@ -78,7 +78,7 @@ def test_an_hour_after_its_decision_an_ended_order_and_an_entry_are_forgotten():
 
 def test_a_book_begins_with_nothing_counted():
     manifest = account()
-    book = Book("tape", manifest.full_name, manifest, (MES,), DAY, 0, D(1))
+    book = Book(RunId("tape"), manifest.full_name, manifest, (MES,), DAY, 0, D(1))
     assert (book.realised, book.trades, book.streak, book.tier_index) == (0, 0, 0, -1)
     assert (book.venue_event, book.last_event, book.finished) == (0, 0, False)
     owner = StrategyBook(NAME, strategy(), "settings", "hash", 0, MES)

@@ -17,6 +17,7 @@ from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import roll, watches
 from leadline.execution.core.positions import apply_fill, flat, open_result
+from leadline.model.ids import RunId
 from leadline.model.instruments import instrument
 from leadline.model.orders import Fill, LastPrint, Lot, Position, Side
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
@@ -66,7 +67,9 @@ def book_of(text: str = MANIFESTS) -> Book:
     account = next(each for each in manifests if isinstance(each, TradingAccount))
     strategy = next(each for each in manifests if isinstance(each, TradingStrategy))
     now = 1_749_556_800 * 10**9
-    book = Book("tape", account.full_name, account, (COIN,), date(2025, 6, 10), now, account.spec.starting_balance)
+    book = Book(
+        RunId("tape"), account.full_name, account, (COIN,), date(2025, 6, 10), now, account.spec.starting_balance
+    )
     book.strategies[strategy.full_name] = StrategyBook(strategy.full_name, strategy, "settings", "hash", now, COIN)
     roll(book)
     return book

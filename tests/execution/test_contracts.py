@@ -14,6 +14,7 @@ from leadline.execution.core.contracts import (
     tape_contract,
     tiers_of,
 )
+from leadline.model.ids import RunId
 from tests.plan.builders import account, strategy
 
 FEED = ("ESM2025", "MESM2025", "MESU2025")
@@ -22,7 +23,7 @@ DAY = date(2025, 6, 12)  # two trading days before September leads
 
 def test_a_strategy_speaks_of_the_hours_and_days_of_the_month_that_it_begins_with() -> None:
     flow = strategy(ticksPerRow=2, session={"name": "rth"})
-    source = signal_source(flow, "tape-1", FEED, DAY)
+    source = signal_source(flow, RunId("tape-1"), FEED, DAY)
     assert [month.contract for month in source.months] == ["MESM2025", "MESU2025"]
     assert (source.tape, source.account, source.strategy) == ("tape-1", "default/paper", "default/flow")
     assert (source.hours.open, source.spec_token, source.calendar) == ("09:30", "5m-r2", "cme")

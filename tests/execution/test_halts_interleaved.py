@@ -23,6 +23,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
+from leadline.model.ids import RunId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, account, ns
@@ -191,7 +192,9 @@ class Story:
             switch=self.switch,
             committed=lambda _: None,
         )
-        self.loop = AccountLoop(deps, lambda: Book(self.tape, NAME, OFF, (MES,), DAY, ns(0), OFF.spec.starting_balance))
+        self.loop = AccountLoop(
+            deps, lambda: Book(RunId(self.tape), NAME, OFF, (MES,), DAY, ns(0), OFF.spec.starting_balance)
+        )
 
     def _now(self) -> int:
         self.clock += 1

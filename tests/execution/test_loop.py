@@ -9,6 +9,7 @@ import pytest
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import FIELD_REASON, HaltSource
+from leadline.model.ids import StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -184,7 +185,7 @@ async def test_who_is_not_in_the_book_is_neither_decided_nor_fenced_off(books: B
     session = desk.open()
     await session.start()
     said = desk.signals["default/mes"][0]
-    stranger = session.queues["default/gone"] = SignalQueue("default/gone", said.analysis_hash, 0)
+    stranger = session.queues["default/gone"] = SignalQueue(StrategyId("default/gone"), said.analysis_hash, 0)
     stranger.push(said)
     stranger.refuse(REFUSED)
     stranger.progress_ns = 1

@@ -21,6 +21,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.services import Role
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -44,7 +45,7 @@ from tests.venue.misbehaving import FAILS_AFTER, FAILS_BEFORE, Fault, Misbehavin
 pytestmark = pytest.mark.integration
 
 KEY = "a key that is long enough to sign tokens with"
-TAPE = "run-1"
+TAPE = RunId("run-1")
 PATIENCE_SECONDS = 120.0
 _LIVE = """
 import sys
@@ -137,7 +138,7 @@ class Platform:
 
     async def publish(self, messages: Sequence[SignalMessage | bytes]) -> None:
         """What an analysis of `default/mes` says, or bytes that are no message; bars close by prints."""
-        subject = signal_subject(TAPE, "default/paper", "default/mes")
+        subject = signal_subject(TAPE, AccountId("default/paper"), StrategyId("default/mes"))
         for message in messages:
             self.said += 1
             payload = message if isinstance(message, bytes) else encode_signal(_of_the_run(message))
@@ -535,7 +536,7 @@ async def test_a_message_that_is_none_fences_its_strategy_and_the_account_goes_o
         assert [tuple(row) for row in decided] == [(ns(600), True)]
         assert await platform.venue_orders() == ["E", "S1", "T1"]
         letters = await watcher.fetch("SELECT reader, stream, subject, reason, bytes FROM dead_letter")
-        subject = signal_subject(TAPE, "default/paper", "default/mes")
+        subject = signal_subject(TAPE, AccountId("default/paper"), StrategyId("default/mes"))
         assert [tuple(row) for row in letters] == [("execution", "SIGNALS", subject, "unreadable", 56)]
         fenced = await watcher.fetch("SELECT instant_ns, body FROM order_event WHERE kind = 'fence'")
         assert [(row["instant_ns"], row["body"]["strategy"]) for row in fenced] == [(ns(750) - 1, "default/mes")]
@@ -631,7 +632,7 @@ async def test_a_venue_that_says_what_nobody_foresaw_halts_the_account_and_ends_
             said.events[-1].CopyFrom(first)
 
     between.always("AdvanceTo", answered(strange))
-    token = token_source(one_key(KEY), "execution", "ann", "venue/default/paper", "default/paper")
+    token = token_source(one_key(KEY), "execution", "ann", "venue/default/paper", AccountId("default/paper"))
     async with open_channel(platform.addresses["venue"], token) as channel:
         venue = venue_rpc.PaperVenueServiceStub(channel)
         foreign = venue_pb2.VenueOrder(

@@ -14,6 +14,7 @@ from leadline.execution.loop.commands import set_strategy
 from leadline.ingestion.months import market_of
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
+from leadline.model.ids import RunId
 from leadline.model.ticks import TickColumns
 from leadline.model.wire import encode_bar
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, account, bar, ns, says, strategy, tape
@@ -165,11 +166,11 @@ def test_the_contract_is_the_strategys_also_where_the_feed_has_lost_the_months_w
     manifest = account()
     friday_ns = ns(FRIDAY + 1800)
     began, balance = date(2024, 1, 2), manifest.spec.starting_balance
-    book = Book("live", manifest.full_name, manifest, (MES, NEXT), began, friday_ns, balance)
+    book = Book(RunId("live"), manifest.full_name, manifest, (MES, NEXT), began, friday_ns, balance)
     book.trading_day = date(2025, 6, 13)
     owner = set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
     assert (owner.contract, list(dict.fromkeys(book.tapes(owner)))) == (MES, [MES, NEXT])
-    months = signal_source(owner.manifest, "live", book.feed_contracts, began).months
+    months = signal_source(owner.manifest, RunId("live"), book.feed_contracts, began).months
     assert [(month.contract, month.covers(date(2025, 6, 16))) for month in months] == [(MES, False), (NEXT, True)]
 
     book.instant_ns = ns(MONDAY)
@@ -183,6 +184,6 @@ def test_the_contract_is_the_strategys_also_where_the_feed_has_lost_the_months_w
 def test_a_strategy_whose_first_lead_month_the_feed_lacks_is_refused() -> None:
     manifest = account()
     began, balance = date(2025, 6, 16), manifest.spec.starting_balance
-    book = Book("live", manifest.full_name, manifest, (MES,), began, ns(FRIDAY), balance)
+    book = Book(RunId("live"), manifest.full_name, manifest, (MES,), began, ns(FRIDAY), balance)
     with pytest.raises(Unknown, match="contract of the feed 'MES on 2025-06-16', known: MESM2025"):
         set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))

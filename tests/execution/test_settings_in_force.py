@@ -23,6 +23,7 @@ from leadline.execution.core.day import roll
 from leadline.execution.loop.commands import tighten
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId, RunId
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits
 from tests.execution.harness.books import position_of
@@ -51,8 +52,8 @@ def test_switching_tiers_off_tightens_their_day_loss_to_the_default_at_once():
 def bare_book(manifest: TradingAccount) -> Book:
     """An account on its first day, without a strategy."""
     book = Book(
-        tape="tape",
-        account="default/paper",
+        tape=RunId("tape"),
+        account=AccountId("default/paper"),
         manifest=manifest,
         feed_contracts=(ES, MES),
         trade_from=DAY,

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from leadline.execution.core.book import RefusedSignal
 from leadline.execution.loop.signal_queue import CAPACITY, SignalQueue
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import StrategyId
 from leadline.model.signals import SignalMessage
 from tests.analysis.test_publication import publication, published, stream
 from tests.execution.harness.builders import LONG, bar, ns, says, signal
 
 
 def queue(analysis_hash: str) -> SignalQueue:
-    return SignalQueue("default/mes", analysis_hash, 0)
+    return SignalQueue(StrategyId("default/mes"), analysis_hash, 0)
 
 
 def test_a_bar_after_the_end_is_refused():
@@ -95,7 +96,7 @@ def test_nothing_was_promised_before_the_first_word():
 @pytest.mark.parametrize("known", [False, True])
 def test_a_bar_that_makes_no_decision_is_news_all_the_same(known: bool):
     """One without a proposal, and one that was known when the strategy joined."""
-    found = SignalQueue("default/mes", HASH, ns(600))
+    found = SignalQueue(StrategyId("default/mes"), HASH, ns(600))
     said = bar(600) if known else replace(bar(700), proposals=())
     [message, _] = says([said], end=900)
     assert found.push(message)
@@ -184,7 +185,7 @@ def test_a_refusal_is_heard_when_all_that_was_said_before_it_is_decided():
 
 @pytest.mark.parametrize(("cleared_s", "counts"), [(699, True), (700, False), (701, False)])
 def test_what_was_refused_up_to_a_fence_that_was_ended_has_been_looked_at(cleared_s: int, counts: bool):
-    found = SignalQueue("default/mes", HASH, 0, ns(cleared_s))
+    found = SignalQueue(StrategyId("default/mes"), HASH, 0, ns(cleared_s))
     _, end = says([bar(600)], end=900)
     found.push(replace(end, progress_ns=ns(700), final=False))
     assert found.refuse(REFUSED) is counts
@@ -192,7 +193,7 @@ def test_what_was_refused_up_to_a_fence_that_was_ended_has_been_looked_at(cleare
 
 
 def test_the_first_word_of_all_may_be_refused():
-    assert SignalQueue("default/mes", HASH, 0).refuse(REFUSED)
+    assert SignalQueue(StrategyId("default/mes"), HASH, 0).refuse(REFUSED)
 
 
 # --- what it has promised, and what it says again ---

@@ -31,7 +31,7 @@ from leadline.execution.core.halts import Clearing
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import client_order_id
+from leadline.model.ids import RunId, client_order_id
 from leadline.model.orders import (
     Bracket,
     Fill,
@@ -248,7 +248,7 @@ class Commands:
 async def test_commands_of_chance_do_the_same_to_both(twins: TwinBooks, seed: int):
     chance = random.Random(seed)
     book, _ = book_of(manifest=account())
-    book.tape = f"{twins.test}-{seed}"
+    book.tape = RunId(f"{twins.test}-{seed}")
     store = twins.store(book.tape, account(), (MES,), DAY, "execution-0")
     assert await store.acquire()
     commands = Commands(chance, store, book, (await store.halts([])).last)
@@ -288,7 +288,7 @@ async def test_kills_on_days_of_chance_leave_the_same(twins: TwinBooks, folder: 
 @pytest.mark.integration
 async def test_one_writer_at_a_time(twins: TwinBooks):
     book, changes = book_of()
-    book.tape = twins.test
+    book.tape = RunId(twins.test)
     first, second = (twins.store(book.tape, account(), (MES,), DAY, f"execution-{n}") for n in (0, 1))
     with pytest.raises(Fenced):  # it holds nothing yet
         await first.commit(book, changes)
@@ -316,7 +316,7 @@ async def test_one_writer_at_a_time(twins: TwinBooks):
 @pytest.mark.integration
 async def test_the_newest_that_were_sent_are_those_decided_last(twins: TwinBooks):
     book, changes = book_of()
-    book.tape = twins.test
+    book.tape = RunId(twins.test)
     store = twins.store(book.tape, account(), (MES,), DAY, "execution-0")
     assert await store.acquire()
     for second in (1, 3, 0, 2):
@@ -336,7 +336,7 @@ async def test_refused_messages_are_kept_once_each_and_no_more_than_so_many(twin
     subject, why = f"ll.{twins.test}.signal", RefusedMessage("unreadable", "no message")
     said = [RefusedSignal(subject, n, "id", f"{n // 2}".encode(), why) for n in range(2 * MOST_PER_SUBJECT + 20)]
     book, changes = book_of()
-    book.tape = twins.test
+    book.tape = RunId(twins.test)
     store = twins.store(book.tape, account(), (MES,), DAY, "execution-0")
     assert await store.acquire()
     changes.refused += said

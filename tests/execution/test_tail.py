@@ -7,6 +7,7 @@ import pytest
 
 from leadline.execution.adapters import tail as tails
 from leadline.execution.adapters.tail import EventTail
+from leadline.model.ids import AccountId, RunId
 from leadline.runtime.database import Pool
 from tests.execution.harness.stores import PostgresBooks
 
@@ -57,7 +58,7 @@ async def read(tail: EventTail, after: int, last: int) -> list[int]:
 async def test_everybody_gets_every_event_once_and_in_order(postgres_books: PostgresBooks, monkeypatch, kept: int):
     monkeypatch.setattr(tails, "KEPT_EVENTS", kept)
     monkeypatch.setattr(tails, "EVENTS_PER_SECOND", 1_000_000)
-    tail = EventTail(postgres_books.reader, postgres_books.test, "default/paper")
+    tail = EventTail(postgres_books.reader, RunId(postgres_books.test), AccountId("default/paper"))
     running = asyncio.create_task(tail.run())
     await commit(postgres_books, 1, 1_200)
     readers = [asyncio.create_task(read(tail, after, 1_500)) for after in (0, 700, 1_200, 1_499)]

@@ -23,6 +23,7 @@ from leadline.ingestion.tape import Position
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.model.halts import HaltSource
+from leadline.model.ids import RunId
 from leadline.model.orders import Side
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
@@ -65,7 +66,7 @@ _QUICK: Final = "/dev/shm" if Path("/dev/shm").is_dir() else None
 _READS: Final = frozenset({"GetState", "GetPositions"})
 _OF_THE_DATABASE: Final = frozenset({"GetOrders", "StreamOrderEvents"})
 """They read from PostgreSQL alone."""
-_RUN: Final = Run("tape", "push", {MES: "cme"}, DAY, OPEN_NS, (DAY,), (), 0)
+_RUN: Final = Run(RunId("tape"), "push", {MES: "cme"}, DAY, OPEN_NS, (DAY,), (), 0)
 
 
 async def outcome(call: Awaitable[Any]) -> bool:
@@ -241,7 +242,7 @@ def _prints(data: st.DataObject, index: int) -> Any:
     """Prints that might be meant, with one thing changed at most."""
     times = [OPEN_NS + data.draw(INT64) for _ in range(data.draw(st.integers(1, 3), "prints"))]
     rows = [(time_ns, 20_000, 1, 1) for time_ns in times if 0 <= time_ns < 2**63]
-    batch = TickBatch("", "cme", MES, TickColumns.of(rows), 0)
+    batch = TickBatch(RunId(""), "cme", MES, TickColumns.of(rows), 0)
     request = ingestion_pb2.PublishTicksRequest(first_index=index)
     request.batch.CopyFrom(tick_batch_to_proto(batch))
     if data.draw(st.booleans(), "changed"):

@@ -15,6 +15,7 @@ from leadline.ingestion.tape import Position
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.hours import SessionHours
+from leadline.model.ids import RunId
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
 from leadline.model.wire import decode_tick_batch, encode_tick_batch, tick_batch_from_proto
@@ -143,7 +144,7 @@ def restarted(published: Sequence[BatchDraft], max_ticks: int = 2, allowed_laten
     """A process that finds these messages on the stream."""
     position = Position(0, TEN)
     for draft in published[-1:]:
-        sent = TickBatch("tape", "cme", MES, draft.ticks, draft.watermark_ns, draft.final, draft.sender)
+        sent = TickBatch(RunId("tape"), "cme", MES, draft.ticks, draft.watermark_ns, draft.final, draft.sender)
         batch = decode_tick_batch(encode_tick_batch(sent))
         assert batch.sender == draft.sender
         position = Position(

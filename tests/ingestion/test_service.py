@@ -23,6 +23,7 @@ from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import RunId
 from leadline.model.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
@@ -168,14 +169,14 @@ async def whole_tape(place: Place, tape: str, contract: str = MES) -> list[TickB
     async with (
         asyncio.timeout(60),
         bus_as(place.nats, "aggregation") as bus,
-        aclosing(bus.ordered(TICKS, tick_subject(tape, "cme", contract))) as messages,
+        aclosing(bus.ordered(TICKS, tick_subject(RunId(tape), "cme", contract))) as messages,
     ):
         async for message in messages:
             batch = decode_tick_batch(message.payload)
             assert batch.ticks.first_index <= next_index, "prints are missing"
             fresh = batch.ticks.slice(next_index - batch.ticks.first_index, len(batch.ticks))
             next_index += len(fresh)
-            batches.append(TickBatch(tape, "cme", contract, fresh, batch.watermark_ns, batch.final))
+            batches.append(TickBatch(RunId(tape), "cme", contract, fresh, batch.watermark_ns, batch.final))
             if batch.final:
                 return batches
     raise AssertionError("the stream ended")
@@ -514,7 +515,7 @@ async def account_on(place: Place, tape: str, *, finished: bool, idle: bool = Fa
 
 async def reach(place: Place, tape: str, *, bars_ns: int, stored: int, instant_ns: int) -> None:
     """Say how far the builder, the recorder and the account are."""
-    subject = bar_subject(tape, "cme", MES, "rth", "5m-r1")
+    subject = bar_subject(RunId(tape), "cme", MES, "rth", "5m-r1")
     await run_sql(
         place.database.admin_settings(),
         f"INSERT INTO tick_position (tape, contract, venue, last_index) VALUES ('{tape}', '{MES}', 'cme', {stored})"
@@ -526,7 +527,7 @@ async def reach(place: Place, tape: str, *, bars_ns: int, stored: int, instant_n
     # At last, for ingestion looks all the time: the bars alone never go back.
     async with bus_as(place.nats, "aggregation") as bus:
         await bus.publish(
-            subject, encode_bar(BarMessage(tape, "cme", MES, bars_ns, False, None)), f"{subject}/{bars_ns}"
+            subject, encode_bar(BarMessage(RunId(tape), "cme", MES, bars_ns, False, None)), f"{subject}/{bars_ns}"
         )
 
 
@@ -566,7 +567,7 @@ OPEN = at("2025-06-10 13:30:00")
 def pushed(
     *rows: tuple[int, int, int, int], index: int, watermark_ns: int = 0, contract: str = MES, end: bool = False
 ) -> pb.PublishTicksRequest:
-    batch = TickBatch("", "cme", contract, TickColumns.of(rows), watermark_ns)
+    batch = TickBatch(RunId(""), "cme", contract, TickColumns.of(rows), watermark_ns)
     return pb.PublishTicksRequest(batch=tick_batch_to_proto(batch), first_index=index, end=end)
 
 

@@ -13,6 +13,7 @@ from leadline.model.bars import CLOSE_GRACE_NS, BarKey
 from leadline.model.contracts import FrontMonth
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.instruments import instrument
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
@@ -27,8 +28,17 @@ from tests.execution.harness.builders import DAY, MES, RTH_S, ns
 
 RTH = instrument("MES").sessions["rth"]
 MONTHS = (FrontMonth(MES, date(2025, 3, 1), date(2025, 9, 1)), FrontMonth("MESZ2025", date(2025, 9, 1), None))
-SOURCE = SignalSource("run-1", "default/paper", "default/mes", MONTHS, RTH, parse_bar_spec("5m"), "5m-r1", "cme")
-SUBJECT = signal_subject("run-1", "default/paper", "default/mes")
+SOURCE = SignalSource(
+    RunId("run-1"),
+    AccountId("default/paper"),
+    StrategyId("default/mes"),
+    MONTHS,
+    RTH,
+    parse_bar_spec("5m"),
+    "5m-r1",
+    "cme",
+)
+SUBJECT = signal_subject(RunId("run-1"), AccountId("default/paper"), StrategyId("default/mes"))
 SIGNAL = Signal(
     Pattern.BUYING_ABSORPTION, Direction.LONG, 20_000, Decimal("0.7"), {"rows": [20_000], "drop": "0.3"}, True
 )
@@ -55,7 +65,12 @@ BAR = BarSignals(
 
 def message(bar: BarSignals | None = BAR, **changes: Any) -> SignalMessage:
     progress_ns = BAR.known_at_ns if bar is None else bar.known_at_ns
-    return replace(SignalMessage("run-1", "default/paper", "default/mes", "hash", progress_ns, False, bar), **changes)
+    return replace(
+        SignalMessage(
+            RunId("run-1"), AccountId("default/paper"), StrategyId("default/mes"), "hash", progress_ns, False, bar
+        ),
+        **changes,
+    )
 
 
 def refusal(said: SignalMessage, source: SignalSource = SOURCE) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from leadline.model.ids import AccountId
 from leadline.plan.plan import workload_id
 from leadline.runtime.settings import read_secret
 from tests.kube.cluster.control_plane import ControlPlane
@@ -130,7 +131,7 @@ class Leadline:
         return f"{self.namespace}/{name}"
 
     def workload(self, name: str = "flow", service: str = "analysis") -> str:
-        return workload_id(service, self.full(name))
+        return workload_id(service, AccountId(self.full(name)))
 
     def strategy(self, name: str = "flow") -> dict[str, Any] | None:
         return self.api.get(self.path(name))

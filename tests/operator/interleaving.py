@@ -23,6 +23,7 @@ from typing import Any, Final
 import asyncpg
 
 from leadline.local.local_postgres import LocalPostgres
+from leadline.model.ids import StrategyId
 from leadline.plan.plan import workload_id
 from leadline.runtime.settings import read_secret
 from leadline.schema.migrate import create_database, migrate_database, set_role_passwords
@@ -123,7 +124,8 @@ class Life:
         if ready.get("status") != "True" or not current or status.get("rollout"):
             return f"is not ready: {ready}, {status.get('rollout')}"
         deployment = (
-            world.api.get(f"{APPS}/namespaces/{NAMESPACE}/deployments/{workload_id('analysis', self.full)}") or {}
+            world.api.get(f"{APPS}/namespaces/{NAMESPACE}/deployments/{workload_id('analysis', StrategyId(self.full))}")
+            or {}
         )
         wanted = 0 if self.spec.get("state") == "Suspended" else 1
         if (deployment.get("spec") or {}).get("replicas") != wanted or len(pods) != wanted:
@@ -172,7 +174,7 @@ class Life:
 
     def _meddle(self) -> None:
         """Somebody's hand in what the operator owns, or a Pod that is lost."""
-        name = workload_id("analysis", self.full)
+        name = workload_id("analysis", StrategyId(self.full))
         what = self.chance.choice(["pod", "scale", "deployment", "config"])
         self.story.append(f"lose {what}")
         if what == "pod":

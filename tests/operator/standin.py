@@ -28,6 +28,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import Position
 from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
@@ -198,8 +199,8 @@ class Pods:
         namespace, short = name.split("/")
         manifest = TradingAccount(metadata=Metadata(name=short, namespace=namespace))
         book = Book(
-            tape="sim-1",
-            account=name,
+            tape=RunId("sim-1"),
+            account=AccountId(name),
             manifest=manifest,
             feed_contracts=tuple(sorted(self.traded)),
             trade_from=TRADE_FROM,
@@ -209,7 +210,7 @@ class Pods:
             tier_index=0,
         )
         self.accounts[name] = Account(book)
-        address = f"unix:{self.folder}/{workload_id('execution', name)}.sock"
+        address = f"unix:{self.folder}/{workload_id('execution', AccountId(name))}.sock"
         server = GrpcServer(address, one_key(derive_key(self.master, namespace, "execution")), to=f"execution/{name}")
         server.add_service(
             rpc.add_ExecutionServiceServicer_to_server,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from leadline.model.ids import AccountId
 from leadline.model.kinds import MANIFEST_KINDS
 from leadline_operator.cache import Cache
 from leadline_operator.handlers import Watcher
@@ -37,7 +38,7 @@ async def reconcile_study(_: object, key: Key) -> float | None:
 
 
 def account_of_study(found: dict[str, Any]) -> Key:
-    return account_key(f"{found['metadata']['namespace']}/{found['spec']['account']}")
+    return account_key(AccountId(f"{found['metadata']['namespace']}/{found['spec']['account']}"))
 
 
 STUDIES = OwnerKind(
@@ -144,9 +145,11 @@ def test_the_cache_finds_its_objects_and_their_children():
     assert found["spec"] == {"account": "paper"}
     assert [item["metadata"]["name"] for item in cache.children(JOB, MINE)] == ["one"]
     assert cache.children(DEPLOYMENT, MINE) == []
-    assert [item["metadata"]["name"] for item in cache.referring(STUDY, account_key("desk/paper"))] == ["mine"]
+    assert [item["metadata"]["name"] for item in cache.referring(STUDY, account_key(AccountId("desk/paper")))] == [
+        "mine"
+    ]
     cache.drop(STUDY, ("desk", "mine"))
-    assert cache.referring(STUDY, account_key("desk/paper")) == []
+    assert cache.referring(STUDY, account_key(AccountId("desk/paper"))) == []
 
 
 async def test_its_own_reconcile_is_called():

@@ -10,6 +10,7 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from leadline.execution.adapters.journal import Restoration
+from leadline.model.ids import AccountId
 from leadline.model.status_spec import AccountStatus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import one_key
@@ -82,7 +83,7 @@ class Told:
             lambda *_: None,
         )
         context = ReconcileContext(deps, PAPER, self.api.account, status_of(AccountStatus, self.api.account))
-        await show_journal(context, await deps.state(PAPER.full_name, fresh=True))
+        await show_journal(context, await deps.state(AccountId(PAPER.full_name), fresh=True))
         await context.write()
         shown: dict[str, Any] = self.api.account["status"]
         return shown

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from leadline.model.ids import AccountId, StrategyId
 from leadline_operator.cache import Cache
 from leadline_operator.handlers import Watcher
 from leadline_operator.kinds import ACCOUNT, DEPLOYMENT, STRATEGY, Key
@@ -69,12 +70,12 @@ def test_nothing_is_remembered_of_owners_that_are_gone():
     cache.put(STRATEGY, flow("s", 2))
 
     def remember(namespace: str) -> None:
-        deps.locks[f"{namespace}/paper"] = asyncio.Lock()
-        deps.states[f"{namespace}/paper"] = (0.0, nobody)
+        deps.locks[AccountId(f"{namespace}/paper")] = asyncio.Lock()
+        deps.states[AccountId(f"{namespace}/paper")] = (0.0, nobody)
         deps.counted[Key("TradingStrategy", namespace, "flow")] = 0.0
-        deps.orphans[f"{namespace}/paper", "x"] = 0.0
+        deps.orphans[AccountId(f"{namespace}/paper"), StrategyId("x")] = 0.0
         deps.applied[DEPLOYMENT, namespace, "analysis"] = ""
-        deps.asked[f"{namespace}/flow"] = (nobody, 0.0)
+        deps.asked[StrategyId(f"{namespace}/flow")] = (nobody, 0.0)
 
     caches = (deps.locks, deps.states, deps.counted, deps.orphans, deps.applied, deps.asked)
     remember("default")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan, plan_document, workload_id
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
@@ -57,8 +58,8 @@ def test_who_gets_what():
         "analysis-default-evening",
         "analysis-default-morning",
     ]
-    assert found.workload("analysis", "default/morning").settings.to_json()["account"] == "default/one"
-    assert found.workload("execution", "default/two").calls == {"risk": "risk", "venue": "venue-default-two"}
+    assert found.workload("analysis", StrategyId("default/morning")).settings.to_json()["account"] == "default/one"
+    assert found.workload("execution", AccountId("default/two")).calls == {"risk": "risk", "venue": "venue-default-two"}
 
 
 def test_a_strategy_without_an_account_gets_the_paper_account_of_its_namespace():
@@ -180,9 +181,9 @@ def test_a_file_that_does_not_hold_what_a_strategy_reads_is_refused():
 
 def test_ids_are_readable_where_they_can_be():
     assert workload_id("risk") == "risk"
-    assert workload_id("execution", "default/paper") == "execution-default-paper"
-    assert workload_id("execution", "a/b-c") == "execution-a-b-c"
-    assert re.fullmatch(r"execution-a-b-c-[a-z2-7]{8}", workload_id("execution", "a-b/c"))
+    assert workload_id("execution", AccountId("default/paper")) == "execution-default-paper"
+    assert workload_id("execution", AccountId("a/b-c")) == "execution-a-b-c"
+    assert re.fullmatch(r"execution-a-b-c-[a-z2-7]{8}", workload_id("execution", AccountId("a-b/c")))
 
 
 LABELS = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -190,7 +191,7 @@ LABELS = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 
 @given(st.lists(st.tuples(LABELS, LABELS), min_size=2, max_size=2, unique=True))
 def test_ids_are_dns_labels_and_differ(names):
-    ids = [workload_id("execution", f"{namespace}/{name}") for namespace, name in names]
+    ids = [workload_id("execution", AccountId(f"{namespace}/{name}")) for namespace, name in names]
     assert ids[0] != ids[1]
     for found in ids:
         # With what a StatefulSet adds for a label of its Pods, it is a label still.

@@ -11,6 +11,7 @@ import pytest
 from leadline.execution.v1 import execution_pb2
 from leadline.local import bootstrap
 from leadline.local.calls import Credentials, Services, same_keys
+from leadline.model.ids import AccountId, StrategyId, account_id, strategy_id
 from leadline.model.services import Role
 from leadline.model.subjects import SIGNALS, order_subject, signal_subject
 from leadline.plan.demand import demand_rows
@@ -26,7 +27,7 @@ from tests.plan.pods import Pods, until
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 NAMESPACE = "team-a"
-ACCOUNT, STRATEGY = f"{NAMESPACE}/paper", f"{NAMESPACE}/flow"
+ACCOUNT, STRATEGY = account_id(NAMESPACE, "paper"), strategy_id(NAMESPACE, "flow")
 
 
 def one_strategy() -> Plan:
@@ -108,7 +109,7 @@ async def nobody_else_may_speak(pods: Pods, run: Run) -> None:
     own = signal_subject(run.tape, ACCOUNT, STRATEGY)
     bus = await open_bus(pods.nats(f"analysis-{NAMESPACE}"))
     assert await bus.last(SIGNALS, own) is not None
-    other = signal_subject(run.tape, "team-b/paper", "team-b/flow")
+    other = signal_subject(run.tape, AccountId("team-b/paper"), StrategyId("team-b/flow"))
     for denied in (other, order_subject("order", run.tape, ACCOUNT)):
         with pytest.raises(BusDenied, match=denied):
             await bus.publish(denied, b"", denied)

@@ -9,6 +9,7 @@ from leadline.local.logfile import LogFile
 from leadline.local.process import KeptProcess
 from leadline.local.standstill import STANDS_SECONDS, Standstills
 from leadline.local.supervisor import Supervisor
+from leadline.model.ids import StrategyId
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from leadline.runtime.bus.bus import Received
@@ -61,7 +62,9 @@ async def test_the_supervisor_says_which_strategy_stands_at_which_bar_and_stops_
     with data.hold():
         supervisor = Supervisor(plan(PlatformSettings(), [], [strategy("flow")]), data, {}, said.append)
         settings = ServiceSettings.model_construct(listen="")
-        supervisor.bound = (BoundWorkload(supervisor.plan.workload("analysis", "default/flow"), settings, ()),)
+        supervisor.bound = (
+            BoundWorkload(supervisor.plan.workload("analysis", StrategyId("default/flow")), settings, ()),
+        )
         process = KeptProcess(name, ["sleep", "60"], LogFile(data.log_file(name)))
         supervisor._processes[name], supervisor._serving[name] = process, asyncio.Event()
         supervisor._serving[name].set()

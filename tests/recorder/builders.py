@@ -6,10 +6,11 @@ from decimal import Decimal
 import numpy as np
 
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 
-TAPE = "run-1"
+TAPE = RunId("run-1")
 VENUE = "cme"
 CONTRACT = "MESZ2025"
 DAY = date(2025, 11, 20)
@@ -19,7 +20,7 @@ OPEN_NS = 1_763_649_000_000_000_000
 def tick_batch(first: int, last: int, *, contract: str = CONTRACT, tape: str = TAPE) -> TickBatch:
     """Prints `first` to `last`, both included; every column follows from the index."""
     ticks = TickColumns.of(((OPEN_NS + i, 20_000 + i % 7, 1 + i % 3, i % 3 - 1) for i in range(first, last + 1)), first)
-    return TickBatch(tape, VENUE, contract, ticks, OPEN_NS + last)
+    return TickBatch(RunId(tape), VENUE, contract, ticks, OPEN_NS + last)
 
 
 def bar_key(ordinal: int) -> BarKey:
@@ -60,7 +61,7 @@ def bar_message(ordinal: int, *, volume: int = 30, revision: int = 0, tape: str 
         rows=rows,
         revision=revision,
     )
-    return BarMessage(tape, VENUE, CONTRACT, bar.known_at_ns, False, bar)
+    return BarMessage(RunId(tape), VENUE, CONTRACT, bar.known_at_ns, False, bar)
 
 
 def progress_message(progress_ns: int = OPEN_NS) -> BarMessage:
@@ -76,8 +77,8 @@ def signal_message(ordinal: int, *, analysis_hash: str = "hash-1") -> SignalMess
     """A bar at which one pattern was approved and one refused."""
     return SignalMessage(
         tape=TAPE,
-        account="default/paper",
-        strategy="default/mes-orderflow",
+        account=AccountId("default/paper"),
+        strategy=StrategyId("default/mes-orderflow"),
         analysis_hash=analysis_hash,
         progress_ns=OPEN_NS + ordinal,
         final=False,

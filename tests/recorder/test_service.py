@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from leadline.local.local_nats import LocalNats
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.integration
 
 PRINTS = tick_subject(TAPE, VENUE, CONTRACT)
 BAR_SUBJECT = bar_subject(TAPE, VENUE, CONTRACT, "rth", "5m-r1")
-SIGNAL_SUBJECT = signal_subject(TAPE, "default/paper", "default/mes-orderflow")
+SIGNAL_SUBJECT = signal_subject(TAPE, AccountId("default/paper"), StrategyId("default/mes-orderflow"))
 
 
 async def publish_ticks(nats: LocalNats, batches: Sequence[TickBatch], attempt: str = "") -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
 from leadline.runtime.database import connect
 from leadline.views.database import dsn_of
@@ -114,7 +115,7 @@ async def change(desks: Database, statement: str, *values: Any) -> None:
 
 async def report_of(desks: Database, desk: Desk) -> AccountReport:
     """The report of the desk's one account."""
-    found = await build_reports(dsn_of(desks.settings("reader")), desk.tape)
+    found = await build_reports(dsn_of(desks.settings("reader")), RunId(desk.tape))
     assert len(found) == 1
     return found[0]
 
@@ -158,8 +159,8 @@ LATE = Order("Lgone", "decision", "E", "default/mes", MES, MES, Side.BUY, OrderT
 def report(**changes: Any) -> AccountReport:
     """A report of two trades on one day, of 55.00 and -28.75 after commission."""
     found = AccountReport(
-        tape="run-1",
-        account="default/paper",
+        tape=RunId("run-1"),
+        account=AccountId("default/paper"),
         feed="simulated",
         trade_from=date(2025, 6, 10),
         missing_sessions=(),

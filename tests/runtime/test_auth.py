@@ -9,6 +9,7 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId
 from leadline.risk.v1 import risk_pb2
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.rpc.auth import (
@@ -58,8 +59,10 @@ def signed(key: str = KEY, **claims: object) -> str:
 
 
 def test_a_token_says_who_calls_in_which_role_and_for_which_account():
-    token = mint_token(KEY, "execution", "execution-default-paper", "risk", account="default/paper")
-    assert read_token((KEY,), token, "risk") == Caller("execution-default-paper", "execution", "default/paper")
+    token = mint_token(KEY, "execution", "execution-default-paper", "risk", account=AccountId("default/paper"))
+    assert read_token((KEY,), token, "risk") == Caller(
+        "execution-default-paper", "execution", AccountId("default/paper")
+    )
 
 
 @pytest.mark.parametrize(
@@ -221,16 +224,16 @@ def test_only_execution_asks_risk_to_decide_and_people_may_ask_what_if():
 
 
 def test_a_token_bound_to_one_account_opens_no_other():
-    mine = Caller("execution-default-paper", "execution", "default/paper")
-    authorise(VENUE + "SubmitOrder", mine, "default/paper")
+    mine = Caller("execution-default-paper", "execution", AccountId("default/paper"))
+    authorise(VENUE + "SubmitOrder", mine, AccountId("default/paper"))
     with pytest.raises(NotAllowed, match="default/other"):
-        authorise(VENUE + "SubmitOrder", mine, "default/other")
+        authorise(VENUE + "SubmitOrder", mine, AccountId("default/other"))
 
 
 def test_a_token_for_one_service_is_none_for_another_nor_for_another_accounts():
-    assert audience("risk", "default/paper") == "risk"
-    assert audience("execution", "default/paper") == "execution/default/paper"
-    token = mint_token(KEY, "execution", "execution-default-paper", audience("venue", "default/paper"))
+    assert audience("risk", AccountId("default/paper")) == "risk"
+    assert audience("execution", AccountId("default/paper")) == "execution/default/paper"
+    token = mint_token(KEY, "execution", "execution-default-paper", audience("venue", AccountId("default/paper")))
     assert read_token((KEY,), token, "venue/default/paper").role == "execution"
     for other in ("risk", "venue/default/other", "execution/default/paper"):
         with pytest.raises(NotAuthenticated, match=f"for another service than {other}"):

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from leadline.local.local_nats import LocalNats
 from leadline.model.errors import Unknown
+from leadline.model.ids import AccountId, RunId
 from leadline.model.subjects import BARS, ORDERS, TICKS, order_subject, tick_subject
 from leadline.runtime.bus import _link
 from leadline.runtime.bus._link import BusTrouble, Link
@@ -24,8 +25,8 @@ from tests.stack import bus_as
 
 pytestmark = pytest.mark.integration
 
-MES = tick_subject("r1", "sim", "MESZ6")
-ES = tick_subject("r1", "sim", "ESZ6")
+MES = tick_subject(RunId("r1"), "sim", "MESZ6")
+ES = tick_subject(RunId("r1"), "sim", "ESZ6")
 
 
 def numbered(first: int, count: int, subject: str = MES, size: int = 40) -> list[tuple[str, bytes, str]]:
@@ -73,7 +74,10 @@ async def test_many_messages_keep_their_order(nats_server: LocalNats, count: int
 async def test_messages_of_several_streams_in_one_call_all_arrive(nats_server: LocalNats):
     account = "default/paper"
     async with bus_as(nats_server, "execution") as bus:
-        mixed = [(order_subject("order" if i % 2 else "fill", "r1", account), b"", f"m{i}") for i in range(50)]
+        mixed = [
+            (order_subject("order" if i % 2 else "fill", RunId("r1"), AccountId(account)), b"", f"m{i}")
+            for i in range(50)
+        ]
         await bus.publish_many(mixed)
         assert (await bus.state(ORDERS)).messages == 50
 

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from leadline.local.nats_server import bus_accounts, nats_binary, nats_config
 from leadline.local.ports import LOOPBACK, Ports
 from leadline.local.server_process import ServerProcess
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.subjects import (
     BARS,
     ORDERS,
@@ -33,11 +34,11 @@ from tests.stack import make_streams
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 STREAMS = (TICKS, BARS, SIGNALS, ORDERS, RUNS)
-TICK = tick_subject("t", "cme", "MESM2025")
-BAR = bar_subject("t", "cme", "MESM2025", "rth", "5m-r1")
-OWN_SIGNAL = signal_subject("t", "a/paper", "a/mes")
-OTHER_SIGNAL = signal_subject("t", "b/paper", "b/mes")
-HALT = order_subject("halt", "t", "b/paper")
+TICK = tick_subject(RunId("t"), "cme", "MESM2025")
+BAR = bar_subject(RunId("t"), "cme", "MESM2025", "rth", "5m-r1")
+OWN_SIGNAL = signal_subject(RunId("t"), AccountId("a/paper"), StrategyId("a/mes"))
+OTHER_SIGNAL = signal_subject(RunId("t"), AccountId("b/paper"), StrategyId("b/mes"))
+HALT = order_subject("halt", RunId("t"), AccountId("b/paper"))
 USERS = (*PLATFORM_USERS, *trader_users(("a", "b")))
 PASSWORD = "p" * 20
 

@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from leadline.aggregation.v1 import aggregation_pb2, aggregation_pb2_grpc
 from leadline.local.health import HealthProbe
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import AccountId
 from leadline.runtime.rpc import grpc_server
 from leadline.runtime.rpc.auth import Caller, caller, mint_token, one_key
 from leadline.runtime.rpc.errors import explain
@@ -52,7 +53,7 @@ class Bars(aggregation_pb2_grpc.AggregationServiceServicer):
 
 
 @contextlib.asynccontextmanager
-async def serving(servicer: Bars, account: str | None = None) -> AsyncIterator[GrpcServer]:
+async def serving(servicer: Bars, account: AccountId | None = None) -> AsyncIterator[GrpcServer]:
     server = GrpcServer("127.0.0.1:0", one_key(KEY), to="aggregation", account=account)
     server.add_service(aggregation_pb2_grpc.add_AggregationServiceServicer_to_server, servicer, SERVICE)
     await server.start()
@@ -207,10 +208,10 @@ async def test_two_servers_cannot_share_a_port():
 
 
 async def test_a_service_of_one_account_refuses_the_token_of_another():
-    token = mint_token(KEY, "cli-viewer", "ada", "aggregation", account="default/a")
-    async with serving(Bars(), account="default/b") as server:
+    token = mint_token(KEY, "cli-viewer", "ada", "aggregation", account=AccountId("default/a"))
+    async with serving(Bars(), account=AccountId("default/b")) as server:
         assert (await refusal(server, token)).code() is grpc.StatusCode.PERMISSION_DENIED
-    async with serving(Bars(), account="default/a") as server:
+    async with serving(Bars(), account=AccountId("default/a")) as server:
         assert (await get_bars(server, token)).next_from_ns == 42
 
 

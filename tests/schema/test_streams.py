@@ -5,6 +5,7 @@ import pytest
 
 from leadline.local.local_nats import LocalNats
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.subjects import (
     BARS,
     ORDER_KINDS,
@@ -23,10 +24,10 @@ from leadline.schema.permissions import DURABLES, MIGRATE_USER, USERS, bus_permi
 from leadline.schema.streams import check_server_version, migrate_bus, stream_definitions
 from tests.stack import bus_as
 
-TICK = tick_subject("r1", "sim", "MESZ6")
-BAR = bar_subject("r1", "sim", "MESZ6", "rth", "5m-r1")
-SIGNAL = signal_subject("r1", "default/paper", "default/mes")
-ORDER = order_subject("order", "r1", "default/paper")
+TICK = tick_subject(RunId("r1"), "sim", "MESZ6")
+BAR = bar_subject(RunId("r1"), "sim", "MESZ6", "rth", "5m-r1")
+SIGNAL = signal_subject(RunId("r1"), AccountId("default/paper"), StrategyId("default/mes"))
+ORDER = order_subject("order", RunId("r1"), AccountId("default/paper"))
 
 
 def matches(pattern: str, subject: str) -> bool:
@@ -51,7 +52,7 @@ def may_publish(user: str, subject: str) -> bool:
         (RUN_SUBJECT, ["ingestion"]),
         (BAR, ["aggregation"]),
         (SIGNAL, ["analysis"]),
-        *[(order_subject(kind, "r1", "default/paper"), ["execution"]) for kind in ORDER_KINDS],
+        *[(order_subject(kind, RunId("r1"), AccountId("default/paper")), ["execution"]) for kind in ORDER_KINDS],
         (f"$JS.API.STREAM.PURGE.{TICKS}", ["ingestion", MIGRATE_USER]),
         (f"$JS.API.STREAM.PURGE.{ORDERS}", [MIGRATE_USER]),
         (f"$JS.API.STREAM.DELETE.{BARS}", [MIGRATE_USER]),
@@ -84,9 +85,9 @@ def test_a_stream_has_only_its_readers(stream, subject, readers):
 
 
 TRADERS = trader_users(("a", "b-1"))
-A_STRATEGY = signal_subject("r1", "b-1/paper", "a/mes")
-B_STRATEGY = signal_subject("r1", "b-1/paper", "b-1/mes")
-A_ORDER = order_subject("fill", "r1", "a/paper")
+A_STRATEGY = signal_subject(RunId("r1"), AccountId("b-1/paper"), StrategyId("a/mes"))
+B_STRATEGY = signal_subject(RunId("r1"), AccountId("b-1/paper"), StrategyId("b-1/mes"))
+A_ORDER = order_subject("fill", RunId("r1"), AccountId("a/paper"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +95,7 @@ A_ORDER = order_subject("fill", "r1", "a/paper")
     [
         (A_STRATEGY, ["analysis-a"]),
         (B_STRATEGY, ["analysis-b-1"]),
-        *[(order_subject(kind, "r1", "a/paper"), ["execution-a"]) for kind in ORDER_KINDS],
+        *[(order_subject(kind, RunId("r1"), AccountId("a/paper")), ["execution-a"]) for kind in ORDER_KINDS],
         (TICK, []),
         (BAR, []),
         (RUN_SUBJECT, []),

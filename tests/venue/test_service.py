@@ -20,6 +20,7 @@ import structlog
 
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -78,7 +79,7 @@ from tests.venue.misbehaving import (
 pytestmark = pytest.mark.integration
 
 KEY = "a key that is long enough to sign tokens with"
-RUN = "run-1"
+RUN = RunId("run-1")
 MILLISECOND = 1_000_000
 END_NS = 2_000 * MILLISECOND
 FOREVER = 2**63 - 1
@@ -172,7 +173,7 @@ class Caller:
 
 @asynccontextmanager
 async def calling(settings: ServiceSettings, address: str = "") -> AsyncIterator[Caller]:
-    token = token_source(one_key(KEY), "execution", "test", "venue/default/paper", "default/paper")
+    token = token_source(one_key(KEY), "execution", "test", "venue/default/paper", AccountId("default/paper"))
     channel = open_channel(address or settings.listen, token)
     try:
         yield Caller(rpc.PaperVenueServiceStub(channel))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.venue.tape import TapeBuffer, TapeGap, complete_until
 from tests.venue.builders import MES
@@ -12,7 +13,7 @@ from tests.venue.builders import MES
 def batch(first: int, count: int, watermark: int, *, final: bool = False) -> TickBatch:
     """Prints `first` to `first + count - 1`, each at the time of its index."""
     rows = TickColumns.of([(index, 1000 + index, 1, 0) for index in range(first, first + count)], first)
-    return TickBatch("run-1", "cme", MES, rows, watermark, final)
+    return TickBatch(RunId("run-1"), "cme", MES, rows, watermark, final)
 
 
 def buffer(*batches: TickBatch, after_index: int | None = None) -> TapeBuffer:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from leadline.model.ids import RunId
 from leadline.views.database import dsn_of
 from leadline.views.digest import FIELDS, KINDS, digest_lines
 from leadline.views.digest_store import digest
@@ -17,7 +18,7 @@ NAMES = {"tape", "account", "strategy", "client_id", "decision_id", "fill_id", "
 
 
 async def number(desks: Database, desk: Desk) -> str:
-    return await digest(dsn_of(desks.settings("reader")), desk.tape)
+    return await digest(dsn_of(desks.settings("reader")), RunId(desk.tape))
 
 
 @pytest.mark.integration

@@ -9,6 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.model.ids import RunId, StrategyId
 from leadline.views import documents
 from leadline.views.convert import account_view, feed_view, order_view, position_view, series_view, signalled_bar
 from leadline.views.documents import by_account, document, signalled, status
@@ -71,7 +72,9 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
     message = bar_signals(5, seen, proposals=(proposal("CANCEL"), wanted))
     name = f"MESM2025/rth/5m-r1/2025-06-10/{key(5).ordinal}"
     facts = {"decision_id": "d", "source": f"{name}#2", "action": "PROTECT", "accepted": False, "reason": "flat"}
-    found = signalled(signalled_bar("desk/flow", message, [decision_view({**facts, "side": None, "quantity": 0})]))
+    found = signalled(
+        signalled_bar(StrategyId("desk/flow"), message, [decision_view({**facts, "side": None, "quantity": 0})])
+    )
     assert found == {
         "strategy": "desk/flow",
         "known_at_ns": message.known_at_ns,
@@ -125,7 +128,7 @@ def test_a_status_has_the_run_the_feed_the_series_the_health_and_the_accounts():
     feed, series = filled(ingestion_pb2.GetFeedStatusResponse), filled(aggregation_pb2.Series)
     account = filled(execution_pb2.GetStateResponse)
     found = StatusView(
-        tape="t",
+        tape=RunId("t"),
         feed_kind="sim",
         trade_from="2025-06-10",
         feed=feed_view(feed),

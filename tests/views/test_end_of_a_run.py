@@ -5,6 +5,7 @@ from typing import Final
 import asyncpg
 import pytest
 
+from leadline.model.ids import RunId
 from leadline.views.database import dsn_of
 from leadline.views.store import StoppedRun
 from tests.stack import Database, run_sql
@@ -93,7 +94,7 @@ async def test_a_run_goes_on_while_an_account_that_trades_is_behind_its_end(
     await run_sql(database.admin_settings(), *rows)
     connection = await asyncpg.connect(dsn_of(database.settings("reader")))
     try:
-        found = await StoppedRun(TAPE, connection).left_open()
+        found = await StoppedRun(RunId(TAPE), connection).left_open()
         assert (found.goes_on, found.over) == expected
     finally:
         await connection.close()

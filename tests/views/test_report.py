@@ -8,6 +8,7 @@ import pytest
 
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
+from leadline.model.ids import RunId, StrategyId
 from leadline.report.halts import until_words
 from leadline.views import documents
 from leadline.views.database import dsn_of
@@ -167,17 +168,17 @@ async def test_the_halts_of_a_run_and_who_cleared_them(desks: Database, books: B
 async def test_each_traded_day_has_the_contract_of_each_strategy(desks: Database, books: Books, folder: Path):
     found = await report_of(desks, await recorded(desks, books, folder))
     assert sorted({each.day.isoformat() for each in found.days}) == ["2025-06-10", "2025-06-11"]
-    assert {each.strategy: each.contract for each in found.days}["default/mes"] == MES
+    assert {each.strategy: each.contract for each in found.days}[StrategyId("default/mes")] == MES
     assert sum(each.trades for each in found.days) == len(found.trades)
 
 
 async def test_a_tape_that_is_not_there_is_answered_with_those_that_are(desks: Database, books: Books, folder: Path):
     desk = await recorded(desks, books, folder)
     with pytest.raises(Unknown, match="unknown tape 'nothing'") as refused:
-        await build_reports(dsn_of(desks.settings("reader")), "nothing")
+        await build_reports(dsn_of(desks.settings("reader")), RunId("nothing"))
     assert desk.tape in refused.value.known
     with pytest.raises(Unknown, match="unknown tape 'nothing'"):  # two that are not there would be equal
-        await digest(dsn_of(desks.settings("reader")), "nothing")
+        await digest(dsn_of(desks.settings("reader")), RunId("nothing"))
 
 
 def test_a_drawdown_is_measured_from_the_highest_point_so_far():

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from leadline.model.errors import Unknown
+from leadline.model.ids import AccountId, RunId
 from leadline.views.database import dsn_of
 from leadline.views.left_open import AccountLeftOpen
 from leadline.views.store import StoppedRun
@@ -20,7 +21,7 @@ from tests.stack import Database
 pytestmark = pytest.mark.integration
 
 ALL = OrdersWanted(500)
-PAPER = "default/paper"
+PAPER = AccountId("default/paper")
 SIGNAL = {
     "pattern": "BUYING_ABSORPTION",
     "direction": "LONG",
@@ -36,7 +37,7 @@ SIGNAL = {
 async def stopped(desks: Database, desk: Desk) -> AsyncIterator[StoppedRun]:
     connection = await asyncpg.connect(dsn_of(desks.settings("reader")))
     try:
-        yield StoppedRun(desk.tape, connection)
+        yield StoppedRun(RunId(desk.tape), connection)
     finally:
         await connection.close()
 

@@ -7,6 +7,7 @@ from typing import Final
 import grpc
 
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
+from leadline.model.ids import AccountId
 from leadline.model.services import SUPERVISOR
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import PLATFORM_NAMESPACE, Keys, audience, derive_key, token_source
@@ -42,7 +43,7 @@ class Channels:
         self._certificates = None if tls is None else Certificates(tls).current
         self._channels: dict[str, grpc.aio.Channel] = {}
 
-    def to(self, address: str, namespace: str, service: str, account: str | None = None) -> grpc.aio.Channel:
+    def to(self, address: str, namespace: str, service: str, account: AccountId | None = None) -> grpc.aio.Channel:
         """The connection to a service of a namespace, `platform` for the platform's own; to that of an account."""
         if address not in self._channels:
             self._channels[address] = open_channel(

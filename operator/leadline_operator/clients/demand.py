@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import asyncpg
 
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import AccountId, StrategyId
 from leadline.plan.demand import DemandRow
 from leadline.plan.store import INSERT_DEMAND, demand_values
 from leadline.runtime.database import DATABASE_LOST, Pool
@@ -27,7 +28,7 @@ class Demand:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def ask(self, strategy: str, rows: Sequence[DemandRow]) -> None:
+    async def ask(self, strategy: StrategyId, rows: Sequence[DemandRow]) -> None:
         """Make these the strategy's rows, and add what its account needs besides."""
         own = [row for row in rows if row.strategy == strategy]
         shared = [row for row in rows if row.strategy == ""]
@@ -45,14 +46,14 @@ class Demand:
         except DATABASE_LOST as error:
             raise DatabaseAway(str(error) or type(error).__name__) from error
 
-    async def withdraw(self, strategy: str) -> None:
+    async def withdraw(self, strategy: StrategyId) -> None:
         """Take the strategy's rows away, if there are any."""
         try:
             await self._pool.execute("DELETE FROM demand WHERE strategy = $1", strategy)
         except DATABASE_LOST as error:
             raise DatabaseAway(str(error) or type(error).__name__) from error
 
-    async def withdraw_account(self, account: str) -> None:
+    async def withdraw_account(self, account: AccountId) -> None:
         """Take the rows away that the account itself has; its strategies' stay."""
         try:
             await self._pool.execute("DELETE FROM demand WHERE strategy = '' AND account = $1", account)

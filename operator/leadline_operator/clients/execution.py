@@ -11,14 +11,13 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.halts import halt_words
-from leadline.model.ids import derive
+from leadline.model.ids import AccountId, RunId, StrategyId, derive, namespaced_name
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
 from leadline.model.status_spec import JournalRestored
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.calls import CALL_SECONDS, Channels, ServiceRefused, answered
-from leadline_operator.kinds import account_key
 
 _PHASES: Final = {phase.value: phase for phase in LoopPhase}
 
@@ -30,7 +29,7 @@ class StrategyAtAccount:
     `fence` says why nothing that it says counts, empty while all of it does.
     """
 
-    strategy: str
+    strategy: StrategyId
     state: str
     analysis_hash: str
     settings_hash: str
@@ -59,12 +58,12 @@ class AccountState:
     journal lacked orders and was made whole; None for never.
     """
 
-    account: str
-    tape: str
+    account: AccountId
+    tape: RunId
     phase: LoopPhase | None
     halt: str
     settings_hash: str
-    strategies: Mapping[str, StrategyAtAccount]
+    strategies: Mapping[StrategyId, StrategyAtAccount]
     journal_restored: JournalRestored | None
 
     @property
@@ -92,14 +91,14 @@ class Executions:
         self._channels = channels
         self._address = address
 
-    async def state(self, account: str) -> AccountState:
+    async def state(self, account: AccountId) -> AccountState:
         """The account and its strategies now."""
         stub = self._stub(account)
         found = await answered("execution", lambda: stub.GetState(pb.GetStateRequest(), timeout=CALL_SECONDS))
-        strategies = {item.strategy: _strategy(item) for item in found.strategies}
+        strategies = {each.strategy: each for each in map(_strategy, found.strategies)}
         return AccountState(
-            found.account,
-            found.tape,
+            AccountId(found.account),
+            RunId(found.tape),
             _PHASES.get(found.phase),
             _halt(found.halts),
             found.settings_hash,
@@ -107,11 +106,11 @@ class Executions:
             _restored(found.journal_restored) if found.HasField("journal_restored") else None,
         )
 
-    async def disconnect(self, account: str) -> None:
+    async def disconnect(self, account: AccountId) -> None:
         """Close the connection to an account that is gone."""
         await self._channels.disconnect(self._address_of(account))
 
-    async def set_strategy(self, account: str, strategy: TradingStrategy, analysis_hash: str) -> str:
+    async def set_strategy(self, account: AccountId, strategy: TradingStrategy, analysis_hash: str) -> str:
         """Name the analysis that counts and the settings in force; a drain ends. Returns the settings' hash."""
         request = pb.SetStrategyRequest(
             strategy=strategy.full_name, analysis_hash=analysis_hash, manifest_json=strategy_text(strategy)
@@ -121,7 +120,7 @@ class Executions:
         return str(answer.settings_hash)
 
     async def drain(
-        self, account: str, strategy: str, drain_id: str, orders: DrainOrders, positions: DrainPositions
+        self, account: AccountId, strategy: StrategyId, drain_id: str, orders: DrainOrders, positions: DrainPositions
     ) -> DrainProgress | None:
         """Take a strategy out of the market, or ask how far that is; None when the account never heard of it."""
         request = pb.DrainRequest(strategy=strategy, drain_id=drain_id, working_orders=orders, positions=positions)
@@ -134,7 +133,7 @@ class Executions:
             raise
         return DrainProgress(answer.drained, answer.working_orders, answer.position)
 
-    async def sent_since(self, account: str, strategy: str, since_ns: int) -> bool:
+    async def sent_since(self, account: AccountId, strategy: StrategyId, since_ns: int) -> bool:
         """Whether the strategy has decided on an order from this instant on, ns UTC."""
         stub = self._stub(account)
         request = pb.GetOrdersRequest(strategy=strategy, limit=1)
@@ -148,12 +147,12 @@ class Executions:
         answer = await answered("execution", lambda: stub.SetAccount(request, timeout=CALL_SECONDS))
         return str(answer.settings_hash), _halt(answer.halts)
 
-    def _stub(self, account: str) -> "rpc.ExecutionServiceAsyncStub":
-        namespace = account_key(account).namespace
+    def _stub(self, account: AccountId) -> "rpc.ExecutionServiceAsyncStub":
+        namespace = namespaced_name(account).namespace
         return rpc.ExecutionServiceStub(self._channels.to(self._address_of(account), namespace, "execution", account))
 
-    def _address_of(self, account: str) -> str:
-        namespace = account_key(account).namespace
+    def _address_of(self, account: AccountId) -> str:
+        namespace = namespaced_name(account).namespace
         return self._address.format(name=workload_id("execution", account), namespace=namespace)
 
 
@@ -192,7 +191,7 @@ def _restored(found: pb.JournalRestoration) -> JournalRestored:
 
 def _strategy(item: pb.StrategyState) -> StrategyAtAccount:
     return StrategyAtAccount(
-        item.strategy,
+        StrategyId(item.strategy),
         item.state,
         item.analysis_hash,
         item.settings_hash,

@@ -42,7 +42,7 @@ async def reconcile_account(deps: Deps, key: Key) -> float | None:
     """Bring an account nearer to its manifest. Returns the seconds after which to do it again, None for a change."""
     found = deps.cache.owner(key)
     if found is None:
-        await deps.executions.disconnect(key.full_name)
+        await deps.executions.disconnect(key.account)
         return None
     context = ReconcileContext(deps, key, found, status_of(AccountStatus, found))
     before = _is_deployed(context)
@@ -54,7 +54,7 @@ async def reconcile_account(deps: Deps, key: Key) -> float | None:
     finally:
         if _is_deployed(context) != before:
             # No watch brings back what is written here, and the strategies are ready only with it.
-            for strategy in deps.cache.strategies_of(key.full_name):
+            for strategy in deps.cache.strategies_of(key.account):
                 deps.enqueue(own_key(strategy, STRATEGY), 0)
     return done.again
 

@@ -1,7 +1,7 @@
 """How an account goes: after its strategies, and only when nothing of it is in the market."""
 
 from leadline.model.status_spec import AccountPhase, AccountStatus, ConditionType
-from leadline_operator.cache import account_of
+from leadline.model.strategy_spec import referenced_account
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.conditions import Reason, no
 from leadline_operator.kinds import ACCOUNT_FINALIZER, FORCE_DELETE_ANNOTATION, STRATEGY, JsonObject, own_key
@@ -28,7 +28,7 @@ async def delete(context: ReconcileContext[AccountStatus]) -> Done:
         await context.record_event(Reason.FORCED, f"let go by hand ({FORCE_DELETE_ANNOTATION})", "Warning")
     elif (kept := await _kept(context)) is not None:
         return await _not_yet(context, *kept)
-    await deps.demand.withdraw_account(context.key.full_name)
+    await deps.demand.withdraw_account(context.key.account)
     await context.record_event(Reason.DELETED, "it is let go; its volumes stay")
     await context.set_finalizer(ACCOUNT_FINALIZER, present=False)
     return Done()
@@ -37,8 +37,8 @@ async def delete(context: ReconcileContext[AccountStatus]) -> Done:
 async def _strategies_left(context: ReconcileContext[AccountStatus]) -> list[str]:
     """Strategies of the account that may be in the market, `namespace/name`."""
     listed = await context.deps.every(STRATEGY)
-    mine = (item for item in listed if account_of(item) == context.key.full_name and _on_it(item))
-    return sorted(own_key(item, STRATEGY).full_name for item in mine)
+    mine = (item for item in listed if referenced_account(item) == context.key.account and _on_it(item))
+    return sorted(own_key(item, STRATEGY).strategy for item in mine)
 
 
 async def _not_yet(context: ReconcileContext[AccountStatus], reason: Reason, text: str) -> Done:
@@ -54,7 +54,7 @@ async def _kept(context: ReconcileContext[AccountStatus]) -> tuple[Reason, str] 
     A strategy may have gone and left its position, as its policy said. Without execution and venue nobody would look
     after that any more.
     """
-    deps, account = context.deps, context.key.full_name
+    deps, account = context.deps, context.key.account
     if (is_paper(context.found) or context.status.running_hash is None) and await execution_is_gone(deps, context.key):
         return None
     way_out = f"or annotate it with {FORCE_DELETE_ANNOTATION}={context.key.name}"

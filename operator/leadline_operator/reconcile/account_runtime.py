@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from leadline.execution.core.account_settings import hot_fields, settings_hash
+from leadline.model.ids import AccountId
 from leadline.model.specs import TradingAccount
 from leadline.model.status_spec import AccountStatus
 from leadline_operator.clients.execution import AccountState
@@ -24,7 +25,7 @@ class AccountRuntime:
     state: AccountState = field(init=False)
 
     @property
-    def name(self) -> str:
+    def name(self) -> AccountId:
         """`namespace/name`."""
         return self.account.full_name
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from leadline.model.ids import AccountId
 from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, check_strategy_on_account
 from leadline.model.status_spec import ConditionType, StrategyStatus, condition_of
 from leadline.plan.plan import Plan, plan, trade_one_contract, workload_id
@@ -124,7 +125,7 @@ def _holds(deps: Deps, strategy: TradingStrategy) -> bool:
     return made_for == (strategy.spec.instrument, strategy.account_name)
 
 
-def refused_strategies(deps: Deps, account: str) -> Sequence[JsonObject]:
+def refused_strategies(deps: Deps, account: AccountId) -> Sequence[JsonObject]:
     """Strategies of an account that were refused when they were last looked at."""
     return [found for found in deps.cache.strategies_of(account) if _refused(found)]
 

@@ -1,17 +1,16 @@
 """The account `paper` of a namespace, which is made when a strategy names it and nobody has made it."""
 
 from datetime import datetime
-from typing import Final
 
+from leadline.model.ids import account_id
 from leadline.model.specs import TradingStrategy
 from leadline.model.status_spec import StrategyStatus
+from leadline.model.strategy_spec import PAPER_ACCOUNT
 from leadline_operator.clients.kube import Conflict
 from leadline_operator.conditions import Reason
 from leadline_operator.kinds import ACCOUNT, STRATEGY, account_key
 from leadline_operator.reconcile.context import ReconcileContext
 from leadline_operator.reconcile.steps import Done
-
-DEFAULT_ACCOUNT: Final = "paper"
 
 
 async def make_default_account(context: ReconcileContext[StrategyStatus]) -> Done | None:
@@ -21,25 +20,23 @@ async def make_default_account(context: ReconcileContext[StrategyStatus]) -> Don
     """
     deps, namespace = context.deps, context.key.namespace
     manifest = deps.manifest(context.found)
-    if not isinstance(manifest, TradingStrategy) or manifest.account_name != f"{namespace}/{DEFAULT_ACCOUNT}":
+    if not isinstance(manifest, TradingStrategy) or manifest.account_name != account_id(namespace, PAPER_ACCOUNT):
         return None
     made = datetime.fromisoformat(context.found["metadata"]["creationTimestamp"])
     age = (deps.now() - made).total_seconds()
     if 0 <= age < deps.params.default_account_seconds:
         return Done(deps.params.default_account_seconds - age)
-    if await deps.refresh(ACCOUNT, namespace, DEFAULT_ACCOUNT) is None:
+    if await deps.refresh(ACCOUNT, namespace, PAPER_ACCOUNT) is None:
         document = {
             "apiVersion": STRATEGY.api_version,
             "kind": ACCOUNT.name,
-            "metadata": {"name": DEFAULT_ACCOUNT, "namespace": namespace},
+            "metadata": {"name": PAPER_ACCOUNT, "namespace": namespace},
             "spec": {},
         }
         try:
             deps.cache.put(ACCOUNT, await deps.kube.create(document))
         except Conflict:
-            await deps.refresh(ACCOUNT, namespace, DEFAULT_ACCOUNT)
-        await context.record_event(
-            Reason.ACCOUNT_CREATED, f"made the TradingAccount {DEFAULT_ACCOUNT} with the defaults"
-        )
-    deps.enqueue(account_key(f"{namespace}/{DEFAULT_ACCOUNT}"), 0)
+            await deps.refresh(ACCOUNT, namespace, PAPER_ACCOUNT)
+        await context.record_event(Reason.ACCOUNT_CREATED, f"made the TradingAccount {PAPER_ACCOUNT} with the defaults")
+    deps.enqueue(account_key(account_id(namespace, PAPER_ACCOUNT)), 0)
     return Done(0)

@@ -27,5 +27,5 @@ async def ask_for_bars(runtime: StrategyRuntime) -> None:
 
 async def withdraw(context: ReconcileContext[StrategyStatus]) -> None:
     """Ask for no bars any more."""
-    context.deps.asked.pop(context.key.full_name, None)
-    await context.deps.demand.withdraw(context.key.full_name)
+    context.deps.asked.pop(context.key.strategy, None)
+    await context.deps.demand.withdraw(context.key.strategy)

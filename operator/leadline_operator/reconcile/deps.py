@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.specs import Manifest, parse_manifest
 from leadline_operator.cache import Cache, place_of, uid_of
 from leadline_operator.clients.calls import Feed
@@ -42,12 +43,12 @@ class Deps:
     clock: Callable[[], float]
     enqueue: Callable[[Key, float], None]
     parsed: dict[tuple[str, int], Manifest | list[InvalidInput]] = field(default_factory=dict)
-    states: dict[str, tuple[float, AccountState]] = field(default_factory=dict)
-    locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    states: dict[AccountId, tuple[float, AccountState]] = field(default_factory=dict)
+    locks: dict[AccountId, asyncio.Lock] = field(default_factory=dict)
     counted: dict[Key, float] = field(default_factory=dict)
-    orphans: dict[tuple[str, str], float] = field(default_factory=dict)
+    orphans: dict[tuple[AccountId, StrategyId], float] = field(default_factory=dict)
     applied: dict[tuple[Kind, str, str], str] = field(default_factory=dict)
-    asked: dict[str, tuple[object, float]] = field(default_factory=dict)
+    asked: dict[StrategyId, tuple[object, float]] = field(default_factory=dict)
     bus_problem: str = ""
 
     def manifest(self, found: JsonObject) -> Manifest | list[InvalidInput]:
@@ -62,7 +63,7 @@ class Deps:
             self.parsed[mark] = parse_manifest({**found, "metadata": bare})
         return self.parsed[mark]
 
-    async def state(self, account: str, *, fresh: bool) -> AccountState:
+    async def state(self, account: AccountId, *, fresh: bool) -> AccountState:
         """The account as its execution has it; a moment old unless it must be fresh."""
         lock = self.locks.setdefault(account, asyncio.Lock())
         asked_at = self.clock()
@@ -75,15 +76,15 @@ class Deps:
             self.states[account] = (before, state)
             return state
 
-    def forget_state(self, account: str) -> None:
+    def forget_state(self, account: AccountId) -> None:
         """Forget the account's state: something was asked of it since."""
         self.states.pop(account, None)
 
     def prune(self) -> None:
         """Drop what is remembered of owners that are gone: nothing grows with the objects that have ever been."""
         owners = {own_key(found, kind) for kind in self.cache.owners.kinds for found in self.cache.all(kind)}
-        accounts = {key.full_name for key in owners if key.kind == ACCOUNT.name}
-        strategies = {key.full_name for key in owners if key.kind == STRATEGY.name}
+        accounts = {key.account for key in owners if key.kind == ACCOUNT.name}
+        strategies = {key.strategy for key in owners if key.kind == STRATEGY.name}
         inhabited = {key.namespace for key in owners}
         for account in self.states.keys() - accounts:
             del self.states[account]

@@ -158,9 +158,9 @@ async def _drain(context: ReconcileContext[StrategyStatus], wanted: Drain) -> Dr
     if context.status.running_hash is None and context.deps.cache.owner(account) is None:
         # It never got as far as an account.
         return None
-    context.deps.forget_state(account.full_name)
+    context.deps.forget_state(account.account)
     return await context.deps.executions.drain(
-        account.full_name, context.key.full_name, wanted.id, wanted.orders, wanted.positions
+        account.account, context.key.strategy, wanted.id, wanted.orders, wanted.positions
     )
 
 
@@ -181,7 +181,7 @@ async def _not_yet(context: ReconcileContext[StrategyStatus], reason: Reason, te
 async def _let_go(context: ReconcileContext[StrategyStatus], *, wait: bool) -> Done:
     """Stop the workload, take the demand back and release the object. With `wait` not before the last Pod is gone."""
     deps, key = context.deps, context.key
-    name = workload_id("analysis", key.full_name)
+    name = workload_id("analysis", key.strategy)
     deployment = await deps.refresh(DEPLOYMENT, key.namespace, name)
     running = deployment is not None and deployment["spec"].get("replicas") != 0 and not deleting(deployment)
     # In a namespace that is going everything is deleted already, and so may be the right to say so.

@@ -20,7 +20,7 @@ async def show_journal(context: ReconcileContext[AccountStatus], state: AccountS
         text = (
             f"the send journal {lost}: execution has put {counted(restored.orders, 'order')} back from the book at "
             f"{restored.at:%Y-%m-%dT%H:%M:%SZ} and goes on, for book and venue agree. See what became of the volume "
-            f"of {workload_id('execution', context.key.full_name)}"
+            f"of {workload_id('execution', context.key.account)}"
         )
         await context.record_event(Reason.SEND_JOURNAL_RESTORED, text, "Warning")
     context.set_status(journal_restored=restored)

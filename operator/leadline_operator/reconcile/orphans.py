@@ -1,7 +1,7 @@
 """Strategies that an account's execution trades and that have no object any more, and prints that nobody needs."""
 
 from leadline.model.drains import DrainOrders, DrainPositions
-from leadline_operator.cache import account_of
+from leadline.model.strategy_spec import referenced_account
 from leadline_operator.conditions import Reason
 from leadline_operator.kinds import STRATEGY, own_key, strategy_key
 from leadline_operator.reconcile.account_runtime import AccountRuntime
@@ -12,7 +12,7 @@ _LONGEST_DRAIN_ID = 128
 async def drain_orphans(runtime: AccountRuntime) -> None:
     """Have an orphan only close from now on."""
     context, deps, account = runtime.context, runtime.context.deps, runtime.name
-    owned = {own_key(item, STRATEGY).full_name for item in runtime.strategies()}
+    owned = {own_key(item, STRATEGY).strategy for item in runtime.strategies()}
     for name, here in runtime.state.strategies.items():
         if name in owned or here.forgotten or here.drain_id:
             deps.orphans.pop((account, name), None)
@@ -24,7 +24,7 @@ async def drain_orphans(runtime: AccountRuntime) -> None:
             continue
         orphan = strategy_key(name)
         live = await deps.kube.get(STRATEGY, orphan.namespace, orphan.name)
-        if live is not None and account_of(live) == account:
+        if live is not None and referenced_account(live) == account:
             deps.cache.put(STRATEGY, live)
             continue
         drain_id = f"{context.uid}/orphan/{name}"[:_LONGEST_DRAIN_ID]

@@ -75,7 +75,7 @@ async def end_stray_pods(context: ReconcileContext[StatusT], deployment: str) ->
 
 async def execution_is_gone(deps: Deps, account: Key) -> bool:
     """Whether an account's execution is not there, and no Pod of one in its namespace."""
-    workload, labels = workload_id("execution", account.full_name), f"{ACCOUNT_LABEL}={account.name}"
+    workload, labels = workload_id("execution", account.account), f"{ACCOUNT_LABEL}={account.name}"
     if await deps.kube.get(STATEFUL_SET, account.namespace, workload) is not None:
         return False
     pods, _ = await deps.kube.every(POD, account.namespace, f"app.kubernetes.io/component=execution,{labels}")

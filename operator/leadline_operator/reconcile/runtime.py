@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
+from leadline.model.ids import AccountId
 from leadline.model.specs import TradingStrategy, rollout_fields
 from leadline.model.status_spec import ConditionType, StrategyStatus
 from leadline.plan.plan import Plan, Workload
@@ -49,8 +50,8 @@ class StrategyRuntime:
         return self.admitted.strategy
 
     @property
-    def account(self) -> str:
-        """The account, `namespace/name`."""
+    def account(self) -> AccountId:
+        """The account."""
         return self.admitted.account.full_name
 
     @property

@@ -28,8 +28,8 @@ async def reconcile_strategy(deps: Deps, key: Key) -> float | None:
     """Bring a strategy nearer to its manifest. Returns the seconds after which to do it again, None for a change."""
     found = deps.cache.owner(key)
     if found is None:
-        deps.asked.pop(key.full_name, None)
-        await deps.demand.withdraw(key.full_name)
+        deps.asked.pop(key.strategy, None)
+        await deps.demand.withdraw(key.strategy)
         return None
     context = ReconcileContext(deps, key, found, status_of(StrategyStatus, found))
     try:

@@ -15,6 +15,7 @@ from leadline.model.calendars import Calendar, Session
 from leadline.model.durations import BarSpec, spec_token
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.hours import SessionHours
+from leadline.model.ids import RunId
 from leadline.model.ticks import NS_PER_MINUTE, TickBatch, TickColumns
 
 # Tape time between two progress messages of a builder that closes no bar. Time bars of every length end with a minute.
@@ -62,7 +63,7 @@ class BarBuilder:
     def __init__(
         self,
         *,
-        tape: str,
+        tape: RunId,
         venue: str,
         contract: str,
         calendar: Calendar,

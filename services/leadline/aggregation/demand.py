@@ -10,6 +10,7 @@ from leadline.model.contracts import instrument_of
 from leadline.model.durations import BarSpec, parse_bar_spec, spec_token
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import SessionHours
+from leadline.model.ids import RunId
 from leadline.model.sessions import calendar_of
 
 
@@ -28,7 +29,7 @@ class Series:
         """Bar specification with ticks per row, as in bar keys and subjects, such as `5m-r1`."""
         return spec_token(self.bars.token, self.ticks_per_row)
 
-    def builder(self, tape: str) -> BarBuilder:
+    def builder(self, tape: RunId) -> BarBuilder:
         """A builder of these bars that has seen nothing. Raises Unknown for a contract without a calendar."""
         return BarBuilder(
             tape=tape,

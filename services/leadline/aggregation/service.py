@@ -17,6 +17,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.aggregation.wide import BarTooWide
 from leadline.model.bars import BarMessage
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import RunId
 from leadline.model.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
 from leadline.model.wire import encode_bar
@@ -57,7 +58,7 @@ async def run(context: Context) -> None:
 class Builders:
     """The builders that run: one a series, each with a reader of its own, so that none waits for another."""
 
-    def __init__(self, context: Context, tape: str) -> None:
+    def __init__(self, context: Context, tape: RunId) -> None:
         self._context = context
         self._tape = tape
         self._tasks: dict[Series, asyncio.Task[None]] = {}
@@ -114,13 +115,13 @@ class Builders:
         metrics.BUILDERS.set(len(self._tasks))
 
 
-async def build_and_publish(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
+async def build_and_publish(bus: Bus, tape: RunId, series: Series, handling: Handling) -> None:
     """Build a series, and build it again when the bus has lost the end of its bars. Raises as `keep_building`."""
     bars = bar_subject(tape, series.venue, series.contract, series.hours.id, series.spec)
     await keep_publishing(bus, [bars], lambda: keep_building(bus, tape, series, handling))
 
 
-async def keep_building(bus: Bus, tape: str, series: Series, handling: Handling) -> None:
+async def keep_building(bus: Bus, tape: RunId, series: Series, handling: Handling) -> None:
     """Build a series to the end of the tape. What is wrong with its prints or its calendar stops no other series.
 
     Nor does a bar of so many rows that the bus refuses it. Raises what the bus raises when it is lost for good.
@@ -155,7 +156,7 @@ class SeriesBuilding:
     """
 
     def __init__(
-        self, bus: Bus, tape: str, series: Series, measured: metrics.SeriesMetrics, handling: Handling
+        self, bus: Bus, tape: RunId, series: Series, measured: metrics.SeriesMetrics, handling: Handling
     ) -> None:
         self._bus = bus
         self._handling = handling

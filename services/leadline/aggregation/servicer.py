@@ -13,6 +13,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.model.bars import BarKey, BarMessage
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import RunId
 from leadline.model.subjects import BARS, bar_subject
 from leadline.model.v1 import model_pb2
 from leadline.model.wire import bar_key_from_proto, bar_to_proto, unfinished_to_proto
@@ -112,7 +113,7 @@ class AggregationServicer(rpc.AggregationServiceServicer):
             value = getattr(stream, field)
             if not _TOKEN.fullmatch(value) and (value or field != "tape"):
                 raise InvalidInput(f"stream.{field}", value, "letters, digits, - and _")
-        tape = stream.tape or self._run.tape
+        tape = RunId(stream.tape) if stream.tape else self._run.tape
         if tape == self._run.tape:
             if stream.contract not in self._run.contracts:
                 raise Unknown("contract", stream.contract, tuple(self._run.contracts))

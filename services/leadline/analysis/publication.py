@@ -2,6 +2,7 @@
 
 from leadline.analysis.fold import StrategyFold
 from leadline.model.bars import BarMessage
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.strategy_spec import OWN_SERIES
 
@@ -19,9 +20,9 @@ class Publication:
 
     def __init__(
         self,
-        tape: str,
-        account: str,
-        strategy: str,
+        tape: RunId,
+        account: AccountId,
+        strategy: StrategyId,
         analysis_hash: str,
         fold: StrategyFold,
         last: SignalMessage | None,

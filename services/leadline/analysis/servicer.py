@@ -11,6 +11,7 @@ from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.model.bars import BarKey
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import StrategyId
 from leadline.model.subjects import SIGNALS
 from leadline.model.wire import bar_key_from_proto, bar_signals_to_proto
 from leadline.nodes.base import Detector
@@ -32,7 +33,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         bus: Bus,
         *,
         subject: str,
-        strategy: str,
+        strategy: StrategyId,
         analysis_hash: str,
         series: frozenset[tuple[str, str, str]],
         detectors: Sequence[Detector[Any, Any]],

@@ -11,6 +11,7 @@ from leadline.cli.options import Output
 from leadline.cli.output import complain, halt_text, print_json
 from leadline.execution.v1 import execution_pb2
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import AccountId, StrategyId
 from leadline.report.clock import moment
 from leadline.report.printable import printable
 from leadline.runtime.rpc.errors import explain
@@ -34,7 +35,7 @@ class StillHalted(LeadlineError):
 class NoAnswer(LeadlineError):
     """Execution did not answer in time: what was asked may be done or not."""
 
-    def __init__(self, account: str, seconds: int) -> None:
+    def __init__(self, account: AccountId, seconds: int) -> None:
         super().__init__(account, seconds)
 
     def __str__(self) -> str:
@@ -47,7 +48,7 @@ class NoAnswer(LeadlineError):
 class NotReached(LeadlineError):
     """Execution could not be reached, or was lost before it answered."""
 
-    def __init__(self, account: str, words: str) -> None:
+    def __init__(self, account: AccountId, words: str) -> None:
         super().__init__(account, words)
 
     def __str__(self) -> str:
@@ -159,7 +160,7 @@ def _on_accounts(command: Command, whose: _Whose, call: Callable[[Any, str], Awa
     call: with the stub, and the full name of the strategy that was named, empty for none.
     """
 
-    async def ask(name: str, strategy: str) -> Any:
+    async def ask(name: AccountId, strategy: StrategyId) -> Any:
         try:
             async with open_stack(command.place, "cli-trader", account=name) as (stack, services):
                 return await call(services.execution(stack.execution_of(name), name), strategy)

@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import Leg
+from leadline.model.ids import Leg, RunId
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views.database import dsn_of
 from leadline.views.left_open import AccountLeftOpen, RunLeftOpen
@@ -26,7 +26,7 @@ _LEGS: Final = {
 }
 
 
-async def what_is_left(database: DatabaseSettings, tape: str, failed: str = "") -> tuple[str, ...]:
+async def what_is_left(database: DatabaseSettings, tape: RunId, failed: str = "") -> tuple[str, ...]:
     """A sentence for each position and each further order that a run has left, and one for what becomes of them.
 
     failed: the part that did not stay up, where that ended the stack.

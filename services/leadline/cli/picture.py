@@ -16,6 +16,7 @@ from leadline.cli.feeding import kept_out_text, tape_ns, unfinished_text
 from leadline.local.supervisor import PartStatus
 from leadline.model.contracts import instrument_of
 from leadline.model.counted import counted
+from leadline.model.ids import AccountId
 from leadline.model.signals import Direction
 from leadline.model.worth import places
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
@@ -170,7 +171,7 @@ def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
     )
 
 
-def _instant(scene: Scene, account: str) -> int:
+def _instant(scene: Scene, account: AccountId) -> int:
     state = scene.states.get(account)
     return 0 if state is None else state.instant_ns
 
@@ -195,7 +196,7 @@ def _decision(decision: DecisionView | None) -> Text:
     return plain_text(decision_text(decision), "bold" if taken else "dim")
 
 
-def _account(scene: Scene, account: str) -> RenderableType:
+def _account(scene: Scene, account: AccountId) -> RenderableType:
     state = scene.states.get(account)
     if state is None:
         return _framed(account, Text("waiting for the account", style="dim"))

@@ -10,6 +10,7 @@ from rich.console import Console
 from leadline.cli.options import Output
 from leadline.cli.output import people_console, print_json
 from leadline.model.errors import InvalidInput, reason_of
+from leadline.model.ids import RunId
 from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
@@ -47,7 +48,7 @@ def print_digest(data_dir: Path, tape: str | None, output: Output) -> None:
         print(value)
 
 
-async def reports_of(database: DatabaseSettings, tape: str) -> list[AccountReport]:
+async def reports_of(database: DatabaseSettings, tape: RunId) -> list[AccountReport]:
     """A report per account of a tape, by name; a database that is just being started again is waited for.
 
     Raises Unknown when there is no such tape.
@@ -92,8 +93,8 @@ def check_place(path: Path, option: str) -> None:
         raise InvalidInput(option, str(path), f"a place for a file ({reason_of(error)})") from None
 
 
-async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> str:
-    chosen = await latest_tape(dsn) if tape is None else tape
+async def _chosen(dsn: str, tape: str | None, data_dir: Path) -> RunId:
+    chosen = await latest_tape(dsn) if tape is None else RunId(tape)
     if chosen is None:
         raise NotRunning(f"no run has begun in {data_dir} yet")
     return chosen
@@ -105,7 +106,7 @@ async def _reports(data_dir: Path, tape: str | None) -> list[AccountReport]:
         return await build_reports(dsn, await _chosen(dsn, tape, data_dir))
 
 
-async def _digest(data_dir: Path, tape: str | None) -> tuple[str, str]:
+async def _digest(data_dir: Path, tape: str | None) -> tuple[RunId, str]:
     async with database_of(data_dir) as settings:
         dsn = dsn_of(settings)
         chosen = await _chosen(dsn, tape, data_dir)

@@ -236,7 +236,7 @@ class Account:
                 del self.queues[name]
                 self._readers.pop(name).cancel()
             if strategy.waited_for:
-                fresh = self.queues[name] = SignalQueue(name, *named, strategy.cleared_ns)
+                fresh = self.queues[name] = SignalQueue(strategy.manifest.full_name, *named, strategy.cleared_ns)
                 source = signal_source(
                     strategy.manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from
                 )

@@ -21,6 +21,7 @@ from leadline.ingestion.tally import Tally, TooManyKeptOut, nothing_reached_a_ba
 from leadline.ingestion.tape import Position
 from leadline.model.counted import counted
 from leadline.model.durations import spec_token
+from leadline.model.ids import AccountId
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
@@ -183,7 +184,7 @@ class Publisher:
         metrics.PURGED.inc(max(removed, 0))
         return removed > 0
 
-    async def _passed(self, contract: str, demand: Iterable[Wanted], instants: Mapping[str, int]) -> int:
+    async def _passed(self, contract: str, demand: Iterable[Wanted], instants: Mapping[AccountId, int]) -> int:
         """The tape time that every reader of a contract has passed; the run's begin while one of them has not begun."""
         passed_ns = [max(self.status.contracts[contract].watermark_ns, self.run.begins_ns)]
         for row in demand:

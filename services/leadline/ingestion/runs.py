@@ -8,7 +8,7 @@ from typing import Final
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import derive
+from leadline.model.ids import RunId, derive
 
 # A quiet Tuesday with a week of the same contract before it: what is traded when nobody names a day.
 DEFAULT_TRADE_FROM: Final = date(2025, 6, 10)
@@ -59,9 +59,9 @@ class TapePlan:
         return tuple(sorted({day for days in self.sessions.values() for day in days}))
 
 
-def run_id(code_version: str, content: str, number: int) -> str:
+def run_id(code_version: str, content: str, number: int) -> RunId:
     """A run's id, which is the name of its tape: what makes its results, and a number from the database."""
-    return f"{derive(code_version, content)[:_ID_CHARACTERS]}-{number}"
+    return RunId(f"{derive(code_version, content)[:_ID_CHARACTERS]}-{number}")
 
 
 def plan_tape(feed: Sequence[ContractDays], trade_from: date | None, history: int, sessions: int) -> TapePlan:

@@ -23,6 +23,7 @@ from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model import instruments
 from leadline.model.errors import GivenUp
+from leadline.model.ids import AccountId, RunId
 from leadline.model.subjects import TICKS
 from leadline.model.ticks import TickColumns
 from leadline.runtime.bus.bus import Bus
@@ -41,7 +42,7 @@ AGAIN_SECONDS: Final = 1.0
 class PushedPrintsLost(GivenUp):
     """A run that goes on has lost prints that were pushed. tape: which run; accounts: who still waits for them."""
 
-    def __init__(self, tape: str, accounts: Sequence[str]) -> None:
+    def __init__(self, tape: RunId, accounts: Sequence[AccountId]) -> None:
         super().__init__(tape, tuple(accounts))
 
     def __str__(self) -> str:
@@ -106,7 +107,7 @@ async def require_room(bus: Bus, feed: Feed, params: IngestionParams) -> None:
 async def _open_run(context: Context, store: Store, feed: Feed, params: IngestionParams) -> tuple[Run, OpenedRun]:
     """Open or resume the run and tell everybody; also its row as it was found."""
     described = Run(
-        tape="",
+        tape=RunId(""),
         feed=params.feed.kind,
         contracts=feed.contracts,
         trade_from=feed.plan.trade_from,
@@ -186,7 +187,7 @@ def _whole(positions: Mapping[str, Position | None]) -> bool:
     return all(position is not None and position.final for position in positions.values())
 
 
-async def _require_nobody_waits(store: Store, tape: str) -> None:
+async def _require_nobody_waits(store: Store, tape: RunId) -> None:
     """Raises PushedPrintsLost where an account is behind the end of a tape that the stream has not whole any more."""
     if behind := await store.behind(tape):
         raise PushedPrintsLost(tape, behind)

@@ -11,6 +11,7 @@ from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.runs import run_id
 from leadline.ingestion.tally import Tally, number_text
 from leadline.model.hours import SessionHours
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.retry import until_done
 
@@ -61,7 +62,7 @@ _INSTANTS: Final = "SELECT account, instant_ns FROM account_state WHERE tape = $
 class OpenedRun:
     """A run's row. `resumed`: it was there before. `own`: it is this launch's, and not one that goes on before it."""
 
-    tape: str
+    tape: RunId
     resumed: bool
     finished: bool
     own: bool = True
@@ -74,8 +75,8 @@ class Wanted:
     All four are None for prints only.
     """
 
-    strategy: str
-    account: str
+    strategy: StrategyId
+    account: AccountId
     contract: str
     venue: str
     session: str | None
@@ -108,16 +109,16 @@ class Store:
         """
         return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details, adopt, new))
 
-    async def finish_run(self, tape: str, failure: str) -> None:
+    async def finish_run(self, tape: RunId, failure: str) -> None:
         """Write down that the whole tape is published, and why the run failed, empty when it did not."""
         await self._patiently(lambda: self._pool.execute(_FINISH, tape, failure))
 
-    async def failure(self, tape: str) -> str:
+    async def failure(self, tape: RunId) -> str:
         """Why a finished run failed; empty when it did not."""
         found: str | None = await self._patiently(lambda: self._pool.fetchval(_FAILURE, tape))
         return found or ""
 
-    async def write_counts(self, tape: str, tallies: Mapping[str, Tally]) -> None:
+    async def write_counts(self, tape: RunId, tallies: Mapping[str, Tally]) -> None:
         """Store how many prints of each contract did not reach a bar."""
         rows = [
             (
@@ -134,17 +135,17 @@ class Store:
         if rows:
             await self._patiently(lambda: self._pool.executemany(_COUNT, rows))
 
-    async def counts(self, tape: str, contract: str) -> dict[tuple[date | None, str], int]:
+    async def counts(self, tape: RunId, contract: str) -> dict[tuple[date | None, str], int]:
         """What is stored of a contract by `write_counts`."""
         rows = await self._patiently(lambda: self._pool.fetch(_COUNTS, tape, contract))
         return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}
 
-    async def behind(self, tape: str) -> list[str]:
+    async def behind(self, tape: RunId) -> list[AccountId]:
         """The accounts that have not come to the end of a tape, and trade or hold something on it."""
         rows = await self._patiently(lambda: self._pool.fetch(_BEHIND, tape))
         return [row["account"] for row in rows]
 
-    async def other_tapes(self, tape: str) -> list[str]:
+    async def other_tapes(self, tape: RunId) -> list[RunId]:
         """The tapes of all other runs, oldest first."""
         rows = await self._patiently(lambda: self._pool.fetch(_OTHERS, tape))
         return [row["tape"] for row in rows]
@@ -154,12 +155,12 @@ class Store:
         rows = await self._patiently(lambda: self._pool.fetch(_DEMAND))
         return [Wanted(**{**row, "hours": _hours(row["session"], row["hours"])}) for row in rows]
 
-    async def stored(self, tape: str) -> dict[str, int]:
+    async def stored(self, tape: RunId) -> dict[str, int]:
         """The source index of the last print that is stored, by contract."""
         rows = await self._patiently(lambda: self._pool.fetch(_STORED, tape))
         return {row["contract"]: row["last_index"] for row in rows}
 
-    async def instants(self, tape: str) -> dict[str, int]:
+    async def instants(self, tape: RunId) -> dict[AccountId, int]:
         """The instant of each account on a tape, ns UTC."""
         rows = await self._patiently(lambda: self._pool.fetch(_INSTANTS, tape))
         return {row["account"]: row["instant_ns"] for row in rows}

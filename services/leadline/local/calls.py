@@ -12,6 +12,7 @@ from leadline.aggregation.v1 import aggregation_pb2_grpc
 from leadline.analysis.v1 import analysis_pb2_grpc
 from leadline.execution.v1 import execution_pb2_grpc
 from leadline.ingestion.v1 import ingestion_pb2_grpc
+from leadline.model.ids import AccountId
 from leadline.model.services import Role
 from leadline.runtime.rpc.auth import Keys, audience, key_file, token_source
 from leadline.runtime.rpc.certificates import Pem
@@ -54,7 +55,7 @@ class Services:
         """Calls of one strategy's analysis."""
         return analysis_pb2_grpc.AnalysisServiceStub(self._channel(address, "analysis"))
 
-    def execution(self, address: str, account: str) -> "execution_pb2_grpc.ExecutionServiceAsyncStub":
+    def execution(self, address: str, account: AccountId) -> "execution_pb2_grpc.ExecutionServiceAsyncStub":
         """Calls of the execution of one account, `namespace/name`."""
         return execution_pb2_grpc.ExecutionServiceStub(self._channel(address, audience("execution", account)))
 

@@ -10,6 +10,7 @@ from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
+from leadline.model.ids import RunId
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS
 from leadline.runtime.bus.bus import Bus, BusError, open_bus
@@ -25,7 +26,7 @@ _AWAY: Final[tuple[type[Exception], ...]] = (grpc.aio.AioRpcError, BusError, *DA
 
 
 async def wait_for_completion(
-    services: Services, ingestion: str, tape: str, nats: LocalNats, postgres: LocalPostgres
+    services: Services, ingestion: str, tape: RunId, nats: LocalNats, postgres: LocalPostgres
 ) -> None:
     """Return when the run is over. What dies meanwhile is waited for: its keeper starts it again.
 
@@ -43,7 +44,7 @@ async def wait_for_completion(
         await bus.close()
 
 
-async def _accounts_are_there(tape: str, postgres: LocalPostgres) -> None:
+async def _accounts_are_there(tape: RunId, postgres: LocalPostgres) -> None:
     """Return when the book says so. Nobody tells: it is looked at."""
     connection = await connect(postgres.settings("reader"), "leadline up")
     try:
@@ -67,7 +68,7 @@ async def _is_all_stored(services: Services, ingestion: str, bus: Bus, postgres:
     feed = await services.ingestion(ingestion).GetFeedStatus(ingestion_pb2.GetFeedStatusRequest(), timeout=CALL_SECONDS)
     connection = await connect(postgres.settings("reader"), "leadline up")
     try:
-        stored = await store.prints_stored(connection, feed.run.tape)
+        stored = await store.prints_stored(connection, RunId(feed.run.tape))
     finally:
         await connection.close()
     return all(stored.get(item.contract, 0) >= item.ticks for item in feed.contracts)

@@ -14,6 +14,7 @@ from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import NO_STRATEGY, AccountId, RunId
 from leadline.model.specs import TradingStrategy
 from leadline.plan.demand import DemandRow, traded_contracts
 from leadline.plan.plan import Plan, workload_id
@@ -38,7 +39,7 @@ class ContractStillOpen(LeadlineError):
 class LeftBehind:
     """A strategy of the run that the plan does not have, with the manifest that the account stored last."""
 
-    account: str
+    account: AccountId
     strategy: TradingStrategy
 
     @property
@@ -85,7 +86,7 @@ async def require_resumable(database: DatabaseSettings, plan: Plan, feed: Feed) 
     _refuse_taken_over(gone, plan, feed, tape)
 
 
-def _require_accounts(behind: Sequence[str], plan: Plan, tape: str) -> None:
+def _require_accounts(behind: Sequence[AccountId], plan: Plan, tape: RunId) -> None:
     missing = sorted(set(behind) - {account.full_name for account in plan.accounts})
     if missing:
         raise AccountLeftBehind(
@@ -94,7 +95,7 @@ def _require_accounts(behind: Sequence[str], plan: Plan, tape: str) -> None:
         )
 
 
-def _refuse_taken_over(gone: Sequence[LeftBehind], plan: Plan, feed: Feed, tape: str) -> None:
+def _refuse_taken_over(gone: Sequence[LeftBehind], plan: Plan, feed: Feed, tape: RunId) -> None:
     accounts = {account.full_name: account for account in plan.accounts}
 
     def contracts(strategy: TradingStrategy) -> set[str]:
@@ -112,7 +113,7 @@ def _refuse_taken_over(gone: Sequence[LeftBehind], plan: Plan, feed: Feed, tape:
                 )
 
 
-async def left_behind(postgres: LocalPostgres, plan: Plan, tape: str) -> tuple[LeftBehind, ...]:
+async def left_behind(postgres: LocalPostgres, plan: Plan, tape: RunId) -> tuple[LeftBehind, ...]:
     """The strategies of a tape that are not in the plan, nor leaving already.
 
     Raises AccountLeftBehind for an account that is not in it, and trades or holds something.
@@ -151,7 +152,7 @@ async def drain(services: Services, addresses: Mapping[str, str], found: Sequenc
 
 
 async def held_rows(
-    postgres: LocalPostgres, tape: str, contracts: Mapping[str, str], present: Sequence[DemandRow]
+    postgres: LocalPostgres, tape: RunId, contracts: Mapping[str, str], present: Sequence[DemandRow]
 ) -> tuple[DemandRow, ...]:
     """Ticks-only rows for contracts that an account still holds and nothing else asks for: their prints are needed."""
     connection = await connect(postgres.settings("reader"), "leadline up")
@@ -161,4 +162,6 @@ async def held_rows(
         await connection.close()
     asked = {(row.account, row.contract) for row in present if row.bars is None}
     wanted = sorted(held - asked)
-    return tuple(DemandRow("", account, name, contracts[name], None) for account, name in wanted if name in contracts)
+    return tuple(
+        DemandRow(NO_STRATEGY, account, name, contracts[name], None) for account, name in wanted if name in contracts
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.plan.demand import DemandRow
 from leadline.plan.store import INSERT_DEMAND, demand_values
 
@@ -45,40 +46,40 @@ _IS_OVER: Final = """
 """
 
 
-async def run_that_goes_on(connection: Any, code_version: str, content: str) -> str | None:
+async def run_that_goes_on(connection: Any, code_version: str, content: str) -> RunId | None:
     """The tape of the run that a start with this code and feed goes on with; None where it begins another."""
-    found: str | None = await connection.fetchval(_GOES_ON, code_version, content)
+    found: RunId | None = await connection.fetchval(_GOES_ON, code_version, content)
     return found
 
 
-async def exposed_strategies(connection: Any, tape: str) -> list[tuple[str, str, dict[str, Any]]]:
+async def exposed_strategies(connection: Any, tape: RunId) -> list[tuple[AccountId, StrategyId, dict[str, Any]]]:
     """The strategies of a tape with a position or a working order: account, name, and the manifest stored last."""
     rows = await connection.fetch(_EXPOSED, tape)
     return [(row["account"], row["strategy"], row["manifest"]) for row in rows]
 
 
-async def is_over(connection: Any, tape: str) -> bool:
+async def is_over(connection: Any, tape: RunId) -> bool:
     """Whether the accounts of a run have come to its end. Where no account trades, it is the end of its prints."""
     return bool(await connection.fetchval(_IS_OVER, tape))
 
 
-async def accounts_behind(connection: Any, tape: str) -> list[str]:
+async def accounts_behind(connection: Any, tape: RunId) -> list[AccountId]:
     """The accounts of a tape that have to come to its end yet."""
     return [row["account"] for row in await connection.fetch(_ACCOUNTS, tape)]
 
 
-async def strategies(connection: Any, tape: str) -> list[tuple[str, str, dict[str, Any]]]:
+async def strategies(connection: Any, tape: RunId) -> list[tuple[AccountId, StrategyId, dict[str, Any]]]:
     """The strategies of a tape that are not leaving: account, name, and the manifest that the account stored last."""
     rows = await connection.fetch(_STRATEGIES, tape)
     return [(row["account"], row["strategy"], row["manifest"]) for row in rows]
 
 
-async def held_contracts(connection: Any, tape: str) -> set[tuple[str, str]]:
+async def held_contracts(connection: Any, tape: RunId) -> set[tuple[AccountId, str]]:
     """Accounts with each contract whose prints a position or a working order of theirs needs."""
     return {(row["account"], row["tape_contract"]) for row in await connection.fetch(_HELD, tape)}
 
 
-async def prints_stored(connection: Any, tape: str) -> dict[str, int]:
+async def prints_stored(connection: Any, tape: RunId) -> dict[str, int]:
     """How many prints of each contract of a tape are stored."""
     rows = await connection.fetch("SELECT contract, last_index FROM tick_position WHERE tape = $1", tape)
     return {row["contract"]: row["last_index"] + 1 for row in rows}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import Field, create_model
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, account_id
 from leadline.model.spec_base import (
     API_VERSION,
     DNS_NAME_PATTERN,
@@ -153,11 +154,11 @@ class TradingAccount(SpecModel):
     """The wish for it."""
 
     @property
-    def full_name(self) -> str:
+    def full_name(self) -> AccountId:
         """`namespace/name`."""
-        return f"{self.metadata.namespace}/{self.metadata.name}"
+        return account_id(self.metadata.namespace, self.metadata.name)
 
 
-def default_account(namespace: str = "default") -> TradingAccount:
+def default_account(namespace: str = DEFAULT_NAMESPACE) -> TradingAccount:
     """The account `paper` that a namespace has without a manifest for it."""
     return TradingAccount(metadata=Metadata(name=PAPER_ACCOUNT, namespace=namespace))

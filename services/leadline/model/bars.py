@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from leadline.model.ids import RunId
 from leadline.model.ticks import NS_PER_SECOND, Int64Array
 
 CLOSE_GRACE_NS: Final = 2 * NS_PER_SECOND
@@ -116,7 +117,7 @@ class BarMessage:
     the bar's `known_at_ns`. `unfinished` is said with the end of the tape, where that lies inside a bar.
     """
 
-    tape: str
+    tape: RunId
     venue: str
     contract: str
     progress_ns: int

@@ -1,9 +1,31 @@
-"""Derived identities. Nothing on the order path has an id that a restart could not derive again."""
+"""Identities: a type for each kind, and how those are spelt and derived that are made of others.
+
+All of them are text, on the wire, in tables and in JSON. The types are for the checker alone: an account where a
+strategy is expected is an error before anything runs. Text from outside becomes an id where it is read.
+
+Nothing on the order path has an id that a restart could not derive again.
+"""
 
 import base64
 import hashlib
 import json
 from enum import StrEnum
+from typing import Final, NamedTuple, NewType, TypeAlias
+
+AccountId = NewType("AccountId", str)
+"""An account by its manifest: `namespace/name`."""
+StrategyId = NewType("StrategyId", str)
+"""A strategy by its manifest: `namespace/name`."""
+RunId = NewType("RunId", str)
+"""A run, and the tape that it goes through; live feeds have such a name too."""
+ContractId = NewType("ContractId", str)
+"""A contract by its canonical name, such as `ESZ2025`, or the root of something that never expires."""
+DecisionId = NewType("DecisionId", str)
+"""The decision on one proposal of a strategy."""
+ClientOrderId = NewType("ClientOrderId", str)
+"""An order, by the id that its account gives it before it is sent."""
+FillId = NewType("FillId", str)
+"""One execution at a venue."""
 
 
 class Leg(StrEnum):
@@ -16,6 +38,54 @@ class Leg(StrEnum):
     FOREIGN = "X"
 
 
+OwnerId: TypeAlias = AccountId | StrategyId
+
+NO_STRATEGY: Final = StrategyId("")
+"""The owner of what the account itself does or needs."""
+DEFAULT_NAMESPACE: Final = "default"
+"""The namespace of a manifest that names none."""
+
+
+class NamespacedName(NamedTuple):
+    """The two parts of the id of an account or a strategy."""
+
+    namespace: str
+    name: str
+
+
+def account_id(namespace: str, name: str) -> AccountId:
+    """The id of an account by where its manifest is."""
+    return AccountId(f"{namespace}/{name}")
+
+
+def strategy_id(namespace: str, name: str) -> StrategyId:
+    """The id of a strategy by where its manifest is."""
+    return StrategyId(f"{namespace}/{name}")
+
+
+def account_named(text: str, home: str = DEFAULT_NAMESPACE) -> AccountId:
+    """The account that a person names: `namespace/name`, or a name of the namespace `home`."""
+    return AccountId(_in_full(text, home))
+
+
+def strategy_named(text: str, home: str = DEFAULT_NAMESPACE) -> StrategyId:
+    """The strategy that a person names: `namespace/name`, or a name of the namespace `home`."""
+    return StrategyId(_in_full(text, home))
+
+
+def namespaced_name(owner: OwnerId) -> NamespacedName:
+    """The namespace and the name of an account or a strategy.
+
+    A text from outside that has not both is no error here: what it lacks is empty, and so it is nobody's name.
+    """
+    namespace, _, name = owner.partition("/")
+    return NamespacedName(namespace, name)
+
+
+def _in_full(text: str, home: str) -> str:
+    return text if "/" in text else f"{home}/{text}"
+
+
 def derive(*parts: str) -> str:
     """BLAKE2b-160 of the JSON array of `parts` (UTF-8, no spaces), as 32 lower-case base32 characters."""
     text = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
@@ -23,16 +93,16 @@ def derive(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()
 
 
-def decision_id(account: str, strategy: str, source: str) -> str:
-    """The one decision on a proposal of a strategy, by its source. `account` and `strategy` are `namespace/name`."""
-    return derive("d", account, strategy, source)
+def decision_id(account: str, strategy: str, source: str) -> DecisionId:
+    """The one decision on a proposal of a strategy, by its source."""
+    return DecisionId(derive("d", account, strategy, source))
 
 
-def client_order_id(decision: str, leg: str, attempt: int = 1) -> str:
+def client_order_id(decision: str, leg: str, attempt: int = 1) -> ClientOrderId:
     """The order's id at the venue: 17 characters, so that it fits the shortest field of the venues we know."""
-    return "L" + derive("o", decision, leg, str(attempt))[:16]
+    return ClientOrderId("L" + derive("o", decision, leg, str(attempt))[:16])
 
 
-def fill_id(client_id: str, source_index: int) -> str:
+def fill_id(client_id: str, source_index: int) -> FillId:
     """A paper fill's id: a print can fill an order once."""
-    return derive("f", client_id, str(source_index))
+    return FillId(derive("f", client_id, str(source_index)))

@@ -19,6 +19,7 @@ from leadline.model.contracts import FrontMonth
 from leadline.model.durations import BarSpec
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
 from leadline.model.hours import SessionHours
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.proposal_checks import LARGEST_PRICE, check_proposals
 from leadline.model.signals import (
     BarSignals,
@@ -50,9 +51,9 @@ class SignalSource:
     with the ticks per row as bar keys have it. `calendar` is the name of the contracts'.
     """
 
-    tape: str
-    account: str
-    strategy: str
+    tape: RunId
+    account: AccountId
+    strategy: StrategyId
     months: tuple[FrontMonth, ...]
     hours: SessionHours
     spec: BarSpec

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from leadline.model.bars import BarKey
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.proposals import Direction, Proposal, source_of
 
 __all__ = ["BarSignals", "Direction", "Pattern", "Regime", "RegimeReading", "Signal", "SignalMessage"]
@@ -125,9 +126,9 @@ class SignalMessage:
     `progress_ns` and `final` promise as in `leadline.model.bars.BarMessage`.
     """
 
-    tape: str
-    account: str
-    strategy: str
+    tape: RunId
+    account: AccountId
+    strategy: StrategyId
     analysis_hash: str
     progress_ns: int
     final: bool

@@ -1,6 +1,7 @@
 """The `TradingStrategy` manifest: what to trade, on which bars, with which detectors, under which risk."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -17,6 +18,7 @@ from leadline.model.durations import (
     spec_token,
 )
 from leadline.model.hours import SessionHours
+from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, StrategyId, account_id, strategy_id
 from leadline.model.logic_spec import Logic
 from leadline.model.spec_base import (
     API_VERSION,
@@ -104,7 +106,7 @@ class Metadata(SpecModel):
 
     name: NameText
     """Unique per namespace and kind."""
-    namespace: NamespaceText = "default"
+    namespace: NamespaceText = DEFAULT_NAMESPACE
     """The namespace; `default` where absent."""
     labels: Annotated[
         dict[str, Annotated[str, Field(max_length=63)]],
@@ -407,12 +409,19 @@ class TradingStrategy(SpecModel):
     """The wish for it."""
 
     @property
-    def full_name(self) -> str:
+    def full_name(self) -> StrategyId:
         """`namespace/name`."""
-        return f"{self.metadata.namespace}/{self.metadata.name}"
+        return strategy_id(self.metadata.namespace, self.metadata.name)
 
     @property
-    def account_name(self) -> str:
+    def account_name(self) -> AccountId:
         """`namespace/name` of the account that trades it."""
         reference = self.spec.account
-        return f"{reference.namespace or self.metadata.namespace}/{reference.name}"
+        return account_id(reference.namespace or self.metadata.namespace, reference.name)
+
+
+def referenced_account(document: Mapping[str, Any]) -> AccountId:
+    """The account that trades a strategy, by the strategy's object, whatever else is wrong with that."""
+    reference = (document.get("spec") or {}).get("account") or {}
+    namespace = reference.get("namespace") or document["metadata"]["namespace"]
+    return account_id(namespace, reference.get("name") or PAPER_ACCOUNT)

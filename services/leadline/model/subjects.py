@@ -2,6 +2,8 @@
 
 from typing import Final, Literal
 
+from leadline.model.ids import AccountId, OwnerId, RunId, StrategyId, namespaced_name
+
 TICKS: Final = "TICKS"
 BARS: Final = "BARS"
 SIGNALS: Final = "SIGNALS"
@@ -17,27 +19,26 @@ OrderKind = Literal["decision", "order", "fill", "position", "halt", "fence"]
 ORDER_KINDS: Final[tuple[OrderKind, ...]] = ("decision", "order", "fill", "position", "halt", "fence")
 
 
-def _pair(name: str) -> str:
-    """`namespace/name` as two subject tokens."""
-    namespace, _, short = name.partition("/")
-    return f"{namespace}.{short}"
+def _pair(owner: OwnerId) -> str:
+    """An account or a strategy as two subject tokens."""
+    return ".".join(namespaced_name(owner))
 
 
-def tick_subject(tape: str, venue: str, contract: str) -> str:
+def tick_subject(tape: RunId, venue: str, contract: str) -> str:
     """Prints of one contract."""
     return f"ll.{tape}.tick.{venue}.{contract}"
 
 
-def bar_subject(tape: str, venue: str, contract: str, session: str, spec: str) -> str:
+def bar_subject(tape: RunId, venue: str, contract: str, session: str, spec: str) -> str:
     """Bars of one contract, session and specification (with ticks per row, such as `5m-r1`)."""
     return f"ll.{tape}.bar.{venue}.{contract}.{session}_{spec}"
 
 
-def signal_subject(tape: str, account: str, strategy: str) -> str:
+def signal_subject(tape: RunId, account: AccountId, strategy: StrategyId) -> str:
     """Signals of one strategy on one account, each `namespace/name`."""
     return f"ll.{tape}.signal.{_pair(account)}.{_pair(strategy)}"
 
 
-def order_subject(kind: OrderKind, tape: str, account: str) -> str:
+def order_subject(kind: OrderKind, tape: RunId, account: AccountId) -> str:
     """One kind of book event of one account, `namespace/name`."""
     return f"ll.{tape}.{kind}.{_pair(account)}"

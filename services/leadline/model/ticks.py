@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.model import durations
+from leadline.model.ids import RunId
 
 Int64Array = NDArray[np.int64]
 Int8Array = NDArray[np.int8]
@@ -124,7 +125,7 @@ class TickBatch:
     feed, how far its sender is with this message.
     """
 
-    tape: str
+    tape: RunId
     venue: str
     contract: str
     ticks: TickColumns

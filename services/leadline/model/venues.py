@@ -16,6 +16,7 @@ from inspect import cleandoc, isabstract
 from typing import Any, ClassVar, Final, Generic, TypeGuard, TypeVar
 
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import AccountId
 from leadline.model.spec_base import SpecModel
 from leadline.model.strict import ServiceParams
 
@@ -100,7 +101,7 @@ class Venue(ABC, Generic[SectionT]):
         found: SectionT = getattr(spec, self.name)
         return found
 
-    def settings(self, account: str, section: SectionT) -> Mapping[str, ServiceParams]:  # noqa: ARG002 - for others
+    def settings(self, account: AccountId, section: SectionT) -> Mapping[str, ServiceParams]:  # noqa: ARG002 - for others
         """What the venue's processes of an account (`namespace/name`) are told, by service."""
         return {}
 

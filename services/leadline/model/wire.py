@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from leadline.model.bars import Bar, BarKey, BarMessage, FootprintRows, UnfinishedBar
 from leadline.model.counted import counted
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, EntryTerms, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
@@ -116,7 +117,15 @@ def tick_batch_from_proto(message: pb.TickBatch) -> TickBatch:
         message.first_index,
     )
     sender = _sender_from_proto(message.sender) if message.HasField("sender") else None
-    return TickBatch(message.tape, message.venue, message.contract, ticks, message.watermark_ns, message.final, sender)
+    return TickBatch(
+        RunId(message.tape),
+        message.venue,
+        message.contract,
+        ticks,
+        message.watermark_ns,
+        message.final,
+        sender,
+    )
 
 
 def _sender_to_proto(sender: SenderPosition) -> pb.SenderPosition:
@@ -307,8 +316,15 @@ def _bar_message(payload: bytes) -> BarMessage:
     message = pb.BarMessage.FromString(payload)
     _names(message.tape, message.venue, message.contract)
     bar = bar_from_proto(message.bar) if message.HasField("bar") else None
-    told = (message.tape, message.venue, message.contract, message.progress_ns, message.final)
-    return BarMessage(*told, bar, _unfinished(message))
+    return BarMessage(
+        RunId(message.tape),
+        message.venue,
+        message.contract,
+        message.progress_ns,
+        message.final,
+        bar,
+        _unfinished(message),
+    )
 
 
 # --- signals -------------------------------------------------------------------------------------------------------
@@ -455,9 +471,9 @@ def _signal_message(payload: bytes) -> SignalMessage:
     message = pb.SignalMessage.FromString(payload)
     _names(message.tape, message.account, message.strategy, message.analysis_hash)
     return SignalMessage(
-        message.tape,
-        message.account,
-        message.strategy,
+        RunId(message.tape),
+        AccountId(message.account),
+        StrategyId(message.strategy),
         message.analysis_hash,
         message.progress_ns,
         message.final,

@@ -8,6 +8,7 @@ from leadline.execution.core.contracts import execution_contract, execution_root
 from leadline.model.contracts import front_months
 from leadline.model.durations import spec_token
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import NO_STRATEGY, AccountId, StrategyId
 from leadline.model.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
 from leadline.plan.plan import Plan
 
@@ -41,8 +42,8 @@ class DemandRow:
     subjects; `series` is the name under which the strategy reads the bars.
     """
 
-    strategy: str
-    account: str
+    strategy: StrategyId
+    account: AccountId
     contract: str
     venue: str
     bars: BarsWanted | None
@@ -59,7 +60,7 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
     contract that a strategy reads first.
     """
     rows: list[DemandRow] = []
-    executed: dict[str, set[str]] = {account.full_name: set() for account in plan.accounts}
+    executed: dict[AccountId, set[str]] = {account.full_name: set() for account in plan.accounts}
     accounts = {account.full_name: account for account in plan.accounts}
     for strategy in plan.strategies:
         try:
@@ -77,7 +78,9 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
                 rows.append(DemandRow(*names, bars, each.name))
             executed[strategy.account_name] |= _executed(accounts[strategy.account_name], contract)
     for account, wanted in executed.items():
-        rows += [DemandRow("", account, name, contracts[name], None) for name in sorted(wanted) if name in contracts]
+        rows += [
+            DemandRow(NO_STRATEGY, account, name, contracts[name], None) for name in sorted(wanted) if name in contracts
+        ]
     return tuple(rows)
 
 

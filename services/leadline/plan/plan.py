@@ -27,7 +27,7 @@ from leadline.model.contracts import (
     rolls_by_rule,
 )
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import derive
+from leadline.model.ids import NO_STRATEGY, AccountId, OwnerId, account_id, derive, namespaced_name
 from leadline.model.services import Owner, planned, service_of
 from leadline.model.specs import (
     InvalidManifest,
@@ -43,12 +43,16 @@ from leadline.model.specs import (
     rollout_fields,
     signal_instrument,
 )
+from leadline.model.strategy_spec import PAPER_ACCOUNT
 from leadline.model.strict import NoParams, ServiceParams
 from leadline.model.venues import venue_named, venues
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline.plan.sizes import entry_sizes
 
 JsonObject = dict[str, Any]
+
+PLATFORM: Final[OwnerId] = NO_STRATEGY
+"""The owner of the workloads of which the platform has one each."""
 
 # A StatefulSet's Pods bear a label of its name and eleven characters more, and a label has 63 at most.
 _NAME_LENGTH: Final = 52
@@ -69,7 +73,7 @@ class Workload:
 
     id: str
     owner: Owner
-    owner_name: str
+    owner_name: OwnerId
     service: str
     settings: ServiceParams = field(hash=False)
     inputs: tuple[str, ...] = ()
@@ -91,7 +95,7 @@ class Plan:
     accounts: tuple[TradingAccount, ...]
     strategies: tuple[TradingStrategy, ...]
 
-    def workload(self, service: str, owner_name: str = "") -> Workload:
+    def workload(self, service: str, owner_name: OwnerId = PLATFORM) -> Workload:
         """The workload of a service and owner; LookupError when the plan has none."""
         for found in self.workloads:
             if (found.service, found.owner_name) == (service, owner_name):
@@ -111,7 +115,9 @@ def plan(platform: PlatformSettings, accounts: Sequence[TradingAccount], strateg
     given = {account.full_name: account for account in accounts}
     complete = dict(given)
     for strategy in strategies:
-        if strategy.account_name not in given and strategy.account_name == f"{strategy.metadata.namespace}/paper":
+        if strategy.account_name not in given and strategy.account_name == account_id(
+            strategy.metadata.namespace, PAPER_ACCOUNT
+        ):
             complete[strategy.account_name] = default_account(strategy.metadata.namespace)
     problems = first_of(
         chain(
@@ -159,24 +165,24 @@ def _text(money: Decimal | None) -> str | None:
     return None if money is None else str(money)
 
 
-def workload_id(service: str, full_name: str = "") -> str:
+def workload_id(service: str, owner: OwnerId = PLATFORM) -> str:
     """The id of a service's workload: a DNS label that follows from the owner's `namespace/name` alone.
 
     A namespace with a dash could be read in two ways, and long names do not fit: then a short hash makes it unique.
     """
-    if not full_name:
+    if not owner:
         return service
-    namespace, name = full_name.split("/")
+    namespace, name = namespaced_name(owner)
     plain = f"{service}-{namespace}-{name}"
     if "-" not in namespace and len(plain) <= _NAME_LENGTH:
         return plain
-    return f"{plain[: _NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{derive(service, full_name)[:_HASH_LENGTH]}"
+    return f"{plain[: _NAME_LENGTH - _HASH_LENGTH - 1].rstrip('-')}-{derive(service, owner)[:_HASH_LENGTH]}"
 
 
 def _workloads(
     owner: Owner,
     params: Mapping[str, ServiceParams],
-    owner_name: str = "",
+    owner_name: OwnerId = PLATFORM,
     resources: JsonObject | None = None,
     without: AbstractSet[str] = frozenset(),
 ) -> Iterator[Workload]:
@@ -186,7 +192,7 @@ def _workloads(
     """
 
     def id_of(service: str) -> str:
-        return workload_id(service, "" if service_of(service).owner == "platform" else owner_name)
+        return workload_id(service, PLATFORM if service_of(service).owner == "platform" else owner_name)
 
     for record in planned(owner):
         if record.name in without:
@@ -262,7 +268,9 @@ def _repeated(manifests: Sequence[Manifest]) -> Iterator[InvalidInput]:
             yield InvalidInput("metadata.name", manifest.full_name, expected)
 
 
-def _misfits(strategies: Sequence[TradingStrategy], accounts: Mapping[str, TradingAccount]) -> Iterator[InvalidInput]:
+def _misfits(
+    strategies: Sequence[TradingStrategy], accounts: Mapping[AccountId, TradingAccount]
+) -> Iterator[InvalidInput]:
     for strategy in strategies:
         account = accounts.get(strategy.account_name)
         if account is None:
@@ -277,7 +285,9 @@ def _misfits(strategies: Sequence[TradingStrategy], accounts: Mapping[str, Tradi
             yield from refusal.problems
 
 
-def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, TradingAccount]) -> Iterator[InvalidInput]:
+def _rivals(
+    strategies: Sequence[TradingStrategy], accounts: Mapping[AccountId, TradingAccount]
+) -> Iterator[InvalidInput]:
     """Two strategies whose orders would meet in one contract of one account: its position would have two owners."""
     for first, second in combinations(strategies, 2):
         account = accounts.get(first.account_name)
@@ -292,7 +302,7 @@ def _rivals(strategies: Sequence[TradingStrategy], accounts: Mapping[str, Tradin
 
 
 def _of_another_day(
-    strategies: Sequence[TradingStrategy], accounts: Mapping[str, TradingAccount]
+    strategies: Sequence[TradingStrategy], accounts: Mapping[AccountId, TradingAccount]
 ) -> Iterator[InvalidInput]:
     """Strategies whose trading day begins at another time than that of an earlier one on their account."""
     first: dict[str, TradingStrategy] = {}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from leadline.model.ids import AccountId, OwnerId, StrategyId
 from leadline.model.instruments import instrument
 from leadline.model.specs import (
     TradingAccount,
@@ -16,7 +17,7 @@ from leadline.risk.limits import DEFAULT_MAX_POSITION, risk_budget, risk_of_cont
 from leadline.risk.sizing import floor
 from leadline.risk.view import ExecutionInstrument, Tier
 
-Bound = tuple[int, str, str]
+Bound = tuple[int, str, OwnerId]
 """The most that a limit leaves, the field that it stands in, and whose field that is."""
 
 
@@ -34,8 +35,8 @@ class EntrySize:
     knows the equity: then `asked` is the strategy's maximum.
     """
 
-    strategy: str
-    account: str
+    strategy: StrategyId
+    account: AccountId
     start: Decimal | None
     executes: str
     asked: int
@@ -87,7 +88,7 @@ def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[En
     limit, own = account.spec.limits.max_position, strategy.spec.risk.max_position
     position = DEFAULT_MAX_POSITION if limit is None else limit
     default = f" (default {DEFAULT_MAX_POSITION})" if limit is None else ""
-    bounds = [(position, f"limits.maxPosition{default}", account.full_name)]
+    bounds: list[Bound] = [(position, f"limits.maxPosition{default}", account.full_name)]
     if own is not None:
         bounds.append((own, "risk.maxPosition", strategy.full_name))
     tiers = account.spec.tiers

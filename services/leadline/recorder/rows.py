@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.model.bars import Bar, BarMessage, UnfinishedBar
+from leadline.model.ids import RunId
 from leadline.model.signals import BarSignals, Signal, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 
@@ -125,7 +126,7 @@ def tick_rows(source: int, parts: Sequence[TickColumns]) -> Iterator[Row]:
         )
 
 
-def bar_key_row(tape: str, bar: Bar) -> Row:
+def bar_key_row(tape: RunId, bar: Bar) -> Row:
     """A row of `BAR_KEY_COLUMNS`."""
     key = bar.key
     return (tape, key.contract, key.session, key.spec, key.trading_day, key.ordinal)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from leadline.ingestion.tally import OUTSIDE
 from leadline.model.counted import counted
+from leadline.model.ids import StrategyId
 from leadline.report.clock import month_and_time, zone_name
 from leadline.report.halts import since_words, until_words
 from leadline.report.printable import plain_text, printable
@@ -97,7 +98,7 @@ def _notes(report: AccountReport) -> Iterator[Text]:
         yield plain_text(series_words(strategy, name, spec), "dim")
 
 
-def series_words(strategy: str, name: str, spec: str) -> str:
+def series_words(strategy: StrategyId, name: str, spec: str) -> str:
     """Which bars a strategy reads besides its own."""
     return f"{strategy} reads {spec} bars as its series {name}"
 
@@ -111,7 +112,7 @@ def open_words(item: OpenPosition, places: int) -> str:
     return f"{held}, {item.result:+.{places}f} at {last}, not in the result"
 
 
-def misdated_words(strategy: str, bars: int) -> str:
+def misdated_words(strategy: StrategyId, bars: int) -> str:
     """That a strategy does not speak of the bars as they were."""
     return f"{strategy} said {counted(bars, 'bar')} at another instant than they were known, or that there never were"
 

@@ -11,6 +11,7 @@ import structlog
 
 from leadline.model import instruments
 from leadline.model.errors import LeadlineError, Unknown
+from leadline.model.ids import AccountId
 from leadline.model.services import service_of
 from leadline.model.subjects import RUNS
 from leadline.runtime import measurements
@@ -72,7 +73,7 @@ class Context:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._channels: dict[str, grpc.aio.Channel] = {}
         account = settings.params.get("account")
-        self._account = account if isinstance(account, str) else None
+        self._account = AccountId(account) if isinstance(account, str) else None
         record = service_of(settings.service)
         keys = key_file(settings.token_key_file)
         self._tokens = {

@@ -10,6 +10,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from leadline.model.errors import LeadlineError, RefusedMessage
+from leadline.model.ids import RunId
 from leadline.model.subjects import RUN_SUBJECT, RUNS
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus.bus import Bus
@@ -19,7 +20,7 @@ from leadline.runtime.bus.intake import Intake
 class RunReplaced(LeadlineError):
     """Another run was opened: what this process holds belongs to the one before."""
 
-    def __init__(self, tape: str, by: str) -> None:
+    def __init__(self, tape: RunId, by: str) -> None:
         super().__init__(tape, by)
 
     def __str__(self) -> str:
@@ -36,7 +37,7 @@ class Run:
     the instruments beside the package's sheet that it was opened with, empty where there were none.
     """
 
-    tape: str
+    tape: RunId
     feed: str
     contracts: dict[str, str]
     trade_from: date
@@ -67,7 +68,7 @@ def run_to_proto(run: Run) -> pb.Run:
 def run_from_proto(message: pb.Run) -> Run:
     """A message as a run."""
     return Run(
-        message.tape,
+        RunId(message.tape),
         message.feed,
         dict(sorted(message.contracts.items())),
         date.fromisoformat(message.trade_from),

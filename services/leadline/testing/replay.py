@@ -32,6 +32,7 @@ from leadline.model.account_spec import default_account
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.ids import RunId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Fill, Order
 from leadline.model.proposals import Decision
@@ -45,7 +46,7 @@ from leadline.testing.tape_time import TapeTime
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRules, parse_fill_rule
 
-TAPE: Final = "tape"
+TAPE: Final = RunId("tape")
 ANALYSIS: Final = "hash"
 """The names of the tape and of the analysis in what is said here."""
 
@@ -123,8 +124,8 @@ def signal_messages(
 ) -> list[SignalMessage]:
     """What the analysis of a strategy publishes about bars, by contract and series; `last`: after a restart."""
     months = month_folds(strategy.spec, bars, trade_from)
-    names = (TAPE, strategy.account_name, strategy.full_name, ANALYSIS)
-    publication = Publication(*names, months[0].fold, last, months[0].ends_ns)
+    owner, name = strategy.account_name, strategy.full_name
+    publication = Publication(TAPE, owner, name, ANALYSIS, months[0].fold, last, months[0].ends_ns)
     found: list[SignalMessage] = []
     for month in months:
         if month is not months[0]:

@@ -17,6 +17,7 @@ from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.health import HealthProbe
 from leadline.model.errors import Unknown
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.v1 import model_pb2
 from leadline.runtime.rpc.errors import explain
 from leadline.runtime.rpc.failures import with_retries
@@ -34,6 +35,7 @@ from leadline.views.signals import DecisionView, SignalledBar, decision_view
 from leadline.views.stack import NotRunning, Stack
 from leadline.views.values import AccountView, Answers, OrdersWanted, OrderView, PositionView
 
+_Name = TypeVar("_Name", bound=str)
 _Read = TypeVar("_Read")
 
 # A stream of what is stored is at its end when nothing has come for this long.
@@ -62,7 +64,7 @@ class RunningStack:
         )
         states = tuple(accounts.found.values())
         return StatusView(
-            tape=self.stack.tape or next((item.tape for item in states), ""),
+            tape=self.stack.tape or next((item.tape for item in states), RunId("")),
             feed_kind=self.stack.feed,
             trade_from=self.stack.trade_from,
             feed=feed,
@@ -79,7 +81,7 @@ class RunningStack:
             strategy=wanted.strategy, only_working=wanted.only_working, limit=wanted.limit
         )
 
-        async def read(name: str) -> list[OrderView]:
+        async def read(name: AccountId) -> list[OrderView]:
             return [order_view(order) for order in await newest_orders(self._execution(name), request)]
 
         return await _answers(self.stack.chosen_accounts(account), read)
@@ -87,7 +89,7 @@ class RunningStack:
     async def positions(self, account: str | None) -> Answers[list[PositionView]]:
         """The positions that are not flat, by account."""
 
-        async def read(name: str) -> list[PositionView]:
+        async def read(name: AccountId) -> list[PositionView]:
             request = execution_pb2.GetPositionsRequest()
             answer = await self._execution(name).GetPositions(request, timeout=CALL_SECONDS)
             return [position_view(position) for position in answer.positions]
@@ -103,8 +105,8 @@ class RunningStack:
         decisions = {key: each for by_bar in decided.found.values() for key, each in by_bar.items()}
         bars = [
             signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar)), ()))
-            for name, found in told.found.items()
-            for bar in found
+            for name in chosen
+            for bar in told.found.get(name, ())
         ]
         newest = sorted(bars, key=lambda bar: (bar.known_at_ns, bar.strategy))[-last:]
         return Answers(
@@ -113,14 +115,14 @@ class RunningStack:
             {**self.stack.left_out, **reasons(decided.failed)},
         )
 
-    async def _bars_with_signals(self, strategy: str, last: int) -> list[model_pb2.BarSignals]:
+    async def _bars_with_signals(self, strategy: StrategyId, last: int) -> list[model_pb2.BarSignals]:
         """The newest bars with signals or proposals that are stored by now."""
         stub = self.services.analysis(self.stack.analysis_of(strategy))
         stream = stub.StreamSignals(analysis_pb2.StreamSignalsRequest(only_with_signals=True))
         messages = until_quiet(stream, QUIET_SECONDS, FIRST_SECONDS)
         return list(deque([message.bar async for message in messages if not message.final], last))
 
-    async def _decisions(self, account: str) -> dict[tuple[str, str], tuple[DecisionView, ...]]:
+    async def _decisions(self, account: AccountId) -> dict[tuple[str, str], tuple[DecisionView, ...]]:
         """Every decision by strategy and bar key, those of one bar in their order."""
         stream = self._execution(account).StreamOrderEvents(execution_pb2.StreamOrderEventsRequest())
         bodies = [
@@ -155,12 +157,12 @@ class RunningStack:
         found = {name: "serving" if up else "not serving" for name, up in zip(probes, answers, strict=True)}
         return found | self.stack.unreachable
 
-    async def _state(self, account: str) -> AccountView:
+    async def _state(self, account: AccountId) -> AccountView:
         stub = self._execution(account)
         request = execution_pb2.GetStateRequest()
         return account_view(await with_retries(lambda: stub.GetState(request, timeout=CALL_SECONDS), CALL_SECONDS))
 
-    def _execution(self, account: str) -> Any:
+    def _execution(self, account: AccountId) -> Any:
         return self.services.execution(self.stack.execution_of(account), account)
 
 
@@ -187,7 +189,7 @@ def reasons(failed: Mapping[str, Exception]) -> dict[str, str]:
     }
 
 
-async def _answers(names: Iterable[str], read: Callable[[str], Awaitable[_Read]]) -> Answers[_Read]:
+async def _answers(names: Iterable[_Name], read: Callable[[_Name], Awaitable[_Read]]) -> Answers[_Read]:
     """What is read of each name, all at the same time."""
     asked = list(names)
     answers = await asyncio.gather(*(read(name) for name in asked), return_exceptions=True)

@@ -17,17 +17,27 @@ from typing import Any, Final
 
 from leadline.local.calls import Credentials
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import (
+    NO_STRATEGY,
+    AccountId,
+    RunId,
+    StrategyId,
+    account_id,
+    account_named,
+    namespaced_name,
+    strategy_named,
+)
 from leadline.model.specs import TradingStrategy, parse_manifest, session_of
+from leadline.model.strategy_spec import referenced_account
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import Keys, one_key
 from leadline.runtime.rpc.certificates import Pem
-from leadline.views.stack import NotRunning, Stack, StrategyAddress, qualified, series_of
+from leadline.views.stack import NotRunning, Stack, StrategyAddress, series_of
 
 KEYS_SECRET: Final = "leadline-token"  # noqa: S105 - its name
 CERTIFICATE_SECRET: Final = "leadline-tls"  # noqa: S105 - its name
 GRPC_PORT: Final = 9090
 FORWARD_SECONDS: Final = 15.0
-DEFAULT_ACCOUNT: Final = "paper"
 
 _FORWARDED: Final = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ")
 
@@ -43,7 +53,7 @@ class Wanted:
     account: that one's execution alone, by `namespace/name`; all of them where absent. analysis: the strategies' too.
     """
 
-    account: str | None = None
+    account: AccountId | None = None
     analysis: bool = False
 
 
@@ -54,7 +64,7 @@ async def cluster_stack(namespace: str | None, wanted: Wanted) -> AsyncIterator[
     Raises ClusterRefused, and NotRunning when the namespace has no account.
     """
     context = await _context()
-    chosen = wanted.account.split("/")[0] if wanted.account else namespace or context.namespace
+    chosen = namespaced_name(wanted.account).namespace if wanted.account else namespace or context.namespace
     (accounts, (strategies, left_out)), secret = await asyncio.gather(
         _members(chosen, wanted), _json("get", "secret", KEYS_SECRET, "--namespace", chosen)
     )
@@ -71,7 +81,7 @@ async def cluster_stack(namespace: str | None, wanted: Wanted) -> AsyncIterator[
         names = {address: f"{name}.{chosen}.svc" for name, address in addresses.items()}
         credentials = Credentials(keys_of, context.user, certificates, names)
         stack = Stack(
-            tape="",
+            tape=RunId(""),
             feed="cluster",
             trade_from="",
             contracts={},
@@ -92,14 +102,12 @@ async def cluster_accounts(namespace: str | None, account: str | None, strategy:
     """
     home = namespace or (await _context()).namespace
     if strategy is not None:
-        full = qualified(strategy, home)
-        place, name = full.split("/")
+        full = strategy_named(strategy, home)
+        place, name = namespaced_name(full)
         found = await _json("get", "tradingstrategy", name, "--namespace", place)
-        reference = (found.get("spec") or {}).get("account") or {}
-        owner = f"{reference.get('namespace') or place}/{reference.get('name') or DEFAULT_ACCOUNT}"
-        return Targets((owner,), full)
+        return Targets((referenced_account(found),), full)
     if account is not None:
-        return Targets((qualified(account, home),))
+        return Targets((account_named(account, home),))
     return Targets(await _accounts(home))
 
 
@@ -107,8 +115,8 @@ async def cluster_accounts(namespace: str | None, account: str | None, strategy:
 class Targets:
     """Accounts, and with `strategy` just that one of its account; all `namespace/name`."""
 
-    accounts: tuple[str, ...]
-    strategy: str = ""
+    accounts: tuple[AccountId, ...]
+    strategy: StrategyId = NO_STRATEGY
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,13 +132,13 @@ async def _context() -> _Context:
 
 async def _members(
     namespace: str, wanted: Wanted
-) -> tuple[tuple[str, ...], tuple[tuple[StrategyAddress, ...], dict[str, str]]]:
+) -> tuple[tuple[AccountId, ...], tuple[tuple[StrategyAddress, ...], dict[str, str]]]:
     """The accounts, and the strategies with those that are left out and why."""
     accounts = _accounts(namespace) if wanted.account is None else _itself(wanted.account)
     return await asyncio.gather(accounts, _strategies(namespace) if wanted.analysis else _nobody())
 
 
-async def _itself(account: str) -> tuple[str, ...]:
+async def _itself(account: AccountId) -> tuple[AccountId, ...]:
     return (account,)
 
 
@@ -138,7 +146,7 @@ async def _nobody() -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:
     return (), {}
 
 
-async def _accounts(namespace: str) -> tuple[str, ...]:
+async def _accounts(namespace: str) -> tuple[AccountId, ...]:
     """The accounts by name, whatever their manifests say."""
     found = await _json("get", "tradingaccounts", "--namespace", namespace)
     names = sorted(str(item["metadata"]["name"]) for item in found["items"])
@@ -146,7 +154,7 @@ async def _accounts(namespace: str) -> tuple[str, ...]:
         raise NotRunning(
             f"the namespace {namespace} has no TradingAccount: see `kubectl get tacct --namespace {namespace}`"
         )
-    return tuple(f"{namespace}/{name}" for name in names)
+    return tuple(account_id(namespace, name) for name in names)
 
 
 async def _strategies(namespace: str) -> tuple[tuple[StrategyAddress, ...], dict[str, str]]:

@@ -10,8 +10,9 @@ from google.protobuf.message import Message
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
+from leadline.model.ids import StrategyId
 from leadline.model.v1 import model_pb2
-from leadline.model.wire import proposal_from_proto
+from leadline.model.wire import bar_key_from_proto, proposal_from_proto
 from leadline.views.market import (
     BarKeyView,
     BarView,
@@ -149,7 +150,9 @@ def proposal_views(message: model_pb2.BarSignals, decisions: Iterable[DecisionVi
     return proposals_of(message.bar.contract, bar_key_text(message.bar), proposals, decisions)
 
 
-def signalled_bar(strategy: str, message: model_pb2.BarSignals, decisions: Iterable[DecisionView] = ()) -> SignalledBar:
+def signalled_bar(
+    strategy: StrategyId, message: model_pb2.BarSignals, decisions: Iterable[DecisionView] = ()
+) -> SignalledBar:
     """A bar of a strategy with its signals and proposals."""
     contract = message.bar.contract
     return SignalledBar(
@@ -165,7 +168,7 @@ def signalled_bar(strategy: str, message: model_pb2.BarSignals, decisions: Itera
 
 def bar_key_text(key: model_pb2.BarKey) -> str:
     """A bar's key as ids and events spell it."""
-    return f"{key.contract}/{key.session}/{key.spec}/{key.trading_day}/{key.ordinal}"
+    return bar_key_from_proto(key).text()
 
 
 def _tidy(message: Any, *names: str) -> dict[str, str]:

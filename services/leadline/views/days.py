@@ -8,6 +8,7 @@ from itertools import groupby
 
 from leadline.model.contracts import FrontMonth, front_months
 from leadline.model.errors import Unknown
+from leadline.model.ids import StrategyId
 from leadline.model.specs import TradingStrategy, calendar_of_spec, session_of
 from leadline.views.trades import Trade
 
@@ -20,7 +21,7 @@ class TradedDay:
     strategy's hours have a part within the market's on it.
     """
 
-    strategy: str
+    strategy: StrategyId
     day: date
     contract: str
     session: bool

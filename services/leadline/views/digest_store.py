@@ -5,6 +5,7 @@ from typing import Any, Final
 import asyncpg
 
 from leadline.model.errors import Unknown
+from leadline.model.ids import RunId
 from leadline.views.digest import KINDS, digest_lines, lines_from
 
 _QUERIES: Final[dict[str, str]] = {
@@ -31,7 +32,7 @@ _QUERIES: Final[dict[str, str]] = {
 }
 
 
-async def run_of(connection: Any, tape: str) -> Any:
+async def run_of(connection: Any, tape: RunId) -> Any:
     """The row of a tape's run. Raises Unknown, with the newest tapes, when there is none."""
     run = await connection.fetchrow("SELECT * FROM run WHERE tape = $1", tape)
     if run is None:
@@ -40,7 +41,7 @@ async def run_of(connection: Any, tape: str) -> Any:
     return run
 
 
-async def digest(dsn: str, tape: str) -> str:
+async def digest(dsn: str, tape: RunId) -> str:
     """The digest of a tape in lower-case hexadecimal. Raises Unknown when there is no such tape."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -50,11 +51,11 @@ async def digest(dsn: str, tape: str) -> str:
         await connection.close()
 
 
-async def digest_of(connection: Any, tape: str) -> str:
+async def digest_of(connection: Any, tape: RunId) -> str:
     """As `digest`, on an open connection."""
     return digest_lines([line for line, _ in await lines_of(connection, tape)])
 
 
-async def lines_of(connection: Any, tape: str) -> list[tuple[bytes, str]]:
+async def lines_of(connection: Any, tape: RunId) -> list[tuple[bytes, str]]:
     """The canonical lines of a tape in their order, each with its kind."""
     return lines_from({kind: await connection.fetch(_QUERIES[kind], tape) for kind in KINDS})

@@ -17,6 +17,7 @@ from leadline.analysis.v1 import analysis_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.local.calls import CALL_SECONDS, Services
+from leadline.model.ids import AccountId
 from leadline.model.v1 import model_pb2
 from leadline.runtime.retry import until_done
 from leadline.views.convert import (
@@ -63,7 +64,7 @@ async def _feed(stack: Stack, services: Services, scene: Scene) -> None:
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def _account(stack: Stack, services: Services, scene: Scene, account: str) -> None:
+async def _account(stack: Stack, services: Services, scene: Scene, account: AccountId) -> None:
     stub = services.execution(stack.execution_of(account), account)
     while True:
         scene.states[account] = account_view(await stub.GetState(execution_pb2.GetStateRequest(), timeout=CALL_SECONDS))
@@ -77,7 +78,7 @@ class _Events:
     stack: Stack
     services: Services
     scene: Scene
-    account: str
+    account: AccountId
     after: int = 0
 
     async def read(self) -> None:

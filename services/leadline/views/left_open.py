@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from leadline.model.ids import Leg
+from leadline.model.ids import AccountId, Leg, RunId
 from leadline.views.values import OrderView, PositionView
 
 
@@ -19,7 +19,7 @@ class HeldPosition:
 class AccountLeftOpen:
     """What one account leaves open. account: `namespace/name`. others: working orders that protect nothing."""
 
-    account: str
+    account: AccountId
     held: tuple[HeldPosition, ...]
     others: tuple[OrderView, ...]
 
@@ -31,13 +31,15 @@ class RunLeftOpen:
     goes_on: a start on the same feed goes on with it. over: its accounts have come to its end.
     """
 
-    tape: str
+    tape: RunId
     accounts: tuple[AccountLeftOpen, ...]
     goes_on: bool
     over: bool
 
 
-def left_open_of(account: str, positions: Iterable[PositionView], working: Iterable[OrderView]) -> AccountLeftOpen:
+def left_open_of(
+    account: AccountId, positions: Iterable[PositionView], working: Iterable[OrderView]
+) -> AccountLeftOpen:
     """The positions of an account, each with its exits, and its other working orders."""
     others, held = list(working), []
     for position in positions:

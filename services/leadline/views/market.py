@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leadline.ingestion.tally import OUTSIDE
+from leadline.model.ids import RunId
 from leadline.views.values import AccountView
 
 
@@ -18,7 +19,7 @@ class RunView:
     Days are ISO 8601.
     """
 
-    tape: str
+    tape: RunId
     feed: str
     contracts: Mapping[str, str]
     trade_from: str
@@ -172,7 +173,7 @@ class StatusView:
     here, by its name, each with the reason in words.
     """
 
-    tape: str
+    tape: RunId
     feed_kind: str
     trade_from: str
     feed: FeedView | None

@@ -5,12 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.local.data_dir import DataDir
+from leadline.model.ids import AccountId
 from leadline.model.services import VIEWER, Role
 from leadline.views.client import RunningStack
 from leadline.views.cluster import Targets, Wanted, cluster_accounts, cluster_stack
 from leadline.views.place import Place
 from leadline.views.source import Source
-from leadline.views.stack import NotRunning, Stack, person, qualified, running_stack
+from leadline.views.stack import NotRunning, Stack, person, running_stack
 from leadline.views.store import stopped_run
 
 
@@ -48,7 +49,7 @@ async def open_source(place: Place, *, analysis: bool = False) -> AsyncIterator[
 
 @asynccontextmanager
 async def open_stack(
-    place: Place, role: Role, *, account: str | None = None, analysis: bool = False
+    place: Place, role: Role, *, account: AccountId | None = None, analysis: bool = False
 ) -> AsyncIterator[tuple[Stack, Services]]:
     """A running stack and calls to it, as the person who runs this command.
 
@@ -76,5 +77,6 @@ async def find_targets(place: Place, account: str | None, strategy: str | None) 
         return await cluster_accounts(place.namespace, account, strategy)
     stack = running_stack(place.data_dir)
     if strategy is not None:
-        return Targets((stack.chosen_strategies(strategy)[0].account,), qualified(strategy))
+        [chosen] = stack.chosen_strategies(strategy)
+        return Targets((chosen.account,), chosen.name)
     return Targets(stack.chosen_accounts(account))

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.ingestion.tally import OUTSIDE
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.orders import Order, OrderState, Position
 from leadline.model.worth import places
 from leadline.views.days import TradedDay
@@ -100,8 +101,8 @@ class AccountReport:
     strategies read besides their own: strategy, name of the series, and its specification with the ticks per row.
     """
 
-    tape: str
-    account: str
+    tape: RunId
+    account: AccountId
     feed: str
     trade_from: date
     missing_sessions: tuple[str, ...]
@@ -125,14 +126,14 @@ class AccountReport:
     coverage: tuple[Coverage, ...] = ()
     kept_out: tuple[KeptOut, ...] = ()
     unfinished: tuple[UnfinishedBar, ...] = ()
-    misdated: tuple[tuple[str, int], ...] = ()
+    misdated: tuple[tuple[StrategyId, int], ...] = ()
     days: tuple[TradedDay, ...] = ()
     halts: tuple[ReportedHalt, ...] = ()
     currency: str = ""
     entered: int = 0
     adjusted: int = 0
     not_filled: tuple[tuple[str, int], ...] = ()
-    series: tuple[tuple[str, str, str], ...] = ()
+    series: tuple[tuple[StrategyId, str, str], ...] = ()
 
     @property
     def places(self) -> int:

@@ -13,6 +13,7 @@ from leadline.execution.adapters.order_rows import fill_of, order_of
 from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.orders import Fill, Order, Position
 from leadline.model.proposals import Action
 from leadline.model.specs import OWN_SERIES, TradingStrategy
@@ -43,7 +44,7 @@ _HALTS: Final = """
 """
 
 
-async def build_reports(dsn: str, tape: str) -> list[AccountReport]:
+async def build_reports(dsn: str, tape: RunId) -> list[AccountReport]:
     """A report per account of a tape, by name. Raises Unknown when there is no such tape."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -54,7 +55,7 @@ async def build_reports(dsn: str, tape: str) -> list[AccountReport]:
         await connection.close()
 
 
-async def _account_report(connection: Any, run: asyncpg.Record, account: str) -> AccountReport:
+async def _account_report(connection: Any, run: asyncpg.Record, account: AccountId) -> AccountReport:
     tape = run["tape"]
     state = await connection.fetchrow("SELECT * FROM account_state WHERE tape = $1 AND account = $2", tape, account)
     orders = {
@@ -139,7 +140,7 @@ def _enters(decision: Any) -> bool:
     return Action(_json(decision["proposal"])["action"]).enters
 
 
-async def _strategies(connection: Any, tape: str, account: str) -> list[TradingStrategy]:
+async def _strategies(connection: Any, tape: RunId, account: AccountId) -> list[TradingStrategy]:
     rows = await connection.fetch(
         "SELECT manifest FROM strategy_state WHERE tape = $1 AND account = $2 ORDER BY strategy", tape, account
     )
@@ -148,8 +149,8 @@ async def _strategies(connection: Any, tape: str, account: str) -> list[TradingS
 
 async def _days(
     connection: Any,
-    tape: str,
-    account: str,
+    tape: RunId,
+    account: AccountId,
     strategies: list[TradingStrategy],
     details: dict[str, Any],
     trades: list[Trade],
@@ -173,7 +174,7 @@ async def _days(
     )
 
 
-async def _coverage(connection: Any, tape: str) -> tuple[Coverage, ...]:
+async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
     """Each session of which there are bars; several kinds of bars of one session have the same prints."""
     rows = await connection.fetch(
         """
@@ -194,7 +195,7 @@ async def _coverage(connection: Any, tape: str) -> tuple[Coverage, ...]:
     return tuple(Coverage(**row) for row in rows)
 
 
-async def _kept_out(connection: Any, tape: str) -> tuple[KeptOut, ...]:
+async def _kept_out(connection: Any, tape: RunId) -> tuple[KeptOut, ...]:
     rows = await connection.fetch(
         """
         SELECT contract, trading_day, reason, prints, samples FROM kept_out WHERE tape = $1
@@ -208,7 +209,7 @@ async def _kept_out(connection: Any, tape: str) -> tuple[KeptOut, ...]:
     )
 
 
-async def _unfinished(connection: Any, tape: str) -> tuple[UnfinishedBar, ...]:
+async def _unfinished(connection: Any, tape: RunId) -> tuple[UnfinishedBar, ...]:
     rows = await connection.fetch(
         """
         SELECT contract, session, spec, trading_day, prints FROM unfinished_bar WHERE tape = $1
@@ -219,7 +220,7 @@ async def _unfinished(connection: Any, tape: str) -> tuple[UnfinishedBar, ...]:
     return tuple(UnfinishedBar(**row) for row in rows)
 
 
-async def _misdated(connection: Any, tape: str, account: str) -> tuple[tuple[str, int], ...]:
+async def _misdated(connection: Any, tape: RunId, account: AccountId) -> tuple[tuple[StrategyId, int], ...]:
     rows = await connection.fetch(
         """
         SELECT s.strategy, count(*) AS bars FROM signal s
@@ -242,7 +243,7 @@ def _marked(position: Position, last_prints: dict[str, list[Any]]) -> OpenPositi
     return OpenPosition(position, int(last[0]), open_result(position, int(last[0])))
 
 
-async def _fills(connection: Any, tape: str, account: str) -> list[tuple[str, Fill]]:
+async def _fills(connection: Any, tape: RunId, account: AccountId) -> list[tuple[StrategyId, Fill]]:
     rows = await connection.fetch(
         "SELECT * FROM fill WHERE tape = $1 AND account = $2 ORDER BY venue_event, k", tape, account
     )
@@ -273,7 +274,7 @@ def _json(value: Any) -> Any:
     return orjson.loads(value) if isinstance(value, str | bytes) else value
 
 
-async def _halts(connection: Any, tape: str, account: str) -> tuple[ReportedHalt, ...]:
+async def _halts(connection: Any, tape: RunId, account: AccountId) -> tuple[ReportedHalt, ...]:
     """The halts of an account that a run met, by number."""
     return tuple(_reported(row) for row in await connection.fetch(_HALTS, tape, account))
 

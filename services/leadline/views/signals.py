@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket
 from leadline.model.proposals import EntryTerms, Proposal, source_text
 from leadline.views.prices import price_text
@@ -119,7 +120,7 @@ class SignalledBar:
     it. close: price, a decimal string. regime: empty where the strategy reads none.
     """
 
-    strategy: str
+    strategy: StrategyId
     known_at_ns: int
     bar: str
     close: str

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from leadline.local.data_dir import DataDir, user_name
 from leadline.model.errors import LeadlineError, Unknown
+from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, OwnerId, RunId, StrategyId, account_named, strategy_named
 from leadline.model.specs import OWN_SERIES, TradingStrategy
 from leadline.plan.plan import workload_id
 
@@ -43,8 +44,8 @@ class StrategyAddress(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
-    account: str
+    name: StrategyId
+    account: AccountId
     contract: str
     session: str
     spec: str
@@ -72,26 +73,26 @@ class Stack(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    tape: str
+    tape: RunId
     feed: str
     trade_from: str
     contracts: dict[str, str]
     addresses: dict[str, str]
-    accounts: tuple[str, ...]
+    accounts: tuple[AccountId, ...]
     strategies: tuple[StrategyAddress, ...]
     unreachable: dict[str, str] = Field(default_factory=dict)
     left_out: dict[str, str] = Field(default_factory=dict)
-    home: str = "default"
+    home: str = DEFAULT_NAMESPACE
 
-    def execution_of(self, account: str) -> str:
+    def execution_of(self, account: AccountId) -> str:
         """Address of an account's execution. Raises Unknown, and NotRunning when it cannot be reached."""
         return self._address("execution", account, self.accounts, "account")
 
-    def analysis_of(self, strategy: str) -> str:
+    def analysis_of(self, strategy: StrategyId) -> str:
         """Address of a strategy's analysis. Raises Unknown, and NotRunning when it cannot be reached."""
         return self._address("analysis", strategy, tuple(item.name for item in self.strategies), "strategy")
 
-    def _address(self, service: str, name: str, known: tuple[str, ...], kind: str) -> str:
+    def _address(self, service: str, name: OwnerId, known: tuple[str, ...], kind: str) -> str:
         if name not in known:
             raise Unknown(kind, name, known)
         workload = workload_id(service, name)
@@ -99,11 +100,11 @@ class Stack(BaseModel):
             raise NotRunning(f"{service} of {name} cannot be reached: {self.unreachable[workload]}")
         return self.addresses[workload]
 
-    def chosen_accounts(self, account: str | None) -> tuple[str, ...]:
+    def chosen_accounts(self, account: str | None) -> tuple[AccountId, ...]:
         """The account that was asked for, else all. A name without a namespace is of `home`. Raises Unknown."""
         if account is None:
             return self.accounts
-        name = qualified(account, self.home)
+        name = account_named(account, self.home)
         if name not in self.accounts:
             raise Unknown("account", name, self.accounts)
         return (name,)
@@ -112,16 +113,11 @@ class Stack(BaseModel):
         """The strategy that was asked for, else all."""
         if strategy is None:
             return self.strategies
-        name = qualified(strategy, self.home)
+        name = strategy_named(strategy, self.home)
         found = tuple(item for item in self.strategies if item.name == name)
         if not found:
             raise Unknown("strategy", name, tuple(item.name for item in self.strategies))
         return found
-
-
-def qualified(name: str, home: str = "default") -> str:
-    """`namespace/name`, where `home` is the namespace of a name alone."""
-    return name if "/" in name else f"{home}/{name}"
 
 
 def running_stack(data_dir: Path) -> Stack:

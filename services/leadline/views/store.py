@@ -16,13 +16,14 @@ from leadline.execution.adapters.order_rows import order_of, position_of
 from leadline.execution.core.positions import average_price, open_result
 from leadline.local.store import is_over
 from leadline.model.errors import Unknown
+from leadline.model.ids import AccountId, RunId, StrategyId, account_named, strategy_named
 from leadline.model.proposals import proposal_of
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
 from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.prices import price_text
 from leadline.views.signals import SignalledBar, SignalView, decision_view, proposals_of, signal_of
-from leadline.views.stack import NotRunning, qualified
+from leadline.views.stack import NotRunning
 from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
 
 _MOST_WORKING: Final = 1000
@@ -35,11 +36,11 @@ class StoppedRun:
     note: what is to be said of where its values come from; empty for nothing.
     """
 
-    tape: str
+    tape: RunId
     connection: Any
     note: str = ""
 
-    async def accounts(self, account: str | None) -> tuple[str, ...]:
+    async def accounts(self, account: str | None) -> tuple[AccountId, ...]:
         """The account that was asked for, else all of the run. Raises Unknown."""
         rows = await self.connection.fetch(
             "SELECT account FROM account_state WHERE tape = $1 ORDER BY account", self.tape
@@ -47,15 +48,15 @@ class StoppedRun:
         known = tuple(row["account"] for row in rows)
         if account is None:
             return known
-        if qualified(account) not in known:
-            raise Unknown("account", qualified(account), known)
-        return (qualified(account),)
+        if account_named(account) not in known:
+            raise Unknown("account", account_named(account), known)
+        return (account_named(account),)
 
     async def orders(self, account: str | None, wanted: OrdersWanted) -> Answers[list[OrderView]]:
         """The orders by account, oldest first. Raises Unknown for a strategy that the run did not have."""
         return Answers({name: await self._orders(name, wanted) for name in await self.accounts(account)})
 
-    async def _orders(self, account: str, wanted: OrdersWanted) -> list[OrderView]:
+    async def _orders(self, account: AccountId, wanted: OrdersWanted) -> list[OrderView]:
         if wanted.strategy:
             await self._require_strategy(wanted.strategy)
         asked = order_list.newest(
@@ -79,7 +80,7 @@ class StoppedRun:
         """The positions that are not flat, by account, at the last prints that the account has seen."""
         return Answers({name: await self._positions(name) for name in await self.accounts(account)})
 
-    async def _positions(self, account: str) -> list[PositionView]:
+    async def _positions(self, account: AccountId) -> list[PositionView]:
         state = await self.connection.fetchrow(
             "SELECT last_prints FROM account_state WHERE tape = $1 AND account = $2", self.tape, account
         )
@@ -97,7 +98,7 @@ class StoppedRun:
         Raises Unknown for a strategy.
         """
         if strategy is not None:
-            await self._require_strategy(qualified(strategy))
+            await self._require_strategy(strategy_named(strategy))
         rows = await self.connection.fetch(
             """
             SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals, s.proposals,
@@ -112,7 +113,7 @@ class StoppedRun:
             ORDER BY s.known_at_ns DESC, s.strategy DESC LIMIT $3
             """,
             self.tape,
-            None if strategy is None else qualified(strategy),
+            None if strategy is None else strategy_named(strategy),
             last,
         )
         found: dict[str, list[SignalledBar]] = {}
@@ -124,7 +125,7 @@ class StoppedRun:
         """What the run leaves open, and what becomes of it."""
         working = (await self.orders(None, OrdersWanted(_MOST_WORKING, only_working=True))).found
         held = (await self.positions(None)).found
-        accounts = tuple(left_open_of(account, held[account], working[account]) for account in held)
+        accounts = tuple(left_open_of(AccountId(account), held[account], working[account]) for account in held)
         return RunLeftOpen(
             self.tape, accounts, goes_on=await self._goes_on(), over=await is_over(self.connection, self.tape)
         )
@@ -139,11 +140,11 @@ class StoppedRun:
         return bool(await self.connection.fetchval(query, self.tape))
 
 
-async def latest_tape(dsn: str) -> str | None:
+async def latest_tape(dsn: str) -> RunId | None:
     """The tape opened last; None when there is none."""
     connection = await asyncpg.connect(dsn)
     try:
-        found: str | None = await connection.fetchval("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 1")
+        found: RunId | None = await connection.fetchval("SELECT tape FROM run ORDER BY opened_at DESC LIMIT 1")
         return found
     finally:
         await connection.close()
@@ -169,7 +170,7 @@ def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> PositionView
     position = position_of({**row, "lots": _json(row["lots"])})
     last = prints.get(position.tape_contract)
     return PositionView(
-        strategy=position.strategy,
+        strategy=StrategyId(position.strategy),
         contract=position.contract,
         quantity=position.quantity,
         average_price=price_text(position.contract, average_price(position)),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
+from leadline.model.ids import AccountId, RunId, StrategyId
+
 Value = TypeVar("Value")
 
 Word = Annotated[str, "word"]
@@ -27,7 +29,7 @@ class OrderView:
     client_id: str
     decision_id: str
     leg: str
-    strategy: str
+    strategy: StrategyId
     contract: str
     side: Word
     type: Word
@@ -49,7 +51,7 @@ class PositionView:
     of its entries. last_price: of the last print, empty before the first. open: its open result, money.
     """
 
-    strategy: str
+    strategy: StrategyId
     contract: str
     quantity: int
     average_price: str
@@ -98,7 +100,7 @@ class StrategyView:
     empty. contract: the contract whose prints it reads now.
     """
 
-    strategy: str
+    strategy: StrategyId
     state: str
     analysis_hash: str
     progress_ns: int
@@ -129,8 +131,8 @@ class AccountView:
     the first. loosening_waits: a looser limit waits for the roll. journal_restored: absent when it never was.
     """
 
-    account: str
-    tape: str
+    account: AccountId
+    tape: RunId
     instant_ns: int
     trading_day: str
     phase: str

@@ -6,7 +6,7 @@ from typing import Any
 
 from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.day import roll
-from leadline.model.ids import client_order_id
+from leadline.model.ids import RunId, client_order_id
 from leadline.model.orders import Fill, Lot, Order, OrderState, OrderType, Position, Side, VenueOrder
 from leadline.model.specs import TradingAccount
 from tests.execution.harness.builders import DAY, MES, account, ns, strategy
@@ -68,7 +68,7 @@ def book_of(
 ) -> tuple[Book, Changes]:
     """The account at a second, with `default/mes`, these orders and its position, opened at 20000 by the decision."""
     manifest = manifest or account()
-    book = Book("tape", manifest.full_name, manifest, (MES,), DAY, ns(seconds), manifest.spec.starting_balance)
+    book = Book(RunId("tape"), manifest.full_name, manifest, (MES,), DAY, ns(seconds), manifest.spec.starting_balance)
     owner = StrategyBook("default/mes", strategy(), "settings", "hash", ns(0), MES, **strategy_fields)
     book.strategies[owner.strategy] = owner
     roll(book)

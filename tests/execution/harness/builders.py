@@ -10,6 +10,7 @@ from typing import Any
 
 from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.manifests import parse_manifest
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -79,7 +80,9 @@ def says(
     """What an analysis publishes: each bar with the promise up to it, and the end of the tape."""
 
     def message(progress_ns: int, said: BarSignals | None, final: bool = False) -> SignalMessage:
-        return SignalMessage("tape", account, strategy, analysis_hash, progress_ns, final, said)
+        return SignalMessage(
+            RunId("tape"), AccountId(account), StrategyId(strategy), analysis_hash, progress_ns, final, said
+        )
 
     return [*(message(each.known_at_ns, each) for each in bars), message(ns(end), None, final=True)]
 

@@ -24,6 +24,7 @@ from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.ids import RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
@@ -314,7 +315,7 @@ class Session:
                 self.queues.pop(name, None)
                 self._heard.pop(name, None)
             elif queue is None or (queue.analysis_hash, queue.joined_ns) != named:
-                self.queues[name] = SignalQueue(name, *named, strategy.cleared_ns)
+                self.queues[name] = SignalQueue(StrategyId(name), *named, strategy.cleared_ns)
                 self._heard[name] = 0
 
     async def _idle(self) -> None:
@@ -346,7 +347,7 @@ class Session:
     def _new_book(self) -> Book:
         desk = self.desk
         return Book(
-            tape=desk.tape,
+            tape=RunId(desk.tape),
             account=desk.manifest.full_name,
             manifest=desk.manifest,
             feed_contracts=tuple(sorted(desk.prints)),

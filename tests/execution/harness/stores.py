@@ -17,6 +17,7 @@ from leadline.execution.core.book import Book
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import LEASE_SECONDS
+from leadline.model.ids import RunId
 from leadline.model.specs import TradingAccount
 from leadline.runtime.database import Pool
 from leadline.views.digest import lines_from
@@ -66,7 +67,7 @@ class PostgresBooks:
 
     async def lines(self, tape: str) -> list[bytes]:
         async with self.reader.acquire() as connection:
-            return [line for line, _ in await lines_of(connection, tape)]
+            return [line for line, _ in await lines_of(connection, RunId(tape))]
 
     async def written(self, tape: str, client_id: str) -> tuple[str, int, int] | None:
         query = "SELECT i.state, i.epoch, l.epoch FROM intent i JOIN lease l USING (account)"
@@ -164,7 +165,7 @@ class MemoryBooks:
             if tape == before:
                 again = deepcopy(records)
                 if again.account is not None:
-                    again.account.tape = after
+                    again.account.tape = RunId(after)
                 self.database.records[after, account] = again
 
     def as_they_are(self) -> "MemoryBooks":

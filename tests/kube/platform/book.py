@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 import asyncpg
 import grpc
 
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import OrderState
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import one_key, token_source
@@ -88,14 +89,14 @@ class Book:
         tape = await self.tape()
 
         async def is_there() -> bool:
-            return await self._patiently(lambda connection: digest_of(connection, tape)) == digest
+            return await self._patiently(lambda connection: digest_of(connection, RunId(tape))) == digest
 
         await until(is_there, f"the digest is {digest}", RECORDED_SECONDS)
 
     async def reports(self) -> list[AccountReport]:
         """The reports of that run, one for each account."""
         tape = await self.tape()
-        return await self._patiently(lambda _: build_reports(self._dsn, tape))
+        return await self._patiently(lambda _: build_reports(self._dsn, RunId(tape)))
 
     async def report(self) -> AccountReport:
         """The account's own."""
@@ -177,7 +178,7 @@ async def ledger_of(
     installation: Installation, account: str = "paper"
 ) -> tuple[list[venue_pb2.VenueOrder], list[venue_pb2.VenueFill]]:
     """Every order and fill that the paper venue has of an account."""
-    name = workload_id("venue", f"{installation.traders}/{account}")
+    name = workload_id("venue", AccountId(f"{installation.traders}/{account}"))
     token = token_source(
         one_key(installation.secret("leadline-token", "venue")),
         "cli-viewer",

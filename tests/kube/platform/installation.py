@@ -18,6 +18,7 @@ import helm_python
 import yaml
 
 from leadline.local.child import dies_with_parent
+from leadline.model.ids import AccountId
 from leadline.plan.plan import workload_id
 from tests.kube.cluster.binaries import node_binaries
 from tests.kube.cluster.control_plane import KubectlFailed
@@ -281,7 +282,7 @@ def document(manifest: Path, **spec: Any) -> dict[str, Any]:
 
 def execution_of(traders: str, account: str = "paper") -> str:
     """The name of the objects of an account's execution."""
-    return workload_id("execution", f"{traders}/{account}")
+    return workload_id("execution", AccountId(f"{traders}/{account}"))
 
 
 def seconds_of(act: Callable[[], Any]) -> float:

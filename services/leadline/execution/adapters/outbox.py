@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from leadline.execution.adapters import metrics
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import AccountId, RunId
 from leadline.model.subjects import ORDER_KINDS, ORDERS, OrderKind, order_subject
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import last_usable
@@ -25,12 +26,12 @@ MOST_COUNTED: Final = 100_000
 """Unpublished events are counted to here, so that a long outage makes no pass slow."""
 
 
-def event_subjects(tape: str, account: str) -> dict[OrderKind, str]:
+def event_subjects(tape: RunId, account: AccountId) -> dict[OrderKind, str]:
     """Where each kind of an account's events goes."""
     return {kind: order_subject(kind, tape, account) for kind in ORDER_KINDS}
 
 
-async def resume_outbox(pool: Pool, bus: Bus, tape: str, account: str) -> int:
+async def resume_outbox(pool: Pool, bus: Bus, tape: RunId, account: AccountId) -> int:
     """Ask the stream for its last event of each kind, and take what the book published after it as unpublished.
 
     To be called before anything is published, and when the bus has lost the end of one of the subjects. Events are
@@ -63,7 +64,7 @@ def _read_event(_subject: str, payload: bytes) -> pb.StreamOrderEventsResponse:
         raise RefusedMessage("unreadable", str(error)) from None
 
 
-async def publish_pending(pool: Pool, bus: Bus, tape: str, account: str) -> int:
+async def publish_pending(pool: Pool, bus: Bus, tape: RunId, account: AccountId) -> int:
     """Publish the oldest unpublished events of an account, mark them, and return how many there were."""
     found = await pool.fetch(
         """
@@ -120,7 +121,7 @@ def _bounded(message: pb.StreamOrderEventsResponse) -> pb.StreamOrderEventsRespo
 _MOST_KEPT: Final = 64
 
 
-async def read_events(pool: Pool, tape: str, account: str, after: int) -> list[asyncpg.Record]:
+async def read_events(pool: Pool, tape: RunId, account: AccountId, after: int) -> list[asyncpg.Record]:
     """Events after a number, oldest first, a batch at a time."""
     return list(
         await pool.fetch(

@@ -13,6 +13,7 @@ import asyncpg
 
 from leadline.execution.adapters.outbox import event_message, read_events
 from leadline.execution.v1 import execution_pb2 as pb
+from leadline.model.ids import AccountId, RunId
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.retry import until_done
 from leadline.runtime.rpc.pace import Pace
@@ -35,7 +36,7 @@ AGAIN_SECONDS: Final = 1.0
 class EventTail:
     """The events of one account on one tape. `run` is a task of the service; `note` says that there are new ones."""
 
-    def __init__(self, pool: Pool, tape: str, account: str) -> None:
+    def __init__(self, pool: Pool, tape: RunId, account: AccountId) -> None:
         self._pool = pool
         self._scope = (tape, account)
         self._kept: deque[pb.StreamOrderEventsResponse] = deque(maxlen=KEPT_EVENTS)

@@ -18,6 +18,7 @@ from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -122,8 +123,8 @@ class Book:
     of the calendar that rolls the trading day, from the first strategy on.
     """
 
-    tape: str
-    account: str
+    tape: RunId
+    account: AccountId
     manifest: TradingAccount
     feed_contracts: tuple[str, ...]
     trade_from: date

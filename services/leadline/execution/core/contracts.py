@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from leadline.model.contracts import FrontMonth, instrument_of, months_from
 from leadline.model.durations import spec_token
+from leadline.model.ids import RunId
 from leadline.model.instruments import Instrument, instruments
 from leadline.model.sessions import calendar_of, resolve_session
 from leadline.model.signal_checks import SignalSource
@@ -23,7 +24,7 @@ def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[Front
     return months_from(symbol, feed, trade_from)
 
 
-def signal_source(strategy: TradingStrategy, tape: str, feed: tuple[str, ...], trade_from: date) -> SignalSource:
+def signal_source(strategy: TradingStrategy, tape: RunId, feed: tuple[str, ...], trade_from: date) -> SignalSource:
     """What a strategy may speak about on a tape."""
     months, spec = signal_months(strategy, feed, trade_from), strategy.spec
     sheet = signal_instrument(strategy)

@@ -6,6 +6,7 @@ from typing import Final
 
 from leadline.execution.core.book import RefusedSignal
 from leadline.model.errors import RefusedMessage
+from leadline.model.ids import StrategyId
 from leadline.model.signals import BarSignals, SignalMessage
 
 CAPACITY: Final = 1024
@@ -15,7 +16,7 @@ CAPACITY: Final = 1024
 class SignalQueue:
     """Bars with proposals of one strategy and one analysis, in order of `known_at_ns`, each once."""
 
-    def __init__(self, strategy: str, analysis_hash: str, joined_ns: int, cleared_ns: int = -1) -> None:
+    def __init__(self, strategy: StrategyId, analysis_hash: str, joined_ns: int, cleared_ns: int = -1) -> None:
         self.strategy = strategy
         self.analysis_hash = analysis_hash
         self.progress_ns = 0

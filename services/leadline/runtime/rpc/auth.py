@@ -13,6 +13,7 @@ import structlog
 from leadline.model.counted import counted
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.ids import AccountId
 from leadline.model.services import Role, method_roles, planned, roles
 from leadline.runtime.clock import monotonic_s, wall_ns
 from leadline.runtime.settings import read_secret
@@ -68,7 +69,7 @@ class Caller:
 
     subject: str
     role: Role
-    account: str | None = None
+    account: AccountId | None = None
 
 
 _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
@@ -116,13 +117,13 @@ def derive_key(master: str, namespace: str, service: str) -> str:
     return hashlib.sha256(f"{master}/{namespace}/{service}".encode()).hexdigest()
 
 
-def audience(service: str, account: str | None = None) -> str:
+def audience(service: str, account: AccountId | None = None) -> str:
     """Whom a token is for: a service of the platform by its name, or an account's, as in `execution/default/paper`."""
     return f"{service}/{account}" if account and service in _OF_AN_ACCOUNT else service
 
 
 def mint_token(
-    key: str, role: Role, subject: str, to: str, *, account: str | None = None, lifetime_s: int = TOKEN_SECONDS
+    key: str, role: Role, subject: str, to: str, *, account: AccountId | None = None, lifetime_s: int = TOKEN_SECONDS
 ) -> str:
     """A signed token for calls to the audience `to`. Raises InvalidInput when it would live longer than any may."""
     if not 0 < lifetime_s <= LONGEST_TOKEN_SECONDS:
@@ -141,7 +142,7 @@ def mint_token(
     return jwt.encode(claims, key, _ALGORITHM)
 
 
-def token_source(keys: Keys, role: Role, subject: str, to: str, account: str | None = None) -> Callable[[], str]:
+def token_source(keys: Keys, role: Role, subject: str, to: str, account: AccountId | None = None) -> Callable[[], str]:
     """A function that gives a token for an audience with at least half of its life left, made anew when it must be."""
     held: list[tuple[float, str]] = []
 
@@ -170,7 +171,7 @@ def read_token(keys: tuple[str, ...], token: str, to: str) -> Caller:
     return Caller(subject, role, account)
 
 
-def authorise(method: str, found: Caller, account: str | None) -> None:
+def authorise(method: str, found: Caller, account: AccountId | None) -> None:
     """Raises NotAllowed unless the role may call the method, and the token's account, if any, is the service's own."""
     if found.role not in METHOD_ROLES.get(method, ()):
         raise NotAllowed(f"{found.subject} has the role {found.role}, which may not call {method}")

@@ -9,6 +9,7 @@ import structlog
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection
 
+from leadline.model.ids import AccountId
 from leadline.runtime import measurements
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import (
@@ -68,7 +69,7 @@ class GrpcServer:
         keys: Keys,
         *,
         to: str,
-        account: str | None = None,
+        account: AccountId | None = None,
         certificates: Callable[[], Pem] | None = None,
         connection_age: ConnectionAge | None = None,
         health: Health | None = None,
@@ -125,7 +126,7 @@ class GrpcServer:
 class _Gatekeeper(_Interceptor):
     """Checks the token of every call, bounds its time and turns what it raises into a status."""
 
-    def __init__(self, keys: Keys, to: str, account: str | None, lanes: Lanes) -> None:
+    def __init__(self, keys: Keys, to: str, account: AccountId | None, lanes: Lanes) -> None:
         self._keys = keys
         self._to = to
         self._account = account

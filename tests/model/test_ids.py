@@ -1,0 +1,76 @@
+"""Identities: how those are spelt that are made of others, and that none is taken for another."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from leadline.model.ids import (
+    AccountId,
+    NamespacedName,
+    StrategyId,
+    account_id,
+    account_named,
+    namespaced_name,
+    strategy_id,
+    strategy_named,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+PAPER, FLOW = AccountId("desk/paper"), StrategyId("desk/flow")
+
+RIGHT = """
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, RunId, StrategyId
+from leadline.model.subjects import order_subject, signal_subject
+
+account, strategy, run = AccountId("desk/paper"), StrategyId("desk/flow"), RunId("abc-1")
+decision, order, fill, contract = DecisionId("d"), ClientOrderId("L"), FillId("f"), ContractId("ESZ2025")
+"""
+MISTAKES = (
+    "signal_subject(run, strategy, account)",
+    "signal_subject(account, account, strategy)",
+    "order_subject('fill', run, strategy)",
+    "order_subject('fill', run, 'desk/paper')",
+    "order_subject('fills', run, account)",
+    "decision = order",
+    "order = fill",
+    "contract = run",
+    "account = strategy",
+)
+FINE = ("print(signal_subject(run, account, strategy))", "text: str = account", "order_subject('fill', run, account)")
+
+
+def test_the_id_of_an_account_and_of_a_strategy_is_their_namespace_and_name():
+    assert account_id("desk", "paper") == PAPER
+    assert strategy_id("desk", "flow") == FLOW
+    assert namespaced_name(PAPER) == NamespacedName("desk", "paper")
+    assert namespaced_name(FLOW).name == "flow"
+
+
+def test_what_a_text_lacks_that_is_no_id_is_empty():
+    assert namespaced_name(AccountId("paper")) == NamespacedName("paper", "")
+    assert namespaced_name(AccountId("desk/paper/more")) == NamespacedName("desk", "paper/more")
+
+
+def test_a_name_without_a_namespace_is_of_the_one_that_is_at_home():
+    assert account_named("paper") == "default/paper"
+    assert account_named("paper", "desk") == PAPER
+    assert strategy_named("flow", "desk") == strategy_named("desk/flow", "other") == FLOW
+
+
+def test_an_id_of_another_kind_and_a_text_are_errors_before_anything_runs(tmp_path):
+    planted = tmp_path / "planted.py"
+    planted.write_text("\n".join((RIGHT.strip(), *MISTAKES, *FINE)) + "\n")
+    first = len(RIGHT.strip().splitlines()) + 1
+    command = ("--strict", "--no-error-summary", "--no-site-packages", "--cache-dir", str(tmp_path), str(planted))
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy", *command],
+        env={**os.environ, "MYPYPATH": str(ROOT / "services")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stderr == ""
+    wrong = {int(line.split(":")[1]) for line in result.stdout.splitlines() if ": error: " in line}
+    assert wrong == {first + number for number, _ in enumerate(MISTAKES)}, result.stdout
