@@ -9,12 +9,12 @@ from leadline.model.orders import Bracket, Side
 from leadline.model.proposals import Action, Proposal
 from leadline.model.signals import Direction
 from leadline.risk.decide import decide
-from leadline.risk.limits import day_budget, loosening_refusal, risk_per_contract, trades_refusal
+from leadline.risk.limits import day_budget, loosening_refusal, order_refusal, risk_per_contract, trades_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
 from leadline.risk.terms import at_distances, bracket_refusal
 from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
-from tests.risk.builders import ES, LONG, MES, account, ask, bar, strategy
+from tests.risk.builders import ES, LONG, MES, account, ask, bar, entry, strategy
 
 D = Decimal
 
@@ -57,6 +57,26 @@ def test_a_stop_is_loosened_up_to_the_budget_of_the_day_and_not_behind_the_strat
     lost, nearly = (strategy(limits=limits, day=StrategyDay(realised=D(text))) for text in ("-50", "-49.99"))
     assert loosening_refusal(view, lost, D(1)) is Reason.DAY_LOSS
     assert loosening_refusal(view, nearly, D("0.01")) is None
+
+
+def test_by_percent_all_that_a_strategy_may_lose_is_no_more_than_its_share_of_the_equity():
+    view = account("10000")  # 1 % of it is 100, of which 60 can be lost already
+    own = strategy(
+        sizing_mode="RiskPercent", risk_percent=D(1), respect_day_budget=False, day=StrategyDay(worst_case=D(60))
+    )
+    assert loosening_refusal(view, own, D(40)) is None
+    assert loosening_refusal(view, own, D("40.01")) is Reason.RISK_BUDGET
+    assert loosening_refusal(view, replace(own, sizing_mode="Fixed"), D("40.01")) is None
+
+
+def test_alternatives_on_one_side_are_nothing_that_is_held():
+    view = account(limits=AccountLimits(max_open_trades=9, max_position=9), open_trades=1, exposure=1)
+    # One short waits as an alternative: with nothing held, its long counterpart turns nothing round, and a short of no
+    # group goes the same way as it.
+    waits = strategy(day=StrategyDay(position=-1, exposure=1, groups=(("bar/breakout", 0, 1),)))
+    assert order_refusal(view, waits, MES, replace(entry(1, Side.BUY), group="bar/breakout")) is None
+    assert order_refusal(view, waits, MES, entry(1, Side.SELL)) is None
+    assert order_refusal(view, waits, MES, entry(1, Side.BUY)) is Reason.OPPOSITE_POSITION
 
 
 @pytest.mark.parametrize(("mode", "budget", "told"), [("Fixed", False, False), ("Fixed", True, True)])

@@ -11,6 +11,7 @@ from leadline.model.signals import BarSignals
 from leadline.risk.convert import inputs_from_proto, inputs_to_proto
 from leadline.risk.decide import decide
 from leadline.risk.limits import order_refusal
+from leadline.risk.terms import worst_price
 from leadline.risk.view import Entry, RiskDecision
 from tests.risk.builders import CLOSE, CLOSED_AT, ES, MINUTE, NOW, OPEN, D, account, ask, bar, strategy
 
@@ -57,6 +58,25 @@ def test_exits_at_prices_stay_prices_and_size_by_their_distance():
 def test_a_stop_is_as_far_as_it_is_from_the_price_at_which_the_entry_waits():
     waiting = enter(entry=EntryTerms(OrderType.STOP, CLOSED_AT + 4), bracket=BRACKET)
     assert D(dict(answer(waiting).arithmetic)["risk_per_contract"]) == 184  # 12 ticks now
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "price", "expected"),
+    [
+        (OrderType.MARKET, Side.BUY, None, 100),
+        (OrderType.STOP, Side.BUY, 104, 104),
+        (OrderType.STOP, Side.BUY, 96, 100),
+        (OrderType.STOP, Side.SELL, 96, 96),
+        (OrderType.STOP, Side.SELL, 104, 100),
+        (OrderType.LIMIT, Side.BUY, 96, 96),
+        (OrderType.LIMIT, Side.SELL, 104, 104),
+    ],
+)
+def test_a_stop_that_the_market_has_passed_fills_at_the_market_and_all_else_at_its_own_price(
+    kind: OrderType, side: Side, price: int | None, expected: int
+):
+    """The market is at 100."""
+    assert worst_price(kind, price, 100, side) == expected
 
 
 def test_distances_and_a_trail_of_its_own():

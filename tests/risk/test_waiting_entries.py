@@ -79,8 +79,9 @@ def test_a_block_that_is_over_for_today_comes_again_tomorrow():
 
 
 def test_where_no_session_closes_the_day_s_last_bar_is_entered_on_the_next_and_works_for_that_day():
-    late = ask(account(), waiting(before_close_ns=None, after_open_ns=0), bar(TWO_LONGS, Regime.RANGING), CLOSE + 2)
-    assert decide(late).valid_until_ns == CLOSE + (CLOSE - OPEN)
+    settings, said = waiting(before_close_ns=None, after_open_ns=0), bar(TWO_LONGS, Regime.RANGING)
+    ends = [decide(ask(account(), settings, said, CLOSE + late)).valid_until_ns for late in (-1, 0, 2)]
+    assert ends == [CLOSE, CLOSE + (CLOSE - OPEN), CLOSE + (CLOSE - OPEN)]
 
 
 def test_a_price_further_from_the_market_than_the_collar_is_refused():
