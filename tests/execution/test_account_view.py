@@ -23,7 +23,7 @@ from leadline.execution.core.account import (
 )
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
 from leadline.model.instruments import instrument
-from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side
+from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side, Trail
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits, AccountView, Quote, StrategyLimits
@@ -88,6 +88,18 @@ def test_what_can_still_be_lost_is_the_way_to_the_stops_with_slippage(
     orders: tuple[Order, ...], position: int, price: int | None, ticks: int
 ):
     assert losable(*orders, position=position, price=price) == ticks * D("1.25")
+
+
+def test_a_stop_that_is_being_moved_counts_at_the_farther_of_its_two_prices():
+    assert losable(stop(19_990, wanted_price=19_984), position=1) == 17 * D("1.25")
+    assert losable(stop(19_984, wanted_price=19_990), position=1) == 17 * D("1.25")
+    target = order_of(S.WORKING, "T1", type=OrderType.LIMIT, side=Side.SELL, limit_price=20_010, parent="entry")
+    assert losable(stop(19_984), replace(target, wanted_price=19_000), position=1) == 17 * D("1.25")
+
+
+def test_an_entry_whose_stop_the_market_has_passed_loses_no_less_than_its_slippage():
+    passed = order_of(S.WORKING, bracket=Bracket(stop_price=20_004))
+    assert losable(passed) == 2 * D("1.25")
 
 
 def test_the_commissions_still_to_come_can_be_lost_too():
@@ -294,6 +306,13 @@ def test_without_a_bracket_of_its_own_a_strategy_has_that_of_its_instrument():
     owner.manifest = owner.manifest.model_copy(update={"spec": bare})
     own = bracket_of(owner)
     assert 0 < (own.stop_ticks or 0) <= (own.target_ticks or 0)
+
+
+def test_a_strategy_s_trail_is_part_of_its_bracket():
+    book, _ = book_of()
+    owner = book.strategies["default/mes"]
+    owner.manifest = strategy(bracket={"stopTicks": 16, "trail": {"triggerTicks": 8, "offsetTicks": 4}})
+    assert bracket_of(owner) == Bracket(16, None, trail=Trail(8, 4))
 
 
 def test_open_results_are_summed_and_a_contract_without_a_print_counts_nothing():

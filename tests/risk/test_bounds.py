@@ -9,9 +9,10 @@ import pytest
 
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import Bracket, Trail
+from leadline.model.proposals import Action, Proposal
 from leadline.risk.bounds import check_decimal, check_inputs
 from leadline.risk.view import AccountLimits, DecisionInputs, Quote, StrategyLimits, Tier
-from tests.risk.builders import MES, OPEN, account, ask, bar, strategy
+from tests.risk.builders import LONG, MES, OPEN, account, ask, bar, strategy
 
 COUNT = 1_000_000_000
 TICKS = 1_000_000
@@ -199,7 +200,7 @@ def test_a_decimal_has_34_digits_and_is_no_larger_than_34_places():
             check_decimal("x", dear, -most, most)
 
 
-LONG: list[tuple[str, Put, int]] = [
+TEXTS: list[tuple[str, Put, int]] = [
     ("account.account", of_account("account"), 300),
     ("account.halt", of_account("halt"), 2_000),
     ("account.limits.margin_limits", lambda value: of_limits("margin_limits")({value: Decimal(1)}), 300),
@@ -207,10 +208,11 @@ LONG: list[tuple[str, Put, int]] = [
     *((f"strategy.{name}", of_strategy(name), 300) for name in ("strategy", "signal_root", "signal_contract")),
     *((f"strategy.execute[0].{name}", of_instrument(name), 300) for name in ("root", "contract")),
     *((f"bar.bar.{name}", of_key(name), 300) for name in ("contract", "session", "spec")),
+    ("strategy.day.groups[0].name", lambda value: of_day("groups")(((value, 0, 0),)), 300),
 ]
 
 
-@pytest.mark.parametrize(("name", "put", "longest"), LONG, ids=[each[0] for each in LONG])
+@pytest.mark.parametrize(("name", "put", "longest"), TEXTS, ids=[each[0] for each in TEXTS])
 def test_a_text_has_a_longest_length(name: str, put: Put, longest: int):
     check_inputs(put("x" * longest))
     assert refused(put("x" * (longest + 1))) == name
@@ -223,6 +225,7 @@ MANY: list[tuple[str, Put, int]] = [
     ("strategy.news", lambda n: of_strategy("news")(((1, 2),) * n), 256),
     ("strategy.modifiers", lambda n: of_strategy("modifiers")(("Stacked",) * n), 4),
     ("strategy.execute", lambda n: ask(account(), strategy(execute=(MES,) * n)), 64),
+    ("strategy.day.groups", lambda n: of_day("groups")((("one", 0, 0),) * n), 256),
     ("bar.signals", lambda n: ask(account(), strategy(), bar(bar().signals[:1] * n)), 256),
 ]
 
@@ -236,7 +239,8 @@ def test_there_are_so_many_items_at_the_most(name: str, put: Put, most: int):
 WORDS: list[tuple[str, Put, tuple[str, ...]]] = [
     ("account.block", of_account("block"), ("", "DAY_LOSS", "DAY_TARGET")),
     ("strategy.state", of_strategy("state"), ("Running", "ReduceOnly", "Suspended")),
-    ("strategy.sizing_mode", of_strategy("sizing_mode"), ("Tiered", "Fixed")),
+    ("strategy.sizing_mode", of_strategy("sizing_mode"), ("Tiered", "Fixed", "RiskPercent")),
+    ("strategy.entry_type", of_strategy("entry_type"), ("MARKET", "LIMIT", "STOP")),
     ("strategy.day.block", of_day("block"), ("", "DAY_LOSS", "DAY_TARGET")),
     (
         "strategy.modifiers",
@@ -273,6 +277,19 @@ def test_what_is_none_of_its_kind_is_named(put: Callable[[], DecisionInputs], na
 @pytest.mark.parametrize("name", ["margin", "quote"])
 def test_a_contract_may_lack_its_margin_and_its_quote(name: str):
     check_inputs(of_instrument(name)(None))
+
+
+def test_a_bracket_may_lack_its_stop_and_its_target():
+    check_inputs(exits(Bracket()))
+
+
+def test_risk_decides_what_enters_and_no_proposal_that_is_out_of_bounds():
+    def about(proposal: Proposal) -> DecisionInputs:
+        return ask(account(), strategy(), proposal=proposal)
+
+    check_inputs(about(LONG))
+    assert refused(about(Proposal(Action.EXIT))) == "proposal.action"
+    assert refused(about(replace(LONG, quantity=0))) == "proposal.quantity"
 
 
 def test_a_session_without_a_close_has_no_time_before_it():
