@@ -97,6 +97,12 @@ def test_a_stop_that_is_being_moved_counts_at_the_farther_of_its_two_prices():
     assert losable(stop(19_984), replace(target, wanted_price=19_000), position=1) == 17 * D("1.25")
 
 
+def test_what_has_a_stop_counts_to_its_stop_also_where_the_account_allows_to_have_none():
+    allows = free_of_charge(noStopRiskTicks={"MES": 100})
+    assert losable(stop(19_984), position=1, manifest=allows) == 17 * D("1.25")
+    assert losable(position=1, manifest=allows) == D("1.25")
+
+
 def test_an_entry_whose_stop_the_market_has_passed_loses_no_less_than_its_slippage():
     passed = order_of(S.WORKING, bracket=Bracket(stop_price=20_004))
     assert losable(passed) == 2 * D("1.25")

@@ -10,12 +10,12 @@ import pytest
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import (
     Stored,
+    apply_report,
     asked_of_rows,
     book_venue_events,
     book_working_order,
     is_where_wanted,
     owner_of,
-    told,
 )
 from leadline.model.ids import client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
@@ -214,22 +214,22 @@ def test_a_contract_belongs_to_the_strategy_that_trades_it():
 
 def test_a_price_that_was_asked_for_is_no_difference_and_is_where_it_is_wanted():
     asked = stop(wanted_price=19_990)
-    there, surprises = told(asked, reported_of(asked, S.WORKING, stop_price=19_990))
+    there, surprises = apply_report(asked, reported_of(asked, S.WORKING, stop_price=19_990))
     assert (surprises, there.stop_price, there.wanted_price) == ([], 19_990, None)
     assert there.version == asked.version + 2  # it has moved, and nothing is wanted of it any more
-    elsewhere, surprises = told(asked, reported_of(asked, S.WORKING, stop_price=19_988))
+    elsewhere, surprises = apply_report(asked, reported_of(asked, S.WORKING, stop_price=19_988))
     assert surprises == [f"order {asked.client_id} has the stop price 19988 at the venue, not 19984"]
     assert (elsewhere.stop_price, elsewhere.wanted_price) == (19_988, 19_990)
-    still, surprises = told(asked, reported_of(asked, S.WORKING))
+    still, surprises = apply_report(asked, reported_of(asked, S.WORKING))
     assert (still, surprises) == (asked, [])
     moved = target(wanted_price=20_010)
-    there, surprises = told(moved, reported_of(moved, S.WORKING, limit_price=20_010))
+    there, surprises = apply_report(moved, reported_of(moved, S.WORKING, limit_price=20_010))
     assert (surprises, there.limit_price, there.wanted_price) == ([], 20_010, None)
 
 
 def test_a_price_that_is_gone_is_a_difference_whatever_is_wanted():
     for order in (stop(), stop(wanted_price=19_990)):
-        _, surprises = told(order, reported_of(order, S.WORKING, stop_price=None))
+        _, surprises = apply_report(order, reported_of(order, S.WORKING, stop_price=None))
         assert surprises == [f"order {order.client_id} has the stop price None at the venue, not 19984"]
 
 
@@ -238,7 +238,7 @@ def test_each_difference_is_told_and_the_venue_is_followed_in_all_of_them():
     other = reported_of(
         entry, S.WORKING, contract=ES, side=Side.SELL, type=OrderType.LIMIT, limit_price=5, stop_price=None, quantity=3
     )
-    found, surprises = told(entry, other)
+    found, surprises = apply_report(entry, other)
     assert [surprise.split(" the ")[1].removesuffix(" at") for surprise in surprises] == [
         f"contract {ES}",
         "side SELL",
@@ -284,16 +284,16 @@ def test_an_order_at_the_market_is_at_no_price_that_is_wanted():
 def test_an_order_of_which_nothing_is_left_is_filled_in_whatever_word():
     for filled, state in ((2, S.FILLED), (1, S.UNKNOWN)):
         order = order_of(S.WORKING, quantity=2, filled=filled)
-        found, surprises = told(order, reported_of(order, S.UNKNOWN))
+        found, surprises = apply_report(order, reported_of(order, S.UNKNOWN))
         assert found.state is state
         assert surprises == [f"order {order.client_id} is in a state at the venue that this release does not know"]
 
 
 def test_an_order_that_was_just_taken_over_is_in_any_state():
     new = order_of(S.WORKING, version=0)
-    found, surprises = told(new, reported_of(new, S.REJECTED))
+    found, surprises = apply_report(new, reported_of(new, S.REJECTED))
     assert (found.state, found.version, surprises) == (S.REJECTED, 2, [])
-    assert told(new, reported_of(new, S.WORKING))[0].version == 1
+    assert apply_report(new, reported_of(new, S.WORKING))[0].version == 1
 
 
 # --- fills ---
