@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from leadline.model.venues import venues
+from leadline.nodes.base import series_fields
+from leadline.nodes.registry import detector_types, filter_types
 
 _UNREAL: Final = tuple(venue.name for venue in venues() if not venue.real_money)
 
@@ -104,6 +106,7 @@ LISTS: Final[Mapping[str, Mapping[str, tuple[str, ...] | Literal["set", "atomic"
         "spec.entries.news": ("at", "name"),
         "spec.sizing.modifiers": "atomic",
         "spec.series": ("name",),
+        "spec.strategy.filters": ("series",),
         **{f"{_REGIME}.{regime}.patterns": "atomic" for regime in REGIMES},
         "status.conditions": ("type",),
     },
@@ -127,6 +130,19 @@ _NAME_RULE: Final = Rule(
     "expected as metadata.name a DNS label: lower-case letters, digits and dashes, at most 52",
 )
 _LIVE: Final = "self.mode != 'Live' || "
+# A detector of a package beside the platform may name a series that it reads; the reader of a manifest looks then.
+_EVERY_SERIES_IS_READ: Final = (
+    ()
+    if any(series_fields(kind.params_model) for kind in detector_types())
+    else (
+        Rule(
+            "!has(self.series) || (has(self.strategy) && has(self.strategy.entryPoint)) || self.series.all(s,"
+            " has(self.strategy) && has(self.strategy.filters) && self.strategy.filters.exists(f, f.series == s.name))",
+            "expected only series of an entry of strategy.filters: OrderFlow reads no other one",
+            ".series",
+        ),
+    )
+)
 
 
 def _fixed(field: str) -> Rule:
@@ -171,10 +187,12 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
             Rule(f"{_LIVE}has(self.risk.dayLoss)", "expected a limit with mode Live", ".risk.dayLoss"),
             Rule(f"{_LIVE}has(self.risk.maxPosition)", "expected a limit with mode Live", ".risk.maxPosition"),
             Rule(
-                "!has(self.series) || size(self.series) == 0 || (has(self.strategy) && has(self.strategy.entryPoint))",
-                "expected none with OrderFlow, which reads its own bars only",
-                ".series",
+                "!has(self.strategy) || !has(self.strategy.filters) || self.strategy.filters.all(f, f.series == 'main'"
+                " || (has(self.series) && self.series.exists(s, s.name == f.series)))",
+                "expected in filters the names of spec.series, or main",
+                ".strategy.filters",
             ),
+            *_EVERY_SERIES_IS_READ,
             Rule(
                 "self.sizing.mode != 'RiskPercent' || !has(self.bracket) || has(self.bracket.stopTicks)",
                 "expected a stop with sizing.mode RiskPercent, which goes by it",
@@ -190,7 +208,23 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
                 "expected either a name, or open, close and zone",
             ),
         ),
-        "spec.strategy": (Rule("has(self.name) != has(self.entryPoint)", "expected either name or entryPoint"),),
+        "spec.strategy": (
+            Rule("has(self.name) != has(self.entryPoint)", "expected either name or entryPoint"),
+            Rule(
+                "!has(self.entryPoint) || !has(self.filters) || size(self.filters) == 0",
+                "expected none with entryPoint: a class asks no filter",
+                ".filters",
+            ),
+        ),
+        "spec.strategy.filters[]": (
+            Rule(
+                " || ".join(f"has(self.{kind.name})" for kind in filter_types()),
+                f"expected at least one filter: {', '.join(kind.name for kind in filter_types())}",
+            ),
+        ),
+        "spec.strategy.filters[].trend": (
+            Rule("self.slow > self.fast", "expected slow of more bars than fast", ".slow"),
+        ),
         "spec.sizing": (
             Rule("self.mode != 'Fixed' || has(self.size)", "expected a number of contracts with mode Fixed", ".size"),
             Rule(

@@ -176,8 +176,8 @@ def calendar_rows() -> str:
 
 def node_rows() -> str:
     """The nodes of the strategy `OrderFlow`."""
-    rows = [(code(each.name), each.finds, codes(each.reads), str(each.bars)) for each in node_texts()]
-    return table(("node", "what it computes", "reads", "bars"), rows)
+    rows = [(code(each.name), each.finds, codes(each.reads), each.series, str(each.bars)) for each in node_texts()]
+    return table(("node", "what it computes", "reads", "series", "bars"), rows)
 
 
 def node_parameters() -> str:

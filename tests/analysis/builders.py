@@ -1,6 +1,6 @@
 """Bars and thresholds for the tests of analysis."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from leadline.analysis.strategies import OrderFlow
+from leadline.analysis.strategies import NO_FILTERS, OrderFlow
 from leadline.model.bars import Bar, BarKey, FootprintRows
 from leadline.model.signals import BarSignals, RegimeReading, Signal
 from leadline.model.spec_base import SpecModel
 from leadline.model.specs import Detectors
-from leadline.nodes.base import NodeContext, Thresholds
+from leadline.nodes.base import Filter, NodeContext, Thresholds
 from leadline.nodes.detectors.absorption import AbsorptionParams
 from leadline.nodes.detectors.divergence import DivergenceParams
 from leadline.nodes.detectors.exhaustion import ExhaustionParams
@@ -179,9 +179,12 @@ def random_tape(seed: int, days: int, bars_a_day: int) -> list[Bar]:
 
 
 def order_flow(
-    detectors: Detectors = DETECTORS, router: RouterParams = ROUTER, context: NodeContext = CONTEXT
+    detectors: Detectors = DETECTORS,
+    router: RouterParams = ROUTER,
+    context: NodeContext = CONTEXT,
+    filters: Mapping[str, Sequence[Filter[Any]]] = NO_FILTERS,
 ) -> OrderFlow:
-    return OrderFlow([kind(detectors.of(kind), context) for kind in detector_types()], router, context)
+    return OrderFlow([kind(detectors.of(kind), context) for kind in detector_types()], router, context, filters)
 
 
 def opinions(bars: Iterable[Bar]) -> list[BarSignals]:

@@ -181,6 +181,77 @@ def test_its_own_bars_of_prints_go_with_further_ones_of_time() -> None:
     assert len(said) == sum(m.bar is not None and m.bar.key.trading_day == TRADED for m in found["main"])
 
 
+# --- the same by the manifest alone ---------------------------------------------------------------------------------
+
+FILTERS = "[{series: hour, trend: {fast: 2, slow: 5}}, {series: trend, trend: {fast: 1, slow: 3}}]"
+
+
+@cache
+def filtered() -> TradingStrategy:
+    """`OrderFlow` on bars of 5 minutes with the trends of two further series."""
+    (found,) = load_manifests(
+        "apiVersion: leadline.dev/v1alpha1\nkind: TradingStrategy\nmetadata: {name: s}\n"
+        f"spec:\n  instrument: MES\n  history: 1\n  series: {SERIES}\n"
+        f"  strategy: {{name: OrderFlow, filters: {FILTERS}}}\n"
+    )
+    assert isinstance(found, TradingStrategy)
+    return found
+
+
+@cache
+def filtered_bars() -> dict[str, list[BarMessage]]:
+    return messages(prints(), filtered())
+
+
+@cache
+def filtered_signals() -> list[SignalMessage]:
+    return signal_messages(filtered(), TRADED, {CONTRACT: filtered_bars()})
+
+
+def test_a_filter_says_what_the_bars_of_its_series_show_that_were_known_by_then() -> None:
+    """The averages of another program, over exactly the bars that were known, those of the history first."""
+    shown = set()
+    for one in opinions(filtered_signals()):
+        assert one.regime is not None
+        for name, (fast, slow), first in (("hour", (2, 5), DAYS[1]), ("trend", (1, 3), DAYS[0])):
+            closes = [
+                message.bar.close
+                for message in filtered_bars()[name]
+                if message.bar is not None
+                and message.bar.key.trading_day >= first
+                and message.bar.known_at_ns <= one.known_at_ns
+            ]
+            averages = [sum(closes[:length]) / length for length in (fast, slow)]
+            for number, length in enumerate((fast, slow)):
+                for close in closes[length:]:
+                    averages[number] += 2 / (length + 1) * (close - averages[number])
+            side = "long" if averages[0] > averages[1] else "short"
+            assert one.regime.inputs[f"{name}.trend"] == side
+            assert one.regime.inputs[f"{name}.trend.slow"] == f"{averages[1]:.6f}"
+            shown.add((name, side))
+            for signal in one.signals:
+                if signal.approved:
+                    assert signal.direction.value.lower() == side
+    assert shown == {("hour", "long"), ("hour", "short"), ("trend", "long")}
+    assert len(opinions(filtered_signals())) == 48
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(1, 40))
+def test_with_filters_batches_of_any_size_make_the_same_opinions(batch: int) -> None:
+    said = signal_messages(filtered(), TRADED, {CONTRACT: messages(prints(), filtered(), batch)})
+    assert opinions(said) == opinions(filtered_signals())
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.data())
+def test_with_filters_a_restart_at_any_point_goes_on_with_the_same_bytes(data: st.DataObject) -> None:
+    whole = filtered_signals()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    rest = signal_messages(filtered(), TRADED, {CONTRACT: filtered_bars()}, whole[at])
+    assert [encode_signal(one) for one in whole[: at + 1] + rest] == [encode_signal(one) for one in whole]
+
+
 # --- what is refused -----------------------------------------------------------------------------------------------
 
 

@@ -38,6 +38,9 @@ LIVE: Final[JsonObject] = {
 LIVE_ACCOUNT: Final[JsonObject] = {"environment": "Live", "venue": "rithmic", "credentials": {"secretName": "prop-1"}}
 
 
+_READ_BY_NONE: Final = "series of an entry of strategy.filters: OrderFlow reads no other one"
+
+
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> JsonObject:
     """A JSON merge patch applied: mappings go into each other, None takes a field away."""
     found = dict(base)
@@ -156,14 +159,38 @@ RULES: Final[tuple[Refusal, ...]] = (
         _same("spec.strategy", "{'name': 'OrderFlow', 'entryPoint': 'acme:Gap'}", "either name or entryPoint"),
     ),
     _strategy(
-        "further series with OrderFlow",
+        "further series that no filter reads",
         {"series": [{"name": "trend", "bars": "60m"}]},
-        _same(
-            "spec.series",
-            "['trend']",
-            "none with OrderFlow, which reads its own bars only: a class of strategy.entryPoint reads others",
-            kube="none with OrderFlow, which reads its own bars only",
+        (
+            f"spec.series: Invalid value: expected only {_READ_BY_NONE}",
+            f"spec.series[0].name: got 'trend', expected the {_READ_BY_NONE}",
         ),
+    ),
+    _strategy(
+        "a filter on a series that is not there",
+        {"strategy": {"name": "OrderFlow", "filters": [{"series": "hours", "trend": {}}]}},
+        (
+            "spec.strategy.filters: Invalid value: expected in filters the names of spec.series, or main",
+            "spec.strategy.filters[0].series: got 'hours', expected one of main: a series of spec.series, or main",
+        ),
+    ),
+    _strategy(
+        "an entry of filters without a filter",
+        {"strategy": {"name": "OrderFlow", "filters": [{"series": "main"}]}},
+        _same("spec.strategy.filters[0]", "{'series': 'main'}", "at least one filter: regimes, trend"),
+    ),
+    _strategy(
+        "a trend whose slow average is not the slower one",
+        {"strategy": {"name": "OrderFlow", "filters": [{"series": "main", "trend": {"fast": 21}}]}},
+        (
+            "spec.strategy.filters[0].trend.slow: Invalid value: expected slow of more bars than fast",
+            "spec.strategy.filters[0].trend: got {'fast': 21}, expected slow of more bars than fast",
+        ),
+    ),
+    _strategy(
+        "filters with a class of one's own",
+        {"strategy": {"entryPoint": "acme:Gap", "filters": [{"series": "main", "trend": {}}]}},
+        _same("spec.strategy.filters", "['main']", "none with entryPoint: a class asks no filter"),
     ),
     _strategy(
         "a series that has the name of the strategy's own bars",

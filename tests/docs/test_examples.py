@@ -208,13 +208,21 @@ def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):
     assert end.end
 
 
+def test_the_filter_of_several_series_and_its_test_pass(monkeypatch, tmp_path):
+    (manifest,) = (block for block in YAML if "name: with-the-hours" in block.text)
+    (tmp_path / "with-the-hours.yaml").write_text(manifest.text)
+    monkeypatch.chdir(tmp_path)
+    tests = program("read-several-series.md", "test_with_the_hours", 0)
+    tests.test_it_enters_on_the_side_of_the_hours_only()
+
+
 def test_the_strategy_of_several_series_and_its_tests_pass(monkeypatch, tmp_path):
     page = "read-several-series.md"
-    monkeypatch.setitem(sys.modules, "with_the_trend", program(page, "with_the_trend"))
+    monkeypatch.setitem(sys.modules, "with_the_trend", program(page, "with_the_trend", 1))
     (manifest,) = (block for block in YAML if "with_the_trend:WithTheTrend" in block.text)
     (tmp_path / "with-the-trend.yaml").write_text(manifest.text)
     monkeypatch.chdir(tmp_path)
-    tests = program(page, "test_with_the_trend", 1)
+    tests = program(page, "test_with_the_trend", 2)
     names = [name for name in vars(tests) if name.startswith("test_")]
     assert names == ["test_it_enters_with_the_trend_of_the_hours_that_are_over"]
     for name in names:

@@ -9,7 +9,7 @@ from leadline.ingestion.normaliser import Reason as Quarantine
 from leadline.model.orders import OrderState
 from leadline.model.services import processes
 from leadline.model.signals import Pattern
-from leadline.nodes.registry import detector_types
+from leadline.nodes.registry import detector_types, filter_types
 from leadline.nodes.router import Rejection
 from leadline.risk.reasons import Reason
 from leadline.schema.migrate import package_migrations
@@ -75,6 +75,11 @@ def test_every_pattern_has_its_detector():
 def test_every_detector_has_its_row():
     told = first_column(section(DOCS / "reference" / "detectors.md", "Detectors"))
     assert [name for name in told if name] == [kind.name for kind in detector_types()]
+
+
+def test_every_filter_has_its_row():
+    told = first_column(section(DOCS / "reference" / "detectors.md", "Filters"))
+    assert told == [kind.name for kind in filter_types()]
 
 
 def test_every_fill_rule_is_explained():

@@ -196,7 +196,7 @@ def test_multipliers_that_a_manifest_can_name_hold(value):
         (with_regime(inputs={"adx": "\x00"}), "text"),
         (with_signal(price=2**60), "price"),
         (with_regime(reason="x" * 300), "too_much"),
-        (with_regime(scores={str(number): "1" for number in range(100)}), "too_much"),
+        (with_regime(scores={str(number): "1" for number in range(129)}), "too_much"),
         (with_regime(inputs={"adx": "9" * 300}), "too_much"),
         (message(replace(BAR, close=-(2**60))), "price"),
         (message(replace(BAR, signals=(SIGNAL,) * (MOST_SIGNALS + 1))), "too_much"),

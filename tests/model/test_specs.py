@@ -77,6 +77,7 @@ def test_a_strategy_needs_only_its_instrument():
                 "divergence": {"enabled": True, "lookback": 5, "source": "Bar"},
                 "unfinished": {"enabled": True, "keep": 50},
             },
+            "filters": [],
             "router": {"minStrength": "0.5", "minConfidence": "0.6"},
             "parameters": {},
         },
@@ -187,6 +188,7 @@ def test_the_schema_names_what_is_required():
         ".spec": ["instrument"],
         ".spec.account": ["name"],
         ".spec.series[]": ["name", "bars"],
+        ".spec.strategy.filters[]": ["series"],
         ".spec.entries.blocks[]": ["from", "to"],
         ".spec.entries.news[]": ["at"],
         ".spec.bracket.trail": ["triggerTicks", "offsetTicks"],
@@ -375,9 +377,54 @@ def test_bars_of_another_row_height_are_another_series():
     assert strategy(f"{OWN_CLASS}series: [{{name: wide, bars: 5m, ticksPerRow: 4}}]").spec.series
 
 
-def test_further_series_with_the_built_in_strategy_are_refused():
-    with pytest.raises(InvalidManifest, match=r"spec.series: got \['trend'\], expected none with OrderFlow"):
-        strategy("instrument: MES\nseries: [{name: trend, bars: 60m}]")
+HOURS = "instrument: MES\nseries: [{name: hours, bars: 60m, history: 5}]\n"
+
+
+def test_filters_read_further_series_and_the_own_bars():
+    found = strategy(
+        f"{HOURS}strategy: {{name: OrderFlow, filters: [{{series: hours, regimes: {{}}, trend: {{slow: 30}}}},"
+        " {series: main, trend: {}}]}"
+    ).spec
+    assert [(each.series, [kind.name for kind, _ in each.chosen()]) for each in found.strategy.filters] == [
+        ("hours", ["regimes", "trend"]),
+        ("main", ["trend"]),
+    ]
+    assert (history_needed(found, "hours"), history_needed(found)) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("filters", "field", "expected"),
+    [
+        ("[]", "series[0].name", "the series of an entry of strategy.filters: OrderFlow reads no other one"),
+        ("[{series: days, trend: {}}]", "strategy.filters[0].series", "one of hours, main: a series of spec.series"),
+        (
+            "[{series: hours, trend: {}}, {series: hours, regimes: {}}]",
+            "strategy.filters[1].series",
+            "a series that no entry before has: put its filters into one",
+        ),
+        ("[{series: hours}]", "strategy.filters[0]", "at least one filter: regimes, trend"),
+        ("[{series: hours, trend: {fast: 21}}]", "strategy.filters[0].trend", "slow of more bars than fast"),
+        (
+            "[{series: hours, trend: {slow: 36}}]",
+            "series[0].history",
+            "at least 6 sessions, so that 36 bars of 1h warm the indicators up",
+        ),
+        (
+            "[{series: hours, trend: {}}, {series: main, trend: {slow: 500}}]",
+            "history",
+            "at least 7 sessions, so that 500 bars of 5m warm the indicators up",
+        ),
+        ("[{series: hours, tend: {}}]", "strategy.filters[0].tend", "no such field; did you mean trend?"),
+    ],
+)
+def test_filters_that_cannot_be_asked_are_refused(filters, field, expected):
+    with pytest.raises(InvalidManifest, match=re.escape(f"spec.{field}: got ") + ".*" + re.escape(expected)):
+        strategy(f"{HOURS}strategy: {{name: OrderFlow, filters: {filters}}}")
+
+
+def test_a_class_of_one_s_own_asks_no_filter():
+    with pytest.raises(InvalidManifest, match=r"spec.strategy.filters: got \['main'\], expected none with entryPoint"):
+        strategy("instrument: MES\nstrategy: {entryPoint: 'acme:Own', filters: [{series: main, trend: {}}]}")
 
 
 def test_hours_that_are_written_have_an_open_and_a_close_on_every_market():

@@ -1,4 +1,4 @@
-"""The detector of the how-to page as a package beside the platform: one module, and an entry point that names it."""
+"""The nodes of the how-to page as packages beside the platform: one module, and an entry point that names it."""
 
 import subprocess
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Final
 from tests.docs.pages import DOCS, blocks
 from tests.installed import install, python_with
 
-(_PROGRAM,) = blocks(DOCS / "how-to" / "add-a-detector.md", "python")
+_PROGRAM, _FILTER = blocks(DOCS / "how-to" / "add-a-detector.md", "python")
 MODULE: Final = _PROGRAM.text
+FILTER: Final = _FILTER.text
 
 
 def installed(folder: Path, *, name: str = "bigBar", value: str = "bigbar:BigBar", module: str = MODULE) -> Path:

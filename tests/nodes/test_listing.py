@@ -14,10 +14,13 @@ from tests.installed import python_with
 from tests.nodes.madeup import installed, leadline_with
 
 
-def test_the_nodes_are_the_detectors_then_the_regime_and_the_router():
+def test_the_nodes_are_the_detectors_then_the_filters_the_regime_and_the_router():
     names = [each.name for each in node_texts()]
-    assert names == [*(kind.name for kind in detector_types()), "regime", "router"]
-    assert node_text("router").reads == ("regime", *names[:-2])
+    assert names == [*(kind.name for kind in detector_types()), "regimes", "trend", "regime", "router"]
+    assert node_text("router").reads == ("regime", *names[:-4])
+    assert node_text("regimes").reads == ("regime",)
+    assert [each.name for each in node_texts() if each.series == "any"] == ["regimes", "trend"]
+    assert node_text("trend").section == "strategy.filters[].trend"
     assert node_text("stacked").reads == ("imbalance",)
 
 
@@ -38,7 +41,9 @@ def test_each_parameter_has_its_place_in_a_manifest_its_default_and_its_meaning(
     assert node_text("regime").parameters == ()
 
 
-@pytest.mark.parametrize(("name", "bars"), [("imbalance", 1), ("divergence", 5), ("regime", 32), ("router", 32)])
+@pytest.mark.parametrize(
+    ("name", "bars"), [("imbalance", 1), ("divergence", 5), ("trend", 21), ("regime", 32), ("router", 32)]
+)
 def test_each_says_how_many_bars_it_needs(name, bars):
     assert node_text(name).bars == bars
 

@@ -50,7 +50,12 @@ def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
         return lambda: _a_strategy(factory(wanted.parameters, own), entry_point, methods)
     context, sections = context_of(spec), wanted.detectors
     kinds = detector_types()
-    return lambda: OrderFlow([kind(sections.of(kind), context) for kind in kinds], wanted.router, context)
+
+    def order_flow() -> OrderFlow:
+        filters = {each.series: [kind(params, context) for kind, params in each.chosen()] for each in wanted.filters}
+        return OrderFlow([kind(sections.of(kind), context) for kind in kinds], wanted.router, context, filters)
+
+    return order_flow
 
 
 def _a_strategy(made: Strategy, entry_point: str, methods: Iterable[str]) -> Strategy:

@@ -11,10 +11,9 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from leadline.analysis.strategies import ReadsSeries, Strategy, StrategyFailed
-from leadline.model.bars import Bar
+from leadline.model.bars import OWN_SERIES, Bar
 from leadline.model.signal_checks import check_answer
 from leadline.model.signals import BarSignals
-from leadline.model.strategy_spec import OWN_SERIES
 
 _NO_SERIES: Final[Mapping[str, Callable[[date], date]]] = MappingProxyType({})
 

@@ -1,10 +1,9 @@
 """From the stream of bars to the stream of signals, from where its last message left off."""
 
 from leadline.analysis.fold import StrategyFold
-from leadline.model.bars import BarMessage
+from leadline.model.bars import OWN_SERIES, BarMessage
 from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.signals import BarSignals, SignalMessage
-from leadline.model.strategy_spec import OWN_SERIES
 
 
 class Publication:

@@ -1,19 +1,23 @@
 """Strategies: what turns the bars of a session into opinions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
-from leadline.model.bars import Bar
+from leadline.model.bars import OWN_SERIES, Bar
 from leadline.model.errors import GivenUp, InvalidInput, RefusedMessage
 from leadline.model.instruments import Instrument
 from leadline.model.proposal_checks import MOST_WHY
 from leadline.model.proposals import Action, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, RegimeReading, Signal
-from leadline.nodes.base import Detector, Node, NodeContext, NoParams
-from leadline.nodes.graph import Graph
-from leadline.nodes.regime import RegimeNode
+from leadline.nodes.base import Detector, Filter, Node, NodeContext
+from leadline.nodes.graph import SeriesGraph
 from leadline.nodes.router import Router, RouterParams
+
+AnyKind = type[Node[Any, Any]]
+
+NO_FILTERS: Final[Mapping[str, Sequence[Filter[Any]]]] = MappingProxyType({})
 
 
 class Strategy(Protocol):
@@ -84,26 +88,62 @@ def _place_in_code(error: BaseException) -> str:
 
 
 class OrderFlow:
-    """The detectors, the regime and the router, as one fixed graph of nodes, and one proposal of what they saw.
+    """The detectors, the filters, the regime and the router, as graphs of nodes, and one proposal of what they saw.
 
     detectors: of one session, with their parameters; those that are off are asked only where another reads them.
+    filters: of one session, by the name of the series that each reads. A further series has a graph of its own, of the
+    nodes that somebody reads there.
     Before every input of the regime is available it says nothing but that.
     """
 
-    def __init__(self, detectors: Iterable[Detector[Any, Any]], router: RouterParams, context: NodeContext) -> None:
+    def __init__(
+        self,
+        detectors: Iterable[Detector[Any, Any]],
+        router: RouterParams,
+        context: NodeContext,
+        filters: Mapping[str, Sequence[Filter[Any]]] = NO_FILTERS,
+    ) -> None:
         known = {type(detector): detector for detector in detectors}
         looking = [kind for kind, detector in known.items() if detector.params.enabled]
-        read = {node for kind in looking for node in _read_by(kind)}
-        nodes = [detector for kind, detector in known.items() if kind in read or kind in looking]
-        self._graph = Graph([*nodes, RegimeNode(NoParams(), context), Router(router, context, looking)])
+        asked = tuple((series, type(each)) for series, found in filters.items() for each in found)
+        named: dict[tuple[str, AnyKind], Node[Any, Any]] = {
+            (series, type(each)): each for series, found in filters.items() for each in found
+        }
+        graph: dict[str, dict[AnyKind, Node[Any, Any]]] = {}
+
+        def place(series: str, node: Node[Any, Any]) -> None:
+            """Put a node into the graph of a series, with what it reads."""
+            graph.setdefault(series, {})[type(node)] = node
+            for where, kind in (*((series, kind) for kind in node.inputs), *node.further):
+                if kind not in graph.get(where, ()):
+                    place(where, made(where, kind))
+
+        def made(series: str, kind: AnyKind) -> Node[Any, Any]:
+            """A node with the parameters that the manifest has for it, the defaults where it has none."""
+            if (series, kind) in named:
+                return named[series, kind]
+            if series == OWN_SERIES and kind in known:
+                return known[kind]
+            return kind(known[kind].params if kind in known else kind.params_model(), context)
+
+        place(OWN_SERIES, Router(router, context, looking, asked))
+        self._graph = SeriesGraph({series: nodes.values() for series, nodes in graph.items()})
 
     def warm(self, bar: Bar) -> None:
         """Fold a bar of an earlier session."""
-        self._graph.warm(bar)
+        self._graph.warm(OWN_SERIES, bar)
+
+    def warm_series(self, series: str, bar: Bar) -> None:
+        """Fold a bar of another series of an earlier session."""
+        self._graph.warm(series, bar)
+
+    def on_series(self, series: str, bar: Bar) -> None:
+        """Fold a bar of another series."""
+        self._graph.take(series, bar)
 
     def on_bar(self, bar: Bar) -> BarSignals:
         """Fold a bar of the session; its regime, its patterns with the router's word on each, and the entry on them."""
-        routed = self._graph.update(bar, Router)
+        routed = self._graph.take(OWN_SERIES, bar).of(Router)
         return propose(bar, *one_entry(routed.signals), signals=routed.signals, regime=routed.regime)
 
 
@@ -138,13 +178,6 @@ def one_entry(signals: Sequence[Signal]) -> tuple[Proposal, ...]:
     if len({signal.direction for signal in approved}) > 1:
         return (Proposal(Action.ENTER, why=why, withdrawn=Withdrawal.CONFLICT),)
     return (Proposal(Action.ENTER, approved[0].direction, why=why),)
-
-
-def _read_by(kind: type[Node[Any, Any]]) -> Iterator[type[Node[Any, Any]]]:
-    """The nodes that a node reads, and those that they read."""
-    for read in kind.inputs:
-        yield read
-        yield from _read_by(read)
 
 
 def load_entry_point(entry_point: str) -> StrategyFactory:

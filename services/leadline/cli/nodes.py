@@ -11,8 +11,8 @@ def print_nodes(name: str | None, output: Output) -> None:
     if output is Output.JSON:
         print_json({"nodes": nodes})
         return
-    rows = [(each.name, each.finds, _reads(each, brief=name is None), each.bars) for each in nodes]
-    print_table("Nodes", ("node", "what it computes", "reads", "bars"), rows, "there is no node")
+    rows = [(each.name, each.finds, _reads(each, brief=name is None), each.series, each.bars) for each in nodes]
+    print_table("Nodes", ("node", "what it computes", "reads", "series", "bars"), rows, "there is no node")
     if name is not None and nodes[0].details:
         print(f"\n{nodes[0].details}")
     if name is not None and nodes[0].patterns:

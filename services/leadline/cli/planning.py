@@ -11,6 +11,7 @@ from leadline.cli.output import print_json, print_table
 from leadline.local.data_dir import DataDir
 from leadline.local.left_behind import require_resumable
 from leadline.model.own_markets import own_files
+from leadline.model.strategy_spec import StrategySpec
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import EntrySize, entry_sizes
 from leadline.views.database import database_of
@@ -52,11 +53,14 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
         wide_only=("service", "owner", "calls", "after"),
     )
     for each in found.strategies:
-        if each.spec.series:
+        if each.spec.series or each.spec.strategy.filters:
             print_table(
                 f"Bars that {each.full_name} reads",
-                ("series", "bars", "ticks per row", "history"),
-                [(one.name, str(one.bars), one.ticks_per_row, one.history) for one in each.spec.all_series],
+                ("series", "bars", "ticks per row", "history", "filters"),
+                [
+                    (one.name, str(one.bars), one.ticks_per_row, one.history, _filters(each.spec, one.name))
+                    for one in each.spec.all_series
+                ],
                 "",
             )
     sizes = entry_sizes(found.accounts, found.strategies)
@@ -72,6 +76,12 @@ def _print_sizes(title: str, sizes: list[EntrySize]) -> None:
         columns = (*columns[:2], "at equity", "risk of one", *columns[2:])
         rows = [(*row[:2], size.equity, size.risk, *row[2:]) for row, size in zip(rows, sizes, strict=True)]
     print_table(title, columns, rows, "")
+
+
+def _filters(spec: StrategySpec, series: str) -> str:
+    """What asks the bars of a series which sides may be entered."""
+    entries = (entry for entry in spec.strategy.filters if entry.series == series)
+    return ", ".join(kind.name for entry in entries for kind, _ in entry.chosen())
 
 
 async def _require_resumable(checked: CheckedPlan, data_dir: Path) -> None:

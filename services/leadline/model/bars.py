@@ -10,6 +10,9 @@ from leadline.model.ticks import NS_PER_SECOND, Int64Array
 CLOSE_GRACE_NS: Final = 2 * NS_PER_SECOND
 """A bar whose time is over is known at the next print, but at the latest after this long without one."""
 
+OWN_SERIES: Final = "main"
+"""The name of the bars about which a strategy speaks, among all the series that it reads."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class BarKey:

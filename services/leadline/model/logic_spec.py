@@ -1,12 +1,12 @@
-"""The part of a strategy's manifest that decides: detectors, router, or a class of the image."""
+"""The part of a strategy's manifest that decides: detectors, filters, router, or a class of the image."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, create_model, model_validator
 
-from leadline.model.spec_base import FREE_FORM, SpecModel, Text, refused
+from leadline.model.spec_base import DNS_LABEL_PATTERN, FREE_FORM, SpecModel, Text, refused
 from leadline.nodes.base import Detector, DetectorParams
-from leadline.nodes.registry import detector_types
+from leadline.nodes.registry import FilterType, detector_types, filter_types
 from leadline.nodes.router import RouterParams
 
 ParamsT = TypeVar("ParamsT", bound=DetectorParams)
@@ -21,8 +21,29 @@ class DetectorSections(SpecModel):
         return section
 
 
+class FilterSections(SpecModel):
+    """Filters on one series of bars: every one that is named must allow an entry's side."""
+
+    series: Annotated[
+        str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 20", 20)
+    ]
+    """Whose bars they read: the name of one of `spec.series`, or `main`, the strategy's own."""
+
+    def chosen(self) -> tuple[tuple[FilterType, SpecModel], ...]:
+        """The filters that are named, with their parameters."""
+        sections = ((kind, getattr(self, kind.name)) for kind in filter_types())
+        return tuple((kind, params) for kind, params in sections if params is not None)
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> Self:
+        if not self.chosen():
+            raise refused(f"at least one filter: {', '.join(kind.name for kind in filter_types())}")
+        return self
+
+
 if TYPE_CHECKING:
     Detectors = DetectorSections
+    Filters = FilterSections
 else:
     # A section for each registered detector, under its name and with its own model.
     Detectors = create_model(
@@ -30,6 +51,12 @@ else:
         __base__=DetectorSections,
         __doc__=DetectorSections.__doc__,
         **{kind.name: (kind.params_model, kind.params_model()) for kind in detector_types()},
+    )
+    Filters = create_model(
+        "Filters",
+        __base__=FilterSections,
+        __doc__=FilterSections.__doc__,
+        **{kind.name: (kind.params_model | None, None) for kind in filter_types()},
     )
 
 
@@ -44,6 +71,8 @@ class Logic(SpecModel):
     """A strategy class of the image, as `package.module:Class`."""
     detectors: Detectors = Detectors()
     """Detectors and thresholds."""
+    filters: Annotated[tuple[Filters, ...], Field(max_length=5)] = ()
+    """Which sides may be entered, by what further series or its own bars show; without any, both."""
     router: RouterParams = RouterParams()
     """Regime and signal gates."""
     parameters: Annotated[dict[str, Any], Field(max_length=64, json_schema_extra=FREE_FORM)] = Field(

@@ -35,7 +35,7 @@ MOST_SIGNALS: Final = 10_000
 """A wide bar may have an imbalance in each of its rows, and each is a signal."""
 MOST_EVIDENCE: Final = 32
 MOST_EVIDENCE_ITEMS: Final = 65_536
-MOST_READINGS: Final = 64
+MOST_READINGS: Final = 128
 LONGEST_TEXT: Final = 256
 MOST_PLACES: Final = 12
 LARGEST_MULTIPLIER: Final = 1_000

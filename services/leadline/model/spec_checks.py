@@ -9,6 +9,7 @@ from typing import Final
 from pydantic.alias_generators import to_camel
 
 from leadline.model.account_spec import TradingAccount
+from leadline.model.bars import OWN_SERIES
 from leadline.model.calendars import Calendar
 from leadline.model.contracts import instrument_of, parse_contract
 from leadline.model.counted import counted
@@ -16,9 +17,10 @@ from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
+from leadline.model.series_checks import bars_needed, filter_problems, series_problems
 from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
+from leadline.model.spec_base import SpecModel
 from leadline.model.strategy_spec import (
-    OWN_SERIES,
     PAPER_ACCOUNT,
     Bracket,
     Entries,
@@ -31,7 +33,6 @@ from leadline.model.venues import MEANINGS, NEEDED, unable, venue_named, venues
 from leadline.nodes.base import Thresholds, known, profile_fields
 from leadline.nodes.detectors.absorption import Absorption
 from leadline.nodes.detectors.imbalance import Imbalance
-from leadline.nodes.regime import WARM_UP_BARS
 from leadline.nodes.registry import detector_types
 
 MOST_PERCENT: Final = 100
@@ -124,17 +125,17 @@ def bracket_of(spec: StrategySpec) -> Bracket:
     return Bracket(stop_ticks=own.stop_ticks, target_ticks=own.target_ticks)
 
 
-def history_needed(spec: StrategySpec) -> int:
-    """The fewest sessions of history that warm the indicators up.
+def history_needed(spec: StrategySpec, series: str = OWN_SERIES) -> int:
+    """The fewest sessions of history that warm the indicators on a series up.
 
     0 for tick and volume bars: how many a session has, nobody knows beforehand. 0 for a strategy of one's own, which
     has indicators of its own or none. Raises Unknown and InvalidInput as `session_of`.
     """
-    bars = spec.bar_spec
+    bars = next(each.bars for each in spec.all_series if each.name == series)
     if bars.kind != "time" or spec.strategy.entry_point is not None:
         return 0
     _, hours = session_of(spec)
-    return -(-WARM_UP_BARS // bars.bars_in(hours.length_ns))
+    return -(-bars_needed(spec, series) // bars.bars_in(hours.length_ns))
 
 
 def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
@@ -155,7 +156,8 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
         expected = f"a dated contract such as {own.root}Z2025: this root rolls on the venue's data, not by a rule"
         yield InvalidInput("spec.instrument", spec.instrument, expected)
     yield from _session_problems(spec)
-    yield from _series_problems(spec)
+    yield from series_problems(spec)
+    yield from filter_problems(spec)
     if spec.strategy.entry_point is None:  # a class of its own asks no detector
         yield from _threshold_problems(spec)
     if own.profile is None and spec.bracket is None:
@@ -249,31 +251,18 @@ def _session_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         return
     yield from _block_problems(spec)
     yield from _distance_to_nothing(spec) if never_closes(spec) else _no_time_to_enter(spec)
-    needed = history_needed(spec)
-    if spec.history < needed:
-        expected = (
-            f"at least {counted(needed, 'session')}, so that {WARM_UP_BARS} bars of {spec.bars} warm the indicators up"
-        )
-        yield InvalidInput("spec.history", spec.history, expected)
+    yield from _history_problems(spec)
 
 
-def _series_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
-    """Further series that nobody reads, and those that are another one already."""
-    if spec.series and spec.strategy.entry_point is None:
-        names = [each.name for each in spec.series]
-        expected = "none with OrderFlow, which reads its own bars only: a class of strategy.entryPoint reads others"
-        yield InvalidInput("spec.series", names, expected)
-    taken = {OWN_SERIES: (spec.bars, spec.ticks_per_row)}
-    for number, each in enumerate(spec.series):
-        where, bars = f"spec.series[{number}]", (each.bars, each.ticks_per_row)
-        if each.name in taken:
-            expected = f"a name that no other series has: {OWN_SERIES} are the strategy's own bars"
-            yield InvalidInput(f"{where}.name", each.name, expected)
-        elif bars in taken.values():
-            same = next(name for name, others in taken.items() if others == bars)
-            expected = f"other bars or another ticksPerRow than the series {same} has"
-            yield InvalidInput(f"{where}.bars", each.bars, expected)
-        taken.setdefault(each.name, bars)
+def _history_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """Series whose history does not warm up what is asked about them."""
+    for each in spec.all_series:
+        needed = history_needed(spec, each.name)
+        if each.history < needed:
+            places = {one.name: f"spec.series[{number}].history" for number, one in enumerate(spec.series)}
+            bars = f"{bars_needed(spec, each.name)} bars of {each.bars}"
+            expected = f"at least {counted(needed, 'session')}, so that {bars} warm the indicators up"
+            yield InvalidInput(places.get(each.name, "spec.history"), each.history, expected)
 
 
 def _block_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
@@ -348,11 +337,16 @@ def _repetitions(spec: StrategySpec) -> Iterator[InvalidInput]:
 def _threshold_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
     if signal_instrument(spec).profile is not None:
         return
-    for kind in detector_types():
-        section = spec.strategy.detectors.of(kind)
-        for name in profile_fields(kind.params_model):
+    logic = spec.strategy
+    sections: list[tuple[str, SpecModel]] = [
+        (f"spec.strategy.detectors.{kind.name}", logic.detectors.of(kind)) for kind in detector_types()
+    ]
+    for number, entry in enumerate(logic.filters):
+        sections += [(f"spec.strategy.filters[{number}].{kind.name}", params) for kind, params in entry.chosen()]
+    for where, section in sections:
+        for name in profile_fields(type(section)):
             if getattr(section, name) is None:
-                yield _needed(spec, f"spec.strategy.detectors.{kind.name}.{to_camel(name)}", "a volume")
+                yield _needed(spec, f"{where}.{to_camel(name)}", "a volume")
 
 
 def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInput]:

@@ -8,6 +8,7 @@ from leadline.model.account_spec import (
     TradingAccount,
     default_account,
 )
+from leadline.model.bars import OWN_SERIES
 from leadline.model.kinds import Manifest
 from leadline.model.logic_spec import Detectors, Logic
 from leadline.model.manifests import (
@@ -37,7 +38,6 @@ from leadline.model.spec_checks import (
     valid_for_ns,
 )
 from leadline.model.strategy_spec import (
-    OWN_SERIES,
     AccountRef,
     BarSeries,
     Bracket,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from leadline.model.bars import OWN_SERIES
 from leadline.model.durations import (
     FLATTEN_PATTERN,
     NEVER,
@@ -42,9 +43,6 @@ from leadline.model.spec_base import (
 
 PAPER_ACCOUNT: Final = "paper"
 """The account that a strategy trades when it names none. An account of this name is always a paper account."""
-
-OWN_SERIES: Final = "main"
-"""The name of the bars about which a strategy speaks, among all the series that it reads."""
 
 MOST_COUNT: Final = 1_000_000
 Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
@@ -333,7 +331,7 @@ class StrategySpec(SpecModel):
     history: Annotated[int, Field(ge=0, le=60), changes(Change.ROLLOUT)] = 5
     """Sessions before today's over which indicators are folded."""
     series: Annotated[tuple[SeriesSpec, ...], Field(max_length=4), changes(Change.ROLLOUT)] = ()
-    """Further bars that a class of one's own reads, such as 60m for a trend beside its 5m."""
+    """Further bars that filters or a class of one's own read, such as 60m for a trend beside its 5m."""
     strategy: Annotated[Logic, changes(Change.ROLLOUT)] = Logic(name="OrderFlow")
     """What decides; OrderFlow with its defaults where absent."""
     entries: Annotated[Entries, changes(Change.HOT)] = Entries()

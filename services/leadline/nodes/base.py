@@ -1,13 +1,16 @@
 """What a node is: one step of analysis over closed bars, with parameters of one model and an output of one type.
 
-A node gets each closed bar once, in the order in which the bars closed, and the outputs of its inputs at the same bar.
-What it answers follows from them and from its parameters alone: no clock, no randomness, no I/O. A new node is made for
-every session of a strategy; the bars of the history sessions warm it.
+A node gets each closed bar of one series once, in the order in which the bars closed, and the outputs of its inputs at
+the same bar. Of a node of another series it may read the last output. What it answers follows from them and from its
+parameters alone: no clock, no randomness, no I/O. A new node is made for every session of a strategy; the bars of the
+history sessions warm it.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 from pydantic import Field
@@ -41,6 +44,14 @@ class FromProfile:
     threshold: Literal["imbalance_min", "absorption_min", "typical_bar_volume"]
 
 
+@dataclass(frozen=True, slots=True)
+class NamesSeries:
+    """Marks a parameter that is the name of a series of bars: the manifest must have one of that name, or it is `main`.
+
+    A series that no filter and no such parameter of a detector names is one that nobody reads.
+    """
+
+
 class NoParams(SpecModel):
     """No parameters."""
 
@@ -63,23 +74,45 @@ class NodeContext:
     around_the_clock: bool = False
 
 
+NOWHERE: Final = NodeContext(Thresholds(imbalance_min=1, absorption_min=1, typical_bar_volume=1))
+"""For nodes that are made to be looked at, and never asked."""
+
 ParamsT = TypeVar("ParamsT", bound=SpecModel)
 OutputT = TypeVar("OutputT")
 
 
+LastOutputs = Mapping[tuple[str, type[Any]], Any]
+"""The last output of nodes, by the series that each reads and its class."""
+
+NOTHING_YET: Final[LastOutputs] = MappingProxyType({})
+
+
 class Inputs:
-    """What a node gets at one bar: the closed bar, and the outputs of the nodes that were asked before it."""
+    """What a node gets at one bar: the bar, what nodes before it answered, and the last answers of other series."""
 
-    __slots__ = ("_found", "bar")
+    __slots__ = ("_found", "_last", "bar")
 
-    def __init__(self, bar: Bar) -> None:
+    def __init__(self, bar: Bar, last: LastOutputs = NOTHING_YET) -> None:
         self.bar: Final = bar
         self._found: dict[type[Any], Any] = {}
+        self._last = last
 
     def of(self, node: "type[Node[Any, OutputT]]") -> OutputT:
         """The output of a node that is among the reader's `inputs`; KeyError for one that was not asked."""
         found: OutputT = self._found[node]
         return found
+
+    def last(self, series: str, node: "type[Node[Any, OutputT]]") -> OutputT | None:
+        """What a node of another series answered at the last bar of that series that was known by now.
+
+        None before its first answer. The node is among the reader's `further`.
+        """
+        found: OutputT | None = self._last.get((series, node))
+        return found
+
+    def has(self, node: "type[Node[Any, Any]]") -> bool:
+        """Whether a node was asked at this bar."""
+        return node in self._found
 
     def put(self, node: "Node[Any, Any]", output: object) -> None:
         """Keep a node's output for the nodes after it."""
@@ -91,13 +124,19 @@ class Node(ABC, Generic[ParamsT, OutputT]):
 
     `name` is unique among the nodes. `params_model` is the one model of its parameters: the manifest's section, what a
     node is made with, and what the documentation shows. `section` is where the manifest has it below `spec`, such as
-    `strategy.detectors.stacked`; empty where it has none. `inputs` are the nodes whose output of the same bar it reads.
+    `strategy.detectors.stacked`; empty where it has none. `inputs` are the nodes whose output of the same bar it reads,
+    `further` the nodes of other series, each after the name of its series, whose last output it reads.
+
+    `spans_sessions`: `update` may be asked at the bars of the history in the place of `warm`, so that readers of
+    another series have an answer before the session's first bar. A node whose memory is that of one session may not.
     """
 
     name: ClassVar[str]
     section: ClassVar[str]
     params_model: ClassVar[type[SpecModel]] = NoParams
     inputs: "Sequence[type[Node[Any, Any]]]" = ()
+    further: "Sequence[tuple[str, type[Node[Any, Any]]]]" = ()
+    spans_sessions: ClassVar[bool] = False
 
     def __init__(self, params: ParamsT, context: NodeContext) -> None:
         self.params: Final = in_force(params, context.thresholds)
@@ -147,12 +186,50 @@ class Detector(Node[DetectorParamsT, FoundT]):
             cls.section = f"strategy.detectors.{cls.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What a filter answers: which sides may be entered, at how many times of the size.
+
+    `multiplier` is at least 0. `texts` are the numbers that show why, by short names; they stand in the
+    bar's reading.
+    """
+
+    long: bool
+    short: bool
+    multiplier: Decimal = Decimal(1)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Filter(Node[ParamsT, Allowed]):
+    """A node that says which sides may be entered, on whichever series the manifest puts it.
+
+    Its section is that of an entry of `strategy.filters`, with its name. What it answered at the last bar of its series
+    holds until the next one, over the open of a session too: it is asked at the bars of the history as well.
+    """
+
+    spans_sessions = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" in cls.__dict__:
+            cls.section = f"strategy.filters[].{cls.name}"
+
+
+def series_fields(params: type[SpecModel]) -> tuple[str, ...]:
+    """The parameters that are the name of a series of bars."""
+    return tuple(
+        name
+        for name, each in params.model_fields.items()
+        if any(isinstance(mark, NamesSeries) for mark in each.metadata)
+    )
+
+
 def profile_fields(params: type[SpecModel]) -> dict[str, str]:
     """The parameters that the instrument's profile gives where they are left out, with the threshold of each."""
     return {
         name: mark.threshold
-        for name, field in params.model_fields.items()
-        for mark in field.metadata
+        for name, each in params.model_fields.items()
+        for mark in each.metadata
         if isinstance(mark, FromProfile)
     }
 

@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.spec_base import DECIMAL_PATTERN, SpecModel
-from leadline.nodes.base import Detector, Node, NodeContext, NoParams, Thresholds, profile_fields
+from leadline.nodes.base import NOWHERE, Detector, Filter, Node, NoParams, profile_fields
 from leadline.nodes.regime import RegimeNode
-from leadline.nodes.registry import detector_types
+from leadline.nodes.registry import detector_types, filter_types
 from leadline.nodes.router import Router, RouterParams
 
 _PROFILE_WORDS: Final[Mapping[str, str]] = {
@@ -16,8 +16,6 @@ _PROFILE_WORDS: Final[Mapping[str, str]] = {
     "absorption_min": "absorption minimum",
     "typical_bar_volume": "typical bar volume",
 }
-# Nodes are made here to be looked at, never to be asked.
-_NOWHERE: Final = NodeContext(Thresholds(imbalance_min=1, absorption_min=1, typical_bar_volume=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,8 @@ class NodeText:
 
     `finds` is what it computes in one sentence, `details` the rest. `section` is where a manifest has its parameters
     below `spec`, empty where it has none. `reads` are the nodes whose output it reads besides the bar; `bars` is how
-    many bars it needs with its default parameters before it answers.
+    many bars it needs with its default parameters before it answers. `series` are the bars that it can be asked about:
+    the strategy's own, or those of any series.
     """
 
     name: str
@@ -45,18 +44,19 @@ class NodeText:
     section: str
     reads: tuple[str, ...]
     bars: int
+    series: str
     patterns: tuple[str, ...]
     parameters: tuple[ParameterText, ...]
 
 
 def node_texts() -> tuple[NodeText, ...]:
-    """Every node that a manifest can set: the detectors in their order, the regime, the router.
+    """Every node that a manifest can set: the detectors in their order, the filters, the regime, the router.
 
     Raises InvalidInput as `detector_types` does.
     """
     kinds = detector_types()
-    detectors: list[Node[Any, Any]] = [kind(kind.params_model(), _NOWHERE) for kind in kinds]
-    return tuple(map(_text, (*detectors, RegimeNode(NoParams(), _NOWHERE), Router(RouterParams(), _NOWHERE, kinds))))
+    named: list[Node[Any, Any]] = [kind(kind.params_model(), NOWHERE) for kind in (*kinds, *filter_types())]
+    return tuple(map(_text, (*named, RegimeNode(NoParams(), NOWHERE), Router(RouterParams(), NOWHERE, kinds))))
 
 
 def node_text(name: str) -> NodeText:
@@ -75,8 +75,12 @@ def _text(node: Node[Any, Any]) -> NodeText:
         finds=finds,
         details="\n".join(line.strip() for line in details.strip().splitlines()),
         section=node.section,
-        reads=tuple(read.name for read in node.inputs),
+        reads=(
+            *(read.name for read in node.inputs),
+            *(f"{read.name} of {series}" for series, read in node.further),
+        ),
         bars=node.warm_up,
+        series="any" if isinstance(node, Filter) else "own",
         patterns=tuple(pattern.value for pattern in node.patterns) if isinstance(node, Detector) else (),
         parameters=tuple(_parameters(node.params_model)),
     )

@@ -239,6 +239,7 @@ class RegimeNode(Node[NoParams, RegimeReading]):
 
     name = "regime"
     section = ""
+    spans_sessions = True
 
     def __init__(self, params: NoParams, context: NodeContext) -> None:
         super().__init__(params, context)

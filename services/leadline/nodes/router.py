@@ -1,16 +1,19 @@
 """Which patterns may trade in which regime, and why not."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
+from fractions import Fraction
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from leadline.model.bars import OWN_SERIES
 from leadline.model.signals import Direction, Pattern, Regime, RegimeReading, Signal
 from leadline.model.spec_base import DecimalText, SpecModel
-from leadline.nodes.base import Detector, Inputs, Node, NodeContext
+from leadline.nodes.base import Allowed, Detector, Filter, Inputs, Node, NodeContext
+from leadline.nodes.exact import quotient
 from leadline.nodes.regime import WARM_UP, WARM_UP_BARS, RegimeNode
 
 _SIDES: Final = {"Long": Direction.LONG, "Short": Direction.SHORT, "Both": None}
@@ -60,6 +63,7 @@ class Rejection(StrEnum):
     DIRECTION = "direction"
     STRENGTH = "strength"
     CONFIDENCE = "confidence"
+    FILTERED = "filtered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +119,19 @@ class RoutingTable:
         rule = self.rules.get(regime)
         return Decimal(0) if rule is None else rule.multiplier
 
-    def route(self, reading: RegimeReading, signals: Iterable[Signal]) -> tuple[Signal, ...]:
-        """The signals with the router's word on each: approved, or the first reason against it."""
-        return tuple(self._judge(reading, signal) for signal in signals)
+    def route(
+        self, reading: RegimeReading, signals: Iterable[Signal], sides: Collection[Direction] = tuple(Direction)
+    ) -> tuple[Signal, ...]:
+        """The signals with the router's word on each: approved, or the first reason against it.
 
-    def _judge(self, reading: RegimeReading, signal: Signal) -> Signal:
+        sides: those that the filters allow.
+        """
+        return tuple(self._judge(reading, signal, sides) for signal in signals)
+
+    def _judge(self, reading: RegimeReading, signal: Signal, sides: Collection[Direction]) -> Signal:
         rejection = self._rejection(reading, signal)
+        if rejection is None and signal.direction not in sides:
+            rejection = Rejection.FILTERED
         if rejection is None:
             return replace(signal, approved=True)
         return replace(signal, rejection=rejection.value)
@@ -172,6 +183,9 @@ class Router(Node[RouterParams, Routed]):
 
     detectors: those whose signals it takes, all of the same graph. Their order is that of the patterns, then from the
     lowest price up. Before every input of the regime is there it passes on no signal.
+
+    filters: each after the name of its series. A signal may trade when every one of them allows its side, and the size
+    is multiplied by that of each. A filter that has not answered yet allows nothing.
     """
 
     name = "router"
@@ -179,12 +193,19 @@ class Router(Node[RouterParams, Routed]):
     params_model = RouterParams
 
     def __init__(
-        self, params: RouterParams, context: NodeContext, detectors: Sequence[type[Detector[Any, Any]]]
+        self,
+        params: RouterParams,
+        context: NodeContext,
+        detectors: Sequence[type[Detector[Any, Any]]],
+        filters: Sequence[tuple[str, type[Filter[Any]]]] = (),
     ) -> None:
         super().__init__(params, context)
         self._table = routing_table(params)
         self._detectors = tuple(detectors)
-        self.inputs = (RegimeNode, *self._detectors)
+        self._filters = tuple(filters)
+        own = [kind for series, kind in self._filters if series == OWN_SERIES]
+        self.inputs = (RegimeNode, *self._detectors, *own)
+        self.further = tuple(each for each in self._filters if each[0] != OWN_SERIES)
 
     @property
     def warm_up(self) -> int:
@@ -195,10 +216,44 @@ class Router(Node[RouterParams, Routed]):
         """The regime and the signals of the bar."""
         reading = inputs.of(RegimeNode)
         reading = replace(reading, multiplier=self._table.multiplier(reading.regime))
+        allowed = [(f"{series}.{kind.name}", self._answer(inputs, series, kind)) for series, kind in self._filters]
+        if allowed:
+            reading = _filtered(reading, allowed)
         if reading.reason == WARM_UP:
             return Routed(reading, ())
         found = [signal for detector in self._detectors for signal in inputs.of(detector).signals]
-        return Routed(reading, self._table.route(reading, sorted(found, key=_place)))
+        sides = _sides(answer for _, answer in allowed)
+        return Routed(reading, self._table.route(reading, sorted(found, key=_place), sides))
+
+    def _answer(self, inputs: Inputs, series: str, kind: type[Filter[Any]]) -> Allowed:
+        found = inputs.of(kind) if series == OWN_SERIES else inputs.last(series, kind)
+        return _NOTHING if found is None else found
+
+
+_NOTHING: Final = Allowed(long=False, short=False)
+
+
+def _sides(allowed: Iterable[Allowed]) -> frozenset[Direction]:
+    """The sides that every filter allows."""
+    every = tuple(allowed)
+    sides = ((Direction.LONG, all(each.long for each in every)), (Direction.SHORT, all(each.short for each in every)))
+    return frozenset(side for side, may in sides if may)
+
+
+def _filtered(reading: RegimeReading, allowed: Iterable[tuple[str, Allowed]]) -> RegimeReading:
+    """The reading with what each filter allows among its numbers, and the size multiplied by each."""
+    product, texts = Fraction(reading.multiplier), dict(reading.inputs)
+    for name, answer in allowed:
+        product *= Fraction(answer.multiplier)
+        texts[name] = _side_text(answer)
+        texts |= {f"{name}.{key}": value for key, value in answer.texts.items()}
+    return replace(reading, multiplier=quotient(product.numerator, product.denominator), inputs=texts)
+
+
+def _side_text(answer: Allowed) -> str:
+    if answer.long and answer.short:
+        return "both"
+    return "long" if answer.long else "short" if answer.short else "none"
 
 
 def _place(signal: Signal) -> tuple[int, int]:

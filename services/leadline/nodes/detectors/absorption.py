@@ -45,6 +45,7 @@ class Absorption(Detector[AbsorptionParams, Found]):
     name = "absorption"
     params_model = AbsorptionParams
     patterns = (Pattern.BUYING_ABSORPTION, Pattern.SELLING_ABSORPTION)
+    spans_sessions = True
 
     def __init__(self, params: AbsorptionParams, context: NodeContext) -> None:
         super().__init__(params, context)

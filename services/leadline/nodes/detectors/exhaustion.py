@@ -34,6 +34,7 @@ class Exhaustion(Detector[ExhaustionParams, Found]):
     name = "exhaustion"
     params_model = ExhaustionParams
     patterns = (Pattern.BUYING_EXHAUSTION, Pattern.SELLING_EXHAUSTION)
+    spans_sessions = True
 
     def __init__(self, params: ExhaustionParams, context: NodeContext) -> None:
         super().__init__(params, context)

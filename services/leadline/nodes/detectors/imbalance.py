@@ -58,6 +58,7 @@ class Imbalance(Detector[ImbalanceParams, Imbalances]):
     name = "imbalance"
     params_model = ImbalanceParams
     patterns = (Pattern.BUY_IMBALANCE, Pattern.SELL_IMBALANCE)
+    spans_sessions = True
 
     def __init__(self, params: ImbalanceParams, context: NodeContext) -> None:
         super().__init__(params, context)

@@ -28,6 +28,7 @@ class Stacked(Detector[StackedParams, Found]):
     name = "stacked"
     params_model = StackedParams
     patterns = (Pattern.STACKED_BUY_IMBALANCE, Pattern.STACKED_SELL_IMBALANCE)
+    spans_sessions = True
     inputs = (Imbalance,)
 
     def update(self, inputs: Inputs) -> Found:

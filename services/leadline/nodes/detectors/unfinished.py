@@ -44,6 +44,7 @@ class Unfinished(Detector[UnfinishedParams, Found]):
     name = "unfinished"
     params_model = UnfinishedParams
     patterns = (Pattern.UNFINISHED_HIGH, Pattern.UNFINISHED_LOW, Pattern.UNFINISHED_REVISITED)
+    spans_sessions = True
 
     def __init__(self, params: UnfinishedParams, context: NodeContext) -> None:
         super().__init__(params, context)
