@@ -17,6 +17,7 @@ from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, LONGEST_REASON, Halt, HaltSource
 from leadline.model.ids import RunId
+from leadline.model.venues import Capability
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.stores import MemoryBooks
 from tests.execution.test_halts_interleaved import Nobody, Rows, Store, Venue
@@ -90,6 +91,7 @@ class Process:
             idle=_nothing,
             switch=self.switch,
             committed=lambda _: None,
+            capabilities=frozenset(Capability),
         )
         name, balance = OFF.full_name, OFF.spec.starting_balance
         self.loop = AccountLoop(deps, lambda: Book(RunId("tape"), name, OFF, (MES,), DAY, ns(0), balance))

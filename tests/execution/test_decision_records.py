@@ -4,7 +4,7 @@ import pytest
 
 from leadline.execution.core.decisions import Asked, decision_facts, decision_of, venue_order
 from leadline.model.ids import decision_id
-from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueOrder
+from leadline.model.orders import Bracket, OrderState, OrderType, Side, Trail, Trailing, VenueOrder
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from leadline.risk.view import RiskDecision
 from tests.execution.harness.books import book_of, order_of
@@ -68,9 +68,14 @@ def test_the_audit_tells_what_was_decided_about_which_bar(answer: RiskDecision, 
 
 
 @pytest.mark.parametrize(("leg", "reduces"), [("E", False), ("F1", True), ("F12", True)])
-def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_reduce(leg: str, reduces: bool):
-    order = order_of(OrderState.SENDING, leg, side=Side.SELL, quantity=2, bracket=Bracket(16, 24))
-    assert venue_order(order) == VenueOrder(
+@pytest.mark.parametrize("trails", [False, True])
+def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_reduce(
+    leg: str, reduces: bool, trails: bool
+):
+    """How its stops trail is said to a venue that trails."""
+    bracket, trail = Bracket(16, 24, trail=Trail(4, 6)), Trailing(19_990, 6)
+    order = order_of(OrderState.SENDING, leg, side=Side.SELL, quantity=2, bracket=bracket, trail=trail)
+    assert venue_order(order, trails=trails) == VenueOrder(
         client_id=order.client_id,
         decision=order.decision,
         leg=leg,
@@ -80,6 +85,7 @@ def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_
         type=OrderType.MARKET,
         quantity=2,
         decided_at_ns=ns(600),
-        bracket=Bracket(16, 24),
+        bracket=bracket if trails else Bracket(16, 24),
+        trail=trail if trails else None,
         reduce_only=reduces,
     )

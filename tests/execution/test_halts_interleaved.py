@@ -25,6 +25,7 @@ from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.ids import RunId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
+from leadline.model.venues import Capability
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.checks import AccountStore
@@ -191,6 +192,7 @@ class Story:
             idle=_no_idle,
             switch=self.switch,
             committed=lambda _: None,
+            capabilities=frozenset(Capability),
         )
         self.loop = AccountLoop(
             deps, lambda: Book(RunId(self.tape), NAME, OFF, (MES,), DAY, ns(0), OFF.spec.starting_balance)

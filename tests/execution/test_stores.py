@@ -162,6 +162,7 @@ class Commands:
             bracket=self._chance.choice([None, Bracket(16, 24), Bracket(stop_price=-5, trail=Trail(0, 6))]),
             trail=self._chance.choice([None, Trailing(20_000, 4)]),
             wanted_price=self._chance.choice([None, 19_995]),
+            moved_ns=self._chance.choice([None, self._book.instant_ns]),
             unwanted=self._chance.choice([False, True]),
             valid_until_ns=self._chance.choice([None, self._book.instant_ns + 1]),
             parent="" if leg == "E" else client_order_id(decision, "E"),

@@ -55,9 +55,12 @@ def refuse(action):
         refused.append(str(error))
 
 
+for one in (trailing, own):
+    plan(platform, [account], [one])  # a stop that the venue does not move is moved by the loop
+drill = type(venue_named("drill"))
+drill.capabilities -= {Capability.REPLACE}
 refuse(lambda: plan(platform, [account], [trailing]))
 refuse(lambda: plan(platform, [account], [own]))
-drill = type(venue_named("drill"))
 for missing in NEEDED:
     drill.capabilities = frozenset(Capability) - {missing}
     refuse(lambda: load_manifests(sys.argv[1]))
@@ -141,7 +144,8 @@ def test_one_more_venue_is_in_the_schema_in_the_plan_and_in_the_checks(tmp_path:
     assert len(found["rule"]) == 2
     refused, own, *unsafe = found["refused"]
     assert "spec.strategy.entryPoint: got 'tests.testing.test_replay:Up', expected the strategy OrderFlow, or " in own
-    expected = f"none, or an account at a venue that {MEANINGS[Capability.TRAILING]}: drill does not"
+    either = f"{MEANINGS[Capability.TRAILING]} or {MEANINGS[Capability.REPLACE]}"
+    expected = f"none, or an account at a venue that {either}: drill does neither"
     assert [
         f"spec.venue: got 'drill', expected a venue that {MEANINGS[one]}" in line
         for one, line in zip(NEEDED, unsafe, strict=True)
@@ -215,6 +219,34 @@ def test_a_day_at_a_venue_that_pushes_is_the_day_at_the_paper_venue(
     assert sum(one.leg == "T1" for one in there.orders) > 1
     assert (there.decisions, there.orders, there.fills) == (here.decisions, here.orders, here.fills)
     assert (there.result, there.open) == (here.result, here.open)
+
+
+def test_a_trail_that_the_loop_moves_is_the_venue_s_own_where_prints_are_as_far_apart_as_its_moves(
+    adapter: ModuleType, monkeypatch: pytest.MonkeyPatch
+):
+    """It climbs by four ticks a wave of twelve prints; the stop stays six behind the best of them."""
+    wave = (0, 1, 2, 3, 4, 5, 6, 7, 8, 6, 4, 3)
+    rows = [(ns(1 + 2 * number), 20_000 + number // 3 + wave[number % 12], 5, 1) for number in range(400)]
+    bracket = {"stopTicks": 16, "trail": {"triggerTicks": 4, "offsetTicks": 6}}
+    own = strategy(strategy=OWN, history=0, bars="1m", bracket=bracket)
+    manifest = account(limits={"dayTarget": "10000"})
+    library = ModuleType("drill_exchange")
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    exchanges: list[Exchange] = []
+
+    def connect(time: TapeTime) -> Orders:
+        exchanges.append(Exchange(time, FillRules(), ns(1) - 1))
+        vars(library)["session"] = lambda account, contracts: exchanges[0]
+        connection: Connection = adapter.connect(Reach("default/paper", SpecModel(), (MES,), open_channel))
+        return connection.orders
+
+    without = frozenset(Capability) - {Capability.TRAILING}
+    there = replay(own, prints(MES, rows), DAY, manifest, connect=connect, capabilities=without)
+    here = replay(own, prints(MES, rows), DAY, manifest)
+    assert all(known.trail is None for known in exchanges[0].market.orders())
+    stops = [sum(order.leg == "S1" and order.state == "FILLED" for order in came.orders) for came in (there, here)]
+    assert min(stops) > 2
+    assert (there.fills, there.result) == (here.fills, here.result)
 
 
 async def test_events_that_were_pushed_are_told_until_they_are_booked_and_all_again_after_a_start(adapter: ModuleType):

@@ -35,6 +35,7 @@ from leadline.model.halts import Halt, HaltSource
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.signal_checks import SignalSource, check_message
 from leadline.model.subjects import SIGNALS, signal_subject
+from leadline.model.venues import venue_named
 from leadline.runtime.bus.bus import TailLost
 from leadline.runtime.bus.intake import Intake, read_signal
 from leadline.runtime.bus.publishing import keep_publishing
@@ -104,6 +105,7 @@ class Account:
                 idle=self._idle,
                 switch=self.kill_switch,
                 committed=self._note_committed,
+                capabilities=venue_named(self.manifest.spec.venue).capabilities,
                 marks=self.marks,
             ),
             self._new_book,

@@ -86,6 +86,15 @@ class Trailing:
     from_price: int
     offset_ticks: int
 
+    def level(self, stop: int, side: Side) -> int:
+        """The first price, ticks, at which a print moves an order of that side whose stop is at `stop`."""
+        worst = max if side is Side.SELL else min
+        return worst(self.from_price, stop - side.sign * (self.offset_ticks + 1))
+
+    def behind(self, price: int, side: Side) -> int:
+        """Where a print at `price` moves the stop of an order of that side to, ticks."""
+        return price + side.sign * self.offset_ticks
+
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
@@ -132,8 +141,9 @@ class Order:
     entry's client id on bracket legs, whose `oco` names the other. `decided_at_ns` is the account's instant at which it
     was decided (for a bracket leg: its entry fill's time). `first_fill_ns` is the time of an entry's first fill.
 
-    `wanted_price` is where its strategy wants a stop or a target, until the venue has it there or better; `unwanted`
-    says that the strategy has taken an entry back. Entries with the same `group` are alternatives, empty without any.
+    `wanted_price` is where its strategy or its trail wants a stop or a target, until the venue has it there or better;
+    `unwanted` says that the strategy has taken an entry back. `moved_ns` is when this account last moved a stop that
+    trails, None before and where the venue moves it. Entries with the same `group` are alternatives, empty without any.
     """
 
     client_id: str
@@ -161,6 +171,7 @@ class Order:
     wanted_price: int | None = None
     unwanted: bool = False
     group: str = ""
+    moved_ns: int | None = None
 
     @property
     def price(self) -> int | None:

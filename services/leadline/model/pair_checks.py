@@ -14,12 +14,14 @@ from leadline.model.venues import MEANINGS, Capability, venue_named
 _OF_PROPOSALS: Final = (
     Capability.LIMIT,
     Capability.STOP,
-    Capability.TRAILING,
     Capability.REPLACE,
     Capability.SHRINK,
     Capability.VALIDITY,
 )
 """What a strategy of one's own may ask for at any bar: it is known too late then that the venue cannot do it."""
+
+_MOVES_STOPS: Final = frozenset({Capability.TRAILING, Capability.REPLACE})
+"""With either of them a stop trails: the venue moves it, or the account's loop has it moved."""
 
 
 def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
@@ -89,7 +91,10 @@ def _beyond_the_venue(strategy: TradingStrategy, account: TradingAccount) -> Ite
             asked.append((Capability.VALIDITY, "spec.entries.validFor", spec.entries.valid_for, DAY))
     if spec.bracket is not None and spec.bracket.trail is not None:
         trail = f"{spec.bracket.trail.trigger_ticks} and {spec.bracket.trail.offset_ticks} ticks"
-        asked.append((Capability.TRAILING, "spec.bracket.trail", trail, "none"))
+        if not _MOVES_STOPS & venue.capabilities:
+            able = " or ".join(MEANINGS[one] for one in Capability if one in _MOVES_STOPS)
+            expected = f"none, or an account at a venue that {able}: {venue.name} does neither"
+            yield InvalidInput("spec.bracket.trail", trail, expected)
     for capability, where, value, instead in asked:
         if capability not in venue.capabilities:
             expected = f"{instead}, or an account at a venue that {MEANINGS[capability]}: {venue.name} does not"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -39,6 +40,7 @@ from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import OWN_SERIES, BarSeries, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns
+from leadline.model.venues import Capability
 from leadline.model.wire import decode_signal, encode_signal
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -83,11 +85,13 @@ def replay(
     trade_from: date,
     account: TradingAccount | None = None,
     connect: Callable[[TapeTime], Orders] | None = None,
+    capabilities: AbstractSet[Capability] = frozenset(Capability),
 ) -> Replay:
     """Run a strategy over prints (by contract) and return what came of it; the account is the paper one when not given.
 
     Nothing is decided before the trading day `trade_from`: what prints before it are history. `connect` puts the orders
-    of another venue in the place of the paper venue's: it is given the time, to which that venue may listen. Raises
+    of another venue in the place of the paper venue's: it is given the time, to which that venue may listen, and
+    `capabilities` say what that venue does by itself. Raises
     InvalidInput and Unknown for what a plan refuses, whatever the strategy raises as StrategyFailed, and Halted.
     """
     if not market or not any(map(len, market.values())):
@@ -99,7 +103,9 @@ def replay(
     }
     signals = signal_messages(strategy, trade_from, bars)
     with TemporaryDirectory() as folder:
-        return asyncio.run(_run(strategy, manifest, market, trade_from, bars, signals, Path(folder), connect))
+        return asyncio.run(
+            _run(strategy, manifest, market, trade_from, bars, signals, Path(folder), connect, capabilities)
+        )
 
 
 def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> BarBuilder:
@@ -170,6 +176,7 @@ async def _run(
     signals: Sequence[SignalMessage],
     folder: Path,
     connect: Callable[[TapeTime], Orders] | None,
+    capabilities: AbstractSet[Capability],
 ) -> Replay:
     begins_ns = min(int(ticks.time_ns[0]) for ticks in market.values() if len(ticks)) - 1
     contracts = tuple(sorted(market))
@@ -218,6 +225,7 @@ async def _run(
         idle=next_word,
         switch=switch,
         committed=lambda _: None,
+        capabilities=capabilities,
     )
     loop = AccountLoop(deps, new_book)
     try:

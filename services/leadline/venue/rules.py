@@ -123,8 +123,7 @@ def trail_level(order: VenueOrder) -> int | None:
     """The first price at which a print moves the order's stop; None for an order that does not trail."""
     if order.trail is None or order.stop_price is None:
         return None
-    worst = max if order.side is Side.SELL else min
-    return worst(order.trail.from_price, order.stop_price - order.side.sign * (order.trail.offset_ticks + 1))
+    return order.trail.level(order.stop_price, order.side)
 
 
 def trailed(order: VenueOrder, price: int) -> int | None:
@@ -132,7 +131,7 @@ def trailed(order: VenueOrder, price: int) -> int | None:
     level = trail_level(order)
     if level is None or order.trail is None or order.side.sign * (price - level) > 0:
         return None
-    return price + order.side.sign * order.trail.offset_ticks
+    return order.trail.behind(price, order.side)
 
 
 def within_reach(order: VenueOrder, low: int, high: int) -> bool:

@@ -4,9 +4,10 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from leadline.model.orders import Bracket, OrderType
+from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
+from leadline.model.venues import Capability
 from tests.execution.harness.builders import (
     BUY,
     DAY_S,
@@ -91,13 +92,15 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
 
 
 def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
-    """A desk whose strategy looks after what it has: a long whose exits it moves twice and which it leaves, and a limit
-    that it takes back.
+    """A desk whose strategy looks after what it has: a long whose exits it moves twice and which it leaves, a limit
+    that it takes back, and a long whose stop follows the price. The venue does not trail: the loop moves that stop.
     """
     mes = tape(
         *((599, 20_000), (601, 20_000)),  # in: 1 at 20001
         *((700, 20_004), (800, 20_006), (901, 20_003)),  # out: 1 at 20002
-        *((999, 20_000), (1200, 20_001)),
+        *((999, 20_000), (1199, 20_001)),
+        *((1201, 20_000), (1210, 20_006), (1211.5, 20_009), (1230, 20_004)),  # in at 20001, out at 20003
+        (1300, 20_001),
     )
     enter = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
     wanted = [
@@ -107,9 +110,13 @@ def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
         (900, Proposal(Action.EXIT)),
         (1000, replace(enter, entry=EntryTerms(OrderType.LIMIT, 19_985))),
         (1100, Proposal(Action.CANCEL)),
+        (1200, replace(enter, bracket=Bracket(stop_ticks=20, trail=Trail(4, 4)))),
     ]
     said = [replace(bar(second), regime=None, signals=(), proposals=(proposal,)) for second, proposal in wanted]
-    return Desk(books, folder, {MES: mes}, {"default/mes": says(said, end=1300)}, [strategy()], ends=1300, name=name)
+    signals = {"default/mes": says(said, end=1400)}
+    desk = Desk(books, folder, {MES: mes}, signals, [strategy()], ends=1400, name=name)
+    desk.capabilities = frozenset(Capability) - {Capability.TRAILING}
+    return desk
 
 
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:

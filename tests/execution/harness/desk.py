@@ -30,6 +30,7 @@ from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
+from leadline.model.venues import Capability
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.venue.ledger import Ledger
@@ -110,7 +111,7 @@ class Desk:
     """One account on one tape: what survives a kill, and what its world says.
 
     `prints` by contract, `signals` by strategy; `begins` and `ends` in seconds from the first day's open; `name` tells
-    it from the test's other desks.
+    it from the test's other desks. `capabilities` are those that its venue is taken to have.
     """
 
     books: Books
@@ -126,6 +127,7 @@ class Desk:
     trade_from: date = DAY
     sent: dict[str, int] = field(default_factory=dict)
     begun: bool = False
+    capabilities: frozenset[Capability] = frozenset(Capability)
 
     @property
     def tape(self) -> str:
@@ -220,6 +222,7 @@ class Session:
             idle=self._idle,
             switch=self.switch,
             committed=self.events.extend,
+            capabilities=desk.capabilities,
         )
         self.loop = AccountLoop(through(deps), self._new_book)
 

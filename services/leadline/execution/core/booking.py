@@ -19,7 +19,16 @@ from leadline.execution.core.venue_reports import check_fill, check_order, shown
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import Leg, client_order_id
-from leadline.model.orders import Fill, Order, OrderState, Position, VenueEvent, VenueOrder
+from leadline.model.orders import (
+    Fill,
+    Order,
+    OrderState,
+    OrderType,
+    Position,
+    Trailing,
+    VenueEvent,
+    VenueOrder,
+)
 
 UNASSIGNED: Final = ""
 """The place of orders and positions in contracts that no strategy of the account trades."""
@@ -104,7 +113,7 @@ def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored)
         surprises.append(_keep(book, changes, event, f"says what cannot be, {checked.words}: it is passed over"))
         return surprises
     if order is None:
-        order = _new_at_venue(book, reported, stored, surprises)
+        order = _new_at_venue(book, changes, reported, stored, surprises)
     if fill is not None and fill.fill_id not in stored.fills:
         fill, doubt = check_fill(order, reported, fill, event.instant_ns)
         words += [f"{doubt}{'' if fill else ', which is not booked'}"] if doubt else []
@@ -243,7 +252,7 @@ def _known(book: Book, client_id: str, stored: Stored) -> Order | None:
     return book.orders.get(client_id) or stored.orders.get(client_id)
 
 
-def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: list[str]) -> Order:
+def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: Stored, surprises: list[str]) -> Order:
     """A bracket leg that the venue made for an entry; or an order that this account does not know, and adopts."""
     parent = _known(book, reported.parent, stored) if reported.parent else None
     leg: str = reported.leg
@@ -270,12 +279,36 @@ def _new_at_venue(book: Book, reported: VenueOrder, stored: Stored, surprises: l
         limit_price=reported.limit_price,
         stop_price=reported.stop_price,
         bracket=reported.bracket,
-        trail=reported.trail,
+        trail=reported.trail if parent is None else _trail_of(book, changes, reported, parent),
         valid_until_ns=reported.valid_until_ns,
         parent=reported.parent,
         oco=reported.oco,
         version=0,
     )
+
+
+def _trail_of(book: Book, changes: Changes, reported: VenueOrder, entry: Order) -> Trailing | None:
+    """How a leg's stop trails. A venue that does not trail says nothing of what its entry asks for."""
+    asked = None if entry.bracket is None else entry.bracket.trail
+    if reported.trail is not None or asked is None or reported.type is not OrderType.STOP:
+        return reported.trail
+    paid = _entered_at(book, changes, reported, entry)
+    return None if paid is None else Trailing(paid + entry.side.sign * asked.trigger_ticks, asked.offset_ticks)
+
+
+def _entered_at(book: Book, changes: Changes, leg: VenueOrder, entry: Order) -> int | None:
+    """Price of the entry's fill that a leg closes, ticks: the venue tells of the leg together with it.
+
+    Of a leg whose fill was told before, its distance from it tells, or the newest price that is held; None without.
+    """
+    told = [fill.price for fill, _, _ in changes.fills if fill.client_id == entry.client_id]
+    if told:
+        return told[-1]
+    distance = None if entry.bracket is None else entry.bracket.stop_ticks
+    if distance is not None and leg.stop_price is not None:
+        return leg.stop_price + entry.side.sign * distance
+    held = book.positions.get((entry.strategy, entry.contract))
+    return held.lots[-1].price if held is not None and held.lots else None
 
 
 def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: str) -> str:

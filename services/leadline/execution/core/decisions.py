@@ -1,7 +1,7 @@
 """What the loop writes down and hands over, out of what it knows: decisions, and orders for the venue."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from leadline.execution.core.book import Book, StrategyBook
@@ -72,8 +72,11 @@ def decision_of(book: Book, strategy: StrategyBook, asked: Asked, answer: RiskDe
     )
 
 
-def venue_order(order: Order) -> VenueOrder:
-    """An order as it is handed to the venue."""
+def venue_order(order: Order, *, trails: bool) -> VenueOrder:
+    """An order as it is handed to the venue; where that does not trail (`trails`), it is not told how stops do."""
+    bracket = order.bracket
+    if bracket is not None and not trails:
+        bracket = replace(bracket, trail=None)
     return VenueOrder(
         client_id=order.client_id,
         decision=order.decision,
@@ -86,8 +89,8 @@ def venue_order(order: Order) -> VenueOrder:
         decided_at_ns=order.decided_at_ns,
         limit_price=order.limit_price,
         stop_price=order.stop_price,
-        bracket=order.bracket,
-        trail=order.trail,
+        bracket=bracket,
+        trail=order.trail if trails else None,
         valid_until_ns=order.valid_until_ns,
         reduce_only=order.leg.startswith(Leg.FLATTEN),
     )

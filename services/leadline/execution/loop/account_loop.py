@@ -28,6 +28,7 @@ from leadline.execution.core.day import apply_limits, next_timer
 from leadline.execution.core.decisions import Asked, decision_facts, decision_of, undecided
 from leadline.execution.core.exits import next_try, settled
 from leadline.execution.core.halt_notes import note_halt
+from leadline.execution.core.trails import next_look
 from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import HALTED_BY, Deps
@@ -175,7 +176,8 @@ class AccountLoop:
         earliest = min((bar.known_at_ns for bar in bars if bar is not None), default=END_OF_TIME)
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
-        timers = [timer for timer in (next_timer(book), next_try(book)) if timer is not None]
+        looks = None if self._deps.trails else next_look(book)
+        timers = [timer for timer in (next_timer(book), next_try(book), looks) if timer is not None]
         target = min(complete, earliest, *timers)
         return target if target > book.instant_ns else None
 

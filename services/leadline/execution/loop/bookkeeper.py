@@ -15,6 +15,7 @@ from leadline.execution.core.booking import (
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exits import settled
 from leadline.execution.core.protection import UNPROTECTED, unprotected
+from leadline.execution.core.trails import move_stops, trail_watches
 from leadline.execution.core.venue_reports import check_advanced, check_positions
 from leadline.execution.loop.deps import Deps
 from leadline.model.halts import HaltSource
@@ -67,7 +68,8 @@ class Bookkeeper:
     async def advance(self, target: int) -> Advanced:
         """Let time pass up to an instant, nanoseconds, or to where something is watched; what the venue tells then."""
         book, deps = self.book, self.deps
-        passed = await deps.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watches(book))
+        watched = watches(book) if deps.trails else (*watches(book), *trail_watches(book))
+        passed = await deps.time.advance(book.instant_ns, target, book.venue_event, self._tapes(), watched)
         told = await deps.venue.events_since(book.venue_event, passed.instant_ns)
         return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
 
@@ -102,7 +104,7 @@ class Bookkeeper:
             await self._take_in(advanced, batch)
 
     async def _take_in(self, advanced: Advanced, batch: str) -> None:
-        book, changes, marks = self.book, Changes(), self.deps.marks
+        book, changes, deps, marks = self.book, Changes(), self.deps, self.deps.marks
         advanced, surprises = check_advanced(book, advanced)
         doubted = bool(surprises)
         asked = asked_of_rows(book, not_booked(book, advanced.events))
@@ -126,6 +128,8 @@ class Bookkeeper:
                     self.differs(taken)
             self.unsettled = False
         apply_limits(book)
+        if not deps.trails:
+            move_stops(book, changes)
         settled(book)
         await self.commit(changes)
 

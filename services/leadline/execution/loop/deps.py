@@ -1,6 +1,7 @@
 """The parts that an account's loop runs with."""
 
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ from leadline.execution.loop.ports import Journal, MarketTime, Orders, Risk, Sto
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import HaltSource
 from leadline.model.loop_phase import LoopPhase
+from leadline.model.venues import Capability
 
 HALTED_BY: Final = "execution"
 """Whose name stands at a halt that no person asked for."""
@@ -19,7 +21,8 @@ HALTED_BY: Final = "execution"
 class Deps:
     """The parts that the loop runs with.
 
-    `time` is the time that it lives in and `venue` has its orders; one connection may be both. `pause(phase)` waits a
+    `time` is the time that it lives in and `venue` has its orders; one connection may be both. `capabilities` are what
+    that venue does by itself: of what it does not, the loop does what it can. `pause(phase)` waits a
     little before the venue is asked again what it may not know yet; `idle()` waits until there is a signal, progress or
     command; `switch` holds the halts; `committed(events)` is told what became durable; `marks` knows what processes
     have ended at.
@@ -35,7 +38,13 @@ class Deps:
     idle: Callable[[], Awaitable[None]]
     switch: Switch
     committed: Callable[[list[BookEvent]], None]
+    capabilities: AbstractSet[Capability]
     marks: Marks = UNMARKED
+
+    @property
+    def trails(self) -> bool:
+        """Whether the venue moves a stop behind the price itself."""
+        return Capability.TRAILING in self.capabilities
 
     def halted(self) -> str:
         """Why nothing may be entered; empty when no halt is in force."""

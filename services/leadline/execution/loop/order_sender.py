@@ -66,7 +66,7 @@ class OrderSender:
             raise Unavailable(f"the disk does not take the journal: {error}", "disk") from error
         self._unsent = ""
         try:
-            reported = await self._deps.venue.submit(venue_order(order))
+            reported = await self._deps.venue.submit(venue_order(order, trails=self._deps.trails))
             if reported.client_id != order.client_id:  # what became of ours is asked for by its own id
                 raise Refused(f"the venue answers order {order.client_id} with {shown(reported.client_id)}", "venue")
         except PartFailed:
@@ -114,6 +114,7 @@ class OrderSender:
                     return
             else:
                 self._keeper.differs(f"order {order.client_id} stays at {order.price}: {refused}")
+                order = order if self._deps.trails else replace(order, trail=None)  # it would be refused again
             await self._keeper.commit_order(replace(order, wanted_price=None, version=order.version + 1))
 
     async def _cancel(self, order: Order, reason: str) -> None:

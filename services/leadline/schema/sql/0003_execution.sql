@@ -102,6 +102,8 @@ CREATE TABLE intent (
     unwanted       boolean NOT NULL,
     -- Entries with the same group are alternatives; empty without any.
     entry_group    text NOT NULL,
+    -- When this account last moved a stop that trails, at a venue that does not.
+    moved_ns       bigint,
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),
