@@ -1,4 +1,4 @@
-"""What bars are asked for: the series that the rows of the demand name."""
+"""The series of bars that the rows of the demand ask for."""
 
 import re
 from collections.abc import Mapping

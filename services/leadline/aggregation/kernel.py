@@ -1,4 +1,4 @@
-"""What consecutive prints add to a bar: one numpy implementation for live and past.
+"""The sums that consecutive prints add to a bar: one numpy implementation for live and past.
 
 A run of prints of any length is folded into a `BarPart`; parts of neighbouring runs are merged. Both are exact integer
 arithmetic, so a bar does not depend on how its prints were cut into runs.

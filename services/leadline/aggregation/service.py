@@ -65,7 +65,7 @@ class Builders:
         self._refused: frozenset[str] = frozenset()
 
     def series(self) -> tuple[Series, ...]:
-        """What is built now."""
+        """The series that are built now."""
         return tuple(self._tasks)
 
     async def follow_demand(self) -> None:

@@ -1,4 +1,4 @@
-"""What aggregation reads of the database: the demand for bars."""
+"""The demand for bars, which is all that aggregation reads from the database."""
 
 from typing import Any, Final
 

@@ -34,12 +34,12 @@ def detectors_of(spec: StrategySpec) -> tuple[Detector[Any, Any], ...]:
 
 
 def context_of(spec: StrategySpec) -> NodeContext:
-    """What the nodes of a strategy know of its market. Raises InvalidInput when a threshold is missing."""
+    """A strategy's market as its nodes know it. Raises InvalidInput when a threshold is missing."""
     return NodeContext(thresholds_of(spec), around_the_clock=never_closes(spec))
 
 
 def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
-    """What makes a fresh strategy for each session.
+    """The function that makes a fresh strategy for each session.
 
     Raises InvalidInput when the thresholds are incomplete, or the entry point names nothing that can be called.
     """
@@ -59,7 +59,7 @@ def strategy_maker(spec: StrategySpec) -> Callable[[], Strategy]:
 
 
 def _a_strategy(made: Strategy, entry_point: str, methods: Iterable[str]) -> Strategy:
-    """What somebody's code has made, where it can be asked as a strategy is."""
+    """The object that a strategy's author made. Raises InvalidInput where it has not the methods of a strategy."""
     missing = [name for name in methods if not callable(getattr(made, name, None))]
     if missing:
         expected = f"what makes an object with the methods {_and(methods)}, and it made {repr(made)[:100]}"

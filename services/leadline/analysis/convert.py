@@ -1,4 +1,4 @@
-"""What the analysis service tells about itself, as messages."""
+"""The analysis service's answers about itself, as messages."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the analysis service is told at its start."""
+"""Settings of the analysis service."""
 
 from typing import Annotated, Final
 
@@ -12,7 +12,7 @@ _FULL_NAME: Final = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")
 
 
 class AnalysisParams(ServiceParams):
-    """What the service is told: names as `namespace/name`, and the fields of the manifest that restart it."""
+    """Settings of one analysis: names as `namespace/name`, and the fields of the manifest that restart it."""
 
     account: Annotated[AccountId, _FULL_NAME]
     strategy: Annotated[StrategyId, _FULL_NAME]

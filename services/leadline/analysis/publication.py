@@ -7,7 +7,7 @@ from leadline.model.signals import BarSignals, SignalMessage
 
 
 class Publication:
-    """What one strategy publishes: a message for every bar of a session that it trades, and progress in between.
+    """The messages that one strategy publishes: one for every bar of a session that it trades, and progress in between.
 
     analysis_hash: names the code and the settings that speak.
     last: the last message on the strategy's subject, None when there is none. What it shows to be published is not
@@ -86,7 +86,7 @@ def _place(bar: BarSignals) -> tuple[int, int]:
 
 
 def message_key(message: SignalMessage) -> str:
-    """What makes a message of one subject unique: the analysis that spoke, and the bar or the progress."""
+    """The key of a message on its subject: the hash of its analysis, and the bar or the progress."""
     if message.bar is not None:
         return f"{message.analysis_hash}/{message.bar.bar.text()}"
     return f"{message.analysis_hash}/{'final' if message.final else 'progress'}/{message.progress_ns}"

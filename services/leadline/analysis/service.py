@@ -124,7 +124,7 @@ async def _carry(bus: Bus, publication: Publication, bars: Mapping[str, str], si
 def _said(
     publication: Publication, messages: Iterable[tuple[str, BarMessage]], handling: Handling
 ) -> Iterator[SignalMessage]:
-    """What there is to publish about messages, as far as the contract reaches."""
+    """The answers to messages of bars, as far as the contract reaches."""
     for series, message in messages:
         if publication.passed:
             return

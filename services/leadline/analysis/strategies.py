@@ -35,7 +35,7 @@ class Strategy(Protocol):
 
 
 class ReadsSeries(Protocol):
-    """What a strategy has besides, for the further series of bars that its manifest names.
+    """The further methods of a strategy whose manifest names more than one series of bars.
 
     At one instant it gets the bars of these series, by their names, before its own bar. It says nothing about them:
     what they show is for what it says at its own next bar.
@@ -49,7 +49,7 @@ class ReadsSeries(Protocol):
 
 
 class StrategyFactory(Protocol):
-    """What an entry point names: a class, or a function, that makes a `Strategy`."""
+    """A class, or a function, that makes a `Strategy`: an entry point names it."""
 
     def __call__(self, parameters: Mapping[str, object], instrument: Instrument) -> Strategy:
         """A fresh strategy; `parameters` as the manifest has them. Raises InvalidInput when they cannot be used."""
@@ -150,7 +150,7 @@ class OrderFlow:
 def propose(
     bar: Bar, *proposals: Proposal, signals: Sequence[Signal] = (), regime: RegimeReading | None = None
 ) -> BarSignals:
-    """What a strategy says of a bar: what it wants, in the order in which it is to be decided, and what it saw."""
+    """A strategy's answer to a bar: its proposals in the order in which they are decided, signals and regime."""
     return BarSignals(
         bar=bar.key,
         known_at_ns=bar.known_at_ns,

@@ -1,4 +1,4 @@
-"""What a person may do to a running stack: halt, resume, release, flatten. Each command names who gives it."""
+"""Commands that change a running stack: halt, resume, release, flatten. Each names the person who gives it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ from leadline.views.place import Place
 
 
 class StillHalted(LeadlineError):
-    """What was asked is done, and yet entries do not go on."""
+    """The command was carried out, and the account still enters nothing."""
 
     def __init__(self, accounts: str) -> None:
         super().__init__(accounts)
@@ -60,7 +60,7 @@ class NotReached(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What every command has: where, why, how long an answer is waited for, and the form of what it prints."""
+    """The options that every such command has. wait_seconds: how long it waits for an answer."""
 
     place: Place
     reason: str
@@ -155,7 +155,7 @@ class _Whose:
 
 
 def _on_accounts(command: Command, whose: _Whose, call: Callable[[Any, str], Awaitable[Any]]) -> dict[str, Any]:
-    """What each account's execution answers, or the error that came instead. Each is reached and asked by itself.
+    """The answer of each account's execution, or the error that came instead. Each is reached and asked by itself.
 
     call: with the stub, and the full name of the strategy that was named, empty for none.
     """

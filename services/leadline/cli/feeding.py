@@ -1,4 +1,4 @@
-"""What of a feed's prints did not reach a bar, in words."""
+"""Prints of a feed that did not reach a bar, in words."""
 
 from collections.abc import Iterable
 

@@ -1,4 +1,4 @@
-"""What a stack leaves open when it is stopped within a run, in words."""
+"""Positions and orders that a stack leaves open when it is stopped within a run, in words."""
 
 import asyncio
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ async def what_is_left(database: DatabaseSettings, tape: RunId, failed: str = ""
 
 
 def run_words(left: RunLeftOpen, failed: str = "") -> tuple[str, ...]:
-    """What was left open by a run, between whether it goes on and what that means for it.
+    """Sentences about a run that was stopped: whether it goes on, its open positions and orders, and the consequence.
 
     failed: the part that did not stay up, and that may not stay up the next time either.
     """

@@ -1,4 +1,4 @@
-"""What a running stack shows in the terminal: a live picture, or a line now and then where nobody draws."""
+"""The view of a running stack: a live picture in a terminal, a line now and then elsewhere."""
 
 import asyncio
 import contextlib

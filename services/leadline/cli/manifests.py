@@ -95,7 +95,7 @@ def _know_instruments(options: PlanOptions) -> None:
 
 
 def _in_files(error: InvalidInput, files: Sequence[Path]) -> InvalidManifest:
-    """What is wrong with an object of a file names the file; what is wrong with the feed is no matter of it."""
+    """The error with the file of the object that it names. An error about the feed stays as it is."""
     problems = list(error.problems) if isinstance(error, InvalidManifest) else [error]
     for file in files:
         problems = placed_in(file, problems)

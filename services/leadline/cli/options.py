@@ -20,7 +20,7 @@ class Output(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """What people say about a plan on the command line."""
+    """The options of a plan on the command line."""
 
     manifests: Sequence[Path]
     feed: Sequence[str]

@@ -134,7 +134,7 @@ def _bars(scene: Scene, strategy: StrategyAddress, most: int, *, wide: bool) -> 
 
 
 def _unfinished(scene: Scene, strategy: StrategyAddress) -> str:
-    """What of a strategy's tape is in no bar, by the month where it has several."""
+    """Prints at the end of a strategy's tape that are in no bar, by the month where it has several."""
     names = [month.contract for month in strategy.months]
     keys = [(name, strategy.session, strategy.spec) for name in names]
     return unfinished_text(scene.unfinished[key] for key in keys if key in scene.unfinished)

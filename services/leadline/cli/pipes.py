@@ -1,4 +1,4 @@
-"""What becomes of a command whose words nobody reads any more, as in `leadline orders | head`."""
+"""The end of a command whose output is closed by its reader, as in `leadline orders | head`."""
 
 import os
 import select

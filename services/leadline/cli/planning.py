@@ -79,7 +79,7 @@ def _print_sizes(title: str, sizes: list[EntrySize]) -> None:
 
 
 def _filters(spec: StrategySpec, series: str) -> str:
-    """What asks the bars of a series which sides may be entered."""
+    """The filters on a series of bars: they say which sides may be entered."""
     entries = (entry for entry in spec.strategy.filters if entry.series == series)
     return ", ".join(kind.name for entry in entries for kind, _ in entry.chosen())
 

@@ -167,7 +167,7 @@ def _tell_note(source: Source) -> None:
 
 
 def _answered(answers: Answers[_Read]) -> Mapping[str, _Read]:
-    """What was answered. What is missing is named; where nothing was answered, raises what came of the first name."""
+    """The answers that came. Missing ones are named on standard error; without any answer the first error is raised."""
     for name, why in answers.left_out.items():
         complain(f"without {name}: {why}")
     if len(answers.found) + len(answers.failed) > 1:

@@ -45,7 +45,7 @@ class RunFailed(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """What `leadline up` does besides running the plan."""
+    """The options of `leadline up` besides those of its plan."""
 
     data_dir: Path
     until_end: bool
@@ -156,7 +156,7 @@ async def _report(supervisor: Supervisor, run: Run, options: UpOptions) -> None:
 
 
 def stack_of(supervisor: Supervisor, run: Run) -> Stack:
-    """What the other commands need to find this stack."""
+    """The description by which the other commands find this stack."""
     months = {
         strategy.full_name: _months(strategy, run.contracts, run.trade_from) for strategy in supervisor.plan.strategies
     }

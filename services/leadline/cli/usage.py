@@ -1,4 +1,4 @@
-"""What is wrong with the words of a command line, each in one sentence that names the option as it is typed.
+"""Errors of a command line, each in one sentence that names the option as it is typed.
 
 The parser draws its errors in a box, leaves the value out and shows how its library says it. Here they read like every
 other refusal of Leadline: where, what was found, what was expected.
@@ -30,7 +30,7 @@ _NO_NUMBERS: Final = ("nan", "+nan", "-nan")
 
 
 def usage_text(error: TyperException) -> str:
-    """What is wrong, in one sentence."""
+    """The error in one sentence."""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "leadline"
     parameter, option = getattr(error, "param", None), getattr(error, "option_name", None)
@@ -105,7 +105,7 @@ def _line_as_typed(line: str, options: Mapping[str, str]) -> str:
 
 
 def _value_text(error: TyperException, parameter: Any) -> str:
-    """What is wrong with the value of an option or argument, or that it is missing."""
+    """The sentence for a wrong or missing value of an option or argument."""
     if not error.message:
         what = f"this {parameter.param_type_name} is required ({parameter.help.rstrip('.')})"
         return f"got nothing, expected a value: {what}"

@@ -35,7 +35,7 @@ _NEVER: Final = -1
 
 
 class Verdict(IntEnum):
-    """What became of a print."""
+    """The result of a check of one print."""
 
     GOOD = 0
     LATE = 1

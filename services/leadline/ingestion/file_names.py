@@ -1,4 +1,4 @@
-"""What files are called where several of them are: by their last parts, as few as tell them apart."""
+"""Short names of files: the last parts of their paths, as few as tell them apart."""
 
 from collections.abc import Sequence
 

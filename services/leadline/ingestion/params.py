@@ -24,7 +24,7 @@ Speed: TypeAlias = Annotated[float, Field(gt=0, le=100_000)] | Literal["max"]
 
 
 class FeedSettings(StrictModel):
-    """What every place says of a feed that names one: where prints come from.
+    """The source of a feed's prints, as every setting of a feed names it.
 
     sim: a market simulated from `seed`, for `sessions` sessions. file: `files`. push: clients call PublishTicks.
     max_kept_out_percent: a run of whose prints more are faulty fails.

@@ -75,7 +75,7 @@ class PushedContract:
     def take(
         self, ticks: TickColumns, first_index: int, watermark_ns: int = 0, *, end: bool = False
     ) -> list[BatchDraft]:
-        """What can be published now, perhaps nothing.
+        """Takes the batches that can be published now; there may be none.
 
         first_index: the sender's index of the first print; what was taken before is dropped. watermark_ns: nothing
         older follows. end: nothing follows at all. Raises InvalidInput when prints are missing before these, and for a

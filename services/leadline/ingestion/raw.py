@@ -1,4 +1,4 @@
-"""What a source hands over: columns of prints as they were written, before anything is checked."""
+"""Prints as a source hands them over: columns, before anything is checked."""
 
 from dataclasses import dataclass
 from decimal import Decimal

@@ -25,7 +25,7 @@ HOMEWARD_MINUTES: Final = 45
 
 
 class Episode(Enum):
-    """What happens where a leg ends."""
+    """The event at the end of a leg of the simulated path."""
 
     NONE = "none"
     ABSORPTION = "absorption"  # much is traded at the extreme, and it holds

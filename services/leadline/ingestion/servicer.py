@@ -33,7 +33,7 @@ class NotPushed(LeadlineError):
 
 
 class PushFeed:
-    """What a client pushes, until somebody publishes it.
+    """The queue of batches between the client that pushes and the loop that publishes.
 
     Give `drafts` to one publisher, who calls `published` after each item. A contract's tape ends when a client says so;
     a stream that is closed or breaks ends nothing: the next one goes on from each contract's `next_index`.

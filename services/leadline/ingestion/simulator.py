@@ -112,7 +112,7 @@ def count_prints(contract: str, day: date, seed: int) -> int:
 
 
 def _market_name(instrument: Instrument, contract: str, day: date, seed: int) -> tuple[str, ...]:
-    """What the contracts of one underlying and expiry have in common on a day."""
+    """The parts of the seed that the contracts of one underlying and expiry share on a day."""
     return str(seed), instrument.underlying, contract.removeprefix(instrument.root), day.isoformat()
 
 

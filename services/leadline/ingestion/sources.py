@@ -53,7 +53,7 @@ _FIRST_TIMES: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What a source has of a trading day: number of prints, quarantined ones included, and the first one's time."""
+    """A trading day of a source: the number of its prints, quarantined ones included, and the first one's time."""
 
     prints: int
     begins_ns: int
@@ -73,7 +73,7 @@ class Source(Protocol):
         """The trading days at hand, in order; None: any day on which the market is open."""
 
     def day(self, contract: str, day: date) -> Day:
-        """What there is of a trading day that is at hand."""
+        """A trading day that the source has."""
 
     def ends_ns(self, contract: str, last_day: date) -> int:
         """The source's word that a tape which ends with this day has nothing more before this; 0 for no word."""
@@ -124,7 +124,7 @@ class SimulatedSource:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What a file holds; `first_ns` and `last_ns` are the times of its first and last good print."""
+    """The contents of a file; `first_ns` and `last_ns` are the times of its first and last good print."""
 
     path: Path
     name: str

@@ -1,4 +1,4 @@
-"""What the feed does now, for those who ask."""
+"""The state of the feed, as `GetFeedStatus` answers it."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,7 +9,7 @@ from leadline.ingestion.tape import Position
 
 
 class State(StrEnum):
-    """What ingestion does."""
+    """The states of ingestion."""
 
     WAITING_FOR_DEMAND = "waiting_for_demand"
     WAITING_FOR_FEED = "waiting_for_feed"

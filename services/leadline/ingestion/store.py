@@ -136,7 +136,7 @@ class Store:
             await self._patiently(lambda: self._pool.executemany(_COUNT, rows))
 
     async def counts(self, tape: RunId, contract: str) -> dict[tuple[date | None, str], int]:
-        """What is stored of a contract by `write_counts`."""
+        """The counts of a contract that `write_counts` stored."""
         rows = await self._patiently(lambda: self._pool.fetch(_COUNTS, tape, contract))
         return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}
 
@@ -151,7 +151,7 @@ class Store:
         return [row["tape"] for row in rows]
 
     async def demand(self) -> list[Wanted]:
-        """What the strategies and accounts need."""
+        """The demand of strategies and accounts."""
         rows = await self._patiently(lambda: self._pool.fetch(_DEMAND))
         return [Wanted(**{**row, "hours": _hours(row["session"], row["hours"])}) for row in rows]
 

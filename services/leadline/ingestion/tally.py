@@ -1,4 +1,4 @@
-"""What of a contract's prints did not reach a bar, by trading day and reason, and when that is too much.
+"""Counts of a contract's prints that reached no bar, by trading day and reason, and the bound above which a run fails.
 
 A print is either kept out (`leadline.ingestion.normaliser.Reason`), which is a fault of the source, or good and outside
 of every session that somebody builds bars of, which is none: such as the night where only regular hours are wanted.

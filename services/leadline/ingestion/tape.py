@@ -60,7 +60,7 @@ class ContractTape:
         self._position = position
 
     def drafts(self) -> Iterator[BatchDraft]:
-        """What is still to be published, in order; the last one is final. To be read once."""
+        """The batches that are not published yet, in order; the last one is final. To be read once."""
         position = self._position
         if position is None:
             begins_ns = self._source.day(self.contract, self._days[0]).begins_ns

@@ -23,7 +23,7 @@ CALL_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who calls, and what he shows.
+    """The name and role of a caller, and the keys that sign its tokens.
 
     keys_of: the keys that sign the calls to an address. subject: the caller's name in the audit. certificates: for
     connections that want one, with the names that the servers' certificates give for their addresses.

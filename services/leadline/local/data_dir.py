@@ -127,12 +127,12 @@ class DataDir:
 
     @property
     def nats_dir(self) -> Path:
-        """What the NATS server keeps."""
+        """Folder of the NATS server."""
         return self._folder("nats")
 
     @property
     def postgres_dir(self) -> Path:
-        """What PostgreSQL keeps."""
+        """Folder of PostgreSQL."""
         return self._folder("postgres")
 
     def settings_file(self, workload: str) -> Path:
@@ -140,7 +140,7 @@ class DataDir:
         return self._folder("settings") / f"{workload}.json"
 
     def log_file(self, name: str) -> Path:
-        """What a process says."""
+        """Log file of a process."""
         return self._folder("logs") / f"{name}.log"
 
     def volume(self, workload: str) -> Path:

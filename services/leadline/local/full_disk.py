@@ -28,7 +28,7 @@ def started_again(argv: Sequence[str], monitor: str, store: Path, room_bytes: in
 
 
 def write_error(monitor: str) -> str:
-    """What the server says that it could not write, empty when there is nothing or it does not answer."""
+    """The server's error of a failed write; empty when there is none or it does not answer."""
     host, _, port = monitor.rpartition(":")
     # Where it listens everywhere it is asked at home.
     home = "127.0.0.1" if host in {"", "0.0.0.0"} else host  # noqa: S104

@@ -1,4 +1,4 @@
-"""What a resumed run still has and its manifests have not any more: strategies, and whole accounts."""
+"""Strategies and accounts that a resumed run still has and its manifests do not have any more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class LeftBehind:
 
     @property
     def told(self) -> str:
-        """What happens to it, in words."""
+        """A sentence about what becomes of it."""
         policy = self.strategy.spec.deletion_policy
         closing = {
             "Flatten": "its position is closed now",

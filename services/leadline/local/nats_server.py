@@ -1,4 +1,4 @@
-"""What every NATS server of Leadline is started with: its program, its streams' store and its users."""
+"""Start of a NATS server, here and in the image: its program, its streams' store and its users."""
 
 import shutil
 import sys
@@ -91,7 +91,7 @@ def _imports(user: str) -> list[dict[str, Any]]:
 
 
 def user_permissions(user: str) -> dict[str, Any]:
-    """What a user may do, as a server's configuration spells it. Raises Unknown."""
+    """A user's permissions in the form of a server's configuration. Raises Unknown."""
     permissions = bus_permissions(user)
     return {
         "publish": {"allow": list(permissions.publish), "deny": list(permissions.publish_deny)},

@@ -1,4 +1,4 @@
-"""What every PostgreSQL server of Leadline is started with: its programs, and a data directory made whole or not."""
+"""Start of a PostgreSQL server, here and in the image: its programs, and a data directory made whole or not at all."""
 
 import importlib.util
 import os

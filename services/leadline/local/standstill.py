@@ -10,7 +10,7 @@ STANDS_SECONDS: Final = 5.0
 
 
 class Standstills:
-    """What the services are at, by the mark that each of them leaves in its folder, looked at now and then."""
+    """The work at which each service stands still, by the mark that it leaves in its folder, read now and then."""
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[str, float]] = {}
@@ -44,5 +44,5 @@ class Standstills:
         self._words.pop(workload, None)
 
     def words_of(self, workload: str) -> str:
-        """What a service has been at for long, as of the last look; empty for none."""
+        """The work at which a service has been for long, as of the last look; empty for none."""
         return self._words.get(workload, "")

@@ -1,4 +1,4 @@
-"""What the supervisor of a stack reads of its run in the database, and the demand that it writes."""
+"""The supervisor's reads of its run in the database, and the demand that it writes."""
 
 from collections.abc import Sequence
 from typing import Any, Final

@@ -13,7 +13,7 @@ WATCH_SECONDS: Final = 0.25
 
 
 class Server(Protocol):
-    """What the supervisor needs of a server; its calls block."""
+    """A server as the supervisor needs it; its calls block."""
 
     @property
     def pid(self) -> int | None:

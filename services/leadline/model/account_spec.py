@@ -36,7 +36,7 @@ class Credentials(SpecModel):
 
 
 class Tier(SpecModel):
-    """What a capital from this amount on may trade."""
+    """Contracts and sizes that may be traded from this amount of capital on."""
 
     from_: Annotated[DecimalText, Field(alias="from")]
     """Lower bound of the cash equity, included."""

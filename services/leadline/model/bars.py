@@ -113,7 +113,7 @@ class UnfinishedBar:
 
 @dataclass(frozen=True, slots=True)
 class BarMessage:
-    """What one message of a bar stream carries: a bar, or only progress.
+    """One message of a bar stream: a bar, or only progress.
 
     `progress_ns` promises that no bar with `known_at_ns` below it follows on this subject; `final` closes that
     instant too. A message with a bar promises what was true before that bar's instant, so its progress is at most

@@ -112,7 +112,7 @@ class Calendar:
 
     @property
     def day_roll(self) -> tuple[str, str, tuple[int, ...]]:
-        """What decides which trading day an instant belongs to: clock time and zone of its roll, days of the week.
+        """The rule for the trading day of an instant: clock time and zone of the roll, days of the week.
 
         Calendars that agree in it have the same trading days; they may differ in holidays and hours.
         """

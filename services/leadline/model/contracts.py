@@ -98,7 +98,7 @@ def sheet_of(contract: str) -> Instrument | None:
 
 
 def resolve_contract(symbol: str, as_of: date) -> str:
-    """What a strategy's instrument trades on a trading day: the canonical contract.
+    """The canonical contract of a strategy's instrument on a trading day.
 
     A root that rolls by rule gives its front month, a root that never expires itself, a dated contract its canonical
     name. Raises Unknown and InvalidInput as `parse_contract` and `front` do.

@@ -1,10 +1,10 @@
-"""What a drain does with what a strategy has in the market."""
+"""The policies of a drain for the orders and the position of a strategy."""
 
 from enum import StrEnum
 
 
 class DrainOrders(StrEnum):
-    """What becomes of working entry orders."""
+    """Policy for working entry orders."""
 
     CANCEL = "Cancel"
     """They are taken back."""
@@ -13,7 +13,7 @@ class DrainOrders(StrEnum):
 
 
 class DrainPositions(StrEnum):
-    """What becomes of an open position."""
+    """Policy for an open position."""
 
     KEEP = "Keep"
     """It stays with its protection, and the drain ends without waiting for it."""

@@ -46,7 +46,7 @@ VALIDITY_PATTERN: Final = r"^(day|bars:[1-9][0-9]{0,2}|[0-9]{1,6}(ms|s|m|h))$"
 
 @dataclass(frozen=True, slots=True)
 class BarSpec:
-    """What closes a bar.
+    """The rule that closes a bar.
 
     `kind` time: `length` is in nanoseconds, whole minutes. Its bars begin at the session's open and every `length`
     after it; the session's close cuts the last one (`1d` is the session itself: no session is longer). ticks: the

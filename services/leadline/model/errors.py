@@ -86,7 +86,7 @@ def words_of(error: Exception) -> str:
 
 
 def reason_of(error: OSError) -> str:
-    """What the system says, without its number and the name of the file."""
+    """The operating system's message of an error, without its number and the name of the file."""
     said = error.strerror or str(error)
     return f"{said[:1].lower()}{said[1:]}"
 

@@ -16,7 +16,7 @@ FIELD_REASON: Final = "the account's manifest says halt"
 
 
 class HaltSource(StrEnum):
-    """What halted. It decides who may clear, and after what."""
+    """The source of a halt. It decides who may clear it, and after which check."""
 
     PERSON = "PERSON"
     """A named person's call."""

@@ -1,4 +1,4 @@
-"""What can be traded: the grid of its prices and sizes, what a tick is worth, and where and when it trades.
+"""Instruments: the grid of prices and sizes, the value of a tick, and the market with its hours.
 
 Inside the platform prices are integer ticks and sizes integer steps of the instrument; `Instrument` is the one place
 where they become decimals again.
@@ -82,7 +82,7 @@ class Instrument:
 
     @property
     def point_value(self) -> Decimal:
-        """What a move of 1 in the quote is worth per size step of a linear contract: tick value / tick."""
+        """Value of a move of 1 in the quote per size step of a linear contract: tick value / tick."""
         return self.tick_value / self.tick
 
     def price_to_ticks(self, price: Decimal | str) -> int:

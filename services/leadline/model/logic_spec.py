@@ -61,7 +61,7 @@ else:
 
 
 class Logic(SpecModel):
-    """What decides: the built-in order-flow strategy, or a class of the image."""
+    """The logic of a strategy: the built-in order-flow strategy, or a class in the image."""
 
     name: Literal["OrderFlow"] | None = None
     """A built-in strategy."""

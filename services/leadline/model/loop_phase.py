@@ -1,4 +1,4 @@
-"""What an account's loop is at, as its metric, its answers and the operator say it."""
+"""Phases of an account's loop, as its metric, its answers and the operator name them."""
 
 from enum import StrEnum
 

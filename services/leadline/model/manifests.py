@@ -149,7 +149,7 @@ def no_yaml(file: Path) -> tuple[InvalidInput, ...]:
 
 
 def placed_in(file: Path, problems: Sequence[InvalidInput]) -> list[InvalidInput]:
-    """What is wrong with objects of a file that are right by themselves, each with the file and the line.
+    """Problems between objects of a file that are right by themselves, each with the file and the line.
 
     A problem's field names its object first (`TradingStrategy default/mes: spec.account`); one that names none stays as
     it is, and so do all of a pipe, which cannot be read twice.
@@ -169,7 +169,7 @@ def placed_in(file: Path, problems: Sequence[InvalidInput]) -> list[InvalidInput
 
 
 def _bytes_of(file: Path) -> bytes:
-    """What a file holds; of one that is too long a byte more than it may have."""
+    """The contents of a file; of one that is too long a byte more than it may have."""
     with file.open("rb") as opened:
         return opened.read(MAX_MANIFEST_BYTES + 1)
 
@@ -223,7 +223,7 @@ def check_strategy_on_account(strategy: TradingStrategy, account: TradingAccount
 
 
 def change_class(field_path: str, kind: str = "TradingStrategy") -> Change:
-    """What a change of a field means, by its path in the manifest (`spec.risk.dayLoss`, with or without `spec.`).
+    """The class of a change of a field, by its path in the manifest (`spec.risk.dayLoss`, with or without `spec.`).
 
     Raises Unknown for a path or kind that does not exist.
     """
@@ -332,7 +332,7 @@ def _problem(detail: ErrorDetails, model: type[Manifest]) -> InvalidInput:
 
 
 def expected_instead(detail: ErrorDetails) -> str:
-    """What the schema wants in the place of what it has found, in words for people who write YAML."""
+    """The value that the schema expects at the place of an error, in words for people who write YAML."""
     if detail["type"] == "value_error":
         return detail["msg"].removeprefix("Value error, ").removeprefix("expected ")
     wanted = _WANTED.get(detail["type"])

@@ -318,7 +318,7 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class OrderEvents:
-    """What has become of an account's orders: the events after the one asked for.
+    """Events of an account's orders after the one asked for.
 
     `positions` is what the venue holds after the last of them, net and signed by contract, flat ones absent; None from
     a venue that does not tell it together with its events.

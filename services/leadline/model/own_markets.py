@@ -150,7 +150,7 @@ def read_own(files: Iterable[Path]) -> OwnMarkets:
 
 @dataclass(slots=True)
 class _Refused:
-    """What is known of files that are refused already, so that nobody misses what they have.
+    """The names in files that are refused already, so that they are not told as missing, too.
 
     calendars: by name; unread: one of them may have any.
     """
@@ -215,7 +215,7 @@ def _in_place(problem: InvalidInput, document: YamlDocument, file: Path) -> Inva
 
 
 def _known(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
-    """What the package or an earlier file has already: a row of one's own never changes another."""
+    """Names that the package or an earlier file has already: a file of your own never changes another row."""
     for root in own.instruments:
         if root in before.instruments or root in instruments.sheet_roots():
             yield InvalidInput(f"instruments.{root}", root, "a symbol that is not known already")
@@ -225,7 +225,7 @@ def _known(own: OwnMarkets, before: OwnMarkets) -> Iterator[InvalidInput]:
 
 
 def _problems(own: OwnMarkets, before: OwnMarkets, refused: _Refused) -> Iterator[InvalidInput]:
-    """What is wrong with rows whose fields are right by themselves."""
+    """Problems of rows whose fields are right by themselves."""
     days: dict[str, Calendar] = {}
     for name, row in {**before.calendars, **own.calendars}.items():
         try:
@@ -350,7 +350,7 @@ def _instrument(root: str, row: _Instrument) -> Instrument:
 
 
 def _tick_value(row: _Instrument) -> Decimal:
-    """What one tick of one size step is worth: given, or tick x size step x multiplier.
+    """Value of one tick of one size step: given, or tick x size step x multiplier.
 
     Of an inverse contract what one size step is worth at a price of one tick: multiplier x size step / tick.
     """

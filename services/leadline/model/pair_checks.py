@@ -1,4 +1,4 @@
-"""What keeps a strategy off an account, both being right by themselves."""
+"""Checks of a strategy against its account, both of which are right by themselves."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -61,7 +61,7 @@ def pair_problems(strategy: TradingStrategy, account: TradingAccount) -> Iterato
 
 
 def root_problems(spec: StrategySpec, account: TradingAccount, roots: Sequence[str]) -> Iterator[InvalidInput]:
-    """What an account does not allow in the roots that may fill a strategy: to hold over a close, or without a stop."""
+    """Problems with roots that may fill a strategy and may not be held over a close, or without a stop."""
     gaps, risks = account.spec.overnight_gap_ticks, account.spec.no_stop_risk_ticks
     asked = dict.fromkeys(roots)
     if spec.holds_overnight and (missing := ", ".join(root for root in asked if root not in gaps)):
@@ -79,7 +79,7 @@ def root_problems(spec: StrategySpec, account: TradingAccount, roots: Sequence[s
 
 
 def _beyond_the_venue(strategy: TradingStrategy, account: TradingAccount) -> Iterator[InvalidInput]:
-    """What a strategy asks of its orders, or a class of its own may ask, that the account's venue does not do."""
+    """Problems with orders that a strategy, or a class of its own, may ask of a venue that cannot do them."""
     spec, venue = strategy.spec, venue_named(account.spec.venue)
     asked: list[tuple[Capability, str, str, str]] = []
     if (own := spec.strategy.entry_point) is not None:

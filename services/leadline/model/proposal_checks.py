@@ -1,4 +1,4 @@
-"""What a proposal may ask for, whoever makes it: bounds within which every decision on it is cheap and can be meant."""
+"""Bounds of a proposal: within them every decision on it is cheap, and beyond them it cannot be meant."""
 
 from numbers import Integral
 from typing import Final

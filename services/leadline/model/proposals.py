@@ -26,7 +26,7 @@ class Direction(StrEnum):
 
 
 class Action(StrEnum):
-    """What a proposal asks for: an entry, or something about what its strategy holds and has working.
+    """The action of a proposal: an entry, or a change to the position and the working orders of its strategy.
 
     ADD enters beside what is held already, in its direction, with exits of its own. EXIT closes all of it and takes its
     entries back, CANCEL takes its entries back alone, and PROTECT moves its stop, its target or both to other prices.
@@ -75,7 +75,7 @@ def stop_at(price: int, valid_for_ns: int | None = None) -> EntryTerms:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a strategy wants at one closed bar.
+    """One action that a strategy wants at a closed bar.
 
     `direction` is that of an entry. Without `entry` and `bracket` the manifest's hold; of a PROTECT, `bracket` has the
     price of the stop, of the target, or both. `quantity` bounds the size of an entry, in size steps; risk may make it

@@ -1,4 +1,4 @@
-"""What the series of bars of a manifest and those who read them must satisfy beyond its schema."""
+"""Checks of the series of bars in a manifest, and of their readers, beyond its schema."""
 
 from collections.abc import Iterator
 

@@ -61,7 +61,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class BusUse:
-    """What a service may do on the bus. `{namespace}` stands for the namespace of its owner, `*` where there is none.
+    """A service's rights on the bus. `{namespace}` stands for the namespace of its owner, `*` where there is none.
 
     publishes: patterns of subjects. reads: of a stream the subjects that it may read, `>` for all of them. durables:
     streams of which it has a durable consumer, which bears its name. purges: streams that it may shorten. follows:

@@ -1,4 +1,4 @@
-"""What a strategy may say: the one judgement of it, for the analysis that speaks and for the account that listens.
+"""Checks of a strategy's messages: the same for the analysis that sends them and for the account that reads them.
 
 A strategy may be anybody's code, and its messages move an account. So nothing of a message is believed that can be
 known better: the bar's identity follows from the strategy's settings, its session from the calendar, and the time from

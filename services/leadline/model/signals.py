@@ -1,4 +1,4 @@
-"""What a strategy says about a bar: what it saw (patterns with their evidence, the regime), and what it proposes."""
+"""A strategy's message about a bar: signals (patterns with their evidence), the regime, and proposals."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -120,7 +120,7 @@ class BarSignals:
 
 @dataclass(frozen=True, slots=True)
 class SignalMessage:
-    """What one message of a signal stream carries: what is said of a bar, or only progress.
+    """One message of a signal stream: the signals and proposals of a bar, or only progress.
 
     `strategy` and `account` are `namespace/name`; `analysis_hash` names the code and settings that spoke;
     `progress_ns` and `final` promise as in `leadline.model.bars.BarMessage`.

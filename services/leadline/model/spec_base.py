@@ -1,4 +1,4 @@
-"""What the manifests' models have in common: strict fields, decimals as strings, change classes, structural schema.
+"""The base of the manifests' models: strict fields, decimals as strings, change classes, structural schema.
 
 A field of the schema has one type and is never null: absent means unset. In Python an absent optional field is None.
 """
@@ -46,7 +46,7 @@ DECIMAL_PATTERN: Final = r"^[0-9]{1,15}(\.[0-9]{1,8})?$"
 
 
 class Change(StrEnum):
-    """What a change of a field does to a running strategy or account."""
+    """The effect of a change of a field on a running strategy or account."""
 
     HOT = "HOT"
     """Taken over at the account's instant, nothing restarts."""

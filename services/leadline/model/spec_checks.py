@@ -1,4 +1,4 @@
-"""What a manifest must satisfy beyond its schema, and what follows from it together with the instrument sheet."""
+"""Checks of a manifest beyond its schema, and values that follow from it and the instrument sheet."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -95,7 +95,7 @@ def distances_of(spec: StrategySpec) -> Distances:
 
 
 def thresholds_of(spec: StrategySpec) -> Thresholds:
-    """What much means for the instrument: the sheet's profile, else what the manifest has.
+    """Volumes that are large for the instrument: of the sheet's profile, else of the manifest.
 
     Without a profile in the sheet the manifest must give the minimum of an imbalance and of an absorption; the typical
     bar volume is then 100 times the former. Raises InvalidInput when one is missing.
@@ -317,7 +317,7 @@ def _no_time_to_enter(spec: StrategySpec) -> Iterator[InvalidInput]:
 
 
 def _repetitions(spec: StrategySpec) -> Iterator[InvalidInput]:
-    """What stands twice in a list whose items have a meaning of their own."""
+    """Problems of items that stand twice in a list."""
     entries, regimes = spec.entries, spec.strategy.router.regimes
     lists: list[tuple[str, Sequence[str], str]] = [
         ("spec.sizing.modifiers", spec.sizing.modifiers, "each modifier once"),

@@ -288,7 +288,7 @@ class StrategyRisk(SpecModel):
 
 
 class SuspendPolicy(SpecModel):
-    """What suspending does to what is in the market."""
+    """Policy for orders and positions when a strategy is suspended."""
 
     working_orders: Literal["Cancel", "Keep"] = "Cancel"
     """Working entry orders."""
@@ -297,7 +297,7 @@ class SuspendPolicy(SpecModel):
 
 
 class DeletionPolicy(SpecModel):
-    """What deleting does to what is in the market."""
+    """Policy for orders and positions when a strategy is deleted."""
 
     working_orders: Literal["Cancel", "Keep"] = "Cancel"
     """Working entry orders."""

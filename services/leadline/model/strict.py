@@ -12,7 +12,7 @@ class StrictModel(BaseModel):
 
 
 class ServiceParams(StrictModel):
-    """What one kind of service is told at its start; each has a model of its own."""
+    """Settings of one kind of service; each kind has a model of its own."""
 
     def to_json(self) -> dict[str, Any]:
         """The values that were given, as plain JSON; what was left out stays the service's to choose."""

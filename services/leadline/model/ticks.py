@@ -26,7 +26,7 @@ NS_PER_MINUTE: Final = durations.NS_PER_MINUTE
 
 
 class Aggressor(IntEnum):
-    """Who crossed the spread. UNKNOWN stays unknown: it counts in volume and range, on no side."""
+    """The side that crossed the spread. UNKNOWN stays unknown: it counts in volume and range, on no side."""
 
     SELL = -1
     UNKNOWN = 0
@@ -118,7 +118,7 @@ class SenderPosition:
 
 @dataclass(frozen=True, slots=True)
 class TickBatch:
-    """What one message of the tick stream carries.
+    """One message of the tick stream.
 
     `watermark_ns` promises that no print with a time below it follows on this contract; `final` closes that
     instant too and ends the tape. `ticks` may be empty: then the batch is only the promise. `sender`: of a pushed

@@ -93,7 +93,7 @@ class Venue(ABC, Generic[SectionT]):
 
     @property
     def title(self) -> str:
-        """What it is, in one sentence."""
+        """A description in one sentence."""
         return cleandoc(self.__doc__ or "").partition("\n")[0]
 
     def section_of(self, spec: SpecModel) -> SectionT:
@@ -102,7 +102,7 @@ class Venue(ABC, Generic[SectionT]):
         return found
 
     def settings(self, account: AccountId, section: SectionT) -> Mapping[str, ServiceParams]:  # noqa: ARG002 - for others
-        """What the venue's processes of an account (`namespace/name`) are told, by service."""
+        """Settings of the venue's processes for an account (`namespace/name`), by service."""
         return {}
 
     def slippage_ticks(self, section: SectionT) -> int:  # noqa: ARG002 - for others

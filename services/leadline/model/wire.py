@@ -41,7 +41,7 @@ _Value = TypeVar("_Value")
 
 
 def _decoded(payload: bytes, read: Callable[[bytes], _Value]) -> _Value:
-    """What `read` makes of a payload. Raises RefusedMessage alone, whatever is wrong with it."""
+    """A payload as `read` decodes it. Raises RefusedMessage and nothing else."""
     try:
         return read(payload)
     except RefusedMessage:
@@ -294,7 +294,7 @@ def encode_bar(message: BarMessage) -> bytes:
 
 
 def unfinished_to_proto(unfinished: UnfinishedBar | None) -> pb.UnfinishedBar | None:
-    """What of a tape is in no bar, as a message."""
+    """An unfinished bar as a message."""
     if unfinished is None:
         return None
     return pb.UnfinishedBar(bar=bar_key_to_proto(unfinished.key), prints=unfinished.prints)
@@ -379,7 +379,7 @@ def _regime_from_proto(message: pb.RegimeReading) -> RegimeReading:
 
 
 def proposal_to_proto(proposal: Proposal) -> pb.Proposal:
-    """What a strategy wants, as a message."""
+    """A proposal as a message."""
     entry, direction = proposal.entry, proposal.direction
     return pb.Proposal(
         action=proposal.action.value,
@@ -419,7 +419,7 @@ def _entry_from_proto(message: pb.EntryTerms) -> EntryTerms:
 
 
 def bar_signals_to_proto(bar: BarSignals) -> pb.BarSignals:
-    """What a strategy says at a bar, as a message."""
+    """A strategy's answer to a bar as a message."""
     return pb.BarSignals(
         bar=bar_key_to_proto(bar.bar),
         known_at_ns=bar.known_at_ns,

@@ -1,4 +1,4 @@
-"""What a size step is worth at a price, in the currency that its contract is settled in.
+"""Values of a size step at a price, in the currency in which its contract is settled.
 
 A linear contract is worth its price: tick value x price. An inverse (coin-margined) contract is a claim on a fixed sum
 of the quote's currency that is paid in the coin: at a price it is worth sum / price coins, and a long has sold that
@@ -37,19 +37,19 @@ def worth(price: int, tick_value: Decimal, *, inverse: bool) -> Decimal:
 
 
 def notional(price: int, tick_value: Decimal, *, inverse: bool) -> Decimal:
-    """What one size step stands for at a price in ticks, >= 0, in the currency of settlement."""
+    """The notional of one size step at a price in ticks, >= 0, in the currency of settlement."""
     return abs(worth(price, tick_value, inverse=inverse))
 
 
 def gain(entry: int, leave: int, tick_value: Decimal, *, inverse: bool) -> Decimal:
-    """What one size step held long gains from one price to another, both in ticks; below 0 for a loss."""
+    """The gain of one size step held long from one price to another, both in ticks; below 0 for a loss."""
     if not inverse:
         return (leave - entry) * tick_value
     return worth(leave, tick_value, inverse=True) - worth(entry, tick_value, inverse=True)
 
 
 def loss(price: int, ticks: int, sign: int, tick_value: Decimal, *, inverse: bool) -> Decimal:
-    """What one size step loses when the price goes `ticks` >= 0 against it; `sign` is +1 for a long, -1 for a short."""
+    """The loss of one size step when the price goes `ticks` >= 0 against it; `sign`: +1 for a long, -1 for a short."""
     return sign * gain(price - sign * ticks, price, tick_value, inverse=inverse)
 
 

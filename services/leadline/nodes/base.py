@@ -1,4 +1,4 @@
-"""What a node is: one step of analysis over closed bars, with parameters of one model and an output of one type.
+"""The node: one step of analysis over closed bars, with parameters of one model and an output of one type.
 
 A node gets each closed bar of one series once, in the order in which the bars closed, and the outputs of its inputs at
 the same bar. Of a node of another series it may read the last output. What it answers follows from them and from its
@@ -27,7 +27,7 @@ Levels = Annotated[int, Field(ge=1, le=50)]
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """What much means for an instrument, in size steps: of a footprint row, of the outer rows together, of a bar."""
+    """Volumes that are large for an instrument, in size steps: of a footprint row, of the outer rows, of a bar."""
 
     imbalance_min: int
     absorption_min: int
@@ -57,7 +57,7 @@ class NoParams(SpecModel):
 
 
 class DetectorParams(SpecModel):
-    """What every detector has in its section of the manifest."""
+    """Parameters that every detector has in its section of the manifest."""
 
     enabled: bool = True
     """Whether it looks."""
@@ -65,7 +65,7 @@ class DetectorParams(SpecModel):
 
 @dataclass(frozen=True, slots=True)
 class NodeContext:
-    """What a node knows of its market, besides the bars.
+    """Facts about the market that a node knows besides the bars.
 
     `around_the_clock`: the session has no open and no close whose nearness matters.
     """
@@ -88,7 +88,7 @@ NOTHING_YET: Final[LastOutputs] = MappingProxyType({})
 
 
 class Inputs:
-    """What a node gets at one bar: the bar, what nodes before it answered, and the last answers of other series."""
+    """A node's inputs at one bar: the bar, the outputs of nodes before it, and the last outputs of other series."""
 
     __slots__ = ("_found", "_last", "bar")
 
@@ -103,7 +103,7 @@ class Inputs:
         return found
 
     def last(self, series: str, node: "type[Node[Any, OutputT]]") -> OutputT | None:
-        """What a node of another series answered at the last bar of that series that was known by now.
+        """The output of a node of another series at the last bar of that series that was known by now.
 
         None before its first answer. The node is among the reader's `further`.
         """
@@ -157,7 +157,7 @@ class Node(ABC, Generic[ParamsT, OutputT]):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a detector answers: the signals of its patterns. Another detector's output has more than that."""
+    """A detector's output: the signals of its patterns. A detector may give out more than that."""
 
     signals: Sequence[Signal]
 
@@ -188,7 +188,7 @@ class Detector(Node[DetectorParamsT, FoundT]):
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a filter answers: which sides may be entered, at how many times of the size.
+    """A filter's output: the sides that may be entered, at how many times of the size.
 
     `multiplier` is at least 0. `texts` are the numbers that show why, by short names; they stand in the
     bar's reading.

@@ -1,4 +1,4 @@
-"""What there is to know of each node: what it computes, what it reads, and its parameters as a manifest has them."""
+"""A description of each node: its result, its inputs, and its parameters as a manifest has them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ def _fields(schema: Mapping[str, Any], before: str, profile: Mapping[str, str]) 
 
 
 def _value(field: Mapping[str, Any]) -> str:
-    """What a parameter may be, in words."""
+    """The values that a parameter may have, in words."""
     if "enum" in field:
         return ", ".join(map(str, field["enum"]))
     if field["type"] == "array":

@@ -57,7 +57,7 @@ CANDIDATES: Final = (Regime.VOLATILE, Regime.RANGING, Regime.TRENDING_UP, Regime
 
 @dataclass(frozen=True, slots=True)
 class RegimeScale:
-    """What near, quiet and fast mean for an instrument.
+    """Distances and speeds that count as near, quiet and fast for an instrument.
 
     `near_vwap` in ticks; `quiet_delta` (of the session's delta) and `fast_slope` (of the change of the delta slope) in
     size steps.

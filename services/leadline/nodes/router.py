@@ -21,7 +21,7 @@ _PATTERN_ORDER: Final = {pattern: place for place, pattern in enumerate(Pattern)
 
 
 class RegimeOverride(SpecModel):
-    """What one regime allows; an absent field keeps the router's own table."""
+    """Changes to the router's rule of one regime; an absent field keeps the rule as it is."""
 
     multiplier: DecimalText | None = None
     """Factor of the position size."""
@@ -68,7 +68,7 @@ class Rejection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RegimeRule:
-    """What trades in one regime: `patterns`, only in `direction` unless None, at `multiplier` times the size."""
+    """The rule of one regime: `patterns` may trade, only in `direction` unless None, at `multiplier` times the size."""
 
     patterns: tuple[Pattern, ...]
     direction: Direction | None

@@ -1,4 +1,4 @@
-"""What the market-data side must carry for a plan on a run: which bars, and which prints besides."""
+"""The bars, and the prints besides, that ingestion and aggregation must carry for a plan on a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -89,7 +89,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: every workload after those that it waits for, and the complete manifests behind it, by name."""
+    """A plan: every workload after those that it waits for, and the complete manifests behind it, by name."""
 
     workloads: tuple[Workload, ...]
     accounts: tuple[TradingAccount, ...]
@@ -186,7 +186,7 @@ def _workloads(
     resources: JsonObject | None = None,
     without: AbstractSet[str] = frozenset(),
 ) -> Iterator[Workload]:
-    """What the table of services says of one owner. `params` by service; those are told nothing that it leaves out.
+    """The workloads of one owner, from the table of services. `params` by service; the others have no settings.
 
     `without`: services that this owner has not.
     """
@@ -228,7 +228,7 @@ def _ingestion_params(platform: PlatformSettings, strategies: Sequence[TradingSt
 
 
 def _signal_symbols(strategies: Sequence[TradingStrategy]) -> tuple[str, ...]:
-    """What a simulated or pushed feed must carry: each signal instrument once."""
+    """The instruments that a simulated or pushed feed must carry: each signal instrument once."""
     return tuple(sorted({strategy.spec.instrument for strategy in strategies}))
 
 

@@ -1,4 +1,4 @@
-"""What the platform is told besides its manifests: the feed that makes its tape, and how fast it runs."""
+"""The platform's settings besides the manifests: the feed of its tape, and the speed."""
 
 from datetime import date
 from typing import Literal, Self

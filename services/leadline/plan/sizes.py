@@ -127,7 +127,7 @@ def _equity(account: TradingAccount, start: Decimal | None, end: Decimal | None)
 
 
 def _risk(strategy: TradingStrategy, account: TradingAccount, root: str) -> Decimal | None:
-    """What one contract of an entry can lose, as the limits count it; None where that depends on its price."""
+    """The loss of one contract of an entry, as the limits count it; None where it depends on the price."""
     sheet, own = instrument(root), account.spec.commission.get(root)
     if sheet.inverse or (sheet.fee_rate and own is None):
         return None
@@ -149,6 +149,6 @@ def _risk(strategy: TradingStrategy, account: TradingAccount, root: str) -> Deci
 
 
 def _cut(asked: int, bounds: list[Bound]) -> tuple[int, str, str]:
-    """What the smallest bound leaves of a size, the field that it stands in and whose that is."""
+    """The size that the smallest bound leaves, the field of that bound and its owner."""
     most, name, whose = min(bounds, key=lambda bound: bound[0])
     return (asked, "", "") if most >= asked else (most, name, whose)

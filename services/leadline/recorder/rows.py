@@ -81,7 +81,7 @@ SIGNAL_COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """What of some batches is still to be stored.
+    """The part of some batches that is not stored yet.
 
     `parts` follow each other and the position without a hole; `overlapping` prints were stored before; `taken`
     batches are dealt with. When it is fewer than were given, the next one leaves out the source indices

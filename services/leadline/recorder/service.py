@@ -38,7 +38,7 @@ def bar_sink(store: Store) -> SinkSpec[BarMessage]:
 
 
 def signal_sink(store: Store) -> SinkSpec[SignalMessage]:
-    """What strategies say."""
+    """The sink of signals and proposals."""
     return SinkSpec(
         stream=SIGNALS,
         decode=read_signal,

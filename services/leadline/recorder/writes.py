@@ -1,4 +1,4 @@
-"""What a failed write means: a message that will never do, or a database that is in trouble and recovers."""
+"""The meaning of a failed write: a message that can never be stored, or a database in trouble that recovers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

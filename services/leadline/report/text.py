@@ -80,7 +80,7 @@ def sum_words(report: AccountReport) -> str:
 
 
 def _notes(report: AccountReport) -> Iterator[Text]:
-    """What a reader has to know besides the trades."""
+    """Notes that a reader needs besides the trades."""
     for order in report.in_doubt:
         what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
         yield Text.assemble(("given up", "yellow"), printable(what))

@@ -1,4 +1,4 @@
-"""What a service's shell gets from the runtime: settings, bus, database, a server, and channels to other services."""
+"""The context of a service's shell: settings, bus, database, a server, and channels to other services."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine

@@ -1,4 +1,4 @@
-"""What a service needs of others in order to do its work, looked at once a second: its readiness falls with it."""
+"""A service's needs of others, checked once a second: its readiness falls with them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -54,7 +54,7 @@ class Poison(RefusedMessage):
 
 
 class Handling:
-    """What this process handles, and what the ones before it died of: two files in `folder`.
+    """The message that this process handles, and those that the ones before it died of: two files in `folder`.
 
     Without a folder, or with a disk that does not take them, nothing is remembered: that is no reason to serve nobody.
     """

@@ -22,7 +22,7 @@ stamina.instrumentation.set_on_retry_hooks(())
 
 
 def worth_again(error: Exception) -> bool | float:
-    """What an error of the platform says by its type about another trial, and after how many seconds."""
+    """Whether the type of an error asks for another try, and after how many seconds."""
     if not isinstance(error, LeadlineError) or isinstance(error, Refused) or error.again_after_s is None:
         return False
     return error.again_after_s
@@ -38,7 +38,7 @@ async def until_done(
     most_s: float = MOST_SECONDS,
     quiet: bool = False,
 ) -> Result:
-    """What `work` gives, tried again while it fails with what `on` names; for as long as it takes without `patience_s`.
+    """The result of `work`, which is tried again while it fails with an error of `on`; for ever without `patience_s`.
 
     part: what does not answer, for log and metric. The first pause is `first_s` to twice that, and no pause is longer
     than `most_s` and that. quiet: nothing is logged, for a command whose output is its answer.

@@ -1,4 +1,4 @@
-"""What a service is told at its start: one JSON file, in which secrets are only named by the files that hold them."""
+"""Settings of a service: one JSON file, in which secrets are only named by the files that hold them."""
 
 import json
 import re
@@ -163,7 +163,7 @@ def read_secret(path: Path) -> str:
 
 
 def refusal(error: ValidationError, source: str) -> InvalidInput:
-    """What is wrong with settings from `source`: the first wrong field. The rest of them is not shown."""
+    """The error about settings from `source`: the first wrong field. The other fields are not shown."""
     first = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     where = f"{source}: {field}" if field else source

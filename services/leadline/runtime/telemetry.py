@@ -108,7 +108,7 @@ def configure_tracing(service: str, workload: str, version: str) -> "TracerProvi
 
 
 def span_exporter() -> "OTLPSpanExporter":
-    """What sends spans to the collector that the environment names.
+    """The exporter of spans to the collector that the environment names.
 
     To another machine it follows the environment's proxy; the loopback interface is never behind one.
     """

@@ -91,7 +91,7 @@ class Migration:
 
     @property
     def checksum(self) -> str:
-        """What tells whether it was changed."""
+        """A digest of its text: a changed migration has another."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
 
     @property
@@ -192,7 +192,7 @@ async def set_role_passwords(settings: DatabaseSettings, passwords: Mapping[str,
 
 
 def scram_verifier(password: str) -> str:
-    """What PostgreSQL stores for a password (RFC 5802 and 7677; ASCII passwords, so that SASLprep changes nothing)."""
+    """The verifier of a password in PostgreSQL (RFC 5802 and 7677; of ASCII, so that SASLprep changes nothing)."""
     if not password.isascii():
         raise ValueError("expected a password of ASCII characters")
     salt = secrets.token_bytes(16)
@@ -204,7 +204,7 @@ def scram_verifier(password: str) -> str:
 
 
 def roles_sql(user: str) -> str:
-    """What an administrator runs once, connected to the database, where `user` migrates but may not make roles."""
+    """The SQL that an administrator runs once in the database, where `user` migrates but may not make roles."""
     statements = [f"CREATE ROLE {role} {kind}" for role, kind in _wanted_roles().items()]
     statements.append(f"GRANT {OWNER_ROLE} TO {_quoted(user)}")
     statements.append(f"GRANT CREATE, USAGE ON SCHEMA public TO {OWNER_ROLE}")

@@ -1,4 +1,4 @@
-"""What each user may do on the bus: its own facts out, what it reads in, and nothing else.
+"""Each user's permissions on the bus: to publish its own facts and to read its inputs, and nothing else.
 
 The platform's services are users by their own names. In a cluster the services of a trader's namespace are users of
 their own, `<service>-<namespace>`, who can speak for the accounts and strategies of that namespace alone. The table of

@@ -62,7 +62,7 @@ class Halted(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """What came of a replay, in the order in which it happened.
+    """The results of a replay, in the order in which they came.
 
     `bars` are the strategy's own, `series` those that it reads besides, by name; `said` is what it said of each of its
     own of the traded days; `result` the net result in the account's currency, commissions included; `open` the signed
@@ -109,7 +109,7 @@ def replay(
 
 
 def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> BarBuilder:
-    """What builds a series of a strategy out of a contract's prints."""
+    """The builder of a series of a strategy out of a contract's prints."""
     _, hours = session_of(strategy.spec)
     return BarBuilder(
         tape=TAPE,
@@ -128,7 +128,7 @@ def signal_messages(
     bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
     last: SignalMessage | None = None,
 ) -> list[SignalMessage]:
-    """What the analysis of a strategy publishes about bars, by contract and series; `last`: after a restart."""
+    """The messages of a strategy's analysis about bars, by contract and series; `last`: after a restart."""
     months = month_folds(strategy.spec, bars, trade_from)
     owner, name = strategy.account_name, strategy.full_name
     publication = Publication(TAPE, owner, name, ANALYSIS, months[0].fold, last, months[0].ends_ns)

@@ -190,7 +190,7 @@ def reasons(failed: Mapping[str, Exception]) -> dict[str, str]:
 
 
 async def _answers(names: Iterable[_Name], read: Callable[[_Name], Awaitable[_Read]]) -> Answers[_Read]:
-    """What is read of each name, all at the same time."""
+    """The result of `read` for each name, all at the same time."""
     asked = list(names)
     answers = await asyncio.gather(*(read(name) for name in asked), return_exceptions=True)
     failed: dict[str, Exception] = {}

@@ -48,7 +48,7 @@ class ClusterRefused(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What of a stack a command is about.
+    """The part of a stack that a command is about.
 
     account: that one's execution alone, by `namespace/name`; all of them where absent. analysis: the strategies' too.
     """
@@ -210,7 +210,7 @@ async def _json(*arguments: str) -> Any:
 
 
 async def _without_context() -> str:
-    """What is to be done where kubectl knows no cluster, whatever it was asked; empty where it knows one."""
+    """Advice for a kubectl that knows no cluster; empty where it knows one."""
     process = await _kubectl("config", "current-context")
     await process.communicate()
     if not process.returncode:

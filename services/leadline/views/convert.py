@@ -113,7 +113,7 @@ def series_view(message: aggregation_pb2.Series) -> SeriesView:
 
 
 def unfinished_view(message: model_pb2.UnfinishedBar) -> UnfinishedBarView:
-    """What of a series is in no bar."""
+    """The prints of a series that are in no bar."""
     return UnfinishedBarView(_bar_key(message.bar), message.prints)
 
 
@@ -177,6 +177,6 @@ def _tidy(message: Any, *names: str) -> dict[str, str]:
 
 
 def _of_same_name(message: Message, view: type, **made: object) -> Mapping[str, Any]:
-    """What a view is made of: `made`, and for its other fields those of the message that have their names."""
+    """The fields of a view: `made`, and the others from the fields of the message that have their names."""
     names = [field.name for field in fields(view) if field.name not in made]
     return {**{name: getattr(message, name) for name in names}, **made}

@@ -1,4 +1,4 @@
-"""What a run traded day by day: the contract of each day, and days on which a strategy has no session."""
+"""The days of a run: the contract and the result of each, and days on which a strategy has no session."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

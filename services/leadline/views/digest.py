@@ -75,7 +75,7 @@ def lines_from(said: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[by
 
 
 def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
-    """What a proposal asks for besides an entry at the manifest's terms, as the field of its line."""
+    """The field of a line for a proposal that asks for more than an entry at the manifest's terms."""
     terms = {name: proposal[name] for name in ("entry", "bracket", "quantity") if proposal[name] is not None}
     if proposal["group"]:
         terms["group"] = proposal["group"]

@@ -1,4 +1,4 @@
-"""What a run leaves open when it is stopped: positions with the orders that protect them, and other working orders."""
+"""Open ends of a stopped run: positions with the orders that protect them, and other working orders."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class HeldPosition:
 
 @dataclass(frozen=True, slots=True)
 class AccountLeftOpen:
-    """What one account leaves open. account: `namespace/name`. others: working orders that protect nothing."""
+    """An account's open ends. account: `namespace/name`. others: working orders that protect nothing."""
 
     account: AccountId
     held: tuple[HeldPosition, ...]
@@ -26,7 +26,7 @@ class AccountLeftOpen:
 
 @dataclass(frozen=True, slots=True)
 class RunLeftOpen:
-    """What a run leaves open.
+    """A run's open ends.
 
     goes_on: a start on the same feed goes on with it. over: its accounts have come to its end.
     """

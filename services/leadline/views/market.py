@@ -108,7 +108,7 @@ class FeedView:
 
 @dataclass(frozen=True, slots=True)
 class BarKeyView:
-    """What names a bar. spec: of its bars with ticks per row, such as `5m-r1`. ordinal: in its session, from 0."""
+    """The key of a bar. spec: of its bars with ticks per row, such as `5m-r1`. ordinal: in its session, from 0."""
 
     contract: str
     session: str

@@ -35,7 +35,7 @@ async def open_running(place: Place) -> AsyncIterator[RunningStack]:
 
 @asynccontextmanager
 async def open_source(place: Place, *, analysis: bool = False) -> AsyncIterator[Source]:
-    """What is there to be shown, for a reader: `analysis` tells whether the strategies are asked, too.
+    """The source that is there for a reader; `analysis`: with the services of the strategies.
 
     Raises what `open_stack` raises, and NotRunning where no run has begun yet.
     """

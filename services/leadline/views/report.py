@@ -36,7 +36,7 @@ class PatternTotal:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What there was of one session: its prints that are in bars, and the times of the first and the last, ns UTC."""
+    """One session of the tape: its prints that are in bars, and the times of the first and the last, ns UTC."""
 
     contract: str
     session: str

@@ -1,4 +1,4 @@
-"""What strategies saw in their bars, what they proposed there, and what was decided."""
+"""Signals and proposals of strategies at their bars, and the decisions on the proposals."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

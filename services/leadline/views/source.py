@@ -15,7 +15,7 @@ class Source(Protocol):
 
     @property
     def note(self) -> str:
-        """What is to be said of where the values come from; empty for a running stack."""
+        """A sentence about the origin of the values; empty for a running stack."""
 
     async def orders(self, account: str | None, wanted: OrdersWanted) -> Answers[list[OrderView]]:
         """The orders by account, oldest first."""

@@ -59,12 +59,12 @@ class StrategyAddress(BaseModel):
 
 
 def series_of(strategy: TradingStrategy) -> dict[str, str]:
-    """What bars the further series of a strategy are, by name."""
+    """The bars of the further series of a strategy, by name."""
     return {each.name: each.token for each in strategy.spec.all_series if each.name != OWN_SERIES}
 
 
 class Stack(BaseModel):
-    """What `leadline up` publishes about itself.
+    """A stack's description of itself, which `leadline up` writes.
 
     `addresses` maps workload ids to `host:port`, `unreachable` those that have none now to the reason; `left_out` says
     what is wrong with objects that are none of it; `tape` is the run's id, empty in a cluster; `contracts` maps
@@ -133,7 +133,7 @@ def running_stack(data_dir: Path) -> Stack:
 
 
 def person() -> str:
-    """Who runs this command, for the audit: the login name of the process's user, whatever its environment says."""
+    """The person who runs this command, for the audit: the login name of the process's user, not of its environment."""
     return user_name(os.getuid())
 
 

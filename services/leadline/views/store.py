@@ -1,4 +1,4 @@
-"""What a stopped stack has left: its newest run, read from the book itself."""
+"""The newest run of a stopped stack, read from the book itself."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -122,7 +122,7 @@ class StoppedRun:
         return Answers(found)
 
     async def left_open(self) -> RunLeftOpen:
-        """What the run leaves open, and what becomes of it."""
+        """Its open positions and orders, and whether it goes on."""
         working = (await self.orders(None, OrdersWanted(_MOST_WORKING, only_working=True))).found
         held = (await self.positions(None)).found
         accounts = tuple(left_open_of(AccountId(account), held[account], working[account]) for account in held)

@@ -41,7 +41,7 @@ class Trade:
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """What a decision said: its strongest pattern and its regime."""
+    """The strongest pattern and the regime of a decision."""
 
     pattern: str
     regime: str
@@ -96,7 +96,7 @@ def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[Equi
 
 
 def _flat(strategy: str, fill: Fill, tape_contract: str, decision: str) -> Position:
-    """What a fill opens; worth 0 where no sheet knows the contract: an order of somebody else may have filled in it."""
+    """A flat position for a fill to open; worth 0 without a sheet of the contract: the order may be somebody else's."""
     sheet = sheet_of(fill.contract)
     tick_value, inverse = (Decimal(0), False) if sheet is None else (sheet.tick_value, sheet.inverse)
     return flat(strategy, fill.contract, tape_contract, tick_value, decision, inverse=inverse)

@@ -166,7 +166,7 @@ class OrdersWanted:
 
 @dataclass(frozen=True, slots=True)
 class Answers(Generic[Value]):
-    """What was answered by name (of an account or a strategy), and why the others did not answer.
+    """The answers by name (of an account or a strategy), and why the others did not answer.
 
     left_out: what else is missing from the answers, by its name, each with the reason in words.
     """

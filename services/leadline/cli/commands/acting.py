@@ -1,4 +1,4 @@
-"""What a person may do to a running stack: halt, resume, release, flatten. Each command names who gives it."""
+"""Commands that change a running stack: halt, resume, release, flatten. Each names the person who gives it."""
 
 from typing import Annotated, Final
 

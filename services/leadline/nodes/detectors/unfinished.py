@@ -53,7 +53,7 @@ class Unfinished(Detector[UnfinishedParams, Found]):
 
     @property
     def open(self) -> tuple[UnfinishedAuction, ...]:
-        """What is listed, oldest first."""
+        """The extremes that are listed, oldest first."""
         return tuple(self._open)
 
     def thresholds(self) -> dict[str, str]:

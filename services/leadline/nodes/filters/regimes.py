@@ -13,7 +13,7 @@ from leadline.nodes.regime import WARM_UP_BARS, RegimeNode
 
 
 class RegimeSides(SpecModel):
-    """What one regime allows; an absent field keeps the filter's own table."""
+    """Changes to the filter's rule of one regime; an absent field keeps the rule as it is."""
 
     side: Literal["Long", "Short", "Both", "Neither"] | None = None
     """Direction that may be entered."""
@@ -62,7 +62,7 @@ class Regimes(Filter[RegimesParams]):
         return WARM_UP_BARS
 
     def update(self, inputs: Inputs) -> Allowed:
-        """What the regime at the bar's close allows."""
+        """The sides and the size that the regime at the bar's close allows."""
         reading = inputs.of(RegimeNode)
         side, multiplier = self._rules[reading.regime]
         texts = {"regime": reading.regime.value, "confidence": str(reading.confidence)}

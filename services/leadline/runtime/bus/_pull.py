@@ -59,7 +59,7 @@ class Puller:
         return message
 
     async def take(self, most: int, timeout_s: float) -> list[Msg]:
-        """What is here, at most `most`; waits up to `timeout_s` for the first. Raises BusTrouble as `next` does."""
+        """At most `most` messages that are here; waits `timeout_s` for the first. Raises BusTrouble as `next` does."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while not self._here:

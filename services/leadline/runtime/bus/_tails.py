@@ -1,4 +1,4 @@
-"""What this process knows to be stored, held against the stream on every connection before anything else is said.
+"""The last messages that this process knows to be stored. Each connection compares them with the stream first.
 
 A server that comes back with an older store has lost messages that it had acknowledged. Whoever then says the next one
 leaves a hole that no reader can see. So the publisher is told first.

@@ -346,7 +346,7 @@ async def open_bus(settings: NatsSettings, *, patience_s: float = PATIENCE_SECON
 
 
 def _kind(subject: str) -> str:
-    """What the subject carries: the third token of `ll.<tape>.<kind>...`, so that the label is bounded."""
+    """The kind of a subject: the third token of `ll.<tape>.<kind>...`, so that the label is bounded."""
     tokens = subject.split(".", 3)
     return tokens[2] if len(tokens) > _KIND_TOKEN else tokens[-1]
 

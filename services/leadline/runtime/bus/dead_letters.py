@@ -36,7 +36,7 @@ class Message(Protocol):
 
     @property
     def payload(self) -> bytes:
-        """What it carries."""
+        """The bytes of the message."""
 
 
 def dead_letter_row(reader: str, stream: str, message: Message, refused: RefusedMessage) -> tuple[Any, ...]:

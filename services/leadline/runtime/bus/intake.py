@@ -47,7 +47,7 @@ def read_bar(subject: str, payload: bytes) -> BarMessage:
 
 
 def read_signal(subject: str, payload: bytes) -> SignalMessage:
-    """What a strategy says, from the stream of signals."""
+    """A strategy's message from the stream of signals."""
     message = decode_signal(payload)
     _belongs(subject, signal_subject(message.tape, message.account, message.strategy))
     return message
@@ -56,7 +56,7 @@ def read_signal(subject: str, payload: bytes) -> SignalMessage:
 async def last_usable(
     bus: Bus, stream: str, subject: str, read: Callable[[str, bytes], Value], *, own: bool = False
 ) -> Value | None:
-    """What the last message on a subject says; where it is refused, the last one that is not. None when there is none.
+    """The last message on a subject; where it is refused, the last one that is not. None when there is none.
 
     own: the caller publishes to the subject and goes on from there, as with `Bus.resume`. Raises as `Bus.last`.
     """
@@ -91,7 +91,7 @@ class Intake:
         self._stream = stream
 
     def usable(self, received: Received, read: Callable[[str, bytes], Value]) -> Value | None:
-        """What `read` makes of a message; None for one that is refused."""
+        """A message as `read` decodes it; None for one that is refused."""
         try:
             return read(received.subject, received.payload)
         except RefusedMessage as refused:

@@ -1,4 +1,4 @@
-"""Who may call what: short-lived signed tokens, and the roles that the table of services gives each method."""
+"""Authorisation of calls: short-lived signed tokens, and the roles that the table of services gives each method."""
 
 import contextvars
 import hashlib
@@ -65,7 +65,7 @@ class NotAllowed(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who calls: a person's or a service's name, its role, and the one account that it is bound to, if it is."""
+    """A caller: a person's or a service's name, its role, and the one account that it is bound to, if it is."""
 
     subject: str
     role: Role
@@ -76,7 +76,7 @@ _caller: contextvars.ContextVar[Caller] = contextvars.ContextVar("caller")
 
 
 def caller() -> Caller:
-    """Who made the call that is being answered. LookupError outside of one."""
+    """The caller of the call that is being answered. LookupError outside of one."""
     return _caller.get()
 
 
@@ -118,7 +118,7 @@ def derive_key(master: str, namespace: str, service: str) -> str:
 
 
 def audience(service: str, account: AccountId | None = None) -> str:
-    """Whom a token is for: a service of the platform by its name, or an account's, as in `execution/default/paper`."""
+    """The audience of a token: a service of the platform, or one of an account, as in `execution/default/paper`."""
     return f"{service}/{account}" if account and service in _OF_AN_ACCOUNT else service
 
 
@@ -155,7 +155,7 @@ def token_source(keys: Keys, role: Role, subject: str, to: str, account: Account
 
 
 def read_token(keys: tuple[str, ...], token: str, to: str) -> Caller:
-    """Who a token for this audience speaks for, that one of the keys has signed.
+    """The caller that a token names; it must be for this audience and signed by one of the keys.
 
     Raises NotAuthenticated when it does not hold.
     """
@@ -244,6 +244,6 @@ class _KeyFile:
 
 
 def _mark_of(path: Path) -> tuple[int, int, int]:
-    """What tells one content of a file from another: when it was written (ns UTC), which file it is, its size."""
+    """A mark that changes with the content of a file: when it was written (ns UTC), its inode, its size."""
     status = path.stat()
     return status.st_mtime_ns, status.st_ino, status.st_size

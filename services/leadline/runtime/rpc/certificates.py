@@ -18,7 +18,7 @@ _Signature = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Pem:
-    """What the three files held at one moment; the certificate is the key's."""
+    """The contents of the three files at one moment; the certificate is the key's."""
 
     key: bytes
     certificate: bytes
@@ -41,7 +41,7 @@ class Certificates:
         self._pem = self._read()
 
     def current(self) -> Pem:
-        """What to show and whom to believe: the same object until the files change."""
+        """The certificate to show and the authorities to trust: the same object until the files change."""
         now_s = monotonic_s()
         with self._lock:
             if now_s - self._looked_s >= LOOK_SECONDS:

@@ -1,4 +1,4 @@
-"""What a failed call means, for every client: one table of status codes, and the one way to ask again.
+"""The meaning of failed calls, for every client: one table of status codes, and the one way to ask again.
 
 A service that is away is asked again. One that refuses is not: the same question gets the same answer. One that does
 not let this process in is no fault of the question either; somebody has to put that right.
@@ -20,7 +20,7 @@ Reply = TypeVar("Reply")
 
 
 class Meaning(StrEnum):
-    """What a status says about asking again."""
+    """The meaning of a status for another try."""
 
     AWAY = "away"
     """Ask again."""
@@ -94,7 +94,7 @@ class ServiceNotAdmitted(ServiceRefused, NotAdmitted):
 
 
 def meaning_of(error: grpc.aio.AioRpcError) -> Meaning:
-    """What a failed call means. A status that nobody knows is a refusal."""
+    """The meaning of a failed call. An unknown status is a refusal."""
     return MEANINGS.get(error.code(), Meaning.REFUSED)
 
 

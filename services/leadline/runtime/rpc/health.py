@@ -1,4 +1,4 @@
-"""What the probes are told: that the process runs, that its loop turns, and whether it does its work."""
+"""Answers to the probes: the process runs, its loop turns, and whether it does its work."""
 
 import asyncio
 from collections.abc import Sequence

@@ -144,7 +144,7 @@ class Listening:
         self._silent: dict[asyncio.Timeout, None] = {}
 
     async def hear(self, requests: Any) -> bytes:
-        """What a call asks, as it was sent. Raises TimeoutError for one that says nothing in its time."""
+        """The request of a call, as it was sent. Raises TimeoutError for one that sends nothing in its time."""
         if len(self._silent) >= MOST_SILENT:
             longest = next(iter(self._silent))
             del self._silent[longest]

@@ -1,4 +1,4 @@
-"""Whose process is at the other end of a connection on this machine."""
+"""The owner of the process at the other end of a connection on this machine."""
 
 import socket
 import sys
