@@ -50,7 +50,7 @@ MANIFESTS: Final = {("plan", "accounts"), ("plan", "strategies"), ("plan", "work
 WRITERS: Final = ("acting", "health", "reporting", "schema", "up")
 # The keys of these are names: of contracts, reasons, workloads, strategies.
 NAMED: Final = {"quarantined", "health", "closes", "refused", "not_filled", "misdated", "substitutes",
-                "calls"}  # fmt: skip
+                "calls", "scores", "inputs"}  # fmt: skip
 
 
 def _printed(capsys: pytest.CaptureFixture[str], *words: str) -> Any:

@@ -97,8 +97,9 @@ async def beside(desks: Database, desk: Desk, **run: Any) -> None:
         bar_of = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}
         session = {name: CANDLE[name] for name in ("session_open_ns", "session_close_ns")}
         said_of = {"regime": "RANGING", "confidence": Decimal("0.8"), "multiplier": Decimal(1), "reason": ""}
-        more = {"scores": {}, "inputs": {}, "close": close, "proposals": [asdict(each) for each in said.proposals]}
-        await _insert(connection, "signal", **key, **analysis, **bar_of, **session, **said_of, **more)
+        more = {"scores": {}, "inputs": {"atr": "4"}, "close": close}
+        wanted = {"proposals": [asdict(each) for each in said.proposals]}
+        await _insert(connection, "signal", **key, **analysis, **bar_of, **session, **said_of, **more, **wanted)
     for price in (20_000, 20_001):
         footprint = dict.fromkeys(("bid", "ask", "unknown", "bid_trades", "ask_trades", "unknown_trades"), 1)
         where = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}

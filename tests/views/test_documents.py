@@ -70,6 +70,7 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
     wanted = proposal("PROTECT", why=["up"])
     wanted.bracket.stop_price = 23_996
     message = bar_signals(5, seen, proposals=(proposal("CANCEL"), wanted))
+    message.regime.inputs["hours.trend"] = "long"
     name = f"MESM2025/rth/5m-r1/2025-06-10/{key(5).ordinal}"
     facts = {"decision_id": "d", "source": f"{name}#2", "action": "PROTECT", "accepted": False, "reason": "flat"}
     found = signalled(
@@ -80,7 +81,14 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
         "known_at_ns": message.known_at_ns,
         "bar": name,
         "close": "6000.00",
-        "regime": "TRENDING_UP",
+        "regime": {
+            "regime": "TRENDING_UP",
+            "confidence": "0.8",
+            "multiplier": "1",
+            "reason": "",
+            "scores": {},
+            "inputs": {"hours.trend": "long"},
+        },
         "signals": [
             {
                 "pattern": "BUYING_ABSORPTION",

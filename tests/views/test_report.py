@@ -60,10 +60,12 @@ async def test_what_left_or_was_moved_is_no_entry(desks: Database, books: Books,
     await desk.run()
     await beside(desks, desk)
     found = await report_of(desks, desk)
-    assert (found.decisions, found.refused, found.entered, found.adjusted) == (6, (), 1, 4)
+    assert (found.decisions, found.refused, found.entered, found.adjusted) == (7, (), 2, 4)
     assert found.not_filled == (("its strategy", 1),)
-    [trade] = found.trades
-    assert (trade.exit_by, trade.net) == ("exit", Decimal("-1.25"))
+    assert [(trade.exit_by, trade.net) for trade in found.trades] == [
+        ("exit", Decimal("-1.25")),
+        ("stop", Decimal("0.00")),
+    ]
 
 
 async def test_every_decision_is_refused_entered_or_not_filled(desks: Database, books: Books, folder: Path):

@@ -290,7 +290,7 @@ def _signal_rows(bar: SignalledBar, *, several: bool) -> Iterator[tuple[str, ...
         *([bar.strategy] if several else []),
         bar.bar.rpartition("/")[2],
         bar.close,
-        in_words(bar.regime),
+        in_words("" if bar.regime is None else bar.regime.regime),
     )
     patterns = [(line.name, line.strength, line.verdict) for line in pattern_lines(bar.signals)]
     proposals = [(proposal_text(each), decision_text(each.decision)) for each in bar.proposals]

@@ -128,7 +128,8 @@ def _bar_key(message: model_pb2.BarKey) -> BarKeyView:
 
 def regime_view(message: model_pb2.RegimeReading) -> RegimeView:
     """The regime at a bar's close."""
-    return RegimeView(**_of_same_name(message, RegimeView))
+    numbers = {"scores": dict(sorted(message.scores.items())), "inputs": dict(sorted(message.inputs.items()))}
+    return RegimeView(**_of_same_name(message, RegimeView, **numbers))
 
 
 def signal_view(message: model_pb2.Signal, contract: str) -> SignalView:
@@ -160,7 +161,7 @@ def signalled_bar(
         known_at_ns=message.known_at_ns,
         bar=bar_key_text(message.bar),
         close=price_text(contract, message.close),
-        regime=message.regime.regime,
+        regime=regime_view(message.regime) if message.HasField("regime") else None,
         signals=tuple(signal_view(each, contract) for each in message.signals),
         proposals=proposal_views(message, decisions),
     )

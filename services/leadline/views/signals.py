@@ -38,13 +38,16 @@ class RegimeView:
     """The regime at a bar's close.
 
     regime: such as `TRENDING_UP`. confidence: 0 to 1; multiplier: of position size; both decimal strings. reason: why
-    it is `NO_TRADE`, else empty.
+    it is `NO_TRADE`, else empty. scores: by regime; inputs: the numbers that it was read from, and those of the
+    filters; all decimal strings.
     """
 
     regime: str
     confidence: str
     multiplier: str
     reason: str
+    scores: Mapping[str, str]
+    inputs: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +120,14 @@ class SignalledBar:
     """A bar with signals or proposals.
 
     strategy: `namespace/name`. known_at_ns: instant from which it may be acted on, ns UTC. bar: its key as events spell
-    it. close: price, a decimal string. regime: empty where the strategy reads none.
+    it. close: price, a decimal string. regime: None where the strategy reads none.
     """
 
     strategy: StrategyId
     known_at_ns: int
     bar: str
     close: str
-    regime: str
+    regime: RegimeView | None
     signals: tuple[SignalView, ...]
     proposals: tuple[ProposalView, ...]
 

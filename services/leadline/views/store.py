@@ -22,7 +22,7 @@ from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
 from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.prices import price_text
-from leadline.views.signals import SignalledBar, SignalView, decision_view, proposals_of, signal_of
+from leadline.views.signals import RegimeView, SignalledBar, SignalView, decision_view, proposals_of, signal_of
 from leadline.views.stack import NotRunning
 from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
 
@@ -101,7 +101,8 @@ class StoppedRun:
             await self._require_strategy(strategy_named(strategy))
         rows = await self.connection.fetch(
             """
-            SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.signals, s.proposals,
+            SELECT s.strategy, s.known_at_ns, s.bar_key, s.contract, s.close, s.regime, s.confidence, s.multiplier,
+                   s.reason, s.scores, s.inputs, s.signals, s.proposals,
                    (SELECT jsonb_agg(jsonb_build_object('decision_id', d.decision_id, 'source', d.source,
                                                         'action', d.proposal->>'action', 'accepted', d.accepted,
                                                         'reason', d.reason, 'side', d.side, 'quantity', d.quantity))
@@ -185,7 +186,7 @@ def _signalled_bar(row: Any) -> SignalledBar:
         known_at_ns=row["known_at_ns"],
         bar=row["bar_key"],
         close=price_text(row["contract"], row["close"]),
-        regime=row["regime"] or "",
+        regime=None if row["regime"] is None else _regime(row),
         signals=tuple(_signal(row["contract"], found) for found in _json(row["signals"])),
         proposals=proposals_of(
             row["contract"],
@@ -193,6 +194,17 @@ def _signalled_bar(row: Any) -> SignalledBar:
             [proposal_of(found) for found in _json(row["proposals"])],
             [decision_view(facts) for facts in _json(row["decisions"]) or ()],
         ),
+    )
+
+
+def _regime(row: Any) -> RegimeView:
+    return RegimeView(
+        regime=row["regime"],
+        confidence=str(row["confidence"]),
+        multiplier=str(row["multiplier"]),
+        reason=row["reason"],
+        scores=dict(sorted(_json(row["scores"]).items())),
+        inputs=dict(sorted(_json(row["inputs"]).items())),
     )
 
 
