@@ -19,22 +19,20 @@ def rooms() -> dict[str, Path]:
     return {**found, "leadline_operator": ROOT / "operator" / "leadline_operator"}
 
 
-def docstrings(module: ast.Module) -> Iterator[tuple[str, str]]:
-    """The name and the docstring of the module, and of each class and function in it."""
+def docstrings(module: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and text of each string that stands by itself: of a module, classes, functions and fields."""
     for node in ast.walk(module):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            text = ast.get_docstring(node)
-            if text is not None:
-                yield getattr(node, "name", "module"), text
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            yield node.lineno, node.value.value
 
 
 def asking(room: Path) -> list[str]:
-    """The docstrings of a room that begin with such a word, by file and name."""
+    """The docstrings of a room that begin with such a word, by file and line."""
     return [
-        f"{path.relative_to(ROOT)} {name}: {text.splitlines()[0]}"
+        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
         for path in sorted(room.rglob("*.py"))
         if "v1" not in path.parts
-        for name, text in docstrings(ast.parse(path.read_text()))
+        for line, text in docstrings(ast.parse(path.read_text()))
         if SUBJECT.match(text)
     ]
 
@@ -50,5 +48,5 @@ def test_a_room_that_is_through_leaves_the_list(room: str):
 
 
 def test_one_is_found_wherever_it_stands():
-    text = '"""Whose it is."""\nclass A:\n    """Fine."""\n    def b(self):\n        """What it does."""\n'
-    assert [name for name, doc in docstrings(ast.parse(text)) if SUBJECT.match(doc)] == ["module", "b"]
+    text = '"""Whose it is."""\nclass A:\n    """Fine."""\n    b = 1\n    """What it is."""\n'
+    assert [line for line, doc in docstrings(ast.parse(text)) if SUBJECT.match(doc)] == [1, 5]

@@ -27,7 +27,7 @@ class FilterSections(SpecModel):
     series: Annotated[
         str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 20", 20)
     ]
-    """Whose bars they read: the name of one of `spec.series`, or `main`, the strategy's own."""
+    """The series whose bars they read: the name of one of `spec.series`, or `main`, the strategy's own."""
 
     def chosen(self) -> tuple[tuple[FilterType, SpecModel], ...]:
         """The filters that are named, with their parameters."""

@@ -18,7 +18,7 @@ _OF_PROPOSALS: Final = (
     Capability.SHRINK,
     Capability.VALIDITY,
 )
-"""What a strategy of one's own may ask for at any bar: it is known too late then that the venue cannot do it."""
+"""Capabilities that a strategy of one's own may ask for at any bar: at the bar it would be too late to refuse."""
 
 _MOVES_STOPS: Final = frozenset({Capability.TRAILING, Capability.REPLACE})
 """With either of them a stop trails: the venue moves it, or the account's loop has it moved."""

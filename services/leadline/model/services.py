@@ -14,14 +14,14 @@ from leadline.model.subjects import BARS, ORDER_KINDS, ORDERS, RUN_SUBJECT, RUNS
 
 Owner = Literal["platform", "account", "strategy"]
 Role: TypeAlias = str
-"""What a token's bearer is: one of `roles()`."""
+"""The role of a token's bearer: one of `roles()`."""
 
 VIEWER: Final = "cli-viewer"
 TRADER: Final = "cli-trader"
 ADMIN: Final = "cli-admin"
 FEED: Final = "feed"
 SUPERVISOR: Final = "supervisor"
-"""Who runs the platform: `leadline up` on one machine, the operator in a cluster."""
+"""The runner of the platform: `leadline up` on one machine, the operator in a cluster."""
 
 READERS: Final = (VIEWER, TRADER, ADMIN, SUPERVISOR)
 TRADERS: Final = (TRADER, ADMIN, SUPERVISOR)

@@ -210,7 +210,7 @@ _by_its_one_name = AfterValidator(lambda text: str(parse_bar_spec(text)))
 TimeBarsText = Annotated[str, Text(TIME_BARS_PATTERN, TIME_BARS_EXPECTED, 16), _by_its_one_name]
 """As `BarsText`, of bars of a length of time only."""
 BarsText = Annotated[str, Text(BAR_SPEC_PATTERN, BAR_SPEC_EXPECTED, 16), _by_its_one_name]
-"""What closes a bar, by its one name: `60m` is read as `1h`, so that both are the same bars and the same analysis."""
+"""The length of a bar by its one name: `60m` is read as `1h`, so that both are the same bars and the same analysis."""
 NameText = Annotated[str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 52", 52)]
 NamespaceText = Annotated[
     str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 63", 63)

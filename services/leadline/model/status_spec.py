@@ -75,7 +75,7 @@ class ConditionType(StrEnum):
     HALTED = "Halted"
     """The account takes no entries until a person resumes."""
     DRAINED = "Drained"
-    """What had to leave the market has left it."""
+    """The orders and the position that had to leave the market have left it."""
     RECONCILIATION_PAUSED = "ReconciliationPaused"
     """A person has told the operator to leave the object alone."""
     READY = "Ready"
@@ -153,7 +153,7 @@ class Condition(StatusModel):
     """One thing that is true of the object, or not, and why."""
 
     type: WordText
-    """What it is about."""
+    """The kind of the condition."""
     status: Literal["True", "False", "Unknown"]
     """Whether it is so."""
     reason: WordText
@@ -182,7 +182,7 @@ class OwnerStatus(StatusModel):
     phase: WordText | None = None
     """Where the object is in its life, for people; programs read the conditions."""
     conditions: Conditions = ()
-    """What is true of the object and what is not."""
+    """Facts about the object, each true, false or unknown."""
 
 
 class Stable(StatusModel):
@@ -208,7 +208,7 @@ class RolloutStatus(StatusModel):
     started_at: Time
     """When it began."""
     reason: RolloutReason
-    """What made it necessary."""
+    """The change that made it necessary."""
 
 
 class DrainStatus(StatusModel):

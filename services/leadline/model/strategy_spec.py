@@ -162,7 +162,7 @@ class SeriesSpec(SpecModel):
     name: Annotated[str, Text(DNS_LABEL_PATTERN, "a DNS label: lower-case letters, digits and dashes, at most 20", 20)]
     """Under which the strategy gets them; not `main`, which is its own bars' name."""
     bars: TimeBarsText
-    """What closes a bar: a length of time from the session's open."""
+    """The length of a bar: a length of time from the session's open."""
     ticks_per_row: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Height of a footprint row in ticks."""
     history: Annotated[int, Field(ge=0, le=60)] = 5
@@ -199,7 +199,7 @@ class NewsEvent(SpecModel):
     at: UtcText
     """When it is published, UTC."""
     name: Annotated[str, Field(max_length=128)] = ""
-    """What it is, for people."""
+    """A name for people."""
     before: DurationText = "15m"
     """No entries for this long before it."""
     after: DurationText = "15m"
@@ -249,7 +249,7 @@ class Sizing(SpecModel):
     max_size: Annotated[int, Field(ge=1, le=10_000)] = 2
     """Most contracts of an entry, in every mode."""
     modifiers: Annotated[tuple[Modifier, ...], Field(max_length=4)] = ("Stacked", "Trending", "WinStreak", "LossStreak")
-    """What adds or removes a contract in mode Tiered."""
+    """Rules that add or remove a contract in mode Tiered."""
     respect_day_budget: bool = True
     """Whether the rest of the day's loss limit bounds the size."""
 
@@ -325,7 +325,7 @@ class StrategySpec(SpecModel):
     session: Annotated[SessionSpec, changes(Change.ROLLOUT)] = SessionSpec(name="rth")
     """The part of the day whose prints make the bars; rth where absent."""
     bars: Annotated[BarsText, changes(Change.ROLLOUT)] = "5m"
-    """What closes a bar: a length of time from the session's open, ticks:N prints or volume:N size steps."""
+    """The length of a bar: a length of time from the session's open, ticks:N prints or volume:N size steps."""
     ticks_per_row: Annotated[int, Field(ge=1, le=10_000), changes(Change.ROLLOUT)] = 1
     """Height of a footprint row in ticks."""
     history: Annotated[int, Field(ge=0, le=60), changes(Change.ROLLOUT)] = 5
@@ -333,7 +333,7 @@ class StrategySpec(SpecModel):
     series: Annotated[tuple[SeriesSpec, ...], Field(max_length=4), changes(Change.ROLLOUT)] = ()
     """Further bars that filters or a class of one's own read, such as 60m for a trend beside its 5m."""
     strategy: Annotated[Logic, changes(Change.ROLLOUT)] = Logic(name="OrderFlow")
-    """What decides; OrderFlow with its defaults where absent."""
+    """The logic that decides; OrderFlow with its defaults where absent."""
     entries: Annotated[Entries, changes(Change.HOT)] = Entries()
     """When and how positions are opened."""
     flatten_before_close: Annotated[FlattenText, changes(Change.HOT)] = "5m"
@@ -349,9 +349,9 @@ class StrategySpec(SpecModel):
     update_policy: Annotated[Literal["WhenFlat", "Auto", "Manual"], changes(Change.IGNORE)] = "WhenFlat"
     """When a rollout starts: flat, at once, or when restartNonce changes."""
     suspend_policy: Annotated[SuspendPolicy, changes(Change.IGNORE)] = SuspendPolicy()
-    """What suspending does."""
+    """Policy for orders and positions when it is suspended."""
     deletion_policy: Annotated[DeletionPolicy, changes(Change.IGNORE)] = DeletionPolicy()
-    """What deleting does."""
+    """Policy for orders and positions when it is deleted."""
     image: Annotated[ImageText | None, changes(Change.ROLLOUT)] = None
     """Image of the strategy's workload; the platform's where absent."""
     resources: Annotated[dict[str, Any], Field(max_length=16, json_schema_extra=FREE_FORM), changes(Change.ROLLOUT)] = (

@@ -16,7 +16,7 @@ Together they leave room in the 100 that PostgreSQL accepts by default: no role 
 """
 
 SERVICE_ROLES: Final = tuple(CONNECTION_LIMITS)
-"""Who logs in. What each may do stands with the migrations, in the grants."""
+"""The roles that log in. Their rights stand with the migrations, in the grants."""
 
 DEFAULT_CONNECTION_LIMIT: Final = 8
 

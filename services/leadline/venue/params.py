@@ -1,4 +1,4 @@
-"""What the paper venue is told at its start."""
+"""Settings of the paper venue."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from leadline.model.strict import ServiceParams
 
 
 class VenueParams(ServiceParams):
-    """What the paper venue is told: the account (`namespace/name`) and how its manifest says that paper fills.
+    """Settings of the paper venue: the account (`namespace/name`) and how its manifest says that paper fills.
 
     `buffer_prints` is how many prints of a contract may wait in memory before reading stops; more than the largest
     session makes nothing faster.

@@ -66,7 +66,7 @@ def migrate_the_database(
     epilog="Example: leadline db roles --user leadline_migrator | psql service=admin",
 )
 def print_the_roles(
-    user: Annotated[str, typer.Option("--user", metavar="NAME", help="Who will run `leadline db migrate`.")],
+    user: Annotated[str, typer.Option("--user", metavar="NAME", help="The user that will run `leadline db migrate`.")],
 ) -> None:
     """Print the SQL that makes the database's roles, for an administrator where the migrating user may not.
 

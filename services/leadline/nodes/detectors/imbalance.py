@@ -27,7 +27,7 @@ class ImbalanceParams(DetectorParams):
     min_volume: Annotated[Volume | None, FromProfile("imbalance_min")] = None
     """Least volume of the larger side in size steps; the instrument's profile where absent."""
     zero: Literal["AsOne", "Skip", "Always"] = "AsOne"
-    """What an empty other side counts as: one, no imbalance, or always an imbalance."""
+    """The count of an empty other side: one, no imbalance, or always an imbalance."""
 
 
 @dataclass(frozen=True, slots=True)

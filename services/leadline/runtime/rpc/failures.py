@@ -53,7 +53,7 @@ MEANINGS: Final[dict[grpc.StatusCode, Meaning]] = {
 BAD_INPUT: Final = frozenset(
     {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND, grpc.StatusCode.OUT_OF_RANGE}
 )
-"""What was asked for is wrong, and another question would be answered."""
+"""The request is wrong; another one would be answered."""
 
 OUTCOME_UNKNOWN: Final = frozenset(
     {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN}

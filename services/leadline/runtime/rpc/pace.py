@@ -9,7 +9,7 @@ from leadline.runtime.clock import monotonic_s, worked_s
 
 BURST_SECONDS: Final = 0.5
 CALL_WORK_SECONDS: Final = 0.001
-"""What a call takes around its answer: reading its metadata, its token, and writing the answer."""
+"""The cost of a call around its answer: reading its metadata, its token, and writing the answer."""
 
 
 class Pace:

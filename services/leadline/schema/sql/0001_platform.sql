@@ -1,4 +1,4 @@
--- What the platform is working on: its runs, and what the market-data side must carry for whom.
+-- The platform's work: its runs, and the bars and prints that ingestion and aggregation must carry.
 
 -- A run is a tape that is not live. Ingestion is the only writer. `content` identifies the feed's content or seed,
 -- `launch` the start of the stack that works on it; `details` holds its contracts, sessions and what was missing;
@@ -30,7 +30,7 @@ CREATE TABLE kept_out (
     UNIQUE NULLS NOT DISTINCT (tape, contract, trading_day, reason)
 );
 
--- What strategies and accounts need, written by the supervisor or the operator. A row without bars asks for prints
+-- The demand of strategies and accounts, written by the supervisor or the operator. A row without bars asks for prints
 -- only; `strategy` is empty where the account itself needs them. `hours` is {open, close, zone}, and `session` its id.
 CREATE TABLE demand (
     account        text NOT NULL,

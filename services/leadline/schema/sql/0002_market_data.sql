@@ -1,4 +1,4 @@
--- What the market did and what was said about it. The recorder is the only writer. Prices are integer ticks, sizes and
+-- The market, and the signals of strategies. The recorder is the only writer. Prices are integer ticks, sizes and
 -- volumes integer size steps; times are bigint nanoseconds UTC, and the timestamptz beside them are for people.
 
 -- How far the prints of a tape are stored. It moves in the transaction that stores them, so each is stored once.
@@ -105,7 +105,7 @@ CREATE TABLE footprint (
     PRIMARY KEY (tape, contract, session, spec, trading_day, ordinal, price)
 );
 
--- What a strategy said at a closed bar. `signals` is an array, in the order of the patterns, of objects with pattern,
+-- A strategy's answer to a closed bar. `signals` is an array, in the order of the patterns, of objects with pattern,
 -- direction, price, strength (decimal string), approved, rejection and evidence; `proposals` one of what it wants, in
 -- the order in which it is decided. The regime's columns are null where a strategy reads none.
 CREATE TABLE signal (

@@ -1,4 +1,4 @@
--- Who may do what. One service writes a table; who else needs it reads it. Nothing is granted by default.
+-- Rights. One service writes a table; others that need it read it. Nothing is granted by default.
 
 GRANT USAGE ON SCHEMA public
     TO leadline_ingestion, leadline_aggregation, leadline_recorder, leadline_execution, leadline_supervisor, leadline_reader;
