@@ -295,6 +295,12 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
                 "expected no credentials with environment Paper",
                 ".credentials.secretName",
             ),
+            Rule(
+                "self.pendingEntries != 'FirstFillWins' || !has(self.limits.maxOpenTrades)"
+                " || self.limits.maxOpenTrades == 1",
+                "expected 1, or nothing, with pendingEntries FirstFillWins: one trade at a time",
+                ".limits.maxOpenTrades",
+            ),
             _fixed("environment"),
             _fixed("venue"),
             _fixed("currency"),

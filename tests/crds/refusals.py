@@ -385,6 +385,13 @@ RULES: Final[tuple[Refusal, ...]] = (
         _same("spec.tiers[0].minSize", "2", "at most maxSize, 1", kube="at most maxSize"),
     ),
     _account(
+        "several trades at a time where the first fill wins",
+        {"pendingEntries": "FirstFillWins", "limits": {"maxOpenTrades": 2}},
+        _same(
+            "spec.limits.maxOpenTrades", "2", "1, or nothing, with pendingEntries FirstFillWins: one trade at a time"
+        ),
+    ),
+    _account(
         "a namespace allowed twice",
         {"allowedNamespaces": ["desk", "desk"]},
         (
@@ -701,6 +708,7 @@ ACCEPTED: Final[tuple[tuple[str, KindName, JsonObject], ...]] = (
                     "maxEntriesPerHour": 20,
                 },
                 "marginLimits": {"MES": "50", "ES": "500"},
+                "pendingEntries": "FirstFillWins",
                 "allowedNamespaces": ["desk", "n" * 63],
                 "halt": True,
             }

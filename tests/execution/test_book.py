@@ -187,6 +187,7 @@ def test_an_order_is_told_whole_and_once():
         "wanted_price": None,
         "state": "WORKING",
         "reason": "why",
+        "taken_out_by": "",
     }
 
 

@@ -47,7 +47,7 @@ async def test_both_wait_as_one_trade_and_the_first_fill_takes_the_other_out(boo
     session = await desk.run(read_back=True)
     assert not session.halted
     assert [decision[2:] for decision in await desk.decisions()] == [(True, ""), (True, "")]
-    assert await entries(desk) == [("BUY", "FILLED", "", 1), ("SELL", "CANCELLED", "group", 0)]
+    assert await entries(desk) == [("BUY", "FILLED", "", 1), ("SELL", "CANCELLED", "first_fill", 0)]
     assert [fill[0] for fill in await desk.fills()] == ["E", "S1"]
 
 
@@ -134,17 +134,21 @@ def test_a_part_of_a_fill_is_the_first_fill_too():
     partial = reported_of(one, OrderState.PARTIAL, filled=1, bracket=one.bracket)
     book_venue_events(book, changes, [VenueEvent(1, ns(600), partial, fill_of(one, time_ns=ns(600)))], Stored())
     [action] = [each for each in wanted(book, halted=False) if isinstance(each, Cancel)]
-    assert (action.order.client_id, action.reason) == ("other", "group")
+    assert (action.order.client_id, action.reason) == ("other", "first_fill")
+    assert (book.orders["other"].taken_out_by, changes.orders["other"].taken_out_by) == ("one", "one")
     assert not book.strategies["default/mes"].flatten
 
 
 def test_a_fill_while_its_cancel_is_under_way_flattens_the_strategy_in_the_same_transaction():
-    one, other = waiting(Side.BUY, "one", filled=1), waiting(Side.SELL, "other", state=OrderState.PENDING_CANCEL)
+    one, other = (
+        waiting(Side.BUY, "one", filled=1),
+        waiting(Side.SELL, "other", state=OrderState.PENDING_CANCEL, taken_out_by="one"),
+    )
     one = replace(one, state=OrderState.FILLED)
     book, changes = book_of(one, other, position=1, manifest=account(**ROOM))
     told = reported_of(other, OrderState.FILLED, filled=1)
     book_venue_events(book, changes, [VenueEvent(1, ns(601), told, fill_of(other, time_ns=ns(601)))], Stored())
-    assert book.strategies["default/mes"].flatten == "group"
+    assert book.strategies["default/mes"].flatten == "first_fill"
     assert list(unprotected(book)) == []
 
 
@@ -153,5 +157,6 @@ def test_limits_count_each_member_as_if_it_were_to_fill_and_the_group_as_one_tra
     book, _ = book_of(one, other, manifest=account(**ROOM))
     day = settings(book, book.strategies["default/mes"]).day
     assert (day.exposure, day.position, day.groups) == (3, -1, (("bar/breakout", 1, 2),))
+    book.orders["other"] = replace(other, taken_out_by="one")
     book.orders["one"] = replace(one, filled=1, state=OrderState.FILLED)
     assert settings(book, book.strategies["default/mes"]).day.groups == ()

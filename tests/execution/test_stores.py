@@ -164,6 +164,8 @@ class Commands:
             wanted_price=self._chance.choice([None, 19_995]),
             moved_ns=self._chance.choice([None, self._book.instant_ns]),
             unwanted=self._chance.choice([False, True]),
+            group="bar/breakout" if leg == "E" else "",
+            taken_out_by=decision if leg == "E" else "",
             valid_until_ns=self._chance.choice([None, self._book.instant_ns + 1]),
             parent="" if leg == "E" else client_order_id(decision, "E"),
             oco="" if leg == "E" else client_order_id(decision, "T1"),

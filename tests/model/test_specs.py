@@ -129,6 +129,7 @@ def test_the_default_account_is_paper_with_2500_and_five_tiers():
             {"from": "7500", "execute": "ES", "minSize": 1, "maxSize": 3, "dayLoss": "500"},
             {"from": "10000", "execute": "ES", "minSize": 1, "maxSize": 3, "dayLoss": "500"},
         ],
+        "pendingEntries": "Independent",
         "limits": {"maxOrdersPerSecond": 5},
         "marginLimits": {},
         "overnightGapTicks": {},

@@ -216,6 +216,7 @@ UNEASY: dict[str, Any] = {
     "unfinished": UNFINISHED,
     "misdated": (("default/mes", 12),),
     "series": (("default/mes", "trend", "1h-r1"),),
+    "taken_out": (("default/mes", "default/mnq", 2), ("default/mnq", "default/mnq", 1)),
     "finished": False,
 }
 """What a reader has to be told besides the trades."""

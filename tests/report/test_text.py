@@ -99,6 +99,8 @@ def test_what_a_reader_has_to_know():
     ended = "the tape ends inside a bar of MESM2025 rth 5m-r1: 1,037 prints of 2025-06-10 in no bar"
     assert ended in text
     assert "default/mes said 12 bars at another instant than they were known, or that there never were" in text
+    assert "a first fill of default/mes took out 2 entries of default/mnq" in text
+    assert "a first fill of default/mnq took out 1 entry of its own" in text
     set_and_cleared = "halt 3 (person, by ann, 2025-11-24 16:00:00 UTC): employment report; "
     assert f"{set_and_cleared}cleared 2025-11-24 16:01:00 UTC by bob: the news is out" in text
     assert "halt 4 (difference, by execution, 2025-11-24 16:01:30 UTC): the venue holds 2, the book 0; in force" in text

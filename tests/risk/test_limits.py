@@ -294,6 +294,36 @@ def test_an_order_is_refused_by_what_stands_against_any_entry_and_by_its_contrac
     assert order_refusal(account(), strategy(), MES, entry(close=CLOSED_AT - 21)) is Reason.PRICE_COLLAR
 
 
+@pytest.mark.parametrize(
+    ("wins", "owners", "own", "adds", "reason"),
+    [
+        (True, 0, False, False, None),
+        (True, 1, False, False, Reason.NOT_FLAT),
+        (True, 1, True, False, Reason.NOT_FLAT),
+        (True, 1, True, True, None),
+        (True, 1, False, True, Reason.NOT_FLAT),
+        (True, 2, True, True, Reason.NOT_FLAT),
+        (False, 2, True, False, None),
+    ],
+)
+def test_where_the_first_fill_wins_nothing_is_entered_before_the_account_is_flat(
+    wins: bool, owners: int, own: bool, adds: bool, reason: Reason | None
+):
+    view = account(first_fill_wins=wins, in_the_market=owners, limits=AccountLimits(max_open_trades=9, max_position=9))
+    settings = strategy(day=StrategyDay(position=1, exposure=1, in_the_market=own))
+    assert standing_refusal(view, settings, adds=adds) is reason
+
+
+@pytest.mark.parametrize(
+    ("wins", "own", "reason"), [(True, 0, None), (True, 1, "max_open_trades"), (False, 0, "max_open_trades")]
+)
+def test_what_waits_for_other_strategies_is_no_other_trade_where_the_first_fill_wins(
+    wins: bool, own: int, reason: str | None
+):
+    view = account(first_fill_wins=wins, open_trades=1, exposure=1)
+    assert standing_refusal(view, strategy(day=StrategyDay(position=own, exposure=own))) == reason
+
+
 def test_an_alternative_of_what_waits_is_the_same_trade_and_may_wait_on_the_other_side():
     waits = strategy(day=StrategyDay(position=1, exposure=1, groups=(("bar/breakout", 1, 0),)))
     view = account(open_trades=1, exposure=1)

@@ -55,10 +55,10 @@ def order(account: str, state: str) -> str:
     """An order's row."""
     return (
         "INSERT INTO intent (tape, account, client_id, strategy, decision_id, leg, attempt, contract, tape_contract, "
-        "side, type, quantity, unwanted, entry_group, parent, oco, filled, state, reason, version, decided_at_ns, "
-        "epoch) VALUES "
+        "side, type, quantity, unwanted, entry_group, taken_out_by, parent, oco, filled, state, reason, version, "
+        "decided_at_ns, epoch) VALUES "
         f"('{TAPE}', '{account}', 'c', 'default/flow', 'd', 'S', 1, 'MESM2025', 'MESM2025', "
-        f"'SELL', 'STOP', 1, false, '', '', '', 0, '{state}', '', 1, 0, 1)"
+        f"'SELL', 'STOP', 1, false, '', '', '', '', 0, '{state}', '', 1, 0, 1)"
     )
 
 

@@ -17,7 +17,7 @@ from leadline.views.opening import open_running, open_source
 from leadline.views.place import Place
 from leadline.views.signals import SignalledBar, decision_text, in_words, pattern_lines, proposal_text
 from leadline.views.source import Source
-from leadline.views.values import AccountView, Answers, OrdersWanted
+from leadline.views.values import AccountView, Answers, OrdersWanted, OrderView
 
 _Read = TypeVar("_Read")
 
@@ -214,7 +214,7 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
                 order.price,
                 order.average_price,
                 in_words(order.state),
-                order.reason,
+                _why(order),
             )
             for listed in found.values()
             for order in listed
@@ -222,6 +222,13 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
         "No orders.",
         wide_only=("id", "leg", "type", "filled"),
     )
+
+
+def _why(order: OrderView) -> str:
+    """Why an order has ended, and the entry whose fill has taken it out, where one has: it may have filled itself."""
+    if not order.taken_out_by:
+        return order.reason
+    return f"{order.reason} of {order.taken_out_by}" if order.reason else f"taken out by {order.taken_out_by}"
 
 
 async def _positions(place: Place, account: str | None, output: Output) -> None:

@@ -100,6 +100,10 @@ class AccountFields(SpecModel):
     """Per side and contract, by root; the instrument sheet's where absent."""
     tiers: Annotated[tuple[Tier, ...], Field(max_length=16), changes(Change.HOT)] = DEFAULT_TIERS
     """Capital tiers by cash equity, ascending from 0; an empty list switches them off."""
+    pending_entries: Annotated[Literal["Independent", "FirstFillWins"], changes(Change.HOT)] = "Independent"
+    """How entries of several strategies stand to one another. Independent: each by itself. FirstFillWins: the first
+    fill takes the other strategies' entries out, and nothing new is entered until the account is flat.
+    """
     limits: Annotated[Limits, changes(Change.HOT)] = Limits()
     """Limits of the account."""
     margin_limits: Annotated[dict[str, DecimalText], Field(max_length=64), changes(Change.HOT)] = Field(

@@ -144,6 +144,7 @@ class Order:
     `wanted_price` is where its strategy or its trail wants a stop or a target, until the venue has it there or better;
     `unwanted` says that the strategy has taken an entry back. `moved_ns` is when this account last moved a stop that
     trails, None before and where the venue moves it. Entries with the same `group` are alternatives, empty without any.
+    `taken_out_by` is the client id of the entry whose first fill has taken this one out, empty while none has.
     """
 
     client_id: str
@@ -172,6 +173,7 @@ class Order:
     unwanted: bool = False
     group: str = ""
     moved_ns: int | None = None
+    taken_out_by: str = ""
 
     @property
     def price(self) -> int | None:

@@ -210,6 +210,7 @@ def account_problems(account: TradingAccount) -> Iterator[InvalidInput]:
             yield from _root_problems(f"spec.{name}", root)
     if len(set(spec.allowed_namespaces)) != len(spec.allowed_namespaces):
         yield InvalidInput("spec.allowedNamespaces", list(spec.allowed_namespaces), "each namespace once")
+    yield from _alternative_problems(account)
     yield from _tier_problems(account)
 
 
@@ -434,6 +435,14 @@ def _live_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
         yield InvalidInput("spec.risk.dayLoss", None, "a limit with mode Live")
     if spec.risk.max_position is None:
         yield InvalidInput("spec.risk.maxPosition", None, "a limit with mode Live")
+
+
+def _alternative_problems(account: TradingAccount) -> Iterator[InvalidInput]:
+    """More trades at a time than there can be where the first fill takes all other entries out."""
+    most = account.spec.limits.max_open_trades
+    if account.spec.pending_entries == "FirstFillWins" and most is not None and most > 1:
+        expected = "1, or nothing, with pendingEntries FirstFillWins: one trade at a time"
+        yield InvalidInput("spec.limits.maxOpenTrades", most, expected)
 
 
 def _tier_problems(account: TradingAccount) -> Iterator[InvalidInput]:

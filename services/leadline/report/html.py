@@ -17,6 +17,7 @@ from leadline.report.text import (
     series_words,
     sessions,
     sum_words,
+    taken_out_words,
     unfinished_words,
 )
 from leadline.views.prices import price_text
@@ -129,6 +130,7 @@ def _notes(report: AccountReport) -> str:
     notes += [f"Misdated: {misdated_words(*item)}" for item in report.misdated]
     notes += [f"Unfinished bar: {unfinished_words(item)}" for item in report.unfinished]
     notes += [series_words(*item) for item in report.series]
+    notes += [taken_out_words(*item) for item in report.taken_out]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
     return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)

@@ -96,11 +96,19 @@ def _notes(report: AccountReport) -> Iterator[Text]:
         yield plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim")
     for strategy, name, spec in report.series:
         yield plain_text(series_words(strategy, name, spec), "dim")
+    for winner, loser, entries in report.taken_out:
+        yield plain_text(taken_out_words(winner, loser, entries), "dim")
 
 
 def series_words(strategy: StrategyId, name: str, spec: str) -> str:
     """Which bars a strategy reads besides its own."""
     return f"{strategy} reads {spec} bars as its series {name}"
+
+
+def taken_out_words(winner: str, loser: str, entries: int) -> str:
+    """That the first fills of a strategy took entries out, and of which strategy."""
+    whose = "of its own" if winner == loser else f"of {loser}"
+    return f"a first fill of {winner} took out {counted(entries, 'entry', 'entries')} {whose}"
 
 
 def open_words(item: OpenPosition, places: int) -> str:

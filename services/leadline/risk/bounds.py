@@ -85,7 +85,7 @@ def _check_account(account: AccountView) -> None:
     for name, value in (("worst_case", account.worst_case), ("margin_in_use", account.margin_in_use)):
         check_decimal(f"account.{name}", value, 0, MOST_MONEY)
     _whole("account.streak", account.streak, -MOST_COUNT, MOST_COUNT)
-    for name in ("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure"):
+    for name in ("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure", "in_the_market"):
         _whole(f"account.{name}", getattr(account, name), 0, MOST_COUNT)
     _one_of("account.block", account.block, BLOCKS)
     _text("account.halt", account.halt, LONGEST_TEXT)

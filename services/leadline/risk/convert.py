@@ -202,6 +202,8 @@ def _account_to_proto(view: AccountView) -> pb.AccountView:
         halt=view.halt,
         unresolved=view.unresolved,
         tier_index=view.tier_index,
+        first_fill_wins=view.first_fill_wins,
+        in_the_market=view.in_the_market,
         tiers=[
             pb.Tier(
                 **{"from": str(tier.start)},
@@ -244,6 +246,8 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
         halt=message.halt,
         unresolved=message.unresolved,
         tier_index=message.tier_index,
+        first_fill_wins=message.first_fill_wins,
+        in_the_market=message.in_the_market,
         tiers=tuple(
             Tier(
                 _decimal("account.tiers.from", getattr(tier, "from")),
@@ -309,6 +313,7 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             orders_last_second=day.orders_last_second,
             position=day.position,
             block=day.block,
+            in_the_market=day.in_the_market,
             groups=[pb.WaitingGroup(name=name, buys=buys, sells=sells) for name, buys, sells in day.groups],
         ),
         execute=[_instrument_to_proto(item) for item in settings.execute],
@@ -379,6 +384,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             day.position,
             day.block,
             tuple((group.name, group.buys, group.sells) for group in day.groups),
+            day.in_the_market,
         ),
         execute=tuple(_instrument_from_proto(item) for item in message.execute),
     )

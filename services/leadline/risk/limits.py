@@ -111,6 +111,20 @@ def _goes_against(strategy: StrategySettings, entry: Entry) -> bool:
     return held * entry.side.sign < 0 or any(sells if entry.side is Side.BUY else buys for buys, sells in others)
 
 
+def alternatives_refusal(account: AccountView, strategy: StrategySettings, *, adds: bool = False) -> Reason | None:
+    """Refuses an entry while the first of an account's alternatives has filled, or is about to, and is not closed yet.
+
+    A strategy may add to its own trade.
+    """
+    others = account.in_the_market - int(adds and strategy.day.in_the_market)
+    return Reason.NOT_FLAT if account.first_fill_wins and others > 0 else None
+
+
+def _open_trades(account: AccountView, strategy: StrategySettings) -> int:
+    """Open trades that count for a strategy's entry: those of others are its alternatives where the first fill wins."""
+    return min(strategy.day.exposure, 1) if account.first_fill_wins else account.open_trades
+
+
 def trades_refusal(
     account: AccountView, strategy: StrategySettings, *, more: int = 1, adds: bool = False, group: str = ""
 ) -> Reason | None:
@@ -120,7 +134,7 @@ def trades_refusal(
     """
     most, own = account.limits.max_open_trades, strategy.limits.max_trades_per_day
     opened = 0 if adds or _alternatives_wait(strategy, group) else more
-    if account.open_trades + opened > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
+    if _open_trades(account, strategy) + opened > (DEFAULT_MAX_OPEN_TRADES if most is None else most):
         return Reason.MAX_OPEN_TRADES
     if own is not None and strategy.day.trades + more > own:
         return Reason.MAX_TRADES_PER_DAY
@@ -141,6 +155,7 @@ def standing_refusal(
     )
     strategy_rate = DEFAULT_MAX_ORDERS_PER_SECOND if own.max_orders_per_second is None else own.max_orders_per_second
     trades = trades_refusal(account, strategy, adds=adds, group=group)
+    alternatives = alternatives_refusal(account, strategy, adds=adds)
     result = account.realised + account.open
     strategy_result = strategy.day.realised + strategy.day.open
     checks = (
@@ -152,6 +167,7 @@ def standing_refusal(
         (strategy.day.block == "DAY_LOSS", Reason.DAY_LOSS),
         (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
         (adds and not strategy.day.position, Reason.NOTHING_HELD),
+        (alternatives is not None, alternatives),
         (trades is not None, trades),
         (
             limits.max_entries_per_hour is not None and account.entries_last_hour >= limits.max_entries_per_hour,

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     NO_STOP = "no_stop"
     EXIT_BEYOND_ENTRY = "exit_beyond_entry"
     REGIME_SIZE = "regime_size"
+    NOT_FLAT = "not_flat"
     MAX_OPEN_TRADES = "max_open_trades"
     OPPOSITE_POSITION = "opposite_position"
     MAX_TRADES_PER_DAY = "max_trades_per_day"

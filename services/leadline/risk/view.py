@@ -46,6 +46,10 @@ class AccountView:
     held at the most, and `margin_in_use` what that binds at each contract's own margin; a contract whose margin is not
     known binds nothing. `halt` and `block` are reasons, empty when there is none; `unresolved` says that an order's
     fate is unknown or that book and venue are not reconciled.
+
+    `first_fill_wins`: the entries of its strategies are alternatives to one another. `in_the_market` counts the owners
+    of what is more than waiting: of positions, also such as no strategy looks after, and of entries that work at the
+    market, are filled in part or were taken out.
     """
 
     account: str
@@ -67,6 +71,8 @@ class AccountView:
     limits: AccountLimits = field(default_factory=AccountLimits)
     tier_index: int = -1
     tiers: tuple[Tier, ...] = ()
+    first_fill_wins: bool = False
+    in_the_market: int = 0
 
     @property
     def tier(self) -> Tier | None:
@@ -95,7 +101,7 @@ class StrategyDay:
 
     `position` is signed: what it holds or is entering. `groups` are those of its waiting entries of which none has a
     fill: the name of each, and the sizes that wait to buy and to sell. `block` is DAY_LOSS once its own loss was
-    reached, else empty.
+    reached, else empty. `in_the_market`: it is one of those that the account counts so.
     """
 
     realised: Decimal = Decimal(0)
@@ -107,6 +113,7 @@ class StrategyDay:
     position: int = 0
     block: str = ""
     groups: tuple[tuple[str, int, int], ...] = ()
+    in_the_market: bool = False
 
 
 @dataclass(frozen=True, slots=True)

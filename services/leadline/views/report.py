@@ -99,6 +99,7 @@ class AccountReport:
     `currency` is empty where no strategy says in what it trades. `misdated` counts by strategy the bars that it said at
     another instant than the one at which that bar was known, or that there never were. `series` are the bars that
     strategies read besides their own: strategy, name of the series, and its specification with the ticks per row.
+    `taken_out` counts the entries that the first fill of another took out: its strategy, theirs, how many.
     """
 
     tape: RunId
@@ -134,6 +135,7 @@ class AccountReport:
     adjusted: int = 0
     not_filled: tuple[tuple[str, int], ...] = ()
     series: tuple[tuple[StrategyId, str, str], ...] = ()
+    taken_out: tuple[tuple[str, str, int], ...] = ()
 
     @property
     def places(self) -> int:

@@ -1,6 +1,7 @@
 """Reports of a run, read from the book and the recorded market."""
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -105,6 +106,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
         refused=_most_first(refused),
         entered=sum(order.filled > 0 for order in entries),
         adjusted=sum(row["accepted"] and not _enters(row) for row in decisions),
+        taken_out=_pairs_taken_out(orders),
         not_filled=_most_first(Counter(_taken_out_by(order) for order in entries if not order.filled)),
         in_doubt=tuple(order for _, order in sorted(orders.items()) if order.state in IN_DOUBT),
         closes={contract: tuple(points) for contract, points in by_contract.items()},
@@ -258,6 +260,16 @@ def _taken_out_by(order: Order) -> str:
     """Why an entry that has no fill will get none; of one that still may, how it stands."""
     state = order.state.value.lower()
     return (order.reason or state) if order.state.terminal else f"still {state}"
+
+
+def _pairs_taken_out(orders: Mapping[str, Order]) -> tuple[tuple[str, str, int], ...]:
+    """The entries that first fills took out, counted by the strategies of both."""
+    counts = Counter(
+        (orders[order.taken_out_by].strategy, order.strategy)
+        for order in orders.values()
+        if order.taken_out_by in orders
+    )
+    return tuple((winner, loser, count) for (winner, loser), count in sorted(counts.items()))
 
 
 def _totals(trades: list[Trade]) -> tuple[PatternTotal, ...]:

@@ -23,7 +23,8 @@ class OrderView:
     `namespace/name`. contract: dated. side: `BUY` or `SELL`; type: `MARKET`, `LIMIT` or `STOP`. quantity, filled: size
     steps. state: such as `WORKING`. price: limit or stop price, empty for a market order. decided_at_ns: instant of its
     decision, ns UTC. reason: why it was rejected, cancelled or given up, else empty. version: number of its state
-    changes. average_price: of its fills, empty before the first.
+    changes. average_price: of its fills, empty before the first. taken_out_by: the client id of the entry whose first
+    fill has taken this one out, empty while none has.
     """
 
     client_id: str
@@ -41,6 +42,7 @@ class OrderView:
     reason: str
     version: int
     average_price: str
+    taken_out_by: str
 
 
 @dataclass(frozen=True, slots=True)

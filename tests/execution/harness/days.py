@@ -119,6 +119,28 @@ def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
     return desk
 
 
+def rivals(books: Books, folder: Path, name: str = "tape") -> Desk:
+    """A desk whose two strategies have entries of which the first fill counts: once the other is taken out in time, and
+    once both fill within one instant.
+    """
+    mes = tape((599, 20_000), (700, 20_009), (800, 20_035), (999, 20_000), (1100, 20_010), (1300, 20_011))
+    mnq = tape((599, 20_000), (700, 20_000), (999, 20_000), (1100, 19_985), (1101, 19_990), (1300, 19_990))
+    above = Proposal(Action.ENTER, Direction.LONG, EntryTerms(OrderType.STOP, 20_008), Bracket(16, 24))
+    below = Proposal(Action.ENTER, Direction.SHORT, EntryTerms(OrderType.STOP, 19_992), Bracket(16, 24))
+
+    def said(proposal: Proposal, contract: str) -> list[BarSignals]:
+        bars = (bar(second, contract=contract) for second in (600, 1000))
+        return [replace(each, regime=None, signals=(), proposals=(proposal,)) for each in bars]
+
+    speech = {
+        "default/mes": says(said(above, MES), end=1400),
+        "default/mnq": says(said(below, MNQ), end=1400, strategy="default/mnq"),
+    }
+    owner = account(pendingEntries="FirstFillWins", limits={"maxPosition": 2, "dayLoss": "1000"})
+    both = [strategy(), strategy("mnq", "MNQ")]
+    return Desk(books, folder, {MES: mes, MNQ: mnq}, speech, both, manifest=owner, ends=1400, name=name)
+
+
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:
     """A desk on two random days: prices that wander, signals and whims at random, everything that limits can say."""
     chance, moods = random.Random(seed), random.Random(-1 - seed)

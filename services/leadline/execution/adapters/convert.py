@@ -39,6 +39,7 @@ def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:
         reason=order.reason,
         version=order.version,
         average_price="" if average_ticks is None else price_text(order.contract, average_ticks),
+        taken_out_by=order.taken_out_by,
     )
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
+from leadline.execution.core.alternatives import first_fill_wins, in_the_market, waiting_groups
 from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
 from leadline.execution.core.closes import distances_today
 from leadline.execution.core.contracts import execution_contract, signal_source, tape_contract
-from leadline.execution.core.groups import waiting_groups
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import NS_PER_HOUR, parse_duration
@@ -79,6 +79,8 @@ def account_view(book: Book, *, halt: str) -> AccountView:
         limits=limits_in_force(book),
         tier_index=book.tier_index,
         tiers=book.tiers_in_force,
+        first_fill_wins=first_fill_wins(book),
+        in_the_market=len(in_the_market(book)),
     )
 
 
@@ -125,6 +127,7 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             + sum(order.side.sign * order.remaining for order in live if is_entry(order)),
             block=strategy.block,
             groups=waiting_groups(book, strategy.strategy),
+            in_the_market=strategy.strategy in in_the_market(book),
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=market_slippage(book.manifest),

@@ -314,6 +314,7 @@ def order_facts(order: Order) -> dict[str, Any]:
         "wanted_price": order.wanted_price,
         "state": order.state.value,
         "reason": order.reason,
+        "taken_out_by": order.taken_out_by,
     }
 
 

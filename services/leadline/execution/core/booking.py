@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
+from leadline.execution.core.alternatives import FIRST_FILL, is_excess, take_out_alternatives
 from leadline.execution.core.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
 from leadline.execution.core.contracts import tape_contract
-from leadline.execution.core.groups import GROUP, is_outdone
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.orders import add_fill, follow, foreseen
 from leadline.execution.core.positions import apply_fill, flat
@@ -340,12 +340,17 @@ def _with_fill(
     before = stored.fills.get(fill.fill_id)
     if before is None:
         order = add_fill(order, fill.quantity)
-        if is_entry(order) and order.first_fill_ns is None:
+        if not is_entry(order):
+            _book_fill(book, changes, order, fill, event)
+            return order
+        if order.first_fill_ns is None:
             order = replace(order, first_fill_ns=fill.time_ns)
+        excess, owner = is_excess(book, order), book.strategies.get(order.strategy)
         _book_fill(book, changes, order, fill, event)
-        owner = book.strategies.get(order.strategy)
-        if owner is not None and is_outdone(book, order):
-            owner.flatten = owner.flatten or GROUP
+        if not excess:
+            take_out_alternatives(book, changes, order)
+        elif owner is not None:
+            owner.flatten = owner.flatten or FIRST_FILL
         return order
     if replace(before, commission=Decimal(0)) != replace(fill, commission=Decimal(0)):
         surprises.append(f"the venue tells fill {fill.fill_id} again with another content")

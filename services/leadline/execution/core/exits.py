@@ -6,9 +6,9 @@ from itertools import count
 from typing import Final
 
 from leadline.execution.core.adoption import is_adopted
+from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import is_foreign
-from leadline.execution.core.groups import GROUP, is_outdone
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import Leg, client_order_id
@@ -85,7 +85,8 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
             why = "halt" if halted else standing_reason(book, strategy)
             gone = {} if why else taken_out(book, strategy)
             for order in book.live_orders(name):
-                reason = why or gone.get(order.client_id) or _own_reason(book, order)
+                outdone = FIRST_FILL if order.taken_out_by else ""
+                reason = why or outdone or gone.get(order.client_id) or _own_reason(book, order)
                 if order.state not in CANCELLABLE:
                     continue
                 if reason and is_entry(order):
@@ -99,8 +100,6 @@ def _own_reason(book: Book, order: Order) -> str:
     """Why an entry goes that may be in the market; empty when it stays."""
     if order.unwanted:
         return UNWANTED
-    if is_outdone(book, order):
-        return GROUP
     return PARTIAL if _left_over(book, order) else ""
 
 

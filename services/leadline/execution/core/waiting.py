@@ -59,8 +59,10 @@ def taken_out(book: Book, strategy: StrategyBook) -> dict[str, str]:
 
 
 def _refused_now(book: Book, strategy: StrategyBook, own: StrategySettings, view: AccountView) -> Reason | None:
-    """Why no entry of a strategy may wait: the time, or more in the market than the limits allow."""
+    """Why no entry of a strategy may wait: what another holds, the time, or more in the market than limits allow."""
     session = session_today(book, strategy)
+    if view.first_fill_wins and any(held.strategy != strategy.strategy for held in book.open_positions()):
+        return Reason.NOT_FLAT
     gate = Reason.OUTSIDE_SESSION if session is None else time_refusal(own, session, book.instant_ns)
     if gate is not None:
         return gate

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import apply_report, was_faster
 from leadline.execution.core.decisions import venue_order
@@ -37,11 +38,16 @@ class OrderSender:
         """Whether this process knows that an order which is SENDING in the book has not left."""
         return order.client_id == self._unsent
 
+    def _kept_back(self, order: Order) -> str:
+        """Why an order does not leave that has not left yet: empty while it may, and of all that is no entry."""
+        if not is_entry(order):
+            return ""
+        return self._deps.halted() or (FIRST_FILL if order.taken_out_by else "")
+
     async def send(self, order: Order) -> None:
         """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
-        halt = self._deps.halted()
-        if halt and is_entry(order):
-            await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
+        if reason := self._kept_back(order):
+            await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=reason))
             return
         order = move(order, OrderState.SENDING)
         self._unsent = order.client_id  # this process knows, should the database not say whether it has committed
@@ -51,14 +57,13 @@ class OrderSender:
     async def hand_in(self, order: Order) -> None:
         """Write an order to the venue, once, by the one who holds the account when the byte leaves.
 
-        Whatever has halted the account up to here keeps an entry from leaving; nothing is awaited between this last
-        question and the byte.
+        Whatever has halted the account up to here, or taken an entry out, keeps it from leaving; nothing is awaited
+        between this last question and the byte.
         """
         await self._deps.store.renew()
-        halt = self._deps.halted()
-        if halt and is_entry(order):
+        if reason := self._kept_back(order):
             self._unsent = ""
-            await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=halt))
+            await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=reason))
             return
         try:
             self._deps.journal.write(order.client_id)

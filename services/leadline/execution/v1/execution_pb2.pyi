@@ -843,6 +843,7 @@ class Order(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    TAKEN_OUT_BY_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Client order id."""
     decision_id: _builtins.str
@@ -873,6 +874,8 @@ class Order(_message.Message):
     """Number of its state changes, a count."""
     average_price: _builtins.str
     """Average fill price as a decimal string, for display; empty before the first fill."""
+    taken_out_by: _builtins.str
+    """Client order id of the entry whose first fill has taken this one out; empty while none has."""
     def __init__(
         self,
         *,
@@ -891,10 +894,11 @@ class Order(_message.Message):
         reason: _builtins.str = ...,
         version: _builtins.int = ...,
         average_price: _builtins.str = ...,
+        taken_out_by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_id", b"client_id", "contract", b"contract", "decided_at_ns", b"decided_at_ns", "decision_id", b"decision_id", "filled", b"filled", "leg", b"leg", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy", b"strategy", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_id", b"client_id", "contract", b"contract", "decided_at_ns", b"decided_at_ns", "decision_id", b"decision_id", "filled", b"filled", "leg", b"leg", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy", b"strategy", "taken_out_by", b"taken_out_by", "type", b"type", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

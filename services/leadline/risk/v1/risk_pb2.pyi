@@ -90,6 +90,8 @@ class AccountView(_message.Message):
     TIER_INDEX_FIELD_NUMBER: _builtins.int
     TIERS_FIELD_NUMBER: _builtins.int
     MARGIN_IN_USE_FIELD_NUMBER: _builtins.int
+    FIRST_FILL_WINS_FIELD_NUMBER: _builtins.int
+    IN_THE_MARKET_FIELD_NUMBER: _builtins.int
     account: _builtins.str
     """`namespace/name`."""
     trading_day: _builtins.str
@@ -124,6 +126,10 @@ class AccountView(_message.Message):
     """Index of the tier in force; -1 when tiers are off."""
     margin_in_use: _builtins.str
     """Margin that positions and live entries bind, each contract's own; >= 0."""
+    first_fill_wins: _builtins.bool
+    """The entries of the account's strategies are alternatives: the first that fills takes the others out."""
+    in_the_market: _builtins.int
+    """Owners of positions, and of entries at the market, filled in part or taken out, a count."""
     @_builtins.property
     def limits(self) -> Global___AccountLimits:
         """Limits in force."""
@@ -154,10 +160,12 @@ class AccountView(_message.Message):
         tier_index: _builtins.int = ...,
         tiers: _abc.Iterable[Global___Tier] | None = ...,
         margin_in_use: _builtins.str = ...,
+        first_fill_wins: _builtins.bool = ...,
+        in_the_market: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "entries_last_hour", b"entries_last_hour", "equity_at_roll", b"equity_at_roll", "exposure", b"exposure", "halt", b"halt", "limits", b"limits", "margin_in_use", b"margin_in_use", "open", b"open", "open_trades", b"open_trades", "orders_last_second", b"orders_last_second", "realised", b"realised", "streak", b"streak", "tier_index", b"tier_index", "tiers", b"tiers", "trades", b"trades", "trading_day", b"trading_day", "unresolved", b"unresolved", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "block", b"block", "entries_last_hour", b"entries_last_hour", "equity_at_roll", b"equity_at_roll", "exposure", b"exposure", "first_fill_wins", b"first_fill_wins", "halt", b"halt", "in_the_market", b"in_the_market", "limits", b"limits", "margin_in_use", b"margin_in_use", "open", b"open", "open_trades", b"open_trades", "orders_last_second", b"orders_last_second", "realised", b"realised", "streak", b"streak", "tier_index", b"tier_index", "tiers", b"tiers", "trades", b"trades", "trading_day", b"trading_day", "unresolved", b"unresolved", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -535,6 +543,7 @@ class StrategyDay(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     BLOCK_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
+    IN_THE_MARKET_FIELD_NUMBER: _builtins.int
     realised: _builtins.str
     """Net result, commission included."""
     open: _builtins.str
@@ -551,6 +560,8 @@ class StrategyDay(_message.Message):
     """Signed size steps that it holds or is entering."""
     block: _builtins.str
     """`DAY_LOSS` once its own loss of the day was reached, else empty."""
+    in_the_market: _builtins.bool
+    """It holds something, or has an entry at the market, filled in part or taken out."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingGroup]:
         """Groups of its waiting entries of which none has a fill."""
@@ -567,10 +578,11 @@ class StrategyDay(_message.Message):
         position: _builtins.int = ...,
         block: _builtins.str = ...,
         groups: _abc.Iterable[Global___WaitingGroup] | None = ...,
+        in_the_market: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "groups", b"groups", "open", b"open", "orders_last_second", b"orders_last_second", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "groups", b"groups", "in_the_market", b"in_the_market", "open", b"open", "orders_last_second", b"orders_last_second", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -104,6 +104,8 @@ CREATE TABLE intent (
     entry_group    text NOT NULL,
     -- When this account last moved a stop that trails, at a venue that does not.
     moved_ns       bigint,
+    -- The client id of the entry whose first fill has taken this one out; empty while none has.
+    taken_out_by   text NOT NULL,
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),
