@@ -29,12 +29,13 @@ FillId = NewType("FillId", str)
 
 
 class Leg(StrEnum):
-    """First letter of an order's leg: entry, stop, target, flatten; or an order that somebody else placed."""
+    """First letter of an order's leg: entry, stop, target, flatten, settlement; or one that somebody else placed."""
 
     ENTRY = "E"
     STOP = "S"
     TARGET = "T"
     FLATTEN = "F"
+    SETTLEMENT = "C"
     FOREIGN = "X"
 
 

@@ -23,6 +23,7 @@ from leadline.model.orders import (
     VenueOrder,
     Watch,
 )
+from leadline.model.settlement import SETTLED, settles_at_ns
 from leadline.model.ticks import TickColumns
 from leadline.venue.brackets import exits
 from leadline.venue.checks import check_order, check_replacement, check_same
@@ -40,6 +41,7 @@ from leadline.venue.rules import (
     trailed,
     within_reach,
 )
+from leadline.venue.settlements import settlement
 from leadline.venue.watches import check_watch, first_crossing
 
 WINDOW_ROWS: Final = 16_384
@@ -93,6 +95,8 @@ class PaperMarket:
         self._fills: dict[str, int] = {}
         self._marks: dict[str, Mark] = {}
         self._positions: dict[str, int] = {}
+        # Whose prints a contract's position is valued at: those that filled it last.
+        self._tapes: dict[str, str] = {}
         self._events: list[VenueEvent] = []
         self._matched = 0
         self._stepped = 0
@@ -263,6 +267,7 @@ class PaperMarket:
         self._instant_ns = stop
         if matching:
             self._expire()
+            self._settle()
             for contract, ticks in matched.items():
                 self._match_instant(contract, ticks)
             self._matched = len(self._events)
@@ -280,8 +285,12 @@ class PaperMarket:
         return [order for order in live if (found := bounds.get(order.tape_contract)) and within_reach(order, *found)]
 
     def _first_change_ns(self, window: dict[str, TickColumns], orders: list[VenueOrder], end_ns: int) -> int | None:
-        """When the first live order changes: a print of the window fills, triggers or moves it, or it expires."""
+        """When the first live order changes, or a contract settles.
+
+        An order changes when a print of the window fills, triggers or moves it, or it expires.
+        """
         found = [order.valid_until_ns for order in self.live_orders() if order.valid_until_ns is not None]
+        found += [time_ns for contract in self._concerned() if (time_ns := settles_at_ns(contract)) is not None]
         found = [max(time_ns, self._instant_ns + 1) for time_ns in found if time_ns <= end_ns]
         for order in orders:
             ticks, rest = window[order.tape_contract], self._resting[order.client_id]
@@ -310,6 +319,23 @@ class PaperMarket:
         for order in self.live_orders():
             if order.valid_until_ns is not None and order.valid_until_ns <= self._instant_ns:
                 self._record(replace(order, state=OrderState.EXPIRED, reason="its validity has ended"))
+
+    def _concerned(self) -> list[str]:
+        """The contracts that are held, or have a live order."""
+        return sorted({*self.positions(), *(order.contract for order in self.live_orders())})
+
+    def _settle(self) -> None:
+        """End what is held and what works in contracts that are settled in cash by now."""
+        for contract in self._concerned():
+            at_ns = settles_at_ns(contract)
+            if at_ns is None or at_ns > self._instant_ns:
+                continue
+            if held := self._positions.get(contract, 0):
+                tape = self._tapes[contract]
+                self._record(*settlement(contract, tape, held, self._marks[tape].last, self._instant_ns))
+            for order in self.live_orders():
+                if order.contract == contract:
+                    self._record(replace(order, state=OrderState.EXPIRED, reason=SETTLED))
 
     def _match_print(self, contract: str, tick: TickColumns) -> None:
         """Match one print (a single row) with every order on its contract, each in its turn, and let stops trail it."""
@@ -402,6 +428,7 @@ class PaperMarket:
         self._orders[event.order.client_id] = event.order
         if fill := event.fill:
             self._fills[fill.client_id] = fill.k
+            self._tapes[fill.contract] = event.order.tape_contract
             self._positions[fill.contract] = self._positions.get(fill.contract, 0) + fill.side.sign * fill.quantity
 
     def take_step(self) -> Step:

@@ -8,14 +8,14 @@ from leadline.execution.core.positions import apply_fill, flat
 from leadline.model.contracts import sheet_of
 from leadline.model.orders import Fill, Order, Position, Side
 
-_EXITS = {"S": "stop", "T": "target"}
+_EXITS = {"S": "stop", "T": "target", "C": "settlement"}
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
     """One round trip. Prices are averages in ticks, for display; money is exact and in the account's currency.
 
-    `exit_by` says what closed it: stop, target, or the reason of the flattening.
+    `exit_by` says what closed it: stop, target, settlement of the contract, or the reason of the flattening.
     """
 
     strategy: str

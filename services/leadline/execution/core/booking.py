@@ -18,7 +18,7 @@ from leadline.execution.core.positions import apply_fill, flat
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import Leg, client_order_id
+from leadline.model.ids import Leg, client_order_id, fill_id
 from leadline.model.orders import (
     Fill,
     Order,
@@ -29,6 +29,7 @@ from leadline.model.orders import (
     VenueEvent,
     VenueOrder,
 )
+from leadline.model.settlement import SETTLED, settles_at_ns
 
 UNASSIGNED: Final = ""
 """The place of orders and positions in contracts that no strategy of the account trades."""
@@ -112,6 +113,8 @@ def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored)
     if reported is None:
         surprises.append(_keep(book, changes, event, f"says what cannot be, {checked.words}: it is passed over"))
         return surprises
+    if order is None and fill is not None and _is_settlement(reported, event.instant_ns):
+        return surprises + _book_settlement(book, changes, event.event, reported, fill)
     if order is None:
         order = _new_at_venue(book, changes, reported, stored, surprises)
     if fill is not None and fill.fill_id not in stored.fills:
@@ -357,11 +360,60 @@ def _with_fill(
     return order
 
 
+def _is_settlement(reported: VenueOrder, instant_ns: int) -> bool:
+    """Whether the venue tells that a contract is settled which is, by the calendar."""
+    at_ns = settles_at_ns(reported.contract)
+    return reported.leg == Leg.SETTLEMENT and at_ns is not None and at_ns <= instant_ns
+
+
+def _book_settlement(book: Book, changes: Changes, event: int, reported: VenueOrder, fill: Fill) -> list[str]:
+    """Close what is held of a contract at the price at which the venue settles it, each holder's part of its own.
+
+    A sentence where the venue has settled another size than the book holds.
+    """
+    left = reported.filled
+    for position in book.open_positions():
+        if position.contract != reported.contract or position.quantity * reported.side.sign >= 0 or not left:
+            continue
+        size = min(left, abs(position.quantity))
+        left -= size
+        settle(book, changes, position, replace(fill, quantity=size), reported.client_id, event)
+    if not left:
+        return []
+    return [f"the venue settles {reported.filled} {reported.contract}, {left} more than the book holds"]
+
+
+def settle(book: Book, changes: Changes, position: Position, fill: Fill, parent: str, event: int) -> None:
+    """Close a position of a contract that has settled by a fill, under an order of its decision that was never sent.
+
+    parent: the id under which the venue has told of it. event: its number in the venue's ledger.
+    """
+    client_id = client_order_id(position.decision, Leg.SETTLEMENT)
+    order = Order(
+        client_id=client_id,
+        decision=position.decision,
+        leg=Leg.SETTLEMENT,
+        strategy=position.strategy,
+        contract=position.contract,
+        tape_contract=position.tape_contract,
+        side=fill.side,
+        type=OrderType.MARKET,
+        quantity=fill.quantity,
+        decided_at_ns=book.instant_ns,
+        state=OrderState.FILLED,
+        filled=fill.quantity,
+        reason=SETTLED,
+        parent=parent,
+    )
+    put_order(book, changes, order)
+    _book_fill(book, changes, order, replace(fill, fill_id=fill_id(client_id, fill.source_index)), event)
+
+
 def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
     fees = commission_of(book.manifest, fill.contract, fill.quantity, fill.price)
     fill = replace(fill, client_id=order.client_id, commission=fees)
-    if order.strategy == UNASSIGNED:  # the contract that has filled says whose position it is
-        order = replace(order, strategy=owner_of(book, fill.contract))
+    if order.strategy == UNASSIGNED and order.leg != Leg.SETTLEMENT:
+        order = replace(order, strategy=owner_of(book, fill.contract))  # its contract says whose position it is
     key = (order.strategy, fill.contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:

@@ -15,6 +15,7 @@ from leadline.model.contracts import instrument_of
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.hours import instant_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
+from leadline.model.settlement import settles_at_ns
 from leadline.model.specs import calendar_of_spec
 from leadline.risk.limits import day_loss_limit, day_target
 from leadline.risk.tiers import tier_index
@@ -90,6 +91,7 @@ def next_timer(book: Book) -> int | None:
     timers: list[int | None] = [rolls := _next_roll(book)]
     if rolls is not None and book.open_positions():
         timers.append(rolls - 1)  # what is held over the roll is valued at the last print of the day that ends
+    timers += [settles_at_ns(position.contract) for position in book.open_positions()]
     for strategy in book.strategies.values():
         session = session_today(book, strategy)
         if session is not None and book.exposed(strategy.strategy):

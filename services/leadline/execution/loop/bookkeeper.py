@@ -15,6 +15,7 @@ from leadline.execution.core.booking import (
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exits import settled
 from leadline.execution.core.protection import UNPROTECTED, unprotected
+from leadline.execution.core.settlements import settle_opposites
 from leadline.execution.core.trails import move_stops, trail_watches
 from leadline.execution.core.venue_reports import check_advanced, check_positions
 from leadline.execution.loop.deps import Deps
@@ -117,6 +118,7 @@ class Bookkeeper:
         roll(book)  # at the prints before it: the one that opens a trading day is that day's
         book.last_prints.update(advanced.last_prints)
         surprises += book_venue_events(book, changes, after, stored, marks, batch)
+        settle_opposites(book, changes)
         self.doubted = self.doubted or doubted or bool(changes.refused)
         self.unsettled = self.unsettled or bool(surprises)
         for surprise in surprises:
