@@ -11,7 +11,7 @@ import pytest
 
 from leadline.execution.core.account import worst_case
 from leadline.execution.core.adjustments import adjustment, more_at_risk
-from leadline.execution.loop.ports import Refused
+from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import HaltSource
 from leadline.model.instruments import instrument
 from leadline.model.orders import (
@@ -28,6 +28,7 @@ from leadline.model.orders import (
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
+from leadline.model.venues import Capability
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
@@ -47,8 +48,8 @@ PRINTS = tape(
 )
 
 
-def protect(stop: int | None = None, target: int | None = None) -> Proposal:
-    return Proposal(Action.PROTECT, bracket=Bracket(stop_price=stop, target_price=target))
+def protect(stop: int | None = None, target: int | None = None, trail: Trail | None = None) -> Proposal:
+    return Proposal(Action.PROTECT, bracket=Bracket(stop_price=stop, target_price=target, trail=trail))
 
 
 def at(seconds: float, *proposals: Proposal, close: int = 20_000) -> BarSignals:
@@ -183,6 +184,79 @@ async def test_a_trail_goes_on_from_a_tighter_stop_and_is_never_loosened(books: 
     # In at 20001; the print 20005 at 701 moves the stop to 20001, beyond what is wanted then.
     assert await reasons(desk) == ["", "", "stop_trails"]
     assert ("S1", None) in await desk.rows("intent", "leg, wanted_price", "leg")
+
+
+TRAILED = tape(
+    *((599, 20_000), (601, 20_000), (699, 20_000), (705, 20_005), (710, 20_012), (799, 20_009), (805, 20_014)),
+    *((899, 20_012), (910, 20_008)),
+)
+WITHOUT_TRAIL = frozenset(Capability) - {Capability.TRAILING}
+
+
+@IN_BOTH
+@pytest.mark.parametrize("capabilities", [frozenset(Capability), WITHOUT_TRAIL], ids=["venue", "loop"])
+async def test_a_stop_trails_from_where_its_strategy_says_so_and_otherwise_from_the_next_word_on(
+    books: Books, folder: Path, capabilities: frozenset[Capability]
+):
+    """In at 20001. Ten ticks beyond it the stop stays 4 behind: 20008 at 20012; then 2 behind: 20012 at 20014."""
+    later = at(800, protect(trail=Trail(0, 2)), close=20_009)
+    desk = desk_of(books, folder, at(600, LONG), at(700, protect(19_990, trail=Trail(10, 4))), later)
+    desk.prints, desk.capabilities = {MES: TRAILED}, capabilities
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert await reasons(desk) == ["", "", ""]
+    moved = [event.order.stop_price for event in session.market.events_after(0) if event.order.leg == "S1"]
+    assert list(dict.fromkeys(moved)) == [19_980, 19_990, 20_008, 20_012]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()][1:] == [("S1", 899, 20_011)]
+    assert ("S1", {"from_price": 20_001, "offset_ticks": 2}, None) in await desk.rows(
+        "intent", "leg, trail, wanted_trail", "leg"
+    )
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_a_trail_is_asked_for_once_where_the_venue_does_not_answer(books: Books, folder: Path, after: bool):
+    def day(name: str) -> Desk:
+        desk = desk_of(books, folder, at(600, LONG), at(700, protect(trail=Trail(10, 4))))
+        desk.prints, desk.name = {MES: TRAILED}, name
+        return desk
+
+    wire = Tripwire()
+    undisturbed = day("undisturbed")
+    await undisturbed.run(through=lambda deps: replace_venue(deps, TrippedVenue(venue_of(deps), wire)))
+    at_call = wire.calls.index("venue.replace")
+    fault, silent = Tripwire(at_call, after=after, error=Unavailable), day("silent")
+    await silent.run(through=lambda deps: replace_venue(deps, TrippedVenue(venue_of(deps), fault)), read_back=True)
+    assert fault.calls.count("venue.replace") == 1 + (not after)
+    assert await silent.lines() == await undisturbed.lines()
+
+
+@IN_BOTH
+@pytest.mark.parametrize("capabilities", [frozenset(Capability), WITHOUT_TRAIL], ids=["venue", "loop"])
+async def test_what_an_entry_fills_later_gets_the_protection_that_was_said_last(
+    books: Books, folder: Path, capabilities: frozenset[Capability]
+):
+    """A limit of two fills one after the other; between them its exits are wanted elsewhere, and it trails."""
+    patient = replace(LIMIT, quantity=2, bracket=Bracket(stop_price=19_980, target_price=20_040))
+    wanted = protect(19_984, 20_030, Trail(20, 5))
+    desk = desk_of(books, folder, at(600, patient), at(603, wanted), size=2)
+    desk.manifest, desk.capabilities = account(limits={"maxPosition": 3}), capabilities
+    desk.prints = {MES: tape((599, 20_000), (602, 19_989), (605, 19_989), (700, 20_000), (899, 20_020), (910, 20_010))}
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert await reasons(desk) == ["", ""]
+    trail = {"from_price": 20_010, "offset_ticks": 5}
+    assert (await desk.rows("intent", "leg, stop_price, limit_price, trail, wanted_price", "leg"))[1:] == [
+        ("S1", 20_015, None, trail, None),
+        ("S2", 20_015, None, trail, None),
+        ("T1", None, 20_030, None, None),
+        ("T2", None, 20_030, None, None),
+    ]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [
+        ("E", 602, 19_990),
+        ("E", 605, 19_990),
+        ("S1", 910, 20_009),
+        ("S2", 910, 20_009),
+    ]
 
 
 class Unwilling(TrippedVenue):
@@ -324,6 +398,45 @@ def test_a_stop_that_trails_is_not_asked_to_go_back():
     assert adjustment(book, owner, protect(19_979), seen=MES, halt="").answer.reason == "stop_trails"
     [moved] = adjustment(book, owner, protect(19_981), seen=MES, halt="").orders
     assert (moved.wanted_price, moved.version) == (19_981, stop.version + 1)
+
+
+def test_a_trail_is_measured_from_the_fill_that_its_stop_closes():
+    book, _ = book_of(position=1)
+    stop, target = (
+        stop_of(19_980, entry_price=20_003),
+        order_of(
+            OrderState.WORKING, "T1", side=Side.SELL, type=OrderType.LIMIT, limit_price=20_040, entry_price=20_003
+        ),
+    )
+    book.orders = {order.client_id: order for order in (stop, target)}
+    owner = book.strategies[NAME]
+    [moved] = adjustment(book, owner, protect(trail=Trail(10, 4)), seen=MES, halt="").orders
+    assert (moved.client_id, moved.wanted_trail, moved.wanted_price) == (stop.client_id, Trailing(20_013, 4), None)
+    again = replace(moved, trail=moved.wanted_trail, wanted_trail=None)
+    book.orders[stop.client_id] = again
+    assert adjustment(book, owner, protect(trail=Trail(10, 4)), seen=MES, halt="").orders == (again,)
+    del book.orders[stop.client_id]
+    assert adjustment(book, owner, protect(trail=Trail(10, 4)), seen=MES, halt="").answer.reason == "no_such_exit"
+
+
+def test_of_what_an_entry_may_still_fill_the_last_protection_counts_too():
+    entry = replace(WAITING, filled=1, state=OrderState.PARTIAL, first_fill_ns=ns(601), quantity=3)
+    entry = replace(entry, bracket=Bracket(stop_price=19_980))
+    book, _ = book_of(entry, stop_of(19_980, entry_price=19_990), position=1)
+    book.last_prints[MES] = LastPrint(19_995, ns(600), 1)
+    owner = book.strategies[NAME]
+    before = worst_case(book, book.open_positions(), book.live_orders())
+    said = adjustment(book, owner, protect(19_970, trail=Trail(4, 4)), seen=MES, halt="")
+    book.orders.update({order.client_id: order for order in said.orders})
+    # Ten ticks more of the contract that is held, and of the two that the entry may still fill.
+    assert worst_case(book, book.open_positions(), book.live_orders()) == before + 3 * 10 * Decimal("1.25")
+    target = order_of(OrderState.WORKING, "T1", side=Side.SELL, type=OrderType.LIMIT, limit_price=20_040)
+    book.orders[target.client_id] = target
+    said = adjustment(book, owner, protect(target=20_050), seen=MES, halt="")
+    assert said.orders[-1].protection == Bracket(stop_price=19_970, target_price=20_050, trail=Trail(4, 4))
+    refused = adjustment(book, owner, protect(18_000), seen=MES, halt="").answer
+    # 1,980 ticks of what is held, and 1,970 for each of the two to come: 19970 has been granted to them.
+    assert (refused.reason, refused.arithmetic) == ("day_budget", (("more_at_risk", "7400.00"),))
 
 
 WAITING = order_of(OrderState.WORKING, quantity=2, type=OrderType.LIMIT, limit_price=19_990)

@@ -26,6 +26,7 @@ OWN = Proposal(
 )
 EXIT = Proposal(Action.EXIT, why=("enough",))
 PROTECT = Proposal(Action.PROTECT, bracket=Bracket(stop_price=20_000))
+TRAILED = replace(PROTECT, bracket=Bracket(trail=Trail(0, 4)))
 WITHDRAWN = Proposal(Action.ENTER, why=("BUYING_ABSORPTION",), withdrawn=Withdrawal.CONFLICT)
 
 
@@ -45,7 +46,7 @@ def test_the_first_decision_of_a_bar_is_named_as_the_bar_s_only_one_is():
     assert name == "kati47irt2nrpzp6gf5qngveuphnwsf3"
 
 
-@pytest.mark.parametrize("proposal", [LONG, OWN, WITHDRAWN, EXIT, PROTECT, Proposal(Action.CANCEL)])
+@pytest.mark.parametrize("proposal", [LONG, OWN, WITHDRAWN, EXIT, PROTECT, TRAILED, Proposal(Action.CANCEL)])
 def test_a_proposal_comes_back_from_a_message_and_from_a_column_as_it_was(proposal: Proposal):
     said = replace(bar(600), regime=None, signals=(), proposals=(proposal,))
     assert bar_signals_from_proto(bar_signals_to_proto(said)) == said
@@ -99,7 +100,8 @@ def with_bracket(**changes: Any) -> Proposal:
         (replace(PROTECT, bracket=Bracket()), "bracket"),
         (replace(PROTECT, bracket=Bracket(16, target_price=20_000)), "bracket.stop_ticks"),
         (replace(PROTECT, bracket=Bracket(target_ticks=16, stop_price=20_000)), "bracket.target_ticks"),
-        (replace(PROTECT, bracket=Bracket(stop_price=20_000, trail=Trail(0, 4))), "bracket.trail"),
+        (replace(PROTECT, bracket=Bracket(trail=Trail(0, 0))), "bracket.trail.offset_ticks"),
+        (replace(PROTECT, bracket=Bracket(16)), "bracket"),
         (replace(PROTECT, bracket=Bracket(stop_price=-1)), "bracket.stop_price"),
         (odd(entry=EntryTerms(OrderType.MARKET, 20_000)), "entry.price"),
         (odd(entry=EntryTerms(OrderType.MARKET, valid_for_ns=1)), "entry.valid_for_ns"),

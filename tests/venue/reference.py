@@ -30,6 +30,7 @@ class Resting:
     until_ns: int | None = None
     triggered: bool = False
     takes: bool | None = None
+    trail: Trailing | None = None
 
     @property
     def turn(self) -> int:
@@ -87,6 +88,7 @@ class Reference:
                 limit=order.limit_price,
                 stop=order.stop_price,
                 until_ns=order.valid_until_ns,
+                trail=order.trail,
             )
         )
 
@@ -113,6 +115,7 @@ class Reference:
                 rest.takes = None
                 rest.triggered = rest.triggered and stop == rest.stop
             rest.limit, rest.stop, rest.quantity = limit, stop, quantity - rest.filled
+            rest.trail = wanted.trail or rest.trail
             rest.until_ns = rest.until_ns if wanted.valid_until_ns is None else wanted.valid_until_ns
 
     def feed(self, prints: Iterable[Printed]) -> None:
@@ -142,7 +145,7 @@ class Reference:
             elif turn == 2 and rest.limit is not None:
                 left -= self.match_limit(rest, one, left, rest.limit)
         for rest in concerned:
-            trail, sign = rest.order.trail, rest.order.side.sign
+            trail, sign = rest.trail, rest.order.side.sign
             if rest not in self.resting or trail is None or rest.stop is None:
                 continue
             if sign * one.price <= sign * trail.from_price:

@@ -6,6 +6,7 @@ import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.orders import Bracket, OrderState, OrderType, Replacement, Side, Trail, Trailing, VenueOrder
+from leadline.venue.convert import replacement_from_proto, replacement_to_proto
 from leadline.venue.matching import PaperMarket
 from leadline.venue.rules import FillRule
 from tests.venue.builders import SELL, fills, market, ns, order, run, tape, told
@@ -100,6 +101,21 @@ def test_a_stop_order_of_its_own_trails_too():
     paper = market(slippage=0)
     paper.submit(order(side=Side.SELL, stop=20990, trail=Trailing(21000, 5)))
     assert filled(paper, [(1, 20999), (2, 21003), (3, 20998)]) == [("E", 1, 20998)]
+
+
+def test_another_trail_holds_from_the_next_print_on_and_keeps_what_the_old_one_has_won():
+    paper = market(slippage=0)
+    paper.submit(order(bracket=Bracket(stop_ticks=30, trail=Trail(22, 6))))
+    rows: list[Any] = [(1, 21000), (2, 21022)]
+    run(paper, tape(rows), 2)
+    (stop,) = paper.live_orders()
+    found = []
+    for trail, price in ((Trailing(21000, 10), 21024), (Trailing(21000, 3), 21024), (Trailing(21040, 1), 21039)):
+        paper.replace(Replacement(stop.client_id, trail=trail))
+        rows.append((rows[-1][0] + 1, price))
+        run(paper, tape(rows), rows[-1][0])
+        found.append(paper.order(stop.client_id).stop_price)
+    assert found == [21016, 21021, 21021]
 
 
 # --- exits ---
@@ -298,6 +314,7 @@ def test_the_exits_of_an_entry_can_change_until_it_fills():
         (Replacement("E1", limit_price=2**53), "order.limit_price"),
         (Replacement("E1", valid_until_ns=0), "order.valid_until_ns"),
         (Replacement("E1", bracket=Bracket(1, 1)), "replacement.bracket"),
+        (Replacement("E1", trail=Trailing(20010, 4)), "replacement.trail"),
     ],
 )
 def test_terms_that_it_cannot_have_are_refused_and_change_nothing(wanted: Replacement, field: str):
@@ -306,6 +323,12 @@ def test_terms_that_it_cannot_have_are_refused_and_change_nothing(wanted: Replac
         paper.replace(wanted)
     assert refused.value.field == field
     assert (paper.order("E1"), paper.last_event) == (taken, 1)
+
+
+def test_other_terms_come_through_the_contract_as_they_are():
+    every = Replacement("E1", 3, 20000, -5, Bracket(stop_price=19990, trail=Trail(0, 4)), ns(9), Trailing(-7, 4))
+    for wanted in (every, Replacement("E1")):
+        assert replacement_from_proto(replacement_to_proto(wanted)) == wanted
 
 
 def test_an_order_that_never_was_has_no_terms():

@@ -55,6 +55,7 @@ class Instruction:
 
 
 PRICES = st.integers(95, 105)
+TRAILS = st.builds(Trailing, PRICES, st.integers(1, 4))
 
 
 @st.composite
@@ -90,7 +91,7 @@ def orders(draw: st.DrawFn, number: int, at: int) -> VenueOrder:
         limit_price=draw(PRICES) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
         stop_price=draw(PRICES) if kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
         bracket=bracket,
-        trail=Trailing(draw(PRICES), draw(st.integers(1, 4))) if trails else None,
+        trail=draw(TRAILS) if trails else None,
         valid_until_ns=draw(st.one_of(st.none(), st.integers(at + 1, END + 5))),
         reduce_only=draw(st.booleans()) if bracket is None else False,
     )
@@ -107,12 +108,14 @@ def replacements(draw: st.DrawFn, earlier: VenueOrder, at: int) -> Replacement:
             quantity=smaller,
             stop_price=price if leg == "S1" else None,
             limit_price=price if leg == "T1" else None,
+            trail=draw(st.one_of(st.none(), TRAILS)) if leg == "S1" else None,
         )
     return Replacement(
         earlier.client_id,
         quantity=draw(st.one_of(st.none(), st.integers(1, 5))),
         limit_price=None if earlier.limit_price is None else draw(st.one_of(st.none(), PRICES)),
         stop_price=None if earlier.stop_price is None else draw(st.one_of(st.none(), PRICES)),
+        trail=draw(st.one_of(st.none(), TRAILS)) if earlier.type is OrderType.STOP else None,
         valid_until_ns=draw(st.one_of(st.none(), st.integers(at + 1, END + 5))),
     )
 

@@ -142,8 +142,11 @@ class Order:
     was decided (for a bracket leg: its entry fill's time). `first_fill_ns` is the time of an entry's first fill.
 
     `wanted_price` is where its strategy or its trail wants a stop or a target, until the venue has it there or better;
-    `unwanted` says that the strategy has taken an entry back. `moved_ns` is when this account last moved a stop that
-    trails, None before and where the venue moves it. Entries with the same `group` are alternatives, empty without any.
+    `wanted_trail` is how its strategy wants a stop to trail, until it does. `unwanted` says that the strategy has taken
+    an entry back. `moved_ns` is when this account last moved a stop that trails, None before and where the venue moves
+    it. `entry_price` is that of the fill which a bracket leg closes, ticks, None where nobody knows it. `protection`
+    has the exits that a strategy wants of what is held of an entry: its later fills get them, too. Entries with the
+    same `group` are alternatives, empty without any.
     `taken_out_by` is the client id of the entry whose first fill has taken this one out, empty while none has.
     """
 
@@ -174,6 +177,9 @@ class Order:
     group: str = ""
     moved_ns: int | None = None
     taken_out_by: str = ""
+    wanted_trail: Trailing | None = None
+    entry_price: int | None = None
+    protection: Bracket | None = None
 
     @property
     def price(self) -> int | None:
@@ -251,7 +257,7 @@ class Replacement:
     """New terms of a working order, which keeps its id and its type. A term that is None stays as it is.
 
     `quantity` counts what has filled already; of a bracket leg it is a bound, for such a leg only shrinks. The prices
-    are ticks; `bracket` stands in place of the whole bracket.
+    are ticks; `bracket` stands in place of the whole bracket, and `trail` in place of how its own stop trails.
     """
 
     client_id: str
@@ -260,6 +266,7 @@ class Replacement:
     stop_price: int | None = None
     bracket: Bracket | None = None
     valid_until_ns: int | None = None
+    trail: Trailing | None = None
 
 
 @dataclass(frozen=True, slots=True)

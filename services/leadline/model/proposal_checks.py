@@ -66,12 +66,13 @@ def _check_enter(name: str, proposal: Proposal, contract: str) -> None:
 
 
 def _check_protection(name: str, bracket: object, contract: str) -> None:
-    """Where a stop and a target go: each is a price, for a distance has no fill to be measured from."""
-    if not isinstance(bracket, Bracket) or (bracket.stop_price is None and bracket.target_price is None):
-        raise InvalidInput(name, bracket, "a Bracket with the price of a stop or a target")
-    for field in ("stop_ticks", "target_ticks", "trail"):
+    """Where a stop and a target go, and how the stop trails: each is a price, for a distance may have several fills."""
+    wanted = isinstance(bracket, Bracket) and (bracket.stop_price, bracket.target_price, bracket.trail)
+    if not isinstance(bracket, Bracket) or wanted == (None, None, None):
+        raise InvalidInput(name, bracket, "a Bracket with the price of a stop or a target, or a trail")
+    for field in ("stop_ticks", "target_ticks"):
         _nothing(f"{name}.{field}", getattr(bracket, field), Action.PROTECT)
-    _check_bracket(name, bracket, contract)
+    _check_bracket(name, bracket, contract, stop_is_there=True)
 
 
 def _check_entry(name: str, entry: object, contract: str) -> None:
@@ -90,7 +91,7 @@ def _check_entry(name: str, entry: object, contract: str) -> None:
         _whole(f"{name}.valid_for_ns", entry.valid_for_ns, 1, LONGEST_VALIDITY_NS)
 
 
-def _check_bracket(name: str, bracket: object, contract: str) -> None:
+def _check_bracket(name: str, bracket: object, contract: str, *, stop_is_there: bool = False) -> None:
     if not isinstance(bracket, Bracket):
         raise InvalidInput(name, bracket, "a Bracket")
     for leg in ("stop", "target"):
@@ -105,7 +106,7 @@ def _check_bracket(name: str, bracket: object, contract: str) -> None:
         return
     if not isinstance(trail, Trail):
         raise InvalidInput(f"{name}.trail", trail, "a Trail")
-    if bracket.stop_ticks is None and bracket.stop_price is None:
+    if not stop_is_there and bracket.stop_ticks is None and bracket.stop_price is None:
         raise InvalidInput(f"{name}.trail", trail, "a trail of a bracket with a stop")
     _whole(f"{name}.trail.trigger_ticks", trail.trigger_ticks, 0, MOST_TICKS)
     _whole(f"{name}.trail.offset_ticks", trail.offset_ticks, 1, MOST_TICKS)

@@ -29,7 +29,8 @@ class Action(StrEnum):
     """The action of a proposal: an entry, or a change to the position and the working orders of its strategy.
 
     ADD enters beside what is held already, in its direction, with exits of its own. EXIT closes all of it and takes its
-    entries back, CANCEL takes its entries back alone, and PROTECT moves its stop, its target or both to other prices.
+    entries back, CANCEL takes its entries back alone, PROTECT moves its stop, its target or both to other prices and
+    says how its stop trails.
     """
 
     ENTER = "ENTER"

@@ -72,6 +72,8 @@ def check_replacement(order: VenueOrder, wanted: Replacement) -> None:
             raise InvalidInput(f"replacement.{name}", getattr(wanted, name), f"nothing for a {order.type} order")
     if wanted.quantity is not None and wanted.quantity < 1:
         raise InvalidInput("replacement.quantity", wanted.quantity, f"1 to {MOST_QUANTITY} size steps")
+    if wanted.trail is not None and order.type is not OrderType.STOP:
+        raise InvalidInput("replacement.trail", wanted.trail, f"nothing for a {order.type} order")
     if wanted.bracket is not None and (order.bracket is None or order.filled):
         raise InvalidInput("replacement.bracket", wanted.bracket, "nothing, where no bracket waits for a first fill")
 

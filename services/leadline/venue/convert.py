@@ -100,7 +100,7 @@ def order_heard(message: pb.VenueOrder) -> VenueOrder:
         limit_price=message.limit_price if message.HasField("limit_price") else None,
         stop_price=message.stop_price if message.HasField("stop_price") else None,
         bracket=bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
-        trail=(Trailing(message.trail.from_price, message.trail.offset_ticks) if message.HasField("trail") else None),
+        trail=_trailing(message),
         valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
         reduce_only=message.reduce_only,
         parent=message.parent,
@@ -122,6 +122,7 @@ def replacement_to_proto(wanted: Replacement) -> pb.ReplaceOrderRequest:
         stop_price=wanted.stop_price,
         bracket=None if wanted.bracket is None else bracket_to_proto(wanted.bracket),
         valid_until_ns=wanted.valid_until_ns,
+        trail=None if wanted.trail is None else pb.Trailing(**asdict(wanted.trail)),
     )
 
 
@@ -134,7 +135,14 @@ def replacement_from_proto(message: pb.ReplaceOrderRequest) -> Replacement:
         stop_price=message.stop_price if message.HasField("stop_price") else None,
         bracket=bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
         valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
+        trail=_trailing(message),
     )
+
+
+def _trailing(message: pb.VenueOrder | pb.ReplaceOrderRequest) -> Trailing | None:
+    if not message.HasField("trail"):
+        return None
+    return Trailing(message.trail.from_price, message.trail.offset_ticks)
 
 
 def fill_to_proto(fill: Fill) -> pb.VenueFill:

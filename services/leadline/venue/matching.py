@@ -47,7 +47,7 @@ from leadline.venue.watches import check_watch, first_crossing
 WINDOW_ROWS: Final = 16_384
 """Prints of a contract that are scanned at once: enough to hide the cost of a call, few enough to stay in the cache."""
 
-_TERMS: Final = ("quantity", "limit_price", "stop_price", "bracket", "valid_until_ns")
+_TERMS: Final = ("quantity", "limit_price", "stop_price", "bracket", "valid_until_ns", "trail")
 
 
 def _turn(order: VenueOrder) -> int:
@@ -184,10 +184,11 @@ class PaperMarket:
         """Give a working order other terms; the order as it stands.
 
         One that has ended stays as it ended, and the same terms again change nothing. Another price or a larger size
-        takes the order's place in the queue away: an entry then matches prints later than the latency from now, an exit
-        those later than now. A size that has filled already ends the order. A bracket leg only shrinks: a size that is
-        not below its own changes nothing, for its fill or its twin may have made it smaller meanwhile. Its twin keeps
-        its size. Unknown when there is none of that id, InvalidInput for terms that it cannot have.
+        takes the order's place in the queue away, another trail does not: an entry then matches prints later than the
+        latency from now, an exit those later than now. A size that has filled already ends the order. A bracket leg
+        only shrinks: a size that is not below its own changes nothing, for its fill or its twin may have made it
+        smaller meanwhile. Its twin keeps its size. Unknown when there is none of that id, InvalidInput for terms that
+        it cannot have.
         """
         order = self.order(wanted.client_id)
         if order.state.terminal:

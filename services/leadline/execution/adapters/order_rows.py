@@ -8,6 +8,7 @@ import orjson
 from leadline.execution.adapters.rows import Row, Values, insert, upsert
 from leadline.execution.core.book import Book
 from leadline.model.orders import (
+    Bracket,
     Fill,
     Lot,
     Order,
@@ -71,6 +72,9 @@ UPSERT_INTENT: Final = upsert(
         "entry_group",
         "moved_ns",
         "taken_out_by",
+        "wanted_trail",
+        "entry_price",
+        "protection",
         "parent",
         "oco",
         "filled",
@@ -172,6 +176,9 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
         order.group,
         order.moved_ns,
         order.taken_out_by,
+        None if order.wanted_trail is None else asdict(order.wanted_trail),
+        order.entry_price,
+        None if order.protection is None else asdict(order.protection),
         order.parent,
         order.oco,
         order.filled,
@@ -190,6 +197,16 @@ def _terms(value: dict[str, Any] | str | None) -> dict[str, Any] | None:
     return terms
 
 
+def _bracket(value: dict[str, Any] | str | None) -> Bracket | None:
+    terms = _terms(value)
+    return None if terms is None else bracket_of(terms)
+
+
+def _trailing(value: dict[str, Any] | str | None) -> Trailing | None:
+    terms = _terms(value)
+    return None if terms is None else Trailing(**terms)
+
+
 def order_of(row: Row) -> Order:
     """An order's row as an order."""
     return Order(
@@ -206,8 +223,8 @@ def order_of(row: Row) -> Order:
         state=OrderState(row["state"]),
         limit_price=row["limit_price"],
         stop_price=row["stop_price"],
-        bracket=None if (bracket := _terms(row["bracket"])) is None else bracket_of(bracket),
-        trail=None if (trail := _terms(row["trail"])) is None else Trailing(**trail),
+        bracket=_bracket(row["bracket"]),
+        trail=_trailing(row["trail"]),
         valid_until_ns=row["valid_until_ns"],
         first_fill_ns=row["first_fill_ns"],
         wanted_price=row["wanted_price"],
@@ -215,6 +232,9 @@ def order_of(row: Row) -> Order:
         group=row["entry_group"],
         moved_ns=row["moved_ns"],
         taken_out_by=row["taken_out_by"],
+        wanted_trail=_trailing(row["wanted_trail"]),
+        entry_price=row["entry_price"],
+        protection=_bracket(row["protection"]),
         parent=row["parent"],
         oco=row["oco"],
         filled=row["filled"],

@@ -12,7 +12,7 @@ from leadline.execution.core.contracts import execution_contract, signal_source,
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import NS_PER_HOUR, parse_duration
-from leadline.model.orders import Bracket, Order, OrderType, Position, Trail
+from leadline.model.orders import Bracket, Order, OrderType, Position, Side, Trail
 from leadline.model.proposals import Proposal
 from leadline.model.sessions import resolve_session
 from leadline.model.signal_checks import session_of_day
@@ -245,8 +245,8 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
     for order in live:
         sheet = sheet_of(order.contract)
         if is_entry(order) and sheet is not None:
-            mark, sign = _entry_price(book, order), order.side.sign
-            stop = None if order.bracket is None else order.bracket.stop_at(mark, order.side)
+            mark, sign = entry_price(book, order), order.side.sign
+            stop = farthest_stop(order, mark)
             risk = no_stop_ticks(book, order.contract) or 0
             distance = (risk if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
             distance += gap_ticks(book, order.strategy, order.contract)
@@ -254,6 +254,18 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
             for price in (mark, mark - sign * distance):
                 total += commission_of(book.manifest, order.contract, order.remaining, price)
     return total
+
+
+def farthest_stop(entry: Order, mark: int) -> int | None:
+    """Where the stop of an entry that fills at `mark` may come to be, ticks; None where it has none.
+
+    It begins where the entry's bracket has it, and goes to where its strategy wants that of what is held.
+    """
+    prices = [None if entry.bracket is None else entry.bracket.stop_at(mark, entry.side)]
+    prices.append(None if entry.protection is None or prices[0] is None else entry.protection.stop_price)
+    found = [price for price in prices if price is not None]
+    farthest = min if entry.side is Side.BUY else max
+    return farthest(found) if found else None
 
 
 def limits_in_force(book: Book) -> AccountLimits:
@@ -304,7 +316,7 @@ def _margin_in_use(book: Book, positions: list[Position], live: list[Order]) -> 
     held = [
         (item.contract, abs(item.quantity), _mark(book, item.tape_contract, item.lots[0].price)) for item in positions
     ]
-    held += [(order.contract, order.remaining, _entry_price(book, order)) for order in live if is_entry(order)]
+    held += [(order.contract, order.remaining, entry_price(book, order)) for order in live if is_entry(order)]
     sheets = [(sheet_of(contract), quantity, price) for contract, quantity, price in held]
     return sum(
         ((sheet.margin_at(price) or _ZERO) * quantity for sheet, quantity, price in sheets if sheet is not None),
@@ -318,7 +330,7 @@ def _mark(book: Book, tape: str, otherwise: int) -> int:
     return otherwise if last is None else last.price
 
 
-def _entry_price(book: Book, order: Order) -> int:
+def entry_price(book: Book, order: Order) -> int:
     """Where an entry is priced for bounds: at its own price, or at the last print where that is what it would pay."""
     own = order.price or 0
     return worst_price(order.type, order.price, _mark(book, order.tape_contract, own), order.side)

@@ -4,14 +4,14 @@ No service is asked: the book alone says what is held. Leaving and taking back n
 where more can be lost is asked of the limits.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from leadline.execution.core.account import account_view, settings
+from leadline.execution.core.account import account_view, entry_price, farthest_stop, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
-from leadline.execution.core.booking import is_foreign, is_where_wanted
+from leadline.execution.core.booking import is_foreign, protected
 from leadline.model.contracts import sheet_of
 from leadline.model.ids import Leg
 from leadline.model.orders import Bracket, Order, OrderType
@@ -76,15 +76,20 @@ def _protection(
     bracket = proposal.bracket or Bracket()
     exits = list(live)
     moved: list[Order] = []
-    for leg, kind, price in (
-        (Leg.STOP, OrderType.STOP, bracket.stop_price),
-        (Leg.TARGET, OrderType.LIMIT, bracket.target_price),
+    trailing: list[Order] = []
+    for leg, kind, price, trail in (
+        (Leg.STOP, OrderType.STOP, bracket.stop_price, bracket.trail),
+        (Leg.TARGET, OrderType.LIMIT, bracket.target_price, None),
     ):
         found = [order for order in exits if order.leg.startswith(leg) and order.type is kind]
-        if price is not None and not found:
+        if (price is not None or trail is not None) and not found:
             return _refused(Reason.NO_SUCH_EXIT, proposal)
         moved += [replace(order, wanted_price=price) for order in found if price is not None]
-    more = Decimal(0)
+        if price is None and trail is not None:
+            trailing += found
+    entries = [order for order in exits if is_entry(order) and order.filled]
+    later = [replace(order, protection=_and_then(order.protection, bracket)) for order in entries]
+    more = sum((_more_later(book, before, after) for before, after in zip(entries, later, strict=True)), Decimal(0))
     for order in moved:
         if order.leg.startswith(Leg.STOP) and (loosened := more_at_risk(order)):
             if order.trail is not None:
@@ -97,7 +102,29 @@ def _protection(
         refusal = loosening_refusal(account_view(book, halt=halt), settings(book, strategy), more)
         if refusal is not None:
             return _refused(refusal, proposal, (("more_at_risk", str(more)),))
-    return Adjustment(answer, tuple(_moved(exits, moved)))
+    known = {order.client_id: order for order in exits}
+    wanted = [*(protected(order, bracket) for order in [*moved, *trailing]), *later]
+    return Adjustment(answer, tuple(_changed(known[order.client_id], order) for order in wanted))
+
+
+def _and_then(before: Bracket | None, wanted: Bracket) -> Bracket:
+    """The exits that are wanted, once these are wanted too: of each the last word counts."""
+    before = before or Bracket()
+    return Bracket(
+        stop_price=before.stop_price if wanted.stop_price is None else wanted.stop_price,
+        target_price=before.target_price if wanted.target_price is None else wanted.target_price,
+        trail=before.trail if wanted.trail is None else wanted.trail,
+    )
+
+
+def _more_later(book: Book, before: Order, after: Order) -> Decimal:
+    """What more can be lost of what an entry may still fill, once its exits are wanted elsewhere, in money."""
+    sheet, mark = sheet_of(after.contract), entry_price(book, after)
+    stops = [farthest_stop(entry, mark) for entry in (before, after)]
+    there, wanted = stops
+    if sheet is None or there is None or wanted is None or (distance := (there - wanted) * after.side.sign) <= 0:
+        return Decimal(0)
+    return after.remaining * loss(there, distance, after.side.sign, sheet.tick_value, inverse=sheet.inverse)
 
 
 def _passed(book: Book, order: Order) -> bool:
@@ -116,14 +143,6 @@ def more_at_risk(order: Order) -> Decimal:
     if sheet is None or there is None or wanted is None or (distance := (wanted - there) * order.side.sign) <= 0:
         return Decimal(0)
     return order.remaining * loss(there, distance, -order.side.sign, sheet.tick_value, inverse=sheet.inverse)
-
-
-def _moved(before: Iterable[Order], moved: Iterable[Order]) -> Iterator[Order]:
-    """The orders that have another price to go to than before; one that is there already goes nowhere."""
-    known = {order.client_id: order for order in before}
-    for order in moved:
-        after = replace(order, wanted_price=None) if is_where_wanted(order) else order
-        yield _changed(known[order.client_id], after)
 
 
 def _changed(before: Order, after: Order) -> Order:

@@ -20,11 +20,13 @@ from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import Leg, client_order_id, fill_id
 from leadline.model.orders import (
+    Bracket,
     Fill,
     Order,
     OrderState,
     OrderType,
     Position,
+    Trail,
     Trailing,
     VenueEvent,
     VenueOrder,
@@ -208,6 +210,8 @@ def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
         )
     if is_where_wanted(order):
         order = replace(order, wanted_price=None, version=order.version + 1)
+    if order.wanted_trail is not None and reported.trail == order.wanted_trail:
+        order = replace(order, trail=reported.trail, wanted_trail=None, version=order.version + 1)
     return follow(order, state, reason=reported.reason, quantity=reported.quantity), surprises
 
 
@@ -267,7 +271,7 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
     else:
         surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
         decision, strategy, leg = reported.client_id, owner_of(book, reported.contract), Leg.FOREIGN
-    return Order(
+    order = Order(
         client_id=reported.client_id,
         decision=decision,
         leg=leg,
@@ -282,24 +286,47 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
         limit_price=reported.limit_price,
         stop_price=reported.stop_price,
         bracket=reported.bracket,
-        trail=reported.trail if parent is None else _trail_of(book, changes, reported, parent),
+        trail=reported.trail,
         valid_until_ns=reported.valid_until_ns,
         parent=reported.parent,
         oco=reported.oco,
         version=0,
     )
+    return order if parent is None else _of_entry(book, changes, order, parent)
 
 
-def _trail_of(book: Book, changes: Changes, reported: VenueOrder, entry: Order) -> Trailing | None:
-    """How a leg's stop trails. A venue that does not trail says nothing of what its entry asks for."""
+def _of_entry(book: Book, changes: Changes, leg: Order, entry: Order) -> Order:
+    """A leg as its entry asks for it, and as its strategy wants it since: protection reaches later fills, too.
+
+    A venue that does not trail says nothing of the trail that an entry asks for.
+    """
+    leg = replace(leg, entry_price=_entered_at(book, changes, leg, entry))
     asked = None if entry.bracket is None else entry.bracket.trail
-    if reported.trail is not None or asked is None or reported.type is not OrderType.STOP:
-        return reported.trail
-    paid = _entered_at(book, changes, reported, entry)
-    return None if paid is None else Trailing(paid + entry.side.sign * asked.trigger_ticks, asked.offset_ticks)
+    if leg.trail is None and asked is not None and leg.type is OrderType.STOP:
+        leg = replace(leg, trail=trailing(leg, asked))
+    return leg if entry.protection is None else protected(leg, entry.protection)
 
 
-def _entered_at(book: Book, changes: Changes, leg: VenueOrder, entry: Order) -> int | None:
+def protected(leg: Order, protection: Bracket) -> Order:
+    """A stop or a target as a strategy wants it; one that is there already, or goes out at the market, stays."""
+    price = {OrderType.STOP: protection.stop_price, OrderType.LIMIT: protection.target_price}.get(leg.type)
+    if price is not None:
+        leg = replace(leg, wanted_price=price)
+        leg = replace(leg, wanted_price=None) if is_where_wanted(leg) else leg
+    if protection.trail is None or leg.type is not OrderType.STOP:
+        return leg
+    trail = trailing(leg, protection.trail)
+    return replace(leg, wanted_trail=None if trail == leg.trail else trail)
+
+
+def trailing(leg: Order, trail: Trail) -> Trailing | None:
+    """The trail of a stop, from the fill that it closes; None where nobody knows that."""
+    if leg.entry_price is None:
+        return None
+    return Trailing(leg.entry_price - leg.side.sign * trail.trigger_ticks, trail.offset_ticks)
+
+
+def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int | None:
     """Price of the entry's fill that a leg closes, ticks: the venue tells of the leg together with it.
 
     Of a leg whose fill was told before, its distance from it tells, or the newest price that is held; None without.

@@ -48,7 +48,7 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Have this stop or target at the price at which its strategy wants it."""
+    """Have this stop or target at the price at which its strategy wants it, and trail as it wants that."""
 
     order: Order
 
@@ -57,7 +57,7 @@ class Move:
         """The order's new terms. Said again they change nothing: a price is where it is, and not by how much."""
         order = self.order
         if order.limit_price is None:
-            return Replacement(order.client_id, stop_price=order.wanted_price)
+            return Replacement(order.client_id, stop_price=order.wanted_price, trail=order.wanted_trail)
         return Replacement(order.client_id, limit_price=order.wanted_price)
 
 
@@ -91,7 +91,7 @@ def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) ->
                     continue
                 if reason and is_entry(order):
                     actions.append(Cancel(order, reason))
-                elif order.wanted_price is not None:
+                elif order.wanted_price is not None or order.wanted_trail is not None:
                     actions.append(Move(order))
     return actions
 

@@ -60,7 +60,7 @@ def _trailing(book: Book) -> Iterator[tuple[Order, Trailing, int]]:
         owner = book.strategies.get(order.strategy)
         if owner is None or owner.flatten or order.trail is None or order.stop_price is None:
             continue
-        if order.state in CANCELLABLE and order.wanted_price is None:
+        if order.state in CANCELLABLE and order.wanted_price is None and order.wanted_trail is None:
             yield order, order.trail, order.stop_price
 
 

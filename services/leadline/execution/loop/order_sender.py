@@ -99,17 +99,22 @@ class OrderSender:
         await self._keeper.catch_up()
 
     async def move(self, move: Move) -> None:
-        """Have an exit at another price; the price that is wanted has been committed before.
+        """Have an exit at another price, or trail otherwise; what is wanted has been committed before.
 
         What becomes of it is told by the venue's events. While that is not known the order counts where more is lost;
         the venue is asked where it is before the same terms are said again. One that the venue refuses stays where it
         is, and a person has to look, unless the order was faster: then its end is booked when the venue's events tell
         of it, and what has filled in part meanwhile is moved after that.
         """
-        await self._deps.store.renew()
         order = move.order
+        if order.wanted_trail is not None and not self._deps.trails:  # it is the loop that moves it
+            order = _trails_as_wanted(replace(order, moved_ns=self._book.instant_ns))
+            await self._keeper.commit_order(order)
+            if order.wanted_price is None:
+                return
+        await self._deps.store.renew()
         try:
-            await self._deps.venue.replace(move.replacement)
+            await self._deps.venue.replace(Move(order).replacement)
         except NotAdmitted:
             raise
         except Refused as refused:
@@ -120,7 +125,11 @@ class OrderSender:
             else:
                 self._keeper.differs(f"order {order.client_id} stays at {order.price}: {refused}")
                 order = order if self._deps.trails else replace(order, trail=None)  # it would be refused again
-            await self._keeper.commit_order(replace(order, wanted_price=None, version=order.version + 1))
+            left = replace(order, wanted_price=None, wanted_trail=None, version=order.version + 1)
+            await self._keeper.commit_order(left)
+        else:
+            if order.wanted_trail is not None:  # a venue need not say how a stop trails
+                await self._keeper.commit_order(_trails_as_wanted(order))
 
     async def _cancel(self, order: Order, reason: str) -> None:
         """Take an order out of the market; that it is on its way out has been committed before.
@@ -155,3 +164,8 @@ class OrderSender:
                     await self._keeper.commit_order(action.order)
                     await self.send(action.order)
             await self._keeper.catch_up()
+
+
+def _trails_as_wanted(order: Order) -> Order:
+    """The stop with the trail that its strategy wants."""
+    return replace(order, trail=order.wanted_trail, wanted_trail=None, version=order.version + 1)

@@ -106,6 +106,11 @@ CREATE TABLE intent (
     moved_ns       bigint,
     -- The client id of the entry whose first fill has taken this one out; empty while none has.
     taken_out_by   text NOT NULL,
+    -- How the strategy wants a stop to trail that does not yet; the price of the fill which a leg closes; and the exits
+    -- that the strategy wants for what an entry fills later.
+    wanted_trail   jsonb,
+    entry_price    bigint,
+    protection     jsonb,
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),

@@ -483,6 +483,7 @@ class ReplaceOrderRequest(_message.Message):
     STOP_PRICE_FIELD_NUMBER: _builtins.int
     BRACKET_FIELD_NUMBER: _builtins.int
     VALID_UNTIL_NS_FIELD_NUMBER: _builtins.int
+    TRAIL_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Client order id."""
     quantity: _builtins.int
@@ -497,6 +498,10 @@ class ReplaceOrderRequest(_message.Message):
     def bracket(self) -> _model_pb2.Bracket:
         """In place of the whole bracket of an entry without a fill."""
 
+    @_builtins.property
+    def trail(self) -> Global___Trailing:
+        """How its own stop follows the price from now on; stop orders."""
+
     def __init__(
         self,
         *,
@@ -506,10 +511,11 @@ class ReplaceOrderRequest(_message.Message):
         stop_price: _builtins.int | None = ...,
         bracket: _model_pb2.Bracket | None = ...,
         valid_until_ns: _builtins.int | None = ...,
+        trail: Global___Trailing | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "client_id", b"client_id", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_limit_price", b"_limit_price", "_quantity", b"_quantity", "_stop_price", b"_stop_price", "_trail", b"_trail", "_valid_until_ns", b"_valid_until_ns", "bracket", b"bracket", "client_id", b"client_id", "limit_price", b"limit_price", "quantity", b"quantity", "stop_price", b"stop_price", "trail", b"trail", "valid_until_ns", b"valid_until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
     _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015
@@ -519,6 +525,8 @@ class ReplaceOrderRequest(_message.Message):
     _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
     _WhichOneofReturnType__stop_price: _TypeAlias = _typing.Literal["stop_price"]  # noqa: Y015
     _WhichOneofArgType__stop_price: _TypeAlias = _typing.Literal["_stop_price", b"_stop_price"]  # noqa: Y015
+    _WhichOneofReturnType__trail: _TypeAlias = _typing.Literal["trail"]  # noqa: Y015
+    _WhichOneofArgType__trail: _TypeAlias = _typing.Literal["_trail", b"_trail"]  # noqa: Y015
     _WhichOneofReturnType__valid_until_ns: _TypeAlias = _typing.Literal["valid_until_ns"]  # noqa: Y015
     _WhichOneofArgType__valid_until_ns: _TypeAlias = _typing.Literal["_valid_until_ns", b"_valid_until_ns"]  # noqa: Y015
     @_typing.overload
@@ -529,6 +537,8 @@ class ReplaceOrderRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__stop_price) -> _WhichOneofReturnType__stop_price | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trail) -> _WhichOneofReturnType__trail | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_until_ns) -> _WhichOneofReturnType__valid_until_ns | None: ...
 
