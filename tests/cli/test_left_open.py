@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.cli.left_open import account_words, run_words
+from leadline.cli.left_open import account_sentences, run_sentences
 from leadline.execution.v1.execution_pb2 import Order
 from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.views.convert import order_view
@@ -23,7 +23,7 @@ def position(quantity: int) -> PositionView:
 
 
 def left_open(positions: list[PositionView], working: list[OrderView]) -> list[str]:
-    return list(account_words(left_open_of(PAPER, positions, working)))
+    return list(account_sentences(left_open_of(PAPER, positions, working)))
 
 
 ANY_MORE = "nothing of it trades any more"
@@ -77,13 +77,13 @@ def test_an_order_that_works_is_named_with_its_state_where_the_venue_has_not_sai
 )
 def test_the_last_words_say_whether_the_same_command_goes_on_with_the_run(goes_on, over, first, last):
     account = left_open_of(PAPER, [position(2)], [])
-    held = next(account_words(account))
-    told = run_words(RunLeftOpen(RunId("r-1"), (account,), goes_on=goes_on, over=over))
+    held = next(account_sentences(account))
+    told = run_sentences(RunLeftOpen(RunId("r-1"), (account,), goes_on=goes_on, over=over))
     assert (told[0], told[-1]) == (first, last or held)
     assert held in told
 
 
 def test_the_last_words_promise_nothing_that_a_part_stands_in_the_way_of():
-    (first, *_) = run_words(RunLeftOpen(RunId("r-1"), (), goes_on=True, over=False), "analysis-default-flow")
+    (first, *_) = run_sentences(RunLeftOpen(RunId("r-1"), (), goes_on=True, over=False), "analysis-default-flow")
     mended = "once the trouble with analysis-default-flow is mended"
     assert first == f"run r-1 is not over: {mended}, the same command goes on with it"

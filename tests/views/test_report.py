@@ -9,7 +9,7 @@ import pytest
 from leadline.model.errors import Unknown
 from leadline.model.halts import HaltSource
 from leadline.model.ids import RunId, StrategyId
-from leadline.report.halts import until_words
+from leadline.report.halts import until_text
 from leadline.views import documents
 from leadline.views.database import dsn_of
 from leadline.views.digest_store import digest
@@ -164,7 +164,7 @@ async def test_the_halts_of_a_run_and_who_cleared_them(desks: Database, books: B
     assert found[0].at_ns == first.at_ns // 1000 * 1000
     assert (found[0].cleared_by, found[0].clear_reason) == ("bob", "the news is out")
     assert found[0].cleared_at_ns == second.at_ns // 1000 * 1000
-    assert (found[1].cleared_by, found[1].cleared_at_ns, until_words(found[1])) == (None, None, "in force")
+    assert (found[1].cleared_by, found[1].cleared_at_ns, until_text(found[1])) == (None, None, "in force")
 
 
 async def test_each_traded_day_has_the_contract_of_each_strategy(desks: Database, books: Books, folder: Path):

@@ -48,8 +48,8 @@ class NoAnswer(LeadlineError):
 class NotReached(LeadlineError):
     """Execution could not be reached, or was lost before it answered."""
 
-    def __init__(self, account: AccountId, words: str) -> None:
-        super().__init__(account, words)
+    def __init__(self, account: AccountId, reason: str) -> None:
+        super().__init__(account, reason)
 
     def __str__(self) -> str:
         return (
@@ -71,7 +71,7 @@ class Command:
 def halt_accounts(command: Command, account: str | None) -> None:
     """Halt an account, or all."""
     request = execution_pb2.HaltRequest(reason=command.reason)
-    answers = _on_accounts(command, _Whose(account), lambda stub, _: stub.Halt(request, timeout=command.wait_seconds))
+    answers = _on_accounts(command, _Target(account), lambda stub, _: stub.Halt(request, timeout=command.wait_seconds))
     _report(
         answers,
         command.output,
@@ -94,7 +94,7 @@ def resume_accounts(command: Command, account: str | None) -> None:
         request = execution_pb2.ResumeRequest(reason=command.reason, numbers=numbers)
         return await stub.Resume(request, timeout=command.wait_seconds)
 
-    answers = _on_accounts(command, _Whose(account), ask)
+    answers = _on_accounts(command, _Target(account), ask)
     _report(answers, command.output, _resumed, _resumed_document)
     standing = [name for name, answer in answers.items() if not isinstance(answer, Exception) and answer.halts]
     if standing:
@@ -120,7 +120,7 @@ def flatten_accounts(command: Command, account: str | None, strategy: str | None
             execution_pb2.FlattenRequest(strategy=named, reason=command.reason), timeout=command.wait_seconds
         )
 
-    answers = _on_accounts(command, _Whose(account, strategy), ask)
+    answers = _on_accounts(command, _Target(account, strategy), ask)
     _report(
         answers,
         command.output,
@@ -137,7 +137,7 @@ def release_strategy(command: Command, strategy: str) -> None:
         return await stub.Release(request, timeout=command.wait_seconds)
 
     _report(
-        _on_accounts(command, _Whose(None, strategy), ask),
+        _on_accounts(command, _Target(None, strategy), ask),
         command.output,
         lambda name, answer: (
             f"{name}: {strategy} counts again since {moment(answer.instant_ns)}; it was fenced off for {answer.fence}"
@@ -147,14 +147,14 @@ def release_strategy(command: Command, strategy: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Whose:
+class _Target:
     """The account, or the strategy whose account it is; all accounts where neither is named."""
 
     account: str | None
     strategy: str | None = None
 
 
-def _on_accounts(command: Command, whose: _Whose, call: Callable[[Any, str], Awaitable[Any]]) -> dict[str, Any]:
+def _on_accounts(command: Command, target: _Target, call: Callable[[Any, str], Awaitable[Any]]) -> dict[str, Any]:
     """The answer of each account's execution, or the error that came instead. Each is reached and asked by itself.
 
     call: with the stub, and the full name of the strategy that was named, empty for none.
@@ -172,7 +172,7 @@ def _on_accounts(command: Command, whose: _Whose, call: Callable[[Any, str], Awa
             return error
 
     async def run() -> dict[str, Any]:
-        targets = await find_targets(command.place, whose.account, whose.strategy)
+        targets = await find_targets(command.place, target.account, target.strategy)
         answers = await asyncio.gather(*(ask(name, targets.strategy) for name in targets.accounts))
         return dict(zip(targets.accounts, answers, strict=True))
 

@@ -35,19 +35,19 @@ async def what_is_left(database: DatabaseSettings, tape: RunId, failed: str = ""
         async with asyncio.timeout(READ_SECONDS):
             connection = await asyncpg.connect(dsn_of(database))
             try:
-                return run_words(await StoppedRun(tape, connection).left_open(), failed)
+                return run_sentences(await StoppedRun(tape, connection).left_open(), failed)
             finally:
                 await connection.close()
     except (OSError, TimeoutError, LeadlineError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return (f"what run {tape} has left open could not be read ({str(error) or type(error).__name__})",)
 
 
-def run_words(left: RunLeftOpen, failed: str = "") -> tuple[str, ...]:
+def run_sentences(left: RunLeftOpen, failed: str = "") -> tuple[str, ...]:
     """Sentences about a run that was stopped: whether it goes on, its open positions and orders, and the consequence.
 
     failed: the part that did not stay up, and that may not stay up the next time either.
     """
-    sentences = [words for account in left.accounts for words in account_words(account)]
+    sentences = [sentence for account in left.accounts for sentence in account_sentences(account)]
     if left.over:
         return (f"run {left.tape} is over", *sentences)
     if not left.goes_on:
@@ -61,11 +61,11 @@ def run_words(left: RunLeftOpen, failed: str = "") -> tuple[str, ...]:
     )
 
 
-def account_words(left: AccountLeftOpen) -> Iterator[str]:
+def account_sentences(left: AccountLeftOpen) -> Iterator[str]:
     """A sentence for each position of an account, with the orders that protect it, and for each other working order."""
     for held in left.held:
         position = held.position
-        behind = " and ".join(map(_words, held.exits))
+        behind = " and ".join(map(_text, held.exits))
         owner = f"{position.strategy} on {left.account}" if position.strategy else left.account
         yield (
             f"{owner} holds {position.quantity:+d} {position.contract}, "
@@ -73,10 +73,10 @@ def account_words(left: AccountLeftOpen) -> Iterator[str]:
             f"{f'protected by {behind}' if behind else 'WITHOUT PROTECTION: no stop and no target works for it'}"
         )
     for order in left.others:
-        yield f"{order.strategy or 'nobody'} on {left.account} has {_words(order)} of {order.contract}"
+        yield f"{order.strategy or 'nobody'} on {left.account} has {_text(order)} of {order.contract}"
 
 
-def _words(order: OrderView) -> str:
+def _text(order: OrderView) -> str:
     leg = _LEGS.get(Leg(order.leg[:1]), "order") if order.leg[:1] in set(Leg) else "order"
     at = f"at {order.price}" if order.price else "at the market"
     doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"

@@ -20,7 +20,7 @@ from leadline.report.clock import moment
 from leadline.report.printable import printable
 from leadline.views.follow import follow
 from leadline.views.scene import Scene
-from leadline.views.signals import in_words
+from leadline.views.signals import readable
 from leadline.views.stack import Stack
 
 FRAME_SECONDS: Final = 0.25
@@ -40,7 +40,7 @@ async def show(stack: Stack, supervisor: Supervisor, *, live: bool) -> None:
         if live and sys.stdout.isatty():
             await _draw(scene, stack, supervisor, following)
         else:
-            await _tell(scene, stack, supervisor, following)
+            await _print_progress(scene, stack, supervisor, following)
     finally:
         following.cancel()
         await asyncio.wait([following])
@@ -55,16 +55,16 @@ async def _draw(scene: Scene, stack: Stack, supervisor: Supervisor, following: "
     following.result()
 
 
-async def _tell(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
-    pause, told = FIRST_LINE_SECONDS, ""
+async def _print_progress(scene: Scene, stack: Stack, supervisor: Supervisor, following: "asyncio.Task[None]") -> None:
+    pause, shown = FIRST_LINE_SECONDS, ""
     while not following.done():
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await asyncio.shield(following)
         line = printable(progress_line(scene, stack, supervisor.status()))
-        if line != told:
+        if line != shown:
             print(line, file=sys.stderr, flush=True)
-        told = line
+        shown = line
         pause = LINE_SECONDS
     following.result()
 
@@ -77,7 +77,7 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     prints = sum(item.prints for item in feed.contracts)
     rate = sum(found.per_second for found in scene.rates.values())
     reached_ns = max(map(tape_ns, feed.contracts), default=0)
-    words = [
+    parts_of_line = [
         f"leadline: feed {feed.state.replace('_', ' ')} {feed.progress:.0%}",
         f"tape {moment(reached_ns)}",
         counted(prints, "print") + (f" at {rate:,.0f}/s" if rate >= 1 else ""),
@@ -85,22 +85,22 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     ]
     kept_out = sum(item.faulty for item in feed.contracts)
     if kept_out:
-        words.append(f"{counted(kept_out, 'print')} kept out")
+        parts_of_line.append(f"{counted(kept_out, 'print')} kept out")
     outside_sessions = sum(item.outside for item in feed.contracts)
     if outside_sessions:
-        words.append(f"{outside_sessions:,} outside every session")
+        parts_of_line.append(f"{outside_sessions:,} outside every session")
     if scene.unfinished:
-        words.append(unfinished_text(scene.unfinished.values()))
+        parts_of_line.append(unfinished_text(scene.unfinished.values()))
     if feed.failure:
-        words.append(f"FAILED {feed.failure}")
+        parts_of_line.append(f"FAILED {feed.failure}")
     for account in stack.accounts:
         state = scene.states.get(account)
         if state is not None:
             halt = halt_words(halt.reason for halt in state.halts)
-            halted = f", HALT {halt}" if halt else f", block {in_words(state.block)}" if state.block else ""
-            phase = in_words(state.phase)
+            halted = f", HALT {halt}" if halt else f", block {readable(state.block)}" if state.block else ""
+            phase = readable(state.phase)
             equity = f"{Decimal(state.equity):.{places(state.currency)}f} {state.currency}"
-            words.append(f"{account} {phase}, has come to {moment(state.instant_ns)}, equity {equity}{halted}")
+            parts_of_line.append(f"{account} {phase}, has come to {moment(state.instant_ns)}, equity {equity}{halted}")
     unwell = [
         f"{part.name} {part.health}" + (f" ({part.trouble})" if part.trouble else "")
         for part in parts
@@ -108,7 +108,7 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     ]
     again = sum(part.restarts for part in parts)
     if unwell:
-        words.append(", ".join(unwell))
+        parts_of_line.append(", ".join(unwell))
     if again:
-        words.append(counted(again, "restart"))
-    return "; ".join(words)
+        parts_of_line.append(counted(again, "restart"))
+    return "; ".join(parts_of_line)

@@ -45,7 +45,7 @@ class RunningCommand(TyperCommand):
         try:
             return super().invoke(ctx)
         except Exception as error:
-            code = _told(error, options_of(self.params))
+            code = _report_error(error, options_of(self.params))
             if code is None:
                 raise
             raise typer.Exit(code) from error
@@ -103,7 +103,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command. 0 when it worked, 1 when it failed, 2 when what was given cannot be accepted, 130 for Ctrl-C."""
     for word in arguments:
         if not is_utf8(word):
-            return _told_usage(f"{word!r}: a word that is no UTF-8; rename what it names, or type it in UTF-8")
+            return _report_usage(f"{word!r}: a word that is no UTF-8; rename what it names, or type it in UTF-8")
     output = sys.stdout
     try:
         ended: int | None = app(list(arguments), prog_name="leadline", standalone_mode=False)
@@ -111,28 +111,28 @@ def run(arguments: Sequence[str]) -> int:
         if error.message.startswith("Usage: "):  # no words at all are answered with help
             print(error.message)
             return EXIT_BAD_INPUT
-        return _told_usage(usage_text(error))
+        return _report_usage(usage_text(error))
     except SystemExit as left:
         if sys.stdout is not output:  # its library has heard of a broken pipe, and says so by an output that is silent
             raise BrokenPipeError from None
         return left.code if isinstance(left.code, int) else EXIT_FAILED if left.code else 0
     except Exception as error:  # of what is looked at before a command runs
-        code = _told(error, {})
+        code = _report_error(error, {})
         if code is None:
             raise
         return code
     return ended or 0
 
 
-def _told_usage(words: str) -> int:
+def _report_usage(text: str) -> int:
     """Say what is wrong with the words of the command line. Returns the exit code."""
     from leadline.cli.output import complain
 
-    complain(words)
+    complain(text)
     return EXIT_BAD_INPUT
 
 
-def _told(error: Exception, options: Mapping[str, str]) -> int | None:
+def _report_error(error: Exception, options: Mapping[str, str]) -> int | None:
     """Say why the command failed. Returns its exit code; None, and nothing is said, for a fault of the program.
 
     options: how the command's options are typed, by the settings that errors name.

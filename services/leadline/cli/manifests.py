@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from leadline.analysis.assemble import strategy_maker
 from leadline.analysis.strategies import StrategyFailed
 from leadline.cli.options import LARGEST_SEED, PlanOptions
-from leadline.cli.output import tell_reading
+from leadline.cli.output import announce_reading
 from leadline.ingestion.feed import Feed as SeenFeed
 from leadline.ingestion.file_names import distinct_names
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
@@ -43,7 +43,7 @@ def checked_plan(options: PlanOptions) -> CheckedPlan:
     """
     try:
         found, files = plan_of(options)
-        tell_reading(files)
+        announce_reading(files)
         return CheckedPlan(found, files, check_feed(found, files))
     except OSError as error:
         if error.filename is None:

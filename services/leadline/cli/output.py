@@ -131,7 +131,7 @@ def complain(message: str) -> None:
     print("leadline: " + "\n".join(lines), file=sys.stderr, flush=True)
 
 
-def tell_reading(files: Collection[str]) -> None:
+def announce_reading(files: Collection[str]) -> None:
     """Say on standard error that files are read now, which takes its time."""
     if files:
         print(f"leadline: reading {printable(', '.join(sorted(files)))}", file=sys.stderr, flush=True)

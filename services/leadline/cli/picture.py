@@ -27,9 +27,9 @@ from leadline.views.signals import (
     RegimeView,
     SignalledBar,
     decision_text,
-    in_words,
     pattern_lines,
     proposal_text,
+    readable,
 )
 from leadline.views.stack import Stack, StrategyAddress
 from leadline.views.values import AccountView, PositionView
@@ -144,9 +144,9 @@ def _regime(reading: RegimeView | None) -> Text:
     if reading is None:
         return Text("no regime yet")
     if reading.regime == "NO_TRADE":
-        return Text.assemble(("no trade", "yellow"), printable(f" ({in_words(reading.reason)})"))
+        return Text.assemble(("no trade", "yellow"), printable(f" ({readable(reading.reason)})"))
     sure = f" {Decimal(reading.confidence):.2f} x{reading.multiplier}"
-    return Text.assemble((printable(in_words(reading.regime)), "cyan"), printable(sure))
+    return Text.assemble((printable(readable(reading.regime)), "cyan"), printable(sure))
 
 
 def _signals(scene: Scene, stack: Stack, most: int) -> RenderableType:
@@ -212,13 +212,13 @@ def _account(scene: Scene, account: AccountId) -> RenderableType:
 
 def _account_lines(state: AccountView) -> Iterator[tuple[str, RenderableType]]:
     yield "instant", moment(state.instant_ns)
-    yield "phase", plain_text(in_words(state.phase))
+    yield "phase", plain_text(readable(state.phase))
     yield "equity", plain_text(f"{Decimal(state.equity):,.{places(state.currency)}f} {state.currency}")
     yield "day", _money(state.realised, state.currency)
     yield "open", _money(state.open, state.currency)
     yield "trades, streak", f"{state.trades}, {state.streak:+d}"
     yield "tier", str(state.tier) if state.tier else "off"
-    yield "block", plain_text(in_words(state.block), "yellow") if state.block else "–"
+    yield "block", plain_text(readable(state.block), "yellow") if state.block else "–"
     for halt in state.halts:
         yield (
             f"halt {halt.number}",
@@ -228,8 +228,8 @@ def _account_lines(state: AccountView) -> Iterator[tuple[str, RenderableType]]:
         yield "halt", "–"
     if state.journal_restored is not None:
         found = state.journal_restored
-        words = f"lost, {counted(found.orders, 'order')} put back at {moment(found.at_ns)} by the clock"
-        yield "send journal", plain_text(words, "bold red")
+        text = f"lost, {counted(found.orders, 'order')} put back at {moment(found.at_ns)} by the clock"
+        yield "send journal", plain_text(text, "bold red")
     for strategy in state.strategies:
         if strategy.fence:
             yield "fenced", plain_text(strategy.strategy, "bold red")

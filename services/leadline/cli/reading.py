@@ -15,7 +15,7 @@ from leadline.views.client import reasons
 from leadline.views.market import FeedView
 from leadline.views.opening import open_running, open_source
 from leadline.views.place import Place
-from leadline.views.signals import SignalledBar, decision_text, in_words, pattern_lines, proposal_text
+from leadline.views.signals import SignalledBar, decision_text, pattern_lines, proposal_text, readable
 from leadline.views.source import Source
 from leadline.views.values import AccountView, Answers, OrdersWanted, OrderView
 
@@ -106,12 +106,12 @@ async def _status(place: Place, output: Output) -> None:
             (
                 item.account,
                 day_and_time(item.instant_ns),
-                in_words(item.phase),
+                readable(item.phase),
                 f"{item.equity} {item.currency}",
                 item.realised,
                 item.open,
                 item.trades,
-                in_words(item.block) or "–",
+                readable(item.block) or "–",
                 ", ".join(f"no. {halt.number}" for halt in item.halts) or "–",
             )
             for item in accounts
@@ -161,7 +161,7 @@ async def _status(place: Place, output: Output) -> None:
     )
 
 
-def _tell_note(source: Source) -> None:
+def _print_note(source: Source) -> None:
     if source.note:
         complain(source.note)
 
@@ -180,7 +180,7 @@ def _answered(answers: Answers[_Read]) -> Mapping[str, _Read]:
 
 async def _orders(place: Place, account: str | None, wanted: OrdersWanted, output: Output) -> None:
     async with open_source(place) as source:
-        _tell_note(source)
+        _print_note(source)
         found = _answered(await source.orders(account, wanted))
     if output is Output.JSON:
         print_json(documents.by_account(found))
@@ -207,13 +207,13 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
                 order.client_id,
                 order.leg,
                 order.contract,
-                in_words(order.side),
-                in_words(order.type),
+                readable(order.side),
+                readable(order.type),
                 order.quantity,
                 order.filled,
                 order.price,
                 order.average_price,
-                in_words(order.state),
+                readable(order.state),
                 _why(order),
             )
             for listed in found.values()
@@ -233,7 +233,7 @@ def _why(order: OrderView) -> str:
 
 async def _positions(place: Place, account: str | None, output: Output) -> None:
     async with open_source(place) as source:
-        _tell_note(source)
+        _print_note(source)
         found = _answered(await source.positions(account))
     if output is Output.JSON:
         print_json(documents.by_account(found))
@@ -260,7 +260,7 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
 
 async def _signals(place: Place, strategy: str | None, last: int, output: Output) -> None:
     async with open_source(place, analysis=True) as source:
-        _tell_note(source)
+        _print_note(source)
         found = _answered(await source.signals(strategy, last))
     bars = sorted((bar for each in found.values() for bar in each), key=lambda bar: (bar.known_at_ns, bar.strategy))
     if output is Output.JSON:
@@ -297,7 +297,7 @@ def _signal_rows(bar: SignalledBar, *, several: bool) -> Iterator[tuple[str, ...
         *([bar.strategy] if several else []),
         bar.bar.rpartition("/")[2],
         bar.close,
-        in_words("" if bar.regime is None else bar.regime.regime),
+        readable("" if bar.regime is None else bar.regime.regime),
     )
     patterns = [(line.name, line.strength, line.verdict) for line in pattern_lines(bar.signals)]
     proposals = [(proposal_text(each), decision_text(each.decision)) for each in bar.proposals]

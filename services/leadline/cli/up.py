@@ -72,8 +72,8 @@ def run_up(planned: PlanOptions, options: UpOptions) -> int:
         raise InvalidInput("--report", None, f"a file: {_place(options)}, where the report would go, is a folder")
     own = own_files(DataDir(options.data_dir).instruments_dir, planned.instruments)
     checked = checked_plan(dataclasses.replace(planned, instruments=own))
-    for words in cut_sizes(checked.plan.accounts, checked.plan.strategies):
-        _say(words)
+    for sentence in cut_sizes(checked.plan.accounts, checked.plan.strategies):
+        _print_line(sentence)
     return asyncio.run(_up(checked, options))
 
 
@@ -84,7 +84,7 @@ async def _up(checked: CheckedPlan, options: UpOptions) -> int:
             checked.plan,
             data,
             checked.files,
-            _say,
+            _print_line,
             feed=checked.feed,
             needs_disk=options.until_end,
             new_run=options.new_run,
@@ -97,7 +97,7 @@ async def _up(checked: CheckedPlan, options: UpOptions) -> int:
             run = unfinished.run = starting.result()
             stack = stack_of(supervisor, run)
             data.write_stack(stack.model_dump(mode="json"))
-            _say(f"run {run.tape} ({run.feed}) trades from {run.trade_from}; Ctrl-C stops it")
+            _print_line(f"run {run.tape} ({run.feed}) trades from {run.trade_from}; Ctrl-C stops it")
             ended = await _watch(supervisor, stack, options, asked)
             if not ended:
                 return EXIT_INTERRUPTED if options.until_end else 0
@@ -221,15 +221,15 @@ async def _stopped_for_certain(supervisor: Supervisor, unfinished: _Unfinished) 
     finally:
         stopping = True
         waiting.cancel()
-        _say("stopping")
-        await supervisor.stop(between=lambda: _tell_what_is_left(supervisor, unfinished))
+        _print_line("stopping")
+        await supervisor.stop(between=lambda: _print_what_is_left(supervisor, unfinished))
 
 
-async def _tell_what_is_left(supervisor: Supervisor, unfinished: _Unfinished) -> None:
+async def _print_what_is_left(supervisor: Supervisor, unfinished: _Unfinished) -> None:
     if unfinished.run is not None:
         database, failed = supervisor.postgres.settings("reader"), supervisor.given_up
-        for words in await what_is_left(database, unfinished.run.tape, failed):
-            _say(words)
+        for sentence in await what_is_left(database, unfinished.run.tape, failed):
+            _print_line(sentence)
 
 
 async def _first(starting: "asyncio.Task[Run]", asked: "asyncio.Task[bool]") -> bool:
@@ -242,5 +242,5 @@ async def _first(starting: "asyncio.Task[Run]", asked: "asyncio.Task[bool]") -> 
     return False
 
 
-def _say(words: str) -> None:
-    print(f"leadline: {printable(words)}", file=sys.stderr, flush=True)
+def _print_line(sentence: str) -> None:
+    print(f"leadline: {printable(sentence)}", file=sys.stderr, flush=True)

@@ -11,14 +11,14 @@ from leadline.model.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import (
-    misdated_words,
-    open_words,
-    sample_words,
-    series_words,
+    misdated_text,
+    open_text,
+    sample_text,
+    series_text,
     sessions,
-    sum_words,
+    sum_text,
     taken_out_words,
-    unfinished_words,
+    unfinished_bar_text,
 )
 from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, PricePoint
@@ -88,18 +88,18 @@ def _account(report: AccountReport) -> str:
         "<h2>By pattern</h2>",
         _table(
             ("Pattern", "Trades", "Won", "Net"),
-            [(_words(t.pattern), str(t.trades), str(t.wins), _money(t.net, report.places)) for t in report.by_pattern],
+            [(_text(t.pattern), str(t.trades), str(t.wins), _money(t.net, report.places)) for t in report.by_pattern],
         ),
         "<h2>Decisions refused, by first reason</h2>",
-        _table(("Reason", "Decisions"), [(_words(reason), str(count)) for reason, count in report.refused]),
+        _table(("Reason", "Decisions"), [(_text(reason), str(count)) for reason, count in report.refused]),
         "<h2>Entries not filled</h2>",
-        _table(("Reason", "Entries"), [(_words(reason), str(count)) for reason, count in report.not_filled]),
+        _table(("Reason", "Entries"), [(_text(reason), str(count)) for reason, count in report.not_filled]),
         "<h2>Halts</h2>",
         _halts(report),
         "<h2>Sessions</h2>",
         _sessions(report),
         _kept_out(report),
-        f"<p class=soft>{sum_words(report)}. Digest <code>{escape(report.digest)}</code></p>",
+        f"<p class=soft>{sum_text(report)}. Digest <code>{escape(report.digest)}</code></p>",
     ]
     return "".join(parts)
 
@@ -125,11 +125,11 @@ def _notes(report: AccountReport) -> str:
     notes += [
         f"{order.leg} order {order.client_id} given up: {order.state} ({order.reason})" for order in report.in_doubt
     ]
-    notes += [f"Still open: {open_words(item, report.places)}" for item in report.open_positions]
+    notes += [f"Still open: {open_text(item, report.places)}" for item in report.open_positions]
     notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
-    notes += [f"Misdated: {misdated_words(*item)}" for item in report.misdated]
-    notes += [f"Unfinished bar: {unfinished_words(item)}" for item in report.unfinished]
-    notes += [series_words(*item) for item in report.series]
+    notes += [f"Misdated: {misdated_text(*item)}" for item in report.misdated]
+    notes += [f"Unfinished bar: {unfinished_bar_text(item)}" for item in report.unfinished]
+    notes += [series_text(*item) for item in report.series]
     notes += [taken_out_words(*item) for item in report.taken_out]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
@@ -140,7 +140,7 @@ def _halts(report: AccountReport) -> str:
     rows = [
         (
             str(item.number),
-            _words(item.source),
+            _text(item.source),
             item.reason,
             item.by,
             day_and_time(item.at_ns),
@@ -178,9 +178,9 @@ def _kept_out(report: AccountReport) -> str:
         (
             item.contract,
             "none" if item.trading_day is None else item.trading_day.isoformat(),
-            _words(item.reason),
+            _text(item.reason),
             f"{item.prints:,}",
-            sample_words(item.samples[0]) if item.samples else "",
+            sample_text(item.samples[0]) if item.samples else "",
         )
         for item in report.kept_out
         if item.reason != OUTSIDE
@@ -201,7 +201,7 @@ def _prices(report: AccountReport, contract: str, points: tuple[PricePoint, ...]
     tick = instrument_of(contract).tick
     markers = []
     for trade in report.trades:
-        what = f"{trade.side.value} {trade.quantity} {_words(trade.pattern)}"
+        what = f"{trade.side.value} {trade.quantity} {_text(trade.pattern)}"
         title = f"{what} net {trade.net:+.{report.places}f} ({trade.exit_by})"
         style = "up" if trade.net > 0 else "down"
         markers.append(
@@ -218,12 +218,12 @@ def _trades(report: AccountReport) -> str:
         (
             month_and_time(trade.entry_ns),
             f"{trade.side.value.lower()} {trade.quantity}",
-            _words(trade.pattern),
-            _words(trade.regime),
+            _text(trade.pattern),
+            _text(trade.regime),
             price_text(trade.contract, trade.entry_price),
             month_and_time(trade.exit_ns),
             price_text(trade.contract, trade.exit_price),
-            _words(trade.exit_by),
+            _text(trade.exit_by),
             f"{trade.result_ticks:+.1f}",
             f"{trade.commission:.{report.places}f}",
             _money(trade.net, report.places),
@@ -235,7 +235,7 @@ def _trades(report: AccountReport) -> str:
     return _table(heads, rows)
 
 
-def _words(name: str) -> str:
+def _text(name: str) -> str:
     return name.lower().replace("_", " ")
 
 

@@ -15,7 +15,7 @@ from leadline.ingestion.tally import OUTSIDE
 from leadline.model.counted import counted
 from leadline.model.ids import StrategyId
 from leadline.report.clock import month_and_time, zone_name
-from leadline.report.halts import since_words, until_words
+from leadline.report.halts import since_text, until_text
 from leadline.report.printable import plain_text, printable
 from leadline.views.days import spans
 from leadline.views.prices import price_text
@@ -50,7 +50,7 @@ def render_text(report: AccountReport, console: Console) -> None:
     if report.faulty:
         console.print(_kept_out(report))
     for item in report.unfinished:
-        console.print(plain_text(unfinished_words(item), "yellow"))
+        console.print(plain_text(unfinished_bar_text(item), "yellow"))
     for line in _contracts(report):
         console.print(plain_text(line, "dim"))
     if report.missing_sessions:
@@ -66,10 +66,10 @@ def render_text(report: AccountReport, console: Console) -> None:
             f"; money in {printable(report.currency)}" if report.currency else "",
         )
     )
-    console.print(plain_text(f"{sum_words(report)}; digest {report.digest}", "dim"))
+    console.print(plain_text(f"{sum_text(report)}; digest {report.digest}", "dim"))
 
 
-def sum_words(report: AccountReport) -> str:
+def sum_text(report: AccountReport) -> str:
     """How much there was of a run, and what its decisions came to."""
     whole = (report.prints, "print"), (report.bars, "bar"), (report.signals, "signal"), (report.decisions, "decision")
     refused, not_filled = (sum(count for _, count in each) for each in (report.refused, report.not_filled))
@@ -85,22 +85,20 @@ def _notes(report: AccountReport) -> Iterator[Text]:
         what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
         yield Text.assemble(("given up", "yellow"), printable(what))
     for item in report.open_positions:
-        yield Text.assemble(("still open", "yellow"), f" {open_words(item, report.places)}")
+        yield Text.assemble(("still open", "yellow"), f" {open_text(item, report.places)}")
     for strategy, bars in report.misdated:
-        yield plain_text(misdated_words(strategy, bars), "yellow")
+        yield plain_text(misdated_text(strategy, bars), "yellow")
     for halt in report.halts:
-        yield Text.assemble(
-            (printable(since_words(halt)), "yellow"), printable(f": {halt.reason}; {until_words(halt)}")
-        )
+        yield Text.assemble((printable(since_text(halt)), "yellow"), printable(f": {halt.reason}; {until_text(halt)}"))
     for contract, tapes in report.substitutes:
         yield plain_text(f"{contract} filled on the prints of {tapes}: the feed has no others", "dim")
     for strategy, name, spec in report.series:
-        yield plain_text(series_words(strategy, name, spec), "dim")
+        yield plain_text(series_text(strategy, name, spec), "dim")
     for winner, loser, entries in report.taken_out:
         yield plain_text(taken_out_words(winner, loser, entries), "dim")
 
 
-def series_words(strategy: StrategyId, name: str, spec: str) -> str:
+def series_text(strategy: StrategyId, name: str, spec: str) -> str:
     """Which bars a strategy reads besides its own."""
     return f"{strategy} reads {spec} bars as its series {name}"
 
@@ -111,7 +109,7 @@ def taken_out_words(winner: str, loser: str, entries: int) -> str:
     return f"a first fill of {winner} took out {counted(entries, 'entry', 'entries')} {whose}"
 
 
-def open_words(item: OpenPosition, places: int) -> str:
+def open_text(item: OpenPosition, places: int) -> str:
     """An open position with its mark at the last print."""
     held = f"{item.position.contract} {item.position.quantity:+d}"
     if item.last_price is None or item.result is None:
@@ -120,12 +118,12 @@ def open_words(item: OpenPosition, places: int) -> str:
     return f"{held}, {item.result:+.{places}f} at {last}, not in the result"
 
 
-def misdated_words(strategy: StrategyId, bars: int) -> str:
+def misdated_text(strategy: StrategyId, bars: int) -> str:
     """That a strategy does not speak of the bars as they were."""
     return f"{strategy} said {counted(bars, 'bar')} at another instant than they were known, or that there never were"
 
 
-def unfinished_words(item: UnfinishedBar) -> str:
+def unfinished_bar_text(item: UnfinishedBar) -> str:
     """The prints of one series that are in no bar, because the tape ends inside one."""
     series = f"{item.contract} {item.session} {item.spec}"
     prints = counted(item.prints, "print")
@@ -138,8 +136,8 @@ def _contracts(report: AccountReport) -> Iterator[str]:
         days = list(group)
         found = spans(days)
         if len(found) > 1:
-            told = ", ".join(f"{span.contract or 'no contract'} {span.first} to {span.last}" for span in found)
-            yield f"{strategy} traded {told}"
+            traded = ", ".join(f"{span.contract or 'no contract'} {span.first} to {span.last}" for span in found)
+            yield f"{strategy} traded {traded}"
         without = [each.day.isoformat() for each in days if not each.session]
         if without:
             yield f"{strategy} has no session on {len(without)} of {counted(len(days), 'day')}: {', '.join(without)}"
@@ -162,8 +160,8 @@ def spark(values: list[Decimal]) -> str:
 
 def _timed_table(title: str) -> Table:
     """A table with times in it: its title says in which zone."""
-    words = f"{title}, times in {zone_name()}"
-    return Table(title=words, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    heading = f"{title}, times in {zone_name()}"
+    return Table(title=heading, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
 
 
 def _trades(report: AccountReport, *, roomy: bool) -> Table:
@@ -214,7 +212,7 @@ def sessions(report: AccountReport) -> Iterator[tuple[Coverage, int, int]]:
         yield item, outside, sum(part.prints for part in of_day) - outside
 
 
-def sample_words(sample: Mapping[str, Any]) -> str:
+def sample_text(sample: Mapping[str, Any]) -> str:
     """A print that was kept out, as its source wrote it."""
     written = f"ts_ns {sample['ts_ns']}, price {sample['price']}, size {sample['size']}, side {sample['side']}"
     return f"{sample['source']} line {sample['row']}: {written}"
@@ -228,7 +226,7 @@ def _kept_out(report: AccountReport) -> Table:
     for item in report.kept_out:
         if item.reason != OUTSIDE:
             day = "none" if item.trading_day is None else item.trading_day.isoformat()
-            first = plain_text(sample_words(item.samples[0])) if item.samples else ""
+            first = plain_text(sample_text(item.samples[0])) if item.samples else ""
             table.add_row(item.contract, day, item.reason.replace("_", " "), f"{item.prints:,}", first)
     return table
 

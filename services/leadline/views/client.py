@@ -99,19 +99,19 @@ class RunningStack:
     async def signals(self, strategy: str | None, last: int) -> Answers[list[SignalledBar]]:
         """The newest bars with signals or proposals by strategy. Decisions are missing where an account is silent."""
         chosen = {item.name: item for item in self.stack.chosen_strategies(strategy)}
-        told = await _answers(chosen, lambda name: self._bars_with_signals(name, last))
-        accounts = sorted({item.account for item in chosen.values()}) if told.found else []
+        answers = await _answers(chosen, lambda name: self._bars_with_signals(name, last))
+        accounts = sorted({item.account for item in chosen.values()}) if answers.found else []
         decided = await _answers(accounts, self._decisions)
         decisions = {key: each for by_bar in decided.found.values() for key, each in by_bar.items()}
         bars = [
             signalled_bar(name, bar, decisions.get((name, bar_key_text(bar.bar)), ()))
             for name in chosen
-            for bar in told.found.get(name, ())
+            for bar in answers.found.get(name, ())
         ]
         newest = sorted(bars, key=lambda bar: (bar.known_at_ns, bar.strategy))[-last:]
         return Answers(
-            {name: [bar for bar in newest if bar.strategy == name] for name in told.found},
-            told.failed,
+            {name: [bar for bar in newest if bar.strategy == name] for name in answers.found},
+            answers.failed,
             {**self.stack.left_out, **reasons(decided.failed)},
         )
 

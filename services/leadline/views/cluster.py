@@ -204,8 +204,8 @@ async def _json(*arguments: str) -> Any:
     process = await _kubectl(*arguments, "--output", "json")
     out, complaint = await process.communicate()
     if process.returncode:
-        said = complaint.decode().strip() or f"kubectl {' '.join(arguments)} failed"
-        raise ClusterRefused(await _without_context() or said)
+        refusal = complaint.decode().strip() or f"kubectl {' '.join(arguments)} failed"
+        raise ClusterRefused(await _without_context() or refusal)
     return json.loads(out)
 
 

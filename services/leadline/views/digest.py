@@ -50,18 +50,20 @@ def digest_lines(lines: list[bytes]) -> str:
     return total.hexdigest()
 
 
-def lines_from(said: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[bytes, str]]:
+def lines_from(rows_by_kind: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[bytes, str]]:
     """The canonical lines of rows by kind, in their order, each with its kind.
 
     A row has the fields of its kind, and besides: `account` and `strategy`, empty where nobody owns it, `at` the
     instant, `sort` the bar's key or None, `leg`, and a fill its `k`.
     """
-    owners = sorted({(row["account"], row["strategy"]) for rows in said.values() for row in rows if row["account"]})
+    owners = sorted(
+        {(row["account"], row["strategy"]) for rows in rows_by_kind.values() for row in rows if row["account"]}
+    )
     accounts = sorted({account for account, _ in owners})
     names = {account: [strategy for owner, strategy in owners if owner == account and strategy] for account in accounts}
     found: list[tuple[tuple[Any, ...], bytes, str]] = []
     for step, kind in enumerate(KINDS):
-        for row in said[kind]:
+        for row in rows_by_kind[kind]:
             account = accounts.index(row["account"]) if row["account"] else -1
             strategy = names[row["account"]].index(row["strategy"]) if row["strategy"] else -1
             line = {name: _plain(name, row[name]) for name in FIELDS[kind]}

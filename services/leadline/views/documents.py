@@ -1,7 +1,7 @@
 """Values as JSON documents: what `--output json` prints, in one place.
 
 A document has a value's fields in their order, under their names; a field that is absent is left out. Whole numbers are
-numbers, decimals are text. A `Word` is in small letters; patterns and regimes are spelled as manifests spell them.
+numbers, decimals are text. A `Choice` is in small letters; patterns and regimes are spelled as manifests spell them.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, OpenPosition, PricePoint
 from leadline.views.signals import SignalledBar
 from leadline.views.trades import Trade
-from leadline.views.values import OrderView, PositionView, Word
+from leadline.views.values import Choice, OrderView, PositionView
 
 
 def document(value: Any) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _hints(of: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any, hint: Any) -> Any:
-    if hint == Word:
+    if hint == Choice:
         return value.lower()
     if isinstance(value, Enum):
         return str(value.value).lower()

@@ -39,18 +39,18 @@ AGAIN_SECONDS: Final = 0.5
 async def follow(stack: Stack, services: Services, scene: Scene) -> None:
     """Keep the scene up to date until cancelled. A service that is away leaves its part of the picture as it was."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_insist(lambda: _feed(stack, services, scene)))
+        group.create_task(_keep_reading(lambda: _feed(stack, services, scene)))
         for account in stack.accounts:
-            group.create_task(_insist(partial(_account, stack, services, scene, account)))
-            group.create_task(_insist(_Events(stack, services, scene, account).read))
+            group.create_task(_keep_reading(partial(_account, stack, services, scene, account)))
+            group.create_task(_keep_reading(_Events(stack, services, scene, account).read))
         for strategy in stack.strategies:
             scene.bars[strategy.name] = deque(maxlen=KEPT_BARS)
             for month in strategy.months:
-                group.create_task(_insist(_Bars(stack, services, scene, strategy, month).read))
-            group.create_task(_insist(_Signals(stack, services, scene, strategy).read))
+                group.create_task(_keep_reading(_Bars(stack, services, scene, strategy, month).read))
+            group.create_task(_keep_reading(_Signals(stack, services, scene, strategy).read))
 
 
-async def _insist(read: Callable[[], Awaitable[None]]) -> None:
+async def _keep_reading(read: Callable[[], Awaitable[None]]) -> None:
     """Read to the end, from where it was whenever the service was away."""
     await until_done(read, "stack", (grpc.aio.AioRpcError,), most_s=AGAIN_SECONDS, quiet=True)
 

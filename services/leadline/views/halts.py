@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from leadline.views.values import Word
+from leadline.views.values import Choice
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class ReportedHalt:
     """
 
     number: int
-    source: Word
+    source: Choice
     reason: str
     by: str
     at_ns: int

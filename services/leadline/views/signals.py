@@ -9,7 +9,7 @@ from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket
 from leadline.model.proposals import EntryTerms, Proposal, source_text
 from leadline.views.prices import price_text
-from leadline.views.values import Word
+from leadline.views.values import Choice
 
 APPROVED: Final = "approved"
 
@@ -24,7 +24,7 @@ class SignalView:
     """
 
     pattern: str
-    direction: Word
+    direction: Choice
     price: str
     price_ticks: int
     strength: str
@@ -60,10 +60,10 @@ class DecisionView:
 
     decision_id: str
     source: str
-    action: Word
+    action: Choice
     accepted: bool
     reason: str
-    side: Word | None
+    side: Choice | None
     quantity: int | None
 
 
@@ -71,7 +71,7 @@ class DecisionView:
 class EntryView:
     """How an entry is priced: type `MARKET`, `LIMIT` or `STOP`; the price as decimal string and in ticks."""
 
-    type: Word
+    type: Choice
     price: str | None
     price_ticks: int | None
     valid_for_ns: int | None
@@ -104,8 +104,8 @@ class ProposalView:
     """
 
     source: str
-    action: Word
-    direction: Word | None
+    action: Choice
+    direction: Choice | None
     entry: EntryView | None
     exits: ExitsView | None
     quantity: int | None
@@ -240,22 +240,22 @@ def pattern_lines(signals: Iterable[SignalView]) -> list[PatternLine]:
     lines = []
     for pattern, items in found.items():
         approved, strongest, rejection = max(items, key=lambda item: item[:2])
-        name = in_words(pattern) if len(items) == 1 else f"{in_words(pattern)} x{len(items)}"
-        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", APPROVED if approved else in_words(rejection)))
+        name = readable(pattern) if len(items) == 1 else f"{readable(pattern)} x{len(items)}"
+        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", APPROVED if approved else readable(rejection)))
     return lines
 
 
 def proposal_text(proposal: ProposalView) -> str:
     """A proposal in a few words: `enter long, limit 6018.50 (unfinished high)`."""
     if proposal.withdrawn:
-        return f"none ({in_words(proposal.withdrawn)})"
-    parts = [" ".join(filter(None, (in_words(proposal.action), in_words(proposal.direction or ""))))]
+        return f"none ({readable(proposal.withdrawn)})"
+    parts = [" ".join(filter(None, (readable(proposal.action), readable(proposal.direction or ""))))]
     if proposal.entry is not None and proposal.entry.price is not None:
-        parts.append(f"{in_words(proposal.entry.type)} {proposal.entry.price}")
+        parts.append(f"{readable(proposal.entry.type)} {proposal.entry.price}")
     if proposal.exits is not None:
         moved = (("stop", proposal.exits.stop_price), ("target", proposal.exits.target_price))
         parts += [f"{name} {price}" for name, price in moved if price is not None]
-    why = f" ({', '.join(map(in_words, proposal.why))})" if proposal.why else ""
+    why = f" ({', '.join(map(readable, proposal.why))})" if proposal.why else ""
     return ", ".join(parts) + why
 
 
@@ -264,11 +264,11 @@ def decision_text(decision: DecisionView | None) -> str:
     if decision is None:
         return "–"
     if not decision.accepted:
-        return f"refused: {in_words(decision.reason)}"
+        return f"refused: {readable(decision.reason)}"
     size = f" {decision.quantity}" if decision.quantity else ""
-    return in_words(decision.side or decision.action) + size
+    return readable(decision.side or decision.action) + size
 
 
-def in_words(name: str) -> str:
+def readable(name: str) -> str:
     """A name of the book or of a manifest as it reads in a table: `BUY_IMBALANCE` as `buy imbalance`."""
     return name.replace("_", " ").lower()

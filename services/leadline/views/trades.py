@@ -107,13 +107,13 @@ def _trade(position: Position, fills: list[Fill], orders: Mapping[str, Order], r
     entries = [fill for fill in fills if fill.side is side]
     exits = [fill for fill in fills if fill.side is not side]
     last = orders[exits[-1].client_id]
-    said = reasons.get(position.decision, Reasons("", ""))
+    reason = reasons.get(position.decision, Reasons("", ""))
     entry, leave = _average(entries), _average(exits)
     return Trade(
         strategy=position.strategy,
         contract=position.contract,
-        pattern=said.pattern,
-        regime=said.regime,
+        pattern=reason.pattern,
+        regime=reason.regime,
         side=side,
         quantity=sum(fill.quantity for fill in entries),
         entry_ns=fills[0].time_ns,

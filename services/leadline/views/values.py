@@ -11,7 +11,7 @@ from leadline.model.ids import AccountId, RunId, StrategyId
 
 Value = TypeVar("Value")
 
-Word = Annotated[str, "word"]
+Choice = Annotated[str, "word"]
 """A name out of a few, as the book spells it: `BUY`, `DAY_LOSS`. A JSON document has it in small letters."""
 
 
@@ -32,11 +32,11 @@ class OrderView:
     leg: str
     strategy: StrategyId
     contract: str
-    side: Word
-    type: Word
+    side: Choice
+    type: Choice
     quantity: int
     filled: int
-    state: Word
+    state: Choice
     price: str
     decided_at_ns: int
     reason: str
@@ -70,7 +70,7 @@ class HaltView:
     """
 
     number: int
-    source: Word
+    source: Choice
     reason: str
     by: str
     at_ns: int
@@ -143,7 +143,7 @@ class AccountView:
     open: str
     streak: int
     trades: int
-    block: Word
+    block: Choice
     halts: tuple[HaltView, ...]
     writer_epoch: int
     tier: int
