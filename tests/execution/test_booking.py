@@ -170,6 +170,9 @@ def test_whose_prints_price_a_known_order_is_not_the_venue_s_to_say():
     [surprise] = hear(book, changes, entry, tape_contract=ES)
     assert surprise == told_of(entry, 1, f"says what cannot be, tape_contract '{ES}'")
     assert book.orders[entry.client_id].tape_contract == MES
+    surprises = hear(book, changes, entry, tape_contract=ES, side=Side.SELL)  # nor where it differs in more than that
+    assert len(surprises) == 2
+    assert (book.orders[entry.client_id].side, book.orders[entry.client_id].tape_contract) == (Side.SELL, MES)
     # An order of a month that the feed has no more is priced as it was, and that is nothing to look at.
     old = order_of(S.WORKING, tape_contract=ES)
     book, changes = book_of(old)
@@ -193,6 +196,21 @@ def test_a_new_order_is_priced_by_a_contract_of_the_feed_where_anybody_knows_one
     new = order_of(S.WORKING, "T9", client_id="new", contract=contract, tape_contract=tape, parent=parent)
     hear(book, changes, new)
     assert book.orders["new"].tape_contract == expected
+
+
+def test_a_leg_is_priced_as_its_entry_is_unless_the_venue_names_prints_of_the_feed():
+    entry = order_of(S.FILLED, client_id="entry", filled=1, tape_contract=ES)
+    for tape, expected in ((MES, MES), ("NQM2025", ES)):
+        book, changes = book_of(entry)
+        hear(book, changes, stop(client_id="leg", tape_contract=tape))
+        assert book.orders["leg"].tape_contract == expected
+
+
+def test_a_leg_may_be_told_of_only_when_it_has_ended():
+    entry = order_of(S.FILLED, client_id="entry", filled=1)
+    book, changes = book_of(entry)
+    assert hear(book, changes, stop(client_id="leg"), S.REJECTED) == []
+    assert book.orders["leg"].state is S.REJECTED
 
 
 def test_what_the_venue_made_is_taken_over_with_all_its_terms():
@@ -233,6 +251,15 @@ def test_a_price_that_is_gone_is_a_difference_whatever_is_wanted():
         assert surprises == [f"order {order.client_id} has the stop price None at the venue, not 19984"]
 
 
+def test_a_stop_that_trails_is_followed_tick_by_tick_and_missed_where_it_is_gone():
+    trailing = stop(trail=Trailing(20_000, 4))
+    assert apply_report(trailing, reported_of(trailing, S.WORKING, stop_price=19_985))[1] == []
+    for ours, theirs in ((19_984, None), (None, 19_984)):
+        order = replace(trailing, stop_price=ours)
+        _, surprises = apply_report(order, reported_of(order, S.WORKING, stop_price=theirs))
+        assert surprises == [f"order {order.client_id} has the stop price {theirs} at the venue, not {ours}"]
+
+
 def test_each_difference_is_told_and_the_venue_is_followed_in_all_of_them():
     entry = order_of(S.WORKING, type=OrderType.STOP, stop_price=20_010)
     other = reported_of(
@@ -262,7 +289,7 @@ def test_each_difference_is_told_and_the_venue_is_followed_in_all_of_them():
     [
         (Side.SELL, 19_990, 19_990, False, True),
         (Side.SELL, 19_990, 19_992, False, False),
-        (Side.SELL, 19_990, 19_992, True, True),  # a stop that trails has gone further up by itself
+        (Side.SELL, 19_990, 19_991, True, True),  # a stop that trails has gone further up by itself
         (Side.SELL, 19_990, 19_988, True, False),
         (Side.BUY, 20_010, 20_008, True, True),
         (Side.BUY, 20_010, 20_012, True, False),
@@ -308,6 +335,9 @@ def test_a_size_that_fills_do_not_come_to_is_told_unless_it_cannot_be_itself():
     [surprise] = hear(book, changes, entry, filled=-1)
     assert surprise == told_of(entry, 2, "says what cannot be, filled -1 of 2")
     assert book.orders[entry.client_id].filled == 1
+    [surprise] = hear(book, changes, entry, S.FILLED, fill_of(entry), filled=-1)
+    assert surprise == told_of(entry, 3, "says what cannot be, filled -1 of 2")
+    assert book.orders[entry.client_id].filled == 2
 
 
 def test_the_first_fill_of_an_entry_is_its_first_and_no_exit_has_one():
