@@ -1,13 +1,10 @@
 """A strategy or an account that is taken out of the manifests of a run that goes on is left in good order."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,19 +14,21 @@ import pytest
 
 from leadline.ingestion.simulator import simulate_day
 from leadline.model.contracts import instrument_of
-from tests.execution.harness.builders import OPEN_NS
-from tests.plan.running import answer, leadline, nothing_is_left
+from leadline.model.ticks import NS_PER_MINUTE
+from tests.execution.harness.builders import RTH_S, ns
+from tests.plan.running import answer, leadline, nothing_is_left, processes_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(500)]
 
 PATIENCE_SECONDS = 180.0
+CLOSE_NS = ns(RTH_S)
 STRATEGY = """
 apiVersion: leadline.dev/v1alpha1
 kind: TradingStrategy
 metadata: {{name: {name}}}
 spec:
   instrument: {contract}
-  session: {{name: globex}}
+  session: {{name: rth}}
   bars: ticks:250
   history: 0
   account: {{name: {account}}}
@@ -48,11 +47,18 @@ spec:
   tiers: []
   limits: {{maxOpenTrades: 4, maxPosition: 8, dayLoss: "10000", dayTarget: "10000"}}
 """
+MES = STRATEGY.format(name="mes", contract="MESM2025", account="both")
+NQ = STRATEGY.format(name="nq", contract="NQM2025", account="both")
+OTHER = STRATEGY.format(name="other", contract="MESM2025", account="two")
+BOTH, TWO = ACCOUNT.format(name="both"), ACCOUNT.format(name="two")
 
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A day of two contracts as files, from the open of the regular session on, and the options that name them."""
+    """The end of a day of two contracts as files, and the options that name them.
+
+    It begins two hours before the regular session closes and ends ten minutes after: enough for a position and an exit.
+    """
     folder = tmp_path_factory.mktemp("feed")
     options = []
     for contract in ("MESM2025", "NQM2025"):
@@ -61,7 +67,7 @@ def feed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         rows = [
             f"{at},{Decimal(price) * tick},{size},{side}"
             for at, price, size, side in zip(*columns, strict=True)
-            if at >= OPEN_NS
+            if CLOSE_NS - 120 * NS_PER_MINUTE <= at < CLOSE_NS + 10 * NS_PER_MINUTE
         ]
         (folder / f"{contract}.csv").write_text("\n".join(["ts_ns,price,size,side", *rows]) + "\n")
         options += ["--feed", f"{contract}={folder / contract}.csv"]
@@ -81,50 +87,54 @@ def until(condition: Callable[[], Any], what: str) -> None:
         time.sleep(0.1)
 
 
-@contextmanager
-def running(manifest: Path, data: Path, options: list[str]) -> Iterator[None]:
-    """`leadline up` in the background, stopped in order at the end."""
-    log = data.with_suffix(".log").open("wb")
-    command = [sys.executable, "-m", "leadline.cli.main", "up", "-f", str(manifest), "--data-dir", str(data), *options]
-    process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+@pytest.fixture(scope="module")
+def left(feed: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data directory of a run whose supervisor was killed while `default/mes` held a position."""
+    folder = tmp_path_factory.mktemp("left")
+    data, log = folder / "data", folder / "log"
+    before = manifests(folder / "before.yaml", MES, NQ, OTHER, BOTH, TWO)
+    command = [sys.executable, "-m", "leadline.cli.main", "up", "-f", str(before), "--data-dir", str(data)]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [*command, *feed, "--speed", "300"], stdout=output, stderr=output, start_new_session=True
+        )
     try:
         until(lambda: (data / "stack.json").exists() or process.poll() is not None, "the stack is up")
-        assert process.poll() is None, data.with_suffix(".log").read_text()
-        yield
-    finally:
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGINT)
-        process.wait(60)
-        log.close()
-
-
-def test_a_strategy_that_is_taken_out_leaves_and_its_position_goes_to_its_exit(feed: list[str], tmp_path: Path):
-    mes, nq = (STRATEGY.format(name=n, contract=c, account="both") for n, c in (("mes", "MESM2025"), ("nq", "NQM2025")))
-    account, data = ACCOUNT.format(name="both"), tmp_path / "data"
-    with running(manifests(tmp_path / "before.yaml", mes, nq, account), data, [*feed, "--speed", "300"]):
+        assert process.poll() is None, log.read_text()
         until(
             lambda: [held for held in answer("positions", "--data-dir", data) if held["strategy"] == "default/mes"],
             "default/mes holds a position",
         )
-    after = manifests(tmp_path / "after.yaml", nq, account)
-    done = leadline("up", "-f", after, *feed, "--until-end", "--data-dir", data, "--output", "json", timeout=200)
-    assert done.returncode == 0, done.stderr
-    assert "default/mes is not in the manifests any more: it enters nothing and leaves default/both" in done.stderr
-    (report,) = json.loads(done.stdout)["reports"]
-    assert report["finished"]
-    assert report["open_positions"] == []
-    assert [trade["exit"] for trade in report["trades"] if trade["strategy"] == "default/mes"] != []
+        assert len(processes_of(data)) > 8
+    finally:
+        process.kill()
+        process.wait(60)
+    return data
 
 
-def test_an_account_that_is_taken_out_is_refused_by_name(feed: list[str], tmp_path: Path):
-    mes = STRATEGY.format(name="mes", contract="MESM2025", account="one")
-    nq = STRATEGY.format(name="nq", contract="NQM2025", account="two")
-    one, two = ACCOUNT.format(name="one"), ACCOUNT.format(name="two")
-    data = tmp_path / "data"
-    with running(manifests(tmp_path / "before.yaml", mes, nq, one, two), data, [*feed, "--speed", "60"]):
-        pass
-    after = manifests(tmp_path / "after.yaml", mes, one)
-    refused = leadline("up", "-f", after, *feed, "--until-end", "--data-dir", data)
+def test_a_killed_supervisor_takes_everything_with_it(left: Path):
+    until(lambda: not processes_of(left), "nothing runs any more")
+
+
+def test_an_account_that_is_taken_out_is_refused_by_name(left: Path, feed: list[str], tmp_path: Path):
+    after = manifests(tmp_path / "after.yaml", MES, NQ, BOTH)
+    refused = leadline("up", "-f", after, *feed, "--until-end", "--data-dir", left)
     assert refused.returncode == 1
     assert "which goes on, has the account default/two, and the manifests have not: give it back" in refused.stderr
-    assert nothing_is_left(data)
+    assert nothing_is_left(left)
+
+
+def test_a_strategy_that_is_taken_out_leaves_and_its_position_goes_to_its_exit(
+    left: Path, feed: list[str], tmp_path: Path
+):
+    after = manifests(tmp_path / "after.yaml", NQ, OTHER, BOTH, TWO)
+    done = leadline("up", "-f", after, *feed, "--until-end", "--data-dir", left, "--output", "json", timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "default/mes is not in the manifests any more: it enters nothing and leaves default/both" in done.stderr
+    reports = json.loads(done.stdout)["reports"]
+    assert [(report["account"], report["finished"], report["open_positions"]) for report in reports] == [
+        ("default/both", True, []),
+        ("default/two", True, []),
+    ]
+    trades = [trade for trade in reports[0]["trades"] if trade["strategy"] == "default/mes"]
+    assert [trade["exit_by"] for trade in trades] == ["flat_by"]

@@ -5,7 +5,6 @@ Each test starts NATS, PostgreSQL and seven services as processes, as a user doe
 
 import contextlib
 import json
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.plan.running import MANIFEST, Up, answer, leadline, nothing_is_left, processes_of, wait_for
+from tests.plan.running import MANIFEST, Up, answer, leadline, nothing_is_left, processes_of
 
 BOOM = '''"""A strategy that gives up."""
 class Boom:
@@ -159,14 +158,6 @@ def test_a_stack_is_read_commanded_and_stopped_from_outside(tmp_path):
         1,
         f"leadline: nothing runs in {data}: start it with `leadline up`, or give its --data-dir\n",
     )
-
-
-def test_a_killed_supervisor_takes_everything_with_it(tmp_path):
-    data = tmp_path / "data"
-    with Up(data, "--speed", "4000") as up:
-        assert len(processes_of(data)) > 8
-        os.kill(up.process.pid, signal.SIGKILL)
-        wait_for(lambda: not processes_of(data), "nothing runs any more")
 
 
 def test_a_strategy_that_raises_ends_the_run_in_one_sentence(tmp_path):
