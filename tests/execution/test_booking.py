@@ -16,6 +16,7 @@ from leadline.execution.core.booking import (
     book_working_order,
     is_where_wanted,
     owner_of,
+    was_faster,
 )
 from leadline.model.ids import client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
@@ -258,6 +259,24 @@ def test_a_stop_that_trails_is_followed_tick_by_tick_and_missed_where_it_is_gone
         order = replace(trailing, stop_price=ours)
         _, surprises = apply_report(order, reported_of(order, S.WORKING, stop_price=theirs))
         assert surprises == [f"order {order.client_id} has the stop price {theirs} at the venue, not {ours}"]
+
+
+@pytest.mark.parametrize(
+    ("state", "filled", "faster"),
+    [
+        (S.WORKING, 1, False),
+        (S.PARTIAL, 2, True),
+        (S.PARTIAL, 0, False),
+        (S.CANCELLED, 1, True),
+        (S.FILLED, 3, True),
+        (S.PARTIAL, 9, False),  # what cannot be is not believed
+    ],
+)
+def test_a_venue_is_faster_than_its_events_where_an_order_has_ended_or_filled_further(
+    state: OrderState, filled: int, faster: bool
+):
+    known = order_of(S.PARTIAL, quantity=3, filled=1)
+    assert was_faster(known, reported_of(known, state, filled=filled)) is faster
 
 
 def test_each_difference_is_told_and_the_venue_is_followed_in_all_of_them():

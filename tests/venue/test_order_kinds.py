@@ -198,6 +198,33 @@ def test_a_new_price_takes_effect_after_the_latency_and_loses_the_place_in_the_q
     assert filled(paper, rows) == [("E", 1, 20001)]
 
 
+def test_a_stop_with_a_limit_that_was_reached_stays_so_unless_its_stop_moves():
+    for wanted, still in (
+        (Replacement("E1", limit_price=20013), True),
+        (Replacement("E1", stop_price=20011), False),
+        (Replacement("E1", quantity=2), True),
+    ):
+        paper = market()
+        paper.submit(order(stop=20010, limit=20012))
+        run(paper, tape([(1, 20009), (2, 20040)]), 3)
+        assert paper.order("E1").triggered
+        assert paper.replace(wanted).triggered is still
+    paper = market()
+    paper.submit(order(stop=20010, limit=20012))
+    assert not paper.replace(Replacement("E1", limit_price=20013)).triggered
+
+
+def test_an_exit_that_is_moved_meets_the_first_print_after_now_and_an_entry_the_first_after_the_latency():
+    for reduce_only, second in ((True, 3), (False, 4)):
+        paper = market(latency_ns=ns(1.5))
+        paper.submit(order("held"))
+        run(paper, tape([(2, 20000)]), 2)
+        paper.submit(order("moved", Side.SELL, limit=20030, reduce_only=reduce_only))
+        paper.replace(Replacement("moved", limit_price=20004))
+        found = fills(run(paper, tape([(2, 20000), (3, 20005), (4, 20005)]), 9))
+        assert [fill.time_ns for fill in found] == [ns(second)]
+
+
 def test_the_same_terms_again_change_nothing_and_a_smaller_size_keeps_the_place():
     paper, taken = working()
     run(paper, tape([(2, 20000, 6)]), 2)

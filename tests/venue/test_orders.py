@@ -215,6 +215,23 @@ def test_a_stop_and_a_flatten_on_one_print_do_not_reverse_the_position():
     assert paper.positions() == {}
 
 
+@pytest.mark.parametrize(("one", "other"), [("stop", "flatten"), ("flatten", "target"), ("stop", "target")])
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_one_print_meets_a_stop_before_a_flatten_and_a_flatten_before_a_target(one: str, other: str, in_turn: bool):
+    exits = {
+        "stop": order("stop", Side.SELL, at=1, stop=20000, reduce_only=True),
+        "flatten": order("flatten", Side.SELL, at=1, reduce_only=True),
+        "target": order("target", Side.SELL, at=1, limit=19990, reduce_only=True),
+    }
+    paper = market()
+    paper.submit(order("in"))
+    run(paper, tape([(1, 20000)]), 1)
+    for name in (one, other) if in_turn else (other, one):
+        paper.submit(exits[name])
+    run(paper, tape([(1, 20000), (2, 19995)]), 3)
+    assert (paper.order(one).state, paper.order(other).state) == (OrderState.FILLED, OrderState.CANCELLED)
+
+
 def test_one_contract_fills_on_the_tape_of_another():
     paper = market()
     paper.submit(order(contract=ES, tape_contract=MES, quantity=2, bracket=(4, 8)))
