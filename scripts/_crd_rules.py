@@ -194,6 +194,12 @@ RULES: Final[Mapping[str, Mapping[str, Sequence[Rule]]]] = {
             ),
             *_EVERY_SERIES_IS_READ,
             Rule(
+                "!has(self.entries.maxPending) || self.entries.type != 'Market'"
+                " || (has(self.strategy) && has(self.strategy.entryPoint))",
+                "expected nothing with type Market: such an entry does not wait",
+                ".entries.maxPending",
+            ),
+            Rule(
                 "self.sizing.mode != 'RiskPercent' || !has(self.bracket) || has(self.bracket.stopTicks)",
                 "expected a stop with sizing.mode RiskPercent, which goes by it",
                 ".bracket.stopTicks",

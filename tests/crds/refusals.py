@@ -252,6 +252,11 @@ RULES: Final[tuple[Refusal, ...]] = (
         _same("spec.bracket.stopTicks", "nothing", "a stop with trail, which moves it"),
     ),
     _strategy(
+        "several entries that wait, at the market",
+        {"entries": {"maxPending": 2}},
+        _same("spec.entries.maxPending", "2", "nothing with type Market: such an entry does not wait"),
+    ),
+    _strategy(
         "a size above the most",
         {"sizing": {"mode": "Fixed", "size": 3}},
         _same("spec.sizing.size", "3", "at most maxSize, 2", kube="at most maxSize"),

@@ -117,3 +117,17 @@ def test_where_the_risk_depends_on_the_price_the_strategy_s_maximum_is_shown(tmp
     finally:
         put_in_force(OwnMarkets())
     assert (size.equity, size.risk, size.asked, size.most) == (None, None, 7, 7)
+
+
+def test_of_entries_that_wait_together_each_takes_its_part_of_the_position():
+    entries = {"type": "Stop", "offsetTicks": 4, "maxPending": 3}
+    own: dict[str, Any] = {"account": {"name": "a"}, "entries": entries, "sizing": {"mode": "Fixed", "size": 2}}
+    flow = strategy("flow", **own)
+    roomy, tight = (account("a", tiers=[], limits={"maxPosition": most}) for most in (6, 5))
+    assert [size.waiting for owner in (roomy, tight) for size in entry_sizes([owner], [flow])] == [3, 2]
+    assert cut_sizes([roomy], [flow]) == ()
+    [words] = cut_sizes([tight], [flow])
+    assert words.startswith("default/flow: at most 2 of the 3 entries of spec.entries.maxPending wait at a time")
+    assert [
+        size.waiting for size in entry_sizes([account("a", tiers=[])], [strategy("flow", account={"name": "a"})])
+    ] == [None]

@@ -324,6 +324,33 @@ def test_what_waits_for_other_strategies_is_no_other_trade_where_the_first_fill_
     assert standing_refusal(view, strategy(day=StrategyDay(position=own, exposure=own))) == reason
 
 
+@pytest.mark.parametrize(
+    ("pending", "inside", "adds", "reason"),
+    [
+        (0, False, False, None),
+        (1, False, False, None),
+        (2, False, False, Reason.MAX_PENDING),
+        (0, True, False, Reason.NOT_FLAT),
+        (1, True, True, None),
+        (2, True, True, Reason.MAX_PENDING),
+    ],
+)
+def test_so_many_entries_of_a_strategy_wait_until_one_of_them_fills(
+    pending: int, inside: bool, adds: bool, reason: Reason | None
+):
+    """However many trades the account allows; and they are one of them, on either side."""
+    roomy = account(limits=AccountLimits(max_open_trades=9, max_position=9), in_the_market=inside)
+    groups = (("", 0, pending),) if pending else ()
+    day = StrategyDay(position=-pending or 1, exposure=pending, in_the_market=inside, pending=pending, groups=groups)
+    settings = strategy(day=day, max_pending=2)
+    assert standing_refusal(roomy, settings, adds=adds) is reason
+    if pending == 1 and not inside:
+        one_trade = account(open_trades=1, exposure=1, limits=AccountLimits(max_position=9))
+        assert order_refusal(one_trade, settings, MES, replace(entry(1, Side.BUY), group="bar/breakout")) is None
+        alone = replace(settings, max_pending=None, day=replace(day, groups=()))
+        assert order_refusal(one_trade, alone, MES, entry(1, Side.BUY)) is Reason.MAX_OPEN_TRADES
+
+
 def test_an_alternative_of_what_waits_is_the_same_trade_and_may_wait_on_the_other_side():
     waits = strategy(day=StrategyDay(position=1, exposure=1, groups=(("bar/breakout", 1, 0),)))
     view = account(open_trades=1, exposure=1)

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from leadline.cli.manifests import CheckedPlan, checked_plan
 from leadline.cli.options import Output, PlanOptions
-from leadline.cli.output import print_json, print_table
+from leadline.cli.output import people_console, print_json, print_table
 from leadline.local.data_dir import DataDir
 from leadline.local.left_behind import require_resumable
 from leadline.model.own_markets import own_files
 from leadline.model.strategy_spec import StrategySpec
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import EntrySize, entry_sizes
+from leadline.report.printable import plain_text
 from leadline.views.database import database_of
 from leadline.views.stack import NotRunning
 
@@ -63,6 +64,10 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
                 ],
                 "",
             )
+    for owner in found.accounts:
+        if owner.spec.pending_entries == "FirstFillWins":
+            words = f"{owner.full_name}: the entries of its strategies are alternatives, the first fill wins"
+            people_console().print(plain_text(words))
     sizes = entry_sizes(found.accounts, found.strategies)
     for (strategy, account), own in groupby(sizes, key=lambda size: (size.strategy, size.account)):
         _print_sizes(f"Entries of {strategy} in {account}", list(own))
@@ -70,12 +75,16 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
 
 def _print_sizes(title: str, sizes: list[EntrySize]) -> None:
     """The sizes of one strategy; those that follow the equity with that equity, and the risk of one contract."""
-    rows: list[tuple[object, ...]] = [(size.start, size.executes, size.asked, size.most, size.cut_by) for size in sizes]
-    columns: tuple[str, ...] = ("equity from", "executes", "asks for", "at most", "cut by")
-    if any(size.equity is not None for size in sizes):
-        columns = (*columns[:2], "at equity", "risk of one", *columns[2:])
-        rows = [(*row[:2], size.equity, size.risk, *row[2:]) for row, size in zip(rows, sizes, strict=True)]
-    print_table(title, columns, rows, "")
+    print_table(
+        title,
+        ("equity from", "executes", "at equity", "risk of one", "asks for", "at most", "may wait", "cut by"),
+        [
+            (each.start, each.executes, each.equity, each.risk, each.asked, each.most, each.waiting, each.cut_by)
+            for each in sizes
+        ],
+        "",
+        only_where_filled=("at equity", "risk of one", "may wait"),
+    )
 
 
 def _filters(spec: StrategySpec, series: str) -> str:

@@ -360,6 +360,9 @@ def _entry_problems(spec: StrategySpec, own: Instrument) -> Iterator[InvalidInpu
     elif entries.offset_ticks > own.collar_ticks:
         expected = f"at most {own.collar_ticks}, how far {own.root} may be entered from its bar's close"
         yield InvalidInput("spec.entries.offsetTicks", entries.offset_ticks, expected)
+    if entries.max_pending is not None and entries.type == "Market" and spec.strategy.entry_point is None:
+        expected = "nothing with type Market: such an entry does not wait"
+        yield InvalidInput("spec.entries.maxPending", entries.max_pending, expected)
     if entries.valid_for.startswith("bars:") and spec.bar_spec.kind != "time":
         yield InvalidInput(
             "spec.entries.validFor", entries.valid_for, f"{DAY} or a length of time with {spec.bars} bars"

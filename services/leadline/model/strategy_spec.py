@@ -215,6 +215,10 @@ class Entries(SpecModel):
     """How far from the bar's close a Limit (below a buy) or a Stop (above a buy) is placed, in ticks."""
     valid_for: Annotated[str, Text(VALIDITY_PATTERN, "day, a length such as 15m, or bars:N", 9)] = "day"
     """How long a Limit or a Stop works: a length of time, so many time bars, or as long as entries are allowed."""
+    max_pending: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How many entries may wait at a time, of successive bars and on either side. The first fill takes the others out,
+    and nothing new is entered until the strategy is flat. Where absent each entry stands by itself.
+    """
     after_open: DurationText = "5m"
     """No entries for this long after the session's open."""
     before_close: DurationText = "15m"

@@ -33,6 +33,9 @@ class EntrySize:
     the tier begins. There `risk` is what one contract can lose, and the day's budget and the margin are those of a day
     on which nothing is traded yet. Both are None in the other modes, and where the risk depends on a price, or nobody
     knows the equity: then `asked` is the strategy's maximum.
+
+    `waiting` is how many entries of that size wait at a time at the most, where the strategy says how many may: each
+    of them counts for the position. None where it does not say.
     """
 
     strategy: StrategyId
@@ -45,6 +48,7 @@ class EntrySize:
     whose: str
     equity: Decimal | None = None
     risk: Decimal | None = None
+    waiting: int | None = None
 
 
 def entry_sizes(accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]) -> tuple[EntrySize, ...]:
@@ -66,6 +70,12 @@ def cut_sizes(accounts: Sequence[TradingAccount], strategies: Sequence[TradingSt
             found.append(
                 f"{strategy.full_name}: an entry has at most {largest.most} of the {largest.asked} contracts of "
                 f"spec.sizing.size, by {largest.cut_by} of {largest.whose}"
+            )
+        waiting, wanted = max(size.waiting or 0 for size in sizes), strategy.spec.entries.max_pending
+        if strategy.spec.sizing.mode == "Fixed" and wanted is not None and waiting < wanted:
+            found.append(
+                f"{strategy.full_name}: at most {waiting} of the {wanted} entries of spec.entries.maxPending wait at a "
+                "time, for each counts for the maxPosition of account and strategy as if it were to fill"
             )
         balances = {
             account.spec.starting_balance
@@ -102,7 +112,8 @@ def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[En
         names = (strategy.full_name, strategy.account_name)
         if sizing.percent is None or equity is None or risk is None:
             most, field, whose = _cut(asked, of_tier)
-            yield EntrySize(*names, start, root, asked, most, field, whose)
+            waiting = _waiting(strategy, bounds, most)
+            yield EntrySize(*names, start, root, asked, most, field, whose, waiting=waiting)
             continue
         wanted = floor(risk_budget(equity, sizing.percent) / risk)
         limit_of_day = stricter_day_loss(
@@ -115,7 +126,16 @@ def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[En
         if margin := instrument(root).margin:
             of_tier.append((floor(equity / margin), f"the margin of {margin}", account.full_name))
         most, field, whose = _cut(wanted, of_tier)
-        yield EntrySize(*names, start, root, wanted, most, field, whose, equity, risk)
+        waiting = _waiting(strategy, bounds, most)
+        yield EntrySize(*names, start, root, wanted, most, field, whose, equity, risk, waiting)
+
+
+def _waiting(strategy: TradingStrategy, positions: list[Bound], size: int) -> int | None:
+    """The entries of a size that may wait at a time; `positions` are the bounds of all that is held or may be."""
+    wanted = strategy.spec.entries.max_pending
+    if wanted is None:
+        return None
+    return min(wanted, min(most for most, _, _ in positions) // size) if size else 0
 
 
 def _equity(account: TradingAccount, start: Decimal | None, end: Decimal | None) -> Decimal | None:

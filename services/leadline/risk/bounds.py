@@ -163,6 +163,8 @@ def _check_terms(strategy: StrategySettings) -> None:
     _whole("strategy.entry_offset", strategy.entry_offset, 0, MOST_TICKS)
     if strategy.valid_for_ns is not None:
         _whole("strategy.valid_for_ns", strategy.valid_for_ns, 1, LONGEST_VALIDITY_NS)
+    if strategy.max_pending is not None:
+        _whole("strategy.max_pending", strategy.max_pending, 1, MOST_COUNT)
 
 
 def _check_day(strategy: StrategySettings) -> None:
@@ -175,7 +177,7 @@ def _check_day(strategy: StrategySettings) -> None:
     for name, value in (("realised", day.realised), ("open", day.open)):
         check_decimal(f"strategy.day.{name}", value, -MOST_MONEY, MOST_MONEY)
     check_decimal("strategy.day.worst_case", day.worst_case, 0, MOST_MONEY)
-    for name in ("trades", "exposure", "orders_last_second"):
+    for name in ("trades", "exposure", "orders_last_second", "pending"):
         _whole(f"strategy.day.{name}", getattr(day, name), 0, MOST_COUNT)
     _whole("strategy.day.position", day.position, -MOST_COUNT, MOST_COUNT)
     _one_of("strategy.day.block", day.block, BLOCKS)

@@ -297,6 +297,7 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
         entry_type=settings.entry_type,
         entry_offset=settings.entry_offset,
         valid_for_ns=settings.valid_for_ns,
+        max_pending=settings.max_pending,
         slippage_ticks=settings.slippage_ticks,
         limits=pb.StrategyLimits(
             max_position=limits.max_position,
@@ -314,6 +315,7 @@ def _strategy_to_proto(settings: StrategySettings) -> pb.StrategySettings:
             position=day.position,
             block=day.block,
             in_the_market=day.in_the_market,
+            pending=day.pending,
             groups=[pb.WaitingGroup(name=name, buys=buys, sells=sells) for name, buys, sells in day.groups],
         ),
         execute=[_instrument_to_proto(item) for item in settings.execute],
@@ -367,6 +369,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
         entry_type=_entry_type(message.entry_type),
         entry_offset=message.entry_offset,
         valid_for_ns=message.valid_for_ns if message.HasField("valid_for_ns") else None,
+        max_pending=message.max_pending if message.HasField("max_pending") else None,
         slippage_ticks=message.slippage_ticks,
         limits=StrategyLimits(
             max_position=limits.max_position if limits.HasField("max_position") else None,
@@ -385,6 +388,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             day.block,
             tuple((group.name, group.buys, group.sells) for group in day.groups),
             day.in_the_market,
+            day.pending,
         ),
         execute=tuple(_instrument_from_proto(item) for item in message.execute),
     )

@@ -98,26 +98,36 @@ def risk_budget(equity: Decimal, percent: Decimal) -> Decimal:
     return equity * percent / 100
 
 
+def _own_group(strategy: StrategySettings, group: str) -> str:
+    """The name of an entry's alternatives among the groups that wait: all of a strategy's are one, where it says so."""
+    return group if strategy.max_pending is None else ""
+
+
 def _alternatives_wait(strategy: StrategySettings, group: str) -> bool:
-    """Whether entries of a group wait of which none has a fill."""
-    return any(name == group for name, _, _ in strategy.day.groups)
+    """Whether alternatives of an entry wait of which none has a fill."""
+    return any(name == _own_group(strategy, group) for name, _, _ in strategy.day.groups)
 
 
 def _goes_against(strategy: StrategySettings, entry: Entry) -> bool:
     """Whether an entry goes against what the strategy holds or is entering, its own alternatives left out."""
     groups = strategy.day.groups
     held = strategy.day.position - sum(buys - sells for _, buys, sells in groups)
-    others = [(buys, sells) for name, buys, sells in groups if name != entry.group]
+    own = _own_group(strategy, entry.group)
+    others = [(buys, sells) for name, buys, sells in groups if name != own]
     return held * entry.side.sign < 0 or any(sells if entry.side is Side.BUY else buys for buys, sells in others)
 
 
 def alternatives_refusal(account: AccountView, strategy: StrategySettings, *, adds: bool = False) -> Reason | None:
-    """Refuses an entry while the first of an account's alternatives has filled, or is about to, and is not closed yet.
+    """Refuses an entry while the first of its alternatives has filled, or is about to, and is not closed yet.
 
-    A strategy may add to its own trade.
+    Alternatives of the account's strategies, or of its own strategy, which may add to its own trade. As many of the
+    latter wait as the strategy says.
     """
-    others = account.in_the_market - int(adds and strategy.day.in_the_market)
-    return Reason.NOT_FLAT if account.first_fill_wins and others > 0 else None
+    own, most = strategy.day.in_the_market and not adds, strategy.max_pending
+    others = account.in_the_market - int(strategy.day.in_the_market)
+    if (account.first_fill_wins and (others > 0 or own)) or (most is not None and own):
+        return Reason.NOT_FLAT
+    return Reason.MAX_PENDING if most is not None and strategy.day.pending >= most else None
 
 
 def _open_trades(account: AccountView, strategy: StrategySettings) -> int:

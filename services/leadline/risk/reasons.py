@@ -31,6 +31,7 @@ class Reason(StrEnum):
     EXIT_BEYOND_ENTRY = "exit_beyond_entry"
     REGIME_SIZE = "regime_size"
     NOT_FLAT = "not_flat"
+    MAX_PENDING = "max_pending"
     MAX_OPEN_TRADES = "max_open_trades"
     OPPOSITE_POSITION = "opposite_position"
     MAX_TRADES_PER_DAY = "max_trades_per_day"

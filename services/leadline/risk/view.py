@@ -101,7 +101,8 @@ class StrategyDay:
 
     `position` is signed: what it holds or is entering. `groups` are those of its waiting entries of which none has a
     fill: the name of each, and the sizes that wait to buy and to sell. `block` is DAY_LOSS once its own loss was
-    reached, else empty. `in_the_market`: it is one of those that the account counts so.
+    reached, else empty. `in_the_market`: it is one of those that the account counts so. `pending` counts the entries
+    that wait and have no fill; where `max_pending` makes them alternatives, they are one group without a name.
     """
 
     realised: Decimal = Decimal(0)
@@ -114,6 +115,7 @@ class StrategyDay:
     block: str = ""
     groups: tuple[tuple[str, int, int], ...] = ()
     in_the_market: bool = False
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,8 @@ class StrategySettings:
     `before_close_ns` is None where the session has no close. `blocks` are half-open pairs of local `HH:MM` in
     `session_zone`; `news` half-open pairs of ns UTC. An entry of `entry_type` LIMIT or STOP lies `entry_offset` ticks
     from the bar's close and works for `valid_for_ns`, None for as long as entries are allowed. `fixed_size` and
-    `risk_percent` are 0 in another `sizing_mode` than their own.
+    `risk_percent` are 0 in another `sizing_mode` than their own. At most `max_pending` entries wait at a time, and they
+    are alternatives; None: each stands by itself.
     """
 
     strategy: str
@@ -203,6 +206,7 @@ class StrategySettings:
     entry_offset: int = 0
     valid_for_ns: int | None = None
     risk_percent: Decimal = Decimal(0)
+    max_pending: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, TypeVar
 
-from leadline.execution.core.alternatives import first_fill_wins, in_the_market, waiting_groups
+from leadline.execution.core.alternatives import first_fill_wins, in_the_market, is_waiting, waiting_groups
 from leadline.execution.core.book import Book, StrategyBook, commission_of, is_entry
 from leadline.execution.core.closes import distances_today
 from leadline.execution.core.contracts import execution_contract, signal_source, tape_contract
@@ -128,12 +128,14 @@ def settings(book: Book, strategy: StrategyBook) -> StrategySettings:
             block=strategy.block,
             groups=waiting_groups(book, strategy.strategy),
             in_the_market=strategy.strategy in in_the_market(book),
+            pending=sum(is_entry(order) and is_waiting(order) for order in live),
         ),
         execute=tuple(_instrument(book, strategy, root) for root in book.roots(signal)),
         slippage_ticks=market_slippage(book.manifest),
         entry_type=OrderType(spec.entries.type.upper()),
         entry_offset=spec.entries.offset_ticks,
         valid_for_ns=valid_for_ns(spec),
+        max_pending=spec.entries.max_pending,
     )
 
 

@@ -1,7 +1,8 @@
 """Entries of which the first fill counts: it takes the others out of the market.
 
-Alternatives are the entries of one bar that have a group in common and, where an account's `pendingEntries` say
-FirstFillWins, the entries of its strategies among one another. As soon as one of them has a fill, be it a part, the
+Alternatives are the entries of one bar that have a group in common; where a strategy's `maxPending` is set, all of its
+entries that wait; and where an account's `pendingEntries` say FirstFillWins, those of its strategies among one another.
+As soon as one of them has a fill, be it a part, the
 others are marked with its id in the same transaction, and leave the market. The mark stays, whatever becomes of the
 entry that has filled: an exit within the same moment does not let the others wait on.
 
@@ -39,25 +40,37 @@ def is_excess(book: Book, entry: Order) -> bool:
     return first_fill_wins(book) and any(held.strategy != entry.strategy for held in book.open_positions())
 
 
-def take_out_alternatives(book: Book, changes: Changes, filled: Order) -> None:
+def take_out_alternatives(book: Book, changes: Changes, filled: Order, *, opens: bool) -> None:
     """Mark the entries that may still fill and must not, now that `filled` has a fill.
 
-    One that was given up as absent is among them: it may come up.
+    One that was given up as absent is among them: it may come up. `opens`: its strategy was flat before. What else
+    waits for a strategy that was not is there to add to what it has.
     """
     for _, other in sorted(book.orders.items()):
         if other.state.terminal and other.state is not OrderState.DEAD:
             continue
-        if is_entry(other) and not other.filled and not other.taken_out_by and _alternatives(book, filled, other):
+        if (
+            is_entry(other)
+            and not other.filled
+            and not other.taken_out_by
+            and _alternatives(book, filled, other, opens)
+        ):
             put_order(book, changes, replace(other, taken_out_by=filled.client_id, version=other.version + 1))
 
 
-def _alternatives(book: Book, one: Order, other: Order) -> bool:
+def _alternatives(book: Book, one: Order, other: Order, opens: bool) -> bool:
     """Whether of two entries only one is to fill."""
     if one.client_id == other.client_id:
         return False
     if one.strategy != other.strategy:
         return first_fill_wins(book)
-    return bool(one.group) and one.group == other.group
+    return (opens and _are_one_group(book, one.strategy)) or (bool(one.group) and one.group == other.group)
+
+
+def _are_one_group(book: Book, strategy: str) -> bool:
+    """Whether all entries of a strategy that wait are alternatives."""
+    owner = book.strategies.get(strategy)
+    return owner is not None and owner.manifest.spec.entries.max_pending is not None
 
 
 def in_the_market(book: Book) -> frozenset[str]:
@@ -76,10 +89,14 @@ def is_waiting(entry: Order) -> bool:
 
 
 def waiting_groups(book: Book, strategy: str) -> tuple[tuple[str, int, int], ...]:
-    """The groups of a strategy none of whose entries has a fill, by name: each with what waits to buy and to sell."""
+    """The groups of a strategy none of whose entries has a fill, by name: each with what waits to buy and to sell.
+
+    Where all that waits is one group, that has no name.
+    """
+    one = _are_one_group(book, strategy)
     sizes: dict[str, dict[Side, int]] = {}
     for order in book.live_orders(strategy):
-        if order.group and is_entry(order) and not order.filled and not order.taken_out_by:
-            sides = sizes.setdefault(order.group, {Side.BUY: 0, Side.SELL: 0})
+        if (one or order.group) and is_entry(order) and not order.filled and not order.taken_out_by:
+            sides = sizes.setdefault("" if one else order.group, {Side.BUY: 0, Side.SELL: 0})
             sides[order.side] += order.remaining
     return tuple((name, sides[Side.BUY], sides[Side.SELL]) for name, sides in sorted(sizes.items()))

@@ -376,9 +376,10 @@ def _with_fill(
         if order.first_fill_ns is None:
             order = replace(order, first_fill_ns=fill.time_ns)
         excess, owner = is_excess(book, order), book.strategies.get(order.strategy)
+        opens = not book.open_positions(order.strategy)
         _book_fill(book, changes, order, fill, event)
         if not excess:
-            take_out_alternatives(book, changes, order)
+            take_out_alternatives(book, changes, order, opens=opens)
         elif owner is not None:
             owner.flatten = owner.flatten or FIRST_FILL
         return order

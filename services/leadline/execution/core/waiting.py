@@ -66,6 +66,8 @@ def _refused_now(book: Book, strategy: StrategyBook, own: StrategySettings, view
     gate = Reason.OUTSIDE_SESSION if session is None else time_refusal(own, session, book.instant_ns)
     if gate is not None:
         return gate
+    if own.max_pending is not None and own.day.pending > own.max_pending:
+        return Reason.MAX_PENDING
     if free_position(view, own) < 0:
         return Reason.MAX_POSITION
     # What adds to a position opens no other trade.

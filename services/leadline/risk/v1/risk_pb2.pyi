@@ -328,6 +328,7 @@ class StrategySettings(_message.Message):
     ENTRY_OFFSET_FIELD_NUMBER: _builtins.int
     VALID_FOR_NS_FIELD_NUMBER: _builtins.int
     RISK_PERCENT_FIELD_NUMBER: _builtins.int
+    MAX_PENDING_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
@@ -360,6 +361,8 @@ class StrategySettings(_message.Message):
     """How long a limit or a stop works, nanoseconds; absent means as long as entries are allowed."""
     risk_percent: _builtins.str
     """Percent of the equity that an entry of `RiskPercent` may lose, a decimal string; 0 in the other modes."""
+    max_pending: _builtins.int
+    """Entries that wait at a time at the most, which are alternatives, a count; absent means that each stands by itself."""
     @_builtins.property
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocalBlock]:
         """Blocks of local time in which nothing is entered."""
@@ -414,17 +417,22 @@ class StrategySettings(_message.Message):
         entry_offset: _builtins.int = ...,
         valid_for_ns: _builtins.int | None = ...,
         risk_percent: _builtins.str = ...,
+        max_pending: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "before_close_ns", b"before_close_ns", "bracket", b"bracket", "day", b"day", "limits", b"limits", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_max_pending", b"_max_pending", "_valid_for_ns", b"_valid_for_ns", "before_close_ns", b"before_close_ns", "bracket", b"bracket", "day", b"day", "limits", b"limits", "max_pending", b"max_pending", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_valid_for_ns", b"_valid_for_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "bracket", b"bracket", "day", b"day", "entry_offset", b"entry_offset", "entry_type", b"entry_type", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "risk_percent", b"risk_percent", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "strategy", b"strategy", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns", "_max_pending", b"_max_pending", "_valid_for_ns", b"_valid_for_ns", "after_open_ns", b"after_open_ns", "before_close_ns", b"before_close_ns", "blocks", b"blocks", "bracket", b"bracket", "day", b"day", "entry_offset", b"entry_offset", "entry_type", b"entry_type", "execute", b"execute", "fixed_size", b"fixed_size", "limits", b"limits", "max_pending", b"max_pending", "max_size", b"max_size", "modifiers", b"modifiers", "news", b"news", "respect_day_budget", b"respect_day_budget", "risk_percent", b"risk_percent", "session_zone", b"session_zone", "signal_contract", b"signal_contract", "signal_root", b"signal_root", "sizing_mode", b"sizing_mode", "slippage_ticks", b"slippage_ticks", "state", b"state", "strategy", b"strategy", "valid_for_ns", b"valid_for_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__before_close_ns: _TypeAlias = _typing.Literal["before_close_ns"]  # noqa: Y015
     _WhichOneofArgType__before_close_ns: _TypeAlias = _typing.Literal["_before_close_ns", b"_before_close_ns"]  # noqa: Y015
+    _WhichOneofReturnType__max_pending: _TypeAlias = _typing.Literal["max_pending"]  # noqa: Y015
+    _WhichOneofArgType__max_pending: _TypeAlias = _typing.Literal["_max_pending", b"_max_pending"]  # noqa: Y015
     _WhichOneofReturnType__valid_for_ns: _TypeAlias = _typing.Literal["valid_for_ns"]  # noqa: Y015
     _WhichOneofArgType__valid_for_ns: _TypeAlias = _typing.Literal["_valid_for_ns", b"_valid_for_ns"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__before_close_ns) -> _WhichOneofReturnType__before_close_ns | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_pending) -> _WhichOneofReturnType__max_pending | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__valid_for_ns) -> _WhichOneofReturnType__valid_for_ns | None: ...
 
@@ -544,6 +552,7 @@ class StrategyDay(_message.Message):
     BLOCK_FIELD_NUMBER: _builtins.int
     GROUPS_FIELD_NUMBER: _builtins.int
     IN_THE_MARKET_FIELD_NUMBER: _builtins.int
+    PENDING_FIELD_NUMBER: _builtins.int
     realised: _builtins.str
     """Net result, commission included."""
     open: _builtins.str
@@ -562,6 +571,8 @@ class StrategyDay(_message.Message):
     """`DAY_LOSS` once its own loss of the day was reached, else empty."""
     in_the_market: _builtins.bool
     """It holds something, or has an entry at the market, filled in part or taken out."""
+    pending: _builtins.int
+    """Entries that wait and have no fill, a count."""
     @_builtins.property
     def groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___WaitingGroup]:
         """Groups of its waiting entries of which none has a fill."""
@@ -579,10 +590,11 @@ class StrategyDay(_message.Message):
         block: _builtins.str = ...,
         groups: _abc.Iterable[Global___WaitingGroup] | None = ...,
         in_the_market: _builtins.bool = ...,
+        pending: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "groups", b"groups", "in_the_market", b"in_the_market", "open", b"open", "orders_last_second", b"orders_last_second", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "exposure", b"exposure", "groups", b"groups", "in_the_market", b"in_the_market", "open", b"open", "orders_last_second", b"orders_last_second", "pending", b"pending", "position", b"position", "realised", b"realised", "trades", b"trades", "worst_case", b"worst_case"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -590,7 +602,7 @@ Global___StrategyDay: _TypeAlias = StrategyDay  # noqa: Y015
 
 @_typing.final
 class WaitingGroup(_message.Message):
-    """Entries of which the first that fills takes the others out."""
+    """Entries of which the first that fills takes the others out. It has no name where all of a strategy's are one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
