@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.adapters.convert import state_to_proto
-from leadline.execution.core.book import Book
+from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
+from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.contracts import signal_source
 from leadline.execution.core.day import roll
 from leadline.execution.loop.commands import set_strategy
+from leadline.execution.venues.both_ports import BothPorts
 from leadline.ingestion.months import market_of
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
 from leadline.model.ids import RunId
+from leadline.model.orders import Advanced
 from leadline.model.ticks import TickColumns
 from leadline.model.wire import encode_bar
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, account, bar, ns, says, strategy, tape
@@ -187,3 +190,49 @@ def test_a_strategy_whose_first_lead_month_the_feed_lacks_is_refused() -> None:
     book = Book(RunId("live"), manifest.full_name, manifest, (MES,), began, ns(FRIDAY), balance)
     with pytest.raises(Unknown, match="contract of the feed 'MES on 2025-06-16', known: MESM2025"):
         set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
+
+
+def test_a_strategy_rolls_into_a_month_that_the_feed_gains_while_it_runs() -> None:
+    manifest = account()
+    began, balance = date(2025, 6, 13), manifest.spec.starting_balance
+    book = Book(RunId("live"), manifest.full_name, manifest, (MES,), began, ns(FRIDAY + 1800), balance)
+    book.trading_day = began
+    owner = set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
+    assert list(dict.fromkeys(book.tapes(owner))) == [MES]
+
+    book.feed_contracts = (MES, NEXT)
+    assert (owner.contract, list(dict.fromkeys(book.tapes(owner)))) == (MES, [MES, NEXT])
+    book.instant_ns = ns(MONDAY)
+    assert roll(book)
+    assert owner.contract == NEXT
+
+
+class Told:
+    """A venue that keeps for which contracts it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.working = self.find = self.positions = None
+
+    async def advance(self, from_ns, to_ns, after_event, contracts, watches) -> Advanced:
+        self.asked.append(tuple(contracts))
+        return Advanced(to_ns, (), {}, final=False)
+
+
+async def test_venue_and_book_have_the_contracts_that_the_feed_has_by_now() -> None:
+    feed = {MES: "cme"}
+    both = BothPorts(venue := Told(), feed)  # type: ignore[arg-type]
+    manifest, database = account(), MemoryDatabase(lambda: 0.0)
+    named = {"tape": RunId("live"), "manifest": manifest, "trade_from": date(2025, 6, 13), "holder": "test"}
+    store = MemoryStore(database, feed_contracts=feed, **named)
+    await store.acquire()
+    balance = manifest.spec.starting_balance
+    book = Book(RunId("live"), manifest.full_name, manifest, tuple(feed), date(2025, 6, 13), ns(FRIDAY), balance)
+    await store.commit(book, Changes())
+    await both.events_since(0, ns(FRIDAY))
+    feed[NEXT] = "cme"
+    await both.events_since(0, ns(FRIDAY))
+    assert venue.asked == [(MES,), (MES, NEXT)]
+    read = await store.load()
+    assert read is not None
+    assert read.feed_contracts == (MES, NEXT)

@@ -1,13 +1,13 @@
 """A strategy on a root: the contracts that it reads one after the other, each with the history of its own bars."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.fold import StrategyFold
 from leadline.model.calendars import Calendar
-from leadline.model.contracts import front_months
+from leadline.model.contracts import FrontMonth, front_months, months_from
 from leadline.model.specs import StrategySpec, calendar_of_spec
 
 
@@ -28,19 +28,26 @@ def month_folds(spec: StrategySpec, feed: Iterable[str], trade_from: date) -> tu
     """The parts of a strategy on a feed of these contracts, in order; it decides from `trade_from` on.
 
     The fold of a later contract begins with that contract's own history sessions. A part ends with the opening of the
-    first trading day of the next. Raises Unknown when the feed lacks the contract of `trade_from`, and InvalidInput and
-    Unknown as `strategy_fold` does.
+    first trading day of the next. A tape without an end may have lost the contract of `trade_from`; its later ones
+    are there. Raises Unknown when the feed has none at all, and InvalidInput and Unknown as `strategy_fold` does.
     """
-    months = front_months(spec.instrument, feed, trade_from)
-    market = calendar_of_spec(spec)
+    known = tuple(feed)
+    months = months_from(spec.instrument, known, trade_from) or front_months(spec.instrument, known, trade_from)
+    ends = _ends(spec, months)
     return tuple(
-        MonthFold(
-            month.contract,
-            strategy_fold(spec, month.first, month.until),
-            None if month is months[-1] or month.until is None else _opening(market, month.until),
-        )
+        MonthFold(month.contract, strategy_fold(spec, month.first, month.until), ends.get(month.contract))
         for month in months
     )
+
+
+def month_ends(spec: StrategySpec, feed: tuple[str, ...], trade_from: date) -> Mapping[str, int]:
+    """From when on (ns UTC) another contract follows, by the contract that it follows; the last one is not there."""
+    return _ends(spec, months_from(spec.instrument, feed, trade_from))
+
+
+def _ends(spec: StrategySpec, months: Sequence[FrontMonth]) -> dict[str, int]:
+    market = calendar_of_spec(spec)
+    return {month.contract: _opening(market, month.until) for month in months[:-1] if month.until is not None}
 
 
 def _opening(market: Calendar, day: date) -> int:

@@ -44,6 +44,15 @@ class Publication:
         self._fold, self._ends_ns = fold, ends_ns
         self._passed = ends_ns is not None and self._last is not None and self._last.progress_ns >= ends_ns
 
+    def until(self, ends_ns: int | None) -> None:
+        """Where another contract follows, which may be known only once the feed has got it.
+
+        What is promised already stays promised: of the contract that follows nothing is said that was known before.
+        """
+        if ends_ns != self._ends_ns:
+            self._ends_ns = ends_ns
+            self._passed = ends_ns is not None and self._last is not None and self._last.progress_ns >= ends_ns
+
     def step(self, message: BarMessage, series: str = OWN_SERIES) -> SignalMessage | None:
         """Take the next message of the bars in, as `analysis.merge` orders them; what to publish about it, if anything.
 

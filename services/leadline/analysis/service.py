@@ -1,13 +1,13 @@
 """The analysis service: one strategy, from the stream of its bars to the stream of its signals."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from leadline.analysis import metrics
 from leadline.analysis.assemble import detectors_of
 from leadline.analysis.hashing import analysis_hash
 from leadline.analysis.merge import SeriesMerge
-from leadline.analysis.months import MonthFold, month_folds
+from leadline.analysis.months import MonthFold, month_ends, month_folds
 from leadline.analysis.params import AnalysisParams
 from leadline.analysis.publication import Publication, message_key
 from leadline.analysis.servicer import AnalysisServicer
@@ -52,7 +52,7 @@ async def _speak(context: Context) -> None:
         subject=signals,
         strategy=params.strategy,
         analysis_hash=version,
-        series=frozenset((month.contract, session, tokens[OWN_SERIES]) for month in months),
+        series=lambda: frozenset((month.contract, session, tokens[OWN_SERIES]) for month in _months(params.spec, tape)),
         detectors=() if params.spec.strategy.entry_point else detectors_of(params.spec),
     )
     context.add_service(
@@ -73,32 +73,41 @@ async def _speak(context: Context) -> None:
     )
 
     async def tell() -> None:
-        months = _months(params.spec, tape)
+        month = _months(params.spec, tape)[0]
         publication = Publication(
             tape.tape,
             params.account,
             params.strategy,
             version,
-            months[0].fold,
+            month.fold,
             await last_usable(context.bus, SIGNALS, signals, read_signal, own=True),
-            months[0].ends_ns,
+            month.ends_ns,
         )
-        for number, month in enumerate(months):
-            if number:
-                publication.follow(month.fold, month.ends_ns)
-                context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
+        while True:
             venue = tape.contracts[month.contract]
             bars = {
                 name: bar_subject(tape.tape, venue, month.contract, session, token) for name, token in tokens.items()
             }
-            await _carry(context.bus, publication, bars, signals, context.handling)
+            ends = _Ends(params.spec, tape, month.contract)
+            await _carry(context.bus, publication, bars, signals, context.handling, ends)
+            month = _after(_months(params.spec, tape), month.contract)
+            publication.follow(month.fold, month.ends_ns)
+            context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
 
     await keep_publishing(context.bus, [signals], tell)
 
 
-async def _carry(bus: Bus, publication: Publication, bars: Mapping[str, str], signals: str, handling: Handling) -> None:
+async def _carry(
+    bus: Bus,
+    publication: Publication,
+    bars: Mapping[str, str],
+    signals: str,
+    handling: Handling,
+    ends: Callable[[], int | None],
+) -> None:
     """From the subjects of bars, by series, to one subject of signals: until another contract follows, else for ever.
 
+    ends: from when on one follows, of those that the feed has by now.
     Raises GivenUp at a bar of which the processes before this one died: a strategy that has not seen one of its bars
     would say something else than it does, so it says nothing more.
     """
@@ -107,6 +116,7 @@ async def _carry(bus: Bus, publication: Publication, bars: Mapping[str, str], si
         streams = {name: await readers.enter_async_context(aclosing(bus.ordered(BARS, bars[name]))) for name in bars}
         while not publication.passed:
             received = await anext(streams[merge.wanted])
+            publication.until(ends())
             try:
                 with handling.of(BARS, received):
                     message = intake.usable(received, read_bar)
@@ -139,6 +149,28 @@ def _said(
 def _begins(bar: Bar) -> str:
     """A bar as people look for it."""
     return f"the bar of {bar.key.contract} that begins {local_datetime(bar.start_ns, 'UTC'):%Y-%m-%d %H:%M:%S} UTC"
+
+
+class _Ends:
+    """From when on another contract of the feed follows one; None when the feed has none by now."""
+
+    def __init__(self, spec: StrategySpec, tape: Run, contract: str) -> None:
+        self._spec, self._tape, self._contract = spec, tape, contract
+        self._known: tuple[str, ...] = ()
+        self._ends_ns: int | None = None
+
+    def __call__(self) -> int | None:
+        known = tuple(self._tape.contracts)
+        if known != self._known:
+            self._known = known
+            self._ends_ns = month_ends(self._spec, known, self._tape.trade_from).get(self._contract)
+        return self._ends_ns
+
+
+def _after(months: Sequence[MonthFold], contract: str) -> MonthFold:
+    """The part that follows a contract's."""
+    names = [month.contract for month in months]
+    return months[names.index(contract) + 1]
 
 
 def _months(spec: StrategySpec, tape: Run) -> tuple[MonthFold, ...]:

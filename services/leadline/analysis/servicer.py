@@ -1,6 +1,6 @@
 """The calls of the analysis service: what one strategy says, and what it looks for."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -24,7 +24,7 @@ ServicerContext = grpc.aio.ServicerContext[Any, Any]
 class AnalysisServicer(rpc.AnalysisServiceServicer):
     """Answers for one strategy from its own subject of the signal stream.
 
-    series: contract, session and bar specification of the bars that the strategy reads, one for each contract.
+    series: contract, session and bar specification of the bars that the strategy reads, one for each contract by now.
     detectors: those of the strategy, none where it is not made of them.
     """
 
@@ -35,7 +35,7 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
         subject: str,
         strategy: StrategyId,
         analysis_hash: str,
-        series: frozenset[tuple[str, str, str]],
+        series: Callable[[], frozenset[tuple[str, str, str]]],
         detectors: Sequence[Detector[Any, Any]],
     ) -> None:
         self._bus = bus
@@ -76,8 +76,9 @@ class AnalysisServicer(rpc.AnalysisServiceServicer):
             after = bar_key_from_proto(request.after)
         except ValueError as error:
             raise InvalidInput("after.trading_day", request.after.trading_day, "an ISO 8601 date") from error
-        if (after.contract, after.session, after.spec) not in self._series:
-            expected = " or ".join("/".join(series) for series in sorted(self._series))
+        known = self._series()
+        if (after.contract, after.session, after.spec) not in known:
+            expected = " or ".join("/".join(series) for series in sorted(known))
             raise InvalidInput("after", after.text(), f"a bar of {expected}")
         return _place(after)
 

@@ -34,6 +34,7 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.signal_checks import SignalSource, check_message
+from leadline.model.specs import TradingStrategy
 from leadline.model.subjects import SIGNALS, signal_subject
 from leadline.model.venues import venue_named
 from leadline.runtime.bus.bus import TailLost
@@ -83,7 +84,7 @@ class Account:
             self.pool,
             tape=tape.tape,
             manifest=self.manifest,
-            feed_contracts=tuple(tape.contracts),
+            feed_contracts=tape.contracts,
             trade_from=tape.trade_from,
             holder=context.settings.workload,
         )
@@ -92,7 +93,7 @@ class Account:
         self._changed = asyncio.Event()
         self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
-        venue = connect(self.manifest, tuple(tape.contracts), context.channel)
+        venue = connect(self.manifest, tape.contracts, context.channel)
         self.loop = AccountLoop(
             Deps(
                 store=self.store,
@@ -170,6 +171,7 @@ class Account:
                 self._open_queues()
                 while True:
                     await self._run_commands()
+                    self._follow_feed()
                     await self.loop.step()
                     self._measure()
                     self.phases.go_on(self.loop.phase)
@@ -185,6 +187,13 @@ class Account:
                     file = self.context.settings.data_dir / f"deaths-{self.tape.tape}.json"
                     note_death(file, self.kill_switch, self.loop.book.instant_ns, error)
                 raise
+
+    def _follow_feed(self) -> None:
+        """Have the contracts in the book that the feed has gained: a strategy on a root rolls into them."""
+        now = tuple(self.tape.contracts)
+        if now != self.loop.book.feed_contracts:
+            self.loop.book.feed_contracts = now
+            self.context.log.info("account.feed_gains", account=self.name, contracts=now)
 
     # --- commands: they run between two steps of the loop, at the account's instant ---
 
@@ -239,13 +248,14 @@ class Account:
                 self._readers.pop(name).cancel()
             if strategy.waited_for:
                 fresh = self.queues[name] = SignalQueue(strategy.manifest.full_name, *named, strategy.cleared_ns)
-                source = signal_source(
-                    strategy.manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from
-                )
-                reading = self._read_signals(fresh, source)
+                reading = self._read_signals(fresh, strategy.manifest)
                 self._readers[name] = self.context.spawn(reading, f"signals {name}")
 
-    async def _read_signals(self, queue: SignalQueue, source: SignalSource) -> None:
+    def _source(self, manifest: TradingStrategy) -> SignalSource:
+        """What a strategy may speak about, with the contracts that the feed has by now."""
+        return signal_source(manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from)
+
+    async def _read_signals(self, queue: SignalQueue, manifest: TradingStrategy) -> None:
         """Fill a queue, to the first message of the strategy that is refused and that nobody has looked at yet."""
         subject, intake = signal_subject(self.tape.tape, self.name, queue.strategy), Intake(SIGNALS)
         async for message in self.context.bus.ordered(SIGNALS, subject):
@@ -253,7 +263,7 @@ class Account:
                 with self.context.handling.of(SIGNALS, message):
                     said = read_signal(message.subject, message.payload)
                     if said.analysis_hash == queue.analysis_hash:
-                        check_message(source, said)
+                        check_message(self._source(manifest), said)
                         if queue.push(said):
                             self._changed.set()
             except RefusedMessage as why:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from leadline.execution.core.contracts import execution_contract, execution_roots
-from leadline.model.contracts import front_months
+from leadline.model.contracts import front_months, months_from
 from leadline.model.durations import spec_token
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import NO_STRATEGY, AccountId, StrategyId
@@ -55,16 +55,17 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
 
     `contracts` maps the dated contracts of the feed to their venues, `trade_from` is the first day that is traded.
     Per strategy a row for each of its series of each contract that it comes to read: of a root the lead month of that
-    day and the later ones that the feed has. Per account a ticks-only row for each contract that its strategies can be
-    filled in and the feed has, so that the orders find their own tape. Raises InvalidInput when the feed lacks the
-    contract that a strategy reads first.
+    day and the later ones that the feed has by now, for a tape without an end gains months and loses old ones. Per
+    account a ticks-only row for each contract that its strategies can be filled in and the feed has, so that the orders
+    find their own tape. Raises InvalidInput when the feed has no contract of a strategy's.
     """
     rows: list[DemandRow] = []
     executed: dict[AccountId, set[str]] = {account.full_name: set() for account in plan.accounts}
     accounts = {account.full_name: account for account in plan.accounts}
     for strategy in plan.strategies:
         try:
-            months = front_months(strategy.spec.instrument, sorted(contracts), trade_from)
+            asked = (strategy.spec.instrument, sorted(contracts), trade_from)
+            months = months_from(*asked) or front_months(*asked)
         except Unknown as unknown:
             expected = f"a contract of the feed: {', '.join(sorted(contracts)) or 'it has none'}"
             where = f"TradingStrategy {strategy.full_name}: spec.instrument"
@@ -89,7 +90,7 @@ def traded_contracts(
 ) -> set[str]:
     """Every contract that a strategy may come to trade on an account in a run; empty where the feed has none for it."""
     try:
-        months = front_months(strategy.spec.instrument, sorted(contracts), trade_from)
+        months = months_from(strategy.spec.instrument, sorted(contracts), trade_from)
     except Unknown:
         return set()
     return {contract for month in months for contract in _executed(account, month.contract)}

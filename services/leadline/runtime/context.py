@@ -181,7 +181,7 @@ class Context:
         """The run announced last; waits until there is one that was opened with the instruments of this process.
 
         Ticks of another sheet would be read as other prices. When another run is opened later the process ends, and
-        starts again on that one.
+        starts again on that one. When this one is announced again with further contracts, they come into its mapping.
         """
         runs = announced_runs(self.bus)
         run = await anext(runs)
@@ -266,8 +266,10 @@ async def _require_migrated(bus: Bus) -> None:
 
 
 async def _watch(run: Run, runs: AsyncGenerator[Run, None]) -> None:
-    """Raises RunReplaced when another run than this one is announced."""
+    """Take up the contracts that the run gains. Raises RunReplaced when another run than this one is announced."""
     async with aclosing(runs):
         async for announced in runs:
             if announced.tape != run.tape:
                 raise RunReplaced(run.tape, announced.tape)
+            if gained := run.gain(announced):
+                _log.info("run.gains", tape=run.tape, contracts=gained)

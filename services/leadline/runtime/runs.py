@@ -10,7 +10,7 @@ from typing import Final
 from google.protobuf.message import DecodeError
 
 from leadline.model.errors import LeadlineError, RefusedMessage
-from leadline.model.ids import RunId
+from leadline.model.ids import RunId, derive
 from leadline.model.subjects import RUN_SUBJECT, RUNS
 from leadline.model.v1 import model_pb2 as pb
 from leadline.runtime.bus.bus import Bus
@@ -31,10 +31,11 @@ class RunReplaced(LeadlineError):
 class Run:
     """A tape that is not live.
 
-    `tape` is its id; `contracts` maps each dated contract of the feed to its venue, fixed when the run opens;
-    nothing is decided before the trading day `trade_from`; `sessions` are the tape's trading days, `missing` those
-    of the wanted history that were not at hand; `begins_ns` is the tape's first time. `instruments` is the digest of
-    the instruments beside the package's sheet that it was opened with, empty where there were none.
+    `tape` is its id; `contracts` maps each dated contract that the feed has by now to its venue: a tape without an end
+    gains months while it runs, and its run is announced again (`gain`). Nothing is decided before the trading day
+    `trade_from`; `sessions` are the tape's trading days, `missing` those of the wanted history that were not at hand;
+    `begins_ns` is the tape's first time. `instruments` is the digest of the instruments beside the package's sheet that
+    it was opened with, empty where there were none.
     """
 
     tape: RunId
@@ -47,6 +48,19 @@ class Run:
     begins_ns: int
     finished: bool = False
     instruments: str = ""
+
+    def gain(self, announced: "Run") -> tuple[str, ...]:
+        """Take up what a later announcement of this run has of further contracts; their names, in order.
+
+        The mapping stays the same one, in order of the names: whoever holds it has them, too. A contract that the feed
+        has no more stays, for somebody may hold it.
+        """
+        gained = tuple(sorted(set(announced.contracts) - set(self.contracts)))
+        if gained:
+            found = dict(sorted({**announced.contracts, **self.contracts}.items()))
+            self.contracts.clear()
+            self.contracts.update(found)
+        return gained
 
 
 def run_to_proto(run: Run) -> pb.Run:
@@ -84,7 +98,8 @@ def run_from_proto(message: pb.Run) -> Run:
 async def announce_run(bus: Bus, run: Run) -> None:
     """Publish the run; ingestion alone does."""
     payload = run_to_proto(run).SerializeToString(deterministic=True)
-    await bus.publish(RUN_SUBJECT, payload, f"{RUN_SUBJECT}/{run.tape}/{int(run.finished)}")
+    known = derive("contracts", *sorted(run.contracts))  # a run that has gained one is announced again
+    await bus.publish(RUN_SUBJECT, payload, f"{RUN_SUBJECT}/{run.tape}/{int(run.finished)}/{known}")
 
 
 async def announced_runs(bus: Bus) -> AsyncGenerator[Run, None]:

@@ -4,7 +4,7 @@ What is written and what is read are copies, so that whoever holds a book can ch
 refused transaction changes nothing. Nothing here waits: a method is done before another one can begin.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Final
@@ -61,7 +61,7 @@ class MemoryStore:
         *,
         tape: str,
         manifest: TradingAccount,
-        feed_contracts: tuple[str, ...],
+        feed_contracts: Collection[str],
         trade_from: date,
         holder: str,
     ) -> None:
@@ -130,7 +130,7 @@ class MemoryStore:
         return StoredHalts(max(self._halts, default=0), found)
 
     def _load(self) -> Book | None:
-        return self._records.load(self._manifest, self._feed_contracts, self._trade_from)
+        return self._records.load(self._manifest, tuple(self._feed_contracts), self._trade_from)
 
     def _lease(self) -> Lease:
         """The lease, as long as it is this store's."""

@@ -5,7 +5,7 @@ holder then fails. It enters no id and no result.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import date
@@ -60,7 +60,7 @@ class PostgresStore:
         *,
         tape: str,
         manifest: TradingAccount,
-        feed_contracts: tuple[str, ...],
+        feed_contracts: Collection[str],
         trade_from: date,
         holder: str,
     ) -> None:
@@ -203,7 +203,7 @@ class PostgresStore:
         account = await connection.fetchrow(_ACCOUNT_LOCKED if lock else _ACCOUNT, *scope)
         if account is None:
             return None
-        book = rows.book_of(account, self._manifest, self._feed_contracts, self._trade_from)
+        book = rows.book_of(account, self._manifest, tuple(self._feed_contracts), self._trade_from)
         for row in await connection.fetch(_STRATEGIES_LOCKED if lock else _STRATEGIES, *scope):
             book.strategies[row["strategy"]] = rows.strategy_of(row)
         for row in await connection.fetch("SELECT * FROM position WHERE tape = $1 AND account = $2", *scope):

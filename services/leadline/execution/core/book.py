@@ -114,8 +114,8 @@ class Book:
     is the sum of `realised` and the open result. `block` is empty, DAY_LOSS or DAY_TARGET; `flatten` a reason while the
     whole account is being closed; `venue_event` is the last event of the venue's ledger that is booked; `last_event`
     numbers the account's own.
-    `feed_contracts` are the contracts that the feed has and `trade_from` the trading day from which on anything is
-    decided: both are fixed when the run opens.
+    `feed_contracts` are the contracts that the feed has by now: a tape without an end gains months. `trade_from` is the
+    trading day from which on anything is decided.
 
     `manifest` has the hot fields as they were last set; `settings` are these fields, None when they are still those of
     the process's settings. What is looser in them waits for the roll: `day_limits` are stricter until then, and so are

@@ -1,6 +1,6 @@
 """A venue that matches the tape itself, as both ports of the loop: one answer tells the time and what it has filled."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from leadline.model.orders import Advanced, OrderEvents, Passed, Replacement, VenueOrder, Watch
@@ -36,13 +36,13 @@ class MatchingVenue(Protocol):
 class BothPorts:
     """`MarketTime` and `Orders` over one venue, in one call for each step of the loop.
 
-    What the venue told together with the time is kept for the question that follows. `contracts` are those of the feed:
-    events that are asked for without a step before are told where the venue stands.
+    What the venue told together with the time is kept for the question that follows. `contracts` are those that
+    the feed has by now: events that are asked for without a step before are told where the venue stands.
     """
 
-    def __init__(self, venue: MatchingVenue, contracts: Sequence[str]) -> None:
+    def __init__(self, venue: MatchingVenue, contracts: Collection[str]) -> None:
         self.venue = venue
-        self.contracts = tuple(contracts)
+        self.contracts = contracts
         self._told: tuple[int, Advanced] | None = None
         self.working, self.find, self.positions = venue.working, venue.find, venue.positions
 
@@ -60,7 +60,7 @@ class BothPorts:
         told, self._told = self._told, None
         if told is not None and (told[0], told[1].instant_ns) == (after_event, until_ns):
             return OrderEvents(told[1].events, told[1].positions)
-        advanced = await self.venue.advance(until_ns, until_ns, after_event, self.contracts, ())
+        advanced = await self.venue.advance(until_ns, until_ns, after_event, tuple(self.contracts), ())
         if advanced.instant_ns == until_ns:
             return OrderEvents(advanced.events, advanced.positions)
         return OrderEvents(tuple(event for event in advanced.events if event.instant_ns <= until_ns))

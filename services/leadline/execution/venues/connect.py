@@ -1,6 +1,6 @@
 """An account's connection to its venue: what an adapter is made with, and what it has to give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TypeAlias
@@ -17,13 +17,14 @@ from leadline.model.venues import venue_named
 class Reach:
     """What an adapter is made with.
 
-    account: `namespace/name`. section: the venue's section of its manifest. contracts: those of the feed. channel: a
-    channel to one of the venue's processes, by its service; it carries this account's token with every call.
+    account: `namespace/name`. section: the venue's section of its manifest. contracts: those that the feed has by now;
+    it may gain some. channel: a channel to one of the venue's processes, by its service; it carries this account's
+    token with every call.
     """
 
     account: str
     section: SpecModel
-    contracts: tuple[str, ...]
+    contracts: Collection[str]
     channel: Callable[[str], grpc.aio.Channel]
 
 
@@ -39,7 +40,7 @@ Adapter: TypeAlias = Callable[[Reach], Connection]
 
 
 def connect(
-    manifest: TradingAccount, contracts: tuple[str, ...], channel: Callable[[str], grpc.aio.Channel]
+    manifest: TradingAccount, contracts: Collection[str], channel: Callable[[str], grpc.aio.Channel]
 ) -> Connection:
     """Connect an account to the venue of its manifest. Raises Unknown for a venue that is not installed."""
     venue = venue_named(manifest.spec.venue)
