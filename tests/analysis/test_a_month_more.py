@@ -69,7 +69,8 @@ def told_of_later(after: int) -> list[SignalMessage]:
     """What is published where September is announced after so many messages of June's bars."""
     names = (TAPE, MINE.account_name, MINE.full_name, ANALYSIS)
     (june,) = month_folds(MINE.spec, [JUNE], FRIDAY)
-    publication, feed = Publication(*names, june.fold, None, june.ends_ns), (JUNE,)
+    publication = Publication(*names, june.fold, None, june.ends_ns)
+    feed: tuple[str, ...] = (JUNE,)
     found = []
     for number, (series, message) in enumerate(merged(bars()[JUNE])):
         if number == after:
@@ -145,7 +146,7 @@ async def test_the_service_takes_up_a_month_that_is_announced_while_it_runs(
             await aggregation.publish_many(until_friday)
             await announce_run(feed, Run(TAPE, "live", {JUNE: "cme", SEPTEMBER: "cme"}, FRIDAY, 1, (FRIDAY,), (), 0))
             await aggregation.publish_many(coming[len(until_friday) :])
-            said = []
+            said: list[SignalMessage] = []
             while not said or not said[-1].final:
                 said.append(decode_signal((await anext(messages)).payload))
     assert days_said(said) == {(JUNE, 13), (SEPTEMBER, 16)}

@@ -223,8 +223,10 @@ async def test_venue_and_book_have_the_contracts_that_the_feed_has_by_now() -> N
     feed = {MES: "cme"}
     both = BothPorts(venue := Told(), feed)  # type: ignore[arg-type]
     manifest, database = account(), MemoryDatabase(lambda: 0.0)
-    named = {"tape": RunId("live"), "manifest": manifest, "trade_from": date(2025, 6, 13), "holder": "test"}
-    store = MemoryStore(database, feed_contracts=feed, **named)
+    began = date(2025, 6, 13)
+    store = MemoryStore(
+        database, tape=RunId("live"), manifest=manifest, feed_contracts=feed, trade_from=began, holder="test"
+    )
     await store.acquire()
     balance = manifest.spec.starting_balance
     book = Book(RunId("live"), manifest.full_name, manifest, tuple(feed), date(2025, 6, 13), ns(FRIDAY), balance)
