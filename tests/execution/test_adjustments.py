@@ -13,6 +13,7 @@ from leadline.execution.core.account import worst_case
 from leadline.execution.core.adjustments import adjustment, more_at_risk
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import HaltSource
+from leadline.model.ids import DecisionId
 from leadline.model.instruments import instrument
 from leadline.model.orders import (
     Bracket,
@@ -38,6 +39,8 @@ from tests.execution.harness.stores import IN_BOTH
 from tests.own_markets import BITCOIN, file_of
 
 NAME = "default/mes"
+AGAIN = DecisionId("again")
+NOW: Any = {"seen": MES, "halt": "", "attaches": True}
 LONG = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
 LIMIT = replace(LONG, entry=EntryTerms(OrderType.LIMIT, 19_990))
 EXIT = Proposal(Action.EXIT, why=("enough",))
@@ -169,9 +172,10 @@ async def test_a_stop_may_be_loosened_within_the_day_s_budget_and_no_further(boo
     assert ("S1", 19_970) in await desk.rows("intent", "leg, stop_price", "leg")
 
 
-async def test_protection_that_is_not_there_cannot_be_moved(books: Books, folder: Path):
+async def test_an_exit_that_is_not_there_is_refused_where_the_venue_takes_none_later(books: Books, folder: Path):
     untargeted = replace(LONG, bracket=Bracket(stop_price=19_980))
     desk = desk_of(books, folder, at(599.5, protect(19_990)), at(600, untargeted), at(700, protect(19_990, 20_010)))
+    desk.capabilities = frozenset(Capability) - {Capability.ATTACH}
     await desk.run(read_back=True)
     assert await reasons(desk) == ["nothing_held", "", "no_such_exit"]
     assert ("S1", 19_980) in await desk.rows("intent", "leg, stop_price", "leg")
@@ -395,8 +399,8 @@ def test_a_stop_that_trails_is_not_asked_to_go_back():
     stop = stop_of(19_980, trail=Trailing(20_000, 4))
     book.orders[stop.client_id] = stop
     owner = book.strategies[NAME]
-    assert adjustment(book, owner, protect(19_979), seen=MES, halt="").answer.reason == "stop_trails"
-    [moved] = adjustment(book, owner, protect(19_981), seen=MES, halt="").orders
+    assert adjustment(book, owner, protect(19_979), AGAIN, **NOW).answer.reason == "stop_trails"
+    [moved] = adjustment(book, owner, protect(19_981), AGAIN, **NOW).orders
     assert (moved.wanted_price, moved.version) == (19_981, stop.version + 1)
 
 
@@ -410,13 +414,13 @@ def test_a_trail_is_measured_from_the_fill_that_its_stop_closes():
     )
     book.orders = {order.client_id: order for order in (stop, target)}
     owner = book.strategies[NAME]
-    [moved] = adjustment(book, owner, protect(trail=Trail(10, 4)), seen=MES, halt="").orders
+    [moved] = adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).orders
     assert (moved.client_id, moved.wanted_trail, moved.wanted_price) == (stop.client_id, Trailing(20_013, 4), None)
     again = replace(moved, trail=moved.wanted_trail, wanted_trail=None)
     book.orders[stop.client_id] = again
-    assert adjustment(book, owner, protect(trail=Trail(10, 4)), seen=MES, halt="").orders == (again,)
+    assert adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).orders == (again,)
     del book.orders[stop.client_id]
-    assert adjustment(book, owner, protect(trail=Trail(10, 4)), seen=MES, halt="").answer.reason == "no_such_exit"
+    assert adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).answer.reason == "no_such_exit"
 
 
 def test_of_what_an_entry_may_still_fill_the_last_protection_counts_too():
@@ -426,15 +430,15 @@ def test_of_what_an_entry_may_still_fill_the_last_protection_counts_too():
     book.last_prints[MES] = LastPrint(19_995, ns(600), 1)
     owner = book.strategies[NAME]
     before = worst_case(book, book.open_positions(), book.live_orders())
-    said = adjustment(book, owner, protect(19_970, trail=Trail(4, 4)), seen=MES, halt="")
+    said = adjustment(book, owner, protect(19_970, trail=Trail(4, 4)), AGAIN, **NOW)
     book.orders.update({order.client_id: order for order in said.orders})
     # Ten ticks more of the contract that is held, and of the two that the entry may still fill.
     assert worst_case(book, book.open_positions(), book.live_orders()) == before + 3 * 10 * Decimal("1.25")
     target = order_of(OrderState.WORKING, "T1", side=Side.SELL, type=OrderType.LIMIT, limit_price=20_040)
     book.orders[target.client_id] = target
-    said = adjustment(book, owner, protect(target=20_050), seen=MES, halt="")
+    said = adjustment(book, owner, protect(target=20_050), AGAIN, **NOW)
     assert said.orders[-1].protection == Bracket(stop_price=19_970, target_price=20_050, trail=Trail(4, 4))
-    refused = adjustment(book, owner, protect(18_000), seen=MES, halt="").answer
+    refused = adjustment(book, owner, protect(18_000), AGAIN, **NOW).answer
     # 1,980 ticks of what is held, and 1,970 for each of the two to come: 19970 has been granted to them.
     assert (refused.reason, refused.arithmetic) == ("day_budget", (("more_at_risk", "7400.00"),))
 
@@ -444,7 +448,7 @@ WAITING = order_of(OrderState.WORKING, quantity=2, type=OrderType.LIMIT, limit_p
 
 def asked(proposal: Proposal, *orders: Any, position: int = 0) -> Any:
     book, _ = book_of(*orders, position=position)
-    return adjustment(book, book.strategies[NAME], proposal, seen=MES, halt="")
+    return adjustment(book, book.strategies[NAME], proposal, AGAIN, **NOW)
 
 
 def test_an_entry_that_waits_is_nothing_to_protect():

@@ -119,7 +119,7 @@ async def killed(desk: Desk, *at: int) -> Session:
     return await desk.run()
 
 
-@pytest.mark.parametrize(("day", "entries"), [(eventful, 4), (managed, 3), (rivals, 4)])
+@pytest.mark.parametrize(("day", "entries"), [(eventful, 4), (managed, 4), (rivals, 4)])
 async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(
     books: MemoryBooks, folder: Path, day: Day, entries: int
 ):

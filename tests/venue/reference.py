@@ -4,7 +4,7 @@ It keeps no marks, windows or columns; it may be as slow as it likes. Pessimisti
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from leadline.model.ids import client_order_id
@@ -77,9 +77,27 @@ class Reference:
         self.past: list[Printed] = []
         self.position: dict[str, int] = {}
         self.lines: list[FillLine] = []
+        self.ever: set[str] = set()
+
+    def attach(self, order: VenueOrder) -> None:
+        """An exit for what an entry has filled, which becomes a pair with the other one.
+
+        Nothing comes of it when that has ended or has a pair, nor before the entry has filled.
+        """
+        there = {one.order.client_id: one for one in self.resting}
+        twin = there.get(order.oco)
+        if order.parent not in {line[0] for line in self.lines} or (twin is None and order.oco in self.ever):
+            return
+        if twin is not None and (twin.order.parent != order.parent or twin.order.oco in there):
+            return
+        self.submit(order)
+        if twin is not None:
+            twin.order = replace(twin.order, oco=order.client_id)
+            self.resting[-1].quantity = min(order.quantity, twin.quantity)
 
     def submit(self, order: VenueOrder, after_ns: int | None = None) -> None:
         after = order.decided_at_ns + self.latency_ns if after_ns is None else after_ns
+        self.ever.add(order.client_id)
         self.resting.append(
             Resting(
                 order,

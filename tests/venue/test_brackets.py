@@ -1,12 +1,16 @@
 """Native brackets: an entry's fills make their own stop and target, and one leg answers for the other."""
 
 from dataclasses import replace
+from typing import Any
 
+import pytest
+
+from leadline.model.errors import InvalidInput
 from leadline.model.ids import client_order_id
-from leadline.model.orders import OrderState, OrderType, Side, VenueEvent
-from leadline.venue.matching import Step
+from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueEvent, VenueOrder
+from leadline.venue.matching import PaperMarket, Step
 from leadline.venue.rules import Rest
-from tests.venue.builders import SELL, fills, market, ns, order, run, tape, told
+from tests.venue.builders import ES, SELL, fills, market, ns, order, run, tape, told
 
 
 def test_a_long_of_5000_stopped_by_a_gap_to_4995_loses_21_ticks_not_16():
@@ -121,6 +125,89 @@ def test_when_one_print_reaches_both_legs_of_a_pair_the_stop_fills_and_the_targe
         paper.restore(Step(0, events, {}, {"S": Rest(0), "T": Rest(0)}, 0))
         assert told(run(paper, tape([(1, 19994, 9, SELL)]), 2)) == [("E", "FILLED", 1, 1), ("E", "CANCELLED", 1, 0)]
         assert [paper.order(name).state for name in "ST"] == [OrderState.FILLED, OrderState.CANCELLED]
+
+
+def held(bracket: Bracket, quantity: int = 1) -> PaperMarket:
+    """A long at 20001 of so many, behind what its bracket has."""
+    paper = market()
+    paper.submit(order(quantity=quantity, bracket=bracket))
+    run(paper, tape([(1, 20000)]), 1)
+    return paper
+
+
+def exit_of(paper: PaperMarket, leg: str, *, pair: bool = True, **terms: Any) -> VenueOrder:
+    """A stop at 19990 or a target at 20010 for it, a pair with the exit that works."""
+    prices = {"stop": 19990} if leg.startswith("S") else {"limit": 20010}
+    made = order(f"new {leg}", Side.SELL, at=2, **{**prices, **terms})
+    oco = paper.live_orders()[0].client_id if pair else ""
+    return replace(made, leg=leg, parent="E1", oco=oco)
+
+
+@pytest.mark.parametrize(("bracket", "leg"), [(Bracket(target_price=20010), "S1"), (Bracket(stop_price=19990), "T1")])
+@pytest.mark.parametrize(("price", "filled"), [(19989, "S"), (20011, "T")])
+def test_an_exit_that_comes_later_is_a_pair_with_the_other(bracket: Bracket, leg: str, price: int, filled: str):
+    paper = held(bracket)
+    taken, _ = paper.submit(exit_of(paper, leg))
+    pair = paper.order(taken.oco)
+    assert (taken.state, taken.parent, pair.oco) == (OrderState.WORKING, "E1", taken.client_id)
+    run(paper, tape([(1, 20000), (3, price)]), 3)
+    ends = {live.leg[:1]: live.state for live in (paper.order(taken.client_id), paper.order(pair.client_id))}
+    assert ends == {filled: OrderState.FILLED, "ST".replace(filled, ""): OrderState.CANCELLED}
+    assert paper.positions() == {}
+
+
+def test_two_that_come_one_after_the_other_are_a_pair_whichever_comes_first():
+    for first, second in (("S1", "T1"), ("T1", "S1")):
+        paper = held(Bracket())
+        both = {leg: exit_of(paper, leg, pair=False) for leg in (first, second)}
+        paper.submit(replace(both[first], oco=both[second].client_id))
+        paper.submit(both[second])  # which does not say so
+        run(paper, tape([(1, 20000), (3, 20011)]), 3)
+        assert [live.state for live in paper.orders() if live.leg[0] in "ST"].count(OrderState.CANCELLED) == 1
+        assert paper.positions() == {}
+
+
+def test_an_exit_is_no_larger_than_its_pair_and_not_taken_once_that_has_ended():
+    paper = held(Bracket(target_price=20010), quantity=3)
+    run(paper, tape([(1, 20000), (2, 20011, 2)]), 2)
+    assert paper.submit(exit_of(paper, "S1", quantity=3))[0].quantity == 1
+    paper = held(Bracket(target_price=20010))
+    late = exit_of(paper, "S1")
+    run(paper, tape([(1, 20000), (2, 20011)]), 2)
+    refused, _ = paper.submit(late)
+    assert (refused.state, refused.reason) == (OrderState.REJECTED, "its pair has ended")
+    assert paper.live_orders() == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"leg": "T1"}, "order.type"),
+        ({"parent": "nobody"}, "order.parent"),
+        ({"side": Side.BUY}, "order.parent"),
+        ({"contract": ES}, "order.parent"),
+        ({"bracket": Bracket(1, 1)}, "order.bracket"),
+        ({"oco": "E1"}, "order.oco"),
+    ],
+)
+def test_an_exit_that_is_none_of_what_the_entry_holds_is_refused(changed: dict[str, Any], field: str):
+    paper = held(Bracket(target_price=20010))
+    with pytest.raises(InvalidInput) as refused:
+        paper.submit(replace(exit_of(paper, "S1"), **changed))
+    assert refused.value.field == field
+    unfilled = market()
+    unfilled.submit(order(limit=19000))
+    with pytest.raises(InvalidInput, match=r"^order\.parent"):
+        unfilled.submit(exit_of(unfilled, "S1", pair=False))
+
+
+def test_an_exit_that_has_a_pair_gets_no_other():
+    paper = held(Bracket(stop_price=19990, target_price=20010))
+    stop, target = paper.live_orders()
+    for taken in (stop, target):
+        leg = "T2" if taken is stop else "S2"
+        with pytest.raises(InvalidInput, match=r"^order\.oco"):
+            paper.submit(replace(exit_of(paper, leg), oco=taken.client_id))
 
 
 def test_cancelling_an_entry_filled_in_part_leaves_its_legs():

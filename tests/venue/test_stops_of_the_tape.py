@@ -1,11 +1,13 @@
 """Where the tape stops changes nothing; nor does how the prints arrive, nor a restart in between."""
 
+import contextlib
 from dataclasses import dataclass
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadline.model.errors import InvalidInput
 from leadline.model.ids import client_order_id
 from leadline.model.orders import (
     Bracket,
@@ -121,14 +123,38 @@ def replacements(draw: st.DrawFn, earlier: VenueOrder, at: int) -> Replacement:
 
 
 @st.composite
+def attached(draw: st.DrawFn, earlier: VenueOrder, number: int, at: int) -> VenueOrder:
+    """A stop or a target for what an earlier order has filled, alone or a pair with its other one."""
+    leg, other = draw(st.sampled_from([("S", "T"), ("T", "S")]))
+    return VenueOrder(
+        client_id=f"x{number}",
+        contract=earlier.contract,
+        tape_contract=earlier.tape_contract,
+        side=earlier.side.opposite,
+        type=OrderType.STOP if leg == "S" else OrderType.LIMIT,
+        quantity=draw(st.integers(1, 4)),
+        decided_at_ns=at,
+        leg=f"{leg}9",
+        decision=f"x{number}",
+        stop_price=draw(PRICES) if leg == "S" else None,
+        limit_price=draw(PRICES) if leg == "T" else None,
+        reduce_only=draw(st.booleans()),
+        parent=earlier.client_id,
+        oco=draw(st.sampled_from(["", client_order_id(earlier.decision, f"{other}1")])),
+    )
+
+
+@st.composite
 def instructions(draw: st.DrawFn) -> list[Instruction]:
     """Orders of every kind, other terms and cancels, in the order of their instants."""
     found: list[Instruction] = []
     for number, at in enumerate(sorted(draw(st.lists(st.integers(0, END), min_size=1, max_size=8)))):
-        earlier = [one.order for one in found if one.order is not None]
-        what = draw(st.sampled_from(["order", "order", "order", "cancel", "replace"])) if earlier else "order"
+        earlier = [one.order for one in found if one.order is not None and not one.order.parent]
+        what = draw(st.sampled_from(["order", "order", "order", "cancel", "replace", "attach"])) if earlier else "order"
         if what == "order":
             found.append(Instruction(at, draw(orders(number, at))))
+        elif what == "attach":
+            found.append(Instruction(at, draw(attached(draw(st.sampled_from(earlier)), number, at))))
         elif what == "cancel":
             found.append(Instruction(at, cancels=draw(st.sampled_from(earlier)).client_id))
         else:
@@ -139,7 +165,11 @@ def instructions(draw: st.DrawFn) -> list[Instruction]:
 def carry_out(paper: PaperMarket, instruction: Instruction) -> None:
     known = {known.client_id: known for known in paper.orders()}
     if instruction.order is not None:
-        paper.submit(instruction.order)
+        if instruction.order.parent:
+            with contextlib.suppress(InvalidInput):  # nothing of the entry has filled, or its exit has a pair
+                paper.submit(instruction.order)
+        else:
+            paper.submit(instruction.order)
     elif instruction.replaces is not None:
         wanted = instruction.replaces
         order = known.get(wanted.client_id)
@@ -222,7 +252,7 @@ def by_hand(prints: dict[str, TickColumns], plan: list[Instruction], slippage: i
         reference.feed(one for one in rest if one.time_ns <= instruction.at)
         rest = [one for one in rest if one.time_ns > instruction.at]
         if instruction.order is not None:
-            reference.submit(instruction.order)
+            (reference.attach if instruction.order.parent else reference.submit)(instruction.order)
         elif instruction.replaces is not None:
             reference.replace(instruction.replaces, instruction.at)
         else:

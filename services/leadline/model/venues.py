@@ -38,6 +38,7 @@ class Capability(StrEnum):
     TRAILING = "trailing"
     REPLACE = "replace"
     SHRINK = "shrink"
+    ATTACH = "attach"
     VALIDITY = "validity"
     REDUCE_ONLY = "reduce-only"
     PARTIAL_FILLS = "partial-fills"
@@ -54,6 +55,7 @@ MEANINGS: Final[Mapping[Capability, str]] = {
     Capability.TRAILING: "moves a stop behind the price itself",
     Capability.REPLACE: "gives a working order other terms",
     Capability.SHRINK: "makes the stop and the target of a fill smaller while they work",
+    Capability.ATTACH: "takes a stop or a target of a fill later, as a pair with the one that works",
     Capability.VALIDITY: "ends an order at an instant that is given with it",
     Capability.REDUCE_ONLY: "keeps an order that closes from turning a position round",
     Capability.PARTIAL_FILLS: "fills an order in parts",

@@ -3,6 +3,7 @@
 from typing import Final
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import Leg
 from leadline.model.orders import Bracket, OrderType, Replacement, Trailing, VenueOrder
 
 LONGEST_NAME: Final = 300
@@ -76,6 +77,26 @@ def check_replacement(order: VenueOrder, wanted: Replacement) -> None:
         raise InvalidInput("replacement.trail", wanted.trail, f"nothing for a {order.type} order")
     if wanted.bracket is not None and (order.bracket is None or order.filled):
         raise InvalidInput("replacement.bracket", wanted.bracket, "nothing, where no bracket waits for a first fill")
+
+
+def check_attached(order: VenueOrder, entry: VenueOrder | None, twin: VenueOrder | None, *, paired: bool) -> None:
+    """Refuse an exit that cannot be one of what an entry has filled: InvalidInput.
+
+    `twin` is the order that it is to be a pair with, None where there is none of its id yet; `paired` says that the
+    twin has another pair.
+    """
+    if order.type is not (OrderType.STOP if order.leg.startswith(Leg.STOP) else OrderType.LIMIT):
+        raise InvalidInput("order.type", order.type, "STOP for a leg S, LIMIT for a leg T")
+    if order.bracket is not None:
+        raise InvalidInput("order.bracket", order.bracket, "no native bracket on an exit")
+    there = (order.contract, order.side.opposite)
+    if entry is None or entry.parent or not entry.filled or (entry.contract, entry.side) != there:
+        raise InvalidInput("order.parent", order.parent, f"a filled order in {order.contract} on the other side")
+    if twin is None:
+        return
+    same = (twin.parent, twin.contract, twin.side) == (order.parent, order.contract, order.side)
+    if not same or twin.leg[:1] == order.leg[:1] or paired:
+        raise InvalidInput("order.oco", order.oco, "the other exit of the same entry, and one without a pair")
 
 
 def _check_price(field: str, price: int | None) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import fill_id
+from leadline.model.ids import Leg, fill_id
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -26,7 +26,7 @@ from leadline.model.orders import (
 from leadline.model.settlement import SETTLED, settles_at_ns
 from leadline.model.ticks import TickColumns
 from leadline.venue.brackets import exits
-from leadline.venue.checks import check_order, check_replacement, check_same
+from leadline.venue.checks import check_attached, check_order, check_replacement, check_same
 from leadline.venue.rules import (
     FillRules,
     Mark,
@@ -165,7 +165,29 @@ class PaperMarket:
             check_same(known, order)
             return known, True
         check_order(order)
-        return self._rest(_as_sent(order), order.decided_at_ns + self._rules.latency_ns), False
+        after_ns = order.decided_at_ns + self._rules.latency_ns
+        if order.parent and order.leg.startswith((Leg.STOP, Leg.TARGET)):
+            return self._attach(order, after_ns), False
+        return self._rest(_as_sent(order), after_ns), False
+
+    def _attach(self, order: VenueOrder, after_ns: int) -> VenueOrder:
+        """Take an exit for what an entry has filled, a pair with the order in its `oco`; refused once that has ended.
+
+        It is no larger than its pair, which may also have come before and name it.
+        """
+        named = (other.client_id for other in self.live_orders() if other.oco == order.client_id)
+        order = replace(order, oco=order.oco or next(named, ""))
+        twin = self._orders.get(order.oco)
+        paired = twin is not None and twin.oco != order.client_id and twin.oco in self._resting
+        check_attached(order, self._orders.get(order.parent), twin, paired=paired)
+        taken = replace(_as_sent(order), parent=order.parent, oco=order.oco)
+        if twin is None:
+            return self._rest(taken, after_ns)
+        if twin.state.terminal:
+            return self._record(replace(taken, state=OrderState.REJECTED, reason="its pair has ended"))
+        if twin.oco != order.client_id:
+            self._record(replace(twin, oco=order.client_id))
+        return self._rest(replace(taken, quantity=min(taken.quantity, twin.remaining)), after_ns)
 
     def reject(self, order: VenueOrder, reason: str) -> tuple[VenueOrder, bool]:
         """Refuse an order and remember it; a known id is answered as by `submit`."""

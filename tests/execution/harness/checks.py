@@ -150,7 +150,8 @@ def check_book(book: Book, market: PaperMarket) -> None:
         leaving = book.flatten or (strategy is not None and strategy.flatten)
         closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
         size = abs(position.quantity)
-        covered = stops == size - bare[position.contract] and targets == _targets_of(book, position)
+        # One that its strategy has given a stop or a target since has more than it was entered with.
+        covered = size - bare[position.contract] <= stops <= size and targets in {_targets_of(book, position), size}
         assert strategy is None or leaving or closing or covered, f"{position} is not protected"
         assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]

@@ -93,14 +93,15 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
 
 def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
     """A desk whose strategy looks after what it has: a long whose exits it moves twice and which it leaves, a limit
-    that it takes back, and a long whose stop follows the price. The venue does not trail: the loop moves that stop.
+    that it takes back, a long whose stop follows the price, and one that gets its stop later. The loop moves the
+    stops that trail, for the venue does not.
     """
     mes = tape(
         *((599, 20_000), (601, 20_000)),  # in: 1 at 20001
         *((700, 20_004), (800, 20_006), (901, 20_003)),  # out: 1 at 20002
         *((999, 20_000), (1199, 20_001)),
         *((1201, 20_000), (1210, 20_006), (1211.5, 20_009), (1230, 20_004)),  # in at 20001, out at 20003
-        (1300, 20_001),
+        *((1300, 20_001), (1301, 20_000), (1320, 20_001), (1340, 19_994), (1390, 20_001)),  # in at 20001, out at 19993
     )
     enter = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
     wanted = [
@@ -111,10 +112,13 @@ def managed(books: Books, folder: Path, name: str = "tape") -> Desk:
         (1000, replace(enter, entry=EntryTerms(OrderType.LIMIT, 19_985))),
         (1100, Proposal(Action.CANCEL)),
         (1200, replace(enter, bracket=Bracket(stop_ticks=20, trail=Trail(4, 4)))),
+        (1300, replace(enter, bracket=Bracket(target_price=20_040))),
+        (1320, Proposal(Action.PROTECT, bracket=Bracket(stop_price=19_995))),
     ]
     said = [replace(bar(second), regime=None, signals=(), proposals=(proposal,)) for second, proposal in wanted]
     signals = {"default/mes": says(said, end=1400)}
-    desk = Desk(books, folder, {MES: mes}, signals, [strategy()], ends=1400, name=name)
+    manifest = account(noStopRiskTicks={"MES": 40})
+    desk = Desk(books, folder, {MES: mes}, signals, [strategy()], manifest, ends=1400, name=name)
     desk.capabilities = frozenset(Capability) - {Capability.TRAILING}
     return desk
 

@@ -4,16 +4,17 @@ No service is asked: the book alone says what is held. Leaving and taking back n
 where more can be lost is asked of the limits.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from leadline.execution.core.account import account_view, entry_price, farthest_stop, settings
+from leadline.execution.core.account import account_view, entry_price, farthest_stop, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.booking import is_foreign, protected
+from leadline.execution.core.new_exits import new_exits
 from leadline.model.contracts import sheet_of
-from leadline.model.ids import Leg
+from leadline.model.ids import DecisionId, Leg
 from leadline.model.orders import Bracket, Order, OrderType
 from leadline.model.proposals import Action, Proposal
 from leadline.model.worth import loss
@@ -43,11 +44,20 @@ class Adjustment:
     closes: str = ""
 
 
-def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, seen: str, halt: str) -> Adjustment:
-    """What becomes of a proposal that enters nothing.
+def adjustment(
+    book: Book,
+    strategy: StrategyBook,
+    proposal: Proposal,
+    decision: DecisionId,
+    *,
+    seen: str,
+    halt: str,
+    attaches: bool,
+) -> Adjustment:
+    """What becomes of a proposal that enters nothing, by the decision of that id.
 
     `seen` is the contract of the bar at which it was made: its prices mean nothing for another month. `halt` is why the
-    account is halted, or empty.
+    account is halted, or empty; `attaches` says whether the venue takes an exit that a position does not have.
     """
     name = strategy.strategy
     held = book.open_positions(name)
@@ -66,13 +76,21 @@ def adjustment(book: Book, strategy: StrategyBook, proposal: Proposal, *, seen: 
         return Adjustment(answer, closes=EXIT)
     if seen != strategy.contract:
         return _refused(Reason.CONTRACT_ROLLING, proposal)
-    return _protection(book, strategy, proposal, answer, live, halt)
+    bracket = proposal.bracket or Bracket()
+    fresh = [order for position in held if attaches for order in new_exits(book, position, bracket, decision)]
+    return _protection(book, strategy, proposal, answer, live, fresh, halt)
 
 
 def _protection(
-    book: Book, strategy: StrategyBook, proposal: Proposal, answer: RiskDecision, live: Iterable[Order], halt: str
+    book: Book,
+    strategy: StrategyBook,
+    proposal: Proposal,
+    answer: RiskDecision,
+    live: Iterable[Order],
+    fresh: Sequence[Order],
+    halt: str,
 ) -> Adjustment:
-    """Where the stops and targets of what is held go."""
+    """Where the stops and targets of what is held go, and those that there were not."""
     bracket = proposal.bracket or Bracket()
     exits = list(live)
     moved: list[Order] = []
@@ -82,7 +100,8 @@ def _protection(
         (Leg.TARGET, OrderType.LIMIT, bracket.target_price, None),
     ):
         found = [order for order in exits if order.leg.startswith(leg) and order.type is kind]
-        if (price is not None or trail is not None) and not found:
+        made = [order for order in fresh if order.type is kind]
+        if (price is not None or trail is not None) and not found and not made:
             return _refused(Reason.NO_SUCH_EXIT, proposal)
         moved += [replace(order, wanted_price=price) for order in found if price is not None]
         if price is None and trail is not None:
@@ -95,7 +114,8 @@ def _protection(
             if order.trail is not None:
                 return _refused(Reason.STOP_TRAILS, proposal)
             more += loosened
-    passed = [order for order in moved if _passed(book, order)]
+    more += sum((_more_than_declared(book, order) for order in fresh), Decimal(0))
+    passed = [order for order in (*moved, *fresh) if _passed(book, order)]
     if passed:
         return Adjustment(answer, closes=BEYOND_STOP if passed[0].leg.startswith(Leg.STOP) else BEYOND_TARGET)
     if more:
@@ -104,7 +124,19 @@ def _protection(
             return _refused(refusal, proposal, (("more_at_risk", str(more)),))
     known = {order.client_id: order for order in exits}
     wanted = [*(protected(order, bracket) for order in [*moved, *trailing]), *later]
-    return Adjustment(answer, tuple(_changed(known[order.client_id], order) for order in wanted))
+    return Adjustment(answer, (*(_changed(known[order.client_id], order) for order in wanted), *fresh))
+
+
+def _more_than_declared(book: Book, stop: Order) -> Decimal:
+    """What more can be lost behind a new stop than the account has declared for what has none, in money."""
+    ticks, sheet = no_stop_ticks(book, stop.contract), sheet_of(stop.contract)
+    if ticks is None or sheet is None or stop.stop_price is None or stop.entry_price is None:
+        return Decimal(0)
+    there = stop.entry_price + stop.side.sign * ticks
+    distance = (stop.stop_price - there) * stop.side.sign
+    if distance <= 0:
+        return Decimal(0)
+    return stop.quantity * loss(there, distance, -stop.side.sign, sheet.tick_value, inverse=sheet.inverse)
 
 
 def _and_then(before: Bracket | None, wanted: Bracket) -> Bracket:
@@ -129,7 +161,8 @@ def _more_later(book: Book, before: Order, after: Order) -> Decimal:
 
 def _passed(book: Book, order: Order) -> bool:
     """Whether the last print is at the price at which an exit is wanted, or beyond it: there it fills at once."""
-    last, wanted = book.last_prints.get(order.tape_contract), order.wanted_price
+    last = book.last_prints.get(order.tape_contract)
+    wanted = order.price if order.wanted_price is None else order.wanted_price
     if last is None or wanted is None:
         return False
     beyond = (last.price - wanted) * order.side.sign

@@ -13,7 +13,7 @@ from leadline.execution.core.alternatives import FIRST_FILL, is_excess, take_out
 from leadline.execution.core.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.marks import UNMARKED, Marks
-from leadline.execution.core.orders import add_fill, follow, foreseen
+from leadline.execution.core.orders import UNRESOLVED, add_fill, follow, foreseen
 from leadline.execution.core.positions import apply_fill, flat
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.contracts import sheet_of
@@ -35,6 +35,9 @@ from leadline.model.settlement import SETTLED, settles_at_ns
 
 UNASSIGNED: Final = ""
 """The place of orders and positions in contracts that no strategy of the account trades."""
+
+_ON_ITS_WAY: Final = frozenset({*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL})
+"""States of an order of which the venue has not said that it has it."""
 
 VENUE_EVENTS: Final = "VENUE"
 """The stream under which events of the venue are kept that were not believed."""
@@ -103,7 +106,7 @@ def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored)
     """Book one event; a sentence for each thing that a person has to look at."""
     surprises: list[str] = []
     named = _named(book, event.order, stored)
-    order = _known(book, named.client_id, stored)
+    before = order = _known(book, named.client_id, stored)
     checked = check_order(order, named)
     words = [] if named is event.order else [f"client_id {shown(event.order.client_id)}"]
     words += [checked.words] if checked.words else []
@@ -134,6 +137,8 @@ def _book_event(book: Book, changes: Changes, event: VenueEvent, stored: Stored)
         )
         order = replace(order, filled=reported.filled, version=order.version + 1)
     put_order(book, changes, order)
+    if before is not None:
+        joined(book, changes, before, order)
     return surprises
 
 
@@ -172,6 +177,23 @@ def other_positions(book: Book, venue: Mapping[str, int]) -> str:
     if {contract: quantity for contract, quantity in held.items() if quantity} == venue:
         return ""
     return f"book {sorted(held.items())} and venue {sorted(venue.items())} hold different positions"
+
+
+def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
+    """Let an exit of this account that the venue has taken be the pair of the one it names, and its stop protect.
+
+    The exits that a venue makes are never on their way there. What rests behind a stop now needs one from here on.
+    """
+    if not before.parent or before.state not in _ON_ITS_WAY or after.state in {*_ON_ITS_WAY, OrderState.REJECTED}:
+        return
+    twin = book.orders.get(after.oco)
+    if twin is not None and twin.oco != after.client_id:
+        put_order(book, changes, replace(twin, oco=after.client_id, version=twin.version + 1))
+    key = (after.strategy, after.contract)
+    position = book.positions.get(key)
+    if position is not None and after.leg.startswith(Leg.STOP) and position.without_stop:
+        left = max(position.without_stop - after.quantity, 0)
+        book.positions[key] = changes.positions[key] = replace(position, without_stop=left)
 
 
 def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:

@@ -92,5 +92,7 @@ def venue_order(order: Order, *, trails: bool) -> VenueOrder:
         bracket=bracket,
         trail=order.trail if trails else None,
         valid_until_ns=order.valid_until_ns,
-        reduce_only=order.leg.startswith(Leg.FLATTEN),
+        reduce_only=order.leg.startswith(Leg.FLATTEN) or bool(order.parent),
+        parent=order.parent,
+        oco=order.oco,
     )

@@ -252,7 +252,16 @@ class AccountLoop:
     async def _adjust(self, strategy: StrategyBook, asked: Asked) -> None:
         """One decision on what is held or works: its transaction says what is wanted, and then it is carried out."""
         book, changes = self.book, Changes()
-        found = adjustment(book, strategy, asked.proposal, seen=asked.bar.bar.contract, halt=self._deps.halted())
+        decision = decision_id(book.account, strategy.strategy, asked.source)
+        found = adjustment(
+            book,
+            strategy,
+            asked.proposal,
+            decision,
+            seen=asked.bar.bar.contract,
+            halt=self._deps.halted(),
+            attaches=self._deps.attaches,
+        )
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
             put_order(book, changes, order)

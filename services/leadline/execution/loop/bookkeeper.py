@@ -14,6 +14,7 @@ from leadline.execution.core.booking import (
 )
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
 from leadline.execution.core.exits import settled
+from leadline.execution.core.new_exits import exits_of_later_fills
 from leadline.execution.core.protection import UNPROTECTED, unprotected
 from leadline.execution.core.settlements import settle_opposites
 from leadline.execution.core.trails import move_stops, trail_watches
@@ -130,6 +131,8 @@ class Bookkeeper:
                     self.differs(taken)
             self.unsettled = False
         apply_limits(book)
+        if deps.attaches:
+            exits_of_later_fills(book, changes)
         if not deps.trails:
             move_stops(book, changes)
         settled(book)

@@ -46,6 +46,11 @@ class Deps:
         """Whether the venue moves a stop behind the price itself."""
         return Capability.TRAILING in self.capabilities
 
+    @property
+    def attaches(self) -> bool:
+        """Whether the venue takes a stop or a target that a position does not have."""
+        return Capability.ATTACH in self.capabilities
+
     def halted(self) -> str:
         """Why nothing may be entered; empty when no halt is in force."""
         return self.switch.halts.words

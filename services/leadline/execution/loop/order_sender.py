@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.alternatives import FIRST_FILL
-from leadline.execution.core.book import Book, is_entry
-from leadline.execution.core.booking import apply_report, was_faster
+from leadline.execution.core.book import Book, Changes, is_entry, put_order
+from leadline.execution.core.booking import apply_report, joined, was_faster
 from leadline.execution.core.decisions import venue_order
 from leadline.execution.core.exits import Cancel, Move, wanted
+from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.orders import move
 from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
@@ -90,7 +91,35 @@ class OrderSender:
         for surprise in surprises:
             self._keeper.differs(surprise)
         if after != order:
-            await self._keeper.commit_order(after)
+            changes = Changes()
+            put_order(self._book, changes, after)
+            joined(self._book, changes, order, after)
+            await self._keeper.commit(changes)
+        if after.parent and after.state is OrderState.REJECTED and order.state is not after.state:
+            await self._not_taken(after)
+
+    async def _not_taken(self, order: Order) -> None:
+        """Have a person look at an exit that the venue does not take, unless its pair was faster."""
+        pair = await self._deps.venue.find(order.oco) if order.oco else None
+        if pair is None or not pair.state.terminal:
+            self._keeper.differs(f"exit {order.client_id} is not taken at {order.price}: {order.reason}")
+
+    async def _send_exits(self) -> None:
+        """Send the exits that are in the book and have not left: new ones, and those that the venue does not have."""
+        if not self._deps.attaches:
+            return
+        while (found := next(sent_again(self._book), None)) is not None:
+            changes = Changes()
+            for order in found:
+                put_order(self._book, changes, order)
+            await self._keeper.commit(changes)
+        for order in self._book.live_orders():
+            if order.state is OrderState.PENDING and order.parent:
+                owner = self._book.strategies.get(order.strategy)
+                if self._book.flatten or (owner is not None and owner.flatten):
+                    await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
+                else:
+                    await self.send(order)
 
     async def cancel(self, order: Order, reason: str) -> None:
         """Cancel one working order and book what the venue says of it."""
@@ -150,6 +179,7 @@ class OrderSender:
 
         What is refused or has gone wrong is tried again at the next step, so that one instant cannot last for ever.
         """
+        await self._send_exits()
         for _ in range(ROUNDS):
             actions = wanted(self._book, halted=bool(self._deps.halted()), spent=self._deps.journal.written)
             if not actions:

@@ -1,0 +1,270 @@
+"""A stop or a target that a position did not have: sent as a leg of its entry, a pair with the exit that is there."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadline.execution.core.adjustments import adjustment
+from leadline.execution.core.new_exits import new_exits, sent_again
+from leadline.execution.loop.deps import Deps
+from leadline.execution.loop.ports import Unavailable
+from leadline.model.ids import DecisionId
+from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Side, Trail, VenueOrder
+from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
+from leadline.model.signals import BarSignals
+from leadline.venue.matching import PaperMarket
+from tests.execution.harness.books import book_of, order_of
+from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
+from tests.execution.harness.desk import Books, Desk
+from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.ports import replace_venue, venue_of
+from tests.execution.harness.stores import IN_BOTH
+
+Prints = tuple[tuple[float, int], ...]
+
+NAME = "default/mes"
+ALLOWED: Any = {"noStopRiskTicks": {"MES": 40}}
+BARE = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket())
+TARGETED = replace(BARE, bracket=Bracket(target_price=20_040))
+STOPPED = replace(BARE, bracket=Bracket(stop_price=19_980))
+START = ((599, 20_000), (601, 20_000), (699, 20_000))  # in: 1 at 20001
+UP = (*START, (800, 20_041), (899, 20_041))
+DOWN = (*START, (800, 19_985), (899, 19_985))
+
+
+def protect(stop: int | None = None, target: int | None = None, trail: Trail | None = None) -> Proposal:
+    return Proposal(Action.PROTECT, bracket=Bracket(stop_price=stop, target_price=target, trail=trail))
+
+
+def at(seconds: float, *proposals: Proposal, close: int = 20_000) -> BarSignals:
+    return replace(bar(seconds, close=close), regime=None, signals=(), proposals=proposals)
+
+
+def desk_of(
+    books: Books,
+    folder: Path,
+    prints: Prints,
+    *bars: BarSignals,
+    name: str = "tape",
+    size: int = 1,
+) -> Desk:
+    manifest = account(limits={"maxPosition": 3}, **ALLOWED)
+    said = {NAME: says(bars, end=1000)}
+    return Desk(books, folder, {MES: tape(*prints)}, said, [strategy(size=size)], manifest, ends=1000, name=name)
+
+
+async def exits_of(desk: Desk) -> list[tuple[Any, ...]]:
+    """Exits as (leg, where they lie, state)."""
+    found = await desk.rows("intent", "leg, limit_price, stop_price, state", "leg")
+    return [(leg, stop if limit is None else limit, state) for leg, limit, stop, state in found if leg != "E"]
+
+
+@IN_BOTH
+@pytest.mark.parametrize(
+    ("entry", "wanted", "prints", "exits", "fill"),
+    [
+        # The stop meets 19985, loses a tick, and takes the target with it.
+        (TARGETED, protect(19_990), DOWN, ((19_990, "FILLED"), (20_040, "CANCELLED")), ("S1", 800, 19_984)),
+        (TARGETED, protect(19_990), UP, ((19_990, "CANCELLED"), (20_040, "FILLED")), ("T1", 800, 20_040)),
+        (STOPPED, protect(None, 20_030), UP, ((19_980, "CANCELLED"), (20_030, "FILLED")), ("T1", 800, 20_030)),
+        (BARE, protect(19_990, 20_030), DOWN, ((19_990, "FILLED"), (20_030, "CANCELLED")), ("S1", 800, 19_984)),
+        (BARE, protect(19_990, 20_030), UP, ((19_990, "CANCELLED"), (20_030, "FILLED")), ("T1", 800, 20_030)),
+        (BARE, protect(None, 20_030), UP, (None, (20_030, "FILLED")), ("T1", 800, 20_030)),
+    ],
+)
+async def test_a_position_gets_the_exit_that_it_did_not_have(
+    books: Books,
+    folder: Path,
+    entry: Proposal,
+    wanted: Proposal,
+    prints: Prints,
+    exits: tuple[tuple[int, str] | None, ...],
+    fill: tuple[str, int, int],
+):
+    """`exits` are where its stop and its target end, and how."""
+    desk = desk_of(books, folder, prints, at(600, entry), at(700, wanted))
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert [reason for *_, reason in await desk.decisions()] == ["", ""]
+    assert await exits_of(desk) == [(leg, *end) for leg, end in zip(("S1", "T1"), exits, strict=True) if end]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [("E", 601, 20_001), fill]
+    assert session.market.positions() == {}
+
+
+async def test_what_rests_behind_a_new_stop_needs_it_from_then_on(books: Books, folder: Path):
+    desk = desk_of(books, folder, (*START, (899, 20_000)), at(600, BARE), at(700, protect(19_990)))
+    session = desk.open(read_back=True)
+    await session.until(650)
+    assert session.book.positions[NAME, MES].without_stop == 1
+    await session.until(750)
+    assert session.book.positions[NAME, MES].without_stop == 0
+    [stop] = session.market.live_orders()
+    session.market.cancel(stop.client_id, "somebody")  # the venue's own screen
+    await session.run()
+    session.close()
+    assert "behind stops for 0" in session.halted
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "F1"]
+
+
+async def test_a_new_stop_trails_where_its_strategy_says_so(books: Books, folder: Path):
+    prints = (*START, (800, 20_012), (850, 20_020), (899, 20_013))
+    desk = desk_of(books, folder, prints, at(600, BARE), at(700, protect(19_990, trail=Trail(10, 4))))
+    session = await desk.run(read_back=True)
+    stops = [event.order.stop_price for event in session.market.events_after(0) if event.order.leg == "S1"]
+    assert list(dict.fromkeys(stops)) == [19_990, 20_008, 20_016]  # from 20011 on, 4 behind the best print
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()][1:] == [("S1", 899, 20_012)]
+
+
+@IN_BOTH
+async def test_a_later_fill_of_the_same_entry_gets_the_exit_too(books: Books, folder: Path):
+    patient = replace(TARGETED, entry=EntryTerms(OrderType.LIMIT, 19_990), quantity=2)
+    prints = ((599, 20_000), (602, 19_989), (605, 19_989), (800, 19_970), (899, 19_970))
+    desk = desk_of(books, folder, prints, at(600, patient), at(603, protect(19_984)), size=2)
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert await exits_of(desk) == [
+        ("S1", 19_984, "FILLED"),
+        ("S4", 19_984, "FILLED"),  # beyond the numbers that the venue gives to the fills of two
+        ("T1", 20_040, "CANCELLED"),
+        ("T2", 20_040, "CANCELLED"),
+    ]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [
+        ("E", 602, 19_990),
+        ("E", 605, 19_990),
+        ("S1", 800, 19_969),
+        ("S4", 800, 19_969),
+    ]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("leg", ["S", "T"])
+@pytest.mark.parametrize("prints", [UP, DOWN], ids=["up", "down"])
+async def test_an_exit_whose_fate_is_open_is_there_once(
+    books: Books, folder: Path, after: bool, leg: str, prints: Prints
+):
+    def day(name: str) -> Desk:
+        return desk_of(books, folder, prints, at(600, BARE), at(700, protect(19_990, 20_030)), name=name)
+
+    wire = Tripwire()
+    undisturbed = day("undisturbed")
+    await undisturbed.run(through=lambda deps: replace_venue(deps, TrippedVenue(venue_of(deps), wire)))
+    number = next(at for at, name in enumerate(wire.calls) if name.startswith(f"venue.submit {leg}"))
+    silent, fault = day("silent"), Tripwire(number, after=after, error=Unavailable)
+    session = await silent.run(
+        through=lambda deps: replace_venue(deps, TrippedVenue(venue_of(deps), fault)), read_back=True
+    )
+    assert not session.halted
+    fills = [(name[:1], *rest) for name, *rest in await undisturbed.fills()]
+    assert [(name[:1], *rest) for name, *rest in await silent.fills()] == fills
+    lost = [state for *_, state in await silent.orders() if state == "DEAD"]
+    assert len(lost) == (not after)  # proven absent, and sent again under another id
+    assert session.market.positions() == {}
+
+
+class Refusing(TrippedVenue):
+    """A venue that takes no new exit, whose pair it shows as `became` says: its events tell of that later."""
+
+    def __init__(self, venue: Any, market: Callable[[], PaperMarket], became: OrderState) -> None:
+        super().__init__(venue, Tripwire())
+        self._market, self._became, self._pair = market, became, ""
+
+    async def submit(self, order: VenueOrder) -> VenueOrder:
+        if not order.parent:
+            return await super().submit(order)
+        self._pair = order.oco
+        return self._market().reject(order, "no such stop")[0]
+
+    async def find(self, client_id: str) -> VenueOrder | None:
+        found = await super().find(client_id)
+        return replace(found, state=self._became) if found is not None and client_id == self._pair else found
+
+
+@pytest.mark.parametrize(("became", "halted"), [(OrderState.FILLED, False), (OrderState.WORKING, True)])
+async def test_an_exit_that_is_not_taken_halts_unless_its_pair_was_faster(
+    books: Books, folder: Path, became: OrderState, halted: bool
+):
+    desk = desk_of(books, folder, UP, at(600, TARGETED), at(700, protect(19_990)))
+    sessions: list[Any] = []
+
+    def through(deps: Deps) -> Deps:
+        return replace_venue(deps, Refusing(venue_of(deps), lambda: sessions[0].market, became))
+
+    sessions.append(desk.open(through, read_back=True))
+    await sessions[0].run()
+    sessions[0].close()
+    assert (await desk.rows("intent", "leg, state, reason", "leg"))[1] == ("S1", "REJECTED", "no such stop")
+    assert ("is not taken at 19990: no such stop" in sessions[0].halted) is halted
+    assert bool(sessions[0].halted) is halted
+    assert [leg for leg, *_ in await desk.fills()] == ["E", "T1"]
+
+
+async def test_a_new_exit_that_the_market_has_passed_leaves(books: Books, folder: Path):
+    for name, wanted, reason in (("s", protect(20_000), "beyond_stop"), ("t", protect(None, 20_000), "beyond_target")):
+        desk = desk_of(books, folder, (*START, (800, 20_000)), at(600, BARE), at(700, wanted), name=name)
+        await desk.run(read_back=True)
+        assert [leg for leg, *_ in await exits_of(desk)] == ["F1"]
+        assert await desk.rows("intent", "leg, reason", "leg") == [("E", ""), ("F1", reason)]
+
+
+# --- by hand ---
+
+TARGET = order_of(OrderState.WORKING, "T1", side=Side.SELL, type=OrderType.LIMIT, limit_price=20_040, parent="E1")
+DECISION = DecisionId("again")
+ENTRY = order_of(OrderState.FILLED, quantity=2, filled=2, bracket=Bracket())
+
+
+def made(bracket: Bracket, *orders: Any, position: int = 2, **fields: Any) -> list[tuple[str, int, str, str]]:
+    """New exits as (leg, size, pair, entry)."""
+    book, _ = book_of(ENTRY, *orders, position=position, **fields)
+    book.positions[NAME, MES] = replace(book.positions[NAME, MES], without_stop=abs(position))
+    found = new_exits(book, book.positions[NAME, MES], bracket, DECISION)
+    return [(order.leg, order.quantity, order.oco, order.parent) for order in found]
+
+
+def test_each_part_of_a_position_gets_the_exit_that_it_does_not_have():
+    both = Bracket(stop_price=19_990, target_price=20_030)
+    assert [one[:3] for one in made(Bracket(stop_price=19_990), TARGET)] == [("S1", 1, TARGET.client_id), ("S2", 1, "")]
+    stop, other = made(both)
+    assert (stop[:2], other[:2]) == (("S1", 2), ("T1", 2))
+    assert stop[2]
+    assert other[2]
+    assert made(Bracket(target_price=20_030), TARGET, position=1) == []  # it has one
+    assert made(both, TARGET, flatten="a person") == []
+
+
+def test_an_exit_that_is_on_its_way_is_not_made_again():
+    under_way = order_of(OrderState.UNKNOWN, "S7", side=Side.SELL, type=OrderType.STOP, stop_price=19_990, parent="E1")
+    under_way = replace(under_way, oco=TARGET.client_id)
+    assert made(Bracket(stop_price=19_990, target_price=20_030), TARGET, under_way, position=1) == []
+
+
+def test_an_exit_that_the_venue_does_not_have_is_sent_again_while_it_is_wanted():
+    gone = order_of(OrderState.DEAD, "S7", side=Side.SELL, type=OrderType.STOP, stop_price=19_990, parent="E1")
+    gone = replace(gone, oco=TARGET.client_id, decided_at_ns=ns(590))
+    book, _ = book_of(TARGET, gone, position=1)
+    [(let_go, again)] = sent_again(book)
+    assert (let_go.client_id, let_go.unwanted) == (gone.client_id, True)
+    assert (again.leg, again.oco, again.stop_price, again.state) == ("S1", TARGET.client_id, 19_990, OrderState.PENDING)
+    for order in (replace(gone, unwanted=True), replace(gone, parent="E0"), replace(gone, state=OrderState.REJECTED)):
+        book, _ = book_of(TARGET, order, position=1)
+        assert list(sent_again(book)) == []
+    book, _ = book_of(TARGET, gone)
+    assert list(sent_again(book)) == []
+
+
+def test_a_new_stop_beyond_the_declared_risk_is_asked_of_the_limits():
+    """Declared are 40 ticks below 20000: a stop at 19560 may lose 400 ticks of two contracts more."""
+    manifest = account(**ALLOWED)
+    book, _ = book_of(ENTRY, position=2, manifest=manifest)
+    book.positions[NAME, MES] = replace(book.positions[NAME, MES], without_stop=2)
+    book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
+    owner = book.strategies[NAME]
+    asked: Any = {"seen": MES, "halt": "", "attaches": True}
+    refused = adjustment(book, owner, protect(19_560), DECISION, **asked).answer
+    assert refused.arithmetic == (("more_at_risk", str(2 * 400 * Decimal("1.25"))),)
+    assert refused.reason == "day_budget"
+    assert adjustment(book, owner, protect(19_960), DECISION, **asked).answer.accepted
