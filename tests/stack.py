@@ -70,9 +70,9 @@ async def make_streams(bus: Bus) -> None:
 
 
 @contextlib.asynccontextmanager
-async def bus_as(server: LocalNats, user: str, *, patience_s: float = 20) -> AsyncIterator[Bus]:
+async def bus_as(server: LocalNats, user: str, *, timeout_s: float = 20) -> AsyncIterator[Bus]:
     """A connection as one of the services, closed at the end."""
-    bus = await open_bus(server.settings(user), patience_s=patience_s)
+    bus = await open_bus(server.settings(user), timeout_s=timeout_s)
     try:
         yield bus
     finally:

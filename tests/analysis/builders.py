@@ -197,7 +197,7 @@ def prices(signals: Iterable[Signal]) -> list[int]:
     return [signal.price for signal in signals]
 
 
-def reading_of(said: BarSignals) -> RegimeReading:
+def reading_of(answers: BarSignals) -> RegimeReading:
     """The regime of what a strategy says that reads one."""
-    assert said.regime is not None
-    return said.regime
+    assert answers.regime is not None
+    return answers.regime

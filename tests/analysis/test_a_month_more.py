@@ -86,8 +86,8 @@ def told_of_later(after: int) -> list[SignalMessage]:
     return [one for one in found if one is not None]
 
 
-def days_said(said: Sequence[SignalMessage]) -> set[tuple[str, int]]:
-    return {(one.bar.bar.contract, one.bar.bar.trading_day.day) for one in said if one.bar is not None}
+def days_said(answers: Sequence[SignalMessage]) -> set[tuple[str, int]]:
+    return {(one.bar.bar.contract, one.bar.bar.trading_day.day) for one in answers if one.bar is not None}
 
 
 def friday() -> int:
@@ -99,19 +99,19 @@ def friday() -> int:
 @settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_a_month_that_is_announced_before_it_leads_is_taken_up_to_the_same_bytes(data: st.DataObject) -> None:
-    said = told_of_later(data.draw(st.integers(0, friday() - 1)))
-    assert [encode_signal(one) for one in said] == [encode_signal(one) for one in expected()]
-    assert days_said(said) == {(JUNE, 13), (SEPTEMBER, 16)}
+    answers = told_of_later(data.draw(st.integers(0, friday() - 1)))
+    assert [encode_signal(one) for one in answers] == [encode_signal(one) for one in expected()]
+    assert days_said(answers) == {(JUNE, 13), (SEPTEMBER, 16)}
 
 
 def test_of_one_that_is_announced_too_late_nothing_is_said_that_was_promised_already() -> None:
     june = list(merged(bars()[JUNE]))
     noon_ns = OPENS_NS[1] + 3_600_000_000_000
     late = next(number for number, (_, message) in enumerate(june) if message.progress_ns > noon_ns)
-    said = told_of_later(late)
-    assert days_said(said) == {(JUNE, 13), (SEPTEMBER, 16)}
+    answers = told_of_later(late)
+    assert days_said(answers) == {(JUNE, 13), (SEPTEMBER, 16)}
     promised_ns = max(message.progress_ns for _, message in june[:late])
-    monday = [one.bar.known_at_ns for one in said if one.bar is not None and one.bar.bar.contract == SEPTEMBER]
+    monday = [one.bar.known_at_ns for one in answers if one.bar is not None and one.bar.bar.contract == SEPTEMBER]
     assert min(monday) >= promised_ns
     assert len(monday) < len([one for one in expected() if one.bar is not None and one.bar.bar.contract == SEPTEMBER])
 
@@ -146,7 +146,7 @@ async def test_the_service_takes_up_a_month_that_is_announced_while_it_runs(
             await aggregation.publish_many(until_friday)
             await announce_run(feed, Run(TAPE, "live", {JUNE: "cme", SEPTEMBER: "cme"}, FRIDAY, 1, (FRIDAY,), (), 0))
             await aggregation.publish_many(coming[len(until_friday) :])
-            said: list[SignalMessage] = []
-            while not said or not said[-1].final:
-                said.append(decode_signal((await anext(messages)).payload))
-    assert days_said(said) == {(JUNE, 13), (SEPTEMBER, 16)}
+            answers: list[SignalMessage] = []
+            while not answers or not answers[-1].final:
+                answers.append(decode_signal((await anext(messages)).payload))
+    assert days_said(answers) == {(JUNE, 13), (SEPTEMBER, 16)}

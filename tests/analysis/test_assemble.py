@@ -141,9 +141,9 @@ def test_an_entry_point_gets_its_parameters_the_instrument_and_the_history() -> 
     strategy = with_logic('{entryPoint: "tests.analysis.test_assemble:Echo", parameters: {word: hello}}')
     fold = strategy_fold(strategy, trade_from=date(2025, 11, 18))
     assert fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 17))) is None
-    said = fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 18)))
-    assert said is not None
-    assert reading_of(said).reason == "hello MES 1"
+    answers = fold.step(footprint_bar([(100, 1, 1)], day=date(2025, 11, 18)))
+    assert answers is not None
+    assert reading_of(answers).reason == "hello MES 1"
 
 
 def test_a_strategy_of_a_market_around_the_clock_is_not_kept_away_from_midnight() -> None:

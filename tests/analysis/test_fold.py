@@ -26,19 +26,19 @@ def day(number: int) -> date:
 
 def said_about(bars, trade_from, history=HISTORY):
     one = fold(trade_from, history)
-    return [said for bar in bars if (said := one.step(bar)) is not None]
+    return [answers for bar in bars if (answers := one.step(bar)) is not None]
 
 
 def test_history_sessions_are_taken_in_silence() -> None:
     bars = random_tape(seed=1, days=3, bars_a_day=20)
-    said = said_about(bars, day(2))
-    assert [one.bar for one in said] == [bar.key for bar in bars[40:]]
-    assert reading_of(said[0]).reason != "warm_up"
+    answers = said_about(bars, day(2))
+    assert [one.bar for one in answers] == [bar.key for bar in bars[40:]]
+    assert reading_of(answers[0]).reason != "warm_up"
 
 
 def test_without_history_the_session_warms_up_by_itself() -> None:
-    said = said_about(random_tape(seed=1, days=1, bars_a_day=40), day(0))
-    assert [reading_of(one).reason for one in said].count("warm_up") == 31
+    answers = said_about(random_tape(seed=1, days=1, bars_a_day=40), day(0))
+    assert [reading_of(one).reason for one in answers].count("warm_up") == 31
 
 
 @settings(max_examples=25)
@@ -58,8 +58,8 @@ def test_repeated_messages_change_nothing(seed, end, start) -> None:
     bars = random_tape(seed, days=4, bars_a_day=18)
     start, end = min(start, end), max(start, end)
     again = fold(day(HISTORY))
-    said = [one for bar in [*bars[:end], *bars[start:]] if (one := again.step(bar)) is not None]
-    assert said == said_about(bars, day(HISTORY))
+    answers = [one for bar in [*bars[:end], *bars[start:]] if (one := again.step(bar)) is not None]
+    assert answers == said_about(bars, day(HISTORY))
 
 
 def test_history_is_exactly_as_long_as_asked() -> None:
@@ -87,8 +87,8 @@ def test_a_revision_that_comes_alone_is_not_taken_for_the_bar() -> None:
 def test_bars_of_another_contract_s_days_are_neither_spoken_of_nor_kept() -> None:
     one = StrategyFold(order_flow, lambda today: today - timedelta(days=HISTORY), day(0), until=day(2))
     bars = random_tape(seed=4, days=4, bars_a_day=3)
-    said = [found for bar in bars if (found := one.step(bar)) is not None]
-    assert [found.bar for found in said] == [bar.key for bar in bars[:6]]
+    answers = [found for bar in bars if (found := one.step(bar)) is not None]
+    assert [found.bar for found in answers] == [bar.key for bar in bars[:6]]
     assert one.bars_held == 6
 
 
@@ -193,13 +193,13 @@ def test_a_strategy_that_raises_is_told_with_the_bar_and_the_line(where, doing) 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda said: "buy", "what on_bar returned: got 'buy', expected BarSignals"),
-        (lambda said: None, "what on_bar returned: got None, expected BarSignals"),
-        (lambda said: replace(said, bar="MES"), "bar: got 'MES', expected BarKey"),
-        (lambda said: replace(said, close=1.5), "close: got 1.5, expected int"),
-        (lambda said: replace(said, regime="RANGING"), "regime: got 'RANGING', expected RegimeReading"),
-        (lambda said: replace(said, signals="buy"), "signals: got 'buy', expected tuple"),
-        (lambda said: replace(said, signals=[7]), "a signal: got 7, expected Signal"),
+        (lambda answers: "buy", "what on_bar returned: got 'buy', expected BarSignals"),
+        (lambda answers: None, "what on_bar returned: got None, expected BarSignals"),
+        (lambda answers: replace(answers, bar="MES"), "bar: got 'MES', expected BarKey"),
+        (lambda answers: replace(answers, close=1.5), "close: got 1.5, expected int"),
+        (lambda answers: replace(answers, regime="RANGING"), "regime: got 'RANGING', expected RegimeReading"),
+        (lambda answers: replace(answers, signals="buy"), "signals: got 'buy', expected tuple"),
+        (lambda answers: replace(answers, signals=[7]), "a signal: got 7, expected Signal"),
     ],
 )
 def test_what_is_no_answer_is_told_with_the_bar_what_was_returned_and_what_was_expected(change, words) -> None:

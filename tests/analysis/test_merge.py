@@ -27,12 +27,12 @@ def promised(progress_ns: int, *, final: bool = False) -> BarMessage:
     return BarMessage(RunId("run-1"), "cme", "MESZ2025", progress_ns, final=final, bar=None)
 
 
-def bars_of(said: Iterable[Said]) -> list[tuple[str, int]]:
-    return [(series, message.bar.known_at_ns) for series, message in said if message.bar is not None]
+def bars_of(answers: Iterable[Said]) -> list[tuple[str, int]]:
+    return [(series, message.bar.known_at_ns) for series, message in answers if message.bar is not None]
 
 
-def as_bytes(said: Iterable[Said]) -> list[tuple[str, bytes]]:
-    return [(series, encode_bar(message)) for series, message in said]
+def as_bytes(answers: Iterable[Said]) -> list[tuple[str, bytes]]:
+    return [(series, encode_bar(message)) for series, message in answers]
 
 
 @st.composite

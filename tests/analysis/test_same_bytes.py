@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def messages() -> list[SignalMessage]:
-    said = opinions(random_tape(seed=11, days=1, bars_a_day=120))
+    answers = opinions(random_tape(seed=11, days=1, bars_a_day=120))
     return [
         SignalMessage(
             RunId("run-1"),
@@ -30,7 +30,7 @@ def messages() -> list[SignalMessage]:
             final=False,
             bar=one,
         )
-        for one in said
+        for one in answers
     ]
 
 
@@ -54,9 +54,9 @@ def test_another_process_says_the_same(seed) -> None:
 
 
 def test_opinions_survive_the_bus_unchanged() -> None:
-    said = messages()
-    assert sum(len(message.bar.signals) for message in said if message.bar is not None) > 100
-    for message in said:
+    answers = messages()
+    assert sum(len(message.bar.signals) for message in answers if message.bar is not None) > 100
+    for message in answers:
         assert decode_signal(encode_signal(message)) == message
         assert encode_signal(decode_signal(encode_signal(message))) == encode_signal(message)
 

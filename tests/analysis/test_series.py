@@ -109,8 +109,8 @@ def signals(bars: Mapping[str, Sequence[BarMessage]], last: SignalMessage | None
     return signal_messages(strategy(), TRADED, {CONTRACT: bars}, last)
 
 
-def opinions(said: Sequence[SignalMessage]) -> list[BarSignals]:
-    return [message.bar for message in said if message.bar is not None]
+def opinions(answers: Sequence[SignalMessage]) -> list[BarSignals]:
+    return [message.bar for message in answers if message.bar is not None]
 
 
 def test_a_session_begins_with_the_history_of_every_series_in_the_order_in_which_it_was_known() -> None:
@@ -129,13 +129,13 @@ def test_a_session_begins_with_the_history_of_every_series_in_the_order_in_which
 
 def test_at_its_own_bar_it_has_got_what_was_known_by_then_and_nothing_else() -> None:
     Diary.made.clear()
-    said = opinions(signals(told()))
+    answers = opinions(signals(told()))
     known = {
         name: [m.bar for m in found if m.bar is not None and m.bar.key.trading_day >= DAYS[name != "trend"]]
         for name, found in told().items()
     }
-    assert len(said) == 24
-    for one in said:
+    assert len(answers) == 24
+    for one in answers:
         by_then = {
             name: [bar.close for bar in bars if bar.known_at_ns <= one.known_at_ns] for name, bars in known.items()
         }
@@ -177,8 +177,8 @@ def test_its_own_bars_of_prints_go_with_further_ones_of_time() -> None:
     found = messages(prints(), one)
     order = [bar.known_at_ns for _, message in merged(found) if (bar := message.bar) is not None]
     assert order == sorted(order)
-    said = opinions(signal_messages(one, TRADED, {CONTRACT: found}))
-    assert len(said) == sum(m.bar is not None and m.bar.key.trading_day == TRADED for m in found["main"])
+    answers = opinions(signal_messages(one, TRADED, {CONTRACT: found}))
+    assert len(answers) == sum(m.bar is not None and m.bar.key.trading_day == TRADED for m in found["main"])
 
 
 # --- the same by the manifest alone ---------------------------------------------------------------------------------
@@ -239,8 +239,8 @@ def test_a_filter_says_what_the_bars_of_its_series_show_that_were_known_by_then(
 @settings(max_examples=8, deadline=None)
 @given(st.integers(1, 40))
 def test_with_filters_batches_of_any_size_make_the_same_opinions(batch: int) -> None:
-    said = signal_messages(filtered(), TRADED, {CONTRACT: messages(prints(), filtered(), batch)})
-    assert opinions(said) == opinions(filtered_signals())
+    answers = signal_messages(filtered(), TRADED, {CONTRACT: messages(prints(), filtered(), batch)})
+    assert opinions(answers) == opinions(filtered_signals())
 
 
 @settings(max_examples=8, deadline=None)

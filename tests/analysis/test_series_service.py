@@ -47,7 +47,7 @@ async def published(bus: Bus, count: int) -> list[SignalMessage]:
     return found
 
 
-def said(messages: Sequence[SignalMessage]) -> list[tuple[int, bool, BarSignals | None]]:
+def answers(messages: Sequence[SignalMessage]) -> list[tuple[int, bool, BarSignals | None]]:
     return [(message.progress_ns, message.final, message.bar) for message in messages]
 
 
@@ -72,5 +72,5 @@ async def test_whichever_series_the_bus_has_first_and_wherever_it_restarts_it_sa
             async with running(nats_server, tmp_path, fields):
                 found = await published(reader, len(expected))
         assert (await reader.state(SIGNALS)).messages == len(found)
-    assert said(found) == said(signals(told()))
+    assert answers(found) == answers(signals(told()))
     assert found[-1].final

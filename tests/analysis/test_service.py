@@ -78,7 +78,7 @@ def expected(messages: Sequence[BarMessage], spec: dict[str, Any] | None = None)
         fold,
         None,
     )
-    return [said for message in messages if (said := one.step(message)) is not None]
+    return [answers for message in messages if (answers := one.step(message)) is not None]
 
 
 async def announce(nats: LocalNats, contract="MESZ2025") -> None:
@@ -208,21 +208,21 @@ async def test_new_settings_speak_about_every_bar_again(nats_server: LocalNats, 
 
 async def test_signals_can_be_followed_and_resumed(nats_server: LocalNats, tmp_path):
     messages = tape()
-    said = [message.bar for message in expected(messages) if message.bar is not None]
+    answers = [message.bar for message in expected(messages) if message.bar is not None]
     await announce(nats_server)
     async with bus_as(nats_server, "aggregation") as bars, running(nats_server, tmp_path) as context:
         await publish(bars, messages)
         async with calls(context) as stub:
             whole = [answer async for answer in stub.StreamSignals(pb.StreamSignalsRequest())]
-            after = bar_key_to_proto(said[9].bar)
+            after = bar_key_to_proto(answers[9].bar)
             rest = [answer async for answer in stub.StreamSignals(pb.StreamSignalsRequest(after=after))]
             request = pb.StreamSignalsRequest(only_with_signals=True)
             loud = [answer async for answer in stub.StreamSignals(request)]
-    assert opinions_in(whole) == said
+    assert opinions_in(whole) == answers
     assert whole[-1].final
-    assert opinions_in(rest) == said[10:]
-    assert opinions_in(loud) == [one for one in said if one.signals]
-    assert 0 < len(loud) - 1 < len(said)
+    assert opinions_in(rest) == answers[10:]
+    assert opinions_in(loud) == [one for one in answers if one.signals]
+    assert 0 < len(loud) - 1 < len(answers)
 
 
 def opinions_in(answers: Sequence[pb.StreamSignalsResponse]) -> list[BarSignals]:
@@ -291,15 +291,15 @@ async def test_a_strategy_that_kills_its_process_three_times_is_given_up_at_that
     spec = {**SPEC, "strategy": {"entryPoint": "tests.analysis.test_service:Deadly"}}
     file = tmp_path / "settings.json"
     file.write_text(settings_of(nats_server, tmp_path, spec).model_dump_json())
-    codes, said = [], b""
+    codes, answers = [], b""
     for _ in range(4):
         ended = await asyncio.create_subprocess_exec(
             sys.executable, "-c", ONE, str(file), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
-        said, _ = await ended.communicate()
+        answers, _ = await ended.communicate()
         codes.append(ended.returncode)
     assert codes == [9, 9, 9, EXIT_REFUSED]
-    assert "3 processes in a row ended while they handled BARS" in said.decode()
+    assert "3 processes in a row ended while they handled BARS" in answers.decode()
     before = [message for message in expected(tape()) if message.bar is not None][2].progress_ns
     count = sum(message.progress_ns < before for message in expected(tape()))
     async with bus_as(nats_server, "execution") as reader:

@@ -84,35 +84,35 @@ def warmed() -> OrderFlow:
 
 
 def test_says_only_warm_up_until_every_input_is_there() -> None:
-    said = opinions(random_tape(seed=1, days=1, bars_a_day=40))
-    assert [(reading_of(one).reason, one.signals) for one in said[:31]] == [("warm_up", ())] * 31
-    assert all(reading_of(one).reason != "warm_up" for one in said[31:])
-    assert any(one.signals for one in said[31:])
+    answers = opinions(random_tape(seed=1, days=1, bars_a_day=40))
+    assert [(reading_of(one).reason, one.signals) for one in answers[:31]] == [("warm_up", ())] * 31
+    assert all(reading_of(one).reason != "warm_up" for one in answers[31:])
+    assert any(one.signals for one in answers[31:])
 
 
 def test_a_bar_has_all_its_patterns_in_the_order_of_their_definition() -> None:
-    said = warmed().on_bar(example_bar(ordinal=20))
-    assert [(signal.pattern, signal.price) for signal in said.signals] == [
+    answers = warmed().on_bar(example_bar(ordinal=20))
+    assert [(signal.pattern, signal.price) for signal in answers.signals] == [
         (Pattern.BUY_IMBALANCE, ticks("5000.50")),
         (Pattern.BUY_IMBALANCE, ticks("5000.75")),
         (Pattern.BUY_IMBALANCE, ticks("5001.00")),
         (Pattern.STACKED_BUY_IMBALANCE, ticks("5001.00")),
         (Pattern.BUYING_EXHAUSTION, ticks("5001.25")),
-        *[(signal.pattern, signal.price) for signal in said.signals[5:]],
+        *[(signal.pattern, signal.price) for signal in answers.signals[5:]],
     ]
-    assert {signal.pattern for signal in said.signals[5:]} <= {Pattern.UNFINISHED_REVISITED}
-    assert all(signal.approved == (signal.rejection == "") for signal in said.signals)
+    assert {signal.pattern for signal in answers.signals[5:]} <= {Pattern.UNFINISHED_REVISITED}
+    assert all(signal.approved == (signal.rejection == "") for signal in answers.signals)
 
 
 def test_says_what_bar_it_speaks_of() -> None:
     bar = example_bar(ordinal=20, known_at_ns=77)
-    said = warmed().on_bar(bar)
-    assert (said.bar, said.known_at_ns, said.close) == (bar.key, 77, bar.close)
-    assert (said.session_open_ns, said.session_close_ns) == (bar.session_open_ns, bar.session_close_ns)
+    answers = warmed().on_bar(bar)
+    assert (answers.bar, answers.known_at_ns, answers.close) == (bar.key, 77, bar.close)
+    assert (answers.session_open_ns, answers.session_close_ns) == (bar.session_open_ns, bar.session_close_ns)
 
 
 def test_a_reading_carries_the_routers_multiplier_of_its_regime() -> None:
-    readings = [reading_of(said) for said in opinions(random_tape(seed=5, days=12, bars_a_day=60))]
+    readings = [reading_of(answers) for answers in opinions(random_tape(seed=5, days=12, bars_a_day=60))]
     assert {reading.regime for reading in readings} == set(Regime)
     assert all(reading.multiplier == TABLE.multiplier(reading.regime) for reading in readings)
 
@@ -132,7 +132,7 @@ def test_a_detector_that_is_off_finds_nothing_and_disturbs_no_other(detector, pa
     bars = random_tape(seed=3, days=1, bars_a_day=200)
     strategy = order_flow(changed(DETECTORS, **{detector: changed(getattr(DETECTORS, detector), enabled=False)}))
     with_all, without = opinions(bars), [strategy.on_bar(bar) for bar in bars]
-    assert patterns & {signal.pattern for said in with_all for signal in said.signals}
+    assert patterns & {signal.pattern for answers in with_all for signal in answers.signals}
     for everything, rest in zip(with_all, without, strict=True):
         assert rest.signals == tuple(signal for signal in everything.signals if signal.pattern not in patterns)
 
@@ -142,8 +142,8 @@ def test_divergence_does_not_reach_into_the_session_before() -> None:
     highs = (20_020, 20_022, 20_021, 20_022)
     for ordinal, high in enumerate(highs):
         strategy.warm(footprint_bar([(high - 4, 0, 50), (high, 0, 50)], ordinal=ordinal))
-    said = strategy.on_bar(footprint_bar([(20_010, 60, 0), (20_030, 0, 1)], ordinal=0))
-    assert Pattern.BEARISH_DELTA_DIVERGENCE not in {signal.pattern for signal in said.signals}
+    answers = strategy.on_bar(footprint_bar([(20_010, 60, 0), (20_030, 0, 1)], ordinal=0))
+    assert Pattern.BEARISH_DELTA_DIVERGENCE not in {signal.pattern for signal in answers.signals}
 
 
 @given(st.integers(0, 2**32))
@@ -186,16 +186,18 @@ def test_auctions_of_earlier_sessions_are_revisited_from_the_lowest_price_up() -
     # Unfinished: a high, and later one below it; the other ends have traded on one side.
     strategy.warm(footprint_bar([(29_996, 50, 0), (30_000, 50, 50)]))
     strategy.warm(footprint_bar([(29_986, 50, 0), (29_990, 50, 50)]))
-    said = strategy.on_bar(footprint_bar([(29_980, 10, 0), (29_990, 1, 1), (30_000, 1, 0), (30_010, 0, 10)], ordinal=1))
-    revisited = [signal for signal in said.signals if signal.pattern is Pattern.UNFINISHED_REVISITED]
+    answers = strategy.on_bar(
+        footprint_bar([(29_980, 10, 0), (29_990, 1, 1), (30_000, 1, 0), (30_010, 0, 10)], ordinal=1)
+    )
+    revisited = [signal for signal in answers.signals if signal.pattern is Pattern.UNFINISHED_REVISITED]
     assert [signal.price for signal in revisited if signal.price > 29_000] == [29_990, 30_000]
 
 
 def test_both_ends_of_a_bar_of_one_price_are_revisited_the_high_first() -> None:
     strategy = warmed()
     strategy.warm(footprint_bar([(30_000, 50, 50)]))
-    said = strategy.on_bar(footprint_bar([(29_980, 10, 0), (30_000, 1, 0), (30_010, 0, 10)], ordinal=1))
-    revisited = [signal for signal in said.signals if signal.pattern is Pattern.UNFINISHED_REVISITED]
+    answers = strategy.on_bar(footprint_bar([(29_980, 10, 0), (30_000, 1, 0), (30_010, 0, 10)], ordinal=1))
+    revisited = [signal for signal in answers.signals if signal.pattern is Pattern.UNFINISHED_REVISITED]
     assert [signal.direction for signal in revisited if signal.price == 30_000] == [Direction.LONG, Direction.SHORT]
 
 

@@ -25,7 +25,7 @@ from leadline.model.orders import (
     Watch,
 )
 from leadline.model.proposal_checks import LARGEST_PRICE
-from leadline.venue.convert import advanced_from_proto, order_heard
+from leadline.venue.convert import advanced_from_proto, order_as_reported
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk, Session
@@ -380,7 +380,7 @@ async def test_an_answer_about_another_order_leaves_the_fate_open_until_its_own_
 
 def test_words_of_the_protocol_that_this_release_does_not_know_are_handed_on_as_unread():
     order = pb.VenueOrder(client_id="one", side=7, type=9, state=11, quantity=-3)  # type: ignore[arg-type]
-    heard = order_heard(order)
+    heard = order_as_reported(order)
     assert (heard.unread, heard.state, heard.quantity) == ((("side", "7"), ("type", "9")), OrderState.UNKNOWN, -3)
     fill = pb.VenueFill(fill_id="f", side=7)  # type: ignore[arg-type]
     said = pb.AdvanceToResponse(events=[pb.VenueEvent(event=1, order=order, fill=fill), pb.VenueEvent(event=2)])

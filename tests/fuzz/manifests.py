@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leadline.cli.manifests import plan_of
 from leadline.cli.options import PlanOptions
-from leadline.model.errors import InvalidInput, words_of
+from leadline.model.errors import InvalidInput, error_text
 from leadline.model.manifests import MOST_PROBLEMS
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.specs import InvalidManifest
@@ -233,7 +233,7 @@ def check_sentences(refusal: InvalidInput, file: str) -> None:
     problems = refusal.problems if isinstance(refusal, InvalidManifest) else (refusal,)
     assert 0 < len(problems) <= MOST_PROBLEMS + 2
     for problem in problems:
-        line = words_of(problem)
+        line = error_text(problem)
         assert line.isprintable(), line
         assert len(line) <= LONGEST_SENTENCE, f"{len(line)} characters: {line[:200]}"
         assert problem.field

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.orders import Advanced, VenueOrder, Watch
-from leadline.venue.convert import advanced_from_proto, advanced_to_proto, order_heard, order_to_proto
+from leadline.venue.convert import advanced_from_proto, advanced_to_proto, order_as_reported, order_to_proto
 from leadline.venue.matching import PaperMarket
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
@@ -85,7 +85,7 @@ class Babbles(TrippedVenue):
         said = order_to_proto(order)
         if self._strange():
             self._change(said)
-        return order_heard(said)
+        return order_as_reported(said)
 
     def _strange(self) -> bool:
         return self._data.draw(st.integers(0, 3), "strange") == 0

@@ -25,13 +25,13 @@ def prints(*times: int, first_index: int = 0) -> TickColumns:
 
 
 def counts(drafts: list[BatchDraft]) -> list[int]:
-    return [len(piece.ticks) for piece in drafts]
+    return [len(draft.ticks) for draft in drafts]
 
 
 def test_a_message_holds_at_most_so_many_prints() -> None:
     drafts = list(split(prints(*range(10)), BatchBounds(max_ticks=4)))
     assert counts(drafts) == [4, 4, 2]
-    assert [piece.ticks.first_index for piece in drafts] == [0, 4, 8]
+    assert [draft.ticks.first_index for draft in drafts] == [0, 4, 8]
 
 
 def test_a_message_may_end_inside_one_timestamp_and_promises_that_time() -> None:
@@ -60,13 +60,13 @@ def test_cuts_never_change_what_the_messages_hold(
 ) -> None:
     ticks = prints(*times, first_index=3)
     drafts = list(split(ticks, BatchBounds(max_ticks, span, boundary)))
-    assert rows_of(concat(piece.ticks for piece in drafts)) == rows_of(ticks)
-    for number, piece in enumerate(drafts):
-        assert 1 <= len(piece.ticks) <= max_ticks
-        assert piece.watermark_ns == piece.ticks.time_ns[-1]
-        assert span is None or piece.ticks.time_ns[-1] - piece.ticks.time_ns[0] <= span
-        assert boundary is None or len(set((piece.ticks.time_ns // boundary).tolist())) == 1
-        assert all(later.ticks.time_ns[0] >= piece.watermark_ns for later in drafts[number + 1 :])
+    assert rows_of(concat(draft.ticks for draft in drafts)) == rows_of(ticks)
+    for number, draft in enumerate(drafts):
+        assert 1 <= len(draft.ticks) <= max_ticks
+        assert draft.watermark_ns == draft.ticks.time_ns[-1]
+        assert span is None or draft.ticks.time_ns[-1] - draft.ticks.time_ns[0] <= span
+        assert boundary is None or len(set((draft.ticks.time_ns // boundary).tolist())) == 1
+        assert all(later.ticks.time_ns[0] >= draft.watermark_ns for later in drafts[number + 1 :])
 
 
 def test_a_silent_contract_speaks_each_minute() -> None:
@@ -105,7 +105,7 @@ def test_gaps_between_messages_are_filled_with_promises_in_order() -> None:
     drafts = [BatchDraft(prints(first, first + 1), first + 1), BatchDraft(prints(later, first_index=2), later)]
     drafts.append(BatchDraft(TickColumns.empty(3), at("2025-06-10 14:03:30"), final=True))
     said = list(with_idle_watermarks(drafts, CME, at("2025-06-10 14:00:00"), 0))
-    assert [(len(piece.ticks), piece.watermark_ns, piece.ticks.first_index) for piece in said] == [
+    assert [(len(draft.ticks), draft.watermark_ns, draft.ticks.first_index) for draft in said] == [
         (2, first + 1, 0),
         (0, at("2025-06-10 14:01:00"), 2),
         (0, at("2025-06-10 14:02:00"), 2),
@@ -113,7 +113,7 @@ def test_gaps_between_messages_are_filled_with_promises_in_order() -> None:
         (0, at("2025-06-10 14:03:00"), 3),
         (0, at("2025-06-10 14:03:30"), 3),
     ]
-    assert [piece.final for piece in said] == [False] * 5 + [True]
+    assert [draft.final for draft in said] == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize("name", ["cme", "comex", "24x7", "nyse"])

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leadline.ingestion.doubt import FAR_TICKS, LOOK_AHEAD, Judge, Verdict
+from leadline.ingestion.doubt import FAR_TICKS, LOOK_AHEAD, PlausibilityCheck, Verdict
 from leadline.model.ticks import NS_PER_SECOND
 
 GOOD, LATE, AHEAD, OUTLIER = Verdict
@@ -17,7 +17,7 @@ def verdicts(rows: list[tuple[float, int]], allowed_lateness_ns: int = S) -> lis
     """Of rows (second, price in ticks), which are a whole source."""
     times = np.array([int(second * S) for second, _ in rows], dtype=np.int64)
     prices = np.array([price for _, price in rows], dtype=np.int64)
-    return [Verdict(each) for each in Judge(allowed_lateness_ns).judge(times, prices, final=True).tolist()]
+    return [Verdict(each) for each in PlausibilityCheck(allowed_lateness_ns).check(times, prices, final=True).tolist()]
 
 
 def at(*seconds: float) -> list[tuple[float, int]]:
@@ -76,22 +76,22 @@ def test_near_zero_a_price_moves_by_ticks_and_not_by_shares() -> None:
 
 
 def test_a_source_that_promises_at_once_learns_a_new_level_by_its_second_print() -> None:
-    judge = Judge(0)
+    check = PlausibilityCheck(0)
     told = []
     for second, price in enumerate((20_000, 20_000, 26_000, 26_001, 26_002)):
         time = np.array([second * S], dtype=np.int64)
-        told += judge.judge(time, np.array([price], dtype=np.int64), settle_ns=second * S).tolist()
-        judge.promised_ns = second * S
+        told += check.check(time, np.array([price], dtype=np.int64), settle_ns=second * S).tolist()
+        check.promised_ns = second * S
     assert told == [GOOD, GOOD, OUTLIER, GOOD, GOOD]
 
 
 def test_a_print_in_doubt_waits_for_a_few_and_no_more() -> None:
-    judge = Judge(0)
+    check = PlausibilityCheck(0)
     prices = np.full(LOOK_AHEAD + 1, 20_000, dtype=np.int64)
     times = np.arange(LOOK_AHEAD + 1, dtype=np.int64)
-    assert len(judge.judge(times[:-1], prices[:-1])) == 0
-    assert len(judge.judge(times, prices)) == len(times)
-    assert len(judge.judge(times[-1:] + HOUR * S, prices[-1:])) == 0
+    assert len(check.check(times[:-1], prices[:-1])) == 0
+    assert len(check.check(times, prices)) == len(times)
+    assert len(check.check(times[-1:] + HOUR * S, prices[-1:])) == 0
 
 
 ROWS = st.lists(
@@ -111,12 +111,12 @@ def test_how_prints_come_in_changes_no_verdict(
     """Also holds the way for prints without a doubt to the way that judges one by one."""
     times = np.array([second * S for second, _ in rows], dtype=np.int64)
     prices = np.array([price for _, price in rows], dtype=np.int64)
-    judge, told, begin = Judge(allowed_lateness_ns), [], 0
+    check, told, begin = PlausibilityCheck(allowed_lateness_ns), [], 0
     for end in (*sorted(min(cut, len(rows)) for cut in cuts), len(rows)):
-        told += judge.judge(times[begin:end], prices[begin:end], final=False).tolist()
+        told += check.check(times[begin:end], prices[begin:end], final=False).tolist()
         begin = len(told)
-    told += judge.judge(times[begin:], prices[begin:], final=True).tolist()
-    alone = Judge(allowed_lateness_ns)._one_by_one(times.tolist(), prices.tolist(), -1, final=True)
+    told += check.check(times[begin:], prices[begin:], final=True).tolist()
+    alone = PlausibilityCheck(allowed_lateness_ns)._one_by_one(times.tolist(), prices.tolist(), -1, final=True)
     assert told == alone == verdicts([(float(second), price) for second, price in rows], allowed_lateness_ns)
 
 

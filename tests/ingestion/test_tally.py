@@ -96,7 +96,7 @@ def test_the_sentence_of_a_run_that_fails_speaks_of_one_print_as_of_one() -> Non
 
 
 @pytest.mark.parametrize(
-    ("good", "outside_by_day", "leads_from", "judged"),
+    ("good", "outside_by_day", "leads_from", "checked"),
     [
         (0, {}, None, False),  # left alone
         (7, {MONDAY: 3, TUESDAY: 3}, None, False),  # one is in a bar
@@ -106,10 +106,10 @@ def test_the_sentence_of_a_run_that_fails_speaks_of_one_print_as_of_one() -> Non
     ],
 )
 def test_a_later_month_without_a_print_since_it_leads_is_not_judged_by_where_its_history_lies(
-    good: int, outside_by_day: dict[date, int], leads_from: date | None, judged: bool
+    good: int, outside_by_day: dict[date, int], leads_from: date | None, checked: bool
 ) -> None:
     counts: dict[tuple[date | None, str], int] = {(day, OUTSIDE): count for day, count in outside_by_day.items()}
-    assert nothing_reached_a_bar(good, {**counts, (TUESDAY, "bad_side"): 9}, leads_from) is judged
+    assert nothing_reached_a_bar(good, {**counts, (TUESDAY, "bad_side"): 9}, leads_from) is checked
 
 
 def test_a_session_over_midnight_has_prints_of_two_days() -> None:

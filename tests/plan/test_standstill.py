@@ -29,9 +29,9 @@ def test_a_message_that_takes_long_is_told_once_and_shown_with_its_seconds(tmp_p
         assert found.look("analysis", tmp_path, 100.0 + STANDS_SECONDS - 1) is None
         assert found.look("analysis", tmp_path, 107.0) == "has been at the bar that begins at noon for 7 s"
         assert found.look("analysis", tmp_path, 108.0) is None
-        assert found.words_of("analysis") == "has been at the bar that begins at noon for 8 s"
+        assert found.work_of("analysis") == "has been at the bar that begins at noon for 8 s"
     assert found.look("analysis", tmp_path, 109.0) is None
-    assert found.words_of("analysis") == ""
+    assert found.work_of("analysis") == ""
 
 
 def test_many_messages_are_no_standstill_and_one_without_words_is_told_by_its_name(tmp_path):

@@ -209,7 +209,7 @@ async def test_prints_that_nobody_has_become_a_gap(nats_server: LocalNats, pool)
 async def test_a_stream_that_no_longer_has_anything_is_not_waited_for(nats_server: LocalNats, pool):
     store, lost = Store(pool), value("leadline_recorder_tick_gaps_total")
     async with bus_as(nats_server, "recorder") as bus:
-        sink = TickSink(store, bus, silence_s=0.2)
+        sink = TickSink(store, bus, idle_s=0.2)
         assert await sink.write([tick_batch(5, 9)]) == 5
     assert await stored_indices(pool) == [5, 6, 7, 8, 9]
     assert [tuple(row)[2:4] for row in await pool.fetch("SELECT * FROM tick_gap")] == [(0, 4)]

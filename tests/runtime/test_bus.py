@@ -146,7 +146,7 @@ async def test_a_reader_goes_on_when_what_it_has_read_is_purged(nats_server: Loc
 
 @pytest.mark.parametrize("count", [1, 40])
 async def test_a_denied_publish_says_so_at_the_call_and_at_once(nats_server: LocalNats, count: int):
-    async with bus_as(nats_server, "aggregation", patience_s=60) as bus:
+    async with bus_as(nats_server, "aggregation", timeout_s=60) as bus:
         async with asyncio.timeout(3):
             with pytest.raises(BusDenied, match=r"ll\.r1\.tick\.sim\.MESZ6"):
                 await bus.publish_many(numbered(0, count))
@@ -213,12 +213,12 @@ async def test_a_full_stream_never_takes_a_later_message_before_an_earlier_one(n
 
 
 async def test_an_unreachable_bus_is_reported_after_the_patience(nats_server: LocalNats):
-    async with bus_as(nats_server, "ingestion", patience_s=0.5) as bus:
+    async with bus_as(nats_server, "ingestion", timeout_s=0.5) as bus:
         nats_server.stop()
         with pytest.raises(BusUnavailable, match=r"0\.5 s"):
             await bus.publish(MES, b"", "a")
         with pytest.raises(BusUnavailable):
-            await open_bus(nats_server.settings("ingestion"), patience_s=0.2)
+            await open_bus(nats_server.settings("ingestion"), timeout_s=0.2)
     nats_server.start()
 
 

@@ -60,7 +60,7 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def bus(self, user: str) -> AsyncIterator[Bus]:
-        bus = await open_bus(self.settings(user), patience_s=20)
+        bus = await open_bus(self.settings(user), timeout_s=20)
         try:
             yield bus
         finally:

@@ -141,7 +141,7 @@ async def test_a_port_for_probes_that_is_taken_ends_the_process(tmp_path: Path):
 async def test_a_service_without_its_bus_waits_alive_and_not_ready_until_it_is_told_to_stop(
     tmp_path: Path, monkeypatch, server: str
 ):
-    monkeypatch.setattr("leadline.runtime.bus.bus.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("leadline.runtime.bus.bus.TIMEOUT_SECONDS", 0.2)
     (tmp_path / "password").write_text("x")
     nats = NatsSettings(servers=(server,), user="venue-default", password_file=tmp_path / "password")
     health = Health()

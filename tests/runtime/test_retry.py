@@ -60,13 +60,13 @@ async def test_what_is_not_named_is_raised_at_once():
     assert await work() == "done"
 
 
-@pytest.mark.parametrize("patience_s", [0, 0.01])
-async def test_the_last_error_is_raised_when_patience_ends(patience_s: float):
+@pytest.mark.parametrize("timeout_s", [0, 0.01])
+async def test_the_last_error_is_raised_when_patience_ends(timeout_s: float):
     async def never() -> str:
         raise OSError("away")
 
     with pytest.raises(OSError, match="away"):
-        await until_done(never, "test", (OSError,), patience_s=patience_s, first_s=0.001)
+        await until_done(never, "test", (OSError,), timeout_s=timeout_s, first_s=0.001)
 
 
 @pytest.mark.parametrize(

@@ -87,4 +87,4 @@ async def test_a_file_without_a_password_is_waited_for_and_not_for_ever(tmp_path
     file.write_bytes(content)
     settings = NATS.model_copy(update={"password_file": file})
     with pytest.raises(BusUnavailable, match=r"no password for the bus: .*password: got '. bytes', expected a secret"):
-        await open_bus(settings, patience_s=0.01)
+        await open_bus(settings, timeout_s=0.01)

@@ -117,7 +117,8 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
 
 
 def test_a_report_has_prices_of_its_contracts_and_counts_by_reason():
-    found = documents.report(report(**UNEASY))
+    found = documents.report(report(**{**UNEASY, "taken_out": (("default/mes", "default/mnq", 3),)}))
+    assert found["taken_out"] == [{"by": "default/mes", "of": "default/mnq", "entries": 3}]
     trade = found["trades"][1]
     assert (trade["side"], trade["entry_price"], trade["exit_price"]) == ("sell", "5002.6250", "5005.00")
     assert (trade["result_ticks"], trade["net"], trade["exit_by"]) == ("-9.5", "-28.75", "day_loss")

@@ -10,7 +10,7 @@ import orjson
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.drains import DrainOrders, DrainPositions
-from leadline.model.halts import halt_words
+from leadline.model.halts import halts_text
 from leadline.model.ids import AccountId, RunId, StrategyId, derive, namespaced_name
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
@@ -179,7 +179,7 @@ def _text(document: object) -> str:
 
 def _halt(halts: Iterable[pb.Halt]) -> str:
     """The halts in force, each as `no. 3 SOURCE: reason (by whom)`; one whose number is not given yet has none."""
-    return halt_words(
+    return halts_text(
         f"{f'no. {halt.number} ' if halt.number else ''}{halt.source}: {halt.reason} ({halt.by})" for halt in halts
     )
 

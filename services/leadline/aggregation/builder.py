@@ -234,14 +234,14 @@ class BarBuilder:
         start = before = 0
         while start < len(ticks):
             stop = int(np.searchsorted(reached, before + self._spec.length - self._held)) + 1
-            piece = ticks.slice(start, stop)
-            self._buffer.add(piece)
-            start += len(piece)
+            part = ticks.slice(start, stop)
+            self._buffer.add(part)
+            start += len(part)
             after = int(reached[start - 1])
             self._held += after - before
             before = after
             if self._held >= self._spec.length:
-                self._close(int(piece.time_ns[-1]), bars)
+                self._close(int(part.time_ns[-1]), bars)
                 self._ordinal += 1
 
     # --- what goes out ---------------------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ class SeriesBuilding:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._build(publication))
-                group.create_task(self._tell())
+                group.create_task(self._publish_progress())
         except BaseExceptionGroup as failed:
             # The other task was only cancelled because of it.
             raise failed.exceptions[0] from None
@@ -227,7 +227,7 @@ class SeriesBuilding:
         self._measured.overlapping.inc(len(batch.ticks) - taken)
         return messages
 
-    async def _tell(self) -> None:
+    async def _publish_progress(self) -> None:
         """Publish what is in the outbox, all that is there at once, until the tape's end is published."""
         ended = False
         while not ended:

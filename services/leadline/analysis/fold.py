@@ -88,9 +88,9 @@ class StrategyFold:
                 _reader(self._strategy).on_series(series, bar)
             return None
         with _named(f"at bar {bar.key.text()}"):
-            said = self._strategy.on_bar(bar)
-            check_answer(bar, said)
-        return said
+            answer = self._strategy.on_bar(bar)
+            check_answer(bar, answer)
+        return answer
 
     def _open(self, day: date) -> None:
         """Begin a session: forget what is too old for it, and fold the rest into a fresh strategy."""

@@ -28,7 +28,7 @@ class SeriesMerge:
     def __init__(self, series: Sequence[str]) -> None:
         self._lanes = [_Lane(name) for name in series]
         self._wanted = self._lanes[0]
-        self._told = _NEVER_NS, False
+        self._published = _NEVER_NS, False
 
     @property
     def wanted(self) -> str:
@@ -46,13 +46,13 @@ class SeriesMerge:
         out: list[tuple[str, BarMessage]] = []
         while (lane := min(self._lanes, key=_bound)).held is not None:
             held, lane.held = lane.held, None
-            self._told = max(self._told, (held.progress_ns, False))
+            self._published = max(self._published, (held.progress_ns, False))
             out.append((lane.name, held))
         bound_ns, last = _bound(lane), self._lanes[-1]
         ended = bound_ns == _NO_MORE_NS
         progress = (max(each.progress_ns for each in self._lanes), True) if ended else (bound_ns, False)
-        if progress > self._told:
-            self._told = progress
+        if progress > self._published:
+            self._published = progress
             alone = replace(message, progress_ns=progress[0], final=progress[1], bar=None, unfinished=None)
             out.append((last.name, alone))
         self._wanted = last if ended else lane

@@ -59,12 +59,12 @@ class Publication:
         series: whose bar it is. Every message is folded. Progress that is not news, a bar of another series than the
         strategy's own, a repeated bar and one that is published already say nothing.
         """
-        said = None if message.bar is None else self._fold.step(message.bar, series)
+        answer = None if message.bar is None else self._fold.step(message.bar, series)
         progress_ns, final = message.progress_ns, message.final
         if self._ends_ns is not None:
             self._passed = final or progress_ns >= self._ends_ns
             progress_ns, final = min(progress_ns, self._ends_ns), False
-        if not (self._is_news(progress_ns, final=final) if said is None else self._is_unsaid(said)):
+        if not (self._is_news(progress_ns, final=final) if answer is None else self._is_new(answer)):
             return None
         self._last = SignalMessage(
             tape=self._tape,
@@ -73,7 +73,7 @@ class Publication:
             analysis_hash=self._hash,
             progress_ns=progress_ns,
             final=final,
-            bar=said,
+            bar=answer,
         )
         return self._last
 
@@ -81,13 +81,13 @@ class Publication:
         last = self._last
         return last is None or progress_ns > last.progress_ns or final > last.final
 
-    def _is_unsaid(self, said: BarSignals) -> bool:
+    def _is_new(self, answer: BarSignals) -> bool:
         last = self._last
         if last is None:
             return True
-        if last.bar is not None and _place(said) <= _place(last.bar):
+        if last.bar is not None and _place(answer) <= _place(last.bar):
             return False
-        return not last.final and said.known_at_ns >= last.progress_ns
+        return not last.final and answer.known_at_ns >= last.progress_ns
 
 
 def _place(bar: BarSignals) -> tuple[int, int]:

@@ -35,11 +35,11 @@ async def run(context: Context) -> None:
     The process ends with InvalidInput or Unknown when the settings cannot be used, or the feed lacks the strategy's
     contract.
     """
-    context.spawn(_speak(context), "signals")
+    context.spawn(_publish(context), "signals")
     await context.stopping.wait()
 
 
-async def _speak(context: Context) -> None:
+async def _publish(context: Context) -> None:
     params = validate_params(AnalysisParams, context.settings.params)
     version = analysis_hash(context.code_version, context.settings.params["spec"])
     tape = await context.current_run()
@@ -72,7 +72,7 @@ async def _speak(context: Context) -> None:
         hash=version,
     )
 
-    async def tell() -> None:
+    async def publish_progress() -> None:
         month = _months(params.spec, tape)[0]
         publication = Publication(
             tape.tape,
@@ -94,7 +94,7 @@ async def _speak(context: Context) -> None:
             publication.follow(month.fold, month.ends_ns)
             context.log.info("analysis.contract_follows", strategy=params.strategy, contract=month.contract)
 
-    await keep_publishing(context.bus, [signals], tell)
+    await keep_publishing(context.bus, [signals], publish_progress)
 
 
 async def _carry(
@@ -122,16 +122,16 @@ async def _carry(
                     message = intake.usable(received, read_bar)
                     if message is None:
                         continue
-                    said = list(_said(publication, merge.take(message), handling))
+                    answers = list(_answers(publication, merge.take(message), handling))
             except Poison as poison:
                 mended = f"once the cause is mended, remove {handling.known_file}"
                 raise GivenUp(f"the strategy cannot go on: {poison}; {mended}") from None
-            for one in said:
+            for one in answers:
                 await bus.publish(signals, encode_signal(one), f"{signals}/{message_key(one)}")
                 metrics.count(one)
 
 
-def _said(
+def _answers(
     publication: Publication, messages: Iterable[tuple[str, BarMessage]], handling: Handling
 ) -> Iterator[SignalMessage]:
     """The answers to messages of bars, as far as the contract reaches."""

@@ -14,7 +14,7 @@ from leadline.cli.feeding import tape_ns, unfinished_text
 from leadline.cli.picture import draw
 from leadline.local.supervisor import PartStatus, Supervisor
 from leadline.model.counted import counted
-from leadline.model.halts import halt_words
+from leadline.model.halts import halts_text
 from leadline.model.worth import places
 from leadline.report.clock import moment
 from leadline.report.printable import printable
@@ -96,7 +96,7 @@ def progress_line(scene: Scene, stack: Stack, parts: Sequence[PartStatus]) -> st
     for account in stack.accounts:
         state = scene.states.get(account)
         if state is not None:
-            halt = halt_words(halt.reason for halt in state.halts)
+            halt = halts_text(halt.reason for halt in state.halts)
             halted = f", HALT {halt}" if halt else f", block {readable(state.block)}" if state.block else ""
             phase = readable(state.phase)
             equity = f"{Decimal(state.equity):.{places(state.currency)}f} {state.currency}"

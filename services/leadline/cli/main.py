@@ -14,7 +14,7 @@ from typer.exceptions import TyperException
 from leadline.cli.commands import acting, analysis, operator, processes, reading, reporting, running, schema
 from leadline.cli.pipes import ended_by_a_closed_pipe, nobody_reads
 from leadline.cli.usage import as_typed, options_of, require_once, require_values, usage_text
-from leadline.model.errors import LeadlineError, is_utf8, words_of
+from leadline.model.errors import LeadlineError, error_text, is_utf8
 
 EXIT_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
@@ -151,7 +151,7 @@ def _report_error(error: Exception, options: Mapping[str, str]) -> int | None:
         complain(as_typed(explain(error), options))
         return EXIT_BAD_INPUT if error.code() in BAD_INPUT else EXIT_FAILED
     if isinstance(error, LeadlineError | OSError):
-        complain(as_typed(words_of(error), options))
+        complain(as_typed(error_text(error), options))
         status = getattr(error, "grpc_status", "")
         return EXIT_BAD_INPUT if status in {code.name for code in BAD_INPUT} else EXIT_FAILED
     return None

@@ -15,7 +15,7 @@ from leadline.report.html import write_html
 from leadline.report.text import render_text
 from leadline.runtime.database import DATABASE_LOST
 from leadline.runtime.retry import until_done
-from leadline.runtime.rpc.failures import PATIENCE_SECONDS
+from leadline.runtime.rpc.failures import TIMEOUT_SECONDS
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views import documents
 from leadline.views.database import database_of, dsn_of
@@ -57,7 +57,7 @@ async def reports_of(database: DatabaseSettings, tape: RunId) -> list[AccountRep
         lambda: build_reports(dsn_of(database), tape),
         "database",
         DATABASE_LOST,
-        patience_s=PATIENCE_SECONDS,
+        timeout_s=TIMEOUT_SECONDS,
         quiet=True,
     )
 

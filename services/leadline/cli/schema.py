@@ -49,7 +49,7 @@ def migrate_the_streams(
     feed: Feed = "live" if live else "replay"
 
     async def migrate() -> list[str]:
-        connection = await open_bus(settings, patience_s=wait_s)
+        connection = await open_bus(settings, timeout_s=wait_s)
         try:
             return await migrate_bus(connection, feed=feed, replicas=replicas)
         finally:

@@ -43,8 +43,8 @@ class Verdict(IntEnum):
     OUTLIER = 3
 
 
-class Judge:
-    """Judges prints in the order of their source; which of them come in one call changes nothing.
+class PlausibilityCheck:
+    """Checks prints in the order of their source; a call may have any number of them.
 
     allowed_lateness_ns: how much older than the newest good print one may be. newest_ns: time of the newest good print,
     -1 before it. promised_ns: no print older than this is good any more, -1 before the first promise.
@@ -62,10 +62,10 @@ class Judge:
         """Before the first print: this was the last good one that an earlier process is sure of."""
         self.newest_ns, self._price = time_ns, price
 
-    def judge(
+    def check(
         self, time_ns: Int64Array, price: Int64Array, *, settle_ns: int = _NEVER, final: bool = False
     ) -> Int8Array:
-        """The `Verdict` of the first prints, as many as can be judged; the rest is to be given again with what follows.
+        """The `Verdict` of the first prints, as many as can be checked now; the rest is given again with later ones.
 
         time_ns, price in ticks: shape (n,). settle_ns: nothing that is as old as this may wait (the source has
         promised that nothing older follows). final: nothing follows. The result has shape (m,), m <= n.
@@ -102,7 +102,7 @@ class Judge:
         for row in range(len(times) - 2, -1, -1):
             urgent[row] = urgent[row] or urgent[row + 1]
         for row, (time, price) in enumerate(zip(times, prices, strict=True)):
-            verdict = self._judge_one(times, prices, row, settle_ns, urgent=urgent[row])
+            verdict = self._check_one(times, prices, row, settle_ns, urgent=urgent[row])
             if verdict is None:
                 break
             if verdict is Verdict.GOOD:
@@ -114,7 +114,7 @@ class Judge:
             verdicts.append(verdict)
         return verdicts
 
-    def _judge_one(
+    def _check_one(
         self, times: list[int], prices: list[int], row: int, settle_ns: int, *, urgent: bool
     ) -> Verdict | None:
         """None: there are too few prints behind it to say."""

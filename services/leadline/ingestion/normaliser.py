@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
-from leadline.ingestion.doubt import Judge, Verdict
+from leadline.ingestion.doubt import PlausibilityCheck, Verdict
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano
 from leadline.model.calendars import Calendar, calendar
 from leadline.model.contracts import instrument_of
@@ -116,7 +116,7 @@ class Normaliser:
         self._allowed_lateness_ns = allowed_lateness_ns
         self._below_zero = below_zero
         self._days = None if market is None else TradingDays(market)
-        self._judge = Judge(allowed_lateness_ns)
+        self._check = PlausibilityCheck(allowed_lateness_ns)
         self._sources: list[str] = []
         self._waiting = _Waiting(TickColumns.empty(), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
         self._held = TickColumns.empty(first_index)
@@ -157,7 +157,7 @@ class Normaliser:
     @property
     def watermark_ns(self) -> int:
         """See the class."""
-        return max(self._judge.newest_ns - self._allowed_lateness_ns, self._judge.promised_ns, _NO_TIME)
+        return max(self._check.newest_ns - self._allowed_lateness_ns, self._check.promised_ns, _NO_TIME)
 
     @property
     def unsettled_row(self) -> Int64Array:
@@ -170,7 +170,7 @@ class Normaliser:
         Times are ns UTC, -1 when there was none; the price is in ticks.
         """
         if last_time_ns >= 0:
-            self._judge.resume(last_time_ns, last_price)
+            self._check.resume(last_time_ns, last_price)
         self.promise(watermark_ns)
 
     def feed(self, raw: RawColumns) -> TickColumns:
@@ -186,13 +186,13 @@ class Normaliser:
     def promise(self, watermark_ns: int) -> TickColumns:
         """The source's word that nothing older follows: returns what was held up to that time."""
         self._settle(settle_ns=watermark_ns)
-        self._judge.promised_ns = max(self._judge.promised_ns, watermark_ns)
+        self._check.promised_ns = max(self._check.promised_ns, watermark_ns)
         return self._release(self.watermark_ns)
 
     def finish(self) -> TickColumns:
         """The source ended: returns all that was held."""
         self._settle(final=True)
-        return self.promise(self._judge.newest_ns)
+        return self.promise(self._check.newest_ns)
 
     def _faults(self, raw: RawColumns) -> Int8Array:
         """Per print 0, or the number (from 1) of its first reason, its neighbours aside. Shape (n,)."""
@@ -279,8 +279,8 @@ class Normaliser:
     def _settle(self, *, settle_ns: int = _NO_TIME, final: bool = False) -> None:
         """Judge what waits, as far as that can be done: the good is held, the rest kept out."""
         waiting = self._waiting
-        verdict = self._judge.judge(waiting.ticks.time_ns, waiting.ticks.price, settle_ns=settle_ns, final=final)
-        judged = waiting.slice(0, len(verdict))
+        verdict = self._check.check(waiting.ticks.time_ns, waiting.ticks.price, settle_ns=settle_ns, final=final)
+        checked = waiting.slice(0, len(verdict))
         self._waiting = waiting.slice(len(verdict), len(waiting.ticks))
         good = verdict == Verdict.GOOD
         if not good.all():
@@ -288,17 +288,17 @@ class Normaliser:
                 rows = np.flatnonzero(verdict == kind)
                 if len(rows):
                     for row in rows[: self._samples_wanted(reason)].tolist():
-                        self._sample(reason, self._written(judged, row), np.zeros(1, dtype=np.int64))
-                    self._count(reason, judged.ticks.time_ns[rows])
-        self._hold(judged.ticks, judged.row, good)
+                        self._sample(reason, self._written(checked, row), np.zeros(1, dtype=np.int64))
+                    self._count(reason, checked.ticks.time_ns[rows])
+        self._hold(checked.ticks, checked.row, good)
 
-    def _written(self, judged: _Waiting, row: int) -> RawColumns:
+    def _written(self, checked: _Waiting, row: int) -> RawColumns:
         """A sound print as its source wrote it."""
-        ticks = judged.ticks.slice(row, row + 1)
+        ticks = checked.ticks.slice(row, row + 1)
         side = ticks.aggressor.astype(np.int64)
         price, size = ticks.price * self._tick, ticks.size * self._step
-        source = self._sources[int(judged.source[row])]
-        return RawColumns(self._contract, ticks.time_ns, price, size, side, judged.row[row : row + 1], source)
+        source = self._sources[int(checked.source[row])]
+        return RawColumns(self._contract, ticks.time_ns, price, size, side, checked.row[row : row + 1], source)
 
     def _hold(self, ticks: TickColumns, row: Int64Array, good: NDArray[np.bool_]) -> None:
         held = self._held

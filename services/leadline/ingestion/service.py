@@ -87,7 +87,7 @@ async def run(context: Context) -> None:
     )
     await context.serve()
     if opened.finished and (whole or push is not None):
-        await _tell_of_the_end(publisher, store, feed, params, positions, push)
+        await _publish_end(publisher, store, feed, params, positions, push)
     if not opened.finished or push is None:
         context.spawn(_publish(context.bus, publisher, feed, params, positions, push), "tape")
     if not opened.own:
@@ -164,7 +164,7 @@ def _push_feed(feed: Feed, params: IngestionParams, positions: Mapping[str, Posi
     )
 
 
-async def _tell_of_the_end(
+async def _publish_end(
     publisher: Publisher,
     store: Store,
     feed: Feed,

@@ -40,13 +40,13 @@ class ContractStatus:
         self.ticks, self.watermark_ns, self.final = position.next_index, position.watermark_ns, position.final
         self.last_time_ns, self.last_price = max(position.sender.last_time_ns, 0), position.sender.last_price
 
-    def advance(self, piece: BatchDraft) -> None:
+    def advance(self, draft: BatchDraft) -> None:
         """A message was published."""
-        self.ticks = piece.ticks.last_index + 1
-        self.watermark_ns, self.final = piece.watermark_ns, piece.final
-        if len(piece.ticks):
-            self.last_time_ns = int(piece.ticks.time_ns[-1])
-            self.last_price = int(piece.ticks.price[-1])
+        self.ticks = draft.ticks.last_index + 1
+        self.watermark_ns, self.final = draft.watermark_ns, draft.final
+        if len(draft.ticks):
+            self.last_time_ns = int(draft.ticks.time_ns[-1])
+            self.last_price = int(draft.ticks.price[-1])
 
 
 @dataclass(slots=True)

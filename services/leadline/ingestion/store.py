@@ -107,15 +107,17 @@ class Store:
         A run is over when all its prints are published and no account is behind their end, or when it has failed.
         adopt: an unfinished run of another launch becomes this one's. new: no run of another launch is found.
         """
-        return await self._patiently(lambda: self._open_run(code_version, content, launch, feed, details, adopt, new))
+        return await self._with_retries(
+            lambda: self._open_run(code_version, content, launch, feed, details, adopt, new)
+        )
 
     async def finish_run(self, tape: RunId, failure: str) -> None:
         """Write down that the whole tape is published, and why the run failed, empty when it did not."""
-        await self._patiently(lambda: self._pool.execute(_FINISH, tape, failure))
+        await self._with_retries(lambda: self._pool.execute(_FINISH, tape, failure))
 
     async def failure(self, tape: RunId) -> str:
         """Why a finished run failed; empty when it did not."""
-        found: str | None = await self._patiently(lambda: self._pool.fetchval(_FAILURE, tape))
+        found: str | None = await self._with_retries(lambda: self._pool.fetchval(_FAILURE, tape))
         return found or ""
 
     async def write_counts(self, tape: RunId, tallies: Mapping[str, Tally]) -> None:
@@ -133,36 +135,36 @@ class Store:
             for (day, reason), prints in tally.counts().items()
         ]
         if rows:
-            await self._patiently(lambda: self._pool.executemany(_COUNT, rows))
+            await self._with_retries(lambda: self._pool.executemany(_COUNT, rows))
 
     async def counts(self, tape: RunId, contract: str) -> dict[tuple[date | None, str], int]:
         """The counts of a contract that `write_counts` stored."""
-        rows = await self._patiently(lambda: self._pool.fetch(_COUNTS, tape, contract))
+        rows = await self._with_retries(lambda: self._pool.fetch(_COUNTS, tape, contract))
         return {(row["trading_day"], row["reason"]): row["prints"] for row in rows}
 
     async def behind(self, tape: RunId) -> list[AccountId]:
         """The accounts that have not come to the end of a tape, and trade or hold something on it."""
-        rows = await self._patiently(lambda: self._pool.fetch(_BEHIND, tape))
+        rows = await self._with_retries(lambda: self._pool.fetch(_BEHIND, tape))
         return [row["account"] for row in rows]
 
     async def other_tapes(self, tape: RunId) -> list[RunId]:
         """The tapes of all other runs, oldest first."""
-        rows = await self._patiently(lambda: self._pool.fetch(_OTHERS, tape))
+        rows = await self._with_retries(lambda: self._pool.fetch(_OTHERS, tape))
         return [row["tape"] for row in rows]
 
     async def demand(self) -> list[Wanted]:
         """The demand of strategies and accounts."""
-        rows = await self._patiently(lambda: self._pool.fetch(_DEMAND))
+        rows = await self._with_retries(lambda: self._pool.fetch(_DEMAND))
         return [Wanted(**{**row, "hours": _hours(row["session"], row["hours"])}) for row in rows]
 
     async def stored(self, tape: RunId) -> dict[str, int]:
         """The source index of the last print that is stored, by contract."""
-        rows = await self._patiently(lambda: self._pool.fetch(_STORED, tape))
+        rows = await self._with_retries(lambda: self._pool.fetch(_STORED, tape))
         return {row["contract"]: row["last_index"] for row in rows}
 
     async def instants(self, tape: RunId) -> dict[AccountId, int]:
         """The instant of each account on a tape, ns UTC."""
-        rows = await self._patiently(lambda: self._pool.fetch(_INSTANTS, tape))
+        rows = await self._with_retries(lambda: self._pool.fetch(_INSTANTS, tape))
         return {row["account"]: row["instant_ns"] for row in rows}
 
     async def _open_run(
@@ -187,7 +189,7 @@ class Store:
             await connection.execute(_OPEN, number, tape, code_version, content, launch, feed, dict(details))
             return OpenedRun(tape, resumed=False, finished=False)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    async def _with_retries(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
         return await until_done(ask, "database", DATABASE_LOST)
 
 

@@ -27,9 +27,9 @@ def require_room(folder: Path) -> None:
     """Raises DiskFull when a stack cannot be started there."""
     free = free_bytes(folder)
     if free < NEEDED_BYTES:
-        raise DiskFull(f"{room_words(folder, free)}; a stack needs {NEEDED_BYTES >> 20} MB to start")
+        raise DiskFull(f"{room_text(folder, free)}; a stack needs {NEEDED_BYTES >> 20} MB to start")
 
 
-def room_words(folder: Path, free: int) -> str:
+def room_text(folder: Path, free: int) -> str:
     """How much room there is, in words."""
     return f"the disk of {folder} has {free >> 20} MB left"

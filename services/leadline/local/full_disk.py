@@ -35,8 +35,8 @@ def write_error(monitor: str) -> str:
     connection = http.client.HTTPConnection(home, int(port), timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", "/healthz")
-        told = json.loads(connection.getresponse().read())
-        error = str(told.get("error") or "")
+        answer = json.loads(connection.getresponse().read())
+        error = str(answer.get("error") or "")
     except (OSError, ValueError, AttributeError, http.client.HTTPException):
         return ""
     finally:
@@ -82,8 +82,8 @@ def _main(monitor: str, store: Path, room_bytes: int, argv: list[str]) -> int:
             continue
         looked_at = time.monotonic()
         if (why := write_error(monitor)) and has_room(store, room_bytes):
-            told = {"event": "nats.started_again", "reason": f"there is room again after: {why}"}
-            sys.stderr.write(json.dumps(told) + "\n")
+            answer = {"event": "nats.started_again", "reason": f"there is room again after: {why}"}
+            sys.stderr.write(json.dumps(answer) + "\n")
             again = True
             os.kill(child, signal.SIGTERM)
 

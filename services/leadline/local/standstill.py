@@ -43,6 +43,6 @@ class Standstills:
         self._since.pop(workload, None)
         self._words.pop(workload, None)
 
-    def words_of(self, workload: str) -> str:
+    def work_of(self, workload: str) -> str:
         """The work at which a service has been for long, as of the last look; empty for none."""
         return self._words.get(workload, "")

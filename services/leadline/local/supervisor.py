@@ -20,7 +20,7 @@ from leadline.local.binding import BoundWorkload, bind, service_sockets
 from leadline.local.calls import Credentials, Services, same_keys
 from leadline.local.child import dies_with_parent
 from leadline.local.data_dir import DataDir
-from leadline.local.disk import FULL_BYTES, LOW_BYTES, free_bytes, require_room, room_words
+from leadline.local.disk import FULL_BYTES, LOW_BYTES, free_bytes, require_room, room_text
 from leadline.local.environment import child_environment
 from leadline.local.health import HealthProbe
 from leadline.local.last_words import last_warning, reason_of
@@ -178,7 +178,7 @@ class Supervisor:
             self._watcher.cancel()
             await asyncio.wait([self._watcher])
         for name in self._processes:
-            if stands := self._standstills.words_of(name):
+            if stands := self._standstills.work_of(name):
                 self._say(f"{name} is killed if it does not stop: {self._subject_of(name)} {stands}")
         for level in reversed(_levels(self.plan)):
             running = [self._processes[name] for name in level if name in self._processes]
@@ -224,12 +224,12 @@ class Supervisor:
         free = free_bytes(self.data.root)
         if free >= LOW_BYTES:
             return []
-        return [PartStatus("disk", "full" if free < FULL_BYTES else "low", 0, None, room_words(self.data.root, free))]
+        return [PartStatus("disk", "full" if free < FULL_BYTES else "low", 0, None, room_text(self.data.root, free))]
 
     def _trouble_of(self, process: KeptProcess, health: str) -> str:
         if health in {"serving", "starting", "stopped"}:
             return ""
-        stands = self._standstills.words_of(process.name)
+        stands = self._standstills.work_of(process.name)
         if stands:
             return f"{self._subject_of(process.name)} {stands}"
         lines = process.log.tail()

@@ -78,7 +78,7 @@ class Unknown(LeadlineError, LookupError):
         return f"{message}, known: {', '.join(self.known)}" if self.known else message
 
 
-def words_of(error: Exception) -> str:
+def error_text(error: Exception) -> str:
     """An error as people read it: one of a file names the file first, and leaves the system's number out."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {reason_of(error)}"
@@ -87,8 +87,8 @@ def words_of(error: Exception) -> str:
 
 def reason_of(error: OSError) -> str:
     """The operating system's message of an error, without its number and the name of the file."""
-    said = error.strerror or str(error)
-    return f"{said[:1].lower()}{said[1:]}"
+    text = error.strerror or str(error)
+    return f"{text[:1].lower()}{text[1:]}"
 
 
 def is_utf8(text: str) -> bool:

@@ -52,6 +52,6 @@ def printable(text: str) -> str:
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 1] + "…"
 
 
-def halt_words(reasons: Iterable[str]) -> str:
+def halts_text(reasons: Iterable[str]) -> str:
     """The reasons of all halts in force in one line; empty when there is none."""
     return "; ".join(reasons)

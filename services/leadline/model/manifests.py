@@ -119,8 +119,8 @@ def _manifests_of(source: str | Path, known: Mapping[tuple[str, str], str], othe
     for number, document in enumerate(documents, others):
         if number == MOST_MANIFESTS:
             problem = InvalidInput("manifest", f"more than {MOST_MANIFESTS} documents", "fewer in one text")
-            told = [each for _, each in problems[:MOST_PROBLEMS]]
-            raise InvalidManifest([*told, _in_place(problem, document, name)])
+            shown = [each for _, each in problems[:MOST_PROBLEMS]]
+            raise InvalidManifest([*shown, _in_place(problem, document, name)])
         found, begins = parse_manifest(document.value), document.line_of("")
         if isinstance(found, list):
             problems += [(begins, _in_place(problem, document, name)) for problem in found]

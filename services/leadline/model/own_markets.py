@@ -33,7 +33,7 @@ _TokenText = Annotated[str, Text(r"^[a-z0-9][a-z0-9-]*$", "lower-case letters, d
 _SessionText = Annotated[str, Text(r"^[a-z][a-z0-9-]*$", "lower-case letters, digits and dashes, such as rth", 32)]
 _CurrencyText = Annotated[str, Text(r"^[A-Z]{3,6}$", "a currency of 3 to 6 upper-case letters, such as USDT", 6)]
 _MonthText = Annotated[str, Text(r"^[FGHJKMNQUVXZ][0-9]{4}$", "a month's letter and a year, such as M2025", 5)]
-_Words = Annotated[str, Field(min_length=1, max_length=128)]
+_Title = Annotated[str, Field(min_length=1, max_length=128)]
 _Volume = Annotated[int, Field(ge=1, le=1_000_000_000)]
 _Ticks = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -64,13 +64,13 @@ class _Instrument(_Row):
     `multiplier` of an inverse contract is the sum of the quote's currency that one contract of size 1 is a claim on.
     """
 
-    name: _Words
+    name: _Title
     tick: DecimalText
     size_step: DecimalText
     tick_value: DecimalText | None = None
     multiplier: DecimalText | None = None
     currency: _CurrencyText
-    exchange: _Words
+    exchange: _Title
     venue: _TokenText
     calendar: _TokenText
     commission: DecimalText | None = None
@@ -91,7 +91,7 @@ class _Instrument(_Row):
 class _Calendar(_Row):
     """A calendar as the package's files have it."""
 
-    title: _Words
+    title: _Title
     zone: ZoneText
     open: ClockText
     close: ClockText
@@ -201,8 +201,8 @@ def _parse(file: Path) -> tuple[OwnMarkets, YamlDocument]:
             InvalidInput(".".join(map(str, each["loc"])), _value(each), expected_instead(each))
             for each in error.errors()
         )
-        told = first_of(problems, "rows")
-        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in told]) from None
+        shown = first_of(problems, "rows")
+        raise InvalidManifest([_in_place(problem, documents[0], file) for problem in shown]) from None
 
 
 def _value(error: Any) -> object:

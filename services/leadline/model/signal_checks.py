@@ -78,9 +78,9 @@ def check_message(source: SignalSource, message: SignalMessage) -> None:
         )
 
 
-def check_bar(source: SignalSource, said: BarSignals) -> None:
+def check_bar(source: SignalSource, answer: BarSignals) -> None:
     """Whether a bar is one of the strategy's, in its session by the calendar, and over when it says it was known."""
-    key = said.bar
+    key = answer.bar
     day = key.trading_day
     own = (each for each in source.months if each.first <= day and (each.until is None or day < each.until))
     contract = next((each.contract for each in own), "nothing")
@@ -90,44 +90,44 @@ def check_bar(source: SignalSource, said: BarSignals) -> None:
     session = session_of_day(source.calendar, day, source.hours)
     if session is None:
         raise RefusedMessage("no_session", f"there is no session on {day}")
-    if (said.session_open_ns, said.session_close_ns) != (session.open_ns, session.close_ns):
+    if (answer.session_open_ns, answer.session_close_ns) != (session.open_ns, session.close_ns):
         raise RefusedMessage(
             "session",
-            f"it says {said.session_open_ns} to {said.session_close_ns}, by the calendar the session of "
+            f"it says {answer.session_open_ns} to {answer.session_close_ns}, by the calendar the session of "
             f"{day} is {session.open_ns} to {session.close_ns}",
         )
-    _check_time(source.spec, session, said)
-    check_content(said)
+    _check_time(source.spec, session, answer)
+    check_content(answer)
 
 
-def check_answer(bar: Bar, said: BarSignals) -> None:
+def check_answer(bar: Bar, answer: BarSignals) -> None:
     """Whether what a strategy says of a bar is about that bar, known when it was known, and can be said at all.
 
     said: whatever its code has returned.
     """
-    _check_types(said)
-    if said.bar != bar.key:
-        raise RefusedMessage("another_bar", f"{said.bar.text()} is not {bar.key.text()}, the bar that it was given")
+    _check_types(answer)
+    if answer.bar != bar.key:
+        raise RefusedMessage("another_bar", f"{answer.bar.text()} is not {bar.key.text()}, the bar that it was given")
     for name in ("known_at_ns", "close", "session_open_ns", "session_close_ns"):
-        given, answered = getattr(bar, name), getattr(said, name)
+        given, answered = getattr(bar, name), getattr(answer, name)
         if given != answered:
             raise RefusedMessage("another_bar", f"{name} {answered} is not {given}, the bar's")
-    check_content(said)
+    check_content(answer)
 
 
-def _check_types(said: BarSignals) -> None:
+def _check_types(answer: BarSignals) -> None:
     """Whether everything is of the type that it is read as: a strategy is anybody's code."""
-    _is_a("what on_bar returned", said, BarSignals)
-    _is_a("bar", said.bar, BarKey)
+    _is_a("what on_bar returned", answer, BarSignals)
+    _is_a("bar", answer.bar, BarKey)
     for name in ("known_at_ns", "close", "session_open_ns", "session_close_ns"):
-        _is_a(name, getattr(said, name), int)
-    if said.regime is not None:
-        _is_a("regime", said.regime, RegimeReading)
-        _is_a("regime.regime", said.regime.regime, Regime)
+        _is_a(name, getattr(answer, name), int)
+    if answer.regime is not None:
+        _is_a("regime", answer.regime, RegimeReading)
+        _is_a("regime.regime", answer.regime.regime, Regime)
         for name in ("scores", "inputs"):
-            _is_a(f"regime.{name}", getattr(said.regime, name), Mapping)
-    _is_a("signals", said.signals, tuple, list)
-    for signal in said.signals:
+            _is_a(f"regime.{name}", getattr(answer.regime, name), Mapping)
+    _is_a("signals", answer.signals, tuple, list)
+    for signal in answer.signals:
         _is_a("a signal", signal, Signal)
         _is_a("pattern", signal.pattern, Pattern)
         _is_a("direction", signal.direction, Direction)
@@ -142,16 +142,16 @@ def _is_a(name: str, value: object, *wanted: type) -> None:
         raise RefusedMessage("type", f"{name}: got {shown}, expected {wanted[0].__name__}")
 
 
-def check_content(said: BarSignals) -> None:
+def check_content(answer: BarSignals) -> None:
     """Whether every number is one, and everything has a size that can be meant."""
-    _require(abs(said.close) <= LARGEST_PRICE, "price", f"close {said.close}")
-    if said.regime is not None:
-        _check_regime(said.regime)
-    _require(len(said.signals) <= MOST_SIGNALS, "too_much", f"{len(said.signals)} signals")
-    for signal in said.signals:
+    _require(abs(answer.close) <= LARGEST_PRICE, "price", f"close {answer.close}")
+    if answer.regime is not None:
+        _check_regime(answer.regime)
+    _require(len(answer.signals) <= MOST_SIGNALS, "too_much", f"{len(answer.signals)} signals")
+    for signal in answer.signals:
         _check_signal(signal)
     try:
-        check_proposals(said.proposals, said.bar.contract)
+        check_proposals(answer.proposals, answer.bar.contract)
     except InvalidInput as impossible:
         raise RefusedMessage("proposal", str(impossible)) from None
 
@@ -169,9 +169,9 @@ def session_of_day(calendar_name: str, day: date, hours: SessionHours) -> Sessio
         return None
 
 
-def _check_time(spec: BarSpec, session: Session, said: BarSignals) -> None:
+def _check_time(spec: BarSpec, session: Session, answer: BarSignals) -> None:
     """A bar cannot be known before it is over, nor later than its session and the grace after it."""
-    ordinal, known_ns = said.bar.ordinal, said.known_at_ns
+    ordinal, known_ns = answer.bar.ordinal, answer.known_at_ns
     _require(0 <= ordinal <= LARGEST_ORDINAL, "ordinal", f"ordinal {ordinal}")
     if spec.kind == "time":
         starts_ns = session.open_ns + ordinal * spec.length

@@ -132,7 +132,7 @@ Time = Annotated[
 
 Generation = Annotated[int, Field(ge=0, json_schema_extra={"format": "int64"})]
 Tally = Annotated[int, Field(ge=0, le=1_000_000)]
-WordText = Annotated[str, Text(r"^[A-Za-z][A-Za-z0-9]*$", "one word in CamelCase", 64)]
+CamelText = Annotated[str, Text(r"^[A-Za-z][A-Za-z0-9]*$", "one word in CamelCase", 64)]
 IdText = Annotated[str, Field(max_length=128)]
 HashText = Annotated[str, Text(r"^[0-9a-z]{1,64}$", "a hash in lower-case letters and digits", 64)]
 PodText = Annotated[str, Field(max_length=253)]
@@ -152,11 +152,11 @@ class StatusModel(SpecModel):
 class Condition(StatusModel):
     """One thing that is true of the object, or not, and why."""
 
-    type: WordText
+    type: CamelText
     """The kind of the condition."""
     status: Literal["True", "False", "Unknown"]
     """Whether it is so."""
-    reason: WordText
+    reason: CamelText
     """Why, in one word of a closed vocabulary."""
     message: Annotated[str, Field(max_length=MESSAGE_LENGTH)] = ""
     """Why, and what to do about it, for people."""
@@ -179,7 +179,7 @@ class OwnerStatus(StatusModel):
 
     observed_generation: Generation = 0
     """The generation that the operator has last looked at."""
-    phase: WordText | None = None
+    phase: CamelText | None = None
     """Where the object is in its life, for people; programs read the conditions."""
     conditions: Conditions = ()
     """Facts about the object, each true, false or unknown."""

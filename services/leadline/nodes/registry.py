@@ -56,10 +56,10 @@ def filter_types() -> tuple[FilterType, ...]:
 class _Kinds(Generic[KindT]):
     """Where the nodes of one kind come from: the modules of a package, and the entry points of the group of its name.
 
-    `word` is what one is called, `base` the name of its class.
+    `title` is what one is called, `base` the name of its class.
     """
 
-    word: str
+    title: str
     base: str
     package: ModuleType
     fits: Callable[[object], TypeGuard[KindT]]
@@ -94,7 +94,7 @@ class _Kinds(Generic[KindT]):
             yield self._loaded(entry)
 
     def _loaded(self, entry: EntryPoint) -> KindT:
-        expected = f"module:Class of a {self.word} that can be imported"
+        expected = f"module:Class of a {self.title} that can be imported"
         try:
             kind: object = entry.load()
         except (Exception, SystemExit) as error:
@@ -106,7 +106,9 @@ class _Kinds(Generic[KindT]):
                 f"entry points of {self.group}", entry.value, f"{expected}, a subclass of leadline's {self.base}"
             )
         if kind.name != entry.name:
-            raise InvalidInput(f"entry points of {self.group}", entry.name, f"the name of the {self.word}, {kind.name}")
+            raise InvalidInput(
+                f"entry points of {self.group}", entry.name, f"the name of the {self.title}, {kind.name}"
+            )
         return kind
 
 

@@ -126,9 +126,9 @@ class RoutingTable:
 
         sides: those that the filters allow.
         """
-        return tuple(self._judge(reading, signal, sides) for signal in signals)
+        return tuple(self._route(reading, signal, sides) for signal in signals)
 
-    def _judge(self, reading: RegimeReading, signal: Signal, sides: Collection[Direction]) -> Signal:
+    def _route(self, reading: RegimeReading, signal: Signal, sides: Collection[Direction]) -> Signal:
         rejection = self._rejection(reading, signal)
         if rejection is None and signal.direction not in sides:
             rejection = Rejection.FILTERED

@@ -18,7 +18,7 @@ from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import read_ticks
 
 # A stream that is silent for this long while it is read again does not have what is missing.
-SILENCE_SECONDS: Final = 10.0
+IDLE_SECONDS: Final = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -26,10 +26,10 @@ _log = structlog.get_logger(__name__)
 class TickSink:
     """Stores batches and reads what they leave out from the stream; what the stream does not have becomes a gap."""
 
-    def __init__(self, store: Store, bus: Bus, silence_s: float = SILENCE_SECONDS) -> None:
+    def __init__(self, store: Store, bus: Bus, idle_s: float = IDLE_SECONDS) -> None:
         self._store = store
         self._bus = bus
-        self._silence_s = silence_s
+        self._idle_s = idle_s
 
     async def write(self, batches: Sequence[TickBatch]) -> int:
         """Store the prints that are not stored yet; returns how many. Raises what asyncpg raises."""
@@ -54,7 +54,7 @@ class TickSink:
         async with aclosing(self._bus.ordered(TICKS, subject)) as messages:
             while position < next_index:
                 try:
-                    message = await asyncio.wait_for(anext(messages), self._silence_s)
+                    message = await asyncio.wait_for(anext(messages), self._idle_s)
                 except TimeoutError:
                     break
                 try:

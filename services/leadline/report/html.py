@@ -17,7 +17,7 @@ from leadline.report.text import (
     series_text,
     sessions,
     sum_text,
-    taken_out_words,
+    taken_out_text,
     unfinished_bar_text,
 )
 from leadline.views.prices import price_text
@@ -130,7 +130,7 @@ def _notes(report: AccountReport) -> str:
     notes += [f"Misdated: {misdated_text(*item)}" for item in report.misdated]
     notes += [f"Unfinished bar: {unfinished_bar_text(item)}" for item in report.unfinished]
     notes += [series_text(*item) for item in report.series]
-    notes += [taken_out_words(*item) for item in report.taken_out]
+    notes += [taken_out_text(*item) for item in report.taken_out]
     if report.missing_sessions:
         notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
     return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)

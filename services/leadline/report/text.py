@@ -95,7 +95,7 @@ def _notes(report: AccountReport) -> Iterator[Text]:
     for strategy, name, spec in report.series:
         yield plain_text(series_text(strategy, name, spec), "dim")
     for winner, loser, entries in report.taken_out:
-        yield plain_text(taken_out_words(winner, loser, entries), "dim")
+        yield plain_text(taken_out_text(winner, loser, entries), "dim")
 
 
 def series_text(strategy: StrategyId, name: str, spec: str) -> str:
@@ -103,7 +103,7 @@ def series_text(strategy: StrategyId, name: str, spec: str) -> str:
     return f"{strategy} reads {spec} bars as its series {name}"
 
 
-def taken_out_words(winner: str, loser: str, entries: int) -> str:
+def taken_out_text(winner: str, loser: str, entries: int) -> str:
     """That the first fills of a strategy took entries out, and of which strategy."""
     whose = "of its own" if winner == loser else f"of {loser}"
     return f"a first fill of {winner} took out {counted(entries, 'entry', 'entries')} {whose}"

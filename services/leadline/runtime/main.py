@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from leadline.model.durations import NS_PER_SECOND
-from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown, words_of
+from leadline.model.errors import GivenUp, InvalidInput, LeadlineError, Unknown, error_text
 from leadline.model.services import processes, service_of
 from leadline.model.strict import NoParams, ServiceParams
 from leadline.runtime import measurements
@@ -44,7 +44,7 @@ def run_service(name: str, settings_path: Path) -> int:
         run = _room(name)
         validate_params(params_model(name), settings.params)
     except (LeadlineError, OSError) as error:
-        sys.stderr.write(f"{words_of(error)}\n")
+        sys.stderr.write(f"{error_text(error)}\n")
         return EXIT_REFUSED
     log = configure_logging(settings.service, settings.workload)
     tracing = configure_tracing(settings.service, settings.workload, package_version())
@@ -91,12 +91,12 @@ def _serve_metrics(settings: ServiceSettings) -> None:
 
 
 async def _live(settings: ServiceSettings, run: Run, log: structlog.stdlib.BoundLogger) -> int:
-    told_to_stop = asyncio.Event()
+    stop_requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told_to_stop.set)
+        loop.add_signal_handler(number, stop_requested.set)
     heart = asyncio.create_task(_beat(settings.service))
-    stop = asyncio.create_task(told_to_stop.wait())
+    stop = asyncio.create_task(stop_requested.wait())
     health = Health()
     try:
         if settings.health_listen is not None:

@@ -85,30 +85,30 @@ class Handling:
         if shown in self._poison:
             raise Poison(shown, self._poison[shown])
         self._mark[2 : 4 + len(name)] = len(name).to_bytes(2, "little") + name
-        self._put_words("")
+        self._write_work("")
         self._mark[0] = _HANDLED
         try:
             yield
         except BaseException as error:
             # What is left set is a death, if the process ends of it.
-            told = isinstance(error, LeadlineError) or not isinstance(error, Exception)
-            self._mark[0] = _NONE if told else _FAILED
+            explained = isinstance(error, LeadlineError) or not isinstance(error, Exception)
+            self._mark[0] = _NONE if explained else _FAILED
             raise
         self._mark[0] = _NONE
         if shown == self._suspect:
             self._forget()
 
-    def at(self, words: str) -> None:
+    def at(self, work: str) -> None:
         """Say in words what is handled now, for people who ask why this process answers no more."""
-        self._put_words(words)
+        self._write_work(work)
 
     @property
     def known_file(self) -> Path | None:
         """Where the poison is remembered; whoever removes it has every message tried again."""
         return self._known
 
-    def _put_words(self, words: str) -> None:
-        found = words.encode()[:_LONGEST_WORDS]
+    def _write_work(self, work: str) -> None:
+        found = work.encode()[:_LONGEST_WORDS]
         self._mark[_WORDS_AT : _WORDS_AT + 2 + len(found)] = len(found).to_bytes(2, "little") + found
 
     def _recall(self, known: Path) -> None:

@@ -33,36 +33,36 @@ async def until_done(
     part: str,
     on: Again = worth_again,
     *,
-    patience_s: float | None = None,
+    timeout_s: float | None = None,
     first_s: float = FIRST_SECONDS,
     most_s: float = MOST_SECONDS,
     quiet: bool = False,
 ) -> Result:
-    """The result of `work`, which is tried again while it fails with an error of `on`; for ever without `patience_s`.
+    """The result of `work`, which is tried again while it fails with an error of `on`; for ever without `timeout_s`.
 
     part: what does not answer, for log and metric. The first pause is `first_s` to twice that, and no pause is longer
     than `most_s` and that. quiet: nothing is logged, for a command whose output is its answer.
 
     Raises the last error when patience ends, any other at once.
     """
-    said = ""
+    logged = ""
 
     def again(error: Exception) -> bool | float:
-        nonlocal said
+        nonlocal logged
         decided = isinstance(error, on) if isinstance(on, tuple) else on(error)
         if decided is False:
             return False
         measurements.RETRIES.labels(part).inc()
         reason = str(error) or type(error).__name__
-        if reason != said and not quiet:
+        if reason != logged and not quiet:
             _log.warning(f"{part}.waiting", reason=reason)
-            said = reason
+            logged = reason
         return decided
 
     trials = stamina.retry_context(
         on=again,
-        attempts=1 if patience_s == 0 else None,
-        timeout=patience_s or None,
+        attempts=1 if timeout_s == 0 else None,
+        timeout=timeout_s or None,
         wait_initial=first_s,
         wait_max=most_s,
         wait_jitter=first_s,
@@ -70,7 +70,7 @@ async def until_done(
     async for trial in trials:
         with trial:
             found = await work()
-            if said:
+            if logged:
                 _log.info(f"{part}.answers", trials=trial.num)
             return found
     raise AssertionError("trials end with an answer or an error")

@@ -54,7 +54,7 @@ async def prepare_database(
         return applied
 
     try:
-        return await until_done(prepare, "database", DATABASE_LOST, patience_s=wait_s, first_s=RETRY_SECONDS)
+        return await until_done(prepare, "database", DATABASE_LOST, timeout_s=wait_s, first_s=RETRY_SECONDS)
     except DATABASE_LOST as error:
         raise DatabaseUnavailable(f"the database did not answer for {wait_s:g} s: {error!r}") from error
     except asyncpg.PostgresError as error:

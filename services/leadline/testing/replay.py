@@ -195,7 +195,7 @@ async def _run(
     switch = KillSwitch(folder / "halts.json", lambda: 0)
     journal = SendJournal(folder / "sent.journal")
 
-    async def next_word() -> None:
+    async def next_message() -> None:
         if switch.words or not left:
             raise Halted(switch.words or "nothing more is said, and the tape goes on")
         queues[strategy.full_name].push(left.pop())
@@ -222,7 +222,7 @@ async def _run(
         journal=journal,
         queues=queues,
         pause=no_pause,
-        idle=next_word,
+        idle=next_message,
         switch=switch,
         committed=lambda _: None,
         capabilities=capabilities,

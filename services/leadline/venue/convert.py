@@ -75,7 +75,7 @@ def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
 
     A state that this release does not know is UNKNOWN, never guessed.
     """
-    order = order_heard(message)
+    order = order_as_reported(message)
     if message.side not in _SIDES_BACK:
         raise InvalidInput("order.side", message.side, "buy or sell")
     if message.type not in _TYPES_BACK:
@@ -83,7 +83,7 @@ def order_from_proto(message: pb.VenueOrder) -> VenueOrder:
     return order
 
 
-def order_heard(message: pb.VenueOrder) -> VenueOrder:
+def order_as_reported(message: pb.VenueOrder) -> VenueOrder:
     """An order as the venue tells of it, whatever it says. What this release has no word for is `unread`."""
     unread = [("side", str(message.side))] if message.side not in _SIDES_BACK else []
     unread += [("type", str(message.type))] if message.type not in _TYPES_BACK else []
@@ -189,7 +189,7 @@ def event_to_proto(event: VenueEvent) -> pb.VenueEvent:
 def event_from_proto(message: pb.VenueEvent) -> VenueEvent:
     """One entry of the ledger, whatever it says."""
     fill = fill_from_proto(message.fill) if message.HasField("fill") else None
-    return VenueEvent(message.event, message.instant_ns, order_heard(message.order), fill)
+    return VenueEvent(message.event, message.instant_ns, order_as_reported(message.order), fill)
 
 
 def watch_to_proto(watch: Watch) -> pb.Watch:

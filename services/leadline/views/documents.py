@@ -64,6 +64,7 @@ def report(found: AccountReport) -> dict[str, Any]:
         "not_filled": dict(found.not_filled),
         "misdated": dict(found.misdated),
         "substitutes": dict(found.substitutes),
+        "taken_out": [{"by": by, "of": of, "entries": entries} for by, of, entries in found.taken_out],
         "series": [{"strategy": of, "name": name, "bars": bars} for of, name, bars in found.series],
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from leadline.model.halts import Halt, HaltSource, halt_words, printable
+from leadline.model.halts import Halt, HaltSource, halts_text, printable
 
 MOST_HALTS: Final = 64
 """Halts that stand on their own. At the bound the newest gives its place to the next, so that the account stays halted
@@ -65,7 +65,7 @@ class Halts:
     @property
     def words(self) -> str:
         """The reasons of all halts in force; empty when entries may go on."""
-        return halt_words(halt.reason for halt in self.in_force)
+        return halts_text(halt.reason for halt in self.in_force)
 
     @property
     def unstored(self) -> tuple[Halt, ...]:

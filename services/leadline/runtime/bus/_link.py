@@ -21,7 +21,7 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 from nats.nuid import NUID
 
-from leadline.model.errors import InvalidInput, LeadlineError, words_of
+from leadline.model.errors import InvalidInput, LeadlineError, error_text
 from leadline.runtime.rpc.peer_owner import peer_owner
 from leadline.runtime.settings import NatsSettings, read_secret
 
@@ -157,7 +157,7 @@ class Link:
         try:
             password = read_secret(settings.password_file)
         except (InvalidInput, OSError) as error:
-            raise BusTrouble(f"no password for the bus: {words_of(error)}") from error
+            raise BusTrouble(f"no password for the bus: {error_text(error)}") from error
         client = _Client(only_mine=settings.only_mine)
         link = cls(client, f"_INBOX_{settings.user}.{_names.next().decode()}")
 

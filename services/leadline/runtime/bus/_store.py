@@ -64,9 +64,9 @@ async def store_batch(link: Link, batch: Sequence[Message]) -> Stored:
 def _acknowledged(subject: str, answer: Msg) -> Stored:
     """Raises StreamFull or what else the stream's answer says."""
     try:
-        told = read_answer(subject, answer.data)
+        answer_of = read_answer(subject, answer.data)
     except BusRefused as refusal:
         if refusal.code == STORE_FAILED and "maximum" in refusal.description:
             raise StreamFull(orjson.loads(answer.data).get("stream", subject)) from None
         raise
-    return Stored(told["stream"], told["seq"], told.get("duplicate", False))
+    return Stored(answer_of["stream"], answer_of["seq"], answer_of.get("duplicate", False))

@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 # How long a publisher goes on trying before it gives up and with it, as a rule, its process.
-PATIENCE_SECONDS: Final = 60.0
+TIMEOUT_SECONDS: Final = 60.0
 # A batch is stored whole or not at all; the server takes at most 1000 messages in one.
 MAX_BATCH_MESSAGES: Final = 256
 MAX_BATCH_BYTES: Final = 4 * 1024 * 1024
@@ -94,9 +94,9 @@ class Bus:
     Connections come and go underneath; `failed` is done when there will be no other one, with the reason.
     """
 
-    def __init__(self, settings: NatsSettings, patience_s: float) -> None:
+    def __init__(self, settings: NatsSettings, timeout_s: float) -> None:
         self._settings = settings
-        self._patience_s = patience_s
+        self._timeout_s = timeout_s
         self._link: Link | None = None
         self._connected = asyncio.Event()
         self._tails = Tails()
@@ -111,7 +111,7 @@ class Bus:
     async def publish(self, subject: str, payload: bytes, message_id: str) -> None:
         """Publish one message and return when it is stored. `message_id` lets the server drop a repetition.
 
-        Raises BusDenied, StreamFull, BusRefused, BusUnavailable after `patience_s`, and TailLost when the stream has
+        Raises BusDenied, StreamFull, BusRefused, BusUnavailable after `timeout_s`, and TailLost when the stream has
         lost what was published on the subject before: `resume` says from where to go on.
         """
         with self._tails.under_way([(subject, message_id)]):
@@ -135,7 +135,7 @@ class Bus:
         From here on the bus sees to it that what is published on the subject stays: on each new connection the last
         message is looked at first. Raises as `last`.
         """
-        return await self._insist(subject, lambda link: self._tails.resume(link, stream, subject))
+        return await self._with_retries(subject, lambda link: self._tails.resume(link, stream, subject))
 
     async def tail_lost(self, subjects: Collection[str]) -> None:
         """Return when the bus has lost acknowledged messages of one of the subjects, to one waiter, once each time.
@@ -155,22 +155,22 @@ class Bus:
 
     async def last(self, stream: str, subject: str) -> Received | None:
         """The last message on one subject, None when there is none. Raises as `publish`, and Unknown."""
-        return await self._insist(subject, lambda link: read_last(link, stream, subject))
+        return await self._with_retries(subject, lambda link: read_last(link, stream, subject))
 
     async def durable(self, stream: str, consumer: str) -> Durable:
         """A consumer made by `leadline bus migrate`. Raises Unknown when there is none, BusDenied."""
-        await self._insist(f"{stream}/{consumer}", lambda link: consumer_info(link, stream, consumer))
+        await self._with_retries(f"{stream}/{consumer}", lambda link: consumer_info(link, stream, consumer))
         return Durable(self._current_link, stream, consumer)
 
     async def acknowledged(self, stream: str, consumer: str) -> int:
         """Every message up to this sequence was acknowledged by a durable consumer; 0 when none was."""
-        info = await self._insist(f"{stream}/{consumer}", lambda link: consumer_info(link, stream, consumer))
+        info = await self._with_retries(f"{stream}/{consumer}", lambda link: consumer_info(link, stream, consumer))
         floor: int = info["ack_floor"]["stream_seq"]
         return floor
 
     async def state(self, stream: str) -> StreamState:
         """How far a stream is. Raises Unknown when there is none."""
-        info = await self._insist(stream, lambda link: stream_info(link, stream))
+        info = await self._with_retries(stream, lambda link: stream_info(link, stream))
         state = info["state"]
         return StreamState(
             state["messages"], state["bytes"], state["first_seq"], state["last_seq"], info["config"]["max_bytes"]
@@ -186,7 +186,7 @@ class Bus:
     async def api(self, name: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """One call of the JetStream API for those who manage streams, such as `STREAM.CREATE.TICKS`.
 
-        Raises BusDenied, BusRefused, and BusUnavailable after `patience_s`.
+        Raises BusDenied, BusRefused, and BusUnavailable after `timeout_s`.
         """
         return await self._api(name, body)
 
@@ -206,7 +206,7 @@ class Bus:
         self._connected.set()
 
     async def _api(self, name: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        return await self._insist(f"$JS.API.{name}", lambda link: link.api(name, body))
+        return await self._with_retries(f"$JS.API.{name}", lambda link: link.api(name, body))
 
     async def _current_link(self) -> Link:
         while True:
@@ -217,7 +217,7 @@ class Bus:
             self._connected.clear()
             await self._connected.wait()
 
-    async def _insist(self, what: str, attempt: Callable[[Link], Awaitable[_Answer]]) -> _Answer:
+    async def _with_retries(self, what: str, attempt: Callable[[Link], Awaitable[_Answer]]) -> _Answer:
         """`attempt` on whatever connection there is, again after trouble, for as long as patience lasts."""
         trouble: BusTrouble | None = None
 
@@ -230,7 +230,7 @@ class Bus:
                 raise
 
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._timeout_s):
                 # Most need no second trial, and it is made at once: the connection was the trouble.
                 try:
                     return await trial()
@@ -240,11 +240,11 @@ class Bus:
                     trial, "bus", (BusTrouble,), first_s=RECONNECT_FIRST_SECONDS, most_s=RECONNECT_MOST_SECONDS
                 )
         except TimeoutError:
-            raise BusUnavailable(what, self._patience_s, trouble or "no connection") from None
+            raise BusUnavailable(what, self._timeout_s, trouble or "no connection") from None
 
     async def _publish_one(self, message: Message) -> None:
         with measurements.PUBLISH_SECONDS.time():
-            await self._insist(message[0], lambda link: self._store(link, message))
+            await self._with_retries(message[0], lambda link: self._store(link, message))
         measurements.PUBLISHED.labels(_kind(message[0])).inc()
 
     async def _store(self, link: Link, message: Message) -> None:
@@ -266,7 +266,7 @@ class Bus:
         """Store all or none. False when some of them are stored already, from a call whose answer was lost."""
         try:
             with measurements.PUBLISH_SECONDS.time():
-                await self._insist(batch[0][0], lambda link: self._store_batch(link, batch))
+                await self._with_retries(batch[0][0], lambda link: self._store_batch(link, batch))
         except BusRefused as refusal:
             if refusal.code == _BATCH_HAS_DUPLICATES:
                 return False
@@ -317,26 +317,26 @@ class Bus:
             await link.close()
 
     async def _connect(self, *, once_opened: bool) -> Link:
-        """A new connection. The first one is given up after `patience_s`, or when the password is refused."""
+        """A new connection. The first one is given up after `timeout_s`, or when the password is refused."""
         try:
             return await until_done(
                 lambda: Link.open(self._settings),
                 "bus",
                 (BusTrouble, BusDenied) if once_opened else (BusTrouble,),
-                patience_s=None if once_opened else self._patience_s,
+                timeout_s=None if once_opened else self._timeout_s,
                 first_s=RECONNECT_FIRST_SECONDS,
                 most_s=RECONNECT_MOST_SECONDS,
             )
         except BusTrouble as trouble:
-            raise BusUnavailable("connect", self._patience_s, trouble) from trouble
+            raise BusUnavailable("connect", self._timeout_s, trouble) from trouble
 
 
-async def open_bus(settings: NatsSettings, *, patience_s: float = PATIENCE_SECONDS) -> Bus:
-    """Connect to the bus, waiting up to `patience_s` for it.
+async def open_bus(settings: NatsSettings, *, timeout_s: float = TIMEOUT_SECONDS) -> Bus:
+    """Connect to the bus, waiting up to `timeout_s` for it.
 
     Raises BusUnavailable, and BusDenied when the user or its password is refused.
     """
-    bus = Bus(settings, patience_s)
+    bus = Bus(settings, timeout_s)
     try:
         await bus._current_link()  # noqa: SLF001 - this module's own class
     except BusError:

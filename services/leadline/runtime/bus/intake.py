@@ -34,8 +34,8 @@ def read_ticks(subject: str, payload: bytes) -> TickBatch:
 def read_bar(subject: str, payload: bytes) -> BarMessage:
     """A bar or progress from the stream of bars."""
     message = decode_bar(payload)
-    told = message.bar or message.unfinished
-    key = None if told is None else told.key
+    carried = message.bar or message.unfinished
+    key = None if carried is None else carried.key
     if key is None:
         own = tick_subject(message.tape, message.venue, message.contract).replace(".tick.", ".bar.", 1)
         _belongs(subject.rpartition(".")[0], own)

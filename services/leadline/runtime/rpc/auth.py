@@ -197,8 +197,8 @@ def _claims(keys: tuple[str, ...], token: str, to: str) -> dict[str, Any]:
             raise NotAuthenticated("the token has expired") from None
         except jwt.ImmatureSignatureError:
             expected = f"more than {_LEEWAY_SECONDS} s"
-            said = f"the token is from the future: its maker's clock and this one differ by {expected}"
-            raise NotAuthenticated(said) from None
+            reason = f"the token is from the future: its maker's clock and this one differ by {expected}"
+            raise NotAuthenticated(reason) from None
         except jwt.InvalidAudienceError:
             raise NotAuthenticated(f"the token is for another service than {to}") from None
         except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError):

@@ -59,8 +59,8 @@ def again_after(error: grpc.aio.AioRpcError) -> float | None:
 def _details_of(error: LeadlineError) -> list[_Detail]:
     found: list[_Detail] = []
     if isinstance(error, InvalidInput):
-        told = f"got {_shown(error.value)}, expected {_cut(error.expected, _LONGEST_MESSAGE)}"
-        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=told)
+        description = f"got {_shown(error.value)}, expected {_cut(error.expected, _LONGEST_MESSAGE)}"
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=description)
         found.append(error_details_pb2.BadRequest(field_violations=[violation]))
     elif isinstance(error, Unknown):
         found.append(

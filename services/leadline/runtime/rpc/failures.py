@@ -14,7 +14,7 @@ from leadline.model.errors import NotAdmitted, Refused, Unavailable
 from leadline.runtime.retry import until_done, worth_again
 from leadline.runtime.rpc.errors import again_after, explain
 
-PATIENCE_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 
 Reply = TypeVar("Reply")
 
@@ -119,7 +119,7 @@ async def answered(service: str, call: Callable[[], Awaitable[Reply]]) -> Reply:
 
 async def with_retries(
     call: Callable[[], Awaitable[Reply]],
-    patience_s: float = PATIENCE_SECONDS,
+    timeout_s: float = TIMEOUT_SECONDS,
     besides: frozenset[grpc.StatusCode] = frozenset(),
 ) -> Reply:
     """The answer to a call that may be repeated: again while the service is away, for as long as patience lasts.
@@ -133,4 +133,4 @@ async def with_retries(
             return worth_again(error)
         return error.code() in besides or (meaning_of(error) is Meaning.AWAY and (again_after(error) or True))
 
-    return await until_done(call, "service", again, patience_s=patience_s, most_s=1.0, quiet=True)
+    return await until_done(call, "service", again, timeout_s=timeout_s, most_s=1.0, quiet=True)

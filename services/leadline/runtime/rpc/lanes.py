@@ -143,7 +143,7 @@ class Listening:
         self._method = method
         self._silent: dict[asyncio.Timeout, None] = {}
 
-    async def hear(self, requests: Any) -> bytes:
+    async def read_request(self, requests: Any) -> bytes:
         """The request of a call, as it was sent. Raises TimeoutError for one that sends nothing in its time."""
         if len(self._silent) >= MOST_SILENT:
             longest = next(iter(self._silent))
@@ -180,7 +180,7 @@ class OpenCalls(_Interceptor):
 
         async def health(requests: Any, context: Any) -> None:
             try:
-                raw = await self._listening[method].hear(requests)
+                raw = await self._listening[method].read_request(requests)
                 request = parsed(health_pb2.HealthCheckRequest.FromString, raw)
                 with self._lanes.slot(method):
                     response = await answer(request, context)

@@ -12,7 +12,7 @@ from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.runtime.rpc.failures import answered
 from leadline.venue.convert import (
     advanced_from_proto,
-    order_heard,
+    order_as_reported,
     order_to_proto,
     positions_from_proto,
     replacement_to_proto,
@@ -60,7 +60,7 @@ class PaperVenueClient:
         """Every order of the account that works."""
         request = pb.ListOrdersRequest(working=True)
         reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))
-        return [order_heard(order) for order in reply.orders]
+        return [order_as_reported(order) for order in reply.orders]
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. An error leaves its fate unknown."""
@@ -70,7 +70,7 @@ class PaperVenueClient:
                 pb.SubmitOrderRequest(order=order_to_proto(order)), timeout=CALL_DEADLINE_SECONDS
             ),
         )
-        return order_heard(reply.order)
+        return order_as_reported(reply.order)
 
     async def cancel(self, client_id: str, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
@@ -85,14 +85,14 @@ class PaperVenueClient:
         """Give a working order other terms; the order as it stands. The same terms again change nothing."""
         request = replacement_to_proto(wanted)
         reply = await answered(_PART, lambda: self._stub.ReplaceOrder(request, timeout=CALL_DEADLINE_SECONDS))
-        return order_heard(reply.order)
+        return order_as_reported(reply.order)
 
     async def find(self, client_id: str) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
         request = pb.ListOrdersRequest(client_ids=[client_id])
         reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))
         found = [order for order in reply.orders if order.client_id == client_id]
-        return order_heard(found[0]) if found else None
+        return order_as_reported(found[0]) if found else None
 
     async def positions(self) -> dict[str, int]:
         """Net signed position by contract, in size steps; flat ones absent."""
