@@ -16,7 +16,7 @@ import pytest
 from leadline.execution.loop.ports import Fenced, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
-from leadline.model.orders import OrderType, Side, VenueOrder
+from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
 from tests.execution.harness.days import eventful, managed, rivals, wandering
@@ -310,6 +310,24 @@ async def test_an_entry_that_never_left_is_dropped_when_entries_were_stopped_mea
     await session.run()
     session.close()
     assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "a person")]
+    assert desk.sent == {}
+
+
+@pytest.mark.parametrize("state", [OrderState.PENDING, OrderState.SENDING])
+async def test_an_entry_that_never_left_is_dropped_when_another_s_fill_has_taken_it_out(
+    state: OrderState, books: Books, folder: Path
+):
+    desk = one_trade(books, folder)
+    await until_pending(desk)
+    session = desk.open()
+    assert await session.store.acquire()
+    await session.loop.load()
+    [order] = session.book.orders.values()
+    taken_out = replace(order, state=state, taken_out_by="another")
+    sender = session.loop._orders
+    await (sender.send(taken_out) if state is OrderState.PENDING else sender.hand_in(taken_out))
+    session.close()
+    assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "first_fill")]
     assert desk.sent == {}
 
 
