@@ -22,6 +22,7 @@ from leadline.execution.core.account import (
     worst_case,
 )
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
+from leadline.model.blocks import Block
 from leadline.model.instruments import instrument
 from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side, Trail
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
@@ -165,7 +166,7 @@ def test_entries_and_orders_are_counted_over_an_hour_and_over_a_second():
 def test_the_account_is_shown_with_its_day():
     book, _ = book_of(order_of(S.UNKNOWN), position=2)
     printed(book, 20_004)
-    book.realised, book.trades, book.streak, book.block = D(-7), 3, -2, "DAY_TARGET"
+    book.realised, book.trades, book.streak, book.block = D(-7), 3, -2, Block.DAY_TARGET
     view = account_view(book, halt="lunch")
     assert (view.account, view.trading_day, view.equity_at_roll) == ("default/paper", book.trading_day, D(10_000))
     assert (view.realised, view.open, view.trades, view.streak) == (D(-7), D(10), 3, -2)
@@ -177,7 +178,7 @@ def test_a_strategy_is_shown_with_its_own_day():
     book, _ = book_of(order_of(S.PARTIAL, quantity=3, filled=1), position=1)
     printed(book, 20_004)
     owner = book.strategies["default/mes"]
-    owner.realised, owner.trades, owner.block = D(-7), 2, "DAY_LOSS"
+    owner.realised, owner.trades, owner.block = D(-7), 2, Block.DAY_LOSS
     other = order_of(S.WORKING, client_id="other", strategy="default/other")
     book.orders["other"] = other
     day = settings(book, owner).day

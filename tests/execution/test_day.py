@@ -19,6 +19,7 @@ from leadline.execution.core.day import (
     venue_calendar,
     watches,
 )
+from leadline.model.blocks import Block
 from leadline.model.calendars import calendar, calendar_names
 from leadline.model.hours import instant_ns
 from leadline.model.orders import LastPrint, Order, OrderState, VenueEvent, Watch, WatchedPosition
@@ -77,7 +78,7 @@ def test_the_day_s_result_blocks_the_account_at_its_loss_and_at_its_target(
 
 def test_a_target_that_was_reached_keeps_and_a_loss_after_it_still_closes():
     book = standing_at(0)
-    book.block = "DAY_TARGET"
+    book.block = Block.DAY_TARGET
     apply_limits(book)
     assert state_of(book) == ("DAY_TARGET", "")
     book.realised = D(-100)
@@ -87,7 +88,7 @@ def test_a_target_that_was_reached_keeps_and_a_loss_after_it_still_closes():
 
 def test_a_loss_that_was_reached_is_never_a_target_and_is_not_closed_twice():
     book = standing_at(0)
-    book.block, book.realised = "DAY_LOSS", D(300)
+    book.block, book.realised = Block.DAY_LOSS, D(300)
     apply_limits(book)
     assert state_of(book) == ("DAY_LOSS", "")
     book.realised = D(-300)
@@ -219,11 +220,11 @@ def test_the_venue_watches_the_day_s_loss_and_target_and_each_strategy_s_loss():
 
 def test_what_is_reached_already_is_watched_no_more():
     book = standing_at(0, dayLoss="40")
-    book.block = "DAY_TARGET"
+    book.block = Block.DAY_TARGET
     assert watches(book) == (Watch(D(0), (MES_HELD,), D(-100), None), Watch(D(0), (MES_HELD,), D(-40)))
-    book.block = "DAY_LOSS"
+    book.block = Block.DAY_LOSS
     assert watches(book) == (Watch(D(0), (MES_HELD,), D(-40)),)
-    book.strategies["default/mes"].block = "DAY_LOSS"
+    book.strategies["default/mes"].block = Block.DAY_LOSS
     assert watches(book) == ()
 
 
@@ -239,10 +240,10 @@ def counted() -> Book:
     """A flat account with a day behind it, a nanosecond before the roll."""
     book, _ = book_of()
     book.instant_ns = ns(ROLL_S) - 1
-    book.realised, book.trades, book.streak, book.block = D(70), 3, -2, "DAY_TARGET"
+    book.realised, book.trades, book.streak, book.block = D(70), 3, -2, Block.DAY_TARGET
     book.day_limits, book.margin_limits = AccountLimits(day_loss=D(5)), {"MES": D(1)}
     owner = book.strategies["default/mes"]
-    owner.realised, owner.trades, owner.block = D(-9), 2, "DAY_LOSS"
+    owner.realised, owner.trades, owner.block = D(-9), 2, Block.DAY_LOSS
     return book
 
 

@@ -29,6 +29,7 @@ from leadline.execution.core.book import (
 from leadline.execution.core.halt_notes import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
+from leadline.model.blocks import Block
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import RunId, client_order_id
@@ -77,6 +78,9 @@ class Commands:
 
     def __init__(self, chance: random.Random, store: TwinStore, book: Book, last_halt: int) -> None:
         self._chance = chance
+        self._looks = random.Random(
+            1
+        )  # apart from what is done, so that another field of an order changes nothing else
         self._store = store
         self._book = book
         self._last_halt = last_halt
@@ -151,25 +155,25 @@ class Commands:
             client_id=client_id,
             decision=decision,
             leg=leg,
-            strategy=self._chance.choice(STRATEGIES),
+            strategy=self._looks.choice(STRATEGIES),
             contract=MES,
             tape_contract=MES,
             side=Side.SELL,
             type=OrderType.STOP,
             quantity=2,
-            decided_at_ns=self._book.instant_ns - self._chance.choice([0, KEPT_NS - 1, KEPT_NS, 3 * KEPT_NS]),
+            decided_at_ns=self._book.instant_ns - self._looks.choice([0, KEPT_NS - 1, KEPT_NS, 3 * KEPT_NS]),
             stop_price=19_990,
-            bracket=self._chance.choice([None, Bracket(16, 24), Bracket(stop_price=-5, trail=Trail(0, 6))]),
-            trail=self._chance.choice([None, Trailing(20_000, 4)]),
-            wanted_price=self._chance.choice([None, 19_995]),
-            moved_ns=self._chance.choice([None, self._book.instant_ns]),
-            wanted_trail=self._chance.choice([None, Trailing(20_001, 5)]),
-            entry_price=self._chance.choice([None, 20_002]),
-            protection=self._chance.choice([None, Bracket(stop_price=19_991, trail=Trail(1, 7))]),
-            unwanted=self._chance.choice([False, True]),
+            bracket=self._looks.choice([None, Bracket(16, 24), Bracket(stop_price=-5, trail=Trail(0, 6))]),
+            trail=self._looks.choice([None, Trailing(20_000, 4)]),
+            wanted_price=self._looks.choice([None, 19_995]),
+            moved_ns=self._looks.choice([None, self._book.instant_ns]),
+            wanted_trail=self._looks.choice([None, Trailing(20_001, 5)]),
+            entry_price=self._looks.choice([None, 20_002]),
+            protection=self._looks.choice([None, Bracket(stop_price=19_991, trail=Trail(1, 7))]),
+            unwanted=self._looks.choice([False, True]),
             group="bar/breakout" if leg == "E" else "",
             taken_out_by=decision if leg == "E" else "",
-            valid_until_ns=self._chance.choice([None, self._book.instant_ns + 1]),
+            valid_until_ns=self._looks.choice([None, self._book.instant_ns + 1]),
             parent="" if leg == "E" else client_order_id(decision, "E"),
             oco="" if leg == "E" else client_order_id(decision, "T1"),
         )
@@ -231,9 +235,11 @@ class Commands:
         owner.held = self._chance.choice([None, HeldLimits(ns(600), StrategyLimits(3, 2, Decimal("80.5"), 1))])
         owner.fence = self._chance.choice([None, Fence("unreadable", "no message", ns(600), ns(700))])
         owner.realised, owner.trades = Decimal("-3.25"), owner.trades + 1
-        owner.flatten, owner.block = self._chance.choice([("", ""), ("flat_by", "DAY_LOSS")])
+        owner.flatten, owner.block = self._chance.choice([("", Block.NONE), ("flat_by", Block.DAY_LOSS)])
         book.strategies[name] = owner
-        book.block, book.flatten = self._chance.choice([("", ""), ("DAY_TARGET", ""), ("DAY_LOSS", "day_loss")])
+        book.block, book.flatten = self._chance.choice(
+            [(Block.NONE, ""), (Block.DAY_TARGET, ""), (Block.DAY_LOSS, "day_loss")]
+        )
         book.day_limits = self._chance.choice([AccountLimits(), AccountLimits(Decimal("90.5"), None, 2, 1, 3, 4)])
         book.tiers = self._chance.choice(
             [None, (Tier(Decimal(0), "MES", 1, 2, None), Tier(Decimal(9), "ES", 1, 3, Decimal(7)))]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from leadline.model.blocks import Block
 from leadline.model.manifests import parse_manifest
 from leadline.model.specs import TradingStrategy
 from tests.execution.harness.builders import MES, RTH_S, SHORT, account, bar, says, strategy, tape
@@ -180,8 +181,8 @@ async def test_a_namespace_that_is_allowed_no_more_enters_nothing(books: Books, 
     assert await desk.rows("intent", "state, filled, reason", "leg") == [("CANCELLED", 0, "namespace")]
 
 
-@pytest.mark.parametrize("block", ["DAY_TARGET", "DAY_LOSS"])
-async def test_a_drain_that_keeps_entries_keeps_none_on_a_blocked_day(books: Books, folder: Path, block: str):
+@pytest.mark.parametrize("block", [Block.DAY_TARGET, Block.DAY_LOSS])
+async def test_a_drain_that_keeps_entries_keeps_none_on_a_blocked_day(books: Books, folder: Path, block: Block):
     desk = desk_of(books, folder, [(700, 19_990, 9)], LIMIT)
     session = desk.open()
     await session.until(650)

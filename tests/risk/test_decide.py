@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leadline.model.blocks import Block
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import Bracket, Side
 from leadline.model.signals import Pattern, Regime
@@ -91,7 +92,7 @@ REFUSALS = {
     "strategy_not_running": ask(account(), strategy(state="ReduceOnly")),
     "halted": ask(account(halt="operator"), strategy()),
     "unresolved": ask(account(unresolved=True), strategy()),
-    "day_loss": ask(account(block="DAY_LOSS"), strategy()),
+    "day_loss": ask(account(block=Block.DAY_LOSS), strategy()),
     "day_target": ask(account(realised=D(500)), strategy()),
     "outside_session": ask(account(), strategy(), instant=CLOSE),
     "after_open": ask(account(), strategy(), instant=OPEN + 5 * MINUTE - 1),

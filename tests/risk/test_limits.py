@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from leadline.model.blocks import Block
 from leadline.model.orders import Bracket, Side
 from leadline.risk.limits import (
     contract_refusal,
@@ -123,7 +124,7 @@ def test_an_open_profit_counts_into_the_account_s_result(open_result: str, reaso
         (StrategyDay(open=D(-50)), Reason.DAY_LOSS),
         (StrategyDay(open=D(50)), None),
         (StrategyDay(realised=D(-60), open=D(20)), None),
-        (StrategyDay(block="DAY_LOSS"), Reason.DAY_LOSS),
+        (StrategyDay(block=Block.DAY_LOSS), Reason.DAY_LOSS),
     ],
 )
 def test_a_strategy_s_own_loss_stops_its_entries(day: StrategyDay, reason: Reason | None):
@@ -131,8 +132,8 @@ def test_a_strategy_s_own_loss_stops_its_entries(day: StrategyDay, reason: Reaso
 
 
 def test_a_block_stays_when_the_result_has_come_back():
-    assert standing_refusal(account(block="DAY_LOSS", realised=D(50)), strategy()) is Reason.DAY_LOSS
-    assert standing_refusal(account(block="DAY_TARGET", realised=D(50)), strategy()) is Reason.DAY_TARGET
+    assert standing_refusal(account(block=Block.DAY_LOSS, realised=D(50)), strategy()) is Reason.DAY_LOSS
+    assert standing_refusal(account(block=Block.DAY_TARGET, realised=D(50)), strategy()) is Reason.DAY_TARGET
 
 
 # --- counts ---
@@ -221,8 +222,8 @@ def test_the_first_of_several_standing_limits_is_the_reason():
         (lambda view: replace(view, orders_last_second=5), Reason.MAX_ORDERS_PER_SECOND),
         (lambda view: replace(view, entries_last_hour=9), Reason.MAX_ENTRIES_PER_HOUR),
         (lambda view: replace(view, open_trades=1), Reason.MAX_OPEN_TRADES),
-        (lambda view: replace(view, block="DAY_TARGET"), Reason.DAY_TARGET),
-        (lambda view: replace(view, block="DAY_LOSS"), Reason.DAY_LOSS),
+        (lambda view: replace(view, block=Block.DAY_TARGET), Reason.DAY_TARGET),
+        (lambda view: replace(view, block=Block.DAY_LOSS), Reason.DAY_LOSS),
         (lambda view: replace(view, unresolved=True), Reason.UNRESOLVED),
         (lambda view: replace(view, halt="x"), Reason.HALTED),
     ]
@@ -443,9 +444,9 @@ def test_a_margin_that_is_not_known_bounds_nothing(margin: Decimal | None):
         (account(), strategy(state="ReduceOnly"), Reason.STRATEGY_NOT_RUNNING),
         (account(halt="a person"), strategy(), Reason.HALTED),
         (account(unresolved=True), strategy(), Reason.UNRESOLVED),
-        (account(block="DAY_TARGET"), strategy(), Reason.DAY_LOSS),
+        (account(block=Block.DAY_TARGET), strategy(), Reason.DAY_LOSS),
         (account(open=D(-100)), strategy(), Reason.DAY_LOSS),
-        (account(), strategy(day=StrategyDay(block="DAY_LOSS")), Reason.DAY_LOSS),
+        (account(), strategy(day=StrategyDay(block=Block.DAY_LOSS)), Reason.DAY_LOSS),
         (
             account(),
             strategy(limits=StrategyLimits(day_loss=D(50)), day=StrategyDay(open=D(-50))),

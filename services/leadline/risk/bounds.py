@@ -9,6 +9,7 @@ from collections.abc import Sequence, Sized
 from decimal import Decimal
 from typing import Final
 
+from leadline.model.blocks import Block
 from leadline.model.durations import NS_PER_DAY, NS_PER_HOUR
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import CLOCK_PATTERN, zone_of
@@ -38,7 +39,6 @@ DECIMAL_PLACES: Final = 18
 STATES: Final = ("Running", "ReduceOnly", "Suspended")
 SIZING_MODES: Final = ("Tiered", "Fixed", "RiskPercent")
 MODIFIERS: Final = ("Stacked", "Trending", "WinStreak", "LossStreak")
-BLOCKS: Final = ("", "DAY_LOSS", "DAY_TARGET")
 ENTRY_TYPES: Final = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP)
 LONGEST_SESSION_NS: Final = 8 * NS_PER_DAY
 LONGEST_VALIDITY_NS: Final = 1_000_000 * NS_PER_HOUR
@@ -87,7 +87,7 @@ def _check_account(account: AccountView) -> None:
     _whole("account.streak", account.streak, -MOST_COUNT, MOST_COUNT)
     for name in ("trades", "entries_last_hour", "orders_last_second", "open_trades", "exposure", "in_the_market"):
         _whole(f"account.{name}", getattr(account, name), 0, MOST_COUNT)
-    _one_of("account.block", account.block, BLOCKS)
+    _one_of("account.block", account.block, tuple(Block))
     _text("account.halt", account.halt, LONGEST_TEXT)
     _check_limits(account.limits)
     few("account.tiers", account.tiers, MOST_TIERS)
@@ -180,7 +180,7 @@ def _check_day(strategy: StrategySettings) -> None:
     for name in ("trades", "exposure", "orders_last_second", "pending"):
         _whole(f"strategy.day.{name}", getattr(day, name), 0, MOST_COUNT)
     _whole("strategy.day.position", day.position, -MOST_COUNT, MOST_COUNT)
-    _one_of("strategy.day.block", day.block, BLOCKS)
+    _one_of("strategy.day.block", day.block, tuple(Block))
     few("strategy.day.groups", day.groups, MOST_SIGNALS)
     for number, (name, buys, sells) in enumerate(day.groups):
         _text(f"strategy.day.groups[{number}].name", name)

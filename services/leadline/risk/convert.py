@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final
 
+from leadline.model.blocks import Block
 from leadline.model.errors import InvalidInput
 from leadline.model.orders import OrderType, Side
 from leadline.model.proposal_checks import MOST_WHY
@@ -122,6 +123,12 @@ def _proposal_from_proto(message: model_pb.Proposal) -> Proposal:
     if message.HasField("entry"):
         _name("proposal.entry.type", message.entry.type, OrderType)
     return proposal_from_proto(message)
+
+
+def _block(name: str, text: str) -> Block:
+    if text not in tuple(Block):
+        raise InvalidInput(name, text[:LONGEST_DECIMAL], "one of " + ", ".join(each or "nothing" for each in Block))
+    return Block(text)
 
 
 def _decimal(name: str, text: str) -> Decimal:
@@ -242,7 +249,7 @@ def _account_from_proto(message: pb.AccountView) -> AccountView:
         open_trades=message.open_trades,
         exposure=message.exposure,
         margin_in_use=_decimal("account.margin_in_use", message.margin_in_use),
-        block=message.block,
+        block=_block("account.block", message.block),
         halt=message.halt,
         unresolved=message.unresolved,
         tier_index=message.tier_index,
@@ -385,7 +392,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
             day.exposure,
             day.orders_last_second,
             day.position,
-            day.block,
+            _block("strategy.day.block", day.block),
             tuple((group.name, group.buys, group.sells) for group in day.groups),
             day.in_the_market,
             day.pending,

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from leadline.model.blocks import Block
 from leadline.model.orders import Side
 from leadline.model.worth import loss, notional
 from leadline.risk.reasons import Reason
@@ -172,9 +173,9 @@ def standing_refusal(
         (strategy.state != "Running", Reason.STRATEGY_NOT_RUNNING),
         (bool(account.halt), Reason.HALTED),
         (account.unresolved, Reason.UNRESOLVED),
-        (account.block == "DAY_LOSS" or result <= -day_loss_limit(account), Reason.DAY_LOSS),
-        (account.block == "DAY_TARGET" or result >= day_target(account), Reason.DAY_TARGET),
-        (strategy.day.block == "DAY_LOSS", Reason.DAY_LOSS),
+        (account.block == Block.DAY_LOSS or result <= -day_loss_limit(account), Reason.DAY_LOSS),
+        (account.block == Block.DAY_TARGET or result >= day_target(account), Reason.DAY_TARGET),
+        (strategy.day.block == Block.DAY_LOSS, Reason.DAY_LOSS),
         (own.day_loss is not None and strategy_result <= -own.day_loss, Reason.DAY_LOSS),
         (adds and not strategy.day.position, Reason.NOTHING_HELD),
         (alternatives is not None, alternatives),

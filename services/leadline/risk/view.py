@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
+from leadline.model.blocks import Block
 from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Proposal
 from leadline.model.signals import BarSignals
@@ -65,7 +66,7 @@ class AccountView:
     open_trades: int = 0
     exposure: int = 0
     margin_in_use: Decimal = Decimal(0)
-    block: str = ""
+    block: Block = Block.NONE
     halt: str = ""
     unresolved: bool = False
     limits: AccountLimits = field(default_factory=AccountLimits)
@@ -112,7 +113,7 @@ class StrategyDay:
     exposure: int = 0
     orders_last_second: int = 0
     position: int = 0
-    block: str = ""
+    block: Block = Block.NONE
     groups: tuple[tuple[str, int, int], ...] = ()
     in_the_market: bool = False
     pending: int = 0

@@ -164,18 +164,16 @@ def read_secret(path: Path) -> str:
 
 def refusal(error: ValidationError, source: str) -> InvalidInput:
     """The error about settings from `source`: the first wrong field. The other fields are not shown."""
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
     where = f"{source}: {field}" if field else source
     match first["type"]:
         case "json_invalid":
-            return InvalidInput(
-                where, counted(len(first["input"]), "byte"), f"JSON ({first['msg'].partition(': ')[2]})"
-            )
+            return InvalidInput(where, counted(len(first["input"]), "byte"), f"JSON ({first['ctx']['error']})")
         case "missing":
             return InvalidInput(where, None, "a value: this field is required")
         case "value_error":
-            expected = first["msg"].removeprefix("Value error, ").removeprefix("expected ")
+            expected = str(first["ctx"]["error"]).removeprefix("expected ")
         case _:
             expected = first["msg"]
     # What was found in the place of a URL may hold a password.

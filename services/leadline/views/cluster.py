@@ -68,15 +68,17 @@ async def cluster_stack(namespace: str | None, wanted: Wanted) -> AsyncIterator[
     (accounts, (strategies, left_out)), secret = await asyncio.gather(
         _members(chosen, wanted), _json("get", "secret", KEYS_SECRET, "--namespace", chosen)
     )
-    workloads = {workload_id("execution", account): "statefulset" for account in accounts}
+    services = {workload_id("execution", account): "execution" for account in accounts}
+    workloads = dict.fromkeys(services, "statefulset")
     certificates = await _certificates(chosen, workloads)
     if wanted.analysis:
-        workloads |= {workload_id("analysis", strategy.name): "deployment" for strategy in strategies}
+        analyses = {workload_id("analysis", strategy.name): "analysis" for strategy in strategies}
+        services, workloads = services | analyses, workloads | dict.fromkeys(analyses, "deployment")
     async with _forwarded(chosen, workloads) as (addresses, unreachable):
-        services = {address: name.partition("-")[0] for name, address in addresses.items()}
+        serving = {address: services[name] for name, address in addresses.items()}
 
         def keys_of(address: str) -> Keys:
-            return one_key(base64.b64decode(secret["data"][services[address]]).decode())
+            return one_key(base64.b64decode(secret["data"][serving[address]]).decode())
 
         names = {address: f"{name}.{chosen}.svc" for name, address in addresses.items()}
         credentials = Credentials(keys_of, context.user, certificates, names)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
+from leadline.model.blocks import Block
 from leadline.model.orders import (
     LastPrint,
 )
@@ -155,7 +156,7 @@ def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...],
         realised=row["realised"],
         trades=row["trades"],
         streak=row["streak"],
-        block=row["block"],
+        block=Block(row["block"]),
         flatten=row["flatten"],
         day_limits=day_limits_of(row["day_limits"]),
         last_prints={name: LastPrint(*values) for name, values in sorted(row["last_prints"].items())},
@@ -211,7 +212,7 @@ def strategy_of(row: Row) -> StrategyBook:
         row["realised"],
         row["trades"],
         row["flatten"],
-        row["block"],
+        Block(row["block"]),
         None if row["drain"] is None else Drain(**row["drain"]),
         None if row["held_limits"] is None else _held_of(row["held_limits"]),
         None if row["fence"] is None else Fence(**row["fence"]),

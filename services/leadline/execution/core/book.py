@@ -13,6 +13,7 @@ from typing import Any, Final
 from leadline.execution.core.contracts import execution_contract, roots_of, signal_months, tape_contract, tiers_of
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.orders import UNRESOLVED
+from leadline.model.blocks import Block
 from leadline.model.contracts import sheet_of
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
@@ -93,7 +94,7 @@ class StrategyBook:
     realised: Decimal = Decimal(0)
     trades: int = 0
     flatten: str = ""
-    block: str = ""
+    block: Block = Block.NONE
     drain: Drain | None = None
     held: HeldLimits | None = None
     fence: Fence | None = None
@@ -135,7 +136,7 @@ class Book:
     realised: Decimal = Decimal(0)
     trades: int = 0
     streak: int = 0
-    block: str = ""
+    block: Block = Block.NONE
     flatten: str = ""
     day_limits: AccountLimits = field(default_factory=AccountLimits)
     last_prints: dict[str, LastPrint] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from leadline.execution.core.account import account_view, open_money, own_limits
 from leadline.execution.core.book import Book, HeldLimits, StrategyBook
 from leadline.execution.core.closes import distances_today, session_today
 from leadline.execution.core.positions import money_paid
+from leadline.model.blocks import Block
 from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import NS_PER_DAY
@@ -58,13 +59,13 @@ def roll(book: Book) -> bool:
     book.equity_at_roll += book.realised + carried
     book.realised = -carried
     book.trades = book.streak = 0
-    book.block = ""
+    book.block = Block.NONE
     book.day_limits = AccountLimits()
     book.margin_limits = {}
     for strategy in book.strategies.values():
         strategy.realised = -open_money(book, book.open_positions(strategy.strategy))
         strategy.trades = 0
-        strategy.block = ""
+        strategy.block = Block.NONE
         if not book.exposed(strategy.strategy):
             strategy.contract = book.front(strategy.manifest) or strategy.contract
     if not book.open_positions() and not book.live_orders():
@@ -120,16 +121,16 @@ def apply_limits(book: Book) -> None:
     """
     view = account_view(book, halt="")
     result = view.realised + view.open
-    if book.block != "DAY_LOSS" and result <= -day_loss_limit(view):
-        book.block, book.flatten = "DAY_LOSS", "day_loss"
+    if book.block != Block.DAY_LOSS and result <= -day_loss_limit(view):
+        book.block, book.flatten = Block.DAY_LOSS, "day_loss"
     elif not book.block and result >= day_target(view):
-        book.block = "DAY_TARGET"
+        book.block = Block.DAY_TARGET
     for name, strategy in sorted(book.strategies.items()):
         loss = own_limits(strategy).day_loss
         if loss is None or strategy.block:
             continue
         if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
-            strategy.block = "DAY_LOSS"
+            strategy.block = Block.DAY_LOSS
             strategy.flatten = strategy.flatten or "day_loss"
     for flatten in close_of_session(book):
         found = book.strategies[flatten.strategy]
@@ -143,7 +144,7 @@ def watches(book: Book) -> tuple[Watch, ...]:
     """The results at which the venue has to stop the tape: the day's loss and target, account and strategies."""
     found = []
     positions = book.open_positions()
-    if positions and book.block != "DAY_LOSS":
+    if positions and book.block != Block.DAY_LOSS:
         view = account_view(book, halt="")
         target = None if book.block else day_target(view)
         found.append(Watch(book.realised, _watched(book, positions), -day_loss_limit(view), target))
