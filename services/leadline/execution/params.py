@@ -1,4 +1,4 @@
-"""What the execution service is told at its start."""
+"""Settings of the execution service."""
 
 from typing import Annotated
 

@@ -252,7 +252,7 @@ class Account:
                 self._readers[name] = self.context.spawn(reading, f"signals {name}")
 
     def _source(self, manifest: TradingStrategy) -> SignalSource:
-        """What a strategy may speak about, with the contracts that the feed has by now."""
+        """The source of signals of a strategy, with the contracts that the feed has by now."""
         return signal_source(manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from)
 
     async def _read_signals(self, queue: SignalQueue, manifest: TradingStrategy) -> None:
@@ -323,7 +323,7 @@ class Account:
         whose = (self.pool, self.context.bus, self.tape.tape, self.name)
 
         def waits(error: Exception) -> bool:
-            """Whatever it is: the rows stay, and go out when bus and database are back."""
+            """Any error: the rows stay, and go out when bus and database are back."""
             return not isinstance(error, TailLost)
 
         if again := await until_done(lambda: resume_outbox(*whose), "outbox", waits):

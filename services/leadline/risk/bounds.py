@@ -1,4 +1,4 @@
-"""What a question may contain. Within these bounds every decision is cheap and every number of it is one.
+"""Bounds of a request. Within them every decision is cheap, and every number of it is finite.
 
 A decimal's cost is its exponent's: the integer part of 1E+999999 has a million digits. So a question is looked through
 before anything is computed, whoever asks it.

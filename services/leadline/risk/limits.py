@@ -36,7 +36,7 @@ def day_target(account: AccountView) -> Decimal:
 
 
 def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:
-    """What may still be lost today: the stricter of account and strategy, with every live order at its worst."""
+    """The loss that is still allowed today: the stricter of account and strategy, every live order at its worst."""
     budget = day_loss_limit(account) + account.realised + account.open - account.worst_case
     if strategy.limits.day_loss is None:
         return budget
@@ -95,7 +95,7 @@ def largest_size(account: AccountView, strategy: StrategySettings) -> int:
 
 
 def risk_budget(equity: Decimal, percent: Decimal) -> Decimal:
-    """What an entry may lose that risks a percentage of the equity."""
+    """The loss that an entry may have that risks a percentage of the equity."""
     return equity * percent / 100
 
 

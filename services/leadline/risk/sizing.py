@@ -30,7 +30,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a sizer may go by: the account's money, what one contract risks, and what speaks for the entry.
+    """A sizer's inputs: the account's money, the risk of one contract, and the evidence for the entry.
 
     `equity` and `margin_in_use` as in `AccountView`, in the account's currency, and so is `risk_per_contract`, that of
     the limits (`leadline.risk.limits`). `stop_ticks` is the stop's distance, None without a stop. `patterns` is the
@@ -189,7 +189,7 @@ def size(
 def _basis(
     account: AccountView, strategy: StrategySettings, unit: Decimal, bar: BarSignals, proposal: Proposal
 ) -> Basis:
-    """What a sizer may go by, of one proposal at one bar; `unit` is the risk of one contract."""
+    """A sizer's inputs for one proposal at one bar; `unit` is the risk of one contract."""
     trend = None if proposal.direction is None else _TRENDING[proposal.direction]
     return Basis(
         equity=account.equity,

@@ -1,4 +1,4 @@
-"""What a decision sees: the account, the strategy's settings, the bar and the proposal. Plain values, no behaviour.
+"""The inputs of a decision: the account, the strategy's settings, the bar and the proposal. Plain values, no behaviour.
 
 Money is `Decimal` in the account's currency; sizes are integer size steps; distances are ticks; times are ns UTC.
 """
@@ -129,7 +129,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionInstrument:
-    """What a contract costs and is worth, and where it stands.
+    """A contract's costs, its worth and its quote.
 
     `tick_value` is that of one tick of one size step, of an `inverse` one what a size step is worth at a price of one
     tick (`leadline.model.worth`). `commission` is per side and size step, `fee_rate` a share of the notional of each
@@ -175,7 +175,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class StrategySettings:
-    """What the decision needs of a strategy: its hot settings and the facts of its instruments.
+    """A strategy as the decision needs it: its hot settings and the facts of its instruments.
 
     `before_close_ns` is None where the session has no close. `blocks` are half-open pairs of local `HH:MM` in
     `session_zone`; `news` half-open pairs of ns UTC. An entry of `entry_type` LIMIT or STOP lies `entry_offset` ticks

@@ -1,4 +1,4 @@
-"""What an order must say before the paper venue takes it."""
+"""Checks of an order before the paper venue takes it."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ _CONTENT: Final = (
     "valid_until_ns",
     "reduce_only",
 )
-"""What an order is; its size, too, unless it is a bracket leg, which shrinks."""
+"""The terms that identify an order; its size, too, unless it is a bracket leg, which shrinks."""
 
 _PRICED: Final = {
     "limit_price": (OrderType.LIMIT, OrderType.STOP_LIMIT),

@@ -51,7 +51,7 @@ _TERMS: Final = ("quantity", "limit_price", "stop_price", "bracket", "valid_unti
 
 
 def _turn(order: VenueOrder) -> int:
-    """Who goes first when one print reaches several orders: a stop before a target, protection before a flatten."""
+    """Precedence when one print reaches several orders: a stop before a target, protection before a flatten."""
     return 2 if rests_as_limit(order) else 1 if order.type is OrderType.MARKET else 0
 
 
@@ -455,7 +455,7 @@ class PaperMarket:
             self._positions[fill.contract] = self._positions.get(fill.contract, 0) + fill.side.sign * fill.quantity
 
     def take_step(self) -> Step:
-        """What changed since the last call, to be written down before anybody is told."""
+        """The changes since the last call, to be written down before anybody is told."""
         events = tuple(self._events[self._stepped :])
         self._stepped = len(self._events)
         return Step(self._instant_ns, events, dict(self._marks), dict(self._resting), self._matched)

@@ -48,7 +48,7 @@ def parse_fill_rule(text: str, field: str = "fillRule") -> FillRule:
 
 @dataclass(frozen=True, slots=True)
 class FillRules:
-    """What a paper account declares: the rule, slippage of market and stop fills in ticks, and latency in ns.
+    """A paper account's declarations: the rule, slippage of market and stop fills in ticks, and latency in ns.
 
     InvalidInput when slippage or latency is negative.
     """

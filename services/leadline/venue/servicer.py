@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MOST_ORDERS: Final = 100
 MOST_EVENTS: Final = 500
-"""What an answer looks at: the process that answers it takes orders as well."""
+"""The most orders and events in one answer: the process that answers takes orders as well."""
 
 ServicerContext = grpc.aio.ServicerContext[Any, Any]
 

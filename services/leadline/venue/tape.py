@@ -76,7 +76,7 @@ class TapeBuffer:
         self._end += len(ticks)
 
     def ticks(self) -> TickColumns:
-        """What has arrived and was not dropped, as views that stay as they are."""
+        """The prints that have arrived and were not dropped, as views that stay as they are."""
         rows = self._store.slice(self._begin, self._end)
         return replace(rows, first_index=(self._next or 0) - len(self))
 

@@ -44,7 +44,7 @@ def _scale(watch: Watch) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What a price of a contract makes of the result, as integers of a scale: price x weight, or quantity x worth."""
+    """A contract's part of the result at a price, as integers of a scale: price x weight, or quantity x worth."""
 
     contract: str
     weight: int

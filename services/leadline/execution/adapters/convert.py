@@ -132,7 +132,7 @@ def state_to_proto(
 
 
 def _state(book: Book, strategy: str) -> str:
-    """What a strategy does, in one word."""
+    """The state of a strategy in one word."""
     found = book.strategies[strategy]
     if found.drain is None:
         return found.manifest.spec.state

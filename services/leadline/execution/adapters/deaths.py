@@ -1,4 +1,4 @@
-"""What ends an account's process, or its transaction, and ends it again: it is passed over then, or halts the account.
+"""Causes that end an account's process, or its transaction, again and again: they are passed over, or halt it.
 
 Before the loop handles a bar of a strategy or an event of the venue, it lays its name into a file that is mapped into
 memory: the next process finds it there, however this one ends. Two failures in a row that Python reported at the same
@@ -34,7 +34,7 @@ _SIZE: Final = 4 + _LONGEST
 
 
 class MarkFile:
-    """What the loop of this process is at, and what the ones before it ended at: two files in `folder` for each tape.
+    """The present work of the loop, and that at which earlier processes ended: two files in `folder` for each tape.
 
     Another run has other bars and events of the same names, and may have another release. With a disk that does not
     take them nothing outlives the process: that is no reason to trade for nobody.

@@ -26,7 +26,7 @@ def halt_row(account: str, halt: Halt) -> Values:
 
 
 def clearing_row(account: str, clearing: Clearing) -> Values:
-    """What the clearing of a halt changes in its row."""
+    """The fields that the clearing of a halt changes in its row."""
     return (account, clearing.halt.number, clearing.by, clearing.reason, _moment(clearing.at_ns))
 
 

@@ -23,7 +23,7 @@ MOST_REFUSED_PER_SUBJECT: Final = 100
 
 @dataclass(slots=True)
 class Lease:
-    """Who writes an account, under which epoch, and until when (of the database's clock, seconds) when not renewed."""
+    """The lease of an account's writer: its epoch, and its end (of the database's clock, seconds) when not renewed."""
 
     epoch: int
     holder: str

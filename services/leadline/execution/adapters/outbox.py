@@ -1,4 +1,4 @@
-"""What the book committed, published to the bus in its order. A message may be published again; its id says so.
+"""Committed events of the book, published to the bus in their order. A message may come again, under the same id.
 
 What the bus has lost of it is published again: the table is the audit, and the stream its copy.
 """

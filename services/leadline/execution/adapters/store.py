@@ -28,7 +28,7 @@ from leadline.runtime.clock import monotonic_s
 from leadline.runtime.database import DATABASE_LOST, Pool
 
 FRESH_SECONDS: Final = 1.0
-"""What was heard within this time of asking is taken for the present state of the lease."""
+"""An answer within this time of its question is taken for the present state of the lease."""
 
 SEND_BOUND_NS: Final = 3 * NS_PER_SECOND
 """A live order may leave for this long after its decision."""

@@ -88,7 +88,7 @@ class EventTail:
             self._followers -= 1
 
     def _from_memory(self, after: int) -> list[pb.StreamOrderEventsResponse] | None:
-        """What is held after a number; None when older ones have to be read first."""
+        """The events in memory after a number; None when older ones have to be read first."""
         if self._last is None:
             return []
         first = self._kept[0].event if self._kept else self._last + 1

@@ -40,7 +40,7 @@ _Limit = TypeVar("_Limit", int, Decimal)
 def decision_inputs(
     book: Book, strategy: StrategyBook, bar: BarSignals, proposal: Proposal, *, halt: str
 ) -> DecisionInputs:
-    """What risk is asked at the book's instant about a proposal that a strategy made at a bar.
+    """The request to risk at the book's instant about a proposal that a strategy made at a bar.
 
     The bar's session is the calendar's, whatever the message says of it. What was seen in it decides nothing: a wide
     bar may have hundreds of signals.
@@ -214,7 +214,7 @@ def no_stop_ticks(book: Book, contract: str) -> int | None:
 
 
 def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
-    """What can still be lost below the open result: positions down to their stops, live entries down to theirs.
+    """The loss that is still possible below the open result: positions down to their stops, live entries to theirs.
 
     What has no stop counts down to the risk that the account has declared for it. Slippage on each exit (and entry),
     the gap beyond the stop of what may be held over a close, and the commissions still to come are counted. Never below
@@ -314,7 +314,7 @@ def _exposure(positions: list[Position], live: list[Order]) -> int:
 
 
 def _margin_in_use(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
-    """What is held or may come to be held, at each contract's own margin; one that nobody knows counts as nothing."""
+    """Margin of positions and working entries, each at its contract's own; an unknown contract counts as nothing."""
     held = [
         (item.contract, abs(item.quantity), _mark(book, item.tape_contract, item.lots[0].price)) for item in positions
     ]
@@ -352,7 +352,7 @@ def _news_window(at: str, before: str, after: str) -> tuple[int, int]:
 
 
 def _instrument(book: Book, strategy: StrategyBook, root: str) -> ExecutionInstrument:
-    """What risk sees of a contract; its quote is the last print of the tape that fills it, as old as that tape's."""
+    """A contract as risk sees it; its quote is the last print of the tape that fills it, as old as that tape's."""
     signal = strategy.contract
     contract = execution_contract(signal, root)
     tape = tape_contract(contract, signal, book.feed_contracts)

@@ -37,7 +37,7 @@ from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits, AccountView, Tier
 
 HALT_FIELD_BY: Final = "operator"
-"""Who halted where the field `spec.halt` did and nobody says who wrote it."""
+"""The name at a halt of the field `spec.halt` of which nobody says who wrote it."""
 
 
 def hot_fields(account: TradingAccount) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def refuse_missing_risks(book: Book, strategy: TradingStrategy, signal: str, acc
 
 
 def _refuse_unknown_risk(book: Book, account: TradingAccount) -> None:
-    """What is held without a stop keeps its declared risk. Raises InvalidInput."""
+    """Refuses settings that take the declared risk from a position without a stop. Raises InvalidInput."""
     for position in book.open_positions():
         sheet = sheet_of(position.contract)
         if position.without_stop and sheet is not None and sheet.root not in account.spec.no_stop_risk_ticks:

@@ -1,4 +1,4 @@
-"""What a strategy asks about what it holds and has working: to leave, to take entries back, to move its exits.
+"""Proposals about the position and the working orders of a strategy: to leave, to take entries back, to move exits.
 
 No service is asked: the book alone says what is held. Leaving and taking back need no one's leave; a stop that goes to
 where more can be lost is asked of the limits.
@@ -54,7 +54,7 @@ def adjustment(
     halt: str,
     attaches: bool,
 ) -> Adjustment:
-    """What becomes of a proposal that enters nothing, by the decision of that id.
+    """The decision of that id on a proposal that enters nothing, and its orders.
 
     `seen` is the contract of the bar at which it was made: its prices mean nothing for another month. `halt` is why the
     account is halted, or empty; `attaches` says whether the venue takes an exit that a position does not have.
@@ -128,7 +128,7 @@ def _protection(
 
 
 def _more_than_declared(book: Book, stop: Order) -> Decimal:
-    """What more can be lost behind a new stop than the account has declared for what has none, in money."""
+    """Money that more can be lost behind a new stop than the account has declared for a position without one."""
     ticks, sheet = no_stop_ticks(book, stop.contract), sheet_of(stop.contract)
     if ticks is None or sheet is None or stop.stop_price is None or stop.entry_price is None:
         return Decimal(0)
@@ -150,7 +150,7 @@ def _and_then(before: Bracket | None, wanted: Bracket) -> Bracket:
 
 
 def _more_later(book: Book, before: Order, after: Order) -> Decimal:
-    """What more can be lost of what an entry may still fill, once its exits are wanted elsewhere, in money."""
+    """Money that more can be lost of the open part of an entry, once its exits are wanted elsewhere."""
     sheet, mark = sheet_of(after.contract), entry_price(book, after)
     stops = [farthest_stop(entry, mark) for entry in (before, after)]
     there, wanted = stops
@@ -170,7 +170,7 @@ def _passed(book: Book, order: Order) -> bool:
 
 
 def more_at_risk(order: Order) -> Decimal:
-    """What more the position behind a stop can lose where it is wanted, in money; 0 where it is no more."""
+    """Money that the position behind a stop can lose more at the wanted price; 0 where it is no more."""
     sheet = sheet_of(order.contract)
     there, wanted = order.stop_price, order.wanted_price
     if sheet is None or there is None or wanted is None or (distance := (wanted - there) * order.side.sign) <= 0:

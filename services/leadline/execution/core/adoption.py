@@ -42,7 +42,7 @@ def adopt_positions(book: Book, changes: Changes, venue: Mapping[str, int]) -> l
 
 
 def _shares(book: Book, contract: str, missing: int) -> Iterator[tuple[str, int]]:
-    """Whose positions of a contract change by how much, so that they change by `missing` in all."""
+    """The change of each owner's position in a contract, so that they change by `missing` in all."""
     left = missing
     for position in book.open_positions():
         if left and position.contract == contract and position.quantity * left < 0:

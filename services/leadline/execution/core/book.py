@@ -270,7 +270,7 @@ class BookEvent:
 
 @dataclass(slots=True)
 class Changes:
-    """What one transaction writes besides the account's and strategies' rows."""
+    """The rows that one transaction writes besides the account's and strategies' own."""
 
     orders: dict[str, Order] = field(default_factory=dict)
     fills: list[tuple[Fill, str, int]] = field(default_factory=list)

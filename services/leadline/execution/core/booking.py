@@ -1,4 +1,4 @@
-"""What a venue says, booked: the venue is the truth about orders, fills and positions, whatever the book thought.
+"""Booking of a venue's reports: the venue is the truth about orders, fills and positions, whatever the book thought.
 
 Nothing that a venue says is an error here. What the book did not foresee is followed, and told as a surprise that a
 person has to look at.
@@ -45,7 +45,7 @@ VENUE_EVENTS: Final = "VENUE"
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What the rows hold of orders (by client id) and fills (by fill id) that the book in memory does not."""
+    """Orders (by client id) and fills (by fill id) that the rows hold and the book in memory does not."""
 
     orders: Mapping[str, Order] = field(default_factory=dict)
     fills: Mapping[str, Fill] = field(default_factory=dict)
@@ -238,7 +238,7 @@ def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
 
 
 def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
-    """What the venue holds under an order's id that is not that order.
+    """The fields in which the venue's order of an id differs from the book's.
 
     The size of a bracket leg is the venue's to say, and so is a better stop of an order that trails. A price at which
     the order is wanted is one that this account has asked for.
@@ -364,7 +364,7 @@ def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int |
 
 
 def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: str) -> str:
-    """Whose prints price an order that the venue tells of: a contract of the feed, where anybody knows one."""
+    """The contract of the feed whose prints price an order of a venue's report, where one is known."""
     if reported.tape_contract in book.feed_contracts:
         return reported.tape_contract
     if parent is not None:

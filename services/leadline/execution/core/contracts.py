@@ -25,7 +25,7 @@ def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[Front
 
 
 def signal_source(strategy: TradingStrategy, tape: RunId, feed: tuple[str, ...], trade_from: date) -> SignalSource:
-    """What a strategy may speak about on a tape."""
+    """The source of signals that a strategy may have on a tape."""
     months, spec = signal_months(strategy, feed, trade_from), strategy.spec
     sheet = signal_instrument(strategy)
     _, hours = resolve_session(sheet, spec.session.value())
@@ -71,5 +71,5 @@ def roots_of(tables: Sequence[tuple[Tier, ...]], signal: str) -> tuple[str, ...]
 
 
 def tape_contract(execution: str, signal: str, feed_contracts: tuple[str, ...]) -> str:
-    """Whose prints fill an execution contract: its own where the feed has them, else the signal's (same tick grid)."""
+    """The contract whose prints fill an execution contract: itself where the feed has it, else the signal's."""
     return execution if execution in feed_contracts else signal

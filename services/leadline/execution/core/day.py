@@ -1,4 +1,4 @@
-"""What time does to an account: the trading day's roll, the day's loss and target, and being flat by the close."""
+"""The effects of time on an account: the trading day's roll, the day's loss and target, and being flat by the close."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -157,7 +157,7 @@ def watches(book: Book) -> tuple[Watch, ...]:
 
 
 def _watched(book: Book, positions: list[Position]) -> tuple[WatchedPosition, ...]:
-    """What the venue can watch: positions in contracts that the feed has no prints of have no price to watch."""
+    """The positions that the venue can watch; without prints in the feed a contract has no price to watch."""
     return tuple(
         WatchedPosition(
             position.tape_contract, position.quantity, money_paid(position), position.tick_value, position.inverse

@@ -1,4 +1,4 @@
-"""What the loop writes down and hands over, out of what it knows: decisions, and orders for the venue."""
+"""Decisions as they are stored, and orders as they are handed to the venue."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace

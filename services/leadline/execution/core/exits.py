@@ -65,7 +65,7 @@ OrderChange = Cancel | Close | Move
 
 
 def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[OrderChange]:
-    """What has to go now: entries of a halt and of a drain that cancels them, and what flattening asks for.
+    """Orders and positions that have to go now: entries of a halt or of a drain that cancels them, all of a flattening.
 
     Entries go that their strategy has taken back, and the exits that it wants elsewhere are moved.
 
@@ -139,7 +139,7 @@ def _to_cancel(book: Book, orders: list[Order]) -> list[Order]:
 def _leaving(
     book: Book, orders: list[Order], positions: list[Position], reason: str, spent: Collection[str]
 ) -> Iterator[Cancel | Close]:
-    """What has to go of one contract. A position keeps its stops until they are all that the close waits for.
+    """Orders of one contract that have to go. A position keeps its stops until they are all that the close waits for.
 
     The end of another order may not come: its state may be one that this release has no word for.
     """

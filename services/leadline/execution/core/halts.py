@@ -38,7 +38,7 @@ class Clearing:
 
 @dataclass(frozen=True, slots=True)
 class StoredHalts:
-    """What the database has: the highest number ever given, and rows by number, each with whether it is cleared."""
+    """The halts in the database: the highest number ever given, and rows by number, each with whether it is cleared."""
 
     last: int
     rows: Mapping[int, tuple[Halt, bool]]

@@ -1,4 +1,4 @@
-"""What the loop is at: known to the process after it, so that nothing that ends one ends every process after it."""
+"""Marks of the loop's present work, for the process after it: a cause that ends one must not end every process."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager

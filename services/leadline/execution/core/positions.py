@@ -54,7 +54,7 @@ def open_result(position: Position, price: int) -> Decimal:
 
 
 def money_paid(position: Position) -> Decimal:
-    """What the lots cost: the sum of worth x signed quantity."""
+    """The cost of the lots: the sum of worth x signed quantity."""
     if not position.inverse:
         return position.cost * position.tick_value
     sign = 1 if position.quantity >= 0 else -1

@@ -191,7 +191,7 @@ class AccountRecords:
             sources[source] = decision.decision_id
 
     def _check_orders(self, orders: Iterable[Order]) -> tuple[_Legs, _Entries]:
-        """Whose each leg of a decision is after these orders, and whose entry in each contract is open.
+        """The order of each decision's leg after these orders, and the open entry of each contract.
 
         One after the other, as a database looks at rows.
         """

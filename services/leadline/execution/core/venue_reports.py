@@ -1,4 +1,4 @@
-"""What a venue says, looked at before it is booked: what cannot be is not believed, and the rest is followed.
+"""Checks of a venue's report before it is booked: impossible parts are not believed, and the others are followed.
 
 A size below nothing, a price that no market has, an id that no table can hold: one such value is no reason to stop, nor
 to lose the other words of the same message. What this account knows better stands in its place: its own order's
@@ -52,7 +52,7 @@ _SHOWN: Final = 60
 _LONGEST_AGO_NS: Final = 8 * NS_PER_DAY
 
 _NEEDED: Final = frozenset({"client_id", "contract", "tape_contract", "leg", "side", "type", "quantity"})
-"""What an order cannot be adopted without. Of one that is known the book has all of it."""
+"""Fields without which an order cannot be adopted. Of a known order the book has all of them."""
 
 _OPTIONAL: Final[dict[str, Any]] = {
     "decision": "",
@@ -78,7 +78,7 @@ class CheckedOrder:
 
     @property
     def words(self) -> str:
-        """What cannot be, in words; empty when everything can."""
+        """The impossible parts, in words; empty when there are none."""
         return ", ".join(f"{name} {value}" for name, value in self.doubted.items())
 
 

@@ -13,7 +13,7 @@ from leadline.model.halts import FIELD_REASON, Halt, HaltSource, printable
 
 
 class AccountHalts:
-    """What is done about the halts that the account's switch holds."""
+    """Handling of the halts that the account's switch holds."""
 
     def __init__(self, keeper: Bookkeeper, reconciliation: Reconciliation) -> None:
         self._keeper = keeper
@@ -28,7 +28,7 @@ class AccountHalts:
         return self._keeper.book
 
     async def read(self) -> None:
-        """What the database has of halts holds, too: what stands in either place stands."""
+        """Halts in the database hold, too: one that stands in either place stands."""
         switch = self._deps.switch
         switch.merge(await self._deps.store.halts([halt.number for halt in switch.halts.in_force]))
 

@@ -66,7 +66,7 @@ class AccountLoop:
 
     @property
     def book(self) -> Book:
-        """What the last committed transaction says."""
+        """The book as of the last committed transaction."""
         return self._keeper.book
 
     @property

@@ -18,7 +18,7 @@ class TooManyCommands(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a caller asks for. `gone` says whether he waits no more; `answer` and `fail` tell him what became of it."""
+    """A command. `gone` says whether its caller has left; `answer` and `fail` end the wait with a result."""
 
     action: Callable[[], Awaitable[Any]]
     gone: Callable[[], bool]

@@ -1,4 +1,4 @@
-"""What people and the supervisor may ask of an account.
+"""Commands of people and of the supervisor to an account.
 
 Every command can only reduce what it may lose, but for what a person alone can: to let a strategy count again.
 """
@@ -78,7 +78,7 @@ def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) 
 
 
 def _held(book: Book, before: StrategyBook, manifest: TradingStrategy) -> HeldLimits | None:
-    """What an exposed strategy keeps of its limits in force, where the manifest's are looser."""
+    """The limits in force that an exposed strategy keeps, where the manifest's are looser."""
     wanted, present = risk_limits(manifest), own_limits(before)
     if not book.exposed(before.strategy) or stricter_limits(wanted, present) == wanted:
         return None

@@ -14,7 +14,7 @@ from leadline.model.loop_phase import LoopPhase
 from leadline.model.venues import Capability
 
 HALTED_BY: Final = "execution"
-"""Whose name stands at a halt that no person asked for."""
+"""The name at a halt that no person asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the account's loop needs from the world. The services and a backtest give it different parts."""
+"""Ports of the account's loop: store, market time, orders, risk, journal, switch. A service and a replay fill them."""
 
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -103,7 +103,7 @@ class Orders(Protocol):
     """
 
     async def events_since(self, after_event: int, until_ns: int) -> OrderEvents:
-        """What has become of the orders after an event that is booked, in the order in which it happened.
+        """The events of the orders after one that is booked, in the order in which they happened.
 
         The events are numbered on from `after_event`, and none is later than `until_ns`, an instant that has passed:
         later ones are told when they are asked for next. The same question gets at least the same events again, until

@@ -84,7 +84,7 @@ class SignalQueue:
         return True
 
     def refused_at(self, instant_ns: int) -> RefusedSignal | None:
-        """What was refused, once everything that the strategy had said before it is decided; None until then.
+        """The refused message, once everything before it from the strategy is decided; None until then.
 
         So the instant at which it is fenced off follows from what it has said, and not from when the message came.
         """

@@ -15,7 +15,7 @@ from leadline.model.venues import venue_named
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What an adapter is made with.
+    """The arguments with which an adapter is made.
 
     account: `namespace/name`. section: the venue's section of its manifest. contracts: those that the feed has by now;
     it may gain some. channel: a channel to one of the venue's processes, by its service; it carries this account's

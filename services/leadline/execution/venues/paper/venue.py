@@ -53,7 +53,7 @@ class PaperVenue(Venue[PaperSection]):
         }
 
     def slippage_ticks(self, section: PaperSection) -> int:
-        """What its market and stop orders do lose."""
+        """The slippage of its market and stop orders."""
         return section.slippage_ticks
 
     def latency(self, section: PaperSection) -> tuple[str, str]:
