@@ -423,6 +423,22 @@ def test_filters_that_cannot_be_asked_are_refused(filters, field, expected):
         strategy(f"{HOURS}strategy: {{name: OrderFlow, filters: {filters}}}")
 
 
+@pytest.mark.parametrize(
+    ("logic", "field"),
+    [
+        ('router: {regimes: {RANGING: {multiplier: "1001"}}}', "router.regimes.RANGING.multiplier"),
+        (
+            'filters: [{series: main, trend: {}, regimes: {NO_TRADE: {multiplier: "1000.5"}}}]',
+            "filters[0].regimes.NO_TRADE.multiplier",
+        ),
+    ],
+)
+def test_a_factor_of_the_size_is_at_most_a_thousand(logic, field):
+    with pytest.raises(InvalidManifest, match=re.escape(f"spec.strategy.{field}: got '100") + ".*at most 1000"):
+        strategy(f"instrument: MES\nstrategy: {{name: OrderFlow, {logic}}}")
+    strategy(f"instrument: MES\nstrategy: {{name: OrderFlow, {logic.replace('1001', '1000').replace('.5', '')}}}")
+
+
 def test_a_class_of_one_s_own_asks_no_filter():
     with pytest.raises(InvalidManifest, match=r"spec.strategy.filters: got \['main'\], expected none with entryPoint"):
         strategy("instrument: MES\nstrategy: {entryPoint: 'acme:Own', filters: [{series: main, trend: {}}]}")

@@ -7,14 +7,25 @@ from typing import Any
 import pytest
 
 from leadline.model.bars import OWN_SERIES, Bar
+from leadline.model.signal_checks import check_answer
 from leadline.model.signals import Direction, Regime, RegimeReading
 from leadline.nodes.base import Allowed, Filter, Inputs, Node, NoParams
+from leadline.nodes.detectors.absorption import Absorption
 from leadline.nodes.filters.regimes import Regimes, RegimeSides, RegimesParams
 from leadline.nodes.filters.trend import Trend, TrendParams
 from leadline.nodes.graph import Graph, SeriesGraph
 from leadline.nodes.regime import RegimeNode
 from leadline.nodes.router import Router, RouterParams
-from tests.analysis.builders import CONTEXT, MONDAY, candle, order_flow, random_session, reading_of
+from tests.analysis.builders import (
+    ABSORPTION,
+    CONTEXT,
+    MONDAY,
+    candle,
+    example_bar,
+    order_flow,
+    random_session,
+    reading_of,
+)
 
 
 def closes(*values: int) -> list[Bar]:
@@ -203,6 +214,67 @@ def test_the_router_asks_every_filter_for_the_side_and_multiplies_the_size() -> 
             assert none.rejection == ("filtered" if was.approved else was.rejection)
             refused |= {now.rejection}
     assert refused >= {"", "filtered"}
+
+
+class Large(Up):
+    """Both sides at a hundred times of the size."""
+
+    name = "large"
+
+    def update(self, inputs: Inputs) -> Allowed:
+        return Allowed(long=True, short=True, multiplier=Decimal(100))
+
+
+def test_the_product_of_all_multipliers_is_one_that_can_be_said() -> None:
+    several = {name: [Large(NoParams(), CONTEXT)] for name in ("a", "b", "main")}
+    strategy = order_flow(filters=several)
+    bars = random_session(Random(3), MONDAY, 60)
+    for bar in bars[:-1]:
+        strategy.warm(bar)
+        for series in ("a", "b"):
+            strategy.warm_series(series, bar)
+    said = strategy.on_bar(bars[-1])
+    assert reading_of(said).multiplier in (Decimal(0), Decimal(1000))
+    check_answer(bars[-1], said)
+
+
+def test_the_regime_of_another_series_is_that_of_its_own_bars() -> None:
+    history = random_session(Random(8), MONDAY, 50)
+    (today, *_) = random_session(Random(9), MONDAY.replace(day=18), 3)
+    strategy, alone = (
+        order_flow(filters={"hours": [Regimes(RegimesParams(), CONTEXT)]}),
+        RegimeNode(NoParams(), CONTEXT),
+    )
+    for bar in history:
+        strategy.warm_series("hours", bar)
+    reading = [alone.update(Inputs(bar)) for bar in history][-1]
+    inputs = reading_of(strategy.on_bar(today)).inputs
+    assert reading.scores  # it is warm, and the strategy's own is not
+    assert (inputs["hours.regimes.regime"], inputs["hours.regimes.confidence"]) == (
+        reading.regime.value,
+        str(reading.confidence),
+    )
+
+
+class Near(Node[NoParams, int]):
+    """How many signals of absorption the last hour had."""
+
+    name = "near"
+    section = ""
+    further = (("hours", Absorption),)
+
+    def update(self, inputs: Inputs) -> int:
+        found = inputs.last("hours", Absorption)
+        return -1 if found is None else len(found.signals)
+
+
+def test_a_detector_of_another_series_is_read_too_with_the_parameters_of_the_manifest() -> None:
+    bar = example_bar()
+    near, detector = Near(NoParams(), CONTEXT), Absorption(ABSORPTION, CONTEXT)
+    graph = SeriesGraph({"main": [near], "hours": [detector]})
+    assert graph.take("main", bar).of(Near) == -1
+    graph.warm("hours", bar)
+    assert graph.take("main", bar).of(Near) == len(detector.update(Inputs(bar)).signals)
 
 
 def test_a_router_reads_the_filters_of_its_own_bars_and_of_others() -> None:

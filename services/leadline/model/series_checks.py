@@ -1,11 +1,14 @@
 """Checks of the series of bars in a manifest, and of their readers, beyond its schema."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 from pydantic.alias_generators import to_camel
 
 from leadline.model.bars import OWN_SERIES
 from leadline.model.errors import InvalidInput
+from leadline.model.signals import LARGEST_MULTIPLIER
+from leadline.model.spec_base import SpecModel
 from leadline.model.strategy_spec import StrategySpec
 from leadline.nodes.base import NOWHERE, series_fields
 from leadline.nodes.regime import WARM_UP_BARS
@@ -39,6 +42,27 @@ def filter_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
             if section.enabled and getattr(section, name) not in names:
                 field = f"spec.strategy.detectors.{kind.name}.{to_camel(name)}"
                 yield InvalidInput(field, getattr(section, name), expected)
+
+
+def multiplier_problems(spec: StrategySpec) -> Iterator[InvalidInput]:
+    """Factors of the size that nobody who reads a bar would believe."""
+    given: list[tuple[str, SpecModel | None]] = [("spec.strategy.router.regimes", spec.strategy.router.regimes)]
+    for number, entry in enumerate(spec.strategy.filters):
+        for kind, params in entry.chosen():
+            given.append((f"spec.strategy.filters[{number}].{kind.name}", params))
+    for where, section in given:
+        for path, factor in _multipliers(where, section):
+            if factor > LARGEST_MULTIPLIER:
+                yield InvalidInput(path, f"{factor:f}", f"at most {LARGEST_MULTIPLIER}")
+
+
+def _multipliers(where: str, section: object) -> Iterator[tuple[str, Decimal]]:
+    """The fields of a section, and of those below it, whose name is `multiplier`, with their places."""
+    for name, field in type(section).model_fields.items() if isinstance(section, SpecModel) else ():
+        value, path = getattr(section, name), f"{where}.{field.alias or to_camel(name)}"
+        if name == "multiplier" and isinstance(value, Decimal):
+            yield path, value
+        yield from _multipliers(path, value)
 
 
 def _series_read(spec: StrategySpec) -> set[str]:

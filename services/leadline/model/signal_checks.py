@@ -22,6 +22,7 @@ from leadline.model.hours import SessionHours
 from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.proposal_checks import LARGEST_PRICE, check_proposals
 from leadline.model.signals import (
+    LARGEST_MULTIPLIER,
     BarSignals,
     Direction,
     Pattern,
@@ -38,7 +39,6 @@ MOST_EVIDENCE_ITEMS: Final = 65_536
 MOST_READINGS: Final = 128
 LONGEST_TEXT: Final = 256
 MOST_PLACES: Final = 12
-LARGEST_MULTIPLIER: Final = 1_000
 LARGEST_ORDINAL: Final = 10_000_000
 END_OF_TIME_NS: Final = (1 << 63) - 1
 

@@ -5,12 +5,17 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from leadline.model.bars import BarKey
 from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.proposals import Direction, Proposal, source_of
 
 __all__ = ["BarSignals", "Direction", "Pattern", "Regime", "RegimeReading", "Signal", "SignalMessage"]
+
+
+LARGEST_MULTIPLIER: Final = 1_000
+"""A regime's multiplier of the position size is at most this."""
 
 
 class Pattern(StrEnum):

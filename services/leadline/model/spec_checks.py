@@ -17,7 +17,7 @@ from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.hours import SessionHours
 from leadline.model.instruments import Instrument, instrument
-from leadline.model.series_checks import bars_needed, filter_problems, series_problems
+from leadline.model.series_checks import bars_needed, filter_problems, multiplier_problems, series_problems
 from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
 from leadline.model.spec_base import SpecModel
 from leadline.model.strategy_spec import (
@@ -158,6 +158,7 @@ def strategy_problems(strategy: TradingStrategy) -> Iterator[InvalidInput]:
     yield from _session_problems(spec)
     yield from series_problems(spec)
     yield from filter_problems(spec)
+    yield from multiplier_problems(spec)
     if spec.strategy.entry_point is None:  # a class of its own asks no detector
         yield from _threshold_problems(spec)
     if own.profile is None and spec.bracket is None:

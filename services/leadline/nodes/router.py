@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from leadline.model.bars import OWN_SERIES
-from leadline.model.signals import Direction, Pattern, Regime, RegimeReading, Signal
+from leadline.model.signals import LARGEST_MULTIPLIER, Direction, Pattern, Regime, RegimeReading, Signal
 from leadline.model.spec_base import DecimalText, SpecModel
 from leadline.nodes.base import Allowed, Detector, Filter, Inputs, Node, NodeContext
 from leadline.nodes.exact import quotient
@@ -241,12 +241,16 @@ def _sides(allowed: Iterable[Allowed]) -> frozenset[Direction]:
 
 
 def _filtered(reading: RegimeReading, allowed: Iterable[tuple[str, Allowed]]) -> RegimeReading:
-    """The reading with what each filter allows among its numbers, and the size multiplied by each."""
+    """The reading with what each filter allows among its numbers, and the size multiplied by each.
+
+    The product is at most LARGEST_MULTIPLIER, which no size reaches.
+    """
     product, texts = Fraction(reading.multiplier), dict(reading.inputs)
     for name, answer in allowed:
         product *= Fraction(answer.multiplier)
         texts[name] = _side_text(answer)
         texts |= {f"{name}.{key}": value for key, value in answer.texts.items()}
+    product = min(product, Fraction(LARGEST_MULTIPLIER))
     return replace(reading, multiplier=quotient(product.numerator, product.denominator), inputs=texts)
 
 
