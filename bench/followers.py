@@ -118,7 +118,12 @@ async def measure(postgres: LocalPostgres, times: int) -> None:
     settings = postgres.settings("execution", "bench")
     manifest = account()
     store = PostgresStore(
-        await open_pool(settings, "bench"), tape="t", manifest=manifest, feed_contracts=(), trade_from=DAY, holder="b"
+        await open_pool(settings, "bench"),
+        tape=RunId("t"),
+        manifest=manifest,
+        feed_contracts=(),
+        trade_from=DAY,
+        holder="b",
     )
     book = Book(RunId("t"), manifest.full_name, manifest, (), DAY, 0, equity_at_roll=manifest.spec.starting_balance)
     tail = EventTail(await reading_pool(settings, "bench"), RunId("t"), manifest.full_name)

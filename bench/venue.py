@@ -16,6 +16,7 @@ from typing import Final
 
 import numpy as np
 
+from leadline.model.ids import ClientOrderId, DecisionId
 from leadline.model.orders import Bracket, OrderType, Side, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.matching import PaperMarket
@@ -43,8 +44,8 @@ def protected(ticks: TickColumns) -> PaperMarket:
     paper = PaperMarket(FillRules(slippage_ticks=0, latency_ns=0), 0)
     paper.submit(
         VenueOrder(
-            client_id="entry",
-            decision="bench",
+            client_id=ClientOrderId("entry"),
+            decision=DecisionId("bench"),
             leg="E",
             contract=CONTRACT,
             tape_contract=CONTRACT,

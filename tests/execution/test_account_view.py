@@ -23,6 +23,7 @@ from leadline.execution.core.account import (
 )
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
 from leadline.model.blocks import Block
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.instruments import instrument
 from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side, Trail
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
@@ -126,7 +127,7 @@ def test_held_and_entering_count_as_trades_and_as_exposure():
     book, _ = book_of(entry, stop(19_984), position=-2)
     view = view_of(book)
     assert (view.open_trades, view.exposure) == (1, 4)
-    book.positions["default/mes", ES] = position_of(1, contract=ES)
+    book.positions[StrategyId("default/mes"), ES] = position_of(1, contract=ES)
     assert (view_of(book).open_trades, view_of(book).exposure) == (2, 5)
     assert (view_of(book_of()[0]).open_trades, view_of(book_of()[0]).exposure) == (0, 0)
     assert view_of(book_of(entry)[0]).open_trades == 1
@@ -160,7 +161,7 @@ def test_entries_and_orders_are_counted_over_an_hour_and_over_a_second():
     other = order_of(S.FILLED, client_id="other", strategy="default/other", decided_at_ns=now)
     book.orders |= {leg.client_id: leg, other.client_id: other}
     assert view_of(book).orders_last_second == 3
-    assert settings(book, book.strategies["default/mes"]).day.orders_last_second == 2
+    assert settings(book, book.strategies[StrategyId("default/mes")]).day.orders_last_second == 2
 
 
 def test_the_account_is_shown_with_its_day():
@@ -177,15 +178,15 @@ def test_the_account_is_shown_with_its_day():
 def test_a_strategy_is_shown_with_its_own_day():
     book, _ = book_of(order_of(S.PARTIAL, quantity=3, filled=1), position=1)
     printed(book, 20_004)
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.realised, owner.trades, owner.block = D(-7), 2, Block.DAY_LOSS
     other = order_of(S.WORKING, client_id="other", strategy="default/other")
-    book.orders["other"] = other
+    book.orders[ClientOrderId("other")] = other
     day = settings(book, owner).day
     assert (day.realised, day.trades, day.block, day.open) == (D(-7), 2, "DAY_LOSS", D(5))
     assert (day.position, day.exposure) == (3, 3)
     short, _ = book_of(order_of(S.WORKING, side=Side.SELL, quantity=2), stop(20_016, Side.BUY), position=-1)
-    assert settings(short, short.strategies["default/mes"]).day.position == -3
+    assert settings(short, short.strategies[StrategyId("default/mes")]).day.position == -3
 
 
 def test_a_strategy_is_shown_with_what_its_manifest_says():
@@ -199,7 +200,7 @@ def test_a_strategy_is_shown_with_what_its_manifest_says():
         risk={"maxPosition": 1, "maxTradesPerDay": 4, "dayLoss": "40", "maxOrdersPerSecond": 3},
     )
     book, _ = book_of(manifest=free_of_charge())
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.manifest = manifest
     shown = settings(book, owner)
     assert (shown.strategy, shown.state, shown.signal_root, shown.signal_contract) == (
@@ -228,7 +229,7 @@ def test_a_strategy_is_shown_with_what_its_manifest_says():
 
 def test_the_quote_of_a_contract_is_the_last_print_of_the_tape_that_fills_it():
     book, _ = book_of(manifest=free_of_charge())
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     [silent] = settings(book, owner).execute
     assert silent.quote is None
     [shown] = settings(printed(book, 20_004), owner).execute
@@ -246,16 +247,16 @@ def test_the_quote_of_a_contract_is_the_last_print_of_the_tape_that_fills_it():
 )
 def test_what_leaves_or_is_fenced_off_enters_nothing(change: dict[str, Any]):
     book, _ = book_of(**change)
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     assert not may_enter(book, owner)
     assert settings(book, owner).state == "ReduceOnly"
     free, _ = book_of()
-    assert may_enter(free, free.strategies["default/mes"])
+    assert may_enter(free, free.strategies[StrategyId("default/mes")])
 
 
 def test_nothing_enters_on_an_account_that_is_being_closed_or_does_not_allow_its_namespace():
     book, _ = book_of()
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     book.flatten = "a person"
     assert not may_enter(book, owner)
     book.flatten = ""
@@ -298,7 +299,7 @@ def test_the_stricter_of_each_limit_is_in_force():
 
 def test_limits_that_a_strategy_holds_bind_where_they_are_stricter():
     book, _ = book_of(held=HeldLimits(ns(0), StrategyLimits(1, 4, D(40), 3)))
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.manifest = strategy(risk={"maxPosition": 2, "dayLoss": "30"})
     assert own_limits(owner) == StrategyLimits(1, 4, D(30), 3)
     owner.held = None
@@ -307,7 +308,7 @@ def test_limits_that_a_strategy_holds_bind_where_they_are_stricter():
 
 def test_without_a_bracket_of_its_own_a_strategy_has_that_of_its_instrument():
     book, _ = book_of()
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     assert bracket_of(owner) == Bracket(16, 24)
     bare = owner.manifest.spec.model_copy(update={"bracket": None})
     owner.manifest = owner.manifest.model_copy(update={"spec": bare})
@@ -317,7 +318,7 @@ def test_without_a_bracket_of_its_own_a_strategy_has_that_of_its_instrument():
 
 def test_a_strategy_s_trail_is_part_of_its_bracket():
     book, _ = book_of()
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.manifest = strategy(bracket={"stopTicks": 16, "trail": {"triggerTicks": 8, "offsetTicks": 4}})
     assert bracket_of(owner) == Bracket(16, None, trail=Trail(8, 4))
 
@@ -327,14 +328,14 @@ def test_open_results_are_summed_and_a_contract_without_a_print_counts_nothing()
     assert view_of(book).open == 0
     printed(book, 19_996)
     assert view_of(book).open == D(-10)
-    book.positions["default/mes", ES] = replace(position_of(-1, contract=ES), tape_contract=ES)
+    book.positions[StrategyId("default/mes"), ES] = replace(position_of(-1, contract=ES), tape_contract=ES)
     assert view_of(book).open == D(-10)
     assert view_of(printed(book, 19_990, ES)).open == D("2.50")
 
 
 def test_risk_is_asked_about_the_session_of_the_calendar_whatever_the_bar_says():
     book, _ = book_of()
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     said = replace(bar(300), session_open_ns=1, session_close_ns=2)
     [proposal] = said.proposals
     asked = decision_inputs(book, owner, said, proposal, halt="lunch")
@@ -350,7 +351,7 @@ def test_risk_is_asked_about_the_session_of_the_calendar_whatever_the_bar_says()
 
 def test_without_a_commission_of_the_account_the_sheet_s_is_paid():
     book, _ = book_of(manifest=account(commission={"ES": "9"}))
-    [shown] = settings(book, book.strategies["default/mes"]).execute
+    [shown] = settings(book, book.strategies[StrategyId("default/mes")]).execute
     assert shown.commission == instrument("MES").commission > 0
     assert (shown.fee_rate, shown.inverse, shown.margin) == (0, False, D(40))
 
@@ -392,7 +393,7 @@ class TestOfTheCoin:
     def test_an_account_with_a_commission_of_its_own_pays_no_rate(self):
         book, _ = book_of(manifest=account(commission={COIN: "0.001"}, paper=SLIPPAGE))
         coin = strategy("coin", instrument=COIN, strategy={"entryPoint": "acme:Own"}, bracket=(16, 24))
-        owner = replace(book.strategies["default/mes"], manifest=coin, contract=COIN)
+        owner = replace(book.strategies[StrategyId("default/mes")], manifest=coin, contract=COIN)
         book.feed_contracts = (COIN,)
         [shown] = settings(book, owner).execute
         assert (shown.commission, shown.fee_rate, shown.inverse) == (D("0.001"), 0, True)

@@ -13,7 +13,7 @@ from leadline.execution.core.account import worst_case
 from leadline.execution.core.adjustments import adjustment, more_at_risk
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import HaltSource
-from leadline.model.ids import DecisionId
+from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
 from leadline.model.instruments import instrument
 from leadline.model.orders import (
     Bracket,
@@ -38,7 +38,7 @@ from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH
 from tests.own_markets import BITCOIN, file_of
 
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 AGAIN = DecisionId("again")
 NOW: Any = {"seen": MES, "halt": "", "attaches": True}
 LONG = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_price=19_980, target_price=20_040))
@@ -300,7 +300,7 @@ class TooLate(TrippedVenue):
             raise Refused(f"too late to change {wanted.client_id}", "venue")
         return await super().replace(wanted)
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         found = await super().find(client_id)
         return found and (self.became(found) if 0 < self.asked <= self.times else found)
 
@@ -356,14 +356,14 @@ class Gone(TrippedVenue):
         self.state = state
         self.refused = False
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         found = await super().find(client_id)
         if found is not None and found.leg == "E":
             self.refused = True
             raise Refused(f"too late to cancel {client_id}", "venue")
         await super().cancel(client_id, reason)
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         found = await super().find(client_id)
         if found is None or found.state.terminal or not self.refused:
             return found

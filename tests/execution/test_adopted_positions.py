@@ -6,6 +6,7 @@ import pytest
 
 from leadline.execution.core.adoption import adopt_positions, is_adopted
 from leadline.execution.core.exits import wanted
+from leadline.model.ids import StrategyId
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import DECISION, book_of, order_of
 from tests.execution.harness.builders import ES, MES, ns
@@ -22,8 +23,8 @@ def test_the_book_holds_what_the_venue_holds_at_the_last_print(held: int, at_ven
     moved = at_venue - held
     assert told == (f"{moved:+d} {MES} is taken over from the venue, at 20010: default/mes holds {at_venue} now")
     [position] = changes.positions.values()
-    assert (position, position.quantity) == (book.positions["default/mes", MES], at_venue)
-    assert book.realised == book.strategies["default/mes"].realised == Decimal(result)
+    assert (position, position.quantity) == (book.positions[StrategyId("default/mes"), MES], at_venue)
+    assert book.realised == book.strategies[StrategyId("default/mes")].realised == Decimal(result)
     assert changes.fills == []
     [event] = changes.events
     assert (event.kind, event.body["adopted"], event.body["price"]) == ("position", moved, 20_010)
@@ -33,14 +34,14 @@ def test_the_book_holds_what_the_venue_holds_at_the_last_print(held: int, at_ven
 def test_a_position_without_a_print_is_worth_nothing():
     book, changes = book_of()
     adopt_positions(book, changes, {MES: 1})
-    assert book.positions["default/mes", MES].tick_value == 0
+    assert book.positions[StrategyId("default/mes"), MES].tick_value == 0
 
 
 @pytest.mark.parametrize("leg", ["E", "S1"])
 def test_it_is_of_the_decision_whose_orders_stand_there(leg: str):
     book, changes = book_of(order_of(OrderState.WORKING, leg))
     adopt_positions(book, changes, {MES: 1})
-    position = book.positions["default/mes", MES]
+    position = book.positions[StrategyId("default/mes"), MES]
     assert (position.decision, is_adopted(position)) == (DECISION, False)
 
 
@@ -49,7 +50,7 @@ def test_what_no_strategy_trades_is_nobody_s_and_stays_until_a_person_flattens_t
     book, changes = book_of()
     [told] = adopt_positions(book, changes, {contract: 2})
     assert told.endswith("nobody holds 2 now")
-    assert is_adopted(book.positions["", contract])
+    assert is_adopted(book.positions[StrategyId(""), contract])
     assert wanted(book, halted=True) == []
     book.flatten = "seen (bob)"
     [close] = wanted(book, halted=True)

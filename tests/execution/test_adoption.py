@@ -14,7 +14,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Refused, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
-from leadline.model.ids import client_order_id, decision_id
+from leadline.model.ids import ClientOrderId, StrategyId, client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, OrderType, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -105,7 +105,7 @@ async def test_what_somebody_else_trades_is_shown_and_halted_on_and_a_person_can
     assert await desk.decisions() == [("default/mes", 800, False, "halted")]
     [position] = session.book.open_positions()
     assert (position.strategy, position.contract, position.quantity) == ("", contract, 1)
-    await session.loop.flatten("", "seen (bob)")
+    await session.loop.flatten(StrategyId(""), "seen (bob)")
     await session.run()
     session.close()
     assert session.market.positions() == {}
@@ -132,7 +132,7 @@ async def test_an_order_of_somebody_else_in_a_strategy_s_contract_outlasts_the_c
         "T1": "CANCELLED",
         "X": "WORKING",
     }
-    assert session.book.strategies["default/mes"].flatten == ""
+    assert session.book.strategies[StrategyId("default/mes")].flatten == ""
     await check_against_venue(desk, session, halted=True)
 
 
@@ -215,7 +215,7 @@ async def test_a_position_keeps_its_stop_while_its_target_is_in_a_state_without_
     session = desk.open(lambda deps: replace_venue(deps, Renames(venue_of(deps), change)))
     await session.until(23_150)
     session.close()
-    assert session.book.strategies["default/mes"].flatten == "flat_by"
+    assert session.book.strategies[StrategyId("default/mes")].flatten == "flat_by"
     assert session.market.positions() == {MES: 1}
     assert {leg: state for leg, *_, state in await desk.orders()} == {"E": "FILLED", "S1": "WORKING", "T1": "UNKNOWN"}
     # A process that hears a word that it knows goes on where this one waited.
@@ -233,7 +233,7 @@ async def test_an_order_that_the_venue_does_not_have_any_more_protects_nothing(b
     first.close()
 
     class Forgot(TrippedVenue):
-        async def find(self, client_id: str) -> VenueOrder | None:
+        async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
             found = await super().find(client_id)
             return None if found is not None and found.leg == "S1" else found
 
@@ -276,7 +276,7 @@ class Refuses(TrippedVenue):
 
     refusing = True
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         if self.refusing:
             raise Refused(f"venue refuses: unknown order {client_id}", "venue")
         await super().cancel(client_id, reason)
@@ -293,7 +293,7 @@ async def test_a_refusal_that_makes_no_sense_halts_and_is_waited_for(books: Book
 
     session = desk.open(refusing)
     await session.until(650)
-    await session.loop.flatten("", "a person")
+    await session.loop.flatten(StrategyId(""), "a person")
     for _ in range(3):
         with pytest.raises(Refused):
             await session.loop.step()
@@ -324,9 +324,9 @@ async def test_what_a_person_asks_for_is_durable_while_the_venue_is_away(books: 
     with pytest.raises(Unavailable):
         await session.loop.step()
     await session.loop.load()
-    await session.loop.flatten("", "a person")
+    await session.loop.flatten(StrategyId(""), "a person")
     wider = strategy(bracket=(20, 40))
-    commands.set_strategy(session.book, "default/mes", "hash", orjson.dumps(wider.to_manifest()).decode())
+    commands.set_strategy(session.book, StrategyId("default/mes"), "hash", orjson.dumps(wider.to_manifest()).decode())
     await session.loop.commit()
     with pytest.raises(Unavailable):
         await session.loop.step()
@@ -334,7 +334,7 @@ async def test_what_a_person_asks_for_is_durable_while_the_venue_is_away(books: 
 
     last = await desk.run()
     assert differences(last) == []
-    assert last.book.strategies["default/mes"].manifest == wider
+    assert last.book.strategies[StrategyId("default/mes")].manifest == wider
     assert last.market.positions() == {}
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("F1", 700)]
 
@@ -346,7 +346,7 @@ async def test_a_cancel_that_the_venue_did_not_answer_is_the_venue_s_word_afterw
     """Whoever asked is told that nobody answered, and asks again where the order still works."""
 
     class Silent(TrippedVenue):
-        async def cancel(self, client_id: str, reason: str) -> None:
+        async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
             if heard:
                 await super().cancel(client_id, reason)
             raise Unavailable("away")
@@ -354,7 +354,7 @@ async def test_a_cancel_that_the_venue_did_not_answer_is_the_venue_s_word_afterw
     desk = one_trade(books, folder)
     session = desk.open(lambda deps: replace_venue(deps, Silent(venue_of(deps), Tripwire())))
     await session.until(600)
-    [entry] = session.book.live_orders("default/mes")
+    [entry] = session.book.live_orders(StrategyId("default/mes"))
     assert (entry.leg, entry.state) == ("E", OrderState.WORKING)
     with pytest.raises(Unavailable):
         await session.loop.cancel(entry, "cancelled by ann")
@@ -379,7 +379,9 @@ async def test_a_bar_whose_entry_left_before_the_rows_were_lost_is_not_decided_a
     desk = one_trade(books, folder)
     session = desk.open()
     await session.until(550)
-    session.journal.write(client_order_id(decision_id(session.book.account, "default/mes", bar(600).bar.text()), "E"))
+    session.journal.write(
+        client_order_id(decision_id(session.book.account, StrategyId("default/mes"), bar(600).bar.text()), "E")
+    )
     await session.run()
     session.close()
     assert await desk.decisions() == [("default/mes", 600, False, "sent_before")]
@@ -418,7 +420,7 @@ class FullDisk(TrippedJournal):
         super().__init__(journal, Tripwire())
         self._times = times
 
-    def write(self, client_id: str) -> None:
+    def write(self, client_id: ClientOrderId) -> None:
         self._times -= 1
         if self._times >= 0:
             raise OSError(errno.ENOSPC, "no space left on device")

@@ -9,7 +9,7 @@ from leadline.execution.core.account import settings
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.day import close_of_session, next_timer, roll
 from leadline.model.hours import instant_ns
-from leadline.model.ids import RunId
+from leadline.model.ids import DecisionId, FillId, RunId, StrategyId
 from leadline.model.orders import Lot, Position
 from leadline.model.specs import (
     TradingAccount,
@@ -49,12 +49,12 @@ def strategy(**changes: object) -> TradingStrategy:
 def book_at(instant_ns: int, manifest: TradingStrategy) -> Book:
     own = account()
     book = Book(RunId("tape"), own.full_name, own, (BITCOIN,), date(2025, 6, 10), instant_ns, own.spec.starting_balance)
-    held = StrategyBook("default/coin", manifest, "settings", "hash", instant_ns, BITCOIN)
+    held = StrategyBook(StrategyId("default/coin"), manifest, "settings", "hash", instant_ns, BITCOIN)
     book.strategies[held.strategy] = held
     roll(book)
-    lots = (Lot(1_000_000, 1, "fill"),)
+    lots = (Lot(1_000_000, 1, FillId("fill")),)
     book.positions[held.strategy, BITCOIN] = Position(
-        held.strategy, BITCOIN, BITCOIN, 1, lots, Decimal("0.0001"), "decision"
+        held.strategy, BITCOIN, BITCOIN, 1, lots, Decimal("0.0001"), DecisionId("decision")
     )
     return book
 
@@ -72,7 +72,7 @@ def test_a_position_is_held_over_midnight(before_ns: int) -> None:
 
 def test_entries_are_not_kept_away_from_midnight() -> None:
     book = book_at(MIDNIGHT - NS_PER_MINUTE, strategy())
-    found = settings(book, book.strategies["default/coin"])
+    found = settings(book, book.strategies[StrategyId("default/coin")])
     assert (found.after_open_ns, found.before_close_ns) == (0, None)
 
 
@@ -107,5 +107,5 @@ def test_a_session_with_a_close_is_flat_by_it() -> None:
     assert next_timer(book) == MIDNIGHT - 10 * NS_PER_MINUTE
     book.instant_ns = MIDNIGHT - 10 * NS_PER_MINUTE
     assert [flatten.reason for flatten in close_of_session(book)] == ["flat_by"]
-    found = settings(book, book.strategies["default/coin"])
+    found = settings(book, book.strategies[StrategyId("default/coin")])
     assert (found.after_open_ns, found.before_close_ns) == (5 * NS_PER_MINUTE, 15 * NS_PER_MINUTE)

@@ -31,7 +31,7 @@ from leadline.execution.core.booking import (
     other_positions,
 )
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import RunId, client_order_id
+from leadline.model.ids import ClientOrderId, DecisionId, RunId, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
@@ -40,7 +40,7 @@ from tests.execution.harness.builders import DAY, ES, MES, account, ns, strategy
 D = Decimal
 S = OrderState
 HOUR_NS = 3_600_000_000_000
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 
 
 def stop(**fields: object) -> Order:
@@ -70,7 +70,7 @@ def test_an_hour_after_its_decision_an_ended_order_and_an_entry_are_forgotten():
     held = order_of(S.FILLED, client_id="held", decision="d4", decided_at_ns=since - 1)
     book.orders = {order.client_id: order for order in (young, old, working, held)}
     book.entry_instants = [since - 1, since, since + 1]
-    book.positions[NAME, MES] = position_of(1, decision="d4")
+    book.positions[NAME, MES] = position_of(1, decision=DecisionId("d4"))
     forget(book)
     assert sorted(book.orders) == ["held", "working", "young"]
     assert book.entry_instants == [since, since + 1]
@@ -135,16 +135,16 @@ def test_orders_and_positions_are_found_by_owner_in_the_order_of_their_names():
     book, _ = book_of(order_of(S.WORKING), position=1)
     other = order_of(S.WORKING, client_id="A", strategy="default/a")
     ended = order_of(S.FILLED, client_id="B", strategy="default/b")
-    book.orders |= {"A": other, "B": ended}
-    book.positions["default/c", ES] = position_of(1, "default/c", ES)
-    book.positions["default/d", ES] = position_of(0, "default/d", ES)
-    assert book.live_orders("default/a") == [other]
-    assert book.live_orders("default/b") == []
+    book.orders |= {ClientOrderId("A"): other, ClientOrderId("B"): ended}
+    book.positions[StrategyId("default/c"), ES] = position_of(1, StrategyId("default/c"), ES)
+    book.positions[StrategyId("default/d"), ES] = position_of(0, StrategyId("default/d"), ES)
+    assert book.live_orders(StrategyId("default/a")) == [other]
+    assert book.live_orders(StrategyId("default/b")) == []
     assert len(book.live_orders()) == 2
     assert [found.strategy for found in book.open_positions()] == ["default/c", NAME]
-    assert [found.strategy for found in book.open_positions("default/c")] == ["default/c"]
+    assert [found.strategy for found in book.open_positions(StrategyId("default/c"))] == ["default/c"]
     assert book.places() == ["default/a", "default/c", NAME]
-    assert [book.exposed(name) for name in ("default/a", "default/b", "default/c", "default/d", NAME)] == [
+    assert [book.exposed(StrategyId(name)) for name in ("default/a", "default/b", "default/c", "default/d", NAME)] == [
         True,
         False,
         True,
@@ -267,7 +267,9 @@ def test_a_trade_counts_with_its_commissions_and_only_when_it_is_flat():
 
 def test_a_position_that_was_flat_belongs_to_the_decision_that_opens_it_again():
     book, changes = book_of(order_of(S.WORKING, decision="next"))
-    book.positions[NAME, MES] = replace(position_of(0, decision="before"), lots=(), realised=D(9), commission=D(3))
+    book.positions[NAME, MES] = replace(
+        position_of(0, decision=DecisionId("before")), lots=(), realised=D(9), commission=D(3)
+    )
     [order] = book.orders.values()
     booked(book, changes, (order, S.FILLED, fill_of(order)))
     position = book.positions[NAME, MES]
@@ -340,10 +342,10 @@ def test_the_rows_are_asked_for_what_the_book_does_not_have():
 def test_a_leg_that_the_venue_makes_belongs_to_its_entry():
     book, changes = book_of(order_of(S.FILLED, filled=1))
     [entry] = book.orders.values()
-    leg = replace(stop(), client_id="leg", parent=entry.client_id)
+    leg = replace(stop(), client_id=ClientOrderId("leg"), parent=entry.client_id)
     event = VenueEvent(1, ns(601), reported_of(leg, S.WORKING, parent=entry.client_id, oco="target"))
     assert book_venue_events(book, changes, [event], Stored()) == []
-    found = book.orders["leg"]
+    found = book.orders[ClientOrderId("leg")]
     assert (found.decision, found.strategy, found.parent, found.version) == (DECISION, NAME, entry.client_id, 1)
     assert not is_foreign(found)
 
@@ -353,7 +355,10 @@ def test_what_somebody_else_placed_is_adopted_and_told():
     theirs = order_of(S.WORKING, client_id="theirs", decision="theirs", contract="ZZZM2025")
     surprises = booked(book, changes, (theirs, S.WORKING, None))
     assert surprises == ["the venue reports order theirs, which this book never intended"]
-    assert (is_foreign(book.orders["theirs"]), book.orders["theirs"].strategy) == (True, "")
+    assert (is_foreign(book.orders[ClientOrderId("theirs")]), book.orders[ClientOrderId("theirs")].strategy) == (
+        True,
+        "",
+    )
 
     lost = order_of(S.WORKING)
     assert lost.client_id == client_order_id(DECISION, "E")
@@ -364,10 +369,10 @@ def test_what_somebody_else_placed_is_adopted_and_told():
 
 def test_book_and_venue_hold_the_same_when_their_sums_by_contract_agree():
     book, _ = book_of(position=2)
-    book.positions["default/other", MES] = position_of(-1, "default/other")
+    book.positions[StrategyId("default/other"), MES] = position_of(-1, StrategyId("default/other"))
     assert other_positions(book, {MES: 1}) == ""
     assert other_positions(book, {MES: 2}) == f"book [('{MES}', 1)] and venue [('{MES}', 2)] hold different positions"
-    book.positions["default/other", MES] = position_of(-2, "default/other")
+    book.positions[StrategyId("default/other"), MES] = position_of(-2, StrategyId("default/other"))
     assert other_positions(book, {}) == ""
     assert other_positions(book, {ES: 1}) != ""
 
@@ -400,7 +405,7 @@ def test_a_strategy_that_is_fenced_off_is_told_with_the_message_that_was_refused
 
 def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
     decision = Decision(
-        "d",
+        DecisionId("d"),
         NAME,
         "bar#2",
         "bar",
@@ -417,12 +422,22 @@ def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
         "Ranging",
         (),
     )
-    order = new_order(decision, "id", ns(600), ES)
+    order = new_order(decision, ClientOrderId("id"), ns(600), ES)
     assert order == Order(
-        "id", "d", "E", NAME, MES, ES, Side.SELL, OrderType.MARKET, 2, ns(600), bracket=Bracket(16, 24)
+        ClientOrderId("id"),
+        DecisionId("d"),
+        "E",
+        NAME,
+        MES,
+        ES,
+        Side.SELL,
+        OrderType.MARKET,
+        2,
+        ns(600),
+        bracket=Bracket(16, 24),
     )
     with pytest.raises(AssertionError):
-        new_order(replace(decision, side=None), "id", ns(600), ES)
+        new_order(replace(decision, side=None), ClientOrderId("id"), ns(600), ES)
 
 
 def test_the_front_contract_is_that_of_the_day_and_before_the_run_that_of_its_first_day():
@@ -465,8 +480,8 @@ def test_places_are_the_strategies_and_whoever_owns_what_is_live():
     book, _ = book_of(order_of(S.WORKING, client_id="working", strategy=""), ended)
     assert book.places() == ["", NAME]
     book.orders = {}
-    book.positions["default/gone", MES] = position_of(-1, strategy="default/gone")
-    book.positions["default/flat", MES] = position_of(0, strategy="default/flat")
+    book.positions[StrategyId("default/gone"), MES] = position_of(-1, strategy=StrategyId("default/gone"))
+    book.positions[StrategyId("default/flat"), MES] = position_of(0, strategy=StrategyId("default/flat"))
     assert book.places() == ["default/gone", NAME]
 
 

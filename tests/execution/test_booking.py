@@ -18,13 +18,13 @@ from leadline.execution.core.booking import (
     owner_of,
     was_faster,
 )
-from leadline.model.ids import client_order_id
+from leadline.model.ids import ClientOrderId, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import ES, MES, account, ns
 
 S = OrderState
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 BROKEN = "x\x00"
 """An id that no table can hold."""
 
@@ -196,7 +196,7 @@ def test_a_new_order_is_priced_by_a_contract_of_the_feed_where_anybody_knows_one
     book, changes = book_of(entry)
     new = order_of(S.WORKING, "T9", client_id="new", contract=contract, tape_contract=tape, parent=parent)
     hear(book, changes, new)
-    assert book.orders["new"].tape_contract == expected
+    assert book.orders[ClientOrderId("new")].tape_contract == expected
 
 
 def test_a_leg_is_priced_as_its_entry_is_unless_the_venue_names_prints_of_the_feed():
@@ -204,14 +204,14 @@ def test_a_leg_is_priced_as_its_entry_is_unless_the_venue_names_prints_of_the_fe
     for tape, expected in ((MES, MES), ("NQM2025", ES)):
         book, changes = book_of(entry)
         hear(book, changes, stop(client_id="leg", tape_contract=tape))
-        assert book.orders["leg"].tape_contract == expected
+        assert book.orders[ClientOrderId("leg")].tape_contract == expected
 
 
 def test_a_leg_may_be_told_of_only_when_it_has_ended():
     entry = order_of(S.FILLED, client_id="entry", filled=1)
     book, changes = book_of(entry)
     assert hear(book, changes, stop(client_id="leg"), S.REJECTED) == []
-    assert book.orders["leg"].state is S.REJECTED
+    assert book.orders[ClientOrderId("leg")].state is S.REJECTED
 
 
 def test_what_the_venue_made_is_taken_over_with_all_its_terms():
@@ -220,7 +220,7 @@ def test_what_the_venue_made_is_taken_over_with_all_its_terms():
     leg = stop(client_id="leg", parent=entry.client_id, trail=Trailing(20_000, 4), valid_until_ns=ns(900), oco="other")
     bracket = Bracket(5, 6, trail=Trail(1, 2))
     assert hear(book, changes, leg, bracket=bracket, trail=leg.trail, valid_until_ns=ns(900), oco="other") == []
-    assert book.orders["leg"] == replace(leg, bracket=bracket, version=1)
+    assert book.orders[ClientOrderId("leg")] == replace(leg, bracket=bracket, version=1)
 
 
 def test_a_contract_belongs_to_the_strategy_that_trades_it():
@@ -398,7 +398,7 @@ def test_what_nobody_trades_is_held_by_nobody_and_counts_for_the_account_alone()
     order = order_of(S.WORKING, "X", decision="theirs", client_id="theirs", strategy="", contract=ES, tape_contract=ES)
     book, changes = book_of(order, manifest=account(commission={"ES": "2"}))
     hear(book, changes, order, S.FILLED, fill_of(order), filled=1)
-    assert book.positions["", ES].quantity == 1
+    assert book.positions[StrategyId(""), ES].quantity == 1
     assert (book.realised, book.strategies[NAME].realised) == (-2, 0)
 
 
@@ -430,6 +430,8 @@ def test_a_target_that_no_stop_goes_with_closes_a_part_that_has_none():
     alone = target(quantity=1)
     assert without_stop(alone, held=3, free=2, size=1) == 1
     assert without_stop(alone, held=3, free=0, size=1) == 0
-    assert without_stop(replace(alone, oco="stop"), held=3, free=2, size=1) == 2
+    assert without_stop(replace(alone, oco=ClientOrderId("stop")), held=3, free=2, size=1) == 2
     assert without_stop(stop(), held=3, free=2, size=1) == 2
-    assert without_stop(replace(alone, oco="stop"), held=2, free=2, size=1) == 1  # there is no more than that
+    assert (
+        without_stop(replace(alone, oco=ClientOrderId("stop")), held=2, free=2, size=1) == 1
+    )  # there is no more than that

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leadline.execution.adapters.deaths import MarkFile
 from leadline.execution.loop.bookkeeper import Bookkeeper
+from leadline.model.ids import RunId
 from leadline.model.orders import Advanced, LastPrint
 from tests.execution.harness.builders import MES, ns
 from tests.execution.harness.desk import Session
@@ -86,7 +87,7 @@ async def test_positions_that_cannot_be_halt_and_are_compared_with_nothing(folde
 
 async def test_the_events_of_one_answer_are_marked_by_their_first_and_last_number_and_none_by_nothing(folder: Path):
     session = quiet_desk(MemoryBooks(), folder).open()
-    marks = MarkFile(folder / "marks", "tape")
+    marks = MarkFile(folder / "marks", RunId("tape"))
     names: list[str] = []
     at = marks.at
 

@@ -9,6 +9,7 @@ import pytest
 from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import InvalidInput, Refused
+from leadline.model.ids import StrategyId
 from leadline.runtime.rpc.auth import Caller, set_caller
 from tests.execution.harness.desk import Books, Session
 from tests.execution.harness.stores import IN_BOTH
@@ -85,7 +86,7 @@ async def test_a_text_that_a_table_cannot_hold_is_refused_by_the_book_in_memory_
         session = one_trade(books, folder).open()
         await session.until(640)
         with pytest.raises(Refused):
-            await session.loop.flatten(strategy, "out\x00 (bob)")
+            await session.loop.flatten(StrategyId(strategy), "out\x00 (bob)")
         session.close()
 
 

@@ -31,7 +31,9 @@ class Counted(Rows):
 
     def __init__(self) -> None:
         books = MemoryBooks()
-        super().__init__(books.store("tape", OFF, (MES,), trade_from=DAY, holder="execution-0"), books, "tape")
+        super().__init__(
+            books.store(RunId("tape"), OFF, (MES,), trade_from=DAY, holder="execution-0"), books, RunId("tape")
+        )
         self._kept = books.database.halts
         self.commits = 0
         self.cleared: list[tuple[int, str, str, int]] = []

@@ -17,7 +17,7 @@ from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import roll, watches
 from leadline.execution.core.positions import apply_fill, flat, open_result
-from leadline.model.ids import RunId
+from leadline.model.ids import UNASSIGNED, ClientOrderId, DecisionId, FillId, RunId, StrategyId
 from leadline.model.instruments import instrument
 from leadline.model.orders import Fill, LastPrint, Lot, Position, Side
 from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
@@ -88,7 +88,7 @@ def near(found: Decimal, exact: Fraction, roundings: int) -> bool:
 def test_a_day_of_a_coin_margined_perpetual_is_booked_in_the_coin() -> None:
     book, changes = book_of(), Changes()
     paper = market(slippage=0)
-    paper.submit(order("E1", quantity=10, bracket=(100, 150), contract=COIN))
+    paper.submit(order(ClientOrderId("E1"), quantity=10, bracket=(100, 150), contract=COIN))
     prints = {COIN: tape([(1, 200_000, 50, -1), (2, 200_140, 50, 1), (3, 200_151, 50, 1), (4, 200_000, 50, 1)])}
     events = run(paper, prints, 5)
     entry, leave = fills(events)
@@ -103,7 +103,7 @@ def test_a_day_of_a_coin_margined_perpetual_is_booked_in_the_coin() -> None:
     assert near(out, fees[1], 1)
     assert near(book.realised, gross - sum(fees), 3)
     assert book.realised == Decimal("0.00000749") - Decimal("0.00001000")
-    said = [("", fill) for fill, _, _ in changes.fills]
+    said = [(UNASSIGNED, fill) for fill, _, _ in changes.fills]
     ((trade,), _) = trades_of(said, book.orders, {})
     assert (trade.gross, trade.commission) == (Decimal("0.00000749"), Decimal("0.00001000"))
     assert equity_curve(Decimal(START), said)[-1].equity == Decimal(START) + book.realised
@@ -111,14 +111,16 @@ def test_a_day_of_a_coin_margined_perpetual_is_booked_in_the_coin() -> None:
 
 def held(quantity: int, price: int) -> Position:
     sheet = instrument(COIN)
-    lots = (Lot(price, abs(quantity), "f"),)
-    return Position("default/coin", COIN, COIN, quantity, lots, sheet.tick_value, "d", inverse=True)
+    lots = (Lot(price, abs(quantity), FillId("f")),)
+    return Position(
+        StrategyId("default/coin"), COIN, COIN, quantity, lots, sheet.tick_value, DecisionId("d"), inverse=True
+    )
 
 
 def test_a_position_binds_margin_and_can_lose_in_the_coin_at_its_last_print() -> None:
     book = book_of()
     book.last_prints[COIN] = LastPrint(160_000, book.instant_ns, 7)
-    book.positions["default/coin", COIN] = held(-10, 200_000)
+    book.positions[StrategyId("default/coin"), COIN] = held(-10, 200_000)
     view = account_view(book, halt="")
     assert near(view.open, coins(160_000, 10) - coins(200_000, 10), 1)  # a short wins where a coin buys less
     assert Fraction(view.margin_in_use) == coins(160_000, 10) / 100
@@ -130,24 +132,24 @@ def test_a_position_binds_margin_and_can_lose_in_the_coin_at_its_last_print() ->
 def test_risk_sees_the_contract_with_its_rate_and_the_margin_of_its_quote() -> None:
     book = book_of()
     book.last_prints[COIN] = LastPrint(200_000, book.instant_ns, 7)
-    (execute,) = settings(book, book.strategies["default/coin"]).execute
+    (execute,) = settings(book, book.strategies[StrategyId("default/coin")]).execute
     assert (execute.inverse, execute.fee_rate, execute.commission) == (True, Decimal("0.0005"), 0)
     assert (execute.tick_value, execute.margin) == (200, Decimal("0.00001000"))
     own = book_of(MANIFESTS.replace("tiers: []", 'tiers: [], commission: {BTCUSD: "0.0001"}'))
     own.last_prints[COIN] = book.last_prints[COIN]
-    (execute,) = settings(own, own.strategies["default/coin"]).execute
+    (execute,) = settings(own, own.strategies[StrategyId("default/coin")]).execute
     assert (execute.fee_rate, execute.commission) == (0, Decimal("0.0001"))
 
 
 def test_the_day_loss_is_watched_in_the_coin_where_the_book_reaches_it() -> None:
     book = book_of()
-    book.positions["default/coin", COIN] = held(500, 200_000)
+    book.positions[StrategyId("default/coin"), COIN] = held(500, 200_000)
     (watch,) = watches(book)
     # 500 contracts bought at 200,000 lose 0.05 coins where 500 x 200 / p = 0.5 + 0.05.
     reached = next(price for price in range(200_000, 0, -1) if coins(price, 500) >= Fraction(55, 100))
     prints = tape([(1, reached + 1), (2, reached), (3, reached - 1)])
     assert market().advance({COIN: prints}, 9 * 10**9, [watch]).instant_ns == 2 * 10**9
-    position = book.positions["default/coin", COIN]
+    position = book.positions[StrategyId("default/coin"), COIN]
     assert open_result(position, reached) <= Decimal("-0.05") < open_result(position, reached + 1)
 
 
@@ -166,10 +168,10 @@ PARTS = st.lists(st.integers(1, 10**5), min_size=1, max_size=6)
 
 def traded(side: Side, entry: int, leave: int, sizes: list[int]) -> Decimal:
     """Result of a position that is opened at once and closed in parts of these sizes."""
-    position = flat("s", COIN, COIN, Decimal(200), "d", inverse=True)
+    position = flat(StrategyId("s"), COIN, COIN, Decimal(200), DecisionId("d"), inverse=True)
     steps = [(side, sum(sizes), entry), *((side.opposite, size, leave) for size in sizes)]
     for number, (way, size, price) in enumerate(steps):
-        position = apply_fill(position, Fill(f"f{number}", "L", COIN, way, size, price, 1, 1, 1))
+        position = apply_fill(position, Fill(FillId(f"f{number}"), ClientOrderId("L"), COIN, way, size, price, 1, 1, 1))
     assert not position.quantity
     return position.realised
 

@@ -10,6 +10,7 @@ import pytest
 from leadline.execution.adapters.convert import state_to_proto
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import StrategyId
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import (
     BUY,
@@ -119,10 +120,10 @@ async def test_a_drain_is_one_by_its_id(books: Books, folder: Path):
     session = desk.open(read_back=True)
     await session.until(700)
     await session.drain(positions="Refuse")
-    first = session.book.strategies["default/mes"].drain
+    first = session.book.strategies[StrategyId("default/mes")].drain
     await session.until(800)
     await session.drain(positions="Refuse")
-    assert session.book.strategies["default/mes"].drain == first
+    assert session.book.strategies[StrategyId("default/mes")].drain == first
     with pytest.raises(InvalidInput, match="this one drains with Cancel and Refuse"):
         await session.drain(positions="Flatten")
     with pytest.raises(Unknown, match="unknown strategy 'default/who'"):
@@ -222,7 +223,7 @@ async def test_what_is_being_closed_is_closed_though_the_strategy_is_set_again(b
 
 async def test_a_forgotten_strategy_frees_its_contract(books: Books, folder: Path):
     desk = trade(books, folder)
-    desk.signals = {**desk.signals, "default/heir": says([bar(1000)], end=1400, strategy="default/heir")}
+    desk.signals = {**desk.signals, "default/heir": says([bar(1000)], end=1400, strategy=StrategyId("default/heir"))}
     session = desk.open(read_back=True)
     await session.until(700)
     with pytest.raises(InvalidInput, match="default/mes trades it on default/paper"):

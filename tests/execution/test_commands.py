@@ -11,7 +11,7 @@ import pytest
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
 from leadline.execution.loop.commands import cancellable_entry, drain, release, set_strategy, tighten
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import derive
+from leadline.model.ids import ClientOrderId, StrategyId, derive
 from leadline.model.manifests import InvalidManifest
 from leadline.model.orders import OrderState
 from leadline.model.specs import TradingAccount, TradingStrategy
@@ -21,7 +21,7 @@ from tests.execution.harness.builders import ES, MES, NQ, account, ns, strategy
 
 D = Decimal
 S = OrderState
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 MES_NEXT = "MESU2025"
 LATER = date(2025, 6, 24)
 """A day on which September trades."""
@@ -88,7 +88,7 @@ def test_a_strategy_is_named_with_its_account_and_its_analysis(
 ):
     book = fresh()
     with pytest.raises(InvalidInput) as refused:
-        set_strategy(book, name, analysis_hash, text(manifest))
+        set_strategy(book, StrategyId(name), analysis_hash, text(manifest))
     assert (refused.value.field, refused.value.expected) == (field, expected)
     assert book.strategies == {}
 
@@ -250,7 +250,7 @@ def test_a_person_s_release_ends_the_fence_and_is_told():
 def test_only_a_strategy_that_is_fenced_off_is_released():
     book, changes = book_of()
     with pytest.raises(Unknown, match=r"unknown strategy 'default/who', known: default/mes$"):
-        release(book, changes, "default/who", "ann", "why")
+        release(book, changes, StrategyId("default/who"), "ann", "why")
     with pytest.raises(InvalidInput, match="strategy: got 'default/mes', expected one that is fenced off"):
         release(book, changes, NAME, "ann", "why")
     assert changes.events == []
@@ -318,9 +318,9 @@ def test_words_that_a_drain_does_not_know_are_refused(wanted: Drain, field: str,
 
 def test_a_strategy_that_the_account_never_heard_of_cannot_be_drained():
     book, _ = book_of()
-    book.strategies["default/a"] = book.strategies[NAME]
+    book.strategies[StrategyId("default/a")] = book.strategies[NAME]
     with pytest.raises(Unknown, match=r"unknown strategy 'default/who', known: default/a, default/mes$"):
-        drain(book, "default/who", Drain("one", "Cancel", "Keep", 0))
+        drain(book, StrategyId("default/who"), Drain("one", "Cancel", "Keep", 0))
 
 
 # --- tighten ---
@@ -402,4 +402,4 @@ def test_protective_orders_are_not_cancelled_one_by_one_and_unknown_ones_name_th
     with pytest.raises(InvalidInput, match="protective orders are not cancelled one by one"):
         cancellable_entry(book, stop.client_id)
     with pytest.raises(Unknown, match=f"unknown order 'nobody', known: {entry.client_id}$"):
-        cancellable_entry(book, "nobody")
+        cancellable_entry(book, ClientOrderId("nobody"))

@@ -22,6 +22,7 @@ from leadline.execution.core.day import (
 from leadline.model.blocks import Block
 from leadline.model.calendars import calendar, calendar_names
 from leadline.model.hours import instant_ns
+from leadline.model.ids import StrategyId
 from leadline.model.orders import LastPrint, Order, OrderState, VenueEvent, Watch, WatchedPosition
 from leadline.risk.view import AccountLimits, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of, reported_of
@@ -41,7 +42,7 @@ def standing_at(ticks: int, quantity: int = 1, **limits: Any) -> Book:
     A tick of it is worth 1.25. `limits` are the strategy's own.
     """
     book, _ = book_of(position=quantity, manifest=account(limits=LIMITS))
-    book.strategies["default/mes"].manifest = strategy(risk=limits)
+    book.strategies[StrategyId("default/mes")].manifest = strategy(risk=limits)
     book.last_prints[MES] = LastPrint(20_000 + ticks, ns(600), 0)
     return book
 
@@ -101,7 +102,7 @@ def test_a_loss_that_was_reached_is_never_a_target_and_is_not_closed_twice():
 )
 def test_a_strategy_s_own_loss_flattens_it_alone(realised: str, ticks: int, blocked: bool):
     book = standing_at(ticks, dayLoss="40")
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.realised = D(realised)
     apply_limits(book)
     assert (owner.block, owner.flatten) == (("DAY_LOSS", "day_loss") if blocked else ("", ""))
@@ -110,7 +111,7 @@ def test_a_strategy_s_own_loss_flattens_it_alone(realised: str, ticks: int, bloc
 
 def test_a_strategy_that_leaves_already_keeps_its_reason_and_one_that_is_blocked_is_left_alone():
     book = standing_at(-40, dayLoss="40")
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.flatten = "drain"
     apply_limits(book)
     assert (owner.block, owner.flatten) == ("DAY_LOSS", "drain")
@@ -121,10 +122,12 @@ def test_a_strategy_that_leaves_already_keeps_its_reason_and_one_that_is_blocked
 
 def test_each_strategy_is_held_to_its_own_loss():
     book = standing_at(-40)
-    other = replace(book.strategies["default/mes"], strategy="default/other", manifest=strategy("other"))
+    other = replace(
+        book.strategies[StrategyId("default/mes")], strategy=StrategyId("default/other"), manifest=strategy("other")
+    )
     other.manifest = strategy("other", risk={"dayLoss": "1"})
     other.realised = D(-1)
-    book.strategies["default/other"] = other
+    book.strategies[StrategyId("default/other")] = other
     apply_limits(book)
     assert [found.block for found in book.strategies.values()] == ["", "DAY_LOSS"]
 
@@ -132,25 +135,27 @@ def test_each_strategy_is_held_to_its_own_loss():
 @pytest.mark.parametrize(("seconds", "due"), [(FLAT_BY_S - 0.000001, False), (FLAT_BY_S, True), (RTH_S + 1, True)])
 def test_a_strategy_is_flat_from_five_minutes_before_the_close(seconds: float, due: bool):
     book, _ = book_of(position=1, seconds=seconds)
-    assert list(close_of_session(book)) == ([Flatten("default/mes", "flat_by")] if due else [])
+    assert list(close_of_session(book)) == ([Flatten(StrategyId("default/mes"), "flat_by")] if due else [])
     apply_limits(book)
-    assert book.strategies["default/mes"].flatten == ("flat_by" if due else "")
+    assert book.strategies[StrategyId("default/mes")].flatten == ("flat_by" if due else "")
     assert state_of(book) == ("", "")
 
 
 def test_at_the_close_a_reason_that_is_there_stays_and_nothing_is_asked_of_who_is_flat():
     book, _ = book_of(position=1, seconds=RTH_S)
-    book.strategies["default/mes"].flatten = "day_loss"
+    book.strategies[StrategyId("default/mes")].flatten = "day_loss"
     apply_limits(book)
-    assert book.strategies["default/mes"].flatten == "day_loss"
+    assert book.strategies[StrategyId("default/mes")].flatten == "day_loss"
     assert list(close_of_session(book_of(seconds=RTH_S)[0])) == []
     assert len(list(close_of_session(book_of(order_of(OrderState.WORKING), seconds=RTH_S)[0]))) == 1
 
 
 def test_who_is_flat_does_not_hide_who_is_not():
     book, _ = book_of(position=1, seconds=RTH_S)
-    book.strategies["default/a"] = replace(book.strategies["default/mes"], strategy="default/a")
-    assert list(close_of_session(book)) == [Flatten("default/mes", "flat_by")]
+    book.strategies[StrategyId("default/a")] = replace(
+        book.strategies[StrategyId("default/mes")], strategy=StrategyId("default/a")
+    )
+    assert list(close_of_session(book)) == [Flatten(StrategyId("default/mes"), "flat_by")]
 
 
 def test_the_next_instant_by_time_alone_is_the_flat_by_or_the_roll():
@@ -167,7 +172,7 @@ def test_the_next_instant_by_time_alone_is_the_flat_by_or_the_roll():
 
 
 def holds(book: Book) -> bool:
-    return book.strategies["default/mes"].held is not None
+    return book.strategies[StrategyId("default/mes")].held is not None
 
 
 def test_the_open_of_the_session_is_waited_for_only_by_who_holds_limits():
@@ -203,7 +208,7 @@ def test_held_limits_bind_while_they_are_held():
     book, _ = book_of(position=1, held=held(stricter, 500))
     book.last_prints[MES] = LastPrint(20_000 - 8, ns(600), 0)
     apply_limits(book)
-    assert book.strategies["default/mes"].block == "DAY_LOSS"
+    assert book.strategies[StrategyId("default/mes")].block == "DAY_LOSS"
 
 
 MES_HELD = WatchedPosition(MES, 1, D(25_000), D("1.25"))
@@ -211,7 +216,7 @@ MES_HELD = WatchedPosition(MES, 1, D(25_000), D("1.25"))
 
 def test_the_venue_watches_the_day_s_loss_and_target_and_each_strategy_s_loss():
     book = standing_at(0, dayLoss="40")
-    book.realised = book.strategies["default/mes"].realised = D(7)
+    book.realised = book.strategies[StrategyId("default/mes")].realised = D(7)
     assert watches(book) == (
         Watch(D(7), (MES_HELD,), D(-100), D(200)),
         Watch(D(7), (MES_HELD,), D(-40)),
@@ -224,14 +229,14 @@ def test_what_is_reached_already_is_watched_no_more():
     assert watches(book) == (Watch(D(0), (MES_HELD,), D(-100), None), Watch(D(0), (MES_HELD,), D(-40)))
     book.block = Block.DAY_LOSS
     assert watches(book) == (Watch(D(0), (MES_HELD,), D(-40)),)
-    book.strategies["default/mes"].block = Block.DAY_LOSS
+    book.strategies[StrategyId("default/mes")].block = Block.DAY_LOSS
     assert watches(book) == ()
 
 
 def test_only_what_is_held_and_has_prints_is_watched():
     assert watches(standing_at(0, 0, dayLoss="40")) == ()
     book = standing_at(0)
-    book.positions["default/mes", ES] = replace(position_of(2, contract=ES), tape_contract=ES)
+    book.positions[StrategyId("default/mes"), ES] = replace(position_of(2, contract=ES), tape_contract=ES)
     assert watches(book)[0].positions == (MES_HELD,)
     assert watches(standing_at(0)) == (Watch(D(0), (MES_HELD,), D(-100), D(200)),)
 
@@ -242,7 +247,7 @@ def counted() -> Book:
     book.instant_ns = ns(ROLL_S) - 1
     book.realised, book.trades, book.streak, book.block = D(70), 3, -2, Block.DAY_TARGET
     book.day_limits, book.margin_limits = AccountLimits(day_loss=D(5)), {"MES": D(1)}
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     owner.realised, owner.trades, owner.block = D(-9), 2, Block.DAY_LOSS
     return book
 
@@ -264,7 +269,7 @@ def test_the_day_s_counters_start_again_and_its_result_is_the_next_one_s_equity(
     assert (book.equity_at_roll, book.realised) == (D(10_070), D(0))
     assert (book.trades, book.streak, book.block) == (0, 0, "")
     assert (book.day_limits, book.margin_limits) == (AccountLimits(), {})
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     assert (owner.realised, owner.trades, owner.block) == (D(0), 0, "")
 
 
@@ -288,14 +293,14 @@ def test_a_strategy_on_a_root_goes_on_in_the_day_s_lead_month_when_it_is_flat(
     book.feed_contracts = (MES, "MESU2025")
     book.instant_ns = ns(3 * DAY_S + ROLL_S)  # Friday evening: September leads from Monday on
     assert roll(book)
-    assert book.strategies["default/mes"].contract == contract
+    assert book.strategies[StrategyId("default/mes")].contract == contract
 
 
 def test_a_strategy_keeps_its_contract_where_the_feed_has_no_lead_month():
     book, _ = book_of()
     book.instant_ns = ns(3 * DAY_S + ROLL_S)
     assert roll(book)
-    assert book.strategies["default/mes"].contract == MES
+    assert book.strategies[StrategyId("default/mes")].contract == MES
 
 
 def event(number: int, seconds: float) -> VenueEvent:
@@ -350,10 +355,12 @@ def test_every_market_s_day_rolls_at_the_first_instant_of_the_next(name: str):
 def test_the_first_strategy_s_market_rolls_the_day_and_before_one_the_first_contract_s():
     book, _ = book_of()
     coin = strategy("coin", instrument="BTCUSDT", strategy={"entryPoint": "acme:Own"})
-    owner = book.strategies["default/mes"]
-    book.strategies["default/coin"] = replace(owner, strategy="default/coin", manifest=coin, contract="BTCUSDT")
+    owner = book.strategies[StrategyId("default/mes")]
+    book.strategies[StrategyId("default/coin")] = replace(
+        owner, strategy=StrategyId("default/coin"), manifest=coin, contract="BTCUSDT"
+    )
     assert venue_calendar(book).name == "24x7"
-    book.strategies = {"default/a": owner, **book.strategies}
+    book.strategies = {StrategyId("default/a"): owner, **book.strategies}
     assert venue_calendar(book).name != "24x7"
     book.strategies.clear()
     book.feed_contracts = ("BTCUSDT", MES)

@@ -3,14 +3,14 @@
 import pytest
 
 from leadline.execution.core.decisions import Asked, decision_facts, decision_of, venue_order
-from leadline.model.ids import decision_id
+from leadline.model.ids import AccountId, StrategyId, decision_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, Trail, Trailing, VenueOrder
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from leadline.risk.view import RiskDecision
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY, LONG, MES, bar, ns
 
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 SOURCE = f"{bar(600).bar.text()}#2"
 PROPOSAL = Proposal(Action.ENTER, Direction.LONG, why=(LONG.value,))
 
@@ -24,7 +24,7 @@ def test_an_accepted_decision_has_the_bar_the_account_s_instant_and_all_that_ris
     arithmetic = (("size", "2"), ("budget", "4"))
     answer = RiskDecision(True, "", "SELL", 2, MES, Bracket(16, 24), (LONG.value,), arithmetic)
     assert decided(answer) == Decision(
-        decision_id=decision_id("default/paper", NAME, SOURCE),
+        decision_id=decision_id(AccountId("default/paper"), NAME, SOURCE),
         strategy=NAME,
         source=SOURCE,
         bar_key=bar(600).bar.text(),

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.loop.ports import NotAdmitted, Refused, Unavailable
-from leadline.model.ids import decision_id
+from leadline.model.ids import AccountId, StrategyId, decision_id
 from leadline.model.orders import Bracket
 from leadline.model.signals import Pattern
 from leadline.risk.decide import decide
@@ -63,7 +63,7 @@ async def test_a_decision_is_stored_with_what_spoke_and_what_it_came_to(books: B
     columns = "decision_id, bar_key, side, quantity, contract, type, price, bracket, patterns, regime, trading_day"
     assert await desk.rows("decision", columns, "instant_ns") == [
         (
-            decision_id("default/paper", "default/mes", said.bar.text()),
+            decision_id(AccountId("default/paper"), StrategyId("default/mes"), said.bar.text()),
             "MESM2025/rth/5m-r1/2025-06-10/600",
             "BUY",
             1,
@@ -109,7 +109,9 @@ async def test_strategies_decide_in_the_order_of_their_names_and_see_what_the_on
 ):
     prints = {MES: QUIET[MES], MNQ: tape((600, 90_000), (601, 90_000))}
     signals = {
-        "default/a-nasdaq": says([bar(600, contract=MNQ, close=90_000)], end=2000, strategy="default/a-nasdaq"),
+        "default/a-nasdaq": says(
+            [bar(600, contract=MNQ, close=90_000)], end=2000, strategy=StrategyId("default/a-nasdaq")
+        ),
         "default/mes": says([bar(600)], end=2000),
     }
     strategies = [strategy(), strategy("a-nasdaq", "MNQ")]

@@ -11,6 +11,7 @@ import pytest
 from leadline.execution.core.book import Changes, RefusedSignal
 from leadline.execution.loop import commands
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
+from leadline.model.ids import StrategyId
 from tests.execution.harness.builders import MES, NQ, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.stores import IN_BOTH, PostgresBooks
@@ -22,7 +23,7 @@ PRINTS = {
     ),
     NQ: tape((600, 70_000), (601, 70_000), (1300, 70_004), (1301, 70_004), (23_200, 70_005)),
 }
-OTHER = says([bar(1300, contract=NQ)], end=23_300, strategy="default/nq")
+OTHER = says([bar(1300, contract=NQ)], end=23_300, strategy=StrategyId("default/nq"))
 
 
 def desk(books: Books, folder: Path, name: str = "tape") -> Desk:
@@ -49,7 +50,7 @@ async def test_the_strategy_is_fenced_and_everybody_else_goes_on(books: Books, f
     session = await found.run()
     assert await fences(found) == [(ns(900) - 1, "default/mes", "unreadable")]
     assert [(name, at) for name, at, *_ in await found.decisions()] == [("default/mes", 600), ("default/nq", 1300)]
-    fence = session.book.strategies["default/mes"].fence
+    fence = session.book.strategies[StrategyId("default/mes")].fence
     assert fence is not None
     assert (fence.reason, fence.instant_ns, fence.progress_ns) == ("unreadable", ns(900) - 1, ns(900))
 
@@ -114,7 +115,7 @@ async def test_a_person_lets_it_count_again_and_is_named(books: Books, folder: P
     session = found.open()
     await session.until(1_000)
     changes = Changes()
-    fence = commands.release(session.book, changes, "default/mes", "ann", "it was a slip")
+    fence = commands.release(session.book, changes, StrategyId("default/mes"), "ann", "it was a slip")
     await session.loop.commit(changes)
     await session.loop.carry_out()
     assert (fence.reason, fenced(session)) == ("unreadable", [])
@@ -132,9 +133,9 @@ async def test_only_what_is_fenced_off_is_let_go(books: Books, folder: Path):
     await session.until(700)
     before = deepcopy(session.book)
     with pytest.raises(InvalidInput, match="fenced off"):
-        commands.release(session.book, Changes(), "default/nq", "ann", "why not")
+        commands.release(session.book, Changes(), StrategyId("default/nq"), "ann", "why not")
     with pytest.raises(Unknown, match="default/nobody"):
-        commands.release(session.book, Changes(), "default/nobody", "ann", "why not")
+        commands.release(session.book, Changes(), StrategyId("default/nobody"), "ann", "why not")
     assert session.book == before
     session.close()
 

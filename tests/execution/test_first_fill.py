@@ -13,6 +13,7 @@ from leadline.execution.core.book import StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -55,7 +56,7 @@ def desk_of(
     }
     speech = {
         "default/mes": says(mes, end=2_000),
-        "default/mnq": says(mnq, end=2_000, strategy="default/mnq"),
+        "default/mnq": says(mnq, end=2_000, strategy=StrategyId("default/mnq")),
     }
     both = [strategy(), strategy("mnq", "MNQ")]
     return Desk(books, folder, prints, speech, both, account(**(spec or ALTERNATIVES)), ends=2_000)
@@ -194,7 +195,9 @@ def two(*orders: Order) -> Any:
     book, changes = book_of(*orders, manifest=account(**ALTERNATIVES))
     book.feed_contracts = (MES, MNQ)
     manifest = strategy("mnq", "MNQ")
-    book.strategies["default/mnq"] = StrategyBook("default/mnq", manifest, "settings", "hash", ns(0), MNQ)
+    book.strategies[StrategyId("default/mnq")] = StrategyBook(
+        StrategyId("default/mnq"), manifest, "settings", "hash", ns(0), MNQ
+    )
     return book, changes
 
 
@@ -212,7 +215,15 @@ def test_an_exit_within_the_moment_of_the_fill_does_not_let_the_other_wait_on():
     one, other = waiting("default/mes", "one", quantity=1), waiting("default/mnq", "other")
     book, changes = two(one, other)
     filled = reported_of(one, OrderState.FILLED, filled=1, bracket=EXITS)
-    exit_order = replace(one, client_id="exit", leg="S1", side=Side.SELL, stop_price=19_992, parent="one", bracket=None)
+    exit_order = replace(
+        one,
+        client_id=ClientOrderId("exit"),
+        leg="S1",
+        side=Side.SELL,
+        stop_price=19_992,
+        parent=ClientOrderId("one"),
+        bracket=None,
+    )
     stopped = reported_of(exit_order, OrderState.FILLED, filled=1)
     events = [
         VenueEvent(1, ns(600), filled, fill_of(one, time_ns=ns(600))),
@@ -255,7 +266,11 @@ def test_limits_count_all_that_may_fill_and_one_trade():
     book, _ = two(one, other)
     view = account_view(book, halt="")
     assert (view.exposure, view.in_the_market, view.first_fill_wins) == (4, 0, True)
-    for changed in (replace(one, filled=1), replace(one, type=OrderType.MARKET), replace(one, taken_out_by="x")):
+    for changed in (
+        replace(one, filled=1),
+        replace(one, type=OrderType.MARKET),
+        replace(one, taken_out_by=ClientOrderId("x")),
+    ):
         book.orders["one"] = changed
         assert account_view(book, halt="").in_the_market == 1
         days = [settings(book, owner).day.in_the_market for _, owner in sorted(book.strategies.items())]

@@ -11,6 +11,7 @@ from leadline.execution.core.account import settings
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -122,41 +123,47 @@ async def test_whatever_the_prices_and_kills_no_more_than_one_of_a_group_is_kept
     assert any(row[1] == "FILLED" for row in await entries(desk))
 
 
-def waiting(side: Side, client_id: str, **fields: Any) -> Order:
+def waiting(side: Side, client_id: ClientOrderId, **fields: Any) -> Order:
     price = 20_008 if side is Side.BUY else 19_992
     fields = {"type": OrderType.STOP, "stop_price": price, "bracket": Bracket(16), "group": "bar/breakout", **fields}
     return order_of(fields.pop("state", OrderState.WORKING), side=side, client_id=client_id, **fields)
 
 
 def test_a_part_of_a_fill_is_the_first_fill_too():
-    one, other = waiting(Side.BUY, "one", quantity=2), waiting(Side.SELL, "other", quantity=2)
+    one, other = (
+        waiting(Side.BUY, ClientOrderId("one"), quantity=2),
+        waiting(Side.SELL, ClientOrderId("other"), quantity=2),
+    )
     book, changes = book_of(one, other, manifest=account(**ROOM))
     partial = reported_of(one, OrderState.PARTIAL, filled=1, bracket=one.bracket)
     book_venue_events(book, changes, [VenueEvent(1, ns(600), partial, fill_of(one, time_ns=ns(600)))], Stored())
     [action] = [each for each in wanted(book, halted=False) if isinstance(each, Cancel)]
     assert (action.order.client_id, action.reason) == ("other", "first_fill")
-    assert (book.orders["other"].taken_out_by, changes.orders["other"].taken_out_by) == ("one", "one")
-    assert not book.strategies["default/mes"].flatten
+    assert (book.orders[ClientOrderId("other")].taken_out_by, changes.orders[ClientOrderId("other")].taken_out_by) == (
+        "one",
+        "one",
+    )
+    assert not book.strategies[StrategyId("default/mes")].flatten
 
 
 def test_a_fill_while_its_cancel_is_under_way_flattens_the_strategy_in_the_same_transaction():
     one, other = (
-        waiting(Side.BUY, "one", filled=1),
-        waiting(Side.SELL, "other", state=OrderState.PENDING_CANCEL, taken_out_by="one"),
+        waiting(Side.BUY, ClientOrderId("one"), filled=1),
+        waiting(Side.SELL, ClientOrderId("other"), state=OrderState.PENDING_CANCEL, taken_out_by="one"),
     )
     one = replace(one, state=OrderState.FILLED)
     book, changes = book_of(one, other, position=1, manifest=account(**ROOM))
     told = reported_of(other, OrderState.FILLED, filled=1)
     book_venue_events(book, changes, [VenueEvent(1, ns(601), told, fill_of(other, time_ns=ns(601)))], Stored())
-    assert book.strategies["default/mes"].flatten == "first_fill"
+    assert book.strategies[StrategyId("default/mes")].flatten == "first_fill"
     assert list(unprotected(book)) == []
 
 
 def test_limits_count_each_member_as_if_it_were_to_fill_and_the_group_as_one_trade():
-    one, other = waiting(Side.BUY, "one"), waiting(Side.SELL, "other", quantity=2)
+    one, other = waiting(Side.BUY, ClientOrderId("one")), waiting(Side.SELL, ClientOrderId("other"), quantity=2)
     book, _ = book_of(one, other, manifest=account(**ROOM))
-    day = settings(book, book.strategies["default/mes"]).day
+    day = settings(book, book.strategies[StrategyId("default/mes")]).day
     assert (day.exposure, day.position, day.groups) == (3, -1, (("bar/breakout", 1, 2),))
-    book.orders["other"] = replace(other, taken_out_by="one")
-    book.orders["one"] = replace(one, filled=1, state=OrderState.FILLED)
-    assert settings(book, book.strategies["default/mes"]).day.groups == ()
+    book.orders[ClientOrderId("other")] = replace(other, taken_out_by=ClientOrderId("one"))
+    book.orders[ClientOrderId("one")] = replace(one, filled=1, state=OrderState.FILLED)
+    assert settings(book, book.strategies[StrategyId("default/mes")]).day.groups == ()

@@ -23,7 +23,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
-from leadline.model.ids import RunId
+from leadline.model.ids import ClientOrderId, FillId, RunId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.venues import Capability
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -51,7 +51,7 @@ class Died(BaseException):
 class Rows:
     """One account's rows, in a store that refuses what its keys refuse: a halt and its clearing have to come once."""
 
-    def __init__(self, store: AccountStore, books: Books, tape: str) -> None:
+    def __init__(self, store: AccountStore, books: Books, tape: RunId) -> None:
         self._store, self._books, self._tape = store, books, tape
         self._first = 0
 
@@ -106,10 +106,10 @@ class Store:
 
     async def renew(self) -> None: ...
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return Stored()
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         return frozenset()
 
 
@@ -129,13 +129,13 @@ class Venue:
     async def submit(self, order: VenueOrder) -> VenueOrder:
         raise AssertionError(order)
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         raise AssertionError(client_id)
 
     async def replace(self, wanted: Replacement) -> VenueOrder:
         raise AssertionError(wanted)
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return None
 
     async def positions(self) -> dict[str, int]:
@@ -145,14 +145,14 @@ class Venue:
 class Nobody:
     """Risk, and a journal, that nobody asks."""
 
-    written: frozenset[str] = frozenset()
+    written: frozenset[ClientOrderId] = frozenset()
 
-    def newest(self, count: int) -> list[str]:
+    def newest(self, count: int) -> list[ClientOrderId]:
         return []
 
     def restore(self, client_ids: object) -> None: ...
 
-    def write(self, client_id: str) -> None: ...
+    def write(self, client_id: ClientOrderId) -> None: ...
 
     async def decide(self, inputs: DecisionInputs) -> RiskDecision:
         raise AssertionError(inputs)
@@ -165,7 +165,7 @@ class Story:
     chance: random.Random
     file: Path
     rows: Rows
-    tape: str = "tape"
+    tape: RunId = RunId("tape")
     venue: Venue = field(default_factory=Venue)
     causes: dict[Cause, int] = field(default_factory=dict)
     clock: int = 0
@@ -391,7 +391,7 @@ async def _no_pause(phase: str) -> None: ...
 async def _no_idle() -> None: ...
 
 
-def rows_of(books: Books, tape: str) -> Rows:
+def rows_of(books: Books, tape: RunId) -> Rows:
     store = books.store(tape, OFF, (MES,), trade_from=DAY, holder="execution-0")
     return Rows(store, books, tape)
 
@@ -400,7 +400,7 @@ def rows_of(books: Books, tape: str) -> Rows:
 def test_no_halt_is_lost_in_any_interleaving(folder: Path, shard: int):
     async def run() -> None:
         for seed in range(shard, SEQUENCES, SHARDS):
-            rows = rows_of(MemoryBooks(), "tape")
+            rows = rows_of(MemoryBooks(), RunId("tape"))
             await rows.begin()
             sequence = Story(random.Random(seed), folder / f"halts-{seed}.json", rows)
             try:
@@ -417,6 +417,6 @@ def test_no_halt_is_lost_in_any_interleaving(folder: Path, shard: int):
 @pytest.mark.parametrize("seed", range(10))
 async def test_nor_in_the_database(books: Books, folder: Path, seed: int):
     tape = f"{books.test}-{seed}"
-    rows = rows_of(books, tape)
+    rows = rows_of(books, RunId(tape))
     await rows.begin()
-    await Story(random.Random(seed), folder / "halts.json", rows, tape).run()
+    await Story(random.Random(seed), folder / "halts.json", rows, RunId(tape)).run()

@@ -7,6 +7,7 @@ import pytest
 from leadline.execution.core.account import account_view
 from leadline.execution.core.book import Book
 from leadline.execution.core.day import apply_limits, roll, watches
+from leadline.model.ids import StrategyId
 from leadline.model.orders import LastPrint
 from tests.execution.harness.books import book_of
 from tests.execution.harness.builders import DAY_S, MES, account, ns, strategy
@@ -18,8 +19,8 @@ LIMITS = {"dayLoss": "100", "dayTarget": "200"}
 def held(ticks: int, realised: str = "0", **limits: str) -> Book:
     """A long of one MES from 20000, so many ticks away at the roll into its second day; a tick is worth 1.25."""
     book, _ = book_of(position=1, manifest=account(limits=LIMITS))
-    book.strategies["default/mes"].manifest = strategy(risk=limits)
-    book.realised = book.strategies["default/mes"].realised = D(realised)
+    book.strategies[StrategyId("default/mes")].manifest = strategy(risk=limits)
+    book.realised = book.strategies[StrategyId("default/mes")].realised = D(realised)
     at(book, ticks, 600)
     book.instant_ns = ns(DAY_S)
     assert roll(book)
@@ -34,7 +35,7 @@ def at(book: Book, ticks: int, seconds: float) -> None:
 
 def blocks(book: Book) -> tuple[str, str]:
     """The block of the account and that of its strategy."""
-    return book.block, book.strategies["default/mes"].block
+    return book.block, book.strategies[StrategyId("default/mes")].block
 
 
 @pytest.mark.parametrize("ticks", [-60, 0, 120])

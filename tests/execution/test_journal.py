@@ -9,6 +9,7 @@ import pytest
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.execution.loop.ports import Unavailable
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import VenueOrder
 from tests.execution.harness.builders import BUY, MES, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
@@ -61,7 +62,7 @@ class FullDisk(TrippedJournal):
 
     times = 2
 
-    def restore(self, client_ids: Iterable[str]) -> None:
+    def restore(self, client_ids: Iterable[ClientOrderId]) -> None:
         self.times -= 1
         if self.times >= 0:
             raise OSError(errno.ENOSPC, "no space left on device")
@@ -89,7 +90,7 @@ async def test_a_lost_journal_waits_for_the_disk_and_is_made_whole_once(books: B
 class Miscounts(TrippedVenue):
     """A venue that shows more of an order filled than its fills come to."""
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         found = await super().find(client_id)
         return None if found is None else replace(found, filled=found.filled + 1)
 

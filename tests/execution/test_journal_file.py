@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from leadline.execution.adapters import metrics
 from leadline.execution.adapters.convert import state_to_proto
 from leadline.execution.adapters.journal import Restoration, SendJournal
+from leadline.model.ids import AccountId, ClientOrderId
 from tests.execution.harness.builders import account
 from tests.execution.harness.syncs import watched_syncs
 from tests.execution.test_settings_in_force import bare_book
@@ -23,7 +24,7 @@ def test_a_torn_line_was_never_synced_and_counts_for_nothing(tmp_path: Path):
     path.write_text("La\nLb\nLto")
     journal = SendJournal(path)
     assert journal.written == {"La", "Lb"}
-    journal.write("Lc")
+    journal.write(ClientOrderId("Lc"))
     journal.close()
     assert path.read_text() == "La\nLb\nLc\n"
 
@@ -40,7 +41,7 @@ def test_the_newest_ids_are_kept_when_the_file_has_grown(tmp_path: Path):
         ["L5", "L6"],
         ["L4", "L5", "L6"],
     )
-    journal.write("L7")
+    journal.write(ClientOrderId("L7"))
     journal.close()
     assert path.read_text() == "L4\nL5\nL6\nL7\n"
 
@@ -48,27 +49,27 @@ def test_the_newest_ids_are_kept_when_the_file_has_grown(tmp_path: Path):
 def test_a_disk_that_does_not_take_an_id_keeps_nothing_of_it(tmp_path: Path):
     path = tmp_path / "sent.journal"
     journal = SendJournal(path)
-    journal.write("La")
+    journal.write(ClientOrderId("La"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4, limits[1]))  # room for a byte of the next line
     try:
         with pytest.raises(OSError, match="the disk took 1 of 3 bytes"):
-            journal.write("Lb")
+            journal.write(ClientOrderId("Lb"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
     assert (path.read_text(), journal.written) == ("La\n", {"La"})
-    journal.write("Lb")
+    journal.write(ClientOrderId("Lb"))
     assert path.read_text() == "La\nLb\n"
     journal.close()
 
 
 def test_an_id_is_written_once(tmp_path: Path):
     journal = SendJournal(tmp_path / "sent.journal")
-    journal.write("La")
+    journal.write(ClientOrderId("La"))
     with pytest.raises(AssertionError, match="order La was written to a socket before"):
-        journal.write("La")
+        journal.write(ClientOrderId("La"))
     journal.close()
 
 
@@ -84,8 +85,8 @@ def test_what_was_put_back_is_told_once_and_kept_with_the_ids(tmp_path: Path):
     path.write_text("La\n")
     journal = SendJournal(path, now_ns=lambda: 17, on_restored=told.append)
     assert (journal.restored, told) == (None, [])
-    journal.restore({"Lc", "Lb"})
-    journal.write("Ld")
+    journal.restore({ClientOrderId("Lc"), ClientOrderId("Lb")})
+    journal.write(ClientOrderId("Ld"))
     journal.close()
     assert journal.restored == Restoration(17, orders=2, found=1)
     assert told == [journal.restored]
@@ -93,7 +94,7 @@ def test_what_was_put_back_is_told_once_and_kept_with_the_ids(tmp_path: Path):
 
     again = SendJournal(path, now_ns=lambda: 18, on_restored=told.append)
     assert (again.newest(9), again.restored, len(told)) == (["La", "Lb", "Lc", "Ld"], journal.restored, 1)
-    again.restore(["Le"])
+    again.restore([ClientOrderId("Le")])
     again.close()
     assert told[1:] == [Restoration(18, orders=1, found=4)]
     assert restored_in(path) == told[1]
@@ -103,7 +104,7 @@ def test_a_file_that_is_cut_still_says_that_it_was_restored(tmp_path: Path):
     path = tmp_path / "sent.journal"
     path.write_text("#restored at_ns=17 orders=1 found=0\n" + "".join(f"L{number}\n" for number in range(5)))
     journal = SendJournal(path, kept=2)
-    journal.write("L5")
+    journal.write(ClientOrderId("L5"))
     journal.close()
     assert path.read_text() == "#restored at_ns=17 orders=1 found=0\nL3\nL4\nL5\n"
     assert restored_in(path) == Restoration(17, orders=1, found=0)
@@ -115,7 +116,7 @@ def test_a_damaged_line_is_an_id_that_is_not_there(tmp_path: Path):
     journal = SendJournal(path)
     assert {"La", "Lb"} <= journal.written
     assert len(journal.written) == 3
-    journal.write("Lc")
+    journal.write(ClientOrderId("Lc"))
     journal.close()
     assert path.read_bytes() == b"La\n\xff\xfe\x00\n\nLb\nLc\n"
 
@@ -128,7 +129,7 @@ def test_a_disk_that_does_not_take_what_is_put_back_says_nothing_of_it(tmp_path:
     resource.setrlimit(resource.RLIMIT_FSIZE, (30, limits[1]))  # not even the word of it has room
     try:
         with pytest.raises(OSError, match="the disk took 30 of "):
-            journal.restore(["La"])
+            journal.restore([ClientOrderId("La")])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, before)
@@ -142,8 +143,8 @@ def test_an_id_is_on_the_disk_before_write_returns_and_so_is_the_file(tmp_path: 
     open_before = len(list(Path("/dev/fd").iterdir()))
     journal = SendJournal(path)
     assert syncs.found == [(path.parent.stat().st_ino, ("sent.journal",))]
-    journal.write("La")
-    journal.restore(["Lb"])
+    journal.write(ClientOrderId("La"))
+    journal.restore([ClientOrderId("Lb")])
     size = path.stat().st_size
     assert syncs.found[1:] == [(path.stat().st_ino, 3), (path.stat().st_ino, size)]
     journal.close()
@@ -170,7 +171,7 @@ def test_a_journal_keeps_twice_as_many_ids_as_it_has_to_and_then_cuts(tmp_path: 
 
 def test_without_a_clock_a_restoration_has_no_time(tmp_path: Path):
     journal = SendJournal(tmp_path / "sent.journal")
-    journal.restore(["La"])
+    journal.restore([ClientOrderId("La")])
     journal.close()
     assert journal.restored == Restoration(0, orders=1, found=0)
 
@@ -178,13 +179,13 @@ def test_without_a_clock_a_restoration_has_no_time(tmp_path: Path):
 @pytest.mark.moves("leadline_send_journal_restored_timestamp_seconds")
 def test_a_restoration_is_a_line_in_the_log_a_gauge_and_a_field_of_the_account_s_state():
     name, restored = "default/restored", Restoration(1_764_216_000 * 10**9, orders=3, found=1)
-    metrics.show_restored(name, None)
+    metrics.show_restored(AccountId(name), None)
     shown = partial(value, "leadline_send_journal_restored_timestamp_seconds", account=name)
     assert shown() == 0
     with capture_logs() as lines:
-        metrics.show_restored(name, restored)  # as a later process finds it: no news
+        metrics.show_restored(AccountId(name), restored)  # as a later process finds it: no news
         assert (shown(), lines) == (1_764_216_000, [])
-        metrics.tell_restored(name, replace(restored, at_ns=restored.at_ns + 10**9))
+        metrics.tell_restored(AccountId(name), replace(restored, at_ns=restored.at_ns + 10**9))
     assert shown() == 1_764_216_001
     [line] = lines
     assert (line["event"], line["log_level"]) == ("account.send_journal_restored", "warning")

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from leadline.execution.core.account import account_view, settings
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket, Side
 from leadline.risk.view import DecisionInputs, Quote, RiskDecision
 from tests.execution.harness.builders import ES, LONG, MES, SHORT, account, bar, ns, says, strategy, tape
@@ -77,7 +78,7 @@ async def test_margin_of_what_is_held_and_working_is_not_there_for_the_next_entr
         books,
         folder,
         prints,
-        {"default/es": says(bars, end=2100, strategy="default/es")},
+        {"default/es": says(bars, end=2100, strategy=StrategyId("default/es"))},
         [strategy("es", "ES", size=2, budget=False)],
         account("700", limits=limits),
         ends=2100,
@@ -89,7 +90,7 @@ async def test_margin_of_what_is_held_and_working_is_not_there_for_the_next_entr
 async def test_margin_in_use_counts_positions_and_live_entries_of_all_strategies(books: Books, folder: Path):
     prints = {MES: tape((600, 20_000), (601, 20_000)), ES: tape((600, 20_000), (601, 20_000))}
     signals = {
-        "default/es": says([bar(700, contract=ES)], end=900, strategy="default/es"),
+        "default/es": says([bar(700, contract=ES)], end=900, strategy=StrategyId("default/es")),
         "default/mes": says([bar(600)], end=900),
     }
     desk = Desk(
@@ -106,7 +107,7 @@ async def test_margin_in_use_counts_positions_and_live_entries_of_all_strategies
     session.close()
     # Two MES are held at 40 each, and one ES is on its way at 300: no print comes any more.
     assert account_view(session.book, halt="").margin_in_use == 380
-    es = settings(session.book, session.book.strategies["default/es"]).execute[0]
+    es = settings(session.book, session.book.strategies[StrategyId("default/es")]).execute[0]
     assert (es.contract, es.quote, es.margin) == (ES, Quote(20_000, ns(699)), 300)
 
 

@@ -157,10 +157,10 @@ async def test_what_a_strategy_said_before_its_refused_message_is_decided_before
     desk.signals = {"default/mes": [said, replace(end, final=False, progress_ns=ns(600) + 1), REFUSED]}
     failing = Failing(Unavailable("risk does not answer", "risk"), 1)
     session = desk.open(lambda deps: replace_risk(deps, failing))
-    await session.run(until=lambda book: book.strategies["default/mes"].fence is not None)
+    await session.run(until=lambda book: book.strategies[StrategyId("default/mes")].fence is not None)
     session.close()
     assert await desk.decisions() == [("default/mes", 600, True, "")]
-    fence = session.book.strategies["default/mes"].fence
+    fence = session.book.strategies[StrategyId("default/mes")].fence
     assert fence is not None
     assert fence.instant_ns == ns(600)
 
@@ -172,9 +172,9 @@ async def test_nothing_is_done_before_there_is_a_strategy_and_each_is_heard(book
     await session.loop.recover()
     assert session.loop._target() is None  # nobody is named yet
     await session.start()
-    queue = session.queues.pop("default/mes")
+    queue = session.queues.pop(StrategyId("default/mes"))
     assert session.loop._target() is None  # its reader has not begun
-    session.queues["default/mes"] = queue
+    session.queues[StrategyId("default/mes")] = queue
     queue.push(desk.signals["default/mes"][0])
     assert session.loop._target() == ns(600) - 1
     session.close()
@@ -185,7 +185,9 @@ async def test_who_is_not_in_the_book_is_neither_decided_nor_fenced_off(books: B
     session = desk.open()
     await session.start()
     said = desk.signals["default/mes"][0]
-    stranger = session.queues["default/gone"] = SignalQueue(StrategyId("default/gone"), said.analysis_hash, 0)
+    stranger = session.queues[StrategyId("default/gone")] = SignalQueue(
+        StrategyId("default/gone"), said.analysis_hash, 0
+    )
     stranger.push(said)
     stranger.refuse(REFUSED)
     stranger.progress_ns = 1
@@ -200,7 +202,7 @@ async def test_a_close_that_was_refused_is_a_reason_to_stop(books: Books, folder
     await session.until(640)
     venue = RefusesToClose(venue_of(session.loop._deps), Tripwire())
     session.replace_deps(lambda deps: replace_venue(deps, venue))
-    await session.loop.flatten("", "seen (bob)")
+    await session.loop.flatten(StrategyId(""), "seen (bob)")
     while venue.refused < 3:
         await session.loop.step()
     instant_ns = session.book.instant_ns

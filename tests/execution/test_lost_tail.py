@@ -13,6 +13,7 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Store
 from leadline.model.halts import HaltSource
+from leadline.model.ids import RunId
 from leadline.model.signals import Pattern
 from leadline.venue.ledger import Ledger
 from tests.execution.harness.builders import BUY, LONG, MES, SHORT, bar, says, strategy, tape
@@ -85,7 +86,7 @@ async def undisturbed(books: Books, folder: Path) -> tuple[Desk, list[Moment]]:
         moments.append(Moment(session.steps_written, tuple(session.journal.written)))
 
     def through(deps: Deps) -> Deps:
-        copy = lambda number: books.copy(desk.tape, f"{desk.tape}-at-{number}")  # noqa: E731
+        copy = lambda number: books.copy(desk.tape, RunId(f"{desk.tape}-at-{number}"))  # noqa: E731
         return replace(deps, store=Keeping(deps.store, keep, copy))
 
     session = desk.open(through)
@@ -99,9 +100,9 @@ async def restored(books: Books, folder: Path, whole: Desk, rows: int, moment: M
     """A desk with the rows of one commit, ledger and journal of another moment, and no halt of the desk before."""
     await books.clear_halts()
     desk = day(books, folder, name)
-    await books.copy(f"{whole.tape}-at-{rows}", desk.tape)
-    source = Ledger.open(folder / whole.tape, whole.tape)
-    target = Ledger.open(folder / desk.tape, desk.tape)
+    await books.copy(RunId(f"{whole.tape}-at-{rows}"), desk.tape)
+    source = Ledger.open(folder / whole.tape, RunId(whole.tape))
+    target = Ledger.open(folder / desk.tape, RunId(desk.tape))
     for step, _ in zip(source.steps(), range(moment.steps), strict=False):
         target.append(step)
     source.close()

@@ -6,8 +6,9 @@ import pytest
 
 from leadline.execution.adapters.deaths import MarkFile
 from leadline.execution.loop.ports import Fenced, NotTaken, PartFailed, Unavailable
+from leadline.model.ids import RunId
 
-TAPE = "tape-1"
+TAPE = RunId("tape-1")
 BAR, EVENT = "the bar 7 of default/flow", "the event 9"
 
 
@@ -173,7 +174,7 @@ def test_the_last_256_names_are_remembered_and_one_that_comes_again_is_the_newes
 def test_another_tape_and_a_file_that_is_damaged_begin_anew(tmp_path: Path):
     for _ in range(2):
         fail(marks(tmp_path), BAR, KeyError("row"))
-    assert MarkFile(tmp_path / "account" / "volume", "tape-2").poison(BAR) == ""
+    assert MarkFile(tmp_path / "account" / "volume", RunId("tape-2")).poison(BAR) == ""
     (tmp_path / "account" / "volume" / f"passed_over-{TAPE}.json").write_bytes(b"[]")
     assert marks(tmp_path).poison(BAR) == ""
 

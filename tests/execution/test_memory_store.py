@@ -13,6 +13,7 @@ from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, Refused
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import OrderState
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import DAY, MES, account
@@ -27,7 +28,7 @@ def memory() -> MemoryBooks:
     return MemoryBooks()
 
 
-def store_of(memory: MemoryBooks, holder: str = "execution-0", tape: str = "tape") -> MemoryStore:
+def store_of(memory: MemoryBooks, holder: str = "execution-0", tape: RunId = RunId("tape")) -> MemoryStore:
     return memory.store(tape, account(), (MES,), DAY, holder)
 
 
@@ -122,7 +123,7 @@ async def test_a_check_sees_what_is_written_and_not_what_is_to_be(memory: Memory
 async def test_halts_are_the_account_s_on_whatever_tape_and_their_times_are_whole_microseconds(memory: MemoryBooks):
     store = await taken(memory)
     await write(store, halts=[HALT, replace(HALT, number=4)])
-    other = store_of(memory, tape="other")
+    other = store_of(memory, tape=RunId("other"))
     assert await other.halts([]) == StoredHalts(4, {1: (KEPT, False), 4: (replace(KEPT, number=4), False)})
 
 
@@ -148,7 +149,7 @@ async def test_the_first_clearing_of_a_halt_stays_and_one_of_no_halt_is_nothing(
 
 
 async def _stored(memory: MemoryBooks, number: int) -> object:
-    return memory.database.halts["default/paper"][number]
+    return memory.database.halts[AccountId("default/paper")][number]
 
 
 @pytest.mark.parametrize("numbers", [[0], [-1], [1], [2, 2]])

@@ -1,6 +1,6 @@
 """A stop or a target that a position did not have: sent as a leg of its entry, a pair with the exit that is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,7 @@ from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.new_exits import new_exits, sent_again
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Unavailable
-from leadline.model.ids import DecisionId
+from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
 from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Side, Trail, VenueOrder
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -26,7 +26,7 @@ from tests.execution.harness.stores import IN_BOTH
 
 Prints = tuple[tuple[float, int], ...]
 
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 ALLOWED: Any = {"noStopRiskTicks": {"MES": 40}}
 BARE = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket())
 TARGETED = replace(BARE, bracket=Bracket(target_price=20_040))
@@ -53,7 +53,7 @@ def desk_of(
     size: int = 1,
 ) -> Desk:
     manifest = account(limits={"maxPosition": 3}, **ALLOWED)
-    said = {NAME: says(bars, end=1000)}
+    said: dict[str, Sequence[Any]] = {NAME: says(bars, end=1000)}
     return Desk(books, folder, {MES: tape(*prints)}, said, [strategy(size=size)], manifest, ends=1000, name=name)
 
 
@@ -179,7 +179,7 @@ class Refusing(TrippedVenue):
         return self._market().reject(order, "no such stop")[0]
 
     async def find(self, client_id: str) -> VenueOrder | None:
-        found = await super().find(client_id)
+        found = await super().find(ClientOrderId(client_id))
         return replace(found, state=self._became) if found is not None and client_id == self._pair else found
 
 
@@ -249,7 +249,11 @@ def test_an_exit_that_the_venue_does_not_have_is_sent_again_while_it_is_wanted()
     [(let_go, again)] = sent_again(book)
     assert (let_go.client_id, let_go.unwanted) == (gone.client_id, True)
     assert (again.leg, again.oco, again.stop_price, again.state) == ("S1", TARGET.client_id, 19_990, OrderState.PENDING)
-    for order in (replace(gone, unwanted=True), replace(gone, parent="E0"), replace(gone, state=OrderState.REJECTED)):
+    for order in (
+        replace(gone, unwanted=True),
+        replace(gone, parent=ClientOrderId("E0")),
+        replace(gone, state=OrderState.REJECTED),
+    ):
         book, _ = book_of(TARGET, order, position=1)
         assert list(sent_again(book)) == []
     book, _ = book_of(TARGET, gone)

@@ -8,6 +8,7 @@ import pytest
 from leadline.execution.core.booking import Stored, apply_report, book_venue_events
 from leadline.execution.core.exits import wanted
 from leadline.execution.core.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
+from leadline.model.ids import ClientOrderId, DecisionId
 from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import MES, ns
@@ -195,7 +196,18 @@ def test_a_forgotten_order_goes_on_from_its_row_and_not_from_nothing():
 
 @pytest.mark.parametrize("contract", [MES, "MNQM2025", "ZZZ"])
 def test_an_order_of_somebody_else_is_adopted_in_any_contract(contract: str):
-    foreign = VenueOrder("theirs", "", "E", contract, contract, Side.BUY, OrderType.MARKET, 1, ns(600), filled=1)
+    foreign = VenueOrder(
+        ClientOrderId("theirs"),
+        DecisionId(""),
+        "E",
+        contract,
+        contract,
+        Side.BUY,
+        OrderType.MARKET,
+        1,
+        ns(600),
+        filled=1,
+    )
     fill = fill_of(order_of(S.WORKING), client_id="theirs", contract=contract)
     surprises, found = speak(None, VenueEvent(1, ns(601), foreign, fill))
     assert surprises == ["the venue reports order theirs, which this book never intended"]

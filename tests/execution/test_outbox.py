@@ -44,7 +44,7 @@ async def test_an_event_that_is_too_large_for_the_bus_holds_up_no_other(
     assert found == [{"a": 1}, {"halted": True, "cut": len(orjson.dumps(bodies[1]))}, {"a": 3}]
 
 
-async def commit_five(postgres_books: PostgresBooks, tape: str, account: str) -> None:
+async def commit_five(postgres_books: PostgresBooks, tape: RunId, account: AccountId) -> None:
     """Five events of an account that are not published."""
     await postgres_books.pool.execute(
         """
@@ -55,7 +55,7 @@ async def commit_five(postgres_books: PostgresBooks, tape: str, account: str) ->
     )
 
 
-def unpublished(account: str) -> float:
+def unpublished(account: AccountId) -> float:
     return value("leadline_outbox_unpublished", account=account)
 
 
@@ -65,7 +65,7 @@ async def test_the_gauge_shows_what_the_bus_has_not_taken_and_falls_when_it_has(
 ):
     tape, account = f"{postgres_books.test}-unpublished", "default/unpublished"
     monkeypatch.setattr(outbox, "BATCH", 3)
-    await commit_five(postgres_books, tape, account)
+    await commit_five(postgres_books, RunId(tape), AccountId(account))
 
     async def publish() -> int:
         while True:
@@ -76,15 +76,15 @@ async def test_the_gauge_shows_what_the_bus_has_not_taken_and_falls_when_it_has(
         nats_server.stop()
         publishing = asyncio.create_task(publish())
         try:
-            while unpublished(account) != 5:  # noqa: ASYNC110 - a gauge tells nobody
+            while unpublished(AccountId(account)) != 5:  # noqa: ASYNC110 - a gauge tells nobody
                 await asyncio.sleep(0.05)
             assert not publishing.done()
         finally:
             nats_server.start()
         assert await publishing == 3
-        assert unpublished(account) == 2
+        assert unpublished(AccountId(account)) == 2
         assert await publish() == 2
-        assert unpublished(account) == 0
+        assert unpublished(AccountId(account)) == 0
 
 
 async def test_a_long_outage_is_counted_no_further_than_its_bound(
@@ -93,10 +93,10 @@ async def test_a_long_outage_is_counted_no_further_than_its_bound(
     tape, account = f"{postgres_books.test}-long", "default/long"
     monkeypatch.setattr(outbox, "MOST_COUNTED", 4)
     monkeypatch.setattr(outbox, "BATCH", 1)
-    await commit_five(postgres_books, tape, account)
+    await commit_five(postgres_books, RunId(tape), AccountId(account))
     async with bus_as(nats_server, "execution") as bus:
         assert await publish_pending(postgres_books.pool, bus, RunId(tape), AccountId(account)) == 1
-    assert unpublished(account) == 3, "four were counted, and one of them is out"
+    assert unpublished(AccountId(account)) == 3, "four were counted, and one of them is out"
 
 
 async def test_events_that_the_bus_has_lost_go_out_again(

@@ -12,6 +12,7 @@ from leadline.execution.core.book import Book
 from leadline.execution.core.day import close_of_session, next_timer, venue_calendar
 from leadline.model.errors import InvalidInput
 from leadline.model.hours import instant_ns
+from leadline.model.ids import StrategyId
 from leadline.model.instruments import instrument
 from leadline.model.orders import LastPrint, OrderState, OrderType, Side
 from leadline.model.sessions import resolve_session
@@ -81,7 +82,7 @@ def held(**changes: Any) -> Book:
     """A long of one MES from 20000 with its stop at 19984, at its last print of 20000."""
     stop = order_of(OrderState.WORKING, "S1", type=OrderType.STOP, side=Side.SELL, stop_price=19_984)
     book, _ = book_of(stop, position=1, manifest=account(**GAP))
-    book.strategies["default/mes"].manifest = holding(**changes)
+    book.strategies[StrategyId("default/mes")].manifest = holding(**changes)
     book.last_prints[MES] = LastPrint(20_000, ns(600), 0)
     return book
 
@@ -91,7 +92,7 @@ def test_no_timer_is_due_at_the_close_and_entry_hours_stay():
     assert next_timer(book) == ns(ROLL_S) - 1  # where what is held is valued
     book.instant_ns = ns(RTH_S)
     assert list(close_of_session(book)) == []
-    shown = settings(book, book.strategies["default/mes"])
+    shown = settings(book, book.strategies[StrategyId("default/mes")])
     assert (shown.after_open_ns, shown.before_close_ns) == (5 * NS_PER_MINUTE, 15 * NS_PER_MINUTE)
 
 
@@ -99,19 +100,19 @@ def test_the_gap_is_in_the_worst_case_of_what_is_held_and_of_what_may_come_to_be
     book = held()
     stop_and_slippage, fee = 17 * D("1.25"), D("1.25")
     assert account_view(book, halt="").worst_case == 200 * D("1.25") + stop_and_slippage + fee
-    shown = settings(book, book.strategies["default/mes"])
+    shown = settings(book, book.strategies[StrategyId("default/mes")])
     assert risk_per_contract(shown, shown.execute[0]) == 218 * D("1.25") + D("2.5")
     entry = order_of(OrderState.WORKING, bracket=shown.bracket)
     book.positions, book.orders = {}, {entry.client_id: entry}
     assert account_view(book, halt="").worst_case == 218 * D("1.25") + D("2.5")
-    book.strategies["default/mes"].manifest = strategy()
+    book.strategies[StrategyId("default/mes")].manifest = strategy()
     assert account_view(book, halt="").worst_case == 18 * D("1.25") + D("2.5")
 
 
 def test_what_somebody_else_holds_is_nobody_s_to_flatten_and_counts_with_the_gap():
     book = held()
     [position] = book.positions.values()
-    del book.strategies["default/mes"]
+    del book.strategies[StrategyId("default/mes")]
     assert account_view(book, halt="").worst_case == 217 * D("1.25") + D("1.25")
     book.manifest = account()
     assert position.quantity
@@ -131,7 +132,7 @@ def test_what_expires_is_flat_by_the_close_of_its_last_session(day: date, flat_b
     book = held(entries={"beforeClose": "0s"})
     book.trading_day = day
     book.instant_ns = instant_ns(day, "09:45", "America/New_York")
-    shown = settings(book, book.strategies["default/mes"])
+    shown = settings(book, book.strategies[StrategyId("default/mes")])
     if flat_by is None:
         assert list(close_of_session(book)) == []
         assert shown.before_close_ns == 0
@@ -149,7 +150,7 @@ def test_past_the_calendar_s_years_nothing_is_carried():
     assert last is not None
     _, rth = resolve_session(instrument("MES"), "rth")
     sessions = venue_calendar(book).sessions_between(last - timedelta(days=8), last + timedelta(days=1), rth)
-    book.strategies["default/mes"].contract = f"MESZ{last.year + 1}"
+    book.strategies[StrategyId("default/mes")].contract = f"MESZ{last.year + 1}"
     for session, flattened in ((sessions[0], []), (sessions[-1], ["flat_by"])):
         book.trading_day, book.instant_ns = session.trading_day, session.close_ns - 5 * NS_PER_MINUTE
         assert [flatten.reason for flatten in close_of_session(book)] == flattened

@@ -12,6 +12,7 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotTaken, Risk, Unavailable
 from leadline.model.halts import HaltSource
+from leadline.model.ids import ClientOrderId, RunId, StrategyId
 from leadline.model.orders import OrderState, VenueEvent, VenueOrder
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import MES, MNQ, account, bar, says, strategy, tape
@@ -41,7 +42,7 @@ class Breaks(TrippedRisk):
 
 def with_marks(desk: Desk, through: Callable[[Deps], Deps]) -> Session:
     """A process that knows what the ones before it ended at."""
-    return desk.open(lambda deps: replace(through(deps), marks=MarkFile(desk.folder / "marks", desk.tape)))
+    return desk.open(lambda deps: replace(through(deps), marks=MarkFile(desk.folder / "marks", RunId(desk.tape))))
 
 
 async def ends(desk: Desk, through: Callable[[Deps], Deps], error: type[BaseException]) -> None:
@@ -58,7 +59,9 @@ def two_strategies(folder: Path) -> Desk:
     prints = {name: tape(*rows, (23_200, 20_002)) for name in (MES, MNQ)}
     signals = {
         "default/mes": says([bar(600), bar(700), bar(750)], end=23_395),
-        "default/nq": says([bar(700, contract=MNQ), bar(800, contract=MNQ)], end=23_395, strategy="default/nq"),
+        "default/nq": says(
+            [bar(700, contract=MNQ), bar(800, contract=MNQ)], end=23_395, strategy=StrategyId("default/nq")
+        ),
     }
     both = [strategy(), strategy("nq", "MNQ")]
     return Desk(MemoryBooks(), folder, prints, signals, both, account(limits={"maxOpenTrades": 2}), ends=23_395)
@@ -83,10 +86,10 @@ async def test_a_bar_at_which_processes_fail_is_refused_and_its_strategy_fenced_
         ("default/mes", 700, False, "poison"),
         ("default/nq", 700, False, "halted"),
     ]
-    fence = session.book.strategies["default/mes"].fence
+    fence = session.book.strategies[StrategyId("default/mes")].fence
     assert fence is not None
     assert fence.reason == "poison"
-    assert {order.leg for order in session.book.live_orders("default/mes")} == {"S1", "T1"}
+    assert {order.leg for order in session.book.live_orders(StrategyId("default/mes"))} == {"S1", "T1"}
     # Commands are carried out, the others trade when a person has looked, and the session's close comes.
     assert await resume(session, halt.number) == [halt.number]
     while not session.book.finished:
@@ -132,7 +135,7 @@ async def test_a_bar_whose_refusal_fails_as_well_is_kept_out_by_the_fence_alone(
     await session.until(790)
     session.close()
     assert [found[:2] for found in await desk.decisions()] == [("default/mes", 600), ("default/nq", 700)]
-    assert session.book.strategies["default/mes"].fence is not None
+    assert session.book.strategies[StrategyId("default/mes")].fence is not None
 
 
 def unbookable(said: VenueEvent) -> VenueEvent:
@@ -192,7 +195,7 @@ async def test_an_order_at_which_processes_fail_when_they_ask_for_it_stays_as_th
     stop = next(order for order in first.book.live_orders() if order.leg == "S1")
 
     class Breaks(TrippedVenue):
-        async def find(self, client_id: str) -> VenueOrder | None:
+        async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
             if client_id == stop.client_id:
                 raise KeyError(client_id)
             return await super().find(client_id)
@@ -240,18 +243,18 @@ async def test_neither_a_stop_in_order_nor_a_part_that_is_away_counts_as_an_end(
     desk = two_strategies(folder)
     for number in range(2 * ENDS):
         error = Killed("told to stop") if number % 2 else Unavailable("risk is away", "risk")
-        marks = MarkFile(desk.folder / "marks", desk.tape)
+        marks = MarkFile(desk.folder / "marks", RunId(desk.tape))
         session = desk.open(lambda deps: replace(replace_risk(deps, Breaks(deps.risk, error)), marks=marks))  # noqa: B023
         with pytest.raises((Killed, AssertionError)):
             await session.run()
         marks.stopped()
         session.close()
-    assert MarkFile(desk.folder / "marks", desk.tape).poison(THIS_BAR) == ""
+    assert MarkFile(desk.folder / "marks", RunId(desk.tape)).poison(THIS_BAR) == ""
 
 
 def fail_at(folder: Path, *names: str, error: BaseException | None = None) -> MarkFile:
     """One process's end, within these names; the marks that the next one finds."""
-    marks = MarkFile(folder, "tape")
+    marks = MarkFile(folder, RunId("tape"))
 
     def enter(left: tuple[str, ...]) -> None:
         if not left:
@@ -261,7 +264,7 @@ def fail_at(folder: Path, *names: str, error: BaseException | None = None) -> Ma
 
     with pytest.raises(type(error) if error else KeyError):
         enter(names)
-    return MarkFile(folder, "tape")
+    return MarkFile(folder, RunId("tape"))
 
 
 def test_a_failure_counts_at_the_innermost_name_alone(tmp_path: Path):
@@ -285,12 +288,12 @@ async def test_what_one_run_passes_over_is_handled_in_another(folder: Path):
     await session.until(790)
     session.close()
     assert not session.halted
-    assert session.book.strategies["default/mes"].fence is None
+    assert session.book.strategies[StrategyId("default/mes")].fence is None
 
 
 def test_what_is_handled_in_between_is_forgotten(tmp_path: Path):
     fail_at(tmp_path, "one")
-    with MarkFile(tmp_path, "tape").at("one"):
+    with MarkFile(tmp_path, RunId("tape")).at("one"):
         pass
     assert fail_at(tmp_path, "one").poison("one") == ""
     fail_at(tmp_path, "another")
@@ -306,10 +309,10 @@ def test_a_kill_and_a_failure_are_not_two_failures(tmp_path: Path):
 def test_what_is_remembered_has_a_bound(tmp_path: Path):
     for number in range(MOST_POISON + 2):
         for _ in range(DEATHS):
-            marks = MarkFile(tmp_path, "tape")
+            marks = MarkFile(tmp_path, RunId("tape"))
             with pytest.raises(KeyError), marks.at(f"{number}"):
                 raise KeyError
-    marks = MarkFile(tmp_path, "tape")
+    marks = MarkFile(tmp_path, RunId("tape"))
     assert [bool(marks.poison(f"{number}")) for number in (0, 1, 2, MOST_POISON + 1)] == [False, False, True, True]
 
 
@@ -329,7 +332,7 @@ def test_a_disk_that_takes_no_marks_hides_no_error(tmp_path: Path):
 def test_any_name_can_be_marked(tmp_path: Path, name: str):
     for _ in range(ENDS):
         fail_at(tmp_path, name, error=Killed("x"))
-    assert "nothing was said" in MarkFile(tmp_path, "tape").poison(name)
+    assert "nothing was said" in MarkFile(tmp_path, RunId("tape")).poison(name)
 
 
 async def test_a_process_that_is_killed_while_it_waits_for_risk_has_not_ended_at_its_bar(folder: Path):

@@ -12,6 +12,7 @@ from leadline.execution.core.account import settings
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, Proposal
 from leadline.model.signals import BarSignals, Pattern
@@ -151,15 +152,15 @@ def waiting(client_id: str, **fields: Any) -> Order:
 def test_the_limits_see_one_group_without_a_name_and_how_many_wait():
     one, other = waiting("one"), waiting("other", side=Side.SELL, stop_price=19_992, quantity=2, group="bar/breakout")
     book, _ = book_of(one, other, manifest=account(**ROOM))
-    book.strategies["default/mes"].manifest = several()
-    day = settings(book, book.strategies["default/mes"]).day
+    book.strategies[StrategyId("default/mes")].manifest = several()
+    day = settings(book, book.strategies[StrategyId("default/mes")]).day
     assert (day.groups, day.pending, day.exposure) == ((("", 1, 2),), 2, 3)
 
 
 def test_what_waits_for_a_strategy_that_holds_is_there_to_add():
     held, adds = waiting("held", filled=1, quantity=2, state=OrderState.PARTIAL), waiting("adds")
     book, changes = book_of(held, adds, position=1, manifest=account(**ROOM))
-    book.strategies["default/mes"].manifest = several()
+    book.strategies[StrategyId("default/mes")].manifest = several()
     again = reported_of(held, OrderState.FILLED, filled=2, bracket=Bracket(16))
     book_venue_events(book, changes, [VenueEvent(1, ns(601), again, fill_of(held, k=2))], Stored())
     assert [each for each in wanted(book, halted=False) if isinstance(each, Cancel)] == []

@@ -3,11 +3,12 @@
 import pytest
 
 from leadline.execution.adapters.metrics import Phases
+from leadline.model.ids import AccountId
 from leadline.model.loop_phase import LoopPhase
 from tests.measured import value
 
 
-def shown(account: str) -> dict[str, float]:
+def shown(account: AccountId) -> dict[str, float]:
     return {phase: value("leadline_account_phase", account=account, phase=phase) for phase in LoopPhase}
 
 
@@ -24,9 +25,9 @@ def shown(account: str) -> dict[str, float]:
 )
 def test_a_wait_shows_the_part_and_ends_when_the_loop_gets_on(part: str, phase: str):
     account = f"default/{part}"
-    phases = Phases(account)
-    assert shown(account) == {name: float(name == "starting") for name in LoopPhase}
+    phases = Phases(AccountId(account))
+    assert shown(AccountId(account)) == {name: float(name == "starting") for name in LoopPhase}
     assert phases.wait(part, "no answer") == phase
-    assert shown(account) == {name: float(name == phase) for name in LoopPhase}
+    assert shown(AccountId(account)) == {name: float(name == phase) for name in LoopPhase}
     phases.go_on(LoopPhase.RUNNING)
-    assert shown(account) == {name: float(name == "running") for name in LoopPhase}
+    assert shown(AccountId(account)) == {name: float(name == "running") for name in LoopPhase}

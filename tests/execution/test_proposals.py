@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from leadline.model.ids import decision_id
+from leadline.model.ids import AccountId, RunId, StrategyId, decision_id
 from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -38,7 +38,10 @@ async def test_each_proposal_of_a_bar_gets_its_decision_and_sees_what_the_one_be
     key = said.bar.text()
     columns = "source, bar_key, decision_id, accepted, reason, patterns, regime"
     found = await desk.rows("decision", columns, "instant_ns, source")
-    names = {source: decision_id("default/paper", "default/mes", source) for source in (key, f"{key}#2")}
+    names = {
+        source: decision_id(AccountId("default/paper"), StrategyId("default/mes"), source)
+        for source in (key, f"{key}#2")
+    }
     assert found[:2] == [
         (key, key, names[key], True, "", ["up"], ""),
         (f"{key}#2", key, names[f"{key}#2"], False, "max_open_trades", ["up"], ""),
@@ -140,4 +143,4 @@ async def test_terms_of_its_own_are_in_the_digest_and_the_manifest_s_are_not(boo
 
     desk = desk_of(books, folder, saying(600, LONG), saying(700, replace(LONG, quantity=1)))
     await desk.run()
-    assert proposals(await books.lines(desk.tape)) == [False, True]
+    assert proposals(await books.lines(RunId(desk.tape))) == [False, True]

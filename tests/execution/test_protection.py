@@ -8,7 +8,7 @@ from leadline.execution.core.book import Book, Drain
 from leadline.execution.core.day import next_timer, roll
 from leadline.execution.core.exits import Cancel, Close, next_try, settled, wanted
 from leadline.execution.core.protection import unprotected
-from leadline.model.ids import client_order_id
+from leadline.model.ids import ClientOrderId, DecisionId, StrategyId, client_order_id
 from leadline.model.orders import Order, OrderState, OrderType, Side
 from tests.execution.harness.books import DECISION, book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, ROLL_S, account, ns
@@ -27,7 +27,7 @@ def whys(book: Book) -> list[str]:
     return [found.why for found in unprotected(book)]
 
 
-def said(book: Book, spent: frozenset[str] = frozenset()) -> list[tuple[str, str, str]]:
+def said(book: Book, spent: frozenset[ClientOrderId] = frozenset()) -> list[tuple[str, str, str]]:
     """What is wanted: cancel or close, the leg, and the reason."""
     return [
         ("cancel", action.order.leg, action.reason)
@@ -85,7 +85,7 @@ def test_one_exit_that_would_add_to_the_position_is_one_too_many():
 def test_a_long_and_a_short_in_two_contracts_are_looked_at_each_for_itself():
     short = [replace(leg(name, contract=ES), side=Side.BUY) for name in ("S2", "T2")]
     book, _ = book_of(leg("S1"), leg("T1"), *short, position=1)
-    book.positions["default/mes", ES] = position_of(-1, contract=ES)
+    book.positions[StrategyId("default/mes"), ES] = position_of(-1, contract=ES)
     assert whys(book) == []
 
 
@@ -148,10 +148,10 @@ def test_a_position_keeps_its_stop_while_the_close_waits_for_another_order(name:
     stop = leg("S1")
     book, _ = book_of(stop, waits, position=1, flatten="flat_by")
     assert said(book) == []
-    book.strategies["default/mes"].flatten, book.flatten = "", "day_loss"
+    book.strategies[StrategyId("default/mes")].flatten, book.flatten = "", "day_loss"
     assert said(book) == []
     # Of another contract nothing waits for it.
-    book.positions["default/mes", ES] = position_of(1, contract=ES, decision="other")
+    book.positions[StrategyId("default/mes"), ES] = position_of(1, contract=ES, decision=DecisionId("other"))
     assert said(book) == [("close", "F1", "day_loss")]
     # Without a position, or on its other side, a stop protects nothing: it goes at once.
     for quantity in (0, -1):
@@ -163,7 +163,7 @@ def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_re
     book, _ = book_of(position=1)
     book.flatten = "a person"
     assert said(book) == [("close", "F1", "a person")]
-    book.strategies["default/mes"].flatten = "day_loss"
+    book.strategies[StrategyId("default/mes")].flatten = "day_loss"
     assert said(book) == [("close", "F1", "day_loss")]
 
 
@@ -181,9 +181,9 @@ def test_without_a_reason_nothing_leaves_and_a_halt_and_a_drain_cancel_entries_a
     book, _ = book_of(entry, stop, position=1)
     assert wanted(book, halted=False) == []
     assert wanted(book, halted=True) == [Cancel(entry, "halt")]
-    book.strategies["default/mes"].drain = Drain("one", "Keep", "Keep", ns(600))
+    book.strategies[StrategyId("default/mes")].drain = Drain("one", "Keep", "Keep", ns(600))
     assert wanted(book, halted=False) == []
-    book.strategies["default/mes"].drain = Drain("one", "Cancel", "Keep", ns(600))
+    book.strategies[StrategyId("default/mes")].drain = Drain("one", "Cancel", "Keep", ns(600))
     assert wanted(book, halted=False) == [Cancel(entry, "drain")]
     assert wanted(book, halted=True) == [Cancel(entry, "halt")]
 
@@ -207,15 +207,18 @@ def test_the_wait_begins_at_the_last_order_that_was_refused():
 
 def test_the_next_try_is_the_earliest_of_all_positions():
     refused = [order_of(S.REJECTED, f"F{number}", decided_at_ns=ns(600)) for number in range(1, 5)]
-    later = [replace(order, decision="other", client_id=f"o{order.leg}", decided_at_ns=ns(605)) for order in refused]
+    later = [
+        replace(order, decision=DecisionId("other"), client_id=ClientOrderId(f"o{order.leg}"), decided_at_ns=ns(605))
+        for order in refused
+    ]
     book, _ = book_of(*refused, *later, position=1, flatten="flat_by")
-    book.positions["default/mes", ES] = position_of(1, contract=ES, decision="other")
+    book.positions[StrategyId("default/mes"), ES] = position_of(1, contract=ES, decision=DecisionId("other"))
     assert next_try(book) == ns(602)
 
 
 def test_a_reason_to_leave_ends_when_nothing_is_left():
     book, _ = book_of(position=1, flatten="flat_by")
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     assert (settled(book), owner.flatten) == (False, "flat_by")
     book.positions.clear()
     assert (settled(book), owner.flatten) == (True, "")
@@ -231,12 +234,12 @@ def foreign(state: OrderState = S.WORKING, contract: str = "MNQM2025") -> Order:
 
 def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
     book, _ = book_of(foreign())
-    book.positions["", "MNQM2025"] = position_of(1, "", "MNQM2025", "theirs")
+    book.positions[StrategyId(""), "MNQM2025"] = position_of(1, StrategyId(""), "MNQM2025", DecisionId("theirs"))
     assert (said(book), whys(book), book.places()) == ([], [], ["", "default/mes"])
     book.flatten = "a person"
     assert said(book) == [("cancel", "X", "a person")]
     assert not settled(book)
-    book.orders = {"theirs": foreign(S.FILLED)}
+    book.orders = {ClientOrderId("theirs"): foreign(S.FILLED)}
     [close] = wanted(book, halted=False)
     assert isinstance(close, Close)
     assert (close.order.leg, close.order.strategy, close.order.contract) == ("F1", "", "MNQM2025")
@@ -250,14 +253,14 @@ def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
 def test_what_somebody_else_placed_in_a_strategy_s_contract_does_not_go_with_the_strategy(
     state: OrderState, reason: str
 ):
-    theirs = replace(foreign(state, MES), strategy="default/mes")
+    theirs = replace(foreign(state, MES), strategy=StrategyId("default/mes"))
     book, _ = book_of(theirs, leg("T1"), leg("S1"), position=1, flatten=reason)
     assert said(book) == [("cancel", "T1", reason)]
     book, _ = book_of(theirs, position=1, flatten=reason)
     assert said(book) == [("close", "F1", reason)]  # which waits for no order of somebody else
     assert not settled(book)
     book.positions.clear()
-    owner = book.strategies["default/mes"]
+    owner = book.strategies[StrategyId("default/mes")]
     assert (said(book), settled(book), owner.flatten) == ([], True, "")
     owner.flatten, book.flatten = reason, "a person"
     assert said(book) == ([("cancel", "X", reason)] if state in {S.WORKING, S.PARTIAL} else [])
@@ -266,11 +269,11 @@ def test_what_somebody_else_placed_in_a_strategy_s_contract_does_not_go_with_the
 
 def test_what_is_this_account_s_own_and_no_strategy_looks_after_is_closed():
     book, _ = book_of(leg("S1", strategy=""), foreign())
-    book.positions["", MES] = position_of(1, "")
+    book.positions[StrategyId(""), MES] = position_of(1, StrategyId(""))
     assert said(book) == [("cancel", "S1", "no strategy")]
-    book.orders = {"theirs": foreign()}
+    book.orders = {ClientOrderId("theirs"): foreign()}
     assert said(book) == [("close", "F1", "no strategy")]
-    book.orders = {"theirs": foreign(contract=MES)}
+    book.orders = {ClientOrderId("theirs"): foreign(contract=MES)}
     assert said(book) == [("close", "F1", "no strategy")]
     book, _ = book_of(order_of(S.WORKING, strategy=""))
     assert said(book) == [("cancel", "E", "no strategy")]
@@ -281,9 +284,9 @@ def test_a_drain_cancels_what_works_and_is_done_when_no_entry_is_left(state: Ord
     drain = Drain("one", "Cancel", "Keep", ns(600))
     book, _ = book_of(order_of(state), leg("S1"), drain=drain)
     assert said(book) == ([("cancel", "E", "drain")] if state in {S.WORKING, S.PARTIAL} else [])
-    assert not book.drained("default/mes")
+    assert not book.drained(StrategyId("default/mes"))
     book.orders = {order.client_id: order for order in (order_of(S.CANCELLED), leg("S1"))}
-    assert book.drained("default/mes")
+    assert book.drained(StrategyId("default/mes"))
 
 
 TIERS = (

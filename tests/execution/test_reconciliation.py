@@ -12,6 +12,7 @@ from leadline.execution.core.book import KEPT_NS, Book, Changes
 from leadline.execution.core.booking import Stored
 from leadline.execution.loop.ports import Store, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
+from leadline.model.ids import ClientOrderId, FillId, RunId
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
 from tests.execution.harness.desk import Books, Desk
@@ -33,11 +34,11 @@ class Counting(TrippedStore):
         self.recalled: list[str] = []
         self.newest = 0
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         self.recalled += client_ids
         return await super().recall(client_ids, fill_ids)
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         self.newest = newest
         return await super().sent(newest)
 
@@ -46,7 +47,7 @@ async def test_rows_and_journal_are_compared_by_the_newest_orders_of_each(books:
     session = one_trade(books, folder).open()
     names = [f"L{number}" for number in range(NEWEST + 44)]
     for name in names:
-        session.journal.write(name)
+        session.journal.write(ClientOrderId(name))
     store = Counting(session.loop._deps.store)
     session.replace_deps(lambda deps: replace(deps, store=store))
     await session.start()
@@ -92,7 +93,7 @@ async def test_a_row_that_says_of_a_written_order_that_it_never_left_is_older_th
         session.close()
     assert await desk.rows("intent", "state", "leg") == [(state,)]
     session = desk.open()
-    session.journal.write(name)
+    session.journal.write(ClientOrderId(name))
     await session.start()
     session.close()
     reasons = [halt.reason for halt in session.switch.halts.in_force]
@@ -150,7 +151,7 @@ class Lands(LandsLate):
         """The calls that it got."""
         return self._wire.calls
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         found = await super().find(client_id)
         self._then(client_id)
         return found
@@ -161,7 +162,9 @@ async def test_what_is_found_is_booked_from_the_venue_s_events_which_are_newer_t
     books: Books, folder: Path, ended: bool
 ):
     session = one_trade(books, folder).open()
-    venue = Lands(venue_of(session.loop._deps), lambda name: ended and session.market.cancel(name, "somebody"))
+    venue = Lands(
+        venue_of(session.loop._deps), lambda name: ended and session.market.cancel(ClientOrderId(name), "somebody")
+    )
     session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.start()
     with pytest.raises(Unavailable):
@@ -184,7 +187,7 @@ class LandsWhileAnotherEnds(LandsLate):
         self._ends = ends
         self.looked_for: list[str] = []
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         if len(self.looked_for) == 1:
             self._ends()
         self.looked_for.append(client_id)
@@ -198,7 +201,9 @@ async def test_an_order_that_ended_while_another_one_was_looked_for_is_not_looke
     """An old one has left the book with its end."""
     session = one_trade(books, folder).open()
     market = session.market
-    venue = LandsWhileAnotherEnds(venue_of(session.loop._deps), lambda: market.cancel("somebody-else", "its owner"))
+    venue = LandsWhileAnotherEnds(
+        venue_of(session.loop._deps), lambda: market.cancel(ClientOrderId("somebody-else"), "its owner")
+    )
     session.replace_deps(lambda deps: replace_venue(deps, venue))
     await session.start()
     with pytest.raises(Unavailable):
@@ -216,7 +221,7 @@ async def test_an_order_that_ended_while_another_one_was_looked_for_is_not_looke
 async def test_an_order_that_was_never_sent_is_not_sent_at_a_later_instant(books: Books, folder: Path):
     desk = one_trade(books, folder)
     await entry_in(desk, "store.commit SENDING")
-    await books.move(desk.tape, 1)
+    await books.move(RunId(desk.tape), 1)
     session = desk.open()
     await session.start()
     session.close()
@@ -229,7 +234,7 @@ async def test_every_order_of_the_journal_after_the_last_that_the_rows_know_is_l
     session = desk.open()
     await session.until(640)
     for name in ("Lone", "Lother"):
-        session.journal.write(name)
+        session.journal.write(ClientOrderId(name))
     session.close()
     session = desk.open()
     await session.start()
@@ -248,7 +253,7 @@ class Shows(TrippedVenue):
         self._change = change
         self._leg = leg
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         found = await super().find(client_id)
         return found if found is None or found.leg != self._leg else self._change(found)
 
@@ -277,7 +282,7 @@ async def test_book_and_venue_differ_where_the_venue_shows_an_order_otherwise(
 class Writes(TrippedStore):
     """A store that remembers how much of an order was written as filled, and under which version."""
 
-    def __init__(self, store: Store, client_id: str) -> None:
+    def __init__(self, store: Store, client_id: ClientOrderId) -> None:
         super().__init__(store, Tripwire())
         self._client_id = client_id
         self.written: list[tuple[int, int]] = []
@@ -334,7 +339,7 @@ async def test_an_order_at_which_processes_have_ended_stays_as_it_is_and_halts(b
     session = one_trade(books, folder).open()
     await session.until(640)
     [stop] = [order.client_id for order in session.book.live_orders() if order.leg == "S1"]
-    marks, name = MarkFile(folder / "marks", "tape"), f"order {stop} as the venue has it"
+    marks, name = MarkFile(folder / "marks", RunId("tape")), f"order {stop} as the venue has it"
     for _ in range(2):
         with suppress(ValueError), marks.at(name):
             raise ValueError("nonsense")
@@ -356,7 +361,7 @@ class ShowsMore(TrippedVenue):
     async def working(self) -> Sequence[VenueOrder]:
         return [*await super().working(), self._order]
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return self._order if client_id == self._order.client_id else await super().find(client_id)
 
 
@@ -377,7 +382,7 @@ async def test_an_order_that_works_at_the_venue_and_of_which_no_event_told_is_ta
 
 @pytest.mark.parametrize("client_id", ["a\x00b", "", "x" * 200])
 async def test_a_working_order_whose_id_no_table_holds_halts_and_is_passed_over(
-    books: Books, folder: Path, client_id: str
+    books: Books, folder: Path, client_id: ClientOrderId
 ):
     session = one_trade(books, folder).open()
     await session.until(640)
@@ -392,7 +397,7 @@ async def test_a_working_order_whose_id_no_table_holds_halts_and_is_passed_over(
 async def test_a_working_order_at_which_processes_have_ended_is_left_alone(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     await session.until(640)
-    order, marks = stranger(MES), MarkFile(folder / "marks", "tape")
+    order, marks = stranger(MES), MarkFile(folder / "marks", RunId("tape"))
     name = f"order '{order.client_id}' as the venue has it"
     for _ in range(2):
         with suppress(ValueError), marks.at(name):

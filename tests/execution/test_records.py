@@ -12,6 +12,7 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.records import EVENT_KINDS, AccountRecords, BookedFill, WrittenOrder
 from leadline.model.errors import Refused
+from leadline.model.ids import ClientOrderId, DecisionId, FillId, StrategyId
 from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
@@ -25,8 +26,8 @@ SINCE = NOW - KEPT_NS
 
 def decision_of(number: int, **fields: Any) -> Decision:
     decision = Decision(
-        decision_id=f"decision-{number}",
-        strategy="default/mes",
+        decision_id=DecisionId(f"decision-{number}"),
+        strategy=StrategyId("default/mes"),
         source=f"bar-{number}",
         bar_key=f"bar-{number}",
         proposal=Proposal(Action.ENTER, Direction.LONG),
@@ -116,10 +117,10 @@ def test_hot_fields_that_were_set_since_are_those_of_the_book_and_the_others_tho
 def test_a_book_has_the_strategies_by_name_and_keeps_those_that_are_written_no_more():
     records = AccountRecords()
     book, changes = book_of()
-    owner = book.strategies["default/mes"]
-    book.strategies = {name: replace(owner, strategy=name) for name in ("default/nq", "default/mes")}
+    owner = book.strategies[StrategyId("default/mes")]
+    book.strategies = {name: replace(owner, strategy=name) for name in (StrategyId("default/nq"), owner.strategy)}
     records.write(book, changes, 1)
-    del book.strategies["default/nq"]
+    del book.strategies[StrategyId("default/nq")]
     records.write(book, changes, 1)
     assert list(loaded(records).strategies) == ["default/mes", "default/nq"]
 
@@ -144,7 +145,7 @@ def test_a_book_has_the_orders_of_the_last_hour_and_those_that_live(order: Order
 def test_a_book_has_the_old_orders_of_what_is_held(quantity: int):
     records = AccountRecords()
     old = entry_of(1, decided_at_ns=SINCE - 1)
-    write(records, old, position_of(quantity, decision="decision-1"), position_of(0, contract=ES))
+    write(records, old, position_of(quantity, decision=DecisionId("decision-1")), position_of(0, contract=ES))
     assert loaded(records).orders == ({"L1": old} if quantity else {})
 
 
@@ -161,12 +162,12 @@ def test_an_order_that_ends_is_forgotten_with_the_hour_and_one_that_comes_to_lif
 def test_an_order_belongs_to_the_decision_and_the_time_that_were_written_last():
     records = AccountRecords()
     order = entry_of(1, decided_at_ns=NOW)
-    write(records, order, position_of(1, decision="decision-2"))
+    write(records, order, position_of(1, decision=DecisionId("decision-2")))
     write(records, replace(order, decided_at_ns=SINCE - 1))
     assert loaded(records).orders == {}
-    write(records, replace(order, decided_at_ns=SINCE - 1, decision="decision-2"))
+    write(records, replace(order, decided_at_ns=SINCE - 1, decision=DecisionId("decision-2")))
     assert list(loaded(records).orders) == ["L1"]
-    write(records, position_of(1, decision="decision-1"))
+    write(records, position_of(1, decision=DecisionId("decision-1")))
     assert loaded(records).orders == {}  # it is that decision's no more
     assert records.sent(9) == {"L1"}
 
@@ -186,11 +187,13 @@ def test_what_is_recalled_is_what_was_ever_written_of_these_ids():
     order = entry_of(1, decided_at_ns=SINCE - 1)
     fill = fill_of(order)
     write(records, order, (fill, "default/mes", 4), epoch=3)
-    write(records, entry_of(2), (replace(fill, fill_id="other"), "", 5))
-    assert records.recall(["L1", "L9"], ["fill", "none"]) == Stored({"L1": order}, {"fill": fill})
+    write(records, entry_of(2), (replace(fill, fill_id=FillId("other")), "", 5))
+    assert records.recall([ClientOrderId("L1"), ClientOrderId("L9")], [FillId("fill"), FillId("none")]) == Stored(
+        {ClientOrderId("L1"): order}, {FillId("fill"): fill}
+    )
     assert records.recall([], []) == Stored()
-    assert records.orders["L1"] == WrittenOrder(order, 3)
-    assert records.fills["fill"] == BookedFill(fill, "default/mes", 4)
+    assert records.orders[ClientOrderId("L1")] == WrittenOrder(order, 3)
+    assert records.fills[FillId("fill")] == BookedFill(fill, StrategyId("default/mes"), 4)
 
 
 @pytest.mark.parametrize("state", list(S))
@@ -236,8 +239,8 @@ ZERO = "a text has a zero character in it"
         ([entry_of(2), entry_of(3, decision="decision-2")], "the leg E of decision decision-2 is there"),
         ([entry_of(2, S.PENDING), entry_of(3, S.UNKNOWN)], f"an entry in {MES} whose fate is open is there"),
         ([FILL], "fill fill of 1 is there, or has no size"),
-        ([(replace(FILL[0], fill_id="other", quantity=0), "", 2)], "fill other of 0 is there, or has no size"),
-        ([(replace(FILL[0], fill_id="other"), "", 2)] * 2, "fill other of 1 is there, or has no size"),
+        ([(replace(FILL[0], fill_id=FillId("other"), quantity=0), "", 2)], "fill other of 0 is there, or has no size"),
+        ([(replace(FILL[0], fill_id=FillId("other")), "", 2)] * 2, "fill other of 1 is there, or has no size"),
         ([event_of(1, "other")], "event 1, position other version 1, is there"),
         ([event_of(2)], "event 2, position some version 1, is there"),
         ([event_of(2, "other"), event_of(2, "third")], "event 2, position third version 1, is there"),
@@ -250,15 +253,15 @@ def test_a_transaction_that_breaks_a_key_or_a_bound_is_refused_and_nothing_of_it
     records = AccountRecords()
     write(records, *WRITTEN)
     before, events = loaded(records), dict(records.events)
-    new = [decision_of(8), entry_of(8), (replace(FILL[0], fill_id="eighth"), "", 8), event_of(8, "eighth")]
+    new = [decision_of(8), entry_of(8), (replace(FILL[0], fill_id=FillId("eighth")), "", 8), event_of(8, "eighth")]
     with pytest.raises(Refused) as refused:
         write(records, *new, position_of(3), *items, realised=Decimal(9))
     assert str(refused.value) == f"the store does not take what the book says: {why}"
     assert refused.value.part == "database"
     assert (loaded(records), records.events) == (before, events)
-    assert records.recall(["L8"], ["eighth"]) == Stored()
+    assert records.recall([ClientOrderId("L8")], [FillId("eighth")]) == Stored()
     write(records, *new, position_of(3))  # what was refused holds no place
-    assert records.recall(["L8"], []).orders
+    assert records.recall([ClientOrderId("L8")], []).orders
 
 
 @pytest.mark.parametrize("where", ["account", "strategy", "settings"])
@@ -268,7 +271,7 @@ def test_a_zero_character_is_refused_wherever_a_text_of_the_book_stands(where: s
     if where == "account":
         book.flatten = "\x00"
     elif where == "strategy":
-        book.strategies["default/mes"].flatten = "\x00"
+        book.strategies[StrategyId("default/mes")].flatten = "\x00"
     else:
         book.settings = {"limits": "\x00"}
     with pytest.raises(Refused, match=ZERO):
@@ -294,7 +297,7 @@ def test_what_is_no_other_row_is_taken():
         entry_of(2, S.PENDING),
         entry_of(3, S.PENDING, contract=ES),  # an open entry in another contract
         order_of(S.PENDING, "F1", client_id="L4F1", decision="decision-4"),  # no entry
-        (replace(FILL[0], fill_id="other"), "", 2),
+        (replace(FILL[0], fill_id=FillId("other")), "", 2),
         event_of(2, version=2),
         event_of(3, kind="halt"),
     )

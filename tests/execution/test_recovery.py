@@ -16,6 +16,7 @@ import pytest
 from leadline.execution.loop.ports import Fenced, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
+from leadline.model.ids import ClientOrderId, DecisionId, RunId
 from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -52,7 +53,7 @@ Day = Callable[[Books, Path, str], Desk]
 class Swallow(TrippedVenue):
     """A venue that never hears of some orders."""
 
-    def __init__(self, venue: MatchingVenue, client_ids: frozenset[str]) -> None:
+    def __init__(self, venue: MatchingVenue, client_ids: frozenset[ClientOrderId]) -> None:
         super().__init__(venue, Tripwire())
         self._client_ids = client_ids
 
@@ -68,7 +69,7 @@ def essence(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**line, "leg": line["leg"][:1]} if "leg" in line else line for line in kept]
 
 
-async def check_against_venue(desk: Desk, session: Session, *, halted: bool = False) -> frozenset[str]:
+async def check_against_venue(desk: Desk, session: Session, *, halted: bool = False) -> frozenset[ClientOrderId]:
     """Book and venue hold the same orders, fills and positions; the entries that the book gave up."""
     fills = await desk.rows("fill", "fill_id, client_id, quantity, price", "venue_event")
     assert fills == venue_fills(session.market.events_after(0))
@@ -95,9 +96,9 @@ class Reference:
         self._books = books
         self._folder = folder
         self._day = day
-        self._known: dict[frozenset[str], list[dict[str, Any]]] = {}
+        self._known: dict[frozenset[ClientOrderId], list[dict[str, Any]]] = {}
 
-    async def without(self, client_ids: frozenset[str]) -> list[dict[str, Any]]:
+    async def without(self, client_ids: frozenset[ClientOrderId]) -> list[dict[str, Any]]:
         if client_ids not in self._known:
             desk = self._day(self._books, self._folder, f"reference-{len(self._known)}")
             session = await desk.run(through=lambda deps: replace_venue(deps, Swallow(venue_of(deps), client_ids)))
@@ -238,7 +239,7 @@ class LandsLate(TrippedVenue):
         self._under_way = order
         raise Unavailable("the answer was lost")
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         self._questions -= 1
         if self._under_way is not None and self._questions < 0:
             await self._behind.submit(self._under_way)
@@ -323,7 +324,7 @@ async def test_an_entry_that_never_left_is_dropped_when_another_s_fill_has_taken
     assert await session.store.acquire()
     await session.loop.load()
     [order] = session.book.orders.values()
-    taken_out = replace(order, state=state, taken_out_by="another")
+    taken_out = replace(order, state=state, taken_out_by=ClientOrderId("another"))
     sender = session.loop._orders
     await (sender.send(taken_out) if state is OrderState.PENDING else sender.hand_in(taken_out))
     session.close()
@@ -334,17 +335,17 @@ async def test_an_entry_that_never_left_is_dropped_when_another_s_fill_has_taken
 async def test_an_entry_that_never_left_is_dropped_when_its_instant_has_passed(books: Books, folder: Path):
     desk = one_trade(books, folder)
     await until_pending(desk)
-    await books.move(desk.tape, 1)
+    await books.move(RunId(desk.tape), 1)
     session = await desk.run()
     assert await desk.rows("intent", "state, reason", "leg") == [("EXPIRED_LOCAL", "never sent")]
     assert await check_against_venue(desk, session)
 
 
-def stranger(contract: str, client_id: str = "somebody-else") -> VenueOrder:
+def stranger(contract: str, client_id: ClientOrderId = ClientOrderId("somebody-else")) -> VenueOrder:
     """An order that the account never intended."""
     return VenueOrder(
         client_id=client_id,
-        decision="",
+        decision=DecisionId(""),
         leg="X",
         contract=contract,
         tape_contract=MES,

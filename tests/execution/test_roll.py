@@ -16,7 +16,7 @@ from leadline.execution.venues.both_ports import BothPorts
 from leadline.ingestion.months import market_of
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
-from leadline.model.ids import RunId
+from leadline.model.ids import RunId, StrategyId
 from leadline.model.orders import Advanced
 from leadline.model.ticks import TickColumns
 from leadline.model.wire import encode_bar
@@ -78,7 +78,7 @@ async def test_a_run_through_the_roll_trades_each_days_lead_month_and_two_files_
     for contract, ts_ns in await desk.rows("fill", "contract, ts_ns", "venue_event"):
         by_day.setdefault(market_of(contract).trading_day(ts_ns).isoformat(), set()).add(contract)
     assert by_day == {"2025-06-13": {MES}, "2025-06-16": {NEXT}, "2025-06-17": {NEXT}}
-    assert session.book.strategies["default/mes"].contract == NEXT
+    assert session.book.strategies[StrategyId("default/mes")].contract == NEXT
     assert not session.book.open_positions()
 
     files = [write_csv(tmp_path / f"{name}.csv", name, ticks) for name, ticks in simulated.prints.items()]
@@ -130,7 +130,7 @@ async def test_a_position_goes_to_its_own_exit_in_its_own_contract_while_entries
     assert fills[0][:2] == (MES, "BUY")
     assert fills[1] == (MES, "SELL", 20_001)  # Friday's flat-by meets June's first print of Monday, less a tick
     assert fills[2][:2] == (NEXT, "BUY")
-    assert session.book.strategies["default/mes"].contract == NEXT
+    assert session.book.strategies[StrategyId("default/mes")].contract == NEXT
 
 
 def shown_contract(session: Session) -> str:
@@ -143,7 +143,9 @@ async def test_a_contract_is_kept_over_a_kill_and_rolls_only_in_a_roll(books: Bo
     desk = rolling(books, folder)
     session = desk.open()
     await session.until(MONDAY + 3600)
-    assert session.book.strategies["default/mes"].contract == MES  # flat since Monday's first print, but no roll since
+    assert (
+        session.book.strategies[StrategyId("default/mes")].contract == MES
+    )  # flat since Monday's first print, but no roll since
     session.close()
     again = desk.open()
     await again.start()
@@ -159,7 +161,7 @@ async def test_a_contract_that_has_ended_does_not_hold_the_account_up(books: Boo
     assert session.book.finished
     held = session.book.open_positions()
     assert [(position.contract, position.tape_contract, position.quantity) for position in held] == [(MES, MES, 1)]
-    assert session.book.strategies["default/mes"].contract == MES
+    assert session.book.strategies[StrategyId("default/mes")].contract == MES
 
 
 # --- a tape without an end ---
@@ -171,7 +173,9 @@ def test_the_contract_is_the_strategys_also_where_the_feed_has_lost_the_months_w
     began, balance = date(2024, 1, 2), manifest.spec.starting_balance
     book = Book(RunId("live"), manifest.full_name, manifest, (MES, NEXT), began, friday_ns, balance)
     book.trading_day = date(2025, 6, 13)
-    owner = set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
+    owner = set_strategy(
+        book, StrategyId("default/mes"), "hash", strategy().model_dump_json(by_alias=True, exclude_none=True)
+    )
     assert (owner.contract, list(dict.fromkeys(book.tapes(owner)))) == (MES, [MES, NEXT])
     months = signal_source(owner.manifest, RunId("live"), book.feed_contracts, began).months
     assert [(month.contract, month.covers(date(2025, 6, 16))) for month in months] == [(MES, False), (NEXT, True)]
@@ -189,7 +193,9 @@ def test_a_strategy_whose_first_lead_month_the_feed_lacks_is_refused() -> None:
     began, balance = date(2025, 6, 16), manifest.spec.starting_balance
     book = Book(RunId("live"), manifest.full_name, manifest, (MES,), began, ns(FRIDAY), balance)
     with pytest.raises(Unknown, match="contract of the feed 'MES on 2025-06-16', known: MESM2025"):
-        set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
+        set_strategy(
+            book, StrategyId("default/mes"), "hash", strategy().model_dump_json(by_alias=True, exclude_none=True)
+        )
 
 
 def test_a_strategy_rolls_into_a_month_that_the_feed_gains_while_it_runs() -> None:
@@ -197,7 +203,9 @@ def test_a_strategy_rolls_into_a_month_that_the_feed_gains_while_it_runs() -> No
     began, balance = date(2025, 6, 13), manifest.spec.starting_balance
     book = Book(RunId("live"), manifest.full_name, manifest, (MES,), began, ns(FRIDAY + 1800), balance)
     book.trading_day = began
-    owner = set_strategy(book, "default/mes", "hash", strategy().model_dump_json(by_alias=True, exclude_none=True))
+    owner = set_strategy(
+        book, StrategyId("default/mes"), "hash", strategy().model_dump_json(by_alias=True, exclude_none=True)
+    )
     assert list(dict.fromkeys(book.tapes(owner))) == [MES]
 
     book.feed_contracts = (MES, NEXT)

@@ -10,6 +10,7 @@ from leadline.execution.core.book import BookEvent
 from leadline.execution.core.halt_notes import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.ids import AccountId, RunId
 from tests.execution.harness.books import book_of
 
 AT = datetime(2025, 6, 10, 14, 30, 0, 123_456, tzinfo=UTC)
@@ -19,7 +20,7 @@ HALT = Halt(7, HaltSource.PERSON, "news", "ann", AT_NS)
 
 @pytest.mark.parametrize("beyond_ns", [0, 1, 999])
 def test_a_halt_comes_back_from_its_row_with_its_time_in_whole_microseconds(beyond_ns: int):
-    row = halt_row("default/paper", Halt(7, HaltSource.PERSON, "news", "ann", AT_NS + beyond_ns))
+    row = halt_row(AccountId("default/paper"), Halt(7, HaltSource.PERSON, "news", "ann", AT_NS + beyond_ns))
     assert row == ("default/paper", 7, "PERSON", "news", "ann", AT)
     names = ("account", "number", "source", "reason", "halted_by", "at")
     assert halt_of(dict(zip(names, row, strict=True))) == HALT
@@ -27,7 +28,7 @@ def test_a_halt_comes_back_from_its_row_with_its_time_in_whole_microseconds(beyo
 
 def test_a_clearing_has_the_number_of_its_halt_and_who_when_and_why():
     clearing = Clearing(HALT, "bob", "over", AT_NS + 1_000_999)
-    assert clearing_row("default/paper", clearing) == (
+    assert clearing_row(AccountId("default/paper"), clearing) == (
         "default/paper",
         7,
         "bob",
@@ -57,12 +58,16 @@ def test_a_halt_and_its_clearing_are_two_lines_of_one_key():
 
 
 def test_the_question_for_the_newest_orders_names_what_works_and_how_many():
-    asked = order_list.newest("tape", "default/paper", strategy="", only_working=True, limit=9, before="L1")
+    asked = order_list.newest(
+        RunId("tape"), AccountId("default/paper"), strategy="", only_working=True, limit=9, before="L1"
+    )
     live = ["PENDING", "SENDING", "UNKNOWN", "WORKING", "PARTIAL", "PENDING_CANCEL"]
     tape, account, strategy, only_working, states, before, limit = asked
     assert (tape, account, strategy, only_working, before, limit) == ("tape", "default/paper", "", True, "L1", 9)
     assert sorted(states) == sorted(live)
-    assert order_list.newest("tape", "default/paper", strategy="s", only_working=False, limit=1)[2:] == (
+    assert order_list.newest(RunId("tape"), AccountId("default/paper"), strategy="s", only_working=False, limit=1)[
+        2:
+    ] == (
         "s",
         False,
         states,

@@ -23,7 +23,7 @@ from leadline.execution.core.day import roll
 from leadline.execution.loop.commands import tighten
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits
 from tests.execution.harness.books import position_of
@@ -44,7 +44,9 @@ D = Decimal
 
 def test_switching_tiers_off_tightens_their_day_loss_to_the_default_at_once():
     book = bare_book(account(tiers=[{**MES_TIER, "dayLoss": "301"}]))
-    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0), MES)
+    book.strategies[StrategyId("default/mes")] = StrategyBook(
+        StrategyId("default/mes"), strategy(), "", "hash", ns(0), MES
+    )
     set_account(book, account())
     assert in_force(book)["day_loss"] == 300
 
@@ -67,7 +69,7 @@ def bare_book(manifest: TradingAccount) -> Book:
 def traded(manifest: TradingAccount, *others: StrategyBook) -> Book:
     """An account with `default/mes`, and others."""
     book = bare_book(manifest)
-    for owner in (StrategyBook("default/mes", strategy(), "", "hash", ns(0), MES), *others):
+    for owner in (StrategyBook(StrategyId("default/mes"), strategy(), "", "hash", ns(0), MES), *others):
         book.strategies[owner.strategy] = owner
     return book
 
@@ -75,8 +77,11 @@ def traded(manifest: TradingAccount, *others: StrategyBook) -> Book:
 def test_a_strategy_of_a_namespace_that_is_allowed_no_more_enters_nothing():
     manifest = strategy(account={"name": "paper", "namespace": "default"})
     manifest = manifest.model_copy(update={"metadata": manifest.metadata.model_copy(update={"namespace": "desk"})})
-    book, visitor = bare_book(account(allowedNamespaces=["desk"])), StrategyBook("desk/mes", manifest, "", "h", 0, MES)
-    book.strategies["desk/mes"] = visitor
+    book, visitor = (
+        bare_book(account(allowedNamespaces=["desk"])),
+        StrategyBook(StrategyId("desk/mes"), manifest, "", "h", 0, MES),
+    )
+    book.strategies[StrategyId("desk/mes")] = visitor
     assert may_enter(book, visitor)
     set_account(book, account())
     assert not may_enter(book, visitor)
@@ -113,7 +118,7 @@ def test_tiers_that_a_strategy_does_not_fit_are_refused_and_change_nothing():
 
 
 def test_tiers_in_which_two_strategies_would_trade_one_contract_are_refused():
-    book = traded(account(), StrategyBook("default/es", strategy("es", "ES"), "", "hash", ns(0), ES))
+    book = traded(account(), StrategyBook(StrategyId("default/es"), strategy("es", "ES"), "", "hash", ns(0), ES))
     with pytest.raises(InvalidInput, match="default/es trades it on default/paper") as refused:
         set_account(book, account(tiers=[{"from": "0", "execute": "ES", "maxSize": 1}]))
     assert refused.value.field == "TradingStrategy default/mes: spec.instrument"
@@ -128,7 +133,7 @@ def test_other_tiers_hold_at_once_where_nothing_trades_and_nothing_is_held():
 
 def test_other_tiers_wait_while_somebody_s_position_is_held():
     book = bare_book(account())
-    book.positions["", MES] = position_of(1, strategy="")
+    book.positions[StrategyId(""), MES] = position_of(1, strategy=StrategyId(""))
     set_account(book, account(tiers=[TIER]))
     assert (book.tiers, book.tier_index) == ((), -1)
 
@@ -258,7 +263,7 @@ def test_the_same_tiers_wait_for_nothing():
 
 def test_a_manifest_of_the_account_is_read():
     wanted = account(limits={"dayLoss": "7"})
-    assert read_account(orjson.dumps(wanted.to_manifest()).decode(), "default/paper") == wanted
+    assert read_account(orjson.dumps(wanted.to_manifest()).decode(), AccountId("default/paper")) == wanted
 
 
 def test_the_first_settings_may_say_what_the_process_was_told():
@@ -286,7 +291,7 @@ def test_the_first_settings_may_say_what_the_process_was_told():
 )
 def test_what_is_no_manifest_of_the_account_is_refused(text: str, match: str):
     with pytest.raises(InvalidInput, match=match):
-        read_account(text, "default/paper")
+        read_account(text, AccountId("default/paper"))
 
 
 def test_the_hash_names_the_hot_fields_and_nothing_else():
@@ -339,7 +344,9 @@ def no_looser(now: dict[str, Any], than: dict[str, Any]) -> bool:
 def test_no_settings_loosen_anything_before_the_roll_and_all_of_them_hold_after_it(wanted: list[TradingAccount]):
     book = bare_book(wanted[0])
     book.calendar = "cme"
-    book.strategies["default/mes"] = StrategyBook("default/mes", strategy(), "", "hash", ns(0), MES)
+    book.strategies[StrategyId("default/mes")] = StrategyBook(
+        StrategyId("default/mes"), strategy(), "", "hash", ns(0), MES
+    )
     for manifest in wanted[1:]:
         before = in_force(book)
         set_account(book, manifest)

@@ -6,9 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from leadline.execution.core.book import Book, Changes
-from leadline.execution.core.booking import UNASSIGNED, Stored, book_venue_events
+from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import next_timer
 from leadline.execution.core.settlements import settle_opposites
+from leadline.model.ids import UNASSIGNED, DecisionId, FillId, StrategyId
 from leadline.model.orders import LastPrint, Lot, OrderState, Side, VenueEvent
 from leadline.model.settlement import settlement_id, settles_at_ns
 from leadline.venue.settlements import settlement
@@ -54,7 +55,7 @@ async def test_a_position_that_no_print_closes_is_settled_and_its_strategy_goes_
         (False, "contract_rolling"),  # settled at the opening, and no roll since
         (True, ""),
     ]
-    assert session.book.strategies["default/mes"].contract == NEXT
+    assert session.book.strategies[StrategyId("default/mes")].contract == NEXT
     assert not session.book.open_positions()
     assert not session.book.live_orders()
 
@@ -68,9 +69,16 @@ def held(*positions: tuple[str, int]) -> Book:
     (like,) = book.open_positions()
     book.positions.clear()
     for number, (place, quantity) in enumerate(positions):
-        lots = (Lot(20_000, abs(quantity), f"f{number}"),)
-        one = replace(like, strategy=place, quantity=quantity, lots=lots, decision=f"d{number}", without_stop=0)
-        book.positions[place, MES] = one
+        lots = (Lot(20_000, abs(quantity), FillId(f"f{number}")),)
+        one = replace(
+            like,
+            strategy=StrategyId(place),
+            quantity=quantity,
+            lots=lots,
+            decision=DecisionId(f"d{number}"),
+            without_stop=0,
+        )
+        book.positions[StrategyId(place), MES] = one
     book.instant_ns = SETTLES_NS
     book.last_prints[MES] = LastPrint(20_010, SETTLES_NS - 1, 7)
     return book

@@ -10,6 +10,7 @@ import pytest
 from leadline.execution.core.account_settings import set_account
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.ports import Refused, Store, Unavailable
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
@@ -78,7 +79,7 @@ async def test_what_leaves_the_market_is_cancelled_and_closed_each_with_its_row_
     session = one_trade(books, folder).open(lambda deps: tripped(deps, wire))
     await session.until(640)
     wire.calls.clear()
-    await session.loop.flatten("", "seen (bob)")
+    await session.loop.flatten(StrategyId(""), "seen (bob)")
     assert wire.calls == ["store.commit "]  # it is durable; the next step carries it out
     wire.calls.clear()
     await session.loop.carry_out()
@@ -164,7 +165,7 @@ async def test_a_close_that_is_refused_is_tried_twice_in_a_step_at_the_most(book
     await session.until(640)
     venue = RefusesToClose(venue_of(session.loop._deps), Tripwire())
     session.replace_deps(lambda deps: replace_venue(deps, venue))
-    await session.loop.flatten("", "seen (bob)")
+    await session.loop.flatten(StrategyId(""), "seen (bob)")
     await session.loop.carry_out()
     assert venue.refused == 1  # once the bracket was gone
     await session.loop.step()
@@ -178,7 +179,7 @@ async def test_a_close_that_is_refused_at_a_start_is_not_tried_again_before_the_
     desk = one_trade(books, folder)
     first = desk.open()
     await first.until(640)
-    await first.loop.flatten("", "seen (bob)")
+    await first.loop.flatten(StrategyId(""), "seen (bob)")
     first.close()
     session = desk.open()
     venue = RefusesToClose(venue_of(session.loop._deps), Tripwire())
@@ -259,12 +260,12 @@ async def test_a_closed_position_leaves_no_reason_behind(books: Books, folder: P
     """A reason that is fulfilled is dropped with the fill that fulfils it, not at the next command."""
     session = one_trade(books, folder).open(read_back=True)
     await session.until(640)
-    await session.loop.flatten("default/mes", "seen (bob)")
+    await session.loop.flatten(StrategyId("default/mes"), "seen (bob)")
     await session.until(645)
     assert [order.leg for order in session.book.live_orders()] == ["F1"]
     await session.until(660)
     assert not session.book.open_positions()
-    assert session.book.strategies["default/mes"].flatten == ""
+    assert session.book.strategies[StrategyId("default/mes")].flatten == ""
     session.close()
 
 
@@ -284,7 +285,7 @@ async def test_only_the_tapes_run_on_whose_prints_can_move_the_account(books: Bo
     desk = one_trade(books, folder)
     desk.prints = {MES: desk.prints[MES], NQ: tape((600, 70_000)), GC: tape((600, 30_000))}
     desk.strategies = [strategy(), strategy("nq", "NQ")]
-    desk.signals = {name: says([], end=900, strategy=name) for name in ("default/mes", "default/nq")}
+    desk.signals = {name: says([], end=900, strategy=StrategyId(name)) for name in ("default/mes", "default/nq")}
     session = desk.open()
     venue = Asked(venue_of(session.loop._deps), Tripwire())
     session.replace_deps(lambda deps: replace_venue(deps, venue))
@@ -310,7 +311,7 @@ async def test_a_fill_at_the_instant_of_the_roll_is_booked_on_the_new_day(books:
     # Flat by the close found no print before the next day's first.
     assert [(leg, second) for leg, second, *_ in await desk.fills()] == [("E", 601), ("F1", ROLL_S)]
     assert session.book.trading_day == DAY + timedelta(days=1)
-    assert session.book.positions["default/mes", MES].quantity == 0
+    assert session.book.positions[StrategyId("default/mes"), MES].quantity == 0
     assert not session.halted
 
 
@@ -410,7 +411,7 @@ async def test_an_account_that_has_written_nothing_takes_commands_before_its_ven
     assert await session.store.acquire()
     await session.loop.load()
     assert session.book.trading_day == DAY
-    await session.loop.flatten("", "seen (bob)")
+    await session.loop.flatten(StrategyId(""), "seen (bob)")
     set_account(session.book, account(limits={"dayLoss": "1"}))
     await session.loop.commit()
     session.close()
@@ -446,9 +447,9 @@ async def test_a_limit_that_a_command_tightens_holds_before_the_next_print(books
 async def test_who_is_flat_has_left_at_once(books: Books, folder: Path):
     session = one_trade(books, folder).open(read_back=True)
     await session.until(500)
-    await session.loop.flatten("default/mes", "seen (bob)")
-    await session.loop.flatten("", "seen (bob)")
-    assert (session.book.flatten, session.book.strategies["default/mes"].flatten) == ("", "")
+    await session.loop.flatten(StrategyId("default/mes"), "seen (bob)")
+    await session.loop.flatten(StrategyId(""), "seen (bob)")
+    assert (session.book.flatten, session.book.strategies[StrategyId("default/mes")].flatten) == ("", "")
     session.close()
 
 
@@ -467,7 +468,7 @@ async def test_behind_the_end_of_the_tape_the_loop_waits_for_the_end_of_what_its
             await session.run(until=lambda _: next(steps, None) is None)
         assert (session.book.instant_ns, session.book.finished) == (ns(900), False)
         assert session.loop.phase == "waiting_for_signals"
-        session.queues["default/mes"].push(replace(end, progress_ns=promise.progress_ns))
+        session.queues[StrategyId("default/mes")].push(replace(end, progress_ns=promise.progress_ns))
         await session.loop.step()
         assert session.book.finished
     finally:

@@ -32,7 +32,16 @@ from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.blocks import Block
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import RunId, client_order_id
+from leadline.model.ids import (
+    NO_ORDER,
+    ClientOrderId,
+    DecisionId,
+    FillId,
+    RunId,
+    StrategyId,
+    client_order_id,
+    foreign_decision,
+)
 from leadline.model.orders import (
     Bracket,
     Fill,
@@ -56,7 +65,7 @@ from tests.execution.harness.stores import MemoryBooks
 from tests.execution.harness.twins import TwinBooks, TwinStore
 
 COMMANDS = 50
-STRATEGIES = ("default/mes", "default/nq")
+STRATEGIES = tuple(map(StrategyId, ("default/mes", "default/nq")))
 PROPOSALS = (
     Proposal(Action.ENTER, Direction.LONG, why=("BUYING_ABSORPTION",)),
     Proposal(Action.ENTER, withdrawn=Withdrawal.CONFLICT),
@@ -122,8 +131,8 @@ class Commands:
         accepted, owner = self._chance.random() < 0.7, self._chance.choice(STRATEGIES)
         key = f"{MES}/rth/5m-r1/{DAY}/{self._chance.choice([number, 1])}"
         decision = Decision(
-            decision_id=f"decision-{number}",
-            strategy=owner,
+            decision_id=DecisionId(f"decision-{number}"),
+            strategy=StrategyId(owner),
             source=f"{key}{self._chance.choice(['', '#2'])}",
             bar_key=key,
             proposal=self._chance.choice(PROPOSALS),
@@ -146,7 +155,7 @@ class Commands:
                 book.entry_instants.append(book.instant_ns)
             put_order(book, changes, self._order(decision.decision_id, "E", contract=decision.contract))
 
-    def _order(self, decision: str, leg: str, **changed: Any) -> Order:
+    def _order(self, decision: DecisionId, leg: str, **changed: Any) -> Order:
         client_id = client_order_id(decision, leg)
         before = self._book.orders.get(client_id)
         if before is not None:
@@ -172,40 +181,55 @@ class Commands:
             protection=self._looks.choice([None, Bracket(stop_price=19_991, trail=Trail(1, 7))]),
             unwanted=self._looks.choice([False, True]),
             group="bar/breakout" if leg == "E" else "",
-            taken_out_by=decision if leg == "E" else "",
+            taken_out_by=client_id if leg == "E" else NO_ORDER,
             valid_until_ns=self._looks.choice([None, self._book.instant_ns + 1]),
-            parent="" if leg == "E" else client_order_id(decision, "E"),
-            oco="" if leg == "E" else client_order_id(decision, "T1"),
+            parent=NO_ORDER if leg == "E" else client_order_id(decision, "E"),
+            oco=NO_ORDER if leg == "E" else client_order_id(decision, "T1"),
         )
         return replace(order, **changed)
 
     def _move(self, changes: Changes) -> None:
         """An order to any state, also one that is forgotten; a foreign one, one without a size, one of a leg again."""
         decision, leg = f"decision-{self._chance.randint(1, 40)}", self._chance.choice(LEGS)
-        order = self._order(decision, leg, state=self._chance.choice(STATES), reason=self._chance.choice(["", "halt"]))
+        order = self._order(
+            DecisionId(decision), leg, state=self._chance.choice(STATES), reason=self._chance.choice(["", "halt"])
+        )
         draw = self._chance.random()
         if draw < 0.1:
-            order = replace(order, decision=order.client_id, leg="X", parent="")
+            order = replace(order, decision=foreign_decision(order.client_id), leg="X", parent=NO_ORDER)
         elif draw < 0.15:
             order = replace(order, quantity=0)
         elif draw < 0.2:
             order = replace(order, filled=-1)
         elif draw < 0.25:
-            order = replace(order, client_id=f"{order.client_id}-again")
+            order = replace(order, client_id=ClientOrderId(f"{order.client_id}-again"))
         put_order(self._book, changes, order)
 
     def _fill(self, changes: Changes) -> None:
         number = self._chance.randint(1, 60)
         quantity = 0 if self._chance.random() < 0.05 else self._chance.randint(1, 3)
         price = 20_000 + self._chance.randint(-5, 5)
-        fill = Fill(f"fill-{number}", "order", MES, Side.BUY, quantity, price, ns(601), 3, 1, Decimal(number) / 8)
+        fill = Fill(
+            FillId(f"fill-{number}"),
+            ClientOrderId("order"),
+            MES,
+            Side.BUY,
+            quantity,
+            price,
+            ns(601),
+            3,
+            1,
+            Decimal(number) / 8,
+        )
         for _ in range(2 if self._chance.random() < 0.1 else 1):
             changes.fills.append((fill, self._chance.choice(STRATEGIES), self._book.venue_event))
 
     def _hold(self, changes: Changes) -> None:
         decision = f"decision-{self._chance.randint(1, 40)}"
         quantity = self._chance.choice([-2, 0, 0, 1, 3])
-        position = position_of(quantity, self._chance.choice(STRATEGIES), self._chance.choice([MES, ES]), decision)
+        position = position_of(
+            quantity, self._chance.choice(STRATEGIES), self._chance.choice([MES, ES]), DecisionId(decision)
+        )
         position = replace(position, realised=Decimal("12.50"), commission=Decimal("1.24"))
         self._book.positions[position.strategy, position.contract] = position
         changes.positions[position.strategy, position.contract] = position
@@ -230,7 +254,7 @@ class Commands:
     def _set(self, changes: Changes) -> None:
         """What an account and its strategies may be in."""
         book, name = self._book, self._chance.choice(STRATEGIES)
-        owner = replace(book.strategies["default/mes"], strategy=name)
+        owner = replace(book.strategies[StrategyId("default/mes")], strategy=StrategyId(name))
         owner.drain = self._chance.choice([None, Drain("one", "Cancel", "Flatten", book.instant_ns)])
         owner.held = self._chance.choice([None, HeldLimits(ns(600), StrategyLimits(3, 2, Decimal("80.5"), 1))])
         owner.fence = self._chance.choice([None, Fence("unreadable", "no message", ns(600), ns(700))])
@@ -390,7 +414,7 @@ async def test_a_book_that_is_changed_after_it_was_written_is_not_changed_in_the
     book.positions.clear()
     book.last_prints.clear()
     book.margin_limits.clear()
-    book.strategies["default/mes"].trades = 7
+    book.strategies[StrategyId("default/mes")].trades = 7
     assert book.settings is not None
     book.settings["limits"].clear()
     assert await store.load() == before
@@ -401,14 +425,14 @@ async def test_nor_is_it_by_a_book_that_was_read(books: MemoryBooks):
     store, book = await held(books)
     found = await store.load()
     assert found is not None
-    found.strategies["default/mes"].flatten = "news"
+    found.strategies[StrategyId("default/mes")].flatten = "news"
     found.strategies.clear()
     found.orders.clear()
     found.positions.clear()
     found.last_prints.clear()
     found.margin_limits.clear()
     found.entry_instants.append(1)
-    found.decided.add("decision")
+    found.decided.add(DecisionId("decision"))
     assert found.settings is not None
     found.settings["limits"].clear()
     assert await store.load() == book
@@ -419,7 +443,7 @@ async def test_a_check_that_fails_leaves_everything_as_it_was(books: MemoryBooks
     before = await store.load()
     changes = Changes()
     put_order(book, changes, order_of(OrderState.CANCELLED))
-    changes.fills.append((fill_of(order_of(OrderState.FILLED)), "default/mes", 1))
+    changes.fills.append((fill_of(order_of(OrderState.FILLED)), StrategyId("default/mes"), 1))
 
     def fails(_: Book) -> str | None:
         raise ZeroDivisionError
@@ -427,7 +451,7 @@ async def test_a_check_that_fails_leaves_everything_as_it_was(books: MemoryBooks
     with pytest.raises(ZeroDivisionError):
         await store.commit(book, changes, fails)
     assert await store.load() == before
-    assert not (await store.recall([], ["fill"])).fills
+    assert not (await store.recall([], [FillId("fill")])).fills
 
 
 async def test_an_account_that_has_written_nothing_is_refused_by_every_check(books: MemoryBooks):

@@ -7,12 +7,13 @@ import pytest
 
 from leadline.execution.core.book import Book, Drain, Fence
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out, waiting_entries
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import ES, RTH_S, account, ns, strategy
 
 S = OrderState
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 ROOMY = {"limits": {"maxPosition": 10, "maxOpenTrades": 5}}
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from leadline.execution.core.adoption import adopt_positions, is_adopted
 from leadline.execution.core.book import Book, Changes
+from leadline.model.ids import DecisionId, StrategyId
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, ns
 
 D = Decimal
-MINE = ("default/mes", MES)
+MINE = (StrategyId("default/mes"), MES)
 
 
 def printed(book: Book, price: int) -> Book:
@@ -35,7 +36,7 @@ def test_what_has_come_is_its_strategy_s_at_the_last_print():
     ((kind, key, body),) = told(changes)
     assert (kind, key) == ("position", f"default/mes/{MES}/venue-{book.last_event}")
     assert body == {"strategy": "default/mes", "contract": MES, "quantity": 2, "adopted": 2, "price": 20_010}
-    assert (book.realised, book.strategies["default/mes"].realised) == (0, 0)
+    assert (book.realised, book.strategies[StrategyId("default/mes")].realised) == (0, 0)
 
 
 @pytest.mark.parametrize(("held", "left"), [(3, 1), (3, 0), (-3, -1), (-3, 0)])
@@ -44,7 +45,7 @@ def test_what_is_gone_is_taken_from_its_owner_and_earns_what_the_last_print_says
     adopt_positions(printed(book, 20_010), changes, {MES: left} if left else {})
     assert book.positions[MINE].quantity == left
     earned = 10 * (held - left) * D("1.25")
-    assert book.realised == book.strategies["default/mes"].realised == earned
+    assert book.realised == book.strategies[StrategyId("default/mes")].realised == earned
 
 
 def test_a_position_that_turned_is_taken_and_made_anew():
@@ -66,15 +67,17 @@ def test_without_a_print_nothing_is_gained_nor_lost_and_a_new_one_is_worth_nothi
 
 def test_several_owners_give_as_much_as_is_gone_and_no_more():
     book, changes = book_of(position=2)
-    book.positions["default/old", MES] = position_of(2, strategy="default/old")
-    book.positions["default/other", "NQM2025"] = position_of(2, strategy="default/other", contract="NQM2025")
+    book.positions[StrategyId("default/old"), MES] = position_of(2, strategy=StrategyId("default/old"))
+    book.positions[StrategyId("default/other"), "NQM2025"] = position_of(
+        2, strategy=StrategyId("default/other"), contract="NQM2025"
+    )
     adopt_positions(printed(book, 20_000), changes, {MES: 1, "NQM2025": 2})
     assert {key: held.quantity for key, held in book.positions.items()} == {
         MINE: 0,
         ("default/old", MES): 1,
         ("default/other", "NQM2025"): 2,
     }
-    assert book.strategies["default/mes"].realised == 0
+    assert book.strategies[StrategyId("default/mes")].realised == 0
 
 
 def test_where_both_agree_nothing_is_said():
@@ -98,16 +101,18 @@ def test_what_nobody_trades_is_nobody_s():
     book, changes = book_of()
     (said,) = adopt_positions(book, changes, {"NQM2025": -1})
     assert said == "-1 NQM2025 is taken over from the venue, at 0: nobody holds -1 now"
-    assert book.positions["", "NQM2025"].quantity == -1
-    assert book.strategies["default/mes"].realised == 0
+    assert book.positions[StrategyId(""), "NQM2025"].quantity == -1
+    assert book.strategies[StrategyId("default/mes")].realised == 0
 
 
 def test_what_is_gone_of_one_contract_is_taken_from_nobody_who_holds_another():
     book, changes = book_of(position=2)
-    book.positions["default/other", "NQM2025"] = position_of(2, strategy="default/other", contract="NQM2025")
+    book.positions[StrategyId("default/other"), "NQM2025"] = position_of(
+        2, strategy=StrategyId("default/other"), contract="NQM2025"
+    )
     adopt_positions(printed(book, 20_000), changes, {MES: 2, "NQM2025": 1})
     assert set(changes.positions) == {("default/other", "NQM2025")}
-    assert book.positions["default/other", "NQM2025"].quantity == 1
+    assert book.positions[StrategyId("default/other"), "NQM2025"].quantity == 1
 
 
 def test_what_a_position_earned_before_is_not_earned_again():
@@ -120,7 +125,7 @@ def test_what_a_position_earned_before_is_not_earned_again():
 
 def test_a_position_that_was_flat_begins_anew():
     book, changes = book_of()
-    book.positions[MINE] = replace(position_of(0), lots=(), decision="an old one")
+    book.positions[MINE] = replace(position_of(0), lots=(), decision=DecisionId("an old one"))
     adopt_positions(printed(book, 20_010), changes, {MES: 1})
     assert is_adopted(book.positions[MINE])
     assert book.positions[MINE].quantity == 1
@@ -136,10 +141,10 @@ def test_a_single_contract_that_is_gone_is_taken(held: int):
 def test_what_has_come_is_taken_from_those_who_hold_the_other_side_first():
     """One is long two and another short one: with one more at the venue the short one is gone, and nothing else."""
     book, changes = book_of(position=2)
-    book.positions["default/old", MES] = position_of(-1, strategy="default/old")
+    book.positions[StrategyId("default/old"), MES] = position_of(-1, strategy=StrategyId("default/old"))
     adopt_positions(printed(book, 20_000), changes, {MES: 2})
     assert set(changes.positions) == {("default/old", MES)}
-    assert book.positions["default/old", MES].quantity == 0
+    assert book.positions[StrategyId("default/old"), MES].quantity == 0
 
 
 def test_what_is_taken_over_is_worth_what_the_prints_that_fill_its_contract_say():
@@ -168,7 +173,7 @@ def test_an_order_of_another_contract_or_of_nobody_opened_nothing_here():
     foreign = order_of(OrderState.WORKING, strategy="", contract="NQM2025", tape_contract="NQM2025")
     book, changes = book_of(foreign)
     adopt_positions(book, changes, {"NQM2025": 1})
-    assert is_adopted(book.positions["", "NQM2025"])
+    assert is_adopted(book.positions[StrategyId(""), "NQM2025"])
 
 
 def test_the_event_of_it_is_the_first_of_its_key():

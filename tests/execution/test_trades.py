@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from leadline.model.ids import StrategyId
 from leadline.model.signals import Pattern, Regime
 from tests.execution.harness.builders import (
     BUY,
@@ -54,7 +55,7 @@ async def test_a_long_goes_to_its_target(books: Books, folder: Path):
     ]
     book = session.book
     assert (book.realised, book.trades, book.streak) == (D("27.50"), 1, 1)  # 24 x 1.25 - 2 x 1.25
-    assert book.strategies["default/mes"].realised == D("27.50")
+    assert book.strategies[StrategyId("default/mes")].realised == D("27.50")
     assert kinds(session) == [
         ("decision", True),
         ("order", "PENDING"),
@@ -112,7 +113,7 @@ async def test_a_strategy_is_flat_by_the_close_of_its_session(books: Books, fold
     decided = await desk.rows("intent", "leg, decided_at_ns, reason", "decided_at_ns")
     assert decided[-1] == ("F1", ns(23_100), "flat_by")
     assert session.book.realised == D("2.50")  # 4 x 1.25 - 2.50
-    assert not session.book.strategies["default/mes"].flatten
+    assert not session.book.strategies[StrategyId("default/mes")].flatten
 
 
 async def test_the_day_s_loss_flattens_at_the_print_that_reaches_it_and_not_before(books: Books, folder: Path):
@@ -292,7 +293,7 @@ async def test_a_fill_on_the_print_that_opens_a_trading_day_belongs_to_that_day(
     assert (book.equity_at_roll, book.realised) == (D(equity), D(realised))
     # The loss of 127.50 reaches the limit of the day to which it belongs.
     assert book.block == ("DAY_LOSS" if second == ROLL_S else "")
-    assert book.strategies["default/mes"].realised == D(realised)
+    assert book.strategies[StrategyId("default/mes")].realised == D(realised)
 
 
 async def test_where_the_feed_has_no_other_tape_the_signal_s_prints_fill_the_larger_contract(

@@ -13,6 +13,7 @@ from leadline.execution.core.book import Changes
 from leadline.execution.core.trails import PAUSE_NS, move_stops, next_look, trail_watches
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Refused
+from leadline.model.ids import StrategyId
 from leadline.model.orders import (
     Bracket,
     LastPrint,
@@ -37,7 +38,7 @@ from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH
 
 WITHOUT = frozenset(Capability) - {Capability.TRAILING}
-NAME = "default/mes"
+NAME = StrategyId("default/mes")
 ENTRY = ((599, 21_000), (601, 21_000))  # in: 1 at 21001
 LONG = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_ticks=30, trail=Trail(22, 6)))
 

@@ -13,6 +13,7 @@ from leadline.execution.core.venue_reports import LARGEST_QUANTITY, LONGEST_ID
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import LONGEST_REASON, HaltSource
+from leadline.model.ids import ClientOrderId, DecisionId, FillId
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -97,7 +98,7 @@ class Speaks(TrippedVenue):
     async def submit(self, order: VenueOrder) -> VenueOrder:
         return self._found(await super().submit(order))
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         found = await super().find(client_id)
         return None if found is None else self._found(found)
 
@@ -303,8 +304,16 @@ async def test_a_fill_under_an_id_that_no_table_holds_is_a_position_all_the_same
     def event(said: VenueEvent) -> VenueEvent:
         if said.fill is None or not is_entry_fill(said):
             return said
-        order = replace(said.order, client_id="a\x00b", reason="\x00", decision="\x00", parent="\x00")
-        return replace(said, order=order, fill=replace(said.fill, client_id="a\x00b", fill_id="\x00"))
+        order = replace(
+            said.order,
+            client_id=ClientOrderId("a\x00b"),
+            reason="\x00",
+            decision=DecisionId("\x00"),
+            parent=ClientOrderId("\x00"),
+        )
+        return replace(
+            said, order=order, fill=replace(said.fill, client_id=ClientOrderId("a\x00b"), fill_id=FillId("\x00"))
+        )
 
     desk = desk_of(books, folder)
     session = desk.open(lambda deps: replace_venue(deps, Speaks(venue_of(deps), event=event)))
@@ -337,12 +346,16 @@ async def test_a_stop_under_an_id_that_cannot_be_is_asked_for_by_its_right_one(f
     """It protects its position if the venue has it; else the position is closed."""
 
     class Forgets(Speaks):
-        async def find(self, client_id: str) -> VenueOrder | None:
+        async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
             found = await super().find(client_id)
             return None if found is not None and found.leg == "S1" and not there else found
 
     def event(said: VenueEvent) -> VenueEvent:
-        return replace(said, order=replace(said.order, client_id="a\x00b")) if said.order.leg == "S1" else said
+        return (
+            replace(said, order=replace(said.order, client_id=ClientOrderId("a\x00b")))
+            if said.order.leg == "S1"
+            else said
+        )
 
     desk = desk_of(MemoryBooks(), folder)
     session = await desk.run(through=lambda deps: replace_venue(deps, Forgets(venue_of(deps), event=event)))
@@ -356,7 +369,11 @@ async def test_a_position_that_an_unheard_fill_has_closed_is_not_closed_again(fo
     def event(said: VenueEvent) -> VenueEvent:
         if said.fill is None or said.order.leg != "T1":
             return said
-        return replace(said, order=replace(said.order, client_id="a\x00b"), fill=replace(said.fill, fill_id=""))
+        return replace(
+            said,
+            order=replace(said.order, client_id=ClientOrderId("a\x00b")),
+            fill=replace(said.fill, fill_id=FillId("")),
+        )
 
     desk = desk_of(MemoryBooks(), folder)
     session = await desk.run(through=lambda deps: replace_venue(deps, Speaks(venue_of(deps), event=event)))
@@ -370,7 +387,7 @@ async def test_an_answer_about_another_order_leaves_the_fate_open_until_its_own_
 
     class Confuses(Speaks):
         async def submit(self, order: VenueOrder) -> VenueOrder:
-            return replace(await super().submit(order), client_id="a\x00b")
+            return replace(await super().submit(order), client_id=ClientOrderId("a\x00b"))
 
     session = await desk.run(through=lambda deps: replace_venue(deps, Confuses(venue_of(deps))))
     assert r"with 'a\x00b'" in session.halted

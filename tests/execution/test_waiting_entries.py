@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from leadline.model.blocks import Block
+from leadline.model.ids import StrategyId
 from leadline.model.manifests import parse_manifest
 from leadline.model.specs import TradingStrategy
 from tests.execution.harness.builders import MES, RTH_S, SHORT, account, bar, says, strategy, tape
@@ -96,7 +97,7 @@ async def test_an_entry_that_works_goes_when_nothing_may_be_entered(
     elif command == "drain":
         await session.drain()
     else:
-        await session.loop.flatten("", "a person")
+        await session.loop.flatten(StrategyId(""), "a person")
     await session.until(700)
     session.close()
     [entry] = await desk.rows("intent", "state, filled, reason", "leg")
@@ -171,7 +172,7 @@ async def test_a_namespace_that_is_allowed_no_more_enters_nothing(books: Books, 
     guest = parse_manifest(other)
     assert isinstance(guest, TradingStrategy)
     desk.strategies = [guest]
-    desk.signals = {"desk/mes": says([bar(600)], end=9_000, strategy="desk/mes")}
+    desk.signals = {"desk/mes": says([bar(600)], end=9_000, strategy=StrategyId("desk/mes"))}
     desk.manifest = account(allowedNamespaces=["desk"])
     session = desk.open()
     await session.until(650)

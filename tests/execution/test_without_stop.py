@@ -14,6 +14,7 @@ from leadline.execution.core.exits import Close, wanted
 from leadline.execution.core.positions import apply_fill
 from leadline.execution.core.protection import unprotected
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Side, VenueEvent
 from leadline.risk.limits import risk_per_contract
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of, reported_of
@@ -134,10 +135,10 @@ def test_protection_asks_for_stops_of_what_was_entered_with_one():
         (1, [stop, target], 2, 0),
         (0, [stop], 2, 1),
         (1, [], 2, 1),
-        (1, [target, replace(target, client_id="other")], 1, 1),
+        (1, [target, replace(target, client_id=ClientOrderId("other"))], 1, 1),
     ):
         book, _ = book_of(*orders, position=position)
-        key = ("default/mes", MES)
+        key = (StrategyId("default/mes"), MES)
         book.positions[key] = replace(position_of(position), without_stop=without_stop)
         assert len(list(unprotected(book))) == faults, (without_stop, orders, position)
 
@@ -148,7 +149,7 @@ def filled(bracket: Bracket | None, **of: Any) -> int:
     book, changes = book_of(entry, manifest=account(**of))
     event = VenueEvent(1, ns(601), reported_of(entry, OrderState.FILLED, filled=2), fill_of(entry, quantity=2))
     book_venue_events(book, changes, [event], Stored())
-    return book.positions["default/mes", MES].without_stop
+    return book.positions[StrategyId("default/mes"), MES].without_stop
 
 
 def test_an_entry_without_a_stop_counts_where_the_account_has_declared_its_risk_alone():
@@ -171,12 +172,12 @@ def test_what_closes_a_position_leaves_no_more_without_a_stop_than_there_is():
 
 def test_its_worst_case_is_the_declared_risk_from_its_entry():
     book, _ = book_of(position=1, manifest=account(**RISK))
-    book.positions["default/mes", MES] = replace(position_of(1), without_stop=1)
+    book.positions[StrategyId("default/mes"), MES] = replace(position_of(1), without_stop=1)
     for last, ticks in ((20_000, 101), (20_040, 141), (19_950, 51), (19_800, 1)):
         book.last_prints[MES] = LastPrint(last, ns(600), 0)
         assert account_view(book, halt="").worst_case == ticks * D("1.25") + D("1.25"), last
-    book.strategies["default/mes"].manifest = strategy(bracket=TARGET)
-    shown = settings(book, book.strategies["default/mes"])
+    book.strategies[StrategyId("default/mes")].manifest = strategy(bracket=TARGET)
+    shown = settings(book, book.strategies[StrategyId("default/mes")])
     assert (shown.bracket, shown.execute[0].no_stop_ticks) == (Bracket(target_ticks=24), 100)
     entry = order_of(OrderState.WORKING, bracket=shown.bracket)
     book.positions, book.orders = {}, {entry.client_id: entry}

@@ -23,7 +23,7 @@ from leadline.ingestion.tape import Position
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput
 from leadline.model.halts import HaltSource
-from leadline.model.ids import RunId
+from leadline.model.ids import AccountId, ClientOrderId, RunId
 from leadline.model.orders import Side
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
@@ -264,15 +264,15 @@ async def _venue(data: st.DataObject) -> bool:
 
     context: Any = SimpleNamespace(bus=None, stopping=stopping, spawn=spawn)
     with tempfile.TemporaryDirectory(dir=_QUICK) as name:
-        ledger = Ledger.open(Path(name), "tape")
-        paper = PaperVenue(context, VenueParams(account="default/paper"), _RUN, ledger)
+        ledger = Ledger.open(Path(name), RunId("tape"))
+        paper = PaperVenue(context, VenueParams(account=AccountId("default/paper")), _RUN, ledger)
         servicer: Any = PaperVenueServicer(paper)
         taken = False
         for _ in range(data.draw(st.integers(1, MOST_CALLS), "calls")):
             method = data.draw(st.sampled_from(sorted(VENUE)), "method")
             request = VENUE[method]()
             if method == "SubmitOrder" and data.draw(st.booleans(), "from a good one"):
-                one = replace(order("E1", Side.BUY, 2, bracket=(9, 9)), contract=MES, tape_contract=MES)
+                one = replace(order(ClientOrderId("E1"), Side.BUY, 2, bracket=(9, 9)), contract=MES, tape_contract=MES)
                 request.order.CopyFrom(order_to_proto(one))
 
             async def call(method: str = method, request: Any = request) -> None:
@@ -281,8 +281,8 @@ async def _venue(data: st.DataObject) -> bool:
             taken = await outcome(call()) or taken
         said = paper.market.events_after(0)
         ledger.close()
-        again = Ledger.open(Path(name), "tape")
-        restored = PaperVenue(context, VenueParams(account="default/paper"), _RUN, again)
+        again = Ledger.open(Path(name), RunId("tape"))
+        restored = PaperVenue(context, VenueParams(account=AccountId("default/paper")), _RUN, again)
         again.close()
         assert restored.market.events_after(0) == said
     return taken

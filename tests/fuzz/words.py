@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.venue.convert import advanced_from_proto, advanced_to_proto, order_as_reported, order_to_proto
 from leadline.venue.matching import PaperMarket
@@ -71,7 +72,7 @@ class Babbles(TrippedVenue):
         return self._heard(await super().submit(order))
 
     async def find(self, client_id: str) -> VenueOrder | None:
-        found = await super().find(client_id)
+        found = await super().find(ClientOrderId(client_id))
         return None if found is None else self._heard(found)
 
     async def working(self) -> Sequence[VenueOrder]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
 from leadline.model.orders import Bracket, Order, OrderType, Side, Trail, bracket_of
 
 
@@ -36,5 +37,18 @@ def test_a_bracket_comes_back_from_json_as_it_was(bracket: Bracket):
     ("limit", "stop", "price"), [(None, None, None), (101, None, 101), (None, 99, 99), (101, 99, 101)]
 )
 def test_an_order_waits_at_its_limit_else_at_its_stop(limit: int | None, stop: int | None, price: int | None):
-    order = Order("id", "d", "E", "s", "C", "C", Side.BUY, OrderType.LIMIT, 1, 0, limit_price=limit, stop_price=stop)
+    order = Order(
+        ClientOrderId("id"),
+        DecisionId("d"),
+        "E",
+        StrategyId("s"),
+        "C",
+        "C",
+        Side.BUY,
+        OrderType.LIMIT,
+        1,
+        0,
+        limit_price=limit,
+        stop_price=stop,
+    )
     assert order.price == price

@@ -21,6 +21,7 @@ PAPER, FLOW = AccountId("desk/paper"), StrategyId("desk/flow")
 
 RIGHT = """
 from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, RunId, StrategyId
+from leadline.model.ids import client_order_id, decision_id, fill_id
 from leadline.model.subjects import order_subject, signal_subject
 
 account, strategy, run = AccountId("desk/paper"), StrategyId("desk/flow"), RunId("abc-1")
@@ -32,6 +33,9 @@ MISTAKES = (
     "order_subject('fill', run, strategy)",
     "order_subject('fill', run, 'desk/paper')",
     "order_subject('fills', run, account)",
+    "decision_id(strategy, account, 'bar')",
+    "client_order_id(order, 'E')",
+    "fill_id(decision, 1)",
     "decision = order",
     "order = fill",
     "contract = run",

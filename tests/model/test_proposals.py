@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from leadline.model.errors import InvalidInput, RefusedMessage
-from leadline.model.ids import decision_id
+from leadline.model.ids import AccountId, StrategyId, decision_id
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposal_checks import MOST_PROPOSALS, check_proposals
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal, Withdrawal, proposal_of, source_of
@@ -42,7 +42,7 @@ def test_the_first_proposal_of_a_bar_has_the_bar_s_key_for_its_source_and_the_ot
 
 def test_the_first_decision_of_a_bar_is_named_as_the_bar_s_only_one_is():
     """hash("d", account, strategy, key), as it has always been."""
-    name = decision_id("default/paper", "default/mes", "MESM2025/rth/5m-r1/2025-06-10/0")
+    name = decision_id(AccountId("default/paper"), StrategyId("default/mes"), "MESM2025/rth/5m-r1/2025-06-10/0")
     assert name == "kati47irt2nrpzp6gf5qngveuphnwsf3"
 
 

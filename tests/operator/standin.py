@@ -28,7 +28,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, DecisionId, RunId, StrategyId
 from leadline.model.orders import Position
 from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
@@ -73,7 +73,7 @@ class Account:
                     self.hold(name, 0)
                     strategy.flatten = ""
 
-    def hold(self, strategy: str, quantity: int) -> None:
+    def hold(self, strategy: StrategyId, quantity: int) -> None:
         """Give a strategy a position, as fills would."""
         contract = self.book.contracts(self.book.strategies[strategy].manifest)[0]
         self.book.positions[strategy, contract] = Position(
@@ -83,7 +83,7 @@ class Account:
             quantity=quantity,
             lots=(),
             tick_value=Decimal("1.25"),
-            decision="d",
+            decision=DecisionId("d"),
         )
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
 from leadline.runtime.database import connect
 from leadline.views.database import dsn_of
@@ -127,7 +127,7 @@ async def _insert(connection: Any, table: str, **values: Any) -> None:
 
 
 WON = Trade(
-    strategy="default/mes",
+    strategy=StrategyId("default/mes"),
     contract=MES,
     pattern="BUYING_ABSORPTION",
     regime="RANGING",
@@ -154,7 +154,18 @@ LOST = replace(
     result_ticks=Decimal("-9.5"),
     gross=Decimal("-23.75"),
 )
-LATE = Order("Lgone", "decision", "E", "default/mes", MES, MES, Side.BUY, OrderType.MARKET, 1, ns(2000))
+LATE = Order(
+    ClientOrderId("Lgone"),
+    DecisionId("decision"),
+    "E",
+    StrategyId("default/mes"),
+    MES,
+    MES,
+    Side.BUY,
+    OrderType.MARKET,
+    1,
+    ns(2000),
+)
 
 
 def report(**changes: Any) -> AccountReport:
@@ -208,8 +219,16 @@ UNEASY: dict[str, Any] = {
     "halts": HALTS,
     "in_doubt": (replace(LATE, state=OrderState.DEAD, reason="absent at the venue"),),
     "open_positions": (
-        OpenPosition(Position("default/mes", MES, MES, -2, (), Decimal("1.25"), "decision"), 20_020, Decimal("-12.50")),
-        OpenPosition(Position("default/mes", "MNQM2025", MES, 1, (), Decimal("0.50"), "decision"), None, None),
+        OpenPosition(
+            Position(StrategyId("default/mes"), MES, MES, -2, (), Decimal("1.25"), DecisionId("decision")),
+            20_020,
+            Decimal("-12.50"),
+        ),
+        OpenPosition(
+            Position(StrategyId("default/mes"), "MNQM2025", MES, 1, (), Decimal("0.50"), DecisionId("decision")),
+            None,
+            None,
+        ),
     ),
     "substitutes": (("ESM2025", MES),),
     "missing_sessions": ("2025-06-06",),

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import Bracket, Side
 from leadline.model.proposals import Action, Proposal
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
@@ -48,13 +49,13 @@ ES = ExecutionInstrument("ES", "ESM2025", D("12.5"), D("4.5"), D(300), Quote(CLO
 
 def account(equity: str = "2500", **changes: object) -> AccountView:
     money = D(equity)
-    view = AccountView("default/paper", DAY, money, tiers=TIERS, tier_index=tier_index(TIERS, money))
+    view = AccountView(AccountId("default/paper"), DAY, money, tiers=TIERS, tier_index=tier_index(TIERS, money))
     return replace(view, **changes)  # type: ignore[arg-type]
 
 
 def strategy(**changes: object) -> StrategySettings:
     settings = StrategySettings(
-        strategy="default/mes",
+        strategy=StrategyId("default/mes"),
         state="Running",
         signal_root="MES",
         signal_contract="MESM2025",

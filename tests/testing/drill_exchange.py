@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Fill, Replacement, VenueOrder
 from leadline.model.ticks import TickColumns
 from leadline.testing import TapeTime
@@ -33,7 +34,7 @@ class Exchange:
         return taken
 
     def cancel(self, client_id: str, reason: str) -> None:
-        self.market.cancel(client_id, reason)
+        self.market.cancel(ClientOrderId(client_id), reason)
         self._push()
 
     def change(self, wanted: Replacement) -> VenueOrder:
@@ -42,7 +43,7 @@ class Exchange:
         return changed
 
     def order(self, client_id: str) -> VenueOrder:
-        return self.market.order(client_id)
+        return self.market.order(ClientOrderId(client_id))
 
     def working(self) -> Sequence[VenueOrder]:
         return self.market.live_orders()

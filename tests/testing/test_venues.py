@@ -15,6 +15,7 @@ from leadline.execution.loop.ports import Orders
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection, Reach
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import AccountId, ClientOrderId
 from leadline.model.orders import Advanced, VenueOrder
 from leadline.model.spec_base import SpecModel
 from leadline.model.venues import GROUP, MEANINGS, NEEDED, Capability, venue_named, venues
@@ -209,7 +210,7 @@ def test_a_day_at_a_venue_that_pushes_is_the_day_at_the_paper_venue(
     def connect(time: TapeTime) -> Orders:
         exchanges.append(Exchange(time, FillRules(), ns(1) - 1))
         vars(library)["session"] = lambda account, contracts: exchanges[0]
-        connection: Connection = adapter.connect(Reach("default/paper", SpecModel(), (MES,), open_channel))
+        connection: Connection = adapter.connect(Reach(AccountId("default/paper"), SpecModel(), (MES,), open_channel))
         assert connection.time is time
         return connection.orders
 
@@ -237,7 +238,7 @@ def test_a_trail_that_the_loop_moves_is_the_venue_s_own_where_prints_are_as_far_
     def connect(time: TapeTime) -> Orders:
         exchanges.append(Exchange(time, FillRules(), ns(1) - 1))
         vars(library)["session"] = lambda account, contracts: exchanges[0]
-        connection: Connection = adapter.connect(Reach("default/paper", SpecModel(), (MES,), open_channel))
+        connection: Connection = adapter.connect(Reach(AccountId("default/paper"), SpecModel(), (MES,), open_channel))
         return connection.orders
 
     without = frozenset(Capability) - {Capability.TRAILING}
@@ -253,7 +254,9 @@ async def test_events_that_were_pushed_are_told_until_they_are_booked_and_all_ag
     time = TapeTime(prints(MES, [(ns(second), 20_000, 1, 1) for second in (1, 2, 3)]), ns(0), ns(9))
     exchange = Exchange(time, FillRules(latency_ns=0), ns(0))
     orders = adapter.DrillOrders(exchange)
-    exchange.send(replace(order("E1", bracket=(4, 4)), contract=MES, tape_contract=MES, decided_at_ns=ns(0)))
+    exchange.send(
+        replace(order(ClientOrderId("E1"), bracket=(4, 4)), contract=MES, tape_contract=MES, decided_at_ns=ns(0))
+    )
     [first] = (await orders.events_since(7, ns(0))).events
     assert (first.event, first.order.client_id) == (8, "E1")
     while exchange.market.instant_ns < ns(2):
@@ -288,7 +291,7 @@ class Counted:
         return self.market.submit(one)[0]
 
     async def cancel(self, client_id: str, reason: str) -> None:
-        self.market.cancel(client_id, reason)
+        self.market.cancel(ClientOrderId(client_id), reason)
 
     async def replace(self, *_: object) -> VenueOrder:
         raise AssertionError
@@ -299,13 +302,13 @@ class Counted:
 async def test_what_a_venue_told_with_the_time_is_not_asked_for_again_and_never_told_when_it_is_old():
     venue = Counted()
     both = BothPorts(venue, (MES,))  # type: ignore[arg-type]
-    await both.submit(order("E1"))
+    await both.submit(order(ClientOrderId("E1")))
     assert (await both.advance(0, 5, 0, (MES,), ())).instant_ns == 5
     assert [event.order.client_id for event in (await both.events_since(0, 5)).events] == ["E1"]
     assert venue.asked == [(0, 5, 0)]
 
     await both.advance(5, 6, 1, (MES,), ())
-    await both.submit(replace(order("E2")))  # what was told before knows nothing of it
+    await both.submit(replace(order(ClientOrderId("E2"))))  # what was told before knows nothing of it
     assert [event.order.client_id for event in (await both.events_since(1, 6)).events] == ["E2"]
     await both.advance(6, 7, 1, (MES,), ())
     assert [event.event for event in (await both.events_since(0, 7)).events] == [1, 2]  # another question

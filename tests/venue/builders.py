@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from leadline.model.ids import ClientOrderId, DecisionId
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.matching import PaperMarket
@@ -33,7 +34,7 @@ def market(
 
 
 def order(
-    client_id: str = "E1",
+    client_id: ClientOrderId = ClientOrderId("E1"),
     side: Side = Side.BUY,
     quantity: int = 1,
     *,
@@ -64,7 +65,7 @@ def order(
         quantity=quantity,
         decided_at_ns=ns(at),
         leg="E",
-        decision=f"decision of {client_id}",
+        decision=DecisionId(f"decision of {client_id}"),
         limit_price=limit,
         stop_price=stop,
         bracket=Bracket(*bracket) if isinstance(bracket, tuple) else bracket,

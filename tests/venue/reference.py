@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from leadline.model.ids import client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, client_order_id
 from leadline.model.orders import Bracket, OrderType, Replacement, Side, Trailing, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
 
@@ -110,7 +110,7 @@ class Reference:
             )
         )
 
-    def cancel(self, client_id: str) -> None:
+    def cancel(self, client_id: ClientOrderId) -> None:
         self.resting = [one for one in self.resting if one.order.client_id != client_id]
 
     def replace(self, wanted: Replacement, now_ns: int) -> None:
@@ -241,7 +241,7 @@ class Reference:
             self.submit(
                 VenueOrder(
                     client_id=mine,
-                    decision="",
+                    decision=DecisionId(""),
                     contract=order.contract,
                     tape_contract=order.tape_contract,
                     side=order.side.opposite,
@@ -253,7 +253,7 @@ class Reference:
                     limit_price=at if kind is OrderType.LIMIT else None,
                     trail=trail,
                     parent=order.client_id,
-                    oco=twin if both else "",
+                    oco=twin if both else NO_ORDER,
                 ),
                 one.time_ns,
             )

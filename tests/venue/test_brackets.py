@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, client_order_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueEvent, VenueOrder
 from leadline.venue.matching import PaperMarket, Step
 from leadline.venue.rules import Rest
@@ -44,13 +44,13 @@ def test_a_target_traded_through_gives_its_distance_exactly():
 
 def test_the_legs_are_made_with_the_fill_from_the_decisions_ids():
     paper = market()
-    paper.submit(order("E1", quantity=2, bracket=(16, 24)))
+    paper.submit(order(ClientOrderId("E1"), quantity=2, bracket=(16, 24)))
 
     entry, stop, target = run(paper, tape([(1, 19999)]), 1)
 
     assert (entry.order.state, entry.fill is not None) == (OrderState.FILLED, True)
-    assert (stop.order.client_id, stop.order.leg) == (client_order_id("decision of E1", "S1"), "S1")
-    assert (target.order.client_id, target.order.leg) == (client_order_id("decision of E1", "T1"), "T1")
+    assert (stop.order.client_id, stop.order.leg) == (client_order_id(DecisionId("decision of E1"), "S1"), "S1")
+    assert (target.order.client_id, target.order.leg) == (client_order_id(DecisionId("decision of E1"), "T1"), "T1")
     assert (stop.order.type, stop.order.stop_price, stop.order.side) == (OrderType.STOP, 19984, Side.SELL)
     assert (target.order.type, target.order.limit_price, target.order.side) == (OrderType.LIMIT, 20024, Side.SELL)
     assert {stop.order.quantity, target.order.quantity} == {2}
@@ -103,28 +103,30 @@ def test_a_target_filled_in_part_shrinks_the_stop_by_as_much():
 
 def test_when_one_print_reaches_a_stop_and_a_limit_the_stop_goes_first():
     paper = market()
-    paper.submit(order("in"))
+    paper.submit(order(ClientOrderId("in")))
     run(paper, tape([(1, 19999)]), 1)
-    paper.submit(order("limit", Side.SELL, limit=19990, at=1, reduce_only=True))
-    paper.submit(order("stop", Side.SELL, stop=19995, at=1, reduce_only=True))
+    paper.submit(order(ClientOrderId("limit"), Side.SELL, limit=19990, at=1, reduce_only=True))
+    paper.submit(order(ClientOrderId("stop"), Side.SELL, stop=19995, at=1, reduce_only=True))
 
     events = run(paper, tape([(1, 19999), (2, 19995, 5, SELL)]), 3)
 
     assert [(fill.client_id, fill.price) for fill in fills(events)] == [("stop", 19994)]
-    assert paper.order("limit").state is OrderState.CANCELLED
+    assert paper.order(ClientOrderId("limit")).state is OrderState.CANCELLED
     assert paper.positions() == {}
 
 
 def test_when_one_print_reaches_both_legs_of_a_pair_the_stop_fills_and_the_target_is_gone():
     # Legs of one fill never overlap by themselves, so the pair is put there by hand.
-    stop = replace(order("S", Side.SELL, stop=19995), oco="T", parent="E")
-    target = replace(order("T", Side.SELL, limit=19990), oco="S", parent="E")
+    stop = replace(order(ClientOrderId("S"), Side.SELL, stop=19995), oco=ClientOrderId("T"), parent=ClientOrderId("E"))
+    target = replace(
+        order(ClientOrderId("T"), Side.SELL, limit=19990), oco=ClientOrderId("S"), parent=ClientOrderId("E")
+    )
     for first, second in ((stop, target), (target, stop)):
         paper = market()
         events = (VenueEvent(1, 0, first), VenueEvent(2, 0, second))
-        paper.restore(Step(0, events, {}, {"S": Rest(0), "T": Rest(0)}, 0))
+        paper.restore(Step(0, events, {}, {ClientOrderId("S"): Rest(0), ClientOrderId("T"): Rest(0)}, 0))
         assert told(run(paper, tape([(1, 19994, 9, SELL)]), 2)) == [("E", "FILLED", 1, 1), ("E", "CANCELLED", 1, 0)]
-        assert [paper.order(name).state for name in "ST"] == [OrderState.FILLED, OrderState.CANCELLED]
+        assert [paper.order(ClientOrderId(name)).state for name in "ST"] == [OrderState.FILLED, OrderState.CANCELLED]
 
 
 def held(bracket: Bracket, quantity: int = 1) -> PaperMarket:
@@ -138,9 +140,9 @@ def held(bracket: Bracket, quantity: int = 1) -> PaperMarket:
 def exit_of(paper: PaperMarket, leg: str, *, pair: bool = True, **terms: Any) -> VenueOrder:
     """A stop at 19990 or a target at 20010 for it, a pair with the exit that works."""
     prices = {"stop": 19990} if leg.startswith("S") else {"limit": 20010}
-    made = order(f"new {leg}", Side.SELL, at=2, **{**prices, **terms})
-    oco = paper.live_orders()[0].client_id if pair else ""
-    return replace(made, leg=leg, parent="E1", oco=oco)
+    made = order(ClientOrderId(f"new {leg}"), Side.SELL, at=2, **{**prices, **terms})
+    oco = paper.live_orders()[0].client_id if pair else NO_ORDER
+    return replace(made, leg=leg, parent=ClientOrderId("E1"), oco=oco)
 
 
 @pytest.mark.parametrize(("bracket", "leg"), [(Bracket(target_price=20010), "S1"), (Bracket(stop_price=19990), "T1")])
@@ -215,7 +217,7 @@ def test_cancelling_an_entry_filled_in_part_leaves_its_legs():
     paper.submit(order(quantity=3, limit=20000, bracket=(16, 24)))
     run(paper, tape([(1, 19999, 1, SELL)]), 2)
 
-    assert paper.cancel("E1", "too slow").state is OrderState.CANCELLED
+    assert paper.cancel(ClientOrderId("E1"), "too slow").state is OrderState.CANCELLED
 
     assert [(live.leg, live.quantity) for live in paper.live_orders()] == [("S1", 1), ("T1", 1)]
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Bracket, OrderType, Replacement, Side, Trail, Trailing, VenueOrder
 from leadline.venue.checks import check_order, check_replacement, check_same
 from tests.venue.builders import ns, order
@@ -158,13 +159,13 @@ def test_the_leg_of_a_bracket_may_have_shrunk_since():
 @pytest.mark.parametrize(
     ("working", "wanted"),
     [
-        (LIMIT, Replacement("E1", limit_price=0)),
-        (STOP, Replacement("E1", stop_price=0)),
-        (STOP_LIMIT, Replacement("E1", limit_price=1, stop_price=1)),
-        (LIMIT, Replacement("E1", quantity=1)),
-        (LEG, Replacement("E1", stop_price=1)),
-        (bracketed(stop_ticks=8), Replacement("E1", bracket=Bracket(stop_ticks=9))),
-        (replace(MARKET, filled=1), Replacement("E1", quantity=2)),
+        (LIMIT, Replacement(ClientOrderId("E1"), limit_price=0)),
+        (STOP, Replacement(ClientOrderId("E1"), stop_price=0)),
+        (STOP_LIMIT, Replacement(ClientOrderId("E1"), limit_price=1, stop_price=1)),
+        (LIMIT, Replacement(ClientOrderId("E1"), quantity=1)),
+        (LEG, Replacement(ClientOrderId("E1"), stop_price=1)),
+        (bracketed(stop_ticks=8), Replacement(ClientOrderId("E1"), bracket=Bracket(stop_ticks=9))),
+        (replace(MARKET, filled=1), Replacement(ClientOrderId("E1"), quantity=2)),
     ],
 )
 def test_terms_that_an_order_can_have_are_taken(working: VenueOrder, wanted: Replacement):
@@ -174,14 +175,34 @@ def test_terms_that_an_order_can_have_are_taken(working: VenueOrder, wanted: Rep
 @pytest.mark.parametrize(
     ("working", "wanted", "words"),
     [
-        (STOP, Replacement("E1", limit_price=0), "replacement.limit_price: got 0, expected nothing for a STOP order"),
-        (LIMIT, Replacement("E1", stop_price=0), "replacement.stop_price: got 0, expected nothing for a LIMIT order"),
-        (LIMIT, Replacement("E1", quantity=0), "replacement.quantity: got 0, expected 1 to 1000000000 size steps"),
-        (LEG, Replacement("E1", quantity=0), "replacement.quantity: got 0, expected 1 to 1000000000 size steps"),
-        (LIMIT, Replacement("E1", bracket=Bracket(stop_ticks=9)), "replacement.bracket: .* where no bracket waits"),
+        (
+            STOP,
+            Replacement(ClientOrderId("E1"), limit_price=0),
+            "replacement.limit_price: got 0, expected nothing for a STOP order",
+        ),
+        (
+            LIMIT,
+            Replacement(ClientOrderId("E1"), stop_price=0),
+            "replacement.stop_price: got 0, expected nothing for a LIMIT order",
+        ),
+        (
+            LIMIT,
+            Replacement(ClientOrderId("E1"), quantity=0),
+            "replacement.quantity: got 0, expected 1 to 1000000000 size steps",
+        ),
+        (
+            LEG,
+            Replacement(ClientOrderId("E1"), quantity=0),
+            "replacement.quantity: got 0, expected 1 to 1000000000 size steps",
+        ),
+        (
+            LIMIT,
+            Replacement(ClientOrderId("E1"), bracket=Bracket(stop_ticks=9)),
+            "replacement.bracket: .* where no bracket waits",
+        ),
         (
             replace(bracketed(stop_ticks=8), filled=1),
-            Replacement("E1", bracket=Bracket(stop_ticks=9)),
+            Replacement(ClientOrderId("E1"), bracket=Bracket(stop_ticks=9)),
             "replacement.bracket: .* where no bracket waits",
         ),
     ],

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import LastPrint, Replacement, Side, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from leadline.venue.rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
@@ -88,7 +89,7 @@ def test_a_limit_touched_does_not_fill_until_more_than_twice_its_size_has_printe
 
     # 3 + 1 = 4 is not more than 2 x 2; the fifth contract is, and it is the only one there is to have
     assert [(fill.time_ns, fill.price, fill.quantity) for fill in fills(events)] == [(ns(4), mirror(20000, side), 1)]
-    assert paper.order("E1").remaining == 1
+    assert paper.order(ClientOrderId("E1")).remaining == 1
 
 
 def test_prints_before_the_limit_rested_are_not_ahead_of_it():
@@ -151,7 +152,7 @@ def test_a_limit_that_is_moved_beyond_the_market_takes_too_and_without_slippage_
         rows: list[tuple[float, int]] = [(1, 20000), (2, 20001)]
         paper.submit(order(limit=19990))
         run(paper, tape(rows), 2)
-        paper.replace(Replacement("E1", limit_price=20010))
+        paper.replace(Replacement(ClientOrderId("E1"), limit_price=20010))
         assert [fill.price for fill in fills(run(paper, tape([*rows, (3, 20000)]), 5))] == [expected]
 
 
@@ -164,25 +165,25 @@ def test_a_target_rests_from_its_fill_on_and_gains_nothing_of_a_gap():
 
 def test_one_print_is_handed_out_once_to_the_limits_that_it_reaches_in_the_order_of_their_arrival():
     paper = market()
-    paper.submit(order("first", quantity=2, limit=20000))
-    paper.submit(order("second", quantity=2, limit=20005))
+    paper.submit(order(ClientOrderId("first"), quantity=2, limit=20000))
+    paper.submit(order(ClientOrderId("second"), quantity=2, limit=20005))
     got = fills(run(paper, tape([(1, 19999, 3, SELL)]), 2))
     assert [(fill.client_id, fill.quantity) for fill in got] == [("first", 2), ("second", 1)]
 
 
 def test_market_and_stop_orders_fill_whole_whatever_the_print():
     paper = market()
-    paper.submit(order("M", quantity=7))
-    paper.submit(order("S", quantity=9, stop=20005))
+    paper.submit(order(ClientOrderId("M"), quantity=7))
+    paper.submit(order(ClientOrderId("S"), quantity=9, stop=20005))
     got = fills(run(paper, tape([(1, 20000, 1, UNKNOWN), (2, 20005, 1, UNKNOWN)]), 3))
     assert [(fill.client_id, fill.quantity) for fill in got] == [("M", 7), ("S", 9)]
 
 
 def test_optimistic_fills_when_touched_and_without_slippage():
     paper = market(FillRule.OPTIMISTIC)
-    paper.submit(order("M"))
-    paper.submit(order("L", quantity=3, limit=19990))
-    paper.submit(order("S", stop=20010))
+    paper.submit(order(ClientOrderId("M")))
+    paper.submit(order(ClientOrderId("L"), quantity=3, limit=19990))
+    paper.submit(order(ClientOrderId("S"), stop=20010))
     prints = tape(
         [(0.5, 20003, 1, BUY), (1, 20001, 1, SELL), (2, 19990, 2, SELL), (3, 19990, 1, SELL), (4, 20012, 1, BUY)]
     )
@@ -192,8 +193,8 @@ def test_optimistic_fills_when_touched_and_without_slippage():
 
 def test_next_print_looks_at_no_other_print():
     paper = market(FillRule.NEXT_PRINT)
-    paper.submit(order("M", at=1))
-    paper.submit(order("L", limit=19990, at=1))
+    paper.submit(order(ClientOrderId("M"), at=1))
+    paper.submit(order(ClientOrderId("L"), limit=19990, at=1))
     prints = tape([(0.9, 20003, 1, BUY), (2, 20001, 1, SELL), (3, 19990, 90, SELL), (4, 19989, 1, SELL)])
     got = [(fill.client_id, fill.price, fill.time_ns) for fill in fills(run(paper, prints, 5))]
     assert got == [("M", 20002, ns(2)), ("L", 19990, ns(4))]
@@ -201,23 +202,23 @@ def test_next_print_looks_at_no_other_print():
 
 def test_prints_of_an_instant_at_which_another_order_fills_stand_in_the_queue_once():
     paper = market()
-    paper.submit(order("M"))
-    paper.submit(order("L", limit=19_990))
+    paper.submit(order(ClientOrderId("M")))
+    paper.submit(order(ClientOrderId("L"), limit=19_990))
     prints = tape([(1, 19_990, 2, SELL), (2, 19_990, 1, SELL)])
     assert [(fill.client_id, fill.time_ns) for fill in fills(run(paper, prints, 3))] == [("M", ns(1)), ("L", ns(2))]
 
 
 def test_prints_of_the_nanosecond_before_a_fill_stand_in_the_queue():
     paper = market()
-    paper.submit(order("M", at=1))
-    paper.submit(order("L", limit=19_990))
+    paper.submit(order(ClientOrderId("M"), at=1))
+    paper.submit(order(ClientOrderId("L"), limit=19_990))
     prints = tape([(1, 19_990, 2, SELL), (1.000000001, 19_990, 1, SELL)])
     assert [fill.client_id for fill in fills(run(paper, prints, 3))] == ["M", "L"]
 
 
 def test_an_instant_at_which_only_a_watch_stops_the_tape_fills_nothing():
     paper = market()
-    paper.submit(order("L", limit=19_990))
+    paper.submit(order(ClientOrderId("L"), limit=19_990))
     price = WatchedPosition(MES, 1, Decimal(0), Decimal(1))
     stopped = paper.advance(
         {MES: tape([(1, 19_990, 2, SELL)])}, ns(3), [Watch(Decimal(0), (price,), at_or_below=Decimal(19_990))]
@@ -234,7 +235,7 @@ def test_prints_up_to_the_present_instant_of_a_contract_that_joins_late_are_quot
 
 def test_optimistic_fills_a_selling_limit_when_it_is_touched_from_below():
     paper = market(FillRule.OPTIMISTIC)
-    paper.submit(order("L", Side.SELL, limit=20_010))
+    paper.submit(order(ClientOrderId("L"), Side.SELL, limit=20_010))
     prints = tape([(1, 20_009), (2, 20_010)])
     assert [(fill.price, fill.time_ns) for fill in fills(run(paper, prints, 3))] == [(20_010, ns(2))]
 
@@ -251,7 +252,7 @@ def test_only_the_pessimistic_rule_looks_at_a_fresh_aggressors_print(rule: FillR
 
 def test_a_print_at_the_instant_from_which_a_limit_rests_is_not_in_its_queue():
     paper = market()
-    paper.submit(order("L", limit=19_990, at=1))
+    paper.submit(order(ClientOrderId("L"), limit=19_990, at=1))
     prints = tape([(1, 19_990, 5, SELL), (2, 19_990, 2, SELL), (3, 19_990, 1, SELL)])
     run(paper, prints, 1)
     run(paper, prints, 1.5)
@@ -261,7 +262,7 @@ def test_a_print_at_the_instant_from_which_a_limit_rests_is_not_in_its_queue():
 
 def test_prints_that_are_handed_in_again_count_once_and_none_may_be_left_out():
     paper = market()
-    paper.submit(order("L", limit=19_990))
+    paper.submit(order(ClientOrderId("L"), limit=19_990))
     prints = tape([(1, 19_990, 1, SELL), (2, 19_990, 1, SELL), (3, 19_990, 1, SELL)])
     run(paper, prints, 1.5)
     assert fills(run(paper, prints, 2.5)) == []  # two of the more than two that have to print

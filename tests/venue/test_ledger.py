@@ -11,6 +11,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from leadline.model.ids import ClientOrderId, RunId
 from leadline.model.ticks import TickColumns
 from leadline.venue.ledger import FILE_NAME, Ledger, LedgerDamaged, LedgerInUse
 from leadline.venue.matching import PaperMarket, Step
@@ -27,10 +28,10 @@ def steps_of_a_day() -> list[Step]:
     paper = PaperMarket(RULES, 0)
     steps = [paper.take_step()]
     paper.submit(order(quantity=2, bracket=(16, 24)))
-    paper.submit(order("rest", limit=20000))
-    paper.submit(order("gone", limit=19000))
+    paper.submit(order(ClientOrderId("rest"), limit=20000))
+    paper.submit(order(ClientOrderId("gone"), limit=19000))
     steps.append(paper.take_step())
-    paper.cancel("gone", "asked")
+    paper.cancel(ClientOrderId("gone"), "asked")
     while paper.instant_ns < ns(6):
         paper.advance({MES: PRINTS}, ns(6))
         steps.append(paper.take_step())
@@ -38,14 +39,14 @@ def steps_of_a_day() -> list[Step]:
 
 
 def write(directory: Path, steps: list[Step], name: str = "run-1") -> None:
-    ledger = Ledger.open(directory, name)
+    ledger = Ledger.open(directory, RunId(name))
     for step in steps:
         ledger.append(step)
     ledger.close()
 
 
 def read(directory: Path, name: str = "run-1") -> list[Step]:
-    ledger = Ledger.open(directory, name)
+    ledger = Ledger.open(directory, RunId(name))
     try:
         return list(ledger.steps())
     finally:
@@ -67,7 +68,7 @@ def test_a_reopened_ledger_makes_the_same_market_again(tmp_path: Path):
 def test_events_that_are_read_back_are_equal_to_what_they_were(tmp_path: Path):
     steps = steps_of_a_day()
     write(tmp_path, steps)
-    ledger = Ledger.open(tmp_path, "run-1")
+    ledger = Ledger.open(tmp_path, RunId("run-1"))
     events = [event for step in ledger.steps() for event in step.events]
     ledger.close()
     assert events == [event for step in steps for event in step.events]
@@ -82,7 +83,7 @@ def test_a_market_made_again_in_mid_day_goes_on_as_if_nothing_had_happened(tmp_p
         for step in steps[:kept]:
             again.restore(step)
         if kept == 2:
-            again.cancel("gone", "asked")
+            again.cancel(ClientOrderId("gone"), "asked")
         while again.instant_ns < ns(6):
             again.advance({MES: PRINTS}, ns(6))
         assert list(again.events_after(0)) == undisturbed
@@ -102,7 +103,7 @@ def test_wherever_the_end_is_torn_every_whole_record_stays_and_the_ledger_goes_o
     steps = steps_of_a_day()
     write(tmp_path, steps[:-1])
     promised = (tmp_path / FILE_NAME).stat().st_size
-    write_more = Ledger.open(tmp_path, "run-1")
+    write_more = Ledger.open(tmp_path, RunId("run-1"))
     write_more.append(steps[-1])
     write_more.close()
     whole = (tmp_path / FILE_NAME).read_bytes()
@@ -138,12 +139,12 @@ def test_damage_before_the_end_is_an_error_and_nothing_is_cut(tmp_path: Path):
 
 
 def test_a_ledger_belongs_to_one_tape_and_one_process(tmp_path: Path):
-    ledger = Ledger.open(tmp_path, "run-1")
+    ledger = Ledger.open(tmp_path, RunId("run-1"))
     with pytest.raises(LedgerInUse):
-        Ledger.open(tmp_path, "run-1")
+        Ledger.open(tmp_path, RunId("run-1"))
     ledger.close()
     with pytest.raises(LedgerDamaged, match="run-2"):
-        Ledger.open(tmp_path, "run-2")
+        Ledger.open(tmp_path, RunId("run-2"))
 
 
 CHILD = textwrap.dedent("""
@@ -166,7 +167,7 @@ def long_tape() -> TickColumns:
 
 def trade_on(directory: Path) -> PaperMarket:
     """Go on from the ledger to the end of the tape, an entry every 200 prints; a dot on stdout for each record."""
-    ledger = Ledger.open(directory, "run-1")
+    ledger = Ledger.open(directory, RunId("run-1"))
     paper = PaperMarket(RULES, 0)
     for step in ledger.steps():
         paper.restore(step)
@@ -174,7 +175,7 @@ def trade_on(directory: Path) -> PaperMarket:
     while paper.instant_ns < 20_000:
         if not paper.instant_ns % 2000:
             name = f"E{paper.instant_ns}"
-            paper.submit(order(name, quantity=2, at=paper.instant_ns / 1e9, bracket=(9, 9)))
+            paper.submit(order(ClientOrderId(name), quantity=2, at=paper.instant_ns / 1e9, bracket=(9, 9)))
             ledger.append(paper.take_step())
         paper.advance(prints, paper.instant_ns - paper.instant_ns % 2000 + 2000)
         ledger.append(paper.take_step())

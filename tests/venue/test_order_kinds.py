@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Bracket, OrderState, OrderType, Replacement, Side, Trail, Trailing, VenueOrder
 from leadline.venue.convert import replacement_from_proto, replacement_to_proto
 from leadline.venue.matching import PaperMarket
@@ -32,7 +33,7 @@ def test_a_gap_through_the_limit_leaves_it_resting_at_its_limit_until_the_price_
     rows = [(1, 20009), (2, 20040), (3, 20012, 2), (4, 20013, 9), (5, 20011)]
     assert filled(paper, rows) == [("E", 1, 20012)]
     assert [event.order.triggered for event in paper.events_after(0)] == [False, True, True]
-    assert paper.order("E1").filled == 1
+    assert paper.order(ClientOrderId("E1")).filled == 1
 
 
 def test_slippage_counts_against_the_limit_and_without_slippage_does_not():
@@ -167,7 +168,7 @@ def test_it_expires_where_nothing_prints():
     paper = market()
     paper.submit(order(limit=20000, until=5))
     run(paper, tape([(1, 20001)]), 4.999999)
-    assert paper.order("E1").state is OrderState.WORKING
+    assert paper.order(ClientOrderId("E1")).state is OrderState.WORKING
     run(paper, tape([(1, 20001)]), 9)
     assert [(event.order.state, event.instant_ns) for event in paper.events_after(1)] == [(OrderState.EXPIRED, ns(5))]
 
@@ -192,7 +193,7 @@ def working(**terms: Any) -> tuple[PaperMarket, VenueOrder]:
 def test_a_new_price_takes_effect_after_the_latency_and_loses_the_place_in_the_queue():
     paper, _ = working()
     run(paper, tape([(2, 20000, 6), (3, 20001, 1)]), 3)
-    moved = paper.replace(Replacement("E1", limit_price=20001))
+    moved = paper.replace(Replacement(ClientOrderId("E1"), limit_price=20001))
     assert (moved.limit_price, moved.state) == (20001, OrderState.WORKING)
     rows = [(2, 20000, 6), (3, 20001, 1), (3.9, 20000, 9), (5, 20001, 6), (6, 20001, 1)]
     assert filled(paper, rows) == [("E", 1, 20001)]
@@ -200,27 +201,27 @@ def test_a_new_price_takes_effect_after_the_latency_and_loses_the_place_in_the_q
 
 def test_a_stop_with_a_limit_that_was_reached_stays_so_unless_its_stop_moves():
     for wanted, still in (
-        (Replacement("E1", limit_price=20013), True),
-        (Replacement("E1", stop_price=20011), False),
-        (Replacement("E1", quantity=2), True),
+        (Replacement(ClientOrderId("E1"), limit_price=20013), True),
+        (Replacement(ClientOrderId("E1"), stop_price=20011), False),
+        (Replacement(ClientOrderId("E1"), quantity=2), True),
     ):
         paper = market()
         paper.submit(order(stop=20010, limit=20012))
         run(paper, tape([(1, 20009), (2, 20040)]), 3)
-        assert paper.order("E1").triggered
+        assert paper.order(ClientOrderId("E1")).triggered
         assert paper.replace(wanted).triggered is still
     paper = market()
     paper.submit(order(stop=20010, limit=20012))
-    assert not paper.replace(Replacement("E1", limit_price=20013)).triggered
+    assert not paper.replace(Replacement(ClientOrderId("E1"), limit_price=20013)).triggered
 
 
 def test_an_exit_that_is_moved_meets_the_first_print_after_now_and_an_entry_the_first_after_the_latency():
     for reduce_only, second in ((True, 3), (False, 4)):
         paper = market(latency_ns=ns(1.5))
-        paper.submit(order("held"))
+        paper.submit(order(ClientOrderId("held")))
         run(paper, tape([(2, 20000)]), 2)
-        paper.submit(order("moved", Side.SELL, limit=20030, reduce_only=reduce_only))
-        paper.replace(Replacement("moved", limit_price=20004))
+        paper.submit(order(ClientOrderId("moved"), Side.SELL, limit=20030, reduce_only=reduce_only))
+        paper.replace(Replacement(ClientOrderId("moved"), limit_price=20004))
         found = fills(run(paper, tape([(2, 20000), (3, 20005), (4, 20005)]), 9))
         assert [fill.time_ns for fill in found] == [ns(second)]
 
@@ -228,9 +229,9 @@ def test_an_exit_that_is_moved_meets_the_first_print_after_now_and_an_entry_the_
 def test_the_same_terms_again_change_nothing_and_a_smaller_size_keeps_the_place():
     paper, taken = working()
     run(paper, tape([(2, 20000, 6)]), 2)
-    assert paper.replace(Replacement("E1", limit_price=20000, quantity=3)) == taken
+    assert paper.replace(Replacement(ClientOrderId("E1"), limit_price=20000, quantity=3)) == taken
     assert paper.last_event == 1
-    paper.replace(Replacement("E1", quantity=2))
+    paper.replace(Replacement(ClientOrderId("E1"), quantity=2))
     assert filled(paper, [(2, 20000, 6), (3, 20000, 1)]) == [("E", 1, 20000)]
 
 
@@ -242,7 +243,7 @@ def test_a_replacement_during_a_fill_counts_what_has_filled():
     ):
         paper, _ = working()
         run(paper, tape([(2, 19999, 1, SELL)]), 2)
-        after = paper.replace(Replacement("E1", quantity=quantity))
+        after = paper.replace(Replacement(ClientOrderId("E1"), quantity=quantity))
         assert (after.state, after.remaining) == expected
 
 
@@ -250,7 +251,7 @@ def test_an_order_that_has_ended_stays_as_it_ended():
     paper, _ = working(quantity=1)
     run(paper, tape([(2, 19999)]), 2)
     before = paper.last_event
-    assert paper.replace(Replacement("E1", limit_price=5)).state is OrderState.FILLED
+    assert paper.replace(Replacement(ClientOrderId("E1"), limit_price=5)).state is OrderState.FILLED
     assert paper.last_event == before
 
 
@@ -275,7 +276,7 @@ def test_an_exit_is_made_smaller_its_twin_keeps_its_size_and_a_close_takes_the_r
     assert paper.replace(Replacement(target.client_id, quantity=2)).quantity == 2
     assert [(live.leg, live.quantity) for live in paper.live_orders()] == [("S1", 3), ("T1", 2)]
     paper.replace(Replacement(stop.client_id, quantity=2))
-    paper.submit(order("close", Side.SELL, at=2, reduce_only=True))
+    paper.submit(order(ClientOrderId("close"), Side.SELL, at=2, reduce_only=True))
     rows = [(2, 19999, 3, SELL), (3.5, 20010), (4, 19990), (5, 19980)]
     assert filled(paper, rows) == [("E", 1, 20009), ("S1", 2, 19979)]
     assert (paper.positions(), paper.live_orders()) == ({}, ())
@@ -325,23 +326,23 @@ def test_of_a_pair_of_two_sizes_a_fill_ends_a_twin_that_is_not_larger():
 
 def test_the_exits_of_an_entry_can_change_until_it_fills():
     paper, _ = working(bracket=(16, 24))
-    paper.replace(Replacement("E1", bracket=Bracket(stop_price=19980, target_ticks=8)))
+    paper.replace(Replacement(ClientOrderId("E1"), bracket=Bracket(stop_price=19980, target_ticks=8)))
     run(paper, tape([(2, 19999, 1, SELL)]), 2)
     assert [(live.stop_price, live.limit_price) for live in paper.live_orders()[1:]] == [(19980, None), (None, 20008)]
     with pytest.raises(InvalidInput, match="waits for a first fill"):
-        paper.replace(Replacement("E1", bracket=Bracket(16, 24)))
+        paper.replace(Replacement(ClientOrderId("E1"), bracket=Bracket(16, 24)))
 
 
 @pytest.mark.parametrize(
     ("wanted", "field"),
     [
-        (Replacement("E1", stop_price=5), "replacement.stop_price"),
-        (Replacement("E1", quantity=0), "replacement.quantity"),
-        (Replacement("E1", quantity=10**9 + 1), "order.quantity"),
-        (Replacement("E1", limit_price=2**53), "order.limit_price"),
-        (Replacement("E1", valid_until_ns=0), "order.valid_until_ns"),
-        (Replacement("E1", bracket=Bracket(1, 1)), "replacement.bracket"),
-        (Replacement("E1", trail=Trailing(20010, 4)), "replacement.trail"),
+        (Replacement(ClientOrderId("E1"), stop_price=5), "replacement.stop_price"),
+        (Replacement(ClientOrderId("E1"), quantity=0), "replacement.quantity"),
+        (Replacement(ClientOrderId("E1"), quantity=10**9 + 1), "order.quantity"),
+        (Replacement(ClientOrderId("E1"), limit_price=2**53), "order.limit_price"),
+        (Replacement(ClientOrderId("E1"), valid_until_ns=0), "order.valid_until_ns"),
+        (Replacement(ClientOrderId("E1"), bracket=Bracket(1, 1)), "replacement.bracket"),
+        (Replacement(ClientOrderId("E1"), trail=Trailing(20010, 4)), "replacement.trail"),
     ],
 )
 def test_terms_that_it_cannot_have_are_refused_and_change_nothing(wanted: Replacement, field: str):
@@ -349,15 +350,17 @@ def test_terms_that_it_cannot_have_are_refused_and_change_nothing(wanted: Replac
     with pytest.raises(InvalidInput) as refused:
         paper.replace(wanted)
     assert refused.value.field == field
-    assert (paper.order("E1"), paper.last_event) == (taken, 1)
+    assert (paper.order(ClientOrderId("E1")), paper.last_event) == (taken, 1)
 
 
 def test_other_terms_come_through_the_contract_as_they_are():
-    every = Replacement("E1", 3, 20000, -5, Bracket(stop_price=19990, trail=Trail(0, 4)), ns(9), Trailing(-7, 4))
-    for wanted in (every, Replacement("E1")):
+    every = Replacement(
+        ClientOrderId("E1"), 3, 20000, -5, Bracket(stop_price=19990, trail=Trail(0, 4)), ns(9), Trailing(-7, 4)
+    )
+    for wanted in (every, Replacement(ClientOrderId("E1"))):
         assert replacement_from_proto(replacement_to_proto(wanted)) == wanted
 
 
 def test_an_order_that_never_was_has_no_terms():
     with pytest.raises(Unknown, match="order 'nobody'"):
-        market().replace(Replacement("nobody", quantity=1))
+        market().replace(Replacement(ClientOrderId("nobody"), quantity=1))

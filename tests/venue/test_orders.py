@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import client_order_id, fill_id
+from leadline.model.ids import ClientOrderId, client_order_id, fill_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, Trail, Trailing, VenueOrder
 from tests.venue.builders import BUY, ES, MES, fills, market, ns, order, run, tape, told
 
@@ -38,9 +38,9 @@ def test_an_order_that_makes_no_sense_is_neither_taken_nor_remembered_as_refused
 def test_a_step_has_every_event_since_the_one_before():
     paper = market()
     for client_id in ("a", "b"):
-        paper.submit(order(client_id))
+        paper.submit(order(ClientOrderId(client_id)))
     assert [event.event for event in paper.take_step().events] == [1, 2]
-    paper.submit(order("c"))
+    paper.submit(order(ClientOrderId("c")))
     assert [event.event for event in paper.take_step().events] == [3]
     assert paper.take_step().events == ()
 
@@ -92,34 +92,39 @@ def test_the_legs_of_a_bracket_never_replace_an_order_that_has_their_id():
 
 def test_a_cancelled_or_refused_id_stays_taken():
     paper = market()
-    paper.reject(order("a"), "no such contract")
-    paper.submit(order("b"))
-    paper.cancel("b", "changed my mind")
-    assert [paper.submit(order(name))[0].state for name in ("a", "b")] == [OrderState.REJECTED, OrderState.CANCELLED]
+    paper.reject(order(ClientOrderId("a")), "no such contract")
+    paper.submit(order(ClientOrderId("b")))
+    paper.cancel(ClientOrderId("b"), "changed my mind")
+    assert [paper.submit(order(ClientOrderId(name)))[0].state for name in ("a", "b")] == [
+        OrderState.REJECTED,
+        OrderState.CANCELLED,
+    ]
     assert paper.live_orders() == ()
 
 
 def test_a_refused_order_is_remembered_with_its_reason_and_answered_again():
     paper = market()
-    refused, known = paper.reject(order("a"), "no such contract")
+    refused, known = paper.reject(order(ClientOrderId("a")), "no such contract")
     assert (refused.state, refused.reason, known) == (OrderState.REJECTED, "no such contract", False)
-    assert paper.reject(order("a"), "another reason") == (refused, True)
-    assert paper.submit(order("b")) == (order("b"), False)
+    assert paper.reject(order(ClientOrderId("a")), "another reason") == (refused, True)
+    assert paper.submit(order(ClientOrderId("b"))) == (order(ClientOrderId("b")), False)
     assert [found.client_id for found in paper.orders()] == ["a", "b"]
-    assert paper.order("a") == refused
+    assert paper.order(ClientOrderId("a")) == refused
     assert (paper.last_event, paper.matched_event) == (2, 0)
 
 
 def test_net_positions_are_told_by_contract_and_flat_ones_left_out():
     paper = market()
     for name, side, contract in (("a", Side.SELL, MES), ("b", Side.BUY, ES), ("c", Side.SELL, ES)):
-        paper.submit(order(name, side, quantity=2, contract=contract))
+        paper.submit(order(ClientOrderId(name), side, quantity=2, contract=contract))
     run(paper, {MES: tape([(1, 20_000)]), ES: tape([(1, 20_000)])}, 2)
     assert paper.positions() == {MES: -2}
 
 
 def test_what_a_sender_claims_in_the_venues_own_fields_is_not_believed():
-    claim = dataclasses.replace(order(), filled=1, state=OrderState.FILLED, parent="x", oco="y", reason="z")
+    claim = dataclasses.replace(
+        order(), filled=1, state=OrderState.FILLED, parent=ClientOrderId("x"), oco=ClientOrderId("y"), reason="z"
+    )
     taken, _ = market().submit(claim)
     assert taken == order()
 
@@ -127,16 +132,16 @@ def test_what_a_sender_claims_in_the_venues_own_fields_is_not_believed():
 def test_a_cancel_is_immediate_and_idempotent():
     paper = market()
     paper.submit(order(limit=19000))
-    cancelled = paper.cancel("E1", "flat by the close")
+    cancelled = paper.cancel(ClientOrderId("E1"), "flat by the close")
     assert (cancelled.state, cancelled.reason) == (OrderState.CANCELLED, "flat by the close")
-    assert paper.cancel("E1", "again") == cancelled
+    assert paper.cancel(ClientOrderId("E1"), "again") == cancelled
     assert paper.last_event == 2
     assert fills(run(paper, tape([(1, 18000)]), 2)) == []
 
 
 def test_cancelling_an_order_that_never_was_is_an_error():
     with pytest.raises(Unknown, match="order 'nobody'"):
-        market().cancel("nobody", "")
+        market().cancel(ClientOrderId("nobody"), "")
 
 
 @pytest.mark.parametrize(
@@ -182,13 +187,13 @@ def test_an_order_that_makes_no_sense_is_refused_by_field_and_leaves_no_trace(ch
 
 def test_closing_takes_no_more_than_the_position():
     paper = market()
-    paper.submit(order("in", quantity=2))
-    paper.submit(order("out", Side.SELL, quantity=5, at=1, reduce_only=True))
+    paper.submit(order(ClientOrderId("in"), quantity=2))
+    paper.submit(order(ClientOrderId("out"), Side.SELL, quantity=5, at=1, reduce_only=True))
 
     events = run(paper, tape([(1, 20000), (2, 20000)]), 3)
 
     assert [(fill.client_id, fill.quantity) for fill in fills(events)] == [("in", 2), ("out", 2)]
-    assert paper.order("out").state is OrderState.CANCELLED
+    assert paper.order(ClientOrderId("out")).state is OrderState.CANCELLED
     assert paper.positions() == {}
 
 
@@ -196,18 +201,18 @@ def test_closing_takes_no_more_than_the_position():
 def test_closing_a_position_that_is_not_there_does_nothing(held: int):
     paper = market()
     if held:
-        paper.submit(order("in", Side.SELL))
-    paper.submit(order("out", Side.SELL, at=1, reduce_only=True))
+        paper.submit(order(ClientOrderId("in"), Side.SELL))
+    paper.submit(order(ClientOrderId("out"), Side.SELL, at=1, reduce_only=True))
     events = run(paper, tape([(1, 20000), (2, 20000)]), 3)
     assert [fill.client_id for fill in fills(events)] == ["in"] * -held
-    assert paper.order("out").reason == "nothing to reduce"
+    assert paper.order(ClientOrderId("out")).reason == "nothing to reduce"
 
 
 def test_a_stop_and_a_flatten_on_one_print_do_not_reverse_the_position():
     paper = market()
-    paper.submit(order("in", bracket=(16, 24)))
+    paper.submit(order(ClientOrderId("in"), bracket=(16, 24)))
     run(paper, tape([(1, 19999)]), 1)
-    paper.submit(order("flatten", Side.SELL, at=1, reduce_only=True))
+    paper.submit(order(ClientOrderId("flatten"), Side.SELL, at=1, reduce_only=True))
 
     events = run(paper, tape([(1, 19999), (2, 19984)]), 3)
 
@@ -219,17 +224,20 @@ def test_a_stop_and_a_flatten_on_one_print_do_not_reverse_the_position():
 @pytest.mark.parametrize("in_turn", [True, False])
 def test_one_print_meets_a_stop_before_a_flatten_and_a_flatten_before_a_target(one: str, other: str, in_turn: bool):
     exits = {
-        "stop": order("stop", Side.SELL, at=1, stop=20000, reduce_only=True),
-        "flatten": order("flatten", Side.SELL, at=1, reduce_only=True),
-        "target": order("target", Side.SELL, at=1, limit=19990, reduce_only=True),
+        "stop": order(ClientOrderId("stop"), Side.SELL, at=1, stop=20000, reduce_only=True),
+        "flatten": order(ClientOrderId("flatten"), Side.SELL, at=1, reduce_only=True),
+        "target": order(ClientOrderId("target"), Side.SELL, at=1, limit=19990, reduce_only=True),
     }
     paper = market()
-    paper.submit(order("in"))
+    paper.submit(order(ClientOrderId("in")))
     run(paper, tape([(1, 20000)]), 1)
     for name in (one, other) if in_turn else (other, one):
         paper.submit(exits[name])
     run(paper, tape([(1, 20000), (2, 19995)]), 3)
-    assert (paper.order(one).state, paper.order(other).state) == (OrderState.FILLED, OrderState.CANCELLED)
+    assert (paper.order(ClientOrderId(one)).state, paper.order(ClientOrderId(other)).state) == (
+        OrderState.FILLED,
+        OrderState.CANCELLED,
+    )
 
 
 def test_one_contract_fills_on_the_tape_of_another():
@@ -245,7 +253,7 @@ def test_a_fills_id_is_the_order_and_the_print():
     paper = market()
     paper.submit(order(quantity=2, limit=20000))
     got = fills(run(paper, tape([(1, 19999), (2, 19999)], first_index=40), 3))
-    assert [fill.fill_id for fill in got] == [fill_id("E1", 40), fill_id("E1", 41)]
+    assert [fill.fill_id for fill in got] == [fill_id(ClientOrderId("E1"), 40), fill_id(ClientOrderId("E1"), 41)]
 
 
 def test_events_are_numbered_from_one_without_gaps_and_can_be_asked_for_again():
@@ -276,7 +284,10 @@ def test_events_are_numbered_from_one_without_gaps_and_can_be_asked_for_again():
 def test_orders_are_found_by_their_ids_and_the_newest_without():
     paper = market()
     for name in "abcd":
-        paper.submit(order(name))
-    assert [found.client_id for found in paper.known(["c", "nobody", "a", "c"])] == ["c", "a"]
+        paper.submit(order(ClientOrderId(name)))
+    assert [
+        found.client_id
+        for found in paper.known([ClientOrderId("c"), ClientOrderId("nobody"), ClientOrderId("a"), ClientOrderId("c")])
+    ] == ["c", "a"]
     assert [found.client_id for found in paper.newest(2)] == ["c", "d"]
     assert paper.newest(10) == paper.orders()

@@ -20,7 +20,7 @@ import structlog
 
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, RunId
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -166,7 +166,7 @@ class Caller:
         )
         return advanced_from_proto(await self.stub.AdvanceTo(request, timeout=5))
 
-    async def orders(self, *client_ids: str) -> list[VenueOrder]:
+    async def orders(self, *client_ids: ClientOrderId) -> list[VenueOrder]:
         reply = await self.stub.ListOrders(pb.ListOrdersRequest(client_ids=client_ids), timeout=5)
         return [order_from_proto(found) for found in reply.orders]
 
@@ -201,7 +201,10 @@ async def serving(settings: ServiceSettings) -> AsyncIterator[Caller]:
 def decisions() -> list[VenueOrder]:
     """An entry every 200 ms, on both contracts in turn."""
     return [
-        replace(order(f"E{number}", (Side.BUY, Side.SELL)[number % 3 == 0], 2, bracket=(9, 9)), contract=contract)
+        replace(
+            order(ClientOrderId(f"E{number}"), (Side.BUY, Side.SELL)[number % 3 == 0], 2, bracket=(9, 9)),
+            contract=contract,
+        )
         for number in range(1, 10)
         for contract in [(ES, MES)[number % 2]]
     ]
@@ -390,12 +393,12 @@ async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_
     async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         taken, _ = await venue.submit(order(contract="GCZ2025"))
         assert (taken.state, taken.reason) == (OrderState.REJECTED, "no tape of GCZ2025")
-        assert await venue.orders("E1", "nobody") == [taken]
+        assert await venue.orders(ClientOrderId("E1"), ClientOrderId("nobody")) == [taken]
 
         for nonsense, field in (
             (pb.VenueOrder(client_id="x", type=pb.ORDER_TYPE_MARKET), "order.side"),
             (pb.VenueOrder(client_id="x", side=pb.SIDE_BUY), "order.type"),
-            (replace_message(order_to_proto(order("x")), quantity=0), "order.quantity"),
+            (replace_message(order_to_proto(order(ClientOrderId("x"))), quantity=0), "order.quantity"),
         ):
             with pytest.raises(grpc.aio.AioRpcError, match=field) as refused:
                 await venue.stub.SubmitOrder(pb.SubmitOrderRequest(order=nonsense), timeout=5)
@@ -411,7 +414,7 @@ async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_
 async def test_all_that_work_are_listed_however_old(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
     async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
         for number in range(120):
-            await venue.submit(order(f"E{number}", limit=19_000))
+            await venue.submit(order(ClientOrderId(f"E{number}"), limit=19_000))
             if number % 2:
                 await venue.stub.CancelOrder(pb.CancelOrderRequest(client_id=f"E{number}"), timeout=5)
         reply = await venue.stub.ListOrders(pb.ListOrdersRequest(working=True), timeout=5)
@@ -426,15 +429,19 @@ async def test_other_terms_stand_in_the_ledger_before_they_are_answered(
     settings = settings_in(tmp_path, nats_server, ports)
     async with serving(settings) as venue:
         await venue.submit(order(limit=19000, quantity=2, bracket=(16, 24)))
-        wanted = Replacement("E1", limit_price=18990, quantity=1, bracket=Bracket(stop_price=18000, trail=Trail(5, 2)))
+        wanted = Replacement(
+            ClientOrderId("E1"), limit_price=18990, quantity=1, bracket=Bracket(stop_price=18000, trail=Trail(5, 2))
+        )
         replies = [await venue.stub.ReplaceOrder(replacement_to_proto(wanted), timeout=5) for _ in range(2)]
         changed, again = (order_from_proto(reply.order) for reply in replies)
         assert (changed.limit_price, changed.quantity, changed.bracket) == (18990, 1, wanted.bracket)
         assert (again, [reply.event for reply in replies]) == (changed, [2, 2])
         with pytest.raises(grpc.aio.AioRpcError, match=r"replacement\.stop_price"):
-            await venue.stub.ReplaceOrder(replacement_to_proto(Replacement("E1", stop_price=5)), timeout=5)
+            await venue.stub.ReplaceOrder(
+                replacement_to_proto(Replacement(ClientOrderId("E1"), stop_price=5)), timeout=5
+            )
     async with serving(settings) as venue:
-        assert await venue.orders("E1") == [changed]
+        assert await venue.orders(ClientOrderId("E1")) == [changed]
 
 
 def replace_message(message: pb.VenueOrder, **change: Any) -> pb.VenueOrder:
@@ -462,14 +469,14 @@ async def test_a_venue_that_misbehaves_has_what_it_was_sent_and_no_more(
         ):
             between.next("SubmitOrder", fault)
             with pytest.raises(grpc.aio.AioRpcError) as error:
-                await caller.submit(order(name))
+                await caller.submit(order(ClientOrderId(name)))
             assert error.value.code() is fault.code
         gate = Gate()
         between.next("SubmitOrder", rejected(), Fault(gate=gate))
-        assert (await caller.submit(order("refused")))[0].state is OrderState.REJECTED
-        late = asyncio.create_task(caller.submit(order("late")))
+        assert (await caller.submit(order(ClientOrderId("refused"))))[0].state is OrderState.REJECTED
+        late = asyncio.create_task(caller.submit(order(ClientOrderId("late"))))
         await gate.reached.wait()
-        assert await venue.orders("late") == []
+        assert await venue.orders(ClientOrderId("late")) == []
         gate.opened.set()
         assert (await late)[0].state is OrderState.WORKING
 
@@ -479,7 +486,10 @@ async def test_a_venue_that_misbehaves_has_what_it_was_sent_and_no_more(
             "refused": OrderState.REJECTED,
             "late": OrderState.WORKING,
         }
-        assert await caller.submit(order("kept")) == ((await venue.orders("kept"))[0], True)
+        assert await caller.submit(order(ClientOrderId("kept"))) == (
+            (await venue.orders(ClientOrderId("kept")))[0],
+            True,
+        )
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
             await caller.stub.CancelOrder(pb.CancelOrderRequest(client_id="nobody"), timeout=5)
         assert unknown.value.code() is grpc.StatusCode.NOT_FOUND
@@ -536,9 +546,9 @@ def test_every_value_survives_the_wire():
     )
     assert order_from_proto(order_to_proto(rich)) == rich
     for wanted in (
-        Replacement("E1"),
-        Replacement("E1", 2, 20000, 19990, Bracket(16, 24, trail=Trail(3, 1)), 9),
-        Replacement("E1", bracket=Bracket(stop_price=-5, target_price=0)),
+        Replacement(ClientOrderId("E1")),
+        Replacement(ClientOrderId("E1"), 2, 20000, 19990, Bracket(16, 24, trail=Trail(3, 1)), 9),
+        Replacement(ClientOrderId("E1"), bracket=Bracket(stop_price=-5, target_price=0)),
     ):
         assert replacement_from_proto(replacement_to_proto(wanted)) == wanted
     watch = Watch(Decimal("-12.50"), (WatchedPosition(MES, -2, Decimal(-50000), Decimal("1.25")),), None, Decimal(500))

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Fill, OrderState, Side, VenueOrder
 from leadline.model.settlement import settlement_id, settles_at_ns
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
@@ -67,10 +68,10 @@ def test_a_contract_that_another_ones_prints_price_settles_at_these() -> None:
 def test_an_order_in_a_contract_that_has_settled_ends_at_once() -> None:
     paper = market()
     run(paper, evening(20_000), SETTLES + 10)
-    late: VenueOrder = order("E9", at=SETTLES + 10)
+    late: VenueOrder = order(ClientOrderId("E9"), at=SETTLES + 10)
     paper.submit(late)
     run(paper, evening(20_000), SETTLES + AFTER)
-    ended = paper.order("E9")
+    ended = paper.order(ClientOrderId("E9"))
     assert (ended.state, ended.reason, ended.filled) == (OrderState.EXPIRED, "its contract has settled", 0)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import client_order_id
+from leadline.model.ids import ClientOrderId, DecisionId, client_order_id
 from leadline.model.orders import (
     Bracket,
     OrderType,
@@ -81,7 +81,7 @@ def orders(draw: st.DrawFn, number: int, at: int) -> VenueOrder:
     bracket = draw(st.one_of(st.none(), brackets()))
     trails = kind is OrderType.STOP and draw(st.booleans())
     return VenueOrder(
-        client_id=f"o{number}",
+        client_id=ClientOrderId(f"o{number}"),
         contract=draw(st.sampled_from(["X", "Y"])),
         tape_contract=draw(st.sampled_from(TAPES)),
         side=draw(st.sampled_from(Side)),
@@ -89,7 +89,7 @@ def orders(draw: st.DrawFn, number: int, at: int) -> VenueOrder:
         quantity=draw(st.integers(1, 4)),
         decided_at_ns=at,
         leg="E",
-        decision=f"d{number}",
+        decision=DecisionId(f"d{number}"),
         limit_price=draw(PRICES) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
         stop_price=draw(PRICES) if kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
         bracket=bracket,
@@ -127,7 +127,7 @@ def attached(draw: st.DrawFn, earlier: VenueOrder, number: int, at: int) -> Venu
     """A stop or a target for what an earlier order has filled, alone or a pair with its other one."""
     leg, other = draw(st.sampled_from([("S", "T"), ("T", "S")]))
     return VenueOrder(
-        client_id=f"x{number}",
+        client_id=ClientOrderId(f"x{number}"),
         contract=earlier.contract,
         tape_contract=earlier.tape_contract,
         side=earlier.side.opposite,
@@ -135,12 +135,12 @@ def attached(draw: st.DrawFn, earlier: VenueOrder, number: int, at: int) -> Venu
         quantity=draw(st.integers(1, 4)),
         decided_at_ns=at,
         leg=f"{leg}9",
-        decision=f"x{number}",
+        decision=DecisionId(f"x{number}"),
         stop_price=draw(PRICES) if leg == "S" else None,
         limit_price=draw(PRICES) if leg == "T" else None,
         reduce_only=draw(st.booleans()),
         parent=earlier.client_id,
-        oco=draw(st.sampled_from(["", client_order_id(earlier.decision, f"{other}1")])),
+        oco=ClientOrderId(draw(st.sampled_from(["", client_order_id(earlier.decision, f"{other}1")]))),
     )
 
 
@@ -178,7 +178,7 @@ def carry_out(paper: PaperMarket, instruction: Instruction) -> None:
         if order is not None and not (order.parent and priced and order.type is OrderType.MARKET):
             paper.replace(wanted)
     elif instruction.cancels in known:
-        paper.cancel(instruction.cancels, "asked")
+        paper.cancel(ClientOrderId(instruction.cancels), "asked")
 
 
 def undisturbed(rules: FillRules, prints: dict[str, TickColumns], plan: list[Instruction]) -> tuple[VenueEvent, ...]:
@@ -256,7 +256,7 @@ def by_hand(prints: dict[str, TickColumns], plan: list[Instruction], slippage: i
         elif instruction.replaces is not None:
             reference.replace(instruction.replaces, instruction.at)
         else:
-            reference.cancel(instruction.cancels)
+            reference.cancel(ClientOrderId(instruction.cancels))
     return reference.lines
 
 

@@ -32,6 +32,7 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.connect import connect
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.ids import StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.signal_checks import SignalSource, check_message
 from leadline.model.specs import TradingStrategy
@@ -72,7 +73,7 @@ class Account:
         # Those who only read have connections of their own: the book's are never waited for because of them.
         self.reads = reads
         self.tail = EventTail(self.reads, tape.tape, self.name)
-        self.queues: dict[str, SignalQueue] = {}
+        self.queues: dict[StrategyId, SignalQueue] = {}
         self.kill_switch = KillSwitch(context.settings.data_dir / "halts.json", wall_ns, self._note_halts)
         self.journal = SendJournal(
             context.settings.data_dir / f"sent-{tape.tape}.journal",

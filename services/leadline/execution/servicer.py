@@ -20,6 +20,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.halts import FIELD_REASON, HaltSource, printable
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.spec_base import DECIMAL_PATTERN
 from leadline.model.strategy_spec import MOST_COUNT
 from leadline.risk.view import AccountLimits
@@ -47,7 +48,9 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
     async def SetStrategy(self, request: pb.SetStrategyRequest, context: ServicerContext) -> pb.SetStrategyResponse:
         async def action() -> pb.SetStrategyResponse:
             loop = self._account.loop
-            strategy = commands.set_strategy(loop.book, request.strategy, request.analysis_hash, request.manifest_json)
+            strategy = commands.set_strategy(
+                loop.book, StrategyId(request.strategy), request.analysis_hash, request.manifest_json
+            )
             await loop.commit()
             return pb.SetStrategyResponse(instant_ns=loop.book.instant_ns, settings_hash=strategy.settings_hash)
 
@@ -55,7 +58,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
 
     async def Drain(self, request: pb.DrainRequest, context: ServicerContext) -> pb.DrainResponse:
         async def action() -> pb.DrainResponse:
-            loop, name = self._account.loop, request.strategy
+            loop, name = self._account.loop, StrategyId(request.strategy)
             wanted = Drain(request.drain_id, request.working_orders, request.positions, loop.book.instant_ns)
             drain = commands.drain(loop.book, name, wanted)
             await loop.commit()
@@ -114,7 +117,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
 
         async def action() -> pb.CancelOrderResponse:
             loop = self._account.loop
-            order = commands.cancellable_entry(loop.book, request.client_id)
+            order = commands.cancellable_entry(loop.book, ClientOrderId(request.client_id))
             await loop.cancel(order, reason)
             return pb.CancelOrderResponse(order=order_to_proto(loop.book.orders[order.client_id], None))
 
@@ -127,7 +130,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
             loop = self._account.loop
             if request.strategy and request.strategy not in loop.book.strategies:
                 raise Unknown("strategy", request.strategy, tuple(sorted(loop.book.strategies)))
-            await loop.flatten(request.strategy, reason)
+            await loop.flatten(StrategyId(request.strategy), reason)
             return pb.FlattenResponse(instant_ns=loop.book.instant_ns)
 
         return await self._account.command(action, context)
@@ -155,7 +158,7 @@ class ExecutionServicer(rpc.ExecutionServiceServicer):
 
         async def action() -> pb.ReleaseResponse:
             loop, changes = self._account.loop, Changes()
-            fence = commands.release(loop.book, changes, request.strategy, by, reason)
+            fence = commands.release(loop.book, changes, StrategyId(request.strategy), by, reason)
             await loop.commit(changes)
             return pb.ReleaseResponse(instant_ns=loop.book.instant_ns, fence=f"{fence.reason}: {fence.detail}")
 

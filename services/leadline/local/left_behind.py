@@ -14,7 +14,7 @@ from leadline.local import store
 from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import NO_STRATEGY, AccountId, RunId
+from leadline.model.ids import UNASSIGNED, AccountId, RunId
 from leadline.model.specs import TradingStrategy
 from leadline.plan.demand import DemandRow, traded_contracts
 from leadline.plan.plan import Plan, workload_id
@@ -163,5 +163,5 @@ async def held_rows(
     asked = {(row.account, row.contract) for row in present if row.bars is None}
     wanted = sorted(held - asked)
     return tuple(
-        DemandRow(NO_STRATEGY, account, name, contracts[name], None) for account, name in wanted if name in contracts
+        DemandRow(UNASSIGNED, account, name, contracts[name], None) for account, name in wanted if name in contracts
     )

@@ -41,8 +41,14 @@ class Leg(StrEnum):
 
 OwnerId: TypeAlias = AccountId | StrategyId
 
-NO_STRATEGY: Final = StrategyId("")
-"""The owner of what the account itself does or needs."""
+UNASSIGNED: Final = StrategyId("")
+"""The owner of what no strategy owns: of orders and positions in contracts that none trades, of an account's demand."""
+NO_DECISION: Final = DecisionId("")
+"""Of what nobody decided."""
+NO_FILL: Final = FillId("")
+"""Where a position changes without an execution at the venue."""
+NO_ORDER: Final = ClientOrderId("")
+"""Where an order has no parent, or no other that it takes back."""
 DEFAULT_NAMESPACE: Final = "default"
 """The namespace of a manifest that names none."""
 
@@ -94,16 +100,29 @@ def derive(*parts: str) -> str:
     return base64.b32encode(digest).decode().lower()
 
 
-def decision_id(account: str, strategy: str, source: str) -> DecisionId:
+def decision_id(account: AccountId, strategy: StrategyId, source: str) -> DecisionId:
     """The one decision on a proposal of a strategy, by its source."""
     return DecisionId(derive("d", account, strategy, source))
 
 
-def client_order_id(decision: str, leg: str, attempt: int = 1) -> ClientOrderId:
+def client_order_id(decision: DecisionId, leg: str, attempt: int = 1) -> ClientOrderId:
     """The order's id at the venue: 17 characters, so that it fits the shortest field of the venues we know."""
     return ClientOrderId("L" + derive("o", decision, leg, str(attempt))[:16])
 
 
-def fill_id(client_id: str, source_index: int) -> FillId:
+def foreign_decision(order: ClientOrderId) -> DecisionId:
+    """What stands for the decision of an order that somebody else placed: the order's own id.
+
+    No order of this account has the id of its decision.
+    """
+    return DecisionId(order)
+
+
+def foreign_order(decision: DecisionId) -> ClientOrderId:
+    """The order of somebody else for whose decision this stands; of a decision of the account's own no order's id."""
+    return ClientOrderId(decision)
+
+
+def fill_id(client_id: ClientOrderId, source_index: int) -> FillId:
     """A paper fill's id: a print can fill an order once."""
     return FillId(derive("f", client_id, str(source_index)))

@@ -6,6 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, FillId, StrategyId
+
 
 class Side(StrEnum):
     """Buy or sell; `sign` is +1 or -1."""
@@ -150,10 +152,10 @@ class Order:
     `taken_out_by` is the client id of the entry whose first fill has taken this one out, empty while none has.
     """
 
-    client_id: str
-    decision: str
+    client_id: ClientOrderId
+    decision: DecisionId
     leg: str
-    strategy: str
+    strategy: StrategyId
     contract: str
     tape_contract: str
     side: Side
@@ -166,8 +168,8 @@ class Order:
     bracket: Bracket | None = None
     trail: Trailing | None = None
     valid_until_ns: int | None = None
-    parent: str = ""
-    oco: str = ""
+    parent: ClientOrderId = NO_ORDER
+    oco: ClientOrderId = NO_ORDER
     filled: int = 0
     reason: str = ""
     version: int = 1
@@ -176,7 +178,7 @@ class Order:
     unwanted: bool = False
     group: str = ""
     moved_ns: int | None = None
-    taken_out_by: str = ""
+    taken_out_by: ClientOrderId = NO_ORDER
     wanted_trail: Trailing | None = None
     entry_price: int | None = None
     protection: Bracket | None = None
@@ -200,8 +202,8 @@ class Fill:
     as in `VenueOrder`, and empty in a fill that is booked.
     """
 
-    fill_id: str
-    client_id: str
+    fill_id: FillId
+    client_id: ClientOrderId
     contract: str
     side: Side
     quantity: int
@@ -223,8 +225,8 @@ class VenueOrder:
     for, each with that value; what stands in them says nothing. The other fields are those of `Order`.
     """
 
-    client_id: str
-    decision: str
+    client_id: ClientOrderId
+    decision: DecisionId
     leg: str
     contract: str
     tape_contract: str
@@ -238,8 +240,8 @@ class VenueOrder:
     trail: Trailing | None = None
     valid_until_ns: int | None = None
     reduce_only: bool = False
-    parent: str = ""
-    oco: str = ""
+    parent: ClientOrderId = NO_ORDER
+    oco: ClientOrderId = NO_ORDER
     state: OrderState = OrderState.WORKING
     filled: int = 0
     reason: str = ""
@@ -260,7 +262,7 @@ class Replacement:
     are ticks; `bracket` stands in place of the whole bracket, and `trail` in place of how its own stop trails.
     """
 
-    client_id: str
+    client_id: ClientOrderId
     quantity: int | None = None
     limit_price: int | None = None
     stop_price: int | None = None
@@ -357,7 +359,7 @@ class Lot:
 
     price: int
     quantity: int
-    fill_id: str
+    fill_id: FillId
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,13 +372,13 @@ class Position:
     on purpose; the others have one.
     """
 
-    strategy: str
+    strategy: StrategyId
     contract: str
     tape_contract: str
     quantity: int
     lots: tuple[Lot, ...]
     tick_value: Decimal
-    decision: str
+    decision: DecisionId
     realised: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
     inverse: bool = False

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from leadline.model.bars import BarKey
+from leadline.model.ids import DecisionId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Side, bracket_of
 
 
@@ -136,8 +137,8 @@ class Decision:
     `patterns` is what the proposal says why. `regime` is the bar's, empty where the strategy reads none.
     """
 
-    decision_id: str
-    strategy: str
+    decision_id: DecisionId
+    strategy: StrategyId
     source: str
     bar_key: str
     proposal: Proposal

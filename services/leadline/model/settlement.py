@@ -8,7 +8,7 @@ from leadline.model.calendars import calendar
 from leadline.model.contracts import dated, expiry, sheet_of, third_friday
 from leadline.model.errors import Unknown
 from leadline.model.hours import instant_ns
-from leadline.model.ids import ClientOrderId, Leg, client_order_id, derive
+from leadline.model.ids import ClientOrderId, DecisionId, Leg, client_order_id, derive
 
 SETTLED: Final = "its contract has settled"
 """Why an order ends that has outlived its contract."""
@@ -40,4 +40,4 @@ def _usual_opening_ns(day: date) -> int:
 
 def settlement_id(contract: str) -> ClientOrderId:
     """The id under which a venue of this platform tells of the settlement of a contract; an account has one of each."""
-    return client_order_id(derive("settlement", contract), Leg.SETTLEMENT)
+    return client_order_id(DecisionId(derive("settlement", contract)), Leg.SETTLEMENT)

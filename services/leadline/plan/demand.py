@@ -8,7 +8,7 @@ from leadline.execution.core.contracts import execution_contract, execution_root
 from leadline.model.contracts import front_months, months_from
 from leadline.model.durations import spec_token
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import NO_STRATEGY, AccountId, StrategyId
+from leadline.model.ids import UNASSIGNED, AccountId, StrategyId
 from leadline.model.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
 from leadline.plan.plan import Plan
 
@@ -80,7 +80,7 @@ def demand_rows(plan: Plan, contracts: Mapping[str, str], trade_from: date) -> t
             executed[strategy.account_name] |= _executed(accounts[strategy.account_name], contract)
     for account, wanted in executed.items():
         rows += [
-            DemandRow(NO_STRATEGY, account, name, contracts[name], None) for name in sorted(wanted) if name in contracts
+            DemandRow(UNASSIGNED, account, name, contracts[name], None) for name in sorted(wanted) if name in contracts
         ]
     return tuple(rows)
 

@@ -27,7 +27,7 @@ from leadline.model.contracts import (
     rolls_by_rule,
 )
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import NO_STRATEGY, AccountId, OwnerId, account_id, derive, namespaced_name
+from leadline.model.ids import AccountId, OwnerId, StrategyId, account_id, derive, namespaced_name
 from leadline.model.services import Owner, planned, service_of
 from leadline.model.specs import (
     InvalidManifest,
@@ -51,7 +51,7 @@ from leadline.plan.sizes import entry_sizes
 
 JsonObject = dict[str, Any]
 
-PLATFORM: Final[OwnerId] = NO_STRATEGY
+PLATFORM: Final[OwnerId] = StrategyId("")
 """The owner of the workloads of which the platform has one each."""
 
 # A StatefulSet's Pods bear a label of its name and eleven characters more, and a label has 63 at most.

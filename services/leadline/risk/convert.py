@@ -7,6 +7,7 @@ from typing import Final
 
 from leadline.model.blocks import Block
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import OrderType, Side
 from leadline.model.proposal_checks import MOST_WHY
 from leadline.model.proposals import Action, Proposal, Withdrawal
@@ -236,7 +237,7 @@ def _account_to_proto(view: AccountView) -> pb.AccountView:
 def _account_from_proto(message: pb.AccountView) -> AccountView:
     limits = message.limits
     return AccountView(
-        account=message.account,
+        account=AccountId(message.account),
         trading_day=_day("account.trading_day", message.trading_day),
         equity_at_roll=_decimal("account.equity_at_roll", message.equity_at_roll),
         realised=_decimal("account.realised", message.realised),
@@ -357,7 +358,7 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
 def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
     limits, day = message.limits, message.day
     return StrategySettings(
-        strategy=message.strategy,
+        strategy=StrategyId(message.strategy),
         state=message.state,
         signal_root=message.signal_root,
         signal_contract=message.signal_contract,

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from leadline.model.blocks import Block
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Proposal
 from leadline.model.signals import BarSignals
@@ -53,7 +54,7 @@ class AccountView:
     market, are filled in part or were taken out.
     """
 
-    account: str
+    account: AccountId
     trading_day: date
     equity_at_roll: Decimal
     realised: Decimal = Decimal(0)
@@ -184,7 +185,7 @@ class StrategySettings:
     are alternatives; None: each stands by itself.
     """
 
-    strategy: str
+    strategy: StrategyId
     state: str
     signal_root: str
     signal_contract: str

@@ -33,7 +33,7 @@ from leadline.model.account_spec import default_account
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.ids import RunId
+from leadline.model.ids import RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Fill, Order
 from leadline.model.proposals import Decision
@@ -190,7 +190,7 @@ async def _run(
         holder="test",
     )
     await store.acquire()
-    queues: dict[str, SignalQueue] = {}
+    queues: dict[StrategyId, SignalQueue] = {}
     left = list(reversed(signals))
     switch = KillSwitch(folder / "halts.json", lambda: 0)
     journal = SendJournal(folder / "sent.journal")

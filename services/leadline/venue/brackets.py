@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import count
 
-from leadline.model.ids import Leg, client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, client_order_id
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueOrder
 
 
-def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[str]) -> Iterator[VenueOrder]:
+def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[ClientOrderId]) -> Iterator[VenueOrder]:
     """The exits of one entry fill, a pair where the bracket has both; they match from the first print strictly later.
 
     Their ids are those of the first attempt of which none is `taken`: an order that is there already is never replaced.
@@ -36,7 +36,7 @@ def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[str
             quantity=fill.quantity,
             decided_at_ns=fill.time_ns,
             parent=entry.client_id,
-            oco=next((twin for other, twin in ids.items() if other is not leg), ""),
+            oco=next((twin for other, twin in ids.items() if other is not leg), NO_ORDER),
         )
         if side.sign * (price - fill.price) * (1 if leg is Leg.TARGET else -1) <= 0:
             yield replace(order, reason=f"beyond_{leg.name.lower()}")

@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ClientOrderId, DecisionId, FillId
 from leadline.model.orders import (
     Advanced,
     Fill,
@@ -88,8 +89,8 @@ def order_as_reported(message: pb.VenueOrder) -> VenueOrder:
     unread = [("side", str(message.side))] if message.side not in _SIDES_BACK else []
     unread += [("type", str(message.type))] if message.type not in _TYPES_BACK else []
     return VenueOrder(
-        client_id=message.client_id,
-        decision=message.decision_id,
+        client_id=ClientOrderId(message.client_id),
+        decision=DecisionId(message.decision_id),
         leg=message.leg,
         contract=message.contract,
         tape_contract=message.tape_contract,
@@ -103,8 +104,8 @@ def order_as_reported(message: pb.VenueOrder) -> VenueOrder:
         trail=_trailing(message),
         valid_until_ns=message.valid_until_ns if message.HasField("valid_until_ns") else None,
         reduce_only=message.reduce_only,
-        parent=message.parent,
-        oco=message.oco,
+        parent=ClientOrderId(message.parent),
+        oco=ClientOrderId(message.oco),
         state=_STATES_BACK.get(message.state, OrderState.UNKNOWN),
         filled=message.filled,
         reason=message.reason,
@@ -129,7 +130,7 @@ def replacement_to_proto(wanted: Replacement) -> pb.ReplaceOrderRequest:
 def replacement_from_proto(message: pb.ReplaceOrderRequest) -> Replacement:
     """New terms of an order."""
     return Replacement(
-        client_id=message.client_id,
+        client_id=ClientOrderId(message.client_id),
         quantity=message.quantity if message.HasField("quantity") else None,
         limit_price=message.limit_price if message.HasField("limit_price") else None,
         stop_price=message.stop_price if message.HasField("stop_price") else None,
@@ -163,8 +164,8 @@ def fill_to_proto(fill: Fill) -> pb.VenueFill:
 def fill_from_proto(message: pb.VenueFill) -> Fill:
     """A fill without commission. A side that this release has no word for is `unread`."""
     return Fill(
-        fill_id=message.fill_id,
-        client_id=message.client_id,
+        fill_id=FillId(message.fill_id),
+        client_id=ClientOrderId(message.client_id),
         contract=message.contract,
         side=_SIDES_BACK.get(message.side, Side.BUY),
         quantity=message.quantity,

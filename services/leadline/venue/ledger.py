@@ -18,6 +18,7 @@ from typing import Any, Final, Self
 import orjson
 
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import RunId
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -60,7 +61,7 @@ class Ledger:
         self._content = content
 
     @classmethod
-    def open(cls, directory: Path, tape: str) -> Self:
+    def open(cls, directory: Path, tape: RunId) -> Self:
         """Open the ledger of `tape` in `directory`, making both when they are not there.
 
         Raises LedgerInUse, LedgerDamaged and OSError.

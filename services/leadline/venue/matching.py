@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import Leg, fill_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, fill_id
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -80,7 +80,7 @@ class Step:
     instant_ns: int
     events: tuple[VenueEvent, ...]
     marks: dict[str, Mark]
-    resting: dict[str, Rest]
+    resting: dict[ClientOrderId, Rest]
     matched: int
 
 
@@ -90,9 +90,9 @@ class PaperMarket:
     def __init__(self, rules: FillRules, instant_ns: int) -> None:
         self._rules = rules
         self._instant_ns = instant_ns
-        self._orders: dict[str, VenueOrder] = {}
-        self._resting: dict[str, Rest] = {}
-        self._fills: dict[str, int] = {}
+        self._orders: dict[ClientOrderId, VenueOrder] = {}
+        self._resting: dict[ClientOrderId, Rest] = {}
+        self._fills: dict[ClientOrderId, int] = {}
         self._marks: dict[str, Mark] = {}
         self._positions: dict[str, int] = {}
         # Whose prints a contract's position is valued at: those that filled it last.
@@ -121,7 +121,7 @@ class PaperMarket:
         """How far each contract's tape is matched."""
         return self._marks
 
-    def order(self, client_id: str) -> VenueOrder:
+    def order(self, client_id: ClientOrderId) -> VenueOrder:
         """The order of that id; Unknown when there is none."""
         try:
             return self._orders[client_id]
@@ -132,7 +132,7 @@ class PaperMarket:
         """All orders in the order of their acceptance."""
         return tuple(self._orders.values())
 
-    def known(self, client_ids: Iterable[str]) -> tuple[VenueOrder, ...]:
+    def known(self, client_ids: Iterable[ClientOrderId]) -> tuple[VenueOrder, ...]:
         """The orders of these ids that there are, in the order of the ids."""
         return tuple(self._orders[client_id] for client_id in dict.fromkeys(client_ids) if client_id in self._orders)
 
@@ -176,7 +176,7 @@ class PaperMarket:
         It is no larger than its pair, which may also have come before and name it.
         """
         named = (other.client_id for other in self.live_orders() if other.oco == order.client_id)
-        order = replace(order, oco=order.oco or next(named, ""))
+        order = replace(order, oco=order.oco or next(named, NO_ORDER))
         twin = self._orders.get(order.oco)
         paired = twin is not None and twin.oco != order.client_id and twin.oco in self._resting
         check_attached(order, self._orders.get(order.parent), twin, paired=paired)
@@ -197,7 +197,7 @@ class PaperMarket:
         check_order(order)
         return self._record(replace(_as_sent(order), state=OrderState.REJECTED, reason=reason)), False
 
-    def cancel(self, client_id: str, reason: str) -> VenueOrder:
+    def cancel(self, client_id: ClientOrderId, reason: str) -> VenueOrder:
         """Cancel an order at once, this one only; the order as it stands. Unknown when there is none of that id."""
         order = self.order(client_id)
         return order if order.state.terminal else self._cancel(order, reason)
@@ -385,7 +385,7 @@ class PaperMarket:
                 self._fill(order, mark, order.remaining)
         self._trail(contract, tick, before)
 
-    def _trail(self, contract: str, tick: TickColumns, before: Mapping[str, Rest]) -> None:
+    def _trail(self, contract: str, tick: TickColumns, before: Mapping[ClientOrderId, Rest]) -> None:
         """Move the stops that follow this print; the next one meets them where they are then."""
         for order in self.live_orders():
             rest = before.get(order.client_id)
@@ -475,7 +475,7 @@ class PaperMarket:
 
 def _as_sent(order: VenueOrder) -> VenueOrder:
     """The order without what its sender may claim in the fields that are the venue's."""
-    return replace(order, parent="", oco="", state=OrderState.WORKING, filled=0, reason="", triggered=False)
+    return replace(order, parent=NO_ORDER, oco=NO_ORDER, state=OrderState.WORKING, filled=0, reason="", triggered=False)
 
 
 def _beyond_limit(order: VenueOrder, price: int) -> bool:

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from leadline.model.ids import AccountId
 from leadline.model.strict import ServiceParams
 
 
@@ -12,7 +13,7 @@ class VenueParams(ServiceParams):
     session makes nothing faster.
     """
 
-    account: str
+    account: AccountId
     fill_rule: str = "Pessimistic"
     slippage_ticks: int = Field(default=1, ge=0)
     latency_ns: int = Field(default=50_000_000, ge=0)

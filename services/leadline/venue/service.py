@@ -12,6 +12,7 @@ from typing import Final
 
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.runtime.bus.bus import Bus
@@ -112,7 +113,7 @@ class PaperVenue:
         metrics.ORDERS.labels(outcome).inc()
         return taken, duplicate
 
-    def cancel(self, client_id: str, reason: str) -> VenueOrder:
+    def cancel(self, client_id: ClientOrderId, reason: str) -> VenueOrder:
         """Cancel an order; the order as it stands. Raises Unknown, OSError."""
         self._check_ledger()
         order = self.market.cancel(client_id, reason)

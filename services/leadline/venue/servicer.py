@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ClientOrderId
 from leadline.venue.convert import (
     advanced_to_proto,
     fill_to_proto,
@@ -38,7 +39,7 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         return pb.SubmitOrderResponse(order=order_to_proto(order), duplicate=duplicate, event=self._venue.last_event)
 
     async def CancelOrder(self, request: pb.CancelOrderRequest, context: ServicerContext) -> pb.CancelOrderResponse:
-        order = self._venue.cancel(request.client_id, request.reason)
+        order = self._venue.cancel(ClientOrderId(request.client_id), request.reason)
         return pb.CancelOrderResponse(order=order_to_proto(order), event=self._venue.last_event)
 
     async def ReplaceOrder(self, request: pb.ReplaceOrderRequest, context: ServicerContext) -> pb.ReplaceOrderResponse:
@@ -64,7 +65,11 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         if request.working:
             orders = market.live_orders()
         else:
-            orders = market.known(request.client_ids) if request.client_ids else market.newest(MOST_ORDERS)
+            orders = (
+                market.known(map(ClientOrderId, request.client_ids))
+                if request.client_ids
+                else market.newest(MOST_ORDERS)
+            )
         return pb.ListOrdersResponse(orders=[order_to_proto(order) for order in orders], event=self._venue.last_event)
 
     async def ListFills(self, request: pb.ListFillsRequest, context: ServicerContext) -> pb.ListFillsResponse:

@@ -1,6 +1,6 @@
 """The end of a position whose contract is settled in cash, as the paper venue tells of it."""
 
-from leadline.model.ids import Leg, fill_id
+from leadline.model.ids import Leg, fill_id, foreign_decision
 from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueOrder
 from leadline.model.settlement import SETTLED, settlement_id
 
@@ -14,7 +14,7 @@ def settlement(contract: str, tape: str, held: int, last: LastPrint, instant_ns:
     client_id, side, size = settlement_id(contract), Side.SELL if held > 0 else Side.BUY, abs(held)
     order = VenueOrder(
         client_id=client_id,
-        decision=client_id,
+        decision=foreign_decision(client_id),
         leg=Leg.SETTLEMENT,
         contract=contract,
         tape_contract=tape,

@@ -18,7 +18,7 @@ from typing import Any, Final
 from leadline.local.calls import Credentials
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import (
-    NO_STRATEGY,
+    UNASSIGNED,
     AccountId,
     RunId,
     StrategyId,
@@ -118,7 +118,7 @@ class Targets:
     """Accounts, and with `strategy` just that one of its account; all `namespace/name`."""
 
     accounts: tuple[AccountId, ...]
-    strategy: StrategyId = NO_STRATEGY
+    strategy: StrategyId = UNASSIGNED
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from leadline.execution.core.positions import apply_fill, flat
 from leadline.model.contracts import sheet_of
+from leadline.model.ids import NO_DECISION, ClientOrderId, DecisionId, StrategyId
 from leadline.model.orders import Fill, Order, Position, Side
 
 _EXITS = {"S": "stop", "T": "target", "C": "settlement"}
@@ -18,7 +19,7 @@ class Trade:
     `exit_by` says what closed it: stop, target, settlement of the contract, or the reason of the flattening.
     """
 
-    strategy: str
+    strategy: StrategyId
     contract: str
     pattern: str
     regime: str
@@ -56,14 +57,16 @@ class EquityPoint:
 
 
 def trades_of(
-    fills: Iterable[tuple[str, Fill]], orders: Mapping[str, Order], reasons: Mapping[str, Reasons]
+    fills: Iterable[tuple[StrategyId, Fill]],
+    orders: Mapping[ClientOrderId, Order],
+    reasons: Mapping[DecisionId, Reasons],
 ) -> tuple[list[Trade], list[Position]]:
     """Closed trades in the order of their exits, and the positions left open.
 
     `fills` are (strategy, fill) in the order in which they were booked; `orders` by client id, `reasons` by decision.
     """
-    positions: dict[tuple[str, str], Position] = {}
-    opened: dict[tuple[str, str], list[Fill]] = {}
+    positions: dict[tuple[StrategyId, str], Position] = {}
+    opened: dict[tuple[StrategyId, str], list[Fill]] = {}
     closed: list[Trade] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
@@ -80,14 +83,14 @@ def trades_of(
     return closed, [position for _, position in sorted(positions.items()) if position.quantity]
 
 
-def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[EquityPoint]:
+def equity_curve(start: Decimal, fills: Iterable[tuple[StrategyId, Fill]]) -> list[EquityPoint]:
     """Cash equity after each fill, commission included."""
-    positions: dict[tuple[str, str], Position] = {}
+    positions: dict[tuple[StrategyId, str], Position] = {}
     equity = start
     curve: list[EquityPoint] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
-        before = positions.get(key) or _flat(strategy, fill, fill.contract, "")
+        before = positions.get(key) or _flat(strategy, fill, fill.contract, NO_DECISION)
         after = apply_fill(before, fill)
         positions[key] = after
         equity += after.realised - before.realised - fill.commission
@@ -95,14 +98,16 @@ def equity_curve(start: Decimal, fills: Iterable[tuple[str, Fill]]) -> list[Equi
     return curve
 
 
-def _flat(strategy: str, fill: Fill, tape_contract: str, decision: str) -> Position:
+def _flat(strategy: StrategyId, fill: Fill, tape_contract: str, decision: DecisionId) -> Position:
     """A flat position for a fill to open; worth 0 without a sheet of the contract: the order may be somebody else's."""
     sheet = sheet_of(fill.contract)
     tick_value, inverse = (Decimal(0), False) if sheet is None else (sheet.tick_value, sheet.inverse)
     return flat(strategy, fill.contract, tape_contract, tick_value, decision, inverse=inverse)
 
 
-def _trade(position: Position, fills: list[Fill], orders: Mapping[str, Order], reasons: Mapping[str, Reasons]) -> Trade:
+def _trade(
+    position: Position, fills: list[Fill], orders: Mapping[ClientOrderId, Order], reasons: Mapping[DecisionId, Reasons]
+) -> Trade:
     side = fills[0].side
     entries = [fill for fill in fills if fill.side is side]
     exits = [fill for fill in fills if fill.side is not side]

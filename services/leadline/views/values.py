@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
 
 Value = TypeVar("Value")
 
@@ -27,8 +27,8 @@ class OrderView:
     fill has taken this one out, empty while none has.
     """
 
-    client_id: str
-    decision_id: str
+    client_id: ClientOrderId
+    decision_id: DecisionId
     leg: str
     strategy: StrategyId
     contract: str

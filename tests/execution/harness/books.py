@@ -6,12 +6,12 @@ from typing import Any
 
 from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.day import roll
-from leadline.model.ids import RunId, client_order_id
+from leadline.model.ids import DecisionId, FillId, RunId, StrategyId, client_order_id
 from leadline.model.orders import Fill, Lot, Order, OrderState, OrderType, Position, Side, VenueOrder
 from leadline.model.specs import TradingAccount
 from tests.execution.harness.builders import DAY, MES, account, ns, strategy
 
-DECISION = "decision"
+DECISION = DecisionId("decision")
 
 
 def order_of(state: OrderState, leg: str = "E", **fields: Any) -> Order:
@@ -20,7 +20,7 @@ def order_of(state: OrderState, leg: str = "E", **fields: Any) -> Order:
         client_id=client_order_id(DECISION, leg),
         decision=DECISION,
         leg=leg,
-        strategy="default/mes",
+        strategy=StrategyId("default/mes"),
         contract=MES,
         tape_contract=MES,
         side=Side.BUY,
@@ -55,7 +55,7 @@ def reported_of(order: Order, state: OrderState, **fields: Any) -> VenueOrder:
 
 def fill_of(order: Order, **fields: Any) -> Fill:
     """A fill of one contract of the order, at 20000."""
-    fill = Fill("fill", order.client_id, order.contract, order.side, 1, 20_000, ns(601), 0, 1)
+    fill = Fill(FillId("fill"), order.client_id, order.contract, order.side, 1, 20_000, ns(601), 0, 1)
     return replace(fill, **fields)
 
 
@@ -69,7 +69,7 @@ def book_of(
     """The account at a second, with `default/mes`, these orders and its position, opened at 20000 by the decision."""
     manifest = manifest or account()
     book = Book(RunId("tape"), manifest.full_name, manifest, (MES,), DAY, ns(seconds), manifest.spec.starting_balance)
-    owner = StrategyBook("default/mes", strategy(), "settings", "hash", ns(0), MES, **strategy_fields)
+    owner = StrategyBook(StrategyId("default/mes"), strategy(), "settings", "hash", ns(0), MES, **strategy_fields)
     book.strategies[owner.strategy] = owner
     roll(book)
     book.orders = {order.client_id: order for order in orders if order is not None}
@@ -79,9 +79,12 @@ def book_of(
 
 
 def position_of(
-    quantity: int, strategy: str = "default/mes", contract: str = MES, decision: str = DECISION
+    quantity: int,
+    strategy: StrategyId = StrategyId("default/mes"),
+    contract: str = MES,
+    decision: DecisionId = DECISION,
 ) -> Position:
     """A position, opened at 20000 by a decision."""
 
-    lots = (Lot(20_000, abs(quantity), "fill"),)
+    lots = (Lot(20_000, abs(quantity), FillId("fill")),)
     return Position(strategy, contract, contract, quantity, lots, Decimal("1.25"), decision)

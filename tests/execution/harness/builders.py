@@ -73,16 +73,14 @@ def says(
     bars: Iterable[BarSignals],
     end: float,
     *,
-    strategy: str = "default/mes",
-    account: str = "default/paper",
+    strategy: StrategyId = StrategyId("default/mes"),
+    account: AccountId = AccountId("default/paper"),
     analysis_hash: str = "hash",
 ) -> list[SignalMessage]:
     """What an analysis publishes: each bar with the promise up to it, and the end of the tape."""
 
     def message(progress_ns: int, said: BarSignals | None, final: bool = False) -> SignalMessage:
-        return SignalMessage(
-            RunId("tape"), AccountId(account), StrategyId(strategy), analysis_hash, progress_ns, final, said
-        )
+        return SignalMessage(RunId("tape"), account, strategy, analysis_hash, progress_ns, final, said)
 
     return [*(message(each.known_at_ns, each) for each in bars), message(ns(end), None, final=True)]
 

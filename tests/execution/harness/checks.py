@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.model.ids import Leg, client_order_id
+from leadline.model.ids import ClientOrderId, FillId, Leg, RunId, client_order_id
 from leadline.model.orders import Advanced, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
@@ -48,7 +48,7 @@ class CheckedStore:
             for item in fields(Book):
                 assert getattr(stored, item.name) == getattr(book, item.name), item.name
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return await self._store.recall(client_ids, fill_ids)
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
@@ -57,7 +57,7 @@ class CheckedStore:
     async def renew(self) -> None:
         await self._store.renew()
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         return await self._store.sent(newest)
 
 
@@ -70,9 +70,9 @@ class CheckedVenue:
     def __init__(
         self,
         venue: DirectVenue,
-        written: Callable[[str, str], Awaitable[tuple[str, int, int] | None]],
+        written: Callable[[RunId, ClientOrderId], Awaitable[tuple[str, int, int] | None]],
         store: AccountStore,
-        tape: str,
+        tape: RunId,
         sent: dict[str, int],
     ) -> None:
         self._venue = self.behind = venue
@@ -98,13 +98,13 @@ class CheckedVenue:
         assert self._sent[order.client_id] == 1, f"{order.client_id} was sent twice"
         return await self._venue.submit(order)
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         await self._venue.cancel(client_id, reason)
 
     async def replace(self, wanted: Replacement) -> VenueOrder:
         return await self._venue.replace(wanted)
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return await self._venue.find(client_id)
 
     async def positions(self) -> dict[str, int]:

@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -76,7 +77,7 @@ def eventful(books: Books, folder: Path, name: str = "tape") -> Desk:
         "default/mnq": says(
             [bar(1200, SHORT, contract=MNQ, close=90_004), bar(DAY_S + 900, LONG, contract=MNQ, close=90_000)],
             end=END_S,
-            strategy="default/mnq",
+            strategy=StrategyId("default/mnq"),
         ),
     }
     return Desk(
@@ -138,7 +139,7 @@ def rivals(books: Books, folder: Path, name: str = "tape") -> Desk:
 
     speech = {
         "default/mes": says(said(above, MES), end=1400),
-        "default/mnq": says(said(below, MNQ), end=1400, strategy="default/mnq"),
+        "default/mnq": says(said(below, MNQ), end=1400, strategy=StrategyId("default/mnq")),
     }
     owner = account(pendingEntries="FirstFillWins", limits={"maxPosition": 2, "dayLoss": "1000"})
     both = [strategy(), strategy("mnq", "MNQ")]
@@ -193,7 +194,7 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
         prints,
         {
             "default/mes": says(signal_messages(MES), end=WANDERING_END_S),
-            "default/mnq": says(signal_messages(MNQ), end=WANDERING_END_S, strategy="default/mnq"),
+            "default/mnq": says(signal_messages(MNQ), end=WANDERING_END_S, strategy=StrategyId("default/mnq")),
         },
         [
             strategy("mes", size=2, bracket=(8, 12), budget=False, risk={"dayLoss": "80"}),

@@ -24,7 +24,7 @@ from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import RunId, StrategyId
+from leadline.model.ids import ClientOrderId, RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
@@ -80,17 +80,17 @@ class Books(Protocol):
         """The beginning of the names of this test's tapes."""
 
     def store(
-        self, tape: str, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
     ) -> AccountStore:
         """The book of an account on a tape, as a new process writes it."""
 
-    async def rows(self, tape: str, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
+    async def rows(self, tape: RunId, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
         """Columns (names, joined by `, `; or `*`) of a table's rows of a tape, in the order of other columns."""
 
-    async def lines(self, tape: str) -> list[bytes]:
+    async def lines(self, tape: RunId) -> list[bytes]:
         """What the digest of a tape is made of."""
 
-    async def written(self, tape: str, client_id: str) -> tuple[str, int, int] | None:
+    async def written(self, tape: RunId, client_id: ClientOrderId) -> tuple[str, int, int] | None:
         """An order's state as it was written, the epoch of its writer, and the epoch of who holds the account now."""
 
     async def clear_halts(self) -> None:
@@ -99,10 +99,10 @@ class Books(Protocol):
     async def let_the_lease_run_out(self) -> None:
         """As if every holder had been silent for longer than a lease lasts."""
 
-    async def copy(self, before: str, after: str) -> None:
+    async def copy(self, before: RunId, after: RunId) -> None:
         """The rows of one tape again, under the name of another."""
 
-    async def move(self, tape: str, by_ns: int) -> None:
+    async def move(self, tape: RunId, by_ns: int) -> None:
         """As if the tape's accounts had come further, nanoseconds."""
 
 
@@ -130,9 +130,9 @@ class Desk:
     capabilities: frozenset[Capability] = frozenset(Capability)
 
     @property
-    def tape(self) -> str:
+    def tape(self) -> RunId:
         """The tape's name in the database."""
-        return f"{self.books.test}-{self.name}"
+        return RunId(f"{self.books.test}-{self.name}")
 
     def open(
         self,
@@ -196,8 +196,8 @@ class Session:
         self.events: list[BookEvent] = []
         self.pauses = 0
         self._chance = chance
-        self._heard: dict[str, int] = {}
-        self.queues: dict[str, SignalQueue] = {}
+        self._heard: dict[StrategyId, int] = {}
+        self.queues: dict[StrategyId, SignalQueue] = {}
         paper = PaperVenue().section_of(desk.manifest.spec)
         rules = FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns)
         self.ledger = Ledger.open(desk.folder / desk.tape, desk.tape)
@@ -289,7 +289,7 @@ class Session:
         self, name: str = "default/mes", drain_id: str = "one", *, orders: str = "Cancel", positions: str = "Keep"
     ) -> None:
         """As the operator takes a strategy out."""
-        commands.drain(self.book, name, Drain(drain_id, orders, positions, self.book.instant_ns))
+        commands.drain(self.book, StrategyId(name), Drain(drain_id, orders, positions, self.book.instant_ns))
         await self.commit()
         self._open_queues()
 
@@ -350,7 +350,7 @@ class Session:
     def _new_book(self) -> Book:
         desk = self.desk
         return Book(
-            tape=RunId(desk.tape),
+            tape=desk.tape,
             account=desk.manifest.full_name,
             manifest=desk.manifest,
             feed_contracts=tuple(sorted(desk.prints)),

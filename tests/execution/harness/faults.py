@@ -11,6 +11,7 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Risk, Store
 from leadline.execution.venues.both_ports import MatchingVenue
+from leadline.model.ids import ClientOrderId, FillId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -103,7 +104,7 @@ class TrippedStore:
         )
         await self._wire.around(name, lambda: self._store.commit(book, changes, check))
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         return await self._wire.around("store.recall", lambda: self._store.recall(client_ids, fill_ids))
 
     async def renew(self) -> None:
@@ -112,7 +113,7 @@ class TrippedStore:
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._wire.around("store.halts", lambda: self._store.halts(numbers))
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         return await self._wire.around("store.sent", lambda: self._store.sent(newest))
 
 
@@ -136,13 +137,13 @@ class TrippedVenue:
     async def submit(self, order: VenueOrder) -> VenueOrder:
         return await self._wire.around(f"venue.submit {order.leg}", lambda: self._venue.submit(order))
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         await self._wire.around("venue.cancel", lambda: self._venue.cancel(client_id, reason))
 
     async def replace(self, wanted: Replacement) -> VenueOrder:
         return await self._wire.around("venue.replace", lambda: self._venue.replace(wanted))
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return await self._wire.around("venue.find", lambda: self._venue.find(client_id))
 
     async def positions(self) -> dict[str, int]:
@@ -168,14 +169,14 @@ class TrippedJournal:
         self._wire = wire
 
     @property
-    def written(self) -> AbstractSet[str]:
+    def written(self) -> AbstractSet[ClientOrderId]:
         return self._journal.written
 
-    def newest(self, count: int) -> list[str]:
+    def newest(self, count: int) -> list[ClientOrderId]:
         return self._journal.newest(count)
 
-    def restore(self, client_ids: Iterable[str]) -> None:
+    def restore(self, client_ids: Iterable[ClientOrderId]) -> None:
         self._wire.around_now("journal.restore", lambda: self._journal.restore(client_ids))
 
-    def write(self, client_id: str) -> None:
+    def write(self, client_id: ClientOrderId) -> None:
         self._wire.around_now("journal.write", lambda: self._journal.write(client_id))

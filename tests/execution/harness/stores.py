@@ -17,7 +17,7 @@ from leadline.execution.core.book import Book
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import LEASE_SECONDS
-from leadline.model.ids import RunId
+from leadline.model.ids import ClientOrderId, RunId
 from leadline.model.specs import TradingAccount
 from leadline.runtime.database import Pool
 from leadline.views.digest import lines_from
@@ -50,7 +50,7 @@ class PostgresBooks:
     test: str
 
     def store(
-        self, tape: str, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
     ) -> PostgresStore:
         return PostgresStore(
             self.pool,
@@ -61,15 +61,15 @@ class PostgresBooks:
             holder=holder,
         )
 
-    async def rows(self, tape: str, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
+    async def rows(self, tape: RunId, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
         query = f"SELECT {columns} FROM {table} WHERE tape = $1 ORDER BY {order}"
         return [tuple(row) for row in await self.reader.fetch(query, tape)]
 
-    async def lines(self, tape: str) -> list[bytes]:
+    async def lines(self, tape: RunId) -> list[bytes]:
         async with self.reader.acquire() as connection:
             return [line for line, _ in await lines_of(connection, RunId(tape))]
 
-    async def written(self, tape: str, client_id: str) -> tuple[str, int, int] | None:
+    async def written(self, tape: RunId, client_id: ClientOrderId) -> tuple[str, int, int] | None:
         query = "SELECT i.state, i.epoch, l.epoch FROM intent i JOIN lease l USING (account)"
         row = await self.pool.fetchrow(f"{query} WHERE tape = $1 AND client_id = $2", tape, client_id)
         return None if row is None else (row[0], row[1], row[2])
@@ -80,7 +80,7 @@ class PostgresBooks:
     async def let_the_lease_run_out(self) -> None:
         await self.pool.execute("UPDATE lease SET expires_at = clock_timestamp() - interval '1 second'")
 
-    async def copy(self, before: str, after: str) -> None:
+    async def copy(self, before: RunId, after: RunId) -> None:
         for table in _TABLES:
             await self.pool.execute(
                 f"INSERT INTO {table} SELECT (jsonb_populate_record(t, jsonb_build_object('tape', $2::text))).*"
@@ -89,7 +89,7 @@ class PostgresBooks:
                 after,
             )
 
-    async def move(self, tape: str, by_ns: int) -> None:
+    async def move(self, tape: RunId, by_ns: int) -> None:
         await self.pool.execute("UPDATE account_state SET instant_ns = instant_ns + $2 WHERE tape = $1", tape, by_ns)
 
 
@@ -105,7 +105,7 @@ class MemoryBooks:
         self.database = MemoryDatabase(lambda: self.clock_s)
 
     def store(
-        self, tape: str, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
     ) -> MemoryStore:
         return MemoryStore(
             self.database,
@@ -116,12 +116,12 @@ class MemoryBooks:
             holder=holder,
         )
 
-    async def rows(self, tape: str, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
+    async def rows(self, tape: RunId, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
         keys = order.split(", ")
         found = sorted(self._table(tape, table), key=lambda row: [row[key] for key in keys])
         return [tuple(row.values() if columns == "*" else (row[name] for name in columns.split(", "))) for row in found]
 
-    async def lines(self, tape: str) -> list[bytes]:
+    async def lines(self, tape: RunId) -> list[bytes]:
         decisions = {row["decision_id"]: row for row in self._table(tape, "decision")}
         intents = {row["client_id"]: row for row in self._table(tape, "intent")}
 
@@ -144,7 +144,7 @@ class MemoryBooks:
         }
         return [line for line, _ in lines_from(said)]
 
-    async def written(self, tape: str, client_id: str) -> tuple[str, int, int] | None:
+    async def written(self, tape: RunId, client_id: ClientOrderId) -> tuple[str, int, int] | None:
         for (of, account), records in self.database.records.items():
             if of == tape and client_id in records.orders:
                 order, epoch = records.orders[client_id]
@@ -160,12 +160,12 @@ class MemoryBooks:
     async def let_the_lease_run_out(self) -> None:
         self.clock_s += LEASE_SECONDS + 1
 
-    async def copy(self, before: str, after: str) -> None:
+    async def copy(self, before: RunId, after: RunId) -> None:
         for (tape, account), records in list(self.database.records.items()):
             if tape == before:
                 again = deepcopy(records)
                 if again.account is not None:
-                    again.account.tape = RunId(after)
+                    again.account.tape = after
                 self.database.records[after, account] = again
 
     def as_they_are(self) -> "MemoryBooks":
@@ -176,15 +176,15 @@ class MemoryBooks:
         to.records, to.refused = deepcopy(of.records), deepcopy(of.refused)
         return found
 
-    async def move(self, tape: str, by_ns: int) -> None:
+    async def move(self, tape: RunId, by_ns: int) -> None:
         for records in self._of(tape):
             assert records.account is not None
             records.account.instant_ns += by_ns
 
-    def _of(self, tape: str) -> list[AccountRecords]:
+    def _of(self, tape: RunId) -> list[AccountRecords]:
         return [records for (of, _), records in sorted(self.database.records.items()) if of == tape]
 
-    def _table(self, tape: str, table: str) -> list[Row]:
+    def _table(self, tape: RunId, table: str) -> list[Row]:
         """The records of a tape as the rows that a database has of them."""
         found: list[Row] = []
         for records in self._of(tape):

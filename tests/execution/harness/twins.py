@@ -13,6 +13,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import AccountId, ClientOrderId, FillId, RunId
 from leadline.model.specs import TradingAccount
 from tests.execution.harness.stores import MemoryBooks, PostgresBooks
 
@@ -25,8 +26,8 @@ class TwinStore:
     def __init__(self, memory: MemoryStore, postgres: PostgresStore) -> None:
         self._memory = memory
         self._postgres = postgres
-        self._orders: dict[str, None] = {}
-        self._fills: dict[str, None] = {}
+        self._orders: dict[ClientOrderId, None] = {}
+        self._fills: dict[FillId, None] = {}
 
     @property
     def epoch(self) -> int:
@@ -42,14 +43,14 @@ class TwinStore:
     async def load(self) -> Book | None:
         return await self._both(self._memory.load, self._postgres.load)
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         asked = (client_ids, fill_ids)
         return await self._both(lambda: self._memory.recall(*asked), lambda: self._postgres.recall(*asked))
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         return await self._both(lambda: self._memory.halts(numbers), lambda: self._postgres.halts(numbers))
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         return await self._both(lambda: self._memory.sent(newest), lambda: self._postgres.sent(newest))
 
     async def commit(self, book: Book, changes: Changes, check: Callable[[Book], str | None] | None = None) -> None:
@@ -65,7 +66,7 @@ class TwinStore:
     async def look(self) -> None:
         """Compare all that the two have."""
         await self.load()
-        await self.recall([*self._orders, "never heard of"], [*self._fills, "never heard of"])
+        await self.recall([*self._orders, ClientOrderId("never heard of")], [*self._fills, FillId("never heard of")])
         last = (await self.halts([])).last
         await self.halts(range(last + 2))
         await self.sent(10_000)
@@ -96,7 +97,7 @@ class TwinBooks:
     postgres: PostgresBooks
 
     @classmethod
-    async def begin(cls, postgres: PostgresBooks, account: str) -> "TwinBooks":
+    async def begin(cls, postgres: PostgresBooks, account: AccountId) -> "TwinBooks":
         """Books in memory that know what the database has of an account from other tests: its halts."""
         memory = MemoryBooks(postgres.test)
         query = "SELECT *, cleared_at IS NOT NULL AS cleared FROM halt WHERE account = $1 ORDER BY number"
@@ -112,22 +113,22 @@ class TwinBooks:
         return self.postgres.test
 
     def store(
-        self, tape: str, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
     ) -> TwinStore:
         of = (tape, manifest, feed_contracts, trade_from, holder)
         return TwinStore(self.memory.store(*of), self.postgres.store(*of))
 
-    async def rows(self, tape: str, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
+    async def rows(self, tape: RunId, table: str, columns: str, order: str) -> list[tuple[Any, ...]]:
         found = await self.memory.rows(tape, table, columns, order)
         assert found == await self.postgres.rows(tape, table, columns, order)
         return found
 
-    async def lines(self, tape: str) -> list[bytes]:
+    async def lines(self, tape: RunId) -> list[bytes]:
         found = await self.memory.lines(tape)
         assert found == await self.postgres.lines(tape)
         return found
 
-    async def written(self, tape: str, client_id: str) -> tuple[str, int, int] | None:
+    async def written(self, tape: RunId, client_id: ClientOrderId) -> tuple[str, int, int] | None:
         found = await self.memory.written(tape, client_id)
         expected = await self.postgres.written(tape, client_id)
         assert (found is None) == (expected is None)
@@ -144,10 +145,10 @@ class TwinBooks:
         await self.memory.let_the_lease_run_out()
         await self.postgres.let_the_lease_run_out()
 
-    async def copy(self, before: str, after: str) -> None:
+    async def copy(self, before: RunId, after: RunId) -> None:
         await self.memory.copy(before, after)
         await self.postgres.copy(before, after)
 
-    async def move(self, tape: str, by_ns: int) -> None:
+    async def move(self, tape: RunId, by_ns: int) -> None:
         await self.memory.move(tape, by_ns)
         await self.postgres.move(tape, by_ns)

@@ -11,6 +11,7 @@ from leadline.execution.core.positions import average_price
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.contracts import sheet_of
 from leadline.model.halts import Halt
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Order, Position
 
 
@@ -83,7 +84,7 @@ def state_to_proto(
     phase: str,
     halts: Iterable[Halt],
     epoch: int,
-    progress: dict[str, int],
+    progress: dict[StrategyId, int],
     restored: Restoration | None = None,
 ) -> pb.GetStateResponse:
     """The account and its strategies; `progress` in ns UTC by strategy, `restored` as the send journal says it."""
@@ -131,7 +132,7 @@ def state_to_proto(
     )
 
 
-def _state(book: Book, strategy: str) -> str:
+def _state(book: Book, strategy: StrategyId) -> str:
     """The state of a strategy in one word."""
     found = book.strategies[strategy]
     if found.drain is None:

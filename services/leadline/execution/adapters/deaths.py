@@ -18,6 +18,7 @@ import orjson
 from leadline.execution.adapters.kill_switch import KillSwitch
 from leadline.execution.loop.ports import Fenced, NotTaken, PartFailed
 from leadline.model.halts import HaltSource, printable
+from leadline.model.ids import RunId
 from leadline.runtime.files import write_whole
 
 DEATHS: Final = 2
@@ -40,7 +41,7 @@ class MarkFile:
     take them nothing outlives the process: that is no reason to trade for nobody.
     """
 
-    def __init__(self, folder: Path, tape: str) -> None:
+    def __init__(self, folder: Path, tape: RunId) -> None:
         self._known = folder / f"passed_over-{tape}.json"
         self._suspect, self._why = "", ""
         self._failures = self._ends = 0

@@ -6,6 +6,7 @@ from typing import Final
 from leadline.execution.adapters.rows import Row, Values
 from leadline.execution.core.halts import Clearing
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.ids import AccountId
 
 INSERT_HALT: Final = "INSERT INTO halt (account, number, source, reason, halted_by, at) VALUES ($1, $2, $3, $4, $5, $6)"
 CLEAR_HALT: Final = """
@@ -20,12 +21,12 @@ LAST_HALT: Final = "SELECT coalesce(max(number), 0) FROM halt WHERE account = $1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def halt_row(account: str, halt: Halt) -> Values:
+def halt_row(account: AccountId, halt: Halt) -> Values:
     """A halt's row."""
     return (account, halt.number, halt.source.value, halt.reason, halt.by, _moment(halt.at_ns))
 
 
-def clearing_row(account: str, clearing: Clearing) -> Values:
+def clearing_row(account: AccountId, clearing: Clearing) -> Values:
     """The fields that the clearing of a halt changes in its row."""
     return (account, clearing.halt.number, clearing.by, clearing.reason, _moment(clearing.at_ns))
 

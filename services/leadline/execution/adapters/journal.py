@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from leadline.model.ids import ClientOrderId
 from leadline.runtime.files import sync_directory, write_whole
 
 KEPT_IDS: Final = 65_536
@@ -77,15 +78,15 @@ class SendJournal:
         return self._restored
 
     @property
-    def written(self) -> AbstractSet[str]:
+    def written(self) -> AbstractSet[ClientOrderId]:
         """Every id that is kept."""
         return self._written.keys()
 
-    def newest(self, count: int) -> list[str]:
+    def newest(self, count: int) -> list[ClientOrderId]:
         """The ids written last, oldest first."""
         return list(islice(reversed(self._written), count))[::-1]
 
-    def write(self, client_id: str) -> None:
+    def write(self, client_id: ClientOrderId) -> None:
         """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice.
 
         Raises OSError when the disk does not take it; then nothing of the id is kept.
@@ -94,7 +95,7 @@ class SendJournal:
             raise AssertionError(f"order {client_id} was written to a socket before")
         self._keep([client_id])
 
-    def restore(self, client_ids: Iterable[str]) -> None:
+    def restore(self, client_ids: Iterable[ClientOrderId]) -> None:
         """Append ids durably that an earlier file had, and that they were put back. Raises OSError as `write` does."""
         missing = sorted(client_ids)
         restoration = Restoration(self._now_ns(), len(missing), len(self._written))
@@ -102,7 +103,7 @@ class SendJournal:
         self._restored = restoration
         self._on_restored(restoration)
 
-    def _keep(self, client_ids: Iterable[str], restoration: Restoration | None = None) -> None:
+    def _keep(self, client_ids: Iterable[ClientOrderId], restoration: Restoration | None = None) -> None:
         """One write, so that ids are never put back without a word of it."""
         ids = dict.fromkeys(client_ids)
         lines = _lines(ids, restoration)
@@ -120,19 +121,19 @@ class SendJournal:
         self._file.close()
 
 
-def _read(content: bytes) -> tuple[dict[str, None], Restoration | None]:
+def _read(content: bytes) -> tuple[dict[ClientOrderId, None], Restoration | None]:
     """The ids of a file in their order, and its last restoration. A damaged id is none that the book knows."""
-    written: dict[str, None] = {}
+    written: dict[ClientOrderId, None] = {}
     restored: Restoration | None = None
     for line in filter(None, content.decode("ascii", "replace").split("\n")):
         found = _RESTORED.fullmatch(line)
         if found is not None:
             restored = Restoration(*(int(number) for number in found.groups()))
         else:
-            written[line] = None
+            written[ClientOrderId(line)] = None
     return written, restored
 
 
-def _lines(client_ids: Iterable[str], restoration: Restoration | None) -> bytes:
+def _lines(client_ids: Iterable[ClientOrderId], restoration: Restoration | None) -> bytes:
     told = "" if restoration is None else restoration.line()
     return (told + "".join(f"{client_id}\n" for client_id in client_ids)).encode()

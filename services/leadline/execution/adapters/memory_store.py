@@ -15,6 +15,7 @@ from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.core.records import AccountRecords, refused
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused
 from leadline.model.halts import Halt
+from leadline.model.ids import AccountId, ClientOrderId, FillId, RunId
 from leadline.model.specs import TradingAccount
 
 MOST_REFUSED_PER_SUBJECT: Final = 100
@@ -46,9 +47,9 @@ class MemoryDatabase:
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self.now_s = now_s
-        self.leases: dict[str, Lease] = {}
-        self.halts: dict[str, dict[int, StoredHalt]] = {}
-        self.records: dict[tuple[str, str], AccountRecords] = {}
+        self.leases: dict[AccountId, Lease] = {}
+        self.halts: dict[AccountId, dict[int, StoredHalt]] = {}
+        self.records: dict[tuple[RunId, AccountId], AccountRecords] = {}
         self.refused: dict[str, list[RefusedSignal]] = {}
 
 
@@ -59,7 +60,7 @@ class MemoryStore:
         self,
         database: MemoryDatabase,
         *,
-        tape: str,
+        tape: RunId,
         manifest: TradingAccount,
         feed_contracts: Collection[str],
         trade_from: date,
@@ -111,11 +112,11 @@ class MemoryStore:
         for message in changes.refused:
             self._keep(message)
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """The orders and fills of these ids that were ever written."""
         return self._records.recall(client_ids, fill_ids)
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
         return self._records.sent(newest)
 

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.model.durations import NS_PER_SECOND
+from leadline.model.ids import AccountId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
@@ -76,7 +77,7 @@ _log = structlog.get_logger(__name__)
 class Phases:
     """Shows what an account's loop does: a series per phase, and a line when a wait for a part begins and ends."""
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: AccountId) -> None:
         self._account = account
         self._waits: tuple[str, str] | None = None
         self._since_s = 0.0
@@ -107,7 +108,7 @@ class Phases:
             self._waits = None
 
 
-def show_positions(account: str, positions: Iterable[Position]) -> None:
+def show_positions(account: AccountId, positions: Iterable[Position]) -> None:
     """Set the gauge of each contract to the sum over the strategies that hold or held it."""
     net: dict[str, int] = {}
     for position in positions:
@@ -116,12 +117,12 @@ def show_positions(account: str, positions: Iterable[Position]) -> None:
         POSITION.labels(account, contract).set(quantity)
 
 
-def show_restored(account: str, restored: Restoration | None) -> None:
+def show_restored(account: AccountId, restored: Restoration | None) -> None:
     """Set the gauge of a journal that was made whole at some time; None for one that never had to be."""
     JOURNAL_RESTORED.labels(account).set(0 if restored is None else restored.at_ns / NS_PER_SECOND)
 
 
-def tell_restored(account: str, restored: Restoration) -> None:
+def tell_restored(account: AccountId, restored: Restoration) -> None:
     """A journal was made whole just now: a line in the log, and the gauge."""
     show_restored(account, restored)
     _log.warning("account.send_journal_restored", account=account, orders=restored.orders, found=restored.found)

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from leadline.model.ids import AccountId, RunId
 from leadline.model.orders import OrderState
 
 MOST_ORDERS: Final = 500
@@ -22,7 +23,7 @@ _LIVE: Final = [state.value for state in OrderState if not state.terminal]
 
 
 def newest(
-    tape: str, account: str, *, strategy: str, only_working: bool, limit: int, before: str = ""
+    tape: RunId, account: AccountId, *, strategy: str, only_working: bool, limit: int, before: str = ""
 ) -> tuple[Any, ...]:
     """The parameters of `SELECT_NEWEST`. strategy: empty for all. before: a client id, or empty for the newest page."""
     return tape, account, strategy, only_working, _LIVE, before, limit

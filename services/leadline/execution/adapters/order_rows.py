@@ -7,6 +7,7 @@ import orjson
 
 from leadline.execution.adapters.rows import Row, Values, insert, upsert
 from leadline.execution.core.book import Book
+from leadline.model.ids import StrategyId
 from leadline.model.orders import (
     Bracket,
     Fill,
@@ -243,7 +244,7 @@ def order_of(row: Row) -> Order:
     )
 
 
-def fill_row(book: Book, fill: Fill, strategy: str, venue_event: int) -> Values:
+def fill_row(book: Book, fill: Fill, strategy: StrategyId, venue_event: int) -> Values:
     """A fill's row."""
     return (
         book.tape,

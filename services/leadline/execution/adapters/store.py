@@ -19,6 +19,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
+from leadline.model.ids import ClientOrderId, FillId, RunId
 from leadline.model.orders import OrderState
 from leadline.model.proposals import Action
 from leadline.model.specs import TradingAccount
@@ -58,7 +59,7 @@ class PostgresStore:
         self,
         pool: Pool,
         *,
-        tape: str,
+        tape: RunId,
         manifest: TradingAccount,
         feed_contracts: Collection[str],
         trade_from: date,
@@ -148,7 +149,7 @@ class PostgresStore:
         metrics.COMMIT_SECONDS.labels(self._account).observe(monotonic_s() - began_s)
         self._written = {name: replace(strategy) for name, strategy in book.strategies.items()}
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """The orders and fills of these ids that have rows, however old."""
         scope = (self._tape, self._account)
         orders: list[Any] = []
@@ -163,7 +164,7 @@ class PostgresStore:
             {row["fill_id"]: order_rows.fill_of(row) for row in fills},
         )
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
         async with self._connection() as connection:
             found = await connection.fetch(

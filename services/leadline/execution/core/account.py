@@ -12,6 +12,7 @@ from leadline.execution.core.contracts import execution_contract, signal_source,
 from leadline.execution.core.positions import open_result
 from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
 from leadline.model.durations import NS_PER_HOUR, parse_duration
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Bracket, Order, OrderType, Position, Side, Trail
 from leadline.model.proposals import Proposal
 from leadline.model.sessions import resolve_session
@@ -196,7 +197,7 @@ def open_money(book: Book, positions: list[Position]) -> Decimal:
     return total
 
 
-def gap_ticks(book: Book, strategy: str, contract: str) -> int:
+def gap_ticks(book: Book, strategy: StrategyId, contract: str) -> int:
     """How far beyond its stop what a strategy holds of a contract may be filled, ticks; 0 where it is flat by a close.
 
     What no strategy looks after is not flattened by a close either.
@@ -338,7 +339,7 @@ def entry_price(book: Book, order: Order) -> int:
     return worst_price(order.type, order.price, _mark(book, order.tape_contract, own), order.side)
 
 
-def _orders_last_second(book: Book, strategy: str | None) -> int:
+def _orders_last_second(book: Book, strategy: StrategyId | None) -> int:
     return sum(
         order.decided_at_ns > book.instant_ns - NS_PER_SECOND and not order.parent
         for order in book.orders.values()

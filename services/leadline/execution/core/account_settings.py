@@ -15,7 +15,7 @@ from leadline.execution.core.book import Book
 from leadline.execution.core.contracts import tiers_of
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import derive
+from leadline.model.ids import AccountId, derive
 from leadline.model.specs import (
     Change,
     InvalidManifest,
@@ -58,7 +58,7 @@ def settings_hash(hot: Mapping[str, Any]) -> str:
     return derive("account settings", orjson.dumps(hot, option=orjson.OPT_SORT_KEYS).decode())
 
 
-def read_account(manifest_json: str, account: str) -> TradingAccount:
+def read_account(manifest_json: str, account: AccountId) -> TradingAccount:
     """The manifest of an account (`namespace/name`). Raises InvalidInput when it does not hold or is another's."""
     try:
         document = orjson.loads(manifest_json)

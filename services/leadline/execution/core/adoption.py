@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.execution.core.book import Book, Changes, note
-from leadline.execution.core.booking import UNASSIGNED, owner_of
+from leadline.execution.core.booking import owner_of
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.positions import apply_fill, flat
 from leadline.model.contracts import sheet_of
-from leadline.model.ids import Leg, derive
+from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, DecisionId, Leg, StrategyId, derive
 from leadline.model.orders import Fill, Position, Side
 
 _BEGINS: Final = "venue-"
@@ -41,7 +41,7 @@ def adopt_positions(book: Book, changes: Changes, venue: Mapping[str, int]) -> l
     return told
 
 
-def _shares(book: Book, contract: str, missing: int) -> Iterator[tuple[str, int]]:
+def _shares(book: Book, contract: str, missing: int) -> Iterator[tuple[StrategyId, int]]:
     """The change of each owner's position in a contract, so that they change by `missing` in all."""
     left = missing
     for position in book.open_positions():
@@ -53,7 +53,7 @@ def _shares(book: Book, contract: str, missing: int) -> Iterator[tuple[str, int]
         yield owner_of(book, contract), left
 
 
-def _adopt(book: Book, changes: Changes, strategy: str, contract: str, quantity: int) -> str:
+def _adopt(book: Book, changes: Changes, strategy: StrategyId, contract: str, quantity: int) -> str:
     key = (strategy, contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:
@@ -64,7 +64,7 @@ def _adopt(book: Book, changes: Changes, strategy: str, contract: str, quantity:
     else:  # the oldest lot's own price: nothing is gained nor lost
         price = before.lots[0].price if before.lots else 0
     side = Side.BUY if quantity > 0 else Side.SELL
-    taken = Fill("", "", contract, side, abs(quantity), price, book.instant_ns, 0, 0)
+    taken = Fill(NO_FILL, NO_ORDER, contract, side, abs(quantity), price, book.instant_ns, 0, 0)
     after = apply_fill(before, taken)
     book.positions[key] = changes.positions[key] = after
     result = after.realised - before.realised
@@ -78,7 +78,7 @@ def _adopt(book: Book, changes: Changes, strategy: str, contract: str, quantity:
     return f"{quantity:+d} {contract} is taken over from the venue, at {price}: {whose} holds {after.quantity} now"
 
 
-def _nothing_yet(book: Book, strategy: str, contract: str) -> Position:
+def _nothing_yet(book: Book, strategy: StrategyId, contract: str) -> Position:
     """The flat position before one that is taken over. Where an order stands that it may be of, it is of its decision.
 
     One that no print is known for is worth nothing: it is not known what it is worth.
@@ -89,8 +89,8 @@ def _nothing_yet(book: Book, strategy: str, contract: str) -> Position:
     known = sheet is not None and tape in book.last_prints
     live = [order for order in book.live_orders(strategy) if order.contract == contract]
     ours = [order for order in live if order.leg.startswith((Leg.ENTRY, Leg.STOP, Leg.TARGET))]
-    decision = ours[0].decision if ours and strategy != UNASSIGNED else ""
+    decision = ours[0].decision if ours and strategy != UNASSIGNED else NO_DECISION
     if not decision:
-        decision = _BEGINS + derive("adopted", book.tape, book.account, contract, str(book.last_event))
+        decision = DecisionId(_BEGINS + derive("adopted", book.tape, book.account, contract, str(book.last_event)))
     value = sheet.tick_value if sheet is not None and known else Decimal(0)
     return flat(strategy, contract, tape, value, decision, inverse=known and sheet is not None and sheet.inverse)

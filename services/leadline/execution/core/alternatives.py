@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Order, OrderState, OrderType, Side
 
 FIRST_FILL: Final = "first_fill"
@@ -67,13 +68,13 @@ def _alternatives(book: Book, one: Order, other: Order, opens: bool) -> bool:
     return (opens and _are_one_group(book, one.strategy)) or (bool(one.group) and one.group == other.group)
 
 
-def _are_one_group(book: Book, strategy: str) -> bool:
+def _are_one_group(book: Book, strategy: StrategyId) -> bool:
     """Whether all entries of a strategy that wait are alternatives."""
     owner = book.strategies.get(strategy)
     return owner is not None and owner.manifest.spec.entries.max_pending is not None
 
 
-def in_the_market(book: Book) -> frozenset[str]:
+def in_the_market(book: Book) -> frozenset[StrategyId]:
     """The owners of what is more than waiting: nothing else is entered where the first fill wins.
 
     They hold something, or have an entry at the market, one that is filled in part, or one that was taken out and may
@@ -88,7 +89,7 @@ def is_waiting(entry: Order) -> bool:
     return entry.type is not OrderType.MARKET and not entry.filled and not entry.taken_out_by
 
 
-def waiting_groups(book: Book, strategy: str) -> tuple[tuple[str, int, int], ...]:
+def waiting_groups(book: Book, strategy: StrategyId) -> tuple[tuple[str, int, int], ...]:
     """The groups of a strategy none of whose entries has a fill, by name: each with what waits to buy and to sell.
 
     Where all that waits is one group, that has no name.

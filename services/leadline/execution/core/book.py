@@ -19,7 +19,7 @@ from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
-from leadline.model.ids import AccountId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -85,7 +85,7 @@ class StrategyBook:
     refused of it up to the progress `cleared_ns` has been looked at.
     """
 
-    strategy: str
+    strategy: StrategyId
     manifest: TradingStrategy
     settings_hash: str
     analysis_hash: str
@@ -143,11 +143,11 @@ class Book:
     venue_event: int = 0
     last_event: int = 0
     finished: bool = False
-    strategies: dict[str, StrategyBook] = field(default_factory=dict)
-    orders: dict[str, Order] = field(default_factory=dict)
-    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    strategies: dict[StrategyId, StrategyBook] = field(default_factory=dict)
+    orders: dict[ClientOrderId, Order] = field(default_factory=dict)
+    positions: dict[tuple[StrategyId, str], Position] = field(default_factory=dict)
     entry_instants: list[int] = field(default_factory=list)
-    decided: set[str] = field(default_factory=set)
+    decided: set[DecisionId] = field(default_factory=set)
     settings: dict[str, Any] | None = None
     tiers: tuple[Tier, ...] | None = None
     margin_limits: dict[str, Decimal] = field(default_factory=dict)
@@ -193,11 +193,11 @@ class Book:
             for root in self.roots(signal):
                 yield tape_contract(execution_contract(signal, root), signal, self.feed_contracts)
 
-    def present(self) -> Iterator[tuple[str, StrategyBook]]:
+    def present(self) -> Iterator[tuple[StrategyId, StrategyBook]]:
         """The strategies that are not forgotten, by name."""
         return ((name, strategy) for name, strategy in sorted(self.strategies.items()) if not self.forgotten(name))
 
-    def drained(self, strategy: str) -> bool:
+    def drained(self, strategy: StrategyId) -> bool:
         """Whether a strategy's drain is done: False while there is none, too."""
         drain = self.strategies[strategy].drain
         if drain is None:
@@ -208,11 +208,11 @@ class Book:
             return True
         return not any(is_entry(order) for order in self.live_orders(strategy))
 
-    def forgotten(self, strategy: str) -> bool:
+    def forgotten(self, strategy: StrategyId) -> bool:
         """Whether a strategy is drained, flat and without an order: only its history is left."""
         return self.strategies[strategy].drain is not None and not self.exposed(strategy)
 
-    def live_orders(self, strategy: str | None = None) -> list[Order]:
+    def live_orders(self, strategy: StrategyId | None = None) -> list[Order]:
         """Orders that are not in a terminal state, in the order of their ids."""
         return [
             order
@@ -220,7 +220,7 @@ class Book:
             if not order.state.terminal and (strategy is None or order.strategy == strategy)
         ]
 
-    def open_positions(self, strategy: str | None = None) -> list[Position]:
+    def open_positions(self, strategy: StrategyId | None = None) -> list[Position]:
         """Positions that are not flat, by strategy and contract."""
         return [
             position
@@ -228,13 +228,13 @@ class Book:
             if position.quantity and (strategy is None or key[0] == strategy)
         ]
 
-    def places(self) -> list[str]:
+    def places(self) -> list[StrategyId]:
         """Owners of orders and positions, by name: the strategies, and the empty name where somebody else's are."""
         owners = {position.strategy for position in self.open_positions()}
         owners.update(order.strategy for order in self.orders.values() if not order.state.terminal)
         return sorted({*self.strategies, *owners})
 
-    def exposed(self, strategy: str) -> bool:
+    def exposed(self, strategy: StrategyId) -> bool:
         """Whether a strategy holds a position or an order that could make one."""
         return bool(self.open_positions(strategy) or self.live_orders(strategy))
 
@@ -272,10 +272,10 @@ class BookEvent:
 class Changes:
     """The rows that one transaction writes besides the account's and strategies' own."""
 
-    orders: dict[str, Order] = field(default_factory=dict)
-    fills: list[tuple[Fill, str, int]] = field(default_factory=list)
+    orders: dict[ClientOrderId, Order] = field(default_factory=dict)
+    fills: list[tuple[Fill, StrategyId, int]] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
-    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
+    positions: dict[tuple[StrategyId, str], Position] = field(default_factory=dict)
     events: list[BookEvent] = field(default_factory=list)
     halts: list[Halt] = field(default_factory=list)
     cleared: list[Clearing] = field(default_factory=list)
@@ -381,7 +381,7 @@ def is_entry(order: Order) -> bool:
     return order.leg == "E"
 
 
-def new_order(decision: Decision, client_id: str, instant_ns: int, tape_contract: str) -> Order:
+def new_order(decision: Decision, client_id: ClientOrderId, instant_ns: int, tape_contract: str) -> Order:
     """The entry of an accepted decision, with its native bracket; the prints of `tape_contract` fill it."""
     if decision.side is None:
         raise AssertionError(f"accepted decision {decision.decision_id} has no side")

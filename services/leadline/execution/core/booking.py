@@ -18,7 +18,17 @@ from leadline.execution.core.positions import apply_fill, flat
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import Leg, client_order_id, fill_id
+from leadline.model.ids import (
+    NO_ORDER,
+    UNASSIGNED,
+    ClientOrderId,
+    FillId,
+    Leg,
+    StrategyId,
+    client_order_id,
+    fill_id,
+    foreign_decision,
+)
 from leadline.model.orders import (
     Bracket,
     Fill,
@@ -33,9 +43,6 @@ from leadline.model.orders import (
 )
 from leadline.model.settlement import SETTLED, settles_at_ns
 
-UNASSIGNED: Final = ""
-"""The place of orders and positions in contracts that no strategy of the account trades."""
-
 _ON_ITS_WAY: Final = frozenset({*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL})
 """States of an order of which the venue has not said that it has it."""
 
@@ -47,8 +54,8 @@ VENUE_EVENTS: Final = "VENUE"
 class Stored:
     """Orders (by client id) and fills (by fill id) that the rows hold and the book in memory does not."""
 
-    orders: Mapping[str, Order] = field(default_factory=dict)
-    fills: Mapping[str, Fill] = field(default_factory=dict)
+    orders: Mapping[ClientOrderId, Order] = field(default_factory=dict)
+    fills: Mapping[FillId, Fill] = field(default_factory=dict)
 
 
 def not_booked(book: Book, events: Iterable[VenueEvent]) -> list[VenueEvent]:
@@ -56,7 +63,7 @@ def not_booked(book: Book, events: Iterable[VenueEvent]) -> list[VenueEvent]:
     return [event for event in events if event.event > book.venue_event]
 
 
-def asked_of_rows(book: Book, events: Iterable[VenueEvent]) -> tuple[list[str], list[str]]:
+def asked_of_rows(book: Book, events: Iterable[VenueEvent]) -> tuple[list[ClientOrderId], list[FillId]]:
     """Client ids and fill ids of these events that only the rows can tell new from forgotten."""
     named = {name for event in events for name in (event.order.client_id, event.order.parent) if storable(name)}
     fills = {event.fill.fill_id for event in events if event.fill is not None and storable(event.fill.fill_id)}
@@ -65,7 +72,7 @@ def asked_of_rows(book: Book, events: Iterable[VenueEvent]) -> tuple[list[str], 
 
 def is_foreign(order: Order) -> bool:
     """Whether somebody else placed an order: this account never derives an order's id from itself."""
-    return order.decision == order.client_id
+    return order.decision == foreign_decision(order.client_id)
 
 
 def book_venue_events(
@@ -151,7 +158,7 @@ def _named(book: Book, reported: VenueOrder, stored: Stored) -> VenueOrder:
         return reported
     parent = _known(book, reported.parent, stored) if storable(reported.parent) else None
     decision = reported.decision if parent is None else parent.decision
-    client_id = client_order_id(decision, reported.leg) if storable(decision) else ""
+    client_id = client_order_id(decision, reported.leg) if storable(decision) else NO_ORDER
     if client_id in book.orders or (client_id and parent is not None):
         return replace(reported, client_id=client_id)
     return reported
@@ -276,7 +283,7 @@ def _better(order: Order, reported: VenueOrder) -> bool:
     return ours is not None and theirs is not None and order.side.sign * (theirs - ours) < 0
 
 
-def _known(book: Book, client_id: str, stored: Stored) -> Order | None:
+def _known(book: Book, client_id: ClientOrderId, stored: Stored) -> Order | None:
     """The order of that id, from the book or from its row."""
     return book.orders.get(client_id) or stored.orders.get(client_id)
 
@@ -292,7 +299,7 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
         decision, strategy = reported.decision, owner_of(book, reported.contract)
     else:
         surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
-        decision, strategy, leg = reported.client_id, owner_of(book, reported.contract), Leg.FOREIGN
+        decision, strategy, leg = foreign_decision(reported.client_id), owner_of(book, reported.contract), Leg.FOREIGN
     order = Order(
         client_id=reported.client_id,
         decision=decision,
@@ -363,7 +370,7 @@ def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int |
     return held.lots[-1].price if held is not None and held.lots else None
 
 
-def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: str) -> str:
+def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: StrategyId) -> str:
     """The contract of the feed whose prints price an order of a venue's report, where one is known."""
     if reported.tape_contract in book.feed_contracts:
         return reported.tape_contract
@@ -375,7 +382,7 @@ def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: s
     return tape_contract(reported.contract, owner.contract, book.feed_contracts)
 
 
-def owner_of(book: Book, contract: str) -> str:
+def owner_of(book: Book, contract: str) -> StrategyId:
     """The strategy that trades a contract, for no other one does; `UNASSIGNED` when nobody does."""
     for name, strategy in book.present():
         if contract in book.contracts(strategy.manifest):
@@ -433,7 +440,7 @@ def _book_settlement(book: Book, changes: Changes, event: int, reported: VenueOr
     return [f"the venue settles {reported.filled} {reported.contract}, {left} more than the book holds"]
 
 
-def settle(book: Book, changes: Changes, position: Position, fill: Fill, parent: str, event: int) -> None:
+def settle(book: Book, changes: Changes, position: Position, fill: Fill, parent: ClientOrderId, event: int) -> None:
     """Close a position of a contract that has settled by a fill, under an order of its decision that was never sent.
 
     parent: the id under which the venue has told of it. event: its number in the venue's ledger.

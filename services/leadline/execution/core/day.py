@@ -15,6 +15,7 @@ from leadline.model.calendars import Calendar, Session, calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.hours import instant_ns
+from leadline.model.ids import StrategyId
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
 from leadline.model.settlement import settles_at_ns
 from leadline.model.specs import calendar_of_spec
@@ -30,7 +31,7 @@ _LONGEST_DAY_NS: Final = 8 * NS_PER_DAY
 class Flatten:
     """A strategy has to be out of the market."""
 
-    strategy: str
+    strategy: StrategyId
     reason: str
 
 

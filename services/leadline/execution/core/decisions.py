@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leadline.execution.core.book import Book, StrategyBook
-from leadline.model.ids import Leg, decision_id
+from leadline.model.ids import Leg, StrategyId, decision_id
 from leadline.model.orders import Order, Side, VenueOrder
 from leadline.model.proposals import Decision, Proposal
 from leadline.model.signals import BarSignals
@@ -21,7 +21,7 @@ class Asked:
     proposal: Proposal
 
 
-def undecided(book: Book, strategy: str, bar: BarSignals) -> Iterator[Asked]:
+def undecided(book: Book, strategy: StrategyId, bar: BarSignals) -> Iterator[Asked]:
     """The proposals of a bar without a decision at the book's instant, in their order."""
     for source, proposal in bar.sourced():
         if decision_id(book.account, strategy, source) not in book.decided:

@@ -11,7 +11,7 @@ from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
-from leadline.model.ids import Leg, client_order_id
+from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id, foreign_order
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
 from leadline.model.ticks import NS_PER_SECOND
 
@@ -64,7 +64,7 @@ class Move:
 OrderChange = Cancel | Close | Move
 
 
-def wanted(book: Book, *, halted: bool, spent: Collection[str] = frozenset()) -> list[OrderChange]:
+def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = frozenset()) -> list[OrderChange]:
     """Orders and positions that have to go now: entries of a halt or of a drain that cancels them, all of a flattening.
 
     Entries go that their strategy has taken back, and the exits that it wants elsewhere are moved.
@@ -108,16 +108,16 @@ def _left_over(book: Book, order: Order) -> bool:
     return order.first_fill_ns is not None and book.instant_ns >= order.first_fill_ns + PARTIAL_NS
 
 
-def _unassigned(book: Book, name: str, spent: Collection[str]) -> Iterator[Cancel | Close]:
+def _unassigned(book: Book, name: StrategyId, spent: Collection[ClientOrderId]) -> Iterator[Cancel | Close]:
     """Of what no strategy looks after goes, contract by contract, what this account placed itself."""
     for orders, positions in _by_contract(book, name):
         going = _to_cancel(book, orders)
-        ours = (held for held in positions if not is_adopted(held) and held.decision not in book.orders)
+        ours = (held for held in positions if not is_adopted(held) and foreign_order(held.decision) not in book.orders)
         if book.flatten or going or any(ours):
             yield from _leaving(book, going, positions, book.flatten or NO_STRATEGY, spent)
 
 
-def _by_contract(book: Book, name: str) -> Iterator[tuple[list[Order], list[Position]]]:
+def _by_contract(book: Book, name: StrategyId) -> Iterator[tuple[list[Order], list[Position]]]:
     """The live orders and open positions of a place, contract by contract."""
     live, held = book.live_orders(name), book.open_positions(name)
     for contract in sorted({*(order.contract for order in live), *(position.contract for position in held)}):
@@ -137,7 +137,7 @@ def _to_cancel(book: Book, orders: list[Order]) -> list[Order]:
 
 
 def _leaving(
-    book: Book, orders: list[Order], positions: list[Position], reason: str, spent: Collection[str]
+    book: Book, orders: list[Order], positions: list[Position], reason: str, spent: Collection[ClientOrderId]
 ) -> Iterator[Cancel | Close]:
     """Orders of one contract that have to go. A position keeps its stops until they are all that the close waits for.
 
@@ -205,7 +205,7 @@ def settled(book: Book) -> bool:
     return changed
 
 
-def _closing(book: Book, position: Position, reason: str, spent: Collection[str]) -> Order:
+def _closing(book: Book, position: Position, reason: str, spent: Collection[ClientOrderId]) -> Order:
     """The next order that closes a position: the first whose id was never used."""
     legs = (f"{Leg.FLATTEN}{number}" for number in count(1))
     named = ((client_order_id(position.decision, leg), leg) for leg in legs)

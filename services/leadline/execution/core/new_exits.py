@@ -11,7 +11,7 @@ from itertools import count
 
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
 from leadline.execution.core.booking import is_foreign, trailing
-from leadline.model.ids import DecisionId, Leg, client_order_id
+from leadline.model.ids import NO_ORDER, DecisionId, Leg, client_order_id
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Position, Side
 
 _GIVEN_UP = frozenset({OrderState.DEAD, OrderState.EXPIRED_LOCAL})
@@ -87,7 +87,7 @@ def _exit(
         limit_price=None if leg is Leg.STOP else bracket.target_price,
         stop_price=bracket.stop_price if leg is Leg.STOP else None,
         parent=client_order_id(position.decision, Leg.ENTRY) if twin is None else twin.parent,
-        oco="" if twin is None else twin.client_id,
+        oco=NO_ORDER if twin is None else twin.client_id,
         entry_price=farthest(lot.price for lot in position.lots) if twin is None else twin.entry_price,
     )
     if leg is Leg.STOP and bracket.trail is not None:

@@ -3,12 +3,19 @@
 from dataclasses import replace
 from decimal import Decimal
 
+from leadline.model.ids import DecisionId, StrategyId
 from leadline.model.orders import Fill, Lot, Position
 from leadline.model.worth import booked, gain, worth
 
 
 def flat(
-    strategy: str, contract: str, tape_contract: str, tick_value: Decimal, decision: str, *, inverse: bool = False
+    strategy: StrategyId,
+    contract: str,
+    tape_contract: str,
+    tick_value: Decimal,
+    decision: DecisionId,
+    *,
+    inverse: bool = False,
 ) -> Position:
     """No position yet: what the first fill of a decision's entry opens."""
     return Position(strategy, contract, tape_contract, 0, (), tick_value, decision, inverse=inverse)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leadline.execution.core.book import Book
-from leadline.model.ids import Leg
+from leadline.model.ids import Leg, StrategyId
 from leadline.model.orders import Order
 
 UNPROTECTED = "unprotected"
@@ -20,7 +20,7 @@ UNPROTECTED = "unprotected"
 class Unprotected:
     """A place whose exits do not fit its position in one contract, and that nothing closes yet; `why` in a sentence."""
 
-    strategy: str
+    strategy: StrategyId
     contract: str
     why: str
 

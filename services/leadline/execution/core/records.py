@@ -18,6 +18,7 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent, Changes, Stra
 from leadline.execution.core.booking import Stored, is_foreign
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.errors import NotTaken, Refused
+from leadline.model.ids import UNASSIGNED, ClientOrderId, DecisionId, FillId, StrategyId
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.proposals import Decision
 from leadline.model.specs import TradingAccount
@@ -40,12 +41,12 @@ class BookedFill(NamedTuple):
     """A fill, the strategy whose position it moved, and the number of the venue's event that told of it."""
 
     fill: Fill
-    strategy: str
+    strategy: StrategyId
     venue_event: int
 
 
-_Legs = ChainMap[tuple[str, str], str | None]
-_Entries = ChainMap[str, str | None]
+_Legs = ChainMap[tuple[DecisionId, str], ClientOrderId | None]
+_Entries = ChainMap[str, ClientOrderId | None]
 
 
 @dataclass(slots=True)
@@ -57,21 +58,21 @@ class AccountRecords:
     """
 
     account: Book | None = None
-    strategies: dict[str, StrategyBook] = field(default_factory=dict)
-    positions: dict[tuple[str, str], Position] = field(default_factory=dict)
-    orders: dict[str, WrittenOrder] = field(default_factory=dict)
-    decisions: dict[str, Decision] = field(default_factory=dict)
-    fills: dict[str, BookedFill] = field(default_factory=dict)
+    strategies: dict[StrategyId, StrategyBook] = field(default_factory=dict)
+    positions: dict[tuple[StrategyId, str], Position] = field(default_factory=dict)
+    orders: dict[ClientOrderId, WrittenOrder] = field(default_factory=dict)
+    decisions: dict[DecisionId, Decision] = field(default_factory=dict)
+    fills: dict[FillId, BookedFill] = field(default_factory=dict)
     events: dict[int, BookEvent] = field(default_factory=dict)
     # What keys and reads need, kept beside the values: none of it says anything new.
-    _sources: dict[tuple[str, str], str] = field(default_factory=dict)
-    _legs: dict[tuple[str, str], str | None] = field(default_factory=dict)
-    _unresolved_entries: dict[str, str | None] = field(default_factory=dict)
+    _sources: dict[tuple[StrategyId, str], DecisionId] = field(default_factory=dict)
+    _legs: dict[tuple[DecisionId, str], ClientOrderId | None] = field(default_factory=dict)
+    _unresolved_entries: dict[str, ClientOrderId | None] = field(default_factory=dict)
     _told: dict[tuple[str, str, int], int] = field(default_factory=dict)
-    _live: dict[str, None] = field(default_factory=dict)
-    _orders_of: dict[str, list[str]] = field(default_factory=dict)
-    _orders_by_time: list[tuple[int, str]] = field(default_factory=list)
-    _decisions_by_time: list[tuple[int, str, str]] = field(default_factory=list)
+    _live: dict[ClientOrderId, None] = field(default_factory=dict)
+    _orders_of: dict[DecisionId, list[ClientOrderId]] = field(default_factory=dict)
+    _orders_by_time: list[tuple[int, ClientOrderId]] = field(default_factory=list)
+    _decisions_by_time: list[tuple[int, StrategyId, DecisionId]] = field(default_factory=list)
 
     def load(self, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date) -> Book | None:
         """The book as last committed, in values of its own; None before the first transaction.
@@ -98,16 +99,16 @@ class AccountRecords:
             decided={decision for at, _, decision in decided if at == self.account.instant_ns},
         )
 
-    def recall(self, client_ids: Iterable[str], fill_ids: Iterable[str]) -> Stored:
+    def recall(self, client_ids: Iterable[ClientOrderId], fill_ids: Iterable[FillId]) -> Stored:
         """The orders and fills of these ids that were ever written."""
         return Stored(
             {client_id: self.orders[client_id].order for client_id in client_ids if client_id in self.orders},
             {fill_id: self.fills[fill_id].fill for fill_id in fill_ids if fill_id in self.fills},
         )
 
-    def sent(self, newest: int) -> frozenset[str]:
+    def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """Client ids of the newest orders that left here, without bracket legs and orders of somebody else."""
-        found: list[str] = []
+        found: list[ClientOrderId] = []
         for _, client_id in reversed(self._orders_by_time):
             if len(found) == newest:
                 break
@@ -155,7 +156,7 @@ class AccountRecords:
             self.events[event.event] = event
             self._told[event.kind, event.key, event.version] = event.event
 
-    def _looked_at(self, since_ns: int) -> Iterator[str]:
+    def _looked_at(self, since_ns: int) -> Iterator[ClientOrderId]:
         """Ids of the orders that some rule still looks at, each once: the newest, the live, those of what is held."""
         open_decisions = {position.decision: None for position in self.positions.values() if position.quantity}
         found = dict.fromkeys(self._live)
@@ -219,7 +220,7 @@ class AccountRecords:
         for fill in fills:
             if fill.fill_id in ids or fill.quantity < 1:
                 raise refused(f"fill {fill.fill_id} of {fill.quantity} is there, or has no size")
-            ids[fill.fill_id] = BookedFill(fill, "", 0)
+            ids[fill.fill_id] = BookedFill(fill, UNASSIGNED, 0)
 
     def _check_events(self, events: Sequence[BookEvent]) -> None:
         numbers, told = ChainMap({}, self.events), ChainMap({}, self._told)

@@ -10,6 +10,7 @@ from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.closes import session_today
 from leadline.model.contracts import sheet_of
 from leadline.model.drains import DrainOrders
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.orders import Order, OrderType
 from leadline.risk.gates import open_until, time_refusal
 from leadline.risk.limits import free_position, largest_size, trades_refusal
@@ -17,7 +18,7 @@ from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, StrategySettings
 
 
-def waiting_entries(book: Book, strategy: str) -> list[Order]:
+def waiting_entries(book: Book, strategy: StrategyId) -> list[Order]:
     """The live entries of a strategy that wait for a price."""
     return [order for order in book.live_orders(strategy) if is_entry(order) and order.type is not OrderType.MARKET]
 
@@ -43,7 +44,7 @@ def standing_reason(book: Book, strategy: StrategyBook) -> str:
     return ""
 
 
-def taken_out(book: Book, strategy: StrategyBook) -> dict[str, str]:
+def taken_out(book: Book, strategy: StrategyBook) -> dict[ClientOrderId, str]:
     """The entries of a strategy that wait and could not be entered any more: the reason by client id.
 
     The hours, blocks and news are those of the settings in force, and so are the limits: what was tightened since

@@ -38,7 +38,7 @@ from leadline.execution.loop.reconciliation import Reconciliation
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.halts import FIELD_REASON, HaltSource
-from leadline.model.ids import Leg, client_order_id, decision_id
+from leadline.model.ids import Leg, StrategyId, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order
 from leadline.model.proposals import Action, Decision
@@ -369,7 +369,7 @@ class AccountLoop:
         """Cancel one working order and book what the venue says of it."""
         await self._orders.cancel(order, reason)
 
-    async def flatten(self, strategy: str, reason: str) -> None:
+    async def flatten(self, strategy: StrategyId, reason: str) -> None:
         """Have one strategy, or with an empty name the whole account, leave the market; durable on return.
 
         It is carried out by the loop's next step, and goes on for as long as something is left.

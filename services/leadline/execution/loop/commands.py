@@ -16,7 +16,7 @@ from leadline.execution.core.orders import CANCELLABLE
 from leadline.model.calendars import calendar
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import derive
+from leadline.model.ids import ClientOrderId, StrategyId, derive
 from leadline.model.orders import Order
 from leadline.model.specs import TradingStrategy, calendar_of_spec, check_strategy_on_account, day_problem
 from leadline.risk.view import AccountLimits
@@ -27,7 +27,7 @@ LONGEST_DRAIN_ID: Final = 128
 LONGEST_HASH: Final = 128
 
 
-def set_strategy(book: Book, name: str, analysis_hash: str, manifest_json: str) -> StrategyBook:
+def set_strategy(book: Book, name: StrategyId, analysis_hash: str, manifest_json: str) -> StrategyBook:
     """Store a strategy's settings and the one analysis that counts, from the book's instant.
 
     A new name, one whose drain this ends and one that nobody waited for join at that instant: bars known by then only
@@ -85,7 +85,7 @@ def _held(book: Book, before: StrategyBook, manifest: TradingStrategy) -> HeldLi
     return HeldLimits(book.instant_ns, present)
 
 
-def release(book: Book, changes: Changes, name: str, by: str, reason: str) -> Fence:
+def release(book: Book, changes: Changes, name: StrategyId, by: str, reason: str) -> Fence:
     """Let a strategy count again that was fenced off; returns its fence.
 
     Raises Unknown for a strategy that the account never heard of, and InvalidInput for one that is not fenced off.
@@ -110,7 +110,7 @@ def _read_strategy(manifest_json: str) -> TradingStrategy:
     return manifest
 
 
-def drain(book: Book, name: str, wanted: Drain) -> Drain:
+def drain(book: Book, name: StrategyId, wanted: Drain) -> Drain:
     """Take a strategy out of the market and return the drain in force: said again, it changes nothing.
 
     Raises Unknown for a strategy that the account never heard of, and InvalidInput for words that a drain does not
@@ -150,7 +150,7 @@ def tighten(book: Book, wanted: AccountLimits) -> None:
     book.day_limits = replace(book.day_limits, **changes)
 
 
-def cancellable_entry(book: Book, client_id: str) -> Order:
+def cancellable_entry(book: Book, client_id: ClientOrderId) -> Order:
     """The working entry with this id. Raises Unknown, or InvalidInput when it is no working entry."""
     order = book.orders.get(client_id)
     if order is None:

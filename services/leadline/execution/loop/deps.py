@@ -10,6 +10,7 @@ from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.loop.ports import Journal, MarketTime, Orders, Risk, Store, Switch
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import HaltSource
+from leadline.model.ids import StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.venues import Capability
 
@@ -33,7 +34,7 @@ class Deps:
     venue: Orders
     risk: Risk
     journal: Journal
-    queues: dict[str, SignalQueue]
+    queues: dict[StrategyId, SignalQueue]
     pause: Callable[[LoopPhase], Awaitable[None]]
     idle: Callable[[], Awaitable[None]]
     switch: Switch

@@ -9,6 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
+from leadline.model.ids import ClientOrderId, FillId
 from leadline.model.orders import OrderEvents, Passed, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 
@@ -67,13 +68,13 @@ class Store(Protocol):
     async def renew(self) -> None:
         """Keep the account for a little longer. Raises `Fenced` when another has taken it."""
 
-    async def recall(self, client_ids: Sequence[str], fill_ids: Sequence[str]) -> Stored:
+    async def recall(self, client_ids: Sequence[ClientOrderId], fill_ids: Sequence[FillId]) -> Stored:
         """The orders and fills of these ids that have rows, however old."""
 
     async def halts(self, numbers: Sequence[int]) -> StoredHalts:
         """The account's halts that are in force by their rows, on whatever tape, and those with these numbers."""
 
-    async def sent(self, newest: int) -> frozenset[str]:
+    async def sent(self, newest: int) -> frozenset[ClientOrderId]:
         """Client ids of the newest orders of this tape that left here: the venue has proved that it got them."""
 
 
@@ -119,13 +120,13 @@ class Orders(Protocol):
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """Hand an order in, once. An error leaves its fate unknown."""
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
 
     async def replace(self, wanted: Replacement) -> VenueOrder:
         """Give a working order other terms; the order as it stands. The same terms again change nothing."""
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
 
     async def positions(self) -> dict[str, int]:
@@ -143,16 +144,16 @@ class Journal(Protocol):
     """Ids of orders whose first byte may have left: on disk before it does."""
 
     @property
-    def written(self) -> AbstractSet[str]:
+    def written(self) -> AbstractSet[ClientOrderId]:
         """Every id that is kept: those of the newest orders, many more than any rule looks back on."""
 
-    def newest(self, count: int) -> list[str]:
+    def newest(self, count: int) -> list[ClientOrderId]:
         """The ids written last, oldest first."""
 
-    def restore(self, client_ids: Iterable[str]) -> None:
+    def restore(self, client_ids: Iterable[ClientOrderId]) -> None:
         """Append ids durably that an earlier file had, and that they were put back. Raises OSError as `write` does."""
 
-    def write(self, client_id: str) -> None:
+    def write(self, client_id: ClientOrderId) -> None:
         """Append an id durably. Raises AssertionError when it was written before: nothing is ever sent twice.
 
         Raises OSError, and keeps nothing of the id then.

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Advanced, OrderEvents, Passed, Replacement, VenueOrder, Watch
 
 
@@ -20,13 +21,13 @@ class MatchingVenue(Protocol):
     async def submit(self, order: VenueOrder) -> VenueOrder:
         """As `Orders.submit`."""
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         """As `Orders.cancel`."""
 
     async def replace(self, wanted: Replacement) -> VenueOrder:
         """As `Orders.replace`."""
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         """As `Orders.find`."""
 
     async def positions(self) -> dict[str, int]:
@@ -70,7 +71,7 @@ class BothPorts:
         self._told = None
         return await self.venue.submit(order)
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         """As `Orders.cancel`."""
         self._told = None
         await self.venue.cancel(client_id, reason)

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import grpc
 
 from leadline.execution.loop.ports import MarketTime, Orders
+from leadline.model.ids import AccountId
 from leadline.model.spec_base import SpecModel
 from leadline.model.specs import TradingAccount
 from leadline.model.venues import venue_named
@@ -22,7 +23,7 @@ class Reach:
     token with every call.
     """
 
-    account: str
+    account: AccountId
     section: SpecModel
     contracts: Collection[str]
     channel: Callable[[str], grpc.aio.Channel]

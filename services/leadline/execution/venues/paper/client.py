@@ -8,6 +8,7 @@ import grpc
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection, Reach
 from leadline.execution.venues.paper.venue import VENUE_SERVICE
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.runtime.rpc.failures import answered
 from leadline.venue.convert import (
@@ -72,7 +73,7 @@ class PaperVenueClient:
         )
         return order_as_reported(reply.order)
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         """Cancel an order; what became of it is told by the venue's events."""
         await answered(
             _PART,
@@ -87,7 +88,7 @@ class PaperVenueClient:
         reply = await answered(_PART, lambda: self._stub.ReplaceOrder(request, timeout=CALL_DEADLINE_SECONDS))
         return order_as_reported(reply.order)
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
         request = pb.ListOrdersRequest(client_ids=[client_id])
         reply = await answered(_PART, lambda: self._stub.ListOrders(request, timeout=CALL_DEADLINE_SECONDS))

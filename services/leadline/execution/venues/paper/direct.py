@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from leadline.execution.loop.ports import Refused
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 from leadline.venue.matching import PaperMarket, Step
@@ -60,7 +61,7 @@ class DirectVenue:
         self._write()
         return taken
 
-    async def cancel(self, client_id: str, reason: str) -> None:
+    async def cancel(self, client_id: ClientOrderId, reason: str) -> None:
         """Cancel an order at once. Raises Refused when there is none of that id."""
         try:
             self._market.cancel(client_id, reason)
@@ -77,7 +78,7 @@ class DirectVenue:
         self._write()
         return order
 
-    async def find(self, client_id: str) -> VenueOrder | None:
+    async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         """The order with this id, None when there is none."""
         try:
             return self._market.order(client_id)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from leadline.model.durations import parse_duration
+from leadline.model.ids import AccountId
 from leadline.model.spec_base import DurationText, SpecModel
 from leadline.model.strict import ServiceParams
 from leadline.model.venues import PAPER, Capability, Venue
@@ -41,7 +42,7 @@ class PaperVenue(Venue[PaperSection]):
     real_money = False
     processes = (VENUE_SERVICE,)
 
-    def settings(self, account: str, section: PaperSection) -> Mapping[str, ServiceParams]:
+    def settings(self, account: AccountId, section: PaperSection) -> Mapping[str, ServiceParams]:
         """One process for each account, with its ledger."""
         return {
             VENUE_SERVICE: VenueParams(
