@@ -16,6 +16,8 @@ from leadline.execution.core.booking import (
     book_working_order,
     is_where_wanted,
     owner_of,
+    protected,
+    trailing,
     was_faster,
 )
 from leadline.model.ids import ClientOrderId, StrategyId, client_order_id
@@ -340,6 +342,66 @@ def test_an_order_that_was_just_taken_over_is_in_any_state():
     found, surprises = apply_report(new, reported_of(new, S.REJECTED))
     assert (found.state, found.version, surprises) == (S.REJECTED, 2, [])
     assert apply_report(new, reported_of(new, S.WORKING))[0].version == 1
+
+
+# --- what an entry asks of its exits, and its strategy since ---
+
+
+def test_a_stop_trails_from_the_fill_that_it_closes():
+    for side, level in ((Side.SELL, 20_008), (Side.BUY, 19_992)):
+        assert trailing(stop(side=side, entry_price=20_000), Trail(8, 4)) == Trailing(level, 4)
+    assert trailing(stop(), Trail(8, 4)) is None
+
+
+def test_a_stop_and_a_target_each_take_their_part_of_a_protection():
+    wanted = Bracket(stop_price=19_990, target_price=20_010)
+    assert protected(stop(), wanted) == stop(wanted_price=19_990)
+    assert protected(target(), wanted) == target(wanted_price=20_010)
+    assert protected(stop(), Bracket(target_price=20_010)) == stop()
+    assert protected(target(), Bracket(stop_price=19_990)) == target()
+    assert protected(stop(), Bracket(stop_price=19_984)) == stop()  # it is there
+    out = stop(type=OrderType.MARKET, stop_price=None)
+    assert protected(out, replace(wanted, trail=Trail(8, 4))) == out
+
+
+def test_a_stop_that_trails_as_it_is_wanted_to_is_asked_nothing():
+    wanted, filled = Bracket(trail=Trail(8, 4)), stop(entry_price=20_000)
+    assert protected(filled, wanted) == replace(filled, wanted_trail=Trailing(20_008, 4))
+    there = replace(filled, trail=Trailing(20_008, 4))
+    assert protected(there, wanted) == there
+    assert protected(target(entry_price=20_000), wanted) == target(entry_price=20_000)
+
+
+@pytest.mark.parametrize(
+    ("bracket", "told", "held", "expected"),
+    [
+        (Bracket(16), 20_005, False, 20_005),  # the fill that the venue told together with it
+        (Bracket(16), None, False, 20_000),  # a stop at 19984 with a distance of 16
+        (Bracket(stop_price=19_984), None, False, None),
+        (Bracket(stop_price=19_984), None, True, 20_000),  # the newest price that is held
+        (None, None, False, None),
+    ],
+)
+def test_a_leg_knows_the_price_of_the_fill_that_it_closes(
+    bracket: Bracket | None, told: int | None, held: bool, expected: int | None
+):
+    entry = order_of(S.WORKING, quantity=2, bracket=bracket)
+    book, changes = book_of(entry, position=1 if held else 0)
+    if told is not None:
+        hear(book, changes, entry, S.PARTIAL, fill_of(entry, price=told), filled=1)
+    hear(book, changes, stop(client_id="leg", parent=entry.client_id))
+    assert book.orders["leg"].entry_price == expected
+
+
+def test_a_leg_of_a_later_fill_has_what_its_strategy_has_said_since_and_the_trail_of_its_entry():
+    said = Bracket(stop_price=19_990, target_price=20_010)
+    entry = order_of(S.WORKING, bracket=Bracket(16, 24, trail=Trail(8, 4)), protection=said)
+    book, changes = book_of(entry)
+    hear(book, changes, stop(client_id="stop", parent=entry.client_id))
+    hear(book, changes, target(client_id="target", parent=entry.client_id))
+    leg, other = book.orders["stop"], book.orders["target"]
+    assert (leg.wanted_price, leg.trail) == (19_990, Trailing(20_008, 4))
+    assert (other.wanted_price, other.trail) == (20_010, None)
 
 
 # --- fills ---

@@ -32,7 +32,7 @@ from tests.execution.harness.checks import AccountStore
 from tests.execution.harness.desk import Books
 from tests.execution.harness.stores import IN_POSTGRES, MemoryBooks
 
-SEQUENCES = int(os.environ.get("LEADLINE_SEQUENCES", "2000"))  # `make halts` runs ten thousand
+SEQUENCES = int(os.environ.get("LEADLINE_SEQUENCES", "1000"))  # `make halts` runs ten thousand
 SHARDS = 10
 EVENTS = 14
 PERSONS = ("ann", "bob")
