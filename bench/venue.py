@@ -19,8 +19,8 @@ import numpy as np
 from leadline.model.ids import ClientOrderId, DecisionId
 from leadline.model.orders import Bracket, OrderType, Side, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
+from leadline.venue.fill_rules import FillRules
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRules
 
 CONTRACT: Final = "MESZ2025"
 STOP_TICKS, TARGET_TICKS = 400, 40

@@ -23,8 +23,8 @@ from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy, 
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.risk.decide import decide
 from leadline.risk.view import RiskDecision
+from leadline.venue.fill_rules import FillRules
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRules
 
 SEED = 1
 TRADE_FROM = DEFAULT_TRADE_FROM

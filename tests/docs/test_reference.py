@@ -13,7 +13,7 @@ from leadline.nodes.registry import detector_types, filter_types
 from leadline.nodes.router import Rejection
 from leadline.risk.reasons import Reason
 from leadline.schema.migrate import package_migrations
-from leadline.venue.rules import FillRule
+from leadline.venue.fill_rules import FillRule
 from scripts import reference
 from tests.docs.pages import DOCS, first_column, prose, section
 

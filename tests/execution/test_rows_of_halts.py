@@ -7,7 +7,7 @@ import pytest
 from leadline.execution.adapters import order_list
 from leadline.execution.adapters.halt_rows import clearing_row, halt_of, halt_row, moment_ns
 from leadline.execution.core.book import BookEvent
-from leadline.execution.core.halt_notes import note_clearing, note_halt
+from leadline.execution.core.halt_audit import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import AccountId, RunId

@@ -26,7 +26,7 @@ from leadline.execution.core.book import (
     note,
     put_order,
 )
-from leadline.execution.core.halt_notes import note_clearing, note_halt
+from leadline.execution.core.halt_audit import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.blocks import Block

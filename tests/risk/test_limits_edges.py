@@ -9,10 +9,10 @@ from leadline.model.orders import Bracket, Side
 from leadline.model.proposals import Action, Proposal
 from leadline.model.signals import Direction
 from leadline.risk.decide import decide
+from leadline.risk.entry_terms import at_distances, bracket_refusal
 from leadline.risk.limits import day_budget, loosening_refusal, order_refusal, risk_per_contract, trades_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
-from leadline.risk.terms import at_distances, bracket_refusal
 from leadline.risk.view import AccountLimits, StrategyDay, StrategyLimits
 from tests.risk.builders import ES, LONG, MES, account, ask, bar, entry, strategy
 

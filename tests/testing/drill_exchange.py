@@ -6,8 +6,8 @@ from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Fill, Replacement, VenueOrder
 from leadline.model.ticks import TickColumns
 from leadline.testing import TapeTime
+from leadline.venue.fill_rules import FillRules
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRules
 
 Happened = tuple[int, VenueOrder, Fill | None]
 

@@ -20,7 +20,7 @@ from leadline.model.orders import Advanced, VenueOrder
 from leadline.model.spec_base import SpecModel
 from leadline.model.venues import GROUP, MEANINGS, NEEDED, Capability, venue_named, venues
 from leadline.testing import TapeTime, prints, replay
-from leadline.venue.rules import FillRules
+from leadline.venue.fill_rules import FillRules
 from tests.docs.pages import DOCS, ROOT, blocks
 from tests.execution.harness.builders import MES, account, ns, strategy
 from tests.installed import install, python_with

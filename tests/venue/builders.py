@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from leadline.model.ids import ClientOrderId, DecisionId
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
+from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRule, FillRules
 
 MES = "MESZ2025"
 ES = "ESZ2025"

@@ -8,8 +8,8 @@ import pytest
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, client_order_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueEvent, VenueOrder
+from leadline.venue.fill_rules import Rest
 from leadline.venue.matching import PaperMarket, Step
-from leadline.venue.rules import Rest
 from tests.venue.builders import ES, SELL, fills, market, ns, order, run, tape, told
 
 

@@ -9,7 +9,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.ids import ClientOrderId
 from leadline.model.orders import LastPrint, Replacement, Side, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
-from leadline.venue.rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
+from leadline.venue.fill_rules import FillRule, FillRules, Mark, mark_after, parse_fill_rule, within_reach
 from tests.venue.builders import BUY, MES, SELL, UNKNOWN, fills, market, ns, order, run, tape
 
 BOTH = pytest.mark.parametrize("side", [Side.BUY, Side.SELL])

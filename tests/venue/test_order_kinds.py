@@ -8,8 +8,8 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Bracket, OrderState, OrderType, Replacement, Side, Trail, Trailing, VenueOrder
 from leadline.venue.convert import replacement_from_proto, replacement_to_proto
+from leadline.venue.fill_rules import FillRule
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRule
 from tests.venue.builders import SELL, fills, market, ns, order, run, tape, told
 
 

@@ -56,9 +56,9 @@ from leadline.venue.convert import (
     watch_from_proto,
     watch_to_proto,
 )
+from leadline.venue.fill_rules import FillRules
 from leadline.venue.ledger import FILE_NAME
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRules
 from leadline.venue.v1 import venue_pb2 as pb
 from leadline.venue.v1 import venue_pb2_grpc as rpc
 from tests.measured import total

@@ -6,8 +6,8 @@ from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Fill, OrderState, Side, VenueOrder
 from leadline.model.settlement import settlement_id, settles_at_ns
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
+from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRule, FillRules
 from tests.venue.builders import BUY, ES, MES, SELL, fills, ns, order, run, tape, told
 
 AFTER: Final = 3600

@@ -21,8 +21,8 @@ from leadline.model.orders import (
 )
 from leadline.model.ticks import TickColumns
 from leadline.venue import matching
+from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRule, FillRules
 from tests.venue.reference import FillLine, Printed, Reference, merged
 
 TAPES = ("A", "B")

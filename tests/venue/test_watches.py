@@ -10,8 +10,8 @@ from leadline.model.errors import InvalidInput
 from leadline.model.orders import LastPrint, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from leadline.venue import watches
+from leadline.venue.fill_rules import FillRules, mark_after
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRules, mark_after
 from leadline.venue.watches import check_watch, first_crossing
 from tests.venue.builders import ES, MES, market, ns, order, tape
 from tests.venue.reference import crossing, merged

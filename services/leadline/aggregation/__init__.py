@@ -1,0 +1,1 @@
+"""The service that builds footprint bars out of prints."""

@@ -1,0 +1,1 @@
+"""The service that reads prints from a source, normalises them and publishes them."""

@@ -1,0 +1,1 @@
+"""The workloads of a plan as processes of one machine, with NATS and PostgreSQL."""

@@ -1,0 +1,1 @@
+"""From the platform, accounts and strategies to a list of workloads."""

@@ -1,0 +1,1 @@
+"""The service that writes prints, bars and signals to the database."""

@@ -1,0 +1,1 @@
+"""Reports of a run, as text and as a page."""

@@ -1,0 +1,1 @@
+"""The service that decides proposals: `entry_terms` prices an entry, `sizing` sizes it, `limits` refuses it."""

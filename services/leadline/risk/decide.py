@@ -5,11 +5,11 @@ from dataclasses import replace
 from leadline.model.proposals import Action, Proposal, group_of
 from leadline.model.signals import BarSignals
 from leadline.risk.bounds import check_inputs
+from leadline.risk.entry_terms import Terms, at_distances, bracket_refusal, terms_of, worst_price
 from leadline.risk.gates import month_refusal, open_until, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal, stop_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
-from leadline.risk.terms import Terms, at_distances, bracket_refusal, terms_of, worst_price
 from leadline.risk.view import AccountView, DecisionInputs, Entry, ExecutionInstrument, RiskDecision, StrategySettings
 
 

@@ -1,0 +1,1 @@
+"""Everything that a service's shell needs: settings, bus, database, calls, health, metrics."""

@@ -1,0 +1,1 @@
+"""Tables, roles and streams, and the commands that migrate them."""

@@ -45,8 +45,8 @@ from leadline.model.wire import decode_signal, encode_signal
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.testing.tape_time import TapeTime
+from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.matching import PaperMarket
-from leadline.venue.rules import FillRules, parse_fill_rule
 
 TAPE: Final = RunId("tape")
 ANALYSIS: Final = "hash"

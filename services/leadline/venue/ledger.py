@@ -30,8 +30,8 @@ from leadline.model.orders import (
     VenueOrder,
     bracket_of,
 )
+from leadline.venue.fill_rules import Mark, Rest
 from leadline.venue.matching import Step
-from leadline.venue.rules import Mark, Rest
 
 FILE_NAME: Final = "ledger"
 FORMAT: Final = 1

@@ -27,7 +27,7 @@ from leadline.model.settlement import SETTLED, settles_at_ns
 from leadline.model.ticks import TickColumns
 from leadline.venue.brackets import exits
 from leadline.venue.checks import check_attached, check_order, check_replacement, check_same
-from leadline.venue.rules import (
+from leadline.venue.fill_rules import (
     FillRules,
     Mark,
     Rest,

@@ -23,10 +23,10 @@ from leadline.runtime.poison import Poison
 from leadline.runtime.runs import Run
 from leadline.runtime.settings import validate_params
 from leadline.venue import metrics
+from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket
 from leadline.venue.params import VenueParams
-from leadline.venue.rules import FillRules, parse_fill_rule
 from leadline.venue.servicer import PaperVenueServicer
 from leadline.venue.tape import TapeBuffer, TapeGap, complete_until
 from leadline.venue.v1 import venue_pb2 as pb

@@ -15,7 +15,7 @@ from leadline.model.errors import InvalidInput
 from leadline.model.orders import Watch
 from leadline.model.ticks import Int64Array, TickColumns
 from leadline.model.worth import WORTH_PLACES, worth
-from leadline.venue.rules import Mark
+from leadline.venue.fill_rules import Mark
 
 _INT64_SAFE: Final = 2**62
 _DECIMAL_PLACES: Final = 28

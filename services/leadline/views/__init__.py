@@ -1,0 +1,1 @@
+"""Everything that commands, reports and the live view show, as values."""

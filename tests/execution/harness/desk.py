@@ -33,9 +33,9 @@ from leadline.model.ticks import TickColumns
 from leadline.model.venues import Capability
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
+from leadline.venue.fill_rules import FillRules, parse_fill_rule
 from leadline.venue.ledger import Ledger
 from leadline.venue.matching import PaperMarket, Step
-from leadline.venue.rules import FillRules, parse_fill_rule
 from tests.execution.harness.builders import DAY, account, ns
 from tests.execution.harness.checks import AccountStore, CheckedStore, CheckedVenue
 from tests.execution.harness.ports import replace_venue, venue_of

@@ -22,7 +22,7 @@ from leadline.model.specs import TradingAccount, TradingStrategy, market_slippag
 from leadline.model.specs import bracket_of as spec_bracket
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
-from leadline.risk.terms import worst_price
+from leadline.risk.entry_terms import worst_price
 from leadline.risk.view import (
     AccountLimits,
     AccountView,

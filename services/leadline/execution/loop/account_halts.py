@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from leadline.execution.core.book import Book, Changes
-from leadline.execution.core.halt_notes import note_clearing, note_halt
+from leadline.execution.core.halt_audit import note_clearing, note_halt
 from leadline.execution.core.halts import Clearing, Seen
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import HALTED_BY, Deps

@@ -27,7 +27,7 @@ from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.day import apply_limits, next_timer
 from leadline.execution.core.decisions import Asked, decision_facts, decision_of, undecided
 from leadline.execution.core.exits import next_try, settled
-from leadline.execution.core.halt_notes import note_halt
+from leadline.execution.core.halt_audit import note_halt
 from leadline.execution.core.trails import next_look
 from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.bookkeeper import Bookkeeper
@@ -43,9 +43,9 @@ from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order
 from leadline.model.proposals import Action, Decision
 from leadline.risk.decide import execution_instrument
+from leadline.risk.entry_terms import at_distances, worst_price
 from leadline.risk.limits import order_refusal
 from leadline.risk.reasons import Reason
-from leadline.risk.terms import at_distances, worst_price
 from leadline.risk.view import DecisionInputs, Entry, RiskDecision
 
 END_OF_TIME: Final = 2**63 - 1

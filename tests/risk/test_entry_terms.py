@@ -10,8 +10,8 @@ from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
 from leadline.risk.convert import inputs_from_proto, inputs_to_proto
 from leadline.risk.decide import decide
+from leadline.risk.entry_terms import worst_price
 from leadline.risk.limits import order_refusal
-from leadline.risk.terms import worst_price
 from leadline.risk.view import Entry, RiskDecision
 from tests.risk.builders import CLOSE, CLOSED_AT, ES, MINUTE, NOW, OPEN, D, account, ask, bar, strategy
 

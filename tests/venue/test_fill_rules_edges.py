@@ -5,7 +5,7 @@ import pytest
 from leadline.model.ids import client_order_id
 from leadline.model.orders import Side, Trailing
 from leadline.venue.brackets import exits
-from leadline.venue.rules import trail_level, trailed
+from leadline.venue.fill_rules import trail_level, trailed
 from tests.venue.builders import fills, market, ns, order, run, tape
 
 
