@@ -130,13 +130,13 @@ class Verdict:
     reason: Reason
     message: str = ""
 
-    def is_said_by(self, condition: Condition) -> bool:
+    def is_written_in(self, condition: Condition) -> bool:
         """Whether a condition that was written says just this."""
-        said = (condition.status, condition.reason, condition.message)
-        return said == (self.word, self.reason.value, self.message[:MESSAGE_LENGTH])
+        written = (condition.status, condition.reason, condition.message)
+        return written == (self.status_text, self.reason.value, self.message[:MESSAGE_LENGTH])
 
     @property
-    def word(self) -> Literal["True", "False", "Unknown"]:
+    def status_text(self) -> Literal["True", "False", "Unknown"]:
         """The status as a condition has it."""
         if self.status is None:
             return "Unknown"
@@ -167,12 +167,12 @@ def updated(
             if known is not None:
                 found.append(known)
             continue
-        since = known.last_transition_time if known is not None and known.status == verdict.word else now
+        since = known.last_transition_time if known is not None and known.status == verdict.status_text else now
         found.append(
             Condition.model_validate(
                 {
                     "type": kind.value,
-                    "status": verdict.word,
+                    "status": verdict.status_text,
                     "reason": verdict.reason.value,
                     "message": verdict.message[:MESSAGE_LENGTH],
                     "last_transition_time": since,

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class _Said:
+class _Written:
     name: str
     at: float
     count: int
@@ -41,7 +41,7 @@ class EventRecorder:
         self._identity = identity
         self._clock = clock
         self._now = now
-        self._said: OrderedDict[tuple[str, ...], _Said] = OrderedDict()
+        self._written: OrderedDict[tuple[str, ...], _Written] = OrderedDict()
 
     async def record(
         self, about: Mapping[str, Any], reason: Reason, message: str, event_type: EventType = "Normal"
@@ -49,25 +49,25 @@ class EventRecorder:
         """Write an Event about an object; at most once in five minutes the same."""
         metadata = about["metadata"]
         key = (metadata["uid"], reason, message)
-        said = self._said.get(key)
-        if said is not None and self._clock() - said.at < REPEAT_SECONDS:
+        written = self._written.get(key)
+        if written is not None and self._clock() - written.at < REPEAT_SECONDS:
             return
         metrics.EVENTS.labels(event_type, reason).inc()
         try:
-            if said is None or not await self._again(metadata["namespace"], said):
-                said = await self._first(about, reason, message, event_type)
+            if written is None or not await self._again(metadata["namespace"], written):
+                written = await self._first(about, reason, message, event_type)
         except NamespaceEnding:
             return
         except (KubeError, NotLeading) as error:
             _log.warning("event.not_written", reason=reason, message=message, error=str(error))
             return
-        said.at = self._clock()
-        self._said[key] = said
-        self._said.move_to_end(key)
-        while len(self._said) > MOST_REMEMBERED:
-            self._said.popitem(last=False)
+        written.at = self._clock()
+        self._written[key] = written
+        self._written.move_to_end(key)
+        while len(self._written) > MOST_REMEMBERED:
+            self._written.popitem(last=False)
 
-    async def _first(self, about: Mapping[str, Any], reason: Reason, message: str, event_type: EventType) -> _Said:
+    async def _first(self, about: Mapping[str, Any], reason: Reason, message: str, event_type: EventType) -> _Written:
         metadata = about["metadata"]
         now = self._time()
         name = f"{metadata['name'][:200]}.{derive(metadata['uid'], reason, message, now)[:16]}"
@@ -86,13 +86,13 @@ class EventRecorder:
                 "reportingInstance": self._identity[:128],
             }
         )
-        return _Said(name, self._clock(), 1)
+        return _Written(name, self._clock(), 1)
 
-    async def _again(self, namespace: str, said: _Said) -> bool:
-        said.count += 1
-        series = {"series": {"count": said.count, "lastObservedTime": self._time()}}
+    async def _again(self, namespace: str, written: _Written) -> bool:
+        written.count += 1
+        series = {"series": {"count": written.count, "lastObservedTime": self._time()}}
         try:
-            await self._kube.merge(EVENT, namespace, said.name, series)
+            await self._kube.merge(EVENT, namespace, written.name, series)
         except Missing:
             return False
         return True

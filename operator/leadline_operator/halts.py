@@ -54,17 +54,17 @@ class HaltWatch:
 
     async def _ask(self, key: Key) -> None:
         try:
-            told: _Shown | None = _shown(await self._deps.state(key.account, fresh=True))
+            answered: _Shown | None = _shown(await self._deps.state(key.account, fresh=True))
         except (ServiceAway, ServiceRefused):
-            told = None
-        if key not in self._known or self._known[key] != told or not self._shows(key, told):
+            answered = None
+        if key not in self._known or self._known[key] != answered or not self._shows(key, answered):
             self._enqueue(key)
-        self._known[key] = told
+        self._known[key] = answered
 
-    def _shows(self, key: Key, told: _Shown | None) -> bool:
+    def _shows(self, key: Key, answered: _Shown | None) -> bool:
         """Whether the account's object has the halt and the restoration that were told; yes where nobody answers."""
         shown = status_of(AccountStatus, self._deps.cache.owner(key) or {})
-        return told is None or (shown.halt, shown.journal_restored) == (told[0][:HALT_LENGTH], told[3])
+        return answered is None or (shown.halt, shown.journal_restored) == (answered[0][:HALT_LENGTH], answered[3])
 
 
 def _shown(state: AccountState) -> _Shown:

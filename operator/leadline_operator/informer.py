@@ -97,7 +97,7 @@ class Informer:
         except Exception as error:  # noqa: BLE001 - `run` raises it
             problem = error
 
-        def tell() -> None:
+        def notify() -> None:
             if ended.done():
                 return
             if problem is None:
@@ -105,7 +105,7 @@ class Informer:
             else:
                 ended.set_exception(problem)
 
-        _call(owner, tell)
+        _call(owner, notify)
 
     async def _operate(self, owner: asyncio.AbstractEventLoop) -> None:
         task = asyncio.current_task()

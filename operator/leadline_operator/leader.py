@@ -45,7 +45,7 @@ class Leadership:
         self._believed_until = 0.0
         self._led = False
         # When the holder's last sign of life was seen, on our clock: clocks of different machines are never compared.
-        self._seen: tuple[str, float] | None = None
+        self._last_seen: tuple[str, float] | None = None
         self._held: JsonObject | None = None
 
     def leading(self) -> bool:
@@ -57,13 +57,13 @@ class Leadership:
         try:
             while True:
                 await self._turn(kube)
-                self._tell()
+                self._notify()
                 await asyncio.sleep(self._seconds * RENEW_PART)
         finally:
             if self.leading():
                 await asyncio.shield(self._release(kube))
             self._believed_until = 0.0
-            self._tell()
+            self._notify()
 
     async def _turn(self, kube: Kube) -> None:
         asked_at = self._clock()
@@ -78,7 +78,7 @@ class Leadership:
                 else:
                     return
         except (Conflict, Missing):
-            self._held = self._seen = None
+            self._held = self._last_seen = None
             return
         except (KubeError, TimeoutError) as error:
             # It may have been written all the same.
@@ -93,10 +93,10 @@ class Leadership:
         if holder in {"", self._identity}:
             return True
         version = found["metadata"]["resourceVersion"]
-        if self._seen is None or self._seen[0] != version:
-            self._seen = (version, self._clock())
+        if self._last_seen is None or self._last_seen[0] != version:
+            self._last_seen = (version, self._clock())
             return False
-        return self._clock() - self._seen[1] > float(spec.get("leaseDurationSeconds") or self._seconds)
+        return self._clock() - self._last_seen[1] > float(spec.get("leaseDurationSeconds") or self._seconds)
 
     def _lease(self, found: JsonObject | None, *, holder: str | None = None) -> JsonObject:
         spec: dict[str, Any] = dict((found or {}).get("spec") or {})
@@ -123,7 +123,7 @@ class Leadership:
         except (KubeError, TimeoutError) as error:
             _log.warning("lease.not_released", reason=str(error) or type(error).__name__)
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         leads = self.leading()
         metrics.LEADER.set(leads)
         if leads != self._led:

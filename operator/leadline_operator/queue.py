@@ -178,9 +178,9 @@ class WorkQueue(Generic[KeyT]):
                 self._schedule.failed(key, self._now(), 0)
                 raise
             # Something that was waited for was cancelled, and not this consumer.
-            told = RuntimeError("what was waited for was cancelled")
-            told.__cause__ = error
-            self._on_error(key, told, self._schedule.failed(key, self._now()))
+            cancelled = RuntimeError("what was waited for was cancelled")
+            cancelled.__cause__ = error
+            self._on_error(key, cancelled, self._schedule.failed(key, self._now()))
         except RetryAfter as asked:
             self._schedule.failed(key, self._now(), asked.seconds)
         except Exception as error:  # noqa: BLE001 - a consumer outlives whatever one name does to it

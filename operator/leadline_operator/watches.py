@@ -86,7 +86,7 @@ class Watch:
         self._kube = kube
         self._watcher = watcher
         self._to_list: set[Kind] = set()
-        self._told = asyncio.Event()
+        self._changed = asyncio.Event()
         self._awaited: set[Kind] = set()
         self._begun = asyncio.Event()
 
@@ -153,8 +153,8 @@ class Watch:
     async def _list_as_kopf_does(self) -> None:
         """List what kopf has just asked for. Return when some of it cannot be read any more: kopf would end of it."""
         while True:
-            await self._told.wait()
-            self._told.clear()
+            await self._changed.wait()
+            self._changed.clear()
             for kind in list(self._to_list):
                 self._to_list.discard(kind)
                 if not await self._list(self._places[kind]):
@@ -162,7 +162,7 @@ class Watch:
                 elif not self._places[kind].readable:
                     return
             if self._to_list:
-                self._told.set()
+                self._changed.set()
                 await asyncio.sleep(AGAIN_SECONDS)
 
     async def _list(self, place: Place) -> bool:
@@ -184,7 +184,7 @@ class Watch:
                 self._begun.set()
         if listed or status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             self._to_list.add(kind)
-            self._told.set()
+            self._changed.set()
 
 
 def places_of(

@@ -390,7 +390,7 @@ def test_a_leg_knows_the_price_of_the_fill_that_it_closes(
     if told is not None:
         hear(book, changes, entry, S.PARTIAL, fill_of(entry, price=told), filled=1)
     hear(book, changes, stop(client_id="leg", parent=entry.client_id))
-    assert book.orders["leg"].entry_price == expected
+    assert book.orders[ClientOrderId("leg")].entry_price == expected
 
 
 def test_a_leg_of_a_later_fill_has_what_its_strategy_has_said_since_and_the_trail_of_its_entry():
@@ -399,7 +399,7 @@ def test_a_leg_of_a_later_fill_has_what_its_strategy_has_said_since_and_the_trai
     book, changes = book_of(entry)
     hear(book, changes, stop(client_id="stop", parent=entry.client_id))
     hear(book, changes, target(client_id="target", parent=entry.client_id))
-    leg, other = book.orders["stop"], book.orders["target"]
+    leg, other = book.orders[ClientOrderId("stop")], book.orders[ClientOrderId("target")]
     assert (leg.wanted_price, leg.trail) == (19_990, Trailing(20_008, 4))
     assert (other.wanted_price, other.trail) == (20_010, None)
 

@@ -76,7 +76,7 @@ def test_a_condition_says_a_thing_again_only_when_all_of_it_is_the_same(other: V
         type="Accepted", status="False", reason="InvalidSpec", message="m" * 4096, last_transition_time=SINCE
     )
     context = ReconcileContext(nobody, Key("TradingStrategy", "default", "flow"), owner(), StrategyStatus())
-    assert not context.says(ConditionType.ACCEPTED, refused)
+    assert not context.has_condition(ConditionType.ACCEPTED, refused)
     context.status = StrategyStatus(conditions=(condition,))
-    assert context.says(ConditionType.ACCEPTED, refused)
-    assert not context.says(ConditionType.ACCEPTED, other)
+    assert context.has_condition(ConditionType.ACCEPTED, refused)
+    assert not context.has_condition(ConditionType.ACCEPTED, other)

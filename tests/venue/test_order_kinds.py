@@ -238,7 +238,7 @@ def test_the_same_terms_again_change_nothing_and_a_smaller_size_keeps_the_place(
 def test_another_validity_keeps_the_place_in_the_queue():
     paper, _ = working()
     run(paper, tape([(2, 20000, 6)]), 2)
-    paper.replace(Replacement("E1", valid_until_ns=ns(90)))
+    paper.replace(Replacement(ClientOrderId("E1"), valid_until_ns=ns(90)))
     assert filled(paper, [(2, 20000, 6), (3, 20000, 1)]) == [("E", 1, 20000)]
 
 

@@ -243,10 +243,10 @@ def test_one_print_meets_a_stop_before_a_flatten_and_a_flatten_before_a_target(o
 def test_a_print_fills_no_more_than_its_size_and_who_gets_nothing_of_it_is_told_nothing():
     paper = market()
     for name in ("first", "second"):
-        paper.submit(order(name, limit=20000))
+        paper.submit(order(ClientOrderId(name), limit=20000))
     events = run(paper, tape([(1, 19999, 1)]), 2)
     assert [(event.order.client_id, event.order.filled) for event in events] == [("first", 1)]
-    assert paper.order("second").state is OrderState.WORKING
+    assert paper.order(ClientOrderId("second")).state is OrderState.WORKING
 
 
 def test_one_contract_fills_on_the_tape_of_another():

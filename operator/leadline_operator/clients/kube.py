@@ -244,12 +244,12 @@ async def kube_configuration() -> Configuration:
 
 def _error(status: int, text: bytes, retry_after: str | None) -> KubeError:
     try:
-        said = json.loads(text)
+        body = json.loads(text)
     except ValueError:
-        said = {}
-    said = said if isinstance(said, dict) else {}
-    reason = str(said.get("reason") or "")
-    details = said.get("details") or {}
+        body = {}
+    body = body if isinstance(body, dict) else {}
+    reason = str(body.get("reason") or "")
+    details = body.get("details") or {}
     causes = {cause.get("reason") for cause in details.get("causes") or ()}
     seconds = float(retry_after) if retry_after is not None and retry_after.isdigit() else None
     found = KubeError
@@ -263,4 +263,4 @@ def _error(status: int, text: bytes, retry_after: str | None) -> KubeError:
         found = NamespaceEnding
     elif status == 403:
         found = Forbidden
-    return found(status, reason, str(said.get("message") or text[:200].decode(errors="replace")), seconds)
+    return found(status, reason, str(body.get("message") or text[:200].decode(errors="replace")), seconds)

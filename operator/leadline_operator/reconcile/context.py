@@ -53,10 +53,10 @@ class ReconcileContext(Generic[StatusT]):
         """Have a condition hold or not, from the next `write` on."""
         self.verdicts[kind] = verdict
 
-    def says(self, kind: ConditionType, verdict: Verdict) -> bool:
+    def has_condition(self, kind: ConditionType, verdict: Verdict) -> bool:
         """Whether a condition says this already, as it was last written."""
         known = self.condition(kind)
-        return known is not None and verdict.is_said_by(known)
+        return known is not None and verdict.is_written_in(known)
 
     async def paused(self) -> bool:
         """Whether a person wants the object left alone; then a condition says so, and nothing else is written."""

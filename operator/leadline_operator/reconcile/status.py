@@ -27,7 +27,7 @@ _NEEDED: Final = (ConditionType.ACCEPTED, ConditionType.DEPLOYED, ConditionType.
 async def refuse(context: ReconcileContext[StrategyStatus], refused: Refused) -> Done:
     """Say that the manifest cannot run as it stands; a version that ran before goes on."""
     before = context.condition(ConditionType.ACCEPTED)
-    known = context.says(ConditionType.ACCEPTED, no(refused.reason, refused.message))
+    known = context.has_condition(ConditionType.ACCEPTED, no(refused.reason, refused.message))
     context.set_condition(ConditionType.ACCEPTED, no(refused.reason, refused.message))
     context.set_condition(ConditionType.READY, no(refused.reason, refused.message))
     if context.status.running_hash is None:
