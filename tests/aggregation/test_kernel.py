@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from leadline.aggregation import kernel
 from leadline.aggregation.buffer import CAPACITY, PrintBuffer
-from leadline.aggregation.kernel import fold, footprint_rows, merge, value_area
+from leadline.aggregation.kernel import fold, merge, value_area
 from leadline.model.bars import FootprintRows
 from leadline.model.ticks import TickColumns
 from tests.aggregation.builders import BUY, SELL, UNKNOWN, Print, plain
@@ -21,6 +21,10 @@ EXAMPLE = [
     (5000.25, 30, 25),
     (5000.00, 40, 0),
 ]
+
+
+def footprint_rows(ticks: TickColumns, ticks_per_row: int) -> FootprintRows:
+    return fold(ticks, ticks_per_row).rows
 
 
 def ladder(volumes: dict[int, int]) -> FootprintRows:

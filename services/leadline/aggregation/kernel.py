@@ -104,15 +104,6 @@ def merge(earlier: BarPart, later: BarPart) -> BarPart:
     )
 
 
-def footprint_rows(ticks: TickColumns, ticks_per_row: int) -> FootprintRows:
-    """Volume and prints of `ticks` by price row and aggressor side.
-
-    Rows are `ticks_per_row` >= 1 ticks high and begin at multiples of it; a row is named by its lowest tick and is
-    absent when nothing was traded in it.
-    """
-    return _rows(*_ladder(ticks), ticks_per_row)
-
-
 def value_area(rows: FootprintRows, ticks_per_row: int) -> ValueArea:
     """Point of control and 70 % value area of a footprint with at least one row (market profile).
 

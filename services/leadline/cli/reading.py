@@ -9,6 +9,7 @@ from leadline.cli.feeding import last_print_text, print_unfinished
 from leadline.cli.options import Output
 from leadline.cli.output import complain, print_json, print_table
 from leadline.ingestion.tally import OUTSIDE
+from leadline.model.bars import numbered
 from leadline.report.clock import day_and_time, zone_name
 from leadline.views import documents
 from leadline.views.client import reasons
@@ -295,7 +296,7 @@ def _signal_rows(bar: SignalledBar, *, several: bool) -> Iterator[tuple[str, ...
     shared = (
         day_and_time(bar.known_at_ns),
         *([bar.strategy] if several else []),
-        bar.bar.rpartition("/")[2],
+        str(numbered(bar.bar)[1]),
         bar.close,
         readable("" if bar.regime is None else bar.regime.regime),
     )

@@ -33,10 +33,10 @@ class BarKey:
         return f"{self.contract}/{self.session}/{self.spec}/{self.trading_day.isoformat()}/{self.ordinal}"
 
 
-def parse_bar_key(text: str) -> BarKey:
-    """Inverse of `BarKey.text`; ValueError when it is not one."""
-    contract, session, spec, day, ordinal = text.split("/")
-    return BarKey(contract, session, spec, date.fromisoformat(day), int(ordinal))
+def numbered(key: str) -> tuple[str, int]:
+    """The spelling of a bar's key as its series with the day, and its ordinal: keys of one day sort by the number."""
+    series, _, ordinal = key.rpartition("/")
+    return series, int(ordinal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ expire (a perpetual, a fund) is named by its root.
 
 import re
 from calendar import FRIDAY
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -233,54 +233,6 @@ def roll_date(contract: Contract) -> date:
     """The trading day from which an equity index future is not the lead month any more (CME Group's roll rule)."""
     friday = third_friday(contract.year, contract.month)
     return friday - timedelta(days=4 if friday > _FIRST_MONDAY_ROLL else 8)
-
-
-def render(contract: Contract, venue: str) -> str:
-    """A venue's name of a dated contract.
-
-    tradovate, rithmic, databento: `ESZ5`; ninjatrader: `ES 12-25`; tradingview: `ESZ2025`. Unknown for other venues.
-    """
-    if venue not in _RENDERERS:
-        raise Unknown("venue spelling", venue, tuple(_RENDERERS))
-    return _RENDERERS[venue](contract)
-
-
-def render_openalgo(contract: Contract, expires: date) -> str:
-    """OpenAlgo's name of an Indian future, which carries the expiry that the venue gave: `BANKNIFTY30DEC25FUT`."""
-    return f"{contract.root}{expires.day:02d}{_DAY_MONTHS[expires.month - 1]}{expires.year % 100:02d}FUT"
-
-
-def tradingview_continuous(root: str, rank: int = 0) -> str:
-    """TradingView's name of the n-th contract from the front: `NQ1!` for rank 0."""
-    return f"{root}{rank + 1}!"
-
-
-def databento_continuous(root: str, rank: int = 0) -> str:
-    """Databento's name of the n-th contract from the front by calendar: `ES.c.0`."""
-    return f"{root}.c.{rank}"
-
-
-def databento_parent(root: str) -> str:
-    """Databento's name of all futures of a root: `ES.FUT`."""
-    return f"{root}.FUT"
-
-
-def subject_token(symbol: str) -> str:
-    """A symbol in a form that is one token of a subject: `ES 12-25` -> `ES_12-25`."""
-    return re.sub(r"[\s.*>/]", "_", symbol)
-
-
-def _raw(contract: Contract) -> str:
-    return f"{contract.root}{contract.month_code}{contract.year % 10}"
-
-
-_RENDERERS: Final[dict[str, Callable[[Contract], str]]] = {
-    "tradovate": _raw,
-    "rithmic": _raw,
-    "databento": _raw,
-    "ninjatrader": lambda contract: f"{contract.root} {contract.month:02d}-{contract.year % 100:02d}",
-    "tradingview": str,
-}
 
 
 def _root_of(symbol: str, text: str) -> str:

@@ -111,7 +111,7 @@ def client_order_id(decision: DecisionId, leg: str, attempt: int = 1) -> ClientO
 
 
 def foreign_decision(order: ClientOrderId) -> DecisionId:
-    """What stands for the decision of an order that somebody else placed: the order's own id.
+    """The decision of an order that somebody else placed, which has none: the order's own id stands for it.
 
     No order of this account has the id of its decision.
     """

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from leadline.model.bars import numbered
 from leadline.model.proposals import Action
 
 KINDS: Final = ("fill", "bar", "signal", "decision", "order")
@@ -71,7 +72,15 @@ def lines_from(rows_by_kind: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
                 line |= _asked(line.pop("proposal"))
             text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
             number = row["k"] if kind == "fill" else 0
-            key = (row["at"], step, account, strategy, *_bar_order(row["sort"] or ""), row["leg"], number)
+            key = (
+                row["at"],
+                step,
+                account,
+                strategy,
+                *(numbered(row["sort"]) if row["sort"] else ("", -1)),
+                row["leg"],
+                number,
+            )
             found.append((key, text, kind))
     return [(text, kind) for _, text, kind in sorted(found)]
 
@@ -87,12 +96,6 @@ def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
 
 
 _CANONICAL: Final = orjson.OPT_SORT_KEYS
-
-
-def _bar_order(key: str) -> tuple[str, int]:
-    """A bar key sorts by its stream and day, then by its ordinal as a number."""
-    stream, _, ordinal = key.rpartition("/")
-    return stream, int(ordinal or -1)
 
 
 def _plain(name: str, value: Any) -> Any:
