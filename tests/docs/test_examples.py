@@ -173,7 +173,13 @@ def test_the_fade_of_the_how_to_page_waits_with_limits_and_its_stops_follow(monk
 def test_the_pyramid_of_the_how_to_page_adds_and_leaves_at_the_crossing_back(monkeypatch):
     run, taken = outcome(monkeypatch, "ma_pyramid")
     assert min(taken[action] for action in (Action.ENTER, Action.ADD, Action.EXIT)) > 1
-    assert {order.reason for order in run.orders if order.leg.startswith("F")} == {"exit", "flat_by"}
+    closes = [order for order in run.orders if order.leg.startswith("F")]
+    assert {order.reason for order in closes} == {"exit", "flat_by"}
+    left = [order.unit for order in closes if order.unit]
+    assert len(left) > 1
+    for unit in left:  # its stop goes before it, and those of the others stay
+        legs = {order.leg[0]: order.state for order in run.orders if order.unit == unit}
+        assert legs == {"E": OrderState.FILLED, "S": OrderState.CANCELLED, "F": OrderState.FILLED}
 
 
 def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path):

@@ -20,6 +20,7 @@ from leadline.execution.core.booking import (
     trailing,
     was_faster,
 )
+from leadline.execution.core.positions import with_stopless
 from leadline.model.ids import ClientOrderId, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
@@ -472,7 +473,7 @@ def without_stop(order: Order, held: int, free: int, size: int, *, declared: boo
     declares: dict[str, Any] = {"noStopRiskTicks": {"MES": 100}} if declared else {}
     book, changes = book_of(order, position=held, manifest=account(**declares))
     if held:
-        book.positions[NAME, MES] = replace(position_of(held), without_stop=free)
+        book.positions[NAME, MES] = with_stopless(position_of(held), "main", free)
     hear(book, changes, order, S.FILLED, fill_of(order, quantity=size), filled=order.filled + size)
     return book.positions[NAME, MES].without_stop
 

@@ -106,7 +106,7 @@ def test_a_day_of_a_coin_margined_perpetual_is_booked_in_the_coin() -> None:
     said = [(UNASSIGNED, fill) for fill, _, _ in changes.fills]
     ((trade,), _) = trades_of(said, book.orders, {})
     assert (trade.gross, trade.commission) == (Decimal("0.00000749"), Decimal("0.00001000"))
-    assert equity_curve(Decimal(START), said)[-1].equity == Decimal(START) + book.realised
+    assert equity_curve(Decimal(START), said, book.orders)[-1].equity == Decimal(START) + book.realised
 
 
 def held(quantity: int, price: int) -> Position:

@@ -10,6 +10,7 @@ import pytest
 
 from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.new_exits import new_exits, sent_again
+from leadline.execution.core.positions import with_stopless
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Unavailable
 from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
@@ -220,7 +221,7 @@ ENTRY = order_of(OrderState.FILLED, quantity=2, filled=2, bracket=Bracket())
 def made(bracket: Bracket, *orders: Any, position: int = 2, **fields: Any) -> list[tuple[str, int, str, str]]:
     """New exits as (leg, size, pair, entry)."""
     book, _ = book_of(ENTRY, *orders, position=position, **fields)
-    book.positions[NAME, MES] = replace(book.positions[NAME, MES], without_stop=abs(position))
+    book.positions[NAME, MES] = with_stopless(book.positions[NAME, MES], "main", abs(position))
     found = new_exits(book, book.positions[NAME, MES], bracket, DECISION)
     return [(order.leg, order.quantity, order.oco, order.parent) for order in found]
 
@@ -264,7 +265,7 @@ def test_a_new_stop_beyond_the_declared_risk_is_asked_of_the_limits():
     """Declared are 40 ticks below 20000: a stop at 19560 may lose 400 ticks of two contracts more."""
     manifest = account(**ALLOWED)
     book, _ = book_of(ENTRY, position=2, manifest=manifest)
-    book.positions[NAME, MES] = replace(book.positions[NAME, MES], without_stop=2)
+    book.positions[NAME, MES] = with_stopless(book.positions[NAME, MES], "main", 2)
     book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
     owner = book.strategies[NAME]
     asked: Any = {"seen": MES, "halt": "", "attaches": True}

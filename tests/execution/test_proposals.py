@@ -132,6 +132,7 @@ async def test_what_was_asked_for_is_stored_whether_it_was_accepted_or_not(books
         "bracket": None,
         "quantity": None,
         "group": "",
+        "unit": "",
         "why": ["up"],
         "withdrawn": None,
     }

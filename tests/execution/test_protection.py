@@ -172,7 +172,9 @@ def test_a_closing_order_is_of_the_other_side_and_of_the_whole_size(position: in
     book, _ = book_of(position=position, flatten="flat_by")
     [close] = wanted(book, halted=False)
     assert close == Close(
-        order_of(S.PENDING, "F1", side=side, quantity=abs(position), reason="flat_by", decided_at_ns=book.instant_ns)
+        order_of(
+            S.PENDING, "F1", side=side, quantity=abs(position), reason="flat_by", decided_at_ns=book.instant_ns, unit=""
+        )
     )
 
 

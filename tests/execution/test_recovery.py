@@ -20,7 +20,7 @@ from leadline.model.ids import ClientOrderId, DecisionId, RunId
 from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
-from tests.execution.harness.days import eventful, managed, rivals, wandering
+from tests.execution.harness.days import eventful, in_parts, managed, rivals, wandering
 from tests.execution.harness.desk import Books, Desk, Session, venue_fills
 from tests.execution.harness.faults import Killed, TrippedVenue, Tripwire, Watcher, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -120,7 +120,7 @@ async def killed(desk: Desk, *at: int) -> Session:
     return await desk.run()
 
 
-@pytest.mark.parametrize(("day", "entries"), [(eventful, 4), (managed, 4), (rivals, 4)])
+@pytest.mark.parametrize(("day", "entries"), [(eventful, 4), (managed, 4), (rivals, 4), (in_parts, 2)])
 async def test_a_kill_at_any_call_loses_nothing_and_sends_nothing_twice(
     books: MemoryBooks, folder: Path, day: Day, entries: int
 ):

@@ -76,7 +76,6 @@ def held(*positions: tuple[str, int]) -> Book:
             quantity=quantity,
             lots=lots,
             decision=DecisionId(f"d{number}"),
-            without_stop=0,
         )
         book.positions[StrategyId(place), MES] = one
     book.instant_ns = SETTLES_NS

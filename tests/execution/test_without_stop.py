@@ -11,7 +11,7 @@ import pytest
 from leadline.execution.core.account import account_view, settings
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Close, wanted
-from leadline.execution.core.positions import apply_fill
+from leadline.execution.core.positions import apply_fill, with_stopless
 from leadline.execution.core.protection import unprotected
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import ClientOrderId, StrategyId
@@ -139,7 +139,7 @@ def test_protection_asks_for_stops_of_what_was_entered_with_one():
     ):
         book, _ = book_of(*orders, position=position)
         key = (StrategyId("default/mes"), MES)
-        book.positions[key] = replace(position_of(position), without_stop=without_stop)
+        book.positions[key] = with_stopless(position_of(position), "main", without_stop)
         assert len(list(unprotected(book))) == faults, (without_stop, orders, position)
 
 
@@ -162,7 +162,7 @@ def test_an_entry_without_a_stop_counts_where_the_account_has_declared_its_risk_
 
 
 def test_what_closes_a_position_leaves_no_more_without_a_stop_than_there_is():
-    held = replace(position_of(3), without_stop=2)
+    held = with_stopless(position_of(3), "main", 2)
     sell = fill_of(order_of(OrderState.WORKING, "F1", side=Side.SELL))
     assert apply_fill(held, sell).without_stop == 2
     assert apply_fill(held, replace(sell, quantity=2)).without_stop == 1
@@ -172,7 +172,7 @@ def test_what_closes_a_position_leaves_no_more_without_a_stop_than_there_is():
 
 def test_its_worst_case_is_the_declared_risk_from_its_entry():
     book, _ = book_of(position=1, manifest=account(**RISK))
-    book.positions[StrategyId("default/mes"), MES] = replace(position_of(1), without_stop=1)
+    book.positions[StrategyId("default/mes"), MES] = with_stopless(position_of(1), "main", 1)
     for last, ticks in ((20_000, 101), (20_040, 141), (19_950, 51), (19_800, 1)):
         book.last_prints[MES] = LastPrint(last, ns(600), 0)
         assert account_view(book, halt="").worst_case == ticks * D("1.25") + D("1.25"), last

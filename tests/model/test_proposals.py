@@ -23,8 +23,10 @@ OWN = Proposal(
     Bracket(stop_price=20_040, target_ticks=8, trail=Trail(0, 4)),
     3,
     ("UNFINISHED_HIGH", "fade"),
+    unit="second",
 )
 EXIT = Proposal(Action.EXIT, why=("enough",))
+PART = Proposal(Action.EXIT, quantity=2, unit="second")
 PROTECT = Proposal(Action.PROTECT, bracket=Bracket(stop_price=20_000))
 TRAILED = replace(PROTECT, bracket=Bracket(trail=Trail(0, 4)))
 WITHDRAWN = Proposal(Action.ENTER, why=("BUYING_ABSORPTION",), withdrawn=Withdrawal.CONFLICT)
@@ -46,7 +48,7 @@ def test_the_first_decision_of_a_bar_is_named_as_the_bar_s_only_one_is():
     assert name == "kati47irt2nrpzp6gf5qngveuphnwsf3"
 
 
-@pytest.mark.parametrize("proposal", [LONG, OWN, WITHDRAWN, EXIT, PROTECT, TRAILED, Proposal(Action.CANCEL)])
+@pytest.mark.parametrize("proposal", [LONG, OWN, WITHDRAWN, EXIT, PART, PROTECT, TRAILED, Proposal(Action.CANCEL)])
 def test_a_proposal_comes_back_from_a_message_and_from_a_column_as_it_was(proposal: Proposal):
     said = replace(bar(600), regime=None, signals=(), proposals=(proposal,))
     assert bar_signals_from_proto(bar_signals_to_proto(said)) == said
@@ -91,7 +93,13 @@ def with_bracket(**changes: Any) -> Proposal:
         (odd(why=("a",) * 257), "why"),
         (odd(entry="MARKET"), "entry"),
         (odd(action=Action.EXIT), "direction"),
-        (replace(EXIT, quantity=1), "quantity"),
+        (replace(EXIT, quantity=0), "quantity"),
+        (replace(EXIT, quantity=True), "quantity"),
+        (replace(EXIT, action=Action.CANCEL, quantity=1), "quantity"),
+        (replace(PROTECT, quantity=1), "quantity"),
+        (odd(unit=1), "unit"),
+        (odd(unit="a" * 65), "unit"),
+        (replace(EXIT, unit="a\x00b"), "unit"),
         (replace(EXIT, entry=EntryTerms()), "entry"),
         (replace(EXIT, bracket=Bracket(16, 24)), "bracket"),
         (replace(EXIT, withdrawn=Withdrawal.CONFLICT), "withdrawn"),

@@ -48,7 +48,7 @@ def state_of(one: TradingStrategy, *, quantity: int = 0, finished: bool = False)
     )
     held = (
         f"INSERT INTO position VALUES ('{TAPE}', '{account}', '{name}', 'MESM2025', 'MESM2025', {quantity}, "
-        "'[]', 1.25, 0, 0, 'd', false, 0)"
+        "'[]', 1.25, 0, 0, 'd', false, '[]')"
     )
     return [f"INSERT INTO account_state VALUES ('{TAPE}', '{account}', {values})", state, held]
 

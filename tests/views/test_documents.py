@@ -102,7 +102,7 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
             }
         ],
         "proposals": [
-            {"source": name, "action": "cancel", "why": [], "withdrawn": "", "group": ""},
+            {"source": name, "action": "cancel", "why": [], "withdrawn": "", "group": "", "unit": ""},
             {
                 "source": f"{name}#2",
                 "action": "protect",
@@ -110,6 +110,7 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
                 "why": ["up"],
                 "withdrawn": "",
                 "group": "",
+                "unit": "",
                 "decision": {**facts, "action": "protect", "quantity": 0},
             },
         ],

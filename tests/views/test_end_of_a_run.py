@@ -47,7 +47,7 @@ def position(account: str, quantity: int) -> str:
     """A position's row."""
     return (
         f"INSERT INTO position VALUES ('{TAPE}', '{account}', 'default/flow', 'MESM2025', 'MESM2025', {quantity}, "
-        "'[]', 1.25, 0, 0, 'd', false, 0)"
+        "'[]', 1.25, 0, 0, 'd', false, '[]')"
     )
 
 

@@ -241,19 +241,21 @@ async def _positions(place: Place, account: str | None, output: Output) -> None:
         return
     print_table(
         "Positions",
-        ("account", "strategy", "contract", "size", "average", "last", "open P&L"),
+        ("account", "strategy", "contract", "unit", "size", "average", "last", "open P&L"),
         [
             (
                 name,
                 item.strategy or "(none)",
                 item.contract,
-                item.quantity,
-                item.average_price,
+                unit.unit,
+                unit.quantity,
+                unit.average_price,
                 item.last_price,
-                item.open,
+                unit.open,
             )
             for name, held in found.items()
             for item in held
+            for unit in item.units
         ],
         "Flat: no open position.",
     )

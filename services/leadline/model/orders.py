@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, FillId, StrategyId
+
+DEFAULT_UNIT: Final = "main"
+"""The unit of an entry that names none."""
 
 
 class Side(StrEnum):
@@ -148,8 +151,9 @@ class Order:
     an entry back. `moved_ns` is when this account last moved a stop that trails, None before and where the venue moves
     it. `entry_price` is that of the fill which a bracket leg closes, ticks, None where nobody knows it. `protection`
     has the exits that a strategy wants of what is held of an entry: its later fills get them, too. Entries with the
-    same `group` are alternatives, empty without any.
-    `taken_out_by` is the client id of the entry whose first fill has taken this one out, empty while none has.
+    same `group` are alternatives, empty without any. `taken_out_by` is the client id of the entry whose first fill has
+    taken this one out, empty while none has. `unit` is the part of its strategy's position that the order opens or
+    closes; empty where it is of no one unit: it closes all, or somebody else placed it.
     """
 
     client_id: ClientOrderId
@@ -182,6 +186,7 @@ class Order:
     wanted_trail: Trailing | None = None
     entry_price: int | None = None
     protection: Bracket | None = None
+    unit: str = DEFAULT_UNIT
 
     @property
     def price(self) -> int | None:
@@ -355,11 +360,15 @@ class Advanced:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """An open entry: what first-in-first-out matching consumes. Price in ticks, quantity in size steps > 0."""
+    """An open entry: what first-in-first-out matching consumes. Price in ticks, quantity in size steps > 0.
+
+    It belongs to a `unit` of its strategy's position.
+    """
 
     price: int
     quantity: int
     fill_id: FillId
+    unit: str = DEFAULT_UNIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,8 +377,8 @@ class Position:
 
     `quantity` is signed. `tape_contract` is the contract whose prints value it, `tick_value` and `inverse` are those of
     `leadline.model.worth`, all captured when the position opens; `decision` is the decision whose entry opened it.
-    `realised` (gross) and `commission` are sums since it opened. `without_stop` size steps were entered without a stop
-    on purpose; the others have one.
+    `realised` (gross) and `commission` are sums since it opened. `stopless` says how many size steps of a unit were
+    entered without a stop on purpose, by the unit's name; the others have one.
     """
 
     strategy: StrategyId
@@ -382,7 +391,25 @@ class Position:
     realised: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
     inverse: bool = False
-    without_stop: int = 0
+    stopless: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def without_stop(self) -> int:
+        """Size steps that were entered without a stop on purpose."""
+        return sum(quantity for _, quantity in self.stopless)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The names of its units, in the order of their oldest lots."""
+        return tuple(dict.fromkeys(lot.unit for lot in self.lots))
+
+    def held_by(self, unit: str) -> int:
+        """Size steps that a unit holds, 0 or more."""
+        return sum(lot.quantity for lot in self.lots if lot.unit == unit)
+
+    def without_stop_of(self, unit: str) -> int:
+        """Size steps of a unit that were entered without a stop on purpose."""
+        return dict(self.stopless).get(unit, 0)
 
     @property
     def cost(self) -> int:

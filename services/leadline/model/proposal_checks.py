@@ -37,11 +37,16 @@ def check_proposal(name: str, proposal: object, contract: str) -> None:
         raise InvalidInput(name, proposal, "a Proposal")
     _one_of(f"{name}.action", proposal.action, Action)
     _check_why(f"{name}.why", proposal.why)
+    _check_name(f"{name}.unit", proposal.unit)
     if proposal.action.enters:
         _check_enter(name, proposal, contract)
         return
-    for field in ("direction", "entry", "quantity", "withdrawn"):
+    for field in ("direction", "entry", "withdrawn"):
         _nothing(f"{name}.{field}", getattr(proposal, field), proposal.action)
+    if proposal.action is not Action.EXIT:
+        _nothing(f"{name}.quantity", proposal.quantity, proposal.action)
+    elif proposal.quantity is not None:
+        _whole(f"{name}.quantity", proposal.quantity, 1, LARGEST_SIZE)
     _nothing(f"{name}.group", proposal.group or None, proposal.action)
     if proposal.action is Action.PROTECT:
         _check_protection(f"{name}.bracket", proposal.bracket, contract)
@@ -62,7 +67,7 @@ def _check_enter(name: str, proposal: Proposal, contract: str) -> None:
         _check_bracket(f"{name}.bracket", proposal.bracket, contract)
     if proposal.quantity is not None:
         _whole(f"{name}.quantity", proposal.quantity, 1, LARGEST_SIZE)
-    _check_group(f"{name}.group", proposal.group)
+    _check_name(f"{name}.group", proposal.group)
 
 
 def _check_protection(name: str, bracket: object, contract: str) -> None:
@@ -122,9 +127,9 @@ def _check_why(name: str, why: object) -> None:
             raise InvalidInput(name, item, f"1 to {LONGEST_WHY} printable characters")
 
 
-def _check_group(name: str, group: object) -> None:
-    if not isinstance(group, str) or len(group) > LONGEST_WHY or not group.isprintable():
-        raise InvalidInput(name, group, f"at most {LONGEST_WHY} printable characters")
+def _check_name(name: str, value: object) -> None:
+    if not isinstance(value, str) or len(value) > LONGEST_WHY or not value.isprintable():
+        raise InvalidInput(name, value, f"at most {LONGEST_WHY} printable characters")
 
 
 def _price(name: str, value: object, contract: str) -> None:

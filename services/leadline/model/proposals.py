@@ -31,7 +31,8 @@ class Action(StrEnum):
 
     ADD enters beside what is held already, in its direction, with exits of its own. EXIT closes all of it and takes its
     entries back, CANCEL takes its entries back alone, PROTECT moves its stop, its target or both to other prices and
-    says how its stop trails.
+    says how its stop trails. All three may name a unit, and are about that alone then. EXIT may say how much leaves:
+    then entries stay.
     """
 
     ENTER = "ENTER"
@@ -81,9 +82,11 @@ class Proposal:
 
     `direction` is that of an entry. Without `entry` and `bracket` the manifest's hold; of a PROTECT, `bracket` has the
     price of the stop, of the target, or both. `quantity` bounds the size of an entry, in size steps; risk may make it
-    smaller. `why` are patterns and words of the strategy's own, the most important first. Entries of one bar with the
-    same `group` are alternatives: the first of them that fills, be it in part, takes the others back. A proposal that
-    is `withdrawn` asks for nothing: it leaves a refused decision that says why.
+    smaller. Of an EXIT it is how much leaves, the oldest first. `unit` names the part of the strategy's position that
+    an entry belongs to, empty for `DEFAULT_UNIT`; of the other actions, the unit that is meant, empty for all. `why`
+    are patterns and words of the strategy's own, the most important first. Entries of one bar with the same `group` are
+    alternatives: the first of them that fills, be it in part, takes the others back. A proposal that is `withdrawn`
+    asks for nothing: it leaves a refused decision that says why.
     """
 
     action: Action
@@ -94,6 +97,7 @@ class Proposal:
     why: tuple[str, ...] = ()
     withdrawn: Withdrawal | None = None
     group: str = ""
+    unit: str = ""
 
 
 def group_of(bar_key: str, proposal: Proposal) -> str:
@@ -123,6 +127,7 @@ def proposal_of(values: Mapping[str, Any]) -> Proposal:
         why=tuple(values["why"]),
         withdrawn=None if values["withdrawn"] is None else Withdrawal(values["withdrawn"]),
         group=values["group"],
+        unit=values["unit"],
     )
 
 

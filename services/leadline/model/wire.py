@@ -392,6 +392,7 @@ def proposal_to_proto(proposal: Proposal) -> pb.Proposal:
         why=proposal.why,
         withdrawn="" if proposal.withdrawn is None else proposal.withdrawn.value,
         group=proposal.group,
+        unit=proposal.unit,
     )
 
 
@@ -407,6 +408,7 @@ def proposal_from_proto(message: pb.Proposal) -> Proposal:
         why=tuple(message.why),
         withdrawn=Withdrawal(message.withdrawn) if message.withdrawn else None,
         group=message.group,
+        unit=message.unit,
     )
 
 

@@ -42,6 +42,7 @@ from leadline.views.values import (
     OrderView,
     PositionView,
     StrategyView,
+    UnitView,
 )
 
 
@@ -52,7 +53,12 @@ def order_view(message: execution_pb2.Order) -> OrderView:
 
 def position_view(message: execution_pb2.Position) -> PositionView:
     """A position of execution."""
-    return PositionView(**_of_same_name(message, PositionView, **_tidy(message, "average_price", "last_price")))
+    tidy = _tidy(message, "average_price", "last_price")
+    units = tuple(
+        UnitView(**_of_same_name(each, UnitView, average_price=tidy_price(message.contract, each.average_price)))
+        for each in message.units
+    )
+    return PositionView(**_of_same_name(message, PositionView, **tidy, units=units))
 
 
 def halt_view(message: execution_pb2.Halt) -> HaltView:

@@ -88,8 +88,9 @@ def lines_from(rows_by_kind: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[
 def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:
     """The field of a line for a proposal that asks for more than an entry at the manifest's terms."""
     terms = {name: proposal[name] for name in ("entry", "bracket", "quantity") if proposal[name] is not None}
-    if proposal["group"]:
-        terms["group"] = proposal["group"]
+    for name in ("group", "unit"):
+        if proposal[name]:
+            terms[name] = proposal[name]
     if proposal["action"] != Action.ENTER:
         terms["action"] = proposal["action"]
     return {"proposal": {**terms, "direction": proposal["direction"]}} if terms else {}

@@ -100,7 +100,7 @@ async def _account_report(connection: Any, run: asyncpg.Record, account: Account
         end_equity=end,
         trades=tuple(trades),
         open_positions=tuple(_marked(position, _json(state["last_prints"])) for position in still_open),
-        curve=tuple(equity_curve(end - total, fills)),
+        curve=tuple(equity_curve(end - total, fills, orders)),
         by_pattern=_totals(trades),
         decisions=len(decisions),
         refused=_most_first(refused),

@@ -100,7 +100,8 @@ class ProposalView:
 
     source: of which the decision's id is made. action: such as `ENTER`. direction: `LONG` or `SHORT`. entry, exits: the
     manifest's where None. quantity: size steps at the most. why: patterns and words of the strategy's own. withdrawn:
-    why nothing is wanted although there were signals, else empty. group: empty for none.
+    why nothing is wanted although there were signals, else empty. group: empty for none. unit: the part of the
+    strategy's position that is meant, empty where none is named.
     """
 
     source: str
@@ -112,6 +113,7 @@ class ProposalView:
     why: tuple[str, ...]
     withdrawn: str
     group: str
+    unit: str
     decision: DecisionView | None = None
 
 
@@ -190,6 +192,7 @@ def _proposal(contract: str, source: str, proposal: Proposal, decision: Decision
         why=tuple(proposal.why),
         withdrawn="" if proposal.withdrawn is None else proposal.withdrawn.value,
         group=proposal.group,
+        unit=proposal.unit,
         decision=decision,
     )
 

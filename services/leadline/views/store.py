@@ -13,10 +13,11 @@ import orjson
 from leadline.execution.adapters import order_list
 from leadline.execution.adapters.convert import order_to_proto
 from leadline.execution.adapters.order_rows import order_of, position_of
-from leadline.execution.core.positions import average_price, open_result
+from leadline.execution.core.positions import average_price, open_result, part_of
 from leadline.local.store import is_over
 from leadline.model.errors import Unknown
 from leadline.model.ids import AccountId, RunId, StrategyId, account_named, strategy_named
+from leadline.model.orders import Position
 from leadline.model.proposals import proposal_of
 from leadline.views.convert import order_view
 from leadline.views.database import database_of, dsn_of
@@ -24,7 +25,7 @@ from leadline.views.left_open import RunLeftOpen, left_open_of
 from leadline.views.prices import price_text
 from leadline.views.signals import RegimeView, SignalledBar, SignalView, decision_view, proposals_of, signal_of
 from leadline.views.stack import NotRunning
-from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView
+from leadline.views.values import Answers, OrdersWanted, OrderView, PositionView, UnitView
 
 _MOST_WORKING: Final = 1000
 
@@ -168,7 +169,7 @@ async def stopped_run(data_dir: Path) -> AsyncIterator[StoppedRun]:
 
 
 def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> PositionView:
-    position = position_of({**row, "lots": _json(row["lots"])})
+    position = position_of({**row, "lots": _json(row["lots"]), "without_stop": _json(row["without_stop"])})
     last = prints.get(position.tape_contract)
     return PositionView(
         strategy=StrategyId(position.strategy),
@@ -176,8 +177,22 @@ def _position(row: dict[str, Any], prints: dict[str, list[int]]) -> PositionView
         quantity=position.quantity,
         average_price=price_text(position.contract, average_price(position)),
         last_price="" if last is None else price_text(position.contract, last[0]),
-        open=str(Decimal(0) if last is None else open_result(position, last[0])),
+        open=_open(position, last),
+        units=tuple(
+            UnitView(
+                unit=unit,
+                quantity=part.quantity,
+                average_price=price_text(part.contract, average_price(part)),
+                open=_open(part, last),
+            )
+            for unit in position.units
+            for part in [part_of(position, unit)]
+        ),
     )
+
+
+def _open(position: Position, last: list[int] | None) -> str:
+    return str(Decimal(0) if last is None else open_result(position, last[0]))
 
 
 def _signalled_bar(row: Any) -> SignalledBar:

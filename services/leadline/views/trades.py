@@ -76,22 +76,24 @@ def trades_of(
             before = _flat(strategy, fill, entry.tape_contract, entry.decision)
             opened[key] = []
         opened[key].append(fill)
-        after = apply_fill(before, fill)
+        after = apply_fill(before, fill, orders[fill.client_id].unit)
         positions[key] = after
         if not after.quantity:
             closed.append(_trade(after, opened[key], orders, reasons))
     return closed, [position for _, position in sorted(positions.items()) if position.quantity]
 
 
-def equity_curve(start: Decimal, fills: Iterable[tuple[StrategyId, Fill]]) -> list[EquityPoint]:
-    """Cash equity after each fill, commission included."""
+def equity_curve(
+    start: Decimal, fills: Iterable[tuple[StrategyId, Fill]], orders: Mapping[ClientOrderId, Order]
+) -> list[EquityPoint]:
+    """Cash equity after each fill, commission included. `orders` by client id."""
     positions: dict[tuple[StrategyId, str], Position] = {}
     equity = start
     curve: list[EquityPoint] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
         before = positions.get(key) or _flat(strategy, fill, fill.contract, NO_DECISION)
-        after = apply_fill(before, fill)
+        after = apply_fill(before, fill, orders[fill.client_id].unit)
         positions[key] = after
         equity += after.realised - before.realised - fill.commission
         curve.append(EquityPoint(fill.time_ns, equity))

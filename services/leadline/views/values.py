@@ -19,8 +19,9 @@ Choice = Annotated[str, "word"]
 class OrderView:
     """One order.
 
-    client_id: its id; decision_id: the decision that made it. leg: `E`, `S1`, `T1`, `F1` ... strategy:
-    `namespace/name`. contract: dated. side: `BUY` or `SELL`; type: `MARKET`, `LIMIT` or `STOP`. quantity, filled: size
+    client_id: its id; decision_id: the decision that made it. leg: `E`, `S1`, `T1`, `F1` ... unit: the part of its
+    strategy's position that it opens or closes, empty where it is of no one unit. strategy: `namespace/name`. contract:
+    dated. side: `BUY` or `SELL`; type: `MARKET`, `LIMIT` or `STOP`. quantity, filled: size
     steps. state: such as `WORKING`. price: limit or stop price, empty for a market order. decided_at_ns: instant of its
     decision, ns UTC. reason: why it was rejected, cancelled or given up, else empty. version: number of its state
     changes. average_price: of its fills, empty before the first. taken_out_by: the client id of the entry whose first
@@ -43,6 +44,21 @@ class OrderView:
     version: int
     average_price: str
     taken_out_by: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """A part of a position, which its strategy has named.
+
+    unit: `main` where it named none. quantity: signed, size steps. average_price: of its entries. open: its open
+    result, money.
+    """
+
+    unit: str
+    quantity: int
+    average_price: str
+    open: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,8 @@ class PositionView:
     """One position that is not flat.
 
     strategy: `namespace/name`, empty where none is known. contract: dated. quantity: signed, size steps. average_price:
-    of its entries. last_price: of the last print, empty before the first. open: its open result, money.
+    of its entries. last_price: of the last print, empty before the first. open: its open result, money. units: its
+    parts, in the order of their oldest entries.
     """
 
     strategy: StrategyId
@@ -59,6 +76,7 @@ class PositionView:
     average_price: str
     last_price: str
     open: str
+    units: tuple[UnitView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

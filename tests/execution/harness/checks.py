@@ -111,12 +111,16 @@ class CheckedVenue:
         return await self._venue.positions()
 
 
-def _targets_of(book: Book, position: Position) -> int:
-    """How much of a position targets have to cover: none of it where its entry asked for no target."""
-    entry = book.orders.get(client_order_id(position.decision, Leg.ENTRY))
+def _targets_of(book: Book, position: Position, unit: str) -> int:
+    """How much of a unit targets have to cover: none of it where its entry asked for no target."""
+    entries = [order for order in book.orders.values() if order.leg == Leg.ENTRY and order.unit == unit]
+    opened = {lot.fill_id for lot in position.lots if lot.unit == unit}
+    entry = book.orders.get(client_order_id(position.decision, Leg.ENTRY)) if opened else None
+    if entry is None or entry.unit != unit:
+        entry = max((order for order in entries if order.filled), key=lambda order: order.decided_at_ns, default=None)
     bracket = None if entry is None else entry.bracket
     without = bracket is not None and bracket.target_ticks is None and bracket.target_price is None
-    return 0 if without else abs(position.quantity)
+    return 0 if without else position.held_by(unit)
 
 
 def _without_stop(order: VenueOrder, quantity: int) -> int:
@@ -129,31 +133,49 @@ def _without_stop(order: VenueOrder, quantity: int) -> int:
 def check_book(book: Book, market: PaperMarket) -> None:
     """Positions are the venue's, each is protected or being closed, and its exits cannot turn it round.
 
-    What was entered without a stop has none; all else has stops of its size. What no strategy looks after has no
-    bracket: it is somebody else's, or it is being closed.
+    What was entered without a stop has none; all else has stops of its size, unit by unit, but for what is to leave.
+    What no strategy looks after has no bracket: it is somebody else's, or it is being closed.
     """
     proven: dict[str, int] = {}
     bare: dict[str, int] = {}
+    closed: set[str] = set()
     for event in market.events_after(0)[: book.venue_event]:
         if event.fill is not None:
             signed = event.fill.side.sign * event.fill.quantity
             proven[event.fill.contract] = proven.get(event.fill.contract, 0) + signed
             without = bare.get(event.fill.contract, 0) + _without_stop(event.order, event.fill.quantity)
             bare[event.fill.contract] = min(without, abs(proven[event.fill.contract]))
+            closed.update([event.fill.contract] if event.order.leg.startswith(Leg.FLATTEN) else [])
     held = {position.contract: position.quantity for position in book.open_positions()}
     assert held == {contract: quantity for contract, quantity in proven.items() if quantity}
     for position in book.open_positions():
-        live = [order for order in book.live_orders() if order.contract == position.contract]
-        stops = sum(order.remaining for order in live if order.leg.startswith(Leg.STOP))
-        targets = sum(order.remaining for order in live if order.leg.startswith(Leg.TARGET))
-        strategy = book.strategies.get(position.strategy)
-        leaving = book.flatten or (strategy is not None and strategy.flatten)
-        closing = sum(order.remaining for order in live if order.leg.startswith(Leg.FLATTEN))
-        size = abs(position.quantity)
-        # One that its strategy has given a stop or a target since has more than it was entered with.
-        covered = size - bare[position.contract] <= stops <= size and targets in {_targets_of(book, position), size}
-        assert strategy is None or leaving or closing or covered, f"{position} is not protected"
-        assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
+        assert sum(position.held_by(unit) for unit in position.units) == abs(position.quantity)
+        assert position.contract in closed or position.without_stop <= bare[position.contract]
+        for unit in position.units:
+            check_unit(book, position, unit)
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]
     entries = [(order.strategy, order.contract) for order in unresolved if order.leg == Leg.ENTRY]
     assert len(entries) == len(set(entries))
+
+
+def check_unit(book: Book, position: Position, unit: str) -> None:
+    """A unit has exits of its size; while a part of it leaves, what stays has a stop, and nothing can turn it round."""
+    live = [order for order in book.live_orders() if order.contract == position.contract and order.unit in ("", unit)]
+    stops, targets, closing = (
+        sum(order.remaining for order in live if order.leg.startswith(leg))
+        for leg in (Leg.STOP, Leg.TARGET, Leg.FLATTEN)
+    )
+    strategy = book.strategies.get(position.strategy)
+    size, free = position.held_by(unit), position.without_stop_of(unit)
+    if strategy is None or book.flatten or strategy.flatten or any(not order.unit for order in live):
+        assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
+        return
+    asked = [goal.quantity for goal in strategy.exits if goal.unit == unit]
+    part = 0 if not asked else size if asked[0] is None else min(asked[0], size)
+    assert max(stops, targets) + closing <= size, f"{unit} of {position} can be turned round"
+    assert closing <= part, f"{closing} of {unit} of {position} are being closed, and {part} are to leave"
+    assert stops >= size - part - max(free - part, 0), f"what stays of {unit} of {position} is not protected"
+    if not part:
+        # One that its strategy has given a stop or a target since has more than it was entered with.
+        covered = size - free <= stops <= size and targets in {_targets_of(book, position, unit), size}
+        assert covered, f"{unit} of {position} is not protected"

@@ -146,6 +146,31 @@ def rivals(books: Books, folder: Path, name: str = "tape") -> Desk:
     return Desk(books, folder, {MES: mes, MNQ: mnq}, speech, both, manifest=owner, ends=1400, name=name)
 
 
+def in_parts(books: Books, folder: Path, name: str = "tape") -> Desk:
+    """A desk whose strategy holds units and lets go of them in parts, of two fills and of one.
+
+    Units of 2 and of 2: one of the older leaves, then the rest of it while the younger one's stop moves, then one of
+    what is left.
+    """
+    mes = tape(
+        *((599, 20_000), (601, 20_000), (699, 20_004), (701, 20_004)),  # in: 2 at 20001 and 2 at 20005
+        *((799, 20_006), (801, 20_006), (899, 20_008), (901, 20_008)),  # out: 1 at 20005 and 1 at 20007
+        *((999, 20_009), (1001, 20_009), (1101, 20_031)),  # out: 1 at 20008, and the rest at its target
+    )
+    enter = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_ticks=20, target_ticks=25), unit="first")
+    add, moved = replace(enter, action=Action.ADD, unit="second"), Bracket(stop_price=19_990)
+    wanted: list[tuple[int, *tuple[Proposal, ...]]] = [
+        (600, enter),
+        (700, add),
+        (800, Proposal(Action.EXIT, unit="first", quantity=1)),
+        (900, Proposal(Action.EXIT, unit="first"), Proposal(Action.PROTECT, unit="second", bracket=moved)),
+        (1000, Proposal(Action.EXIT, quantity=1)),
+    ]
+    said = [replace(bar(second), regime=None, signals=(), proposals=tuple(proposals)) for second, *proposals in wanted]
+    desk = Desk(books, folder, {MES: mes}, {"default/mes": says(said, end=1200)}, [strategy(size=2)], ends=1200)
+    return replace(desk, name=name, manifest=account(limits={"maxPosition": 4, "maxOpenTrades": 1}))
+
+
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:
     """A desk on two random days: prices that wander, signals and whims at random, everything that limits can say."""
     chance, moods = random.Random(seed), random.Random(-1 - seed)
@@ -161,14 +186,20 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
         prints[contract], rows_of[contract] = tape(*rows), rows
 
     def whim(close: int) -> list[Proposal]:
-        """Now and then it adds to what it has, leaves it, takes entries back, or wants its exits somewhere near."""
+        """Now and then it adds to what it has, leaves it, takes entries back, or wants its exits somewhere near.
+
+        All of it with a unit in mind, or with all of them.
+        """
         action = moods.choice([*Action, *[None] * 4])
         if action is None or action is Action.ENTER:
             return []
+        unit = moods.choice(["", "main", "other"])
         if action is Action.ADD:
-            return [Proposal(action, moods.choice([*Direction]))]
+            return [Proposal(action, moods.choice([*Direction]), unit=unit)]
+        if action is Action.EXIT:
+            return [Proposal(action, unit=unit, quantity=moods.choice([None, 1, 1]))]
         near = Bracket(stop_price=close + moods.randint(-12, 12), target_price=close + moods.randint(-12, 12))
-        return [Proposal(action, bracket=near if action is Action.PROTECT else None)]
+        return [Proposal(action, bracket=near if action is Action.PROTECT else None, unit=unit)]
 
     def signal_messages(contract: str) -> list[BarSignals]:
         """Bars that are known by the first print at their end or after it, or by two seconds of grace."""

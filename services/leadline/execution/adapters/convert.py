@@ -7,7 +7,7 @@ from leadline.execution.adapters.journal import Restoration
 from leadline.execution.core.account import open_money
 from leadline.execution.core.account_settings import loosening_waits, settings_hash
 from leadline.execution.core.book import Book
-from leadline.execution.core.positions import average_price
+from leadline.execution.core.positions import average_price, part_of
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.contracts import sheet_of
 from leadline.model.halts import Halt
@@ -41,6 +41,7 @@ def order_to_proto(order: Order, average_ticks: Decimal | None) -> pb.Order:
         version=order.version,
         average_price="" if average_ticks is None else price_text(order.contract, average_ticks),
         taken_out_by=order.taken_out_by,
+        unit=order.unit,
     )
 
 
@@ -54,6 +55,16 @@ def position_to_proto(book: Book, position: Position) -> pb.Position:
         average_price=price_text(position.contract, average_price(position)),
         last_price="" if last is None else price_text(position.contract, last.price),
         open=str(open_money(book, [position])),
+        units=[_unit_to_proto(book, part_of(position, unit), unit) for unit in position.units],
+    )
+
+
+def _unit_to_proto(book: Book, part: Position, unit: str) -> pb.PositionUnit:
+    return pb.PositionUnit(
+        unit=unit,
+        quantity=part.quantity,
+        average_price=price_text(part.contract, average_price(part)),
+        open=str(open_money(book, [part])),
     )
 
 

@@ -76,6 +76,7 @@ UPSERT_INTENT: Final = upsert(
         "wanted_trail",
         "entry_price",
         "protection",
+        "unit",
         "parent",
         "oco",
         "filled",
@@ -180,6 +181,7 @@ def intent_row(book: Book, order: Order, epoch: int, send_bound_ns: int) -> Valu
         None if order.wanted_trail is None else asdict(order.wanted_trail),
         order.entry_price,
         None if order.protection is None else asdict(order.protection),
+        order.unit,
         order.parent,
         order.oco,
         order.filled,
@@ -236,6 +238,7 @@ def order_of(row: Row) -> Order:
         wanted_trail=_trailing(row["wanted_trail"]),
         entry_price=row["entry_price"],
         protection=_bracket(row["protection"]),
+        unit=row["unit"],
         parent=row["parent"],
         oco=row["oco"],
         filled=row["filled"],
@@ -289,13 +292,13 @@ def position_row(book: Book, position: Position) -> Values:
         position.contract,
         position.tape_contract,
         position.quantity,
-        [[lot.price, lot.quantity, lot.fill_id] for lot in position.lots],
+        [[lot.price, lot.quantity, lot.fill_id, lot.unit] for lot in position.lots],
         position.tick_value,
         position.realised,
         position.commission,
         position.decision,
         position.inverse,
-        position.without_stop,
+        [list(pair) for pair in position.stopless],
     )
 
 
@@ -312,5 +315,5 @@ def position_of(row: Row) -> Position:
         row["realised"],
         row["commission"],
         row["inverse"],
-        row["without_stop"],
+        tuple((unit, quantity) for unit, quantity in row["without_stop"]),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from leadline.execution.core.account_settings import with_hot_fields
-from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
+from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook, UnitExit
 from leadline.model.blocks import Block
 from leadline.model.orders import (
     LastPrint,
@@ -77,6 +77,7 @@ UPSERT_STRATEGY: Final = upsert(
         "held_limits",
         "fence",
         "cleared_ns",
+        "unit_exits",
     ),
 )
 INSERT_EVENT: Final = insert(
@@ -197,6 +198,7 @@ def strategy_row(book: Book, strategy: StrategyBook) -> Values:
         None if strategy.held is None else asdict(strategy.held),
         None if strategy.fence is None else asdict(strategy.fence),
         strategy.cleared_ns,
+        [asdict(wanted) for wanted in strategy.exits],
     )
 
 
@@ -217,6 +219,7 @@ def strategy_of(row: Row) -> StrategyBook:
         None if row["held_limits"] is None else _held_of(row["held_limits"]),
         None if row["fence"] is None else Fence(**row["fence"]),
         row["cleared_ns"],
+        tuple(UnitExit(**wanted) for wanted in row["unit_exits"]),
     )
 
 

@@ -10,12 +10,13 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.execution.core.account import account_view, entry_price, farthest_stop, no_stop_ticks, settings
-from leadline.execution.core.book import Book, StrategyBook, is_entry
+from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign, protected
 from leadline.execution.core.new_exits import new_exits
+from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
 from leadline.model.contracts import sheet_of
 from leadline.model.ids import DecisionId, Leg
-from leadline.model.orders import Bracket, Order, OrderType
+from leadline.model.orders import DEFAULT_UNIT, Bracket, Order, OrderType
 from leadline.model.proposals import Action, Proposal
 from leadline.model.worth import loss
 from leadline.risk.limits import loosening_refusal
@@ -36,12 +37,14 @@ BEYOND_TARGET: Final = "beyond_target"
 class Adjustment:
     """The answer to such a proposal, and what an accepted one changes.
 
-    `orders` are as they are then; `closes` is the reason under which all that is held is closed, or empty.
+    `orders` are as they are then; `closes` is the reason under which all that is held is closed, or empty. `exits` are
+    the units and the parts of units that are closed.
     """
 
     answer: RiskDecision
     orders: tuple[Order, ...] = ()
     closes: str = ""
+    exits: tuple[UnitExit, ...] = ()
 
 
 def adjustment(
@@ -59,26 +62,53 @@ def adjustment(
     `seen` is the contract of the bar at which it was made: its prices mean nothing for another month. `halt` is why the
     account is halted, or empty; `attaches` says whether the venue takes an exit that a position does not have.
     """
-    name = strategy.strategy
-    held = book.open_positions(name)
-    live = [order for order in book.live_orders(name) if not is_foreign(order)]
+    name, unit = strategy.strategy, proposal.unit
+    held = [position for position in book.open_positions(name) if not unit or position.held_by(unit)]
+    live = [order for order in book.live_orders(name) if not is_foreign(order) and unit in ("", order.unit)]
     entries = [order for order in live if is_entry(order)]
     if proposal.action is Action.CANCEL:
         if not entries:
             return _refused(Reason.NOTHING_WORKING, proposal)
-        orders = tuple(_changed(order, replace(order, unwanted=True)) for order in entries)
+        orders = _taken_back(entries)
         return Adjustment(_accepted(proposal, entries[0].contract, sum(order.remaining for order in entries)), orders)
-    if not held and (proposal.action is Action.PROTECT or not entries):
-        return _refused(Reason.NOTHING_HELD, proposal)
+    in_part = proposal.quantity is not None
+    if not held and (proposal.action is Action.PROTECT or in_part or not entries):
+        return _refused(Reason.UNIT_NOT_HELD if unit else Reason.NOTHING_HELD, proposal)
     contract = held[0].contract if held else entries[0].contract
-    answer = _accepted(proposal, contract, sum(abs(position.quantity) for position in held))
+    size = sum(position.held_by(unit) if unit else abs(position.quantity) for position in held)
+    answer = _accepted(proposal, contract, size)
     if proposal.action is Action.EXIT:
+        if proposal.quantity is not None:
+            return _part(book, strategy, proposal, contract, proposal.quantity)
+        if unit:
+            return Adjustment(answer, _taken_back(entries), exits=(UnitExit(unit, None, EXIT),))
         return Adjustment(answer, closes=EXIT)
     if seen != strategy.contract:
         return _refused(Reason.CONTRACT_ROLLING, proposal)
     bracket = proposal.bracket or Bracket()
-    fresh = [order for position in held if attaches for order in new_exits(book, position, bracket, decision)]
+    fresh = [order for position in held if attaches for order in new_exits(book, position, bracket, decision, unit)]
     return _protection(book, strategy, proposal, answer, live, fresh, halt)
+
+
+def _part(book: Book, strategy: StrategyBook, proposal: Proposal, contract: str, quantity: int) -> Adjustment:
+    """So much of a unit, or of the oldest that is held, leaves; what is leaving already cannot leave again."""
+    parts, missing = oldest_first(book, strategy, proposal.unit, quantity)
+    if missing or strategy.flatten or book.flatten:
+        held = 0 if strategy.flatten or book.flatten else quantity - missing
+        return _refused(Reason.MORE_THAN_HELD, proposal, (("held", str(held)),))
+    exits = tuple(UnitExit(unit, part, EXIT) for unit, part in parts.items())
+    return Adjustment(_accepted(proposal, contract, quantity), exits=exits)
+
+
+def _taken_back(entries: Iterable[Order]) -> tuple[Order, ...]:
+    """Entries that their strategy does not want any more."""
+    return tuple(_changed(order, replace(order, unwanted=True)) for order in entries)
+
+
+def unit_refusal(strategy: StrategyBook, proposal: Proposal) -> RiskDecision | None:
+    """The refusal of an entry into a unit of which all is leaving: it would be closed with it."""
+    leaves = is_whole_unit_leaving(strategy, proposal.unit or DEFAULT_UNIT)
+    return _refused(Reason.UNIT_LEAVING, proposal).answer if leaves else None
 
 
 def _protection(
@@ -117,7 +147,11 @@ def _protection(
     more += sum((_more_than_declared(book, order) for order in fresh), Decimal(0))
     passed = [order for order in (*moved, *fresh) if _passed(book, order)]
     if passed:
-        return Adjustment(answer, closes=BEYOND_STOP if passed[0].leg.startswith(Leg.STOP) else BEYOND_TARGET)
+        reason = BEYOND_STOP if passed[0].leg.startswith(Leg.STOP) else BEYOND_TARGET
+        if not proposal.unit:
+            return Adjustment(answer, closes=reason)
+        entries = [order for order in exits if is_entry(order)]
+        return Adjustment(answer, _taken_back(entries), exits=(UnitExit(proposal.unit, None, reason),))
     if more:
         refusal = loosening_refusal(account_view(book, halt=halt), settings(book, strategy), more)
         if refusal is not None:

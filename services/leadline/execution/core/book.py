@@ -21,6 +21,7 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
 from leadline.model.orders import (
+    DEFAULT_UNIT,
     Fill,
     LastPrint,
     Order,
@@ -70,11 +71,23 @@ class Fence:
     progress_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnitExit:
+    """A unit of a strategy's position is to leave, or `quantity` size steps of it; None is all of it.
+
+    `reason` is that of its closing orders. What has left is taken off.
+    """
+
+    unit: str
+    quantity: int | None
+    reason: str
+
+
 @dataclass(slots=True)
 class StrategyBook:
     """One strategy on the account. `realised` (as `Book` has it) and `trades` are its trading day's.
 
-    `flatten` is a reason or empty.
+    `flatten` is a reason or empty. `exits` are the units and parts of units that are to leave, by the unit's name.
 
     `contract` is the dated contract on whose signals it enters. For a root it becomes the lead month of the day in the
     trading day's roll, when the strategy is flat and has nothing working, else in the first later roll at which that is
@@ -99,6 +112,7 @@ class StrategyBook:
     held: HeldLimits | None = None
     fence: Fence | None = None
     cleared_ns: int = -1
+    exits: tuple[UnitExit, ...] = ()
 
     @property
     def waited_for(self) -> bool:
@@ -303,6 +317,7 @@ def order_facts(order: Order) -> dict[str, Any]:
         "client_id": order.client_id,
         "decision": order.decision,
         "leg": order.leg,
+        "unit": order.unit,
         "strategy": order.strategy,
         "contract": order.contract,
         "tape_contract": order.tape_contract,
@@ -401,4 +416,5 @@ def new_order(decision: Decision, client_id: ClientOrderId, instant_ns: int, tap
         bracket=decision.bracket,
         valid_until_ns=decision.valid_until_ns,
         group=group_of(decision.bar_key, decision.proposal),
+        unit=decision.proposal.unit or DEFAULT_UNIT,
     )

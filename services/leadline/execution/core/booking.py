@@ -10,11 +10,20 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.execution.core.alternatives import FIRST_FILL, is_excess, take_out_alternatives
-from leadline.execution.core.book import Book, Changes, RefusedSignal, commission_of, is_entry, note, put_order
+from leadline.execution.core.book import (
+    Book,
+    Changes,
+    RefusedSignal,
+    commission_of,
+    is_entry,
+    note,
+    put_order,
+)
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.orders import UNRESOLVED, add_fill, follow, foreseen
-from leadline.execution.core.positions import apply_fill, flat
+from leadline.execution.core.positions import apply_fill, flat, with_stopless
+from leadline.execution.core.unit_fills import counted_stops, take_off, unit_at_venue
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
@@ -198,9 +207,9 @@ def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
         put_order(book, changes, replace(twin, oco=after.client_id, version=twin.version + 1))
     key = (after.strategy, after.contract)
     position = book.positions.get(key)
-    if position is not None and after.leg.startswith(Leg.STOP) and position.without_stop:
-        left = max(position.without_stop - after.quantity, 0)
-        book.positions[key] = changes.positions[key] = replace(position, without_stop=left)
+    if position is not None and after.leg.startswith(Leg.STOP) and position.without_stop_of(after.unit):
+        left = max(position.without_stop_of(after.unit) - after.quantity, 0)
+        book.positions[key] = changes.positions[key] = with_stopless(position, after.unit, left)
 
 
 def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
@@ -320,6 +329,7 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
         parent=reported.parent,
         oco=reported.oco,
         version=0,
+        unit=unit_at_venue(parent, leg),
     )
     return order if parent is None else _of_entry(book, changes, order, parent)
 
@@ -367,7 +377,8 @@ def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int |
     if distance is not None and leg.stop_price is not None:
         return leg.stop_price + entry.side.sign * distance
     held = book.positions.get((entry.strategy, entry.contract))
-    return held.lots[-1].price if held is not None and held.lots else None
+    lots = () if held is None else held.lots
+    return next((lot.price for lot in reversed(lots) if lot.unit == entry.unit), None)
 
 
 def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: StrategyId) -> str:
@@ -461,6 +472,7 @@ def settle(book: Book, changes: Changes, position: Position, fill: Fill, parent:
         filled=fill.quantity,
         reason=SETTLED,
         parent=parent,
+        unit="",
     )
     put_order(book, changes, order)
     _book_fill(book, changes, order, replace(fill, fill_id=fill_id(client_id, fill.source_index)), event)
@@ -478,8 +490,7 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
         tick_value = Decimal(0) if sheet is None else sheet.tick_value
         inverse = sheet is not None and sheet.inverse
         before = flat(order.strategy, fill.contract, order.tape_contract, tick_value, order.decision, inverse=inverse)
-    after = apply_fill(before, fill)
-    after = replace(after, without_stop=_without_stop(book, before, after, order))
+    after = counted_stops(book, before, apply_fill(before, fill, order.unit), order)
     book.positions[key] = after
     changes.positions[key] = after
     changes.fills.append((fill, order.strategy, venue_event))
@@ -488,10 +499,12 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
     strategy = book.strategies.get(order.strategy)
     if strategy is not None:
         strategy.realised += result
+        take_off(strategy, order, fill.quantity)
     body = {
         "fill_id": fill.fill_id,
         "client_id": fill.client_id,
         "strategy": order.strategy,
+        "unit": order.unit,
         "contract": fill.contract,
         "side": fill.side.value,
         "quantity": fill.quantity,
@@ -504,22 +517,6 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
     note(book, changes, "position", f"{order.strategy}/{fill.contract}/{fill.fill_id}", 1, position)
     if not after.quantity:
         _count_trade(book, after.realised - after.commission)
-
-
-def _without_stop(book: Book, before: Position, after: Position, order: Order) -> int:
-    """How much of a position has no stop on purpose, after a fill of an order.
-
-    What an entry without a stop opens, where the account has declared its risk; a target that no stop goes with closes
-    such a part. Anything else is asked for its stops.
-    """
-    sheet = sheet_of(after.contract)
-    grown = abs(after.quantity) - (abs(before.quantity) if before.quantity * after.quantity > 0 else 0)
-    if is_entry(order) and grown > 0 and (order.bracket is None or not order.bracket.has_stop):
-        allowed = sheet is not None and sheet.root in book.manifest.spec.no_stop_risk_ticks
-        return after.without_stop + grown if allowed else after.without_stop
-    if order.leg.startswith(Leg.TARGET) and not order.oco and grown < 0:
-        return max(min(before.without_stop + grown, after.without_stop), 0)
-    return after.without_stop
 
 
 def _count_trade(book: Book, net: Decimal) -> None:

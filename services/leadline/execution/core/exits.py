@@ -7,9 +7,10 @@ from typing import Final
 
 from leadline.execution.core.adoption import is_adopted
 from leadline.execution.core.alternatives import FIRST_FILL
-from leadline.execution.core.book import Book, is_entry
+from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.orders import CANCELLABLE
+from leadline.execution.core.unit_exits import drop_done, exits_of, leaving, may_close, of_unit, shrinking
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id, foreign_order
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
@@ -61,13 +62,27 @@ class Move:
         return Replacement(order.client_id, limit_price=order.wanted_price)
 
 
-OrderChange = Cancel | Close | Move
+@dataclass(frozen=True, slots=True)
+class Shrink:
+    """Have this stop or target close no more than `left` size steps, 1 or more: the rest of its position leaves."""
+
+    order: Order
+    left: int
+
+    @property
+    def replacement(self) -> Replacement:
+        """The order's new size, with what has filled of it. Said again it changes nothing."""
+        return Replacement(self.order.client_id, quantity=self.order.filled + self.left)
+
+
+OrderChange = Cancel | Close | Move | Shrink
 
 
 def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = frozenset()) -> list[OrderChange]:
     """Orders and positions that have to go now: entries of a halt or of a drain that cancels them, all of a flattening.
 
-    Entries go that their strategy has taken back, and the exits that it wants elsewhere are moved.
+    Entries go that their strategy has taken back, the exits that it wants elsewhere are moved, and what is to leave of
+    a unit is closed (`leadline.execution.core.unit_exits`).
 
     Flattening goes contract by contract: what works is cancelled first, the stops of a position last, and then it is
     closed with one order. `spent` are client ids that may have left before, whatever the book knows of them: a closing
@@ -93,7 +108,31 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
                     actions.append(Cancel(order, reason))
                 elif order.wanted_price is not None or order.wanted_trail is not None:
                     actions.append(Move(order))
+            actions += _leaving_units(book, strategy, spent)
     return actions
+
+
+def _leaving_units(
+    book: Book, strategy: StrategyBook, spent: Collection[ClientOrderId]
+) -> Iterator[Cancel | Close | Shrink]:
+    """What has to go of the units that leave, whole or in part: targets, then stops, then the close."""
+    going, taken = leaving(book, strategy), set(spent)
+    for position in book.open_positions(strategy.strategy):
+        for goal in strategy.exits:
+            part = going.get((position.contract, goal.unit), 0)
+            keep = position.held_by(goal.unit) - part
+            if not part:
+                continue
+            own = of_unit(book, position, goal.unit)
+            targets = exits_of(own, Leg.TARGET)
+            steps = list(shrinking(targets, keep))
+            if sum(order.remaining for order in targets) <= keep:
+                steps += shrinking(exits_of(own, Leg.STOP), keep)
+            yield from (Shrink(order, left) if left else Cancel(order, goal.reason) for order, left in steps)
+            if may_close(book, position, goal, keep) and book.instant_ns >= _next_try_ns(book, position):
+                order = _closing(book, position, goal.reason, taken, unit=goal.unit, quantity=part)
+                taken.add(order.client_id)
+                yield Close(order)
 
 
 def _own_reason(book: Book, order: Order) -> str:
@@ -196,6 +235,7 @@ def settled(book: Book) -> bool:
     """Drop the flatten reasons that are fulfilled; says whether it changed anything."""
     changed = False
     for name, strategy in sorted(book.strategies.items()):
+        changed = drop_done(book, strategy) or changed
         if strategy.flatten and not book.open_positions(name) and not _to_cancel(book, book.live_orders(name)):
             strategy.flatten = ""
             changed = True
@@ -205,8 +245,16 @@ def settled(book: Book) -> bool:
     return changed
 
 
-def _closing(book: Book, position: Position, reason: str, spent: Collection[ClientOrderId]) -> Order:
-    """The next order that closes a position: the first whose id was never used."""
+def _closing(
+    book: Book,
+    position: Position,
+    reason: str,
+    spent: Collection[ClientOrderId],
+    *,
+    unit: str = "",
+    quantity: int | None = None,
+) -> Order:
+    """The next order that closes a position, or so much of a unit of it: the first whose id was never used."""
     legs = (f"{Leg.FLATTEN}{number}" for number in count(1))
     named = ((client_order_id(position.decision, leg), leg) for leg in legs)
     client_id, leg = next(name for name in named if name[0] not in book.orders and name[0] not in spent)
@@ -219,7 +267,8 @@ def _closing(book: Book, position: Position, reason: str, spent: Collection[Clie
         tape_contract=position.tape_contract,
         side=Side.SELL if position.quantity > 0 else Side.BUY,
         type=OrderType.MARKET,
-        quantity=abs(position.quantity),
+        quantity=abs(position.quantity) if quantity is None else quantity,
         decided_at_ns=book.instant_ns,
         reason=reason,
+        unit=unit,
     )

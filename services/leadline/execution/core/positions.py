@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from leadline.model.ids import DecisionId, StrategyId
-from leadline.model.orders import Fill, Lot, Position
+from leadline.model.orders import DEFAULT_UNIT, Fill, Lot, Position
 from leadline.model.worth import booked, gain, worth
 
 
@@ -21,8 +21,10 @@ def flat(
     return Position(strategy, contract, tape_contract, 0, (), tick_value, decision, inverse=inverse)
 
 
-def apply_fill(position: Position, fill: Fill) -> Position:
-    """The position after a fill: it closes the oldest lots of the other side first, and opens with what is left.
+def apply_fill(position: Position, fill: Fill, unit: str = "") -> Position:
+    """The position after a fill of a unit: it closes the oldest lots of the other side, and opens with what is left.
+
+    Lots of the unit are closed before all others, and what opens belongs to it; an empty unit closes the oldest of all.
 
     `realised` grows by (worth at the exit - worth at the entry) x direction x quantity, summed per lot; the sum of an
     inverse contract is rounded to the quantum of money, once per fill.
@@ -33,24 +35,46 @@ def apply_fill(position: Position, fill: Fill) -> Position:
     realised = 0 * position.tick_value
     if position.quantity * signed < 0:
         direction = 1 if position.quantity > 0 else -1
-        while left and lots:
-            lot = lots[0]
+        for place in sorted(range(len(lots)), key=lambda place: unit not in ("", lots[place].unit)):
+            lot = lots[place]
             closed = min(left, lot.quantity)
             way = gain(lot.price, fill.price, position.tick_value, inverse=position.inverse)
             realised += direction * closed * way
             left -= closed
-            lots[0:1] = [replace(lot, quantity=lot.quantity - closed)] if closed < lot.quantity else []
+            lots[place] = replace(lot, quantity=lot.quantity - closed)
+        lots = [lot for lot in lots if lot.quantity]
     if left:
-        lots.append(Lot(fill.price, left, fill.fill_id))
+        lots.append(Lot(fill.price, left, fill.fill_id, unit or DEFAULT_UNIT))
     quantity = position.quantity + signed
+    after = replace(position, quantity=quantity, lots=tuple(lots))
     return replace(
-        position,
-        quantity=quantity,
-        without_stop=min(position.without_stop, abs(quantity)) if quantity * position.quantity > 0 else 0,
-        lots=tuple(lots),
+        after,
+        stopless=_still_stopless(position, after),
         realised=position.realised + (booked(realised) if position.inverse else realised),
         commission=position.commission + fill.commission,
     )
+
+
+def _still_stopless(before: Position, after: Position) -> tuple[tuple[str, int], ...]:
+    """What has no stop of each unit, once a fill has closed some of it: never more than the unit holds."""
+    if after.quantity * before.quantity <= 0:
+        return ()
+    left = ((unit, min(quantity, after.held_by(unit))) for unit, quantity in before.stopless)
+    return tuple((unit, quantity) for unit, quantity in left if quantity)
+
+
+def with_stopless(position: Position, unit: str, quantity: int) -> Position:
+    """The position with so many size steps of a unit without a stop on purpose."""
+    others = {name: count for name, count in position.stopless if name != unit}
+    sizes = {**others, unit: quantity} if quantity else others
+    return replace(position, stopless=tuple(sorted(sizes.items())))
+
+
+def part_of(position: Position, unit: str) -> Position:
+    """One unit of a position as a position of its own, for display; what was realised is that of all."""
+    lots = tuple(lot for lot in position.lots if lot.unit == unit)
+    sign = 1 if position.quantity > 0 else -1
+    return replace(position, lots=lots, quantity=sign * position.held_by(unit))
 
 
 def open_result(position: Position, price: int) -> Decimal:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leadline.execution.core.book import Book
+from leadline.execution.core.unit_exits import leaving
 from leadline.model.ids import Leg, StrategyId
-from leadline.model.orders import Order
+from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
 UNPROTECTED = "unprotected"
 """The reason under which a position without the right protection is closed."""
@@ -28,7 +29,9 @@ class Unprotected:
 def unprotected(book: Book) -> Iterator[Unprotected]:
     """Strategies whose stops are not those of their position: fewer than it needs, more, or some without a position.
 
-    A strategy that is being flattened is left out, and so is one that waits for the end of an order that closes.
+    Each unit of a position has stops of its own size; what leaves of it may have lost them, and with what closes that
+    they are never more than is held. A strategy that is being flattened is left out, and so is one that waits for the
+    end of an order that closes all.
     """
     if book.flatten:
         return
@@ -38,21 +41,36 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
         held = {position.contract: position for position in book.open_positions(name)}
         live = book.live_orders(name)
         exits = [order for order in live if order.leg.startswith((Leg.STOP, Leg.TARGET))]
-        closing = {order.contract for order in live if order.leg.startswith(Leg.FLATTEN)}
+        flattens = [order for order in live if order.leg.startswith(Leg.FLATTEN)]
+        closing = {order.contract for order in flattens if not order.unit}
         for contract in sorted({*held, *(order.contract for order in exits)} - closing):
-            quantity, free = (held[contract].quantity, held[contract].without_stop) if contract in held else (0, 0)
-            stops, targets = (_covering(exits, contract, quantity, leg) for leg in (Leg.STOP, Leg.TARGET))
-            idle = any(order.contract == contract and order.side.sign * quantity >= 0 for order in exits)
-            if not abs(quantity) - free <= stops <= abs(quantity) or targets > stops + free or idle:
-                why = f"{name} holds {quantity} {contract} behind stops for {stops} and targets for {targets}"
-                why += f", and {free} without a stop" if free else ""
-                yield Unprotected(name, contract, why)
+            position = held.get(contract)
+            here = [order for order in (*exits, *flattens) if order.contract == contract]
+            units = {*(() if position is None else position.units), *(order.unit for order in here)}
+            for unit in sorted(units):
+                own = [order for order in here if order.unit == unit]
+                part = leaving(book, strategy).get((contract, unit), 0)
+                why = _fault(name, contract, position, unit, own, part)
+                if why:
+                    yield Unprotected(name, contract, why)
 
 
-def _covering(exits: list[Order], contract: str, quantity: int, leg: Leg) -> int:
-    """Size of the exits of that leg that close the position."""
-    return sum(
-        order.remaining
-        for order in exits
-        if order.contract == contract and order.leg.startswith(leg) and order.side.sign * quantity < 0
-    )
+def _fault(name: str, contract: str, position: Position | None, unit: str, own: list[Order], part: int) -> str:
+    """What is wrong with the exits of a unit, of which `part` size steps are to leave; empty when they fit."""
+    sign = 0 if position is None else 1 if position.quantity > 0 else -1
+    quantity, free = (0, 0) if position is None else (position.held_by(unit), position.without_stop_of(unit))
+    stops, targets, going = (_covering(own, sign, leg) for leg in (Leg.STOP, Leg.TARGET, Leg.FLATTEN))
+    part = max(part, going)
+    needed = quantity - part - max(free - part, 0)  # what has no stop leaves first
+    idle = any(order.side.sign * sign >= 0 for order in own)
+    if needed <= stops <= quantity - going and targets <= min(stops + free, quantity - going) and not idle:
+        return ""
+    where = "" if unit == DEFAULT_UNIT else f" in its unit {unit}"
+    why = f"{name} holds {sign * quantity} {contract}{where} behind stops for {stops} and targets for {targets}"
+    why += f", and {free} without a stop" if free else ""
+    return why + (f", while {going} are being closed" if going else "")
+
+
+def _covering(orders: list[Order], sign: int, leg: Leg) -> int:
+    """Size of the orders of that leg that close a position with that sign."""
+    return sum(order.remaining for order in orders if order.leg.startswith(leg) and order.side.sign * sign < 0)

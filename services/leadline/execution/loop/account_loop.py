@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from leadline.execution.core.account import account_view, decision_inputs, limits_in_force, settings
-from leadline.execution.core.adjustments import adjustment
+from leadline.execution.core.adjustments import adjustment, unit_refusal
 from leadline.execution.core.book import (
     Book,
     Changes,
@@ -29,6 +29,7 @@ from leadline.execution.core.decisions import Asked, decision_facts, decision_of
 from leadline.execution.core.exits import next_try, settled
 from leadline.execution.core.halt_audit import note_halt
 from leadline.execution.core.trails import next_look
+from leadline.execution.core.unit_exits import with_exit
 from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import HALTED_BY, Deps
@@ -266,6 +267,8 @@ class AccountLoop:
         for order in found.orders:
             put_order(book, changes, order)
         strategy.flatten = strategy.flatten or found.closes
+        for wanted in found.exits:
+            strategy.exits = with_exit(strategy.exits, wanted)
         await self._keeper.commit(changes)
         await self._orders.carry_out()
 
@@ -276,7 +279,8 @@ class AccountLoop:
             return
         book = self.book
         what = decision_inputs(book, strategy, asked.bar, asked.proposal, halt=self._deps.halted())
-        answer = self._sent_before(strategy, asked) or await self._ask_risk(what)
+        refusal = self._sent_before(strategy, asked) or unit_refusal(strategy, asked.proposal)
+        answer = refusal or await self._ask_risk(what)
         decision = decision_of(book, strategy, asked, answer)
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)

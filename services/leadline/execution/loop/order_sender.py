@@ -7,7 +7,7 @@ from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
 from leadline.execution.core.booking import apply_report, joined, was_faster
 from leadline.execution.core.decisions import venue_order
-from leadline.execution.core.exits import Cancel, Move, wanted
+from leadline.execution.core.exits import Cancel, Move, Shrink, wanted
 from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.orders import move
 from leadline.execution.core.venue_reports import check_order, shown
@@ -116,7 +116,8 @@ class OrderSender:
         for order in self._book.live_orders():
             if order.state is OrderState.PENDING and order.parent:
                 owner = self._book.strategies.get(order.strategy)
-                if self._book.flatten or (owner is not None and owner.flatten):
+                leaves = owner is not None and any(goal.unit == order.unit for goal in owner.exits)
+                if self._book.flatten or leaves or (owner is not None and owner.flatten):
                     await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
                 else:
                     await self.send(order)
@@ -174,6 +175,30 @@ class OrderSender:
             if found is None or not was_faster(order, found):
                 raise
 
+    async def shrink(self, shrink: Shrink) -> None:
+        """Have an exit close less; that a part of its unit is to leave has been committed before.
+
+        What becomes of it is told by the venue's events, and while that is not known, nothing closes that part. Where
+        the venue refuses, the part stays where it is, behind the exits that it has, and a person has to look, unless
+        the order was faster.
+        """
+        order = shrink.order
+        owner = self._book.strategies[order.strategy]
+        if not any(goal.unit == order.unit for goal in owner.exits):  # another of its exits was refused just now
+            return
+        await self._deps.store.renew()
+        try:
+            await self._deps.venue.replace(shrink.replacement)
+        except NotAdmitted:
+            raise
+        except Refused as refused:
+            found = await self._deps.venue.find(order.client_id)
+            if found is not None and was_faster(order, found):
+                return
+            self._keeper.differs(f"order {order.client_id} stays at {order.remaining} size steps: {refused}")
+            owner.exits = tuple(goal for goal in owner.exits if goal.unit != order.unit)
+            await self._keeper.commit(Changes())
+
     async def carry_out(self) -> None:
         """Carry out what the book wants of the venue: cancels, those of stops last, what closes positions, and moves.
 
@@ -190,6 +215,8 @@ class OrderSender:
                     await self._cancel(action.order, action.reason)
                 elif isinstance(action, Move):
                     await self.move(action)
+                elif isinstance(action, Shrink):
+                    await self.shrink(action)
                 else:
                     await self._keeper.commit_order(action.order)
                     await self.send(action.order)

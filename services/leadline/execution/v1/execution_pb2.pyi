@@ -844,6 +844,7 @@ class Order(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
     TAKEN_OUT_BY_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
     client_id: _builtins.str
     """Client order id."""
     decision_id: _builtins.str
@@ -876,6 +877,8 @@ class Order(_message.Message):
     """Average fill price as a decimal string, for display; empty before the first fill."""
     taken_out_by: _builtins.str
     """Client order id of the entry whose first fill has taken this one out; empty while none has."""
+    unit: _builtins.str
+    """The part of its strategy's position that it opens or closes; empty where it is of no one unit."""
     def __init__(
         self,
         *,
@@ -895,10 +898,11 @@ class Order(_message.Message):
         version: _builtins.int = ...,
         average_price: _builtins.str = ...,
         taken_out_by: _builtins.str = ...,
+        unit: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_id", b"client_id", "contract", b"contract", "decided_at_ns", b"decided_at_ns", "decision_id", b"decision_id", "filled", b"filled", "leg", b"leg", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy", b"strategy", "taken_out_by", b"taken_out_by", "type", b"type", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "client_id", b"client_id", "contract", b"contract", "decided_at_ns", b"decided_at_ns", "decision_id", b"decision_id", "filled", b"filled", "leg", b"leg", "price", b"price", "quantity", b"quantity", "reason", b"reason", "side", b"side", "state", b"state", "strategy", b"strategy", "taken_out_by", b"taken_out_by", "type", b"type", "unit", b"unit", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1015,6 +1019,7 @@ class Position(_message.Message):
     AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
     LAST_PRICE_FIELD_NUMBER: _builtins.int
     OPEN_FIELD_NUMBER: _builtins.int
+    UNITS_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     contract: _builtins.str
@@ -1027,6 +1032,10 @@ class Position(_message.Message):
     """Last print as a decimal string; empty before the first."""
     open: _builtins.str
     """Open result."""
+    @_builtins.property
+    def units(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionUnit]:
+        """Its units, in the order of their oldest entries."""
+
     def __init__(
         self,
         *,
@@ -1036,14 +1045,49 @@ class Position(_message.Message):
         average_price: _builtins.str = ...,
         last_price: _builtins.str = ...,
         open: _builtins.str = ...,
+        units: _abc.Iterable[Global___PositionUnit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "contract", b"contract", "last_price", b"last_price", "open", b"open", "quantity", b"quantity", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "contract", b"contract", "last_price", b"last_price", "open", b"open", "quantity", b"quantity", "strategy", b"strategy", "units", b"units"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
+class PositionUnit(_message.Message):
+    """A part of a position, which its strategy has named."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    AVERAGE_PRICE_FIELD_NUMBER: _builtins.int
+    OPEN_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """`main` where the strategy named none."""
+    quantity: _builtins.int
+    """Signed, size steps."""
+    average_price: _builtins.str
+    """Average entry price as a decimal string, for display."""
+    open: _builtins.str
+    """Open result."""
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        average_price: _builtins.str = ...,
+        open: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["average_price", b"average_price", "open", b"open", "quantity", b"quantity", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionUnit: _TypeAlias = PositionUnit  # noqa: Y015
 
 @_typing.final
 class StreamOrderEventsRequest(_message.Message):

@@ -697,16 +697,19 @@ class Proposal(_message.Message):
     WHY_FIELD_NUMBER: _builtins.int
     WITHDRAWN_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
     action: _builtins.str
     """`ENTER`, `ADD`, `EXIT`, `PROTECT` or `CANCEL`."""
     direction: Global___Direction.ValueType
     """Direction of an entry."""
     quantity: _builtins.int
-    """Size of an entry at the most, size steps."""
+    """Size of an entry at the most, size steps; of `EXIT`, how much leaves, the oldest first."""
     withdrawn: _builtins.str
     """Why nothing is wanted although there were signals, such as `conflict`; empty in a proposal that is meant."""
     group: _builtins.str
     """Entries of one bar with the same group are alternatives: the first that fills takes the others back; empty: none."""
+    unit: _builtins.str
+    """Unit that an entry belongs to, empty means `main`; of the other actions, the unit that is meant, empty means all."""
     @_builtins.property
     def entry(self) -> Global___EntryTerms:
         """How an entry is priced; absent means as the manifest says."""
@@ -730,10 +733,11 @@ class Proposal(_message.Message):
         why: _abc.Iterable[_builtins.str] | None = ...,
         withdrawn: _builtins.str = ...,
         group: _builtins.str = ...,
+        unit: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "bracket", b"bracket", "entry", b"entry", "quantity", b"quantity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "action", b"action", "bracket", b"bracket", "direction", b"direction", "entry", b"entry", "group", b"group", "quantity", b"quantity", "why", b"why", "withdrawn", b"withdrawn"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bracket", b"_bracket", "_entry", b"_entry", "_quantity", b"_quantity", "action", b"action", "bracket", b"bracket", "direction", b"direction", "entry", b"entry", "group", b"group", "quantity", b"quantity", "unit", b"unit", "why", b"why", "withdrawn", b"withdrawn"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bracket: _TypeAlias = _typing.Literal["bracket"]  # noqa: Y015
     _WhichOneofArgType__bracket: _TypeAlias = _typing.Literal["_bracket", b"_bracket"]  # noqa: Y015

@@ -111,6 +111,8 @@ CREATE TABLE intent (
     wanted_trail   jsonb,
     entry_price    bigint,
     protection     jsonb,
+    -- The part of its strategy's position that it opens or closes; empty where it is of no one unit.
+    unit           text NOT NULL DEFAULT 'main',
     parent         text NOT NULL,
     oco            text NOT NULL,
     filled         bigint NOT NULL CHECK (filled >= 0),
@@ -161,7 +163,8 @@ CREATE TABLE position (
     commission     numeric NOT NULL,
     decision_id    text NOT NULL,
     inverse        boolean NOT NULL,
-    without_stop   bigint NOT NULL,
+    -- Size steps by unit that were entered without a stop on purpose.
+    without_stop   jsonb NOT NULL,
     PRIMARY KEY (tape, account, strategy, contract)
 );
 

@@ -12,12 +12,14 @@ ALTER TABLE account_state
 -- `drain` is the drain in force, {drain_id, working_orders, positions, instant_ns}; `held_limits` the limits of its own that
 -- are stricter than its settings until it is flat or its session opens, with the instant since which they are held.
 -- `fence` says since when and why nothing of it counts, {reason, detail, instant_ns, progress_ns}; messages that were
--- refused up to the progress `cleared_ns` fence it no more.
+-- refused up to the progress `cleared_ns` fence it no more. `unit_exits` are the units that are to leave, each with the size
+-- steps of it, null for all, and the reason.
 ALTER TABLE strategy_state
     ADD COLUMN drain        jsonb,
     ADD COLUMN held_limits  jsonb,
     ADD COLUMN fence        jsonb,
-    ADD COLUMN cleared_ns   bigint NOT NULL DEFAULT -1;
+    ADD COLUMN cleared_ns   bigint NOT NULL DEFAULT -1,
+    ADD COLUMN unit_exits   jsonb NOT NULL DEFAULT '[]';
 
 -- The accounts that a run is not over without: they have not come to the end of its tape, and there they still have a
 -- strategy that is not leaving, or something in the market. One without either may come to no end at all: it may

@@ -1,0 +1,44 @@
+"""What a fill makes of the units of a position: what of each has no stop on purpose, and what is left to leave."""
+
+from dataclasses import replace
+
+from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
+from leadline.execution.core.positions import with_stopless
+from leadline.model.contracts import sheet_of
+from leadline.model.ids import Leg
+from leadline.model.orders import DEFAULT_UNIT, Order, Position
+
+
+def unit_at_venue(parent: Order | None, leg: str) -> str:
+    """The unit of an order that the venue tells of: its entry's; what somebody else placed closes what is oldest."""
+    if parent is not None:
+        return parent.unit or DEFAULT_UNIT
+    return "" if leg == Leg.FOREIGN else DEFAULT_UNIT
+
+
+def counted_stops(book: Book, before: Position, after: Position, order: Order) -> Position:
+    """The position after a fill of an order, with what of the order's unit has no stop on purpose.
+
+    What an entry without a stop opens, where the account has declared its risk. A target that no stop goes with closes
+    such a part, and so does an order that closes a part of the unit. Anything else is asked for its stops.
+    """
+    sheet, unit = sheet_of(after.contract), order.unit or DEFAULT_UNIT
+    grown = after.held_by(unit) - (before.held_by(unit) if before.quantity * after.quantity > 0 else 0)
+    was, left = before.without_stop_of(unit), after.without_stop_of(unit)
+    if is_entry(order) and grown > 0 and (order.bracket is None or not order.bracket.has_stop):
+        allowed = sheet is not None and sheet.root in book.manifest.spec.no_stop_risk_ticks
+        return with_stopless(after, unit, left + grown if allowed else left)
+    closes = order.leg.startswith(Leg.FLATTEN) or (order.leg.startswith(Leg.TARGET) and not order.oco)
+    return with_stopless(after, unit, max(min(was + grown, left), 0) if closes and grown < 0 else left)
+
+
+def take_off(strategy: StrategyBook, order: Order, quantity: int) -> None:
+    """So much of a unit has left, by a fill of an order that closes a part of it."""
+    if order.leg.startswith(Leg.FLATTEN):
+        strategy.exits = tuple(_less(wanted, order, quantity) for wanted in strategy.exits)
+
+
+def _less(wanted: UnitExit, order: Order, quantity: int) -> UnitExit:
+    if wanted.unit != order.unit or wanted.quantity is None:
+        return wanted
+    return replace(wanted, quantity=max(wanted.quantity - quantity, 0))
