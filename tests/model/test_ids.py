@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAPER, FLOW = AccountId("desk/paper"), StrategyId("desk/flow")
 
 RIGHT = """
-from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, FillId, RunId, StrategyId
 from leadline.model.ids import client_order_id, decision_id, fill_id
 from leadline.model.subjects import order_subject, signal_subject
 
 account, strategy, run = AccountId("desk/paper"), StrategyId("desk/flow"), RunId("abc-1")
-decision, order, fill, contract = DecisionId("d"), ClientOrderId("L"), FillId("f"), ContractId("ESZ2025")
+decision, order, fill = DecisionId("d"), ClientOrderId("L"), FillId("f")
 """
 MISTAKES = (
     "signal_subject(run, strategy, account)",
@@ -38,7 +38,7 @@ MISTAKES = (
     "fill_id(decision, 1)",
     "decision = order",
     "order = fill",
-    "contract = run",
+    "run = decision",
     "account = strategy",
 )
 FINE = ("print(signal_subject(run, account, strategy))", "text: str = account", "order_subject('fill', run, account)")

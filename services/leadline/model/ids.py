@@ -18,8 +18,6 @@ StrategyId = NewType("StrategyId", str)
 """A strategy by its manifest: `namespace/name`."""
 RunId = NewType("RunId", str)
 """A run, and the tape that it goes through; live feeds have such a name too."""
-ContractId = NewType("ContractId", str)
-"""A contract by its canonical name, such as `ESZ2025`, or the root of something that never expires."""
 DecisionId = NewType("DecisionId", str)
 """The decision on one proposal of a strategy."""
 ClientOrderId = NewType("ClientOrderId", str)
@@ -40,6 +38,7 @@ class Leg(StrEnum):
 
 
 OwnerId: TypeAlias = AccountId | StrategyId
+"""The owner of workloads: an account or a strategy."""
 
 UNASSIGNED: Final = StrategyId("")
 """The owner of what no strategy owns: of orders and positions in contracts that none trades, of an account's demand."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from leadline.model.ids import StrategyId
+from leadline.model.ids import DecisionId, StrategyId
 from leadline.model.orders import Bracket
 from leadline.model.proposals import EntryTerms, Proposal, source_text
 from leadline.views.prices import price_text
@@ -58,7 +58,7 @@ class DecisionView:
     `SELL` of an entry, quantity: size steps, where they are known.
     """
 
-    decision_id: str
+    decision_id: DecisionId
     source: str
     action: Choice
     accepted: bool
