@@ -1,7 +1,8 @@
 """Where the tape stops changes nothing; nor does how the prints arrive, nor a restart in between."""
 
 import contextlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from random import Random
 
 from hypothesis import given, settings
@@ -236,12 +237,43 @@ def test_columns_fill_as_the_rules_read_print_by_print(
         events = undisturbed(FillRules(FillRule.PESSIMISTIC, slippage, latency), prints, plan)
     finally:
         matching.WINDOW_ROWS = original  # type: ignore[misc]
-    fills = [
-        (event.fill.client_id, event.fill.quantity, event.fill.price, event.fill.time_ns, event.fill.source_index)
-        for event in events
-        if event.fill is not None
-    ]
-    assert fills == by_hand(prints, plan, slippage, latency)
+    assert lines_of(events) == by_hand(prints, plan, slippage, latency)
+
+
+@st.composite
+def protected_later(draw: st.DrawFn) -> list[Instruction]:
+    """An entry with one exit that gets the other one later; by chance one of the two is taken out again."""
+    stop = draw(st.booleans())
+    own = Bracket(stop_ticks=draw(st.integers(3, 6))) if stop else Bracket(target_ticks=draw(st.integers(3, 6)))
+    entry = replace(draw(orders(0, 0)), type=OrderType.MARKET, limit_price=None, stop_price=None, trail=None)
+    entry = replace(entry, bracket=own, reduce_only=False, valid_until_ns=None, tape_contract="A")
+    at, then = sorted(draw(st.tuples(st.integers(2, END), st.integers(2, END))))
+    leg, pair = ("T", "S1") if stop else ("S", "T1")
+    later = replace(draw(attached(entry, 1, at)), oco=client_order_id(entry.decision, pair))
+    kind = OrderType.LIMIT if stop else OrderType.STOP
+    price = draw(PRICES)
+    later = replace(
+        later, leg=f"{leg}9", type=kind, limit_price=price if stop else None, stop_price=None if stop else price
+    )
+    end = draw(
+        st.sampled_from([Instruction(then, cancels=later.client_id), Instruction(then, cancels=later.oco), None])
+    )
+    return [Instruction(0, entry), Instruction(at, later), *([end] if end is not None else [])]
+
+
+@given(tapes(), protected_later(), st.integers(0, 2), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_an_exit_that_comes_later_fills_as_the_rules_read(
+    prints: dict[str, TickColumns], plan: list[Instruction], slippage: int, latency: int
+):
+    events = undisturbed(FillRules(FillRule.PESSIMISTIC, slippage, latency), prints, plan)
+    assert lines_of(events) == by_hand(prints, plan, slippage, latency)
+
+
+def lines_of(events: Iterable[VenueEvent]) -> list[FillLine]:
+    """The fills among the events."""
+    fills = [event.fill for event in events if event.fill is not None]
+    return [(fill.client_id, fill.quantity, fill.price, fill.time_ns, fill.source_index) for fill in fills]
 
 
 def by_hand(prints: dict[str, TickColumns], plan: list[Instruction], slippage: int, latency: int) -> list[FillLine]:
