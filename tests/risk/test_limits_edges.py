@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.model.orders import Bracket, Side
+from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Action, Proposal
 from leadline.model.signals import Direction
 from leadline.risk.decide import decide
-from leadline.risk.entry_terms import at_distances, bracket_refusal
+from leadline.risk.entry_terms import Terms, at_distances, terms_refusal
 from leadline.risk.limits import day_budget, loosening_refusal, order_refusal, risk_per_contract, trades_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.sizing import size
@@ -22,9 +22,33 @@ D = Decimal
 @pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])
 def test_an_exit_is_one_tick_from_its_entry_or_beyond_it(side: Side, sign: int):
     for bracket in (Bracket(stop_price=100 - sign), Bracket(target_price=100 + sign), Bracket()):
-        assert bracket_refusal(bracket, side, 100) is None
+        assert terms_refusal(Terms(OrderType.MARKET, None, None, bracket), side, 100) is None
     for bracket in (Bracket(stop_price=100), Bracket(target_price=100), Bracket(stop_price=100 + sign)):
-        assert bracket_refusal(bracket, side, 100) is Reason.EXIT_BEYOND_ENTRY
+        passed = terms_refusal(Terms(OrderType.MARKET, None, None, bracket), side, 100)
+        assert passed is Reason.EXIT_BEYOND_ENTRY
+
+
+@pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])
+def test_a_limit_that_the_market_has_passed_may_fill_at_either_price(side: Side, sign: int):
+    """A limit 20 ticks beyond the market of 100, which may fill at 100 and at its own price."""
+
+    def refusal(quote: int, stop: int | None = None, target: int | None = None) -> Reason | None:
+        exits = Bracket(stop_price=stop, target_price=target)
+        return terms_refusal(Terms(OrderType.LIMIT, 100 + 20 * sign, None, exits), side, quote)
+
+    assert refusal(100, stop=100 - sign) is None
+    assert refusal(100, stop=100 + 10 * sign) is Reason.EXIT_BEYOND_ENTRY
+    assert refusal(100, target=100 + 10 * sign) is Reason.EXIT_BEYOND_ENTRY
+    assert refusal(100 + 20 * sign, stop=100 + 10 * sign) is None  # the market is at the limit
+    assert refusal(100 + 30 * sign, stop=100 + 10 * sign) is None  # and the limit waits
+
+
+def test_alternatives_wait_for_a_price():
+    at_market = Terms(OrderType.MARKET, None, None, Bracket(8))
+    assert terms_refusal(at_market, Side.BUY, 100, group="g") is Reason.GROUP_AT_MARKET
+    assert terms_refusal(Terms(OrderType.STOP, 104, None, Bracket(8)), Side.BUY, 100, group="g") is None
+    grouped = Proposal(Action.ENTER, Direction.LONG, group="g")
+    assert decide(ask(account(), strategy(), proposal=grouped)).reason == "group_at_market"
 
 
 @pytest.mark.parametrize(("side", "sign"), [(Side.BUY, 1), (Side.SELL, -1)])

@@ -5,7 +5,7 @@ from dataclasses import replace
 from leadline.model.proposals import Action, Proposal, group_of
 from leadline.model.signals import BarSignals
 from leadline.risk.bounds import check_inputs
-from leadline.risk.entry_terms import Terms, at_distances, bracket_refusal, terms_of, worst_price
+from leadline.risk.entry_terms import Terms, at_distances, terms_of, terms_refusal, worst_price
 from leadline.risk.gates import month_refusal, open_until, time_refusal
 from leadline.risk.limits import contract_refusal, order_refusal, standing_refusal, stop_refusal
 from leadline.risk.reasons import Reason
@@ -35,9 +35,9 @@ def decide(inputs: DecisionInputs) -> RiskDecision:
         return _refused(refusal or Reason.STALE, proposal)
     side = proposal.direction.side
     terms = terms_of(strategy, proposal, bar.close, side)
-    price = worst_price(terms.type, terms.price, instrument.quote.price, side)
-    sized_by = at_distances(strategy, terms.bracket, side, price)
-    refusal = bracket_refusal(terms.bracket, side, price) or stop_refusal(sized_by, instrument)
+    quote = instrument.quote.price
+    sized_by = at_distances(strategy, terms.bracket, side, worst_price(terms.type, terms.price, quote, side))
+    refusal = terms_refusal(terms, side, quote, group=group) or stop_refusal(sized_by, instrument)
     if refusal is not None:
         return _refused(refusal, proposal)
     if proposal.quantity is not None:

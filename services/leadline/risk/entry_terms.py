@@ -47,15 +47,27 @@ def worst_price(kind: OrderType, price: int | None, quote: int, side: Side) -> i
     return max(price, quote) if side is Side.BUY else min(price, quote)
 
 
-def bracket_refusal(bracket: Bracket, side: Side, price: int) -> Reason | None:
-    """Why an entry at `price` (ticks) cannot have these exits; None when it can.
+def terms_refusal(terms: Terms, side: Side, quote: int, *, group: str = "") -> Reason | None:
+    """Why an entry cannot have these terms where the market is at `quote` (ticks); None when it can.
 
-    No exit may be where the entry has passed it already.
+    Alternatives of a `group` wait for a price. No exit may be where the entry has passed it already, at whichever price
+    it fills: a limit that the market has passed may get its own price or that of the market.
     """
+    if group and terms.price is None:
+        return Reason.GROUP_AT_MARKET
+    price = worst_price(terms.type, terms.price, quote, side)
+    prices = [price]
+    if terms.type is OrderType.LIMIT and (price - quote) * side.sign > 0:
+        prices.append(quote)
+    passed = any(_passes(terms.bracket, side, each) for each in prices)
+    return Reason.EXIT_BEYOND_ENTRY if passed else None
+
+
+def _passes(bracket: Bracket, side: Side, price: int) -> bool:
+    """Whether an entry at `price` (ticks) is at an exit of its bracket, or beyond it."""
     stop, target = bracket.stop_at(price, side), bracket.target_at(price, side)
     stopped_out = stop is not None and (price - stop) * side.sign <= 0
-    at_target = target is not None and (target - price) * side.sign <= 0
-    return Reason.EXIT_BEYOND_ENTRY if stopped_out or at_target else None
+    return stopped_out or (target is not None and (target - price) * side.sign <= 0)
 
 
 def at_distances(strategy: StrategySettings, bracket: Bracket, side: Side, price: int) -> StrategySettings:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     STALE = "stale"
     PRICE_COLLAR = "price_collar"
     NO_STOP = "no_stop"
+    GROUP_AT_MARKET = "group_at_market"
     EXIT_BEYOND_ENTRY = "exit_beyond_entry"
     REGIME_SIZE = "regime_size"
     NOT_FLAT = "not_flat"

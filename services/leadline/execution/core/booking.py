@@ -451,12 +451,15 @@ def _book_settlement(book: Book, changes: Changes, event: int, reported: VenueOr
     return [f"the venue settles {reported.filled} {reported.contract}, {left} more than the book holds"]
 
 
-def settle(book: Book, changes: Changes, position: Position, fill: Fill, parent: ClientOrderId, event: int) -> None:
+def settle(
+    book: Book, changes: Changes, position: Position, fill: Fill, parent: ClientOrderId, event: int, *, part: int = 1
+) -> None:
     """Close a position of a contract that has settled by a fill, under an order of its decision that was never sent.
 
-    parent: the id under which the venue has told of it. event: its number in the venue's ledger.
+    parent: the id under which the venue has told of it. event: its number in the venue's ledger. part: 2 for what the
+    venue does not tell of, because other positions of the account are its other side: some of a position may be both.
     """
-    client_id = client_order_id(position.decision, Leg.SETTLEMENT)
+    client_id = client_order_id(position.decision, Leg.SETTLEMENT, part)
     order = Order(
         client_id=client_id,
         decision=position.decision,

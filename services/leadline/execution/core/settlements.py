@@ -24,7 +24,7 @@ def settle_opposites(book: Book, changes: Changes) -> None:
             side, name = Side.SELL if position.quantity > 0 else Side.BUY, settlement_id(contract)
             size, index = abs(position.quantity), last.source_index
             fill = Fill(fill_id(name, index), name, contract, side, size, last.price, book.instant_ns, index, 1)
-            settle(book, changes, position, fill, name, book.venue_event)
+            settle(book, changes, position, fill, name, book.venue_event, part=2)
 
 
 def _settled(book: Book) -> Iterator[tuple[str, list[Position]]]:
