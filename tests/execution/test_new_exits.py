@@ -1,5 +1,6 @@
 """A stop or a target that a position did not have: sent as a leg of its entry, a pair with the exit that is there."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from leadline.execution.core.account import worst_case
 from leadline.execution.core.adjustments import adjustment
 from leadline.execution.core.new_exits import new_exits, sent_again
 from leadline.execution.core.positions import with_stopless
@@ -17,6 +19,7 @@ from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
 from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Side, Trail, VenueOrder
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
+from leadline.risk.view import RiskDecision
 from leadline.venue.matching import PaperMarket
 from tests.execution.harness.books import book_of, order_of
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
@@ -273,3 +276,28 @@ def test_a_new_stop_beyond_the_declared_risk_is_asked_of_the_limits():
     assert refused.arithmetic == (("more_at_risk", str(2 * 400 * Decimal("1.25"))),)
     assert refused.reason == "day_budget"
     assert adjustment(book, owner, protect(19_960), DECISION, **asked).answer.accepted
+
+
+def test_of_what_an_entry_without_a_stop_may_still_fill_a_new_stop_counts_too():
+    """One of five has filled at 20000, declared are 40 ticks: a stop at 19910 may lose 50 ticks more of each."""
+    entry = order_of(OrderState.PARTIAL, quantity=5, filled=1, type=OrderType.LIMIT, limit_price=20_000)
+    asked: Any = {"seen": MES, "halt": "", "attaches": True}
+    tick = Decimal("1.25")
+
+    def said_to(day_loss: int) -> tuple[RiskDecision, Decimal, Decimal]:
+        """The answer of an account with that limit, its worst case before, and how much that of the entry grew."""
+        book, _ = book_of(entry, position=1, manifest=account(limits={"dayLoss": str(day_loss)}, **ALLOWED))
+        book.last_prints[MES] = LastPrint(20_000, ns(600), 1)
+        of_all, of_entry = (worst_case(book, held, [entry]) for held in (book.open_positions(), []))
+        said = adjustment(book, book.strategies[NAME], protect(19_910), DECISION, **asked)
+        book.orders.update({order.client_id: order for order in said.orders})
+        return said.answer, of_all, worst_case(book, [], book.live_orders()) - of_entry
+
+    answer, before, grown = said_to(2000)
+    assert answer.accepted
+    assert grown == 4 * 50 * tick  # of the four that may still fill
+    needed = math.ceil(before + 5 * 50 * tick)
+    assert said_to(needed)[0].accepted
+    answer, _, grown = said_to(needed - 1)
+    assert (answer.reason, answer.arithmetic) == ("day_budget", (("more_at_risk", str(5 * 50 * tick)),))
+    assert not grown

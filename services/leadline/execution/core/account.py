@@ -249,9 +249,7 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
         sheet = sheet_of(order.contract)
         if is_entry(order) and sheet is not None:
             mark, sign = entry_price(book, order), order.side.sign
-            stop = farthest_stop(order, mark)
-            risk = no_stop_ticks(book, order.contract) or 0
-            distance = (risk if stop is None else max((mark - stop) * sign, 0)) + 2 * slippage
+            distance = max((mark - farthest_stop(book, order, mark)) * sign, 0) + 2 * slippage
             distance += gap_ticks(book, order.strategy, order.contract)
             total += order.remaining * loss(mark, distance, sign, sheet.tick_value, inverse=sheet.inverse)
             for price in (mark, mark - sign * distance):
@@ -259,16 +257,18 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
     return total
 
 
-def farthest_stop(entry: Order, mark: int) -> int | None:
-    """Where the stop of an entry that fills at `mark` may come to be, ticks; None where it has none.
+def farthest_stop(book: Book, entry: Order, mark: int) -> int:
+    """Where the stop of an entry that fills at `mark` may come to be, ticks.
 
-    It begins where the entry's bracket has it, and goes to where its strategy wants that of what is held.
+    It begins where the entry's bracket has it, and goes to where its strategy wants that of what is held. An entry
+    without one counts down to the risk that the account has declared, until it has the one that is wanted.
     """
-    prices = [None if entry.bracket is None else entry.bracket.stop_at(mark, entry.side)]
-    prices.append(None if entry.protection is None or prices[0] is None else entry.protection.stop_price)
-    found = [price for price in prices if price is not None]
+    own = None if entry.bracket is None else entry.bracket.stop_at(mark, entry.side)
+    if own is None:
+        own = mark - entry.side.sign * (no_stop_ticks(book, entry.contract) or 0)
+    wanted = None if entry.protection is None else entry.protection.stop_price
     farthest = min if entry.side is Side.BUY else max
-    return farthest(found) if found else None
+    return own if wanted is None else farthest(own, wanted)
 
 
 def limits_in_force(book: Book) -> AccountLimits:

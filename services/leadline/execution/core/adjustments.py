@@ -186,9 +186,8 @@ def _and_then(before: Bracket | None, wanted: Bracket) -> Bracket:
 def _more_later(book: Book, before: Order, after: Order) -> Decimal:
     """Money that more can be lost of the open part of an entry, once its exits are wanted elsewhere."""
     sheet, mark = sheet_of(after.contract), entry_price(book, after)
-    stops = [farthest_stop(entry, mark) for entry in (before, after)]
-    there, wanted = stops
-    if sheet is None or there is None or wanted is None or (distance := (there - wanted) * after.side.sign) <= 0:
+    there, wanted = (farthest_stop(book, entry, mark) for entry in (before, after))
+    if sheet is None or (distance := (there - wanted) * after.side.sign) <= 0:
         return Decimal(0)
     return after.remaining * loss(there, distance, after.side.sign, sheet.tick_value, inverse=sheet.inverse)
 
