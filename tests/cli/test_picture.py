@@ -239,12 +239,13 @@ def test_a_decision_is_a_few_words():
 
 def test_a_proposal_is_a_few_words_with_its_prices():
     moved = proposal("PROTECT", bracket=model_pb2.Bracket(stop_price=24_000, target_price=24_100))
-    nothing = proposal(withdrawn="no_approved_signal")
-    found = proposal_views(bar_signals(5, proposals=(LIMIT, moved, nothing)))
+    nothing, part = proposal(withdrawn="no_approved_signal"), proposal("EXIT", unit="runner")
+    found = proposal_views(bar_signals(5, proposals=(LIMIT, moved, nothing, part)))
     assert [proposal_text(each) for each in found] == [
         "enter short, limit 6018.50 (unfinished, high)",
         "protect, stop 6000.00, target 6025.00",
         "none (no approved signal)",
+        "exit unit runner",
     ]
 
 

@@ -252,7 +252,8 @@ def proposal_text(proposal: ProposalView) -> str:
     """A proposal in a few words: `enter long, limit 6018.50 (unfinished high)`."""
     if proposal.withdrawn:
         return f"none ({readable(proposal.withdrawn)})"
-    parts = [" ".join(filter(None, (readable(proposal.action), readable(proposal.direction or ""))))]
+    unit = f"unit {proposal.unit}" if proposal.unit else ""
+    parts = [" ".join(filter(None, (readable(proposal.action), readable(proposal.direction or ""), unit)))]
     if proposal.entry is not None and proposal.entry.price is not None:
         parts.append(f"{readable(proposal.entry.type)} {proposal.entry.price}")
     if proposal.exits is not None:

@@ -115,7 +115,7 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
 def _leaving_units(
     book: Book, strategy: StrategyBook, spent: Collection[ClientOrderId]
 ) -> Iterator[Cancel | Close | Shrink]:
-    """What has to go of the units that leave, whole or in part: targets, then stops, then the close."""
+    """Orders of units that leave, whole or in part, in the order in which they go: targets, stops, then the close."""
     going, taken = leaving(book, strategy), set(spent)
     for position in book.open_positions(strategy.strategy):
         for goal in strategy.exits:

@@ -56,7 +56,7 @@ def apply_fill(position: Position, fill: Fill, unit: str = "") -> Position:
 
 
 def _still_stopless(before: Position, after: Position) -> tuple[tuple[str, int], ...]:
-    """What has no stop of each unit, once a fill has closed some of it: never more than the unit holds."""
+    """The size of each unit that has no stop, once a fill has closed some of it: never more than the unit holds."""
     if after.quantity * before.quantity <= 0:
         return ()
     left = ((unit, min(quantity, after.held_by(unit))) for unit, quantity in before.stopless)

@@ -56,7 +56,7 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
 
 
 def _fault(name: str, contract: str, position: Position | None, unit: str, own: list[Order], part: int) -> str:
-    """What is wrong with the exits of a unit, of which `part` size steps are to leave; empty when they fit."""
+    """The error about the exits of a unit of which `part` size steps are to leave; empty when they fit."""
     sign = 0 if position is None else 1 if position.quantity > 0 else -1
     quantity, free = (0, 0) if position is None else (position.held_by(unit), position.without_stop_of(unit))
     stops, targets, going = (_covering(own, sign, leg) for leg in (Leg.STOP, Leg.TARGET, Leg.FLATTEN))

@@ -1,4 +1,4 @@
-"""What a fill makes of the units of a position: what of each has no stop on purpose, and what is left to leave."""
+"""The units of a position after a fill: the size of each without a stop on purpose, and the size that still leaves."""
 
 from dataclasses import replace
 
