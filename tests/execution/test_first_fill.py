@@ -191,8 +191,8 @@ def waiting(owner: str, client_id: str, **fields: Any) -> Order:
     return order_of(fields.pop("state", OrderState.WORKING), client_id=client_id, **fields)
 
 
-def two(*orders: Order) -> Any:
-    book, changes = book_of(*orders, manifest=account(**ALTERNATIVES))
+def two(*orders: Order, **spec: Any) -> Any:
+    book, changes = book_of(*orders, manifest=account(**(spec or ALTERNATIVES)))
     book.feed_contracts = (MES, MNQ)
     manifest = strategy("mnq", "MNQ")
     book.strategies[StrategyId("default/mnq")] = StrategyBook(
@@ -244,6 +244,7 @@ def test_a_fill_that_comes_after_the_first_is_closed_in_its_own_transaction(give
     book, changes = two(one, other)
     filled = reported_of(one, OrderState.FILLED, filled=2, bracket=EXITS)
     book_venue_events(book, changes, [VenueEvent(1, ns(600), filled, fill_of(one, quantity=2))], Stored())
+    assert book.orders["other"].taken_out_by == "one"
     late = reported_of(other, OrderState.FILLED, filled=1, bracket=EXITS)
     late_fill = fill_of(other, fill_id="late", contract=MNQ)
     book_venue_events(book, changes, [VenueEvent(2, ns(601), late, late_fill)], Stored())
@@ -259,6 +260,27 @@ def test_a_fill_of_one_that_no_fill_has_taken_out_is_closed_while_another_strate
     late = reported_of(other, OrderState.FILLED, filled=1, bracket=EXITS)
     book_venue_events(book, changes, [VenueEvent(1, ns(600), late, fill_of(other, contract=MNQ))], Stored())
     assert book.strategies["default/mnq"].flatten == "first_fill"
+
+
+def test_what_has_ended_or_was_taken_out_before_is_left_as_it_is():
+    one = waiting("default/mes", "one")
+    ended = waiting("default/mnq", "ended", state=OrderState.CANCELLED)
+    before = waiting("default/mnq", "before", taken_out_by="another")
+    book, changes = two(one, ended, before)
+    partial = reported_of(one, OrderState.PARTIAL, filled=1, bracket=EXITS)
+    book_venue_events(book, changes, [VenueEvent(1, ns(600), partial, fill_of(one, time_ns=ns(600)))], Stored())
+    assert sorted(changes.orders) == ["one"]
+
+
+def test_where_entries_are_independent_a_fill_takes_nothing_out_and_closes_nothing():
+    one, other = waiting("default/mes", "one"), waiting("default/mnq", "other", quantity=1)
+    book, changes = two(one, other, **ROOM)
+    book.positions["default/mes", MES] = position_of(1)
+    filled = reported_of(other, OrderState.FILLED, filled=1, bracket=EXITS)
+    fill = fill_of(other, contract=MNQ, time_ns=ns(600))
+    book_venue_events(book, changes, [VenueEvent(1, ns(600), filled, fill)], Stored())
+    assert sorted(changes.orders) == ["other"]
+    assert book.strategies["default/mnq"].flatten == ""
 
 
 def test_limits_count_all_that_may_fill_and_one_trade():

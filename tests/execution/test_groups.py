@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leadline.execution.core.account import settings
+from leadline.execution.core.account import account_view, settings
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
@@ -167,3 +167,20 @@ def test_limits_count_each_member_as_if_it_were_to_fill_and_the_group_as_one_tra
     book.orders[ClientOrderId("other")] = replace(other, taken_out_by=ClientOrderId("one"))
     book.orders[ClientOrderId("one")] = replace(one, filled=1, state=OrderState.FILLED)
     assert settings(book, book.strategies[StrategyId("default/mes")]).day.groups == ()
+    book.orders[ClientOrderId("other")] = other
+    book.orders[ClientOrderId("one")] = replace(one, quantity=2, filled=1, state=OrderState.PARTIAL)
+    groups = settings(book, book.strategies[StrategyId("default/mes")]).day.groups
+    assert groups == (("bar/breakout", 0, 2),)  # what is left of the first is no alternative of anything
+
+
+def test_an_entry_of_another_group_is_left_as_it_is():
+    one, other = waiting(Side.BUY, ClientOrderId("one")), waiting(Side.BUY, ClientOrderId("other"), group="bar/other")
+    book, changes = book_of(one, other, manifest=account(**ROOM))
+    filled = reported_of(one, OrderState.FILLED, filled=1, bracket=one.bracket)
+    book_venue_events(book, changes, [VenueEvent(1, ns(600), filled, fill_of(one, time_ns=ns(600)))], Stored())
+    assert sorted(changes.orders) == ["one"]
+
+
+def test_an_order_that_closes_is_not_in_the_market_by_itself():
+    book, _ = book_of(order_of(OrderState.WORKING, "F1", side=Side.SELL), manifest=account(**ROOM))
+    assert account_view(book, halt="").in_the_market == 0

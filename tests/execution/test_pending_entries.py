@@ -12,7 +12,7 @@ from leadline.execution.core.account import settings
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, Proposal
 from leadline.model.signals import BarSignals, Pattern
@@ -155,6 +155,18 @@ def test_the_limits_see_one_group_without_a_name_and_how_many_wait():
     book.strategies[StrategyId("default/mes")].manifest = several()
     day = settings(book, book.strategies[StrategyId("default/mes")]).day
     assert (day.groups, day.pending, day.exposure) == ((("", 1, 2),), 2, 3)
+
+
+@pytest.mark.parametrize(("most", "taken_out"), [(2, ["one", "other"]), (None, ["one"])])
+def test_the_fill_and_what_it_takes_out_are_told_once_each(most: int | None, taken_out: list[str]):
+    """Without the field another entry of the strategy stays: it is another trade."""
+    one, other = waiting("one"), waiting("other")
+    book, changes = book_of(one, other, manifest=account(**ROOM))
+    book.strategies[StrategyId("default/mes")].manifest = several(most)
+    filled = reported_of(one, OrderState.FILLED, filled=1, bracket=Bracket(16))
+    book_venue_events(book, changes, [VenueEvent(1, ns(600), filled, fill_of(one, time_ns=ns(600)))], Stored())
+    assert sorted(event.key for event in changes.events if event.kind == "order") == taken_out
+    assert book.orders[ClientOrderId("one")].taken_out_by == ""
 
 
 def test_what_waits_for_a_strategy_that_holds_is_there_to_add():
