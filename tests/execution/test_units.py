@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from leadline.execution.loop.ports import Refused
+from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.ids import ClientOrderId, Leg, StrategyId
 from leadline.model.orders import Bracket, OrderType, Replacement, VenueOrder
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
@@ -17,7 +17,7 @@ from leadline.venue.matching import PaperMarket
 from tests.execution.harness.builders import MES, account, bar, says, strategy, tape
 from tests.execution.harness.days import in_parts
 from tests.execution.harness.desk import Books, Desk, Session
-from tests.execution.harness.faults import TrippedVenue, Tripwire
+from tests.execution.harness.faults import TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
 from tests.execution.harness.stores import IN_BOTH
 
@@ -294,6 +294,27 @@ async def test_a_day_in_parts(books: Books, folder: Path):
     ]
     # Each at the price of its own unit; four contracts, two sides of 1.25 each.
     assert session.book.realised == (4 + 6 + 3 + 25) * Decimal("1.25") - 8 * Decimal("1.25")
+
+
+async def test_where_the_venue_does_not_answer_a_part_leaves_once(books: Books, folder: Path):
+    wire = Tripwire()
+    undisturbed = in_parts(books, folder, "undisturbed")
+    await undisturbed.run(through=lambda deps: tripped(deps, wire))
+    asked = ("venue.replace", "venue.cancel", "venue.submit F")
+    calls = [number for number, name in enumerate(wire.calls) if name.startswith(asked)]
+    assert len(calls) == 5 + 2 + 3
+
+    async def essence(desk: Desk) -> list[tuple[Any, ...]]:
+        return [(leg[0], *rest) for leg, *rest in await desk.fills()]
+
+    for number in calls:
+        for after in (False, True):
+            fault = Tripwire(number, after=after, error=Unavailable)
+            desk = in_parts(books, folder, f"silent-{number}-{after}")
+            session = await desk.run(through=lambda deps, fault=fault: tripped(deps, fault))
+            assert fault.tripped
+            assert not session.halted
+            assert await essence(desk) == await essence(undisturbed), (wire.calls[number], after)
 
 
 async def test_a_unit_leaves_that_is_filled_in_part(books: Books, folder: Path):

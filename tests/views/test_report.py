@@ -60,11 +60,12 @@ async def test_what_left_or_was_moved_is_no_entry(desks: Database, books: Books,
     await desk.run()
     await beside(desks, desk)
     found = await report_of(desks, desk)
-    assert (found.decisions, found.refused, found.entered, found.adjusted) == (7, (), 2, 4)
+    assert (found.decisions, found.refused, found.entered, found.adjusted) == (9, (), 3, 5)
     assert found.not_filled == (("its strategy", 1),)
     assert [(trade.exit_by, trade.net) for trade in found.trades] == [
         ("exit", Decimal("-1.25")),
         ("stop", Decimal("0.00")),
+        ("stop", Decimal("-12.50")),
     ]
 
 
