@@ -187,6 +187,58 @@ class Refusing(TrippedVenue):
         return replace(found, state=self._became) if found is not None and client_id == self._pair else found
 
 
+@IN_BOTH
+async def test_a_later_fill_of_one_entry_changes_nothing_of_another(books: Books, folder: Path):
+    """A target is wanted while one of two is held. What is added then goes without one, and so it does from then on."""
+    patient = replace(STOPPED, entry=EntryTerms(OrderType.LIMIT, 19_990), quantity=2)
+    beside = Proposal(Action.ADD, Direction.LONG, bracket=Bracket(stop_price=19_970), quantity=1)
+    prints = ((599, 20_000), (602, 19_989), (605, 19_995), (606, 19_996), (609, 19_989), (899, 19_990))
+    said = (at(600, patient), at(603, protect(None, 20_030), close=19_989), at(604, beside, close=19_989))
+    desk = desk_of(books, folder, prints, *said, size=2)
+    session = desk.open(read_back=True)
+    await session.until(700)
+    session.close()
+    assert not session.halted
+    assert [(leg, second, quantity) for leg, second, _, quantity, _ in await desk.fills()] == [
+        ("E", 602, 1),
+        ("E", 605, 1),
+        ("E", 609, 1),
+    ]
+    assert await exits_of(desk) == [
+        ("S1", 19_980, "WORKING"),
+        ("S1", 19_970, "WORKING"),
+        ("S2", 19_980, "WORKING"),
+        ("T1", 20_030, "WORKING"),
+        ("T4", 20_030, "WORKING"),
+    ]
+    pairs = {order.leg: order.oco for order in session.book.live_orders() if order.stop_price != 19_970}
+    names = {order.leg: order.client_id for order in session.book.live_orders() if order.stop_price != 19_970}
+    assert (pairs["S2"], pairs["T4"]) == (names["T4"], names["S2"])
+
+
+@IN_BOTH
+@pytest.mark.parametrize("own", [Bracket(), Bracket(stop_price=19_970)], ids=["new", "moved"])
+async def test_a_later_fill_beyond_the_exit_that_is_wanted_leaves(books: Books, folder: Path, own: Bracket):
+    """The stop is wanted at 19995 while the market is above: what fills at 19990 then is beyond it."""
+    patient = replace(BARE, entry=EntryTerms(OrderType.LIMIT, 19_990), quantity=3, bracket=own)
+    prints = ((599, 20_000), (602, 19_989), (602.5, 20_005), (605, 19_994), (606, 19_996), (609, 19_989), (899, 19_988))
+    desk = desk_of(books, folder, prints, at(600, patient), at(603, protect(19_995), close=20_005), size=3)
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert await desk.rows("intent", "leg, stop_price, state, reason", "leg") == [
+        ("E", None, "CANCELLED", "its strategy"),
+        ("F1", None, "FILLED", "beyond_stop"),
+        ("S1", 19_995, "FILLED", ""),
+        *([("S2", 19_970, "CANCELLED", "beyond_stop")] if own.has_stop else []),  # no venue is asked to move it
+    ]
+    assert [(leg, second, price) for leg, second, price, *_ in await desk.fills()] == [
+        ("E", 602, 19_990),
+        ("S1", 605, 19_993),
+        ("E", 609, 19_990),
+        ("F1", 899, 19_987),
+    ]
+
+
 @pytest.mark.parametrize(("became", "halted"), [(OrderState.FILLED, False), (OrderState.WORKING, True)])
 async def test_an_exit_that_is_not_taken_halts_unless_its_pair_was_faster(
     books: Books, folder: Path, became: OrderState, halted: bool

@@ -120,6 +120,11 @@ class Bracket:
         """Whether there is a stop behind each fill."""
         return self.stop_ticks is not None or self.stop_price is not None
 
+    @property
+    def has_target(self) -> bool:
+        """Whether there is a target before each fill."""
+        return self.target_ticks is not None or self.target_price is not None
+
     def stop_at(self, fill: int, side: Side) -> int | None:
         """Price in ticks of the stop behind an entry of that side which filled at `fill`; None without a stop."""
         return self.stop_price if self.stop_ticks is None else fill - side.sign * self.stop_ticks

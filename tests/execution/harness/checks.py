@@ -10,7 +10,7 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.model.ids import ClientOrderId, FillId, Leg, RunId, client_order_id
-from leadline.model.orders import Advanced, Position, Replacement, VenueOrder, Watch
+from leadline.model.orders import Advanced, Bracket, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
 
@@ -123,6 +123,19 @@ def _targets_of(book: Book, position: Position, unit: str) -> int:
     return 0 if without else position.held_by(unit)
 
 
+def _is_mixed(book: Book, position: Position, unit: str) -> bool:
+    """Whether entries have filled into a unit since it was opened of which some have a target and others none."""
+    opening = book.orders.get(client_order_id(position.decision, Leg.ENTRY))
+    since_ns = 0 if opening is None else opening.first_fill_ns or 0
+    entries = [order for order in book.orders.values() if order.leg == Leg.ENTRY and order.unit == unit]
+    brackets = [
+        (order.bracket or Bracket(), order.protection or Bracket())
+        for order in entries
+        if (order.first_fill_ns or -1) >= since_ns
+    ]
+    return len({own.has_target or wanted.has_target for own, wanted in brackets}) > 1
+
+
 def _without_stop(order: VenueOrder, quantity: int) -> int:
     """By how much a fill changes what is held without a stop on purpose."""
     if order.leg == Leg.ENTRY and (order.bracket is None or not order.bracket.has_stop):
@@ -177,5 +190,6 @@ def check_unit(book: Book, position: Position, unit: str) -> None:
     assert stops >= size - part - max(free - part, 0), f"what stays of {unit} of {position} is not protected"
     if not part:
         # One that its strategy has given a stop or a target since has more than it was entered with.
-        covered = size - free <= stops <= size and targets in {_targets_of(book, position, unit), size}
+        wanted = range(size + 1) if _is_mixed(book, position, unit) else {_targets_of(book, position, unit), size}
+        covered = size - free <= stops <= size and targets in wanted
         assert covered, f"{unit} of {position} is not protected"

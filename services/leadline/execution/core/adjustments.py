@@ -12,7 +12,7 @@ from typing import Final
 from leadline.execution.core.account import account_view, entry_price, farthest_stop, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign, protected
-from leadline.execution.core.new_exits import new_exits
+from leadline.execution.core.new_exits import beyond, new_exits
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
 from leadline.model.contracts import sheet_of
 from leadline.model.ids import DecisionId, Leg
@@ -25,12 +25,6 @@ from leadline.risk.view import RiskDecision
 
 EXIT: Final = "exit"
 """The reason under which a position is closed that its strategy wants to leave."""
-
-BEYOND_STOP: Final = "beyond_stop"
-"""The reason under which it is closed where the market is at the stop that its strategy wants, or has passed it."""
-
-BEYOND_TARGET: Final = "beyond_target"
-"""The same for a target: an order there would fill at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +139,7 @@ def _protection(
                 return _refused(Reason.STOP_TRAILS, proposal)
             more += loosened
     more += sum((_more_than_declared(book, order) for order in fresh), Decimal(0))
-    passed = [order for order in (*moved, *fresh) if _passed(book, order)]
-    if passed:
-        reason = BEYOND_STOP if passed[0].leg.startswith(Leg.STOP) else BEYOND_TARGET
+    if reason := beyond(book, (*moved, *fresh)):
         if not proposal.unit:
             return Adjustment(answer, closes=reason)
         entries = [order for order in exits if is_entry(order)]
@@ -190,16 +182,6 @@ def _more_later(book: Book, before: Order, after: Order) -> Decimal:
     if sheet is None or (distance := (there - wanted) * after.side.sign) <= 0:
         return Decimal(0)
     return after.remaining * loss(there, distance, after.side.sign, sheet.tick_value, inverse=sheet.inverse)
-
-
-def _passed(book: Book, order: Order) -> bool:
-    """Whether the last print is at the price at which an exit is wanted, or beyond it: there it fills at once."""
-    last = book.last_prints.get(order.tape_contract)
-    wanted = order.price if order.wanted_price is None else order.wanted_price
-    if last is None or wanted is None:
-        return False
-    beyond = (last.price - wanted) * order.side.sign
-    return beyond >= 0 if order.leg.startswith(Leg.STOP) else beyond <= 0
 
 
 def more_at_risk(order: Order) -> Decimal:

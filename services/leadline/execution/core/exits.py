@@ -10,7 +10,15 @@ from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.orders import CANCELLABLE
-from leadline.execution.core.unit_exits import drop_done, exits_of, leaving, may_close, of_unit, shrinking
+from leadline.execution.core.unit_exits import (
+    drop_done,
+    exits_of,
+    is_whole_unit_leaving,
+    leaving,
+    may_close,
+    of_unit,
+    shrinking,
+)
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id, foreign_order
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
@@ -106,7 +114,9 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
                     continue
                 if reason and is_entry(order):
                     actions.append(Cancel(order, reason))
-                elif order.wanted_price is not None or order.wanted_trail is not None:
+                elif order.wanted_price is None and order.wanted_trail is None:
+                    continue
+                elif not is_whole_unit_leaving(strategy, order.unit):
                     actions.append(Move(order))
             actions += _leaving_units(book, strategy, spent)
     return actions

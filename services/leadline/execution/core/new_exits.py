@@ -5,37 +5,46 @@ fills. It is in the book before it is sent, as any order. One that the venue is 
 goes out again, under another id.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Final
 
-from leadline.execution.core.book import Book, Changes, is_entry, put_order
+from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_order
 from leadline.execution.core.booking import is_foreign, trailing
 from leadline.execution.core.positions import part_of
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, client_order_id
-from leadline.model.orders import Bracket, Order, OrderState, OrderType, Position, Side
+from leadline.execution.core.unit_exits import with_exit
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, StrategyId, client_order_id
+from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
+
+BEYOND_STOP: Final = "beyond_stop"
+"""The reason to leave where the market is at the stop that a strategy wants, or has passed it."""
+
+BEYOND_TARGET: Final = "beyond_target"
+"""The same for a target: an order there would fill at once."""
 
 _GIVEN_UP = frozenset({OrderState.DEAD, OrderState.EXPIRED_LOCAL})
 """States of an order that the venue does not have."""
 
 
-def new_exits(
-    book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str = "", first: int = 1
-) -> list[Order]:
-    """The exits at the prices of a bracket that parts of a position do not have; `first` is the number of their legs.
+def new_exits(book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str = "") -> list[Order]:
+    """The exits at the prices of a bracket that parts of a position do not have.
 
     Those of one unit, with an empty name of all. Nothing of what leaves.
     """
-    owner = book.strategies.get(position.strategy)
-    if owner is None or owner.flatten or book.flatten:
-        return []
-    going, numbers = {goal.unit for goal in owner.exits}, count(first)
+    numbers = count(1)
     return [
         order
         for name in position.units
-        if unit in ("", name) and name not in going
+        if unit in ("", name) and not _is_leaving(book, position.strategy, name)
         for order in _of_unit(book, part_of(position, name), bracket, decision, name, numbers)
     ]
+
+
+def _is_leaving(book: Book, strategy: StrategyId, unit: str) -> bool:
+    """Whether a unit is on its way out, whole, in part or with all; and where nobody looks after it."""
+    owner = book.strategies.get(strategy)
+    return owner is None or bool(owner.flatten or book.flatten) or any(goal.unit == unit for goal in owner.exits)
 
 
 def _of_unit(
@@ -44,21 +53,27 @@ def _of_unit(
     """The exits that parts of a unit do not have; `position` is the unit's own."""
     live = [order for order in _exits(book, position, unit) if not order.state.terminal]
     alone = [order for order in live if not any(_are_pair(order, other) for other in live)]
-    stops = [order for order in live if order.leg.startswith(Leg.STOP)]
     found = list[Order]()
     for twin in alone:
         if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
             found.append(_exit(book, position, Leg.STOP, bracket, decision, numbers, twin, twin.parent))
         elif twin.type is OrderType.STOP and bracket.target_price is not None:
             found.append(_exit(book, position, Leg.TARGET, bracket, decision, numbers, twin, twin.parent))
-    flattens = (order for order in book.live_orders(position.strategy) if order.leg.startswith(Leg.FLATTEN))
-    closing = [order for order in flattens if order.unit in ("", unit)]
-    covered = [*stops, *(order for order in alone if order.leg.startswith(Leg.TARGET)), *closing]
-    free = abs(position.quantity) - sum(order.remaining for order in covered if order.contract == position.contract)
-    entry = _entry_of(book, position, unit)
+    free, entry = _without_exit(book, position, unit), _entry_of(book, position, unit)
     if free > 0 and entry:
         found += _both(book, position, bracket, decision, numbers, free, entry)
     return [replace(order, unit=unit) for order in found]
+
+
+def _without_exit(book: Book, position: Position, unit: str) -> int:
+    """Size steps of a unit that no exit and no order that closes stands for; `position` is the unit's own."""
+    live = [order for order in _exits(book, position, unit) if not order.state.terminal]
+    alone = [order for order in live if not any(_are_pair(order, other) for other in live)]
+    flattens = (order for order in book.live_orders(position.strategy) if order.leg.startswith(Leg.FLATTEN))
+    covered = [order for order in live if order.leg.startswith(Leg.STOP)]
+    covered += [order for order in alone if order.leg.startswith(Leg.TARGET)]
+    covered += [order for order in flattens if order.unit in ("", unit) and order.contract == position.contract]
+    return abs(position.quantity) - sum(order.remaining for order in covered)
 
 
 def _entry_of(book: Book, position: Position, unit: str) -> ClientOrderId:
@@ -134,18 +149,81 @@ def _exit(
     return order
 
 
-def exits_of_later_fills(book: Book, changes: Changes) -> None:
+def exits_of_later_fills(book: Book, changes: Changes, *, attaches: bool) -> None:
     """Make the exits that a strategy wants of what an entry has filled in this transaction, and that it does not have.
 
-    Their legs have numbers beyond those that the venue gives to the entry's own.
+    Of no other part of the position: nobody has asked for that. Where the market is at one that is wanted, or has
+    passed it, the entry's unit leaves, as when its strategy says so only now. `attaches` as in `adjustment`.
     """
     for fill, _, _ in list(changes.fills):
         entry = book.orders.get(fill.client_id)
         if entry is None or not is_entry(entry) or entry.protection is None:
             continue
-        position, first = book.positions[entry.strategy, entry.contract], entry.quantity + fill.k
-        for order in new_exits(book, position, entry.protection, entry.decision, entry.unit, first):
+        if _is_leaving(book, entry.strategy, entry.unit):
+            continue
+        legs = [order for order in book.live_orders(entry.strategy) if _is_of_fill(order, entry, fill)]
+        found = _of_fill(book, entry, entry.protection, fill, legs) if attaches else []
+        moved = [order for order in legs if order.wanted_price is not None]
+        if reason := beyond(book, (*moved, *found)):
+            _leave(book, changes, entry, reason)
+            continue
+        for order in found:
             put_order(book, changes, order)
+
+
+def _is_of_fill(leg: Order, entry: Order, fill: Fill) -> bool:
+    """Whether an exit is one that the venue has made for a fill of an entry."""
+    return (leg.parent, leg.decision, leg.leg[1:]) == (entry.client_id, entry.decision, str(fill.k))
+
+
+def _of_fill(book: Book, entry: Order, wanted: Bracket, fill: Fill, legs: list[Order]) -> list[Order]:
+    """The exits of a fill that its entry does not ask for and that are wanted; `legs` are those that it has.
+
+    Their legs have numbers beyond those that the venue gives to the entry's own.
+    """
+    unit = part_of(book.positions[entry.strategy, entry.contract], entry.unit)
+    lots = tuple(lot for lot in unit.lots if lot.fill_id == fill.fill_id)
+    own, numbers = entry.bracket or Bracket(), count(entry.quantity + fill.k)
+    wanted = replace(
+        wanted,
+        stop_price=None if own.has_stop else wanted.stop_price,
+        target_price=None if own.has_target else wanted.target_price,
+    )
+    if not lots:
+        return []
+    of_fill = replace(unit, lots=lots)
+    if own.has_stop or own.has_target:
+        leg, price = (Leg.TARGET, wanted.target_price) if own.has_stop else (Leg.STOP, wanted.stop_price)
+        twins = legs if price is not None else []
+        found = [_exit(book, of_fill, leg, wanted, entry.decision, numbers, twin, entry.client_id) for twin in twins]
+    else:
+        size = min(sum(lot.quantity for lot in lots), _without_exit(book, unit, entry.unit))
+        found = _both(book, of_fill, wanted, entry.decision, numbers, size, entry.client_id) if size > 0 else []
+    return [replace(order, unit=entry.unit) for order in found]
+
+
+def _leave(book: Book, changes: Changes, entry: Order, reason: str) -> None:
+    """Leave an entry's unit, and take what still enters it back."""
+    owner = book.strategies[entry.strategy]
+    owner.exits = with_exit(owner.exits, UnitExit(entry.unit, None, reason))
+    for order in book.live_orders(entry.strategy):
+        if is_entry(order) and order.unit == entry.unit and not is_foreign(order) and not order.unwanted:
+            put_order(book, changes, replace(order, unwanted=True, version=order.version + 1))
+
+
+def beyond(book: Book, exits: Iterable[Order]) -> str:
+    """The reason to leave where the last print is at the price at which an exit is wanted, or beyond; empty without."""
+    for order in exits:
+        last = book.last_prints.get(order.tape_contract)
+        wanted = order.price if order.wanted_price is None else order.wanted_price
+        if last is None or wanted is None:
+            continue
+        away = (last.price - wanted) * order.side.sign
+        if order.leg.startswith(Leg.STOP) and away >= 0:
+            return BEYOND_STOP
+        if not order.leg.startswith(Leg.STOP) and away <= 0:
+            return BEYOND_TARGET
+    return ""
 
 
 def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:

@@ -131,8 +131,7 @@ class Bookkeeper:
                     self.differs(taken)
             self.unsettled = False
         apply_limits(book)
-        if deps.attaches:
-            exits_of_later_fills(book, changes)
+        exits_of_later_fills(book, changes, attaches=deps.attaches)
         if not deps.trails:
             move_stops(book, changes)
         settled(book)
