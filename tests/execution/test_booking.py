@@ -8,18 +8,9 @@ from typing import Any
 import pytest
 
 from leadline.execution.core.book import Book, Changes
-from leadline.execution.core.booking import (
-    Stored,
-    apply_report,
-    asked_of_rows,
-    book_venue_events,
-    book_working_order,
-    is_where_wanted,
-    owner_of,
-    protected,
-    trailing,
-    was_faster,
-)
+from leadline.execution.core.booking import Stored, asked_of_rows, book_venue_events, book_working_order, owner_of
+from leadline.execution.core.bracket_legs import protected, trailing
+from leadline.execution.core.order_reports import apply_report, is_where_wanted, was_faster
 from leadline.execution.core.positions import with_stopless
 from leadline.model.ids import ClientOrderId, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from leadline.execution.core.booking import Stored, apply_report, book_venue_events
+from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import wanted
+from leadline.execution.core.order_reports import apply_report
 from leadline.execution.core.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
 from leadline.model.ids import ClientOrderId, DecisionId
 from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder

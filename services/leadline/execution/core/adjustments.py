@@ -11,7 +11,8 @@ from typing import Final
 
 from leadline.execution.core.account import account_view, entry_price, farthest_stop, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
-from leadline.execution.core.booking import is_foreign, protected
+from leadline.execution.core.booking import is_foreign
+from leadline.execution.core.bracket_legs import protected
 from leadline.execution.core.new_exits import beyond, new_exits
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
 from leadline.model.contracts import sheet_of

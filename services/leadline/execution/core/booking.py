@@ -4,7 +4,7 @@ Nothing that a venue says is an error here. What the book did not foresee is fol
 person has to look at.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
@@ -19,9 +19,11 @@ from leadline.execution.core.book import (
     note,
     put_order,
 )
+from leadline.execution.core.bracket_legs import of_entry
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.marks import UNMARKED, Marks
-from leadline.execution.core.orders import UNRESOLVED, add_fill, follow, foreseen
+from leadline.execution.core.order_reports import apply_report
+from leadline.execution.core.orders import UNRESOLVED, add_fill
 from leadline.execution.core.positions import apply_fill, flat, with_stopless
 from leadline.execution.core.unit_fills import counted_stops, take_off, unit_at_venue
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
@@ -39,14 +41,11 @@ from leadline.model.ids import (
     foreign_decision,
 )
 from leadline.model.orders import (
-    Bracket,
     Fill,
     Order,
     OrderState,
     OrderType,
     Position,
-    Trail,
-    Trailing,
     VenueEvent,
     VenueOrder,
 )
@@ -212,86 +211,6 @@ def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
         book.positions[key] = changes.positions[key] = with_stopless(position, after.unit, left)
 
 
-def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
-    """The order as the venue says that it stands, and in what the book had not foreseen that, a sentence each.
-
-    An order of which nothing is left is filled, in whatever word the venue says so.
-    """
-    surprises = list(_differences(order, reported))
-    state = reported.state
-    if state is OrderState.UNKNOWN and order.filled >= reported.quantity:
-        state = OrderState.FILLED
-    if order.state is OrderState.DEAD and reported.state is not OrderState.DEAD:
-        surprises.append(f"order {order.client_id}, given up as absent, has come up at the venue")
-    elif reported.state is OrderState.UNKNOWN:
-        surprises.append(f"order {order.client_id} is in a state at the venue that this release does not know")
-    elif order.version and not foreseen(order.state, reported.state):
-        surprises.append(
-            f"order {order.client_id} is {reported.state} at the venue, which does not follow {order.state}"
-        )
-    if surprises:
-        order = replace(
-            order,
-            contract=reported.contract,
-            tape_contract=reported.tape_contract,
-            side=reported.side,
-            type=reported.type,
-            limit_price=reported.limit_price,
-            stop_price=reported.stop_price,
-            version=order.version + 1,
-        )
-    elif not order.version:
-        order = replace(order, version=1)
-    elif (order.stop_price, order.limit_price) != (reported.stop_price, reported.limit_price):
-        order = replace(
-            order, stop_price=reported.stop_price, limit_price=reported.limit_price, version=order.version + 1
-        )
-    if is_where_wanted(order):
-        order = replace(order, wanted_price=None, version=order.version + 1)
-    if order.wanted_trail is not None and reported.trail == order.wanted_trail:
-        order = replace(order, trail=reported.trail, wanted_trail=None, version=order.version + 1)
-    return follow(order, state, reason=reported.reason, quantity=reported.quantity), surprises
-
-
-def _differences(order: Order, reported: VenueOrder) -> Iterator[str]:
-    """The fields in which the venue's order of an id differs from the book's.
-
-    The size of a bracket leg is the venue's to say, and so is a better stop of an order that trails. A price at which
-    the order is wanted is one that this account has asked for.
-    """
-    names = ["contract", "side", "type", "limit_price", *([] if order.parent else ["quantity"])]
-    if order.trail is None or not _better(order, reported):
-        names.append("stop_price")
-    for name in names:
-        ours, theirs = getattr(order, name), getattr(reported, name)
-        if ours != theirs and (theirs is None or theirs != order.wanted_price):
-            yield f"order {order.client_id} has the {name.replace('_', ' ')} {theirs} at the venue, not {ours}"
-
-
-def was_faster(order: Order, found: VenueOrder) -> bool:
-    """Whether an order has ended or filled further at the venue than the book has heard: nothing is wrong with that.
-
-    `found` is the venue's word on it. Only its events are booked: they tell of the fills.
-    """
-    checked = check_order(order, found)
-    ended = checked.order is not None and checked.order.state.terminal
-    return ended or (checked.order is not None and checked.order.filled > order.filled)
-
-
-def is_where_wanted(order: Order) -> bool:
-    """Whether an order has come to where its strategy wants it; a stop that trails may be beyond."""
-    wanted, there = order.wanted_price, order.price
-    if wanted is None or there is None:
-        return False
-    return there == wanted or (order.trail is not None and order.side.sign * (there - wanted) < 0)
-
-
-def _better(order: Order, reported: VenueOrder) -> bool:
-    """Whether the venue's stop of an order lies where less is lost than at the book's."""
-    ours, theirs = order.stop_price, reported.stop_price
-    return ours is not None and theirs is not None and order.side.sign * (theirs - ours) < 0
-
-
 def _known(book: Book, client_id: ClientOrderId, stored: Stored) -> Order | None:
     """The order of that id, from the book or from its row."""
     return book.orders.get(client_id) or stored.orders.get(client_id)
@@ -331,54 +250,7 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
         version=0,
         unit=unit_at_venue(parent, leg),
     )
-    return order if parent is None else _of_entry(book, changes, order, parent)
-
-
-def _of_entry(book: Book, changes: Changes, leg: Order, entry: Order) -> Order:
-    """A leg as its entry asks for it, and as its strategy wants it since: protection reaches later fills, too.
-
-    A venue that does not trail says nothing of the trail that an entry asks for.
-    """
-    leg = replace(leg, entry_price=_entered_at(book, changes, leg, entry))
-    asked = None if entry.bracket is None else entry.bracket.trail
-    if leg.trail is None and asked is not None and leg.type is OrderType.STOP:
-        leg = replace(leg, trail=trailing(leg, asked))
-    return leg if entry.protection is None else protected(leg, entry.protection)
-
-
-def protected(leg: Order, protection: Bracket) -> Order:
-    """A stop or a target as a strategy wants it; one that is there already, or goes out at the market, stays."""
-    price = {OrderType.STOP: protection.stop_price, OrderType.LIMIT: protection.target_price}.get(leg.type)
-    if price is not None:
-        leg = replace(leg, wanted_price=price)
-        leg = replace(leg, wanted_price=None) if is_where_wanted(leg) else leg
-    if protection.trail is None or leg.type is not OrderType.STOP:
-        return leg
-    trail = trailing(leg, protection.trail)
-    return replace(leg, wanted_trail=None if trail == leg.trail else trail)
-
-
-def trailing(leg: Order, trail: Trail) -> Trailing | None:
-    """The trail of a stop, from the fill that it closes; None where nobody knows that."""
-    if leg.entry_price is None:
-        return None
-    return Trailing(leg.entry_price - leg.side.sign * trail.trigger_ticks, trail.offset_ticks)
-
-
-def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int | None:
-    """Price of the entry's fill that a leg closes, ticks: the venue tells of the leg together with it.
-
-    Of a leg whose fill was told before, its distance from it tells, or the newest price that is held; None without.
-    """
-    told = [fill.price for fill, _, _ in changes.fills if fill.client_id == entry.client_id]
-    if told:
-        return told[-1]
-    distance = None if entry.bracket is None else entry.bracket.stop_ticks
-    if distance is not None and leg.stop_price is not None:
-        return leg.stop_price + entry.side.sign * distance
-    held = book.positions.get((entry.strategy, entry.contract))
-    lots = () if held is None else held.lots
-    return next((lot.price for lot in reversed(lots) if lot.unit == entry.unit), None)
+    return order if parent is None else of_entry(book, changes, order, parent)
 
 
 def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: StrategyId) -> str:

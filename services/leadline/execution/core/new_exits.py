@@ -11,7 +11,8 @@ from itertools import count
 from typing import Final
 
 from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_order
-from leadline.execution.core.booking import is_foreign, trailing
+from leadline.execution.core.booking import is_foreign
+from leadline.execution.core.bracket_legs import trailing
 from leadline.execution.core.positions import part_of
 from leadline.execution.core.unit_exits import with_exit
 from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, StrategyId, client_order_id

@@ -5,10 +5,11 @@ from typing import Final
 
 from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
-from leadline.execution.core.booking import apply_report, joined, was_faster
+from leadline.execution.core.booking import joined
 from leadline.execution.core.decisions import venue_order
 from leadline.execution.core.exits import Cancel, Move, Shrink, wanted
 from leadline.execution.core.new_exits import sent_again
+from leadline.execution.core.order_reports import apply_report, was_faster
 from leadline.execution.core.orders import move
 from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
