@@ -29,7 +29,7 @@ from leadline.model.calendars import calendar
 from leadline.model.contracts import instrument_of
 from leadline.model.ids import RunId
 from leadline.model.ticks import TickBatch, TickColumns, concat
-from leadline.model.wire import encode_tick_batch
+from leadline.model.wire.ticks import encode_tick_batch
 
 CONTRACT: Final = "MESM2025"
 LAST_DAY: Final = date(2025, 6, 10)

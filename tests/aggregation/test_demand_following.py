@@ -14,7 +14,7 @@ from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.model.subjects import BARS
-from leadline.model.wire import decode_bar
+from leadline.model.wire.bars import decode_bar
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import open_context
 from leadline.runtime.rpc.auth import one_key, token_source

@@ -22,7 +22,7 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.ids import RunId
 from leadline.model.subjects import bar_subject
 from leadline.model.ticks import TickBatch
-from leadline.model.wire import encode_bar
+from leadline.model.wire.bars import encode_bar
 from leadline.runtime.bus.intake import read_bar
 from tests.aggregation.builders import BUY, CALENDAR, RTH, at, batches, builder, ns, run
 

@@ -15,7 +15,8 @@ from leadline.model.bars import BarMessage
 from leadline.model.durations import parse_bar_spec
 from leadline.model.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.model.wire import decode_bar, encode_bar, encode_tick_batch
+from leadline.model.wire.bars import decode_bar, encode_bar
+from leadline.model.wire.ticks import encode_tick_batch
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.poison import Handling
 from tests.aggregation.builders import BUY, CONTRACT, RTH, SELL, TAPE, VENUE, at, bars_of, batches, builder, plain, run

@@ -15,7 +15,7 @@ from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.durations import parse_bar_spec
 from leadline.model.subjects import bar_subject
-from leadline.model.wire import bar_from_proto, bar_key_to_proto, encode_bar
+from leadline.model.wire.bars import bar_from_proto, bar_key_to_proto, encode_bar
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.rpc.auth import one_key, token_source
 from leadline.runtime.rpc.errors import explain

@@ -17,7 +17,7 @@ from leadline.model.ids import RunId
 from leadline.model.instruments import instrument
 from leadline.model.subjects import tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.model.wire import encode_tick_batch
+from leadline.model.wire.ticks import encode_tick_batch
 from leadline.runtime.poison import Handling
 from tests.analysis.builders import footprint_bar
 from tests.measured import total

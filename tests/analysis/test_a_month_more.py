@@ -22,7 +22,8 @@ from leadline.model.signals import SignalMessage
 from leadline.model.specs import rollout_fields
 from leadline.model.subjects import SIGNALS, bar_subject, signal_subject
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.model.wire import decode_signal, encode_bar, encode_signal
+from leadline.model.wire.bars import encode_bar
+from leadline.model.wire.signals import decode_signal, encode_signal
 from leadline.runtime.runs import Run, announce_run
 from leadline.testing.replay import ANALYSIS, TAPE, builder_of, signal_messages
 from tests.analysis.test_series import strategy

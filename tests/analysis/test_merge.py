@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from leadline.analysis.merge import SeriesMerge, merged
 from leadline.model.bars import BarMessage
 from leadline.model.ids import RunId
-from leadline.model.wire import encode_bar
+from leadline.model.wire.bars import encode_bar
 from tests.analysis.builders import candle
 
 SERIES = ("fast", "trend", "main")

@@ -12,7 +12,7 @@ import pytest
 from leadline.analysis.hashing import analysis_hash
 from leadline.model.ids import AccountId, RunId, StrategyId
 from leadline.model.signals import SignalMessage
-from leadline.model.wire import decode_signal, encode_signal
+from leadline.model.wire.signals import decode_signal, encode_signal
 from tests.analysis.builders import opinions, random_tape
 
 ROOT = Path(__file__).resolve().parents[2]

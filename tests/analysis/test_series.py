@@ -21,7 +21,7 @@ from leadline.model.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
 from leadline.model.specs import TradingStrategy, load_manifests
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.model.wire import encode_signal
+from leadline.model.wire.signals import encode_signal
 from leadline.testing.replay import TAPE, builder_of, signal_messages
 from tests.analysis.builders import order_flow
 

@@ -13,7 +13,8 @@ from leadline.model.ids import AccountId, StrategyId
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import rollout_fields
 from leadline.model.subjects import SIGNALS, bar_subject, signal_subject
-from leadline.model.wire import decode_signal, encode_bar
+from leadline.model.wire.bars import encode_bar
+from leadline.model.wire.signals import decode_signal
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.runs import Run, announce_run
 from leadline.testing.replay import TAPE

@@ -29,7 +29,8 @@ from leadline.model.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
 from leadline.model.specs import StrategySpec
 from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
-from leadline.model.wire import bar_key_to_proto, bar_signals_from_proto, decode_signal, encode_bar
+from leadline.model.wire.bars import bar_key_to_proto, encode_bar
+from leadline.model.wire.signals import bar_signals_from_proto, decode_signal
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.exit_codes import EXIT_REFUSED

@@ -27,7 +27,8 @@ from leadline.model.signals import SignalMessage
 from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.subjects import signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.model.wire import encode_signal, encode_tick_batch
+from leadline.model.wire.signals import encode_signal
+from leadline.model.wire.ticks import encode_tick_batch
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.database import Connection, connect
 from leadline.runtime.rpc.auth import one_key, token_source

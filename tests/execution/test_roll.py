@@ -19,7 +19,7 @@ from leadline.model.errors import Unknown
 from leadline.model.ids import RunId, StrategyId
 from leadline.model.orders import Advanced
 from leadline.model.ticks import TickColumns
-from leadline.model.wire import encode_bar
+from leadline.model.wire.bars import encode_bar
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk, Session
 from tests.execution.harness.run import Recorded, record

@@ -27,7 +27,8 @@ from leadline.model.ids import AccountId, ClientOrderId, RunId
 from leadline.model.orders import Side
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
-from leadline.model.wire import encode_signal, tick_batch_to_proto
+from leadline.model.wire.signals import encode_signal
+from leadline.model.wire.ticks import tick_batch_to_proto
 from leadline.risk.service import RiskServicer
 from leadline.risk.v1 import risk_pb2
 from leadline.runtime.bus.intake import read_signal

@@ -18,7 +18,7 @@ from leadline.model.hours import SessionHours
 from leadline.model.ids import RunId
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
-from leadline.model.wire import decode_tick_batch, encode_tick_batch, tick_batch_from_proto
+from leadline.model.wire.ticks import decode_tick_batch, encode_tick_batch, tick_batch_from_proto
 from tests.ingestion.builders import rows_of
 
 MES = "MESM2025"

@@ -13,7 +13,7 @@ from leadline.ingestion.retention import (
 from leadline.model.calendars import calendar
 from leadline.model.ids import RunId
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns
-from leadline.model.wire import encode_tick_batch
+from leadline.model.wire.ticks import encode_tick_batch
 
 CME = calendar("cme")
 

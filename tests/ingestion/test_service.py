@@ -27,7 +27,8 @@ from leadline.model.ids import RunId
 from leadline.model.subjects import RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns, concat
 from leadline.model.v1 import model_pb2
-from leadline.model.wire import decode_tick_batch, encode_bar, tick_batch_to_proto
+from leadline.model.wire.bars import encode_bar
+from leadline.model.wire.ticks import decode_tick_batch, tick_batch_to_proto
 from leadline.runtime.bus.bus import Bus, TailLost
 from leadline.runtime.context import Context, open_context
 from leadline.runtime.rpc.auth import one_key, token_source

@@ -12,7 +12,7 @@ from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposal_checks import MOST_PROPOSALS, check_proposals
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal, Withdrawal, proposal_of, source_of
 from leadline.model.signal_checks import check_content
-from leadline.model.wire import bar_signals_from_proto, bar_signals_to_proto
+from leadline.model.wire.signals import bar_signals_from_proto, bar_signals_to_proto
 from tests.execution.harness.builders import MES, bar
 
 LONG = Proposal(Action.ENTER, Direction.LONG)

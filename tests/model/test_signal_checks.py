@@ -22,7 +22,7 @@ from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading, S
 from leadline.model.subjects import signal_subject
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.v1 import model_pb2 as pb
-from leadline.model.wire import encode_signal
+from leadline.model.wire.signals import encode_signal
 from leadline.runtime.bus.intake import read_signal
 from tests.execution.harness.builders import DAY, MES, RTH_S, ns
 

@@ -15,7 +15,9 @@ from leadline.model.ids import AccountId, StrategyId
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, SIGNALS, TICKS, bar_subject, signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.model.wire import encode_bar, encode_signal, encode_tick_batch
+from leadline.model.wire.bars import encode_bar
+from leadline.model.wire.signals import encode_signal
+from leadline.model.wire.ticks import encode_tick_batch
 from leadline.recorder import metrics, service
 from leadline.recorder.service import bar_sink, signal_sink, tick_sink
 from leadline.recorder.store import Store

@@ -36,7 +36,7 @@ from leadline.model.orders import (
 )
 from leadline.model.subjects import tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.model.wire import encode_tick_batch
+from leadline.model.wire.ticks import encode_tick_batch
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.context import open_context
 from leadline.runtime.rpc.auth import one_key, token_source

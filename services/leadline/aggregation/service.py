@@ -20,7 +20,7 @@ from leadline.model.errors import LeadlineError
 from leadline.model.ids import RunId
 from leadline.model.subjects import BARS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, TickBatch
-from leadline.model.wire import encode_bar
+from leadline.model.wire.bars import encode_bar
 from leadline.runtime.bus.bus import Bus, BusError, BusRefused, MessageTooLarge
 from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.bus.publishing import keep_publishing

@@ -16,7 +16,7 @@ from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import RunId
 from leadline.model.subjects import BARS, bar_subject
 from leadline.model.v1 import model_pb2
-from leadline.model.wire import bar_key_from_proto, bar_to_proto, unfinished_to_proto
+from leadline.model.wire.bars import bar_key_from_proto, bar_to_proto, unfinished_to_proto
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake, last_usable, read_bar
 from leadline.runtime.runs import Run

@@ -19,7 +19,7 @@ from leadline.model.hours import local_datetime
 from leadline.model.signals import SignalMessage
 from leadline.model.specs import OWN_SERIES, StrategySpec, session_of
 from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
-from leadline.model.wire import encode_signal
+from leadline.model.wire.signals import encode_signal
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_signal
 from leadline.runtime.bus.publishing import keep_publishing

@@ -13,7 +13,8 @@ from leadline.model.bars import BarKey
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import StrategyId
 from leadline.model.subjects import SIGNALS
-from leadline.model.wire import bar_key_from_proto, bar_signals_to_proto
+from leadline.model.wire.bars import bar_key_from_proto
+from leadline.model.wire.signals import bar_signals_to_proto
 from leadline.nodes.base import Detector
 from leadline.runtime.bus.bus import Bus
 from leadline.runtime.bus.intake import Intake, read_signal

@@ -25,7 +25,7 @@ from leadline.model.ids import AccountId
 from leadline.model.services import RECORDER
 from leadline.model.subjects import BARS, RUN_SUBJECT, RUNS, TICKS, bar_subject, tick_subject
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch
-from leadline.model.wire import encode_tick_batch
+from leadline.model.wire.ticks import encode_tick_batch
 from leadline.runtime.bus.bus import Bus, StreamFull
 from leadline.runtime.bus.intake import Intake, last_usable, read_bar, read_ticks
 from leadline.runtime.clock import monotonic_s

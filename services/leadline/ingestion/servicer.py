@@ -16,7 +16,7 @@ from leadline.ingestion.tally import number_text
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown
-from leadline.model.wire import tick_batch_from_proto
+from leadline.model.wire.ticks import tick_batch_from_proto
 from leadline.runtime.runs import Run, run_to_proto
 
 # Pushed batches that may wait to be published; then the client waits.

@@ -13,14 +13,8 @@ from leadline.model.proposal_checks import MOST_WHY
 from leadline.model.proposals import Action, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb
-from leadline.model.wire import (
-    bar_signals_from_proto,
-    bar_signals_to_proto,
-    bracket_from_proto,
-    bracket_to_proto,
-    proposal_from_proto,
-    proposal_to_proto,
-)
+from leadline.model.wire.proposals import bracket_from_proto, bracket_to_proto, proposal_from_proto, proposal_to_proto
+from leadline.model.wire.signals import bar_signals_from_proto, bar_signals_to_proto
 from leadline.risk.bounds import (
     ENTRY_TYPES,
     MODIFIERS,

@@ -41,7 +41,7 @@ from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.specs import OWN_SERIES, BarSeries, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.venues import Capability
-from leadline.model.wire import decode_signal, encode_signal
+from leadline.model.wire.signals import decode_signal, encode_signal
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.testing.tape_time import TapeTime

@@ -21,7 +21,7 @@ from leadline.model.orders import (
     Watch,
     WatchedPosition,
 )
-from leadline.model.wire import bracket_from_proto, bracket_to_proto
+from leadline.model.wire.proposals import bracket_from_proto, bracket_to_proto
 from leadline.venue.v1 import venue_pb2 as pb
 
 _SIDES: Final = {Side.BUY: pb.SIDE_BUY, Side.SELL: pb.SIDE_SELL}

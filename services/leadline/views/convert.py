@@ -12,7 +12,8 @@ from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.ids import StrategyId
 from leadline.model.v1 import model_pb2
-from leadline.model.wire import bar_key_from_proto, proposal_from_proto
+from leadline.model.wire.bars import bar_key_from_proto
+from leadline.model.wire.proposals import proposal_from_proto
 from leadline.views.market import (
     BarKeyView,
     BarView,

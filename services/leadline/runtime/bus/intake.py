@@ -15,7 +15,9 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.signals import SignalMessage
 from leadline.model.subjects import bar_subject, signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
-from leadline.model.wire import decode_bar, decode_signal, decode_tick_batch
+from leadline.model.wire.bars import decode_bar
+from leadline.model.wire.signals import decode_signal
+from leadline.model.wire.ticks import decode_tick_batch
 from leadline.runtime import measurements
 from leadline.runtime.bus.bus import Bus, Received
 
