@@ -423,6 +423,21 @@ def test_a_trail_is_measured_from_the_fill_that_its_stop_closes():
     assert adjustment(book, owner, protect(trail=Trail(10, 4)), AGAIN, **NOW).answer.reason == "no_such_exit"
 
 
+def test_a_stop_does_not_trail_from_a_fill_that_nobody_knows():
+    """The stop of a lost row, and a new one for a target of such a row: nothing of the proposal is carried out."""
+    target = order_of(OrderState.WORKING, "T1", side=Side.SELL, type=OrderType.LIMIT, limit_price=20_040)
+    for there, wanted in (
+        (stop_of(19_980), protect(trail=Trail(10, 4))),
+        (stop_of(19_980), protect(19_985, trail=Trail(10, 4))),
+        (replace(target, parent=ClientOrderId("E1")), protect(19_985, trail=Trail(10, 4))),
+    ):
+        for price, reason in ((None, "entry_price_unknown"), (19_990, "")):
+            book, _ = book_of(replace(there, entry_price=price), position=1)
+            book.last_prints[MES] = LastPrint(19_995, ns(600), 1)
+            said = adjustment(book, book.strategies[NAME], wanted, AGAIN, **NOW)
+            assert (said.answer.reason, bool(said.orders)) == (reason, not reason)
+
+
 def test_of_what_an_entry_may_still_fill_the_last_protection_counts_too():
     entry = replace(WAITING, filled=1, state=OrderState.PARTIAL, first_fill_ns=ns(601), quantity=3)
     entry = replace(entry, bracket=Bracket(stop_price=19_980))

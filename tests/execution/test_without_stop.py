@@ -170,6 +170,26 @@ def test_what_closes_a_position_leaves_no_more_without_a_stop_than_there_is():
     assert apply_fill(held, replace(sell, quantity=5)).without_stop == 0
 
 
+def test_a_stop_that_the_venue_tells_of_again_protects_no_more_than_it_did():
+    """Two are held: one behind the stop that came with it, one on purpose without. The word on the stop is unknown."""
+    key = (StrategyId("default/mes"), MES)
+    stop = order_of(OrderState.WORKING, "S1", side=Side.SELL, type=OrderType.STOP, stop_price=19_984)
+    stop = replace(stop, parent=ClientOrderId("E"))
+    book, changes = book_of(stop, position=2, manifest=account(**RISK))
+    book.positions[key] = with_stopless(position_of(2), "main", 1)
+    told = (OrderState.UNKNOWN, OrderState.WORKING, OrderState.UNKNOWN, OrderState.WORKING)
+    for number, state in enumerate(told, start=1):
+        event = VenueEvent(number, ns(600 + number), reported_of(book.orders[stop.client_id], state))
+        book_venue_events(book, changes, [event], Stored())
+        assert book.positions[key].without_stop == 1, number
+        assert not list(unprotected(book))
+    late = order_of(OrderState.SENDING, "S7", side=Side.SELL, type=OrderType.STOP, stop_price=19_980)
+    late = book.orders[late.client_id] = replace(late, parent=ClientOrderId("E"))
+    event = VenueEvent(5, ns(605), reported_of(late, OrderState.WORKING))
+    book_venue_events(book, changes, [event], Stored())
+    assert book.positions[key].without_stop == 0  # what rests behind a new one needs it
+
+
 def test_its_worst_case_is_the_declared_risk_from_its_entry():
     book, _ = book_of(position=1, manifest=account(**RISK))
     book.positions[StrategyId("default/mes"), MES] = with_stopless(position_of(1), "main", 1)

@@ -50,6 +50,7 @@ class Reason(StrEnum):
     NOTHING_WORKING = "nothing_working"
     NO_SUCH_EXIT = "no_such_exit"
     STOP_TRAILS = "stop_trails"
+    ENTRY_PRICE_UNKNOWN = "entry_price_unknown"
     LATE = "late"
     RISK_UNAVAILABLE = "risk_unavailable"
     RISK_ERROR = "risk_error"

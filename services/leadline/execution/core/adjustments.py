@@ -128,6 +128,8 @@ def _protection(
         made = [order for order in fresh if order.type is kind]
         if (price is not None or trail is not None) and not found and not made:
             return _refused(Reason.NO_SUCH_EXIT, proposal)
+        if trail is not None and any(order.entry_price is None for order in (*found, *made)):
+            return _refused(Reason.ENTRY_PRICE_UNKNOWN, proposal)
         moved += [replace(order, wanted_price=price) for order in found if price is not None]
         if price is None and trail is not None:
             trailing += found

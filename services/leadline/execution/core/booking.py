@@ -24,8 +24,8 @@ from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.order_reports import apply_report
 from leadline.execution.core.orders import UNRESOLVED, add_fill
-from leadline.execution.core.positions import apply_fill, flat, with_stopless
-from leadline.execution.core.unit_fills import counted_stops, take_off, unit_at_venue
+from leadline.execution.core.positions import apply_fill, flat
+from leadline.execution.core.unit_fills import behind_stop, counted_stops, take_off, unit_at_venue
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
@@ -195,9 +195,9 @@ def other_positions(book: Book, venue: Mapping[str, int]) -> str:
 
 
 def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
-    """Let an exit of this account that the venue has taken be the pair of the one it names, and its stop protect.
+    """Let an exit that the venue has taken be the pair of the one it names, and a stop protect.
 
-    The exits that a venue makes are never on their way there. What rests behind a stop now needs one from here on.
+    What rests behind a stop now needs one from here on.
     """
     if not before.parent or before.state not in _ON_ITS_WAY or after.state in {*_ON_ITS_WAY, OrderState.REJECTED}:
         return
@@ -207,8 +207,7 @@ def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
     key = (after.strategy, after.contract)
     position = book.positions.get(key)
     if position is not None and after.leg.startswith(Leg.STOP) and position.without_stop_of(after.unit):
-        left = max(position.without_stop_of(after.unit) - after.quantity, 0)
-        book.positions[key] = changes.positions[key] = with_stopless(position, after.unit, left)
+        book.positions[key] = changes.positions[key] = behind_stop(book, position, after)
 
 
 def _known(book: Book, client_id: ClientOrderId, stored: Stored) -> Order | None:

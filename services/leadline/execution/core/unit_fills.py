@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
+from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.positions import with_stopless
 from leadline.model.contracts import sheet_of
 from leadline.model.ids import Leg
@@ -30,6 +31,23 @@ def counted_stops(book: Book, before: Position, after: Position, order: Order) -
         return with_stopless(after, unit, left + grown if allowed else left)
     closes = order.leg.startswith(Leg.FLATTEN) or (order.leg.startswith(Leg.TARGET) and not order.oco)
     return with_stopless(after, unit, max(min(was + grown, left), 0) if closes and grown < 0 else left)
+
+
+def behind_stop(book: Book, position: Position, stop: Order) -> Position:
+    """The position once the venue has a stop: of the stop's unit no more is without one than its stops leave.
+
+    Said again of the same stop it changes nothing: the venue may tell of one in a state without a word, and then again.
+    """
+    others = (
+        order.remaining
+        for order in book.live_orders(stop.strategy)
+        if order.leg.startswith(Leg.STOP)
+        and (order.contract, order.unit) == (stop.contract, stop.unit)
+        and order.state not in UNRESOLVED
+        and order.client_id != stop.client_id
+    )
+    left = max(position.held_by(stop.unit) - sum(others) - stop.remaining, 0)
+    return with_stopless(position, stop.unit, min(position.without_stop_of(stop.unit), left))
 
 
 def take_off(strategy: StrategyBook, order: Order, quantity: int) -> None:
