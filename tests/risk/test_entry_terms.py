@@ -1,6 +1,7 @@
 """An entry on terms of its strategy's own: price, exits and size of the proposal, within the manifest's bounds."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from leadline.risk.convert import inputs_from_proto, inputs_to_proto
 from leadline.risk.decide import decide
 from leadline.risk.entry_terms import worst_price
 from leadline.risk.limits import order_refusal
-from leadline.risk.view import Entry, RiskDecision
+from leadline.risk.view import AccountLimits, Entry, RiskDecision
 from tests.risk.builders import CLOSE, CLOSED_AT, ES, MINUTE, NOW, OPEN, D, account, ask, bar, strategy
 
 LONG, SHORT = Direction.LONG, Direction.SHORT
@@ -144,3 +145,27 @@ def test_an_entry_without_a_stop_is_taken_where_the_account_has_declared_its_ris
     own = strategy(bracket=Bracket(target_ticks=8), execute=declared)
     assert order_refusal(account("5000"), own, declared[0], Entry(Side.BUY, 1, NOW, CLOSED_AT)) is None
     assert order_refusal(account("5000"), own, ES, Entry(Side.BUY, 1, NOW, CLOSED_AT)) == "no_stop"
+
+
+def test_an_entry_that_waits_is_sized_by_what_it_loses_from_its_own_price_on():
+    """A contract is worth 2,000,000 / ticks coins. From half the price on, the same ticks are four times as many."""
+    coin = replace(ES, tick_value=D(2_000_000), commission=D(0), inverse=True, margin=None)
+    below = CLOSED_AT // 2
+
+    def lost(price: int) -> D:
+        return 2_000_000 / D(price - 18) - 2_000_000 / D(price)  # 16 ticks of the stop, and 2 of slippage
+
+    own: Any = {"execute": (replace(coin, collar_ticks=CLOSED_AT),), "sizing_mode": "Fixed"}
+    sizes = {}
+    for price, at in ((None, CLOSED_AT), (below, below)):
+        terms = EntryTerms() if price is None else EntryTerms(OrderType.LIMIT, price)
+        found = dict(answer(enter(entry=terms), max_size=10**6, fixed_size=10**6, **own).arithmetic)
+        assert abs(D(found["risk_per_contract"]) - lost(at)) < D("1E-12")
+        sizes[at] = int(D(found["day_budget"]) / lost(at))
+        assert int(found["budget_size"]) == sizes[at]
+    assert sizes[CLOSED_AT] > 3 * sizes[below]
+    settings = strategy(max_size=10**6, **own)
+    view = account("5200", tiers=(), tier_index=-1, limits=AccountLimits(max_position=10**6, day_loss=D(400)))
+    for quantity, reason in ((sizes[below], None), (sizes[below] + 1, "day_budget")):
+        entry = Entry(Side.BUY, quantity, NOW, CLOSED_AT, below, priced_at=below)
+        assert order_refusal(view, settings, settings.execute[0], entry) == reason

@@ -36,14 +36,15 @@ def decide(inputs: DecisionInputs) -> RiskDecision:
     side = proposal.direction.side
     terms = terms_of(strategy, proposal, bar.close, side)
     quote = instrument.quote.price
-    sized_by = at_distances(strategy, terms.bracket, side, worst_price(terms.type, terms.price, quote, side))
+    price = worst_price(terms.type, terms.price, quote, side)
+    sized_by = at_distances(strategy, terms.bracket, side, price)
     refusal = terms_refusal(terms, side, quote, group=group) or stop_refusal(sized_by, instrument)
     if refusal is not None:
         return _refused(refusal, proposal)
     if proposal.quantity is not None:
         sized_by = replace(sized_by, max_size=min(sized_by.max_size, proposal.quantity))
-    sized = size(account, sized_by, instrument, bar, proposal)
-    entry = Entry(side, sized.quantity, inputs.instant_ns, bar.close, terms.price, adds, group)
+    sized = size(account, sized_by, instrument, bar, proposal, price)
+    entry = Entry(side, sized.quantity, inputs.instant_ns, bar.close, terms.price, adds, group, price)
     refusal = sized.reason or order_refusal(account, sized_by, instrument, entry)
     if refusal is not None:
         return _refused(refusal, proposal, sized.arithmetic)

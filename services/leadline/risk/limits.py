@@ -44,21 +44,24 @@ def day_budget(account: AccountView, strategy: StrategySettings) -> Decimal:
     return min(budget, strategy.limits.day_loss + day.realised + day.open - day.worst_case)
 
 
-def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrument) -> Decimal:
+def risk_per_contract(strategy: StrategySettings, instrument: ExecutionInstrument, price: int | None = None) -> Decimal:
     """Money that one size step of a strategy's next entry can lose, at its stop; see `risk_of_contract`."""
-    return risk_of_contract(strategy.bracket.stop_ticks, strategy.slippage_ticks, instrument)
+    return risk_of_contract(strategy.bracket.stop_ticks, strategy.slippage_ticks, instrument, price)
 
 
-def risk_of_contract(stop_ticks: int | None, slippage_ticks: int, instrument: ExecutionInstrument) -> Decimal:
+def risk_of_contract(
+    stop_ticks: int | None, slippage_ticks: int, instrument: ExecutionInstrument, price: int | None = None
+) -> Decimal:
     """Money that one size step can lose: stop, gap over a close, the fees of both sides, and slippage on both sides.
 
-    From the last print on, on the side that loses more: an inverse contract's long does, since a coin buys fewer
-    contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for contracts that have
-    a quote; the price of a linear contract without a rate does not matter.
+    From `price` on (ticks; None: the last print), on the side that loses more: an inverse contract's long does, since a
+    coin buys fewer contracts at the stop. The way out pays its rate where the notional is the larger one. Asked for
+    contracts that have a quote; the price of a linear contract without a rate does not matter.
     """
     stop = instrument.no_stop_ticks if stop_ticks is None else stop_ticks
     distance = (stop or 0) + instrument.gap_ticks + 2 * slippage_ticks
-    price = 0 if instrument.quote is None else instrument.quote.price
+    if price is None:
+        price = 0 if instrument.quote is None else instrument.quote.price
     value, inverse = instrument.tick_value, instrument.inverse
     money = loss(price, distance, 1, value, inverse=inverse) + 2 * instrument.commission
     if instrument.fee_rate:
@@ -263,7 +266,7 @@ def order_refusal(
         return Reason.MAX_POSITION
     if entry.quantity > largest_size(account, strategy):
         return Reason.MAX_SIZE
-    worst = entry.quantity * risk_per_contract(strategy, instrument)
+    worst = entry.quantity * risk_per_contract(strategy, instrument, entry.priced_at)
     if strategy.sizing_mode == "RiskPercent" and worst > risk_budget(account.equity, strategy.risk_percent):
         return Reason.RISK_BUDGET
     if strategy.respect_day_budget and worst > day_budget(account, strategy):

@@ -148,8 +148,9 @@ def size(
     instrument: ExecutionInstrument,
     bar: BarSignals,
     proposal: Proposal,
+    price: int | None = None,
 ) -> Size:
-    """The size of a proposed entry.
+    """The size of a proposed entry, whose risk is counted from `price` on (ticks; None: the last print).
 
     The smallest of what the strategy's sizer wants, the free position, the strategy's maximum, what is left of the
     day's budget divided by the risk of one contract, and what the equity that binds no margin yet can carry. Below one
@@ -159,7 +160,7 @@ def size(
     multiplier = Decimal(1) if bar.regime is None else bar.regime.multiplier
     if multiplier <= 0:
         return Size(0, Reason.REGIME_SIZE, (("regime_multiplier", str(multiplier)), ("size", "0")))
-    unit = risk_per_contract(strategy, instrument)
+    unit = risk_per_contract(strategy, instrument, price)
     wanted = sizer_of(strategy).wanted(_basis(account, strategy, unit, bar, proposal))
     terms = list(wanted.terms)
     bounds: list[tuple[str, int, Reason]] = [

@@ -162,7 +162,8 @@ class Entry:
     """An entry that is asked for: its side and size, when, and the close (ticks) of the bar that asks for it.
 
     `price` is that of a limit or a stop, in ticks; None at the market. One that `adds` makes an open trade larger.
-    `group` names its alternatives, empty without.
+    `group` names its alternatives, empty without. `priced_at` is where its risk is counted from, ticks; None: the last
+    print.
     """
 
     side: Side
@@ -172,6 +173,7 @@ class Entry:
     price: int | None = None
     adds: bool = False
     group: str = ""
+    priced_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ same loop.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from leadline.execution.core.account import account_view, decision_inputs, limits_in_force, settings
@@ -363,7 +364,7 @@ class AccountLoop:
         entry = Entry(order.side, order.quantity, order.decided_at_ns, close, order.price, adds, order.group)
         if order.bracket is not None and instrument.quote is not None:
             price = worst_price(order.type, order.price, instrument.quote.price, order.side)
-            own = at_distances(own, order.bracket, order.side, price)
+            own, entry = at_distances(own, order.bracket, order.side, price), replace(entry, priced_at=price)
         refusal = order_refusal(view, own, instrument, entry)
         return None if refusal is None else refusal.value
 
