@@ -64,7 +64,7 @@ def desk_of(
 async def exits_of(desk: Desk) -> list[tuple[Any, ...]]:
     """Exits as (leg, where they lie, state)."""
     found = await desk.rows("intent", "leg, limit_price, stop_price, state", "leg")
-    return [(leg, stop if limit is None else limit, state) for leg, limit, stop, state in found if leg != "E"]
+    return sorted((leg, stop if limit is None else limit, state) for leg, limit, stop, state in found if leg != "E")
 
 
 @IN_BOTH
@@ -205,8 +205,8 @@ async def test_a_later_fill_of_one_entry_changes_nothing_of_another(books: Books
         ("E", 609, 1),
     ]
     assert await exits_of(desk) == [
-        ("S1", 19_980, "WORKING"),
         ("S1", 19_970, "WORKING"),
+        ("S1", 19_980, "WORKING"),
         ("S2", 19_980, "WORKING"),
         ("T1", 20_030, "WORKING"),
         ("T4", 20_030, "WORKING"),

@@ -1,6 +1,6 @@
 """Proposals and decisions: what a strategy wants to do in the market, and what became of it.
 
-What a strategy saw (`leadline.model.signals`) only tells why. A proposal is what risk decides on, one at a time.
+What a strategy saw (`leadline.model.signals`) only tells why. Proposals are decided one at a time.
 """
 
 from collections.abc import Mapping
@@ -133,7 +133,9 @@ def proposal_of(values: Mapping[str, Any]) -> Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Risk's word on one proposal of one strategy. Refused decisions carry the first reason that refused them.
+    """The answer to one proposal of one strategy: risk's for an entry, the account's for all else.
+
+    A refused one carries the first reason that refused it.
 
     `source` is that of the proposal, and `bar_key` the bar at which it was made. An entry of `type` LIMIT or STOP waits
     at `price` (ticks) until `valid_until_ns`, None until it is cancelled.

@@ -10,7 +10,8 @@ app = typer.Typer()
 
 
 @app.command(
-    short_help="List detectors, regime and router, with their parameters.", epilog="Example: leadline nodes stacked"
+    short_help="List detectors, filters, regime and router, with their parameters.",
+    epilog="Example: leadline nodes stacked",
 )
 def nodes(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Only this node.")] = None,
@@ -18,7 +19,7 @@ def nodes(
 ) -> None:
     """List the nodes that a manifest can set: what each computes and reads, how many bars it needs, its parameters.
 
-    Detectors of packages that are installed beside Leadline are among them.
+    Detectors and filters of packages that are installed beside Leadline are among them.
     """
     from leadline.cli.nodes import print_nodes
 
