@@ -316,6 +316,19 @@ def test_an_exit_that_the_venue_does_not_have_is_sent_again_while_it_is_wanted()
     assert list(sent_again(book)) == []
 
 
+def test_an_exit_that_is_sent_again_is_that_of_its_part_alone():
+    """Of two that rest without an exit one was to have this stop, of an entry beside the one that opened them."""
+    gone = order_of(OrderState.DEAD, "S7", side=Side.SELL, type=OrderType.STOP, stop_price=19_990, parent="E2")
+    gone = replace(gone, entry_price=19_995)
+    book, _ = book_of(ENTRY, gone, position=2)
+    [(_, again)] = sent_again(book)
+    assert (again.quantity, again.parent, again.entry_price, again.oco) == (1, "E2", 19_995, "")
+    # What it was for has left by its pair: what is without an exit now is another part.
+    filled = replace(TARGET, parent=ClientOrderId("E2"), state=OrderState.FILLED, filled=1)
+    book, _ = book_of(ENTRY, filled, replace(gone, oco=filled.client_id), position=1)
+    assert list(sent_again(book)) == []
+
+
 def test_a_new_stop_beyond_the_declared_risk_is_asked_of_the_limits():
     """Declared are 40 ticks below 20000: a stop at 19560 may lose 400 ticks of two contracts more."""
     manifest = account(**ALLOWED)

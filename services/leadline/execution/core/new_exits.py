@@ -239,10 +239,17 @@ def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:
         if position.quantity * gone.side.sign >= 0:
             continue
         bracket = Bracket(stop_price=gone.stop_price, target_price=gone.limit_price)
+        pair = book.orders.get(gone.oco)
+        bare = not gone.oco or (pair is not None and pair.state in _GIVEN_UP)
         for order in new_exits(book, position, bracket, gone.decision, gone.unit):
-            if order.parent == gone.parent and order.quantity <= gone.quantity:
-                yield replace(gone, unwanted=True, version=gone.version + 1), replace(order, trail=gone.trail)
-                break
+            again = replace(order, trail=gone.trail)
+            if bare and not order.oco:  # of the part that it was for, though others may have no exit either
+                size = min(order.quantity, gone.quantity)
+                again = replace(again, parent=gone.parent, entry_price=gone.entry_price, quantity=size)
+            elif order.parent != gone.parent or order.quantity > gone.quantity or not order.oco:
+                continue
+            yield replace(gone, unwanted=True, version=gone.version + 1), again
+            break
 
 
 def _exits(book: Book, position: Position, unit: str) -> Iterator[Order]:
