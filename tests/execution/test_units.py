@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from leadline.execution.core.account import account_view
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.ids import ClientOrderId, Leg, StrategyId
 from leadline.model.orders import Bracket, OrderType, Replacement, VenueOrder
@@ -324,4 +325,56 @@ async def test_a_unit_leaves_that_is_filled_in_part(books: Books, folder: Path):
     session, asked = await run(desk)
     assert asked[2:] == ["cancel E", "cancel T1", "cancel S1", "submit F1 1"]
     assert session.market.positions() == {MES: 2}
+    assert session.book.strategies[NAME].exits == ()
+
+
+RUNNER = replace(FIRST, action=Action.ADD, quantity=1, bracket=Bracket(stop_ticks=20))
+"""An addition that no target ends."""
+PAIR = replace(FIRST, quantity=1)
+BARE = replace(FIRST, action=Action.ADD, quantity=1, bracket=Bracket(target_ticks=30))
+LATER = Proposal(Action.PROTECT, bracket=Bracket(target_price=20_031), unit="first")
+
+
+@IN_BOTH
+@pytest.mark.parametrize(
+    ("said", "stays"),
+    [
+        # The older one leaves with its target, and not the target of one with the stop of the other.
+        ((PAIR, RUNNER, None), {"S1": 19_981}),
+        # What has no stop on purpose leaves first, with its target, and the pair stays one.
+        ((PAIR, BARE, None), {"S1": 19_981, "T1": 20_041}),
+        # The older one got its target after the younger one: both are pairs, and the older pair goes.
+        ((replace(RUNNER, action=Action.ENTER), replace(PAIR, action=Action.ADD), LATER), {"S1": 19_981, "T1": 20_031}),
+    ],
+)
+async def test_a_stop_and_its_target_leave_together(
+    books: Books, folder: Path, said: tuple[Proposal, Proposal, Proposal | None], stays: dict[str, int]
+):
+    first, second, later = said
+    bars = [at(600, first), at(700, second), *([] if later is None else [at(750, later)]), at(800, leave("first", 1))]
+    quiet = tape(*((second, 20_000) for second in (599, 601, 699, 701, 749, 751, 799, 801)), (1000, 20_001))
+    desk = desk_of(books, folder, *bars, prints={MES: quiet})
+    desk = replace(desk, manifest=account(limits=LIMITS, noStopRiskTicks={"MES": 100}))
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    live = session.book.live_orders(NAME)
+    assert [held.quantity for held in session.book.open_positions()] == [1]
+    assert {order.leg: order.stop_price or order.limit_price for order in live} == stays
+    # Whatever fills, the other goes with it: nothing can turn the position round.
+    assert len(live) == 1 or {order.oco for order in live} == {order.client_id for order in live}
+
+
+async def test_what_leaves_counts_down_to_the_stop_that_has_made_room(books: Books, folder: Path):
+    """Two at 20001 behind 19971, the market at 20000: 29 ticks and one of slippage at 1.25, and two commissions."""
+    far = replace(FIRST, bracket=Bracket(stop_ticks=30))
+    waits = tape((599, 20_000), (601, 20_000), (690, 20_000), (900, 19_990))
+    desk = desk_of(books, folder, at(600, far), at(700, leave("first")), prints={MES: waits})
+    session = desk.open(read_back=True)
+    await session.until(650)
+    before = account_view(session.book, halt="").worst_case
+    await session.until(710)
+    assert [(order.leg, order.stop_price) for order in session.book.live_orders(NAME)] == [("F1", None)]
+    assert account_view(session.book, halt="").worst_case == before == 2 * 30 * Decimal("1.25") + 2 * Decimal("1.25")
+    await session.run()
+    session.close()
     assert session.book.strategies[NAME].exits == ()

@@ -217,7 +217,8 @@ def no_stop_ticks(book: Book, contract: str) -> int | None:
 def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Decimal:
     """The loss that is still possible below the open result: positions down to their stops, live entries to theirs.
 
-    What has no stop counts down to the risk that the account has declared for it. Slippage on each exit (and entry),
+    What has no stop counts down to the risk that the account has declared for it, and what is leaving to the stop that
+    has made room for its close. Slippage on each exit (and entry),
     the gap beyond the stop of what may be held over a close, and the commissions still to come are counted. Never below
     0.
     """
@@ -238,6 +239,10 @@ def worst_case(book: Book, positions: list[Position], live: list[Order]) -> Deci
         risk = no_stop_ticks(book, position.contract)
         if position.without_stop and risk is not None:
             stops += [lot.price - sign * risk for lot in position.lots]
+        owner = book.strategies.get(position.strategy)
+        for goal in () if owner is None else owner.exits:
+            if goal.stop is not None and position.held_by(goal.unit):
+                stops.append(goal.stop)
         distance = slippage + gap_ticks(book, position.strategy, position.contract)
         if last is not None and stops:
             farthest = min(stops) if sign > 0 else max(stops)

@@ -75,12 +75,14 @@ class Fence:
 class UnitExit:
     """A unit of a strategy's position is to leave, or `quantity` size steps of it; None is all of it.
 
-    `reason` is that of its closing orders. What has left is taken off.
+    `reason` is that of its closing orders. What has left is taken off. `stop` is the farthest of the unit's stops when
+    it was asked for (ticks; None without one): it is gone before the part has left, and the limits count down to it.
     """
 
     unit: str
     quantity: int | None
     reason: str
+    stop: int | None = None
 
 
 @dataclass(slots=True)

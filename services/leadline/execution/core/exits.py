@@ -12,7 +12,6 @@ from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.unit_exits import (
     drop_done,
-    exits_of,
     is_whole_unit_leaving,
     leaving,
     may_close,
@@ -134,10 +133,7 @@ def _leaving_units(
             if not part:
                 continue
             own = of_unit(book, position, goal.unit)
-            targets = exits_of(own, Leg.TARGET)
-            steps = list(shrinking(targets, keep))
-            if sum(order.remaining for order in targets) <= keep:
-                steps += shrinking(exits_of(own, Leg.STOP), keep)
+            steps = shrinking(own, keep)
             yield from (Shrink(order, left) if left else Cancel(order, goal.reason) for order, left in steps)
             if may_close(book, position, goal, keep) and book.instant_ns >= _next_try_ns(book, position):
                 order = _closing(book, position, goal.reason, taken, unit=goal.unit, quantity=part)

@@ -14,7 +14,7 @@ from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import trailing
 from leadline.execution.core.positions import part_of
-from leadline.execution.core.unit_exits import with_exit
+from leadline.execution.core.unit_exits import leave
 from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
 
@@ -206,7 +206,7 @@ def _of_fill(book: Book, entry: Order, wanted: Bracket, fill: Fill, legs: list[O
 def _leave(book: Book, changes: Changes, entry: Order, reason: str) -> None:
     """Leave an entry's unit, and take what still enters it back."""
     owner = book.strategies[entry.strategy]
-    owner.exits = with_exit(owner.exits, UnitExit(entry.unit, None, reason))
+    leave(book, owner, UnitExit(entry.unit, None, reason))
     for order in book.live_orders(entry.strategy):
         if is_entry(order) and order.unit == entry.unit and not is_foreign(order) and not order.unwanted:
             put_order(book, changes, replace(order, unwanted=True, version=order.version + 1))

@@ -4,7 +4,7 @@ What is to leave is a goal of the strategy (`UnitExit`), written with the decisi
 it is a function of the book, asked again until it is done: targets shrink to what stays, then stops, and when the venue
 has said so of both, an order at the market closes as much as leaves. So stops and that order together never exceed the
 position, and what stays keeps stops of its size all the while. What leaves has no stop until it has left: the limits
-count it down to the farthest stop, as before.
+count it down to the farthest stop that it had.
 
 A size that is asked of an exit is a bound. Said again it changes nothing, and where a fill was faster it does no harm.
 """
@@ -33,15 +33,29 @@ def leaving(book: Book, strategy: StrategyBook) -> dict[tuple[str, str], int]:
     return found
 
 
-def with_exit(exits: Iterable[UnitExit], wanted: UnitExit) -> tuple[UnitExit, ...]:
-    """The goals with one more: a second part of a unit adds to the first, and a whole unit stands for its parts."""
-    known = {each.unit: each for each in exits}
+def leave(book: Book, strategy: StrategyBook, wanted: UnitExit) -> None:
+    """Let a unit or a part leave: a second part of a unit adds to the first, and a whole unit stands for its parts."""
+    known = {each.unit: each for each in strategy.exits}
     before = known.get(wanted.unit)
+    wanted = replace(wanted, stop=_farthest_stop(book, strategy, wanted.unit, before))
     if before is not None and wanted.quantity is not None:
         more = None if before.quantity is None else before.quantity + wanted.quantity
-        wanted = replace(before, quantity=more)
+        wanted = replace(before, quantity=more, stop=wanted.stop)
     known[wanted.unit] = wanted
-    return tuple(each for _, each in sorted(known.items()))
+    strategy.exits = tuple(each for _, each in sorted(known.items()))
+
+
+def _farthest_stop(book: Book, strategy: StrategyBook, unit: str, before: UnitExit | None) -> int | None:
+    """The stop of a unit with which most is lost, ticks: of those that work, and of those that have made room."""
+    found = [] if before is None or before.stop is None else [before.stop]
+    farthest = min
+    for position in book.open_positions(strategy.strategy):
+        if position.held_by(unit):
+            farthest = min if position.quantity > 0 else max
+            stops = [order for order in of_unit(book, position, unit) if order.leg.startswith(Leg.STOP)]
+            prices = (price for order in stops for price in (order.stop_price, order.wanted_price))
+            found += [price for price in prices if price is not None]
+    return farthest(found, default=None)
 
 
 def oldest_first(book: Book, strategy: StrategyBook, unit: str, quantity: int) -> tuple[dict[str, int], int]:
@@ -86,25 +100,56 @@ def drop_done(book: Book, strategy: StrategyBook) -> bool:
     return changed
 
 
-def shrinking(orders: Iterable[Order], keep: int) -> Iterator[tuple[Order, int]]:
-    """The exits that have to change so that they close no more than `keep`, each with what is left of it, maybe none.
+def shrunk(orders: Iterable[Order], keep: int) -> list[tuple[Order, int]]:
+    """Each exit with what is to be left of it, maybe none, so that together they close no more than `keep`.
 
-    The oldest first, as lots are. One that is being cancelled is on its way out; where nobody knows how one stands, it
-    is left alone and waited for.
+    A stop and the target that ends with it shrink alike: what stays has both, or what it had. A target alone goes
+    first, for it closes what has no stop on purpose; then the oldest, as lots do. One that is being cancelled is on its
+    way out; where nobody knows how one stands, its turn comes last.
     """
-    turns = sorted(orders, key=lambda order: (_turn(order), order.decided_at_ns, len(order.leg), order.leg))
-    excess = sum(order.remaining for order in turns) - keep
-    for order in turns:
-        part = min(excess, order.remaining)
-        if part <= 0:
-            return
+    pairs = sorted(_pairs(orders), key=_turn)
+    excess = sum(map(_covers, pairs)) - keep
+    found: list[tuple[Order, int]] = []
+    for pair in pairs:
+        covers = _covers(pair)
+        part = min(max(excess, 0), covers)
         excess -= part
-        if order.state in CANCELLABLE:
-            yield order, order.remaining - part
+        found += [(order, min(order.remaining, covers - part)) for order in pair]
+    return found
 
 
-def _turn(order: Order) -> int:
-    return 0 if order.state is OrderState.PENDING_CANCEL else 1 if order.state in CANCELLABLE else 2
+def shrinking(orders: Iterable[Order], keep: int) -> Iterator[tuple[Order, int]]:
+    """The exits that have to change now, each with what is left of it: targets, and once they have, stops.
+
+    One of which nobody knows how it stands is left alone and waited for.
+    """
+    changing = [(order, left) for order, left in shrunk(orders, keep) if left < order.remaining]
+    targets = [each for each in changing if each[0].leg.startswith(Leg.TARGET)]
+    yield from (each for each in targets or changing if each[0].state in CANCELLABLE)
+
+
+def _pairs(orders: Iterable[Order]) -> Iterator[tuple[Order, ...]]:
+    """Stops and targets, those together of which the venue ends one with the other."""
+    exits = {order.client_id: order for order in orders if order.leg.startswith((Leg.STOP, Leg.TARGET))}
+    while exits:
+        _, order = exits.popitem()
+        named = next(
+            (each for each in exits.values() if order.client_id == each.oco or each.client_id == order.oco), None
+        )
+        yield (order,) if named is None else (order, exits.pop(named.client_id))
+
+
+def _covers(pair: tuple[Order, ...]) -> int:
+    """Size steps that a stop and a target close, one or the other."""
+    return max(order.remaining for order in pair)
+
+
+def _turn(pair: tuple[Order, ...]) -> tuple[int, bool, int, int, str]:
+    states = {order.state for order in pair}
+    on_its_way = OrderState.PENDING_CANCEL in states
+    known = 0 if on_its_way else 1 if states <= CANCELLABLE else 2
+    with_stop = any(order.leg.startswith(Leg.STOP) for order in pair)
+    return (known, with_stop, *min((order.decided_at_ns, len(order.leg), order.leg) for order in pair))
 
 
 def may_close(book: Book, position: Position, wanted: UnitExit, keep: int) -> bool:
@@ -115,12 +160,7 @@ def may_close(book: Book, position: Position, wanted: UnitExit, keep: int) -> bo
     unit = of_unit(book, position, wanted.unit)
     if wanted.quantity is None and any(is_entry(order) for order in unit):
         return False
-    return all(sum(order.remaining for order in exits_of(unit, leg)) <= keep for leg in (Leg.STOP, Leg.TARGET))
-
-
-def exits_of(orders: Iterable[Order], leg: Leg) -> list[Order]:
-    """The stops, or the targets, among orders."""
-    return [order for order in orders if order.leg.startswith(leg)]
+    return all(left == order.remaining for order, left in shrunk(unit, keep))
 
 
 def of_unit(book: Book, position: Position, unit: str) -> list[Order]:

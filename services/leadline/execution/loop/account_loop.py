@@ -30,7 +30,7 @@ from leadline.execution.core.decisions import Asked, decision_facts, decision_of
 from leadline.execution.core.exits import next_try, settled
 from leadline.execution.core.halt_audit import note_halt
 from leadline.execution.core.trails import next_look
-from leadline.execution.core.unit_exits import with_exit
+from leadline.execution.core.unit_exits import leave
 from leadline.execution.loop.account_halts import AccountHalts
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import HALTED_BY, Deps
@@ -269,7 +269,7 @@ class AccountLoop:
             put_order(book, changes, order)
         strategy.flatten = strategy.flatten or found.closes
         for wanted in found.exits:
-            strategy.exits = with_exit(strategy.exits, wanted)
+            leave(self.book, strategy, wanted)
         await self._keeper.commit(changes)
         await self._orders.carry_out()
 
