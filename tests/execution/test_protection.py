@@ -159,6 +159,24 @@ def test_a_position_keeps_its_stop_while_the_close_waits_for_another_order(name:
         assert said(book) == [("cancel", "S1", "flat_by")]
 
 
+@pytest.mark.parametrize("state", LIVE)
+def test_the_rest_keeps_its_stop_while_a_part_is_being_closed(state: OrderState):
+    part = order_of(state, "F1", side=Side.SELL, unit="main")
+    # Three are held: one is being closed, and the stop of the other two waits for the end of that.
+    book, _ = book_of(part, leg("S1", 2), leg("T1", 2), position=3, flatten="day_loss")
+    assert said(book) == [("cancel", "T1", "day_loss")]
+    book, _ = book_of(part, leg("S1", 2), position=3, flatten="day_loss")
+    assert said(book) == []
+    book, _ = book_of(replace(part, state=S.REJECTED), leg("S1", 2), position=3, flatten="day_loss")
+    assert said(book) == [("cancel", "S1", "day_loss")]
+    # A stop for more than the rest could turn the position round together with the close.
+    book, _ = book_of(part, leg("S1", 3), position=3, flatten="day_loss")
+    assert said(book) == [("cancel", "S1", "day_loss")]
+    # Either side, and all that is held of the contract.
+    buys = [replace(part, side=Side.BUY), replace(leg("S1", 2), side=Side.BUY)]
+    assert said(book_of(*buys, position=-3, flatten="day_loss")[0]) == []
+
+
 def test_an_account_that_is_closed_closes_every_strategy_and_a_strategy_s_own_reason_comes_first():
     book, _ = book_of(position=1)
     book.flatten = "a person"

@@ -236,6 +236,36 @@ async def test_a_whole_unit_that_was_asked_for_after_a_part_of_it_leaves(books: 
     assert session.market.positions() == {}
 
 
+@IN_BOTH
+async def test_the_rest_keeps_its_stop_where_all_is_to_leave_while_a_part_does(books: Books, folder: Path):
+    # The close of one waits from 700 to 720 for its print, and all is to leave from 705 on.
+    rows = ((599, 20_000), (601, 20_000), (699, 20_000), (720, 19_990), (730, 19_985), (740, 19_985), (1099, 20_000))
+    bars = at(600, replace(FIRST, quantity=3)), at(700, leave("first", 1)), at(705, leave())
+    desk = desk_of(books, folder, *bars, prints={MES: tape(*rows)}, strategies=[strategy(size=3)])
+    session = desk.open(read_back=True)
+    await session.until(710)
+    assert [(order.leg, order.remaining) for order in session.market.live_orders()] == [("S1", 2), ("F1", 1)]
+    await session.run()
+    session.close()
+    # In at 20001; the part out at 19989, and the rest at the print after that: its stop went when the part had left.
+    fills = [(leg, price, quantity) for leg, _, price, quantity, _ in await desk.fills()]
+    assert fills == [("E", 20_001, 3), ("F1", 19_989, 1), ("F2", 19_984, 2)]
+    assert (session.halted, session.market.positions()) == ("", {})
+
+
+@IN_BOTH
+async def test_a_stop_of_the_rest_fills_while_a_part_leaves_before_all(books: Books, folder: Path):
+    # The print that fills the close of one at 720 is beyond the stop of the other two.
+    rows = ((599, 20_000), (601, 20_000), (699, 20_000), (720, 19_970), (730, 19_900), (1099, 19_900))
+    bars = at(600, replace(FIRST, quantity=3)), at(700, leave("first", 1)), at(705, leave())
+    desk = desk_of(books, folder, *bars, prints={MES: tape(*rows)}, strategies=[strategy(size=3)])
+    session, asked = await run(desk)
+    assert asked == ["submit E 3", "replace T1 2", "replace S1 2", "submit F1 1", "cancel T1"]
+    fills = [(leg, price, quantity) for leg, _, price, quantity, _ in await desk.fills()]
+    assert fills == [("E", 20_001, 3), ("S1", 19_969, 2), ("F1", 19_969, 1)]
+    assert (session.market.positions(), session.book.strategies[NAME].flatten) == ({}, "")
+
+
 class Unwilling(TrippedVenue):
     """A venue that makes no exit of a leg smaller."""
 

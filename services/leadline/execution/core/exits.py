@@ -186,11 +186,14 @@ def _leaving(
 ) -> Iterator[Cancel | Close]:
     """Orders of one contract that have to go. A position keeps its stops until they are all that the close waits for.
 
-    The end of another order may not come: its state may be one that this release has no word for.
+    The end of another order may not come: its state may be one that this release has no word for. It may be an order
+    that closes a part alone: the rest keeps its stops until that has ended.
     """
-    working = [order for order in orders if not order.leg.startswith(Leg.FLATTEN)]
+    closing = [order for order in orders if order.leg.startswith(Leg.FLATTEN)]
+    working = [order for order in orders if order not in closing]
     kept = [order for order in working if _protects(order, positions)]
-    if all(order in kept and order.state in CANCELLABLE for order in working):
+    waits = any(order not in kept or order.state not in CANCELLABLE for order in working)
+    if not waits and not (closing and _fit(positions, [*closing, *kept])):
         kept = []
     yield from (Cancel(order, reason) for order in working if order.state in CANCELLABLE and order not in kept)
     if not orders:
@@ -202,6 +205,11 @@ def _leaving(
 def _protects(order: Order, positions: list[Position]) -> bool:
     """Whether an order is a stop that would reduce a position."""
     return order.leg.startswith(Leg.STOP) and any(order.side.sign * held.quantity < 0 for held in positions)
+
+
+def _fit(positions: list[Position], orders: list[Order]) -> bool:
+    """Whether orders that close positions of one contract close no more than all of them."""
+    return sum(order.remaining for order in orders) <= sum(abs(held.quantity) for held in positions)
 
 
 def next_try(book: Book) -> int | None:
