@@ -266,6 +266,26 @@ async def test_a_stop_of_the_rest_fills_while_a_part_leaves_before_all(books: Bo
     assert (session.market.positions(), session.book.strategies[NAME].flatten) == ({}, "")
 
 
+@pytest.mark.parametrize("more", [leave("first"), leave("first", 1)], ids=["whole", "part"])
+async def test_what_is_to_leave_beside_a_part_keeps_its_stop_until_that_has_left(
+    books: Books, folder: Path, more: Proposal
+):
+    # The close of the first part waits from 700 to 720 for its print, and more is to leave from 705 on.
+    rows = ((599, 20_000), (601, 20_000), (699, 20_000), (720, 19_990), (730, 19_985), (740, 19_985), (1099, 20_000))
+    bars = at(600, replace(FIRST, quantity=3)), at(700, leave("first", 1)), at(705, more)
+    desk = desk_of(books, folder, *bars, prints={MES: tape(*rows)}, strategies=[strategy(size=3)])
+    session = desk.open(read_back=True)
+    await session.until(710)
+    live = sorted((order.leg, order.remaining) for order in session.market.live_orders())
+    assert live == [("F1", 1), ("S1", 2), ("T1", 2)]
+    await session.run()
+    session.close()
+    left = more.quantity or 2
+    fills = [(leg, price, quantity) for leg, _, price, quantity, _ in await desk.fills()]
+    assert fills == [("E", 20_001, 3), ("F1", 19_989, 1), ("F2", 19_984, left)]
+    assert (session.halted, sum(session.market.positions().values())) == ("", 2 - left)
+
+
 class Unwilling(TrippedVenue):
     """A venue that makes no exit of a leg smaller."""
 

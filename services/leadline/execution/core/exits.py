@@ -133,6 +133,8 @@ def _leaving_units(
             if not part:
                 continue
             own = of_unit(book, position, goal.unit)
+            if any(order.leg.startswith(Leg.FLATTEN) for order in own):
+                continue  # a part is being closed: what is to leave beside it keeps its stops until that has ended
             steps = shrinking(own, keep)
             yield from (Shrink(order, left) if left else Cancel(order, goal.reason) for order, left in steps)
             if may_close(book, position, goal, keep) and book.instant_ns >= _next_try_ns(book, position):
