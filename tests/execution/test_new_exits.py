@@ -99,6 +99,16 @@ async def test_a_position_gets_the_exit_that_it_did_not_have(
     assert session.market.positions() == {}
 
 
+@IN_BOTH
+async def test_a_stop_is_loosened_and_trails_while_its_position_gets_a_target(books: Books, folder: Path):
+    """With the target the venue tells where the stop still is: that is no trail beyond what is wanted."""
+    near = replace(BARE, bracket=Bracket(stop_ticks=10))
+    desk = desk_of(books, folder, START, at(600, near), at(700, protect(19_980, 20_040, Trail(4, 1))))
+    session = await desk.run(read_back=True)
+    assert not session.halted
+    assert await exits_of(desk) == [("S1", 19_980, "WORKING"), ("T1", 20_040, "WORKING")]
+
+
 async def test_what_rests_behind_a_new_stop_needs_it_from_then_on(books: Books, folder: Path):
     desk = desk_of(books, folder, (*START, (899, 20_000)), at(600, BARE), at(700, protect(19_990)))
     session = desk.open(read_back=True)

@@ -18,7 +18,7 @@ def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
     An order of which nothing is left is filled, in whatever word the venue says so.
     """
     surprises = list(_differences(order, reported))
-    state = reported.state
+    state, before = reported.state, order.price
     if state is OrderState.UNKNOWN and order.filled >= reported.quantity:
         state = OrderState.FILLED
     if order.state is OrderState.DEAD and reported.state is not OrderState.DEAD:
@@ -46,7 +46,8 @@ def apply_report(order: Order, reported: VenueOrder) -> tuple[Order, list[str]]:
         order = replace(
             order, stop_price=reported.stop_price, limit_price=reported.limit_price, version=order.version + 1
         )
-    if is_where_wanted(order):
+    # One that has not moved since is no further than it was: the report is older than what is wanted.
+    if is_where_wanted(order) and (order.price == order.wanted_price or order.price != before):
         order = replace(order, wanted_price=None, version=order.version + 1)
     if order.wanted_trail is not None and reported.trail == order.wanted_trail:
         order = replace(order, trail=reported.trail, wanted_trail=None, version=order.version + 1)
