@@ -61,3 +61,11 @@ def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int |
     held = book.positions.get((entry.strategy, entry.contract))
     lots = () if held is None else held.lots
     return next((lot.price for lot in reversed(lots) if lot.unit == entry.unit), None)
+
+
+def are_pair(one: Order, other: Order) -> bool:
+    """Whether the venue ends the one exit when the other fills: one names the other, or they are of the same fill."""
+    if one.leg[:1] == other.leg[:1]:
+        return False
+    same = (one.decision, one.parent, one.leg[1:]) == (other.decision, other.parent, other.leg[1:])
+    return same or one.oco == other.client_id or other.oco == one.client_id

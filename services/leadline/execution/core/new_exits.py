@@ -12,7 +12,7 @@ from typing import Final
 
 from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_order
 from leadline.execution.core.booking import is_foreign
-from leadline.execution.core.bracket_legs import trailing
+from leadline.execution.core.bracket_legs import are_pair, trailing
 from leadline.execution.core.positions import part_of
 from leadline.execution.core.unit_exits import leave
 from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, StrategyId, client_order_id
@@ -53,7 +53,7 @@ def _of_unit(
 ) -> list[Order]:
     """The exits that parts of a unit do not have; `position` is the unit's own."""
     live = [order for order in _exits(book, position, unit) if not order.state.terminal]
-    alone = [order for order in live if not any(_are_pair(order, other) for other in live)]
+    alone = [order for order in live if not any(are_pair(order, other) for other in live)]
     found = list[Order]()
     for twin in alone:
         if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
@@ -69,7 +69,7 @@ def _of_unit(
 def _without_exit(book: Book, position: Position, unit: str) -> int:
     """Size steps of a unit that no exit and no order that closes stands for; `position` is the unit's own."""
     live = [order for order in _exits(book, position, unit) if not order.state.terminal]
-    alone = [order for order in live if not any(_are_pair(order, other) for other in live)]
+    alone = [order for order in live if not any(are_pair(order, other) for other in live)]
     flattens = (order for order in book.live_orders(position.strategy) if order.leg.startswith(Leg.FLATTEN))
     covered = [order for order in live if order.leg.startswith(Leg.STOP)]
     covered += [order for order in alone if order.leg.startswith(Leg.TARGET)]
@@ -258,11 +258,3 @@ def _exits(book: Book, position: Position, unit: str) -> Iterator[Order]:
         mine = (order.strategy, order.contract, order.unit) == (position.strategy, position.contract, unit)
         if mine and order.leg.startswith((Leg.STOP, Leg.TARGET)) and not is_foreign(order):
             yield order
-
-
-def _are_pair(one: Order, other: Order) -> bool:
-    """Whether the venue ends the one exit when the other fills: one names the other, or they are of the same fill."""
-    if one.leg[:1] == other.leg[:1]:
-        return False
-    same = (one.decision, one.parent, one.leg[1:]) == (other.decision, other.parent, other.leg[1:])
-    return same or one.oco == other.client_id or other.oco == one.client_id

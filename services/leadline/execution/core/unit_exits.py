@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign
+from leadline.execution.core.bracket_legs import are_pair
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.model.ids import Leg
 from leadline.model.orders import Order, OrderState, Position
@@ -130,13 +131,13 @@ def shrinking(orders: Iterable[Order], keep: int) -> Iterator[tuple[Order, int]]
 
 def _pairs(orders: Iterable[Order]) -> Iterator[tuple[Order, ...]]:
     """Stops and targets, those together of which the venue ends one with the other."""
-    exits = {order.client_id: order for order in orders if order.leg.startswith((Leg.STOP, Leg.TARGET))}
+    exits = [order for order in orders if order.leg.startswith((Leg.STOP, Leg.TARGET))]
     while exits:
-        _, order = exits.popitem()
-        named = next(
-            (each for each in exits.values() if order.client_id == each.oco or each.client_id == order.oco), None
-        )
-        yield (order,) if named is None else (order, exits.pop(named.client_id))
+        order = exits.pop(0)
+        twin = next((other for other in exits if are_pair(order, other)), None)
+        if twin is not None:
+            exits.remove(twin)
+        yield (order,) if twin is None else (order, twin)
 
 
 def _covers(pair: tuple[Order, ...]) -> int:
