@@ -18,10 +18,10 @@ from typing import Final
 import numpy as np
 
 from leadline.aggregation.builder import BarBuilder
-from leadline.model.calendars import Session, calendar
 from leadline.model.durations import BarSpec, parse_bar_spec
-from leadline.model.hours import SessionHours
 from leadline.model.ids import RunId
+from leadline.model.market.calendars import Session, calendar
+from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import TickBatch, TickColumns
 
 DAY: Final = date(2025, 11, 20)

@@ -19,9 +19,9 @@ from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.assemble import strategy_fold
 from leadline.ingestion.simulator import simulate
 from leadline.model.bars import Bar
-from leadline.model.calendars import calendar
 from leadline.model.ids import RunId
-from leadline.model.specs import StrategySpec, session_of, signal_instrument
+from leadline.model.manifest.specs import StrategySpec, session_of, signal_instrument
+from leadline.model.market.calendars import calendar
 from leadline.model.ticks import TickBatch
 
 CONTRACT = "MESZ2025"

@@ -25,9 +25,9 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns
 from leadline.ingestion.runs import previous_days
 from leadline.ingestion.simulator import simulate
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.ids import RunId
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.model.wire.ticks import encode_tick_batch
 

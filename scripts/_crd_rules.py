@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from leadline.model.venues import venues
+from leadline.model.manifest.venues import venues
 from leadline.nodes.base import series_fields
 from leadline.nodes.registry import detector_types, filter_types
 

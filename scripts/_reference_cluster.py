@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import pairwise
 
 import leadline_operator.metrics
-from leadline.model.status_spec import AccountPhase, ConditionType, RolloutReason, RolloutStep, StrategyPhase
+from leadline.model.manifest.status_spec import AccountPhase, ConditionType, RolloutReason, RolloutStep, StrategyPhase
 from leadline_operator.conditions import Reason
 from leadline_operator.reconcile import account, strategy
 from scripts._markdown import code, table

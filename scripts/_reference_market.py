@@ -5,15 +5,15 @@ from typing import Any, Final
 
 import yaml
 
-from leadline.model.calendars import calendar, calendar_names
 from leadline.model.durations import BAR_SPEC_PATTERN, DURATION_PATTERN
-from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
-from leadline.model.instruments import instruments
+from leadline.model.manifest.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
+from leadline.model.manifest.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
+from leadline.model.manifest.venues import MEANINGS, NEEDED, Capability, venues
+from leadline.model.market.calendars import calendar, calendar_names
+from leadline.model.market.hours import CLOCK_PATTERN, ZONE_PATTERN
+from leadline.model.market.instruments import instruments
 from leadline.model.signals import Pattern
-from leadline.model.spec_base import CHANGE_KEY, DNS_LABEL_PATTERN, DNS_NAME_PATTERN
-from leadline.model.specs import AccountSpec, StrategySpec, TradingStrategy, default_account, parse_manifest
 from leadline.model.ticks import NS_PER_SECOND
-from leadline.model.venues import MEANINGS, NEEDED, Capability, venues
 from leadline.nodes.listing import node_texts
 from leadline.nodes.router import DEFAULT_RULES
 from scripts._markdown import code, codes, table

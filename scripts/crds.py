@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import yaml
 
-from leadline.model.kinds import KINDS
-from leadline.model.spec_base import API_VERSION, CHANGE_KEY
-from leadline.model.specs import Change
+from leadline.model.manifest.kinds import KINDS
+from leadline.model.manifest.spec_base import API_VERSION, CHANGE_KEY
+from leadline.model.manifest.specs import Change
 from scripts._crd_rules import LISTS, NO_DEFAULT, RULES, SHOWN
 
 ROOT: Final = Path(__file__).resolve().parent.parent

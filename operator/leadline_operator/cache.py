@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from leadline.model.ids import AccountId
-from leadline.model.strategy_spec import referenced_account
+from leadline.model.manifest.strategy_spec import referenced_account
 from leadline_operator.kinds import POD, REVISION, STRATEGY, JsonObject, Key, Kind, account_key
 from leadline_operator.owners import Owners
 

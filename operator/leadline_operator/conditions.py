@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from leadline.model.status_spec import MESSAGE_LENGTH, Condition, ConditionType, condition_of
+from leadline.model.manifest.status_spec import MESSAGE_LENGTH, Condition, ConditionType, condition_of
 
 
 class Reason(StrEnum):

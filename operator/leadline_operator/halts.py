@@ -7,7 +7,7 @@ question, or went and came between two of them, is noticed as well.
 import asyncio
 from collections.abc import Callable
 
-from leadline.model.status_spec import HALT_LENGTH, AccountStatus, JournalRestored
+from leadline.model.manifest.status_spec import HALT_LENGTH, AccountStatus, JournalRestored
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.execution import AccountState
 from leadline_operator.kinds import ACCOUNT, Key, own_key

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from leadline.model import kinds
 from leadline.model.ids import AccountId, StrategyId, account_id, namespaced_name, strategy_id
-from leadline.model.spec_base import API_VERSION
+from leadline.model.manifest import kinds
+from leadline.model.manifest.spec_base import API_VERSION
 
 JsonObject = dict[str, Any]
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from leadline.aggregation.builder import BarBuilder
 from leadline.model.bars import Bar, BarMessage
-from leadline.model.calendars import Session, calendar
 from leadline.model.durations import parse_bar_spec
-from leadline.model.hours import SessionHours
 from leadline.model.ids import RunId
+from leadline.model.market.calendars import Session, calendar
+from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import TickBatch, TickColumns
 
 TAPE = RunId("run-1")

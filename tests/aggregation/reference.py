@@ -5,7 +5,7 @@ from typing import Any
 
 from leadline.aggregation.builder import session_from
 from leadline.model.durations import BarSpec
-from leadline.model.hours import SessionHours
+from leadline.model.market.hours import SessionHours
 from tests.aggregation.builders import BUY, CALENDAR, CONTRACT, SELL, Print
 
 GRACE = 2_000_000_000

@@ -4,10 +4,10 @@ from datetime import date, timedelta
 import pytest
 
 from leadline.aggregation.builder import BarBuilder, Gap, session_from
-from leadline.model.calendars import calendar
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours, local_datetime
+from leadline.model.market.calendars import calendar
+from leadline.model.market.hours import SessionHours, local_datetime
 from tests.aggregation.builders import (
     BUY,
     CALENDAR,

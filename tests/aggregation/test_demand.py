@@ -5,8 +5,8 @@ import pytest
 from leadline.aggregation.demand import Series, bar_spec_of, series_of
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours, instant_ns
 from leadline.model.ids import RunId
+from leadline.model.market.hours import SessionHours, instant_ns
 from leadline.model.ticks import TickBatch, TickColumns
 from tests.aggregation.builders import RTH
 

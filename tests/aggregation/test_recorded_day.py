@@ -9,12 +9,12 @@ import pytest
 
 from leadline.aggregation.builder import BarBuilder
 from leadline.model.bars import Bar
-from leadline.model.calendars import calendar
 from leadline.model.durations import parse_bar_spec
-from leadline.model.hours import instant_ns
 from leadline.model.ids import RunId
-from leadline.model.instruments import instrument
-from leadline.model.sessions import resolve_session
+from leadline.model.market.calendars import calendar
+from leadline.model.market.hours import instant_ns
+from leadline.model.market.instruments import instrument
+from leadline.model.market.sessions import resolve_session
 from leadline.model.ticks import TickBatch, TickColumns
 
 TRADING_DAY = date(2013, 10, 8)

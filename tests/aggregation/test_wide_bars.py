@@ -14,7 +14,7 @@ from leadline.aggregation.wide import BarTooWide, fitting_ticks_per_row
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar
 from leadline.model.ids import RunId
-from leadline.model.instruments import instrument
+from leadline.model.market.instruments import instrument
 from leadline.model.subjects import tick_subject
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire.ticks import encode_tick_batch

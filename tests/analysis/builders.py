@@ -11,9 +11,9 @@ import numpy as np
 
 from leadline.analysis.strategies import NO_FILTERS, OrderFlow
 from leadline.model.bars import Bar, BarKey, FootprintRows
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.specs import Detectors
 from leadline.model.signals import BarSignals, RegimeReading, Signal
-from leadline.model.spec_base import SpecModel
-from leadline.model.specs import Detectors
 from leadline.nodes.base import Filter, NodeContext, Thresholds
 from leadline.nodes.detectors.absorption import AbsorptionParams
 from leadline.nodes.detectors.divergence import DivergenceParams

@@ -18,8 +18,8 @@ from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.errors import Unknown
 from leadline.model.ids import AccountId, StrategyId
+from leadline.model.manifest.specs import rollout_fields
 from leadline.model.signals import SignalMessage
-from leadline.model.specs import rollout_fields
 from leadline.model.subjects import SIGNALS, bar_subject, signal_subject
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire.bars import encode_bar

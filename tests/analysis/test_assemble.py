@@ -9,10 +9,10 @@ import pytest
 
 from leadline.analysis.assemble import detectors_of, strategy_fold, strategy_maker
 from leadline.analysis.strategies import OrderFlow
-from leadline.model import specs
 from leadline.model.errors import InvalidInput
+from leadline.model.manifest import specs
+from leadline.model.manifest.specs import StrategySpec, TradingStrategy
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading
-from leadline.model.specs import StrategySpec, TradingStrategy
 from leadline.nodes.regime import WARM_UP_BARS
 from leadline.nodes.router import DEFAULT_RULES, RegimeRule, routing_table
 from tests.analysis.builders import footprint_bar, random_session, reading_of

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from leadline.analysis.strategies import one_entry
-from leadline.model.proposal_checks import MOST_WHY, check_proposals
+from leadline.model.checks.proposals import MOST_WHY, check_proposals
 from leadline.model.proposals import Action, Direction, Proposal, Withdrawal
 from leadline.model.signals import Pattern, Signal
 from tests.execution.harness.builders import LONG, MES, SHORT, signal

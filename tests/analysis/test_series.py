@@ -17,9 +17,9 @@ from leadline.analysis.merge import merged
 from leadline.analysis.strategies import StrategyFailed, propose
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
-from leadline.model.instruments import Instrument
+from leadline.model.manifest.specs import TradingStrategy, load_manifests
+from leadline.model.market.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
-from leadline.model.specs import TradingStrategy, load_manifests
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire.signals import encode_signal
 from leadline.testing.replay import TAPE, builder_of, signal_messages

@@ -10,8 +10,8 @@ import pytest
 
 from leadline.local.local_nats import LocalNats
 from leadline.model.ids import AccountId, StrategyId
+from leadline.model.manifest.specs import rollout_fields
 from leadline.model.signals import BarSignals, SignalMessage
-from leadline.model.specs import rollout_fields
 from leadline.model.subjects import SIGNALS, bar_subject, signal_subject
 from leadline.model.wire.bars import encode_bar
 from leadline.model.wire.signals import decode_signal

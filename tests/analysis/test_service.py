@@ -25,9 +25,9 @@ from leadline.local.local_nats import LocalNats
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, RunId, StrategyId
-from leadline.model.instruments import Instrument
+from leadline.model.manifest.specs import StrategySpec
+from leadline.model.market.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
-from leadline.model.specs import StrategySpec
 from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.model.wire.bars import bar_key_to_proto, encode_bar
 from leadline.model.wire.signals import bar_signals_from_proto, decode_signal

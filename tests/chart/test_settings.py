@@ -12,8 +12,8 @@ import yaml
 from leadline.cli.main import app
 from leadline.ingestion.params import IngestionParams
 from leadline.local.bundled import NatsServerSettings, PostgresServerSettings
+from leadline.model.manifest.specs import TradingStrategy, load_manifests
 from leadline.model.services import SERVICES, planned, service_of, traders_services
-from leadline.model.specs import TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings
 from leadline.runtime.rpc.auth import derive_key

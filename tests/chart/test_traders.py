@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from leadline.model.specs import TradingStrategy, load_manifests
+from leadline.model.manifest.specs import TradingStrategy, load_manifests
 from leadline.plan.plan import plan
 from leadline.schema.permissions import bus_permissions
 from leadline_operator.desired.workload import labels_of, pod_template, service_settings

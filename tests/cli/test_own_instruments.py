@@ -16,12 +16,12 @@ from leadline.execution.core.day import roll
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import IngestionParams
 from leadline.local.data_dir import DataDir
-from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import RunId
-from leadline.model.instruments import instrument
-from leadline.model.own_markets import OwnMarkets, in_force, put_in_force, read_own
-from leadline.model.specs import InvalidManifest, session_of
+from leadline.model.manifest.own_markets import OwnMarkets, in_force, put_in_force, read_own
+from leadline.model.manifest.specs import InvalidManifest, session_of
+from leadline.model.market.calendars import calendar
+from leadline.model.market.instruments import instrument
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.runtime.exit_codes import EXIT_REFUSED
 from leadline.runtime.main import run_service

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from leadline.model.instruments import instruments
+from leadline.model.market.instruments import instruments
 
 JsonObject = dict[str, Any]
 KindName = Literal["TradingStrategy", "TradingAccount"]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from leadline.model.specs import parse_manifest
+from leadline.model.manifest.specs import parse_manifest
 from tests.crds.api import Api
 from tests.fuzz.manifests import ACCOUNT, STRATEGY
 from tests.fuzz.values import change, copied

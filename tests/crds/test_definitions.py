@@ -10,10 +10,10 @@ import helm_python
 import pytest
 import yaml
 
-from leadline.model.kinds import KINDS
-from leadline.model.spec_base import CHANGE_KEY
-from leadline.model.specs import AccountSpec, Change, StrategySpec
-from leadline.model.status_spec import AccountStatus, ConditionType, StrategyStatus
+from leadline.model.manifest.kinds import KINDS
+from leadline.model.manifest.spec_base import CHANGE_KEY
+from leadline.model.manifest.specs import AccountSpec, Change, StrategySpec
+from leadline.model.manifest.status_spec import AccountStatus, ConditionType, StrategyStatus
 from scripts import crds
 from scripts._crd_rules import LISTS, RULES
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from leadline.model.specs import Manifest, TradingAccount, TradingStrategy, load_manifests, parse_manifest
-from leadline.model.status_spec import StrategyPhase, StrategyStatus
+from leadline.model.manifest.specs import Manifest, TradingAccount, TradingStrategy, load_manifests, parse_manifest
+from leadline.model.manifest.status_spec import StrategyPhase, StrategyStatus
 from tests.crds.refusals import ACCEPTED, JsonObject, KindName, good, merged
 from tests.kube.cluster.control_plane import ControlPlane, KubectlFailed
 

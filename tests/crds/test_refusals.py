@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, parse_manifest
+from leadline.model.manifest.specs import InvalidManifest, TradingAccount, TradingStrategy, parse_manifest
 from leadline.plan.plan import plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings
 from scripts._crd_rules import RULES as KIND_RULES

@@ -13,13 +13,13 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, previous_days
 from leadline.ingestion.sources import SimulatedSource
 from leadline.model.bars import Bar
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.ids import RunId, client_order_id, decision_id
+from leadline.model.manifest.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of, resolve_contract
 from leadline.model.orders import LastPrint, Side, VenueEvent, VenueOrder
 from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals
-from leadline.model.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.risk.decide import decide
 from leadline.risk.view import RiskDecision

@@ -19,10 +19,10 @@ import typer.main
 import yaml
 
 from leadline.cli.main import app
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.model.orders import OrderState, OrderType, Side
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.proposals import Action
-from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.testing import replay, simulated
 from tests.docs.pages import DOCS, ROOT, blocks, name_of, pages
 

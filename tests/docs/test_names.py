@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from leadline.model.bars import Bar, FootprintRows
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.model.orders import Bracket
-from leadline.model.specs import TradingAccount, TradingStrategy, load_manifests
 from tests.docs.demo_day import prints, trade_of
 from tests.docs.pages import DOCS, ROOT, name_of, pages
 

@@ -89,9 +89,9 @@ def test_every_fill_rule_is_explained():
 
 
 def test_the_instrument_sheet_is_where_the_page_says():
-    sheet = files("leadline.model") / "data" / "instruments.yaml"
+    sheet = files("leadline.model.market") / "data" / "instruments.yaml"
     assert sheet.is_file()
-    assert "services/leadline/model/data/instruments.yaml" in (DOCS / "reference" / "instruments.md").read_text()
+    assert "services/leadline/model/market/data/instruments.yaml" in (DOCS / "reference" / "instruments.md").read_text()
 
 
 def test_the_metrics_of_every_room_are_listed():

@@ -9,7 +9,7 @@ import pytest
 from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.model.durations import parse_bar_spec
-from leadline.model.specs import calendar_of_spec, session_of
+from leadline.model.manifest.specs import calendar_of_spec, session_of
 from leadline.views.days import TradedDay, spans, traded_days_of
 from tests.docs.pages import DOCS, section
 from tests.execution.harness.builders import strategy

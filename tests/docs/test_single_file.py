@@ -16,10 +16,10 @@ from leadline.cli.main import run
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.params import IngestionParams
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.ids import RunId
-from leadline.model.specs import TradingStrategy, load_manifests, session_of
+from leadline.model.manifest.specs import TradingStrategy, load_manifests, session_of
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import TickBatch, concat
 from tests.docs.pages import ROOT
 

@@ -14,7 +14,7 @@ from leadline.execution.core.account_settings import (
 )
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import TradingAccount
+from leadline.model.manifest.specs import TradingAccount
 from tests.execution.harness.builders import (
     BUY,
     DAY_S,

@@ -24,10 +24,10 @@ from leadline.execution.core.account import (
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
 from leadline.model.blocks import Block
 from leadline.model.ids import ClientOrderId, StrategyId
-from leadline.model.instruments import instrument
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.specs import TradingAccount
+from leadline.model.market.instruments import instrument
 from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side, Trail
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
-from leadline.model.specs import TradingAccount
 from leadline.risk.view import AccountLimits, AccountView, Quote, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, RTH_S, account, bar, ns, strategy

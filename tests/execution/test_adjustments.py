@@ -14,7 +14,9 @@ from leadline.execution.core.adjustments import adjustment, more_at_risk
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.model.halts import HaltSource
 from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
-from leadline.model.instruments import instrument
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.venues import Capability
+from leadline.model.market.instruments import instrument
 from leadline.model.orders import (
     Bracket,
     LastPrint,
@@ -26,10 +28,8 @@ from leadline.model.orders import (
     Trailing,
     VenueOrder,
 )
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
-from leadline.model.venues import Capability
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk

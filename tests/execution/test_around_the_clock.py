@@ -8,10 +8,8 @@ import pytest
 from leadline.execution.core.account import settings
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.day import close_of_session, next_timer, roll
-from leadline.model.hours import instant_ns
 from leadline.model.ids import DecisionId, FillId, RunId, StrategyId
-from leadline.model.orders import Lot, Position
-from leadline.model.specs import (
+from leadline.model.manifest.specs import (
     TradingAccount,
     TradingStrategy,
     calendar_of_spec,
@@ -19,6 +17,8 @@ from leadline.model.specs import (
     default_account,
     parse_manifest,
 )
+from leadline.model.market.hours import instant_ns
+from leadline.model.orders import Lot, Position
 from leadline.model.ticks import NS_PER_MINUTE
 
 BITCOIN = "BTCUSDT"

@@ -17,7 +17,7 @@ from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, LONGEST_REASON, Halt, HaltSource
 from leadline.model.ids import RunId
-from leadline.model.venues import Capability
+from leadline.model.manifest.venues import Capability
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.stores import MemoryBooks
 from tests.execution.test_halts_interleaved import Nobody, Rows, Store, Venue

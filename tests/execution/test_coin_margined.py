@@ -18,16 +18,16 @@ from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import roll, watches
 from leadline.execution.core.positions import apply_fill, flat, open_result
 from leadline.model.ids import UNASSIGNED, ClientOrderId, DecisionId, FillId, RunId, StrategyId
-from leadline.model.instruments import instrument
-from leadline.model.orders import Fill, LastPrint, Lot, Position, Side
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
-from leadline.model.specs import (
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.specs import (
     InvalidManifest,
     TradingAccount,
     TradingStrategy,
     check_strategy_on_account,
     load_manifests,
 )
+from leadline.model.market.instruments import instrument
+from leadline.model.orders import Fill, LastPrint, Lot, Position, Side
 from leadline.model.worth import QUANTUM
 from leadline.views.trades import equity_curve, trades_of
 from tests.own_markets import BITCOIN, file_of

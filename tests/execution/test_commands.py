@@ -12,9 +12,9 @@ from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, Strateg
 from leadline.execution.loop.commands import cancellable_entry, drain, release, set_strategy, tighten
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ClientOrderId, StrategyId, derive
-from leadline.model.manifests import InvalidManifest
+from leadline.model.manifest.manifests import InvalidManifest
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.orders import OrderState
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, NQ, account, ns, strategy

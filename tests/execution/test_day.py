@@ -20,9 +20,9 @@ from leadline.execution.core.day import (
     watches,
 )
 from leadline.model.blocks import Block
-from leadline.model.calendars import calendar, calendar_names
-from leadline.model.hours import instant_ns
 from leadline.model.ids import StrategyId
+from leadline.model.market.calendars import calendar, calendar_names
+from leadline.model.market.hours import instant_ns
 from leadline.model.orders import LastPrint, Order, OrderState, VenueEvent, Watch, WatchedPosition
 from leadline.risk.view import AccountLimits, StrategyLimits
 from tests.execution.harness.books import book_of, order_of, position_of, reported_of

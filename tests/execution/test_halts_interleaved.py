@@ -24,8 +24,8 @@ from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.ids import ClientOrderId, FillId, RunId
+from leadline.model.manifest.venues import Capability
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
-from leadline.model.venues import Capability
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.checks import AccountStore

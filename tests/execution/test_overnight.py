@@ -11,12 +11,12 @@ from leadline.execution.core.account import account_view, settings
 from leadline.execution.core.book import Book
 from leadline.execution.core.day import close_of_session, next_timer, venue_calendar
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import instant_ns
 from leadline.model.ids import StrategyId
-from leadline.model.instruments import instrument
+from leadline.model.manifest.specs import TradingAccount
+from leadline.model.market.hours import instant_ns
+from leadline.model.market.instruments import instrument
+from leadline.model.market.sessions import resolve_session
 from leadline.model.orders import LastPrint, OrderState, OrderType, Side
-from leadline.model.sessions import resolve_session
-from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_MINUTE
 from leadline.risk.limits import risk_per_contract
 from tests.execution.harness.books import book_of, order_of

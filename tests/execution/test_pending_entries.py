@@ -13,10 +13,10 @@ from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
 from leadline.model.ids import ClientOrderId, StrategyId
+from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, Proposal
 from leadline.model.signals import BarSignals, Pattern
-from leadline.model.specs import TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import LONG, MES, SHORT, account, bar, ns, says, strategy, tape

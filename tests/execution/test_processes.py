@@ -22,9 +22,9 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
 from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.services import Role
 from leadline.model.signals import SignalMessage
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.subjects import signal_subject, tick_subject
 from leadline.model.ticks import TickBatch
 from leadline.model.wire.signals import encode_signal

@@ -14,9 +14,9 @@ from leadline.execution.core.day import roll
 from leadline.execution.loop.commands import set_strategy
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.ingestion.months import market_of
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import Unknown
 from leadline.model.ids import RunId, StrategyId
+from leadline.model.market.contracts import instrument_of
 from leadline.model.orders import Advanced
 from leadline.model.ticks import TickColumns
 from leadline.model.wire.bars import encode_bar

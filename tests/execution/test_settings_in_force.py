@@ -24,7 +24,7 @@ from leadline.execution.loop.commands import tighten
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, RunId, StrategyId
-from leadline.model.specs import TradingAccount
+from leadline.model.manifest.specs import TradingAccount
 from leadline.risk.view import AccountLimits
 from tests.execution.harness.books import position_of
 from tests.execution.harness.builders import DAY, DAY_S, ES, MES, account, ns, strategy

@@ -10,8 +10,8 @@ from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import next_timer
 from leadline.execution.core.settlements import settle_opposites
 from leadline.model.ids import UNASSIGNED, DecisionId, FillId, Leg, StrategyId
+from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import LastPrint, Lot, OrderState, Side, VenueEvent
-from leadline.model.settlement import settlement_id, settles_at_ns
 from leadline.venue.settlements import settlement
 from tests.execution.harness.books import book_of
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape

@@ -14,6 +14,7 @@ from leadline.execution.core.trails import PAUSE_NS, move_stops, next_look, trai
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Refused
 from leadline.model.ids import StrategyId
+from leadline.model.manifest.venues import Capability
 from leadline.model.orders import (
     Bracket,
     LastPrint,
@@ -29,7 +30,6 @@ from leadline.model.orders import (
 )
 from leadline.model.proposals import Action, Direction, Proposal
 from leadline.model.ticks import NS_PER_SECOND
-from leadline.model.venues import Capability
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk, Session

@@ -12,6 +12,7 @@ import pytest
 from leadline.execution.core.venue_reports import LARGEST_QUANTITY, LONGEST_ID
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
+from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.halts import LONGEST_REASON, HaltSource
 from leadline.model.ids import ClientOrderId, DecisionId, FillId
 from leadline.model.orders import (
@@ -25,7 +26,6 @@ from leadline.model.orders import (
     VenueOrder,
     Watch,
 )
-from leadline.model.proposal_checks import LARGEST_PRICE
 from leadline.venue.convert import advanced_from_proto, order_as_reported
 from leadline.venue.v1 import venue_pb2 as pb
 from tests.execution.harness.builders import MES, bar, ns, says, strategy, tape

@@ -8,8 +8,8 @@ import pytest
 
 from leadline.model.blocks import Block
 from leadline.model.ids import StrategyId
-from leadline.model.manifests import parse_manifest
-from leadline.model.specs import TradingStrategy
+from leadline.model.manifest.manifests import parse_manifest
+from leadline.model.manifest.specs import TradingStrategy
 from tests.execution.harness.builders import MES, RTH_S, SHORT, account, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from leadline.cli.manifests import plan_of
 from leadline.cli.options import PlanOptions
 from leadline.model.errors import InvalidInput, error_text
-from leadline.model.manifests import MOST_PROBLEMS
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
-from leadline.model.specs import InvalidManifest
+from leadline.model.manifest.manifests import MOST_PROBLEMS
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.specs import InvalidManifest
 from leadline.plan.plan import plan_document
 from tests.fuzz.values import change, copied
 from tests.own_markets import BITCOIN, ETHER, EVENINGS

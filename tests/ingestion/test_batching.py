@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.ingestion.batching import BatchBounds, BatchDraft, idle_watermarks, split, with_idle_watermarks
-from leadline.model.calendars import calendar
+from leadline.model.market.calendars import calendar
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, TickColumns, concat
 from tests.ingestion.builders import rows_of
 

@@ -11,8 +11,8 @@ from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.months import market_of
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.simulator import simulate_day
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput
+from leadline.model.market.contracts import instrument_of
 
 
 def june(*days: int) -> tuple[date, ...]:

@@ -14,8 +14,8 @@ from leadline.ingestion.servicer import PushFeed
 from leadline.ingestion.tape import Position
 from leadline.ingestion.v1 import ingestion_pb2
 from leadline.model.errors import InvalidInput, RefusedMessage
-from leadline.model.hours import SessionHours
 from leadline.model.ids import RunId
+from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import NS_PER_SECOND, SenderPosition, TickBatch, TickColumns
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.ticks import decode_tick_batch, encode_tick_batch, tick_batch_from_proto

@@ -10,8 +10,8 @@ from leadline.ingestion.retention import (
     needed_bytes,
     session_bytes,
 )
-from leadline.model.calendars import calendar
 from leadline.model.ids import RunId
+from leadline.model.market.calendars import calendar
 from leadline.model.ticks import NS_PER_SECOND, TickBatch, TickColumns
 from leadline.model.wire.ticks import encode_tick_batch
 

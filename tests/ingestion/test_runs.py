@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, ContractDays, plan_tape, previous_days, run_id
-from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.market.calendars import calendar
 
 CME = calendar("cme")
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from leadline.aggregation.kernel import fold
 from leadline.ingestion.simulator import simulate, simulate_day
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import instant_ns
-from leadline.model.instruments import instruments
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.hours import instant_ns
+from leadline.model.market.instruments import instruments
 from leadline.model.ticks import NS_PER_MINUTE, TickColumns, concat
 from tests.ingestion.builders import rows_of
 

@@ -14,8 +14,8 @@ from leadline.ingestion.raw import NANO, RawColumns
 from leadline.ingestion.simulator import simulate_day
 from leadline.ingestion.sources import Day, FileSource, SimulatedSource, Source
 from leadline.ingestion.tally import TooManyKeptOut
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
 from tests.ingestion.builders import rows_of
 

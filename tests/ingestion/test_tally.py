@@ -15,9 +15,9 @@ from leadline.ingestion.tally import (
     nothing_reached_a_bar,
     require_share,
 )
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
-from leadline.model.hours import SessionHours
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import TickColumns
 
 MES = "MESM2025"

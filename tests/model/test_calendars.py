@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.model import calendars
-from leadline.model.calendars import Calendar, calendar, calendar_names, parse_calendar
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours
-from leadline.model.instruments import instrument
+from leadline.model.market import calendars
+from leadline.model.market.calendars import Calendar, calendar, calendar_names, parse_calendar
+from leadline.model.market.hours import SessionHours
+from leadline.model.market.instruments import instrument
 
 RTH = instrument("ES").sessions["rth"]
 GLOBEX = instrument("ES").sessions["globex"]

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.model.contracts import (
+from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.market.contracts import (
     Contract,
     FrontMonth,
     dated,
@@ -23,7 +24,6 @@ from leadline.model.contracts import (
     sheet_of,
     third_friday,
 )
-from leadline.model.errors import InvalidInput, Unknown
 
 NOVEMBER = date(2025, 11, 20)
 QUARTERLY = st.builds(

@@ -4,7 +4,7 @@ import pytest
 
 from leadline.model.durations import BarSpec, parse_bar_spec, parse_duration
 from leadline.model.errors import InvalidInput
-from leadline.model.instruments import instrument
+from leadline.model.market.instruments import instrument
 
 MINUTE_NS = 60_000_000_000
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.instruments import Profile, instrument, instruments, sheet_roots
+from leadline.model.market.calendars import calendar
+from leadline.model.market.instruments import Profile, instrument, instruments, sheet_roots
 
 # root: tick, tick value, value of a point
 SHEET = {

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from leadline.model.manifests import MAX_MANIFEST_BYTES, MOST_MANIFESTS, MOST_PROBLEMS
-from leadline.model.specs import (
+from leadline.model.manifest.manifests import MAX_MANIFEST_BYTES, MOST_MANIFESTS, MOST_PROBLEMS
+from leadline.model.manifest.specs import (
     InvalidManifest,
     TradingAccount,
     TradingStrategy,

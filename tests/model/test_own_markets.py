@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from leadline.model.calendars import calendar, calendar_names
-from leadline.model.contracts import (
+from leadline.model.errors import Unknown
+from leadline.model.manifest.manifests import MOST_PROBLEMS, InvalidManifest
+from leadline.model.manifest.own_markets import OwnMarkets, in_force, own_files, put_in_force, read_own
+from leadline.model.manifest.strategy_spec import StrategySpec
+from leadline.model.market.calendars import calendar, calendar_names
+from leadline.model.market.contracts import (
     front_months,
     instrument_of,
     last_trading_day,
@@ -18,12 +22,8 @@ from leadline.model.contracts import (
     parse_contract,
     resolve_contract,
 )
-from leadline.model.errors import Unknown
-from leadline.model.instruments import instrument, instruments
-from leadline.model.manifests import MOST_PROBLEMS, InvalidManifest
-from leadline.model.own_markets import OwnMarkets, in_force, own_files, put_in_force, read_own
-from leadline.model.sessions import around_the_clock, resolve_session
-from leadline.model.strategy_spec import StrategySpec
+from leadline.model.market.instruments import instrument, instruments
+from leadline.model.market.sessions import around_the_clock, resolve_session
 from tests.own_markets import BITCOIN, ETHER, EVENINGS, file_of
 
 

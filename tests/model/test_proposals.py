@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 import pytest
 
+from leadline.model.checks.proposals import MOST_PROPOSALS, check_proposals
+from leadline.model.checks.signals import check_content
 from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.ids import AccountId, StrategyId, decision_id
 from leadline.model.orders import Bracket, OrderType, Trail
-from leadline.model.proposal_checks import MOST_PROPOSALS, check_proposals
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal, Withdrawal, proposal_of, source_of
-from leadline.model.signal_checks import check_content
 from leadline.model.wire.signals import bar_signals_from_proto, bar_signals_to_proto
 from tests.execution.harness.builders import MES, bar
 

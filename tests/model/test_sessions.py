@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import instant_ns, zone_of
-from leadline.model.instruments import instrument
-from leadline.model.sessions import SessionHours, around_the_clock, local_time_in, resolve_session, session_id
+from leadline.model.market.hours import instant_ns, zone_of
+from leadline.model.market.instruments import instrument
+from leadline.model.market.sessions import SessionHours, around_the_clock, local_time_in, resolve_session, session_id
 
 ES = instrument("ES")
 HOUR_NS = 3_600_000_000_000

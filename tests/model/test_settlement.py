@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from leadline.model.settlement import settles_at_ns
+from leadline.model.market.settlement import settles_at_ns
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from leadline.model.bars import CLOSE_GRACE_NS, BarKey
-from leadline.model.contracts import FrontMonth
+from leadline.model.checks.signals import MOST_SIGNALS, SignalSource, check_message
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import AccountId, RunId, StrategyId
-from leadline.model.instruments import instrument
+from leadline.model.market.contracts import FrontMonth
+from leadline.model.market.instruments import instrument
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
-from leadline.model.signal_checks import MOST_SIGNALS, SignalSource, check_message
 from leadline.model.signals import BarSignals, Pattern, Regime, RegimeReading, Signal, SignalMessage
 from leadline.model.subjects import signal_subject
 from leadline.model.ticks import NS_PER_SECOND

@@ -10,7 +10,7 @@ import pytest
 
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.specs import (
+from leadline.model.manifest.specs import (
     Bracket,
     Change,
     Distances,

@@ -3,8 +3,8 @@
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import InvalidManifest, load_manifests
-from leadline.model.yaml_text import MOST_BROKEN, MOST_LEVELS, MOST_VALUES, read_yaml, yaml_documents
+from leadline.model.manifest.specs import InvalidManifest, load_manifests
+from leadline.model.manifest.yaml_text import MOST_BROKEN, MOST_LEVELS, MOST_VALUES, read_yaml, yaml_documents
 
 TEXT = b"""\
 # a comment

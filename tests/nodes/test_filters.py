@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leadline.model.bars import OWN_SERIES, Bar
-from leadline.model.signal_checks import check_answer
+from leadline.model.checks.signals import check_answer
 from leadline.model.signals import Direction, Regime, RegimeReading
 from leadline.nodes.base import Allowed, Filter, Inputs, Node, NoParams
 from leadline.nodes.detectors.absorption import Absorption

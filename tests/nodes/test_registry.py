@@ -20,7 +20,7 @@ import json
 from scripts.crds import definition
 from leadline.analysis.assemble import detectors_of, strategy_maker
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import load_manifests
+from leadline.model.manifest.specs import load_manifests
 from tests.analysis.builders import MONDAY, random_session
 from random import Random
 
@@ -100,7 +100,7 @@ ASKED_FILTER = """
 import json
 from leadline.analysis.assemble import strategy_maker
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import load_manifests
+from leadline.model.manifest.specs import load_manifests
 from leadline.nodes.listing import node_text
 from tests.analysis.builders import candle, reading_of
 

@@ -29,8 +29,8 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
 from leadline.model.ids import AccountId, DecisionId, RunId, StrategyId
+from leadline.model.manifest.specs import Metadata, TradingAccount
 from leadline.model.orders import Position
-from leadline.model.specs import Metadata, TradingAccount
 from leadline.model.v1 import model_pb2
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import caller, derive_key, one_key

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
-from leadline.model.specs import TradingStrategy, hot_fields, rollout_fields
-from leadline.model.status_spec import ConditionType
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.specs import TradingStrategy, hot_fields, rollout_fields
+from leadline.model.manifest.status_spec import ConditionType
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from leadline.runtime.settings import ServiceSettings

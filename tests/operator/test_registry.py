@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from leadline.model.ids import AccountId
-from leadline.model.kinds import MANIFEST_KINDS
+from leadline.model.manifest.kinds import MANIFEST_KINDS
 from leadline_operator.cache import Cache
 from leadline_operator.handlers import Watcher
 from leadline_operator.kinds import (

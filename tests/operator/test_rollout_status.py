@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from leadline.model.status_spec import (
+from leadline.model.manifest.status_spec import (
     Condition,
     ConditionType,
     RolloutReason,

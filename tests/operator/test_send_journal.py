@@ -11,7 +11,7 @@ from kubernetes.aio.client import Configuration
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.model.ids import AccountId
-from leadline.model.status_spec import AccountStatus
+from leadline.model.manifest.status_spec import AccountStatus
 from leadline.runtime.clock import monotonic_s
 from leadline.runtime.rpc.auth import one_key
 from leadline_operator.cache import Cache

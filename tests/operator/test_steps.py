@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from leadline.model.status_spec import RolloutStep
+from leadline.model.manifest.status_spec import RolloutStep
 from leadline_operator.reconcile import account, rollout, strategy
 from leadline_operator.reconcile.steps import Done, run_steps
 

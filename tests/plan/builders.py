@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from leadline.model.specs import Manifest, TradingAccount, TradingStrategy, parse_manifest
+from leadline.model.manifest.specs import Manifest, TradingAccount, TradingStrategy, parse_manifest
 
 
 def _parsed(document: dict[str, Any]) -> Manifest:

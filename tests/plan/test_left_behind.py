@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from leadline.ingestion.simulator import simulate_day
-from leadline.model.contracts import instrument_of
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_MINUTE
 from tests.execution.harness.builders import RTH_S, ns
 from tests.plan.running import answer, leadline, nothing_is_left, processes_of

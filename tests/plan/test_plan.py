@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.ids import AccountId, StrategyId
-from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
+from leadline.model.manifest.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, plan, plan_document, workload_id
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 from tests.plan.builders import account, strategy

@@ -10,7 +10,7 @@ import pytest
 from leadline.local.binding import check_feed
 from leadline.local.left_behind import AccountLeftBehind, ContractStillOpen, require_resumable
 from leadline.local.local_postgres import LocalPostgres
-from leadline.model.specs import TradingStrategy
+from leadline.model.manifest.specs import TradingStrategy
 from leadline.plan.plan import Plan, plan
 from leadline.plan.platform import PlatformSettings
 from leadline.runtime.version import code_version

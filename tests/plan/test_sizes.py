@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from leadline.model.own_markets import OwnMarkets, put_in_force, read_own
+from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.plan.sizes import cut_sizes, entry_sizes
 from tests.own_markets import BITCOIN, file_of
 from tests.plan.builders import account, strategy

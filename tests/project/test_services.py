@@ -37,7 +37,7 @@ FIRST = "SERVICES: Final[tuple[Service, ...]] = (\n"
 
 LOOK = """
 import json
-from leadline.model.specs import default_account
+from leadline.model.manifest.specs import default_account
 from leadline.plan.plan import plan, plan_document
 from leadline.plan.platform import PlatformSettings
 from leadline.runtime.main import params_model

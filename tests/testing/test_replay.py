@@ -10,11 +10,11 @@ import pytest
 from leadline.analysis.strategies import StrategyFailed
 from leadline.model.bars import Bar
 from leadline.model.errors import InvalidInput
-from leadline.model.instruments import Instrument
-from leadline.model.manifests import load_manifests
+from leadline.model.manifest.manifests import load_manifests
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.market.instruments import Instrument
 from leadline.model.proposals import Action, Direction, Proposal
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
 from leadline.testing import prints, replay, simulated
 from leadline.testing.replay import Halted

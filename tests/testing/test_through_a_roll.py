@@ -8,9 +8,9 @@ import pytest
 from leadline.analysis.assemble import strategy_fold
 from leadline.ingestion.months import market_of
 from leadline.model.bars import BarMessage
-from leadline.model.contracts import resolve_contract
-from leadline.model.manifests import load_manifests
-from leadline.model.specs import OWN_SERIES, StrategySpec, TradingAccount, TradingStrategy
+from leadline.model.manifest.manifests import load_manifests
+from leadline.model.manifest.specs import OWN_SERIES, StrategySpec, TradingAccount, TradingStrategy
+from leadline.model.market.contracts import resolve_contract
 from leadline.testing import Replay, replay, simulated
 from leadline.testing.replay import TAPE, signal_messages
 

@@ -16,9 +16,9 @@ from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection, Reach
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import AccountId, ClientOrderId
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.venues import GROUP, MEANINGS, NEEDED, Capability, venue_named, venues
 from leadline.model.orders import Advanced, VenueOrder
-from leadline.model.spec_base import SpecModel
-from leadline.model.venues import GROUP, MEANINGS, NEEDED, Capability, venue_named, venues
 from leadline.testing import TapeTime, prints, replay
 from leadline.venue.fill_rules import FillRules
 from tests.docs.pages import DOCS, ROOT, blocks
@@ -36,8 +36,8 @@ ASKED = """
 import json
 import sys
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import load_manifests
-from leadline.model.venues import NEEDED, Capability, venue_named
+from leadline.model.manifest.specs import load_manifests
+from leadline.model.manifest.venues import NEEDED, Capability, venue_named
 from leadline.plan.plan import plan
 from leadline.plan.platform import PlatformSettings
 from scripts.crds import definition

@@ -3,8 +3,8 @@
 from typing import Final
 
 from leadline.model.ids import ClientOrderId
+from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import Fill, OrderState, Side, VenueOrder
-from leadline.model.settlement import settlement_id, settles_at_ns
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket

@@ -13,8 +13,8 @@ from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.halts import halts_text
 from leadline.model.ids import AccountId, RunId, StrategyId, derive, namespaced_name
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.specs import Metadata, TradingAccount, TradingStrategy
-from leadline.model.status_spec import JournalRestored
+from leadline.model.manifest.specs import Metadata, TradingAccount, TradingStrategy
+from leadline.model.manifest.status_spec import JournalRestored
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.calls import CALL_SECONDS, Channels, ServiceRefused, answered

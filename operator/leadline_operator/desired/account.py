@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from leadline.model.ids import derive
-from leadline.model.specs import Change, TradingAccount, change_class
+from leadline.model.manifest.specs import Change, TradingAccount, change_class
 from leadline.plan.plan import Workload
 from leadline_operator.desired import workload as pods
 from leadline_operator.kinds import ROLLOUT_HASH, JsonObject, account_key

@@ -8,7 +8,7 @@ from typing import Any
 
 from leadline.analysis.hashing import analysis_hash
 from leadline.model.ids import derive
-from leadline.model.specs import TradingStrategy, rollout_fields
+from leadline.model.manifest.specs import TradingStrategy, rollout_fields
 from leadline.plan.plan import Workload
 from leadline_operator.desired import workload as pods
 from leadline_operator.desired.account import HASH_LENGTH

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from leadline.model.own_markets import in_force
+from leadline.model.manifest.own_markets import in_force
 from leadline.model.services import service_of
 from leadline.plan.plan import Workload
 from leadline.runtime.settings import ServiceSettings

@@ -5,8 +5,8 @@ Every reconcile begins with the first step and does what is missing.
 
 from typing import Final
 
-from leadline.model.specs import TradingAccount
-from leadline.model.status_spec import AccountPhase, AccountStatus, ConditionType
+from leadline.model.manifest.specs import TradingAccount
+from leadline.model.manifest.status_spec import AccountPhase, AccountStatus, ConditionType
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.kube import Forbidden, NamespaceEnding

@@ -1,7 +1,7 @@
 """How an account goes: after its strategies, and only when nothing of it is in the market."""
 
-from leadline.model.status_spec import AccountPhase, AccountStatus, ConditionType
-from leadline.model.strategy_spec import referenced_account
+from leadline.model.manifest.status_spec import AccountPhase, AccountStatus, ConditionType
+from leadline.model.manifest.strategy_spec import referenced_account
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.conditions import Reason, no
 from leadline_operator.kinds import ACCOUNT_FINALIZER, FORCE_DELETE_ANNOTATION, STRATEGY, JsonObject, own_key

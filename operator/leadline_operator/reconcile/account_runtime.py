@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from leadline.execution.core.account_settings import hot_fields, settings_hash
 from leadline.model.ids import AccountId
-from leadline.model.specs import TradingAccount
-from leadline.model.status_spec import AccountStatus
+from leadline.model.manifest.specs import TradingAccount
+from leadline.model.manifest.status_spec import AccountStatus
 from leadline_operator.clients.execution import AccountState
 from leadline_operator.kinds import STRATEGY, JsonObject, own_key
 from leadline_operator.reconcile.context import ReconcileContext

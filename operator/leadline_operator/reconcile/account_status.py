@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from leadline.model.status_spec import (
+from leadline.model.manifest.status_spec import (
     HALT_LENGTH,
     AccountPhase,
     AccountStatus,

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from leadline.model.ids import AccountId
-from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, check_strategy_on_account
-from leadline.model.status_spec import ConditionType, StrategyStatus, condition_of
+from leadline.model.manifest.specs import InvalidManifest, TradingAccount, TradingStrategy, check_strategy_on_account
+from leadline.model.manifest.status_spec import ConditionType, StrategyStatus, condition_of
 from leadline.plan.plan import Plan, plan, trade_one_contract, workload_id
 from leadline_operator.conditions import Reason
 from leadline_operator.desired.workload import SETTINGS_KEY

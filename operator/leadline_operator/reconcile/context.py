@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from leadline.model.status_spec import Condition, ConditionType, OwnerStatus, condition_of
+from leadline.model.manifest.status_spec import Condition, ConditionType, OwnerStatus, condition_of
 from leadline_operator import metrics
 from leadline_operator.clients.kube import Conflict, Missing
 from leadline_operator.conditions import Reason, Verdict, no, updated, yes

@@ -1,6 +1,6 @@
 """Numbers of orders and contracts in a status: they change with every fill, and are written from time to time."""
 
-from leadline.model.status_spec import AccountStatus, StrategyStatus
+from leadline.model.manifest.status_spec import AccountStatus, StrategyStatus
 from leadline_operator.clients.execution import StrategyAtAccount
 from leadline_operator.reconcile.context import ReconcileContext
 

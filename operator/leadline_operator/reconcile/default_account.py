@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from leadline.model.ids import account_id
-from leadline.model.specs import TradingStrategy
-from leadline.model.status_spec import StrategyStatus
-from leadline.model.strategy_spec import PAPER_ACCOUNT
+from leadline.model.manifest.specs import TradingStrategy
+from leadline.model.manifest.status_spec import StrategyStatus
+from leadline.model.manifest.strategy_spec import PAPER_ACCOUNT
 from leadline_operator.clients.kube import Conflict
 from leadline_operator.conditions import Reason
 from leadline_operator.kinds import ACCOUNT, STRATEGY, account_key

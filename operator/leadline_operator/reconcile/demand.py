@@ -1,6 +1,6 @@
 """The demand of a strategy for bars and prints: written when it trades, taken away when it has left."""
 
-from leadline.model.status_spec import ConditionType, StrategyStatus
+from leadline.model.manifest.status_spec import ConditionType, StrategyStatus
 from leadline.plan.demand import demand_rows
 from leadline.plan.plan import Plan
 from leadline_operator.conditions import Reason, no

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, StrategyId
-from leadline.model.specs import Manifest, parse_manifest
+from leadline.model.manifest.specs import Manifest, parse_manifest
 from leadline_operator.cache import Cache, place_of, uid_of
 from leadline_operator.clients.calls import Feed
 from leadline_operator.clients.demand import Demand

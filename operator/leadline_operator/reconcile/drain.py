@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Final
 
 from leadline.model.drains import DrainOrders, DrainPositions
-from leadline.model.specs import TradingStrategy
-from leadline.model.status_spec import ConditionType, DrainStatus, StrategyPhase, StrategyStatus
-from leadline.model.strategy_spec import DeletionPolicy, SuspendPolicy
+from leadline.model.manifest.specs import TradingStrategy
+from leadline.model.manifest.status_spec import ConditionType, DrainStatus, StrategyPhase, StrategyStatus
+from leadline.model.manifest.strategy_spec import DeletionPolicy, SuspendPolicy
 from leadline.plan.plan import workload_id
 from leadline_operator.cache import named_account
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused

@@ -1,7 +1,7 @@
 """The send journal of an account: what is said when execution has found it lost and made it whole."""
 
 from leadline.model.counted import counted
-from leadline.model.status_spec import AccountStatus
+from leadline.model.manifest.status_spec import AccountStatus
 from leadline.plan.plan import workload_id
 from leadline_operator.clients.execution import AccountState
 from leadline_operator.conditions import Reason

@@ -1,7 +1,7 @@
 """Strategies that an account's execution trades and that have no object any more, and prints that nobody needs."""
 
 from leadline.model.drains import DrainOrders, DrainPositions
-from leadline.model.strategy_spec import referenced_account
+from leadline.model.manifest.strategy_spec import referenced_account
 from leadline_operator.conditions import Reason
 from leadline_operator.kinds import STRATEGY, own_key, strategy_key
 from leadline_operator.reconcile.account_runtime import AccountRuntime

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from leadline.model.drains import DrainOrders, DrainPositions
-from leadline.model.status_spec import ConditionType, RolloutReason, RolloutStatus, RolloutStep
+from leadline.model.manifest.status_spec import ConditionType, RolloutReason, RolloutStatus, RolloutStep
 from leadline_operator.clients.calls import ServiceRefused
 from leadline_operator.conditions import Reason, no, yes
 from leadline_operator.desired.strategy import Revision

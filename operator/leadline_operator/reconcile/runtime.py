@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from leadline.model.ids import AccountId
-from leadline.model.specs import TradingStrategy, rollout_fields
-from leadline.model.status_spec import ConditionType, StrategyStatus
+from leadline.model.manifest.specs import TradingStrategy, rollout_fields
+from leadline.model.manifest.status_spec import ConditionType, StrategyStatus
 from leadline.plan.plan import Plan, Workload
 from leadline_operator.clients.execution import AccountState, StrategyAtAccount, strategy_settings_hash
 from leadline_operator.conditions import Reason, yes

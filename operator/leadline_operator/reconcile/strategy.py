@@ -6,7 +6,7 @@ to do, so that any of them can be the last one before a crash.
 
 from typing import Final
 
-from leadline.model.status_spec import ConditionType, RolloutStep, StrategyStatus
+from leadline.model.manifest.status_spec import ConditionType, RolloutStep, StrategyStatus
 from leadline_operator.clients.calls import ServiceAway, ServiceRefused
 from leadline_operator.clients.demand import DatabaseAway
 from leadline_operator.clients.execution import strategy_settings_hash

@@ -11,11 +11,11 @@ import numpy as np
 from leadline.aggregation.buffer import PrintBuffer
 from leadline.aggregation.kernel import BarPart, value_area
 from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey, BarMessage, UnfinishedBar
-from leadline.model.calendars import Calendar, Session
 from leadline.model.durations import BarSpec, spec_token
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.hours import SessionHours
 from leadline.model.ids import RunId
+from leadline.model.market.calendars import Calendar, Session
+from leadline.model.market.hours import SessionHours
 from leadline.model.ticks import NS_PER_MINUTE, TickBatch, TickColumns
 
 # Tape time between two progress messages of a builder that closes no bar. Time bars of every length end with a minute.

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from leadline.aggregation.builder import BarBuilder
-from leadline.model.contracts import instrument_of
 from leadline.model.durations import BarSpec, parse_bar_spec, spec_token
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import SessionHours
 from leadline.model.ids import RunId
-from leadline.model.sessions import calendar_of
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.hours import SessionHours
+from leadline.model.market.sessions import calendar_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from leadline.aggregation.demand import Series
 from leadline.aggregation.v1 import aggregation_pb2 as pb
 from leadline.aggregation.v1 import aggregation_pb2_grpc as rpc
 from leadline.model.bars import BarKey, BarMessage
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import RunId
+from leadline.model.market.contracts import instrument_of
 from leadline.model.subjects import BARS, bar_subject
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.bars import bar_key_from_proto, bar_to_proto, unfinished_to_proto

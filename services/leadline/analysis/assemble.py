@@ -8,7 +8,7 @@ from typing import Any, Final
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.strategies import OrderFlow, Strategy, load_entry_point
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import (
+from leadline.model.manifest.specs import (
     OWN_SERIES,
     StrategySpec,
     calendar_of_spec,

@@ -12,7 +12,7 @@ from typing import Final, cast
 
 from leadline.analysis.strategies import ReadsSeries, Strategy, StrategyFailed
 from leadline.model.bars import OWN_SERIES, Bar
-from leadline.model.signal_checks import check_answer
+from leadline.model.checks.signals import check_answer
 from leadline.model.signals import BarSignals
 
 _NO_SERIES: Final[Mapping[str, Callable[[date], date]]] = MappingProxyType({})

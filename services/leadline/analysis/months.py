@@ -6,9 +6,9 @@ from datetime import date, timedelta
 
 from leadline.analysis.assemble import strategy_fold
 from leadline.analysis.fold import StrategyFold
-from leadline.model.calendars import Calendar
-from leadline.model.contracts import FrontMonth, front_months, months_from
-from leadline.model.specs import StrategySpec, calendar_of_spec
+from leadline.model.manifest.specs import StrategySpec, calendar_of_spec
+from leadline.model.market.calendars import Calendar
+from leadline.model.market.contracts import FrontMonth, front_months, months_from
 
 
 @dataclass(frozen=True, slots=True)

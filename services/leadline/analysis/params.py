@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from leadline.model.ids import AccountId, StrategyId
-from leadline.model.specs import StrategySpec
+from leadline.model.manifest.specs import StrategySpec
 from leadline.model.strict import ServiceParams
 
 _FULL_NAME: Final = Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+$")

@@ -15,9 +15,9 @@ from leadline.analysis.v1 import analysis_pb2 as pb
 from leadline.analysis.v1 import analysis_pb2_grpc as rpc
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import GivenUp, InvalidInput, Unknown
-from leadline.model.hours import local_datetime
+from leadline.model.manifest.specs import OWN_SERIES, StrategySpec, session_of
+from leadline.model.market.hours import local_datetime
 from leadline.model.signals import SignalMessage
-from leadline.model.specs import OWN_SERIES, StrategySpec, session_of
 from leadline.model.subjects import BARS, SIGNALS, bar_subject, signal_subject
 from leadline.model.wire.signals import encode_signal
 from leadline.runtime.bus.bus import Bus

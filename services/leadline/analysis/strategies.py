@@ -6,9 +6,9 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from leadline.model.bars import OWN_SERIES, Bar
+from leadline.model.checks.proposals import MOST_WHY
 from leadline.model.errors import GivenUp, InvalidInput, RefusedMessage
-from leadline.model.instruments import Instrument
-from leadline.model.proposal_checks import MOST_WHY
+from leadline.model.market.instruments import Instrument
 from leadline.model.proposals import Action, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, RegimeReading, Signal
 from leadline.nodes.base import Detector, Filter, Node, NodeContext

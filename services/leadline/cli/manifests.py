@@ -18,10 +18,10 @@ from leadline.ingestion.runs import DEFAULT_TRADE_FROM
 from leadline.local.binding import check_feed
 from leadline.local.data_dir import placed_at
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, is_utf8, reason_of
-from leadline.model.manifests import no_yaml, placed_in
-from leadline.model.own_markets import put_in_force, read_own
-from leadline.model.spec_checks import calendar_of_spec
-from leadline.model.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
+from leadline.model.manifest.manifests import no_yaml, placed_in
+from leadline.model.manifest.own_markets import put_in_force, read_own
+from leadline.model.manifest.spec_checks import calendar_of_spec
+from leadline.model.manifest.specs import InvalidManifest, TradingAccount, TradingStrategy, load_manifests
 from leadline.plan.plan import Plan, expired, plan
 from leadline.plan.platform import Feed, FeedFile, PlatformSettings, parse_speed
 

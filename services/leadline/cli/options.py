@@ -36,7 +36,7 @@ def _knowing_its_instruments(data_dir: Path) -> Path:
     """The data directory itself; its stack's instruments are known from here on, so that its prices can be shown."""
     from leadline.local.data_dir import DataDir  # noqa: PLC0415 - as above
     from leadline.model.errors import InvalidInput, reason_of  # noqa: PLC0415 - a command that runs, not its help
-    from leadline.model.own_markets import put_in_force, read_own  # noqa: PLC0415 - as above
+    from leadline.model.manifest.own_markets import put_in_force, read_own  # noqa: PLC0415 - as above
 
     file = DataDir(data_dir).instruments_file
     try:

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from leadline.cli.feeding import kept_out_text, tape_ns, unfinished_text
 from leadline.local.supervisor import PartStatus
-from leadline.model.contracts import instrument_of
 from leadline.model.counted import counted
 from leadline.model.ids import AccountId
+from leadline.model.market.contracts import instrument_of
 from leadline.model.signals import Direction
 from leadline.model.worth import places
 from leadline.report.clock import day_and_time, moment, time_of_day, zone_name

@@ -10,8 +10,8 @@ from leadline.cli.options import Output, PlanOptions
 from leadline.cli.output import people_console, print_json, print_table
 from leadline.local.data_dir import DataDir
 from leadline.local.left_behind import require_resumable
-from leadline.model.own_markets import own_files
-from leadline.model.strategy_spec import StrategySpec
+from leadline.model.manifest.own_markets import own_files
+from leadline.model.manifest.strategy_spec import StrategySpec
 from leadline.plan.plan import plan_document
 from leadline.plan.sizes import EntrySize, entry_sizes
 from leadline.report.printable import plain_text

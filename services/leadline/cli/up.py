@@ -22,10 +22,10 @@ from leadline.local.calls import CALL_SECONDS
 from leadline.local.completion import wait_for_completion
 from leadline.local.data_dir import DataDir, placed_at
 from leadline.local.supervisor import Supervisor
-from leadline.model.contracts import front_months
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.own_markets import own_files
-from leadline.model.specs import OWN_SERIES, TradingStrategy
+from leadline.model.manifest.own_markets import own_files
+from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
+from leadline.model.market.contracts import front_months
 from leadline.plan.sizes import cut_sizes
 from leadline.report.printable import printable
 from leadline.runtime.rpc.failures import with_retries

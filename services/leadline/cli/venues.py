@@ -5,8 +5,8 @@ from typing import Any
 
 from leadline.cli.options import Output
 from leadline.cli.output import print_json, print_table
-from leadline.model.spec_base import SpecModel
-from leadline.model.venues import MEANINGS, Capability, Venue, venue_named, venues
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.venues import MEANINGS, Capability, Venue, venue_named, venues
 
 
 @dataclass(frozen=True, slots=True)

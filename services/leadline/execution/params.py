@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, PlainSerializer
 
 from leadline.model.ids import AccountId
-from leadline.model.specs import TradingAccount
+from leadline.model.manifest.specs import TradingAccount
 from leadline.model.strict import ServiceParams
 
 

@@ -30,14 +30,14 @@ from leadline.execution.servicer import ExecutionServicer
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.execution.venues.connect import connect
+from leadline.model.checks.signals import SignalSource, check_message
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import StrategyId
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.signal_checks import SignalSource, check_message
-from leadline.model.specs import TradingStrategy
+from leadline.model.manifest.specs import TradingStrategy
+from leadline.model.manifest.venues import venue_named
 from leadline.model.subjects import SIGNALS, signal_subject
-from leadline.model.venues import venue_named
 from leadline.runtime.bus.bus import TailLost
 from leadline.runtime.bus.intake import Intake, read_signal
 from leadline.runtime.bus.publishing import keep_publishing

@@ -21,8 +21,8 @@ from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.halts import FIELD_REASON, HaltSource, printable
 from leadline.model.ids import ClientOrderId, StrategyId
-from leadline.model.spec_base import DECIMAL_PATTERN
-from leadline.model.strategy_spec import MOST_COUNT
+from leadline.model.manifest.spec_base import DECIMAL_PATTERN
+from leadline.model.manifest.strategy_spec import MOST_COUNT
 from leadline.risk.view import AccountLimits
 from leadline.runtime.clock import wall_ns
 from leadline.runtime.rpc.auth import caller

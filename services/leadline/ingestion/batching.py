@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from leadline.model.calendars import Calendar
+from leadline.model.market.calendars import Calendar
 from leadline.model.ticks import NS_PER_MINUTE, SenderPosition, TickColumns
 
 # How many prints a message holds on a live tape and at a set speed: enough that the cost of a message is shared, few

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 
 from leadline.ingestion.raw import TOO_LARGE
-from leadline.model.calendars import Calendar
 from leadline.model.errors import Unknown
+from leadline.model.market.calendars import Calendar
 from leadline.model.ticks import NS_PER_MINUTE, Int64Array
 
 # What stands for a day where there is none.

@@ -15,10 +15,10 @@ from leadline.ingestion.months import (
 from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, TapePlan, plan_tape, previous_days, traded_days
 from leadline.ingestion.sources import FileSource, SimulatedSource, Source
-from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
-from leadline.model.own_markets import in_force
+from leadline.model.manifest.own_markets import in_force
+from leadline.model.market.contracts import instrument_of, resolve_contract
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from leadline.ingestion.runs import ContractDays, TapePlan
-from leadline.model.calendars import Calendar, calendar
-from leadline.model.contracts import (
+from leadline.model.errors import InvalidInput
+from leadline.model.market.calendars import Calendar, calendar
+from leadline.model.market.contracts import (
     dated,
     instrument_of,
     last_trading_day,
@@ -14,7 +15,6 @@ from leadline.model.contracts import (
     roll_date,
     rolls_by_rule,
 )
-from leadline.model.errors import InvalidInput
 
 
 def market_of(contract: str) -> Calendar:

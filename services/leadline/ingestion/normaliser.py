@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.doubt import PlausibilityCheck, Verdict
 from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano
-from leadline.model.calendars import Calendar, calendar
-from leadline.model.contracts import instrument_of
+from leadline.model.market.calendars import Calendar, calendar
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import Int8Array, Int64Array, TickColumns
 
 # Largest price in ticks and size in steps: their product still fits 63 bits.

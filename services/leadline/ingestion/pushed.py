@@ -14,9 +14,9 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.raw import RawColumns, nano, to_nano
 from leadline.ingestion.tally import OutsideSessions, Tally
 from leadline.ingestion.tape import Position
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import Int64Array, SenderPosition, TickColumns, concat
 
 

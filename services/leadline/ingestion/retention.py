@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from leadline.ingestion.batching import BatchBounds
-from leadline.model.calendars import Calendar
+from leadline.model.market.calendars import Calendar
 from leadline.model.ticks import TickBatch
 
 # Time, price and size of 8 bytes, aggressor of 1.

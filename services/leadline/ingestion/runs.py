@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from leadline.model.calendars import Calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import RunId, derive
+from leadline.model.market.calendars import Calendar
+from leadline.model.market.contracts import instrument_of
 
 # A quiet Tuesday with a week of the same contract before it: what is traded when nobody names a day.
 DEFAULT_TRADE_FROM: Final = date(2025, 6, 10)

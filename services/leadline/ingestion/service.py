@@ -21,9 +21,9 @@ from leadline.ingestion.store import OpenedRun, Store
 from leadline.ingestion.tape import ContractTape, Pace, Position, in_tape_order
 from leadline.ingestion.v1 import ingestion_pb2 as pb
 from leadline.ingestion.v1 import ingestion_pb2_grpc as rpc
-from leadline.model import instruments
 from leadline.model.errors import GivenUp
 from leadline.model.ids import AccountId, RunId
+from leadline.model.market import instruments
 from leadline.model.subjects import TICKS
 from leadline.model.ticks import TickColumns
 from leadline.runtime.bus.bus import Bus

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from leadline.ingestion.draws import PER_MILLE, Draws
 from leadline.ingestion.scenario import Episode, Leg, SessionShape, activity, legs
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.instruments import Instrument
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.instruments import Instrument
 from leadline.model.ticks import NS_PER_MINUTE, Int64Array, TickColumns
 
 # About where a market trades, by underlying, when the caller does not say.

@@ -28,11 +28,11 @@ from leadline.ingestion.raw import TOO_LARGE, RawColumns, nano, to_nano
 from leadline.ingestion.repeats import Repeats
 from leadline.ingestion.simulator import count_prints, opening_level, simulate_day
 from leadline.ingestion.tally import Counts, require_share
-from leadline.model.calendars import Calendar, calendar
-from leadline.model.contracts import instrument_of, resolve_contract
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import local_datetime
 from leadline.model.ids import derive
+from leadline.model.market.calendars import Calendar, calendar
+from leadline.model.market.contracts import instrument_of, resolve_contract
+from leadline.model.market.hours import local_datetime
 from leadline.model.ticks import NS_PER_SECOND, Int64Array, TickColumns
 
 # Text read at once: some 30,000 prints, whose columns fit the processor's cache.

@@ -10,8 +10,8 @@ import structlog
 from leadline.ingestion.normaliser import QuarantinedPrint
 from leadline.ingestion.runs import run_id
 from leadline.ingestion.tally import Tally, number_text
-from leadline.model.hours import SessionHours
 from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.market.hours import SessionHours
 from leadline.runtime.database import DATABASE_LOST, Pool
 from leadline.runtime.retry import until_done
 

@@ -18,12 +18,12 @@ import numpy as np
 from leadline.ingestion.days import NO_DAY, TradingDays, day_of
 from leadline.ingestion.normaliser import Normaliser, QuarantinedPrint, Reason
 from leadline.ingestion.raw import NANO, TOO_LARGE
-from leadline.model.calendars import Calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.counted import counted
 from leadline.model.errors import LeadlineError
-from leadline.model.hours import SessionHours
-from leadline.model.instruments import Instrument, beside
+from leadline.model.market.calendars import Calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.hours import SessionHours
+from leadline.model.market.instruments import Instrument, beside
 from leadline.model.ticks import Int64Array
 
 # The reason of a good print that lies in no session that bars are built of.

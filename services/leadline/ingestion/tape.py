@@ -10,8 +10,8 @@ from leadline.ingestion.batching import BatchBounds, BatchDraft, split, with_idl
 from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.sources import Source
 from leadline.ingestion.tally import OutsideSessions, Tally
-from leadline.model.calendars import calendar
-from leadline.model.contracts import instrument_of
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
 from leadline.model.ticks import NS_PER_MINUTE, NS_PER_SECOND, SenderPosition, TickColumns
 
 # Tape time that passes between two messages while any market is open; a longer gap is a closure.

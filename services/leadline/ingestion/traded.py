@@ -11,7 +11,7 @@ from leadline.ingestion.sources import FileSource
 from leadline.ingestion.tally import OutsideSessions
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import SessionHours
+from leadline.model.market.hours import SessionHours
 
 
 def require_traded_days(feed: Feed, symbols: Collection[str]) -> None:

@@ -14,8 +14,8 @@ from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import LocalPostgres
 from leadline.local.ports import LOOPBACK, Ports
 from leadline.local.sockets import make_private, socket_folder
-from leadline.model.hours import SessionHours
-from leadline.model.own_markets import in_force
+from leadline.model.manifest.own_markets import in_force
+from leadline.model.market.hours import SessionHours
 from leadline.model.services import processes
 from leadline.model.strict import ServiceParams
 from leadline.plan.demand import demand_rows

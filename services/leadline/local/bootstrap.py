@@ -18,7 +18,7 @@ from leadline.local.local_nats import LocalNats
 from leadline.local.local_postgres import DATABASE, LocalPostgres
 from leadline.local.postgres_server import SUPERUSER
 from leadline.model.errors import LeadlineError
-from leadline.model.specs import TradingStrategy, rollout_fields
+from leadline.model.manifest.specs import TradingStrategy, rollout_fields
 from leadline.plan.demand import DemandRow
 from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.bus.bus import open_bus

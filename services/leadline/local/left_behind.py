@@ -15,7 +15,7 @@ from leadline.local.calls import CALL_SECONDS, Services
 from leadline.local.local_postgres import LocalPostgres
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import UNASSIGNED, AccountId, RunId
-from leadline.model.specs import TradingStrategy
+from leadline.model.manifest.specs import TradingStrategy
 from leadline.plan.demand import DemandRow, traded_contracts
 from leadline.plan.plan import Plan, workload_id
 from leadline.runtime.database import connect

@@ -16,8 +16,8 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 from pydantic import Field
 
 from leadline.model.bars import Bar
+from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.signals import Pattern, Signal
-from leadline.model.spec_base import SpecModel
 
 Volume = Annotated[int, Field(ge=1, le=1_000_000_000)]
 """A volume in size steps, as a parameter."""

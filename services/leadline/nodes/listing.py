@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.spec_base import DECIMAL_PATTERN, SpecModel
+from leadline.model.manifest.spec_base import DECIMAL_PATTERN, SpecModel
 from leadline.nodes.base import NOWHERE, Detector, Filter, Node, NoParams, profile_fields
 from leadline.nodes.regime import RegimeNode
 from leadline.nodes.registry import detector_types, filter_types

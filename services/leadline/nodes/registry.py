@@ -17,8 +17,8 @@ from types import ModuleType
 from typing import Any, Final, Generic, TypeGuard, TypeVar
 
 from leadline.model.errors import InvalidInput
+from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.signals import Pattern
-from leadline.model.spec_base import SpecModel
 from leadline.nodes import detectors, filters
 from leadline.nodes.base import Detector, DetectorParams, Filter, Node
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from leadline.model.bars import OWN_SERIES
+from leadline.model.manifest.spec_base import DecimalText, SpecModel
 from leadline.model.signals import LARGEST_MULTIPLIER, Direction, Pattern, Regime, RegimeReading, Signal
-from leadline.model.spec_base import DecimalText, SpecModel
 from leadline.nodes.base import Allowed, Detector, Filter, Inputs, Node, NodeContext
 from leadline.nodes.exact import quotient
 from leadline.nodes.regime import WARM_UP, WARM_UP_BARS, RegimeNode

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from leadline.execution.core.contracts import execution_contract, execution_roots
-from leadline.model.contracts import front_months, months_from
 from leadline.model.durations import spec_token
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import UNASSIGNED, AccountId, StrategyId
-from leadline.model.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
+from leadline.model.manifest.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
+from leadline.model.market.contracts import front_months, months_from
 from leadline.plan.plan import Plan
 
 

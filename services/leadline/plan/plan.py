@@ -16,20 +16,9 @@ from leadline.analysis.params import AnalysisParams
 from leadline.execution.params import ExecutionParams
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.runs import traded_days
-from leadline.model.calendars import calendar
-from leadline.model.contracts import (
-    Contract,
-    dated,
-    instrument_of,
-    last_trading_day,
-    lead_begins,
-    resolve_contract,
-    rolls_by_rule,
-)
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import AccountId, OwnerId, StrategyId, account_id, derive, namespaced_name
-from leadline.model.services import Owner, planned, service_of
-from leadline.model.specs import (
+from leadline.model.manifest.specs import (
     InvalidManifest,
     Manifest,
     StrategySpec,
@@ -43,9 +32,20 @@ from leadline.model.specs import (
     rollout_fields,
     signal_instrument,
 )
-from leadline.model.strategy_spec import PAPER_ACCOUNT
+from leadline.model.manifest.strategy_spec import PAPER_ACCOUNT
+from leadline.model.manifest.venues import venue_named, venues
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import (
+    Contract,
+    dated,
+    instrument_of,
+    last_trading_day,
+    lead_begins,
+    resolve_contract,
+    rolls_by_rule,
+)
+from leadline.model.services import Owner, planned, service_of
 from leadline.model.strict import NoParams, ServiceParams
-from leadline.model.venues import venue_named, venues
 from leadline.plan.platform import Feed, PlatformSettings
 from leadline.plan.sizes import entry_sizes
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from leadline.model.ids import AccountId, OwnerId, StrategyId
-from leadline.model.instruments import instrument
-from leadline.model.specs import (
+from leadline.model.manifest.specs import (
     TradingAccount,
     TradingStrategy,
     bracket_of,
     market_slippage,
     signal_instrument,
 )
+from leadline.model.market.instruments import instrument
 from leadline.risk.limits import DEFAULT_MAX_POSITION, risk_budget, risk_of_contract, stricter_day_loss
 from leadline.risk.sizing import floor
 from leadline.risk.view import ExecutionInstrument, Tier

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import local_datetime, zone_of
+from leadline.model.market.hours import local_datetime, zone_of
 
 DEFAULT_ZONE: Final = "UTC"
 NONE: Final = "–"

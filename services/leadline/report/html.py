@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from leadline.ingestion.tally import OUTSIDE
-from leadline.model.contracts import instrument_of
+from leadline.model.market.contracts import instrument_of
 from leadline.report.clock import day_and_time, month_and_time, zone_name
 from leadline.report.svg import Marker, Series, chart
 from leadline.report.text import (

@@ -10,11 +10,11 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.model.blocks import Block
+from leadline.model.checks.proposals import check_proposal
 from leadline.model.durations import NS_PER_DAY, NS_PER_HOUR
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import CLOCK_PATTERN, zone_of
+from leadline.model.market.hours import CLOCK_PATTERN, zone_of
 from leadline.model.orders import OrderType
-from leadline.model.proposal_checks import check_proposal
 from leadline.model.signals import BarSignals, Direction, Regime
 from leadline.model.worth import MOST_INVERSE_VALUE
 from leadline.risk.view import AccountLimits, AccountView, DecisionInputs, ExecutionInstrument, StrategySettings, Tier

@@ -6,10 +6,10 @@ from enum import StrEnum
 from typing import Final
 
 from leadline.model.blocks import Block
+from leadline.model.checks.proposals import MOST_WHY
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, StrategyId
 from leadline.model.orders import OrderType, Side
-from leadline.model.proposal_checks import MOST_WHY
 from leadline.model.proposals import Action, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, Pattern, Regime
 from leadline.model.v1 import model_pb2 as model_pb

@@ -9,9 +9,9 @@ from typing import Any, ClassVar, Final
 import grpc
 import structlog
 
-from leadline.model import instruments
 from leadline.model.errors import LeadlineError, Unknown
 from leadline.model.ids import AccountId
+from leadline.model.market import instruments
 from leadline.model.services import service_of
 from leadline.model.subjects import RUNS
 from leadline.runtime import measurements

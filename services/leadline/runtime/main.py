@@ -60,7 +60,7 @@ def run_service(name: str, settings_path: Path) -> int:
 
 def _know(instruments: Path) -> None:
     # The readers of manifests and files: most services have no use for them.
-    from leadline.model.own_markets import own_files, put_in_force, read_own  # noqa: PLC0415
+    from leadline.model.manifest.own_markets import own_files, put_in_force, read_own  # noqa: PLC0415
 
     put_in_force(read_own(own_files(instruments, ()) if instruments.is_dir() else [instruments]))
 

@@ -7,7 +7,7 @@ from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.tape import ContractTape
 from leadline.model.errors import InvalidInput
-from leadline.model.specs import TradingStrategy
+from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
 
 GRACE_NS = NS_PER_SECOND

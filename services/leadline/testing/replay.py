@@ -29,18 +29,18 @@ from leadline.execution.venues.connect import Connection
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.ingestion.months import market_of
-from leadline.model.account_spec import default_account
 from leadline.model.bars import Bar, BarMessage
-from leadline.model.contracts import instrument_of
 from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.ids import RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
+from leadline.model.manifest.account_spec import default_account
+from leadline.model.manifest.specs import OWN_SERIES, BarSeries, TradingAccount, TradingStrategy, session_of
+from leadline.model.manifest.venues import Capability
+from leadline.model.market.contracts import instrument_of
 from leadline.model.orders import Fill, Order
 from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals, SignalMessage
-from leadline.model.specs import OWN_SERIES, BarSeries, TradingAccount, TradingStrategy, session_of
 from leadline.model.ticks import TickBatch, TickColumns
-from leadline.model.venues import Capability
 from leadline.model.wire.signals import decode_signal, encode_signal
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision

@@ -13,6 +13,7 @@ import numpy as np
 
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, fill_id
+from leadline.model.market.settlement import SETTLED, settles_at_ns
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -23,7 +24,6 @@ from leadline.model.orders import (
     VenueOrder,
     Watch,
 )
-from leadline.model.settlement import SETTLED, settles_at_ns
 from leadline.model.ticks import TickColumns
 from leadline.venue.brackets import exits
 from leadline.venue.checks import check_attached, check_order, check_replacement, check_same

@@ -1,8 +1,8 @@
 """The end of a position whose contract is settled in cash, as the paper venue tells of it."""
 
 from leadline.model.ids import Leg, fill_id, foreign_decision
+from leadline.model.market.settlement import SETTLED, settlement_id
 from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueOrder
-from leadline.model.settlement import SETTLED, settlement_id
 
 
 def settlement(contract: str, tape: str, held: int, last: LastPrint, instant_ns: int) -> tuple[VenueOrder, Fill]:

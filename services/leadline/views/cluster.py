@@ -27,8 +27,8 @@ from leadline.model.ids import (
     namespaced_name,
     strategy_named,
 )
-from leadline.model.specs import TradingStrategy, parse_manifest, session_of
-from leadline.model.strategy_spec import referenced_account
+from leadline.model.manifest.specs import TradingStrategy, parse_manifest, session_of
+from leadline.model.manifest.strategy_spec import referenced_account
 from leadline.plan.plan import workload_id
 from leadline.runtime.rpc.auth import Keys, one_key
 from leadline.runtime.rpc.certificates import Pem

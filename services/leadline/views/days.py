@@ -6,10 +6,10 @@ from datetime import date
 from decimal import Decimal
 from itertools import groupby
 
-from leadline.model.contracts import FrontMonth, front_months
 from leadline.model.errors import Unknown
 from leadline.model.ids import StrategyId
-from leadline.model.specs import TradingStrategy, calendar_of_spec, session_of
+from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
+from leadline.model.market.contracts import FrontMonth, front_months
 from leadline.views.trades import Trade
 
 

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from leadline.model.contracts import sheet_of
+from leadline.model.market.contracts import sheet_of
 
 
 def price_text(contract: str, ticks: Decimal | int) -> str:

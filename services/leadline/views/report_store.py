@@ -15,9 +15,9 @@ from leadline.execution.core.book import is_entry
 from leadline.execution.core.contracts import signal_instrument
 from leadline.execution.core.positions import open_result
 from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
 from leadline.model.orders import Fill, Order, Position
 from leadline.model.proposals import Action
-from leadline.model.specs import OWN_SERIES, TradingStrategy
 from leadline.views.days import TradedDay, traded_days_of
 from leadline.views.digest_store import digest_of, run_of
 from leadline.views.halts import ReportedHalt

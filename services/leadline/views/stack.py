@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from leadline.local.data_dir import DataDir, user_name
 from leadline.model.errors import LeadlineError, Unknown
 from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, OwnerId, RunId, StrategyId, account_named, strategy_named
-from leadline.model.specs import OWN_SERIES, TradingStrategy
+from leadline.model.manifest.specs import OWN_SERIES, TradingStrategy
 from leadline.plan.plan import workload_id
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.contracts import sheet_of
 from leadline.model.ids import NO_DECISION, ClientOrderId, DecisionId, StrategyId
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Order, Position, Side
 
 _EXITS = {"S": "stop", "T": "target", "C": "settlement"}

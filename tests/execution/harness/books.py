@@ -7,8 +7,8 @@ from typing import Any
 from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.day import roll
 from leadline.model.ids import DecisionId, FillId, RunId, StrategyId, client_order_id
+from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import Fill, Lot, Order, OrderState, OrderType, Position, Side, VenueOrder
-from leadline.model.specs import TradingAccount
 from tests.execution.harness.builders import DAY, MES, account, ns, strategy
 
 DECISION = DecisionId("decision")

@@ -11,9 +11,9 @@ from typing import Any
 from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
 from leadline.model.ids import AccountId, RunId, StrategyId
-from leadline.model.manifests import parse_manifest
+from leadline.model.manifest.manifests import parse_manifest
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 
 DAY = date(2025, 6, 10)

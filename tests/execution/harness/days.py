@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from leadline.model.ids import StrategyId
+from leadline.model.manifest.venues import Capability
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
-from leadline.model.venues import Capability
 from tests.execution.harness.builders import (
     BUY,
     DAY_S,

@@ -26,11 +26,11 @@ from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
 from leadline.model.ids import ClientOrderId, RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.manifest.venues import Capability
 from leadline.model.orders import Advanced, VenueEvent, Watch
 from leadline.model.signals import SignalMessage
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.model.ticks import TickColumns
-from leadline.model.venues import Capability
 from leadline.risk.decide import decide
 from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.venue.fill_rules import FillRules, parse_fill_rule

@@ -8,8 +8,8 @@ from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.tape import ContractTape
 from leadline.model.bars import BarMessage
+from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.signals import SignalMessage
-from leadline.model.specs import TradingStrategy
 from leadline.model.ticks import TickBatch, TickColumns, concat
 from leadline.testing.replay import TAPE, builder_of, signal_messages
 from tests.execution.harness.builders import OPEN_NS

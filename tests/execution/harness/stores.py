@@ -18,7 +18,7 @@ from leadline.execution.core.halts import Clearing
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import LEASE_SECONDS
 from leadline.model.ids import ClientOrderId, RunId
-from leadline.model.specs import TradingAccount
+from leadline.model.manifest.specs import TradingAccount
 from leadline.runtime.database import Pool
 from leadline.views.digest import lines_from
 from leadline.views.digest_store import lines_of

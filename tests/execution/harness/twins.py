@@ -14,7 +14,7 @@ from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import LeadlineError
 from leadline.model.ids import AccountId, ClientOrderId, FillId, RunId
-from leadline.model.specs import TradingAccount
+from leadline.model.manifest.specs import TradingAccount
 from tests.execution.harness.stores import MemoryBooks, PostgresBooks
 
 Result = TypeVar("Result")

@@ -9,9 +9,9 @@ from leadline.execution.core.account_settings import loosening_waits, settings_h
 from leadline.execution.core.book import Book
 from leadline.execution.core.positions import average_price, part_of
 from leadline.execution.v1 import execution_pb2 as pb
-from leadline.model.contracts import sheet_of
 from leadline.model.halts import Halt
 from leadline.model.ids import StrategyId
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Order, Position
 
 

@@ -16,7 +16,7 @@ from leadline.execution.core.records import AccountRecords, refused
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused
 from leadline.model.halts import Halt
 from leadline.model.ids import AccountId, ClientOrderId, FillId, RunId
-from leadline.model.specs import TradingAccount
+from leadline.model.manifest.specs import TradingAccount
 
 MOST_REFUSED_PER_SUBJECT: Final = 100
 """So many refused messages of a subject are kept."""

@@ -9,10 +9,10 @@ from typing import Any, Final
 from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook, UnitExit
 from leadline.model.blocks import Block
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.orders import (
     LastPrint,
 )
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
 Row = Mapping[str, Any]

@@ -20,9 +20,9 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
 from leadline.model.ids import ClientOrderId, FillId, RunId
+from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import OrderState
 from leadline.model.proposals import Action
-from leadline.model.specs import TradingAccount
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.runtime.bus.dead_letters import INSERT_DEAD_LETTER, dead_letter_row
 from leadline.runtime.clock import monotonic_s

@@ -10,16 +10,16 @@ from leadline.execution.core.book import Book, StrategyBook, commission_of, is_e
 from leadline.execution.core.closes import distances_today
 from leadline.execution.core.contracts import execution_contract, signal_source, tape_contract
 from leadline.execution.core.positions import open_result
-from leadline.model.contracts import instrument_of, no_entry_from, sheet_of
+from leadline.model.checks.signals import session_of_day
 from leadline.model.durations import NS_PER_HOUR, parse_duration
 from leadline.model.ids import StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
+from leadline.model.manifest.specs import bracket_of as spec_bracket
+from leadline.model.market.contracts import instrument_of, no_entry_from, sheet_of
+from leadline.model.market.sessions import resolve_session
 from leadline.model.orders import Bracket, Order, OrderType, Position, Side, Trail
 from leadline.model.proposals import Proposal
-from leadline.model.sessions import resolve_session
-from leadline.model.signal_checks import session_of_day
 from leadline.model.signals import BarSignals
-from leadline.model.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
-from leadline.model.specs import bracket_of as spec_bracket
 from leadline.model.ticks import NS_PER_SECOND
 from leadline.model.worth import loss
 from leadline.risk.entry_terms import worst_price

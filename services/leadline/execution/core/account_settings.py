@@ -13,10 +13,9 @@ import orjson
 from leadline.execution.core.account import account_view, limits_in_force
 from leadline.execution.core.book import Book
 from leadline.execution.core.contracts import tiers_of
-from leadline.model.contracts import sheet_of
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import AccountId, derive
-from leadline.model.specs import (
+from leadline.model.manifest.specs import (
     Change,
     InvalidManifest,
     TradingAccount,
@@ -26,6 +25,7 @@ from leadline.model.specs import (
     parse_manifest,
     root_problems,
 )
+from leadline.model.market.contracts import sheet_of
 from leadline.risk.limits import (
     DEFAULT_MAX_OPEN_TRADES,
     DEFAULT_MAX_POSITION,

@@ -15,8 +15,8 @@ from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import protected
 from leadline.execution.core.new_exits import beyond, new_exits
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
-from leadline.model.contracts import sheet_of
 from leadline.model.ids import DecisionId, Leg
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import DEFAULT_UNIT, Bracket, Order, OrderType
 from leadline.model.proposals import Action, Proposal
 from leadline.model.worth import loss

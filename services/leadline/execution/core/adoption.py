@@ -13,8 +13,8 @@ from leadline.execution.core.book import Book, Changes, note
 from leadline.execution.core.booking import owner_of
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.contracts import sheet_of
 from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, DecisionId, Leg, StrategyId, derive
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Position, Side
 
 _BEGINS: Final = "venue-"

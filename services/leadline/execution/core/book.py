@@ -14,12 +14,13 @@ from leadline.execution.core.contracts import execution_contract, roots_of, sign
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.blocks import Block
-from leadline.model.contracts import sheet_of
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
 from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import (
     DEFAULT_UNIT,
     Fill,
@@ -29,7 +30,6 @@ from leadline.model.orders import (
     Position,
 )
 from leadline.model.proposals import Decision, group_of
-from leadline.model.specs import TradingAccount, TradingStrategy
 from leadline.risk.view import AccountLimits, StrategyLimits, Tier
 
 KEPT_NS: Final = NS_PER_HOUR

@@ -27,7 +27,6 @@ from leadline.execution.core.orders import UNRESOLVED, add_fill
 from leadline.execution.core.positions import apply_fill, flat
 from leadline.execution.core.unit_fills import behind_stop, counted_stops, take_off, unit_at_venue
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
-from leadline.model.contracts import sheet_of
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import (
     NO_ORDER,
@@ -40,6 +39,8 @@ from leadline.model.ids import (
     fill_id,
     foreign_decision,
 )
+from leadline.model.market.contracts import sheet_of
+from leadline.model.market.settlement import SETTLED, settles_at_ns
 from leadline.model.orders import (
     Fill,
     Order,
@@ -49,7 +50,6 @@ from leadline.model.orders import (
     VenueEvent,
     VenueOrder,
 )
-from leadline.model.settlement import SETTLED, settles_at_ns
 
 _ON_ITS_WAY: Final = frozenset({*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL})
 """States of an order of which the venue has not said that it has it."""

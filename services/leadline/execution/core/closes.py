@@ -5,12 +5,12 @@ from datetime import timedelta
 from typing import Final
 
 from leadline.execution.core.book import Book, StrategyBook
-from leadline.model.calendars import Session
-from leadline.model.contracts import instrument_of, no_entry_from
 from leadline.model.durations import NS_PER_MINUTE
 from leadline.model.errors import Unknown
-from leadline.model.sessions import calendar_of, resolve_session
-from leadline.model.specs import Distances, distances_of
+from leadline.model.manifest.specs import Distances, distances_of
+from leadline.model.market.calendars import Session
+from leadline.model.market.contracts import instrument_of, no_entry_from
+from leadline.model.market.sessions import calendar_of, resolve_session
 
 LAST_FLATTEN_NS: Final = 5 * NS_PER_MINUTE
 """How long before the close of its contract's last session a strategy is flat that else holds over the close."""

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
-from leadline.model.contracts import FrontMonth, instrument_of, months_from
+from leadline.model.checks.signals import SignalSource
 from leadline.model.durations import spec_token
 from leadline.model.ids import RunId
-from leadline.model.instruments import Instrument, instruments
-from leadline.model.sessions import calendar_of, resolve_session
-from leadline.model.signal_checks import SignalSource
-from leadline.model.specs import TradingAccount, TradingStrategy
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.market.contracts import FrontMonth, instrument_of, months_from
+from leadline.model.market.instruments import Instrument, instruments
+from leadline.model.market.sessions import calendar_of, resolve_session
 from leadline.risk.view import Tier
 
 

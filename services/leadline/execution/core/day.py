@@ -11,14 +11,14 @@ from leadline.execution.core.book import Book, HeldLimits, StrategyBook
 from leadline.execution.core.closes import distances_today, session_today
 from leadline.execution.core.positions import money_paid
 from leadline.model.blocks import Block
-from leadline.model.calendars import Calendar, Session, calendar
-from leadline.model.contracts import instrument_of
 from leadline.model.durations import NS_PER_DAY
-from leadline.model.hours import instant_ns
 from leadline.model.ids import StrategyId
+from leadline.model.manifest.specs import calendar_of_spec
+from leadline.model.market.calendars import Calendar, Session, calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.hours import instant_ns
+from leadline.model.market.settlement import settles_at_ns
 from leadline.model.orders import Position, VenueEvent, Watch, WatchedPosition
-from leadline.model.settlement import settles_at_ns
-from leadline.model.specs import calendar_of_spec
 from leadline.risk.limits import day_loss_limit, day_target
 from leadline.risk.tiers import tier_index
 from leadline.risk.view import AccountLimits

@@ -19,9 +19,9 @@ from leadline.execution.core.booking import Stored, is_foreign
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.errors import NotTaken, Refused
 from leadline.model.ids import UNASSIGNED, ClientOrderId, DecisionId, FillId, StrategyId
+from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.proposals import Decision
-from leadline.model.specs import TradingAccount
 
 NEVER_LEFT: Final = frozenset({*UNRESOLVED, OrderState.DEAD, OrderState.EXPIRED_LOCAL})
 """States of an order of which nobody can say that the venue has had it."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import settle
 from leadline.model.ids import fill_id
+from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import Fill, Position, Side
-from leadline.model.settlement import settlement_id, settles_at_ns
 
 
 def settle_opposites(book: Book, changes: Changes) -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.positions import with_stopless
-from leadline.model.contracts import sheet_of
 from leadline.model.ids import Leg
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
 

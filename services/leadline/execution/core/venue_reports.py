@@ -14,10 +14,11 @@ from typing import Any, Final
 
 from leadline.execution.core.book import Book
 from leadline.execution.core.day import venue_calendar
-from leadline.model.contracts import sheet_of
+from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import Refused, Unknown
 from leadline.model.halts import LONGEST_REASON, printable
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -29,7 +30,6 @@ from leadline.model.orders import (
     VenueEvent,
     VenueOrder,
 )
-from leadline.model.proposal_checks import LARGEST_PRICE
 
 LONGEST_ID: Final = 128
 """Characters of an id or a name that a venue gives; ours have 17, and 32."""

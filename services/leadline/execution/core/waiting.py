@@ -8,9 +8,9 @@ loop happens to stop must change nothing.
 from leadline.execution.core.account import account_view, allowed_on, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.closes import session_today
-from leadline.model.contracts import sheet_of
 from leadline.model.drains import DrainOrders
 from leadline.model.ids import ClientOrderId, StrategyId
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Order, OrderType
 from leadline.risk.gates import open_until, time_refusal
 from leadline.risk.limits import free_position, largest_size, trades_refusal

@@ -13,12 +13,12 @@ from leadline.execution.core.account import account_view, own_limits, risk_limit
 from leadline.execution.core.account_settings import bounds_in_force, refuse_missing_risks, refuse_shared_contracts
 from leadline.execution.core.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
 from leadline.execution.core.orders import CANCELLABLE
-from leadline.model.calendars import calendar
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ClientOrderId, StrategyId, derive
+from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, check_strategy_on_account, day_problem
+from leadline.model.market.calendars import calendar
 from leadline.model.orders import Order
-from leadline.model.specs import TradingStrategy, calendar_of_spec, check_strategy_on_account, day_problem
 from leadline.risk.view import AccountLimits
 
 WORKING_ORDERS: Final = tuple(DrainOrders)

@@ -12,7 +12,7 @@ from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import HaltSource
 from leadline.model.ids import StrategyId
 from leadline.model.loop_phase import LoopPhase
-from leadline.model.venues import Capability
+from leadline.model.manifest.venues import Capability
 
 HALTED_BY: Final = "execution"
 """The name at a halt that no person asked for."""

@@ -9,9 +9,9 @@ import grpc
 
 from leadline.execution.loop.ports import MarketTime, Orders
 from leadline.model.ids import AccountId
-from leadline.model.spec_base import SpecModel
-from leadline.model.specs import TradingAccount
-from leadline.model.venues import venue_named
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.specs import TradingAccount
+from leadline.model.manifest.venues import venue_named
 
 
 @dataclass(frozen=True, slots=True)

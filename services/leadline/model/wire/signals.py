@@ -102,7 +102,7 @@ def encode_signal(message: SignalMessage) -> bytes:
 def decode_signal(payload: bytes) -> SignalMessage:
     """From the payload of the signal stream. Raises RefusedMessage.
 
-    What it says has the form of a message, and that is all: `leadline.model.signal_checks` says whether it may count.
+    What it says has the form of a message, and that is all: `leadline.model.checks.signals` says whether it may count.
     """
     return decoded(payload, _signal_message)
 

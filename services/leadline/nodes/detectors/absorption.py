@@ -5,8 +5,8 @@ from fractions import Fraction
 from typing import Annotated, Final
 
 from leadline.model.bars import Bar
+from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
-from leadline.model.spec_base import DecimalText
 from leadline.nodes.base import (
     Detector,
     DetectorParams,

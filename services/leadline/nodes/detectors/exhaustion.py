@@ -5,8 +5,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
-from leadline.model.spec_base import DecimalText
 from leadline.model.ticks import Int64Array
 from leadline.nodes.base import Detector, DetectorParams, Found, Inputs, Levels, NodeContext
 from leadline.nodes.exact import at_least, quotient

@@ -9,8 +9,8 @@ from typing import Annotated, Final, Literal
 import numpy as np
 
 from leadline.model.bars import Bar
+from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
-from leadline.model.spec_base import DecimalText
 from leadline.model.ticks import Int64Array
 from leadline.nodes.base import Detector, DetectorParams, Found, FromProfile, Inputs, NodeContext, Volume, known
 from leadline.nodes.exact import at_least, capped_quotient, quotient

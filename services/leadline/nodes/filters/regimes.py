@@ -6,8 +6,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from leadline.model.manifest.spec_base import DecimalText, SpecModel
 from leadline.model.signals import Regime
-from leadline.model.spec_base import DecimalText, SpecModel
 from leadline.nodes.base import Allowed, Filter, Inputs, NodeContext
 from leadline.nodes.regime import WARM_UP_BARS, RegimeNode
 

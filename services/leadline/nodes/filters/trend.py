@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from leadline.model.spec_base import SpecModel, refused
+from leadline.model.manifest.spec_base import SpecModel, refused
 from leadline.nodes.base import Allowed, Filter, Inputs, NodeContext
 from leadline.nodes.exact import float_text
 from leadline.nodes.indicators import ExponentialAverage

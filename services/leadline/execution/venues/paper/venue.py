@@ -7,9 +7,9 @@ from pydantic import Field
 
 from leadline.model.durations import parse_duration
 from leadline.model.ids import AccountId
-from leadline.model.spec_base import DurationText, SpecModel
+from leadline.model.manifest.spec_base import DurationText, SpecModel
+from leadline.model.manifest.venues import PAPER, Capability, Venue
 from leadline.model.strict import ServiceParams
-from leadline.model.venues import PAPER, Capability, Venue
 from leadline.venue.params import VenueParams
 
 VENUE_SERVICE = "venue"

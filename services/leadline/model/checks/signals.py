@@ -14,13 +14,13 @@ from numbers import Integral
 from typing import Final
 
 from leadline.model.bars import CLOSE_GRACE_NS, Bar, BarKey
-from leadline.model.calendars import Session, calendar
-from leadline.model.contracts import FrontMonth
+from leadline.model.checks.proposals import LARGEST_PRICE, check_proposals
 from leadline.model.durations import BarSpec
 from leadline.model.errors import InvalidInput, RefusedMessage, Unknown
-from leadline.model.hours import SessionHours
 from leadline.model.ids import AccountId, RunId, StrategyId
-from leadline.model.proposal_checks import LARGEST_PRICE, check_proposals
+from leadline.model.market.calendars import Session, calendar
+from leadline.model.market.contracts import FrontMonth
+from leadline.model.market.hours import SessionHours
 from leadline.model.signals import (
     LARGEST_MULTIPLIER,
     BarSignals,

@@ -33,7 +33,7 @@ from leadline.model.durations import (
     TIME_BARS_PATTERN,
     parse_bar_spec,
 )
-from leadline.model.hours import CLOCK_PATTERN, ZONE_PATTERN
+from leadline.model.market.hours import CLOCK_PATTERN, ZONE_PATTERN
 from leadline.model.strict import StrictModel
 
 API_VERSION: Final = "leadline.dev/v1alpha1"

@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import count
 from typing import Final
 
-from leadline.model.calendars import calendar
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.instruments import Instrument, instrument, instruments
+from leadline.model.market.calendars import calendar
+from leadline.model.market.instruments import Instrument, instrument, instruments
 
 MONTH_CODES: Final = "FGHJKMNQUVXZ"
 QUARTERLY_MONTHS: Final = (3, 6, 9, 12)

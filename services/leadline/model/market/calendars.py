@@ -15,13 +15,13 @@ from typing import Any, Final
 import yaml
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours, instant_ns, local_datetime, parse_clock
+from leadline.model.market.hours import SessionHours, instant_ns, local_datetime, parse_clock
 
 _JOINT: Final = "@"
 """Between a calendar's name and the open and zone that begin its days in place of its own."""
 _SEASONS: Final = (date(2024, 1, 17), date(2024, 7, 17))
 _WEEKDAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DATA: Final = resources.files("leadline.model") / "data" / "calendars"
+_DATA: Final = resources.files("leadline.model.market") / "data" / "calendars"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from leadline.model.account_spec import AccountSpec, TradingAccount
 from leadline.model.errors import InvalidInput
-from leadline.model.spec_base import SpecModel
-from leadline.model.spec_checks import account_problems, strategy_problems
-from leadline.model.status_spec import AccountStatus, OwnerStatus, StrategyStatus
-from leadline.model.strategy_spec import StrategySpec, TradingStrategy
+from leadline.model.manifest.account_spec import AccountSpec, TradingAccount
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.spec_checks import account_problems, strategy_problems
+from leadline.model.manifest.status_spec import AccountStatus, OwnerStatus, StrategyStatus
+from leadline.model.manifest.strategy_spec import StrategySpec, TradingStrategy
 
 Manifest = TradingStrategy | TradingAccount
 

@@ -12,13 +12,13 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from leadline.model.account_spec import TradingAccount
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.kinds import KINDS, Manifest
-from leadline.model.pair_checks import pair_problems
-from leadline.model.spec_base import API_VERSION, CHANGE_KEY, Change
-from leadline.model.strategy_spec import TradingStrategy
-from leadline.model.yaml_text import YamlDocument, placed, read_yaml
+from leadline.model.manifest.account_spec import TradingAccount
+from leadline.model.manifest.kinds import KINDS, Manifest
+from leadline.model.manifest.pair_checks import pair_problems
+from leadline.model.manifest.spec_base import API_VERSION, CHANGE_KEY, Change
+from leadline.model.manifest.strategy_spec import TradingStrategy
+from leadline.model.manifest.yaml_text import YamlDocument, placed, read_yaml
 
 MAX_MANIFEST_BYTES: Final = 1_000_000
 MOST_MANIFESTS: Final = 500

@@ -8,19 +8,14 @@ from typing import Final
 
 from pydantic.alias_generators import to_camel
 
-from leadline.model.account_spec import TradingAccount
 from leadline.model.bars import OWN_SERIES
-from leadline.model.calendars import Calendar
-from leadline.model.contracts import instrument_of, parse_contract
 from leadline.model.counted import counted
 from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours
-from leadline.model.instruments import Instrument, instrument
-from leadline.model.series_checks import bars_needed, filter_problems, multiplier_problems, series_problems
-from leadline.model.sessions import around_the_clock, calendar_of, resolve_session
-from leadline.model.spec_base import SpecModel
-from leadline.model.strategy_spec import (
+from leadline.model.manifest.account_spec import TradingAccount
+from leadline.model.manifest.series_checks import bars_needed, filter_problems, multiplier_problems, series_problems
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.strategy_spec import (
     PAPER_ACCOUNT,
     Bracket,
     Entries,
@@ -28,8 +23,13 @@ from leadline.model.strategy_spec import (
     StrategySpec,
     TradingStrategy,
 )
+from leadline.model.manifest.venues import MEANINGS, NEEDED, unable, venue_named, venues
+from leadline.model.market.calendars import Calendar
+from leadline.model.market.contracts import instrument_of, parse_contract
+from leadline.model.market.hours import SessionHours
+from leadline.model.market.instruments import Instrument, instrument
+from leadline.model.market.sessions import around_the_clock, calendar_of, resolve_session
 from leadline.model.ticks import NS_PER_MINUTE
-from leadline.model.venues import MEANINGS, NEEDED, unable, venue_named, venues
 from leadline.nodes.base import Thresholds, known, profile_fields
 from leadline.nodes.detectors.absorption import Absorption
 from leadline.nodes.detectors.imbalance import Imbalance

@@ -4,10 +4,10 @@ A session written as open, close and zone has the name of the instrument's sessi
 one, so that both spellings lead to the same bars.
 """
 
-from leadline.model.calendars import Calendar, calendar
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours, local_time_in
-from leadline.model.instruments import Instrument
+from leadline.model.market.calendars import Calendar, calendar
+from leadline.model.market.hours import SessionHours, local_time_in
+from leadline.model.market.instruments import Instrument
 
 __all__ = ["SessionHours", "around_the_clock", "calendar_of", "local_time_in", "resolve_session", "session_id"]
 

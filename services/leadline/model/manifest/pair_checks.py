@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from leadline.model.account_spec import TradingAccount
 from leadline.model.durations import DAY, NEVER, parse_duration
 from leadline.model.errors import InvalidInput
-from leadline.model.instruments import instrument
-from leadline.model.spec_checks import bracket_of, signal_instrument, valid_for_ns
-from leadline.model.strategy_spec import StrategySpec, TradingStrategy
-from leadline.model.venues import MEANINGS, Capability, venue_named
+from leadline.model.manifest.account_spec import TradingAccount
+from leadline.model.manifest.spec_checks import bracket_of, signal_instrument, valid_for_ns
+from leadline.model.manifest.strategy_spec import StrategySpec, TradingStrategy
+from leadline.model.manifest.venues import MEANINGS, Capability, venue_named
+from leadline.model.market.instruments import instrument
 
 _OF_PROPOSALS: Final = (
     Capability.LIMIT,

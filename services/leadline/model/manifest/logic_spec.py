@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, create_model, model_validator
 
-from leadline.model.spec_base import DNS_LABEL_PATTERN, FREE_FORM, SpecModel, Text, refused
+from leadline.model.manifest.spec_base import DNS_LABEL_PATTERN, FREE_FORM, SpecModel, Text, refused
 from leadline.nodes.base import Detector, DetectorParams
 from leadline.nodes.registry import FilterType, detector_types, filter_types
 from leadline.nodes.router import RouterParams

@@ -1,6 +1,7 @@
 """The manifests, from one place: their models, how they are read, and what follows from them."""
 
-from leadline.model.account_spec import (
+from leadline.model.bars import OWN_SERIES
+from leadline.model.manifest.account_spec import (
     DEFAULT_TIERS,
     AccountSpec,
     Limits,
@@ -8,10 +9,9 @@ from leadline.model.account_spec import (
     TradingAccount,
     default_account,
 )
-from leadline.model.bars import OWN_SERIES
-from leadline.model.kinds import Manifest
-from leadline.model.logic_spec import Detectors, Logic
-from leadline.model.manifests import (
+from leadline.model.manifest.kinds import Manifest
+from leadline.model.manifest.logic_spec import Detectors, Logic
+from leadline.model.manifest.manifests import (
     InvalidManifest,
     change_class,
     check_strategy_on_account,
@@ -21,9 +21,9 @@ from leadline.model.manifests import (
     parse_manifest,
     rollout_fields,
 )
-from leadline.model.pair_checks import root_problems
-from leadline.model.spec_base import API_VERSION, Change
-from leadline.model.spec_checks import (
+from leadline.model.manifest.pair_checks import root_problems
+from leadline.model.manifest.spec_base import API_VERSION, Change
+from leadline.model.manifest.spec_checks import (
     Distances,
     bracket_of,
     calendar_of_spec,
@@ -37,7 +37,7 @@ from leadline.model.spec_checks import (
     thresholds_of,
     valid_for_ns,
 )
-from leadline.model.strategy_spec import (
+from leadline.model.manifest.strategy_spec import (
     AccountRef,
     BarSeries,
     Bracket,

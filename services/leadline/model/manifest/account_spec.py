@@ -9,7 +9,7 @@ from pydantic import Field, create_model
 
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, account_id
-from leadline.model.spec_base import (
+from leadline.model.manifest.spec_base import (
     API_VERSION,
     DNS_NAME_PATTERN,
     Change,
@@ -19,8 +19,8 @@ from leadline.model.spec_base import (
     Text,
     changes,
 )
-from leadline.model.strategy_spec import PAPER_ACCOUNT, Count, Metadata, Ticks
-from leadline.model.venues import GROUP, PAPER, venues
+from leadline.model.manifest.strategy_spec import PAPER_ACCOUNT, Count, Metadata, Ticks
+from leadline.model.manifest.venues import GROUP, PAPER, venues
 
 RootText = Annotated[str, Text(r"^[A-Z0-9]{1,16}$", "the root of an instrument, such as MES", 16)]
 VenueText = Annotated[str, Text(r"^[a-z][a-z0-9-]{0,31}$", "the name of a venue's adapter, such as paper", 32)]

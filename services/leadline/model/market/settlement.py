@@ -4,11 +4,11 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-from leadline.model.calendars import calendar
-from leadline.model.contracts import dated, expiry, sheet_of, third_friday
 from leadline.model.errors import Unknown
-from leadline.model.hours import instant_ns
 from leadline.model.ids import ClientOrderId, DecisionId, Leg, client_order_id, derive
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import dated, expiry, sheet_of, third_friday
+from leadline.model.market.hours import instant_ns
 
 SETTLED: Final = "its contract has settled"
 """Why an order ends that has outlived its contract."""

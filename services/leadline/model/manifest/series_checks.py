@@ -7,9 +7,9 @@ from pydantic.alias_generators import to_camel
 
 from leadline.model.bars import OWN_SERIES
 from leadline.model.errors import InvalidInput
+from leadline.model.manifest.spec_base import SpecModel
+from leadline.model.manifest.strategy_spec import StrategySpec
 from leadline.model.signals import LARGEST_MULTIPLIER
-from leadline.model.spec_base import SpecModel
-from leadline.model.strategy_spec import StrategySpec
 from leadline.nodes.base import NOWHERE, series_fields
 from leadline.nodes.regime import WARM_UP_BARS
 from leadline.nodes.registry import detector_types

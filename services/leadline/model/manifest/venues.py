@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final, Generic, TypeGuard, TypeVar
 
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import AccountId
-from leadline.model.spec_base import SpecModel
+from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.strict import ServiceParams
 
 GROUP: Final = "leadline.venues"

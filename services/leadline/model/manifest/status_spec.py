@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-from leadline.model.spec_base import SpecModel, Text, refused
+from leadline.model.manifest.spec_base import SpecModel, Text, refused
 
 
 class StrategyPhase(StrEnum):

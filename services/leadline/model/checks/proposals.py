@@ -3,9 +3,9 @@
 from numbers import Integral
 from typing import Final
 
-from leadline.model.contracts import sheet_of
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import InvalidInput
+from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal, Withdrawal
 

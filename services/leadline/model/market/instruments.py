@@ -17,7 +17,7 @@ import yaml
 
 from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.hours import SessionHours
+from leadline.model.market.hours import SessionHours
 from leadline.model.worth import booked, bound, gain, notional
 
 Kind = Literal["future", "perpetual", "etf"]
@@ -177,7 +177,7 @@ own_digest = ""
 
 @cache
 def _sheet() -> dict[str, Instrument]:
-    text = (resources.files("leadline.model") / "data" / "instruments.yaml").read_text(encoding="utf-8")
+    text = (resources.files("leadline.model.market") / "data" / "instruments.yaml").read_text(encoding="utf-8")
     return {root: _parse(root, row) for root, row in yaml.load(text, yaml.CSafeLoader)["instruments"].items()}
 
 

@@ -18,10 +18,9 @@ from leadline.model.durations import (
     parse_duration,
     spec_token,
 )
-from leadline.model.hours import SessionHours
 from leadline.model.ids import DEFAULT_NAMESPACE, AccountId, StrategyId, account_id, strategy_id
-from leadline.model.logic_spec import Logic
-from leadline.model.spec_base import (
+from leadline.model.manifest.logic_spec import Logic
+from leadline.model.manifest.spec_base import (
     API_VERSION,
     DNS_LABEL_PATTERN,
     FREE_FORM,
@@ -40,6 +39,7 @@ from leadline.model.spec_base import (
     changes,
     refused,
 )
+from leadline.model.market.hours import SessionHours
 
 PAPER_ACCOUNT: Final = "paper"
 """The account that a strategy trades when it names none. An account of this name is always a paper account."""

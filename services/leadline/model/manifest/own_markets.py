@@ -13,18 +13,18 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from leadline.model import calendars, contracts, instruments
-from leadline.model.calendars import Calendar
 from leadline.model.durations import parse_duration
 from leadline.model.errors import InvalidInput
-from leadline.model.hours import SessionHours
 from leadline.model.ids import derive
-from leadline.model.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
-from leadline.model.manifests import InvalidManifest, expected_instead, first_of, not_plain
-from leadline.model.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
+from leadline.model.manifest.manifests import InvalidManifest, expected_instead, first_of, not_plain
+from leadline.model.manifest.spec_base import ClockText, DecimalText, DurationText, SymbolText, Text, ZoneText
+from leadline.model.manifest.yaml_text import YamlDocument, placed, yaml_documents
+from leadline.model.market import calendars, contracts, instruments
+from leadline.model.market.calendars import Calendar
+from leadline.model.market.hours import SessionHours
+from leadline.model.market.instruments import DEFAULT_COLLAR_TICKS, Instrument, Profile
 from leadline.model.strict import StrictModel
 from leadline.model.worth import MOST_INVERSE_VALUE
-from leadline.model.yaml_text import YamlDocument, placed, yaml_documents
 
 MAX_FILE_BYTES: Final = 1_000_000
 MAX_INSTRUMENTS: Final = 1_000
