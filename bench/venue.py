@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from leadline.model.ids import ClientOrderId, DecisionId
+from leadline.model.ids import ClientOrderId, DecisionId, Leg
 from leadline.model.orders import Bracket, OrderType, Side, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.fill_rules import FillRules
@@ -46,7 +46,7 @@ def protected(ticks: TickColumns) -> PaperMarket:
         VenueOrder(
             client_id=ClientOrderId("entry"),
             decision=DecisionId("bench"),
-            leg="E",
+            leg=Leg("E"),
             contract=CONTRACT,
             tape_contract=CONTRACT,
             side=Side.BUY,

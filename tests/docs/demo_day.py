@@ -13,7 +13,7 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, previous_days
 from leadline.ingestion.sources import SimulatedSource
 from leadline.model.bars import Bar
-from leadline.model.ids import RunId, client_order_id, decision_id
+from leadline.model.ids import Leg, RunId, client_order_id, decision_id
 from leadline.model.manifest.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of, resolve_contract
@@ -109,7 +109,7 @@ def trade_of(account: TradingAccount, strategy: TradingStrategy, ordinal: int) -
         regime=heard.regime_name,
         arithmetic=answer.arithmetic,
     )
-    order = new_order(decision, client_order_id(number, "E"), heard.known_at_ns, contract)
+    order = new_order(decision, client_order_id(number, Leg("E")), heard.known_at_ns, contract)
     market = PaperMarket(FillRules(), heard.known_at_ns)
     market.submit(
         VenueOrder(

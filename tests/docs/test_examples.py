@@ -19,6 +19,7 @@ import typer.main
 import yaml
 
 from leadline.cli.main import app
+from leadline.model.ids import LegKind
 from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, load_manifests
 from leadline.model.orders import OrderState, OrderType, Side
@@ -160,26 +161,30 @@ def outcome(monkeypatch, name):
 def test_the_fade_of_the_how_to_page_waits_with_limits_and_its_stops_follow(monkeypatch):
     run, taken = outcome(monkeypatch, "unfinished_fade")
     entries = [order for order in run.orders if order.leg == "E"]
-    stops = [order for order in run.orders if order.leg.startswith("S")]
+    stops = [order for order in run.orders if order.leg.kind is LegKind.STOP]
     assert taken[Action.ENTER] == len(entries) > 10
     assert {order.type for order in entries} == {OrderType.LIMIT}
     assert {order.side for order in entries} == {Side.BUY, Side.SELL}
     assert {order.state for order in entries} == {OrderState.FILLED, OrderState.EXPIRED}
     assert all(order.trail is not None for order in stops)
     assert any(order.price > order.trail.from_price - 6 for order in stops if order.side is Side.SELL)
-    assert not [order for order in run.orders if order.leg.startswith("T")]
+    assert not [order for order in run.orders if order.leg.kind is LegKind.TARGET]
 
 
 def test_the_pyramid_of_the_how_to_page_adds_and_leaves_at_the_crossing_back(monkeypatch):
     run, taken = outcome(monkeypatch, "ma_pyramid")
     assert min(taken[action] for action in (Action.ENTER, Action.ADD, Action.EXIT)) > 1
-    closes = [order for order in run.orders if order.leg.startswith("F")]
+    closes = [order for order in run.orders if order.leg.kind is LegKind.FLATTEN]
     assert {order.reason for order in closes} == {"exit", "flat_by"}
     left = [order.unit for order in closes if order.unit]
     assert len(left) > 1
     for unit in left:  # its stop goes before it, and those of the others stay
-        legs = {order.leg[0]: order.state for order in run.orders if order.unit == unit}
-        assert legs == {"E": OrderState.FILLED, "S": OrderState.CANCELLED, "F": OrderState.FILLED}
+        legs = {order.leg.kind: order.state for order in run.orders if order.unit == unit}
+        assert legs == {
+            LegKind.ENTRY: OrderState.FILLED,
+            LegKind.STOP: OrderState.CANCELLED,
+            LegKind.FLATTEN: OrderState.FILLED,
+        }
 
 
 def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path):

@@ -14,7 +14,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Refused, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
-from leadline.model.ids import ClientOrderId, StrategyId, client_order_id, decision_id
+from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, OrderType, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -380,7 +380,7 @@ async def test_a_bar_whose_entry_left_before_the_rows_were_lost_is_not_decided_a
     session = desk.open()
     await session.until(550)
     session.journal.write(
-        client_order_id(decision_id(session.book.account, StrategyId("default/mes"), bar(600).bar.text()), "E")
+        client_order_id(decision_id(session.book.account, StrategyId("default/mes"), bar(600).bar.text()), Leg("E"))
     )
     await session.run()
     session.close()

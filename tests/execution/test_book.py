@@ -31,7 +31,7 @@ from leadline.execution.core.booking import (
     other_positions,
 )
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import ClientOrderId, DecisionId, RunId, StrategyId, client_order_id
+from leadline.model.ids import ClientOrderId, DecisionId, Leg, RunId, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
@@ -363,7 +363,7 @@ def test_what_somebody_else_placed_is_adopted_and_told():
     )
 
     lost = order_of(S.WORKING)
-    assert lost.client_id == client_order_id(DECISION, "E")
+    assert lost.client_id == client_order_id(DECISION, Leg("E"))
     surprises = booked(book, changes, (lost, S.WORKING, None))
     assert surprises == [f"the venue reports order {lost.client_id}, whose row is lost: it is adopted"]
     assert (book.orders[lost.client_id].strategy, book.orders[lost.client_id].decision) == (NAME, DECISION)
@@ -428,7 +428,7 @@ def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
     assert order == Order(
         ClientOrderId("id"),
         DecisionId("d"),
-        "E",
+        Leg("E"),
         NAME,
         MES,
         ES,

@@ -12,7 +12,7 @@ from leadline.execution.core.booking import Stored, asked_of_rows, book_venue_ev
 from leadline.execution.core.bracket_legs import protected, trailing
 from leadline.execution.core.order_reports import apply_report, is_where_wanted, was_faster
 from leadline.execution.core.positions import with_stopless
-from leadline.model.ids import ClientOrderId, StrategyId, client_order_id
+from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import ES, MES, account, ns
@@ -132,7 +132,7 @@ def test_a_leg_whose_id_cannot_be_is_that_of_its_entry_also_where_the_book_does_
     leg = stop(decision="another", parent=entry.client_id, client_id=BROKEN)
     [surprise] = hear(book, changes, leg)
     assert surprise.endswith("says what cannot be, client_id 'x\\x00'")
-    found = book.orders[client_order_id(DECISION, "S1")]
+    found = book.orders[client_order_id(DECISION, Leg("S1"))]
     assert (found.leg, found.decision, found.strategy) == ("S1", DECISION, NAME)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from leadline.execution.core.decisions import Asked, decision_facts, decision_of, venue_order
-from leadline.model.ids import AccountId, StrategyId, decision_id
+from leadline.model.ids import AccountId, Leg, StrategyId, decision_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, Trail, Trailing, VenueOrder
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from leadline.risk.view import RiskDecision
@@ -78,7 +78,7 @@ def test_an_order_goes_to_the_venue_with_its_bracket_and_a_closing_one_can_only_
     assert venue_order(order, trails=trails) == VenueOrder(
         client_id=order.client_id,
         decision=order.decision,
-        leg=leg,
+        leg=Leg(leg),
         contract=MES,
         tape_contract=MES,
         side=Side.SELL,

@@ -13,7 +13,7 @@ from leadline.execution.core.book import StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
-from leadline.model.ids import ClientOrderId, StrategyId
+from leadline.model.ids import ClientOrderId, Leg, StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -218,7 +218,7 @@ def test_an_exit_within_the_moment_of_the_fill_does_not_let_the_other_wait_on():
     exit_order = replace(
         one,
         client_id=ClientOrderId("exit"),
-        leg="S1",
+        leg=Leg("S1"),
         side=Side.SELL,
         stop_price=19_992,
         parent=ClientOrderId("one"),

@@ -15,7 +15,7 @@ from leadline.execution.core.new_exits import new_exits, sent_again
 from leadline.execution.core.positions import with_stopless
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Unavailable
-from leadline.model.ids import ClientOrderId, DecisionId, StrategyId
+from leadline.model.ids import ClientOrderId, DecisionId, Leg, StrategyId
 from leadline.model.orders import Bracket, LastPrint, OrderState, OrderType, Side, Trail, VenueOrder
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -223,7 +223,7 @@ async def test_a_later_fill_of_one_entry_changes_nothing_of_another(books: Books
     ]
     pairs = {order.leg: order.oco for order in session.book.live_orders() if order.stop_price != 19_970}
     names = {order.leg: order.client_id for order in session.book.live_orders() if order.stop_price != 19_970}
-    assert (pairs["S2"], pairs["T4"]) == (names["T4"], names["S2"])
+    assert (pairs[Leg("S2")], pairs[Leg("T4")]) == (names[Leg("T4")], names[Leg("S2")])
 
 
 @IN_BOTH

@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import wanted
 from leadline.execution.core.order_reports import apply_report
 from leadline.execution.core.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
-from leadline.model.ids import ClientOrderId, DecisionId
+from leadline.model.ids import ClientOrderId, DecisionId, Leg
 from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import MES, ns
@@ -200,7 +200,7 @@ def test_an_order_of_somebody_else_is_adopted_in_any_contract(contract: str):
     foreign = VenueOrder(
         ClientOrderId("theirs"),
         DecisionId(""),
-        "E",
+        Leg("E"),
         contract,
         contract,
         Side.BUY,

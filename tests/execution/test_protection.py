@@ -8,7 +8,7 @@ from leadline.execution.core.book import Book, Drain
 from leadline.execution.core.day import next_timer, roll
 from leadline.execution.core.exits import Cancel, Close, next_try, settled, wanted
 from leadline.execution.core.protection import unprotected
-from leadline.model.ids import ClientOrderId, DecisionId, StrategyId, client_order_id
+from leadline.model.ids import ClientOrderId, DecisionId, Leg, StrategyId, client_order_id
 from leadline.model.orders import Order, OrderState, OrderType, Side
 from tests.execution.harness.books import DECISION, book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, ROLL_S, account, ns
@@ -111,7 +111,7 @@ def test_getting_out_cancels_first_and_then_closes_with_one_order():
 
 
 def test_a_closing_order_takes_the_first_id_that_was_never_used():
-    spent = frozenset({client_order_id(DECISION, "F2")})
+    spent = frozenset({client_order_id(DECISION, Leg("F2"))})
     book, _ = book_of(order_of(S.REJECTED, "F1"), position=1, flatten="flat_by")
     assert said(book) == [("close", "F2", "flat_by")]
     assert said(book, spent) == [("close", "F3", "flat_by")]

@@ -12,7 +12,7 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent
 from leadline.execution.core.booking import Stored
 from leadline.execution.core.records import EVENT_KINDS, AccountRecords, BookedFill, WrittenOrder
 from leadline.model.errors import Refused
-from leadline.model.ids import ClientOrderId, DecisionId, FillId, StrategyId
+from leadline.model.ids import ClientOrderId, DecisionId, FillId, Leg, StrategyId
 from leadline.model.orders import Bracket, LastPrint, Order, OrderState, OrderType, Side
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import book_of, fill_of, order_of, position_of
@@ -207,7 +207,7 @@ def test_an_order_was_sent_where_somebody_can_say_that_the_venue_has_had_it(stat
 def test_what_the_venue_made_and_what_somebody_else_placed_was_not_sent_from_here():
     records = AccountRecords()
     leg = order_of(S.FILLED, "S1", client_id="L1S1", decision="decision-1", parent="L1", type=OrderType.STOP)
-    write(records, entry_of(1), leg, entry_of(2, client_id="theirs", decision="theirs", leg="X"))
+    write(records, entry_of(1), leg, entry_of(2, client_id="theirs", decision="theirs", leg=Leg("X")))
     assert records.sent(9) == {"L1"}
     assert records.sent(1) == {"L1"}  # they do not count as the newest either
     assert records.sent(0) == frozenset()

@@ -16,7 +16,7 @@ import pytest
 from leadline.execution.loop.ports import Fenced, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
-from leadline.model.ids import ClientOrderId, DecisionId, RunId
+from leadline.model.ids import ClientOrderId, DecisionId, Leg, RunId
 from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -346,7 +346,7 @@ def stranger(contract: str, client_id: ClientOrderId = ClientOrderId("somebody-e
     return VenueOrder(
         client_id=client_id,
         decision=DecisionId(""),
-        leg="X",
+        leg=Leg("X"),
         contract=contract,
         tape_contract=MES,
         side=Side.BUY,

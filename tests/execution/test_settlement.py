@@ -9,7 +9,7 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import next_timer
 from leadline.execution.core.settlements import settle_opposites
-from leadline.model.ids import UNASSIGNED, DecisionId, FillId, Leg, StrategyId
+from leadline.model.ids import UNASSIGNED, DecisionId, FillId, LegKind, StrategyId
 from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import LastPrint, Lot, OrderState, Side, VenueEvent
 from leadline.venue.settlements import settlement
@@ -154,4 +154,4 @@ def test_opposites_that_come_to_something_are_the_venues_to_settle() -> None:
     # The venue's part of the first one, and what is left of it beside the second one: no row has the id of another.
     assert [fill.quantity for fill, _, _ in changes.fills] == [1, 1, 1]
     assert len({fill.fill_id for fill, _, _ in changes.fills}) == 3
-    assert sorted(order.filled for order in book.orders.values() if order.leg == Leg.SETTLEMENT) == [1, 1, 1]
+    assert sorted(order.filled for order in book.orders.values() if order.leg.kind is LegKind.SETTLEMENT) == [1, 1, 1]

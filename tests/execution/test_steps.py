@@ -10,7 +10,7 @@ import pytest
 from leadline.execution.core.account_settings import set_account
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.ports import Refused, Store, Unavailable
-from leadline.model.ids import StrategyId
+from leadline.model.ids import LegKind, StrategyId
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
@@ -154,7 +154,7 @@ class RefusesToClose(TrippedVenue):
     refused = 0
 
     async def submit(self, order: VenueOrder) -> VenueOrder:
-        if order.leg.startswith("F"):
+        if order.leg.kind is LegKind.FLATTEN:
             self.refused += 1
             return replace(order, state=OrderState.REJECTED, reason="no")
         return await super().submit(order)

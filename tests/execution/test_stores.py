@@ -37,6 +37,7 @@ from leadline.model.ids import (
     ClientOrderId,
     DecisionId,
     FillId,
+    Leg,
     RunId,
     StrategyId,
     client_order_id,
@@ -79,7 +80,7 @@ PROPOSALS = (
     ),
 )
 STATES = tuple(OrderState)
-LEGS = ("E", "S1", "T1", "F1")
+LEGS = tuple(map(Leg, ("E", "S1", "T1", "F1")))
 
 
 class Commands:
@@ -153,9 +154,9 @@ class Commands:
         if accepted:
             if decision.entered:
                 book.entry_instants.append(book.instant_ns)
-            put_order(book, changes, self._order(decision.decision_id, "E", contract=decision.contract))
+            put_order(book, changes, self._order(decision.decision_id, Leg("E"), contract=decision.contract))
 
-    def _order(self, decision: DecisionId, leg: str, **changed: Any) -> Order:
+    def _order(self, decision: DecisionId, leg: Leg, **changed: Any) -> Order:
         client_id = client_order_id(decision, leg)
         before = self._book.orders.get(client_id)
         if before is not None:
@@ -183,8 +184,8 @@ class Commands:
             group="bar/breakout" if leg == "E" else "",
             taken_out_by=client_id if leg == "E" else NO_ORDER,
             valid_until_ns=self._looks.choice([None, self._book.instant_ns + 1]),
-            parent=NO_ORDER if leg == "E" else client_order_id(decision, "E"),
-            oco=NO_ORDER if leg == "E" else client_order_id(decision, "T1"),
+            parent=NO_ORDER if leg == "E" else client_order_id(decision, Leg("E")),
+            oco=NO_ORDER if leg == "E" else client_order_id(decision, Leg("T1")),
         )
         return replace(order, **changed)
 
@@ -196,7 +197,7 @@ class Commands:
         )
         draw = self._chance.random()
         if draw < 0.1:
-            order = replace(order, decision=foreign_decision(order.client_id), leg="X", parent=NO_ORDER)
+            order = replace(order, decision=foreign_decision(order.client_id), leg=Leg("X"), parent=NO_ORDER)
         elif draw < 0.15:
             order = replace(order, quantity=0)
         elif draw < 0.2:

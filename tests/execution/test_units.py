@@ -10,7 +10,7 @@ import pytest
 
 from leadline.execution.core.account import account_view
 from leadline.execution.loop.ports import Refused, Unavailable
-from leadline.model.ids import ClientOrderId, Leg, StrategyId
+from leadline.model.ids import ClientOrderId, LegKind, StrategyId
 from leadline.model.orders import Bracket, OrderType, Replacement, VenueOrder
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -77,8 +77,8 @@ class Sums(TrippedVenue):
         for contract, held in self.market.positions().items():
             live = [order for order in self.market.live_orders() if order.contract == contract]
             closing = sum(order.remaining for order in live if order.reduce_only)
-            for leg in (Leg.STOP, Leg.TARGET):
-                exits = sum(order.remaining for order in live if order.leg.startswith(leg))
+            for kind in (LegKind.STOP, LegKind.TARGET):
+                exits = sum(order.remaining for order in live if order.leg.kind is kind)
                 assert exits + closing <= abs(held), f"after {name}: {exits} and {closing} of {held}"
         return answer
 

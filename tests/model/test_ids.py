@@ -1,12 +1,20 @@
 """Identities: how those are spelt that are made of others, and that none is taken for another."""
 
+import copy
+import json
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
 
+import orjson
+import pytest
+
 from leadline.model.ids import (
     AccountId,
+    Leg,
+    LegKind,
     NamespacedName,
     StrategyId,
     account_id,
@@ -20,12 +28,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PAPER, FLOW = AccountId("desk/paper"), StrategyId("desk/flow")
 
 RIGHT = """
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, FillId, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, FillId, Leg, LegKind, RunId, StrategyId
 from leadline.model.ids import client_order_id, decision_id, fill_id
+from leadline.model.orders import Side
 from leadline.model.subjects import order_subject, signal_subject
 
 account, strategy, run = AccountId("desk/paper"), StrategyId("desk/flow"), RunId("abc-1")
-decision, order, fill = DecisionId("d"), ClientOrderId("L"), FillId("f")
+decision, order, fill, leg = DecisionId("d"), ClientOrderId("L"), FillId("f"), Leg("S1")
 """
 MISTAKES = (
     "signal_subject(run, strategy, account)",
@@ -34,14 +43,23 @@ MISTAKES = (
     "order_subject('fill', run, 'desk/paper')",
     "order_subject('fills', run, account)",
     "decision_id(strategy, account, 'bar')",
-    "client_order_id(order, 'E')",
+    "client_order_id(order, leg)",
+    "client_order_id(decision, 'E')",
     "fill_id(decision, 1)",
     "decision = order",
     "order = fill",
     "run = decision",
     "account = strategy",
+    "leg = 'S1'",
+    "leg = LegKind.STOP",
+    "print(leg.kind is LegKind.STOP, leg.kind is Side.BUY)",
 )
-FINE = ("print(signal_subject(run, account, strategy))", "text: str = account", "order_subject('fill', run, account)")
+FINE = (
+    "print(signal_subject(run, account, strategy))",
+    "text: str = account",
+    "text = leg",
+    "order_subject('fill', run, account)",
+)
 
 
 def test_the_id_of_an_account_and_of_a_strategy_is_their_namespace_and_name():
@@ -60,6 +78,34 @@ def test_a_name_without_a_namespace_is_of_the_one_that_is_at_home():
     assert account_named("paper") == "default/paper"
     assert account_named("paper", "desk") == PAPER
     assert strategy_named("flow", "desk") == strategy_named("desk/flow", "other") == FLOW
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "number", "is_exit"),
+    [
+        ("E", LegKind.ENTRY, 0, False),
+        ("S1", LegKind.STOP, 1, True),
+        ("T12", LegKind.TARGET, 12, True),
+        ("F3", LegKind.FLATTEN, 3, False),
+        ("C", LegKind.SETTLEMENT, 0, False),
+        ("X", LegKind.FOREIGN, 0, False),
+    ],
+)
+def test_a_leg_is_its_text_and_knows_its_kind_and_number(text: str, kind: LegKind, number: int, is_exit: bool):
+    leg = Leg(text)
+    assert (leg, str(leg), f"{leg}", repr(leg), hash(leg)) == (text, text, text, repr(text), hash(text))
+    assert (leg.kind, leg.number, leg.is_exit) == (kind, number, is_exit)
+    assert (json.dumps([leg]), orjson.dumps([leg])) == (f'["{text}"]', f'["{text}"]'.encode())
+    for again in (Leg.of(kind, number), copy.deepcopy(leg), pickle.loads(pickle.dumps(leg))):
+        assert (again, again.kind, again.number) == (leg, kind, number)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "E1", "S", "S0", "S01", "Stop", "T-1", "T\u0661", "F1 ", "F1\n", "s1", "C2", "X1", "S" + "9" * 10]
+)
+def test_a_text_that_no_leg_here_has_is_of_a_foreign_order_and_stays_as_it_is(text: str):
+    leg = Leg(text)
+    assert (leg, leg.kind, leg.number, leg.is_exit) == (text, LegKind.FOREIGN, 0, False)
 
 
 def test_an_id_of_another_kind_and_a_text_are_errors_before_anything_runs(tmp_path):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, Leg, RunId, StrategyId
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
 from leadline.runtime.database import connect
 from leadline.views.database import dsn_of
@@ -157,7 +157,7 @@ LOST = replace(
 LATE = Order(
     ClientOrderId("Lgone"),
     DecisionId("decision"),
-    "E",
+    Leg("E"),
     StrategyId("default/mes"),
     MES,
     MES,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from leadline.model.ids import ClientOrderId, DecisionId
+from leadline.model.ids import ClientOrderId, DecisionId, Leg
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.fill_rules import FillRule, FillRules
@@ -64,7 +64,7 @@ def order(
         type=kind,
         quantity=quantity,
         decided_at_ns=ns(at),
-        leg="E",
+        leg=Leg("E"),
         decision=DecisionId(f"decision of {client_id}"),
         limit_price=limit,
         stop_price=stop,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, client_order_id
 from leadline.model.orders import Bracket, OrderType, Replacement, Side, Trailing, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
 
@@ -228,7 +228,7 @@ class Reference:
             stop = price - sign * bracket.stop_ticks
         if bracket.target_ticks is not None:
             target = price + sign * bracket.target_ticks
-        ids = [client_order_id(order.decision, f"{leg}{rest.fills}") for leg in "ST"]
+        ids = [client_order_id(order.decision, Leg(f"{leg}{rest.fills}")) for leg in "ST"]
         both = stop is not None and target is not None
         for mine, twin, at, leg in ((ids[0], ids[1], stop, "S"), (ids[1], ids[0], target, "T")):
             if at is None:
@@ -248,7 +248,7 @@ class Reference:
                     type=kind,
                     quantity=quantity,
                     decided_at_ns=one.time_ns,
-                    leg=f"{leg}{rest.fills}",
+                    leg=Leg(f"{leg}{rest.fills}"),
                     stop_price=at if kind is OrderType.STOP else None,
                     limit_price=at if kind is OrderType.LIMIT else None,
                     trail=trail,

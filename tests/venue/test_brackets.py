@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, client_order_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, VenueEvent, VenueOrder
 from leadline.venue.fill_rules import Rest
 from leadline.venue.matching import PaperMarket, Step
@@ -49,8 +49,12 @@ def test_the_legs_are_made_with_the_fill_from_the_decisions_ids():
     entry, stop, target = run(paper, tape([(1, 19999)]), 1)
 
     assert (entry.order.state, entry.fill is not None) == (OrderState.FILLED, True)
-    assert (stop.order.client_id, stop.order.leg) == (client_order_id(DecisionId("decision of E1"), "S1"), "S1")
-    assert (target.order.client_id, target.order.leg) == (client_order_id(DecisionId("decision of E1"), "T1"), "T1")
+    decision = DecisionId("decision of E1")
+    assert (stop.order.client_id, stop.order.leg) == (client_order_id(decision, Leg("S1")), "S1")
+    assert (target.order.client_id, target.order.leg) == (
+        client_order_id(decision, Leg("T1")),
+        "T1",
+    )
     assert (stop.order.type, stop.order.stop_price, stop.order.side) == (OrderType.STOP, 19984, Side.SELL)
     assert (target.order.type, target.order.limit_price, target.order.side) == (OrderType.LIMIT, 20024, Side.SELL)
     assert {stop.order.quantity, target.order.quantity} == {2}
@@ -142,7 +146,7 @@ def exit_of(paper: PaperMarket, leg: str, *, pair: bool = True, **terms: Any) ->
     prices = {"stop": 19990} if leg.startswith("S") else {"limit": 20010}
     made = order(ClientOrderId(f"new {leg}"), Side.SELL, at=2, **{**prices, **terms})
     oco = paper.live_orders()[0].client_id if pair else NO_ORDER
-    return replace(made, leg=leg, parent=ClientOrderId("E1"), oco=oco)
+    return replace(made, leg=Leg(leg), parent=ClientOrderId("E1"), oco=oco)
 
 
 @pytest.mark.parametrize(("bracket", "leg"), [(Bracket(target_price=20010), "S1"), (Bracket(stop_price=19990), "T1")])
@@ -153,7 +157,7 @@ def test_an_exit_that_comes_later_is_a_pair_with_the_other(bracket: Bracket, leg
     pair = paper.order(taken.oco)
     assert (taken.state, taken.parent, pair.oco) == (OrderState.WORKING, "E1", taken.client_id)
     run(paper, tape([(1, 20000), (3, price)]), 3)
-    ends = {live.leg[:1]: live.state for live in (paper.order(taken.client_id), paper.order(pair.client_id))}
+    ends = {live.leg.kind: live.state for live in (paper.order(taken.client_id), paper.order(pair.client_id))}
     assert ends == {filled: OrderState.FILLED, "ST".replace(filled, ""): OrderState.CANCELLED}
     assert paper.positions() == {}
 
@@ -165,7 +169,7 @@ def test_two_that_come_one_after_the_other_are_a_pair_whichever_comes_first():
         paper.submit(replace(both[first], oco=both[second].client_id))
         paper.submit(both[second])  # which does not say so
         run(paper, tape([(1, 20000), (3, 20011)]), 3)
-        assert [live.state for live in paper.orders() if live.leg[0] in "ST"].count(OrderState.CANCELLED) == 1
+        assert [live.state for live in paper.orders() if live.leg.is_exit].count(OrderState.CANCELLED) == 1
         assert paper.positions() == {}
 
 

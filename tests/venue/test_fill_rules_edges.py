@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadline.model.ids import client_order_id
+from leadline.model.ids import Leg, client_order_id
 from leadline.model.orders import Side, Trailing
 from leadline.venue.brackets import exits
 from leadline.venue.fill_rules import trail_level, trailed
@@ -45,8 +45,8 @@ def test_a_pair_of_exits_takes_the_first_attempt_of_which_neither_id_is_there(le
     assert entry.bracket is not None
 
     def ids(attempt: int) -> list[str]:
-        return [client_order_id(entry.decision, name, attempt) for name in ("S1", "T1")]
+        return [client_order_id(entry.decision, Leg(name), attempt) for name in ("S1", "T1")]
 
     assert [made.client_id for made in exits(entry, fill, entry.bracket, ())] == ids(1)
-    there = {client_order_id(entry.decision, leg, attempt) for attempt in (1, 2)}
+    there = {client_order_id(entry.decision, Leg(leg), attempt) for attempt in (1, 2)}
     assert [made.client_id for made in exits(entry, fill, entry.bracket, there)] == ids(3)

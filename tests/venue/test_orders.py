@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import ClientOrderId, client_order_id, fill_id
+from leadline.model.ids import ClientOrderId, Leg, client_order_id, fill_id
 from leadline.model.orders import Bracket, OrderState, OrderType, Side, Trail, Trailing, VenueOrder
 from tests.venue.builders import BUY, ES, MES, fills, market, ns, order, run, tape, told
 
@@ -82,10 +82,10 @@ def test_the_legs_of_a_bracket_never_replace_an_order_that_has_their_id():
     paper = market()
     entry = order(bracket=(4, 4))
     paper.submit(entry)
-    taken = client_order_id(entry.decision, "S1")
+    taken = client_order_id(entry.decision, Leg("S1"))
     paper.submit(order(taken, limit=10_000))
     run(paper, tape([(1, 20000)]), 1)
-    stop, target = (client_order_id(entry.decision, leg, 2) for leg in ("S1", "T1"))
+    stop, target = (client_order_id(entry.decision, Leg(leg), 2) for leg in ("S1", "T1"))
     assert [live.client_id for live in paper.live_orders()] == [taken, stop, target]
     assert (paper.order(stop).oco, paper.order(target).oco) == (target, stop)
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ClientOrderId, DecisionId, client_order_id
+from leadline.model.ids import ClientOrderId, DecisionId, Leg, client_order_id
 from leadline.model.orders import (
     Bracket,
     OrderType,
@@ -89,7 +89,7 @@ def orders(draw: st.DrawFn, number: int, at: int) -> VenueOrder:
         type=kind,
         quantity=draw(st.integers(1, 4)),
         decided_at_ns=at,
-        leg="E",
+        leg=Leg("E"),
         decision=DecisionId(f"d{number}"),
         limit_price=draw(PRICES) if kind in {OrderType.LIMIT, OrderType.STOP_LIMIT} else None,
         stop_price=draw(PRICES) if kind in {OrderType.STOP, OrderType.STOP_LIMIT} else None,
@@ -107,7 +107,7 @@ def replacements(draw: st.DrawFn, earlier: VenueOrder, at: int) -> Replacement:
     if leg:
         price, smaller = draw(st.one_of(st.none(), PRICES)), draw(st.one_of(st.none(), st.integers(1, 5)))
         return Replacement(
-            client_order_id(earlier.decision, leg),
+            client_order_id(earlier.decision, Leg(leg)),
             quantity=smaller,
             stop_price=price if leg == "S1" else None,
             limit_price=price if leg == "T1" else None,
@@ -135,13 +135,13 @@ def attached(draw: st.DrawFn, earlier: VenueOrder, number: int, at: int) -> Venu
         type=OrderType.STOP if leg == "S" else OrderType.LIMIT,
         quantity=draw(st.integers(1, 4)),
         decided_at_ns=at,
-        leg=f"{leg}9",
+        leg=Leg(f"{leg}9"),
         decision=DecisionId(f"x{number}"),
         stop_price=draw(PRICES) if leg == "S" else None,
         limit_price=draw(PRICES) if leg == "T" else None,
         reduce_only=draw(st.booleans()),
         parent=earlier.client_id,
-        oco=ClientOrderId(draw(st.sampled_from(["", client_order_id(earlier.decision, f"{other}1")]))),
+        oco=ClientOrderId(draw(st.sampled_from(["", client_order_id(earlier.decision, Leg(f"{other}1"))]))),
     )
 
 
@@ -249,11 +249,11 @@ def protected_later(draw: st.DrawFn) -> list[Instruction]:
     entry = replace(entry, bracket=own, reduce_only=False, valid_until_ns=None, tape_contract="A")
     at, then = sorted(draw(st.tuples(st.integers(2, END), st.integers(2, END))))
     leg, pair = ("T", "S1") if stop else ("S", "T1")
-    later = replace(draw(attached(entry, 1, at)), oco=client_order_id(entry.decision, pair))
+    later = replace(draw(attached(entry, 1, at)), oco=client_order_id(entry.decision, Leg(pair)))
     kind = OrderType.LIMIT if stop else OrderType.STOP
     price = draw(PRICES)
     later = replace(
-        later, leg=f"{leg}9", type=kind, limit_price=price if stop else None, stop_price=None if stop else price
+        later, leg=Leg(f"{leg}9"), type=kind, limit_price=price if stop else None, stop_price=None if stop else price
     )
     end = draw(
         st.sampled_from([Instruction(then, cancels=later.client_id), Instruction(then, cancels=later.oco), None])

@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import Leg, RunId
+from leadline.model.ids import LegKind, RunId
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views.database import dsn_of
 from leadline.views.left_open import AccountLeftOpen, RunLeftOpen
@@ -18,11 +18,11 @@ from leadline.views.values import OrderView
 READ_SECONDS: Final = 5.0
 
 _LEGS: Final = {
-    Leg.ENTRY: "entry",
-    Leg.STOP: "stop",
-    Leg.TARGET: "target",
-    Leg.FLATTEN: "closing order",
-    Leg.FOREIGN: "order of somebody else",
+    LegKind.ENTRY: "entry",
+    LegKind.STOP: "stop",
+    LegKind.TARGET: "target",
+    LegKind.FLATTEN: "closing order",
+    LegKind.FOREIGN: "order of somebody else",
 }
 
 
@@ -77,7 +77,7 @@ def account_sentences(left: AccountLeftOpen) -> Iterator[str]:
 
 
 def _text(order: OrderView) -> str:
-    leg = _LEGS.get(Leg(order.leg[:1]), "order") if order.leg[:1] in set(Leg) else "order"
+    leg = _LEGS.get(order.leg.kind, "order")
     at = f"at {order.price}" if order.price else "at the market"
     doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"
     article = "an" if leg[0] in "eo" else "a"

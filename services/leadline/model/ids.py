@@ -9,8 +9,9 @@ Nothing on the order path has an id that a restart could not derive again.
 import base64
 import hashlib
 import json
+import re
 from enum import StrEnum
-from typing import Final, NamedTuple, NewType, TypeAlias
+from typing import Final, NamedTuple, NewType, Self, TypeAlias
 
 AccountId = NewType("AccountId", str)
 """An account by its manifest: `namespace/name`."""
@@ -26,8 +27,8 @@ FillId = NewType("FillId", str)
 """One execution at a venue."""
 
 
-class Leg(StrEnum):
-    """First letter of an order's leg: entry, stop, target, flatten, settlement; or one that somebody else placed."""
+class LegKind(StrEnum):
+    """The part that an order has in a decision, by the first letter of its leg. Somebody else placed a foreign one."""
 
     ENTRY = "E"
     STOP = "S"
@@ -35,6 +36,47 @@ class Leg(StrEnum):
     FLATTEN = "F"
     SETTLEMENT = "C"
     FOREIGN = "X"
+
+
+_NUMBERED: Final = re.compile("[STF][1-9][0-9]{0,8}")
+_SINGLE: Final = frozenset({LegKind.ENTRY, LegKind.SETTLEMENT, LegKind.FOREIGN})
+
+
+class Leg(str):
+    """The leg of a decision that an order is, a text as outside: `E`, `S<k>`, `T<k>`, `F<n>`, `C` or `X`.
+
+    The number of a stop and of a target is that of the entry's fill that it closes, of a flatten a running one, from 1;
+    a kind that a decision has once has none, 0. A text that no leg of this platform has is a foreign order's, and stays
+    as it is.
+    """
+
+    __slots__ = ("kind", "number")
+
+    kind: LegKind
+    number: int
+
+    def __new__(cls, text: str) -> Self:
+        """The leg that a text names: the one place that reads its letter and its number."""
+        leg = super().__new__(cls, text)
+        numbered = _NUMBERED.fullmatch(text) is not None
+        leg.kind = LegKind(text[0]) if numbered or text in _SINGLE else LegKind.FOREIGN
+        leg.number = int(text[1:]) if numbered else 0
+        return leg
+
+    @classmethod
+    def of(cls, kind: LegKind, number: int = 0) -> Self:
+        """The leg of a kind; `number` for a stop, a target and a flatten."""
+        return cls(f"{kind}{number}" if number else kind)
+
+    @property
+    def is_exit(self) -> bool:
+        """Whether it closes what an entry has filled, at a stop or at a target."""
+        return self.kind in (LegKind.STOP, LegKind.TARGET)
+
+
+ENTRY: Final = Leg.of(LegKind.ENTRY)
+SETTLEMENT: Final = Leg.of(LegKind.SETTLEMENT)
+FOREIGN: Final = Leg.of(LegKind.FOREIGN)
 
 
 OwnerId: TypeAlias = AccountId | StrategyId
@@ -104,7 +146,7 @@ def decision_id(account: AccountId, strategy: StrategyId, source: str) -> Decisi
     return DecisionId(derive("d", account, strategy, source))
 
 
-def client_order_id(decision: DecisionId, leg: str, attempt: int = 1) -> ClientOrderId:
+def client_order_id(decision: DecisionId, leg: Leg, attempt: int = 1) -> ClientOrderId:
     """The order's id at the venue: 17 characters, so that it fits the shortest field of the venues we know."""
     return ClientOrderId("L" + derive("o", decision, leg, str(attempt))[:16])
 

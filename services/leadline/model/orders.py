@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, FillId, StrategyId
+from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, FillId, Leg, StrategyId
 
 DEFAULT_UNIT: Final = "main"
 """The unit of an entry that names none."""
@@ -163,7 +163,7 @@ class Order:
 
     client_id: ClientOrderId
     decision: DecisionId
-    leg: str
+    leg: Leg
     strategy: StrategyId
     contract: str
     tape_contract: str
@@ -237,7 +237,7 @@ class VenueOrder:
 
     client_id: ClientOrderId
     decision: DecisionId
-    leg: str
+    leg: Leg
     contract: str
     tape_contract: str
     side: Side

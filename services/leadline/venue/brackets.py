@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from itertools import count
 
-from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, LegKind, client_order_id
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueOrder
 
 
@@ -15,20 +15,20 @@ def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[Cli
     An exit whose price the fill has passed already goes out at the market.
     """
     side = entry.side
-    prices = {Leg.STOP: bracket.stop_at(fill.price, side), Leg.TARGET: bracket.target_at(fill.price, side)}
-    names = {leg: f"{leg}{fill.k}" for leg, price in prices.items() if price is not None}
+    prices = {LegKind.STOP: bracket.stop_at(fill.price, side), LegKind.TARGET: bracket.target_at(fill.price, side)}
+    legs = {kind: Leg.of(kind, fill.k) for kind, price in prices.items() if price is not None}
     attempts = (
-        {leg: client_order_id(entry.decision, name, attempt) for leg, name in names.items()} for attempt in count(1)
+        {kind: client_order_id(entry.decision, leg, attempt) for kind, leg in legs.items()} for attempt in count(1)
     )
     ids = next(ids for ids in attempts if not any(client_id in taken for client_id in ids.values()))
-    for leg, name in names.items():
-        price = prices[leg]
+    for kind, leg in legs.items():
+        price = prices[kind]
         if price is None:
             continue
         order = VenueOrder(
-            client_id=ids[leg],
+            client_id=ids[kind],
             decision=entry.decision,
-            leg=name,
+            leg=leg,
             contract=entry.contract,
             tape_contract=entry.tape_contract,
             side=side.opposite,
@@ -36,11 +36,11 @@ def exits(entry: VenueOrder, fill: Fill, bracket: Bracket, taken: Collection[Cli
             quantity=fill.quantity,
             decided_at_ns=fill.time_ns,
             parent=entry.client_id,
-            oco=next((twin for other, twin in ids.items() if other is not leg), NO_ORDER),
+            oco=next((twin for other, twin in ids.items() if other is not kind), NO_ORDER),
         )
-        if side.sign * (price - fill.price) * (1 if leg is Leg.TARGET else -1) <= 0:
-            yield replace(order, reason=f"beyond_{leg.name.lower()}")
-        elif leg is Leg.TARGET:
+        if side.sign * (price - fill.price) * (1 if kind is LegKind.TARGET else -1) <= 0:
+            yield replace(order, reason=f"beyond_{kind.name.lower()}")
+        elif kind is LegKind.TARGET:
             yield replace(order, type=OrderType.LIMIT, limit_price=price)
         else:
             yield replace(order, type=OrderType.STOP, stop_price=price, trail=_trailing(bracket, fill, side))

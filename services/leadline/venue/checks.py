@@ -3,7 +3,7 @@
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import Leg
+from leadline.model.ids import LegKind
 from leadline.model.orders import Bracket, OrderType, Replacement, Trailing, VenueOrder
 
 LONGEST_NAME: Final = 300
@@ -85,7 +85,7 @@ def check_attached(order: VenueOrder, entry: VenueOrder | None, twin: VenueOrder
     `twin` is the order that it is to be a pair with, None where there is none of its id yet; `paired` says that the
     twin has another pair.
     """
-    if order.type is not (OrderType.STOP if order.leg.startswith(Leg.STOP) else OrderType.LIMIT):
+    if order.type is not (OrderType.STOP if order.leg.kind is LegKind.STOP else OrderType.LIMIT):
         raise InvalidInput("order.type", order.type, "STOP for a leg S, LIMIT for a leg T")
     if order.bracket is not None:
         raise InvalidInput("order.bracket", order.bracket, "no native bracket on an exit")
@@ -95,7 +95,7 @@ def check_attached(order: VenueOrder, entry: VenueOrder | None, twin: VenueOrder
     if twin is None:
         return
     same = (twin.parent, twin.contract, twin.side) == (order.parent, order.contract, order.side)
-    if not same or twin.leg[:1] == order.leg[:1] or paired:
+    if not same or twin.leg.kind is order.leg.kind or paired:
         raise InvalidInput("order.oco", order.oco, "the other exit of the same entry, and one without a pair")
 
 

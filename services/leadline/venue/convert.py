@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ClientOrderId, DecisionId, FillId
+from leadline.model.ids import ClientOrderId, DecisionId, FillId, Leg
 from leadline.model.orders import (
     Advanced,
     Fill,
@@ -91,7 +91,7 @@ def order_as_reported(message: pb.VenueOrder) -> VenueOrder:
     return VenueOrder(
         client_id=ClientOrderId(message.client_id),
         decision=DecisionId(message.decision_id),
-        leg=message.leg,
+        leg=Leg(message.leg),
         contract=message.contract,
         tape_contract=message.tape_contract,
         side=_SIDES_BACK.get(message.side, Side.BUY),

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import orjson
 
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import RunId
+from leadline.model.ids import Leg, RunId
 from leadline.model.orders import (
     Fill,
     LastPrint,
@@ -210,6 +210,7 @@ def _step(document: dict[str, Any]) -> Step:
 def _order(document: dict[str, Any]) -> VenueOrder:
     bracket, trail = document["bracket"], document["trail"]
     values = {
+        "leg": Leg(document["leg"]),
         "side": Side(document["side"]),
         "type": OrderType(document["type"]),
         "state": OrderState(document["state"]),

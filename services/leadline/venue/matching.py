@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import NO_ORDER, ClientOrderId, Leg, fill_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, fill_id
 from leadline.model.market.settlement import SETTLED, settles_at_ns
 from leadline.model.orders import (
     Fill,
@@ -166,7 +166,7 @@ class PaperMarket:
             return known, True
         check_order(order)
         after_ns = order.decided_at_ns + self._rules.latency_ns
-        if order.parent and order.leg.startswith((Leg.STOP, Leg.TARGET)):
+        if order.parent and order.leg.is_exit:
             return self._attach(order, after_ns), False
         return self._rest(_as_sent(order), after_ns), False
 

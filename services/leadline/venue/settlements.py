@@ -1,6 +1,6 @@
 """The end of a position whose contract is settled in cash, as the paper venue tells of it."""
 
-from leadline.model.ids import Leg, fill_id, foreign_decision
+from leadline.model.ids import SETTLEMENT, fill_id, foreign_decision
 from leadline.model.market.settlement import SETTLED, settlement_id
 from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueOrder
 
@@ -15,7 +15,7 @@ def settlement(contract: str, tape: str, held: int, last: LastPrint, instant_ns:
     order = VenueOrder(
         client_id=client_id,
         decision=foreign_decision(client_id),
-        leg=Leg.SETTLEMENT,
+        leg=SETTLEMENT,
         contract=contract,
         tape_contract=tape,
         side=side,

@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.execution.v1 import execution_pb2
 from leadline.ingestion.v1 import ingestion_pb2
-from leadline.model.ids import StrategyId
+from leadline.model.ids import Leg, StrategyId
 from leadline.model.v1 import model_pb2
 from leadline.model.wire.bars import bar_key_from_proto
 from leadline.model.wire.proposals import proposal_from_proto
@@ -49,7 +49,8 @@ from leadline.views.values import (
 
 def order_view(message: execution_pb2.Order) -> OrderView:
     """An order of execution."""
-    return OrderView(**_of_same_name(message, OrderView, **_tidy(message, "price", "average_price")))
+    tidy = _tidy(message, "price", "average_price")
+    return OrderView(**_of_same_name(message, OrderView, **tidy, leg=Leg(message.leg)))
 
 
 def position_view(message: execution_pb2.Position) -> PositionView:

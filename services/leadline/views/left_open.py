@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from leadline.model.ids import AccountId, Leg, RunId
+from leadline.model.ids import AccountId, RunId
 from leadline.views.values import OrderView, PositionView
 
 
@@ -52,4 +52,4 @@ def left_open_of(
 def _protects(order: OrderView, position: PositionView) -> bool:
     closing = order.side == ("SELL" if position.quantity > 0 else "BUY")
     place = (order.strategy, order.contract) == (position.strategy, position.contract)
-    return place and closing and order.leg.startswith((Leg.STOP, Leg.TARGET))
+    return place and closing and order.leg.is_exit

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.ids import NO_DECISION, ClientOrderId, DecisionId, StrategyId
+from leadline.model.ids import NO_DECISION, ClientOrderId, DecisionId, LegKind, StrategyId
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Order, Position, Side
 
-_EXITS = {"S": "stop", "T": "target", "C": "settlement"}
+_EXITS: Final = {LegKind.STOP: "stop", LegKind.TARGET: "target", LegKind.SETTLEMENT: "settlement"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ def _trade(
         entry_price=entry,
         exit_ns=fills[-1].time_ns,
         exit_price=leave,
-        exit_by=_EXITS.get(last.leg[0], last.reason or "flatten"),
+        exit_by=_EXITS.get(last.leg.kind, last.reason or "flatten"),
         result_ticks=(leave - entry) * side.sign,
         gross=position.realised,
         commission=position.commission,

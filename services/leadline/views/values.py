@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Generic, TypeVar
 
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, DecisionId, Leg, RunId, StrategyId
 
 Value = TypeVar("Value")
 
@@ -30,7 +30,7 @@ class OrderView:
 
     client_id: ClientOrderId
     decision_id: DecisionId
-    leg: str
+    leg: Leg
     strategy: StrategyId
     contract: str
     side: Choice

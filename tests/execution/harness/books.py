@@ -6,7 +6,7 @@ from typing import Any
 
 from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.day import roll
-from leadline.model.ids import DecisionId, FillId, RunId, StrategyId, client_order_id
+from leadline.model.ids import DecisionId, FillId, Leg, RunId, StrategyId, client_order_id
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import Fill, Lot, Order, OrderState, OrderType, Position, Side, VenueOrder
 from tests.execution.harness.builders import DAY, MES, account, ns, strategy
@@ -17,9 +17,9 @@ DECISION = DecisionId("decision")
 def order_of(state: OrderState, leg: str = "E", **fields: Any) -> Order:
     """An order of `default/mes` in a state: a market entry of one contract, long, when not said."""
     order = Order(
-        client_id=client_order_id(DECISION, leg),
+        client_id=client_order_id(DECISION, Leg(leg)),
         decision=DECISION,
-        leg=leg,
+        leg=Leg(leg),
         strategy=StrategyId("default/mes"),
         contract=MES,
         tape_contract=MES,

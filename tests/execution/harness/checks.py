@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.model.ids import ClientOrderId, FillId, Leg, RunId, client_order_id
+from leadline.model.ids import ENTRY, ClientOrderId, FillId, LegKind, RunId, client_order_id
 from leadline.model.orders import Advanced, Bracket, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
@@ -113,9 +113,9 @@ class CheckedVenue:
 
 def _targets_of(book: Book, position: Position, unit: str) -> int:
     """How much of a unit targets have to cover: none of it where its entry asked for no target."""
-    entries = [order for order in book.orders.values() if order.leg == Leg.ENTRY and order.unit == unit]
+    entries = [order for order in book.orders.values() if order.leg.kind is LegKind.ENTRY and order.unit == unit]
     opened = {lot.fill_id for lot in position.lots if lot.unit == unit}
-    entry = book.orders.get(client_order_id(position.decision, Leg.ENTRY)) if opened else None
+    entry = book.orders.get(client_order_id(position.decision, ENTRY)) if opened else None
     if entry is None or entry.unit != unit:
         entry = max((order for order in entries if order.filled), key=lambda order: order.decided_at_ns, default=None)
     bracket = None if entry is None else entry.bracket
@@ -125,9 +125,9 @@ def _targets_of(book: Book, position: Position, unit: str) -> int:
 
 def _is_mixed(book: Book, position: Position, unit: str) -> bool:
     """Whether entries have filled into a unit since it was opened of which some have a target and others none."""
-    opening = book.orders.get(client_order_id(position.decision, Leg.ENTRY))
+    opening = book.orders.get(client_order_id(position.decision, ENTRY))
     since_ns = 0 if opening is None else opening.first_fill_ns or 0
-    entries = [order for order in book.orders.values() if order.leg == Leg.ENTRY and order.unit == unit]
+    entries = [order for order in book.orders.values() if order.leg.kind is LegKind.ENTRY and order.unit == unit]
     brackets = [
         (order.bracket or Bracket(), order.protection or Bracket())
         for order in entries
@@ -138,9 +138,9 @@ def _is_mixed(book: Book, position: Position, unit: str) -> bool:
 
 def _without_stop(order: VenueOrder, quantity: int) -> int:
     """By how much a fill changes what is held without a stop on purpose."""
-    if order.leg == Leg.ENTRY and (order.bracket is None or not order.bracket.has_stop):
+    if order.leg.kind is LegKind.ENTRY and (order.bracket is None or not order.bracket.has_stop):
         return quantity
-    return -quantity if order.leg.startswith(Leg.TARGET) and not order.oco else 0
+    return -quantity if order.leg.kind is LegKind.TARGET and not order.oco else 0
 
 
 def check_book(book: Book, market: PaperMarket) -> None:
@@ -158,7 +158,7 @@ def check_book(book: Book, market: PaperMarket) -> None:
             proven[event.fill.contract] = proven.get(event.fill.contract, 0) + signed
             without = bare.get(event.fill.contract, 0) + _without_stop(event.order, event.fill.quantity)
             bare[event.fill.contract] = min(without, abs(proven[event.fill.contract]))
-            closed.update([event.fill.contract] if event.order.leg.startswith(Leg.FLATTEN) else [])
+            closed.update([event.fill.contract] if event.order.leg.kind is LegKind.FLATTEN else [])
     held = {position.contract: position.quantity for position in book.open_positions()}
     assert held == {contract: quantity for contract, quantity in proven.items() if quantity}
     for position in book.open_positions():
@@ -167,7 +167,7 @@ def check_book(book: Book, market: PaperMarket) -> None:
         for unit in position.units:
             check_unit(book, position, unit)
     unresolved = [order for order in book.orders.values() if order.state in {"PENDING", "SENDING", "UNKNOWN"}]
-    entries = [(order.strategy, order.contract) for order in unresolved if order.leg == Leg.ENTRY]
+    entries = [(order.strategy, order.contract) for order in unresolved if order.leg.kind is LegKind.ENTRY]
     assert len(entries) == len(set(entries))
 
 
@@ -175,8 +175,8 @@ def check_unit(book: Book, position: Position, unit: str) -> None:
     """A unit has exits of its size; while a part of it leaves, what stays has a stop, and nothing can turn it round."""
     live = [order for order in book.live_orders() if order.contract == position.contract and order.unit in ("", unit)]
     stops, targets, closing = (
-        sum(order.remaining for order in live if order.leg.startswith(leg))
-        for leg in (Leg.STOP, Leg.TARGET, Leg.FLATTEN)
+        sum(order.remaining for order in live if order.leg.kind is kind)
+        for kind in (LegKind.STOP, LegKind.TARGET, LegKind.FLATTEN)
     )
     strategy = book.strategies.get(position.strategy)
     size, free = position.held_by(unit), position.without_stop_of(unit)

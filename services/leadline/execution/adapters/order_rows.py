@@ -7,7 +7,7 @@ import orjson
 
 from leadline.execution.adapters.rows import Row, Values, insert, upsert
 from leadline.execution.core.book import Book
-from leadline.model.ids import StrategyId
+from leadline.model.ids import Leg, StrategyId
 from leadline.model.orders import (
     Bracket,
     Fill,
@@ -215,7 +215,7 @@ def order_of(row: Row) -> Order:
     return Order(
         client_id=row["client_id"],
         decision=row["decision_id"],
-        leg=row["leg"],
+        leg=Leg(row["leg"]),
         strategy=row["strategy"],
         contract=row["contract"],
         tape_contract=row["tape_contract"],

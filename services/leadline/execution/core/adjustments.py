@@ -15,7 +15,7 @@ from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import protected
 from leadline.execution.core.new_exits import beyond, new_exits
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
-from leadline.model.ids import DecisionId, Leg
+from leadline.model.ids import DecisionId, LegKind
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import DEFAULT_UNIT, Bracket, Order, OrderType
 from leadline.model.proposals import Action, Proposal
@@ -120,12 +120,12 @@ def _protection(
     exits = list(live)
     moved: list[Order] = []
     trailing: list[Order] = []
-    for leg, kind, price, trail in (
-        (Leg.STOP, OrderType.STOP, bracket.stop_price, bracket.trail),
-        (Leg.TARGET, OrderType.LIMIT, bracket.target_price, None),
+    for kind, order_type, price, trail in (
+        (LegKind.STOP, OrderType.STOP, bracket.stop_price, bracket.trail),
+        (LegKind.TARGET, OrderType.LIMIT, bracket.target_price, None),
     ):
-        found = [order for order in exits if order.leg.startswith(leg) and order.type is kind]
-        made = [order for order in fresh if order.type is kind]
+        found = [order for order in exits if order.leg.kind is kind and order.type is order_type]
+        made = [order for order in fresh if order.type is order_type]
         if (price is not None or trail is not None) and not found and not made:
             return _refused(Reason.NO_SUCH_EXIT, proposal)
         if trail is not None and any(order.entry_price is None for order in (*found, *made)):
@@ -137,7 +137,7 @@ def _protection(
     later = [replace(order, protection=_and_then(order.protection, bracket)) for order in entries]
     more = sum((_more_later(book, before, after) for before, after in zip(entries, later, strict=True)), Decimal(0))
     for order in moved:
-        if order.leg.startswith(Leg.STOP) and (loosened := more_at_risk(order)):
+        if order.leg.kind is LegKind.STOP and (loosened := more_at_risk(order)):
             if order.trail is not None:
                 return _refused(Reason.STOP_TRAILS, proposal)
             more += loosened

@@ -13,7 +13,7 @@ from leadline.execution.core.book import Book, Changes, note
 from leadline.execution.core.booking import owner_of
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, DecisionId, Leg, StrategyId, derive
+from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, DecisionId, LegKind, StrategyId, derive
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Position, Side
 
@@ -88,7 +88,7 @@ def _nothing_yet(book: Book, strategy: StrategyId, contract: str) -> Position:
     sheet = sheet_of(contract)
     known = sheet is not None and tape in book.last_prints
     live = [order for order in book.live_orders(strategy) if order.contract == contract]
-    ours = [order for order in live if order.leg.startswith((Leg.ENTRY, Leg.STOP, Leg.TARGET))]
+    ours = [order for order in live if order.leg.kind in (LegKind.ENTRY, LegKind.STOP, LegKind.TARGET)]
     decision = ours[0].decision if ours and strategy != UNASSIGNED else NO_DECISION
     if not decision:
         decision = DecisionId(_BEGINS + derive("adopted", book.tape, book.account, contract, str(book.last_event)))

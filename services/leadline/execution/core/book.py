@@ -18,7 +18,7 @@ from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, RunId, StrategyId
+from leadline.model.ids import ENTRY, AccountId, ClientOrderId, DecisionId, LegKind, RunId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import (
@@ -395,7 +395,7 @@ def unfence(book: Book, changes: Changes, strategy: StrategyBook, by: str, reaso
 
 def is_entry(order: Order) -> bool:
     """Whether an order opens exposure."""
-    return order.leg == "E"
+    return order.leg.kind is LegKind.ENTRY
 
 
 def new_order(decision: Decision, client_id: ClientOrderId, instant_ns: int, tape_contract: str) -> Order:
@@ -405,7 +405,7 @@ def new_order(decision: Decision, client_id: ClientOrderId, instant_ns: int, tap
     return Order(
         client_id=client_id,
         decision=decision.decision_id,
-        leg="E",
+        leg=ENTRY,
         strategy=decision.strategy,
         contract=decision.contract,
         tape_contract=tape_contract,

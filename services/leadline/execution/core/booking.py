@@ -29,11 +29,13 @@ from leadline.execution.core.unit_fills import behind_stop, counted_stops, take_
 from leadline.execution.core.venue_reports import check_fill, check_order, shown, storable
 from leadline.model.errors import RefusedMessage
 from leadline.model.ids import (
+    FOREIGN,
     NO_ORDER,
+    SETTLEMENT,
     UNASSIGNED,
     ClientOrderId,
     FillId,
-    Leg,
+    LegKind,
     StrategyId,
     client_order_id,
     fill_id,
@@ -206,7 +208,7 @@ def joined(book: Book, changes: Changes, before: Order, after: Order) -> None:
         put_order(book, changes, replace(twin, oco=after.client_id, version=twin.version + 1))
     key = (after.strategy, after.contract)
     position = book.positions.get(key)
-    if position is not None and after.leg.startswith(Leg.STOP) and position.without_stop_of(after.unit):
+    if position is not None and after.leg.kind is LegKind.STOP and position.without_stop_of(after.unit):
         book.positions[key] = changes.positions[key] = behind_stop(book, position, after)
 
 
@@ -218,7 +220,7 @@ def _known(book: Book, client_id: ClientOrderId, stored: Stored) -> Order | None
 def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: Stored, surprises: list[str]) -> Order:
     """A bracket leg that the venue made for an entry; or an order that this account does not know, and adopts."""
     parent = _known(book, reported.parent, stored) if reported.parent else None
-    leg: str = reported.leg
+    leg = reported.leg
     if parent is not None:
         decision, strategy = parent.decision, parent.strategy
     elif reported.client_id == client_order_id(reported.decision, leg):
@@ -226,7 +228,7 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
         decision, strategy = reported.decision, owner_of(book, reported.contract)
     else:
         surprises.append(f"the venue reports order {reported.client_id}, which this book never intended")
-        decision, strategy, leg = foreign_decision(reported.client_id), owner_of(book, reported.contract), Leg.FOREIGN
+        decision, strategy, leg = foreign_decision(reported.client_id), owner_of(book, reported.contract), FOREIGN
     order = Order(
         client_id=reported.client_id,
         decision=decision,
@@ -302,7 +304,7 @@ def _with_fill(
 def _is_settlement(reported: VenueOrder, instant_ns: int) -> bool:
     """Whether the venue tells that a contract is settled which is, by the calendar."""
     at_ns = settles_at_ns(reported.contract)
-    return reported.leg == Leg.SETTLEMENT and at_ns is not None and at_ns <= instant_ns
+    return reported.leg.kind is LegKind.SETTLEMENT and at_ns is not None and at_ns <= instant_ns
 
 
 def _book_settlement(book: Book, changes: Changes, event: int, reported: VenueOrder, fill: Fill) -> list[str]:
@@ -330,11 +332,11 @@ def settle(
     parent: the id under which the venue has told of it. event: its number in the venue's ledger. part: 2 for what the
     venue does not tell of, because other positions of the account are its other side: some of a position may be both.
     """
-    client_id = client_order_id(position.decision, Leg.SETTLEMENT, part)
+    client_id = client_order_id(position.decision, SETTLEMENT, part)
     order = Order(
         client_id=client_id,
         decision=position.decision,
-        leg=Leg.SETTLEMENT,
+        leg=SETTLEMENT,
         strategy=position.strategy,
         contract=position.contract,
         tape_contract=position.tape_contract,
@@ -355,7 +357,7 @@ def settle(
 def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_event: int) -> None:
     fees = commission_of(book.manifest, fill.contract, fill.quantity, fill.price)
     fill = replace(fill, client_id=order.client_id, commission=fees)
-    if order.strategy == UNASSIGNED and order.leg != Leg.SETTLEMENT:
+    if order.strategy == UNASSIGNED and order.leg.kind is not LegKind.SETTLEMENT:
         order = replace(order, strategy=owner_of(book, fill.contract))  # its contract says whose position it is
     key = (order.strategy, fill.contract)
     before = book.positions.get(key)

@@ -65,7 +65,7 @@ def _entered_at(book: Book, changes: Changes, leg: Order, entry: Order) -> int |
 
 def are_pair(one: Order, other: Order) -> bool:
     """Whether the venue ends the one exit when the other fills: one names the other, or they are of the same fill."""
-    if one.leg[:1] == other.leg[:1]:
+    if one.leg.kind is other.leg.kind:
         return False
-    same = (one.decision, one.parent, one.leg[1:]) == (other.decision, other.parent, other.leg[1:])
+    same = (one.decision, one.parent, one.leg.number) == (other.decision, other.parent, other.leg.number)
     return same or one.oco == other.client_id or other.oco == one.client_id

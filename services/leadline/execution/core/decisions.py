@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from leadline.execution.core.book import Book, StrategyBook
-from leadline.model.ids import Leg, StrategyId, decision_id
+from leadline.model.ids import LegKind, StrategyId, decision_id
 from leadline.model.orders import Order, Side, VenueOrder
 from leadline.model.proposals import Decision, Proposal
 from leadline.model.signals import BarSignals
@@ -92,7 +92,7 @@ def venue_order(order: Order, *, trails: bool) -> VenueOrder:
         bracket=bracket,
         trail=order.trail if trails else None,
         valid_until_ns=order.valid_until_ns,
-        reduce_only=order.leg.startswith(Leg.FLATTEN) or bool(order.parent),
+        reduce_only=order.leg.kind is LegKind.FLATTEN or bool(order.parent),
         parent=order.parent,
         oco=order.oco,
     )

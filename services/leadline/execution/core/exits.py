@@ -19,7 +19,7 @@ from leadline.execution.core.unit_exits import (
     shrinking,
 )
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
-from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id, foreign_order
+from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_order_id, foreign_order
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
 from leadline.model.ticks import NS_PER_SECOND
 
@@ -133,7 +133,7 @@ def _leaving_units(
             if not part:
                 continue
             own = of_unit(book, position, goal.unit)
-            if any(order.leg.startswith(Leg.FLATTEN) for order in own):
+            if any(order.leg.kind is LegKind.FLATTEN for order in own):
                 continue  # a part is being closed: what is to leave beside it keeps its stops until that has ended
             steps = shrinking(own, keep)
             yield from (Shrink(order, left) if left else Cancel(order, goal.reason) for order, left in steps)
@@ -191,7 +191,7 @@ def _leaving(
     The end of another order may not come: its state may be one that this release has no word for. It may be an order
     that closes a part alone: the rest keeps its stops until that has ended.
     """
-    closing = [order for order in orders if order.leg.startswith(Leg.FLATTEN)]
+    closing = [order for order in orders if order.leg.kind is LegKind.FLATTEN]
     working = [order for order in orders if order not in closing]
     kept = [order for order in working if _protects(order, positions)]
     waits = any(order not in kept or order.state not in CANCELLABLE for order in working)
@@ -206,7 +206,7 @@ def _leaving(
 
 def _protects(order: Order, positions: list[Position]) -> bool:
     """Whether an order is a stop that would reduce a position."""
-    return order.leg.startswith(Leg.STOP) and any(order.side.sign * held.quantity < 0 for held in positions)
+    return order.leg.kind is LegKind.STOP and any(order.side.sign * held.quantity < 0 for held in positions)
 
 
 def _fit(positions: list[Position], orders: list[Order]) -> bool:
@@ -237,7 +237,7 @@ def _next_try_ns(book: Book, position: Position) -> int:
         order
         for order in book.orders.values()
         if order.decision == position.decision
-        and order.leg.startswith(Leg.FLATTEN)
+        and order.leg.kind is LegKind.FLATTEN
         and order.state.terminal
         and not order.filled
     ]
@@ -271,7 +271,7 @@ def _closing(
     quantity: int | None = None,
 ) -> Order:
     """The next order that closes a position, or so much of a unit of it: the first whose id was never used."""
-    legs = (f"{Leg.FLATTEN}{number}" for number in count(1))
+    legs = (Leg.of(LegKind.FLATTEN, number) for number in count(1))
     named = ((client_order_id(position.decision, leg), leg) for leg in legs)
     client_id, leg = next(name for name in named if name[0] not in book.orders and name[0] not in spent)
     return Order(

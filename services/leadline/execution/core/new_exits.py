@@ -15,7 +15,7 @@ from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import are_pair, trailing
 from leadline.execution.core.positions import part_of
 from leadline.execution.core.unit_exits import leave
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, StrategyId, client_order_id
+from leadline.model.ids import ENTRY, NO_ORDER, ClientOrderId, DecisionId, Leg, LegKind, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
 
 BEYOND_STOP: Final = "beyond_stop"
@@ -57,9 +57,9 @@ def _of_unit(
     found = list[Order]()
     for twin in alone:
         if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
-            found.append(_exit(book, position, Leg.STOP, bracket, decision, numbers, twin, twin.parent))
+            found.append(_exit(book, position, LegKind.STOP, bracket, decision, numbers, twin, twin.parent))
         elif twin.type is OrderType.STOP and bracket.target_price is not None:
-            found.append(_exit(book, position, Leg.TARGET, bracket, decision, numbers, twin, twin.parent))
+            found.append(_exit(book, position, LegKind.TARGET, bracket, decision, numbers, twin, twin.parent))
     free, entry = _without_exit(book, position, unit), _entry_of(book, position, unit)
     if free > 0 and entry:
         found += _both(book, position, bracket, decision, numbers, free, entry)
@@ -70,16 +70,16 @@ def _without_exit(book: Book, position: Position, unit: str) -> int:
     """Size steps of a unit that no exit and no order that closes stands for; `position` is the unit's own."""
     live = [order for order in _exits(book, position, unit) if not order.state.terminal]
     alone = [order for order in live if not any(are_pair(order, other) for other in live)]
-    flattens = (order for order in book.live_orders(position.strategy) if order.leg.startswith(Leg.FLATTEN))
-    covered = [order for order in live if order.leg.startswith(Leg.STOP)]
-    covered += [order for order in alone if order.leg.startswith(Leg.TARGET)]
+    flattens = (order for order in book.live_orders(position.strategy) if order.leg.kind is LegKind.FLATTEN)
+    covered = [order for order in live if order.leg.kind is LegKind.STOP]
+    covered += [order for order in alone if order.leg.kind is LegKind.TARGET]
     covered += [order for order in flattens if order.unit in ("", unit) and order.contract == position.contract]
     return abs(position.quantity) - sum(order.remaining for order in covered)
 
 
 def _entry_of(book: Book, position: Position, unit: str) -> ClientOrderId:
     """The id of an entry that a unit is of: the one that opened the position, or else its first; empty without one."""
-    opened = book.orders.get(client_order_id(position.decision, Leg.ENTRY))
+    opened = book.orders.get(client_order_id(position.decision, ENTRY))
     if opened is not None and opened.unit == unit:
         return opened.client_id
     mine = (position.strategy, position.contract, unit)
@@ -101,10 +101,10 @@ def _both(
     entry: ClientOrderId,
 ) -> list[Order]:
     """The exits of a part of a position that has none: a pair where the bracket has both."""
-    wanted, first = {Leg.STOP: bracket.stop_price, Leg.TARGET: bracket.target_price}, next(numbers)
+    wanted, first = {LegKind.STOP: bracket.stop_price, LegKind.TARGET: bracket.target_price}, next(numbers)
     both = [
-        replace(_exit(book, position, leg, bracket, decision, count(first), None, entry), quantity=quantity)
-        for leg, price in wanted.items()
+        replace(_exit(book, position, kind, bracket, decision, count(first), None, entry), quantity=quantity)
+        for kind, price in wanted.items()
         if price is not None
     ]
     if len(both) == 2:
@@ -116,7 +116,7 @@ def _both(
 def _exit(
     book: Book,
     position: Position,
-    leg: Leg,
+    kind: LegKind,
     bracket: Bracket,
     decision: DecisionId,
     numbers: Iterator[int],
@@ -125,27 +125,27 @@ def _exit(
 ) -> Order:
     """One exit of what the entry `parent` has filled, of the size of the one that is its pair."""
     side = Side.SELL if position.quantity > 0 else Side.BUY
-    names = (f"{leg}{number}" for number in numbers)
-    name = next(name for name in names if client_order_id(decision, name) not in book.orders)
+    legs = (Leg.of(kind, number) for number in numbers)
+    leg = next(leg for leg in legs if client_order_id(decision, leg) not in book.orders)
     farthest = max if side is Side.SELL else min
     order = Order(
-        client_id=client_order_id(decision, name),
+        client_id=client_order_id(decision, leg),
         decision=decision,
-        leg=name,
+        leg=leg,
         strategy=position.strategy,
         contract=position.contract,
         tape_contract=position.tape_contract,
         side=side,
-        type=OrderType.STOP if leg is Leg.STOP else OrderType.LIMIT,
+        type=OrderType.STOP if kind is LegKind.STOP else OrderType.LIMIT,
         quantity=1 if twin is None else twin.remaining,
         decided_at_ns=book.instant_ns,
-        limit_price=None if leg is Leg.STOP else bracket.target_price,
-        stop_price=bracket.stop_price if leg is Leg.STOP else None,
+        limit_price=None if kind is LegKind.STOP else bracket.target_price,
+        stop_price=bracket.stop_price if kind is LegKind.STOP else None,
         parent=parent,
         oco=NO_ORDER if twin is None else twin.client_id,
         entry_price=farthest(lot.price for lot in position.lots) if twin is None else twin.entry_price,
     )
-    if leg is Leg.STOP and bracket.trail is not None:
+    if kind is LegKind.STOP and bracket.trail is not None:
         order = replace(order, trail=trailing(order, bracket.trail))
     return order
 
@@ -174,7 +174,7 @@ def exits_of_later_fills(book: Book, changes: Changes, *, attaches: bool) -> Non
 
 def _is_of_fill(leg: Order, entry: Order, fill: Fill) -> bool:
     """Whether an exit is one that the venue has made for a fill of an entry."""
-    return (leg.parent, leg.decision, leg.leg[1:]) == (entry.client_id, entry.decision, str(fill.k))
+    return (leg.parent, leg.decision, leg.leg.number) == (entry.client_id, entry.decision, fill.k)
 
 
 def _of_fill(book: Book, entry: Order, wanted: Bracket, fill: Fill, legs: list[Order]) -> list[Order]:
@@ -194,9 +194,9 @@ def _of_fill(book: Book, entry: Order, wanted: Bracket, fill: Fill, legs: list[O
         return []
     of_fill = replace(unit, lots=lots)
     if own.has_stop or own.has_target:
-        leg, price = (Leg.TARGET, wanted.target_price) if own.has_stop else (Leg.STOP, wanted.stop_price)
+        kind, price = (LegKind.TARGET, wanted.target_price) if own.has_stop else (LegKind.STOP, wanted.stop_price)
         twins = legs if price is not None else []
-        found = [_exit(book, of_fill, leg, wanted, entry.decision, numbers, twin, entry.client_id) for twin in twins]
+        found = [_exit(book, of_fill, kind, wanted, entry.decision, numbers, twin, entry.client_id) for twin in twins]
     else:
         size = min(sum(lot.quantity for lot in lots), _without_exit(book, unit, entry.unit))
         found = _both(book, of_fill, wanted, entry.decision, numbers, size, entry.client_id) if size > 0 else []
@@ -220,9 +220,9 @@ def beyond(book: Book, exits: Iterable[Order]) -> str:
         if last is None or wanted is None:
             continue
         away = (last.price - wanted) * order.side.sign
-        if order.leg.startswith(Leg.STOP) and away >= 0:
+        if order.leg.kind is LegKind.STOP and away >= 0:
             return BEYOND_STOP
-        if not order.leg.startswith(Leg.STOP) and away <= 0:
+        if order.leg.kind is not LegKind.STOP and away <= 0:
             return BEYOND_TARGET
     return ""
 
@@ -256,5 +256,5 @@ def _exits(book: Book, position: Position, unit: str) -> Iterator[Order]:
     """The stops and targets of a unit of a strategy in its contract, in the order of their ids."""
     for _, order in sorted(book.orders.items()):
         mine = (order.strategy, order.contract, order.unit) == (position.strategy, position.contract, unit)
-        if mine and order.leg.startswith((Leg.STOP, Leg.TARGET)) and not is_foreign(order):
+        if mine and order.leg.is_exit and not is_foreign(order):
             yield order

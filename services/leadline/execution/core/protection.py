@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from leadline.execution.core.book import Book
 from leadline.execution.core.unit_exits import leaving
-from leadline.model.ids import Leg, StrategyId
+from leadline.model.ids import LegKind, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
 UNPROTECTED = "unprotected"
@@ -40,8 +40,8 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
             continue
         held = {position.contract: position for position in book.open_positions(name)}
         live = book.live_orders(name)
-        exits = [order for order in live if order.leg.startswith((Leg.STOP, Leg.TARGET))]
-        flattens = [order for order in live if order.leg.startswith(Leg.FLATTEN)]
+        exits = [order for order in live if order.leg.is_exit]
+        flattens = [order for order in live if order.leg.kind is LegKind.FLATTEN]
         closing = {order.contract for order in flattens if not order.unit}
         for contract in sorted({*held, *(order.contract for order in exits)} - closing):
             position = held.get(contract)
@@ -59,7 +59,7 @@ def _fault(name: str, contract: str, position: Position | None, unit: str, own: 
     """The error about the exits of a unit of which `part` size steps are to leave; empty when they fit."""
     sign = 0 if position is None else 1 if position.quantity > 0 else -1
     quantity, free = (0, 0) if position is None else (position.held_by(unit), position.without_stop_of(unit))
-    stops, targets, going = (_covering(own, sign, leg) for leg in (Leg.STOP, Leg.TARGET, Leg.FLATTEN))
+    stops, targets, going = (_covering(own, sign, kind) for kind in (LegKind.STOP, LegKind.TARGET, LegKind.FLATTEN))
     part = max(part, going)
     needed = quantity - part - max(free - part, 0)  # what has no stop leaves first
     idle = any(order.side.sign * sign >= 0 for order in own)
@@ -71,6 +71,6 @@ def _fault(name: str, contract: str, position: Position | None, unit: str, own: 
     return why + (f", while {going} are being closed" if going else "")
 
 
-def _covering(orders: list[Order], sign: int, leg: Leg) -> int:
-    """Size of the orders of that leg that close a position with that sign."""
-    return sum(order.remaining for order in orders if order.leg.startswith(leg) and order.side.sign * sign < 0)
+def _covering(orders: list[Order], sign: int, kind: LegKind) -> int:
+    """Size of the orders of that kind that close a position with that sign."""
+    return sum(order.remaining for order in orders if order.leg.kind is kind and order.side.sign * sign < 0)

@@ -16,7 +16,7 @@ from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import are_pair
 from leadline.execution.core.orders import CANCELLABLE
-from leadline.model.ids import Leg
+from leadline.model.ids import LegKind
 from leadline.model.orders import Order, OrderState, Position
 
 
@@ -53,7 +53,7 @@ def _farthest_stop(book: Book, strategy: StrategyBook, unit: str, before: UnitEx
     for position in book.open_positions(strategy.strategy):
         if position.held_by(unit):
             farthest = min if position.quantity > 0 else max
-            stops = [order for order in of_unit(book, position, unit) if order.leg.startswith(Leg.STOP)]
+            stops = [order for order in of_unit(book, position, unit) if order.leg.kind is LegKind.STOP]
             prices = (price for order in stops for price in (order.stop_price, order.wanted_price))
             found += [price for price in prices if price is not None]
     return farthest(found, default=None)
@@ -125,13 +125,13 @@ def shrinking(orders: Iterable[Order], keep: int) -> Iterator[tuple[Order, int]]
     One of which nobody knows how it stands is left alone and waited for.
     """
     changing = [(order, left) for order, left in shrunk(orders, keep) if left < order.remaining]
-    targets = [each for each in changing if each[0].leg.startswith(Leg.TARGET)]
+    targets = [each for each in changing if each[0].leg.kind is LegKind.TARGET]
     yield from (each for each in targets or changing if each[0].state in CANCELLABLE)
 
 
 def _pairs(orders: Iterable[Order]) -> Iterator[tuple[Order, ...]]:
     """Stops and targets, those together of which the venue ends one with the other."""
-    exits = [order for order in orders if order.leg.startswith((Leg.STOP, Leg.TARGET))]
+    exits = [order for order in orders if order.leg.is_exit]
     while exits:
         order = exits.pop(0)
         twin = next((other for other in exits if are_pair(order, other)), None)
@@ -149,14 +149,14 @@ def _turn(pair: tuple[Order, ...]) -> tuple[int, bool, int, int, str]:
     states = {order.state for order in pair}
     on_its_way = OrderState.PENDING_CANCEL in states
     known = 0 if on_its_way else 1 if states <= CANCELLABLE else 2
-    with_stop = any(order.leg.startswith(Leg.STOP) for order in pair)
+    with_stop = any(order.leg.kind is LegKind.STOP for order in pair)
     return (known, with_stop, *min((order.decided_at_ns, len(order.leg), order.leg) for order in pair))
 
 
 def may_close(book: Book, position: Position, wanted: UnitExit, keep: int) -> bool:
     """Whether nothing is in the way of closing what leaves: its exits have shrunk, and no other order may close it."""
     own = [order for order in book.live_orders(position.strategy) if order.contract == position.contract]
-    if any(order.leg.startswith(Leg.FLATTEN) and order.unit in ("", wanted.unit) for order in own):
+    if any(order.leg.kind is LegKind.FLATTEN and order.unit in ("", wanted.unit) for order in own):
         return False
     unit = of_unit(book, position, wanted.unit)
     if wanted.quantity is None and any(is_entry(order) for order in unit):

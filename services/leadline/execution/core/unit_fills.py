@@ -5,16 +5,16 @@ from dataclasses import replace
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.core.positions import with_stopless
-from leadline.model.ids import Leg
+from leadline.model.ids import Leg, LegKind
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
 
-def unit_at_venue(parent: Order | None, leg: str) -> str:
+def unit_at_venue(parent: Order | None, leg: Leg) -> str:
     """The unit of an order that the venue tells of: its entry's; what somebody else placed closes what is oldest."""
     if parent is not None:
         return parent.unit or DEFAULT_UNIT
-    return "" if leg == Leg.FOREIGN else DEFAULT_UNIT
+    return "" if leg.kind is LegKind.FOREIGN else DEFAULT_UNIT
 
 
 def counted_stops(book: Book, before: Position, after: Position, order: Order) -> Position:
@@ -29,7 +29,7 @@ def counted_stops(book: Book, before: Position, after: Position, order: Order) -
     if is_entry(order) and grown > 0 and (order.bracket is None or not order.bracket.has_stop):
         allowed = sheet is not None and sheet.root in book.manifest.spec.no_stop_risk_ticks
         return with_stopless(after, unit, left + grown if allowed else left)
-    closes = order.leg.startswith(Leg.FLATTEN) or (order.leg.startswith(Leg.TARGET) and not order.oco)
+    closes = order.leg.kind is LegKind.FLATTEN or (order.leg.kind is LegKind.TARGET and not order.oco)
     return with_stopless(after, unit, max(min(was + grown, left), 0) if closes and grown < 0 else left)
 
 
@@ -41,7 +41,7 @@ def behind_stop(book: Book, position: Position, stop: Order) -> Position:
     others = (
         order.remaining
         for order in book.live_orders(stop.strategy)
-        if order.leg.startswith(Leg.STOP)
+        if order.leg.kind is LegKind.STOP
         and (order.contract, order.unit) == (stop.contract, stop.unit)
         and order.state not in UNRESOLVED
         and order.client_id != stop.client_id
@@ -52,7 +52,7 @@ def behind_stop(book: Book, position: Position, stop: Order) -> Position:
 
 def take_off(strategy: StrategyBook, order: Order, quantity: int) -> None:
     """So much of a unit has left, by a fill of an order that closes a part of it."""
-    if order.leg.startswith(Leg.FLATTEN):
+    if order.leg.kind is LegKind.FLATTEN:
         strategy.exits = tuple(_less(wanted, order, quantity) for wanted in strategy.exits)
 
 

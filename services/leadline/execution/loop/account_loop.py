@@ -40,7 +40,7 @@ from leadline.execution.loop.reconciliation import Reconciliation
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.errors import InvalidInput, RefusedMessage
 from leadline.model.halts import FIELD_REASON, HaltSource
-from leadline.model.ids import Leg, StrategyId, client_order_id, decision_id
+from leadline.model.ids import ENTRY, StrategyId, client_order_id, decision_id
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Order
 from leadline.model.proposals import Action, Decision
@@ -286,7 +286,7 @@ class AccountLoop:
         if not decision.accepted:
             await self._commit_decision(decision, None, strategy)
             return
-        client_id = client_order_id(decision.decision_id, Leg.ENTRY)
+        client_id = client_order_id(decision.decision_id, ENTRY)
         tape = tape_contract(decision.contract, what.strategy.signal_contract, book.feed_contracts)
         order = new_order(decision, client_id, book.instant_ns, tape)
         try:
@@ -302,7 +302,7 @@ class AccountLoop:
     def _sent_before(self, strategy: StrategyBook, asked: Asked) -> RiskDecision | None:
         """The refusal of an entry that has left before, although no row of its decision is there any more."""
         decision = decision_id(self.book.account, strategy.strategy, asked.source)
-        client_id = client_order_id(decision, Leg.ENTRY)
+        client_id = client_order_id(decision, ENTRY)
         if client_id in self.book.orders or client_id in self._deps.journal.written:
             return RiskDecision(False, Reason.SENT_BEFORE.value)
         return None

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from leadline.model.errors import Unknown
-from leadline.model.ids import ClientOrderId, DecisionId, Leg, client_order_id, derive
+from leadline.model.ids import SETTLEMENT, ClientOrderId, DecisionId, client_order_id, derive
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import dated, expiry, sheet_of, third_friday
 from leadline.model.market.hours import instant_ns
@@ -40,4 +40,4 @@ def _usual_opening_ns(day: date) -> int:
 
 def settlement_id(contract: str) -> ClientOrderId:
     """The id under which a venue of this platform tells of the settlement of a contract; an account has one of each."""
-    return client_order_id(DecisionId(derive("settlement", contract)), Leg.SETTLEMENT)
+    return client_order_id(DecisionId(derive("settlement", contract)), SETTLEMENT)
