@@ -76,7 +76,7 @@ def measure(spec: StrategySpec, sessions: int) -> str:
         signals += 0 if said is None else len(said.signals)
     whole = perf_counter() - began
     p50, p99 = np.percentile(rest, [50, 99]) * 1e6
-    prints = sum(bar.trades for bar in bars)
+    prints = sum(bar.prints for bar in bars)
     session, _ = session_of(spec)
     rows = sum(len(bar.rows) for bar in bars) / len(bars)
     return (

@@ -64,7 +64,7 @@ def test_a_bar_carries_candle_order_flow_and_position():
     )
     assert bar.key.text() == "MESZ2025/rth/5m-r1/2025-11-20/0"
     assert (bar.open, bar.high, bar.low, bar.close) == (100, 103, 98, 101)
-    assert (bar.volume, bar.trades, bar.delta, bar.min_delta, bar.max_delta) == (19, 4, -3, -7, 3)
+    assert (bar.volume, bar.prints, bar.delta, bar.min_delta, bar.max_delta) == (19, 4, -3, -7, 3)
     assert (bar.first_index, bar.last_index, bar.revision) == (0, 3, 0)
     assert (bar.session_open_ns, bar.session_close_ns) == (OPEN_NS, CLOSE_NS)
     assert (bar.poc, bar.value_area_low, bar.value_area_high) == (98, 98, 102)
@@ -118,7 +118,7 @@ def test_bars_of_75_minutes_begin_at_the_open_and_the_last_one_is_cut_at_the_clo
     minutes = [0, 74, 75, 150, 375, 389]
     bars = whole(builder("75m"), [(at(minute * 60), 100, 1, BUY) for minute in minutes], end_ns=CLOSE_NS + 2 * SECOND)
     assert bars[0].key.text() == "MESZ2025/rth/75m-r1/2025-11-20/0"
-    assert [(bar.key.ordinal, bar.trades) for bar in bars] == [(0, 2), (1, 1), (2, 1), (5, 2)]
+    assert [(bar.key.ordinal, bar.prints) for bar in bars] == [(0, 2), (1, 1), (2, 1), (5, 2)]
     assert (bars[1].start_ns, bars[1].end_ns) == (at(75 * 60), at(150 * 60))
     # six lengths of 75 minutes are longer than the session: a quarter of an hour is left for the last
     assert (bars[-1].start_ns, bars[-1].end_ns, bars[-1].end_ns - bars[-1].start_ns) == (
@@ -147,7 +147,7 @@ def test_bars_of_75_minutes_of_the_indian_market_begin_where_its_traders_expect_
     clock = [f"{local_datetime(bar.start_ns, 'Asia/Kolkata'):%H:%M}" for bar in bars]
     assert clock == ["09:15", "10:30", "11:45", "13:00", "14:15"]
     assert bars[-1].end_ns == session.close_ns
-    assert [bar.trades for bar in bars] == [15] * 5
+    assert [bar.prints for bar in bars] == [15] * 5
 
 
 def test_60_minutes_are_the_bars_of_an_hour_under_one_key():
@@ -193,9 +193,9 @@ def test_a_volume_bar_keeps_its_overshoot_and_no_print_is_split():
 def test_a_tick_bar_cut_short_by_the_close_is_known_like_a_time_bar_that_ends_there():
     rows = [(CLOSE_NS - 5 * SECOND, 100, 1, BUY), (CLOSE_NS - 4 * SECOND, 100, 1, BUY)]
     (silent,) = whole(builder("ticks:500"), rows, end_ns=CLOSE_NS + 60 * SECOND)
-    assert (silent.known_at_ns, silent.trades, silent.end_ns) == (CLOSE_NS + 2 * SECOND, 2, CLOSE_NS - 4 * SECOND)
+    assert (silent.known_at_ns, silent.prints, silent.end_ns) == (CLOSE_NS + 2 * SECOND, 2, CLOSE_NS - 4 * SECOND)
     (printed,) = whole(builder("ticks:500"), [*rows, (CLOSE_NS + SECOND, 100, 1, BUY)])
-    assert (printed.known_at_ns, printed.trades) == (CLOSE_NS + SECOND, 2)
+    assert (printed.known_at_ns, printed.prints) == (CLOSE_NS + SECOND, 2)
 
 
 def test_tick_bars_count_from_zero_again_in_the_next_session():

@@ -74,7 +74,7 @@ def test_the_prints_of_each_contract_are_all_accounted_for(tmp_path: Path, bars:
         counts = tape.tally.counts()
         outside = sum(prints for (_, reason), prints in counts.items() if reason == OUTSIDE)
         kept_out = sum(counts.values()) - outside
-        in_bars = sum(message.bar.trades for message in told if message.bar is not None)
+        in_bars = sum(message.bar.prints for message in told if message.bar is not None)
         tails[contract] = 0 if told[-1].unfinished is None else told[-1].unfinished.prints
         assert min(in_bars, outside, kept_out) > 0
         assert in_bars + outside + kept_out + tails[contract] == len(written[contract]) - 1

@@ -51,11 +51,11 @@ def test_a_footprint_has_volume_and_prints_by_price_and_side():
         "bid": [2, 0, 1],
         "ask": [0, 8, 0],
         "unknown": [0, 4, 0],
-        "bid_trades": [1, 0, 1],
-        "ask_trades": [0, 2, 0],
-        "unknown_trades": [0, 1, 0],
+        "bid_prints": [1, 0, 1],
+        "ask_prints": [0, 2, 0],
+        "unknown_prints": [0, 1, 0],
     }
-    assert all(column.dtype == np.int64 for column in (rows.price, rows.bid, rows.ask, rows.unknown_trades))
+    assert all(column.dtype == np.int64 for column in (rows.price, rows.bid, rows.ask, rows.unknown_prints))
 
 
 def test_rows_of_several_ticks_begin_at_multiples_of_their_height_below_zero_too():
@@ -159,8 +159,8 @@ def test_rows_sum_to_the_prints(rows: list[Print], ticks_per_row: int):
     footprint = part.rows
     assert int((footprint.bid + footprint.ask + footprint.unknown).sum()) == part.volume == sum(row[2] for row in rows)
     assert int((footprint.ask - footprint.bid).sum()) == part.delta == sum(row[2] * row[3] for row in rows)
-    counts = footprint.bid_trades + footprint.ask_trades + footprint.unknown_trades
-    assert int(counts.sum()) == part.trades == len(rows)
+    counts = footprint.bid_prints + footprint.ask_prints + footprint.unknown_prints
+    assert int(counts.sum()) == part.prints == len(rows)
     assert (counts > 0).all()
     assert (np.diff(footprint.price) > 0).all()
 
@@ -182,7 +182,7 @@ def test_a_far_off_print_is_counted_like_any_other(rows: list[Print], ticks_per_
     near = footprint_rows(TickColumns.of(rows), ticks_per_row)
     assert whole.price[:-1].tolist() == near.price.tolist()
     assert (whole.bid[:-1].tolist(), whole.ask[:-1].tolist()) == (near.bid.tolist(), near.ask.tolist())
-    assert (int(whole.ask[-1]), int(whole.ask_trades[-1])) == (1, 1)
+    assert (int(whole.ask[-1]), int(whole.ask_prints[-1])) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_volume_delta_and_prints_conserve_from_file_to_footprint(gold: TickColum
     assert TRADING_DAY in {bar.key.trading_day for bar in found}
     assert sum(bar.volume for bar in found) == int(gold.size[inside].sum())
     assert sum(bar.delta for bar in found) == int((gold.size * gold.aggressor)[inside].sum())
-    assert sum(bar.trades for bar in found) == int(inside.sum())
+    assert sum(bar.prints for bar in found) == int(inside.sum())
     assert sum(int((bar.rows.bid + bar.rows.ask + bar.rows.unknown).sum()) for bar in found) == sum(
         bar.volume for bar in found
     )
@@ -76,7 +76,7 @@ def test_the_quarter_of_an_hour_after_17_00_new_york_belonged_to_the_session_of_
         gold.time_ns < instant_ns(TRADING_DAY, "17:15", "America/New_York")
     )
     assert int(late.sum()) > 0
-    assert sum(bar.trades for bar in found) == len(gold)
+    assert sum(bar.prints for bar in found) == len(gold)
     closes_ns = instant_ns(TRADING_DAY, "17:15", "America/New_York")
     assert {bar.session_close_ns for bar in found if bar.key.trading_day == TRADING_DAY} == {closes_ns}
 

@@ -92,7 +92,7 @@ def footprint_bar(rows: Iterable[Row], *, ticks_per_row: int = 1, **fields: Any)
         "low": low,
         "close": high,
         "volume": volume,
-        "trades": volume,
+        "prints": volume,
         "delta": delta,
         "min_delta": min(delta, 0),
         "max_delta": max(delta, 0),

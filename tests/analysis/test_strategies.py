@@ -69,9 +69,9 @@ def mirrored(bar: Bar) -> Bar:
             rows.ask[::-1],
             rows.bid[::-1],
             rows.unknown[::-1],
-            rows.ask_trades[::-1],
-            rows.bid_trades[::-1],
-            rows.unknown_trades[::-1],
+            rows.ask_prints[::-1],
+            rows.bid_prints[::-1],
+            rows.unknown_prints[::-1],
         ),
     )
 

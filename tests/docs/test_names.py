@@ -117,7 +117,7 @@ def test_the_print_that_is_followed_is_the_one_that_makes_its_bar_known(trade):
     row = ticks.slice(291_350, 291_351)
     assert (int(row.price[0]), int(row.size[0]), int(row.aggressor[0])) == (23_960, 2, 1)
     assert trade.bar.known_at_ns == int(row.time_ns[0]) == 1_749_566_100_247_527_670
-    assert (trade.bar.trades, trade.bar.volume, trade.bar.delta, trade.bar.last_index) == (523, 1268, -86, 291_349)
+    assert (trade.bar.prints, trade.bar.volume, trade.bar.delta, trade.bar.last_index) == (523, 1268, -86, 291_349)
 
 
 def test_what_is_said_about_the_bar_is_what_the_page_says(trade):

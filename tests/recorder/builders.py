@@ -42,7 +42,7 @@ def bar_message(ordinal: int, *, volume: int = 30, revision: int = 0, tape: str 
         low=20000,
         close=20001,
         volume=volume,
-        trades=2,
+        prints=2,
         delta=volume - 20,
         min_delta=-10,
         max_delta=max(0, volume - 20),

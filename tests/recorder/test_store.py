@@ -112,7 +112,7 @@ async def test_a_bar_is_a_candle_and_its_footprint_and_volumes_conserve(pool):
     assert candle["bar_key"] == f"{CONTRACT}/rth/5m-r1/{DAY}/3"
     assert (candle["volume"], candle["delta"], candle["vwap_price2_volume"]) == (50, 30, 2**70)
     rows = await pool.fetch(
-        "SELECT price, bid, ask, unknown, ask_trades FROM footprint WHERE ordinal = 3 ORDER BY price"
+        "SELECT price, bid, ask, unknown, ask_prints FROM footprint WHERE ordinal = 3 ORDER BY price"
     )
     assert [tuple(row) for row in rows] == [(20000, 10, 0, 0, 0), (20001, 0, 40, 0, 1)]
     differing = await pool.fetchval("""

@@ -39,7 +39,7 @@ CANDLE: dict[str, Any] = {
     "low": 19_990,
     "close": 20_004,
     "volume": 7,
-    "trades": 3,
+    "prints": 3,
     "delta": 1,
     "min_delta": -2,
     "max_delta": 2,
@@ -101,7 +101,7 @@ async def beside(desks: Database, desk: Desk, **run: Any) -> None:
         wanted = {"proposals": [asdict(each) for each in said.proposals]}
         await _insert(connection, "signal", **key, **analysis, **bar_of, **session, **said_of, **more, **wanted)
     for price in (20_000, 20_001):
-        footprint = dict.fromkeys(("bid", "ask", "unknown", "bid_trades", "ask_trades", "unknown_trades"), 1)
+        footprint = dict.fromkeys(("bid", "ask", "unknown", "bid_prints", "ask_prints", "unknown_prints"), 1)
         where = {name: CANDLE[name] for name in ("contract", "session", "spec", "trading_day")}
         await _insert(connection, "footprint", tape=desk.tape, ordinal=600, price=price, **where, **footprint)
     await connection.close()

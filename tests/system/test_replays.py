@@ -106,9 +106,9 @@ async def check_conservation(connection, tape: str, prints: list[list[str]]):
         assert rows == ticks
     assert await connection.fetchval(
         """
-        SELECT bool_and(c.volume = f.volume AND c.trades = f.trades AND c.delta = f.delta) FROM candle c JOIN (
+        SELECT bool_and(c.volume = f.volume AND c.prints = f.prints AND c.delta = f.delta) FROM candle c JOIN (
             SELECT contract, session, spec, trading_day, ordinal, sum(bid + ask + unknown) AS volume,
-                sum(bid_trades + ask_trades + unknown_trades) AS trades, sum(ask - bid) AS delta
+                sum(bid_prints + ask_prints + unknown_prints) AS prints, sum(ask - bid) AS delta
             FROM footprint WHERE tape = $1 GROUP BY 1, 2, 3, 4, 5) f
         USING (contract, session, spec, trading_day, ordinal)
         WHERE c.tape = $1

@@ -32,7 +32,7 @@ class PrintBuffer:
 
     def __len__(self) -> int:
         """Prints held."""
-        return self._waiting if self._folded is None else self._waiting + self._folded.trades
+        return self._waiting if self._folded is None else self._waiting + self._folded.prints
 
     def add(self, ticks: TickColumns) -> None:
         """Append prints that follow those held."""

@@ -269,7 +269,7 @@ class BarBuilder:
             low=part.low,
             close=part.close,
             volume=part.volume,
-            trades=part.trades,
+            prints=part.prints,
             delta=part.delta,
             min_delta=part.min_delta,
             max_delta=part.max_delta,

@@ -43,7 +43,7 @@ class BarPart:
     low: int
     close: int
     volume: int
-    trades: int
+    prints: int
     delta: int
     min_delta: int
     max_delta: int
@@ -58,7 +58,7 @@ class BarPart:
 
 def fold(ticks: TickColumns, ticks_per_row: int) -> BarPart:
     """The sums over `ticks`, shape (n,) with n >= 1; rows of `ticks_per_row` >= 1 ticks."""
-    prices, volume, trades = _ladder(ticks)
+    prices, volume, prints = _ladder(ticks)
     running_delta = np.cumsum(ticks.size * ticks.aggressor)
     # Python integers: price^2 x size of a busy session of a finely divided instrument does not fit 64 bits.
     levels = list(zip(prices.tolist(), volume.sum(axis=1).tolist(), strict=True))
@@ -68,7 +68,7 @@ def fold(ticks: TickColumns, ticks_per_row: int) -> BarPart:
         low=int(prices[0]),
         close=int(ticks.price[-1]),
         volume=int(volume.sum()),
-        trades=len(ticks),
+        prints=len(ticks),
         delta=int(running_delta[-1]),
         min_delta=min(0, int(running_delta.min())),
         max_delta=max(0, int(running_delta.max())),
@@ -78,7 +78,7 @@ def fold(ticks: TickColumns, ticks_per_row: int) -> BarPart:
         last_ns=int(ticks.time_ns[-1]),
         first_index=ticks.first_index,
         last_index=ticks.last_index,
-        rows=_rows(prices, volume, trades, ticks_per_row),
+        rows=_rows(prices, volume, prints, ticks_per_row),
     )
 
 
@@ -90,7 +90,7 @@ def merge(earlier: BarPart, later: BarPart) -> BarPart:
         low=min(earlier.low, later.low),
         close=later.close,
         volume=earlier.volume + later.volume,
-        trades=earlier.trades + later.trades,
+        prints=earlier.prints + later.prints,
         delta=earlier.delta + later.delta,
         min_delta=min(earlier.min_delta, earlier.delta + later.min_delta),
         max_delta=max(earlier.max_delta, earlier.delta + later.max_delta),
@@ -155,21 +155,21 @@ def _ladder(ticks: TickColumns) -> tuple[Int64Array, Int64Array, NDArray[np.int6
     cell = level * _SIDES + (ticks.aggressor - int(Aggressor.SELL))
     volume = np.zeros(len(ladder) * _SIDES, dtype=np.int64)
     np.add.at(volume, cell, ticks.size)
-    trades = np.bincount(cell, minlength=len(volume)).reshape(-1, _SIDES)
-    traded = trades.any(axis=1)
-    return ladder[traded], volume.reshape(-1, _SIDES)[traded], trades[traded].astype(np.int64, copy=False)
+    prints = np.bincount(cell, minlength=len(volume)).reshape(-1, _SIDES)
+    traded = prints.any(axis=1)
+    return ladder[traded], volume.reshape(-1, _SIDES)[traded], prints[traded].astype(np.int64, copy=False)
 
 
-def _rows(prices: Int64Array, volume: Int64Array, trades: Int64Array, ticks_per_row: int) -> FootprintRows:
+def _rows(prices: Int64Array, volume: Int64Array, prints: Int64Array, ticks_per_row: int) -> FootprintRows:
     if ticks_per_row > 1:
         bottoms = prices - prices % ticks_per_row
         starts = np.flatnonzero(np.diff(bottoms, prepend=bottoms[0] - 1))
         prices = bottoms[starts]
         volume = np.add.reduceat(volume, starts, axis=0)
-        trades = np.add.reduceat(trades, starts, axis=0)
+        prints = np.add.reduceat(prints, starts, axis=0)
     bid, unknown, ask = np.ascontiguousarray(volume.T)
-    bid_trades, unknown_trades, ask_trades = np.ascontiguousarray(trades.T)
-    return FootprintRows(prices, bid, ask, unknown, bid_trades, ask_trades, unknown_trades)
+    bid_prints, unknown_prints, ask_prints = np.ascontiguousarray(prints.T)
+    return FootprintRows(prices, bid, ask, unknown, bid_prints, ask_prints, unknown_prints)
 
 
 def _merge_rows(one: FootprintRows, other: FootprintRows) -> FootprintRows:
@@ -186,7 +186,7 @@ def _merge_rows(one: FootprintRows, other: FootprintRows) -> FootprintRows:
         joined(one.bid, other.bid),
         joined(one.ask, other.ask),
         joined(one.unknown, other.unknown),
-        joined(one.bid_trades, other.bid_trades),
-        joined(one.ask_trades, other.ask_trades),
-        joined(one.unknown_trades, other.unknown_trades),
+        joined(one.bid_prints, other.bid_prints),
+        joined(one.ask_prints, other.ask_prints),
+        joined(one.unknown_prints, other.unknown_prints),
     )

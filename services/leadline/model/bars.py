@@ -45,7 +45,7 @@ class FootprintRows:
 
     `price` int64: the lowest tick of each row, strictly increasing, in steps of ticks per row where traded (rows
     without a print are absent). `bid` = volume of sell aggressors, `ask` = of buy aggressors, `unknown` = of
-    prints without a side, all int64 size steps; `bid_trades`, `ask_trades`, `unknown_trades` count prints.
+    prints without a side, all int64 size steps; `bid_prints`, `ask_prints`, `unknown_prints` count prints.
     All arrays have shape (rows,).
     """
 
@@ -53,9 +53,9 @@ class FootprintRows:
     bid: Int64Array
     ask: Int64Array
     unknown: Int64Array
-    bid_trades: Int64Array
-    ask_trades: Int64Array
-    unknown_trades: Int64Array
+    bid_prints: Int64Array
+    ask_prints: Int64Array
+    unknown_prints: Int64Array
 
     def __len__(self) -> int:
         return len(self.price)
@@ -83,7 +83,7 @@ class Bar:
     low: int
     close: int
     volume: int
-    trades: int
+    prints: int
     delta: int
     min_delta: int
     max_delta: int

@@ -20,9 +20,9 @@ FOOTPRINT_COLUMNS: Final = (
     "bid",
     "ask",
     "unknown",
-    "bid_trades",
-    "ask_trades",
-    "unknown_trades",
+    "bid_prints",
+    "ask_prints",
+    "unknown_prints",
 )
 UNFINISHED_COLUMNS: Final = (*BAR_KEY_COLUMNS, "prints")
 _BAR_FIELDS: Final = (
@@ -35,7 +35,7 @@ _BAR_FIELDS: Final = (
     "low",
     "close",
     "volume",
-    "trades",
+    "prints",
     "delta",
     "min_delta",
     "max_delta",
@@ -158,9 +158,9 @@ def footprint_table(message: BarMessage, bar: Bar) -> Iterator[Row]:
         rows.bid,
         rows.ask,
         rows.unknown,
-        rows.bid_trades,
-        rows.ask_trades,
-        rows.unknown_trades,
+        rows.bid_prints,
+        rows.ask_prints,
+        rows.unknown_prints,
     )
     return ((*key, *values) for values in zip(*(column.tolist() for column in columns), strict=True))
 

@@ -36,6 +36,7 @@ FIELDS: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """The fields of each kind of line, besides its kind, account index and strategy index.
 
+A bar's `trades` are its prints: the key is a part of every digest that was ever noted, and stays.
 A decision's `proposal` is what was asked for besides an entry at the manifest's terms; it is left out where that is
 nothing.
 """

@@ -15,8 +15,9 @@ _QUERIES: Final[dict[str, str]] = {
         LEFT JOIN decision d ON d.tape = i.tape AND d.decision_id = i.decision_id
         WHERE f.tape = $1""",
     "bar": """
-        SELECT c.*, c.known_at_ns AS at, '' AS account, '' AS strategy, c.bar_key AS sort, '' AS leg,
-            (SELECT jsonb_agg(jsonb_build_array(price, bid, ask, unknown, bid_trades, ask_trades, unknown_trades)
+        SELECT c.*, c.prints AS trades,
+            c.known_at_ns AS at, '' AS account, '' AS strategy, c.bar_key AS sort, '' AS leg,
+            (SELECT jsonb_agg(jsonb_build_array(price, bid, ask, unknown, bid_prints, ask_prints, unknown_prints)
                               ORDER BY price)
              FROM footprint p WHERE p.tape = c.tape AND p.contract = c.contract AND p.session = c.session
                AND p.spec = c.spec AND p.trading_day = c.trading_day AND p.ordinal = c.ordinal) AS rows

@@ -154,7 +154,7 @@ class BarView:
     low: int
     close: int
     volume: int
-    trades: int
+    prints: int
     delta: int
     min_delta: int
     max_delta: int

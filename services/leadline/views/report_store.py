@@ -182,7 +182,7 @@ async def _coverage(connection: Any, tape: RunId) -> tuple[Coverage, ...]:
         """
         WITH session AS (
             SELECT DISTINCT ON (contract, session, trading_day) contract, session, trading_day,
-                   sum(trades) AS prints, count(*) AS bars, min(first_index) AS first, max(last_index) AS last
+                   sum(prints) AS prints, count(*) AS bars, min(first_index) AS first, max(last_index) AS last
             FROM candle WHERE tape = $1 GROUP BY contract, session, trading_day, spec
             ORDER BY contract, session, trading_day, spec
         )

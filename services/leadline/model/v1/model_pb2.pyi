@@ -211,9 +211,9 @@ class FootprintRows(_message.Message):
     BID_FIELD_NUMBER: _builtins.int
     ASK_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
-    BID_TRADES_FIELD_NUMBER: _builtins.int
-    ASK_TRADES_FIELD_NUMBER: _builtins.int
-    UNKNOWN_TRADES_FIELD_NUMBER: _builtins.int
+    BID_PRINTS_FIELD_NUMBER: _builtins.int
+    ASK_PRINTS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_PRINTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def price(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Lowest tick of each row, in ticks."""
@@ -231,15 +231,15 @@ class FootprintRows(_message.Message):
         """Volume of prints without a side, in size steps."""
 
     @_builtins.property
-    def bid_trades(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+    def bid_prints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Prints by sell aggressors, a count."""
 
     @_builtins.property
-    def ask_trades(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+    def ask_prints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Prints by buy aggressors, a count."""
 
     @_builtins.property
-    def unknown_trades(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+    def unknown_prints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Prints without a side, a count."""
 
     def __init__(
@@ -249,13 +249,13 @@ class FootprintRows(_message.Message):
         bid: _abc.Iterable[_builtins.int] | None = ...,
         ask: _abc.Iterable[_builtins.int] | None = ...,
         unknown: _abc.Iterable[_builtins.int] | None = ...,
-        bid_trades: _abc.Iterable[_builtins.int] | None = ...,
-        ask_trades: _abc.Iterable[_builtins.int] | None = ...,
-        unknown_trades: _abc.Iterable[_builtins.int] | None = ...,
+        bid_prints: _abc.Iterable[_builtins.int] | None = ...,
+        ask_prints: _abc.Iterable[_builtins.int] | None = ...,
+        unknown_prints: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ask_trades", b"ask_trades", "bid", b"bid", "bid_trades", b"bid_trades", "price", b"price", "unknown", b"unknown", "unknown_trades", b"unknown_trades"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "ask_prints", b"ask_prints", "bid", b"bid", "bid_prints", b"bid_prints", "price", b"price", "unknown", b"unknown", "unknown_prints", b"unknown_prints"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -314,7 +314,7 @@ class Bar(_message.Message):
     LOW_FIELD_NUMBER: _builtins.int
     CLOSE_FIELD_NUMBER: _builtins.int
     VOLUME_FIELD_NUMBER: _builtins.int
-    TRADES_FIELD_NUMBER: _builtins.int
+    PRINTS_FIELD_NUMBER: _builtins.int
     DELTA_FIELD_NUMBER: _builtins.int
     MIN_DELTA_FIELD_NUMBER: _builtins.int
     MAX_DELTA_FIELD_NUMBER: _builtins.int
@@ -348,7 +348,7 @@ class Bar(_message.Message):
     """Last price, ticks."""
     volume: _builtins.int
     """Volume, size steps."""
-    trades: _builtins.int
+    prints: _builtins.int
     """Prints, a count."""
     delta: _builtins.int
     """Ask volume less bid volume, size steps."""
@@ -402,7 +402,7 @@ class Bar(_message.Message):
         low: _builtins.int = ...,
         close: _builtins.int = ...,
         volume: _builtins.int = ...,
-        trades: _builtins.int = ...,
+        prints: _builtins.int = ...,
         delta: _builtins.int = ...,
         min_delta: _builtins.int = ...,
         max_delta: _builtins.int = ...,
@@ -423,7 +423,7 @@ class Bar(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "rows", b"rows"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "cumulative_delta", b"cumulative_delta", "delta", b"delta", "end_ns", b"end_ns", "first_index", b"first_index", "high", b"high", "key", b"key", "known_at_ns", b"known_at_ns", "last_index", b"last_index", "low", b"low", "max_delta", b"max_delta", "min_delta", b"min_delta", "open", b"open", "poc", b"poc", "revision", b"revision", "rows", b"rows", "session_close_ns", b"session_close_ns", "session_open_ns", b"session_open_ns", "start_ns", b"start_ns", "ticks_per_row", b"ticks_per_row", "trades", b"trades", "value_area_high", b"value_area_high", "value_area_low", b"value_area_low", "volume", b"volume", "vwap_price2_volume", b"vwap_price2_volume", "vwap_price_volume", b"vwap_price_volume", "vwap_volume", b"vwap_volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["close", b"close", "cumulative_delta", b"cumulative_delta", "delta", b"delta", "end_ns", b"end_ns", "first_index", b"first_index", "high", b"high", "key", b"key", "known_at_ns", b"known_at_ns", "last_index", b"last_index", "low", b"low", "max_delta", b"max_delta", "min_delta", b"min_delta", "open", b"open", "poc", b"poc", "prints", b"prints", "revision", b"revision", "rows", b"rows", "session_close_ns", b"session_close_ns", "session_open_ns", b"session_open_ns", "start_ns", b"start_ns", "ticks_per_row", b"ticks_per_row", "value_area_high", b"value_area_high", "value_area_low", b"value_area_low", "volume", b"volume", "vwap_price2_volume", b"vwap_price2_volume", "vwap_price_volume", b"vwap_price_volume", "vwap_volume", b"vwap_volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

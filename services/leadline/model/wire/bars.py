@@ -45,7 +45,7 @@ _BAR_INTEGERS: Final = (
     "low",
     "close",
     "volume",
-    "trades",
+    "prints",
     "delta",
     "min_delta",
     "max_delta",
@@ -61,7 +61,7 @@ _BAR_INTEGERS: Final = (
     "ticks_per_row",
     "revision",
 )
-_ROW_COLUMNS: Final = ("price", "bid", "ask", "unknown", "bid_trades", "ask_trades", "unknown_trades")
+_ROW_COLUMNS: Final = ("price", "bid", "ask", "unknown", "bid_prints", "ask_prints", "unknown_prints")
 
 
 def bar_to_proto(bar: Bar, *, rows: bool = True) -> pb.Bar:

@@ -56,7 +56,7 @@ CREATE TABLE candle (
     low                 bigint NOT NULL,
     close               bigint NOT NULL,
     volume              bigint NOT NULL,
-    trades              bigint NOT NULL,
+    prints              bigint NOT NULL,
     delta               bigint NOT NULL,
     min_delta           bigint NOT NULL,
     max_delta           bigint NOT NULL,
@@ -99,9 +99,9 @@ CREATE TABLE footprint (
     bid             bigint NOT NULL,
     ask             bigint NOT NULL,
     unknown         bigint NOT NULL,
-    bid_trades      bigint NOT NULL,
-    ask_trades      bigint NOT NULL,
-    unknown_trades  bigint NOT NULL,
+    bid_prints      bigint NOT NULL,
+    ask_prints      bigint NOT NULL,
+    unknown_prints  bigint NOT NULL,
     PRIMARY KEY (tape, contract, session, spec, trading_day, ordinal, price)
 );
 
