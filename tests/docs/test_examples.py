@@ -187,15 +187,25 @@ def test_the_pyramid_of_the_how_to_page_adds_and_leaves_at_the_crossing_back(mon
         }
 
 
-def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path):
-    _, text = manifests(monkeypatch, "opening_range")
-    (tmp_path / "opening-range.yaml").write_text(text)
+@pytest.mark.parametrize(
+    ("name", "number", "expected"),
+    [
+        (
+            "opening_range",
+            1,
+            ["test_the_first_edge_that_fills_takes_the_other_out", "test_a_rise_out_of_the_range_is_bought"],
+        ),
+        ("ma_pyramid", 4, ["test_it_adds_up_to_the_most_that_its_account_may_hold"]),
+    ],
+)
+def test_the_tests_of_the_how_to_page_pass(monkeypatch, tmp_path, name, number, expected):
+    _, text = manifests(monkeypatch, name)
+    (tmp_path / f"{name.replace('_', '-')}.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
-    tests = program("write-a-strategy.md", "test_opening_range", 1)
-    names = [name for name in vars(tests) if name.startswith("test_")]
-    assert names == ["test_a_simulated_day", "test_a_rise_out_of_the_range_is_bought"]
-    for name in names:
-        getattr(tests, name)()
+    tests = program("write-a-strategy.md", f"test_{name}", number)
+    assert [each for each in vars(tests) if each.startswith("test_")] == expected
+    for each in expected:
+        getattr(tests, each)()
 
 
 def test_the_program_that_pushes_makes_batches_of_a_file(tmp_path):
