@@ -1,6 +1,6 @@
 #!/bin/sh
 # Remove from an environment (slim.sh FOLDER) what nothing in it runs: installers, tests, type stubs, static libraries,
-# and the programs of PostgreSQL that serve development.
+# the programs of PostgreSQL that serve development, and of Arrow its network protocol and what others compile against.
 set -eu
 
 packages=$(echo "$1"/lib/python3*/site-packages)
@@ -9,6 +9,10 @@ rm -rf "$packages"/pip "$packages"/pip-* "$packages"/setuptools "$packages"/setu
 rm -f "$1"/bin/pip* "$1"/bin/activate* "$1"/bin/Activate.ps1
 
 find "$packages" -type d \( -name tests -o -name testing \) -path "*/numpy/*" -prune -exec rm -rf {} +
+arrow=$packages/pyarrow
+rm -rf "$arrow"/tests "$arrow"/include "$arrow"/includes "$arrow"/src
+# A wheel has no links: each of these is the same library once more, under a name that only compilers ask for.
+rm -f "$arrow"/*flight* "$arrow"/libarrow_python*.so "$arrow"/libarrow_python*.so.*.*
 find "$packages" -type d -name __pycache__ -prune -exec rm -rf {} +
 find "$packages" -type f \( -name "*.pyi" -o -name "*.a" -o -name "*.pxd" -o -name "*.pyx" -o -name "*.h" \) -delete
 find "$packages" -type f \( -name "*.c" -o -name "*.cpp" -o -name "*.js.map" \) -delete

@@ -34,6 +34,7 @@ print(*sorted(name for name, module in sys.modules.items() if module is not None
 HEAVY = {
     "asyncio",
     "asyncpg",
+    "databento_dbn",
     "google.protobuf",
     "grpc",
     "leadline.cli.output",
@@ -44,6 +45,7 @@ HEAVY = {
     "opentelemetry",
     "orjson",
     "prometheus_client",
+    "pyarrow",
     "structlog",
     "yaml",
 }
@@ -51,12 +53,14 @@ HEAVY = {
 IDLE = {
     "aiohttp",
     "cryptography",
+    "databento_dbn",
     "leadline.plan",
     "leadline.report",
     "leadline.schema",
     "opentelemetry.exporter",
     "opentelemetry.sdk",
     "psutil",
+    "pyarrow",
     "rich",
     "typer",
 }
