@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook
+from leadline.execution.core.contracts import tiers_of
 from leadline.execution.loop.commands import cancellable_entry, drain, release, set_strategy, tighten
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import ClientOrderId, StrategyId, derive
@@ -91,6 +92,21 @@ def test_a_strategy_is_named_with_its_account_and_its_analysis(
         set_strategy(book, StrategyId(name), analysis_hash, text(manifest))
     assert (refused.value.field, refused.value.expected) == (field, expected)
     assert book.strategies == {}
+
+
+@pytest.mark.parametrize("length", [1, 128])
+def test_the_hash_of_an_analysis_has_a_bounded_length(length: int):
+    assert named(fresh(), analysis_hash="h" * length).analysis_hash == "h" * length
+
+
+def test_a_strategy_without_a_stop_is_refused_while_a_tier_that_goes_on_may_fill_it_with_a_root_of_unknown_risk():
+    tiers = [[{"from": "0", "execute": root, "maxSize": 1}] for root in ("ES", "MES")]
+    before, after = [account(tiers=rows, noStopRiskTicks={"MES": 40}) for rows in tiers]
+    book, without_stop = fresh(after), strategy(bracket={"targetTicks": 16})
+    assert named(book, without_stop).contract == MES
+    book.tiers = tiers_of(before)
+    with pytest.raises(InvalidManifest, match="noStopRiskTicks of the account default/paper has no risk for ES"):
+        named(book, without_stop)
 
 
 def test_a_manifest_whose_texts_no_table_can_hold_is_refused():

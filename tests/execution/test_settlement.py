@@ -9,11 +9,11 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import next_timer
 from leadline.execution.core.settlements import settle_opposites
-from leadline.model.ids import UNASSIGNED, DecisionId, FillId, LegKind, StrategyId
+from leadline.model.ids import SETTLEMENT, UNASSIGNED, DecisionId, FillId, LegKind, StrategyId, client_order_id
 from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import LastPrint, Lot, OrderState, Side, VenueEvent
 from leadline.venue.settlements import settlement
-from tests.execution.harness.books import book_of
+from tests.execution.harness.books import book_of, position_of
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
 
@@ -141,7 +141,30 @@ def test_positions_that_are_each_others_other_side_end_though_the_venue_holds_no
     book.instant_ns += 1
     settle_opposites(book, changes)
     assert after(book) == [("default/a", 0, Decimal("25.00")), ("default/b", 0, Decimal("-25.00"))]
-    assert {fill.side for fill, _, _ in changes.fills} == {Side.BUY, Side.SELL}
+    assert [(fill.side, fill.time_ns, fill.source_index, fill.k) for fill, _, _ in changes.fills] == [
+        (Side.SELL, SETTLES_NS, 7, 1),
+        (Side.BUY, SETTLES_NS, 7, 1),
+    ]
+    # The venue's part of a position would have the order of the first part.
+    second = {client_order_id(DecisionId(decision), SETTLEMENT, 2) for decision in ("d0", "d1")}
+    assert set(changes.orders) == second
+
+
+def test_opposites_that_no_print_has_priced_stay() -> None:
+    book, changes = held(("default/a", 2), ("default/b", -2)), Changes()
+    book.last_prints.clear()
+    settle_opposites(book, changes)
+    assert (len(book.open_positions()), changes.fills) == (2, [])
+
+
+def test_opposites_in_a_contract_that_never_settles_stay() -> None:
+    book, changes = held(), Changes()
+    for place, quantity in (("default/a", 1), ("default/b", -1)):
+        key = StrategyId(place), "BTCUSDT"
+        book.positions[key] = position_of(quantity, *key)
+    book.last_prints["BTCUSDT"] = LastPrint(20_010, SETTLES_NS - 1, 7)
+    settle_opposites(book, changes)
+    assert (len(book.open_positions()), changes.fills) == (2, [])
 
 
 def test_opposites_that_come_to_something_are_the_venues_to_settle() -> None:

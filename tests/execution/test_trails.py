@@ -190,7 +190,7 @@ async def test_a_venue_that_refuses_to_move_it_is_asked_once_and_a_person_has_to
 # --- by hand ---
 
 
-def stop_of(stop: int = 19_980, side: Side = Side.SELL, **fields: Any) -> Any:
+def stop_of(stop: int | None = 19_980, side: Side = Side.SELL, **fields: Any) -> Any:
     terms = {"trail": Trailing(20_010, 6), "decided_at_ns": ns(601), **fields}
     return order_of(OrderState.WORKING, "S1", side=side, type=OrderType.STOP, stop_price=stop, **terms)
 
@@ -219,6 +219,18 @@ def test_nothing_moves_what_is_moved_or_taken_out_otherwise():
     assert moved(stop_of(trail=None), 20_050) is None
     assert moved(stop_of(), 20_050, flatten="a person") is None
     assert moved(stop_of(strategy=""), 20_050) is None
+    assert moved(stop_of(wanted_trail=Trailing(20_020, 6)), 20_050) is None
+    assert moved(stop_of(stop=None), 20_050) is None
+    book, changes = book_of(stop_of(), position=1, seconds=700)
+    book.flatten, book.last_prints[MES] = "day_loss", LastPrint(20_050, ns(700), 1)
+    move_stops(book, changes)
+    assert changes.orders == {}
+
+
+def test_before_the_first_print_nothing_moves():
+    book, changes = book_of(stop_of(), position=1, seconds=700)
+    move_stops(book, changes)
+    assert changes.orders == {}
 
 
 def test_a_print_that_is_as_old_as_the_fill_or_the_last_move_moves_nothing():
@@ -239,6 +251,16 @@ def test_time_stands_still_at_the_print_that_moves_it_and_after_its_rest():
     assert trail_watches(book) == (price(19_988, None),)
     book, _ = book_of(stop_of(moved_ns=ns(699.5)), position=1, seconds=700)
     assert (trail_watches(book), next_look(book)) == ((), ns(699.5) + PAUSE_NS)
+    book.instant_ns = ns(699.5) + PAUSE_NS
+    assert (trail_watches(book), next_look(book)) == ((price(None, 20_010),), None)
+    book.feed_contracts = ()
+    assert trail_watches(book) == ()
+
+
+def test_of_two_stops_that_rest_the_one_that_is_free_first_is_looked_at_next():
+    rests = [stop_of(moved_ns=ns(at), client_id=f"stop {at}") for at in (699.5, 699.2, 699.8)]
+    book, _ = book_of(*rests, position=3, seconds=700)
+    assert next_look(book) == ns(699.2) + PAUSE_NS
 
 
 def test_until_the_venue_has_moved_it_the_stop_counts_where_it_was():
