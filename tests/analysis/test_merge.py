@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 
 from hypothesis import given, settings
@@ -156,3 +157,61 @@ def test_a_series_that_is_ahead_is_not_asked_for() -> None:
     for number in range(3):
         assert merge.wanted == "main"
         merge.take(told(10 + number, number))
+
+
+def whole(answers: Iterable[Said]) -> list[tuple[str, int | None, int, bool]]:
+    """All that was said: series, when its bar is known, what it promises, and whether it is the last word."""
+    return [
+        (series, None if message.bar is None else message.bar.known_at_ns, message.progress_ns, message.final)
+        for series, message in answers
+    ]
+
+
+def test_what_all_have_promised_is_told_once_and_the_end_when_all_have_ended() -> None:
+    streams = {
+        "trend": [told(60, 0), promised(130, final=True)],
+        "main": [told(5, 0), promised(80), promised(80), promised(120, final=True)],
+    }
+    assert whole(merged(streams)) == [
+        ("main", 5, 5, False),
+        ("trend", 60, 60, False),
+        ("main", None, 80, False),
+        ("main", None, 130, True),
+    ]
+
+
+def test_a_bar_promises_no_more_than_its_own_message_and_ends_nothing_by_itself() -> None:
+    early = replace(told(60, 0), progress_ns=50)
+    last = replace(told(90, 1), progress_ns=70, final=True)
+    assert whole(merged({"main": [early, last]})) == [
+        ("main", 60, 50, False),
+        ("main", 90, 70, False),
+        ("main", None, 70, True),
+    ]
+
+
+def test_a_promise_of_less_than_before_takes_nothing_back() -> None:
+    lower = [promised(70), promised(40), promised(65), promised(75, final=True), promised(80)]
+    assert whole(merged({"main": lower})) == [
+        ("main", None, 70, False),
+        ("main", None, 75, True),
+        ("main", None, 80, True),
+    ]
+
+
+def test_a_bar_of_a_later_day_is_new_whatever_its_number_and_one_told_again_is_not() -> None:
+    day = told(60, 3)
+    assert day.bar is not None
+    key = replace(day.bar.key, trading_day=day.bar.key.trading_day + timedelta(days=1), ordinal=0)
+    later = replace(told(90, 0), bar=replace(day.bar, key=key, known_at_ns=90))
+    again = [replace(day, progress_ns=95), replace(later, progress_ns=95)]
+    assert bars_of(merged({"main": [day, later, *again, promised(99, final=True)]})) == [("main", 60), ("main", 90)]
+
+
+def test_after_the_end_the_own_series_is_waited_for() -> None:
+    merge = SeriesMerge(("trend", "main"))
+    merge.take(promised(10, final=True))
+    assert merge.wanted == "main"
+    assert whole(merge.take(promised(20, final=True))) == [("main", None, 20, True)]
+    assert merge.wanted == "main"
+    assert merge.take(promised(20, final=True)) == []
