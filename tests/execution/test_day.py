@@ -19,6 +19,7 @@ from leadline.execution.core.day import (
     venue_calendar,
     watches,
 )
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.model.blocks import Block
 from leadline.model.ids import StrategyId
 from leadline.model.market.calendars import calendar, calendar_names
@@ -135,7 +136,7 @@ def test_each_strategy_is_held_to_its_own_loss():
 @pytest.mark.parametrize(("seconds", "due"), [(FLAT_BY_S - 0.000001, False), (FLAT_BY_S, True), (RTH_S + 1, True)])
 def test_a_strategy_is_flat_from_five_minutes_before_the_close(seconds: float, due: bool):
     book, _ = book_of(position=1, seconds=seconds)
-    assert list(close_of_session(book)) == ([Flatten(StrategyId("default/mes"), "flat_by")] if due else [])
+    assert list(close_of_session(book)) == ([Flatten(StrategyId("default/mes"), ExitReason.FLAT_BY)] if due else [])
     apply_limits(book)
     assert book.strategies[StrategyId("default/mes")].flatten == ("flat_by" if due else "")
     assert state_of(book) == ("", "")
@@ -155,7 +156,7 @@ def test_who_is_flat_does_not_hide_who_is_not():
     book.strategies[StrategyId("default/a")] = replace(
         book.strategies[StrategyId("default/mes")], strategy=StrategyId("default/a")
     )
-    assert list(close_of_session(book)) == [Flatten(StrategyId("default/mes"), "flat_by")]
+    assert list(close_of_session(book)) == [Flatten(StrategyId("default/mes"), ExitReason.FLAT_BY)]
 
 
 def test_the_next_instant_by_time_alone_is_the_flat_by_or_the_roll():

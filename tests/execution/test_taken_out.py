@@ -46,9 +46,9 @@ def test_entries_that_wait_are_limits_and_stops_and_no_exits():
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({}, ""),
+        ({}, None),
         ({"drain": "Cancel"}, "drain"),
-        ({"drain": "Keep"}, ""),
+        ({"drain": "Keep"}, None),
         ({"fence": True}, "fence"),
         ({"drain": "Keep", "fence": True}, "fence"),
         ({"account": "DAY_TARGET"}, "day_target"),
@@ -56,13 +56,13 @@ def test_entries_that_wait_are_limits_and_stops_and_no_exits():
         ({"account": "DAY_TARGET", "own": "DAY_LOSS"}, "day_target"),
         ({"drain": "Keep", "own": "DAY_LOSS"}, "day_loss"),
         ({"state": "ReduceOnly"}, "ReduceOnly"),
-        ({"state": "ReduceOnly", "drain": "Keep"}, ""),
+        ({"state": "ReduceOnly", "drain": "Keep"}, None),
         ({"state": "Suspended"}, "Suspended"),
-        ({"state": "Suspended", "drain": "Keep"}, ""),
-        ({"state": "Suspended", "policy": "Keep"}, ""),
+        ({"state": "Suspended", "drain": "Keep"}, None),
+        ({"state": "Suspended", "policy": "Keep"}, None),
     ],
 )
-def test_what_stands_against_every_entry(change: dict[str, Any], reason: str):
+def test_what_stands_against_every_entry(change: dict[str, Any], reason: str | None):
     policy = {"suspendPolicy": {"workingOrders": change.get("policy", "Cancel")}}
     found = book(limit(), spec={"state": change.get("state", "Running"), **policy})
     owner = found.strategies[NAME]

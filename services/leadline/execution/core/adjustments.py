@@ -7,12 +7,12 @@ where more can be lost is asked of the limits.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
 
 from leadline.execution.core.account import account_view, entry_price, farthest_stop, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import protected
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.new_exits import beyond, new_exits
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
 from leadline.model.ids import DecisionId, LegKind
@@ -24,21 +24,18 @@ from leadline.risk.limits import loosening_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.view import RiskDecision
 
-EXIT: Final = "exit"
-"""The reason under which a position is closed that its strategy wants to leave."""
-
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
     """The answer to such a proposal, and what an accepted one changes.
 
-    `orders` are as they are then; `closes` is the reason under which all that is held is closed, or empty. `exits` are
+    `orders` are as they are then; `closes` is the reason under which all that is held is closed, or None. `exits` are
     the units and the parts of units that are closed.
     """
 
     answer: RiskDecision
     orders: tuple[Order, ...] = ()
-    closes: str = ""
+    closes: ExitReason | None = None
     exits: tuple[UnitExit, ...] = ()
 
 
@@ -76,8 +73,8 @@ def adjustment(
         if proposal.quantity is not None:
             return _part(book, strategy, proposal, contract, proposal.quantity)
         if unit:
-            return Adjustment(answer, _taken_back(entries), exits=(UnitExit(unit, None, EXIT),))
-        return Adjustment(answer, closes=EXIT)
+            return Adjustment(answer, _taken_back(entries), exits=(UnitExit(unit, None, ExitReason.EXIT),))
+        return Adjustment(answer, closes=ExitReason.EXIT)
     if seen != strategy.contract:
         return _refused(Reason.CONTRACT_ROLLING, proposal)
     bracket = proposal.bracket or Bracket()
@@ -91,7 +88,7 @@ def _part(book: Book, strategy: StrategyBook, proposal: Proposal, contract: str,
     if missing or strategy.flatten or book.flatten:
         held = 0 if strategy.flatten or book.flatten else quantity - missing
         return _refused(Reason.MORE_THAN_HELD, proposal, (("held", str(held)),))
-    exits = tuple(UnitExit(unit, part, EXIT) for unit, part in parts.items())
+    exits = tuple(UnitExit(unit, part, ExitReason.EXIT) for unit, part in parts.items())
     return Adjustment(_accepted(proposal, contract, quantity), exits=exits)
 
 

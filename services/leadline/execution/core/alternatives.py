@@ -15,14 +15,10 @@ trade, and they may wait on both sides.
 """
 
 from dataclasses import replace
-from typing import Final
 
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
 from leadline.model.ids import StrategyId
 from leadline.model.orders import Order, OrderState, OrderType, Side
-
-FIRST_FILL: Final = "first_fill"
-"""The reason under which an entry goes whose alternative has filled, and a position that a second one has made."""
 
 
 def first_fill_wins(book: Book) -> bool:

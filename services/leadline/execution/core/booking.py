@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from leadline.execution.core.alternatives import FIRST_FILL, is_excess, take_out_alternatives
+from leadline.execution.core.alternatives import is_excess, take_out_alternatives
 from leadline.execution.core.book import (
     Book,
     Changes,
@@ -21,6 +21,7 @@ from leadline.execution.core.book import (
 )
 from leadline.execution.core.bracket_legs import of_entry
 from leadline.execution.core.contracts import tape_contract
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.marks import UNMARKED, Marks
 from leadline.execution.core.order_reports import apply_report
 from leadline.execution.core.orders import UNRESOLVED, add_fill
@@ -294,7 +295,7 @@ def _with_fill(
         if not excess:
             take_out_alternatives(book, changes, order, opens=opens)
         elif owner is not None:
-            owner.flatten = owner.flatten or FIRST_FILL
+            owner.flatten = owner.flatten or ExitReason.FIRST_FILL
         return order
     if replace(before, commission=Decimal(0)) != replace(fill, commission=Decimal(0)):
         surprises.append(f"the venue tells fill {fill.fill_id} again with another content")

@@ -9,6 +9,7 @@ from typing import Final
 from leadline.execution.core.account import account_view, open_money, own_limits
 from leadline.execution.core.book import Book, HeldLimits, StrategyBook
 from leadline.execution.core.closes import distances_today, session_today
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.positions import money_paid
 from leadline.model.blocks import Block
 from leadline.model.durations import NS_PER_DAY
@@ -32,7 +33,7 @@ class Flatten:
     """A strategy has to be out of the market."""
 
     strategy: StrategyId
-    reason: str
+    reason: ExitReason
 
 
 def venue_calendar(book: Book) -> Calendar:
@@ -112,7 +113,7 @@ def close_of_session(book: Book) -> Iterator[Flatten]:
             continue
         flat_by = _flat_by(book, strategy, session)
         if flat_by is not None and book.instant_ns >= flat_by:
-            yield Flatten(name, "flat_by")
+            yield Flatten(name, ExitReason.FLAT_BY)
 
 
 def apply_limits(book: Book) -> None:
@@ -123,7 +124,7 @@ def apply_limits(book: Book) -> None:
     view = account_view(book, halt="")
     result = view.realised + view.open
     if book.block != Block.DAY_LOSS and result <= -day_loss_limit(view):
-        book.block, book.flatten = Block.DAY_LOSS, "day_loss"
+        book.block, book.flatten = Block.DAY_LOSS, ExitReason.DAY_LOSS
     elif not book.block and result >= day_target(view):
         book.block = Block.DAY_TARGET
     for name, strategy in sorted(book.strategies.items()):
@@ -132,7 +133,7 @@ def apply_limits(book: Book) -> None:
             continue
         if strategy.realised + open_money(book, book.open_positions(name)) <= -loss:
             strategy.block = Block.DAY_LOSS
-            strategy.flatten = strategy.flatten or "day_loss"
+            strategy.flatten = strategy.flatten or ExitReason.DAY_LOSS
     for flatten in close_of_session(book):
         found = book.strategies[flatten.strategy]
         found.flatten = found.flatten or flatten.reason

@@ -6,9 +6,9 @@ from itertools import count
 from typing import Final
 
 from leadline.execution.core.adoption import is_adopted
-from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.booking import is_foreign
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.unit_exits import (
     drop_done,
@@ -23,18 +23,11 @@ from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_o
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
 from leadline.model.ticks import NS_PER_SECOND
 
-NO_STRATEGY: Final = "no strategy"
-"""The reason under which this account's own orders and positions go that none of its strategies looks after."""
-
 QUICK_TRIES: Final = 3
 """A closing order that is refused so often is tried again at once; from then on it waits, each time twice as long."""
 
 LONGEST_WAIT_NS: Final = 60 * NS_PER_SECOND
 
-UNWANTED: Final = "its strategy"
-"""The reason under which entries go that their strategy has taken back."""
-
-PARTIAL: Final = "filled in part"
 PARTIAL_NS: Final = 15 * NS_PER_SECOND
 """How long after its first fill what is left of an entry goes on working."""
 
@@ -100,14 +93,14 @@ def wanted(book: Book, *, halted: bool, spent: Collection[ClientOrderId] = froze
         strategy = book.strategies.get(name)
         if strategy is None:
             actions += _unassigned(book, name, spent)
-        elif reason := strategy.flatten or book.flatten:
+        elif flatten := strategy.flatten or book.flatten:
             for orders, positions in _by_contract(book, name):
-                actions += _leaving(book, _to_cancel(book, orders), positions, reason, spent)
+                actions += _leaving(book, _to_cancel(book, orders), positions, flatten, spent)
         else:
-            why = "halt" if halted else standing_reason(book, strategy)
+            why = ExitReason.HALT if halted else standing_reason(book, strategy)
             gone = {} if why else taken_out(book, strategy)
             for order in book.live_orders(name):
-                outdone = FIRST_FILL if order.taken_out_by else ""
+                outdone = ExitReason.FIRST_FILL if order.taken_out_by else None
                 reason = why or outdone or gone.get(order.client_id) or _own_reason(book, order)
                 if order.state not in CANCELLABLE:
                     continue
@@ -143,11 +136,11 @@ def _leaving_units(
                 yield Close(order)
 
 
-def _own_reason(book: Book, order: Order) -> str:
-    """Why an entry goes that may be in the market; empty when it stays."""
+def _own_reason(book: Book, order: Order) -> ExitReason | None:
+    """Why an entry goes that may be in the market; None when it stays."""
     if order.unwanted:
-        return UNWANTED
-    return PARTIAL if _left_over(book, order) else ""
+        return ExitReason.TAKEN_BACK
+    return ExitReason.PARTLY_FILLED if _left_over(book, order) else None
 
 
 def _left_over(book: Book, order: Order) -> bool:
@@ -161,7 +154,7 @@ def _unassigned(book: Book, name: StrategyId, spent: Collection[ClientOrderId]) 
         going = _to_cancel(book, orders)
         ours = (held for held in positions if not is_adopted(held) and foreign_order(held.decision) not in book.orders)
         if book.flatten or going or any(ours):
-            yield from _leaving(book, going, positions, book.flatten or NO_STRATEGY, spent)
+            yield from _leaving(book, going, positions, book.flatten or ExitReason.NO_STRATEGY, spent)
 
 
 def _by_contract(book: Book, name: StrategyId) -> Iterator[tuple[list[Order], list[Position]]]:

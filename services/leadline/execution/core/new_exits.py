@@ -8,21 +8,15 @@ goes out again, under another id.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
-from typing import Final
 
 from leadline.execution.core.book import Book, Changes, UnitExit, is_entry, put_order
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import are_pair, trailing
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.positions import part_of
 from leadline.execution.core.unit_exits import leave
 from leadline.model.ids import ENTRY, NO_ORDER, ClientOrderId, DecisionId, Leg, LegKind, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
-
-BEYOND_STOP: Final = "beyond_stop"
-"""The reason to leave where the market is at the stop that a strategy wants, or has passed it."""
-
-BEYOND_TARGET: Final = "beyond_target"
-"""The same for a target: an order there would fill at once."""
 
 _GIVEN_UP = frozenset({OrderState.DEAD, OrderState.EXPIRED_LOCAL})
 """States of an order that the venue does not have."""
@@ -203,7 +197,7 @@ def _of_fill(book: Book, entry: Order, wanted: Bracket, fill: Fill, legs: list[O
     return [replace(order, unit=entry.unit) for order in found]
 
 
-def _leave(book: Book, changes: Changes, entry: Order, reason: str) -> None:
+def _leave(book: Book, changes: Changes, entry: Order, reason: ExitReason) -> None:
     """Leave an entry's unit, and take what still enters it back."""
     owner = book.strategies[entry.strategy]
     leave(book, owner, UnitExit(entry.unit, None, reason))
@@ -212,8 +206,8 @@ def _leave(book: Book, changes: Changes, entry: Order, reason: str) -> None:
             put_order(book, changes, replace(order, unwanted=True, version=order.version + 1))
 
 
-def beyond(book: Book, exits: Iterable[Order]) -> str:
-    """The reason to leave where the last print is at the price at which an exit is wanted, or beyond; empty without."""
+def beyond(book: Book, exits: Iterable[Order]) -> ExitReason | None:
+    """The reason to leave where the last print is at the price at which an exit is wanted, or beyond; None without."""
     for order in exits:
         last = book.last_prints.get(order.tape_contract)
         wanted = order.price if order.wanted_price is None else order.wanted_price
@@ -221,10 +215,10 @@ def beyond(book: Book, exits: Iterable[Order]) -> str:
             continue
         away = (last.price - wanted) * order.side.sign
         if order.leg.kind is LegKind.STOP and away >= 0:
-            return BEYOND_STOP
+            return ExitReason.BEYOND_STOP
         if order.leg.kind is not LegKind.STOP and away <= 0:
-            return BEYOND_TARGET
-    return ""
+            return ExitReason.BEYOND_TARGET
+    return None
 
 
 def sent_again(book: Book) -> Iterator[tuple[Order, Order]]:

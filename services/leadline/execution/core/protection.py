@@ -13,9 +13,6 @@ from leadline.execution.core.unit_exits import leaving
 from leadline.model.ids import LegKind, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
-UNPROTECTED = "unprotected"
-"""The reason under which a position without the right protection is closed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Unprotected:

@@ -5,9 +5,13 @@ What depends on prices (margin of the equity, the day's budget, the collar) is a
 loop happens to stop must change nothing.
 """
 
+from typing import Final
+
 from leadline.execution.core.account import account_view, allowed_on, no_stop_ticks, settings
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.closes import session_today
+from leadline.execution.core.exit_reasons import ExitReason
+from leadline.model.blocks import Block
 from leadline.model.drains import DrainOrders
 from leadline.model.ids import ClientOrderId, StrategyId
 from leadline.model.market.contracts import sheet_of
@@ -17,31 +21,33 @@ from leadline.risk.limits import free_position, largest_size, trades_refusal
 from leadline.risk.reasons import Reason
 from leadline.risk.view import AccountView, StrategySettings
 
+_OF_BLOCK: Final = {Block.DAY_LOSS: ExitReason.DAY_LOSS, Block.DAY_TARGET: ExitReason.DAY_TARGET}
+
 
 def waiting_entries(book: Book, strategy: StrategyId) -> list[Order]:
     """The live entries of a strategy that wait for a price."""
     return [order for order in book.live_orders(strategy) if is_entry(order) and order.type is not OrderType.MARKET]
 
 
-def standing_reason(book: Book, strategy: StrategyBook) -> str:
-    """Why no entry of a strategy may work, whatever its kind; empty while they may.
+def standing_reason(book: Book, strategy: StrategyBook) -> ExitReason | None:
+    """Why no entry of a strategy may work, whatever its kind; None while they may.
 
     A drain that keeps working orders keeps them as long as nothing else takes them out.
     """
     spec, drain = strategy.manifest.spec, strategy.drain
     if drain is not None and drain.working_orders == DrainOrders.CANCEL:
-        return "drain"
+        return ExitReason.DRAIN
     if strategy.fence is not None:
-        return "fence"
+        return ExitReason.FENCE
     if not allowed_on(book, strategy):
-        return "namespace"
-    if book.block or strategy.block:
-        return (book.block or strategy.block).lower()
+        return ExitReason.NAMESPACE
+    if block := book.block or strategy.block:
+        return _OF_BLOCK[block]
     if drain is None and spec.state == "ReduceOnly":
-        return spec.state
+        return ExitReason.REDUCE_ONLY
     if drain is None and spec.state == "Suspended" and spec.suspend_policy.working_orders == "Cancel":
-        return spec.state
-    return ""
+        return ExitReason.SUSPENDED
+    return None
 
 
 def taken_out(book: Book, strategy: StrategyBook) -> dict[ClientOrderId, str]:

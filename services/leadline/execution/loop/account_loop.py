@@ -267,7 +267,7 @@ class AccountLoop:
         self._note_decision(changes, decision_of(book, strategy, asked, found.answer))
         for order in found.orders:
             put_order(book, changes, order)
-        strategy.flatten = strategy.flatten or found.closes
+        strategy.flatten = strategy.flatten or found.closes or ""
         for wanted in found.exits:
             leave(self.book, strategy, wanted)
         await self._keeper.commit(changes)

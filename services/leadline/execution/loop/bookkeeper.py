@@ -13,9 +13,10 @@ from leadline.execution.core.booking import (
     other_positions,
 )
 from leadline.execution.core.day import apply_limits, around_the_roll, roll, watches
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.exits import settled
 from leadline.execution.core.new_exits import exits_of_later_fills
-from leadline.execution.core.protection import UNPROTECTED, unprotected
+from leadline.execution.core.protection import unprotected
 from leadline.execution.core.settlements import settle_opposites
 from leadline.execution.core.trails import move_stops, trail_watches
 from leadline.execution.core.venue_reports import check_advanced, check_positions
@@ -55,7 +56,7 @@ class Bookkeeper:
         """
         for found in unprotected(self.book):
             self.differs(f"{found.why}: it is closed")
-            self.book.strategies[found.strategy].flatten = UNPROTECTED
+            self.book.strategies[found.strategy].flatten = ExitReason.UNPROTECTED
             self.due = True
         forget(self.book)
         await self.deps.store.commit(self.book, changes, check)

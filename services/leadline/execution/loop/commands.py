@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from leadline.execution.core.account import account_view, own_limits, risk_limits, stricter_limits
 from leadline.execution.core.account_settings import bounds_in_force, refuse_missing_risks, refuse_shared_contracts
 from leadline.execution.core.book import Book, Changes, Drain, Fence, HeldLimits, StrategyBook, is_entry, unfence
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.orders import CANCELLABLE
 from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.errors import InvalidInput, Unknown
@@ -133,7 +134,7 @@ def drain(book: Book, name: StrategyId, wanted: Drain) -> Drain:
         return present
     strategy.drain = wanted
     if wanted.positions == DrainPositions.FLATTEN:
-        strategy.flatten = strategy.flatten or "drain"
+        strategy.flatten = strategy.flatten or ExitReason.DRAIN
     return wanted
 
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Final
 
-from leadline.execution.core.alternatives import FIRST_FILL
 from leadline.execution.core.book import Book, Changes, is_entry, put_order
 from leadline.execution.core.booking import joined
 from leadline.execution.core.decisions import venue_order
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.exits import Cancel, Move, Shrink, wanted
 from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.order_reports import apply_report, was_faster
@@ -44,7 +44,7 @@ class OrderSender:
         """Why an order does not leave that has not left yet: empty while it may, and of all that is no entry."""
         if not is_entry(order):
             return ""
-        return self._deps.halted() or (FIRST_FILL if order.taken_out_by else "")
+        return self._deps.halted() or (ExitReason.FIRST_FILL if order.taken_out_by else "")
 
     async def send(self, order: Order) -> None:
         """The only code that sends an order: SENDING is committed, the id is on disk, and then it is written once."""
@@ -119,7 +119,7 @@ class OrderSender:
                 owner = self._book.strategies.get(order.strategy)
                 leaves = owner is not None and any(goal.unit == order.unit for goal in owner.exits)
                 if self._book.flatten or leaves or (owner is not None and owner.flatten):
-                    await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
+                    await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=ExitReason.NEVER_SENT))
                 else:
                     await self.send(order)
 

@@ -5,6 +5,7 @@ from typing import Final
 
 from leadline.execution.core.book import Book, is_entry
 from leadline.execution.core.booking import other_positions
+from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.orders import UNRESOLVED, follow, move
 from leadline.execution.core.venue_reports import check_order, check_positions, shown, storable
 from leadline.execution.loop.bookkeeper import Bookkeeper
@@ -95,7 +96,7 @@ class Reconciliation:
             if order.decided_at_ns == self._book.instant_ns:
                 await self._orders.send(order)
             else:
-                await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason="never sent"))
+                await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=ExitReason.NEVER_SENT))
             return
         if self._orders.known_unsent(order):
             await self._orders.hand_in(order)
@@ -108,7 +109,7 @@ class Reconciliation:
             await self._deps.pause(LoopPhase.WAITING_FOR_VENUE)  # a request that was under way has its time to land
             found = await self._deps.venue.find(order.client_id)
         if found is None:
-            await self._keeper.commit_order(move(order, OrderState.DEAD, reason="absent at the venue"))
+            await self._keeper.commit_order(move(order, OrderState.DEAD, reason=ExitReason.ABSENT))
         else:
             await self._keeper.catch_up()
             if self._book.orders[order.client_id].state in UNRESOLVED:  # found, and no event tells of it
@@ -123,7 +124,7 @@ class Reconciliation:
         found = await self._deps.venue.find(order.client_id)
         if found is None:
             self._keeper.differs(f"order {order.client_id}, which is {order.state} in the book, is absent at the venue")
-            await self._keeper.commit_order(follow(order, OrderState.DEAD, reason="absent at the venue"))
+            await self._keeper.commit_order(follow(order, OrderState.DEAD, reason=ExitReason.ABSENT))
         else:
             await self._orders.follow(order, found)
             if order.client_id in self._book.orders:  # one that has ended may be so old that nothing looks at it
