@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.execution.core.adoption import adopt_positions, is_adopted
+from leadline.execution.core.adoption import adopt_positions
 from leadline.execution.core.exits import wanted
-from leadline.model.ids import StrategyId
+from leadline.model.ids import StrategyId, is_adopted
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import DECISION, book_of, order_of
 from tests.execution.harness.builders import ES, MES, ns
@@ -42,7 +42,7 @@ def test_it_is_of_the_decision_whose_orders_stand_there(leg: str):
     book, changes = book_of(order_of(OrderState.WORKING, leg))
     adopt_positions(book, changes, {MES: 1})
     position = book.positions[StrategyId("default/mes"), MES]
-    assert (position.decision, is_adopted(position)) == (DECISION, False)
+    assert (position.decision, is_adopted(position.decision)) == (DECISION, False)
 
 
 @pytest.mark.parametrize("contract", [ES, "ZZZ"])
@@ -50,7 +50,7 @@ def test_what_no_strategy_trades_is_nobody_s_and_stays_until_a_person_flattens_t
     book, changes = book_of()
     [told] = adopt_positions(book, changes, {contract: 2})
     assert told.endswith("nobody holds 2 now")
-    assert is_adopted(book.positions[StrategyId(""), contract])
+    assert is_adopted(book.positions[StrategyId(""), contract].decision)
     assert wanted(book, halted=True) == []
     book.flatten = "seen (bob)"
     [close] = wanted(book, halted=True)

@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
-from leadline.execution.core.adoption import adopt_positions, is_adopted
+from leadline.execution.core.adoption import adopt_positions
 from leadline.execution.core.book import Book, Changes
-from leadline.model.ids import DecisionId, StrategyId
+from leadline.model.ids import DecisionId, StrategyId, is_adopted
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, ns
@@ -31,7 +31,7 @@ def test_what_has_come_is_its_strategy_s_at_the_last_print():
     assert said == [f"+2 {MES} is taken over from the venue, at 20010: default/mes holds 2 now"]
     taken = book.positions[MINE]
     assert (taken.quantity, [lot.price for lot in taken.lots], taken.tick_value) == (2, [20_010], D("1.25"))
-    assert is_adopted(taken)
+    assert is_adopted(taken.decision)
     assert changes.positions == {MINE: taken}
     ((kind, key, body),) = told(changes)
     assert (kind, key) == ("position", f"default/mes/{MES}/venue-{book.last_event}")
@@ -91,10 +91,10 @@ def test_it_is_of_the_decision_of_an_order_that_stands_there(leg: str):
     book, changes = book_of(order_of(OrderState.WORKING, leg))
     adopt_positions(printed(book, 20_010), changes, {MES: 1})
     assert book.positions[MINE].decision == "decision"
-    assert not is_adopted(book.positions[MINE])
+    assert not is_adopted(book.positions[MINE].decision)
     closing, changes = book_of(order_of(OrderState.WORKING, "F1"))
     adopt_positions(printed(closing, 20_010), changes, {MES: 1})
-    assert is_adopted(closing.positions[MINE])
+    assert is_adopted(closing.positions[MINE].decision)
 
 
 def test_what_nobody_trades_is_nobody_s():
@@ -127,7 +127,7 @@ def test_a_position_that_was_flat_begins_anew():
     book, changes = book_of()
     book.positions[MINE] = replace(position_of(0), lots=(), decision=DecisionId("an old one"))
     adopt_positions(printed(book, 20_010), changes, {MES: 1})
-    assert is_adopted(book.positions[MINE])
+    assert is_adopted(book.positions[MINE].decision)
     assert book.positions[MINE].quantity == 1
 
 
@@ -169,11 +169,11 @@ def test_an_order_of_another_contract_or_of_nobody_opened_nothing_here():
     other = order_of(OrderState.WORKING, contract="NQM2025", tape_contract="NQM2025")
     book, changes = book_of(other)
     adopt_positions(printed(book, 20_010), changes, {MES: 1})
-    assert is_adopted(book.positions[MINE])
+    assert is_adopted(book.positions[MINE].decision)
     foreign = order_of(OrderState.WORKING, strategy="", contract="NQM2025", tape_contract="NQM2025")
     book, changes = book_of(foreign)
     adopt_positions(book, changes, {"NQM2025": 1})
-    assert is_adopted(book.positions[StrategyId(""), "NQM2025"])
+    assert is_adopted(book.positions[StrategyId(""), "NQM2025"].decision)
 
 
 def test_the_event_of_it_is_the_first_of_its_key():

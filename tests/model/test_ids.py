@@ -12,13 +12,19 @@ import orjson
 import pytest
 
 from leadline.model.ids import (
+    NO_DECISION,
     AccountId,
     Leg,
     LegKind,
     NamespacedName,
+    RunId,
     StrategyId,
     account_id,
     account_named,
+    adopted_decision,
+    decision_id,
+    derive,
+    is_adopted,
     namespaced_name,
     strategy_id,
     strategy_named,
@@ -72,6 +78,14 @@ def test_the_id_of_an_account_and_of_a_strategy_is_their_namespace_and_name():
 def test_what_a_text_lacks_that_is_no_id_is_empty():
     assert namespaced_name(AccountId("paper")) == NamespacedName("paper", "")
     assert namespaced_name(AccountId("desk/paper/more")) == NamespacedName("desk", "paper/more")
+
+
+def test_the_decision_of_what_is_taken_over_is_told_from_all_that_the_account_decides():
+    taken = adopted_decision(PAPER, RunId("run-1"), "MESM2025", 7)
+    assert taken == "venue-" + derive("adopted", "run-1", PAPER, "MESM2025", "7")
+    assert is_adopted(taken)
+    assert not is_adopted(decision_id(PAPER, FLOW, "venue-bar"))
+    assert not is_adopted(NO_DECISION)
 
 
 def test_a_name_without_a_namespace_is_of_the_one_that_is_at_home():

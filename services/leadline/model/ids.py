@@ -90,6 +90,7 @@ NO_FILL: Final = FillId("")
 """Where a position changes without an execution at the venue."""
 NO_ORDER: Final = ClientOrderId("")
 """Where an order has no parent, or no other that it takes back."""
+_ADOPTED: Final = "venue-"
 DEFAULT_NAMESPACE: Final = "default"
 """The namespace of a manifest that names none."""
 
@@ -149,6 +150,19 @@ def decision_id(account: AccountId, strategy: StrategyId, source: str) -> Decisi
 def client_order_id(decision: DecisionId, leg: Leg, attempt: int = 1) -> ClientOrderId:
     """The order's id at the venue: 17 characters, so that it fits the shortest field of the venues we know."""
     return ClientOrderId("L" + derive("o", decision, leg, str(attempt))[:16])
+
+
+def adopted_decision(account: AccountId, tape: RunId, contract: str, event: int) -> DecisionId:
+    """The decision of a position that the account takes over from its venue and that no order of its own has opened.
+
+    `event` is the number of the book's last event: what it takes over later has another.
+    """
+    return DecisionId(_ADOPTED + derive("adopted", tape, account, contract, str(event)))
+
+
+def is_adopted(decision: DecisionId) -> bool:
+    """Whether it is the decision of a position that was taken over: a derived id has no such beginning."""
+    return decision.startswith(_ADOPTED)
 
 
 def foreign_decision(order: ClientOrderId) -> DecisionId:

@@ -7,22 +7,14 @@ any other position: it has the right stops, or it is closed.
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
-from typing import Final
 
 from leadline.execution.core.book import Book, Changes, note
 from leadline.execution.core.booking import owner_of
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, DecisionId, LegKind, StrategyId, derive
+from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, LegKind, StrategyId, adopted_decision
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Position, Side
-
-_BEGINS: Final = "venue-"
-
-
-def is_adopted(position: Position) -> bool:
-    """Whether a position was taken over from the venue, and no order of this account is known to have opened it."""
-    return position.decision.startswith(_BEGINS)
 
 
 def adopt_positions(book: Book, changes: Changes, venue: Mapping[str, int]) -> list[str]:
@@ -73,7 +65,7 @@ def _adopt(book: Book, changes: Changes, strategy: StrategyId, contract: str, qu
     if owner is not None:
         owner.realised += result
     body = {"strategy": strategy, "contract": contract, "quantity": after.quantity, "adopted": quantity, "price": price}
-    note(book, changes, "position", f"{strategy}/{contract}/{_BEGINS}{book.last_event + 1}", 1, body)
+    note(book, changes, "position", f"{strategy}/{contract}/venue-{book.last_event + 1}", 1, body)
     whose = strategy or "nobody"
     return f"{quantity:+d} {contract} is taken over from the venue, at {price}: {whose} holds {after.quantity} now"
 
@@ -91,6 +83,6 @@ def _nothing_yet(book: Book, strategy: StrategyId, contract: str) -> Position:
     ours = [order for order in live if order.leg.kind in (LegKind.ENTRY, LegKind.STOP, LegKind.TARGET)]
     decision = ours[0].decision if ours and strategy != UNASSIGNED else NO_DECISION
     if not decision:
-        decision = DecisionId(_BEGINS + derive("adopted", book.tape, book.account, contract, str(book.last_event)))
+        decision = adopted_decision(book.account, book.tape, contract, book.last_event)
     value = sheet.tick_value if sheet is not None and known else Decimal(0)
     return flat(strategy, contract, tape, value, decision, inverse=known and sheet is not None and sheet.inverse)

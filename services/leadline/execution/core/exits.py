@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final
 
-from leadline.execution.core.adoption import is_adopted
 from leadline.execution.core.book import Book, StrategyBook, is_entry
 from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.exit_reasons import ExitReason
@@ -19,7 +18,7 @@ from leadline.execution.core.unit_exits import (
     shrinking,
 )
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
-from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_order_id, foreign_order
+from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_order_id, foreign_order, is_adopted
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
 from leadline.model.ticks import NS_PER_SECOND
 
@@ -152,7 +151,11 @@ def _unassigned(book: Book, name: StrategyId, spent: Collection[ClientOrderId]) 
     """Of what no strategy looks after goes, contract by contract, what this account placed itself."""
     for orders, positions in _by_contract(book, name):
         going = _to_cancel(book, orders)
-        ours = (held for held in positions if not is_adopted(held) and foreign_order(held.decision) not in book.orders)
+        ours = (
+            held
+            for held in positions
+            if not is_adopted(held.decision) and foreign_order(held.decision) not in book.orders
+        )
         if book.flatten or going or any(ours):
             yield from _leaving(book, going, positions, book.flatten or ExitReason.NO_STRATEGY, spent)
 
