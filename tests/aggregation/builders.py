@@ -92,6 +92,8 @@ def plain(value: object) -> object:
     """A bar or footprint as plain Python values, so that == compares columns too."""
     if hasattr(value, "tolist"):
         return value.tolist()
+    if hasattr(value, "_asdict"):
+        return {name: plain(part) for name, part in value._asdict().items()}
     if hasattr(value, "__dataclass_fields__"):
         return {part.name: plain(getattr(value, part.name)) for part in fields(value)}  # type: ignore[arg-type]
     return value

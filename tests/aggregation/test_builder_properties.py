@@ -3,9 +3,11 @@
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadline.aggregation import buffer
 from leadline.model.durations import parse_bar_spec
 from tests.aggregation.builders import (
     BUY,
@@ -55,6 +57,17 @@ def test_bars_are_the_same_print_by_print_in_any_batches(rows, cuts, spec, sessi
     messages = run(builder(spec, hours=session, ticks_per_row=ticks_per_row), batches(rows, cuts, end_ns=end_ns))
     bars = [plain(bar) for bar in bars_of(messages)]
     assert bars == reference_bars(rows, end_ns, parse_bar_spec(spec), session, ticks_per_row)
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes(), st.lists(st.integers(0, 80)), st.sampled_from(SPECS), st.integers(1, 20), st.integers(1, 6))
+def test_bars_do_not_depend_on_how_much_is_folded_at_once(rows, cuts, spec, capacity, joined):
+    end_ns = rows[-1][0] + MINUTE
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffer, "CAPACITY", capacity)
+        patch.setattr(buffer, "_BATCHES", joined)
+        messages = run(builder(spec), batches(rows, cuts, end_ns=end_ns))
+    assert [plain(bar) for bar in bars_of(messages)] == reference_bars(rows, end_ns, parse_bar_spec(spec), RTH, 1)
 
 
 @settings(max_examples=200, deadline=None)

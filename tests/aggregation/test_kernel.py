@@ -5,10 +5,12 @@ from hypothesis import strategies as st
 
 from leadline.aggregation import kernel
 from leadline.aggregation.buffer import CAPACITY, PrintBuffer
-from leadline.aggregation.kernel import fold, merge, value_area
+from leadline.aggregation.kernel import BarPart, value_area
+from leadline.aggregation.kernel import fold as fold_runs
 from leadline.model.bars import FootprintRows
 from leadline.model.ticks import TickColumns
 from tests.aggregation.builders import BUY, SELL, UNKNOWN, Print, plain
+from tests.aggregation.one_run import fold_one
 
 TICKS_PER_POINT = 4
 
@@ -21,6 +23,11 @@ EXAMPLE = [
     (5000.25, 30, 25),
     (5000.00, 40, 0),
 ]
+
+
+def fold(ticks: TickColumns, ticks_per_row: int) -> BarPart:
+    (part,) = fold_runs(ticks, [len(ticks)], ticks_per_row)
+    return part
 
 
 def footprint_rows(ticks: TickColumns, ticks_per_row: int) -> FootprintRows:
@@ -146,6 +153,17 @@ def test_vwap_sums_use_the_prices_of_prints_and_not_of_rows():
     assert (part.price_volume, part.price2_volume) == (101 * 10 + 103 * 20, 101**2 * 10 + 103**2 * 20)
 
 
+def walk(rows: int) -> TickColumns:
+    random = np.random.default_rng(1)
+    return TickColumns(
+        np.arange(rows),
+        20_000 + np.cumsum(random.integers(-1, 2, rows)),
+        random.integers(1, 20, rows),
+        random.integers(-1, 2, rows).astype(np.int8),
+        first_index=500,
+    )
+
+
 prints = st.lists(
     st.tuples(st.just(0), st.integers(-50, 50), st.integers(1, 1000), st.sampled_from([SELL, UNKNOWN, BUY])),
     min_size=1,
@@ -165,16 +183,6 @@ def test_rows_sum_to_the_prints(rows: list[Print], ticks_per_row: int):
     assert (np.diff(footprint.price) > 0).all()
 
 
-@given(prints, st.integers(0, 59), st.integers(1, 5))
-def test_two_runs_merge_to_the_whole(rows: list[Print], cut: int, ticks_per_row: int):
-    ticks = TickColumns.of(rows, 7)
-    cut %= len(rows)
-    whole = fold(ticks, ticks_per_row)
-    if cut:
-        merged = merge(fold(ticks.slice(0, cut), ticks_per_row), fold(ticks.slice(cut, len(rows)), ticks_per_row))
-        assert plain(merged) == plain(whole)
-
-
 @given(prints, st.integers(1, 5))
 def test_a_far_off_print_is_counted_like_any_other(rows: list[Print], ticks_per_row: int):
     far = (0, kernel.DENSE_LADDER_TICKS * 3, 1, BUY)
@@ -185,25 +193,50 @@ def test_a_far_off_print_is_counted_like_any_other(rows: list[Print], ticks_per_
     assert (int(whole.ask[-1]), int(whole.ask_prints[-1])) == (1, 1)
 
 
+PIECES = 2 * CAPACITY + 808
+
+
 @pytest.mark.parametrize(
-    "pieces", [[1] * 9000, [CAPACITY, CAPACITY, 808], [9000], [5, CAPACITY - 1, CAPACITY, 804], [5000, 4000]]
+    "pieces",
+    [
+        [1] * 600 + [PIECES - 600],
+        [CAPACITY, CAPACITY, 808],
+        [PIECES],
+        [5, CAPACITY - 1, CAPACITY, 804],
+        [CAPACITY + 900, CAPACITY - 92],
+    ],
 )
 def test_a_buffer_gives_the_same_sums_however_it_is_filled(pieces: list[int]):
-    random = np.random.default_rng(1)
-    ticks = TickColumns(
-        np.arange(9000),
-        20_000 + np.cumsum(random.integers(-1, 2, 9000)),
-        random.integers(1, 20, 9000),
-        random.integers(-1, 2, 9000).astype(np.int8),
-        first_index=500,
-    )
+    ticks = walk(PIECES)
     held, start = PrintBuffer(1), 0
     for length in pieces:
         held.add(ticks.slice(start, start + length))
         start += length
         assert len(held) == start
-    assert plain(held.take()) == plain(fold(ticks, 1))
+    assert plain(held.take()) == plain(fold_one(ticks, 1))
     assert len(held) == 0
+
+
+@pytest.mark.parametrize("held_before", [0, 1, 700, CAPACITY + 5])
+def test_a_buffer_cuts_runs_of_any_length_and_holds_the_rest(held_before: int):
+    ticks = walk(4 * CAPACITY)
+    stops = [held_before + 1, held_before + 3, held_before + 40, held_before + 50 + CAPACITY, 4 * CAPACITY - 9]
+    held = PrintBuffer(1)
+    if held_before:
+        held.add(ticks.slice(0, held_before))
+    parts = held.cut(ticks.slice(held_before, len(ticks)), [stop - held_before for stop in stops])
+    assert len(held) == 9
+    for part, start, stop in zip([*parts, held.take()], [0, *stops], [*stops, len(ticks)], strict=True):
+        assert plain(part) == plain(fold_one(ticks.slice(start, stop), 1))
+
+
+def test_prints_that_wait_are_joined_so_that_small_batches_take_no_room():
+    held = PrintBuffer(1)
+    ticks = walk(2_000)
+    for row in range(2_000):
+        held.add(ticks.slice(row, row + 1))
+    assert held.batches < 300
+    assert plain(held.take()) == plain(fold_one(ticks, 1))
 
 
 def test_an_emptied_buffer_begins_anew():

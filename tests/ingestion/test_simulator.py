@@ -119,7 +119,7 @@ def test_sweeps_share_a_timestamp(tuesday: TickColumns) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_five_minute_bars_of_the_micro_have_the_volume_and_rows_that_its_profile_expects(seed: int) -> None:
-    bars = [fold(bar, 1) for bar in five_minute_bars(regular_hours(simulate_day(MES, TUESDAY, seed)))]
+    bars = [fold(bar, [len(bar)], 1)[0] for bar in five_minute_bars(regular_hours(simulate_day(MES, TUESDAY, seed)))]
     assert np.quantile([bar.volume for bar in bars], 0.1) >= 500
     assert np.quantile([bar.volume for bar in bars], 0.9) <= 2600
     assert np.quantile([len(bar.rows) for bar in bars], 0.1) >= 10
@@ -130,7 +130,7 @@ def test_a_day_has_one_sided_rows_and_turning_points_that_hold() -> None:
     stacked = absorbed = exhausted = 0
     for seed in range(1, 6):
         for bar in five_minute_bars(regular_hours(simulate_day(MES, TUESDAY, seed))):
-            rows = fold(bar, 1).rows
+            rows = fold(bar, [len(bar)], 1)[0].rows
             imbalanced = (rows.ask[1:] >= 5) & (rows.ask[1:] >= 3 * np.maximum(rows.bid[:-1], 1))
             stacked += int((imbalanced[:-2] & imbalanced[1:-1] & imbalanced[2:]).any())
             absorbed += int(rows.bid[:3].sum() >= 90 and rows.bid[:3].sum() > 2 * rows.ask[:3].sum())

@@ -16,7 +16,7 @@ from leadline.model.errors import InvalidInput, LeadlineError
 from leadline.model.ids import RunId
 from leadline.model.market.calendars import Calendar, Session
 from leadline.model.market.hours import SessionHours
-from leadline.model.ticks import NS_PER_MINUTE, TickBatch, TickColumns
+from leadline.model.ticks import NS_PER_MINUTE, Int64Array, TickBatch, TickColumns
 
 # Tape time between two progress messages of a builder that closes no bar. Time bars of every length end with a minute.
 PROGRESS_EVERY_NS: Final = NS_PER_MINUTE
@@ -128,10 +128,14 @@ class BarBuilder:
         """
         ticks = self._unseen(batch)
         bars: list[Bar] = []
-        if len(ticks):
-            self._look_at_the_clock(ticks)
-            self._take(ticks, bars)
-            self._next_index = ticks.last_index + 1
+        if rows := len(ticks.time_ns):
+            first_ns, last_ns = ticks.time_ns.item(0), ticks.time_ns.item(-1)
+            self._check_times(ticks, first_ns)
+            if last_ns >= self._minute_ns + PROGRESS_EVERY_NS:
+                self._look_at_the_clock(ticks, last_ns)
+            if not self._add_to_open_bar(ticks, last_ns):
+                self._take(ticks, bars)
+            self._next_index = ticks.first_index + rows
         self._watermark_ns = max(self._watermark_ns, batch.watermark_ns)
         if len(self._buffer) and self._watermark_ns >= self._end_ns + CLOSE_GRACE_NS:
             self._close(self._end_ns + CLOSE_GRACE_NS, bars)
@@ -142,7 +146,7 @@ class BarBuilder:
     # --- what comes in ---------------------------------------------------------------------------------------------
 
     def _unseen(self, batch: TickBatch) -> TickColumns:
-        if (batch.tape, batch.contract) != (self._tape, self._contract):
+        if batch.tape != self._tape or batch.contract != self._contract:
             raise InvalidInput("batch", f"{batch.tape}/{batch.contract}", f"{self._tape}/{self._contract}")
         ticks = batch.ticks
         if self._next_index is None:
@@ -151,46 +155,27 @@ class BarBuilder:
             raise Gap(self._next_index, ticks.first_index)
         if ticks.first_index < self._next_index:
             ticks = ticks.slice(self._next_index - ticks.first_index, len(ticks))
-        if len(ticks):
-            self._check_times(ticks)
         return ticks
 
-    def _check_times(self, ticks: TickColumns) -> None:
+    def _check_times(self, ticks: TickColumns, first_ns: int) -> None:
         if self._final:
             raise InvalidInput("ticks.first_index", ticks.first_index, "no print after the end of the tape")
-        first_ns = int(ticks.time_ns[0])
         if first_ns < self._watermark_ns:
             raise InvalidInput("ticks.time_ns", first_ns, f"a time not below the watermark {self._watermark_ns}")
-        if len(ticks) > 1 and bool((ticks.time_ns[1:] < ticks.time_ns[:-1]).any()):
+        if np.count_nonzero(ticks.time_ns[1:] < ticks.time_ns[:-1]):
             raise InvalidInput("ticks.time_ns", first_ns, "times that do not decrease")
 
-    def _look_at_the_clock(self, ticks: TickColumns) -> None:
-        """Note when bars that ended with the last minute that `ticks` reach were known."""
-        minute_ns = _minute(int(ticks.time_ns[-1]))
-        if minute_ns > self._minute_ns:
-            first_ns = int(ticks.time_ns[ticks.time_ns.searchsorted(minute_ns)])
-            self._minute_ns, self._known_ns = minute_ns, min(first_ns, minute_ns + CLOSE_GRACE_NS)
+    def _look_at_the_clock(self, ticks: TickColumns, last_ns: int) -> None:
+        """Note when bars that ended with the last minute that `ticks` reach, a new one, were known."""
+        self._minute_ns = _minute(last_ns)
+        first_ns = ticks.time_ns.item(ticks.time_ns.searchsorted(self._minute_ns))
+        self._known_ns = min(first_ns, self._minute_ns + CLOSE_GRACE_NS)
 
     # --- cutting ---------------------------------------------------------------------------------------------------
 
-    def _take(self, ticks: TickColumns, bars: list[Bar]) -> None:
-        """Walk over the sessions that `ticks` touch."""
-        if self._add_to_open_bar(ticks):
-            return
-        start = 0
-        while start < len(ticks):
-            session = self._session_at(int(ticks.time_ns[start]), bars)
-            opens, closes = np.searchsorted(ticks.time_ns, (session.open_ns, session.close_ns)).tolist()
-            inside = ticks.slice(max(start, opens), closes)
-            if self._spec.kind == "time":
-                self._cut_by_time(inside, session, bars)
-            else:
-                self._cut_by_amount(inside, session, bars)
-            start = closes
-
-    def _add_to_open_bar(self, ticks: TickColumns) -> bool:
+    def _add_to_open_bar(self, ticks: TickColumns, last_ns: int) -> bool:
         """Add prints that belong to the open bar and leave it open, as most batches do; False: they must be cut."""
-        if not len(self._buffer) or ticks.time_ns[-1] >= self._end_ns:
+        if not len(self._buffer) or last_ns >= self._end_ns:
             return False
         if self._spec.kind != "time":
             held = self._held + (int(ticks.size.sum()) if self._spec.kind == "volume" else len(ticks))
@@ -199,6 +184,21 @@ class BarBuilder:
             self._held = held
         self._buffer.add(ticks)
         return True
+
+    def _take(self, ticks: TickColumns, bars: list[Bar]) -> None:
+        """Cut prints into bars, session by session."""
+        start = 0
+        while start < len(ticks):
+            session = self._session_at(ticks.time_ns.item(start), bars)
+            opens, closes = ticks.time_ns.searchsorted((session.open_ns, session.close_ns)).tolist()
+            inside = ticks.slice(max(start, opens), closes)
+            start = closes
+            if not len(inside):
+                continue
+            if self._spec.kind == "time":
+                self._cut_by_time(inside, session, bars)
+            else:
+                self._cut_by_amount(inside, session, bars)
 
     def _session_at(self, now_ns: int, bars: list[Bar]) -> Session:
         """The session that a print at `now_ns` is in or comes before; the session before it ends here."""
@@ -213,50 +213,57 @@ class BarBuilder:
 
     def _cut_by_time(self, ticks: TickColumns, session: Session, bars: list[Bar]) -> None:
         """Half-open intervals from the session's open; a print at or after a bar's end makes that bar known."""
-        length = self._spec.length
-        ordinals = (ticks.time_ns - session.open_ns) // length
-        cuts = (np.flatnonzero(np.diff(ordinals)) + 1).tolist()
-        for start, stop in zip([0, *cuts], [*cuts, len(ticks)], strict=True):
-            if start == stop:
-                continue
-            if len(self._buffer) and ordinals[start] != self._ordinal:
-                self._close(min(int(ticks.time_ns[start]), self._end_ns + CLOSE_GRACE_NS), bars)
-            if not len(self._buffer):
-                self._ordinal = int(ordinals[start])
-                self._end_ns = min(session.open_ns + (self._ordinal + 1) * length, session.close_ns)
-            self._buffer.add(ticks.slice(start, stop))
+        times, length = ticks.time_ns, self._spec.length
+        if len(self._buffer) and times.item(0) >= self._end_ns:
+            self._close(min(times.item(0), self._end_ns + CLOSE_GRACE_NS), bars)
+        begins = not len(self._buffer)
+        ordinal, end_ns, row = self._ordinal, self._end_ns, 0
+        stops: list[int] = []
+        ends: list[tuple[int, int, int]] = []
+        while True:
+            if begins:
+                ordinal = (times.item(row) - session.open_ns) // length
+                end_ns = min(session.open_ns + (ordinal + 1) * length, session.close_ns)
+            row = int(times.searchsorted(end_ns))
+            if row == len(times):
+                break
+            stops.append(row)
+            ends.append((ordinal, end_ns, min(times.item(row), end_ns + CLOSE_GRACE_NS)))
+            begins = True
+        for part, (number, bar_end_ns, known_at_ns) in zip(self._buffer.cut(ticks, stops), ends, strict=True):
+            self._ordinal, self._end_ns = number, bar_end_ns
+            bars.append(self._bar(part, session, known_at_ns))
+        self._ordinal, self._end_ns = ordinal, end_ns
 
     def _cut_by_amount(self, ticks: TickColumns, session: Session, bars: list[Bar]) -> None:
         """Bars that close with the print that reaches the amount of prints or volume, whole."""
         self._end_ns = session.close_ns
-        weight = ticks.size if self._spec.kind == "volume" else np.ones(len(ticks), dtype=np.int64)
-        reached = np.cumsum(weight)
-        start = before = 0
-        while start < len(ticks):
-            stop = int(np.searchsorted(reached, before + self._spec.length - self._held)) + 1
-            part = ticks.slice(start, stop)
-            self._buffer.add(part)
-            start += len(part)
-            after = int(reached[start - 1])
-            self._held += after - before
-            before = after
-            if self._held >= self._spec.length:
-                self._close(int(part.time_ns[-1]), bars)
-                self._ordinal += 1
+        length, wanted = self._spec.length, self._spec.length - self._held
+        if self._spec.kind == "volume":
+            stops, left = _cut_by_volume(ticks.size, wanted, length)
+        else:
+            stops = list(range(wanted, len(ticks) + 1, length))
+            left = (stops[-1] + length if stops else wanted) - len(ticks)
+        self._held = length - left
+        times = ticks.time_ns[[stop - 1 for stop in stops]].tolist() if stops else []
+        for part, known_at_ns in zip(self._buffer.cut(ticks, stops), times, strict=True):
+            bars.append(self._bar(part, session, known_at_ns))
+            self._ordinal += 1
 
     # --- what goes out ---------------------------------------------------------------------------------------------
 
     def _close(self, known_at_ns: int, bars: list[Bar]) -> None:
+        """Close the open bar with the prints that are held."""
         assert self._session is not None
-        part = self._buffer.take()
         self._held = 0
+        bars.append(self._bar(self._buffer.take(), self._session, known_at_ns))
+
+    def _bar(self, part: BarPart, session: Session, known_at_ns: int) -> Bar:
+        """The bar of the present ordinal and end, whose sums are added to those of the session."""
         self._cumulative_delta += part.delta
         self._vwap_volume += part.volume
         self._vwap_price_volume += part.price_volume
         self._vwap_price2_volume += part.price2_volume
-        bars.append(self._bar(part, self._session, known_at_ns))
-
-    def _bar(self, part: BarPart, session: Session, known_at_ns: int) -> Bar:
         by_time = self._spec.kind == "time"
         area = value_area(part.rows, self._ticks_per_row)
         return Bar(
@@ -320,6 +327,20 @@ class BarBuilder:
         self._published_bar = bar is not None
         unfinished = self._unfinished() if final else None
         return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar, unfinished)
+
+
+def _cut_by_volume(sizes: Int64Array, wanted: int, length: int) -> tuple[list[int], int]:
+    """The rows after those that reach `wanted`, and then `length` again and again, and what is wanted after the last.
+
+    The print that reaches the volume counts whole, and nothing of it for the next bar.
+    """
+    reached = sizes.cumsum()
+    stops: list[int] = []
+    before = 0
+    while (row := int(reached.searchsorted(before + wanted))) < len(reached):
+        stops.append(row + 1)
+        before, wanted = reached.item(row), length
+    return stops, wanted - (reached.item(-1) - before)
 
 
 def _minute(time_ns: int) -> int:

@@ -1,28 +1,38 @@
-"""The sums that consecutive prints add to a bar: one numpy implementation for live and past.
+"""The sums that consecutive prints add to bars: one numpy implementation for live and past.
 
-A run of prints of any length is folded into a `BarPart`; parts of neighbouring runs are merged. Both are exact integer
-arithmetic, so a bar does not depend on how its prints were cut into runs.
+Neighbouring runs of prints are folded into `BarPart`s together, because a call of numpy costs as much as hundreds of
+prints; parts of neighbouring runs are merged. Both are exact integer arithmetic, so a bar does not depend on how its
+prints were cut into runs.
 """
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leadline.model.bars import FootprintRows
-from leadline.model.ticks import Aggressor, Int64Array, TickColumns
+from leadline.model.ticks import Int64Array, TickColumns
 
-# Above this width the price ladder of a run is compacted before counting, so that a far-off print costs no memory.
+# Above this many levels the price ladders of the runs are compacted before counting: a far-off print costs no memory.
 DENSE_LADDER_TICKS: Final = 1 << 16
 
-_SIDES: Final = len(Aggressor)
+MOST_PRINTS: Final = 1 << 16
+"""Prints that one call folds, at most."""
+
+# Volume and prints of a level and side are counted together as floats, of which each holds both exactly: below this bit
+# the volume, from it on the prints, which are 2^16 at most. A float of 64 bits holds integers below 2^53.
+_VOLUME_BITS: Final = 36
+_ONE_PRINT: Final = 1 << _VOLUME_BITS
+
+_INT64_SAFE: Final = 1 << 62
+
+# Rows of a table of levels. Those of volume and of prints stand in the order of `Aggressor`.
+_PRICE, _VOLUME, _PRINTS, _COLUMNS = 0, slice(1, 4), slice(4, 7), 7
 
 
-@dataclass(frozen=True, slots=True)
-class ValueArea:
+class ValueArea(NamedTuple):
     """Point of control and the outer rows of the value area, all prices of rows in ticks."""
 
     poc: int
@@ -30,8 +40,7 @@ class ValueArea:
     high: int
 
 
-@dataclass(frozen=True, slots=True)
-class BarPart:
+class BarPart(NamedTuple):
     """Sums over a run of consecutive prints. Prices in ticks, volumes in size steps, times in ns UTC.
 
     `delta` = ask - bid volume; `min_delta` and `max_delta` are the extremes of its running sum from 0, 0 included.
@@ -56,30 +65,56 @@ class BarPart:
     rows: FootprintRows
 
 
-def fold(ticks: TickColumns, ticks_per_row: int) -> BarPart:
-    """The sums over `ticks`, shape (n,) with n >= 1; rows of `ticks_per_row` >= 1 ticks."""
-    prices, volume, prints = _ladder(ticks)
-    running_delta = np.cumsum(ticks.size * ticks.aggressor)
-    # Python integers: price^2 x size of a busy session of a finely divided instrument does not fit 64 bits.
-    levels = list(zip(prices.tolist(), volume.sum(axis=1).tolist(), strict=True))
-    return BarPart(
-        open=int(ticks.price[0]),
-        high=int(prices[-1]),
-        low=int(prices[0]),
-        close=int(ticks.price[-1]),
-        volume=int(volume.sum()),
-        prints=len(ticks),
-        delta=int(running_delta[-1]),
-        min_delta=min(0, int(running_delta.min())),
-        max_delta=max(0, int(running_delta.max())),
-        price_volume=sum(price * size for price, size in levels),
-        price2_volume=sum(price * price * size for price, size in levels),
-        first_ns=int(ticks.time_ns[0]),
-        last_ns=int(ticks.time_ns[-1]),
-        first_index=ticks.first_index,
-        last_index=ticks.last_index,
-        rows=_rows(prices, volume, prints, ticks_per_row),
+class _Levels(NamedTuple):
+    """The price levels of neighbouring runs, rising in each.
+
+    `table`, shape (7, levels): price; volume of sellers, of nobody and of buyers; their prints. `start`, shape (runs,):
+    the first level of each run.
+    """
+
+    table: Int64Array
+    start: Int64Array
+
+
+def fold(ticks: TickColumns, stops: Sequence[int], ticks_per_row: int) -> list[BarPart]:
+    """The sums over neighbouring runs of `ticks`, of which there are 1 to `MOST_PRINTS`.
+
+    `stops`, strictly rising from 1 at least to the number of `ticks`, are the rows before which the runs end.
+    Footprint rows are of `ticks_per_row` >= 1 ticks.
+    """
+    edges = np.array([0, *stops], dtype=np.int64)
+    start, stop = edges[:-1], edges[1:]
+    length, last = stop - start, stop - 1
+    low, high = np.minimum.reduceat(ticks.price, start), np.maximum.reduceat(ticks.price, start)
+    lowest, highest = int(low.min()), int(high.max())
+    levels = _levels(ticks, low, high, length, highest - lowest + 1)
+    price, volume = levels.table[_PRICE], np.add.reduce(levels.table[_VOLUME])
+    total = np.add.reduceat(volume, levels.start)
+    if max(abs(lowest), abs(highest)) ** 2 * int(total.sum()) >= _INT64_SAFE:
+        # Python's integers: price^2 x size of a busy session of a finely divided instrument does not fit 64 bits.
+        price = price.astype(object)
+    weighed = price * volume
+    signed = ticks.size * ticks.aggressor
+    running = signed.cumsum()
+    before = running[start] - signed[start]
+    columns: tuple[NDArray[np.generic], ...] = (
+        ticks.price[start],
+        high,
+        low,
+        ticks.price[last],
+        total,
+        length,
+        running[last] - before,
+        np.minimum(np.minimum.reduceat(running, start) - before, 0),
+        np.maximum(np.maximum.reduceat(running, start) - before, 0),
+        np.add.reduceat(weighed, levels.start),
+        np.add.reduceat(weighed * price, levels.start),
+        ticks.time_ns[start],
+        ticks.time_ns[last],
+        start + ticks.first_index,
+        last + ticks.first_index,
     )
+    return list(map(BarPart, *[column.tolist() for column in columns], _footprints(levels, ticks_per_row)))
 
 
 def merge(earlier: BarPart, later: BarPart) -> BarPart:
@@ -115,61 +150,116 @@ def value_area(rows: FootprintRows, ticks_per_row: int) -> ValueArea:
     prices: list[int] = rows.price.tolist()
     volumes: list[int] = (rows.bid + rows.ask + rows.unknown).tolist()
     centre = _point_of_control(prices, volumes)
-    numbers = [price // ticks_per_row for price in prices]
-    volume_of = dict(zip(numbers, volumes, strict=True))
-    low = high = numbers[centre]
-    held, total = volumes[centre], sum(volumes)
-    while held * 10 < total * 7:
-        above = range(high + 1, min(high + 2, numbers[-1]) + 1)
-        below = range(max(low - 2, numbers[0]), low)
-        gain_above = sum(volume_of.get(number, 0) for number in above)
-        gain_below = sum(volume_of.get(number, 0) for number in below)
-        if above and (not below or gain_above >= gain_below):
+    low = high = prices[centre]
+    top, bottom, reach = prices[-1], prices[0], 2 * ticks_per_row
+    held, enough = volumes[centre], sum(volumes) * 7
+    # The next traded rows outside of the area, and what the pairs next to it hold; None where the side is exhausted.
+    above, below = centre + 1, centre - 1
+    gain_above = _gain(prices, volumes, above, 1, reach + high) if high < top else None
+    gain_below = _gain(prices, volumes, below, -1, low - reach) if low > bottom else None
+    while held * 10 < enough:
+        if gain_above is not None and (gain_below is None or gain_above >= gain_below):
             # As long as both sides are empty, pair after pair above is taken: all of the gap at once.
-            pairs = 1 if gain_above else (numbers[bisect_right(numbers, high)] - high - 1) // 2
-            high += len(above) * pairs
+            gap = 0 if gain_above else (prices[above] - high - ticks_per_row) // reach - 1
+            high = min(high + reach * (1 + gap), top)
             held += gain_above
+            while above < len(prices) and prices[above] <= high:
+                above += 1
+            gain_above = _gain(prices, volumes, above, 1, high + reach) if high < top else None
         else:
-            pairs = 1 if gain_below else (low - numbers[bisect_left(numbers, low) - 1] - 1) // 2
-            low -= len(below) * pairs
+            assert gain_below is not None, "the area holds all rows only with all of the volume"
+            gap = 0 if gain_below else (low - prices[below] - ticks_per_row) // reach - 1
+            low = max(low - reach * (1 + gap), bottom)
             held += gain_below
-    return ValueArea(prices[centre], low * ticks_per_row, high * ticks_per_row)
+            while below >= 0 and prices[below] >= low:
+                below -= 1
+            gain_below = _gain(prices, volumes, below, -1, low - reach) if low > bottom else None
+    return ValueArea(prices[centre], low, high)
 
 
-def _point_of_control(prices: Sequence[int], volumes: Sequence[int]) -> int:
+def _gain(prices: list[int], volumes: list[int], row: int, step: int, limit: int) -> int:
+    """Volume of the traded rows from `row` on, upwards (`step` 1) or downwards (-1), up to the price `limit`.
+
+    They are two at most, for the pair is next to the area.
+    """
+    if step * (prices[row] - limit) > 0:
+        return 0
+    after = row + step
+    if 0 <= after < len(prices) and step * (prices[after] - limit) <= 0:
+        return volumes[row] + volumes[after]
+    return volumes[row]
+
+
+def _point_of_control(prices: Sequence[int], volumes: list[int]) -> int:
+    most = max(volumes)
+    if volumes.count(most) == 1:
+        return volumes.index(most)
     twice_middle = prices[0] + prices[-1]
-    return min(range(len(prices)), key=lambda i: (-volumes[i], abs(2 * prices[i] - twice_middle), prices[i]))
+    equals = [row for row, volume in enumerate(volumes) if volume == most]
+    return min(equals, key=lambda row: (abs(2 * prices[row] - twice_middle), prices[row]))
 
 
-def _ladder(ticks: TickColumns) -> tuple[Int64Array, Int64Array, NDArray[np.int64]]:
-    """Traded prices, shape (levels,), rising; volume and prints, shape (levels, sides) in the order of `Aggressor`."""
-    prices = ticks.price
-    low = int(prices.min())
-    width = int(prices.max()) - low + 1
-    if width <= DENSE_LADDER_TICKS:
-        ladder = np.arange(low, low + width, dtype=np.int64)
-        level = prices - low
+def _levels(ticks: TickColumns, low: Int64Array, high: Int64Array, length: Int64Array, span: int) -> _Levels:
+    """The traded prices of runs of these lengths, each from `low` to `high`; `span` ticks hold those of all runs."""
+    if span <= DENSE_LADDER_TICKS:
+        width = high - low + 1
+        end = width.cumsum()
+        if (levels := int(end[-1])) <= DENSE_LADDER_TICKS:
+            # One ladder after the other, and of all of them the levels with prints.
+            begin = end - width
+            offset = low - begin
+            table = _count(ticks.price - offset.repeat(length), levels, ticks)
+            np.add(np.arange(levels), offset.repeat(width), out=table[_PRICE])
+            traded = np.add.reduce(table[_PRINTS]).nonzero()[0]
+            return _Levels(table.take(traded, axis=1), traded.searchsorted(begin))
+    prices, level = np.unique(ticks.price, return_inverse=True)
+    run = np.arange(len(length)).repeat(length)
+    traded, cell = np.unique(run * len(prices) + level, return_inverse=True)
+    table = _count(cell, len(traded), ticks)
+    table[_PRICE] = prices[traded % len(prices)]
+    return _Levels(table, traded.searchsorted(np.arange(len(length)) * len(prices)))
+
+
+def _count(level: Int64Array, levels: int, ticks: TickColumns) -> Int64Array:
+    """The table of so many levels, of which each print is at one; without prices."""
+    table = np.empty((_COLUMNS, levels), dtype=np.int64)
+    sides = table[_VOLUME].size
+    cell = level + (ticks.aggressor + np.int64(1)) * levels
+    if int(ticks.size.max()) * MOST_PRINTS < _ONE_PRINT:
+        both = np.bincount(cell, np.add(ticks.size, float(_ONE_PRINT)), sides).astype(np.int64).reshape(3, -1)
+        np.bitwise_and(both, _ONE_PRINT - 1, out=table[_VOLUME])
+        np.right_shift(both, _VOLUME_BITS, out=table[_PRINTS])
     else:
-        ladder, level = np.unique(prices, return_inverse=True)
-    # Integer accumulation at (level, side): a weighted bincount would pass volumes through floats.
-    cell = level * _SIDES + (ticks.aggressor - int(Aggressor.SELL))
-    volume = np.zeros(len(ladder) * _SIDES, dtype=np.int64)
-    np.add.at(volume, cell, ticks.size)
-    prints = np.bincount(cell, minlength=len(volume)).reshape(-1, _SIDES)
-    traded = prints.any(axis=1)
-    return ladder[traded], volume.reshape(-1, _SIDES)[traded], prints[traded].astype(np.int64, copy=False)
+        volume = np.zeros(sides, dtype=np.int64)
+        np.add.at(volume, cell, ticks.size)
+        table[_VOLUME] = volume.reshape(3, -1)
+        table[_PRINTS] = np.bincount(cell, minlength=sides).reshape(3, -1)
+    return table
 
 
-def _rows(prices: Int64Array, volume: Int64Array, prints: Int64Array, ticks_per_row: int) -> FootprintRows:
+def _footprints(levels: _Levels, ticks_per_row: int) -> list[FootprintRows]:
+    """The rows of each run."""
+    table, start = levels
     if ticks_per_row > 1:
-        bottoms = prices - prices % ticks_per_row
-        starts = np.flatnonzero(np.diff(bottoms, prepend=bottoms[0] - 1))
-        prices = bottoms[starts]
-        volume = np.add.reduceat(volume, starts, axis=0)
-        prints = np.add.reduceat(prints, starts, axis=0)
-    bid, unknown, ask = np.ascontiguousarray(volume.T)
-    bid_prints, unknown_prints, ask_prints = np.ascontiguousarray(prints.T)
-    return FootprintRows(prices, bid, ask, unknown, bid_prints, ask_prints, unknown_prints)
+        bottom = table[_PRICE] - table[_PRICE] % ticks_per_row
+        begins = np.diff(bottom, prepend=bottom[0] - 1) != 0
+        begins[start] = True
+        rows = np.flatnonzero(begins)
+        table, start = np.add.reduceat(table, rows, axis=1), rows.searchsorted(start)
+        table[_PRICE] = bottom[rows]
+    price, bid, unknown, ask, bid_prints, unknown_prints, ask_prints = table
+    return [
+        FootprintRows(
+            price[row:end],
+            bid[row:end],
+            ask[row:end],
+            unknown[row:end],
+            bid_prints[row:end],
+            ask_prints[row:end],
+            unknown_prints[row:end],
+        )
+        for row, end in pairwise([*start.tolist(), table.shape[1]])
+    ]
 
 
 def _merge_rows(one: FootprintRows, other: FootprintRows) -> FootprintRows:
