@@ -183,11 +183,15 @@ def check_unit(book: Book, position: Position, unit: str) -> None:
     if strategy is None or book.flatten or strategy.flatten or any(not order.unit for order in live):
         assert max(stops, targets) + closing <= abs(position.quantity), f"{position} can be turned round"
         return
-    asked = [goal.quantity for goal in strategy.exits if goal.unit == unit]
-    part = 0 if not asked else size if asked[0] is None else min(asked[0], size)
+    asked = [goal for goal in strategy.exits if goal.unit == unit]
+    part, bare = (
+        (0, 0) if not asked else (size, free) if asked[0].quantity is None else (asked[0].quantity, asked[0].bare)
+    )
+    part = min(part, size)
+    bare = min(max(bare, part - (size - free)), free, part)  # its other fills may have closed some of either
     assert max(stops, targets) + closing <= size, f"{unit} of {position} can be turned round"
     assert closing <= part, f"{closing} of {unit} of {position} are being closed, and {part} are to leave"
-    assert stops >= size - part - max(free - part, 0), f"what stays of {unit} of {position} is not protected"
+    assert stops >= size - part - (free - bare), f"what stays of {unit} of {position} is not protected"
     if not part:
         # One that its strategy has given a stop or a target since has more than it was entered with.
         wanted = range(size + 1) if _is_mixed(book, position, unit) else {_targets_of(book, position, unit), size}

@@ -171,6 +171,35 @@ def in_parts(books: Books, folder: Path, name: str = "tape") -> Desk:
     return replace(desk, name=name, manifest=account(limits={"maxPosition": 4, "maxOpenTrades": 1}))
 
 
+def beside_a_part(books: Books, folder: Path, name: str = "tape") -> Desk:
+    """A desk whose strategy lets go of a part of 2 behind a stop, which 1 without a stop joins before that has left.
+
+    That gets its stop before the part has left, too, and all leaves later.
+    """
+    mes = tape(
+        *((599, 20_000), (601, 20_000), (649, 19_995), (699, 19_995)),  # in: 2 at 20001
+        *((700.02, 19_989), (702, 19_992), (703, 19_995)),  # in: 1 at 19990; out: 1 at 19991
+        *((799, 19_995), (801, 19_995)),  # out: 2 at 19994
+    )
+    enter = Proposal(Action.ENTER, Direction.LONG, bracket=Bracket(stop_ticks=20, target_ticks=40), quantity=2)
+    waits, bare = EntryTerms(OrderType.LIMIT, 19_990), Bracket(target_ticks=40)
+    part, stop = Proposal(Action.EXIT, quantity=1), Proposal(Action.PROTECT, bracket=Bracket(stop_price=19_970))
+    wanted: list[tuple[int, *tuple[Proposal, ...]]] = [
+        (600, enter),
+        (650, replace(enter, action=Action.ADD, entry=waits, bracket=bare, quantity=1)),
+        (700, part),
+        (701, stop),
+        (800, Proposal(Action.EXIT)),
+    ]
+    said = [
+        replace(bar(second, close=19_995), regime=None, signals=(), proposals=tuple(proposals))
+        for second, *proposals in wanted
+    ]
+    manifest = account(limits={"maxPosition": 4, "dayLoss": "2000"}, noStopRiskTicks={"MES": 100})
+    signals = {"default/mes": says(said, end=1000)}
+    return Desk(books, folder, {MES: mes}, signals, [strategy(size=3)], manifest, ends=1000, name=name)
+
+
 def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk:
     """A desk on two random days: prices that wander, signals and whims at random, everything that limits can say."""
     chance, moods = random.Random(seed), random.Random(-1 - seed)

@@ -77,12 +77,14 @@ class UnitExit:
 
     `reason` is that of its closing orders. What has left is taken off. `stop` is the farthest of the unit's stops when
     it was asked for (ticks; None without one): it is gone before the part has left, and the limits count down to it.
+    `bare` of a part had no stop on purpose when it was asked for: what enters the unit later is not of the part.
     """
 
     unit: str
     quantity: int | None
     reason: str
     stop: int | None = None
+    bare: int = 0
 
 
 @dataclass(slots=True)

@@ -376,7 +376,7 @@ def _book_fill(book: Book, changes: Changes, order: Order, fill: Fill, venue_eve
     strategy = book.strategies.get(order.strategy)
     if strategy is not None:
         strategy.realised += result
-        take_off(strategy, order, fill.quantity)
+        take_off(strategy, order, fill.quantity, before.without_stop_of(order.unit) - after.without_stop_of(order.unit))
     body = {
         "fill_id": fill.fill_id,
         "client_id": fill.client_id,

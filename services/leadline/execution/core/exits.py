@@ -12,11 +12,11 @@ from leadline.execution.core.orders import CANCELLABLE
 from leadline.execution.core.unit_exits import (
     drop_done,
     is_whole_unit_leaving,
-    leaving,
     may_close,
     of_unit,
     shrinking,
 )
+from leadline.execution.core.unit_parts import leaving, standing
 from leadline.execution.core.waiting import gate_closes, standing_reason, taken_out
 from leadline.model.ids import ClientOrderId, Leg, LegKind, StrategyId, client_order_id, foreign_order, is_adopted
 from leadline.model.orders import Order, OrderType, Position, Replacement, Side
@@ -120,17 +120,16 @@ def _leaving_units(
     going, taken = leaving(book, strategy), set(spent)
     for position in book.open_positions(strategy.strategy):
         for goal in strategy.exits:
-            part = going.get((position.contract, goal.unit), 0)
-            keep = position.held_by(goal.unit) - part
-            if not part:
+            part = going.get((position.contract, goal.unit))
+            if part is None:
                 continue
-            own = of_unit(book, position, goal.unit)
+            own, stands = of_unit(book, position, goal.unit), standing(book, position, goal.unit)
             if any(order.leg.kind is LegKind.FLATTEN for order in own):
                 continue  # a part is being closed: what is to leave beside it keeps its stops until that has ended
-            steps = shrinking(own, keep)
+            steps = shrinking(own, stands)
             yield from (Shrink(order, left) if left else Cancel(order, goal.reason) for order, left in steps)
-            if may_close(book, position, goal, keep) and book.instant_ns >= _next_try_ns(book, position):
-                order = _closing(book, position, goal.reason, taken, unit=goal.unit, quantity=part)
+            if may_close(book, position, goal, stands) and book.instant_ns >= _next_try_ns(book, position):
+                order = _closing(book, position, goal.reason, taken, unit=goal.unit, quantity=part.size)
                 taken.add(order.client_id)
                 yield Close(order)
 

@@ -14,7 +14,8 @@ from leadline.execution.core.booking import is_foreign
 from leadline.execution.core.bracket_legs import are_pair, trailing
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.positions import part_of
-from leadline.execution.core.unit_exits import leave
+from leadline.execution.core.unit_exits import is_whole_unit_leaving, leave
+from leadline.execution.core.unit_parts import standing
 from leadline.model.ids import ENTRY, NO_ORDER, ClientOrderId, DecisionId, Leg, LegKind, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Position, Side
 
@@ -25,7 +26,7 @@ _GIVEN_UP = frozenset({OrderState.DEAD, OrderState.EXPIRED_LOCAL})
 def new_exits(book: Book, position: Position, bracket: Bracket, decision: DecisionId, unit: str = "") -> list[Order]:
     """The exits at the prices of a bracket that parts of a position do not have.
 
-    Those of one unit, with an empty name of all. Nothing of what leaves.
+    Those of one unit, with an empty name of all. Nothing of what leaves: of a unit of which a part does, the rest.
     """
     numbers = count(1)
     return [
@@ -37,9 +38,9 @@ def new_exits(book: Book, position: Position, bracket: Bracket, decision: Decisi
 
 
 def _is_leaving(book: Book, strategy: StrategyId, unit: str) -> bool:
-    """Whether a unit is on its way out, whole, in part or with all; and where nobody looks after it."""
+    """Whether all of a unit is on its way out, by itself or with all; and where nobody looks after it."""
     owner = book.strategies.get(strategy)
-    return owner is None or bool(owner.flatten or book.flatten) or any(goal.unit == unit for goal in owner.exits)
+    return owner is None or bool(owner.flatten or book.flatten) or is_whole_unit_leaving(owner, unit)
 
 
 def _of_unit(
@@ -50,6 +51,8 @@ def _of_unit(
     alone = [order for order in live if not any(are_pair(order, other) for other in live)]
     found = list[Order]()
     for twin in alone:
+        if twin.state is OrderState.PENDING_CANCEL:
+            continue
         if twin.type is OrderType.LIMIT and bracket.stop_price is not None:
             found.append(_exit(book, position, LegKind.STOP, bracket, decision, numbers, twin, twin.parent))
         elif twin.type is OrderType.STOP and bracket.target_price is not None:
@@ -61,14 +64,17 @@ def _of_unit(
 
 
 def _without_exit(book: Book, position: Position, unit: str) -> int:
-    """Size steps of a unit that no exit and no order that closes stands for; `position` is the unit's own."""
+    """Size steps of a unit that no exit stands for and that do not leave; `position` is the unit's own."""
     live = [order for order in _exits(book, position, unit) if not order.state.terminal]
     alone = [order for order in live if not any(are_pair(order, other) for other in live)]
     flattens = (order for order in book.live_orders(position.strategy) if order.leg.kind is LegKind.FLATTEN)
     covered = [order for order in live if order.leg.kind is LegKind.STOP]
     covered += [order for order in alone if order.leg.kind is LegKind.TARGET]
-    covered += [order for order in flattens if order.unit in ("", unit) and order.contract == position.contract]
-    return abs(position.quantity) - sum(order.remaining for order in covered)
+    own = [order for order in flattens if order.unit in ("", unit) and order.contract == position.contract]
+    stands = standing(book, position, unit)
+    leaves = stands.made_room + min(stands.part.bare, stands.without_exit)
+    closing = max(leaves, sum(order.remaining for order in own))
+    return abs(position.quantity) - sum(order.remaining for order in covered) - closing
 
 
 def _entry_of(book: Book, position: Position, unit: str) -> ClientOrderId:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from leadline.execution.core.book import Book
-from leadline.execution.core.unit_exits import leaving
+from leadline.execution.core.unit_parts import Part, part_of_unit
 from leadline.model.ids import LegKind, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
@@ -46,19 +46,18 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
             units = {*(() if position is None else position.units), *(order.unit for order in here)}
             for unit in sorted(units):
                 own = [order for order in here if order.unit == unit]
-                part = leaving(book, strategy).get((contract, unit), 0)
+                part = Part() if position is None else part_of_unit(book, position, unit)
                 why = _fault(name, contract, position, unit, own, part)
                 if why:
                     yield Unprotected(name, contract, why)
 
 
-def _fault(name: str, contract: str, position: Position | None, unit: str, own: list[Order], part: int) -> str:
-    """The error about the exits of a unit of which `part` size steps are to leave; empty when they fit."""
+def _fault(name: str, contract: str, position: Position | None, unit: str, own: list[Order], part: Part) -> str:
+    """The error about the exits of a unit of which a part is to leave; empty when they fit."""
     sign = 0 if position is None else 1 if position.quantity > 0 else -1
     quantity, free = (0, 0) if position is None else (position.held_by(unit), position.without_stop_of(unit))
     stops, targets, going = (_covering(own, sign, kind) for kind in (LegKind.STOP, LegKind.TARGET, LegKind.FLATTEN))
-    part = max(part, going)
-    needed = quantity - part - max(free - part, 0)  # what has no stop leaves first
+    needed = quantity - part.size - (free - part.bare)
     idle = any(order.side.sign * sign >= 0 for order in own)
     if needed <= stops <= quantity - going and targets <= min(stops + free, quantity - going) and not idle:
         return ""

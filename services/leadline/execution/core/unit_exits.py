@@ -14,36 +14,34 @@ from dataclasses import replace
 
 from leadline.execution.core.book import Book, StrategyBook, UnitExit, is_entry
 from leadline.execution.core.booking import is_foreign
-from leadline.execution.core.bracket_legs import are_pair
 from leadline.execution.core.orders import CANCELLABLE
+from leadline.execution.core.unit_parts import Exits, Part, Standing, covers, has_stop, leaving, pairs
 from leadline.model.ids import LegKind
 from leadline.model.orders import Order, OrderState, Position
 
 
-def leaving(book: Book, strategy: StrategyBook) -> dict[tuple[str, str], int]:
-    """Size steps that are to leave, by contract and unit: those whose close is on its way are among them."""
-    found: dict[tuple[str, str], int] = {}
-    for wanted in strategy.exits:
-        left = wanted.quantity
-        for position in book.open_positions(strategy.strategy):
-            held = position.held_by(wanted.unit)
-            part = held if left is None else min(left, held)
-            if part:
-                found[position.contract, wanted.unit] = part
-            left = None if left is None else left - part
-    return found
-
-
 def leave(book: Book, strategy: StrategyBook, wanted: UnitExit) -> None:
-    """Let a unit or a part leave: a second part of a unit adds to the first, and a whole unit stands for its parts."""
+    """Let a unit or a part leave: a second part of a unit adds to the first, and a whole unit stands for its parts.
+
+    What has no stop on purpose is of the part before all else.
+    """
     known = {each.unit: each for each in strategy.exits}
     before = known.get(wanted.unit)
     wanted = replace(wanted, stop=_farthest_stop(book, strategy, wanted.unit, before))
+    if wanted.quantity is not None:
+        free = sum(held.without_stop_of(wanted.unit) for held in book.open_positions(strategy.strategy))
+        gone = _bare_of(book, strategy, wanted.unit)
+        wanted = replace(wanted, bare=gone + min(wanted.quantity, max(free - gone, 0)))
     if before is not None and wanted.quantity is not None:
         more = None if before.quantity is None else before.quantity + wanted.quantity
-        wanted = replace(before, quantity=more, stop=wanted.stop)
+        wanted = replace(before, quantity=more, stop=wanted.stop, bare=wanted.bare)
     known[wanted.unit] = wanted
     strategy.exits = tuple(each for _, each in sorted(known.items()))
+
+
+def _bare_of(book: Book, strategy: StrategyBook, unit: str) -> int:
+    """Size steps of a unit that are to leave and have no stop on purpose, in all contracts."""
+    return sum(part.bare for (_, name), part in leaving(book, strategy).items() if name == unit)
 
 
 def _farthest_stop(book: Book, strategy: StrategyBook, unit: str, before: UnitExit | None) -> int | None:
@@ -67,7 +65,7 @@ def oldest_first(book: Book, strategy: StrategyBook, unit: str, quantity: int) -
     gone, left = leaving(book, strategy), quantity
     parts: dict[str, int] = {}
     for position in book.open_positions(strategy.strategy):
-        taken = {name: gone.get((position.contract, name), 0) for name in position.units}
+        taken = {name: gone.get((position.contract, name), Part()).size for name in position.units}
         for lot in position.lots:
             if unit not in ("", lot.unit):
                 continue
@@ -95,65 +93,52 @@ def drop_done(book: Book, strategy: StrategyBook) -> bool:
             ):
                 kept.append(wanted)
         elif part := min(wanted.quantity, there):
-            kept.append(wanted if part == wanted.quantity else replace(wanted, quantity=part))
+            kept.append(replace(wanted, quantity=part, bare=_bare_of(book, strategy, wanted.unit)))
     changed = tuple(kept) != strategy.exits
     strategy.exits = tuple(kept)
     return changed
 
 
-def shrunk(orders: Iterable[Order], keep: int) -> list[tuple[Order, int]]:
-    """Each exit with what is to be left of it, maybe none, so that together they close no more than `keep`.
+def shrunk(orders: Iterable[Order], unit: Standing) -> list[tuple[Order, int]]:
+    """Each exit with what is to be left of it, maybe none, so that together they close no more than the rest.
 
-    A stop and the target that ends with it shrink alike: what stays has both, or what it had. A target alone goes
-    first, for it closes what has no stop on purpose; then the oldest, as lots do. One that is being cancelled is on its
-    way out; where nobody knows how one stands, its turn comes last.
+    A stop and the target that ends with it shrink alike: what stays has both, or what it had. A target alone closes
+    what has no stop on purpose, and shrinks by as much as leaves of that; then the oldest, as lots do. One that is
+    being cancelled is on its way out; where nobody knows how one stands, its turn comes last.
     """
-    pairs = sorted(_pairs(orders), key=_turn)
-    excess = sum(map(_covers, pairs)) - keep
+    exits = sorted(pairs(orders), key=_turn)
+    alone, behind = (sum(covers(pair) for pair in exits if has_stop(pair) is stop) for stop in (False, True))
+    nothing = min(unit.part.bare, unit.without_exit)  # has no exit to shrink
+    excess = max(alone + behind + unit.without_exit - (unit.held - unit.part.size) - nothing, 0)
+    targets = min(max(min(unit.part.bare - nothing, excess), excess - behind), alone)
+    left = {False: targets, True: excess - targets}
     found: list[tuple[Order, int]] = []
-    for pair in pairs:
-        covers = _covers(pair)
-        part = min(max(excess, 0), covers)
-        excess -= part
-        found += [(order, min(order.remaining, covers - part)) for order in pair]
+    for pair in exits:
+        size, stop = covers(pair), has_stop(pair)
+        part = min(left[stop], size)
+        left[stop] -= part
+        found += [(order, min(order.remaining, size - part)) for order in pair]
     return found
 
 
-def shrinking(orders: Iterable[Order], keep: int) -> Iterator[tuple[Order, int]]:
+def shrinking(orders: Iterable[Order], unit: Standing) -> Iterator[tuple[Order, int]]:
     """The exits that have to change now, each with what is left of it: targets, and once they have, stops.
 
     One of which nobody knows how it stands is left alone and waited for.
     """
-    changing = [(order, left) for order, left in shrunk(orders, keep) if left < order.remaining]
+    changing = [(order, left) for order, left in shrunk(orders, unit) if left < order.remaining]
     targets = [each for each in changing if each[0].leg.kind is LegKind.TARGET]
     yield from (each for each in targets or changing if each[0].state in CANCELLABLE)
 
 
-def _pairs(orders: Iterable[Order]) -> Iterator[tuple[Order, ...]]:
-    """Stops and targets, those together of which the venue ends one with the other."""
-    exits = [order for order in orders if order.leg.is_exit]
-    while exits:
-        order = exits.pop(0)
-        twin = next((other for other in exits if are_pair(order, other)), None)
-        if twin is not None:
-            exits.remove(twin)
-        yield (order,) if twin is None else (order, twin)
-
-
-def _covers(pair: tuple[Order, ...]) -> int:
-    """Size steps that a stop and a target close, one or the other."""
-    return max(order.remaining for order in pair)
-
-
-def _turn(pair: tuple[Order, ...]) -> tuple[int, bool, int, int, str]:
+def _turn(pair: Exits) -> tuple[int, int, int, str]:
     states = {order.state for order in pair}
     on_its_way = OrderState.PENDING_CANCEL in states
     known = 0 if on_its_way else 1 if states <= CANCELLABLE else 2
-    with_stop = any(order.leg.kind is LegKind.STOP for order in pair)
-    return (known, with_stop, *min((order.decided_at_ns, len(order.leg), order.leg) for order in pair))
+    return (known, *min((order.decided_at_ns, len(order.leg), order.leg) for order in pair))
 
 
-def may_close(book: Book, position: Position, wanted: UnitExit, keep: int) -> bool:
+def may_close(book: Book, position: Position, wanted: UnitExit, stands: Standing) -> bool:
     """Whether nothing is in the way of closing what leaves: its exits have shrunk, and no other order may close it."""
     own = [order for order in book.live_orders(position.strategy) if order.contract == position.contract]
     if any(order.leg.kind is LegKind.FLATTEN and order.unit in ("", wanted.unit) for order in own):
@@ -161,7 +146,7 @@ def may_close(book: Book, position: Position, wanted: UnitExit, keep: int) -> bo
     unit = of_unit(book, position, wanted.unit)
     if wanted.quantity is None and any(is_entry(order) for order in unit):
         return False
-    return all(left == order.remaining for order, left in shrunk(unit, keep))
+    return all(left == order.remaining for order, left in shrunk(unit, stands))
 
 
 def of_unit(book: Book, position: Position, unit: str) -> list[Order]:

@@ -11,6 +11,7 @@ from leadline.execution.core.exits import Cancel, Move, Shrink, wanted
 from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.order_reports import apply_report, was_faster
 from leadline.execution.core.orders import move
+from leadline.execution.core.unit_exits import is_whole_unit_leaving
 from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import Deps
@@ -117,8 +118,8 @@ class OrderSender:
         for order in self._book.live_orders():
             if order.state is OrderState.PENDING and order.parent:
                 owner = self._book.strategies.get(order.strategy)
-                leaves = owner is not None and any(goal.unit == order.unit for goal in owner.exits)
-                if self._book.flatten or leaves or (owner is not None and owner.flatten):
+                leaves = owner is not None and (owner.flatten or is_whole_unit_leaving(owner, order.unit))
+                if self._book.flatten or leaves:
                     await self._keeper.commit_order(move(order, OrderState.EXPIRED_LOCAL, reason=ExitReason.NEVER_SENT))
                 else:
                     await self.send(order)

@@ -13,7 +13,7 @@ ALTER TABLE account_state
 -- are stricter than its settings until it is flat or its session opens, with the instant since which they are held.
 -- `fence` says since when and why nothing of it counts, {reason, detail, instant_ns, progress_ns}; messages that were
 -- refused up to the progress `cleared_ns` fence it no more. `unit_exits` are the units that are to leave, each with the size
--- steps of it, null for all, the reason and the farthest stop that it had (ticks).
+-- steps of it, null for all, the reason, the farthest stop that it had (ticks), and how much of a part had none on purpose.
 ALTER TABLE strategy_state
     ADD COLUMN drain        jsonb,
     ADD COLUMN held_limits  jsonb,
