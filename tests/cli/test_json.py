@@ -80,6 +80,7 @@ def _messages() -> dict[str, Any]:
     bar = bar_signals(5, signal("BUY_IMBALANCE"), proposals=(wanted,))
     source = f"MESM2025/rth/5m-r1/2025-06-10/{bar.bar.ordinal}"
     facts = {"decision_id": "d", "source": source, "action": "ENTER", "accepted": True, "reason": "", "side": "BUY"}
+    facts |= {"contract": "MESM2025", "type": "STOP", "price": 24_002}
     resumed = execution_pb2.ResumeResponse(by="ann", cleared=[halt], halts=[halt])
     reported = documents.report(report(**{**UNEASY, "halts": HALTS, "coverage": COVERED, "kept_out": KEPT_OUT}))
     return {

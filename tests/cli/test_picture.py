@@ -11,15 +11,16 @@ from leadline.cli.picture import draw
 from leadline.execution.v1 import execution_pb2
 from leadline.local.supervisor import PartStatus
 from leadline.model.v1 import model_pb2
+from leadline.nodes.router import Rejection
 from leadline.report.clock import DEFAULT_ZONE, show_times_in
 from leadline.views.convert import proposal_views, signal_view
 from leadline.views.scene import KEPT_DECISIONS, Rate, Scene
-from leadline.views.signals import decision_text, decision_view, pattern_lines, proposal_text
+from leadline.views.signals import decision_text, decision_view, pattern_lines, proposal_text, readable
 from leadline.views.values import PositionView
 from tests.cli.builders import FLOW, PAPER, PARTS, bar_signals, key, proposal, scene, signal, stack, unfinished
 
 END_NS = 1_749_589_202_000_000_000  # 2025-06-10 21:00:02 UTC
-APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "weak"))
+APPROVED_BAR = bar_signals(5, signal("BUYING_ABSORPTION"), signal("BUY_IMBALANCE", "0.4", "strength"))
 
 
 def drawn(found: Scene, height: int = 46, width: int = 140) -> list[str]:
@@ -37,7 +38,8 @@ def line_with(words: str, found: Scene) -> str:
 def decided(source: str, **facts: object) -> dict[str, object]:
     """The event of a decision about a proposal."""
     about = {"strategy": FLOW, "decision_id": "d", "source": source, "action": "ENTER"}
-    return {**about, "accepted": True, "reason": "", "side": None, "quantity": 0, **facts}
+    entry = {"contract": "MESM2025", "type": "MARKET", "price": None}
+    return {**about, **entry, "accepted": True, "reason": "", "side": None, "quantity": 0, **facts}
 
 
 def bar_key(ordinal: int) -> str:
@@ -93,8 +95,8 @@ def test_a_signal_shows_the_routers_word_and_the_decision():
     found.decide(decided(bar_key(5), side="BUY", quantity=2))
     taken = line_with("buying absorption", found)
     assert taken.split()[1] == "14:00:00"
-    assert " ".join(taken.split()).find("0.70 approved buy 2") > 0
-    assert "0.40 weak" in " ".join(line_with("buy imbalance", found).split())
+    assert " ".join(taken.split()).find("0.70 approved buy 2 market") > 0
+    assert "0.40 refused: too weak" in " ".join(line_with("buy imbalance", found).split())
 
 
 def test_a_refusal_names_its_reason():
@@ -185,18 +187,25 @@ def test_one_line_says_it_all_where_nobody_draws():
 
 def test_signals_of_one_pattern_in_a_bar_become_one_line():
     found = [
-        signal_view(signal("BUY_IMBALANCE", "0.3", "weak"), "MESM2025"),
+        signal_view(signal("BUY_IMBALANCE", "0.3", "strength"), "MESM2025"),
         signal_view(signal("STACKED", "0.8"), "MESM2025"),
-        signal_view(signal("BUY_IMBALANCE", "0.9", "weak"), "MESM2025"),
+        signal_view(signal("BUY_IMBALANCE", "0.9", "strength"), "MESM2025"),
     ]
     assert [(line.name, line.strength, line.verdict) for line in pattern_lines(found)] == [
-        ("buy imbalance x2", "0.90", "weak"),
+        ("buy imbalance x2", "0.90", "refused: too weak"),
         ("stacked", "0.80", "approved"),
     ]
     # An approved signal stands for its pattern before a stronger one that was refused.
-    stronger, approved = signal("BUY_IMBALANCE", "0.9", "weak"), signal("BUY_IMBALANCE", "0.6")
+    stronger, approved = signal("BUY_IMBALANCE", "0.9", "strength"), signal("BUY_IMBALANCE", "0.6")
     (line,) = pattern_lines(signal_view(each, "MESM2025") for each in (stronger, approved))
     assert (line.strength, line.approved) == ("0.60", True)
+
+
+@pytest.mark.parametrize("rejection", Rejection)
+def test_each_of_the_routers_reasons_is_told_in_words(rejection):
+    (line,) = pattern_lines([signal_view(signal("BUY_IMBALANCE", "0.3", rejection), "MESM2025")])
+    assert len(line.verdict.removeprefix("refused: ").split()) > 1
+    assert line.verdict != f"refused: {readable(rejection)}"
 
 
 def test_the_rate_is_between_two_looks():
@@ -218,11 +227,13 @@ EXIT, CANCEL = proposal("EXIT"), proposal("CANCEL")
 def test_each_proposal_has_a_line_and_its_decision_stands_in_it():
     found = scene((bar_signals(5, proposals=(EXIT, LIMIT, CANCEL)),))
     found.decide(decided(bar_key(5), action="EXIT", quantity=2))
-    found.decide(decided(f"{bar_key(5)}#2", side="SELL", quantity=1))
+    found.decide(decided(f"{bar_key(5)}#2", side="SELL", quantity=1, type="LIMIT", price=24_074))
     lines = [" ".join(line.split()) for line in drawn(found, width=220)]
     (first,) = [number for number, line in enumerate(lines) if "14:00:00" in line]
     for line, words in zip(
-        lines[first:], ("exit exit 2", "enter short, limit 6018.50 (unfinished, high) sell 1", "cancel –"), strict=False
+        lines[first:],
+        ("exit exit 2", "enter short, limit 6018.50 (unfinished, high) sell 1 limit 6018.50", "cancel –"),
+        strict=False,
     ):
         assert words in line
 
@@ -230,11 +241,13 @@ def test_each_proposal_has_a_line_and_its_decision_stands_in_it():
 def test_a_decision_is_a_few_words():
     texts = [
         decision_text(decision_view(decided("b", side="BUY", quantity=2))),
+        decision_text(decision_view(decided("b", side="BUY", quantity=1, type="STOP", price=23_990))),
+        decision_text(decision_view(decided("b", action="EXIT", quantity=2))),
         decision_text(decision_view(decided("b", action="CANCEL"))),
         decision_text(decision_view(decided("b", accepted=False, reason="nothing_working"))),
         decision_text(None),
     ]
-    assert texts == ["buy 2", "cancel", "refused: nothing working", "–"]
+    assert texts == ["buy 2 market", "buy 1 stop 5997.50", "exit 2", "cancel", "refused: nothing working", "–"]
 
 
 def test_a_proposal_is_a_few_words_with_its_prices():

@@ -163,6 +163,7 @@ def test_the_fade_of_the_how_to_page_waits_with_limits_and_its_stops_follow(monk
     entries = [order for order in run.orders if order.leg == "E"]
     stops = [order for order in run.orders if order.leg.kind is LegKind.STOP]
     assert taken[Action.ENTER] == len(entries) > 10
+    assert [order.decision for order in entries] == [each.decision_id for each in run.decisions if each.entered]
     assert {order.type for order in entries} == {OrderType.LIMIT}
     assert {order.side for order in entries} == {Side.BUY, Side.SELL}
     assert {order.state for order in entries} == {OrderState.FILLED, OrderState.EXPIRED}

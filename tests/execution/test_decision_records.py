@@ -52,12 +52,14 @@ def test_a_refused_decision_has_the_reason_and_no_side():
     ("answer", "told"),
     [
         (
-            RiskDecision(True, "", "BUY", 1, MES, Bracket(16, 24), (LONG.value,)),
-            {"accepted": True, "reason": "", "side": "BUY", "quantity": 1, "contract": MES, "patterns": [LONG.value]},
+            RiskDecision(True, "", "BUY", 1, MES, Bracket(16, 24), (LONG.value,), type=OrderType.STOP, price=24_010),
+            {"accepted": True, "reason": "", "side": "BUY", "quantity": 1, "contract": MES, "patterns": [LONG.value]}
+            | {"type": "STOP", "price": 24_010},
         ),
         (
             RiskDecision(False, "conflict"),
-            {"accepted": False, "reason": "conflict", "side": None, "quantity": 0, "contract": "", "patterns": []},
+            {"accepted": False, "reason": "conflict", "side": None, "quantity": 0, "contract": "", "patterns": []}
+            | {"type": "MARKET", "price": None},
         ),
     ],
 )

@@ -83,3 +83,11 @@ def test_a_session_has_a_number_of_time_bars(text, rth, globex):
 def test_nobody_knows_how_many_tick_bars_a_session_has():
     with pytest.raises(ValueError, match="no fixed number"):
         parse_bar_spec("ticks:500").bars_in(MINUTE_NS)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [("60m", "60m (1h)"), ("1h", "60m (1h)"), ("5m", "5m"), ("1d", "1440m (1d)"), ("ticks:500", "ticks:500")],
+)
+def test_a_length_is_shown_in_minutes_and_by_its_other_name(written: str, shown: str):
+    assert parse_bar_spec(written).in_minutes() == shown

@@ -131,3 +131,15 @@ def test_of_entries_that_wait_together_each_takes_its_part_of_the_position():
     assert [
         size.waiting for size in entry_sizes([account("a", tiers=[])], [strategy("flow", account={"name": "a"})])
     ] == [None]
+
+
+def test_a_class_of_one_s_own_is_told_how_often_it_may_add_within_the_position():
+    own: dict[str, Any] = {
+        "account": {"name": "a"},
+        "strategy": {"entryPoint": "own.strategies:Own"},
+        "sizing": {"mode": "Fixed", "size": 2},
+    }
+    owners = [account("a", tiers=[], limits={"maxPosition": most}) for most in (2, 5, 6)]
+    assert [size.adds for owner in owners for size in entry_sizes([owner], [strategy("flow", **own)])] == [0, 1, 2]
+    built_in = strategy("flow", account={"name": "a"})
+    assert [size.adds for size in entry_sizes([owners[2]], [built_in])] == [None]

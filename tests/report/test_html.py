@@ -86,7 +86,7 @@ def test_each_trade_is_drawn_from_its_entry_to_its_exit(tmp_path: Path):
 
 def test_what_a_reader_has_to_know(tmp_path: Path):
     text = page(tmp_path, report(**UNEASY)).text
-    assert "E order Lgone given up: DEAD (absent at the venue)" in text
+    assert "Given up: entry Lgone, MESM2025: dead (absent at the venue)" in text
     assert "Still open: MESM2025 -2, -12.50 at 5005.00, not in the result" in text
     assert "ESM2025 filled on the prints of MESM2025" in text
     assert "Sessions that were not at hand: 2025-06-06" in text

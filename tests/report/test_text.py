@@ -91,7 +91,7 @@ def test_the_line_of_the_heading_is_no_longer_in_a_file_than_somebody_reads():
 
 def test_what_a_reader_has_to_know():
     text = " ".join(shown(report(**UNEASY)).split())
-    assert "given up Lgone E MESM2025: DEAD absent at the venue" in text
+    assert "given up entry Lgone, MESM2025: dead (absent at the venue)" in text
     assert "still open MESM2025 -2, -12.50 at 5005.00, not in the result" in text
     assert "still open MNQM2025 +1, no print to value it at" in text
     assert "ESM2025 filled on the prints of MESM2025: the feed has no others" in text

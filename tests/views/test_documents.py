@@ -73,9 +73,8 @@ def test_a_bar_has_its_signals_and_its_proposals_and_each_proposal_its_decision(
     message.regime.inputs["hours.trend"] = "long"
     name = f"MESM2025/rth/5m-r1/2025-06-10/{key(5).ordinal}"
     facts = {"decision_id": "d", "source": f"{name}#2", "action": "PROTECT", "accepted": False, "reason": "flat"}
-    found = signalled(
-        signalled_bar(StrategyId("desk/flow"), message, [decision_view({**facts, "side": None, "quantity": 0})])
-    )
+    no_entry = {"side": None, "quantity": 0, "contract": "", "type": "MARKET", "price": None}
+    found = signalled(signalled_bar(StrategyId("desk/flow"), message, [decision_view({**facts, **no_entry})]))
     assert found == {
         "strategy": "desk/flow",
         "known_at_ns": message.known_at_ns,

@@ -7,23 +7,16 @@ from typing import Final
 import asyncpg
 
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import LegKind, RunId
+from leadline.model.ids import RunId
 from leadline.runtime.settings import DatabaseSettings
 from leadline.views.database import dsn_of
 from leadline.views.left_open import AccountLeftOpen, RunLeftOpen
+from leadline.views.orders import LEG_WORDS
 from leadline.views.store import StoppedRun
 from leadline.views.values import OrderView
 
 # Stopping does not wait for a book that cannot be read.
 READ_SECONDS: Final = 5.0
-
-_LEGS: Final = {
-    LegKind.ENTRY: "entry",
-    LegKind.STOP: "stop",
-    LegKind.TARGET: "target",
-    LegKind.FLATTEN: "closing order",
-    LegKind.FOREIGN: "order of somebody else",
-}
 
 
 async def what_is_left(database: DatabaseSettings, tape: RunId, failed: str = "") -> tuple[str, ...]:
@@ -77,7 +70,7 @@ def account_sentences(left: AccountLeftOpen) -> Iterator[str]:
 
 
 def _text(order: OrderView) -> str:
-    leg = _LEGS.get(order.leg.kind, "order")
+    leg = LEG_WORDS[order.leg.kind]
     at = f"at {order.price}" if order.price else "at the market"
     doubt = "" if order.state in {"WORKING", "PARTIAL"} else f", state {order.state.replace('_', ' ').lower()}"
     article = "an" if leg[0] in "eo" else "a"

@@ -59,7 +59,7 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
                 f"Bars that {each.full_name} reads",
                 ("series", "bars", "ticks per row", "history", "filters"),
                 [
-                    (one.name, str(one.bars), one.ticks_per_row, one.history, _filters(each.spec, one.name))
+                    (one.name, one.bars.in_minutes(), one.ticks_per_row, one.history, _filters(each.spec, one.name))
                     for one in each.spec.all_series
                 ],
                 "",
@@ -75,15 +75,26 @@ def print_plan(options: PlanOptions, output: Output, data_dir: Path | None = Non
 
 def _print_sizes(title: str, sizes: list[EntrySize]) -> None:
     """The sizes of one strategy; those that follow the equity with that equity, and the risk of one contract."""
+    names = ("equity from", "executes", "at equity", "risk of one", "asks for", "at most per entry", "may wait")
     print_table(
         title,
-        ("equity from", "executes", "at equity", "risk of one", "asks for", "at most", "may wait", "cut by"),
+        (*names, "adds at most", "cut by"),
         [
-            (each.start, each.executes, each.equity, each.risk, each.asked, each.most, each.waiting, each.cut_by)
+            (
+                each.start,
+                each.executes,
+                each.equity,
+                each.risk,
+                each.asked,
+                each.most,
+                each.waiting,
+                None if each.adds is None else str(each.adds),
+                each.cut_by,
+            )
             for each in sizes
         ],
         "",
-        only_where_filled=("at equity", "risk of one", "may wait"),
+        only_where_filled=("at equity", "risk of one", "may wait", "adds at most"),
     )
 
 

@@ -15,6 +15,7 @@ from leadline.views import documents
 from leadline.views.client import reasons
 from leadline.views.market import FeedView
 from leadline.views.opening import open_running, open_source
+from leadline.views.orders import leg_text
 from leadline.views.place import Place
 from leadline.views.signals import SignalledBar, decision_text, pattern_lines, proposal_text, readable
 from leadline.views.source import Source
@@ -189,7 +190,7 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
     print_table(
         "Orders",
         (
-            f"decided ({zone_name()})",
+            f"made ({zone_name()})",
             "id",
             "leg",
             "contract",
@@ -206,7 +207,7 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
             (
                 day_and_time(order.decided_at_ns),
                 order.client_id,
-                order.leg,
+                leg_text(order.leg),
                 order.contract,
                 readable(order.side),
                 readable(order.type),
@@ -227,9 +228,10 @@ async def _orders(place: Place, account: str | None, wanted: OrdersWanted, outpu
 
 def _why(order: OrderView) -> str:
     """Why an order has ended, and the entry whose fill has taken it out, where one has: it may have filled itself."""
+    reason = order.reason.replace("_", " ")
     if not order.taken_out_by:
-        return order.reason
-    return f"{order.reason} of {order.taken_out_by}" if order.reason else f"taken out by {order.taken_out_by}"
+        return reason
+    return f"{reason} of {order.taken_out_by}" if reason else f"taken out by {order.taken_out_by}"
 
 
 async def _positions(place: Place, account: str | None, output: Output) -> None:

@@ -67,6 +67,11 @@ class BarSpec:
         minutes = self.length // _UNIT_NS["m"]
         return _NAMES_OF_MINUTES.get(minutes, f"{minutes}m")
 
+    def in_minutes(self) -> str:
+        """The length for people: time bars in minutes, with their other name where they have one: `60m (1h)`."""
+        minutes = f"{self.length // _UNIT_NS['m']}m"
+        return str(self) if self.kind != "time" or str(self) == minutes else f"{minutes} ({self})"
+
     def bars_in(self, session_length_ns: int) -> int:
         """How many time bars a session of that length has, the cut last one included. ValueError for other kinds."""
         if self.kind != "time":

@@ -35,7 +35,8 @@ class EntrySize:
     knows the equity: then `asked` is the strategy's maximum.
 
     `waiting` is how many entries of that size wait at a time at the most, where the strategy says how many may: each
-    of them counts for the position. None where it does not say.
+    of them counts for the position. None where it does not say. `adds` is how many more entries of that size the
+    position takes beside the first; None for the built-in strategy, which never adds.
     """
 
     strategy: StrategyId
@@ -49,6 +50,7 @@ class EntrySize:
     equity: Decimal | None = None
     risk: Decimal | None = None
     waiting: int | None = None
+    adds: int | None = None
 
 
 def entry_sizes(accounts: Sequence[TradingAccount], strategies: Sequence[TradingStrategy]) -> tuple[EntrySize, ...]:
@@ -112,8 +114,8 @@ def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[En
         names = (strategy.full_name, strategy.account_name)
         if sizing.percent is None or equity is None or risk is None:
             most, field, whose = _cut(asked, of_tier)
-            waiting = _waiting(strategy, bounds, most)
-            yield EntrySize(*names, start, root, asked, most, field, whose, waiting=waiting)
+            waiting, adds = _waiting(strategy, bounds, most), _adds(strategy, bounds, most)
+            yield EntrySize(*names, start, root, asked, most, field, whose, waiting=waiting, adds=adds)
             continue
         wanted = floor(risk_budget(equity, sizing.percent) / risk)
         limit_of_day = stricter_day_loss(
@@ -126,8 +128,8 @@ def _sizes_of(strategy: TradingStrategy, account: TradingAccount) -> Iterator[En
         if margin := instrument(root).margin:
             of_tier.append((floor(equity / margin), f"the margin of {margin}", account.full_name))
         most, field, whose = _cut(wanted, of_tier)
-        waiting = _waiting(strategy, bounds, most)
-        yield EntrySize(*names, start, root, wanted, most, field, whose, equity, risk, waiting)
+        waiting, adds = _waiting(strategy, bounds, most), _adds(strategy, bounds, most)
+        yield EntrySize(*names, start, root, wanted, most, field, whose, equity, risk, waiting, adds)
 
 
 def _waiting(strategy: TradingStrategy, positions: list[Bound], size: int) -> int | None:
@@ -135,7 +137,17 @@ def _waiting(strategy: TradingStrategy, positions: list[Bound], size: int) -> in
     wanted = strategy.spec.entries.max_pending
     if wanted is None:
         return None
-    return min(wanted, min(most for most, _, _ in positions) // size) if size else 0
+    return min(wanted, _fit(positions, size))
+
+
+def _adds(strategy: TradingStrategy, positions: list[Bound], size: int) -> int | None:
+    """The entries of a size that fit beside the first of them; only a class of one's own adds."""
+    return None if strategy.spec.strategy.entry_point is None else max(0, _fit(positions, size) - 1)
+
+
+def _fit(positions: list[Bound], size: int) -> int:
+    """The entries of a size that the position takes together."""
+    return min(most for most, _, _ in positions) // size if size else 0
 
 
 def _equity(account: TradingAccount, start: Decimal | None, end: Decimal | None) -> Decimal | None:

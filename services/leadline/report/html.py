@@ -20,6 +20,7 @@ from leadline.report.text import (
     taken_out_text,
     unfinished_bar_text,
 )
+from leadline.views.orders import leg_text
 from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, PricePoint
 
@@ -40,7 +41,7 @@ th{color:var(--soft);font-weight:500;text-align:left;border-bottom:1px solid var
 td,th{padding:5px 12px 5px 0;font-size:14px}td{border-bottom:1px solid var(--line)}td.n,th.n{text-align:right}
 .up{color:var(--up)}.down{color:var(--down)}svg{width:100%;height:auto;display:block;background:var(--panel);
 border:1px solid var(--line);border-radius:8px}svg text{fill:var(--soft);font:11px system-ui,sans-serif}
-.note{border-left:3px solid var(--down);padding-left:10px}
+.note,.warning{border-left:3px solid var(--line);padding-left:10px}.warning{border-color:var(--down)}
 """
 
 
@@ -121,19 +122,22 @@ def _cards(report: AccountReport) -> str:
 
 
 def _notes(report: AccountReport) -> str:
+    """A warning of each thing that went otherwise than it should, then a plain note of the others."""
     notes = [f"The run failed: {report.failure}"] if report.failure else []
     notes += [
-        f"{order.leg} order {order.client_id} given up: {order.state} ({order.reason})" for order in report.in_doubt
+        f"Given up: {leg_text(order.leg)} {order.client_id}, {order.contract}: {order.state.lower()} ({order.reason})"
+        for order in report.in_doubt
     ]
     notes += [f"Still open: {open_text(item, report.places)}" for item in report.open_positions]
-    notes += [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
     notes += [f"Misdated: {misdated_text(*item)}" for item in report.misdated]
     notes += [f"Unfinished bar: {unfinished_bar_text(item)}" for item in report.unfinished]
-    notes += [series_text(*item) for item in report.series]
-    notes += [taken_out_text(*item) for item in report.taken_out]
+    neutral = [f"{contract} filled on the prints of {tapes}" for contract, tapes in report.substitutes]
+    neutral += [series_text(*item) for item in report.series]
+    neutral += [taken_out_text(*item) for item in report.taken_out]
     if report.missing_sessions:
-        notes.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
-    return "".join(f"<p class=note>{escape(note)}</p>" for note in notes)
+        neutral.append(f"Sessions that were not at hand: {', '.join(report.missing_sessions)}")
+    both = (("warning", notes), ("note", neutral))
+    return "".join(f"<p class={style}>{escape(note)}</p>" for style, listed in both for note in listed)
 
 
 def _halts(report: AccountReport) -> str:
@@ -231,7 +235,7 @@ def _trades(report: AccountReport) -> str:
         for trade in report.trades
     ]
     entry = ("Entry time", "Order", "Pattern", "Regime", "Entry price")
-    heads = (*entry, "Exit time", "Exit price", "Exit by", "Ticks", "Fees", "Net")
+    heads = (*entry, "Exit time", "Exit price", "Exit by", "Ticks", "Commission", "Net")
     return _table(heads, rows)
 
 
@@ -250,7 +254,9 @@ def _money(value: Decimal, places: int) -> _Markup:
     return _Markup(f"<span class={style}>{value:+,.{places}f}</span>")
 
 
-_NUMBERS: Final = frozenset({"Entry price", "Exit price", "Ticks", "Fees", "Net", "Trades", "Won", "Bars", "Entries"})
+_NUMBERS: Final = frozenset(
+    {"Entry price", "Exit price", "Ticks", "Commission", "Net", "Trades", "Won", "Bars", "Entries"}
+)
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from html import escape
 from typing import Final
 
@@ -13,6 +13,11 @@ _RIGHT: Final = 14
 _TOP: Final = 14
 _BOTTOM: Final = 26
 _GRID_LINES: Final = 5
+_HALF_LABEL: Final = 40
+_MINUTE_NS: Final = 60 * 10**9
+_TIME_STEPS: Final = tuple(
+    minutes * _MINUTE_NS for minutes in (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 7200, 14400)
+)
 
 Point = tuple[int, Decimal]
 
@@ -45,7 +50,7 @@ def chart(
 ) -> str:
     """An SVG of a series with its axes and markers; empty text when there are no points.
 
-    `step`: what the values are multiples of, such as a tick, and the lines of the grid then, too.
+    step: of which the values are multiples, such as a tick, and the lines of the grid then, too.
     """
     if not series.points:
         return ""
@@ -62,18 +67,15 @@ def chart(
 
     name = escape(label)
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}"><title>{name}</title>']
-    for line in range(_GRID_LINES):
-        value = low + (high - low) * line / (_GRID_LINES - 1)
-        value = round(value / step) * step if step else value
-        parts.append(
-            f'<path d="M{_LEFT} {y(value):.1f}H{WIDTH - _RIGHT}" stroke="var(--line)"/>'
-            f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(value_label(value))}</text>'
-        )
-        moment = first + (last - first) * line // (_GRID_LINES - 1)
-        anchor = ("start", "middle", "middle", "middle", "end")[line]
-        parts.append(
-            f'<text x="{x(moment):.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(time_label(moment))}</text>'
-        )
+    parts += [
+        f'<path d="M{_LEFT} {y(value):.1f}H{WIDTH - _RIGHT}" stroke="var(--line)"/>'
+        f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{escape(value_label(value))}</text>'
+        for value in round_values(low, high, step)
+    ]
+    for moment in round_times(first, last):
+        at = x(moment)
+        anchor = "start" if at < _LEFT + _HALF_LABEL else "end" if at > WIDTH - _RIGHT - _HALF_LABEL else "middle"
+        parts.append(f'<text x="{at:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(time_label(moment))}</text>')
     parts.append(f'<path d="{_path(series, x, y)}" fill="none" stroke="var(--mark)" stroke-width="1.6"/>')
     for marker in markers:
         (t0, v0), (t1, v1) = marker.start, marker.end
@@ -86,6 +88,37 @@ def chart(
         )
     parts.append("</svg>")
     return "".join(parts)
+
+
+def round_values(low: Decimal, high: Decimal, step: Decimal = Decimal(0)) -> list[Decimal]:
+    """At most five round numbers from low to high: multiples of 1, 2 or 5 times a power of ten, and of `step`.
+
+    Where the range has none of these, multiples of `step` itself.
+    """
+    least = (high - low) / _GRID_LINES
+    power = Decimal(1).scaleb(least.adjusted())
+    for factor in (1, 2, 5, 10, 20, 50, 100):
+        width = power * factor
+        if width > least and not (step and width % step) and (found := _multiples(low, high, width)):
+            return found
+    if not step:
+        return [low, high]
+    steps = max(Decimal(1), (least / step).to_integral_value(ROUND_CEILING))
+    return _multiples(low, high, steps * step)
+
+
+def _multiples(low: Decimal, high: Decimal, width: Decimal) -> list[Decimal]:
+    first = (low / width).to_integral_value(ROUND_CEILING)
+    last = (high / width).to_integral_value(ROUND_FLOOR)
+    return [number * width for number in range(int(first), int(last) + 1)]
+
+
+def round_times(first: int, last: int) -> list[int]:
+    """At most six round times (ns UTC) from first to last: whole minutes, quarters, hours or days of UTC."""
+    wanted = (last - first) // _GRID_LINES
+    width = next((each for each in _TIME_STEPS if each > wanted), _TIME_STEPS[-1] * -(-wanted // _TIME_STEPS[-1]))
+    found = list(range(-(-first // width) * width, last + 1, width))
+    return found or [first]
 
 
 def _path(series: Series, x: Callable[[int], float], y: Callable[[Decimal], float]) -> str:

@@ -18,6 +18,7 @@ from leadline.report.clock import month_and_time, zone_name
 from leadline.report.halts import since_text, until_text
 from leadline.report.printable import plain_text, printable
 from leadline.views.days import spans
+from leadline.views.orders import leg_text
 from leadline.views.prices import price_text
 from leadline.views.report import AccountReport, Coverage, OpenPosition, UnfinishedBar
 from leadline.views.trades import Trade
@@ -82,7 +83,7 @@ def sum_text(report: AccountReport) -> str:
 def _notes(report: AccountReport) -> Iterator[Text]:
     """Notes that a reader needs besides the trades."""
     for order in report.in_doubt:
-        what = f" {order.client_id} {order.leg} {order.contract}: {order.state} {order.reason}"
+        what = f" {leg_text(order.leg)} {order.client_id}, {order.contract}: {order.state.lower()} ({order.reason})"
         yield Text.assemble(("given up", "yellow"), printable(what))
     for item in report.open_positions:
         yield Text.assemble(("still open", "yellow"), f" {open_text(item, report.places)}")

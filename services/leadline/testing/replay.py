@@ -1,7 +1,7 @@
 """A strategy over prints that are at hand whole: bars, signals, the account's loop and the paper venue."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
@@ -62,11 +62,14 @@ class Halted(LeadlineError):
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The results of a replay, in the order in which they came.
+    """The results of a replay.
 
-    `bars` are the strategy's own, `series` those that it reads besides, by name; `said` is what it said of each of its
-    own of the traded days; `result` the net result in the account's currency, commissions included; `open` the signed
-    size steps that are held at the end, by contract.
+    `bars` are the strategy's own, `series` those that it reads besides, by name: both by contract, in the order of the
+    tape. `said` is what it said of each of its own of the traded days, in their order. `decisions` are in the order in
+    which they were made, those of one bar in the order of its proposals. `orders` are in the order of their decisions,
+    the entry before its stops and these before its targets, those of its first fill first; each is as it was at the
+    end. `fills` are in the order in which the venue told of them. `result` is the net result in the account's currency,
+    commissions included; `open` the signed size steps that are held at the end, by contract.
     """
 
     bars: tuple[Bar, ...]
@@ -151,8 +154,14 @@ def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns, series: 
     return list(builder_of(strategy, contract, series).feed(batch))
 
 
-def _when(order: Order) -> tuple[int, str, str]:
-    return order.decided_at_ns, order.decision, order.leg
+def _in_order(orders: Iterable[Order], decisions: Sequence[Decision]) -> tuple[Order, ...]:
+    """By decision, the entry before its exits; one that nobody has decided, such as a settlement, at its instant."""
+    places = {each.decision_id: (each.instant_ns, place) for place, each in enumerate(decisions)}
+
+    def place(order: Order) -> tuple[int, int, str, int]:
+        return *places.get(order.decision, (order.decided_at_ns, len(places))), order.leg.kind, order.leg.number
+
+    return tuple(sorted(orders, key=place))
 
 
 class _Risk:
@@ -243,12 +252,13 @@ async def _run(
 
     records = database.records[TAPE, account.full_name]
     book = loop.book
+    decisions = tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.source)))
     return Replay(
         bars=bars_of(OWN_SERIES),
         series={each.name: bars_of(each.name) for each in strategy.spec.series},
         said=tuple(message.bar for message in signals if message.bar is not None),
-        decisions=tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.source))),
-        orders=tuple(sorted((one.order for one in records.orders.values()), key=_when)),
+        decisions=decisions,
+        orders=_in_order((one.order for one in records.orders.values()), decisions),
         fills=tuple(one.fill for one in sorted(records.fills.values(), key=lambda one: one.venue_event)),
         result=str(book.equity_at_roll + book.realised - account.spec.starting_balance),
         open={position.contract: position.quantity for position in book.open_positions()},

@@ -7,11 +7,20 @@ from typing import Any, Final
 
 from leadline.model.ids import DecisionId, StrategyId
 from leadline.model.orders import Bracket
-from leadline.model.proposals import EntryTerms, Proposal, source_text
+from leadline.model.proposals import Action, EntryTerms, Proposal, source_text
 from leadline.views.prices import price_text
 from leadline.views.values import Choice
 
 APPROVED: Final = "approved"
+_REJECTED: Final = {
+    "no_trade": "no trade in this regime",
+    "pattern_not_enabled": "not traded in this regime",
+    "direction": "not this side in this regime",
+    "strength": "too weak",
+    "confidence": "regime too unsure",
+    "filtered": "side barred by a filter",
+}
+"""The router's reasons against a signal, as they read after "refused"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,8 @@ class DecisionView:
     """The decision on one proposal, by risk or by the account.
 
     source: of the proposal. action: such as `ENTER`. reason: why it was refused, empty when accepted. side: `BUY` or
-    `SELL` of an entry, quantity: size steps, where they are known.
+    `SELL` of an entry, quantity: size steps, where they are known. type: of an accepted entry, `MARKET`, `LIMIT` or
+    `STOP`; price, price_ticks: where it waits, a decimal string and ticks.
     """
 
     decision_id: DecisionId
@@ -65,6 +75,9 @@ class DecisionView:
     reason: str
     side: Choice | None
     quantity: int | None
+    type: Choice | None = None
+    price: str | None = None
+    price_ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +152,7 @@ class PatternLine:
     """All signals of one pattern in one bar.
 
     name: the pattern in words, with their number where there are several. strength: the greatest. verdict: `approved`,
-    or the router's reason.
+    or that the router refused it and why, in words.
     """
 
     pattern: str
@@ -221,14 +234,19 @@ def _price(contract: str, ticks: int | None) -> str | None:
 
 def decision_view(facts: Mapping[str, Any]) -> DecisionView:
     """A decision from its facts: those of its event, or of its row in the book."""
+    entered = facts["accepted"] and Action(facts["action"]).enters
+    price = facts["price"] if entered else None
     return DecisionView(
-        facts["decision_id"],
-        facts["source"],
-        facts["action"],
-        bool(facts["accepted"]),
-        facts["reason"],
-        facts["side"],
-        facts["quantity"],
+        decision_id=facts["decision_id"],
+        source=facts["source"],
+        action=facts["action"],
+        accepted=bool(facts["accepted"]),
+        reason=facts["reason"],
+        side=facts["side"],
+        quantity=facts["quantity"],
+        type=facts["type"] if entered else None,
+        price=_price(facts["contract"], price),
+        price_ticks=price,
     )
 
 
@@ -244,8 +262,12 @@ def pattern_lines(signals: Iterable[SignalView]) -> list[PatternLine]:
     for pattern, items in found.items():
         approved, strongest, rejection = max(items, key=lambda item: item[:2])
         name = readable(pattern) if len(items) == 1 else f"{readable(pattern)} x{len(items)}"
-        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", APPROVED if approved else readable(rejection)))
+        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", APPROVED if approved else _refused(rejection)))
     return lines
+
+
+def _refused(rejection: str) -> str:
+    return f"refused: {_REJECTED.get(rejection, readable(rejection))}"
 
 
 def proposal_text(proposal: ProposalView) -> str:
@@ -264,13 +286,14 @@ def proposal_text(proposal: ProposalView) -> str:
 
 
 def decision_text(decision: DecisionView | None) -> str:
-    """A decision in a few words: `buy 2`, `exit 2`, `refused: max open trades`; a dash before there is one."""
+    """A decision in a few words: `buy 1 stop 5997.50`, `exit 2`, `refused: conflict`; a dash before there is one."""
     if decision is None:
         return "–"
     if not decision.accepted:
         return f"refused: {readable(decision.reason)}"
-    size = f" {decision.quantity}" if decision.quantity else ""
-    return readable(decision.side or decision.action) + size
+    size = str(decision.quantity) if decision.quantity else ""
+    words = (readable(decision.side or decision.action), size, readable(decision.type or ""), decision.price or "")
+    return " ".join(filter(None, words))
 
 
 def readable(name: str) -> str:

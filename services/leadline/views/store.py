@@ -106,7 +106,8 @@ class StoppedRun:
                    s.reason, s.scores, s.inputs, s.signals, s.proposals,
                    (SELECT jsonb_agg(jsonb_build_object('decision_id', d.decision_id, 'source', d.source,
                                                         'action', d.proposal->>'action', 'accepted', d.accepted,
-                                                        'reason', d.reason, 'side', d.side, 'quantity', d.quantity))
+                                                        'reason', d.reason, 'side', d.side, 'quantity', d.quantity,
+                                                        'contract', d.contract, 'type', d.type, 'price', d.price))
                     FROM decision d WHERE d.tape = s.tape AND d.account = s.account AND d.strategy = s.strategy
                       AND d.bar_key = s.bar_key) AS decisions
             FROM signal s

@@ -41,6 +41,8 @@ def decision_facts(decision: Decision) -> dict[str, Any]:
         "side": None if decision.side is None else decision.side.value,
         "quantity": decision.quantity,
         "contract": decision.contract,
+        "type": decision.type.value,
+        "price": decision.price,
         "patterns": list(decision.patterns),
         "regime": decision.regime,
     }
