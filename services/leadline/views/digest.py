@@ -8,13 +8,15 @@ has the index -1.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
 from leadline.model.bars import numbered
+from leadline.model.ids import AccountId, StrategyId
 from leadline.model.proposals import Action
 
 KINDS: Final = ("fill", "bar", "signal", "decision", "order")
@@ -52,38 +54,55 @@ def digest_lines(lines: list[bytes]) -> str:
     return total.hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The accounts and strategies that have said or done something: lines name them by their place among these."""
+
+    accounts: tuple[AccountId, ...]
+    strategies: Mapping[AccountId, tuple[StrategyId, ...]]
+
+    @staticmethod
+    def of(pairs: Iterable[tuple[AccountId, StrategyId]]) -> "Owners":
+        """Of pairs of account and strategy, in any order and as often as they come; empty ones are nobody."""
+        found = sorted({pair for pair in pairs if pair[0]})
+        accounts = tuple(sorted({account for account, _ in found}))
+        return Owners(
+            accounts, {name: tuple(strategy for of, strategy in found if of == name and strategy) for name in accounts}
+        )
+
+    def place(self, account: AccountId, strategy: StrategyId) -> tuple[int, int]:
+        """The numbers of an account and of a strategy among its account's; -1 for nobody."""
+        return (
+            self.accounts.index(account) if account else -1,
+            self.strategies[account].index(strategy) if strategy else -1,
+        )
+
+
+Line: TypeAlias = tuple[tuple[Any, ...], bytes, str]
+"""A line with what it is sorted by, of which the first is its instant, and its kind."""
+
+
 def lines_from(rows_by_kind: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[tuple[bytes, str]]:
-    """The canonical lines of rows by kind, in their order, each with its kind.
+    """The canonical lines of rows by kind, in their order, each with its kind. The rows are as `line_of` wants them."""
+    owners = Owners.of((row["account"], row["strategy"]) for rows in rows_by_kind.values() for row in rows)
+    found = [line_of(kind, row, owners) for kind in KINDS for row in rows_by_kind[kind]]
+    return [(text, kind) for _, text, kind in sorted(found)]
+
+
+def line_of(kind: str, row: Mapping[str, Any], owners: Owners) -> Line:
+    """The canonical line of a row, to be sorted among others.
 
     A row has the fields of its kind, and besides: `account` and `strategy`, empty where nobody owns it, `at` the
     instant, `sort` the bar's key or None, `leg`, and a fill its `k`.
     """
-    owners = sorted(
-        {(row["account"], row["strategy"]) for rows in rows_by_kind.values() for row in rows if row["account"]}
-    )
-    accounts = sorted({account for account, _ in owners})
-    names = {account: [strategy for owner, strategy in owners if owner == account and strategy] for account in accounts}
-    found: list[tuple[tuple[Any, ...], bytes, str]] = []
-    for step, kind in enumerate(KINDS):
-        for row in rows_by_kind[kind]:
-            account = accounts.index(row["account"]) if row["account"] else -1
-            strategy = names[row["account"]].index(row["strategy"]) if row["strategy"] else -1
-            line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
-            if kind == "decision":
-                line |= _asked(line.pop("proposal"))
-            text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
-            number = row["k"] if kind == "fill" else 0
-            key = (
-                row["at"],
-                step,
-                account,
-                strategy,
-                *(numbered(row["sort"]) if row["sort"] else ("", -1)),
-                row["leg"],
-                number,
-            )
-            found.append((key, text, kind))
-    return [(text, kind) for _, text, kind in sorted(found)]
+    account, strategy = owners.place(row["account"], row["strategy"])
+    line = {name: _plain(name, row[name]) for name in FIELDS[kind]}
+    if kind == "decision":
+        line |= _asked(line.pop("proposal"))
+    text = orjson.dumps({**line, "kind": kind, "account": account, "strategy": strategy}, option=_CANONICAL)
+    bar = numbered(row["sort"]) if row["sort"] else ("", -1)
+    number = row["k"] if kind == "fill" else 0
+    return (row["at"], KINDS.index(kind), account, strategy, *bar, row["leg"], number), text, kind
 
 
 def _asked(proposal: Mapping[str, Any]) -> dict[str, Any]:

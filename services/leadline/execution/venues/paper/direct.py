@@ -13,8 +13,8 @@ from leadline.venue.matching import PaperMarket, Step
 class DirectVenue:
     """One account's paper market over whole tapes, as a venue of the loop; it always answers.
 
-    `tapes` are the prints of every contract of the feed and `end_ns` the instant at which they end. What changes is
-    given to `written` before anybody is told of it.
+    `tapes` are the prints of every contract of the feed, complete up to `end_ns`; `final` says that they end there, and
+    otherwise `go_on` gives more of them. What changes is given to `written` before anybody is told of it.
     """
 
     def __init__(
@@ -23,12 +23,25 @@ class DirectVenue:
         tapes: Mapping[str, TickColumns],
         end_ns: int,
         written: Callable[[Step], None] | None = None,
+        *,
+        final: bool = True,
     ) -> None:
         self._market = market
         self._tapes = tapes
         self._end_ns = end_ns
+        self._final = final
         self._written = written
         self._stands = (market.instant_ns, market.last_event)
+
+    def go_on(self, tapes: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+        """Put tapes in the place of those before: they begin where those are matched, and reach further."""
+        self._tapes, self._end_ns, self._final = tapes, end_ns, final
+
+    def unmatched(self, contract: str) -> TickColumns:
+        """The prints of a contract that the market has not matched yet."""
+        ticks, mark = self._tape(contract), self._market.marks.get(contract)
+        start = 0 if mark is None else mark.last.source_index + 1 - ticks.first_index
+        return ticks.slice(max(start, 0), len(ticks))
 
     async def advance(
         self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
@@ -40,10 +53,10 @@ class DirectVenue:
         market = self._market
         final = False
         if after_event >= market.matched_event and from_ns >= market.instant_ns:
-            needed = {*contracts, *(order.tape_contract for order in market.live_orders())}
+            needed = {*contracts, *self._tapes, *(order.tape_contract for order in market.live_orders())}
             prints = {contract: self._tape(contract) for contract in sorted(needed)}
             market.advance(prints, min(to_ns, self._end_ns), watches)
-            final = market.instant_ns >= self._end_ns
+            final = self._final and market.instant_ns >= self._end_ns
         self._write()
         last = {name: market.marks[name].last for name in contracts if name in market.marks}
         return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())

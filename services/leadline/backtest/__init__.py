@@ -1,0 +1,1 @@
+"""A range of trading days through the cores that trade, in one command: prints, bars, signals, account, results."""

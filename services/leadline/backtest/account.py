@@ -1,0 +1,182 @@
+"""An account over a range of days: the loop that trades, with its store, its risk and the paper market in one process.
+
+The tapes come a step at a time, and what the strategies say of it with them. The loop goes on until it needs more.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from leadline.execution.adapters.kill_switch import KillSwitch
+from leadline.execution.adapters.memory_journal import MemoryJournal
+from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
+from leadline.execution.core.book import Book
+from leadline.execution.core.records import AccountRecords
+from leadline.execution.loop import commands
+from leadline.execution.loop.account_loop import AccountLoop
+from leadline.execution.loop.deps import Deps
+from leadline.execution.loop.signal_queue import SignalQueue
+from leadline.execution.venues.both_ports import BothPorts
+from leadline.execution.venues.paper.direct import DirectVenue
+from leadline.execution.venues.paper.venue import PaperVenue
+from leadline.model.errors import LeadlineError
+from leadline.model.ids import RunId, StrategyId
+from leadline.model.loop_phase import LoopPhase
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.manifest.venues import Capability
+from leadline.model.signals import SignalMessage
+from leadline.model.ticks import TickColumns, concat
+from leadline.risk.decide import decide
+from leadline.risk.view import DecisionInputs, RiskDecision
+from leadline.venue.fill_rules import FillRules, parse_fill_rule
+from leadline.venue.matching import PaperMarket
+
+TAPE: Final = RunId("tape")
+"""The name of the tape in a book that is in memory alone."""
+ANALYSIS: Final = "backtest"
+"""The name of the one analysis that speaks in a backtest."""
+
+
+class Halted(LeadlineError):
+    """The account was halted before the end of the prints; `reasons` says why."""
+
+    def __init__(self, account: str, reasons: str) -> None:
+        super().__init__(f"the account {account} was halted: {reasons}")
+        self.account = account
+        self.reasons = reasons
+
+
+class _Risk:
+    """Risk, called in the process."""
+
+    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
+        return decide(inputs)
+
+
+def paper_market(account: TradingAccount, begins_ns: int) -> PaperMarket:
+    """A fresh paper market with the rules of an account's manifest, from an instant on."""
+    paper = PaperVenue().section_of(account.spec)
+    return PaperMarket(FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns), begins_ns)
+
+
+class AccountRun:
+    """One account with its strategies; `start`, then `go_on` for each step of the tape, the last of them final.
+
+    contracts: of the feed. begins_ns: an instant before everything that is decided. folder: for the account's halts.
+    """
+
+    def __init__(
+        self,
+        account: TradingAccount,
+        strategies: Iterable[TradingStrategy],
+        contracts: Sequence[str],
+        trade_from: date,
+        begins_ns: int,
+        folder: Path,
+    ) -> None:
+        self._account = account
+        self._strategies = tuple(sorted(strategies, key=lambda each: each.full_name))
+        self._database = MemoryDatabase(lambda: 0.0)
+        self._store = MemoryStore(
+            self._database,
+            tape=TAPE,
+            manifest=account,
+            feed_contracts=tuple(contracts),
+            trade_from=trade_from,
+            holder="backtest",
+        )
+        self._queues: dict[StrategyId, SignalQueue] = {}
+        self._switch = KillSwitch(folder / "halts.json", lambda: 0)
+        self._idle = False
+        self._venue = DirectVenue(
+            paper_market(account, begins_ns), dict.fromkeys(contracts, TickColumns.empty()), begins_ns, final=False
+        )
+        both = BothPorts(self._venue, contracts)
+
+        def new_book() -> Book:
+            balance = account.spec.starting_balance
+            return Book(TAPE, account.full_name, account, tuple(contracts), trade_from, begins_ns, balance)
+
+        self._loop = AccountLoop(
+            Deps(
+                store=self._store,
+                time=both,
+                venue=both,
+                risk=_Risk(),
+                journal=MemoryJournal(),
+                queues=self._queues,
+                pause=self._pause,
+                idle=self._note_idle,
+                switch=self._switch,
+                committed=lambda _: None,
+                capabilities=frozenset(Capability),
+            ),
+            new_book,
+        )
+
+    @property
+    def book(self) -> Book:
+        """The book as of the last committed transaction."""
+        return self._loop.book
+
+    @property
+    def records(self) -> AccountRecords:
+        """All that the account has written."""
+        return self._database.records[TAPE, self._account.full_name]
+
+    def has(self, strategy: StrategyId) -> bool:
+        """Whether a strategy trades this account."""
+        return strategy in self._queues
+
+    async def start(self) -> None:
+        """Open the account with its strategies. Raises InvalidInput and Unknown as the account refuses them."""
+        await self._store.acquire()
+        await self._loop.recover()
+        for strategy in self._strategies:
+            manifest = orjson.dumps(strategy.to_manifest()).decode()
+            commands.set_strategy(self.book, strategy.full_name, ANALYSIS, manifest)
+        await self._loop.commit()
+        for strategy in self._strategies:
+            name = strategy.full_name
+            self._queues[name] = SignalQueue(name, ANALYSIS, self.book.instant_ns)
+
+    async def go_on(
+        self,
+        prints: Mapping[str, TickColumns],
+        said: Mapping[StrategyId, Sequence[SignalMessage]],
+        end_ns: int,
+        *,
+        final: bool,
+    ) -> None:
+        """Go as far as the tapes and the strategies' words reach.
+
+        prints: more of the tapes by contract, numbered on from those before; all of them are complete up to `end_ns`,
+        and end there where `final`. said: what each strategy says of them. Raises Halted, and RefusedMessage for words
+        that no account would listen to.
+        """
+        venue = self._venue
+        tapes = {contract: _joined(venue.unmatched(contract), ticks) for contract, ticks in prints.items()}
+        venue.go_on(tapes, end_ns, final=final)
+        for name, messages in said.items():
+            for message in messages:
+                self._queues[name].push(message)
+        self._idle = False
+        while not (self._idle or self.book.finished):
+            await self._loop.step()
+            if self._switch.words:
+                raise Halted(self._account.full_name, self._switch.words)
+        if final and not self.book.finished:
+            raise Halted(self._account.full_name, "nothing more is said, and the tape goes on")
+
+    async def _note_idle(self) -> None:
+        self._idle = True
+
+    async def _pause(self, _: LoopPhase) -> None:
+        return None
+
+
+def _joined(before: TickColumns, after: TickColumns) -> TickColumns:
+    return concat([before, after]) if len(before) and len(after) else before if len(before) else after

@@ -1,0 +1,112 @@
+"""A backtest: days of prints through bars and signals, and then, one day after the other, through every account."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from leadline.backtest.account import AccountRun
+from leadline.backtest.days import BacktestDays, SpokenDay
+from leadline.backtest.prints import Prints, numbered_from
+from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
+from leadline.model.ids import AccountId, StrategyId
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+from leadline.model.signals import SignalMessage
+from leadline.model.ticks import TickColumns
+
+
+@dataclass(frozen=True, slots=True)
+class DayResult:
+    """The bars of one trading day, by contract and series, and what each strategy says on it."""
+
+    day: date
+    bars: Mapping[str, Bars]
+    said: Mapping[StrategyId, Sequence[SignalMessage]]
+
+
+class DayWorker:
+    """Works on days in one process; see `leadline.backtest.work`."""
+
+    def __init__(self, prints: Prints, days: BacktestDays, strategies: Iterable[TradingStrategy]) -> None:
+        self._prints = prints
+        self._strategies = {strategy.full_name: strategy for strategy in strategies}
+        wanted: dict[str, dict[Series, None]] = {contract: {} for contract in days.contracts}
+        for spoken in days.spoken.values():
+            for each in spoken:
+                wanted[each.contract].update(dict.fromkeys(series_of(self._strategies[each.strategy]).values()))
+        self._series = {contract: tuple(series) for contract, series in wanted.items()}
+
+    def bars(self, day: ContractDay) -> Bars:
+        """The bars of a day of a contract, of every series that a strategy reads of it."""
+        series = self._series[day.contract]
+        return day_bars(day, ticks_of(self._prints, day), series) if series else {}
+
+    def signals(self, spoken: SpokenDay, bars: Mapping[tuple[str, date], Bars]) -> list[SignalMessage]:
+        """What a strategy says on a day. `bars` by contract and day, those of its history among them."""
+        history = [bars[spoken.contract, day] for day in spoken.history]
+        strategy = self._strategies[spoken.strategy]
+        return day_signals(strategy, spoken.day, history, bars[spoken.contract, spoken.day], spoken.ends_ns)
+
+
+def ticks_of(prints: Prints, day: ContractDay) -> TickColumns:
+    """The prints of a day with the source indices that they have on the tape."""
+    return numbered_from(prints.read(day.contract, day.day), day.first_index)
+
+
+def in_this_process(prints: Prints, days: BacktestDays, strategies: Sequence[TradingStrategy]) -> Iterator[DayResult]:
+    """The days in order, worked on one after the other."""
+    worker = DayWorker(prints, days, strategies)
+    kept: dict[tuple[str, date], Bars] = {}
+    for day, parts in days.by_day.items():
+        found = {part.contract: worker.bars(part) for part in parts}
+        kept.update({(contract, day): bars for contract, bars in found.items()})
+        said = {each.strategy: worker.signals(each, kept) for each in days.spoken.get(day, ())}
+        yield DayResult(day, found, said)
+        for old in [key for key in kept if key not in days.needed_after(day)]:
+            del kept[old]
+
+
+def run_accounts(
+    accounts: Iterable[TradingAccount],
+    strategies: Sequence[TradingStrategy],
+    prints: Prints,
+    days: BacktestDays,
+    results: Iterable[DayResult],
+    seen: Callable[[DayResult, Mapping[AccountId, AccountRun]], None],
+) -> dict[AccountId, AccountRun]:
+    """Take every account through the results of the days; `seen` is told of each day when they are through.
+
+    Raises Halted, RefusedMessage, InvalidInput and Unknown as the accounts do.
+    """
+    with TemporaryDirectory(prefix="leadline-backtest-") as folder:
+        return asyncio.run(_run_accounts(accounts, strategies, prints, days, results, seen, Path(folder)))
+
+
+async def _run_accounts(
+    accounts: Iterable[TradingAccount],
+    strategies: Sequence[TradingStrategy],
+    prints: Prints,
+    days: BacktestDays,
+    results: Iterable[DayResult],
+    seen: Callable[[DayResult, Mapping[AccountId, AccountRun]], None],
+    folder: Path,
+) -> dict[AccountId, AccountRun]:
+    runs: dict[AccountId, AccountRun] = {}
+    for number, account in enumerate(sorted(accounts, key=lambda each: each.full_name)):
+        own = [each for each in strategies if each.account_name == account.full_name]
+        place = folder / str(number)
+        run = AccountRun(account, own, days.contracts, days.plan.trade_from, days.trading_begins_ns, place)
+        await run.start()
+        runs[account.full_name] = run
+    for result in results:
+        parts = days.by_day[result.day]
+        if result.day >= days.plan.trade_from:
+            ticks = {part.contract: ticks_of(prints, part) for part in parts}
+            end_ns, final = days.complete_after(result.day)
+            for run in runs.values():
+                said = {name: words for name, words in result.said.items() if run.has(name)}
+                await run.go_on(ticks, said, end_ns, final=final)
+        seen(result, runs)
+    return runs

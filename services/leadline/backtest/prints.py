@@ -1,0 +1,105 @@
+"""The accepted prints of a backtest, by contract and trading day, from wherever they are kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+import numpy as np
+
+from leadline.ingestion.days import TradingDays, day_of
+from leadline.ingestion.months import market_of
+from leadline.model.errors import InvalidInput
+from leadline.model.ids import derive
+from leadline.model.ticks import TickColumns, concat
+
+
+@dataclass(frozen=True, slots=True)
+class DayOfPrints:
+    """One trading day of a contract: how many prints it has, at least one, and the times of the first and the last."""
+
+    day: date
+    prints: int
+    first_ns: int
+    last_ns: int
+
+
+class Prints(Protocol):
+    """Accepted prints, a trading day at a time. A worker gets a copy, so that it is pickled.
+
+    contracts: those that it has, in order. content_id: the same for the same prints and for no others.
+    """
+
+    contracts: tuple[str, ...]
+    content_id: str
+
+    def days(self, contract: str) -> Sequence[DayOfPrints]:
+        """The trading days at hand, in order."""
+
+    def read(self, contract: str, day: date) -> TickColumns:
+        """The prints of one of these days in tape order, numbered from 0. Raises InvalidInput for prints that changed.
+
+        Raises OSError for a file that cannot be read.
+        """
+
+    def ends_ns(self, contract: str, last_day: date) -> int:
+        """A tape that ends with this day has nothing more before this; 0 where nobody knows."""
+
+
+class PrintsInMemory:
+    """Prints that are at hand whole: of a test, of a file, of a simulated market.
+
+    market: accepted prints by contract, in tape order. ends_ns: see `Prints`, by contract.
+    Raises InvalidInput when there is no print.
+    """
+
+    def __init__(self, market: Mapping[str, TickColumns], ends_ns: Mapping[str, int] | None = None) -> None:
+        self._days: dict[str, dict[date, TickColumns]] = {
+            contract: _by_day(contract, ticks) for contract, ticks in sorted(market.items()) if len(ticks)
+        }
+        if not self._days:
+            raise InvalidInput("market", "nothing", "prints of a contract")
+        self._ends_ns = dict(ends_ns or {})
+        self.contracts = tuple(self._days)
+        self.content_id = derive("memory", *(_content(name, market[name]) for name in self.contracts))
+
+    def days(self, contract: str) -> Sequence[DayOfPrints]:
+        """See `Prints`."""
+        return [
+            DayOfPrints(day, len(ticks), int(ticks.time_ns[0]), int(ticks.time_ns[-1]))
+            for day, ticks in self._days[contract].items()
+        ]
+
+    def read(self, contract: str, day: date) -> TickColumns:
+        """See `Prints`."""
+        return self._days[contract][day]
+
+    def ends_ns(self, contract: str, last_day: date) -> int:
+        """See `Prints`."""
+        del last_day
+        return self._ends_ns.get(contract, 0)
+
+
+def _by_day(contract: str, ticks: TickColumns) -> dict[date, TickColumns]:
+    """The prints of each trading day, numbered from 0. Raises InvalidInput for a time that belongs to none."""
+    ordinals = TradingDays(market_of(contract)).of(ticks.time_ns)
+    cuts = [0, *(np.flatnonzero(np.diff(ordinals)) + 1).tolist(), len(ticks)]
+    found: dict[date, list[TickColumns]] = {}
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        day = day_of(int(ordinals[start]))
+        if day is None:
+            raise InvalidInput(f"prints of {contract}", int(ticks.time_ns[start]), "times on days of its calendar")
+        part = ticks.slice(start, stop)
+        found.setdefault(day, []).append(numbered_from(part, 0))
+    assert all(len(parts) == 1 for parts in found.values()), "trading days follow one another"
+    return {day: concat(parts) for day, parts in found.items()}
+
+
+def numbered_from(ticks: TickColumns, first_index: int) -> TickColumns:
+    """The same prints, the first of them with this source index."""
+    return TickColumns(ticks.time_ns, ticks.price, ticks.size, ticks.aggressor, first_index)
+
+
+def _content(contract: str, ticks: TickColumns) -> str:
+    columns = (ticks.time_ns, ticks.price, ticks.size, ticks.aggressor)
+    return derive(contract, *(derive(column.tobytes().hex()) for column in columns))

@@ -1,0 +1,142 @@
+"""The part of a backtest that no account takes part in: a day's prints to bars, and bars to what strategies say.
+
+Each day stands alone: its bars follow from its own prints, and what a strategy says on it from these bars and those of
+the history sessions before it. So days are worked on in any order, by any number of workers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from leadline.aggregation.builder import BarBuilder
+from leadline.analysis.assemble import strategy_fold
+from leadline.analysis.merge import merged
+from leadline.analysis.publication import Publication
+from leadline.backtest.account import ANALYSIS, TAPE
+from leadline.ingestion.months import market_of
+from leadline.model.bars import BarMessage
+from leadline.model.durations import BarSpec
+from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
+from leadline.model.market.contracts import instrument_of
+from leadline.model.market.hours import SessionHours
+from leadline.model.signals import SignalMessage
+from leadline.model.ticks import Aggressor, TickBatch, TickColumns, concat
+
+_ANY_PRICE: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Bars of one kind: of which hours of the day, what closes them, and the height of a footprint row in ticks."""
+
+    hours: SessionHours
+    spec: BarSpec
+    ticks_per_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDay:
+    """One trading day of one contract's tape.
+
+    `first_index` is the source index of its first print and `prints` how many it has; `begins_ns` is the time of the
+    first, and `next_ns` that of the first print of the day that follows on the tape, None where the tape ends with
+    this day. Then `ends_ns` is the instant before which nothing follows.
+    """
+
+    contract: str
+    day: date
+    first_index: int
+    prints: int
+    begins_ns: int
+    next_ns: int | None
+    ends_ns: int
+
+    @property
+    def complete_ns(self) -> int:
+        """The instant before which nothing follows this day's prints, or at which the tape ends."""
+        return self.ends_ns if self.next_ns is None else self.next_ns
+
+
+Bars: TypeAlias = Mapping[Series, Sequence[BarMessage]]
+"""The messages of a day's bars, by series."""
+
+
+def series_of(strategy: TradingStrategy) -> dict[str, Series]:
+    """The series that a strategy reads, by name, its own last, as the merge wants them."""
+    _, hours = session_of(strategy.spec)
+    return {each.name: Series(hours, each.bars, each.ticks_per_row) for each in strategy.spec.all_series}
+
+
+def day_bars(day: ContractDay, ticks: TickColumns, series: Sequence[Series]) -> dict[Series, list[BarMessage]]:
+    """The bars of one day, of every series, and how far the word on them reaches. `ticks` begin at its first index."""
+    assert (ticks.first_index, len(ticks)) == (day.first_index, day.prints)
+    batch = TickBatch(
+        TAPE,
+        instrument_of(day.contract).venue,
+        day.contract,
+        ticks if day.next_ns is None else concat([ticks, _print_at(day.next_ns, ticks.last_index + 1)]),
+        day.complete_ns,
+        final=day.next_ns is None,
+    )
+    return {each: builder_of(day.contract, each).feed(batch) for each in series}
+
+
+def builder_of(contract: str, series: Series) -> BarBuilder:
+    """The builder of a series of a contract."""
+    return BarBuilder(
+        tape=TAPE,
+        venue=instrument_of(contract).venue,
+        contract=contract,
+        calendar=market_of(contract),
+        hours=series.hours,
+        spec=series.spec,
+        ticks_per_row=series.ticks_per_row,
+    )
+
+
+def _print_at(time_ns: int, index: int) -> TickColumns:
+    """The print that opens the day that follows: it tells when the last bars of this one were known, and no more."""
+    one = np.array([time_ns], dtype=np.int64)
+    return TickColumns(
+        one, np.full(1, _ANY_PRICE), np.ones(1, dtype=np.int64), np.full(1, Aggressor.UNKNOWN, np.int8), index
+    )
+
+
+def day_signals(
+    strategy: TradingStrategy, day: date, history: Sequence[Bars], bars: Bars, ends_ns: int | None
+) -> list[SignalMessage]:
+    """What a strategy says on a trading day.
+
+    history: the bars of the history sessions before it, oldest first, of the same contract; bars: those of the day.
+    ends_ns: from when on another contract speaks; None for no such instant. Raises StrategyFailed.
+    """
+    series = series_of(strategy)
+    fold = strategy_fold(strategy.spec, day)
+    publication = Publication(TAPE, strategy.account_name, strategy.full_name, ANALYSIS, fold, None, ends_ns)
+    streams = {
+        name: [message for each in (*history, bars) for message in each[of] if _counts(message, each is bars)]
+        for name, of in series.items()
+    }
+    found: list[SignalMessage] = []
+    for name, message in merged(streams):
+        if publication.passed:
+            break
+        one = publication.step(message, name)
+        if one is not None:
+            found.append(one)
+    return found
+
+
+def _counts(message: BarMessage, of_the_day: bool) -> bool:
+    """Of the days before only the bars matter: how far their word reached is passed by the day's own."""
+    return of_the_day or message.bar is not None
+
+
+def history_start(strategy: TradingStrategy, day: date) -> date:
+    """The first trading day of the history sessions that any series of a strategy needs before a day."""
+    _, hours = session_of(strategy.spec)
+    before = calendar_of_spec(strategy.spec).previous_sessions(day, strategy.spec.longest_history, hours)
+    return before[0].trading_day if before else day

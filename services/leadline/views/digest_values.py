@@ -1,0 +1,139 @@
+"""The rows of which a digest is made, out of values, as a database gives them back."""
+
+from dataclasses import asdict
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from leadline.execution.core.records import BookedFill
+from leadline.model.bars import Bar
+from leadline.model.ids import AccountId, StrategyId
+from leadline.model.orders import Order
+from leadline.model.proposals import Decision
+from leadline.model.signals import BarSignals, Signal
+from leadline.views.digest import FIELDS
+
+Row: TypeAlias = dict[str, Any]
+
+_BAR_FIELDS: Final = tuple(name for name in FIELDS["bar"] if name not in {"bar_key", "rows"})
+_NOBODY: Final = {"account": AccountId(""), "strategy": StrategyId(""), "leg": ""}
+
+
+def bar_row(bar: Bar) -> Row:
+    """A bar with its footprint."""
+    key, rows = bar.key.text(), bar.rows
+    columns = (rows.price, rows.bid, rows.ask, rows.unknown, rows.bid_trades, rows.ask_trades, rows.unknown_trades)
+    values = {name: getattr(bar, name) for name in _BAR_FIELDS}
+    # Sums that a database keeps as decimals, for they outgrow its integers.
+    large = {name: Decimal(values[name]) for name in ("vwap_price_volume", "vwap_price2_volume")}
+    table = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    return {**_NOBODY, **values, **large, "bar_key": key, "sort": key, "at": bar.known_at_ns, "rows": table}
+
+
+def signal_row(account: AccountId, strategy: StrategyId, said: BarSignals) -> Row:
+    """What a strategy said of a bar."""
+    key, regime = said.bar.text(), said.regime
+    return {
+        "account": account,
+        "strategy": strategy,
+        "leg": "",
+        "at": said.known_at_ns,
+        "sort": key,
+        "bar_key": key,
+        "known_at_ns": said.known_at_ns,
+        "close": said.close,
+        "regime": None if regime is None else regime.regime.value,
+        "confidence": None if regime is None else regime.confidence,
+        "multiplier": None if regime is None else regime.multiplier,
+        "reason": None if regime is None else regime.reason,
+        "scores": None if regime is None else _stored(regime.scores),
+        "inputs": None if regime is None else _stored(regime.inputs),
+        "signals": [_signal(signal) for signal in said.signals],
+    }
+
+
+def _signal(signal: Signal) -> Row:
+    return {
+        "pattern": signal.pattern.value,
+        "direction": signal.direction.value,
+        "price": signal.price,
+        "strength": str(signal.strength),
+        "approved": signal.approved,
+        "rejection": signal.rejection,
+        "evidence": _stored(signal.evidence),
+    }
+
+
+def decision_row(account: AccountId, decision: Decision) -> Row:
+    """A decision."""
+    return {
+        "account": account,
+        "strategy": decision.strategy,
+        "leg": "",
+        "at": decision.instant_ns,
+        "sort": decision.bar_key,
+        "bar_key": decision.bar_key,
+        "instant_ns": decision.instant_ns,
+        "trading_day": decision.trading_day,
+        "accepted": decision.accepted,
+        "reason": decision.reason,
+        "side": None if decision.side is None else decision.side.value,
+        "quantity": decision.quantity,
+        "contract": decision.contract,
+        "type": decision.type.value,
+        "price": decision.price,
+        "valid_until_ns": decision.valid_until_ns,
+        "bracket": None if decision.bracket is None else _stored(asdict(decision.bracket)),
+        "patterns": list(decision.patterns),
+        "regime": decision.regime,
+        "arithmetic": _stored([list(term) for term in decision.arithmetic]),
+        "proposal": _stored(asdict(decision.proposal)),
+    }
+
+
+def order_row(account: AccountId, order: Order, bar_key: str | None) -> Row:
+    """An order as it stands; `bar_key` is its decision's, None where it has none."""
+    return {
+        "account": account,
+        "strategy": order.strategy,
+        "leg": order.leg,
+        "at": order.decided_at_ns,
+        "sort": bar_key,
+        "bar_key": bar_key,
+        "contract": order.contract,
+        "side": order.side.value,
+        "type": order.type.value,
+        "quantity": order.quantity,
+        "limit_price": order.limit_price,
+        "stop_price": order.stop_price,
+        "filled": order.filled,
+        "state": order.state.value,
+        "reason": order.reason,
+        "decided_at_ns": order.decided_at_ns,
+    }
+
+
+def fill_row(account: AccountId, booked: BookedFill, order: Order, bar_key: str | None) -> Row:
+    """A fill of an order, as `order_row`."""
+    fill = booked.fill
+    return {
+        "account": account,
+        "strategy": booked.strategy,
+        "leg": order.leg,
+        "at": fill.time_ns,
+        "sort": bar_key,
+        "contract": fill.contract,
+        "side": fill.side.value,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "ts_ns": fill.time_ns,
+        "source_index": fill.source_index,
+        "k": fill.k,
+        "commission": fill.commission,
+    }
+
+
+def _stored(value: Any) -> Any:
+    """A document as a database gives it back: JSON knows neither decimals nor tuples."""
+    return orjson.loads(orjson.dumps(value, default=str))
