@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from leadline.analysis.merge import merged
 from leadline.analysis.months import month_ends, month_folds
 from leadline.analysis.publication import Publication
+from leadline.backtest.work import builder_of, series_of
 from leadline.local.local_nats import LocalNats
 from leadline.model.bars import BarMessage
 from leadline.model.errors import Unknown
@@ -25,7 +26,7 @@ from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire.bars import encode_bar
 from leadline.model.wire.signals import decode_signal, encode_signal
 from leadline.runtime.runs import Run, announce_run
-from leadline.testing.replay import ANALYSIS, TAPE, builder_of, signal_messages
+from leadline.testing.replay import ANALYSIS, TAPE, signal_messages
 from tests.analysis.test_series import strategy
 from tests.analysis.test_service import running
 from tests.stack import bus_as
@@ -56,7 +57,7 @@ def bars() -> dict[str, dict[str, list[BarMessage]]]:
         found[contract] = {
             series.name: [told for batch in (*batches, end) for told in built.feed(batch)]
             for series in MINE.spec.all_series
-            for built in [builder_of(MINE, contract, series)]
+            for built in [builder_of(contract, series_of(MINE)[series.name])]
         }
     return found
 

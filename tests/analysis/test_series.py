@@ -15,6 +15,7 @@ from leadline.analysis.assemble import strategy_fold, strategy_maker
 from leadline.analysis.fold import StrategyFold
 from leadline.analysis.merge import merged
 from leadline.analysis.strategies import StrategyFailed, propose
+from leadline.backtest.work import builder_of, series_of
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
 from leadline.model.manifest.specs import TradingStrategy, load_manifests
@@ -22,7 +23,7 @@ from leadline.model.market.instruments import Instrument
 from leadline.model.signals import BarSignals, Regime, RegimeReading, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire.signals import encode_signal
-from leadline.testing.replay import TAPE, builder_of, signal_messages
+from leadline.testing.replay import TAPE, signal_messages
 from tests.analysis.builders import order_flow
 
 CONTRACT = "MESM2025"
@@ -96,7 +97,7 @@ def messages(ticks: TickColumns, one: TradingStrategy, batch: int = 7) -> dict[s
     return {
         series.name: [told for each in batches for told in built.feed(each)]
         for series in one.spec.all_series
-        for built in [builder_of(one, CONTRACT, series)]
+        for built in [builder_of(CONTRACT, series_of(one)[series.name])]
     }
 
 

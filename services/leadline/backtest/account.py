@@ -4,9 +4,11 @@ The tapes come a step at a time, and what the strategies say of it with them. Th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import orjson
 
@@ -20,6 +22,7 @@ from leadline.execution.loop.account_loop import AccountLoop
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.execution.venues.both_ports import BothPorts
+from leadline.execution.venues.connect import Connection
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import LeadlineError
@@ -62,10 +65,44 @@ def paper_market(account: TradingAccount, begins_ns: int) -> PaperMarket:
     return PaperMarket(FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns), begins_ns)
 
 
+class Tape(Protocol):
+    """The time and the venue of an account, whose prints come a step at a time."""
+
+    @property
+    def connection(self) -> Connection:
+        """Both ports of the loop."""
+
+    def go_on(self, prints: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+        """Take more prints by contract, numbered on from those before; all are complete up to `end_ns`.
+
+        They end there where `final`.
+        """
+
+
+class PaperTape:
+    """The paper market over tapes of which no more is kept than it has not matched yet.
+
+    contracts: of the feed. begins_ns: an instant before the first print.
+    """
+
+    def __init__(self, account: TradingAccount, contracts: Sequence[str], begins_ns: int) -> None:
+        none = dict.fromkeys(contracts, TickColumns.empty())
+        self._venue = DirectVenue(paper_market(account, begins_ns), none, begins_ns, final=False)
+        both = BothPorts(self._venue, contracts)
+        self.connection = Connection(both, both)
+
+    def go_on(self, prints: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+        """See `Tape`."""
+        tapes = {contract: _joined(self._venue.unmatched(contract), ticks) for contract, ticks in prints.items()}
+        others = {name: self._venue.unmatched(name) for name in self._venue.contracts if name not in prints}
+        self._venue.go_on({**others, **tapes}, end_ns, final=final)
+
+
 class AccountRun:
     """One account with its strategies; `start`, then `go_on` for each step of the tape, the last of them final.
 
     contracts: of the feed. begins_ns: an instant before everything that is decided. folder: for the account's halts.
+    tape: its time and its venue, the paper market where none is given; `capabilities` are that venue's.
     """
 
     def __init__(
@@ -76,6 +113,8 @@ class AccountRun:
         trade_from: date,
         begins_ns: int,
         folder: Path,
+        tape: Tape | None = None,
+        capabilities: AbstractSet[Capability] = frozenset(Capability),
     ) -> None:
         self._account = account
         self._strategies = tuple(sorted(strategies, key=lambda each: each.full_name))
@@ -89,12 +128,11 @@ class AccountRun:
             holder="backtest",
         )
         self._queues: dict[StrategyId, SignalQueue] = {}
+        # Words about instants that the tapes do not reach yet.
+        self._heard: dict[StrategyId, list[SignalMessage]] = {}
         self._switch = KillSwitch(folder / "halts.json", lambda: 0)
         self._idle = False
-        self._venue = DirectVenue(
-            paper_market(account, begins_ns), dict.fromkeys(contracts, TickColumns.empty()), begins_ns, final=False
-        )
-        both = BothPorts(self._venue, contracts)
+        self._tape = tape or PaperTape(account, contracts, begins_ns)
 
         def new_book() -> Book:
             balance = account.spec.starting_balance
@@ -103,8 +141,8 @@ class AccountRun:
         self._loop = AccountLoop(
             Deps(
                 store=self._store,
-                time=both,
-                venue=both,
+                time=self._tape.connection.time,
+                venue=self._tape.connection.orders,
                 risk=_Risk(),
                 journal=MemoryJournal(),
                 queues=self._queues,
@@ -112,7 +150,7 @@ class AccountRun:
                 idle=self._note_idle,
                 switch=self._switch,
                 committed=lambda _: None,
-                capabilities=frozenset(Capability),
+                capabilities=capabilities,
             ),
             new_book,
         )
@@ -142,6 +180,7 @@ class AccountRun:
         for strategy in self._strategies:
             name = strategy.full_name
             self._queues[name] = SignalQueue(name, ANALYSIS, self.book.instant_ns)
+            self._heard[name] = []
 
     async def go_on(
         self,
@@ -157,12 +196,11 @@ class AccountRun:
         and end there where `final`. said: what each strategy says of them. Raises Halted, and RefusedMessage for words
         that no account would listen to.
         """
-        venue = self._venue
-        tapes = {contract: _joined(venue.unmatched(contract), ticks) for contract, ticks in prints.items()}
-        venue.go_on(tapes, end_ns, final=final)
+        self._tape.go_on(prints, end_ns, final=final)
         for name, messages in said.items():
-            for message in messages:
-                self._queues[name].push(message)
+            self._heard[name] += messages
+        for name, queue in self._queues.items():
+            self._heard[name] = _push(queue, self._heard[name], None if final else end_ns)
         self._idle = False
         while not (self._idle or self.book.finished):
             await self._loop.step()
@@ -176,6 +214,20 @@ class AccountRun:
 
     async def _pause(self, _: LoopPhase) -> None:
         return None
+
+
+def _push(queue: SignalQueue, messages: Sequence[SignalMessage], end_ns: int | None) -> list[SignalMessage]:
+    """Push what is said of instants up to one, None: of all; what is left."""
+    for place, message in enumerate(messages):
+        if end_ns is None or message.progress_ns <= end_ns + 1:
+            queue.push(message)
+        elif message.bar is None or message.bar.known_at_ns <= end_ns:
+            queue.push(replace(message, progress_ns=end_ns + 1, final=False))
+            return [replace(message, bar=None), *messages[place + 1 :]]
+        else:
+            queue.push(replace(message, progress_ns=end_ns + 1, final=False, bar=None))
+            return list(messages[place:])
+    return []
 
 
 def _joined(before: TickColumns, after: TickColumns) -> TickColumns:

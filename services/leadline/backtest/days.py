@@ -1,11 +1,11 @@
-"""The days of a backtest: which contracts trade on which, and what each needs from the days before it."""
+"""The days of a backtest: the contracts of each, who speaks on it, and from the bars of which days before it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from leadline.analysis.months import month_ends
-from leadline.backtest.prints import Prints
+from leadline.backtest.prints import DayOfPrints, Prints
 from leadline.backtest.work import ContractDay, history_start
 from leadline.ingestion.months import contract_days, refuse_expired, require_months
 from leadline.ingestion.runs import TapePlan, plan_tape
@@ -17,7 +17,7 @@ from leadline.model.market.contracts import front_months
 
 @dataclass(frozen=True, slots=True)
 class SpokenDay:
-    """A trading day on which a strategy speaks: of which contract, from the bars of which days before it.
+    """The part of a trading day on which a strategy speaks: about which contract, out of the bars of which days.
 
     `ends_ns`: from when on another contract speaks; None for no such instant.
     """
@@ -30,60 +30,44 @@ class SpokenDay:
 
 
 @dataclass(frozen=True, slots=True)
-class BacktestDays:
-    """All days of a backtest, in order.
+class BacktestDay:
+    """One trading day of all contracts.
 
-    `tapes`: by contract, its days, those of the history before its first traded day included. `spoken`: by trading
-    day, the strategies that have one. `plan` is the plan of the tape that a run of the same days would have.
+    `tapes` are their prints, `spoken` what strategies say; `end_ns` is the instant up to which all prints of all
+    contracts are at hand with this day, and where they end where it is `final`. `done` are the contract days whose bars
+    no later day needs.
     """
 
+    day: date
+    tapes: tuple[ContractDay, ...]
+    spoken: tuple[SpokenDay, ...]
+    end_ns: int
+    final: bool
+    done: tuple[tuple[str, date], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestDays:
+    """All days of a backtest, in order; `plan` is the plan of the tape that a run of the same days would have."""
+
     plan: TapePlan
-    tapes: Mapping[str, tuple[ContractDay, ...]]
-    spoken: Mapping[date, tuple[SpokenDay, ...]]
+    contracts: tuple[str, ...]
+    days: tuple[BacktestDay, ...]
 
     @property
-    def contracts(self) -> tuple[str, ...]:
-        """The contracts of the tape, in order."""
-        return tuple(self.tapes)
-
-    @property
-    def by_day(self) -> dict[date, tuple[ContractDay, ...]]:
-        """The contracts of each trading day, in the order of the days."""
-        found: dict[date, list[ContractDay]] = {}
-        for days in self.tapes.values():
-            for each in days:
-                found.setdefault(each.day, []).append(each)
-        return {day: tuple(found[day]) for day in sorted(found)}
-
-    def complete_after(self, day: date) -> tuple[int, bool]:
-        """The instant up to which all prints are at hand when this day's are, and whether the tapes end there."""
-        last = [max((each for each in days if each.day <= day), key=lambda each: each.day, default=None) for days in self.tapes.values()]
-        first = [days[0].begins_ns for days, each in zip(self.tapes.values(), last, strict=True) if each is None]
-        open_until = [each.next_ns for each in last if each is not None and each.next_ns is not None] + first
-        if open_until:
-            return min(open_until) - 1, False
-        return max(each.ends_ns for each in last if each is not None), True
-
-    def needed_after(self, day: date) -> set[tuple[str, date]]:
-        """The contract days whose bars a later day needs."""
-        return {
-            (each.contract, before)
-            for later, spoken in self.spoken.items()
-            if later > day
-            for each in spoken
-            for before in each.history
-        }
-
-    @property
-    def trading_begins_ns(self) -> int:
-        """An instant before every print of the first traded day."""
-        first = self.plan.trade_from
-        return min(each.begins_ns for days in self.tapes.values() for each in days if each.day >= first) - 1
+    def traded(self) -> tuple[BacktestDay, ...]:
+        """The days that are traded; those before them are history."""
+        return tuple(each for each in self.days if each.day >= self.plan.trade_from)
 
     @property
     def prints(self) -> int:
         """Prints of all days."""
-        return sum(day.prints for days in self.tapes.values() for day in days)
+        return sum(part.prints for each in self.days for part in each.tapes)
+
+    @property
+    def begins_ns(self) -> int:
+        """An instant before every print of the first traded day."""
+        return min(part.begins_ns for each in self.traded for part in each.tapes) - 1
 
 
 def backtest_days(
@@ -96,45 +80,79 @@ def backtest_days(
     """
     symbols = sorted({strategy.spec.instrument for strategy in strategies})
     history = max(strategy.spec.longest_history for strategy in strategies)
-    at_hand = {
-        contract: {each.day: each for each in prints.days(contract) if last is None or each.day <= last}
-        for contract in prints.contracts
-    }
-    at_hand = {contract: days for contract, days in at_hand.items() if days}
-    if not at_hand:
-        found = sorted(each.day for contract in prints.contracts for each in prints.days(contract))
-        raise InvalidInput("to", str(last), f"a day on or after {found[0]}, the first that has prints")
+    at_hand = _at_hand(prints, last)
     feed = [contract_days(name, symbols, tuple(days)) for name, days in at_hand.items()]
     plan = plan_tape(feed, first, history, 1)
     refuse_expired(plan.sessions)
     require_months(feed, plan, symbols)
-    tapes: dict[str, tuple[ContractDay, ...]] = {}
-    for contract, days in plan.sessions.items():
-        found_days, index = [], 0
-        for day, following in zip(days, (*days[1:], None), strict=True):
-            known = at_hand[contract][day]
-            next_ns = None if following is None else at_hand[contract][following].first_ns
-            ends_ns = max(known.last_ns, prints.ends_ns(contract, day)) if following is None else known.last_ns
-            found_days.append(ContractDay(contract, day, index, known.prints, known.first_ns, next_ns, ends_ns))
-            index += known.prints
-        tapes[contract] = tuple(found_days)
-    return BacktestDays(plan, tapes, _spoken(strategies, tapes, plan))
+    tapes = {
+        contract: _tape(prints, contract, [at_hand[contract][day] for day in days])
+        for contract, days in plan.sessions.items()
+        if days
+    }
+    return BacktestDays(plan, tuple(tapes), _in_order(tapes, _spoken(strategies, tapes, plan), plan))
+
+
+def _at_hand(prints: Prints, last: date | None) -> dict[str, dict[date, DayOfPrints]]:
+    found = {
+        contract: {each.day: each for each in prints.days(contract) if last is None or each.day <= last}
+        for contract in prints.contracts
+    }
+    if not any(found.values()):
+        first = min(each.day for contract in prints.contracts for each in prints.days(contract))
+        raise InvalidInput("to", str(last), f"a day from {first} on, the first that has prints")
+    return {contract: days for contract, days in found.items() if days}
+
+
+def _tape(prints: Prints, contract: str, days: Sequence[DayOfPrints]) -> tuple[ContractDay, ...]:
+    found, index = [], 0
+    for each, following in zip(days, (*days[1:], None), strict=True):
+        ends_ns = each.last_ns if following else max(each.last_ns, prints.ends_ns(contract, each.day))
+        next_ns = following.first_ns if following else None
+        found.append(ContractDay(contract, each.day, index, each.prints, each.first_ns, next_ns, ends_ns))
+        index += each.prints
+    return tuple(found)
 
 
 def _spoken(
     strategies: Iterable[TradingStrategy], tapes: Mapping[str, Sequence[ContractDay]], plan: TapePlan
-) -> dict[date, tuple[SpokenDay, ...]]:
+) -> dict[date, list[SpokenDay]]:
+    """Who speaks on each traded day, strategies by name."""
     found: dict[date, list[SpokenDay]] = {}
     for strategy in sorted(strategies, key=lambda each: each.full_name):
-        months = front_months(strategy.spec.instrument, tapes, plan.trade_from)
         ends = month_ends(strategy.spec, tuple(tapes), plan.trade_from)
-        for month in months:
+        for month in front_months(strategy.spec.instrument, tapes, plan.trade_from):
             days = [each.day for each in tapes[month.contract]]
             for day in days:
                 if day < month.first or (month.until is not None and day >= month.until):
                     continue
                 start = history_start(strategy, day)
                 history = tuple(each for each in days if start <= each < day)
-                spoken = SpokenDay(strategy.full_name, month.contract, day, history, ends.get(month.contract))
-                found.setdefault(day, []).append(spoken)
-    return {day: tuple(found[day]) for day in sorted(found)}
+                own = SpokenDay(strategy.full_name, month.contract, day, history, ends.get(month.contract))
+                found.setdefault(day, []).append(own)
+    return found
+
+
+def _in_order(
+    tapes: Mapping[str, Sequence[ContractDay]], spoken: Mapping[date, Sequence[SpokenDay]], plan: TapePlan
+) -> tuple[BacktestDay, ...]:
+    last_use: dict[tuple[str, date], date] = {
+        (contract, each.day): each.day for contract, days in tapes.items() for each in days
+    }
+    for day in sorted(spoken):
+        last_use.update({(each.contract, before): day for each in spoken[day] for before in each.history})
+    done: dict[date, list[tuple[str, date]]] = {}
+    for key, day in last_use.items():
+        done.setdefault(day, []).append(key)
+    begins_ns = {contract: days[0].begins_ns for contract, days in tapes.items()}
+    found = []
+    for day in plan.days:
+        parts = tuple(each for days in tapes.values() for each in days if each.day == day)
+        begins_ns.update({part.contract: part.next_ns for part in parts if part.next_ns is not None})
+        for part in parts:
+            if part.next_ns is None:
+                del begins_ns[part.contract]
+        final = not begins_ns
+        end_ns = max(days[-1].ends_ns for days in tapes.values()) if final else min(begins_ns.values()) - 1
+        found.append(BacktestDay(day, parts, tuple(spoken.get(day, ())), end_ns, final, tuple(done.get(day, ()))))
+    return tuple(found)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
 from leadline.backtest.account import AccountRun
-from leadline.backtest.days import BacktestDays, SpokenDay
+from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
 from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
 from leadline.model.ids import AccountId, StrategyId
@@ -21,7 +22,7 @@ from leadline.model.ticks import TickColumns
 class DayResult:
     """The bars of one trading day, by contract and series, and what each strategy says on it."""
 
-    day: date
+    day: BacktestDay
     bars: Mapping[str, Bars]
     said: Mapping[StrategyId, Sequence[SignalMessage]]
 
@@ -33,8 +34,8 @@ class DayWorker:
         self._prints = prints
         self._strategies = {strategy.full_name: strategy for strategy in strategies}
         wanted: dict[str, dict[Series, None]] = {contract: {} for contract in days.contracts}
-        for spoken in days.spoken.values():
-            for each in spoken:
+        for day in days.days:
+            for each in day.spoken:
                 wanted[each.contract].update(dict.fromkeys(series_of(self._strategies[each.strategy]).values()))
         self._series = {contract: tuple(series) for contract, series in wanted.items()}
 
@@ -59,13 +60,17 @@ def in_this_process(prints: Prints, days: BacktestDays, strategies: Sequence[Tra
     """The days in order, worked on one after the other."""
     worker = DayWorker(prints, days, strategies)
     kept: dict[tuple[str, date], Bars] = {}
-    for day, parts in days.by_day.items():
-        found = {part.contract: worker.bars(part) for part in parts}
-        kept.update({(contract, day): bars for contract, bars in found.items()})
-        said = {each.strategy: worker.signals(each, kept) for each in days.spoken.get(day, ())}
-        yield DayResult(day, found, said)
-        for old in [key for key in kept if key not in days.needed_after(day)]:
+    for each in days.days:
+        found = {part.contract: worker.bars(part) for part in each.tapes}
+        kept.update({(contract, each.day): bars for contract, bars in found.items()})
+        said = {spoken.strategy: worker.signals(spoken, kept) for spoken in each.spoken}
+        yield DayResult(each, found, said)
+        for old in each.done:
             del kept[old]
+
+
+Accounts: TypeAlias = Mapping[AccountId, AccountRun]
+"""The accounts of a backtest, by name, in order."""
 
 
 def run_accounts(
@@ -74,8 +79,8 @@ def run_accounts(
     prints: Prints,
     days: BacktestDays,
     results: Iterable[DayResult],
-    seen: Callable[[DayResult, Mapping[AccountId, AccountRun]], None],
-) -> dict[AccountId, AccountRun]:
+    seen: Callable[[DayResult, Accounts], None],
+) -> Accounts:
     """Take every account through the results of the days; `seen` is told of each day when they are through.
 
     Raises Halted, RefusedMessage, InvalidInput and Unknown as the accounts do.
@@ -90,23 +95,20 @@ async def _run_accounts(
     prints: Prints,
     days: BacktestDays,
     results: Iterable[DayResult],
-    seen: Callable[[DayResult, Mapping[AccountId, AccountRun]], None],
+    seen: Callable[[DayResult, Accounts], None],
     folder: Path,
-) -> dict[AccountId, AccountRun]:
+) -> Accounts:
     runs: dict[AccountId, AccountRun] = {}
     for number, account in enumerate(sorted(accounts, key=lambda each: each.full_name)):
         own = [each for each in strategies if each.account_name == account.full_name]
-        place = folder / str(number)
-        run = AccountRun(account, own, days.contracts, days.plan.trade_from, days.trading_begins_ns, place)
+        run = AccountRun(account, own, days.contracts, days.plan.trade_from, days.begins_ns, folder / str(number))
         await run.start()
         runs[account.full_name] = run
     for result in results:
-        parts = days.by_day[result.day]
-        if result.day >= days.plan.trade_from:
-            ticks = {part.contract: ticks_of(prints, part) for part in parts}
-            end_ns, final = days.complete_after(result.day)
+        if result.day.day >= days.plan.trade_from:
+            ticks = {part.contract: ticks_of(prints, part) for part in result.day.tapes}
             for run in runs.values():
                 said = {name: words for name, words in result.said.items() if run.has(name)}
-                await run.go_on(ticks, said, end_ns, final=final)
+                await run.go_on(ticks, said, result.day.end_ns, final=result.day.final)
         seen(result, runs)
     return runs

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ from leadline.ingestion.days import TradingDays, day_of
 from leadline.ingestion.months import market_of
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
-from leadline.model.ticks import TickColumns, concat
+from leadline.model.ticks import TickColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +85,15 @@ def _by_day(contract: str, ticks: TickColumns) -> dict[date, TickColumns]:
     """The prints of each trading day, numbered from 0. Raises InvalidInput for a time that belongs to none."""
     ordinals = TradingDays(market_of(contract)).of(ticks.time_ns)
     cuts = [0, *(np.flatnonzero(np.diff(ordinals)) + 1).tolist(), len(ticks)]
-    found: dict[date, list[TickColumns]] = {}
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    found: dict[date, TickColumns] = {}
+    for start, stop in pairwise(cuts):
         day = day_of(int(ordinals[start]))
         if day is None:
             raise InvalidInput(f"prints of {contract}", int(ticks.time_ns[start]), "times on days of its calendar")
-        part = ticks.slice(start, stop)
-        found.setdefault(day, []).append(numbered_from(part, 0))
-    assert all(len(parts) == 1 for parts in found.values()), "trading days follow one another"
-    return {day: concat(parts) for day, parts in found.items()}
+        if day in found:
+            raise InvalidInput(f"prints of {contract}", int(ticks.time_ns[start]), "times that do not decrease")
+        found[day] = numbered_from(ticks.slice(start, stop), 0)
+    return found
 
 
 def numbered_from(ticks: TickColumns, first_index: int) -> TickColumns:

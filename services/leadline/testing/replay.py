@@ -7,34 +7,18 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
-import orjson
-
-from leadline.aggregation.builder import BarBuilder
 from leadline.analysis.merge import merged
 from leadline.analysis.months import month_folds
 from leadline.analysis.publication import Publication
-from leadline.execution.adapters.journal import SendJournal
-from leadline.execution.adapters.kill_switch import KillSwitch
-from leadline.execution.adapters.memory_store import MemoryDatabase, MemoryStore
-from leadline.execution.core.book import Book
-from leadline.execution.loop import commands
-from leadline.execution.loop.account_loop import AccountLoop
-from leadline.execution.loop.deps import Deps
+from leadline.backtest.account import ANALYSIS, TAPE, AccountRun, Halted
+from leadline.backtest.work import Series, builder_of, series_of
 from leadline.execution.loop.ports import Orders
-from leadline.execution.loop.signal_queue import SignalQueue
-from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection
-from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.execution.venues.paper.venue import PaperVenue
-from leadline.ingestion.months import market_of
 from leadline.model.bars import Bar, BarMessage
-from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.ids import RunId, StrategyId
-from leadline.model.loop_phase import LoopPhase
+from leadline.model.errors import InvalidInput
 from leadline.model.manifest.account_spec import default_account
-from leadline.model.manifest.specs import OWN_SERIES, BarSeries, TradingAccount, TradingStrategy, session_of
+from leadline.model.manifest.specs import OWN_SERIES, TradingAccount, TradingStrategy
 from leadline.model.manifest.venues import Capability
 from leadline.model.market.contracts import instrument_of
 from leadline.model.orders import Fill, Order
@@ -42,22 +26,9 @@ from leadline.model.proposals import Decision
 from leadline.model.signals import BarSignals, SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns
 from leadline.model.wire.signals import decode_signal, encode_signal
-from leadline.risk.decide import decide
-from leadline.risk.view import DecisionInputs, RiskDecision
 from leadline.testing.tape_time import TapeTime
-from leadline.venue.fill_rules import FillRules, parse_fill_rule
-from leadline.venue.matching import PaperMarket
 
-TAPE: Final = RunId("tape")
-ANALYSIS: Final = "hash"
-"""The names of the tape and of the analysis in what is said here."""
-
-
-class Halted(LeadlineError):
-    """The account was halted before the end of the prints; `reasons` says why."""
-
-    def __init__(self, reasons: str) -> None:
-        super().__init__(f"the account was halted: {reasons}")
+__all__ = ["ANALYSIS", "TAPE", "Halted", "Replay", "replay", "signal_messages"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +72,7 @@ def replay(
         raise InvalidInput("market", "nothing", "prints of a contract")
     manifest = account or default_account(strategy.metadata.namespace)
     bars = {
-        contract: {each.name: _bars(strategy, contract, ticks, each) for each in strategy.spec.all_series}
+        contract: {name: _bars(contract, ticks, series) for name, series in series_of(strategy).items()}
         for contract, ticks in sorted(market.items())
     }
     signals = signal_messages(strategy, trade_from, bars)
@@ -109,20 +80,6 @@ def replay(
         return asyncio.run(
             _run(strategy, manifest, market, trade_from, bars, signals, Path(folder), connect, capabilities)
         )
-
-
-def builder_of(strategy: TradingStrategy, contract: str, series: BarSeries) -> BarBuilder:
-    """The builder of a series of a strategy out of a contract's prints."""
-    _, hours = session_of(strategy.spec)
-    return BarBuilder(
-        tape=TAPE,
-        venue=instrument_of(contract).venue,
-        contract=contract,
-        calendar=market_of(contract),
-        hours=hours,
-        spec=series.bars,
-        ticks_per_row=series.ticks_per_row,
-    )
 
 
 def signal_messages(
@@ -148,10 +105,10 @@ def signal_messages(
     return found
 
 
-def _bars(strategy: TradingStrategy, contract: str, ticks: TickColumns, series: BarSeries) -> list[BarMessage]:
+def _bars(contract: str, ticks: TickColumns, series: Series) -> list[BarMessage]:
     end_ns = int(ticks.time_ns[-1]) if len(ticks) else 0
     batch = TickBatch(TAPE, instrument_of(contract).venue, contract, ticks, end_ns, final=True)
-    return list(builder_of(strategy, contract, series).feed(batch))
+    return list(builder_of(contract, series).feed(batch))
 
 
 def _in_order(orders: Iterable[Order], decisions: Sequence[Decision]) -> tuple[Order, ...]:
@@ -164,16 +121,14 @@ def _in_order(orders: Iterable[Order], decisions: Sequence[Decision]) -> tuple[O
     return tuple(sorted(orders, key=place))
 
 
-class _Risk:
-    """Risk, called in the process."""
+class _TapeOfItsOwn:
+    """A tape that is at hand whole, and the venue that listens to it; see `leadline.backtest.account.Tape`."""
 
-    async def decide(self, inputs: DecisionInputs) -> RiskDecision:
-        return decide(inputs)
+    def __init__(self, time: TapeTime, orders: Orders) -> None:
+        self.connection = Connection(time, orders)
 
-
-def _paper_market(account: TradingAccount, begins_ns: int) -> PaperMarket:
-    paper = PaperVenue().section_of(account.spec)
-    return PaperMarket(FillRules(parse_fill_rule(paper.fill_rule), paper.slippage_ticks, paper.latency_ns), begins_ns)
+    def go_on(self, prints: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+        """Nothing more comes."""
 
 
 async def _run(
@@ -188,70 +143,19 @@ async def _run(
     capabilities: AbstractSet[Capability],
 ) -> Replay:
     begins_ns = min(int(ticks.time_ns[0]) for ticks in market.values() if len(ticks)) - 1
-    contracts = tuple(sorted(market))
-    database = MemoryDatabase(lambda: 0.0)
-    store = MemoryStore(
-        database,
-        tape=TAPE,
-        manifest=account,
-        feed_contracts=contracts,
-        trade_from=trade_from,
-        holder="test",
-    )
-    await store.acquire()
-    queues: dict[StrategyId, SignalQueue] = {}
-    left = list(reversed(signals))
-    switch = KillSwitch(folder / "halts.json", lambda: 0)
-    journal = SendJournal(folder / "sent.journal")
-
-    async def next_message() -> None:
-        if switch.words or not left:
-            raise Halted(switch.words or "nothing more is said, and the tape goes on")
-        queues[strategy.full_name].push(left.pop())
-
-    async def no_pause(_: LoopPhase) -> None:
-        return None
-
-    def new_book() -> Book:
-        balance = account.spec.starting_balance
-        return Book(TAPE, account.full_name, account, contracts, trade_from, begins_ns, balance)
-
     ends_ns = signals[-1].progress_ns
-    if connect is None:
-        both = BothPorts(DirectVenue(_paper_market(account, begins_ns), market, ends_ns), contracts)
-        venue = Connection(both, both)
-    else:
+    tape = None
+    if connect is not None:
         time = TapeTime(market, begins_ns, ends_ns)
-        venue = Connection(time, connect(time))
-    deps = Deps(
-        store=store,
-        time=venue.time,
-        venue=venue.orders,
-        risk=_Risk(),
-        journal=journal,
-        queues=queues,
-        pause=no_pause,
-        idle=next_message,
-        switch=switch,
-        committed=lambda _: None,
-        capabilities=capabilities,
-    )
-    loop = AccountLoop(deps, new_book)
-    try:
-        await loop.recover()
-        commands.set_strategy(loop.book, strategy.full_name, ANALYSIS, orjson.dumps(strategy.to_manifest()).decode())
-        await loop.commit()
-        queues[strategy.full_name] = SignalQueue(strategy.full_name, ANALYSIS, loop.book.instant_ns)
-        while not loop.book.finished:
-            await loop.step()
-    finally:
-        journal.close()
+        tape = _TapeOfItsOwn(time, connect(time))
+    run = AccountRun(account, [strategy], tuple(sorted(market)), trade_from, begins_ns, folder, tape, capabilities)
+    await run.start()
+    await run.go_on(market, {strategy.full_name: signals}, ends_ns, final=True)
 
     def bars_of(series: str) -> tuple[Bar, ...]:
         return tuple(message.bar for found in bars.values() for message in found[series] if message.bar is not None)
 
-    records = database.records[TAPE, account.full_name]
-    book = loop.book
+    book, records = run.book, run.records
     decisions = tuple(sorted(records.decisions.values(), key=lambda one: (one.instant_ns, one.source)))
     return Replay(
         bars=bars_of(OWN_SERIES),

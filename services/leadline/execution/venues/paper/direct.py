@@ -33,6 +33,11 @@ class DirectVenue:
         self._written = written
         self._stands = (market.instant_ns, market.last_event)
 
+    @property
+    def contracts(self) -> tuple[str, ...]:
+        """The contracts of which there are tapes."""
+        return tuple(self._tapes)
+
     def go_on(self, tapes: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
         """Put tapes in the place of those before: they begin where those are matched, and reach further."""
         self._tapes, self._end_ns, self._final = tapes, end_ns, final
