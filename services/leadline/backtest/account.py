@@ -201,6 +201,8 @@ class AccountRun:
             self._heard[name] += messages
         for name, queue in self._queues.items():
             self._heard[name] = _push(queue, self._heard[name], None if final else end_ns)
+            if final and not queue.final:  # a month that follows it was at hand, and none of its days
+                queue.push(SignalMessage(TAPE, self._account.full_name, name, ANALYSIS, end_ns, final=True, bar=None))
         self._idle = False
         while not (self._idle or self.book.finished):
             await self._loop.step()

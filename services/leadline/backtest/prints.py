@@ -10,6 +10,7 @@ import numpy as np
 
 from leadline.ingestion.days import TradingDays, day_of
 from leadline.ingestion.months import market_of
+from leadline.ingestion.sources import CODA_NS
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
 from leadline.model.ticks import TickColumns
@@ -77,8 +78,14 @@ class PrintsInMemory:
 
     def ends_ns(self, contract: str, last_day: date) -> int:
         """See `Prints`."""
-        del last_day
-        return self._ends_ns.get(contract, 0)
+        days = self._days[contract]
+        return whole_day_ends_ns(contract, last_day) if last_day != max(days) else self._ends_ns.get(contract, 0)
+
+
+def whole_day_ends_ns(contract: str, day: date) -> int:
+    """An instant after a trading day's close at which all that ended with it is known; 0 for a day that is none."""
+    hours = market_of(contract).market(day)
+    return hours[1] + CODA_NS if hours else 0
 
 
 def _by_day(contract: str, ticks: TickColumns) -> dict[date, TickColumns]:

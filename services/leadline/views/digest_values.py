@@ -16,19 +16,28 @@ from leadline.views.digest import FIELDS
 
 Row: TypeAlias = dict[str, Any]
 
-_BAR_FIELDS: Final = tuple(name for name in FIELDS["bar"] if name not in {"bar_key", "rows"})
+_BAR_FIELDS: Final = tuple(name for name in FIELDS["bar"] if name not in {"bar_key", "trades", "rows"})
 _NOBODY: Final = {"account": AccountId(""), "strategy": StrategyId(""), "leg": ""}
 
 
 def bar_row(bar: Bar) -> Row:
     """A bar with its footprint."""
     key, rows = bar.key.text(), bar.rows
-    columns = (rows.price, rows.bid, rows.ask, rows.unknown, rows.bid_trades, rows.ask_trades, rows.unknown_trades)
+    columns = (rows.price, rows.bid, rows.ask, rows.unknown, rows.bid_prints, rows.ask_prints, rows.unknown_prints)
     values = {name: getattr(bar, name) for name in _BAR_FIELDS}
     # Sums that a database keeps as decimals, for they outgrow its integers.
     large = {name: Decimal(values[name]) for name in ("vwap_price_volume", "vwap_price2_volume")}
     table = [list(row) for row in zip(*(column.tolist() for column in columns), strict=True)]
-    return {**_NOBODY, **values, **large, "bar_key": key, "sort": key, "at": bar.known_at_ns, "rows": table}
+    return {
+        **_NOBODY,
+        **values,
+        **large,
+        "trades": bar.prints,
+        "bar_key": key,
+        "sort": key,
+        "at": bar.known_at_ns,
+        "rows": table,
+    }
 
 
 def signal_row(account: AccountId, strategy: StrategyId, said: BarSignals) -> Row:

@@ -1,0 +1,31 @@
+"""The prints of a feed's settings, whole in memory: of files, or of a simulated market."""
+
+from leadline.backtest.prints import PrintsInMemory
+from leadline.ingestion.feed import Feed
+from leadline.ingestion.params import IngestionParams
+from leadline.ingestion.tape import ContractTape
+from leadline.model.durations import NS_PER_MILLISECOND
+from leadline.model.errors import InvalidInput
+from leadline.model.ticks import concat
+
+
+def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
+    """The prints that a run of this feed would accept, of the days that its plan has.
+
+    Raises InvalidInput for a pushed feed, whose prints nobody has yet.
+    """
+    if feed.source is None:
+        raise InvalidInput("feed", "push", "prints that are at hand: files, a catalog or a simulated market")
+    market, ends_ns = {}, {}
+    for contract in feed.contracts:
+        tape = ContractTape(
+            feed.source,
+            contract,
+            feed.plan.sessions[contract],
+            params.bounds,
+            params.allowed_lateness_ms * NS_PER_MILLISECOND,
+        )
+        drafts = list(tape.drafts())
+        market[contract] = concat([draft.ticks for draft in drafts])
+        ends_ns[contract] = drafts[-1].watermark_ns
+    return PrintsInMemory(market, ends_ns)

@@ -1,0 +1,54 @@
+"""A backtest from its inputs to its outcome."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from leadline.backtest.days import BacktestDays, backtest_days
+from leadline.backtest.digest import RunningDigest
+from leadline.backtest.engine import Accounts, DayResult, in_this_process, run_accounts
+from leadline.backtest.prints import Prints
+from leadline.model.manifest.specs import TradingAccount, TradingStrategy
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The days of a backtest, its accounts as they are at the end, and the digest that a run of the same has."""
+
+    days: BacktestDays
+    accounts: Accounts
+    digest: str
+
+
+def run_backtest(
+    accounts: Iterable[TradingAccount],
+    strategies: Sequence[TradingStrategy],
+    prints: Prints,
+    first: date | None = None,
+    last: date | None = None,
+    seen: Callable[[DayResult, Accounts], None] = lambda _day, _accounts: None,
+) -> Outcome:
+    """Take accounts and their strategies through the days from `first` to `last`, both included.
+
+    None: the first day that has its history, and the last at hand. `seen` is told of each day when all accounts are
+    through. Raises InvalidInput and Unknown for what a run of the same would refuse, StrategyFailed for a strategy that
+    raises, Halted for an account that was halted, and as `Prints.read`.
+    """
+    days = backtest_days(prints, strategies, first, last)
+    owners = {strategy.full_name: strategy.account_name for strategy in strategies}
+    digest = RunningDigest((account, strategy) for strategy, account in owners.items())
+
+    def note(result: DayResult, runs: Accounts) -> None:
+        for bars in result.bars.values():
+            for messages in bars.values():
+                digest.bars(messages)
+        for strategy, words in result.said.items():
+            digest.said(owners[strategy], strategy, words)
+        for account, run in runs.items():
+            digest.booked(account, run.records)
+        digest.complete(result.day.end_ns)
+        seen(result, runs)
+
+    results = in_this_process(prints, days, strategies)
+    runs = run_accounts(accounts, strategies, prints, days, results, note)
+    return Outcome(days, runs, digest.finish({name: run.records for name, run in runs.items()}))
