@@ -117,7 +117,7 @@ def _tape(prints: Prints, contract: str, days: Sequence[DayOfPrints]) -> tuple[C
 def _spoken(
     strategies: Iterable[TradingStrategy], tapes: Mapping[str, Sequence[ContractDay]], plan: TapePlan
 ) -> dict[date, list[SpokenDay]]:
-    """Who speaks on each traded day, strategies by name."""
+    """The speakers of each traded day, strategies by name."""
     found: dict[date, list[SpokenDay]] = {}
     for strategy in sorted(strategies, key=lambda each: each.full_name):
         ends = month_ends(strategy.spec, tuple(tapes), plan.trade_from)

@@ -45,7 +45,7 @@ class DayWorker:
         return day_bars(day, ticks_of(self._prints, day), series) if series else {}
 
     def signals(self, spoken: SpokenDay, bars: Mapping[tuple[str, date], Bars]) -> list[SignalMessage]:
-        """What a strategy says on a day. `bars` by contract and day, those of its history among them."""
+        """The messages of a strategy on a day. `bars` by contract and day, those of its history among them."""
         history = [bars[spoken.contract, day] for day in spoken.history]
         strategy = self._strategies[spoken.strategy]
         return day_signals(strategy, spoken.day, history, bars[spoken.contract, spoken.day], spoken.ends_ns)

@@ -108,7 +108,7 @@ def _print_at(time_ns: int, index: int) -> TickColumns:
 def day_signals(
     strategy: TradingStrategy, day: date, history: Sequence[Bars], bars: Bars, ends_ns: int | None
 ) -> list[SignalMessage]:
-    """What a strategy says on a trading day.
+    """The messages of a strategy on a trading day.
 
     history: the bars of the history sessions before it, oldest first, of the same contract; bars: those of the day.
     ends_ns: from when on another contract speaks; None for no such instant. Raises StrategyFailed.

@@ -41,7 +41,7 @@ def bar_row(bar: Bar) -> Row:
 
 
 def signal_row(account: AccountId, strategy: StrategyId, said: BarSignals) -> Row:
-    """What a strategy said of a bar."""
+    """The signals and the regime of a strategy at a bar."""
     key, regime = said.bar.text(), said.regime
     return {
         "account": account,
