@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from leadline.backtest.work import builder_of, series_of
 from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.tape import ContractTape
@@ -11,7 +12,7 @@ from leadline.model.bars import BarMessage
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns, concat
-from leadline.testing.replay import TAPE, builder_of, signal_messages
+from leadline.testing.replay import TAPE, signal_messages
 from tests.execution.harness.builders import OPEN_NS
 
 
@@ -58,7 +59,7 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
         ]
         prints[contract] = concat([batch.ticks for batch in batches])
         bars[contract] = {}
-        for series in strategy.spec.all_series:
-            builder = builder_of(strategy, contract, series)
-            bars[contract][series.name] = [message for batch in batches for message in builder.feed(batch)]
+        for name, series in series_of(strategy).items():
+            builder = builder_of(contract, series)
+            bars[contract][name] = [message for batch in batches for message in builder.feed(batch)]
     return Recorded(opened, prints, bars, signal_messages(strategy, trade_from, bars))
