@@ -1,4 +1,7 @@
-"""A docstring begins with what it describes: a noun or a verb, and no question turned into a subject."""
+"""A docstring begins with what it describes: a noun or a verb, and no question turned into a subject.
+
+So does each sentence of the contracts' comments, which are all that another program's author has.
+"""
 
 import ast
 import re
@@ -9,6 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SUBJECT = re.compile(r"(?:What|Whatever|Who|Whoever|Whose|Whom)\b")
+
+IN_A_COMMENT = re.compile(r"(?:^|(?<=[.:;] ))(?:what|whatever|who|whoever|whose|whom|which)\b[^.]*", re.IGNORECASE)
+CONTRACTS = sorted((ROOT / "proto").rglob("*.proto"))
 
 
 def rooms() -> dict[str, Path]:
@@ -43,3 +49,19 @@ def test_no_docstring_begins_with_a_question_word(room: str):
 def test_one_is_found_wherever_it_stands():
     text = '"""Whose it is."""\nclass A:\n    """Fine."""\n    b = 1\n    """What it is."""\n'
     assert [line for line, doc in docstrings(ast.parse(text)) if SUBJECT.match(doc)] == [1, 5]
+
+
+def comments(contract: str) -> list[str]:
+    """The comments of a contract, each as one line."""
+    found = re.findall(r"(?:^ *//.*\n)+", contract, re.MULTILINE)
+    return [" ".join(line.strip().removeprefix("//").strip() for line in each.splitlines()) for each in found]
+
+
+@pytest.mark.parametrize("path", CONTRACTS, ids=lambda path: path.stem)
+def test_no_sentence_of_a_contract_has_a_question_for_its_subject(path: Path):
+    assert [found.group() for text in comments(path.read_text()) for found in IN_A_COMMENT.finditer(text)] == []
+
+
+def test_such_a_sentence_is_found_in_any_line_of_a_comment():
+    (text,) = comments("  // Names the person:\n  // who it was. Fine.\n  string by = 1;\n")
+    assert [found.group() for found in IN_A_COMMENT.finditer(text)] == ["who it was"]

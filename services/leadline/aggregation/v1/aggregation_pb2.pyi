@@ -66,7 +66,7 @@ class StreamBarsRequest(_message.Message):
     """Leave the footprint rows out."""
     @_builtins.property
     def stream(self) -> Global___BarStream:
-        """Which stream."""
+        """The stream."""
 
     @_builtins.property
     def after(self) -> _model_pb2.BarKey:
@@ -106,7 +106,7 @@ class StreamBarsResponse(_message.Message):
 
     @_builtins.property
     def unfinished(self) -> _model_pb2.UnfinishedBar:
-        """With the end of a tape that lies inside a bar: what is in none."""
+        """With the end of a tape that lies inside a bar: its prints that are in no bar."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class GetBarsRequest(_message.Message):
     """Leave the footprint rows out."""
     @_builtins.property
     def stream(self) -> Global___BarStream:
-        """Which stream."""
+        """The stream."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ Global___GetBarsResponse: _TypeAlias = GetBarsResponse  # noqa: Y015
 
 @_typing.final
 class ListSeriesRequest(_message.Message):
-    """Asks for what is built."""
+    """Asks for the series that are built."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -217,7 +217,7 @@ Global___ListSeriesRequest: _TypeAlias = ListSeriesRequest  # noqa: Y015
 
 @_typing.final
 class ListSeriesResponse(_message.Message):
-    """What is built."""
+    """The series that are built."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -263,7 +263,7 @@ class Series(_message.Message):
     """The tape ended."""
     @_builtins.property
     def unfinished(self) -> _model_pb2.UnfinishedBar:
-        """Where the tape ended inside a bar: what is in none."""
+        """Where the tape ended inside a bar: its prints that are in no bar."""
 
     def __init__(
         self,

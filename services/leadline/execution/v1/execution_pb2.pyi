@@ -313,7 +313,7 @@ Global___CancelOrderRequest: _TypeAlias = CancelOrderRequest  # noqa: Y015
 
 @_typing.final
 class CancelOrderResponse(_message.Message):
-    """What became of it."""
+    """The answer to it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -337,7 +337,7 @@ Global___CancelOrderResponse: _TypeAlias = CancelOrderResponse  # noqa: Y015
 
 @_typing.final
 class FlattenRequest(_message.Message):
-    """Names what to flatten."""
+    """Names a strategy, or the whole account, to flatten."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -443,13 +443,13 @@ class Halt(_message.Message):
     number: _builtins.int
     """Its number, which grows with each halt of the account; 0 until execution has read the account's rows."""
     source: _builtins.str
-    """What halted: `PERSON`, `FIELD` (the account's manifest), `DIFFERENCE` (between book and venue), `LIMIT` (entries
+    """Source of the halt: `PERSON`, `FIELD` (the account's manifest), `DIFFERENCE` (between book and venue), `LIMIT` (entries
     that come too often), `POISON` (a message that cannot be used) or `SYSTEM`.
     """
     reason: _builtins.str
     """Why, one line of at most 500 characters."""
     by: _builtins.str
-    """Who halted: a person's name, or `execution`."""
+    """Its author: a person's name, or `execution`."""
     at_ns: _builtins.int
     """When, wall time, nanoseconds UTC."""
     def __init__(
@@ -551,7 +551,7 @@ Global___ReleaseResponse: _TypeAlias = ReleaseResponse  # noqa: Y015
 
 @_typing.final
 class ResumeResponse(_message.Message):
-    """What was cleared, and what still stands."""
+    """The halts that were cleared, and those that still stand."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -559,7 +559,7 @@ class ResumeResponse(_message.Message):
     CLEARED_FIELD_NUMBER: _builtins.int
     HALTS_FIELD_NUMBER: _builtins.int
     by: _builtins.str
-    """Who resumed."""
+    """The person who resumed."""
     @_builtins.property
     def cleared(self) -> _containers.RepeatedCompositeFieldContainer[Global___Halt]:
         """The halts that were cleared."""
@@ -634,7 +634,7 @@ class GetStateResponse(_message.Message):
     trading_day: _builtins.str
     """Trading day of the venue, ISO 8601 date."""
     phase: _builtins.str
-    """What the loop does: `starting`, `reconciling`, `running`, `waiting_for_signals`, `waiting_for_venue`,
+    """Phase of the loop: `starting`, `reconciling`, `running`, `waiting_for_signals`, `waiting_for_venue`,
     `waiting_for_risk`, `waiting_for_database`, `waiting_for_disk`, `waiting_for_parts`, `finished`.
     """
     equity: _builtins.str
@@ -788,8 +788,8 @@ class StrategyState(_message.Message):
     loosening_waits: _builtins.bool
     """Whether a looser limit of its own waits until it is flat or its session opens again."""
     fence: _builtins.str
-    """Why nothing that it says counts: what was wrong with its message that was refused. Empty while all counts; to name
-    it again by `SetStrategy` ends it.
+    """Why none of its messages counts: the fault of the one that was refused. Empty while all of them count; to name it
+    again by `SetStrategy` ends it.
     """
     contract: _builtins.str
     """The contract whose prints it reads now: its root's current month. It changes with the trading day, when it is flat."""

@@ -109,7 +109,7 @@ class ExecutionServiceServicer:
     def SetStrategy(self, request, context):
         """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
         A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
-        messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
+        messages of any other analysis count for nothing from then on. A tighter limit of the strategy holds at once;
         a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
         INVALID_ARGUMENT: the manifest does not hold, its namespace is not allowed, or another strategy trades its contract.
         NOT_FOUND: the feed does not have its contract.
@@ -120,8 +120,8 @@ class ExecutionServiceServicer:
 
     def Drain(self, request, context):
         """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-        From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
-        bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
+        From that instant on it enters nothing and nobody waits for its signals. Its position keeps the
+        bracket, its own day loss and the close by which it is flat. Once it is flat and has no order left it is forgotten by
         itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
         drain is and changes nothing; another id replaces the drain. NOT_FOUND: the account never heard of the strategy.
         """
@@ -131,7 +131,7 @@ class ExecutionServiceServicer:
 
     def SetAccount(self, request, context):
         """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-        What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
+        A tighter limit holds at once, a looser one from the roll of the trading day on; new tiers hold from a roll at which
         the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
         settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
         `operator`; `false` clears that halt and no other one, and only for a named person.
@@ -181,8 +181,8 @@ class ExecutionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
-        and what it had said up to its fence is not held against it a second time. Only a named person can.
+        """Ends the fence of a strategy, of which a message was refused: its messages after the account's instant count again,
+        and those up to its fence are not held against it a second time. Only a named person can.
         NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,21 +36,21 @@ class ExecutionServiceStub:
     SetStrategy: _grpc.UnaryUnaryMultiCallable[_execution_pb2.SetStrategyRequest, _execution_pb2.SetStrategyResponse]
     """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
     A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
-    messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
+    messages of any other analysis count for nothing from then on. A tighter limit of the strategy holds at once;
     a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
     INVALID_ARGUMENT: the manifest does not hold, its namespace is not allowed, or another strategy trades its contract.
     NOT_FOUND: the feed does not have its contract.
     """
     Drain: _grpc.UnaryUnaryMultiCallable[_execution_pb2.DrainRequest, _execution_pb2.DrainResponse]
     """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-    From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
-    bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
+    From that instant on it enters nothing and nobody waits for its signals. Its position keeps the
+    bracket, its own day loss and the close by which it is flat. Once it is flat and has no order left it is forgotten by
     itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
     drain is and changes nothing; another id replaces the drain. NOT_FOUND: the account never heard of the strategy.
     """
     SetAccount: _grpc.UnaryUnaryMultiCallable[_execution_pb2.SetAccountRequest, _execution_pb2.SetAccountResponse]
     """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-    What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
+    A tighter limit holds at once, a looser one from the roll of the trading day on; new tiers hold from a roll at which
     the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
     settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
     `operator`; `false` clears that halt and no other one, and only for a named person.
@@ -73,8 +73,8 @@ class ExecutionServiceStub:
     FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
     """
     Release: _grpc.UnaryUnaryMultiCallable[_execution_pb2.ReleaseRequest, _execution_pb2.ReleaseResponse]
-    """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
-    and what it had said up to its fence is not held against it a second time. Only a named person can.
+    """Ends the fence of a strategy, of which a message was refused: its messages after the account's instant count again,
+    and those up to its fence are not held against it a second time. Only a named person can.
     NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
     """
     GetState: _grpc.UnaryUnaryMultiCallable[_execution_pb2.GetStateRequest, _execution_pb2.GetStateResponse]
@@ -94,21 +94,21 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     SetStrategy: _aio.UnaryUnaryMultiCallable[_execution_pb2.SetStrategyRequest, _execution_pb2.SetStrategyResponse]  # type: ignore[assignment]
     """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
     A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
-    messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
+    messages of any other analysis count for nothing from then on. A tighter limit of the strategy holds at once;
     a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
     INVALID_ARGUMENT: the manifest does not hold, its namespace is not allowed, or another strategy trades its contract.
     NOT_FOUND: the feed does not have its contract.
     """
     Drain: _aio.UnaryUnaryMultiCallable[_execution_pb2.DrainRequest, _execution_pb2.DrainResponse]  # type: ignore[assignment]
     """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-    From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
-    bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
+    From that instant on it enters nothing and nobody waits for its signals. Its position keeps the
+    bracket, its own day loss and the close by which it is flat. Once it is flat and has no order left it is forgotten by
     itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
     drain is and changes nothing; another id replaces the drain. NOT_FOUND: the account never heard of the strategy.
     """
     SetAccount: _aio.UnaryUnaryMultiCallable[_execution_pb2.SetAccountRequest, _execution_pb2.SetAccountResponse]  # type: ignore[assignment]
     """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-    What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
+    A tighter limit holds at once, a looser one from the roll of the trading day on; new tiers hold from a roll at which
     the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
     settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
     `operator`; `false` clears that halt and no other one, and only for a named person.
@@ -131,8 +131,8 @@ class ExecutionServiceAsyncStub(ExecutionServiceStub):
     FAILED_PRECONDITION: the account's manifest still says `halt: true`, or book and venue still differ.
     """
     Release: _aio.UnaryUnaryMultiCallable[_execution_pb2.ReleaseRequest, _execution_pb2.ReleaseResponse]  # type: ignore[assignment]
-    """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
-    and what it had said up to its fence is not held against it a second time. Only a named person can.
+    """Ends the fence of a strategy, of which a message was refused: its messages after the account's instant count again,
+    and those up to its fence are not held against it a second time. Only a named person can.
     NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
     """
     GetState: _aio.UnaryUnaryMultiCallable[_execution_pb2.GetStateRequest, _execution_pb2.GetStateResponse]  # type: ignore[assignment]
@@ -155,7 +155,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_execution_pb2.SetStrategyResponse, _abc.Awaitable[_execution_pb2.SetStrategyResponse]]:
         """Names the analysis that counts for a strategy and stores its hot settings, at the account's instant.
         A new name joins at that instant: bars known by then only warm it up. Another hash takes over at that instant, and
-        messages of any other analysis count for nothing from then on. What the strategy may risk is tightened at once;
+        messages of any other analysis count for nothing from then on. A tighter limit of the strategy holds at once;
         a looser limit of its own waits until it is flat or its session opens again. A drain of the name ends.
         INVALID_ARGUMENT: the manifest does not hold, its namespace is not allowed, or another strategy trades its contract.
         NOT_FOUND: the feed does not have its contract.
@@ -168,8 +168,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.DrainResponse, _abc.Awaitable[_execution_pb2.DrainResponse]]:
         """Takes a strategy out of the market, at the account's instant, for good or until the next SetStrategy of its name.
-        From that instant on it enters nothing and nobody waits for its signals. What holds its position goes on: the
-        bracket, its own day loss and being flat by its close. Once it is flat and has no order left it is forgotten by
+        From that instant on it enters nothing and nobody waits for its signals. Its position keeps the
+        bracket, its own day loss and the close by which it is flat. Once it is flat and has no order left it is forgotten by
         itself: it claims its contract no longer, and its history stays in the book. The same id again answers how far the
         drain is and changes nothing; another id replaces the drain. NOT_FOUND: the account never heard of the strategy.
         """
@@ -181,7 +181,7 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.SetAccountResponse, _abc.Awaitable[_execution_pb2.SetAccountResponse]]:
         """Stores the account's hot settings: commission, tiers, limits, margin limits, allowed namespaces and halt.
-        What tightens holds at once, what loosens from the roll of the trading day on; new tiers hold from a roll at which
+        A tighter limit holds at once, a looser one from the roll of the trading day on; new tiers hold from a roll at which
         the account is flat. Other fields are not looked at: they come with the settings of the next start. The same
         settings again change nothing. `halt: true` halts before anything else is done, under the person's name or
         `operator`; `false` clears that halt and no other one, and only for a named person.
@@ -240,8 +240,8 @@ class ExecutionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _execution_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_execution_pb2.ReleaseResponse, _abc.Awaitable[_execution_pb2.ReleaseResponse]]:
-        """Ends the fence of a strategy, of which a message was refused: what it says after the account's instant counts again,
-        and what it had said up to its fence is not held against it a second time. Only a named person can.
+        """Ends the fence of a strategy, of which a message was refused: its messages after the account's instant count again,
+        and those up to its fence are not held against it a second time. Only a named person can.
         NOT_FOUND: the account never heard of the strategy. INVALID_ARGUMENT: it is not fenced off.
         """
 

@@ -30,8 +30,8 @@ class PublishTicksRequest(_message.Message):
     END_FIELD_NUMBER: _builtins.int
     first_index: _builtins.int
     """The sender's index of the batch's first print: its number among all prints that the sender has for this contract,
-    from 0. Needed without prints too: there it says which one comes next. What was taken before is dropped and counted;
-    an index after the next one is refused, for prints would be missing.
+    from 0. Needed without prints too: there it is that of the next one. Prints that were taken before are dropped and
+    counted; an index after the next one is refused, for prints would be missing.
     """
     end: _builtins.bool
     """The contract's prints end with this batch."""
@@ -58,7 +58,7 @@ Global___PublishTicksRequest: _TypeAlias = PublishTicksRequest  # noqa: Y015
 
 @_typing.final
 class PublishTicksResponse(_message.Message):
-    """What became of a pushed stream."""
+    """The state of a pushed stream."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -140,7 +140,7 @@ class GetFeedStatusResponse(_message.Message):
     progress: _builtins.float
     """Share of the tape that is published, from 0 to 1; 0 for a pushed feed."""
     state: _builtins.str
-    """What ingestion does: `waiting_for_demand`, `publishing`, `waiting_for_space`, `waiting_for_feed`, `finished`, or
+    """Phase of ingestion: `waiting_for_demand`, `publishing`, `waiting_for_space`, `waiting_for_feed`, `finished`, or
     `failed` when the tape has ended and is not one to trust.
     """
     failure: _builtins.str
@@ -255,7 +255,7 @@ class KeptOutPrint(_message.Message):
     reason: _builtins.str
     """Why."""
     source: _builtins.str
-    """What the source is called: a file's name."""
+    """Name of the source: a file's name."""
     row: _builtins.int
     """Its number there: of the line of a file."""
     time_ns: _builtins.int

@@ -458,7 +458,7 @@ class BarMessage(_message.Message):
 
     @_builtins.property
     def unfinished(self) -> Global___UnfinishedBar:
-        """With the end of a tape that lies inside a bar: what is in none."""
+        """With the end of a tape that lies inside a bar: its prints that are in no bar."""
 
     def __init__(
         self,
@@ -685,7 +685,7 @@ Global___EntryTerms: _TypeAlias = EntryTerms  # noqa: Y015
 
 @_typing.final
 class Proposal(_message.Message):
-    """What a strategy wants at one closed bar."""
+    """One action that a strategy proposes at one closed bar."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -756,7 +756,7 @@ Global___Proposal: _TypeAlias = Proposal  # noqa: Y015
 
 @_typing.final
 class BarSignals(_message.Message):
-    """What a strategy says at one closed bar."""
+    """All that a strategy says at one closed bar."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -790,7 +790,7 @@ class BarSignals(_message.Message):
 
     @_builtins.property
     def proposals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Proposal]:
-        """What the strategy wants, in the order in which it is decided."""
+        """Its proposals, in the order in which they are decided."""
 
     def __init__(
         self,
@@ -816,7 +816,7 @@ Global___BarSignals: _TypeAlias = BarSignals  # noqa: Y015
 
 @_typing.final
 class SignalMessage(_message.Message):
-    """Payload of the signal stream: what is said of a bar, or only progress."""
+    """Payload of the signal stream: the signals of a bar, or only progress."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -916,7 +916,7 @@ class Run(_message.Message):
     """Digest of the instruments beside the package's sheet that it was opened with; empty where there were none."""
     @_builtins.property
     def contracts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Venue token by dated contract: what the feed has, fixed when the run opens."""
+        """Venue token by dated contract of the feed, fixed when the run opens."""
 
     @_builtins.property
     def sessions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

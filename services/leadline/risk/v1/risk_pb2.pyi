@@ -103,7 +103,7 @@ class AccountView(_message.Message):
     open: _builtins.str
     """Open result at the last prints."""
     worst_case: _builtins.str
-    """What the open positions and working entries can still lose below `open`, at their stops; >= 0."""
+    """The most that the open positions and working entries can still lose below `open`, at their stops; >= 0."""
     streak: _builtins.int
     """Closed trades in a row that won (positive) or lost (negative), a count."""
     trades: _builtins.int
@@ -301,7 +301,7 @@ Global___Tier: _TypeAlias = Tier  # noqa: Y015
 
 @_typing.final
 class StrategySettings(_message.Message):
-    """What the decision needs of a strategy: its hot settings and the facts of its instruments."""
+    """A strategy as the decision needs it: its hot settings and the facts of its instruments."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -558,7 +558,7 @@ class StrategyDay(_message.Message):
     open: _builtins.str
     """Open result at the last prints."""
     worst_case: _builtins.str
-    """What its positions and working entries can still lose; >= 0."""
+    """The most that its positions and working entries can still lose; >= 0."""
     trades: _builtins.int
     """Entries decided, a count."""
     exposure: _builtins.int
@@ -632,7 +632,7 @@ Global___WaitingGroup: _TypeAlias = WaitingGroup  # noqa: Y015
 
 @_typing.final
 class ExecutionInstrument(_message.Message):
-    """What a contract costs and is worth. Money in the account's currency, decimal strings."""
+    """Cost and worth of a contract. Money in the account's currency, decimal strings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

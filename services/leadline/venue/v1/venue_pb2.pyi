@@ -473,7 +473,7 @@ Global___CancelOrderResponse: _TypeAlias = CancelOrderResponse  # noqa: Y015
 
 @_typing.final
 class ReplaceOrderRequest(_message.Message):
-    """Asks for other terms of a working order. What is absent stays as it is."""
+    """Asks for other terms of a working order. An absent term stays as it is."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -679,7 +679,7 @@ class WatchedPosition(_message.Message):
     quantity: _builtins.int
     """Signed, size steps."""
     cost: _builtins.str
-    """What its lots cost, in money: the sum of worth x signed quantity, a decimal string."""
+    """Cost of its lots, in money: the sum of worth x signed quantity, a decimal string."""
     tick_value: _builtins.str
     """Value of one tick of one size step, a decimal string; of an inverse contract, of one size step at a price of one
     tick.

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PaperVenueServiceStub:
-    """What execution and the paper venue say to each other.
+    """Calls between execution and the paper venue.
     """
 
     def __init__(self, channel):
@@ -73,7 +73,7 @@ class PaperVenueServiceStub:
 
 
 class PaperVenueServiceServicer:
-    """What execution and the paper venue say to each other.
+    """Calls between execution and the paper venue.
     """
 
     def SubmitOrder(self, request, context):
@@ -172,7 +172,7 @@ def add_PaperVenueServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaperVenueService:
-    """What execution and the paper venue say to each other.
+    """Calls between execution and the paper venue.
     """
 
     @staticmethod

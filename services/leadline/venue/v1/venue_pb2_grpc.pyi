@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PaperVenueServiceStub:
-    """What execution and the paper venue say to each other."""
+    """Calls between execution and the paper venue."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -50,7 +50,7 @@ class PaperVenueServiceStub:
 
 @_typing.type_check_only
 class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
-    """What execution and the paper venue say to each other."""
+    """Calls between execution and the paper venue."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitOrder: _aio.UnaryUnaryMultiCallable[_venue_pb2.SubmitOrderRequest, _venue_pb2.SubmitOrderResponse]  # type: ignore[assignment]
@@ -69,7 +69,7 @@ class PaperVenueServiceAsyncStub(PaperVenueServiceStub):
     """Net positions."""
 
 class PaperVenueServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What execution and the paper venue say to each other."""
+    """Calls between execution and the paper venue."""
 
     @_abc_1.abstractmethod
     def SubmitOrder(
