@@ -179,7 +179,8 @@ class AccountLoop:
         if complete >= book.instant_ns and self._undecided():
             return book.instant_ns
         looks = None if self._deps.trails else next_look(book)
-        timers = [timer for timer in (next_timer(book), next_try(book), looks) if timer is not None]
+        tries = next_try(book), self._orders.next_try()
+        timers = [timer for timer in (next_timer(book), *tries, looks) if timer is not None]
         target = min(complete, earliest, *timers)
         return target if target > book.instant_ns else None
 

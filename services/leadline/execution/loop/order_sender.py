@@ -7,7 +7,7 @@ from leadline.execution.core.book import Book, Changes, is_entry, put_order
 from leadline.execution.core.booking import joined
 from leadline.execution.core.decisions import venue_order
 from leadline.execution.core.exit_reasons import ExitReason
-from leadline.execution.core.exits import Cancel, Move, Shrink, wanted
+from leadline.execution.core.exits import LONGEST_WAIT_NS, Cancel, Move, OrderChange, Shrink, wanted
 from leadline.execution.core.new_exits import sent_again
 from leadline.execution.core.order_reports import apply_report, was_faster
 from leadline.execution.core.orders import move
@@ -16,18 +16,25 @@ from leadline.execution.core.venue_reports import check_order, shown
 from leadline.execution.loop.bookkeeper import Bookkeeper
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import NotAdmitted, PartFailed, Refused, Unavailable
+from leadline.model.ids import ClientOrderId
 from leadline.model.orders import Order, OrderState, VenueOrder
+from leadline.model.ticks import NS_PER_SECOND
 
 ROUNDS: Final = 3
 """Questions of what has to go at one instant: what protects no position, then its stops, then its close."""
 
 
 class OrderSender:
-    """Sends the orders of one account, and takes them out of the market again."""
+    """Sends the orders of one account, and takes them out of the market again.
+
+    `_kept_in` has the live orders that the venue refuses to cancel: how often it has, and the instant (ns) from which
+    on it is asked again.
+    """
 
     def __init__(self, keeper: Bookkeeper) -> None:
         self._keeper = keeper
         self._unsent = ""
+        self._kept_in: dict[ClientOrderId, tuple[int, int]] = {}
 
     @property
     def _deps(self) -> Deps:
@@ -125,10 +132,11 @@ class OrderSender:
                     await self.send(order)
 
     async def cancel(self, order: Order, reason: str) -> None:
-        """Cancel one working order and book what the venue says of it."""
-        await self._keeper.commit_order(move(order, OrderState.PENDING_CANCEL, reason=reason))
-        await self._cancel(order, reason)
+        """Cancel one working order and book what the venue says of it. Raises Refused where the venue does not."""
+        refused = await self._cancel(order, reason)
         await self._keeper.catch_up()
+        if refused is not None:
+            raise refused
 
     async def move(self, move: Move) -> None:
         """Have an exit at another price, or trail otherwise; what is wanted has been committed before.
@@ -163,19 +171,45 @@ class OrderSender:
             if order.wanted_trail is not None:  # a venue need not say how a stop trails
                 await self._keeper.commit_order(_trails_as_wanted(order))
 
-    async def _cancel(self, order: Order, reason: str) -> None:
-        """Take an order out of the market; that it is on its way out has been committed before.
+    async def _cancel(self, order: Order, reason: str) -> Refused | None:
+        """Take an order out of the market, once that it is on its way out is committed; the venue's refusal, or None.
 
         A venue that refuses because the order was faster has nothing to take out: its events tell what became of it.
+        One that refuses an order that works keeps it: a person has to look, and while the book still wants the order
+        out the venue is asked again, each time after twice as long. One that does not have it is asked for all orders.
         """
+        order = move(order, OrderState.PENDING_CANCEL, reason=reason)
+        await self._keeper.commit_order(order)
         try:
             await self._deps.venue.cancel(order.client_id, reason)
         except NotAdmitted:
             raise
-        except Refused:
+        except Refused as refused:
             found = await self._deps.venue.find(order.client_id)
-            if found is None or not was_faster(order, found):
-                raise
+            if found is not None and was_faster(order, found):
+                return None
+            self._keeper.differs(f"order {order.client_id} is not taken out of the market: {refused}")
+            if found is None:
+                self._keeper.doubted = True
+                return refused
+            tries, _ = self._kept_in.get(order.client_id, (0, 0))
+            wait_ns = min(NS_PER_SECOND << min(tries, 6), LONGEST_WAIT_NS)
+            self._kept_in[order.client_id] = (tries + 1, self._book.instant_ns + wait_ns)
+            await self.follow(order, found)
+            return refused
+        self._kept_in.pop(order.client_id, None)
+        return None
+
+    def next_try(self) -> int | None:
+        """The next instant, ns, at which the venue is asked again to cancel an order that it has kept."""
+        live = {order.client_id for order in self._book.live_orders()}
+        self._kept_in = {name: kept for name, kept in self._kept_in.items() if name in live}
+        return min((at for _, at in self._kept_in.values() if at > self._book.instant_ns), default=None)
+
+    def _is_kept_in(self, action: OrderChange) -> bool:
+        """Whether an action is a cancel for which it is too early, after the venue has refused it."""
+        _, again_ns = self._kept_in.get(action.order.client_id, (0, 0))
+        return isinstance(action, Cancel) and self._book.instant_ns < again_ns
 
     async def shrink(self, shrink: Shrink) -> None:
         """Have an exit close less; that a part of its unit is to leave has been committed before.
@@ -208,12 +242,12 @@ class OrderSender:
         """
         await self._send_exits()
         for _ in range(ROUNDS):
-            actions = wanted(self._book, halted=bool(self._deps.halted()), spent=self._deps.journal.written)
+            found = wanted(self._book, halted=bool(self._deps.halted()), spent=self._deps.journal.written)
+            actions = [action for action in found if not self._is_kept_in(action)]
             if not actions:
                 return
             for action in actions:
                 if isinstance(action, Cancel):
-                    await self._keeper.commit_order(move(action.order, OrderState.PENDING_CANCEL, reason=action.reason))
                     await self._cancel(action.order, action.reason)
                 elif isinstance(action, Move):
                     await self.move(action)
