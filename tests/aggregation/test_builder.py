@@ -369,6 +369,34 @@ def test_progress_of_a_minute_without_prints_is_told_when_the_grace_for_its_bars
     assert [message.progress_ns for messages in told for message in messages] == [at(62.25)]
 
 
+def test_a_time_bar_that_is_open_promises_its_end_ahead_of_the_tape():
+    fed = builder("1h")
+    (before,) = fed.feed(batch([(at(-1), 100, 1, BUY)]))
+    assert before.quiet_until_ns == at(0)
+    # Said with the print that opens the bar: what was promised before is used up.
+    (opened,) = fed.feed(batch([(at(0), 100, 1, BUY)], first=1))
+    assert (opened.progress_ns, opened.quiet_until_ns) == (at(0), at(3600))
+    # With a bar only what follows from that bar, so that it is the same bytes in any batches.
+    (closed,) = fed.feed(batch([(at(3600.5), 100, 1, BUY)], first=2))
+    assert (closed.progress_ns, closed.quiet_until_ns) == (at(3600.5), at(3660))
+    (told,) = fed.feed(batch([(at(3601), 100, 1, BUY)], first=3))
+    assert (told.progress_ns, told.quiet_until_ns) == (at(3601), at(7200))
+
+
+def test_a_promise_ahead_that_is_used_up_is_renewed_at_once():
+    fed = builder("1h")
+    fed.feed(batch([(at(0), 100, 1, BUY)]))
+    (bar,) = fed.feed(batch(first=1, watermark=at(3602)))
+    assert (bar.progress_ns, bar.quiet_until_ns) == (at(3602), at(3660))
+    (told,) = fed.feed(batch([(at(3660), 100, 1, BUY)], first=1))
+    assert (told.progress_ns, told.quiet_until_ns) == (at(3660), at(7200))
+
+
+def test_bars_of_prints_promise_nothing_ahead():
+    told = [builder(spec).feed(batch([(at(0), 100, 1, BUY)]))[-1] for spec in ("ticks:2", "volume:2")]
+    assert [message.quiet_until_ns for message in told] == [0, 0]
+
+
 def test_out_of_session_progress_goes_on():
     fed = builder()
     messages = [fed.feed(batch(first=0, watermark=CLOSE_NS + minute * MINUTE)) for minute in range(5)]

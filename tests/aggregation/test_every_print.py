@@ -105,6 +105,12 @@ def test_a_tape_that_ends_with_its_bar_or_before_its_first_print_has_no_unfinish
     assert run(builder("1m"), batches([(at(-60), 100, 1, BUY)], []))[-1].unfinished is None
 
 
+def test_a_promise_ahead_goes_over_the_bus():
+    subject = bar_subject(RunId("run-1"), "cme", "MESM2025", "rth", "5m-r1")
+    said = BarMessage(RunId("run-1"), "cme", "MESM2025", 9, False, None, quiet_until_ns=60)
+    assert read_bar(subject, encode_bar(said)) == said
+
+
 def test_the_unfinished_bar_goes_over_the_bus_with_the_end_and_nowhere_else():
     key = BarKey("MESM2025", "rth", "5m-r1", MONDAY, 7)
     subject = bar_subject(RunId("run-1"), "cme", "MESM2025", "rth", "5m-r1")

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from leadline.aggregation.publication import Publication, coalesced, message_key
 from leadline.model.bars import BarMessage
 from tests.aggregation.builders import BUY, CONTRACT, TAPE, VENUE, at, batches, builder, run
@@ -64,5 +66,12 @@ def test_of_messages_told_together_only_the_last_progress_is_worth_telling():
 def test_keys_name_the_bar_or_the_progress():
     bar = next(message for message in messages() if message.bar)
     assert message_key(bar) == f"{CONTRACT}/rth/1m-r1/2025-11-20/0/0"
-    assert message_key(progress(5)) == "progress/5"
-    assert message_key(progress(5, final=True)) == "final/5"
+    assert message_key(progress(5)) == "progress/5/0"
+    assert message_key(progress(5, final=True)) == "final/5/0"
+
+
+def test_progress_that_promises_more_at_the_same_instant_is_another_message():
+    more = replace(progress(5), quiet_until_ns=60)
+    assert message_key(more) == "progress/5/60"
+    assert Publication(progress(5)).unpublished([more]) == [more]
+    assert Publication(more).unpublished([progress(5)]) == []

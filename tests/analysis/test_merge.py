@@ -38,13 +38,20 @@ def as_bytes(answers: Iterable[Said]) -> list[tuple[str, bytes]]:
 
 @st.composite
 def series_messages(draw: st.DrawFn) -> list[BarMessage]:
-    """What one builder tells: bars and progress, each promise kept, to the same end of the tape as all others."""
+    """What one builder tells: bars and progress, each promise kept, to the same end of the tape as all others.
+
+    Some of them promise ahead, at most to the bar that follows.
+    """
     messages, now_ns, ordinal = [], 0, 0
     for step, is_bar in draw(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=12)):
         now_ns += step
         messages.append(told(now_ns, ordinal) if is_bar else promised(now_ns))
         ordinal += is_bar
-    return [*messages, promised(40, final=True)]
+    quiet_ns, said = 40, [promised(40, final=True)]
+    for message in reversed(messages):
+        said.insert(0, replace(message, quiet_until_ns=draw(st.sampled_from([0, quiet_ns]))))
+        quiet_ns = quiet_ns if message.bar is None else message.bar.known_at_ns
+    return said
 
 
 tapes = st.tuples(*[series_messages()] * len(SERIES)).map(lambda found: dict(zip(SERIES, found, strict=True)))
@@ -91,6 +98,13 @@ def test_every_bar_comes_out_once_by_its_instant_and_then_by_its_series(streams)
 
 @settings(max_examples=100, deadline=None)
 @given(tapes)
+def test_what_is_promised_ahead_changes_no_bar_and_no_order(streams) -> None:
+    plain = {name: [replace(each, quiet_until_ns=0) for each in messages] for name, messages in streams.items()}
+    assert bars_of(merged(streams)) == bars_of(merged(plain))
+
+
+@settings(max_examples=100, deadline=None)
+@given(tapes)
 def test_no_bar_follows_that_was_known_before_what_was_promised(streams) -> None:
     promised_ns = -1
     for _, message in merged(streams):
@@ -117,7 +131,7 @@ def test_one_series_comes_out_as_it_is(messages) -> None:
     news, last = [], (-1, False)
     for message in messages:
         if message.bar is not None or (message.progress_ns, message.final) > last:
-            news.append(("main", message))
+            news.append(("main", message if message.bar is not None else replace(message, quiet_until_ns=0)))
             last = max(last, (message.progress_ns, message.final))
     assert as_bytes(merged({"main": messages})) == as_bytes(news)
 
@@ -142,6 +156,20 @@ def test_the_own_bar_waits_until_no_other_can_be_known_with_it() -> None:
     assert bars_of(merge.take(told(60, 0))) == []
     assert merge.wanted == "trend"
     assert bars_of(merge.take(promised(61))) == [("main", 60)]
+
+
+def test_the_own_bar_does_not_wait_for_a_series_that_has_promised_ahead() -> None:
+    merge = SeriesMerge(("trend", "main"))
+    merge.take(replace(promised(10), quiet_until_ns=60))
+    assert bars_of(merge.take(told(59, 0))) == [("main", 59)]
+    assert bars_of(merge.take(told(60, 1))) == []
+
+
+def test_what_is_said_of_all_of_them_is_said_no_further_than_the_tape_is_read() -> None:
+    merge = SeriesMerge(("trend", "main"))
+    merge.take(replace(promised(10), quiet_until_ns=60))
+    (said,) = merge.take(replace(promised(12), quiet_until_ns=55))
+    assert as_bytes([said]) == as_bytes([("main", promised(12))])
 
 
 def test_a_revision_is_left_out() -> None:

@@ -85,6 +85,7 @@ class BarBuilder:
         self._next_index: int | None = None
         self._watermark_ns = _NEVER_NS
         self._published_ns = _NEVER_NS
+        self._quiet_until_ns = 0
         self._published_bar = False
         self._published_minute_ns = _NEVER_NS
         self._final = False
@@ -121,7 +122,8 @@ class BarBuilder:
         Prints that were taken before are dropped. Progress is published when it is final, when it passes a bar that
         has been published, and otherwise once a minute of the tape: when it passes the instant at which a bar that ends
         with that minute is known. So a reader of several builders, who has such a bar from one of them, hears at once
-        from the others that they have none.
+        from the others that they have none. Beyond the watermark a builder of time bars promises that no bar follows
+        before the end of the one that is open. It says so as soon as its last promise is used up.
 
         Raises `Gap`, before anything is taken, when prints are missing; `InvalidInput` when the batch is of another
         tape or contract, when its times run backwards or break a watermark, and when a final tape goes on.
@@ -310,7 +312,9 @@ class BarBuilder:
         self._final = self._final or final
         passed_minute_ns = self._passed_minute()
         is_news = self._watermark_ns > self._published_ns
-        if not (ended or (is_news and (self._published_bar or passed_minute_ns > self._published_minute_ns))):
+        is_due = is_news and (self._published_bar or passed_minute_ns > self._published_minute_ns)
+        is_used_up = len(self._buffer) > 0 and self._quiet_until_ns <= self._watermark_ns < self._end_ns
+        if not (ended or is_due or (is_used_up and self._spec.kind == "time")):
             return []
         self._published_minute_ns = passed_minute_ns
         return [self._message(max(self._watermark_ns, self._published_ns), final=ended)]
@@ -325,8 +329,15 @@ class BarBuilder:
     def _message(self, progress_ns: int, *, final: bool = False, bar: Bar | None = None) -> BarMessage:
         self._published_ns = progress_ns
         self._published_bar = bar is not None
+        if self._spec.kind == "time":
+            # The next bar to end is the one that is open, else one of which no print has come: it ends with a minute.
+            is_open = bar is None and len(self._buffer) > 0
+            next_end_ns = self._end_ns if is_open else _minute(progress_ns) + PROGRESS_EVERY_NS
+            self._quiet_until_ns = max(self._quiet_until_ns, next_end_ns)
         unfinished = self._unfinished() if final else None
-        return BarMessage(self._tape, self._venue, self._contract, progress_ns, final, bar, unfinished)
+        return BarMessage(
+            self._tape, self._venue, self._contract, progress_ns, final, bar, unfinished, self._quiet_until_ns
+        )
 
 
 def _cut_by_volume(sizes: Int64Array, wanted: int, length: int) -> tuple[list[int], int]:

@@ -35,17 +35,17 @@ def coalesced(messages: list[BarMessage]) -> list[BarMessage]:
 
 
 def message_key(message: BarMessage) -> str:
-    """Key of a message on its subject: the bar's, or the instant that progress has reached."""
+    """Key of a message on its subject: the bar's, or the instants of what progress promises."""
     if message.bar is not None:
         return f"{message.bar.key.text()}/{message.bar.revision}"
-    return f"{'final' if message.final else 'progress'}/{message.progress_ns}"
+    return f"{'final' if message.final else 'progress'}/{message.progress_ns}/{message.quiet_until_ns}"
 
 
 def _is_after(message: BarMessage, last: BarMessage) -> bool:
     if message.final or last.final:
         return not last.final
     if message.bar is None:
-        return message.progress_ns > last.progress_ns
+        return (message.progress_ns, message.quiet_until_ns) > (last.progress_ns, last.quiet_until_ns)
     if last.bar is None:
         return message.bar.known_at_ns >= last.progress_ns
     key, published = message.bar.key, last.bar.key

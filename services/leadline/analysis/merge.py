@@ -50,10 +50,11 @@ class SeriesMerge:
             out.append((lane.name, held))
         bound_ns, last = _bound(lane), self._lanes[-1]
         ended = bound_ns == _NO_MORE_NS
-        progress = (max(each.progress_ns for each in self._lanes), True) if ended else (bound_ns, False)
+        # A series may promise ahead of the tape. What is said of all of them is said of the tape as far as it is read.
+        progress = min(bound_ns, max(each.progress_ns for each in self._lanes)), ended
         if progress > self._published:
             self._published = progress
-            alone = replace(message, progress_ns=progress[0], final=progress[1], bar=None, unfinished=None)
+            alone = BarMessage(message.tape, message.venue, message.contract, *progress, bar=None)
             out.append((last.name, alone))
         self._wanted = last if ended else lane
         return out
@@ -62,18 +63,19 @@ class SeriesMerge:
 class _Lane:
     """One series: its bar that waits for the others, and what it has promised."""
 
-    __slots__ = ("_last", "final", "held", "name", "progress_ns")
+    __slots__ = ("_last", "final", "held", "name", "progress_ns", "quiet_until_ns")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.held: BarMessage | None = None
-        self.progress_ns = _NEVER_NS
+        self.progress_ns = self.quiet_until_ns = _NEVER_NS
         self.final = False
         # Trading day and ordinal of the last bar.
         self._last: tuple[int, int] | None = None
 
     def put(self, message: BarMessage) -> None:
         self.progress_ns = max(self.progress_ns, message.progress_ns)
+        self.quiet_until_ns = max(self.quiet_until_ns, message.quiet_until_ns, self.progress_ns)
         self.final = self.final or message.final
         bar = message.bar
         if bar is None or bar.revision > 0:
@@ -88,7 +90,7 @@ def _bound(lane: _Lane) -> int:
     if lane.held is not None:
         assert lane.held.bar is not None
         return lane.held.bar.known_at_ns
-    return _NO_MORE_NS if lane.final else lane.progress_ns
+    return _NO_MORE_NS if lane.final else lane.quiet_until_ns
 
 
 def merged(streams: Mapping[str, Iterable[BarMessage]]) -> Iterator[tuple[str, BarMessage]]:

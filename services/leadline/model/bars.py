@@ -118,6 +118,9 @@ class BarMessage:
     `progress_ns` promises that no bar with `known_at_ns` below it follows on this subject; `final` closes that
     instant too. A message with a bar promises what was true before that bar's instant, so its progress is at most
     the bar's `known_at_ns`. `unfinished` is said with the end of the tape, where that lies inside a bar.
+
+    The tape has been read as far as `progress_ns`. `quiet_until_ns` may lie ahead of the tape: it promises, in the same
+    words, what follows from the length of the bars alone. At or below `progress_ns` it promises nothing more.
     """
 
     tape: RunId
@@ -127,3 +130,4 @@ class BarMessage:
     final: bool
     bar: Bar | None
     unfinished: UnfinishedBar | None = None
+    quiet_until_ns: int = 0

@@ -442,6 +442,7 @@ class BarMessage(_message.Message):
     FINAL_FIELD_NUMBER: _builtins.int
     BAR_FIELD_NUMBER: _builtins.int
     UNFINISHED_FIELD_NUMBER: _builtins.int
+    QUIET_UNTIL_NS_FIELD_NUMBER: _builtins.int
     tape: _builtins.str
     """Tape."""
     venue: _builtins.str
@@ -452,6 +453,8 @@ class BarMessage(_message.Message):
     """No bar known before this follows, nanoseconds UTC."""
     final: _builtins.bool
     """The tape ended: the progress instant is closed too."""
+    quiet_until_ns: _builtins.int
+    """The same promise ahead of the tape: no bar known before this follows. Nothing more where it is not above progress."""
     @_builtins.property
     def bar(self) -> Global___Bar:
         """The bar; absent in a progress message."""
@@ -470,10 +473,11 @@ class BarMessage(_message.Message):
         final: _builtins.bool = ...,
         bar: Global___Bar | None = ...,
         unfinished: Global___UnfinishedBar | None = ...,
+        quiet_until_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "unfinished", b"unfinished"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "contract", b"contract", "final", b"final", "progress_ns", b"progress_ns", "tape", b"tape", "unfinished", b"unfinished", "venue", b"venue"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bar", b"_bar", "_unfinished", b"_unfinished", "bar", b"bar", "contract", b"contract", "final", b"final", "progress_ns", b"progress_ns", "quiet_until_ns", b"quiet_until_ns", "tape", b"tape", "unfinished", b"unfinished", "venue", b"venue"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bar: _TypeAlias = _typing.Literal["bar"]  # noqa: Y015
     _WhichOneofArgType__bar: _TypeAlias = _typing.Literal["_bar", b"_bar"]  # noqa: Y015

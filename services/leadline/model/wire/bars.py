@@ -118,6 +118,7 @@ def encode_bar(message: BarMessage) -> bytes:
         final=message.final,
         bar=None if message.bar is None else bar_to_proto(message.bar),
         unfinished=unfinished_to_proto(message.unfinished),
+        quiet_until_ns=message.quiet_until_ns,
     ).SerializeToString()
 
 
@@ -152,4 +153,5 @@ def _bar_message(payload: bytes) -> BarMessage:
         message.final,
         bar,
         _unfinished(message),
+        message.quiet_until_ns,
     )
