@@ -3,7 +3,7 @@
 import pytest
 
 from leadline.cli.feeding import last_print_text, print_unfinished
-from leadline.cli.reading import print_restored
+from leadline.cli.reading import print_leaving, print_restored
 from leadline.execution.v1 import execution_pb2
 from leadline.report.clock import NONE
 from leadline.views.market import FeedContractView, SeriesView
@@ -19,6 +19,20 @@ def test_a_send_journal_that_was_lost_is_named_with_its_account_and_time(capsys:
     for words in ("default/paper", "2025-06-10 13:30:00", " 12 ", " 3"):
         assert words in text
     assert "default/whole" not in text
+
+
+def test_units_and_strategies_that_leave_are_named_with_the_size_that_is_left(capsys: pytest.CaptureFixture[str]):
+    first = execution_pb2.LeavingUnit(unit="first", quantity=2, without_stop=1, reason="exit")
+    parts = execution_pb2.StrategyState(strategy="default/parts", position=3, leaving=[first])
+    whole = execution_pb2.StrategyState(strategy="default/whole", position=-4, flatten="flat_by", leaving=[first])
+    stays = execution_pb2.StrategyState(strategy="default/stays", position=1)
+    print_leaving([state(NINE_THIRTY_NS, strategies=[parts, whole, stays])])
+    rows = [line.replace("│", " ").split() for line in capsys.readouterr().out.splitlines()]
+    assert ["default/paper", "default/parts", "first", "2", "exit"] in rows
+    assert ["default/paper", "default/whole", "all", "4", "flat_by"] in rows
+    assert not [row for row in rows if "default/stays" in row]
+    print_leaving([state(NINE_THIRTY_NS, strategies=[stays])])
+    assert capsys.readouterr().out == ""
 
 
 def test_nothing_is_said_of_journals_that_have_always_been_whole(capsys: pytest.CaptureFixture[str]):

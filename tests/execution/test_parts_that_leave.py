@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from leadline.execution.adapters.convert import state_to_proto
+from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.ids import LegKind, StrategyId
 from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
@@ -98,6 +100,8 @@ async def test_the_rest_gets_a_stop_while_a_part_leaves(books: Books, folder: Pa
     session = desk.open(read_back=True)
     await session.until(701)
     assert live(session) == [("F1", 1, None), ("S1", 2, 19_970)]
+    [shown] = state_to_proto(session.book, phase="", halts=(), epoch=1, progress={}).strategies
+    assert list(shown.leaving) == [pb.LeavingUnit(unit="main", quantity=1, without_stop=1, reason="exit")]
     assert session.book.positions[NAME, MES].without_stop == 1
     await session.run()
     session.close()

@@ -64,6 +64,21 @@ def print_kept_out(feed: FeedView) -> None:
         print_table("The run failed", ("reason",), [(feed.failure,)], "")
 
 
+def print_leaving(accounts: Iterable[AccountView]) -> None:
+    """Name what is on its way out: the units of a strategy, or all that it holds, with the size that is left."""
+    rows: list[tuple[str, str, str, int, str]] = []
+    for account in accounts:
+        for each in account.strategies:
+            if each.flatten:
+                rows.append((account.account, each.strategy, "all", abs(each.position), each.flatten))
+            else:
+                rows += [
+                    (account.account, each.strategy, unit.unit, unit.quantity, unit.reason) for unit in each.leaving
+                ]
+    if rows:
+        print_table("On the way out", ("account", "strategy", "unit", "size left", "reason"), rows, "")
+
+
 def print_restored(accounts: Iterable[AccountView]) -> None:
     """The accounts whose send journal was lost in this run, or a part of it."""
     found = [(item.account, item.journal_restored) for item in accounts if item.journal_restored is not None]
@@ -151,6 +166,7 @@ async def _status(place: Place, output: Output) -> None:
             ],
             "No halts.",
         )
+    print_leaving(accounts)
     fenced = [(item.account, each.strategy, each.fence) for item in accounts for each in item.strategies if each.fence]
     print_restored(accounts)
     if fenced:

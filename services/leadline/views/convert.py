@@ -40,6 +40,7 @@ from leadline.views.values import (
     AccountView,
     HaltView,
     JournalRestorationView,
+    LeavingView,
     OrderView,
     PositionView,
     StrategyView,
@@ -77,10 +78,15 @@ def account_view(message: execution_pb2.GetStateResponse) -> AccountView:
             message,
             AccountView,
             halts=tuple(map(halt_view, message.halts)),
-            strategies=tuple(StrategyView(**_of_same_name(each, StrategyView)) for each in message.strategies),
+            strategies=tuple(map(_strategy_view, message.strategies)),
             journal_restored=restored if message.HasField("journal_restored") else None,
         )
     )
+
+
+def _strategy_view(message: execution_pb2.StrategyState) -> StrategyView:
+    leaving = tuple(LeavingView(**_of_same_name(each, LeavingView)) for each in message.leaving)
+    return StrategyView(**_of_same_name(message, StrategyView, leaving=leaving))
 
 
 def feed_view(message: ingestion_pb2.GetFeedStatusResponse) -> FeedView:

@@ -108,6 +108,21 @@ class JournalRestorationView:
 
 
 @dataclass(frozen=True, slots=True)
+class LeavingView:
+    """A unit that is to leave, or a part of one.
+
+    unit: its name. quantity: size steps that have not left yet; without_stop: those of them that were entered without
+    a stop. whole: all of the unit leaves. reason: why.
+    """
+
+    unit: str
+    quantity: int
+    without_stop: int
+    whole: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyView:
     """One strategy on its account. Money in the account's currency.
 
@@ -117,7 +132,7 @@ class StrategyView:
     settings_hash: of its settings. joined_ns: instant from which its analysis counts, ns UTC. drain_id: empty when
     there is no drain; drained: it is done; forgotten: only its history is left. flatten: why its position is being
     closed, else empty. loosening_waits: a looser limit of its own waits. fence: why nothing that it says counts, else
-    empty. contract: the contract whose prints it reads now.
+    empty. contract: the contract whose prints it reads now. leaving: units of it that are to leave, by name.
     """
 
     strategy: StrategyId
@@ -137,6 +152,7 @@ class StrategyView:
     loosening_waits: bool
     fence: str
     contract: str
+    leaving: tuple[LeavingView, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The book as execution's messages."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.execution.core.account import open_money
 from leadline.execution.core.account_settings import loosening_waits, settings_hash
-from leadline.execution.core.book import Book
+from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.positions import average_price, part_of
+from leadline.execution.core.unit_parts import leaving
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.halts import Halt
 from leadline.model.ids import StrategyId
@@ -137,10 +138,25 @@ def state_to_proto(
                 loosening_waits=strategy.held is not None,
                 fence="" if strategy.fence is None else f"{strategy.fence.reason}: {strategy.fence.detail}",
                 contract=strategy.contract,
+                leaving=_leaving_to_proto(book, strategy),
             )
             for name, strategy in sorted(book.strategies.items())
         ],
     )
+
+
+def _leaving_to_proto(book: Book, strategy: StrategyBook) -> Iterator[pb.LeavingUnit]:
+    """The units of a strategy that are to leave, in the order of their names."""
+    parts = leaving(book, strategy)
+    for goal in strategy.exits:
+        own = [part for (_, unit), part in parts.items() if unit == goal.unit]
+        yield pb.LeavingUnit(
+            unit=goal.unit,
+            quantity=sum(part.size for part in own),
+            without_stop=sum(part.bare for part in own),
+            whole=goal.quantity is None,
+            reason=goal.reason,
+        )
 
 
 def _state(book: Book, strategy: StrategyId) -> str:

@@ -755,6 +755,7 @@ class StrategyState(_message.Message):
     LOOSENING_WAITS_FIELD_NUMBER: _builtins.int
     FENCE_FIELD_NUMBER: _builtins.int
     CONTRACT_FIELD_NUMBER: _builtins.int
+    LEAVING_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """`namespace/name`."""
     state: _builtins.str
@@ -793,6 +794,10 @@ class StrategyState(_message.Message):
     """
     contract: _builtins.str
     """The contract whose prints it reads now: its root's current month. It changes with the trading day, when it is flat."""
+    @_builtins.property
+    def leaving(self) -> _containers.RepeatedCompositeFieldContainer[Global___LeavingUnit]:
+        """Units that are to leave, whole or in part, by their names. `flatten` says why all of it leaves."""
+
     def __init__(
         self,
         *,
@@ -813,14 +818,53 @@ class StrategyState(_message.Message):
         loosening_waits: _builtins.bool = ...,
         fence: _builtins.str = ...,
         contract: _builtins.str = ...,
+        leaving: _abc.Iterable[Global___LeavingUnit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "contract", b"contract", "drain_id", b"drain_id", "drained", b"drained", "fence", b"fence", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_hash", b"analysis_hash", "contract", b"contract", "drain_id", b"drain_id", "drained", b"drained", "fence", b"fence", "flatten", b"flatten", "forgotten", b"forgotten", "joined_ns", b"joined_ns", "leaving", b"leaving", "loosening_waits", b"loosening_waits", "position", b"position", "progress_ns", b"progress_ns", "realised", b"realised", "settings_hash", b"settings_hash", "state", b"state", "strategy", b"strategy", "trades", b"trades", "working_orders", b"working_orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StrategyState: _TypeAlias = StrategyState  # noqa: Y015
+
+@_typing.final
+class LeavingUnit(_message.Message):
+    """A unit of a strategy's position that is to leave, or a part of one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNIT_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    WITHOUT_STOP_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    unit: _builtins.str
+    """Name of the unit."""
+    quantity: _builtins.int
+    """Size steps that have not left yet. 0 while only entries of the unit are left to be taken back."""
+    without_stop: _builtins.int
+    """How many of these were entered without a stop."""
+    whole: _builtins.bool
+    """Whether all of the unit leaves, with what may still enter it."""
+    reason: _builtins.str
+    """Why it is being closed."""
+    def __init__(
+        self,
+        *,
+        unit: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        without_stop: _builtins.int = ...,
+        whole: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["quantity", b"quantity", "reason", b"reason", "unit", b"unit", "whole", b"whole", "without_stop", b"without_stop"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LeavingUnit: _TypeAlias = LeavingUnit  # noqa: Y015
 
 @_typing.final
 class Order(_message.Message):
