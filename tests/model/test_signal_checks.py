@@ -209,6 +209,10 @@ def test_everything_has_a_size_that_can_be_meant(said, reason):
     assert refusal(said) == reason
 
 
+def test_a_text_may_be_of_any_script():
+    assert refusal(with_signal(rejection="écart, 均線 and 𝄞", evidence={"größe": "٣"})) == ""
+
+
 def test_a_refusal_can_be_stored_and_shown_whatever_the_message_said():
     with pytest.raises(RefusedMessage) as refused:
         check_message(SOURCE, message(replace(BAR, bar=replace(BAR.bar, contract="MES\x00\n\x1b[2J\ud800"))))

@@ -123,6 +123,15 @@ def test_percentile_forgets_what_is_older_than_its_window() -> None:
     assert [rank.update(value) for value in (9, 9, 1, 1, 1, 2)] == [None, 0, 0, 0, 0, 100]
 
 
+@given(st.lists(st.integers(0, 6) | st.floats(-9, 9), max_size=40), st.integers(1, 12), st.integers(1, 12))
+def test_percentile_is_the_share_of_the_window_that_lies_below(values, window, least) -> None:
+    rank = Percentile(window, least)
+    for place, value in enumerate(values):
+        past = values[max(0, place - window) : place]
+        expected = 100 * sum(each < value for each in past) / len(past) if len(past) >= least else None
+        assert rank.update(value) == expected
+
+
 def test_vwap_and_its_deviation() -> None:
     traded = ((100, 10), (101, 20), (99, 10))
     found = vwap(

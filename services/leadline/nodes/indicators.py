@@ -7,6 +7,7 @@ other unit: outputs are in the unit of the inputs, oscillators from 0 to 100.
 """
 
 import math
+from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -172,15 +173,21 @@ class Percentile:
     """
 
     def __init__(self, window: int, least: int) -> None:
+        self._window = window
         self._least = least
-        self._past: deque[float] = deque(maxlen=window)
+        self._past: deque[float] = deque()
+        # The same values from the least to the greatest.
+        self._ranked: list[float] = []
 
     def update(self, value: float) -> float | None:
         """Take one value in; its percentile among those before it."""
         share = None
         if len(self._past) >= self._least:
-            share = 100 * sum(past < value for past in self._past) / len(self._past)
+            share = 100 * bisect_left(self._ranked, value) / len(self._past)
+        if len(self._past) == self._window:
+            del self._ranked[bisect_left(self._ranked, self._past.popleft())]
         self._past.append(value)
+        insort(self._ranked, value)
         return share
 
 

@@ -237,8 +237,17 @@ def _text(name: str, value: object) -> None:
     if not isinstance(value, str) or len(value) > LONGEST_TEXT:
         raise RefusedMessage("too_much", f"a text of {name} that is longer than {LONGEST_TEXT} characters, or none")
     # What no table can hold: one reader would trade on it and another could not write it down.
-    if "\x00" in value or any("\ud800" <= each <= "\udfff" for each in value):
+    if "\x00" in value or not (value.isascii() or _is_whole(value)):
         raise RefusedMessage("text", f"{name} has a zero character in it, or half of a pair of UTF-16")
+
+
+def _is_whole(text: str) -> bool:
+    """Whether UTF-8 can hold a text, as it can everything but half of a pair of UTF-16."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _require(holds: bool, reason: str, detail: str) -> None:

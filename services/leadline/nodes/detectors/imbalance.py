@@ -6,8 +6,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Final, Literal
 
-import numpy as np
-
 from leadline.model.bars import Bar
 from leadline.model.manifest.spec_base import DecimalText
 from leadline.model.signals import Direction, Pattern, Signal
@@ -74,17 +72,16 @@ class Imbalance(Detector[ImbalanceParams, Imbalances]):
 
     def _imbalanced(self, bar: Bar, own: Int64Array, other: Int64Array, side: int) -> list[ImbalancedRow]:
         """Rows of `own` that outweigh `other` one row away; `side` is -1 for the row below and 1 for the row above."""
-        heavy = np.flatnonzero(own >= self._least)
-        heavy = heavy[(heavy + side >= 0) & (heavy + side < len(own))]
         step = side * bar.ticks_per_row
+        rows, beside = (slice(1, None), slice(None, -1)) if side < 0 else (slice(None, -1), slice(1, None))
+        # Plain numbers: a bar has some twenty rows, for which arrays cost more than they save.
+        prices = bar.rows.price.tolist()
         found = []
         for row, volume, next_row, next_volume in zip(
-            bar.rows.price[heavy].tolist(),
-            own[heavy].tolist(),
-            bar.rows.price[heavy + side].tolist(),
-            other[heavy + side].tolist(),
-            strict=True,
+            prices[rows], own[rows].tolist(), prices[beside], other[beside].tolist(), strict=True
         ):
+            if volume < self._least:
+                continue
             against = next_volume if next_row == row + step else 0
             if self._outweighs(volume, against):
                 found.append(ImbalancedRow(row, volume, row + step, against))
