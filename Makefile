@@ -22,12 +22,14 @@ demo: setup ## trade a simulated MES session on this machine and print the repor
 .PHONY: test
 test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARGS="-k name" narrows the tests)
 	@$(STAGE) setup $(MAKE) setup
-	@$(STAGE) lint $(MAKE) lint
-	@$(STAGE) types $(MAKE) types
-	@$(STAGE) contracts $(MAKE) proto-check
+	@scripts/beside.sh lint $(MAKE) lint -- contracts $(MAKE) proto-check -- collect $(MAKE) collect -- types $(MAKE) types
 	@$(STAGE) kubernetes $(MAKE) kube-binaries
 	@$(STAGE) prometheus $(PY) -m tests.dashboards.binaries
 	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
+
+.PHONY: collect
+collect: setup ## find the tests; what is compiled is kept, so that the processes that run them need not compile all of them each
+	@found=$$(PYTHONDONTWRITEBYTECODE= $(PY) -m pytest --collect-only -qq $(PYTEST_ARGS)) || { echo "$$found"; exit 1; }
 
 .PHONY: test-node
 test-node: setup kube-binaries ## what a whole platform survives on a real node; takes about an hour (root on Linux)

@@ -10,6 +10,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.measured import watching
+from tests.order import LONGEST, group_of
 
 # Real servers and clusters, started only by the tests that ask for them.
 pytest_plugins = ("tests.stack", "tests.kube.fixtures")
@@ -26,30 +27,19 @@ hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "developer")
 
 
-# Rooms whose tests share clusters and images: they stay together, so that each is made once.
-CLUSTER_ROOMS = frozenset({"chart", "crds", "image", "kube"})
-# The rooms that take minutes begin first, so that none of them is still at work when the others have ended.
-LONG_ROOMS = ("cluster", "system", "operator", "execution", "plan")
-
 # Marks of tests that only those run who ask for them: they take minutes, and others see the same in short.
 OWN_TARGETS = ("chaos", "node_minutes")
 
 
-def room_of(nodeid: str) -> str:
-    """The room of a test, from its id: tests of a room share the servers that they start."""
-    room = Path(nodeid.partition("::")[0]).parts[1]
-    return "cluster" if room in CLUSTER_ROOMS else room
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what has a target of its own, and put the tests of the long rooms first, in their order."""
+    """Leave out what has a target of its own, and put those first that take long, in their order."""
     asked = config.option.markexpr
     left_out = [item for item in items if any(mark in item.keywords and mark not in asked for mark in OWN_TARGETS)]
     config.hook.pytest_deselected(items=left_out)
     apart = set(left_out)
     items[:] = [item for item in items if item not in apart]
-    ranks = {room: rank for rank, room in enumerate(LONG_ROOMS)}
-    items.sort(key=lambda item: ranks.get(room_of(item.nodeid), len(ranks)))
+    ranks = {group: rank for rank, group in enumerate(LONGEST)}
+    items.sort(key=lambda item: ranks.get(group_of(item.nodeid), len(ranks)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -65,16 +55,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
         pytest.fail(f"the test says that it sees these move, and they do not: {', '.join(still)}", pytrace=False)
 
 
-class RoomScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its library has no types
-    """Tests of a room run in one process, one after the other; rooms run beside each other."""
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # its library has no types
+    """Tests of a group run in one process, one after the other; groups run beside each other."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return room_of(nodeid)
+        return group_of(nodeid)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> RoomScheduling:
-    config.option.loadscopereorder = False  # else the rooms with the most tests would come first, whatever they take
-    return RoomScheduling(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    config.option.loadscopereorder = False  # else the groups with the most tests would come first, whatever they take
+    return GroupScheduling(config, log)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: tests of servers and clusters wait a good part of their time."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

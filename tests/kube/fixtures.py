@@ -2,8 +2,9 @@
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,12 @@ from tests.kube.cluster import images, prerequisites
 from tests.kube.cluster.binaries import control_plane_binaries, node_binaries
 from tests.kube.cluster.control_plane import ControlPlane
 from tests.kube.cluster.node import Node, missing
+from tests.order import group_of
 
 _numbers = itertools.count(1)
+# Fixtures of a run that are heavy even while no test asks them for anything: the chart's own is `api`.
+_CLUSTERS = ("api", "control_plane", "node")
+_STARTED = pytest.StashKey[list[pytest.FixtureDef[Any]]]()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -33,6 +38,21 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             images.base_image()
         if "leadline_image" in wanted and not [*missing(), *images.missing()]:
             images.project_image()
+
+
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any], request: Any) -> None:
+    if fixturedef.argname in _CLUSTERS and fixturedef.scope == "session":
+        request.session.stash.setdefault(_STARTED, []).append(fixturedef)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: Any, nextitem: pytest.Item | None) -> Generator[None, None, None]:
+    """Stop the clusters behind the last test of those that share them, and not at the end of the run."""
+    yield
+    if nextitem is None or group_of(nextitem.nodeid) != group_of(item.nodeid):
+        started = item.session.stash.setdefault(_STARTED, [])
+        while started:
+            started.pop().finish(item._request)
 
 
 @pytest.fixture(scope="session")
