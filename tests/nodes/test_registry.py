@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leadline.model.manifest.spec_base import meanings
 from leadline.model.signals import Pattern
 from leadline.nodes import detectors, filters
 from leadline.nodes.base import Detector, Filter
@@ -73,7 +74,7 @@ def test_each_detector_says_what_it_finds_and_what_each_parameter_means(kind: ty
     assert kind.__doc__
     assert kind.__doc__ != Detector.__doc__
     assert kind.params_model.__doc__
-    assert all(field.description for field in kind.params_model.model_fields.values())
+    assert set(meanings(kind.params_model)) == set(kind.params_model.model_fields)
 
 
 def test_the_how_to_page_names_files_that_are_there():
@@ -186,7 +187,7 @@ def test_each_filter_says_what_it_allows_and_what_each_parameter_means(kind: typ
     assert kind.__doc__
     assert kind.__doc__ != Filter.__doc__
     assert kind.params_model.__doc__
-    assert all(field.description for field in kind.params_model.model_fields.values())
+    assert set(meanings(kind.params_model)) == set(kind.params_model.model_fields)
     assert kind.__module__ == f"{filters.__name__}.{kind.name}"
 
 
