@@ -188,7 +188,7 @@ def test_an_exit_is_no_larger_than_its_pair_and_not_taken_once_that_has_ended():
 @pytest.mark.parametrize(
     ("changed", "field"),
     [
-        ({"leg": "T1"}, "order.type"),
+        ({"leg": Leg("T1")}, "order.type"),
         ({"parent": "nobody"}, "order.parent"),
         ({"side": Side.BUY}, "order.parent"),
         ({"contract": ES}, "order.parent"),

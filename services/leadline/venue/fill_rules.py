@@ -17,6 +17,9 @@ QUOTE_AGE_NS: Final = NS_PER_SECOND
 QUEUE_MULTIPLE: Final = 2
 """A limit order is reached in its queue when more than this many times its size has printed at its price."""
 
+# Aggressors as the bytes of their column, of which the last is found at once.
+_BUYER, _SELLER = (int(side).to_bytes(1, "little", signed=True) for side in (Aggressor.BUY, Aggressor.SELL))
+
 
 class FillRule(StrEnum):
     """Which print fills what.
@@ -87,23 +90,19 @@ class Mark:
 
 def mark_after(mark: Mark | None, ticks: TickColumns) -> Mark | None:
     """The mark once `ticks` have been matched too."""
-    if not len(ticks):
+    sides = ticks.aggressor.tobytes()
+    if not sides:
         return mark
+    buy, sell = sides.rfind(_BUYER), sides.rfind(_SELLER)
     return Mark(
-        _print_at(ticks, len(ticks) - 1),
-        _last_of(Aggressor.BUY, ticks) or (mark.buy if mark else None),
-        _last_of(Aggressor.SELL, ticks) or (mark.sell if mark else None),
+        _print_at(ticks, len(sides) - 1),
+        _print_at(ticks, buy) if buy >= 0 else mark.buy if mark else None,
+        _print_at(ticks, sell) if sell >= 0 else mark.sell if mark else None,
     )
 
 
 def _print_at(ticks: TickColumns, row: int) -> LastPrint:
-    return LastPrint(int(ticks.price[row]), int(ticks.time_ns[row]), ticks.first_index + row)
-
-
-def _last_of(aggressor: Aggressor, ticks: TickColumns) -> LastPrint | None:
-    found = ticks.aggressor[::-1] == aggressor
-    back = int(found.argmax())
-    return _print_at(ticks, len(ticks) - 1 - back) if found[back] else None
+    return LastPrint(ticks.price.item(row), ticks.time_ns.item(row), ticks.first_index + row)
 
 
 def rests_as_limit(order: VenueOrder) -> bool:
@@ -160,8 +159,10 @@ def first_match(rules: FillRules, order: VenueOrder, rest: Rest, ticks: TickColu
 def first_trail(order: VenueOrder, rest: Rest, ticks: TickColumns) -> int:
     """First row of `ticks` that moves the order's stop; `len(ticks)` when none does."""
     level = trail_level(order)
+    if level is None:
+        return len(ticks)
     start, end = _eligible(order, rest, ticks)
-    if level is None or start >= end:
+    if start >= end:
         return len(ticks)
     price = ticks.price[start:end]
     hits = price >= level if order.side is Side.SELL else price <= level
@@ -193,10 +194,11 @@ def _reached(
     if rules.rule is FillRule.NEXT_PRINT:
         return through
     at = above & below
-    if not at.any():
+    enough = QUEUE_MULTIPLE * order.quantity
+    if queued + int(size[at].sum()) <= enough:
         return through
     printed = queued + np.cumsum(np.where(at, size, 0))
-    reached: NDArray[np.bool_] = through | (at & (printed > QUEUE_MULTIPLE * order.quantity))
+    reached: NDArray[np.bool_] = through | (at & (printed > enough))
     return reached
 
 

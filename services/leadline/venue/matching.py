@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-import numpy as np
-
 from leadline.model.errors import InvalidInput, Unknown
 from leadline.model.ids import NO_ORDER, ClientOrderId, fill_id
 from leadline.model.market.settlement import SETTLED, settles_at_ns
@@ -268,6 +266,8 @@ class PaperMarket:
                 raise InvalidInput(f"prints[{contract}].first_index", ticks.first_index, f"at most {expected}")
             ticks = ticks.slice(min(expected - ticks.first_index, len(ticks)), len(ticks))
         past = int(ticks.time_ns.searchsorted(self._instant_ns, "right"))
+        if not past:
+            return ticks
         self._absorb(contract, ticks.slice(0, past), self.live_orders())
         return ticks.slice(past, len(ticks))
 
@@ -486,4 +486,5 @@ def _beyond_limit(order: VenueOrder, price: int) -> bool:
 
 def _until(ticks: TickColumns, time_ns: int) -> TickColumns:
     """Rows up to that time, inclusive."""
-    return ticks.slice(0, int(np.searchsorted(ticks.time_ns, time_ns, "right")))
+    rows = int(ticks.time_ns.searchsorted(time_ns, "right"))
+    return ticks if rows == len(ticks) else ticks.slice(0, rows)
