@@ -51,12 +51,16 @@ class Catalog:
         folders = sorted(path for path in self.root.iterdir() if path.is_dir() and not path.name.startswith("."))
         return tuple(_contract_of(folder) for folder in folders if any(_files(folder)))
 
+    def dates(self, contract: str) -> tuple[date, ...]:
+        """The days of a contract, in order, by the names of their files: none of them is looked at."""
+        found = tuple(sorted(map(_day_of, _files(self.root / contract))))
+        if not found:
+            raise Unknown("contract of the catalog", contract, self.contracts())
+        return found
+
     def days(self, contract: str) -> tuple[DayEntry, ...]:
         """The days of a contract, in order; of each file only the end is read."""
-        files = sorted(_files(self.root / contract))
-        if not files:
-            raise Unknown("contract of the catalog", contract, self.contracts())
-        return tuple(self._entry(contract, _day_of(path)) for path in files)
+        return tuple(self._entry(contract, day) for day in self.dates(contract))
 
     def day(self, contract: str, day: date) -> DayEntry:
         """One day; only the end of its file is read."""

@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 from typer.exceptions import TyperException
 
-from leadline.cli.commands import acting, analysis, operator, processes, reading, reporting, running, schema
+from leadline.cli.commands import acting, analysis, data, operator, processes, reading, reporting, running, schema
 from leadline.cli.pipes import ended_by_a_closed_pipe, nobody_reads
 from leadline.cli.usage import as_typed, options_of, require_once, require_values, usage_text
 from leadline.model.errors import LeadlineError, error_text, is_utf8
@@ -80,6 +80,7 @@ def _options(
 
 
 _GROUPS: Final = {
+    "data": data.app,
     "db": schema.database,
     "bus": schema.bus,
     "server": processes.server,

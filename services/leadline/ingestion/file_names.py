@@ -1,10 +1,21 @@
-"""Short names of files: the last parts of their paths, as few as tell them apart."""
+"""Names of files: short ones, and those that tell a format."""
 
 from collections.abc import Sequence
+from typing import Final
+
+DBN_SUFFIXES: Final = (".dbn", ".dbn.zst")
+
+
+def is_dbn(name: str) -> bool:
+    """Whether a name is that of a file of Databento's."""
+    return name.endswith(DBN_SUFFIXES)
 
 
 def distinct_names(paths: Sequence[str]) -> dict[str, str]:
-    """The name of each path: `mes.csv`, or `june/mes.csv` where another folder has a file of that name, too."""
+    """The last parts of each path, as few as tell them apart.
+
+    It is `mes.csv`, or `june/mes.csv` where another folder has a file of that name, too.
+    """
     found: dict[str, str] = {}
     for path in paths:
         parts = path.split("/")

@@ -187,6 +187,14 @@ class FileSource:
         good = prints - sum(count for (day, _), count in counts.items() if day is not None)
         require_share(contract, good, counts, samples, max_percent)
 
+    def kept_out(self, contract: str) -> Counts:
+        """All faulty prints of a contract, by trading day (None: they have none) and reason."""
+        total: Counter[tuple[date | None, str]] = Counter()
+        for file in self._files:
+            if file.contract == contract:
+                total.update(file.kept_out)
+        return total
+
     def ends_ns(self, contract: str, last_day: date) -> int:
         """See `Source`: a file does not say whether it was cut off."""
         del contract, last_day

@@ -1,0 +1,130 @@
+"""Files of prints, cut into the days of a catalog: the same normaliser and the same bounds as a feed of files has.
+
+All files are read once before the first day is given, so that nothing is kept of one with an error in it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from leadline.ingestion.days import TradingDays, day_of
+from leadline.ingestion.normaliser import Normaliser
+from leadline.ingestion.raw import RawColumns
+from leadline.ingestion.sources import FileSource
+from leadline.ingestion.tally import Counts, OutsideSessions
+from leadline.model.market.calendars import calendar
+from leadline.model.market.contracts import instrument_of
+from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
+
+ALLOWED_LATENESS_NS: Final = NS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedDay:
+    """A trading day of a contract, as it goes into a catalog. outside: good prints out of the market's hours."""
+
+    contract: str
+    day: date
+    ticks: TickColumns
+    source: str
+    kept_out: Mapping[str, int]
+    outside: int
+
+
+class Prints(Protocol):
+    """Files that were read once. skipped: trades of symbols that are no contract, by name."""
+
+    skipped: Mapping[str, int]
+
+    def days(self) -> Iterator[ImportedDay]:
+        """The days, contract by contract or file by file, those of a contract in order."""
+
+    def undated(self) -> Mapping[str, Mapping[str, int]]:
+        """Faulty prints without a trading day, by contract and reason."""
+
+
+class CsvPrints:
+    """Prints as text: see `FileSource`, which refuses what a feed of these files would be refused for."""
+
+    def __init__(self, files: Sequence[tuple[Path, str]], max_kept_out_percent: Decimal) -> None:
+        self.skipped: Mapping[str, int] = {}
+        self._source = FileSource(files, allowed_lateness_ns=ALLOWED_LATENESS_NS)
+        for contract in self._source.contracts:
+            self._source.require_share(contract, self._source.days(contract) or (), max_kept_out_percent)
+
+    def days(self) -> Iterator[ImportedDay]:
+        """See `Prints`."""
+        for contract in self._source.contracts:
+            counts = self._source.kept_out(contract)
+            cutter = DayCutter(contract)
+            for raw in self._source.read(contract, self._source.days(contract) or ()):
+                for day, ticks, source in cutter.feed(raw):
+                    yield imported(contract, day, ticks, source, counts)
+            for day, ticks, source in cutter.finish():
+                yield imported(contract, day, ticks, source, counts)
+
+    def undated(self) -> Mapping[str, Mapping[str, int]]:
+        """See `Prints`."""
+        return {name: of_day(self._source.kept_out(name), None) for name in self._source.contracts}
+
+
+class DayCutter:
+    """Normalises the prints of one contract and gives them out a trading day at a time, each when it is over."""
+
+    def __init__(self, contract: str) -> None:
+        self.normaliser = Normaliser.of(contract, allowed_lateness_ns=ALLOWED_LATENESS_NS)
+        self._days = TradingDays(calendar(instrument_of(contract).calendar))
+        self._day: date | None = None
+        self._parts: list[TickColumns] = []
+        self._sources: dict[int, dict[str, None]] = {}
+
+    def feed(self, raw: RawColumns) -> Iterator[tuple[date, TickColumns, str]]:
+        """The days that are over with these prints: day, prints with indices from 0 on, names of their files."""
+        for ordinal in np.unique(self._days.of(raw.time_ns)).tolist():
+            self._sources.setdefault(ordinal, {})[raw.source] = None
+        yield from self._take(self.normaliser.feed(raw))
+
+    def finish(self) -> Iterator[tuple[date, TickColumns, str]]:
+        """The files have ended: the last day."""
+        yield from self._take(self.normaliser.finish())
+        if self._parts:
+            yield self._whole()
+
+    def _take(self, ticks: TickColumns) -> Iterator[tuple[date, TickColumns, str]]:
+        ordinals = self._days.of(ticks.time_ns)
+        edges = np.flatnonzero(np.diff(ordinals)) + 1
+        for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(ticks)], strict=True):
+            if start == stop:
+                continue
+            day = day_of(int(ordinals[start]))
+            assert day is not None  # the normaliser keeps out what has none
+            if self._parts and day != self._day:
+                yield self._whole()
+            self._day = day
+            self._parts.append(ticks.slice(start, stop))
+
+    def _whole(self) -> tuple[date, TickColumns, str]:
+        assert self._day is not None
+        joined = concat(self._parts)
+        sources = ", ".join(self._sources[self._day.toordinal()])
+        self._parts = []
+        return self._day, TickColumns(joined.time_ns, joined.price, joined.size, joined.aggressor), sources
+
+
+def imported(contract: str, day: date, ticks: TickColumns, source: str, counts: Counts) -> ImportedDay:
+    """A day with its faulty prints out of all counts of its contract, and with those out of the market's hours."""
+    market = calendar(instrument_of(contract).calendar)
+    outside = OutsideSessions(market)
+    outside.hours = (market.hours,)
+    outside.feed(ticks.time_ns)
+    return ImportedDay(contract, day, ticks, source, of_day(counts, day), outside.counts.total())
+
+
+def of_day(counts: Counts, wanted: date | None) -> dict[str, int]:
+    """The faulty prints of a day, None for those without one, by reason."""
+    return {reason: count for (day, reason), count in sorted(counts.items(), key=str) if day == wanted}
