@@ -32,7 +32,9 @@ def test_there_are_never_more_than_fit(factor):
     assert 2 <= len(found) <= 6
 
 
-@pytest.mark.parametrize(("begin", "end", "expected"), [(0.3, 6.6, [2, 4, 6]), (0.1, 1.9, [0.5, 1, 1.5]), (1, 1, [1])])
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"), [(0.3, 6.6, [1, 2, 3, 4, 5, 6]), (0.1, 1.9, [0.5, 1, 1.5]), (1, 1, [1])]
+)
 def test_times_are_whole_hours_or_parts_of_them(begin, end, expected):
     found = round_times(int(begin * HOUR_NS), int(end * HOUR_NS))
     assert [each / HOUR_NS for each in found] == expected

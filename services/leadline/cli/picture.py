@@ -23,6 +23,7 @@ from leadline.report.clock import day_and_time, moment, time_of_day, zone_name
 from leadline.report.printable import plain_text, printable
 from leadline.views.scene import Scene
 from leadline.views.signals import (
+    APPROVED,
     DecisionView,
     RegimeView,
     SignalledBar,
@@ -183,7 +184,10 @@ def _signal_rows(scene: Scene, bar: SignalledBar) -> Iterator[tuple[str, list[Re
     for number, (line, proposal) in enumerate(zip_longest(lines, bar.proposals)):
         if line is not None:
             seen = plain_text(line.name, "green" if line.pattern in rising else "red")
-            strength, verdict = plain_text(line.strength), plain_text(line.verdict, "cyan" if line.approved else "dim")
+            strength, verdict = (
+                plain_text(line.strength),
+                plain_text(line.rejection or APPROVED, "cyan" if line.approved else "dim"),
+            )
         else:
             seen, strength, verdict = plain_text(proposal_text(proposal)), Text(), Text()
         decided = Text() if proposal is None else _decision(scene.decisions.get((bar.strategy, proposal.source)))

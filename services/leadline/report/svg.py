@@ -13,6 +13,7 @@ _RIGHT: Final = 14
 _TOP: Final = 14
 _BOTTOM: Final = 26
 _GRID_LINES: Final = 5
+_TIMES: Final = 7
 _HALF_LABEL: Final = 40
 _MINUTE_NS: Final = 60 * 10**9
 _TIME_STEPS: Final = tuple(
@@ -114,8 +115,8 @@ def _multiples(low: Decimal, high: Decimal, width: Decimal) -> list[Decimal]:
 
 
 def round_times(first: int, last: int) -> list[int]:
-    """At most six round times (ns UTC) from first to last: whole minutes, quarters, hours or days of UTC."""
-    wanted = (last - first) // _GRID_LINES
+    """At most seven round times (ns UTC) from first to last: whole minutes, quarters, hours or days of UTC."""
+    wanted = (last - first) // _TIMES
     width = next((each for each in _TIME_STEPS if each > wanted), _TIME_STEPS[-1] * -(-wanted // _TIME_STEPS[-1]))
     found = list(range(-(-first // width) * width, last + 1, width))
     return found or [first]

@@ -13,12 +13,12 @@ from leadline.views.values import Choice
 
 APPROVED: Final = "approved"
 _REJECTED: Final = {
-    "no_trade": "no trade in this regime",
-    "pattern_not_enabled": "not traded in this regime",
-    "direction": "not this side in this regime",
+    "no_trade": "no-trade regime",
+    "pattern_not_enabled": "not in this regime",
+    "direction": "against the regime",
     "strength": "too weak",
-    "confidence": "regime too unsure",
-    "filtered": "side barred by a filter",
+    "confidence": "regime unsure",
+    "filtered": "filtered out",
 }
 """The router's reasons against a signal, as they read after "refused"."""
 
@@ -151,19 +151,24 @@ class SignalledBar:
 class PatternLine:
     """All signals of one pattern in one bar.
 
-    name: the pattern in words, with their number where there are several. strength: the greatest. verdict: `approved`,
-    or that the router refused it and why, in words.
+    name: the pattern in words, with their number where there are several. strength: the greatest. rejection: why the
+    router refused it, in words; empty where it approved one of them.
     """
 
     pattern: str
     name: str
     strength: str
-    verdict: str
+    rejection: str
 
     @property
     def approved(self) -> bool:
         """Whether the router let one of them through."""
-        return self.verdict == APPROVED
+        return not self.rejection
+
+    @property
+    def verdict(self) -> str:
+        """The router's word: `approved`, or `refused: too weak`."""
+        return f"refused: {self.rejection}" if self.rejection else APPROVED
 
 
 def signal_of(
@@ -262,12 +267,9 @@ def pattern_lines(signals: Iterable[SignalView]) -> list[PatternLine]:
     for pattern, items in found.items():
         approved, strongest, rejection = max(items, key=lambda item: item[:2])
         name = readable(pattern) if len(items) == 1 else f"{readable(pattern)} x{len(items)}"
-        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", APPROVED if approved else _refused(rejection)))
+        words = "" if approved else _REJECTED.get(rejection, readable(rejection))
+        lines.append(PatternLine(pattern, name, f"{strongest:.2f}", words))
     return lines
-
-
-def _refused(rejection: str) -> str:
-    return f"refused: {_REJECTED.get(rejection, readable(rejection))}"
 
 
 def proposal_text(proposal: ProposalView) -> str:
