@@ -10,7 +10,7 @@ from leadline.execution.core.book import Book, Changes, UnitExit
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.new_exits import beyond, exits_of_later_fills, new_exits, sent_again
 from leadline.execution.core.positions import with_stopless
-from leadline.model.ids import ClientOrderId, DecisionId, FillId, StrategyId, client_order_id, foreign_decision
+from leadline.model.ids import ClientOrderId, DecisionId, FillId, Leg, StrategyId, client_order_id, foreign_decision
 from leadline.model.orders import (
     Bracket,
     LastPrint,
@@ -123,7 +123,7 @@ def test_an_exit_that_is_alone_gets_its_pair_and_what_goes_already_gets_none():
 
 
 def test_numbers_go_on_where_an_id_is_taken():
-    taken = leg("S1", 1, S.CANCELLED, client_id=client_order_id(AGAIN, "S1"))
+    taken = leg("S1", 1, S.CANCELLED, client_id=client_order_id(AGAIN, Leg("S1")))
     later = leg("T9", 1, parent=ClientOrderId("later"))
     assert told(made(desk(held((20_000, 2, "main")), taken), STOP)) == [("S2", 2, "")]
     book = desk(held((20_000, 4, "main")), leg("T3"), later)

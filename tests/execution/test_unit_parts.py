@@ -19,7 +19,7 @@ from leadline.execution.core.unit_exits import (
     shrunk,
 )
 from leadline.execution.core.unit_fills import behind_stop, counted_stops, take_off, unit_at_venue
-from leadline.execution.core.unit_parts import Part, Standing, leaving, pairs, part_of_unit, standing
+from leadline.execution.core.unit_parts import Part, Standing, covers, leaving, pairs, part_of_unit, standing
 from leadline.model.ids import ClientOrderId, FillId, Leg, StrategyId, foreign_decision
 from leadline.model.orders import Bracket, Lot, Order, OrderState, OrderType, Position, Side
 from tests.execution.harness.books import book_of, order_of, position_of
@@ -142,7 +142,10 @@ def test_the_rest_needs_a_stop_for_all_that_was_entered_with_one():
 
 
 def asked(*wanted: UnitExit, orders: Iterable[Order] = (), **stopless: int) -> tuple[UnitExit, ...]:
-    book, owner = desk(held((4, "main"), (2, "runner"), **stopless), orders=orders)
+    position = held((4, "main"), (2, "runner"))
+    for unit, size in stopless.items():
+        position = with_stopless(position, unit, size)
+    book, owner = desk(position, orders=orders)
     for each in wanted:
         leave(book, owner, each)
     return owner.exits
@@ -294,6 +297,7 @@ def test_a_stop_and_the_target_of_its_fill_go_together():
     entry = order_of(S.WORKING)
     stop, target, later = exit_of("S1"), exit_of("T1"), exit_of("S2")
     assert list(pairs([entry, stop, later, target, exit_of("F1")])) == [(stop, target), (later,)]
+    assert [covers(pair) for pair in ((stop,), (exit_of("S1", 3), target), (stop, exit_of("T1", 2)))] == [1, 3, 2]
 
 
 # --- after a fill ---
