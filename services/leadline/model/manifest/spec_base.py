@@ -102,7 +102,7 @@ class StructuralSchema(GenerateJsonSchema):
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """What each field of a model means: its description, else the docstring below it, in its class or an earlier one.
+    """Meanings of a model's fields: the description of each, else the docstring below it, in its class or a base of it.
 
     The sources are read here, and not with every class: only pages and definitions tell meanings, and reading takes a
     quarter of the time in which a process loads its code.
