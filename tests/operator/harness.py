@@ -15,6 +15,7 @@ from leadline.runtime.settings import read_secret
 from tests.kube.cluster.control_plane import ControlPlane
 from tests.operator.api import APPS, CORE, LEADLINE, Api, Kubelet
 from tests.operator.setup import (
+    WAIT_SECONDS,
     OperatorProcess,
     Pods,
     account,
@@ -197,7 +198,7 @@ class Leadline:
 
     # What can be waited for.
 
-    def until(self, look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+    def until(self, look: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
         """The first answer that is true; fails with the operator's last words."""
         try:
             return eventually(look, what, seconds)
@@ -206,7 +207,7 @@ class Leadline:
             seen = {item["metadata"]["name"]: item.get("status") for item in self.api.items(self._all())}
             raise AssertionError(f"{error}\n{json.dumps(seen, indent=1)}\n{said[-6000:]}") from None
 
-    def ready(self, name: str = "flow", seconds: float = 30) -> None:
+    def ready(self, name: str = "flow", seconds: float = WAIT_SECONDS) -> None:
         """Wait until the strategy is as its manifest says."""
 
         def look() -> bool:
@@ -217,11 +218,11 @@ class Leadline:
 
         self.until(look, f"{name} is ready", seconds)
 
-    def gone(self, name: str = "flow", seconds: float = 30) -> None:
+    def gone(self, name: str = "flow", seconds: float = WAIT_SECONDS) -> None:
         """Wait until the strategy's object is gone."""
         self.until(lambda: self.strategy(name) is None, f"{name} is gone", seconds)
 
-    def says(self, kind: str, reason: str, name: str = "flow", seconds: float = 30) -> dict[str, Any]:
+    def says(self, kind: str, reason: str, name: str = "flow", seconds: float = WAIT_SECONDS) -> dict[str, Any]:
         """Wait until a condition has a reason, and return it."""
         self.until(lambda: self.condition(kind, name).get("reason") == reason, f"{kind} of {name}: {reason}", seconds)
         return self.condition(kind, name)

@@ -31,6 +31,7 @@ from tests.kube.cluster.control_plane import ControlPlane
 from tests.operator.api import APPLY, APPS, CORE, LEADLINE, Api, Kubelet
 from tests.operator.proxy import Proxy
 from tests.operator.setup import (
+    WAIT_SECONDS,
     OperatorProcess,
     Pods,
     account,
@@ -284,7 +285,7 @@ class World:
             if process is not None and not self._calm:
                 self.troubles["operator killed"] += 1
                 process.send_signal(signal.SIGKILL)
-                process.wait(20)
+                process.wait(WAIT_SECONDS)
 
     def _converge(self) -> None:
         self.proxy.conflicts = self.proxy.waits = 0.0

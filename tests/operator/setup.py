@@ -23,6 +23,8 @@ RBAC = yaml.safe_load((ROOT / "operator" / "leadline_operator" / "rbac.yaml").re
 API = "leadline.dev/v1alpha1"
 # How long an operator may take until its code is loaded; minutes where a hundred processes want two cores.
 LOAD_SECONDS: Final = 120
+# How long anything else may take there. A test goes on as soon as it is done.
+WAIT_SECONDS: Final = 60
 
 
 def install_crds(kube: ControlPlane) -> None:
@@ -130,7 +132,7 @@ class OperatorProcess:
         if self.process is None:
             return 0
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(WAIT_SECONDS)
         self.process = None
         return code
 
@@ -195,7 +197,7 @@ def account(namespace: str, name: str = "paper", **spec: Any) -> dict[str, Any]:
     return {"apiVersion": API, "kind": "TradingAccount", "metadata": metadata, "spec": spec}
 
 
-def eventually(look: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def eventually(look: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
     """The first answer that is true. Fails with what was waited for."""
     deadline = time.monotonic() + seconds
     while True:

@@ -223,7 +223,7 @@ class ControlPlane:
             input=json.dumps(bundle),
         )  # fmt: skip
 
-    def wait_until(self, condition: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    def wait_until(self, condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
         """What the condition gives as soon as it gives something; AssertionError after `seconds`."""
         deadline = time.monotonic() + seconds
         while True:
