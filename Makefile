@@ -103,6 +103,10 @@ bench: setup ## measure; bench/README.md says what and how
 interleavings: setup ## hundreds of random lives under a failing operator and API server (LIVES=200 SEED=1)
 	@$(PY) -m tests.operator.interleaving $(or $(LIVES),200) --seed $(or $(SEED),1)
 
+.PHONY: parity
+parity: setup ## replay days through the whole platform, a roll and an early close among them, and backtest them
+	@$(PY) -m pytest -m parity tests/system $(PYTEST_ARGS)
+
 .PHONY: chaos
 chaos: setup ## kill each part of a whole stack by itself, three times in a run, and compare the books
 	@$(PY) -m pytest -m chaos tests/system $(PYTEST_ARGS)

@@ -15,7 +15,7 @@ def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
     Raises InvalidInput for a pushed feed, whose prints nobody has yet.
     """
     if feed.source is None:
-        raise InvalidInput("feed", "push", "prints that are at hand: files, a catalog or a simulated market")
+        raise InvalidInput("feed", "push", "prints that are at hand: files or a simulated market")
     market, ends_ns = {}, {}
     for contract in feed.contracts:
         tape = ContractTape(

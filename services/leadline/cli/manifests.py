@@ -70,7 +70,7 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
     feed, files = _feed(options, strategies)
     day = None if options.trade_from is None else _day(options.trade_from)
     if feed.kind == "push" and day is None:
-        raise InvalidInput("--trade-from", None, "a date: a pushed feed cannot be read ahead")
+        raise InvalidInput("trade_from", None, "a date: a pushed feed cannot be read ahead")
     if day is not None:
         _require_known(day, strategies)
     platform = PlatformSettings(feed=feed, trade_from=day, speed=parse_speed(options.speed))
@@ -193,11 +193,11 @@ def _require_known(day: date, strategies: Sequence[TradingStrategy]) -> None:
             calendar_of_spec(strategy.spec).market(day)
         except Unknown as unknown:
             expected = f"a {unknown.kind}: {', '.join(unknown.known)}"
-            raise InvalidInput("--trade-from", day.isoformat(), expected) from None
+            raise InvalidInput("trade_from", day.isoformat(), expected) from None
 
 
 def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise InvalidInput("--trade-from", text, "a date such as 2025-10-08") from None
+        raise InvalidInput("trade_from", text, "a date such as 2025-10-08") from None

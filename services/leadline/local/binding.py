@@ -98,9 +98,7 @@ def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> Feed:
     Raises InvalidInput and Unknown that name what cannot be used, or what has no print that a strategy could trade on;
     OSError for a file that cannot be read.
     """
-    params = _bound_params(plan.workload("ingestion").settings, feed_files, "")
-    assert isinstance(params, IngestionParams)
-    feed = open_feed(params)
+    feed = open_feed(feed_params(plan, feed_files))
     require_traded_days(feed, {strategy.spec.instrument for strategy in plan.strategies})
     wanted: dict[str, list[SessionHours]] = {}
     for row in demand_rows(plan, feed.contracts, feed.plan.trade_from):
@@ -109,6 +107,13 @@ def check_feed(plan: Plan, feed_files: Mapping[str, Path]) -> Feed:
             wanted.setdefault(row.contract, []).append(hours)
     require_traded_hours(feed, wanted)
     return feed
+
+
+def feed_params(plan: Plan, feed_files: Mapping[str, Path]) -> IngestionParams:
+    """The settings of ingestion, with the places of the feed's files."""
+    params = _bound_params(plan.workload("ingestion").settings, feed_files, "")
+    assert isinstance(params, IngestionParams)
+    return params
 
 
 def service_sockets(data: DataDir) -> Path:

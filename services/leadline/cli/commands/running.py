@@ -1,4 +1,4 @@
-"""`leadline up` and `leadline plan`."""
+"""`leadline up`, `leadline plan` and `leadline backtest`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -110,3 +110,39 @@ def show_plan(
         manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
     )
     print_plan(options, output, data_dir)
+
+
+@app.command(
+    short_help="Take manifests through a range of days, in one process.",
+    epilog="Example: leadline backtest -f examples/mes-orderflow.yaml --sessions 20",
+)
+def backtest(
+    manifests: ManifestOption,
+    feed: FeedOption = None,
+    trade_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="DATE", help="First trading day that is traded, YYYY-MM-DD.", show_default="the feed's"
+        ),
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="DATE", help="Last trading day, included.", show_default="the feed's")
+    ] = None,
+    seed: SeedOption = None,
+    sessions: SessionsOption = None,
+    max_kept_out: MaxKeptOutOption = 1.0,
+    instruments: InstrumentsOption = None,
+    tz: ZoneOption = "UTC",
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Take manifests through a range of days: prints, bars, signals, risk, account and paper venue in one process.
+
+    What decides is what decides in a run of the platform, so the digest is the same. No server is started.
+    """
+    del tz  # its callback has answered
+    from leadline.cli.backtesting import BacktestOptions, run_backtest_command
+
+    planned = PlanOptions(
+        manifests, feed or (), trade_from, seed, sessions, max_kept_out=max_kept_out, instruments=instruments or ()
+    )
+    run_backtest_command(planned, BacktestOptions(to, output))
