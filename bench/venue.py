@@ -16,13 +16,13 @@ from typing import Final
 
 import numpy as np
 
-from leadline.model.ids import ClientOrderId, DecisionId, Leg
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg
 from leadline.model.orders import Bracket, OrderType, Side, VenueOrder, Watch, WatchedPosition
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.fill_rules import FillRules
 from leadline.venue.matching import PaperMarket
 
-CONTRACT: Final = "MESZ2025"
+CONTRACT: Final = ContractId("MESZ2025")
 STOP_TICKS, TARGET_TICKS = 400, 40
 SLOTS: Final = (256, 4_096, 1_000_000_000)
 REPETITIONS: Final = 3

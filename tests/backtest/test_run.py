@@ -15,7 +15,7 @@ from leadline.backtest.run import Outcome, run_backtest
 from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import account_id
+from leadline.model.ids import ContractId, account_id
 from leadline.model.manifest.manifests import load_manifests
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, default_account, parse_manifest
 from leadline.model.orders import Fill
@@ -171,7 +171,7 @@ def test_a_halted_account_ends_the_backtest_with_the_reason():
 
 
 def test_prints_that_belong_to_no_trading_day_are_refused():
-    market: Mapping[str, Sequence[tuple[int, int, int, int]]] = {"MESM2025": [(0, 1, 1, 1)]}
+    market: Mapping[ContractId, Sequence[tuple[int, int, int, int]]] = {ContractId("MESM2025"): [(0, 1, 1, 1)]}
 
     with pytest.raises(InvalidInput, match="prints of MESM2025: got 0, expected times on days of its calendar"):
         PrintsInMemory({name: TickColumns.of(rows) for name, rows in market.items()})

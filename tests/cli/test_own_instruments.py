@@ -17,7 +17,7 @@ from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import IngestionParams
 from leadline.local.data_dir import DataDir
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.manifest.own_markets import OwnMarkets, in_force, put_in_force, read_own
 from leadline.model.manifest.specs import InvalidManifest, session_of
 from leadline.model.market.calendars import calendar
@@ -106,9 +106,9 @@ def test_the_prints_of_a_file_become_bars_and_money(tmp_path: Path, manifests: P
     assert instrument("ETHUSDT").ticks_to_price(message.bar.close) == Decimal("2500.60")
 
     start = account.spec.starting_balance
-    book = Book(RunId("tape"), account.full_name, account, ("ETHUSDT",), date(2025, 6, 10), NOON_NS, start)
+    book = Book(RunId("tape"), account.full_name, account, (ContractId("ETHUSDT"),), date(2025, 6, 10), NOON_NS, start)
     book.strategies[strategy.full_name] = StrategyBook(
-        strategy.full_name, strategy, "settings", "hash", NOON_NS, "ETHUSDT"
+        strategy.full_name, strategy, "settings", "hash", NOON_NS, ContractId("ETHUSDT")
     )
     roll(book)
     (execute,) = settings(book, book.strategies[strategy.full_name]).execute

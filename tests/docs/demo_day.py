@@ -13,7 +13,7 @@ from leadline.ingestion.normaliser import Normaliser
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM, previous_days
 from leadline.ingestion.sources import SimulatedSource
 from leadline.model.bars import Bar
-from leadline.model.ids import Leg, RunId, client_order_id, decision_id
+from leadline.model.ids import ContractId, Leg, RunId, client_order_id, decision_id
 from leadline.model.manifest.specs import StrategySpec, TradingAccount, TradingStrategy, session_of
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import instrument_of, resolve_contract
@@ -31,7 +31,7 @@ TRADE_FROM = DEFAULT_TRADE_FROM
 
 
 @cache
-def prints(instrument: str, history: int) -> tuple[str, TickColumns]:
+def prints(instrument: str, history: int) -> tuple[ContractId, TickColumns]:
     """Contract and normalised prints of the traded day and the history sessions before it."""
     contract = resolve_contract(instrument, TRADE_FROM)
     sheet = instrument_of(contract)

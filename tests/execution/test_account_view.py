@@ -23,7 +23,7 @@ from leadline.execution.core.account import (
 )
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits
 from leadline.model.blocks import Block
-from leadline.model.ids import ClientOrderId, StrategyId
+from leadline.model.ids import ClientOrderId, ContractId, StrategyId
 from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.market.instruments import instrument
@@ -37,7 +37,7 @@ D = Decimal
 S = OrderState
 SECOND = 1_000_000_000
 FREE = {"MES": "0"}
-COIN = "BTCUSD"
+COIN = ContractId("BTCUSD")
 SLIPPAGE = {"slippageTicks": 1}
 
 
@@ -49,7 +49,7 @@ def stop(price: int, side: Side = Side.SELL, **fields: Any) -> Order:
     return order_of(S.WORKING, "S1", type=OrderType.STOP, side=side, stop_price=price, parent="entry", **fields)
 
 
-def printed(book: Book, price: int, contract: str = MES) -> Book:
+def printed(book: Book, price: int, contract: ContractId = MES) -> Book:
     book.last_prints[contract] = LastPrint(price, ns(600), 0)
     return book
 

@@ -6,7 +6,7 @@ import pytest
 
 from leadline.execution.core.adoption import adopt_positions
 from leadline.execution.core.exits import wanted
-from leadline.model.ids import StrategyId, is_adopted
+from leadline.model.ids import ContractId, StrategyId, is_adopted
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import DECISION, book_of, order_of
 from tests.execution.harness.builders import ES, MES, ns
@@ -46,7 +46,7 @@ def test_it_is_of_the_decision_whose_orders_stand_there(leg: str):
 
 
 @pytest.mark.parametrize("contract", [ES, "ZZZ"])
-def test_what_no_strategy_trades_is_nobody_s_and_stays_until_a_person_flattens_the_account(contract: str):
+def test_what_no_strategy_trades_is_nobody_s_and_stays_until_a_person_flattens_the_account(contract: ContractId):
     book, changes = book_of()
     [told] = adopt_positions(book, changes, {contract: 2})
     assert told.endswith("nobody holds 2 now")

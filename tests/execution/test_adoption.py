@@ -14,7 +14,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Refused, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
-from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id, decision_id
+from leadline.model.ids import ClientOrderId, ContractId, Leg, StrategyId, client_order_id, decision_id
 from leadline.model.orders import Advanced, OrderState, OrderType, Side, VenueOrder, Watch
 from tests.execution.harness.builders import DAY_S, ES, MES, ROLL_S, RTH_S, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -93,7 +93,7 @@ async def test_an_order_given_up_as_dead_may_land_at_any_later_time(
 
 @pytest.mark.parametrize("contract", ["MNQM2025", "ZZZ"])
 async def test_what_somebody_else_trades_is_shown_and_halted_on_and_a_person_can_flatten_it(
-    books: Books, folder: Path, contract: str
+    books: Books, folder: Path, contract: ContractId
 ):
     prints = {MES: tape((600, 20_000), (700, 20_026), (701, 20_026), (900, 20_030), (901, 20_031), (950, 20_030))}
     desk = Desk(books, folder, prints, {"default/mes": says([bar(800)], end=1000)}, [strategy()], ends=1000)
@@ -164,7 +164,7 @@ class Renames(TrippedVenue):
         self._change = change
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         advanced = await super().advance(from_ns, to_ns, after_event, contracts, watches)
         events = tuple(replace(event, order=self._change(event.order)) for event in advanced.events)
@@ -253,7 +253,7 @@ class Drifts(TrippedVenue):
     since_ns = ns(700)
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         advanced = await super().advance(from_ns, to_ns, after_event, contracts, watches)
         assert advanced.positions is not None

@@ -8,7 +8,7 @@ import pytest
 from leadline.execution.core.account import settings
 from leadline.execution.core.book import Book, StrategyBook
 from leadline.execution.core.day import close_of_session, next_timer, roll
-from leadline.model.ids import DecisionId, FillId, RunId, StrategyId
+from leadline.model.ids import ContractId, DecisionId, FillId, RunId, StrategyId
 from leadline.model.manifest.specs import (
     TradingAccount,
     TradingStrategy,
@@ -21,7 +21,7 @@ from leadline.model.market.hours import instant_ns
 from leadline.model.orders import Lot, Position
 from leadline.model.ticks import NS_PER_MINUTE
 
-BITCOIN = "BTCUSDT"
+BITCOIN = ContractId("BTCUSDT")
 MIDNIGHT = instant_ns(date(2025, 6, 11), "00:00", "UTC")
 
 

@@ -31,7 +31,7 @@ from leadline.execution.core.booking import (
     other_positions,
 )
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import ClientOrderId, DecisionId, Leg, RunId, StrategyId, client_order_id
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg, RunId, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Decision, Direction, Proposal
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
@@ -383,7 +383,7 @@ def test_a_commission_is_the_account_s_by_root_or_the_sheet_s_or_nothing():
     manifest = account(commission={"MES": "0.50"})
     assert commission_of(manifest, MES, 3, 20_000) == D("1.50")
     assert commission_of(manifest, ES, 1, 20_000) == commission_of(account(), ES, 1, 20_000) > 0
-    assert commission_of(manifest, "ZZZM2025", 3, 20_000) == 0
+    assert commission_of(manifest, ContractId("ZZZM2025"), 3, 20_000) == 0
 
 
 def test_a_strategy_that_is_fenced_off_is_told_with_the_message_that_was_refused():
@@ -445,7 +445,7 @@ def test_an_accepted_decision_becomes_a_market_entry_with_its_bracket():
 def test_the_front_contract_is_that_of_the_day_and_before_the_run_that_of_its_first_day():
     book, _ = book_of()
     root = strategy(instrument="MES")
-    book.feed_contracts = (MES, "MESU2025")
+    book.feed_contracts = (MES, ContractId("MESU2025"))
     assert book.front(root) == MES
     book.trading_day = date(2025, 6, 16)
     assert book.front(root) == "MESU2025"
@@ -455,13 +455,13 @@ def test_the_front_contract_is_that_of_the_day_and_before_the_run_that_of_its_fi
     assert book.front(root) == MES
     assert book.contracts(root) == (MES, "MESU2025")
     assert list(book.tapes(book.strategies[NAME])) == [MES, MES, "MESU2025", "MESU2025"]
-    book.strategies[NAME].contract = "MESU2025"
+    book.strategies[NAME].contract = ContractId("MESU2025")
     assert list(book.tapes(book.strategies[NAME])) == ["MESU2025", "MESU2025"]
 
 
 def test_the_prints_of_a_strategy_are_those_of_its_month_and_of_the_next():
     book, _ = book_of()
-    book.feed_contracts = (MES, "MESU2025", "MESZ2025")
+    book.feed_contracts = (MES, ContractId("MESU2025"), ContractId("MESZ2025"))
     assert list(book.tapes(book.strategies[NAME])) == [MES, MES, "MESU2025", "MESU2025"]
 
 

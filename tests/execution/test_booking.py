@@ -12,7 +12,7 @@ from leadline.execution.core.booking import Stored, asked_of_rows, book_venue_ev
 from leadline.execution.core.bracket_legs import protected, trailing
 from leadline.execution.core.order_reports import apply_report, is_where_wanted, was_faster
 from leadline.execution.core.positions import with_stopless
-from leadline.model.ids import ClientOrderId, Leg, StrategyId, client_order_id
+from leadline.model.ids import ClientOrderId, ContractId, Leg, StrategyId, client_order_id
 from leadline.model.orders import Bracket, Fill, Order, OrderState, OrderType, Side, Trail, Trailing, VenueEvent
 from tests.execution.harness.books import DECISION, book_of, fill_of, order_of, position_of, reported_of
 from tests.execution.harness.builders import ES, MES, account, ns
@@ -184,7 +184,7 @@ def test_whose_prints_price_a_known_order_is_not_the_venue_s_to_say():
     ],
 )
 def test_a_new_order_is_priced_by_a_contract_of_the_feed_where_anybody_knows_one(
-    contract: str, tape: str, parent: str, expected: str
+    contract: ContractId, tape: str, parent: str, expected: str
 ):
     entry = order_of(S.FILLED, client_id="entry", filled=1)
     book, changes = book_of(entry)
@@ -219,7 +219,7 @@ def test_what_the_venue_made_is_taken_over_with_all_its_terms():
 
 def test_a_contract_belongs_to_the_strategy_that_trades_it():
     book, _ = book_of()
-    assert (owner_of(book, MES), owner_of(book, ES), owner_of(book, "ZZZM2025")) == (NAME, "", "")
+    assert (owner_of(book, MES), owner_of(book, ES), owner_of(book, ContractId("ZZZM2025"))) == (NAME, "", "")
 
 
 # --- what differs, and what has moved ---

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leadline.execution.adapters.deaths import MarkFile
 from leadline.execution.loop.bookkeeper import Bookkeeper
-from leadline.model.ids import RunId
+from leadline.model.ids import NO_CONTRACT, ContractId, RunId
 from leadline.model.orders import Advanced, LastPrint
 from tests.execution.harness.builders import MES, ns
 from tests.execution.harness.desk import Session
@@ -30,7 +30,7 @@ def keeper_of(session: Session) -> Bookkeeper:
     return session.loop._keeper
 
 
-def answer(session: Session, positions: dict[str, int] | None = None, *, believed: bool = True) -> Advanced:
+def answer(session: Session, positions: dict[ContractId, int] | None = None, *, believed: bool = True) -> Advanced:
     """The venue says that nothing happened up to the book's instant."""
     return Advanced(session.book.instant_ns, (), {} if believed else {MES: NOTHING}, positions=positions)
 
@@ -80,7 +80,7 @@ async def test_what_surprised_is_settled_by_the_next_word_that_names_positions(f
 
 async def test_positions_that_cannot_be_halt_and_are_compared_with_nothing(folder: Path):
     session = await started(folder)
-    keeper_of(session).compare({"": 1})
+    keeper_of(session).compare({NO_CONTRACT: 1})
     session.close()
     assert session.switch.halts.standing
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from leadline.model.ids import ContractId
 from leadline.model.orders import Bracket, OrderType
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -18,7 +19,7 @@ NAME = "default/mes"
 PRINTS = tape((1, 20_000), (599, 20_000), (601, 20_000), (700, 20_001), (800, 20_002), (801, 19_975), (802, 19_970))
 
 
-def at(seconds: float, *proposals: Proposal, close: int = 20_000, contract: str = MES) -> BarSignals:
+def at(seconds: float, *proposals: Proposal, close: int = 20_000, contract: ContractId = MES) -> BarSignals:
     seen = bar(seconds, contract=contract, close=close)
     return replace(seen, regime=None, signals=(), proposals=proposals)
 

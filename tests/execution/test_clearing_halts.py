@@ -16,7 +16,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, LONGEST_REASON, Halt, HaltSource
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.manifest.venues import Capability
 from tests.execution.harness.builders import DAY, MES, account, ns
 from tests.execution.harness.stores import MemoryBooks
@@ -64,7 +64,7 @@ class Asked(Venue):
         self._meanwhile = meanwhile
         self.times = 0
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         self.times += 1
         self._meanwhile()
         return await super().positions()

@@ -17,7 +17,7 @@ from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import roll, watches
 from leadline.execution.core.positions import apply_fill, flat, open_result
-from leadline.model.ids import UNASSIGNED, ClientOrderId, DecisionId, FillId, RunId, StrategyId
+from leadline.model.ids import UNASSIGNED, ClientOrderId, ContractId, DecisionId, FillId, RunId, StrategyId
 from leadline.model.manifest.own_markets import OwnMarkets, put_in_force, read_own
 from leadline.model.manifest.specs import (
     InvalidManifest,
@@ -33,7 +33,7 @@ from leadline.views.trades import equity_curve, trades_of
 from tests.own_markets import BITCOIN, file_of
 from tests.venue.builders import fills, market, order, run, tape
 
-COIN = "BTCUSD"
+COIN = ContractId("BTCUSD")
 FACE = Fraction(100 * 2)  # 100 USD a contract on a grid of 0.5: what one contract is worth at a price of one tick
 START = "1.5"
 MANIFESTS = """

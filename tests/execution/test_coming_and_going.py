@@ -10,7 +10,7 @@ import pytest
 from leadline.execution.adapters.convert import state_to_proto
 from leadline.execution.v1 import execution_pb2 as pb
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import (
     BUY,
@@ -256,7 +256,7 @@ async def test_a_suspended_strategy_that_runs_again_joins_anew(books: Books, fol
 
 async def test_a_strategy_of_another_trading_day_does_not_join(books: Books, folder: Path):
     # NYSE's trading day is the calendar day, the future's begins at 18:00: the account's limits are those of one day.
-    prints = {MES: tape((600, 20_000)), "SPY": tape((600, 50_000))}
+    prints = {MES: tape((600, 20_000)), ContractId("SPY"): tape((600, 50_000))}
     desk = Desk(books, folder, prints, {"default/mes": says([], end=900)}, [strategy()], ends=900)
     session = desk.open()
     await session.start()

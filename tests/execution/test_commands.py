@@ -12,7 +12,7 @@ from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, Strateg
 from leadline.execution.core.contracts import tiers_of
 from leadline.execution.loop.commands import cancellable_entry, drain, release, set_strategy, tighten
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import ClientOrderId, StrategyId, derive
+from leadline.model.ids import ClientOrderId, ContractId, StrategyId, derive
 from leadline.model.manifest.manifests import InvalidManifest
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.orders import OrderState
@@ -23,7 +23,7 @@ from tests.execution.harness.builders import ES, MES, NQ, account, ns, strategy
 D = Decimal
 S = OrderState
 NAME = StrategyId("default/mes")
-MES_NEXT = "MESU2025"
+MES_NEXT = ContractId("MESU2025")
 LATER = date(2025, 6, 24)
 """A day on which September trades."""
 FENCE = Fence("malformed", "a side that is none", ns(500), ns(700))
@@ -39,7 +39,7 @@ def named(book: Book, manifest: TradingStrategy | None = None, analysis_hash: st
     return set_strategy(book, manifest.full_name, analysis_hash, text(manifest))
 
 
-def fresh(manifest: TradingAccount | None = None, *feed: str, **fields: Any) -> Book:
+def fresh(manifest: TradingAccount | None = None, *feed: ContractId, **fields: Any) -> Book:
     """An account without a strategy."""
     book, _ = book_of(manifest=manifest)
     book.strategies.clear()
@@ -131,7 +131,7 @@ def test_a_day_whose_contract_the_feed_does_not_have_is_refused():
 
 def test_the_first_strategy_gives_the_account_its_trading_day_and_another_one_is_refused():
     coin = strategy("coin", "BTCUSDT", strategy={"entryPoint": "acme:Own"})
-    book = fresh(account(currency="USDT"), "BTCUSDT")
+    book = fresh(account(currency="USDT"), ContractId("BTCUSDT"))
     with pytest.raises(InvalidInput, match="as that of the account default/paper does"):
         named(replace(book, calendar="cme"), coin)
     named(book, coin)

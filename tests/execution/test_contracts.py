@@ -14,10 +14,10 @@ from leadline.execution.core.contracts import (
     tape_contract,
     tiers_of,
 )
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from tests.plan.builders import account, strategy
 
-FEED = ("ESM2025", "MESM2025", "MESU2025")
+FEED = tuple(map(ContractId, ("ESM2025", "MESM2025", "MESU2025")))
 DAY = date(2025, 6, 12)  # two trading days before September leads
 
 
@@ -41,8 +41,8 @@ def test_the_sheet_of_a_strategy_is_that_of_its_root(symbol: str) -> None:
 
 
 def test_an_order_goes_to_the_month_of_the_signal() -> None:
-    assert execution_contract("MESM2025", "ES") == "ESM2025"
-    assert execution_contract("BTCUSDT", "BTCUSDT") == "BTCUSDT"
+    assert execution_contract(ContractId("MESM2025"), "ES") == "ESM2025"
+    assert execution_contract(ContractId("BTCUSDT"), "BTCUSDT") == "BTCUSDT"
 
 
 def test_tiers_name_the_roots_that_may_fill_and_without_them_it_is_the_signal_s() -> None:
@@ -63,5 +63,5 @@ def test_tiers_name_the_roots_that_may_fill_and_without_them_it_is_the_signal_s(
 
 
 def test_an_order_fills_on_its_own_prints_where_there_are_any_else_on_the_signal_s() -> None:
-    assert tape_contract("ESM2025", "MESM2025", FEED) == "ESM2025"
-    assert tape_contract("ESU2025", "MESU2025", FEED) == "MESU2025"
+    assert tape_contract(ContractId("ESM2025"), ContractId("MESM2025"), FEED) == "ESM2025"
+    assert tape_contract(ContractId("ESU2025"), ContractId("MESU2025"), FEED) == "MESU2025"

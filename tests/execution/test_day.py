@@ -21,7 +21,7 @@ from leadline.execution.core.day import (
 )
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.model.blocks import Block
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.market.calendars import calendar, calendar_names
 from leadline.model.market.hours import instant_ns
 from leadline.model.orders import LastPrint, Order, OrderState, VenueEvent, Watch, WatchedPosition
@@ -288,10 +288,10 @@ def test_the_table_of_tiers_waits_for_an_account_that_is_flat():
     [((), 0, "MESU2025"), ((), 1, MES), ((order_of(OrderState.WORKING),), 0, MES)],
 )
 def test_a_strategy_on_a_root_goes_on_in_the_day_s_lead_month_when_it_is_flat(
-    orders: tuple[Order, ...], position: int, contract: str
+    orders: tuple[Order, ...], position: int, contract: ContractId
 ):
     book, _ = book_of(*orders, position=position)
-    book.feed_contracts = (MES, "MESU2025")
+    book.feed_contracts = (MES, ContractId("MESU2025"))
     book.instant_ns = ns(3 * DAY_S + ROLL_S)  # Friday evening: September leads from Monday on
     assert roll(book)
     assert book.strategies[StrategyId("default/mes")].contract == contract
@@ -358,13 +358,13 @@ def test_the_first_strategy_s_market_rolls_the_day_and_before_one_the_first_cont
     coin = strategy("coin", instrument="BTCUSDT", strategy={"entryPoint": "acme:Own"})
     owner = book.strategies[StrategyId("default/mes")]
     book.strategies[StrategyId("default/coin")] = replace(
-        owner, strategy=StrategyId("default/coin"), manifest=coin, contract="BTCUSDT"
+        owner, strategy=StrategyId("default/coin"), manifest=coin, contract=ContractId("BTCUSDT")
     )
     assert venue_calendar(book).name == "24x7"
     book.strategies = {StrategyId("default/a"): owner, **book.strategies}
     assert venue_calendar(book).name != "24x7"
     book.strategies.clear()
-    book.feed_contracts = ("BTCUSDT", MES)
+    book.feed_contracts = (ContractId("BTCUSDT"), MES)
     assert venue_calendar(book).name == "24x7"
 
 

@@ -13,7 +13,7 @@ from leadline.execution.core.book import StrategyBook
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import Cancel, wanted
 from leadline.execution.core.protection import unprotected
-from leadline.model.ids import ClientOrderId, Leg, StrategyId
+from leadline.model.ids import ClientOrderId, ContractId, Leg, StrategyId
 from leadline.model.orders import Bracket, Order, OrderState, OrderType, Side, VenueEvent
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
 from leadline.model.signals import BarSignals
@@ -32,7 +32,7 @@ BELOW = Proposal(Action.ENTER, Direction.SHORT, EntryTerms(OrderType.STOP, 19_99
 NOW = Proposal(Action.ENTER, Direction.LONG)
 
 
-def saying(seconds: float, *proposals: Proposal, contract: str = MES, close: int = 20_000) -> BarSignals:
+def saying(seconds: float, *proposals: Proposal, contract: ContractId = MES, close: int = 20_000) -> BarSignals:
     return replace(bar(seconds, close=close, contract=contract), regime=None, signals=(), proposals=proposals)
 
 

@@ -9,6 +9,7 @@ import pytest
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.ports import HaltStands, Store
 from leadline.model.halts import HaltSource
+from leadline.model.ids import ContractId
 from leadline.model.orders import OrderState
 from tests.execution.harness.builders import BUY, ES, MES, account, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk, Session
@@ -123,7 +124,7 @@ class Miscounts(TrippedVenue):
 
     wrong = True
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         found = await super().positions()
         return {**found, ES: 1} if self.wrong else found
 

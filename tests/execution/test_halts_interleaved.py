@@ -23,7 +23,7 @@ from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import HaltStands, Unavailable
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
-from leadline.model.ids import ClientOrderId, FillId, RunId
+from leadline.model.ids import ClientOrderId, ContractId, FillId, RunId
 from leadline.model.manifest.venues import Capability
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -119,7 +119,7 @@ class Venue:
     differs = False
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         return Advanced(from_ns, (), {})
 
@@ -138,7 +138,7 @@ class Venue:
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return None
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         return {MES: 1} if self.differs else {}
 
 

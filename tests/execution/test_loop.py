@@ -9,7 +9,7 @@ import pytest
 from leadline.execution.loop.ports import Refused, Unavailable
 from leadline.execution.loop.signal_queue import SignalQueue
 from leadline.model.halts import FIELD_REASON, HaltSource
-from leadline.model.ids import StrategyId
+from leadline.model.ids import NO_CONTRACT, ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Advanced, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
@@ -129,10 +129,10 @@ class HoldsNonsense(TrippedVenue):
     """A venue that tells of a position that cannot be, at a stop."""
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         advanced = await super().advance(from_ns, to_ns, after_event, contracts, watches)
-        return replace(advanced, positions={"": 1}) if from_ns < to_ns else advanced
+        return replace(advanced, positions={NO_CONTRACT: 1}) if from_ns < to_ns else advanced
 
 
 async def test_an_answer_that_is_not_believed_is_settled_in_the_same_step(books: Books, folder: Path):

@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.exits import wanted
 from leadline.execution.core.order_reports import apply_report
 from leadline.execution.core.orders import TRANSITIONS, IllegalTransition, add_fill, follow, foreseen, move
-from leadline.model.ids import ClientOrderId, DecisionId, Leg
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg
 from leadline.model.orders import Order, OrderState, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from tests.execution.harness.books import book_of, fill_of, order_of, reported_of
 from tests.execution.harness.builders import MES, ns
@@ -196,7 +196,7 @@ def test_a_forgotten_order_goes_on_from_its_row_and_not_from_nothing():
 
 
 @pytest.mark.parametrize("contract", [MES, "MNQM2025", "ZZZ"])
-def test_an_order_of_somebody_else_is_adopted_in_any_contract(contract: str):
+def test_an_order_of_somebody_else_is_adopted_in_any_contract(contract: ContractId):
     foreign = VenueOrder(
         ClientOrderId("theirs"),
         DecisionId(""),

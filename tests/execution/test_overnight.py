@@ -11,7 +11,7 @@ from leadline.execution.core.account import account_view, settings
 from leadline.execution.core.book import Book
 from leadline.execution.core.day import close_of_session, next_timer, venue_calendar
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.market.hours import instant_ns
 from leadline.model.market.instruments import instrument
@@ -150,7 +150,7 @@ def test_past_the_calendar_s_years_nothing_is_carried():
     assert last is not None
     _, rth = resolve_session(instrument("MES"), "rth")
     sessions = venue_calendar(book).sessions_between(last - timedelta(days=8), last + timedelta(days=1), rth)
-    book.strategies[StrategyId("default/mes")].contract = f"MESZ{last.year + 1}"
+    book.strategies[StrategyId("default/mes")].contract = ContractId(f"MESZ{last.year + 1}")
     for session, flattened in ((sessions[0], []), (sessions[-1], ["flat_by"])):
         book.trading_day, book.instant_ns = session.trading_day, session.close_ns - 5 * NS_PER_MINUTE
         assert [flatten.reason for flatten in close_of_session(book)] == flattened

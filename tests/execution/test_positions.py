@@ -9,18 +9,18 @@ from prometheus_client import REGISTRY
 
 from leadline.execution.adapters.metrics import show_positions
 from leadline.execution.core.positions import apply_fill, average_price, flat, money_paid, open_result
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, FillId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, StrategyId
 from leadline.model.orders import Fill, Position, Side
 
 D = Decimal
-NOTHING = flat(StrategyId("default/mes"), "MESM2025", "MESM2025", D("1.25"), DecisionId("d"))
+NOTHING = flat(StrategyId("default/mes"), ContractId("MESM2025"), ContractId("MESM2025"), D("1.25"), DecisionId("d"))
 
 
 def fill(side: Side, quantity: int, price: int, number: int = 1, commission: str = "0") -> Fill:
     return Fill(
         FillId(f"f{number}"),
         ClientOrderId("L1"),
-        "MESM2025",
+        ContractId("MESM2025"),
         side,
         quantity,
         price,
@@ -33,51 +33,64 @@ def fill(side: Side, quantity: int, price: int, number: int = 1, commission: str
 
 def test_result_is_summed_per_lot_and_never_from_an_average() -> None:
     # 5000.00 and 5000.25 in, both out at 5006.00: 24 + 23 = 47 ticks of 1.25
-    position = flat(StrategyId("default/mes"), "MESM2025", "MESM2025", D("1.25"), DecisionId("d"))
+    position = flat(
+        StrategyId("default/mes"), ContractId("MESM2025"), ContractId("MESM2025"), D("1.25"), DecisionId("d")
+    )
     for step in (fill(Side.BUY, 1, 20000), fill(Side.BUY, 1, 20001, 2), fill(Side.SELL, 2, 20024, 3)):
         position = apply_fill(position, step)
     assert (position.quantity, position.lots, position.realised) == (0, (), D("58.75"))
 
 
 def test_the_gauge_of_a_contract_is_the_sum_over_the_strategies_that_hold_or_held_it() -> None:
-    def shown(contract: str) -> float | None:
+    def shown(contract: ContractId) -> float | None:
         return REGISTRY.get_sample_value(
             "leadline_position_quantity", {"account": "default/gauge", "instrument": contract}
         )
 
-    def held(strategy: StrategyId, contract: str, quantity: int) -> Position:
+    def held(strategy: StrategyId, contract: ContractId, quantity: int) -> Position:
         return replace(flat(strategy, contract, contract, D("1.25"), DecisionId("d")), quantity=quantity)
 
     show_positions(
         AccountId("default/gauge"),
-        [held(StrategyId("default/a"), "MESM2025", 2), held(StrategyId("default/gone"), "MESM2025", 0)],
+        [
+            held(StrategyId("default/a"), ContractId("MESM2025"), 2),
+            held(StrategyId("default/gone"), ContractId("MESM2025"), 0),
+        ],
     )
-    assert (shown("MESM2025"), shown("ESM2025")) == (2, None)
+    assert (shown(ContractId("MESM2025")), shown(ContractId("ESM2025"))) == (2, None)
     show_positions(
         AccountId("default/gauge"),
         [
-            held(StrategyId("default/a"), "MESM2025", 2),
-            held(StrategyId("default/b"), "MESM2025", -3),
-            held(StrategyId("default/b"), "ESM2025", 1),
+            held(StrategyId("default/a"), ContractId("MESM2025"), 2),
+            held(StrategyId("default/b"), ContractId("MESM2025"), -3),
+            held(StrategyId("default/b"), ContractId("ESM2025"), 1),
         ],
     )
-    assert (shown("MESM2025"), shown("ESM2025")) == (-1, 1)
+    assert (shown(ContractId("MESM2025")), shown(ContractId("ESM2025"))) == (-1, 1)
     show_positions(
         AccountId("default/gauge"),
-        [held(StrategyId("default/a"), "MESM2025", 0), held(StrategyId("default/b"), "MESM2025", 0)],
+        [
+            held(StrategyId("default/a"), ContractId("MESM2025"), 0),
+            held(StrategyId("default/b"), ContractId("MESM2025"), 0),
+        ],
     )
-    assert (shown("MESM2025"), shown("ESM2025")) == (0, 1)
+    assert (shown(ContractId("MESM2025")), shown(ContractId("ESM2025"))) == (0, 1)
 
 
 def test_commission_is_booked_with_each_fill() -> None:
-    position = flat(StrategyId("default/mes"), "MESM2025", "MESM2025", D("1.25"), DecisionId("d"))
+    position = flat(
+        StrategyId("default/mes"), ContractId("MESM2025"), ContractId("MESM2025"), D("1.25"), DecisionId("d")
+    )
     position = apply_fill(position, fill(Side.BUY, 2, 20000, commission="9"))
     position = apply_fill(position, fill(Side.SELL, 2, 20024, commission="9"))
     assert position.realised - position.commission == D("42.00")
 
 
 def test_a_fill_larger_than_the_position_turns_it_round() -> None:
-    position = apply_fill(flat(StrategyId("s"), "MESM2025", "MESM2025", D(1), DecisionId("d")), fill(Side.BUY, 1, 100))
+    position = apply_fill(
+        flat(StrategyId("s"), ContractId("MESM2025"), ContractId("MESM2025"), D(1), DecisionId("d")),
+        fill(Side.BUY, 1, 100),
+    )
     position = apply_fill(position, fill(Side.SELL, 3, 90, 2))
     assert (position.quantity, average_price(position), position.realised) == (-2, 90, D(-10))
 
@@ -87,7 +100,7 @@ def test_a_fill_larger_than_the_position_turns_it_round() -> None:
     st.integers(1, 1000),
 )
 def test_realised_and_open_together_are_the_cash_flow(steps: list[tuple[Side, int, int]], last: int) -> None:
-    position = flat(StrategyId("s"), "MESM2025", "MESM2025", D("1.25"), DecisionId("d"))
+    position = flat(StrategyId("s"), ContractId("MESM2025"), ContractId("MESM2025"), D("1.25"), DecisionId("d"))
     cash = held = 0
     for number, (side, quantity, price) in enumerate(steps):
         position = apply_fill(position, fill(side, quantity, price, number))

@@ -8,7 +8,7 @@ from leadline.execution.core.book import Book, Drain
 from leadline.execution.core.day import next_timer, roll
 from leadline.execution.core.exits import Cancel, Close, next_try, settled, wanted
 from leadline.execution.core.protection import unprotected
-from leadline.model.ids import ClientOrderId, DecisionId, Leg, StrategyId, client_order_id
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg, StrategyId, client_order_id
 from leadline.model.orders import Order, OrderState, OrderType, Side
 from tests.execution.harness.books import DECISION, book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, ROLL_S, account, ns
@@ -245,7 +245,7 @@ def test_a_reason_to_leave_ends_when_nothing_is_left():
     assert not settled(book)
 
 
-def foreign(state: OrderState = S.WORKING, contract: str = "MNQM2025") -> Order:
+def foreign(state: OrderState = S.WORKING, contract: ContractId = ContractId("MNQM2025")) -> Order:
     """An order that somebody else placed in a contract that nobody here trades."""
     return order_of(
         state, "X", client_id="theirs", decision="theirs", strategy="", contract=contract, tape_contract=contract
@@ -254,7 +254,9 @@ def foreign(state: OrderState = S.WORKING, contract: str = "MNQM2025") -> Order:
 
 def test_what_somebody_else_holds_stays_until_a_person_flattens_the_account():
     book, _ = book_of(foreign())
-    book.positions[StrategyId(""), "MNQM2025"] = position_of(1, StrategyId(""), "MNQM2025", DecisionId("theirs"))
+    book.positions[StrategyId(""), "MNQM2025"] = position_of(
+        1, StrategyId(""), ContractId("MNQM2025"), DecisionId("theirs")
+    )
     assert (said(book), whys(book), book.places()) == ([], [], ["", "default/mes"])
     book.flatten = "a person"
     assert said(book) == [("cancel", "X", "a person")]

@@ -12,7 +12,7 @@ from leadline.execution.core.book import KEPT_NS, Book, Changes
 from leadline.execution.core.booking import Stored
 from leadline.execution.loop.ports import Store, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
-from leadline.model.ids import ClientOrderId, FillId, RunId
+from leadline.model.ids import NO_CONTRACT, ClientOrderId, ContractId, FillId, RunId
 from leadline.model.orders import OrderState, OrderType, VenueOrder
 from tests.execution.harness.builders import MES
 from tests.execution.harness.desk import Books, Desk
@@ -322,8 +322,8 @@ async def test_how_much_of_an_entry_or_of_an_ended_order_has_filled_is_the_venue
 class HoldsNonsense(TrippedVenue):
     """A venue that tells of a position that cannot be."""
 
-    async def positions(self) -> dict[str, int]:
-        return {"": 1}
+    async def positions(self) -> dict[ContractId, int]:
+        return {NO_CONTRACT: 1}
 
 
 async def test_book_and_venue_differ_where_the_venue_holds_what_cannot_be(books: Books, folder: Path):

@@ -16,7 +16,7 @@ import pytest
 from leadline.execution.loop.ports import Fenced, Unavailable
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.halts import HaltSource
-from leadline.model.ids import ClientOrderId, DecisionId, Leg, RunId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg, RunId
 from leadline.model.orders import OrderState, OrderType, Side, VenueOrder
 from tests.execution.harness.builders import BUY, ES, MES, SELL, bar, ns, says, strategy, tape
 from tests.execution.harness.checks import CheckedVenue
@@ -250,7 +250,7 @@ class LandsLate(TrippedVenue):
             self._under_way = None
         return await super().find(client_id)
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         if self._under_way is not None:
             await self._behind.submit(self._under_way)
             self._under_way = None
@@ -345,7 +345,7 @@ async def test_an_entry_that_never_left_is_dropped_when_its_instant_has_passed(b
     assert await check_against_venue(desk, session)
 
 
-def stranger(contract: str, client_id: ClientOrderId = ClientOrderId("somebody-else")) -> VenueOrder:
+def stranger(contract: ContractId, client_id: ClientOrderId = ClientOrderId("somebody-else")) -> VenueOrder:
     """An order that the account never intended."""
     return VenueOrder(
         client_id=client_id,
@@ -381,7 +381,7 @@ async def test_the_fill_of_an_order_that_nobody_here_intended_is_kept_and_stops_
 class Miscounts(TrippedVenue):
     """A venue that says that it holds what it does not hold."""
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         return {**await super().positions(), ES: 1}
 
 

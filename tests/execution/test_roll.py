@@ -15,7 +15,7 @@ from leadline.execution.loop.commands import set_strategy
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.ingestion.months import market_of
 from leadline.model.errors import Unknown
-from leadline.model.ids import RunId, StrategyId
+from leadline.model.ids import ContractId, RunId, StrategyId
 from leadline.model.market.contracts import instrument_of
 from leadline.model.orders import Advanced
 from leadline.model.ticks import TickColumns
@@ -26,7 +26,7 @@ from tests.execution.harness.run import Recorded, record
 
 TRADE_FROM = date(2025, 6, 13)
 SESSIONS = 3
-NEXT = "MESU2025"
+NEXT = ContractId("MESU2025")
 ROLL_DAY = 6
 """2025-06-16, the Monday on which September leads, in days after 2025-06-10."""
 
@@ -54,7 +54,7 @@ def desk_of(books: Books, folder: Path, run: Recorded, name: str) -> Desk:
     )
 
 
-def write_csv(path: Path, contract: str, ticks: TickColumns) -> dict[str, str]:
+def write_csv(path: Path, contract: ContractId, ticks: TickColumns) -> dict[str, str]:
     """The prints of a contract as a file of a feed."""
     tick = instrument_of(contract).tick
     rows = zip(ticks.time_ns.tolist(), ticks.price.tolist(), ticks.size.tolist(), ticks.aggressor.tolist(), strict=True)

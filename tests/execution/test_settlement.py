@@ -9,7 +9,16 @@ from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import Stored, book_venue_events
 from leadline.execution.core.day import next_timer
 from leadline.execution.core.settlements import settle_opposites
-from leadline.model.ids import SETTLEMENT, UNASSIGNED, DecisionId, FillId, LegKind, StrategyId, client_order_id
+from leadline.model.ids import (
+    SETTLEMENT,
+    UNASSIGNED,
+    ContractId,
+    DecisionId,
+    FillId,
+    LegKind,
+    StrategyId,
+    client_order_id,
+)
 from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import LastPrint, Lot, OrderState, Side, VenueEvent
 from leadline.venue.settlements import settlement
@@ -17,7 +26,7 @@ from tests.execution.harness.books import book_of, position_of
 from tests.execution.harness.builders import BUY, DAY_S, MES, RTH_S, bar, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk
 
-NEXT = "MESU2025"
+NEXT = ContractId("MESU2025")
 FRIDAY, MONDAY = 3 * DAY_S, 6 * DAY_S
 EXPIRY, AFTER = 10 * DAY_S, 13 * DAY_S
 """2025-06-20 at 09:30, when June settles, and the Monday after it: in seconds after 2025-06-10 at 09:30."""
@@ -160,9 +169,9 @@ def test_opposites_that_no_print_has_priced_stay() -> None:
 def test_opposites_in_a_contract_that_never_settles_stay() -> None:
     book, changes = held(), Changes()
     for place, quantity in (("default/a", 1), ("default/b", -1)):
-        key = StrategyId(place), "BTCUSDT"
+        key = StrategyId(place), ContractId("BTCUSDT")
         book.positions[key] = position_of(quantity, *key)
-    book.last_prints["BTCUSDT"] = LastPrint(20_010, SETTLES_NS - 1, 7)
+    book.last_prints[ContractId("BTCUSDT")] = LastPrint(20_010, SETTLES_NS - 1, 7)
     settle_opposites(book, changes)
     assert (len(book.open_positions()), changes.fills) == (2, [])
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from leadline.execution.core.book import RefusedSignal
 from leadline.execution.loop.signal_queue import CAPACITY, SignalQueue
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.signals import SignalMessage
 from tests.analysis.test_publication import publication, published, stream
 from tests.execution.harness.builders import LONG, bar, ns, says, signal
@@ -239,7 +239,7 @@ def test_the_month_that_follows_may_be_known_before_the_last_bar_of_the_month_be
     """On a market that never closes the last bar is known up to two seconds after the first of the next month began."""
     found = queue("hash")
     last, _ = says([bar(601.5)], end=2000)
-    first, _ = says([bar(602, contract="MESU2025")], end=2000)
+    first, _ = says([bar(602, contract=ContractId("MESU2025"))], end=2000)
     assert first.bar is not None
     first = replace(first, progress_ns=ns(600), bar=replace(first.bar, known_at_ns=ns(601)))
     found.push(replace(last, progress_ns=ns(600)))

@@ -10,15 +10,15 @@ import pytest
 from leadline.execution.core.account_settings import set_account
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.loop.ports import Refused, Store, Unavailable
-from leadline.model.ids import LegKind, StrategyId
+from leadline.model.ids import ContractId, LegKind, StrategyId
 from leadline.model.orders import Advanced, OrderState, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
-from tests.execution.harness.builders import DAY, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
+from tests.execution.harness.builders import DAY, ES, MES, NQ, ROLL_S, account, bar, ns, says, strategy, tape
 from tests.execution.harness.desk import Books, Desk, DirectRisk, Session, Starved
 from tests.execution.harness.faults import TrippedStore, TrippedVenue, Tripwire, tripped
 from tests.execution.harness.ports import replace_venue, venue_of
 
-GC = "GCQ2025"
+GC = ContractId("GCQ2025")
 RECOVERY = [
     "store.halts",
     "store.load",
@@ -230,7 +230,7 @@ async def test_an_entry_that_the_locked_rows_refuse_leaves_no_trace_in_the_book(
 async def test_a_difference_is_said_once_for_as_long_as_it_stays_the_same(books: Books, folder: Path):
     session = one_trade(books, folder).open()
     keeper = session.loop._keeper
-    for venue in ({"ESM2025": 1}, {"ESM2025": 1}, {}, {"ESM2025": 1}):
+    for venue in ({ES: 1}, {ES: 1}, {}, {ES: 1}):
         keeper.compare(venue)
     session.close()
     [standing] = session.switch.halts.standing
@@ -242,7 +242,7 @@ class SaysNothingOfPositions(TrippedVenue):
     """A venue that tells what it holds when it is asked, and not at every stop."""
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         return replace(await super().advance(from_ns, to_ns, after_event, contracts, watches), positions=None)
 
@@ -272,10 +272,10 @@ async def test_a_closed_position_leaves_no_reason_behind(books: Books, folder: P
 class Asked(TrippedVenue):
     """A venue that remembers which tapes it was asked to let run."""
 
-    contracts: Sequence[str] = ()
+    contracts: Sequence[ContractId] = ()
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         self.contracts = contracts
         return await super().advance(from_ns, to_ns, after_event, contracts, watches)

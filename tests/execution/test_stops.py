@@ -10,6 +10,7 @@ import pytest
 
 from leadline.execution.loop.deps import Deps
 from leadline.execution.venues.both_ports import MatchingVenue
+from leadline.model.ids import ContractId
 from leadline.model.orders import Advanced, Watch
 from leadline.model.signals import SignalMessage
 from tests.execution.harness.builders import ns
@@ -28,7 +29,7 @@ class Hesitant(TrippedVenue):
         self.stops = 0
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         if to_ns > from_ns and self._chance.random() < 0.6:
             last = min(to_ns, ns(WANDERING_END_S))

@@ -7,7 +7,7 @@ import pytest
 
 from leadline.execution.core.adoption import adopt_positions
 from leadline.execution.core.book import Book, Changes
-from leadline.model.ids import DecisionId, StrategyId, is_adopted
+from leadline.model.ids import ContractId, DecisionId, StrategyId, is_adopted
 from leadline.model.orders import LastPrint, OrderState
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import MES, account, ns
@@ -69,9 +69,9 @@ def test_several_owners_give_as_much_as_is_gone_and_no_more():
     book, changes = book_of(position=2)
     book.positions[StrategyId("default/old"), MES] = position_of(2, strategy=StrategyId("default/old"))
     book.positions[StrategyId("default/other"), "NQM2025"] = position_of(
-        2, strategy=StrategyId("default/other"), contract="NQM2025"
+        2, strategy=StrategyId("default/other"), contract=ContractId("NQM2025")
     )
-    adopt_positions(printed(book, 20_000), changes, {MES: 1, "NQM2025": 2})
+    adopt_positions(printed(book, 20_000), changes, {MES: 1, ContractId("NQM2025"): 2})
     assert {key: held.quantity for key, held in book.positions.items()} == {
         MINE: 0,
         ("default/old", MES): 1,
@@ -99,7 +99,7 @@ def test_it_is_of_the_decision_of_an_order_that_stands_there(leg: str):
 
 def test_what_nobody_trades_is_nobody_s():
     book, changes = book_of()
-    (said,) = adopt_positions(book, changes, {"NQM2025": -1})
+    (said,) = adopt_positions(book, changes, {ContractId("NQM2025"): -1})
     assert said == "-1 NQM2025 is taken over from the venue, at 0: nobody holds -1 now"
     assert book.positions[StrategyId(""), "NQM2025"].quantity == -1
     assert book.strategies[StrategyId("default/mes")].realised == 0
@@ -108,9 +108,9 @@ def test_what_nobody_trades_is_nobody_s():
 def test_what_is_gone_of_one_contract_is_taken_from_nobody_who_holds_another():
     book, changes = book_of(position=2)
     book.positions[StrategyId("default/other"), "NQM2025"] = position_of(
-        2, strategy=StrategyId("default/other"), contract="NQM2025"
+        2, strategy=StrategyId("default/other"), contract=ContractId("NQM2025")
     )
-    adopt_positions(printed(book, 20_000), changes, {MES: 2, "NQM2025": 1})
+    adopt_positions(printed(book, 20_000), changes, {MES: 2, ContractId("NQM2025"): 1})
     assert set(changes.positions) == {("default/other", "NQM2025")}
     assert book.positions[StrategyId("default/other"), "NQM2025"].quantity == 1
 
@@ -150,7 +150,7 @@ def test_what_has_come_is_taken_from_those_who_hold_the_other_side_first():
 def test_what_is_taken_over_is_worth_what_the_prints_that_fill_its_contract_say():
     """ES is filled on the prints of MES where the feed has no others."""
     book, changes = book_of(manifest=account(tiers=[{"from": "0", "execute": "ES", "minSize": 1, "maxSize": 2}]))
-    adopt_positions(printed(book, 20_010), changes, {"ESM2025": 1})
+    adopt_positions(printed(book, 20_010), changes, {ContractId("ESM2025"): 1})
     (taken,) = changes.positions.values()
     assert (taken.strategy, taken.tape_contract, taken.tick_value) == ("default/mes", MES, D("12.5"))
     assert [lot.price for lot in taken.lots] == [20_010]
@@ -159,8 +159,8 @@ def test_what_is_taken_over_is_worth_what_the_prints_that_fill_its_contract_say(
 
 def test_a_contract_that_no_sheet_knows_is_worth_nothing():
     book, changes = book_of()
-    book.last_prints["XYZM2025"] = LastPrint(7, ns(600), 0)
-    adopt_positions(book, changes, {"XYZM2025": 1})
+    book.last_prints[ContractId("XYZM2025")] = LastPrint(7, ns(600), 0)
+    adopt_positions(book, changes, {ContractId("XYZM2025"): 1})
     (taken,) = changes.positions.values()
     assert (taken.strategy, taken.tick_value, taken.inverse) == ("", 0, False)
 
@@ -172,7 +172,7 @@ def test_an_order_of_another_contract_or_of_nobody_opened_nothing_here():
     assert is_adopted(book.positions[MINE].decision)
     foreign = order_of(OrderState.WORKING, strategy="", contract="NQM2025", tape_contract="NQM2025")
     book, changes = book_of(foreign)
-    adopt_positions(book, changes, {"NQM2025": 1})
+    adopt_positions(book, changes, {ContractId("NQM2025"): 1})
     assert is_adopted(book.positions[StrategyId(""), "NQM2025"].decision)
 
 

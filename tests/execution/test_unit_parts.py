@@ -20,7 +20,7 @@ from leadline.execution.core.unit_exits import (
 )
 from leadline.execution.core.unit_fills import behind_stop, counted_stops, take_off, unit_at_venue
 from leadline.execution.core.unit_parts import Part, Standing, covers, leaving, pairs, part_of_unit, standing
-from leadline.model.ids import ClientOrderId, FillId, Leg, StrategyId, foreign_decision
+from leadline.model.ids import ClientOrderId, ContractId, FillId, Leg, StrategyId, foreign_decision
 from leadline.model.orders import Bracket, Lot, Order, OrderState, OrderType, Position, Side
 from tests.execution.harness.books import book_of, order_of, position_of
 from tests.execution.harness.builders import ES, MES, account, ns
@@ -30,7 +30,7 @@ S = OrderState
 DECLARED: dict[str, Any] = {"noStopRiskTicks": {"MES": 100}}
 
 
-def held(*lots: tuple[int, str], contract: str = MES, sign: int = 1, **stopless: int) -> Position:
+def held(*lots: tuple[int, str], contract: ContractId = MES, sign: int = 1, **stopless: int) -> Position:
     """A position of lots as (size, unit), oldest first; by unit what of it has no stop on purpose."""
     own = tuple(Lot(20_000, size, FillId(f"f{number}"), unit) for number, (size, unit) in enumerate(lots))
     total = sign * sum(size for size, _ in lots)

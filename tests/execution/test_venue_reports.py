@@ -19,6 +19,7 @@ from leadline.execution.core.venue_reports import (
     storable,
 )
 from leadline.model.errors import Refused
+from leadline.model.ids import ContractId
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -67,7 +68,7 @@ def test_positions_are_believed_up_to_a_thousand_and_to_their_largest_size() -> 
         none, words = check_positions({MES: quantity + (1 if quantity > 0 else -1)})
         assert none is None
         assert words.endswith(f"of '{MES}'")
-    many = {f"C{number}": 1 for number in range(MOST_POSITIONS)}
+    many = {ContractId(f"C{number}"): 1 for number in range(MOST_POSITIONS)}
     assert check_positions(many)[0] == many
     assert check_positions({**many, MES: 1})[1] == "the venue tells of 1001 positions, and nobody has so many"
     assert (LARGEST_QUANTITY, MOST_POSITIONS) == (2**45, 1000)

@@ -14,7 +14,7 @@ from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
 from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.halts import LONGEST_REASON, HaltSource
-from leadline.model.ids import ClientOrderId, DecisionId, FillId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -84,13 +84,13 @@ class Speaks(TrippedVenue):
         event: Callable[[VenueEvent], VenueEvent] = lambda event: event,
         answer: Callable[[Advanced], Advanced] = lambda answer: answer,
         found: Callable[[VenueOrder], VenueOrder] = lambda order: order,
-        positions: Callable[[dict[str, int]], dict[str, int]] = lambda positions: positions,
+        positions: Callable[[dict[ContractId, int]], dict[ContractId, int]] = lambda positions: positions,
     ) -> None:
         super().__init__(venue, Tripwire())
         self._event, self._answer, self._found, self._said = event, answer, found, positions
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         said = await super().advance(from_ns, to_ns, after_event, contracts, watches)
         return self._answer(replace(said, events=tuple(self._event(event) for event in said.events)))
@@ -102,7 +102,7 @@ class Speaks(TrippedVenue):
         found = await super().find(client_id)
         return None if found is None else self._found(found)
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         return self._said(await super().positions())
 
 
@@ -240,11 +240,11 @@ def replace_once(name: str, value: Any) -> Callable[[VenueOrder], VenueOrder]:
 
 @pytest.mark.parametrize("quantity", [LARGEST_QUANTITY + 1, -(1 << 63)])
 @pytest.mark.parametrize("contract", [MES, "a\x00b"])
-async def test_the_venue_holds_what_cannot_be(folder: Path, contract: str, quantity: int):
+async def test_the_venue_holds_what_cannot_be(folder: Path, contract: ContractId, quantity: int):
     def answer(said: Advanced) -> Advanced:
         return replace(said, positions={**(said.positions or {}), contract: quantity})
 
-    def positions(said: dict[str, int]) -> dict[str, int]:
+    def positions(said: dict[ContractId, int]) -> dict[ContractId, int]:
         return {**said, contract: quantity} if silence[0] else said
 
     silence = [True]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from leadline.execution.loop.ports import PartFailed
 from leadline.execution.venues.both_ports import MatchingVenue
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, VenueOrder, Watch
 from leadline.venue.convert import advanced_from_proto, advanced_to_proto, order_as_reported, order_to_proto
 from leadline.venue.matching import PaperMarket
@@ -43,7 +43,7 @@ class Babbles(TrippedVenue):
         self._events: list[pb.VenueEvent] = []
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         # An account that has heard of more than there is would be told that the ledger was lost: another matter.
         known_ns, known = min(from_ns, self._market.instant_ns), min(after_event, self._market.last_event)
@@ -78,9 +78,9 @@ class Babbles(TrippedVenue):
     async def working(self) -> Sequence[VenueOrder]:
         return [self._heard(order) for order in await super().working()]
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         found = await super().positions()
-        return {**found, self._data.draw(TEXTS): self._data.draw(INT64)} if self._strange() else found
+        return {**found, ContractId(self._data.draw(TEXTS)): self._data.draw(INT64)} if self._strange() else found
 
     def _heard(self, order: VenueOrder) -> VenueOrder:
         said = order_to_proto(order)

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
-from leadline.model.ids import ClientOrderId, DecisionId, Leg, StrategyId
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg, StrategyId
 from leadline.model.orders import Bracket, Order, OrderType, Side, Trail, bracket_of
 
 
@@ -42,8 +42,8 @@ def test_an_order_waits_at_its_limit_else_at_its_stop(limit: int | None, stop: i
         DecisionId("d"),
         Leg("E"),
         StrategyId("s"),
-        "C",
-        "C",
+        ContractId("C"),
+        ContractId("C"),
         Side.BUY,
         OrderType.LIMIT,
         1,

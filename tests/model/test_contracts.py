@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import (
     Contract,
     FrontMonth,
@@ -198,12 +199,12 @@ JUNE_2025 = ("MESM2025", "MESU2025", "MESZ2025", "ESM2025", "GCZ2025", "SPY")
 
 def test_a_root_means_one_lead_month_of_the_feed_after_the_other():
     assert front_months("MES", JUNE_2025, date(2025, 6, 10)) == (
-        FrontMonth("MESM2025", date(2025, 6, 10), date(2025, 6, 16)),
-        FrontMonth("MESU2025", date(2025, 6, 16), date(2025, 9, 15)),
-        FrontMonth("MESZ2025", date(2025, 9, 15), date(2025, 12, 15)),
+        FrontMonth(ContractId("MESM2025"), date(2025, 6, 10), date(2025, 6, 16)),
+        FrontMonth(ContractId("MESU2025"), date(2025, 6, 16), date(2025, 9, 15)),
+        FrontMonth(ContractId("MESZ2025"), date(2025, 9, 15), date(2025, 12, 15)),
     )
     assert front_months("MES", JUNE_2025, date(2025, 6, 16))[0] == FrontMonth(
-        "MESU2025", date(2025, 6, 16), date(2025, 9, 15)
+        ContractId("MESU2025"), date(2025, 6, 16), date(2025, 9, 15)
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from leadline.model.ids import (
     NO_DECISION,
     AccountId,
+    ContractId,
     Leg,
     LegKind,
     NamespacedName,
@@ -34,13 +35,19 @@ ROOT = Path(__file__).resolve().parents[2]
 PAPER, FLOW = AccountId("desk/paper"), StrategyId("desk/flow")
 
 RIGHT = """
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, FillId, Leg, LegKind, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, FillId, Leg, LegKind, RunId, StrategyId
+from leadline.model.market.contracts import resolve_contract
+from leadline.model.market.instruments import instrument
+from leadline.model.market.settlement import settlement_id
+from datetime import date
 from leadline.model.ids import client_order_id, decision_id, fill_id
 from leadline.model.orders import Side
 from leadline.model.subjects import order_subject, signal_subject
 
 account, strategy, run = AccountId("desk/paper"), StrategyId("desk/flow"), RunId("abc-1")
 decision, order, fill, leg = DecisionId("d"), ClientOrderId("L"), FillId("f"), Leg("S1")
+sheet = instrument("ES")
+contract = resolve_contract(sheet.root, date(2025, 6, 10))
 """
 MISTAKES = (
     "signal_subject(run, strategy, account)",
@@ -56,6 +63,9 @@ MISTAKES = (
     "order = fill",
     "run = decision",
     "account = strategy",
+    "contract = sheet.root",
+    "settlement_id(sheet.root)",
+    "contract = strategy",
     "leg = 'S1'",
     "leg = LegKind.STOP",
     "print(leg.kind is LegKind.STOP, leg.kind is Side.BUY)",
@@ -64,6 +74,7 @@ FINE = (
     "print(signal_subject(run, account, strategy))",
     "text: str = account",
     "text = leg",
+    "print(settlement_id(contract), instrument(contract))",
     "order_subject('fill', run, account)",
 )
 
@@ -81,7 +92,7 @@ def test_what_a_text_lacks_that_is_no_id_is_empty():
 
 
 def test_the_decision_of_what_is_taken_over_is_told_from_all_that_the_account_decides():
-    taken = adopted_decision(PAPER, RunId("run-1"), "MESM2025", 7)
+    taken = adopted_decision(PAPER, RunId("run-1"), ContractId("MESM2025"), 7)
     assert taken == "venue-" + derive("adopted", "run-1", PAPER, "MESM2025", "7")
     assert is_adopted(taken)
     assert not is_adopted(decision_id(PAPER, FLOW, "venue-bar"))

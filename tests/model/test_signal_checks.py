@@ -13,7 +13,7 @@ from leadline.model.bars import CLOSE_GRACE_NS, BarKey
 from leadline.model.checks.signals import MOST_SIGNALS, SignalSource, check_message
 from leadline.model.durations import parse_bar_spec
 from leadline.model.errors import RefusedMessage
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.market.contracts import FrontMonth
 from leadline.model.market.instruments import instrument
 from leadline.model.orders import Bracket, OrderType, Trail
@@ -27,7 +27,10 @@ from leadline.runtime.bus.intake import read_signal
 from tests.execution.harness.builders import DAY, MES, RTH_S, ns
 
 RTH = instrument("MES").sessions["rth"]
-MONTHS = (FrontMonth(MES, date(2025, 3, 1), date(2025, 9, 1)), FrontMonth("MESZ2025", date(2025, 9, 1), None))
+MONTHS = (
+    FrontMonth(ContractId(MES), date(2025, 3, 1), date(2025, 9, 1)),
+    FrontMonth(ContractId("MESZ2025"), date(2025, 9, 1), None),
+)
 SOURCE = SignalSource(
     RunId("run-1"),
     AccountId("default/paper"),
@@ -133,7 +136,7 @@ def test_the_session_is_the_calendars(opens, closes):
     "day", [date(2025, 6, 8), date(2025, 7, 4), date(1999, 1, 4), date(1, 1, 1), date(9999, 12, 31)]
 )
 def test_there_is_no_bar_on_a_day_without_a_session(day):
-    always = replace(SOURCE, months=(FrontMonth(MES, date.min, None),))
+    always = replace(SOURCE, months=(FrontMonth(ContractId(MES), date.min, None),))
     assert refusal(with_key(trading_day=day), always) == ("session" if day == date(2025, 7, 4) else "no_session")
 
 

@@ -28,7 +28,7 @@ from leadline.execution.v1 import execution_pb2 as pb
 from leadline.execution.v1 import execution_pb2_grpc as rpc
 from leadline.ingestion.v1 import ingestion_pb2, ingestion_pb2_grpc
 from leadline.model.halts import FIELD_REASON, Halt, HaltSource
-from leadline.model.ids import AccountId, DecisionId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, DecisionId, RunId, StrategyId
 from leadline.model.manifest.specs import Metadata, TradingAccount
 from leadline.model.orders import Position
 from leadline.model.v1 import model_pb2
@@ -202,7 +202,7 @@ class Pods:
             tape=RunId("sim-1"),
             account=AccountId(name),
             manifest=manifest,
-            feed_contracts=tuple(sorted(self.traded)),
+            feed_contracts=tuple(map(ContractId, sorted(self.traded))),
             trade_from=TRADE_FROM,
             instant_ns=1,
             equity_at_roll=Decimal(2500),

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from leadline.model.ids import AccountId, ClientOrderId, DecisionId, Leg, RunId, StrategyId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, DecisionId, Leg, RunId, StrategyId
 from leadline.model.orders import Order, OrderState, OrderType, Position, Side
 from leadline.runtime.database import connect
 from leadline.views.database import dsn_of
@@ -225,7 +225,9 @@ UNEASY: dict[str, Any] = {
             Decimal("-12.50"),
         ),
         OpenPosition(
-            Position(StrategyId("default/mes"), "MNQM2025", MES, 1, (), Decimal("0.50"), DecisionId("decision")),
+            Position(
+                StrategyId("default/mes"), ContractId("MNQM2025"), MES, 1, (), Decimal("0.50"), DecisionId("decision")
+            ),
             None,
             None,
         ),

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from rich.console import Console
 
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.report.text import render_text, spark
 from leadline.views.days import TradedDay
 from leadline.views.prices import price_text
@@ -136,10 +136,15 @@ def test_a_curve_is_drawn_between_its_lowest_and_highest_point():
 
 
 def test_the_contracts_of_a_run_through_a_roll_and_the_days_without_a_session_are_told():
-    def of(day: int, contract: str, *, session: bool = True) -> TradedDay:
+    def of(day: int, contract: ContractId, *, session: bool = True) -> TradedDay:
         return TradedDay(StrategyId("default/mes"), date(2025, 6, day), contract, session, 78, 1, Decimal(0))
 
-    days = (of(12, "MESM2025"), of(13, "MESM2025"), of(16, "MESU2025"), of(17, "MESU2025", session=False))
+    days = (
+        of(12, ContractId("MESM2025")),
+        of(13, ContractId("MESM2025")),
+        of(16, ContractId("MESU2025")),
+        of(17, ContractId("MESU2025"), session=False),
+    )
     text = " ".join(shown(report(days=days), width=200).split())
     assert "default/mes traded MESM2025 2025-06-12 to 2025-06-13, MESU2025 2025-06-16 to 2025-06-17" in text
     assert "default/mes has no session on 1 of 4 days: 2025-06-17" in text

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.orders import Bracket, Side
 from leadline.model.proposals import Action, Proposal
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal
@@ -42,9 +42,11 @@ CLOSED_AT = 20010
 SECOND = 1_000_000_000
 EXPIRES = date(2025, 6, 20)
 MES = ExecutionInstrument(
-    "MES", "MESM2025", D("1.25"), D("1.25"), D(40), Quote(CLOSED_AT, NOW), 2 * SECOND, 20, EXPIRES
+    "MES", ContractId("MESM2025"), D("1.25"), D("1.25"), D(40), Quote(CLOSED_AT, NOW), 2 * SECOND, 20, EXPIRES
 )
-ES = ExecutionInstrument("ES", "ESM2025", D("12.5"), D("4.5"), D(300), Quote(CLOSED_AT, NOW), 2 * SECOND, 20, EXPIRES)
+ES = ExecutionInstrument(
+    "ES", ContractId("ESM2025"), D("12.5"), D("4.5"), D(300), Quote(CLOSED_AT, NOW), 2 * SECOND, 20, EXPIRES
+)
 
 
 def account(equity: str = "2500", **changes: object) -> AccountView:
@@ -58,7 +60,7 @@ def strategy(**changes: object) -> StrategySettings:
         strategy=StrategyId("default/mes"),
         state="Running",
         signal_root="MES",
-        signal_contract="MESM2025",
+        signal_contract=ContractId("MESM2025"),
         session_zone="America/New_York",
         after_open_ns=5 * MINUTE,
         before_close_ns=15 * MINUTE,

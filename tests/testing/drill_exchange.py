@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Fill, Replacement, VenueOrder
 from leadline.model.ticks import TickColumns
 from leadline.testing import TapeTime
@@ -48,10 +48,10 @@ class Exchange:
     def working(self) -> Sequence[VenueOrder]:
         return self.market.live_orders()
 
-    def positions(self) -> dict[str, int]:
+    def positions(self) -> dict[ContractId, int]:
         return self.market.positions()
 
-    def _pass(self, now_ns: int, prints: Mapping[str, TickColumns]) -> None:
+    def _pass(self, now_ns: int, prints: Mapping[ContractId, TickColumns]) -> None:
         while self.market.instant_ns < now_ns:
             self.market.advance(prints, now_ns)
         self._push()

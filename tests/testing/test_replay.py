@@ -10,6 +10,7 @@ import pytest
 from leadline.analysis.strategies import StrategyFailed
 from leadline.model.bars import Bar
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.manifest.manifests import load_manifests
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.instruments import Instrument
@@ -44,7 +45,7 @@ class Up:
         return BarSignals(bar.key, bar.known_at_ns, bar.close, *times, proposals=found)
 
 
-def rising(seconds: int = 2_000) -> Mapping[str, TickColumns]:
+def rising(seconds: int = 2_000) -> Mapping[ContractId, TickColumns]:
     """A print a second, a tick up every hundred."""
     rows = [(ns(second), 20_000 + second // 100, 5, 1) for second in range(1, seconds)]
     return prints(MES, rows)

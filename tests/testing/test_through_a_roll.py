@@ -8,6 +8,7 @@ import pytest
 from leadline.analysis.assemble import strategy_fold
 from leadline.ingestion.months import market_of
 from leadline.model.bars import BarMessage
+from leadline.model.ids import ContractId
 from leadline.model.manifest.manifests import load_manifests
 from leadline.model.manifest.specs import OWN_SERIES, StrategySpec, TradingAccount, TradingStrategy
 from leadline.model.market.contracts import resolve_contract
@@ -16,7 +17,7 @@ from leadline.testing.replay import TAPE, signal_messages
 
 FIRST, SESSIONS = date(2025, 6, 5), 20
 ROLL = date(2025, 6, 16)
-JUNE, SEPTEMBER = "MESM2025", "MESU2025"
+JUNE, SEPTEMBER = ContractId("MESM2025"), ContractId("MESU2025")
 MANIFESTS = """
 apiVersion: leadline.dev/v1alpha1
 kind: TradingStrategy
@@ -103,7 +104,7 @@ def test_the_new_month_has_the_history_of_its_own_prints(
 def test_a_restart_before_in_and_after_the_roll_goes_on_with_the_same_words(
     run: Replay, manifests: tuple[TradingStrategy, TradingAccount]
 ) -> None:
-    told = {
+    told: dict[str, dict[str, list[BarMessage]]] = {
         contract: {
             OWN_SERIES: [
                 BarMessage(TAPE, "cme", contract, bar.known_at_ns, final=False, bar=bar)

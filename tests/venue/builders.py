@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from leadline.model.ids import ClientOrderId, DecisionId, Leg
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg
 from leadline.model.orders import Bracket, Fill, OrderType, Side, Trailing, VenueEvent, VenueOrder
 from leadline.model.ticks import NS_PER_SECOND, TickColumns
 from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket
 
-MES = "MESZ2025"
-ES = "ESZ2025"
+MES = ContractId("MESZ2025")
+ES = ContractId("ESZ2025")
 SELL, UNKNOWN, BUY = -1, 0, 1
 
 Row = tuple[float, int, int, int]
@@ -45,8 +45,8 @@ def order(
     trail: Trailing | None = None,
     until: float | None = None,
     reduce_only: bool = False,
-    contract: str = MES,
-    tape_contract: str | None = None,
+    contract: ContractId = MES,
+    tape_contract: ContractId | None = None,
 ) -> VenueOrder:
     """A market order, or what its prices make of it; `bracket` may be (stop ticks, target ticks), `until` seconds."""
     kinds = {
@@ -75,7 +75,7 @@ def order(
     )
 
 
-def run(paper: PaperMarket, prints: Mapping[str, TickColumns] | TickColumns, to: float) -> list[VenueEvent]:
+def run(paper: PaperMarket, prints: Mapping[ContractId, TickColumns] | TickColumns, to: float) -> list[VenueEvent]:
     """Advance through every stop on the way to that second; the events of it."""
     tapes = {MES: prints} if isinstance(prints, TickColumns) else prints
     events: list[VenueEvent] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, Leg, client_order_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, DecisionId, Leg, client_order_id
 from leadline.model.orders import Bracket, OrderType, Replacement, Side, Trailing, VenueOrder, Watch
 from leadline.model.ticks import NS_PER_SECOND, Aggressor, TickColumns
 
@@ -43,14 +43,14 @@ class Printed:
     """One print."""
 
     time_ns: int
-    contract: str
+    contract: ContractId
     index: int
     price: int
     size: int
     aggressor: int
 
 
-def merged(tapes: dict[str, TickColumns]) -> list[Printed]:
+def merged(tapes: dict[ContractId, TickColumns]) -> list[Printed]:
     """All prints in the order (time, contract, source index)."""
     prints = [
         Printed(

@@ -20,7 +20,7 @@ import structlog
 
 from leadline.local.local_nats import LocalNats
 from leadline.local.ports import Ports
-from leadline.model.ids import AccountId, ClientOrderId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, RunId
 from leadline.model.orders import (
     Advanced,
     Bracket,
@@ -100,7 +100,7 @@ def long_tape(seed: int) -> TickColumns:
 PRINTS = {ES: long_tape(1), MES: long_tape(2)}
 
 
-def batches(contract: str, ticks: TickColumns, rows: int, *, final: bool = True) -> list[TickBatch]:
+def batches(contract: ContractId, ticks: TickColumns, rows: int, *, final: bool = True) -> list[TickBatch]:
     """The tape in messages of so many rows; each promises the time of its last print, the last one the tape's end."""
     cut = [ticks.slice(start, start + rows) for start in range(0, len(ticks), rows)]
     found = [TickBatch(RUN, "cme", contract, part, int(part.time_ns[-1])) for part in cut]
@@ -391,7 +391,7 @@ async def test_one_ledger_a_tape(bus: Bus, nats_server: LocalNats, tmp_path: Pat
 
 async def test_orders_are_refused_by_name(bus: Bus, nats_server: LocalNats, tmp_path: Path, ports: Ports):
     async with serving(settings_in(tmp_path, nats_server, ports)) as venue:
-        taken, _ = await venue.submit(order(contract="GCZ2025"))
+        taken, _ = await venue.submit(order(contract=ContractId("GCZ2025")))
         assert (taken.state, taken.reason) == (OrderState.REJECTED, "no tape of GCZ2025")
         assert await venue.orders(ClientOrderId("E1"), ClientOrderId("nobody")) == [taken]
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ClientOrderId, DecisionId, Leg, client_order_id
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, Leg, client_order_id
 from leadline.model.orders import (
     Bracket,
     OrderType,
@@ -26,12 +26,12 @@ from leadline.venue.fill_rules import FillRule, FillRules
 from leadline.venue.matching import PaperMarket
 from tests.venue.reference import FillLine, Printed, Reference, merged
 
-TAPES = ("A", "B")
+TAPES = (ContractId("A"), ContractId("B"))
 END = 40
 
 
 @st.composite
-def tapes(draw: st.DrawFn) -> dict[str, TickColumns]:
+def tapes(draw: st.DrawFn) -> dict[ContractId, TickColumns]:
     """Up to forty prints on each of two contracts, close in price, many sharing a time."""
     found = {}
     for contract in TAPES:
@@ -83,7 +83,7 @@ def orders(draw: st.DrawFn, number: int, at: int) -> VenueOrder:
     trails = kind is OrderType.STOP and draw(st.booleans())
     return VenueOrder(
         client_id=ClientOrderId(f"o{number}"),
-        contract=draw(st.sampled_from(["X", "Y"])),
+        contract=draw(st.sampled_from([ContractId("X"), ContractId("Y")])),
         tape_contract=draw(st.sampled_from(TAPES)),
         side=draw(st.sampled_from(Side)),
         type=kind,
@@ -182,7 +182,9 @@ def carry_out(paper: PaperMarket, instruction: Instruction) -> None:
         paper.cancel(ClientOrderId(instruction.cancels), "asked")
 
 
-def undisturbed(rules: FillRules, prints: dict[str, TickColumns], plan: list[Instruction]) -> tuple[VenueEvent, ...]:
+def undisturbed(
+    rules: FillRules, prints: dict[ContractId, TickColumns], plan: list[Instruction]
+) -> tuple[VenueEvent, ...]:
     """The run that stops only where it must."""
     paper = PaperMarket(rules, 0)
     for instruction in [*plan, Instruction(END + 1)]:
@@ -198,7 +200,7 @@ RULES = st.builds(FillRules, st.sampled_from(FillRule), st.integers(0, 2), st.in
 @given(RULES, tapes(), instructions(), st.integers(0, 2**32))
 @settings(max_examples=200, deadline=None)
 def test_any_cut_of_the_tape_and_any_restart_gives_the_same_events(
-    rules: FillRules, prints: dict[str, TickColumns], plan: list[Instruction], seed: int
+    rules: FillRules, prints: dict[ContractId, TickColumns], plan: list[Instruction], seed: int
 ):
     chance = Random(seed)
     paper = PaperMarket(rules, 0)
@@ -229,7 +231,7 @@ def test_any_cut_of_the_tape_and_any_restart_gives_the_same_events(
 @given(tapes(), instructions(), st.integers(0, 2), st.integers(0, 3), st.sampled_from([1, 3, matching.WINDOW_ROWS]))
 @settings(max_examples=200, deadline=None)
 def test_columns_fill_as_the_rules_read_print_by_print(
-    prints: dict[str, TickColumns], plan: list[Instruction], slippage: int, latency: int, window: int
+    prints: dict[ContractId, TickColumns], plan: list[Instruction], slippage: int, latency: int, window: int
 ):
     original = matching.WINDOW_ROWS
     matching.WINDOW_ROWS = window  # type: ignore[misc]
@@ -246,7 +248,7 @@ def protected_later(draw: st.DrawFn) -> list[Instruction]:
     stop = draw(st.booleans())
     own = Bracket(stop_ticks=draw(st.integers(3, 6))) if stop else Bracket(target_ticks=draw(st.integers(3, 6)))
     entry = replace(draw(orders(0, 0)), type=OrderType.MARKET, limit_price=None, stop_price=None, trail=None)
-    entry = replace(entry, bracket=own, reduce_only=False, valid_until_ns=None, tape_contract="A")
+    entry = replace(entry, bracket=own, reduce_only=False, valid_until_ns=None, tape_contract=ContractId("A"))
     at, then = sorted(draw(st.tuples(st.integers(2, END), st.integers(2, END))))
     leg, pair = ("T", "S1") if stop else ("S", "T1")
     later = replace(draw(attached(entry, 1, at)), oco=client_order_id(entry.decision, Leg(pair)))
@@ -264,7 +266,7 @@ def protected_later(draw: st.DrawFn) -> list[Instruction]:
 @given(tapes(), protected_later(), st.integers(0, 2), st.integers(0, 3))
 @settings(max_examples=100, deadline=None)
 def test_an_exit_that_comes_later_fills_as_the_rules_read(
-    prints: dict[str, TickColumns], plan: list[Instruction], slippage: int, latency: int
+    prints: dict[ContractId, TickColumns], plan: list[Instruction], slippage: int, latency: int
 ):
     events = undisturbed(FillRules(FillRule.PESSIMISTIC, slippage, latency), prints, plan)
     assert lines_of(events) == by_hand(prints, plan, slippage, latency)
@@ -276,7 +278,9 @@ def lines_of(events: Iterable[VenueEvent]) -> list[FillLine]:
     return [(fill.client_id, fill.quantity, fill.price, fill.time_ns, fill.source_index) for fill in fills]
 
 
-def by_hand(prints: dict[str, TickColumns], plan: list[Instruction], slippage: int, latency: int) -> list[FillLine]:
+def by_hand(
+    prints: dict[ContractId, TickColumns], plan: list[Instruction], slippage: int, latency: int
+) -> list[FillLine]:
     """The fills of the plain reference."""
     reference = Reference(slippage, latency)
     rest: list[Printed] = merged(prints)
@@ -295,7 +299,7 @@ def by_hand(prints: dict[str, TickColumns], plan: list[Instruction], slippage: i
 @given(RULES, tapes(), instructions())
 @settings(max_examples=100, deadline=None)
 def test_filled_sizes_make_the_position_and_no_order_fills_more_than_it_asked(
-    rules: FillRules, prints: dict[str, TickColumns], plan: list[Instruction]
+    rules: FillRules, prints: dict[ContractId, TickColumns], plan: list[Instruction]
 ):
     events = undisturbed(rules, prints, plan)
     filled: dict[str, int] = {}

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.orders import LastPrint, Watch, WatchedPosition
 from leadline.model.ticks import TickColumns
 from leadline.venue import watches
@@ -17,7 +18,7 @@ from tests.venue.builders import ES, MES, market, ns, order, tape
 from tests.venue.reference import crossing, merged
 
 
-def long_of(quantity: int, price: int, tick_value: str = "1.25", contract: str = MES) -> WatchedPosition:
+def long_of(quantity: int, price: int, tick_value: str = "1.25", contract: ContractId = MES) -> WatchedPosition:
     return WatchedPosition(contract, quantity, quantity * price * Decimal(tick_value), Decimal(tick_value))
 
 
@@ -154,7 +155,7 @@ def test_columns_find_the_crossing_that_exact_fractions_find_print_by_print(
     after: int,
     huge: bool,
 ):
-    prints = {"A": TickColumns.of(sorted(one)), "B": TickColumns.of(sorted(two))}
+    prints = {ContractId("A"): TickColumns.of(sorted(one)), ContractId("B"): TickColumns.of(sorted(two))}
     cut = {contract: int(ticks.time_ns.searchsorted(after, "right")) for contract, ticks in prints.items()}
     marks = {contract: mark_after(None, ticks.slice(0, cut[contract])) for contract, ticks in prints.items()}
     window = {contract: ticks.slice(cut[contract], len(ticks)) for contract, ticks in prints.items()}
@@ -209,7 +210,7 @@ def test_a_bound_beyond_64_bits_is_compared_exactly():
 
 def test_two_inverse_positions_of_a_contract_are_watched_together():
     # A long of two and a short of one in MES: -1000 / ticks coins in all, and one of twice the worth in ES.
-    def of(quantity: int, value: int, contract: str = MES) -> WatchedPosition:
+    def of(quantity: int, value: int, contract: ContractId = MES) -> WatchedPosition:
         return WatchedPosition(contract, quantity, Decimal(0), Decimal(value), inverse=True)
 
     prints = {MES: tape([(1, 40_000), (3, 32_000)]), ES: tape([(2, 50_000)])}

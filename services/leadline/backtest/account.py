@@ -26,7 +26,7 @@ from leadline.execution.venues.connect import Connection
 from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import RunId, StrategyId
+from leadline.model.ids import ContractId, RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.manifest.venues import Capability
@@ -72,7 +72,7 @@ class Tape(Protocol):
     def connection(self) -> Connection:
         """Both ports of the loop."""
 
-    def go_on(self, prints: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+    def go_on(self, prints: Mapping[ContractId, TickColumns], end_ns: int, *, final: bool) -> None:
         """Take more prints by contract, numbered on from those before; all are complete up to `end_ns`.
 
         They end there where `final`.
@@ -85,13 +85,13 @@ class PaperTape:
     contracts: of the feed. begins_ns: an instant before the first print.
     """
 
-    def __init__(self, account: TradingAccount, contracts: Sequence[str], begins_ns: int) -> None:
+    def __init__(self, account: TradingAccount, contracts: Sequence[ContractId], begins_ns: int) -> None:
         none = dict.fromkeys(contracts, TickColumns.empty())
         self._venue = DirectVenue(paper_market(account, begins_ns), none, begins_ns, final=False)
         both = BothPorts(self._venue, contracts)
         self.connection = Connection(both, both)
 
-    def go_on(self, prints: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+    def go_on(self, prints: Mapping[ContractId, TickColumns], end_ns: int, *, final: bool) -> None:
         """See `Tape`."""
         tapes = {contract: _joined(self._venue.unmatched(contract), ticks) for contract, ticks in prints.items()}
         others = {name: self._venue.unmatched(name) for name in self._venue.contracts if name not in prints}
@@ -109,7 +109,7 @@ class AccountRun:
         self,
         account: TradingAccount,
         strategies: Iterable[TradingStrategy],
-        contracts: Sequence[str],
+        contracts: Sequence[ContractId],
         trade_from: date,
         begins_ns: int,
         folder: Path,
@@ -184,7 +184,7 @@ class AccountRun:
 
     async def go_on(
         self,
-        prints: Mapping[str, TickColumns],
+        prints: Mapping[ContractId, TickColumns],
         said: Mapping[StrategyId, Sequence[SignalMessage]],
         end_ns: int,
         *,

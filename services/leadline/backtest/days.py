@@ -10,7 +10,7 @@ from leadline.backtest.work import ContractDay, history_start
 from leadline.ingestion.months import contract_days, refuse_expired, require_months
 from leadline.ingestion.runs import TapePlan, plan_tape
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.market.contracts import front_months
 
@@ -51,7 +51,7 @@ class BacktestDays:
     """All days of a backtest, in order; `plan` is the plan of the tape that a run of the same days would have."""
 
     plan: TapePlan
-    contracts: tuple[str, ...]
+    contracts: tuple[ContractId, ...]
     days: tuple[BacktestDay, ...]
 
     @property
@@ -90,7 +90,7 @@ def backtest_days(
         for contract, days in plan.sessions.items()
         if days
     }
-    return BacktestDays(plan, tuple(tapes), _in_order(tapes, _spoken(strategies, tapes, plan), plan))
+    return BacktestDays(plan, tuple(map(ContractId, tapes)), _in_order(tapes, _spoken(strategies, tapes, plan), plan))
 
 
 def _at_hand(prints: Prints, last: date | None) -> dict[str, dict[date, DayOfPrints]]:

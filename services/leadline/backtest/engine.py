@@ -12,7 +12,7 @@ from leadline.backtest.account import AccountRun
 from leadline.backtest.days import BacktestDay, BacktestDays, SpokenDay
 from leadline.backtest.prints import Prints, numbered_from
 from leadline.backtest.work import Bars, ContractDay, Series, day_bars, day_signals, series_of
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickColumns
@@ -106,7 +106,7 @@ async def _run_accounts(
         runs[account.full_name] = run
     for result in results:
         if result.day.day >= days.plan.trade_from:
-            ticks = {part.contract: ticks_of(prints, part) for part in result.day.tapes}
+            ticks = {ContractId(part.contract): ticks_of(prints, part) for part in result.day.tapes}
             for run in runs.values():
                 said = {name: words for name, words in result.said.items() if run.has(name)}
                 await run.go_on(ticks, said, result.day.end_ns, final=result.day.final)

@@ -6,7 +6,8 @@ from leadline.ingestion.params import IngestionParams
 from leadline.ingestion.tape import ContractTape
 from leadline.model.durations import NS_PER_MILLISECOND
 from leadline.model.errors import InvalidInput
-from leadline.model.ticks import concat
+from leadline.model.ids import ContractId
+from leadline.model.ticks import TickColumns, concat
 
 
 def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
@@ -16,7 +17,8 @@ def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
     """
     if feed.source is None:
         raise InvalidInput("feed", "push", "prints that are at hand: files or a simulated market")
-    market, ends_ns = {}, {}
+    market: dict[ContractId, TickColumns] = {}
+    ends_ns: dict[str, int] = {}
     for contract in feed.contracts:
         tape = ContractTape(
             feed.source,
@@ -26,6 +28,6 @@ def prints_of(feed: Feed, params: IngestionParams) -> PrintsInMemory:
             params.allowed_lateness_ms * NS_PER_MILLISECOND,
         )
         drafts = list(tape.drafts())
-        market[contract] = concat([draft.ticks for draft in drafts])
+        market[ContractId(contract)] = concat([draft.ticks for draft in drafts])
         ends_ns[contract] = drafts[-1].watermark_ns
     return PrintsInMemory(market, ends_ns)

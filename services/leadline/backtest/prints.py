@@ -12,7 +12,7 @@ from leadline.ingestion.days import TradingDays, day_of
 from leadline.ingestion.months import market_of
 from leadline.ingestion.sources import CODA_NS
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import derive
+from leadline.model.ids import ContractId, derive
 from leadline.model.ticks import TickColumns
 
 
@@ -32,7 +32,7 @@ class Prints(Protocol):
     contracts: those that it has, in order. content_id: the same for the same prints and for no others.
     """
 
-    contracts: tuple[str, ...]
+    contracts: tuple[ContractId, ...]
     content_id: str
 
     def days(self, contract: str) -> Sequence[DayOfPrints]:
@@ -55,14 +55,14 @@ class PrintsInMemory:
     Raises InvalidInput when there is no print.
     """
 
-    def __init__(self, market: Mapping[str, TickColumns], ends_ns: Mapping[str, int] | None = None) -> None:
+    def __init__(self, market: Mapping[ContractId, TickColumns], ends_ns: Mapping[str, int] | None = None) -> None:
         self._days: dict[str, dict[date, TickColumns]] = {
             contract: _by_day(contract, ticks) for contract, ticks in sorted(market.items()) if len(ticks)
         }
         if not self._days:
             raise InvalidInput("market", "nothing", "prints of a contract")
         self._ends_ns = dict(ends_ns or {})
-        self.contracts = tuple(self._days)
+        self.contracts = tuple(map(ContractId, self._days))
         self.content_id = derive("memory", *(_content(name, market[name]) for name in self.contracts))
 
     def days(self, contract: str) -> Sequence[DayOfPrints]:

@@ -33,7 +33,7 @@ from leadline.execution.venues.connect import connect
 from leadline.model.checks.signals import SignalSource, check_message
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.manifest.venues import venue_named
@@ -85,7 +85,7 @@ class Account:
             self.pool,
             tape=tape.tape,
             manifest=self.manifest,
-            feed_contracts=tape.contracts,
+            feed_contracts=tuple(map(ContractId, tape.contracts)),
             trade_from=tape.trade_from,
             holder=context.settings.workload,
         )
@@ -94,7 +94,7 @@ class Account:
         self._changed = asyncio.Event()
         self._commands = CommandQueue(metrics.COMMANDS_DROPPED.labels(self.name).inc)
         self._readers: dict[str, asyncio.Task[None]] = {}
-        venue = connect(self.manifest, tape.contracts, context.channel)
+        venue = connect(self.manifest, tuple(map(ContractId, tape.contracts)), context.channel)
         self.loop = AccountLoop(
             Deps(
                 store=self.store,
@@ -118,7 +118,7 @@ class Account:
             tape=self.tape.tape,
             account=self.name,
             manifest=self.manifest,
-            feed_contracts=tuple(self.tape.contracts),
+            feed_contracts=tuple(map(ContractId, self.tape.contracts)),
             trade_from=self.tape.trade_from,
             instant_ns=self.tape.begins_ns,
             equity_at_roll=self.manifest.spec.starting_balance,
@@ -191,7 +191,7 @@ class Account:
 
     def _follow_feed(self) -> None:
         """Have the contracts in the book that the feed has gained: a strategy on a root rolls into them."""
-        now = tuple(self.tape.contracts)
+        now = tuple(map(ContractId, self.tape.contracts))
         if now != self.loop.book.feed_contracts:
             self.loop.book.feed_contracts = now
             self.context.log.info("account.feed_gains", account=self.name, contracts=now)
@@ -254,7 +254,9 @@ class Account:
 
     def _source(self, manifest: TradingStrategy) -> SignalSource:
         """The source of signals of a strategy, with the contracts that the feed has by now."""
-        return signal_source(manifest, self.tape.tape, tuple(self.tape.contracts), self.tape.trade_from)
+        return signal_source(
+            manifest, self.tape.tape, tuple(map(ContractId, self.tape.contracts)), self.tape.trade_from
+        )
 
     async def _read_signals(self, queue: SignalQueue, manifest: TradingStrategy) -> None:
         """Fill a queue, to the first message of the strategy that is refused and that nobody has looked at yet."""

@@ -25,6 +25,8 @@ ClientOrderId = NewType("ClientOrderId", str)
 """An order, by the id that its account gives it before it is sent."""
 FillId = NewType("FillId", str)
 """One execution at a venue."""
+ContractId = NewType("ContractId", str)
+"""A contract by its canonical name: `ESZ2025`, or the root of what does not expire. A root that rolls is none."""
 
 
 class LegKind(StrEnum):
@@ -90,6 +92,8 @@ NO_FILL: Final = FillId("")
 """Where a position changes without an execution at the venue."""
 NO_ORDER: Final = ClientOrderId("")
 """Where an order has no parent, or no other that it takes back."""
+NO_CONTRACT: Final = ContractId("")
+"""The contract of an answer that enters nothing."""
 _ADOPTED: Final = "venue-"
 DEFAULT_NAMESPACE: Final = "default"
 """The namespace of a manifest that names none."""
@@ -152,7 +156,7 @@ def client_order_id(decision: DecisionId, leg: Leg, attempt: int = 1) -> ClientO
     return ClientOrderId("L" + derive("o", decision, leg, str(attempt))[:16])
 
 
-def adopted_decision(account: AccountId, tape: RunId, contract: str, event: int) -> DecisionId:
+def adopted_decision(account: AccountId, tape: RunId, contract: ContractId, event: int) -> DecisionId:
     """The decision of a position that the account takes over from its venue and that no order of its own has opened.
 
     `event` is the number of the book's last event: what it takes over later has another.

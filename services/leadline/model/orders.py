@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
-from leadline.model.ids import NO_ORDER, ClientOrderId, DecisionId, FillId, Leg, StrategyId
+from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, DecisionId, FillId, Leg, StrategyId
 
 DEFAULT_UNIT: Final = "main"
 """The unit of an entry that names none."""
@@ -165,8 +165,8 @@ class Order:
     decision: DecisionId
     leg: Leg
     strategy: StrategyId
-    contract: str
-    tape_contract: str
+    contract: ContractId
+    tape_contract: ContractId
     side: Side
     type: OrderType
     quantity: int
@@ -214,7 +214,7 @@ class Fill:
 
     fill_id: FillId
     client_id: ClientOrderId
-    contract: str
+    contract: ContractId
     side: Side
     quantity: int
     price: int
@@ -238,8 +238,8 @@ class VenueOrder:
     client_id: ClientOrderId
     decision: DecisionId
     leg: Leg
-    contract: str
-    tape_contract: str
+    contract: ContractId
+    tape_contract: ContractId
     side: Side
     type: OrderType
     quantity: int
@@ -308,7 +308,7 @@ class WatchedPosition:
     `leadline.model.worth`. Its result at a price is quantity x worth - cost.
     """
 
-    tape_contract: str
+    tape_contract: ContractId
     quantity: int
     cost: Decimal
     tick_value: Decimal
@@ -333,7 +333,7 @@ class Passed:
     """
 
     instant_ns: int
-    last_prints: dict[str, LastPrint]
+    last_prints: dict[ContractId, LastPrint]
     final: bool = False
 
 
@@ -346,7 +346,7 @@ class OrderEvents:
     """
 
     events: tuple[VenueEvent, ...]
-    positions: Mapping[str, int] | None = None
+    positions: Mapping[ContractId, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,9 +358,9 @@ class Advanced:
 
     instant_ns: int
     events: tuple[VenueEvent, ...]
-    last_prints: dict[str, LastPrint]
+    last_prints: dict[ContractId, LastPrint]
     final: bool = False
-    positions: Mapping[str, int] | None = None
+    positions: Mapping[ContractId, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,8 +387,8 @@ class Position:
     """
 
     strategy: StrategyId
-    contract: str
-    tape_contract: str
+    contract: ContractId
+    tape_contract: ContractId
     quantity: int
     lots: tuple[Lot, ...]
     tick_value: Decimal

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from leadline.model.bars import BarKey
-from leadline.model.ids import DecisionId, StrategyId
+from leadline.model.ids import ContractId, DecisionId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Side, bracket_of
 
 
@@ -155,7 +155,7 @@ class Decision:
     reason: str
     side: Side | None
     quantity: int
-    contract: str
+    contract: ContractId
     bracket: Bracket | None
     patterns: tuple[str, ...]
     regime: str

@@ -7,7 +7,7 @@ from datetime import date
 from leadline.execution.core.contracts import execution_contract, execution_roots
 from leadline.model.durations import spec_token
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import UNASSIGNED, AccountId, StrategyId
+from leadline.model.ids import UNASSIGNED, AccountId, ContractId, StrategyId
 from leadline.model.manifest.specs import OWN_SERIES, TradingAccount, TradingStrategy, session_of
 from leadline.model.market.contracts import front_months, months_from
 from leadline.plan.plan import Plan
@@ -96,5 +96,5 @@ def traded_contracts(
     return {contract for month in months for contract in _executed(account, month.contract)}
 
 
-def _executed(account: TradingAccount, signal: str) -> set[str]:
+def _executed(account: TradingAccount, signal: ContractId) -> set[str]:
     return {execution_contract(signal, root) for root in execution_roots(account, signal)}

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from leadline.model.ids import AccountId, OwnerId, StrategyId
+from leadline.model.ids import NO_CONTRACT, AccountId, OwnerId, StrategyId
 from leadline.model.manifest.specs import (
     TradingAccount,
     TradingStrategy,
@@ -166,7 +166,7 @@ def _risk(strategy: TradingStrategy, account: TradingAccount, root: str) -> Deci
     gap = account.spec.overnight_gap_ticks.get(root, 0) if strategy.spec.holds_overnight else 0
     seen = ExecutionInstrument(
         root=root,
-        contract="",
+        contract=NO_CONTRACT,
         tick_value=sheet.tick_value,
         commission=sheet.commission if own is None else own,
         margin=None,

@@ -8,7 +8,7 @@ from typing import Final
 from leadline.model.blocks import Block
 from leadline.model.checks.proposals import MOST_WHY
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import AccountId, ContractId, StrategyId
 from leadline.model.orders import OrderType, Side
 from leadline.model.proposals import Action, Proposal, Withdrawal
 from leadline.model.signals import BarSignals, Pattern, Regime
@@ -174,7 +174,7 @@ def decision_from_proto(message: pb.Decision) -> RiskDecision:
         message.reason,
         message.side,
         message.quantity,
-        message.contract,
+        ContractId(message.contract),
         bracket_from_proto(message.bracket) if message.HasField("bracket") else None,
         tuple(message.patterns),
         tuple((term.name, term.value) for term in message.arithmetic),
@@ -334,7 +334,7 @@ def _instrument_to_proto(item: ExecutionInstrument) -> pb.ExecutionInstrument:
     quote = item.quote
     return pb.ExecutionInstrument(
         root=item.root,
-        contract=item.contract,
+        contract=ContractId(item.contract),
         tick_value=str(item.tick_value),
         commission=str(item.commission),
         margin=_money(item.margin),
@@ -355,7 +355,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
         strategy=StrategyId(message.strategy),
         state=message.state,
         signal_root=message.signal_root,
-        signal_contract=message.signal_contract,
+        signal_contract=ContractId(message.signal_contract),
         session_zone=message.session_zone,
         after_open_ns=message.after_open_ns,
         before_close_ns=message.before_close_ns if message.HasField("before_close_ns") else None,
@@ -399,7 +399,7 @@ def _strategy_from_proto(message: pb.StrategySettings) -> StrategySettings:
 def _instrument_from_proto(item: pb.ExecutionInstrument) -> ExecutionInstrument:
     return ExecutionInstrument(
         root=item.root,
-        contract=item.contract,
+        contract=ContractId(item.contract),
         tick_value=_decimal("strategy.execute.tick_value", item.tick_value),
         commission=_decimal("strategy.execute.commission", item.commission),
         margin=_decimal("strategy.execute.margin", item.margin) if item.HasField("margin") else None,

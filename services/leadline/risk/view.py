@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from leadline.model.blocks import Block
-from leadline.model.ids import AccountId, StrategyId
+from leadline.model.ids import NO_CONTRACT, AccountId, ContractId, StrategyId
 from leadline.model.orders import Bracket, OrderType, Side
 from leadline.model.proposals import Proposal
 from leadline.model.signals import BarSignals
@@ -143,7 +143,7 @@ class ExecutionInstrument:
     """
 
     root: str
-    contract: str
+    contract: ContractId
     tick_value: Decimal
     commission: Decimal
     margin: Decimal | None
@@ -190,7 +190,7 @@ class StrategySettings:
     strategy: StrategyId
     state: str
     signal_root: str
-    signal_contract: str
+    signal_contract: ContractId
     session_zone: str
     after_open_ns: int
     before_close_ns: int | None
@@ -235,7 +235,7 @@ class RiskDecision:
     reason: str
     side: str = ""
     quantity: int = 0
-    contract: str = ""
+    contract: ContractId = NO_CONTRACT
     bracket: Bracket | None = None
     patterns: tuple[str, ...] = ()
     arithmetic: tuple[tuple[str, str], ...] = ()

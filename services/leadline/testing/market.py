@@ -7,6 +7,7 @@ from leadline.ingestion.feed import open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.tape import ContractTape
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.ticks import NS_PER_SECOND, TickColumns, concat
 
@@ -18,7 +19,7 @@ Print = tuple[int, int, int, int]
 
 def simulated(
     strategy: TradingStrategy, trade_from: date, *, sessions: int = 1, seed: int = 1
-) -> Mapping[str, TickColumns]:
+) -> Mapping[ContractId, TickColumns]:
     """The prints of the simulated feed for a strategy, by contract: its history, and `sessions` from `trade_from` on.
 
     The same as `leadline up --feed sim` publishes. Raises InvalidInput and Unknown as a feed that cannot be used.
@@ -31,14 +32,14 @@ def simulated(
     )
     feed = open_feed(params)
     assert feed.source is not None
-    found = {}
+    found: dict[ContractId, TickColumns] = {}
     for contract in feed.contracts:
         tape = ContractTape(feed.source, contract, feed.plan.sessions[contract], params.bounds, GRACE_NS)
-        found[contract] = concat([draft.ticks for draft in tape.drafts()])
+        found[ContractId(contract)] = concat([draft.ticks for draft in tape.drafts()])
     return found
 
 
-def prints(contract: str, rows: Iterable[Print]) -> Mapping[str, TickColumns]:
+def prints(contract: ContractId, rows: Iterable[Print]) -> Mapping[ContractId, TickColumns]:
     """Prints of one contract that a test writes down, in the order of their times. Raises InvalidInput for others."""
     listed = list(rows)
     late = next((row for row, before in zip(listed[1:], listed, strict=False) if row[0] < before[0]), None)

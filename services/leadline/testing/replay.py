@@ -17,6 +17,7 @@ from leadline.execution.loop.ports import Orders
 from leadline.execution.venues.connect import Connection
 from leadline.model.bars import Bar, BarMessage
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.manifest.account_spec import default_account
 from leadline.model.manifest.specs import OWN_SERIES, TradingAccount, TradingStrategy
 from leadline.model.manifest.venues import Capability
@@ -55,7 +56,7 @@ class Replay:
 
 def replay(
     strategy: TradingStrategy,
-    market: Mapping[str, TickColumns],
+    market: Mapping[ContractId, TickColumns],
     trade_from: date,
     account: TradingAccount | None = None,
     connect: Callable[[TapeTime], Orders] | None = None,
@@ -71,7 +72,7 @@ def replay(
     if not market or not any(map(len, market.values())):
         raise InvalidInput("market", "nothing", "prints of a contract")
     manifest = account or default_account(strategy.metadata.namespace)
-    bars = {
+    bars: dict[str, dict[str, list[BarMessage]]] = {
         contract: {name: _bars(contract, ticks, series) for name, series in series_of(strategy).items()}
         for contract, ticks in sorted(market.items())
     }
@@ -127,14 +128,14 @@ class _TapeOfItsOwn:
     def __init__(self, time: TapeTime, orders: Orders) -> None:
         self.connection = Connection(time, orders)
 
-    def go_on(self, prints: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+    def go_on(self, prints: Mapping[ContractId, TickColumns], end_ns: int, *, final: bool) -> None:
         """Nothing more comes."""
 
 
 async def _run(
     strategy: TradingStrategy,
     account: TradingAccount,
-    market: Mapping[str, TickColumns],
+    market: Mapping[ContractId, TickColumns],
     trade_from: date,
     bars: Mapping[str, Mapping[str, Sequence[BarMessage]]],
     signals: Sequence[SignalMessage],

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from leadline.model.ids import ContractId
 from leadline.model.orders import LastPrint, Passed, Watch
 from leadline.model.ticks import TickColumns
 
-Listener = Callable[[int, Mapping[str, TickColumns]], None]
+Listener = Callable[[int, Mapping[ContractId, TickColumns]], None]
 """Is told of an instant, nanoseconds, and of the prints by contract that have passed since the one before."""
 
 
@@ -16,7 +17,7 @@ class TapeTime:
     nothing. Who listens learns of the prints of an instant before the account does, as an exchange would.
     """
 
-    def __init__(self, market: Mapping[str, TickColumns], begins_ns: int, ends_ns: int) -> None:
+    def __init__(self, market: Mapping[ContractId, TickColumns], begins_ns: int, ends_ns: int) -> None:
         self._market = dict(sorted(market.items()))
         self._now_ns = begins_ns
         self._ends_ns = ends_ns
@@ -31,7 +32,7 @@ class TapeTime:
         from_ns: int,
         to_ns: int,
         after_event: int,  # noqa: ARG002 - it halts often enough without
-        contracts: Sequence[str],
+        contracts: Sequence[ContractId],
         watches: Sequence[Watch],  # noqa: ARG002
     ) -> Passed:
         """Let the prints of the next instant pass, none later than `to_ns`."""
@@ -51,10 +52,10 @@ class TapeTime:
         for listener in self._listeners:
             listener(until_ns, passed)
 
-    def _passed(self, contract: str) -> int:
+    def _passed(self, contract: ContractId) -> int:
         return int(self._market[contract].time_ns.searchsorted(self._now_ns, "right"))
 
-    def _last(self, contract: str) -> LastPrint | None:
+    def _last(self, contract: ContractId) -> LastPrint | None:
         row = self._passed(contract) - 1
         if row < 0:
             return None

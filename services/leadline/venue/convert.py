@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ClientOrderId, DecisionId, FillId, Leg
+from leadline.model.ids import ClientOrderId, ContractId, DecisionId, FillId, Leg
 from leadline.model.orders import (
     Advanced,
     Fill,
@@ -92,8 +92,8 @@ def order_as_reported(message: pb.VenueOrder) -> VenueOrder:
         client_id=ClientOrderId(message.client_id),
         decision=DecisionId(message.decision_id),
         leg=Leg(message.leg),
-        contract=message.contract,
-        tape_contract=message.tape_contract,
+        contract=ContractId(message.contract),
+        tape_contract=ContractId(message.tape_contract),
         side=_SIDES_BACK.get(message.side, Side.BUY),
         type=_TYPES_BACK.get(message.type, OrderType.MARKET),
         quantity=message.quantity,
@@ -166,7 +166,7 @@ def fill_from_proto(message: pb.VenueFill) -> Fill:
     return Fill(
         fill_id=FillId(message.fill_id),
         client_id=ClientOrderId(message.client_id),
-        contract=message.contract,
+        contract=ContractId(message.contract),
         side=_SIDES_BACK.get(message.side, Side.BUY),
         quantity=message.quantity,
         price=message.price,
@@ -218,7 +218,7 @@ def watch_from_proto(message: pb.Watch) -> Watch:
         _decimal("watch.base", message.base),
         tuple(
             WatchedPosition(
-                position.tape_contract,
+                ContractId(position.tape_contract),
                 position.quantity,
                 _decimal("watch.positions.cost", position.cost),
                 _decimal("watch.positions.tick_value", position.tick_value),
@@ -257,17 +257,20 @@ def advanced_from_proto(message: pb.AdvanceToResponse) -> Advanced:
     return Advanced(
         message.instant_ns,
         tuple(event_from_proto(event) for event in message.events),
-        {last.contract: LastPrint(last.price, last.time_ns, last.source_index) for last in message.last_prints},
+        {
+            ContractId(last.contract): LastPrint(last.price, last.time_ns, last.source_index)
+            for last in message.last_prints
+        },
         message.final,
         positions_from_proto(message.positions),
     )
 
 
-def positions_to_proto(positions: Mapping[str, int]) -> list[pb.VenuePosition]:
+def positions_to_proto(positions: Mapping[ContractId, int]) -> list[pb.VenuePosition]:
     """Net positions by contract."""
     return [pb.VenuePosition(contract=contract, quantity=quantity) for contract, quantity in sorted(positions.items())]
 
 
-def positions_from_proto(messages: Iterable[pb.VenuePosition]) -> dict[str, int]:
+def positions_from_proto(messages: Iterable[pb.VenuePosition]) -> dict[ContractId, int]:
     """Net signed positions by contract, flat ones left out."""
-    return {position.contract: position.quantity for position in messages if position.quantity}
+    return {ContractId(position.contract): position.quantity for position in messages if position.quantity}

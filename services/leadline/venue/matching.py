@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import NO_ORDER, ClientOrderId, fill_id
+from leadline.model.ids import NO_ORDER, ClientOrderId, ContractId, fill_id
 from leadline.model.market.settlement import SETTLED, settles_at_ns
 from leadline.model.orders import (
     Fill,
@@ -63,7 +63,7 @@ class Reached:
 
     instant_ns: int
     events: tuple[VenueEvent, ...]
-    last_prints: dict[str, LastPrint]
+    last_prints: dict[ContractId, LastPrint]
     stopped: bool
 
 
@@ -77,7 +77,7 @@ class Step:
 
     instant_ns: int
     events: tuple[VenueEvent, ...]
-    marks: dict[str, Mark]
+    marks: dict[ContractId, Mark]
     resting: dict[ClientOrderId, Rest]
     matched: int
 
@@ -91,10 +91,10 @@ class PaperMarket:
         self._orders: dict[ClientOrderId, VenueOrder] = {}
         self._resting: dict[ClientOrderId, Rest] = {}
         self._fills: dict[ClientOrderId, int] = {}
-        self._marks: dict[str, Mark] = {}
-        self._positions: dict[str, int] = {}
+        self._marks: dict[ContractId, Mark] = {}
+        self._positions: dict[ContractId, int] = {}
         # Whose prints a contract's position is valued at: those that filled it last.
-        self._tapes: dict[str, str] = {}
+        self._tapes: dict[ContractId, ContractId] = {}
         self._events: list[VenueEvent] = []
         self._matched = 0
         self._stepped = 0
@@ -115,7 +115,7 @@ class PaperMarket:
         return self._matched
 
     @property
-    def marks(self) -> Mapping[str, Mark]:
+    def marks(self) -> Mapping[ContractId, Mark]:
         """How far each contract's tape is matched."""
         return self._marks
 
@@ -142,7 +142,7 @@ class PaperMarket:
         """Orders that can still fill, in the order of their acceptance."""
         return tuple(self._orders[client_id] for client_id in self._resting)
 
-    def positions(self) -> dict[str, int]:
+    def positions(self) -> dict[ContractId, int]:
         """Signed net position by contract, in size steps; flat ones are left out."""
         return {contract: quantity for contract, quantity in sorted(self._positions.items()) if quantity}
 
@@ -235,7 +235,7 @@ class PaperMarket:
 
     # --- what the tape does ------------------------------------------------------------------------------------------
 
-    def advance(self, prints: Mapping[str, TickColumns], to_ns: int, watches: Sequence[Watch] = ()) -> Reached:
+    def advance(self, prints: Mapping[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch] = ()) -> Reached:
         """Match the prints up to `to_ns`, or up to the end of the first instant that stops it.
 
         prints: by contract, complete up to `to_ns`. Rows that were matched before, or are later, do no harm.
@@ -257,7 +257,7 @@ class PaperMarket:
         last = {contract: self._marks[contract].last for contract in rest if contract in self._marks}
         return Reached(self._instant_ns, tuple(self._events[seen:]), last, stopped)
 
-    def _unmatched(self, contract: str, ticks: TickColumns) -> TickColumns:
+    def _unmatched(self, contract: ContractId, ticks: TickColumns) -> TickColumns:
         """Rows after the mark. Those of a contract that joined late, up to the present instant, only move its mark."""
         mark = self._marks.get(contract)
         if mark is not None:
@@ -272,8 +272,8 @@ class PaperMarket:
         return ticks.slice(past, len(ticks))
 
     def _advance_window(
-        self, rest: dict[str, TickColumns], to_ns: int, watches: Sequence[Watch]
-    ) -> tuple[bool, dict[str, TickColumns]]:
+        self, rest: dict[ContractId, TickColumns], to_ns: int, watches: Sequence[Watch]
+    ) -> tuple[bool, dict[ContractId, TickColumns]]:
         """Match one window of prints, whole instants; whether it stopped, and the rows after it."""
         full = [int(ticks.time_ns[WINDOW_ROWS - 1]) for ticks in rest.values() if len(ticks) >= WINDOW_ROWS]
         end = min([to_ns, *full])
@@ -298,7 +298,7 @@ class PaperMarket:
             contract: ticks.slice(len(matched[contract]), len(ticks)) for contract, ticks in rest.items()
         }
 
-    def _within_reach(self, window: dict[str, TickColumns]) -> list[VenueOrder]:
+    def _within_reach(self, window: dict[ContractId, TickColumns]) -> list[VenueOrder]:
         """Live orders that the window's prices may concern; most windows concern none, and nothing is scanned."""
         live = self.live_orders()
         bounds = {}
@@ -307,7 +307,9 @@ class PaperMarket:
                 bounds[contract] = (int(price.min()), int(price.max()))
         return [order for order in live if (found := bounds.get(order.tape_contract)) and within_reach(order, *found)]
 
-    def _first_change_ns(self, window: dict[str, TickColumns], orders: list[VenueOrder], end_ns: int) -> int | None:
+    def _first_change_ns(
+        self, window: dict[ContractId, TickColumns], orders: list[VenueOrder], end_ns: int
+    ) -> int | None:
         """When the first live order changes, or a contract settles.
 
         An order changes when a print of the window fills, triggers or moves it, or it expires.
@@ -322,7 +324,7 @@ class PaperMarket:
                 found.append(int(ticks.time_ns[row]))
         return min(found, default=None)
 
-    def _absorb(self, contract: str, ticks: TickColumns, orders: Iterable[VenueOrder]) -> None:
+    def _absorb(self, contract: ContractId, ticks: TickColumns, orders: Iterable[VenueOrder]) -> None:
         """Prints that no order answers to: they move the mark, and the queues of those orders that they may concern."""
         mark = mark_after(self._marks.get(contract), ticks)
         if mark is None or not len(ticks):
@@ -332,7 +334,7 @@ class PaperMarket:
             if order.tape_contract == contract:
                 self._resting[order.client_id] = rest_after(order, self._resting[order.client_id], ticks)
 
-    def _match_instant(self, contract: str, ticks: TickColumns) -> None:
+    def _match_instant(self, contract: ContractId, ticks: TickColumns) -> None:
         """Match the last rows of the contract, those of the present instant, print by print."""
         for row in range(int(ticks.time_ns.searchsorted(self._instant_ns, "left")), len(ticks)):
             self._match_print(contract, ticks.slice(row, row + 1))
@@ -343,7 +345,7 @@ class PaperMarket:
             if order.valid_until_ns is not None and order.valid_until_ns <= self._instant_ns:
                 self._record(replace(order, state=OrderState.EXPIRED, reason="its validity has ended"))
 
-    def _concerned(self) -> list[str]:
+    def _concerned(self) -> list[ContractId]:
         """The contracts that are held, or have a live order."""
         return sorted({*self.positions(), *(order.contract for order in self.live_orders())})
 
@@ -360,7 +362,7 @@ class PaperMarket:
                 if order.contract == contract:
                     self._record(replace(order, state=OrderState.EXPIRED, reason=SETTLED))
 
-    def _match_print(self, contract: str, tick: TickColumns) -> None:
+    def _match_print(self, contract: ContractId, tick: TickColumns) -> None:
         """Match one print (a single row) with every order on its contract, each in its turn, and let stops trail it."""
         before, seen = dict(self._resting), self._marks.get(contract)
         self._absorb(contract, tick, self.live_orders())
@@ -385,7 +387,7 @@ class PaperMarket:
                 self._fill(order, mark, order.remaining)
         self._trail(contract, tick, before)
 
-    def _trail(self, contract: str, tick: TickColumns, before: Mapping[ClientOrderId, Rest]) -> None:
+    def _trail(self, contract: ContractId, tick: TickColumns, before: Mapping[ClientOrderId, Rest]) -> None:
         """Move the stops that follow this print; the next one meets them where they are then."""
         for order in self.live_orders():
             rest = before.get(order.client_id)

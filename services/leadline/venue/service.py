@@ -12,7 +12,7 @@ from typing import Final
 
 from leadline.model.durations import NS_PER_SECOND
 from leadline.model.errors import InvalidInput, LeadlineError
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.subjects import TICKS, tick_subject
 from leadline.runtime.bus.bus import Bus
@@ -84,7 +84,7 @@ class PaperVenue:
         self._run = tape
         self._ledger = ledger
         self._buffer_prints = params.buffer_prints
-        self._feeds: dict[str, _Feed] = {}
+        self._feeds: dict[ContractId, _Feed] = {}
         self._arrived = asyncio.Event()
         self._written = (self.market.instant_ns, self.market.last_event)
         self._lost: OSError | None = None
@@ -130,7 +130,12 @@ class PaperVenue:
     # --- the tape ----------------------------------------------------------------------------------------------------
 
     async def advance(
-        self, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch], from_ns: int | None
+        self,
+        to_ns: int,
+        after_event: int,
+        contracts: Sequence[ContractId],
+        watches: Sequence[Watch],
+        from_ns: int | None,
     ) -> Advanced:
         """Let the tape run up to `to_ns`, to the first change or crossing, or as far as it came in the time.
 
@@ -151,7 +156,7 @@ class PaperVenue:
             last = {name: market.marks[name].last for name in contracts if name in market.marks}
             return Advanced(market.instant_ns, market.events_after(after_event), last, final, market.positions())
 
-    async def _advance_until(self, to_ns: int, contracts: Sequence[str], watches: Sequence[Watch]) -> bool:
+    async def _advance_until(self, to_ns: int, contracts: Sequence[ContractId], watches: Sequence[Watch]) -> bool:
         """Match what is complete and wait for more while there is time; whether all tapes ended and are matched."""
         deadline = monotonic_s() + WAIT_SECONDS
         while True:
@@ -164,7 +169,7 @@ class PaperVenue:
                 async with asyncio.timeout(left):
                     await self._arrived.wait()
 
-    def _match(self, to_ns: int, contracts: Sequence[str], watches: Sequence[Watch]) -> tuple[bool, bool]:
+    def _match(self, to_ns: int, contracts: Sequence[ContractId], watches: Sequence[Watch]) -> tuple[bool, bool]:
         """Match the complete instants up to `to_ns`: whether something stopped it, and whether all is matched."""
         feeds = {contract: self._feeds[contract] for contract in self._tapes_of(contracts)}
         complete_ns, ended = complete_until([feed.tape for feed in feeds.values()])
@@ -182,7 +187,7 @@ class PaperVenue:
         metrics.FILLS.inc(sum(event.fill is not None for event in reached.events))
         return reached.stopped, ended and reached.instant_ns >= complete_ns
 
-    def _tapes_of(self, contracts: Sequence[str]) -> list[str]:
+    def _tapes_of(self, contracts: Sequence[ContractId]) -> list[ContractId]:
         """The tapes that the account asks for, and those that its orders rest on."""
         if not contracts:
             raise InvalidInput("contracts", "nothing", "the contracts whose tapes the account needs")
@@ -198,7 +203,7 @@ class PaperVenue:
         if from_ns is not None and from_ns > self.market.instant_ns:
             raise LedgerBehind(f"the account is at {from_ns} ns, this ledger at {self.market.instant_ns} ns")
 
-    def _follow(self, contract: str) -> None:
+    def _follow(self, contract: ContractId) -> None:
         """Read the contract's tape from now on."""
         if contract in self._feeds:
             return
@@ -208,7 +213,7 @@ class PaperVenue:
         self._feeds[contract] = feed
         self._context.spawn(self._read(contract, feed), f"tape of {contract}")
 
-    async def _read(self, contract: str, feed: _Feed) -> None:
+    async def _read(self, contract: ContractId, feed: _Feed) -> None:
         """Fill the feed for as long as the process lives; what comes after missing prints waits for them."""
         subject = tick_subject(self._run.tape, self._run.contracts[contract], contract)
         intake = Intake(TICKS)

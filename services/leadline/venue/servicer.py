@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import grpc
 
 from leadline.model.errors import InvalidInput
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.venue.convert import (
     advanced_to_proto,
     fill_to_proto,
@@ -50,7 +50,7 @@ class PaperVenueServicer(rpc.PaperVenueServiceServicer):
         advanced = await self._venue.advance(
             request.to_ns,
             request.after_event,
-            list(request.contracts),
+            list(map(ContractId, request.contracts)),
             [watch_from_proto(watch) for watch in request.watches],
             request.from_ns if request.HasField("from_ns") else None,
         )

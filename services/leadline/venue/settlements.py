@@ -1,11 +1,13 @@
 """The end of a position whose contract is settled in cash, as the paper venue tells of it."""
 
-from leadline.model.ids import SETTLEMENT, fill_id, foreign_decision
+from leadline.model.ids import SETTLEMENT, ContractId, fill_id, foreign_decision
 from leadline.model.market.settlement import SETTLED, settlement_id
 from leadline.model.orders import Fill, LastPrint, OrderState, OrderType, Side, VenueOrder
 
 
-def settlement(contract: str, tape: str, held: int, last: LastPrint, instant_ns: int) -> tuple[VenueOrder, Fill]:
+def settlement(
+    contract: ContractId, tape: ContractId, held: int, last: LastPrint, instant_ns: int
+) -> tuple[VenueOrder, Fill]:
     """An order of the venue's own that has closed the position `held` (signed size steps), and its fill.
 
     `tape` is the contract whose prints price it and `last` the last of them. The price is that print's, without

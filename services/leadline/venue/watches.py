@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leadline.model.errors import InvalidInput
+from leadline.model.ids import ContractId
 from leadline.model.orders import Watch
 from leadline.model.ticks import Int64Array, TickColumns
 from leadline.model.worth import WORTH_PLACES, worth
@@ -46,7 +47,7 @@ def _scale(watch: Watch) -> int:
 class _Part:
     """A contract's part of the result at a price, as integers of a scale: price x weight, or quantity x worth."""
 
-    contract: str
+    contract: ContractId
     weight: int
     inverse_value: Decimal | None
     scale: int
@@ -69,8 +70,8 @@ class _Part:
 
 def _parts(watch: Watch, scale: int) -> list[_Part]:
     """The watch's positions, those of one contract together; what moves nothing is left out."""
-    linear: dict[str, int] = {}
-    inverse: dict[tuple[str, Decimal], int] = {}
+    linear: dict[ContractId, int] = {}
+    inverse: dict[tuple[ContractId, Decimal], int] = {}
     for position in watch.positions:
         contract, value = position.tape_contract, position.tick_value
         if position.inverse:
@@ -82,7 +83,9 @@ def _parts(watch: Watch, scale: int) -> list[_Part]:
     return [part for part in parts if part.weight]
 
 
-def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mapping[str, Mark]) -> int | None:
+def first_crossing(
+    watch: Watch, window: Mapping[ContractId, TickColumns], marks: Mapping[ContractId, Mark]
+) -> int | None:
     """Time of the first instant in the window at whose last prints the watch holds, or None.
 
     `window` maps a contract to its prints, whole instants only; `marks` has the last prints before the window. A
@@ -120,7 +123,7 @@ def first_crossing(watch: Watch, window: Mapping[str, TickColumns], marks: Mappi
 
 
 def _extremes(
-    constant: int, parts: Sequence[_Part], window: Mapping[str, TickColumns], marks: Mapping[str, Mark]
+    constant: int, parts: Sequence[_Part], window: Mapping[ContractId, TickColumns], marks: Mapping[ContractId, Mark]
 ) -> tuple[int, int, int]:
     """Lowest and highest result that the window's prices could make, together or not, and a bound of every sum.
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.ids import NO_DECISION, ClientOrderId, DecisionId, LegKind, StrategyId
+from leadline.model.ids import NO_DECISION, ClientOrderId, ContractId, DecisionId, LegKind, StrategyId
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Order, Position, Side
 
@@ -101,7 +101,7 @@ def equity_curve(
     return curve
 
 
-def _flat(strategy: StrategyId, fill: Fill, tape_contract: str, decision: DecisionId) -> Position:
+def _flat(strategy: StrategyId, fill: Fill, tape_contract: ContractId, decision: DecisionId) -> Position:
     """A flat position for a fill to open; worth 0 without a sheet of the contract: the order may be somebody else's."""
     sheet = sheet_of(fill.contract)
     tick_value, inverse = (Decimal(0), False) if sheet is None else (sheet.tick_value, sheet.inverse)

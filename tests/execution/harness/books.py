@@ -6,7 +6,7 @@ from typing import Any
 
 from leadline.execution.core.book import Book, Changes, StrategyBook
 from leadline.execution.core.day import roll
-from leadline.model.ids import DecisionId, FillId, Leg, RunId, StrategyId, client_order_id
+from leadline.model.ids import ContractId, DecisionId, FillId, Leg, RunId, StrategyId, client_order_id
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import Fill, Lot, Order, OrderState, OrderType, Position, Side, VenueOrder
 from tests.execution.harness.builders import DAY, MES, account, ns, strategy
@@ -81,7 +81,7 @@ def book_of(
 def position_of(
     quantity: int,
     strategy: StrategyId = StrategyId("default/mes"),
-    contract: str = MES,
+    contract: ContractId = MES,
     decision: DecisionId = DECISION,
 ) -> Position:
     """A position, opened at 20000 by a decision."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from leadline.analysis.strategies import one_entry
 from leadline.model.bars import BarKey
-from leadline.model.ids import AccountId, RunId, StrategyId
+from leadline.model.ids import AccountId, ContractId, RunId, StrategyId
 from leadline.model.manifest.manifests import parse_manifest
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.signals import BarSignals, Direction, Pattern, Regime, RegimeReading, Signal, SignalMessage
@@ -26,7 +26,7 @@ RTH_S = 23_400
 ROLL_S = 30_600
 """18:00, from which it is the next trading day."""
 
-MES, ES, NQ, MNQ = "MESM2025", "ESM2025", "NQM2025", "MNQM2025"
+MES, ES, NQ, MNQ = map(ContractId, ("MESM2025", "ESM2025", "NQM2025", "MNQM2025"))
 SELL, UNKNOWN, BUY = -1, 0, 1
 
 LONG = Pattern.BUYING_ABSORPTION
@@ -54,7 +54,7 @@ def signal(pattern: Pattern = LONG, strength: str = "0.7", *, approved: bool = T
 def bar(
     seconds: float,
     *patterns: Pattern | Signal,
-    contract: str = MES,
+    contract: ContractId = MES,
     regime: Regime = Regime.RANGING,
     multiplier: str = "1",
     close: int = 20_000,

@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.ports import Store
 from leadline.execution.venues.paper.direct import DirectVenue
-from leadline.model.ids import ENTRY, ClientOrderId, FillId, LegKind, RunId, client_order_id
+from leadline.model.ids import ENTRY, ClientOrderId, ContractId, FillId, LegKind, RunId, client_order_id
 from leadline.model.orders import Advanced, Bracket, Position, Replacement, VenueOrder, Watch
 from leadline.venue.matching import PaperMarket
 
@@ -82,7 +82,7 @@ class CheckedVenue:
         self._sent = sent
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         return await self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
 
@@ -107,7 +107,7 @@ class CheckedVenue:
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return await self._venue.find(client_id)
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         return await self._venue.positions()
 
 

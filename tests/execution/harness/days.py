@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.manifest.venues import Capability
 from leadline.model.orders import Bracket, OrderType, Trail
 from leadline.model.proposals import Action, Direction, EntryTerms, Proposal
@@ -133,7 +133,7 @@ def rivals(books: Books, folder: Path, name: str = "tape") -> Desk:
     above = Proposal(Action.ENTER, Direction.LONG, EntryTerms(OrderType.STOP, 20_008), Bracket(16, 24))
     below = Proposal(Action.ENTER, Direction.SHORT, EntryTerms(OrderType.STOP, 19_992), Bracket(16, 24))
 
-    def said(proposal: Proposal, contract: str) -> list[BarSignals]:
+    def said(proposal: Proposal, contract: ContractId) -> list[BarSignals]:
         bars = (bar(second, contract=contract) for second in (600, 1000))
         return [replace(each, regime=None, signals=(), proposals=(proposal,)) for each in bars]
 
@@ -230,7 +230,7 @@ def wandering(books: Books, folder: Path, seed: int, name: str = "tape") -> Desk
         near = Bracket(stop_price=close + moods.randint(-12, 12), target_price=close + moods.randint(-12, 12))
         return [Proposal(action, bracket=near if action is Action.PROTECT else None, unit=unit)]
 
-    def signal_messages(contract: str) -> list[BarSignals]:
+    def signal_messages(contract: ContractId) -> list[BarSignals]:
         """Bars that are known by the first print at their end or after it, or by two seconds of grace."""
         ends = sorted({day + 300 * chance.randint(1, 78) for day in (0, DAY_S) for _ in range(12)})
         found = {}

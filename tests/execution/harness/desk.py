@@ -24,7 +24,7 @@ from leadline.execution.venues.paper.direct import DirectVenue
 from leadline.execution.venues.paper.venue import PaperVenue
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import ClientOrderId, RunId, StrategyId
+from leadline.model.ids import ClientOrderId, ContractId, RunId, StrategyId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.manifest.venues import Capability
@@ -57,7 +57,7 @@ class Bounded:
         self.find, self.positions, self.working = venue.find, venue.positions, venue.working
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         return await self._venue.advance(from_ns, min(to_ns, self._most_ns), after_event, contracts, watches)
 
@@ -80,7 +80,12 @@ class Books(Protocol):
         """The beginning of the names of this test's tapes."""
 
     def store(
-        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self,
+        tape: RunId,
+        manifest: TradingAccount,
+        feed_contracts: tuple[ContractId, ...],
+        trade_from: date,
+        holder: str,
     ) -> AccountStore:
         """The book of an account on a tape, as a new process writes it."""
 
@@ -116,7 +121,7 @@ class Desk:
 
     books: Books
     folder: Path
-    prints: Mapping[str, TickColumns]
+    prints: Mapping[ContractId, TickColumns]
     signals: Mapping[str, Sequence[Any]]
     strategies: Sequence[TradingStrategy]
     manifest: TradingAccount = field(default_factory=account)

@@ -11,7 +11,7 @@ from leadline.execution.core.halts import StoredHalts
 from leadline.execution.loop.deps import Deps
 from leadline.execution.loop.ports import Journal, Risk, Store
 from leadline.execution.venues.both_ports import MatchingVenue
-from leadline.model.ids import ClientOrderId, FillId
+from leadline.model.ids import ClientOrderId, ContractId, FillId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 from tests.execution.harness.ports import replace_venue, venue_of
@@ -125,7 +125,7 @@ class TrippedVenue:
         self._wire = wire
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         return await self._wire.around(
             "venue.advance", lambda: self._venue.advance(from_ns, to_ns, after_event, contracts, watches)
@@ -146,7 +146,7 @@ class TrippedVenue:
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         return await self._wire.around("venue.find", lambda: self._venue.find(client_id))
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         return await self._wire.around("venue.positions", self._venue.positions)
 
 

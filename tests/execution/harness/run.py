@@ -9,6 +9,7 @@ from leadline.ingestion.feed import Feed, open_feed
 from leadline.ingestion.params import FeedParams, IngestionParams
 from leadline.ingestion.tape import ContractTape
 from leadline.model.bars import BarMessage
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingStrategy
 from leadline.model.signals import SignalMessage
 from leadline.model.ticks import TickBatch, TickColumns, concat
@@ -25,7 +26,7 @@ class Recorded:
     """
 
     feed: Feed
-    prints: dict[str, TickColumns]
+    prints: dict[ContractId, TickColumns]
     bars: dict[str, dict[str, list[BarMessage]]]
     signals: list[SignalMessage]
 
@@ -50,9 +51,9 @@ def record(strategy: TradingStrategy, trade_from: date, feed: dict[str, Any]) ->
     )
     opened = open_feed(params)
     assert opened.source is not None
-    prints: dict[str, TickColumns] = {}
+    prints: dict[ContractId, TickColumns] = {}
     bars: dict[str, dict[str, list[BarMessage]]] = {}
-    for contract in opened.contracts:
+    for contract in map(ContractId, opened.contracts):
         tape = ContractTape(opened.source, contract, opened.plan.sessions[contract], params.bounds, 1_000_000_000)
         batches = [
             TickBatch(TAPE, "cme", contract, draft.ticks, draft.watermark_ns, draft.final) for draft in tape.drafts()

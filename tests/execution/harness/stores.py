@@ -17,7 +17,7 @@ from leadline.execution.core.book import Book
 from leadline.execution.core.halts import Clearing
 from leadline.execution.core.records import AccountRecords
 from leadline.execution.loop.ports import LEASE_SECONDS
-from leadline.model.ids import ClientOrderId, RunId
+from leadline.model.ids import ClientOrderId, ContractId, RunId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.runtime.database import Pool
 from leadline.views.digest import lines_from
@@ -50,7 +50,12 @@ class PostgresBooks:
     test: str
 
     def store(
-        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self,
+        tape: RunId,
+        manifest: TradingAccount,
+        feed_contracts: tuple[ContractId, ...],
+        trade_from: date,
+        holder: str,
     ) -> PostgresStore:
         return PostgresStore(
             self.pool,
@@ -105,7 +110,12 @@ class MemoryBooks:
         self.database = MemoryDatabase(lambda: self.clock_s)
 
     def store(
-        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self,
+        tape: RunId,
+        manifest: TradingAccount,
+        feed_contracts: tuple[ContractId, ...],
+        trade_from: date,
+        holder: str,
     ) -> MemoryStore:
         return MemoryStore(
             self.database,

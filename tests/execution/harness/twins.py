@@ -13,7 +13,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.loop.ports import Fenced, LimitRefused, Refused
 from leadline.model.errors import LeadlineError
-from leadline.model.ids import AccountId, ClientOrderId, FillId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 from tests.execution.harness.stores import MemoryBooks, PostgresBooks
 
@@ -113,7 +113,12 @@ class TwinBooks:
         return self.postgres.test
 
     def store(
-        self, tape: RunId, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date, holder: str
+        self,
+        tape: RunId,
+        manifest: TradingAccount,
+        feed_contracts: tuple[ContractId, ...],
+        trade_from: date,
+        holder: str,
     ) -> TwinStore:
         of = (tape, manifest, feed_contracts, trade_from, holder)
         return TwinStore(self.memory.store(*of), self.postgres.store(*of))

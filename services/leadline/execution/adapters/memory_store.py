@@ -15,7 +15,7 @@ from leadline.execution.core.halts import Clearing, StoredHalts
 from leadline.execution.core.records import AccountRecords, refused
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused
 from leadline.model.halts import Halt
-from leadline.model.ids import AccountId, ClientOrderId, FillId, RunId
+from leadline.model.ids import AccountId, ClientOrderId, ContractId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 
 MOST_REFUSED_PER_SUBJECT: Final = 100
@@ -62,7 +62,7 @@ class MemoryStore:
         *,
         tape: RunId,
         manifest: TradingAccount,
-        feed_contracts: Collection[str],
+        feed_contracts: Collection[ContractId],
         trade_from: date,
         holder: str,
     ) -> None:

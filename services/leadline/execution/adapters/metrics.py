@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from leadline.execution.adapters.journal import Restoration
 from leadline.model.durations import NS_PER_SECOND
-from leadline.model.ids import AccountId
+from leadline.model.ids import AccountId, ContractId
 from leadline.model.loop_phase import LoopPhase
 from leadline.model.orders import Position
 from leadline.runtime.clock import monotonic_s
@@ -110,7 +110,7 @@ class Phases:
 
 def show_positions(account: AccountId, positions: Iterable[Position]) -> None:
     """Set the gauge of each contract to the sum over the strategies that hold or held it."""
-    net: dict[str, int] = {}
+    net: dict[ContractId, int] = {}
     for position in positions:
         net[position.contract] = net.get(position.contract, 0) + position.quantity
     for contract, quantity in net.items():

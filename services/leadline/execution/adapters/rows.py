@@ -9,6 +9,7 @@ from typing import Any, Final
 from leadline.execution.core.account_settings import with_hot_fields
 from leadline.execution.core.book import Book, Drain, Fence, HeldLimits, StrategyBook, UnitExit
 from leadline.model.blocks import Block
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.orders import (
     LastPrint,
@@ -137,7 +138,7 @@ def _tier_of(values: list[Any]) -> Tier:
     return Tier(Decimal(start), execute, min_size, max_size, None if loss is None else Decimal(loss))
 
 
-def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date) -> Book:
+def book_of(row: Row, manifest: TradingAccount, feed_contracts: tuple[ContractId, ...], trade_from: date) -> Book:
     """The account's row as a book without strategies, orders and positions.
 
     `manifest` is that of the process's settings; hot fields that were set since are those of the row.

@@ -19,7 +19,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import StoredHalts
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.execution.loop.ports import LEASE_SECONDS, Fenced, LimitRefused, NotTaken, Refused, Unavailable
-from leadline.model.ids import ClientOrderId, FillId, RunId
+from leadline.model.ids import ClientOrderId, ContractId, FillId, RunId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import OrderState
 from leadline.model.proposals import Action
@@ -61,7 +61,7 @@ class PostgresStore:
         *,
         tape: RunId,
         manifest: TradingAccount,
-        feed_contracts: Collection[str],
+        feed_contracts: Collection[ContractId],
         trade_from: date,
         holder: str,
     ) -> None:

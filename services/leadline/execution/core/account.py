@@ -12,7 +12,7 @@ from leadline.execution.core.contracts import execution_contract, signal_source,
 from leadline.execution.core.positions import open_result
 from leadline.model.checks.signals import session_of_day
 from leadline.model.durations import NS_PER_HOUR, parse_duration
-from leadline.model.ids import StrategyId
+from leadline.model.ids import ContractId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy, market_slippage, valid_for_ns
 from leadline.model.manifest.specs import bracket_of as spec_bracket
 from leadline.model.market.contracts import instrument_of, no_entry_from, sheet_of
@@ -197,7 +197,7 @@ def open_money(book: Book, positions: list[Position]) -> Decimal:
     return total
 
 
-def gap_ticks(book: Book, strategy: StrategyId, contract: str) -> int:
+def gap_ticks(book: Book, strategy: StrategyId, contract: ContractId) -> int:
     """How far beyond its stop what a strategy holds of a contract may be filled, ticks; 0 where it is flat by a close.
 
     What no strategy looks after is not flattened by a close either.
@@ -208,7 +208,7 @@ def gap_ticks(book: Book, strategy: StrategyId, contract: str) -> int:
     return book.manifest.spec.overnight_gap_ticks.get(sheet.root, 0)
 
 
-def no_stop_ticks(book: Book, contract: str) -> int | None:
+def no_stop_ticks(book: Book, contract: ContractId) -> int | None:
     """How far a position without a stop counts as able to go, ticks; None where the account allows none."""
     sheet = sheet_of(contract)
     return None if sheet is None else book.manifest.spec.no_stop_risk_ticks.get(sheet.root)
@@ -332,7 +332,7 @@ def _margin_in_use(book: Book, positions: list[Position], live: list[Order]) -> 
     )
 
 
-def _mark(book: Book, tape: str, otherwise: int) -> int:
+def _mark(book: Book, tape: ContractId, otherwise: int) -> int:
     """The last print of a contract in ticks; before there is one, `otherwise`."""
     last = book.last_prints.get(tape)
     return otherwise if last is None else last.price

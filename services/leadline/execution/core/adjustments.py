@@ -15,7 +15,7 @@ from leadline.execution.core.bracket_legs import protected
 from leadline.execution.core.exit_reasons import ExitReason
 from leadline.execution.core.new_exits import beyond, new_exits
 from leadline.execution.core.unit_exits import is_whole_unit_leaving, oldest_first
-from leadline.model.ids import DecisionId, LegKind
+from leadline.model.ids import ContractId, DecisionId, LegKind
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import DEFAULT_UNIT, Bracket, Order, OrderType
 from leadline.model.proposals import Action, Proposal
@@ -82,7 +82,7 @@ def adjustment(
     return _protection(book, strategy, proposal, answer, live, fresh, halt)
 
 
-def _part(book: Book, strategy: StrategyBook, proposal: Proposal, contract: str, quantity: int) -> Adjustment:
+def _part(book: Book, strategy: StrategyBook, proposal: Proposal, contract: ContractId, quantity: int) -> Adjustment:
     """So much of a unit, or of the oldest that is held, leaves; what is leaving already cannot leave again."""
     parts, missing = oldest_first(book, strategy, proposal.unit, quantity)
     if missing or strategy.flatten or book.flatten:
@@ -197,7 +197,7 @@ def _changed(before: Order, after: Order) -> Order:
     return before if after == before else replace(after, version=before.version + 1)
 
 
-def _accepted(proposal: Proposal, contract: str, quantity: int) -> RiskDecision:
+def _accepted(proposal: Proposal, contract: ContractId, quantity: int) -> RiskDecision:
     return RiskDecision(True, "", quantity=quantity, contract=contract, bracket=proposal.bracket, patterns=proposal.why)
 
 

@@ -12,17 +12,26 @@ from leadline.execution.core.book import Book, Changes, note
 from leadline.execution.core.booking import owner_of
 from leadline.execution.core.contracts import tape_contract
 from leadline.execution.core.positions import apply_fill, flat
-from leadline.model.ids import NO_DECISION, NO_FILL, NO_ORDER, UNASSIGNED, LegKind, StrategyId, adopted_decision
+from leadline.model.ids import (
+    NO_DECISION,
+    NO_FILL,
+    NO_ORDER,
+    UNASSIGNED,
+    ContractId,
+    LegKind,
+    StrategyId,
+    adopted_decision,
+)
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import Fill, Position, Side
 
 
-def adopt_positions(book: Book, changes: Changes, venue: Mapping[str, int]) -> list[str]:
+def adopt_positions(book: Book, changes: Changes, venue: Mapping[ContractId, int]) -> list[str]:
     """Make the book hold what the venue holds, net and signed by contract; a sentence for each place that it changes.
 
     What is gone is taken from those who held it. What has come belongs to the strategy that trades the contract.
     """
-    held: dict[str, int] = {}
+    held: dict[ContractId, int] = {}
     for position in book.open_positions():
         held[position.contract] = held.get(position.contract, 0) + position.quantity
     told: list[str] = []
@@ -33,7 +42,7 @@ def adopt_positions(book: Book, changes: Changes, venue: Mapping[str, int]) -> l
     return told
 
 
-def _shares(book: Book, contract: str, missing: int) -> Iterator[tuple[StrategyId, int]]:
+def _shares(book: Book, contract: ContractId, missing: int) -> Iterator[tuple[StrategyId, int]]:
     """The change of each owner's position in a contract, so that they change by `missing` in all."""
     left = missing
     for position in book.open_positions():
@@ -45,7 +54,7 @@ def _shares(book: Book, contract: str, missing: int) -> Iterator[tuple[StrategyI
         yield owner_of(book, contract), left
 
 
-def _adopt(book: Book, changes: Changes, strategy: StrategyId, contract: str, quantity: int) -> str:
+def _adopt(book: Book, changes: Changes, strategy: StrategyId, contract: ContractId, quantity: int) -> str:
     key = (strategy, contract)
     before = book.positions.get(key)
     if before is None or not before.quantity:
@@ -70,7 +79,7 @@ def _adopt(book: Book, changes: Changes, strategy: StrategyId, contract: str, qu
     return f"{quantity:+d} {contract} is taken over from the venue, at {price}: {whose} holds {after.quantity} now"
 
 
-def _nothing_yet(book: Book, strategy: StrategyId, contract: str) -> Position:
+def _nothing_yet(book: Book, strategy: StrategyId, contract: ContractId) -> Position:
     """The flat position before one that is taken over. Where an order stands that it may be of, it is of its decision.
 
     One that no print is known for is worth nothing: it is not known what it is worth.

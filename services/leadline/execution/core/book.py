@@ -18,7 +18,7 @@ from leadline.model.drains import DrainOrders, DrainPositions
 from leadline.model.durations import NS_PER_HOUR
 from leadline.model.errors import RefusedMessage
 from leadline.model.halts import Halt
-from leadline.model.ids import ENTRY, AccountId, ClientOrderId, DecisionId, LegKind, RunId, StrategyId
+from leadline.model.ids import ENTRY, AccountId, ClientOrderId, ContractId, DecisionId, LegKind, RunId, StrategyId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import (
@@ -107,7 +107,7 @@ class StrategyBook:
     settings_hash: str
     analysis_hash: str
     joined_ns: int
-    contract: str
+    contract: ContractId
     realised: Decimal = Decimal(0)
     trades: int = 0
     flatten: str = ""
@@ -145,7 +145,7 @@ class Book:
     tape: RunId
     account: AccountId
     manifest: TradingAccount
-    feed_contracts: tuple[str, ...]
+    feed_contracts: tuple[ContractId, ...]
     trade_from: date
     instant_ns: int
     equity_at_roll: Decimal
@@ -157,7 +157,7 @@ class Book:
     block: Block = Block.NONE
     flatten: str = ""
     day_limits: AccountLimits = field(default_factory=AccountLimits)
-    last_prints: dict[str, LastPrint] = field(default_factory=dict)
+    last_prints: dict[ContractId, LastPrint] = field(default_factory=dict)
     venue_event: int = 0
     last_event: int = 0
     finished: bool = False
@@ -180,7 +180,7 @@ class Book:
         """The roots that may fill a strategy on this signal contract, now and with the tiers to come."""
         return roots_of([self.tiers_in_force, tiers_of(self.manifest)], signal)
 
-    def contracts(self, manifest: TradingStrategy) -> tuple[str, ...]:
+    def contracts(self, manifest: TradingStrategy) -> tuple[ContractId, ...]:
         """Every contract that a strategy may come to trade on this account, as tiers and months change."""
         signals = [month.contract for month in signal_months(manifest, self.feed_contracts, self.trade_from)]
         return tuple(execution_contract(signal, root) for signal in signals for root in self.roots(signal))
@@ -190,7 +190,7 @@ class Book:
         """The trading day whose contract counts: the present one, before `trade_from` that one."""
         return self.trade_from if self.trading_day is None else max(self.trade_from, self.trading_day)
 
-    def front(self, manifest: TradingStrategy) -> str | None:
+    def front(self, manifest: TradingStrategy) -> ContractId | None:
         """The contract whose signals count on the present trading day; None where the feed does not have it.
 
         Before `trade_from` it is that day's.
@@ -198,7 +198,7 @@ class Book:
         months = signal_months(manifest, self.feed_contracts, self.trade_from)
         return next((month.contract for month in months if month.covers(self.deciding_day)), None)
 
-    def tapes(self, strategy: StrategyBook) -> Iterator[str]:
+    def tapes(self, strategy: StrategyBook) -> Iterator[ContractId]:
         """The feed's contracts whose prints can fill a strategy: those of its contract, and of the one to come.
 
         The one to come carries the time on where the present one's prints have ended.
@@ -338,7 +338,7 @@ def order_facts(order: Order) -> dict[str, Any]:
     }
 
 
-def commission_of(manifest: TradingAccount, contract: str, quantity: int, price: int) -> Decimal:
+def commission_of(manifest: TradingAccount, contract: ContractId, quantity: int, price: int) -> Decimal:
     """Fees of one side of a fill at a price in ticks; 0 where no row knows the contract.
 
     The account's commission by root stands in place of all that the instrument's row says.
@@ -400,7 +400,7 @@ def is_entry(order: Order) -> bool:
     return order.leg.kind is LegKind.ENTRY
 
 
-def new_order(decision: Decision, client_id: ClientOrderId, instant_ns: int, tape_contract: str) -> Order:
+def new_order(decision: Decision, client_id: ClientOrderId, instant_ns: int, tape_contract: ContractId) -> Order:
     """The entry of an accepted decision, with its native bracket; the prints of `tape_contract` fill it."""
     if decision.side is None:
         raise AssertionError(f"accepted decision {decision.decision_id} has no side")

@@ -35,6 +35,7 @@ from leadline.model.ids import (
     SETTLEMENT,
     UNASSIGNED,
     ClientOrderId,
+    ContractId,
     FillId,
     LegKind,
     StrategyId,
@@ -184,12 +185,12 @@ def _keep(book: Book, changes: Changes, event: VenueEvent, what: str) -> str:
     return surprise
 
 
-def other_positions(book: Book, venue: Mapping[str, int]) -> str:
+def other_positions(book: Book, venue: Mapping[ContractId, int]) -> str:
     """In what book and venue hold different positions, in a sentence; empty when they hold the same.
 
     `venue`: net signed positions by contract, flat ones absent.
     """
-    held: dict[str, int] = {}
+    held: dict[ContractId, int] = {}
     for position in book.open_positions():
         held[position.contract] = held.get(position.contract, 0) + position.quantity
     if {contract: quantity for contract, quantity in held.items() if quantity} == venue:
@@ -255,7 +256,7 @@ def _new_at_venue(book: Book, changes: Changes, reported: VenueOrder, stored: St
     return order if parent is None else of_entry(book, changes, order, parent)
 
 
-def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: StrategyId) -> str:
+def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: StrategyId) -> ContractId:
     """The contract of the feed whose prints price an order of a venue's report, where one is known."""
     if reported.tape_contract in book.feed_contracts:
         return reported.tape_contract
@@ -267,7 +268,7 @@ def _tape_of(book: Book, reported: VenueOrder, parent: Order | None, strategy: S
     return tape_contract(reported.contract, owner.contract, book.feed_contracts)
 
 
-def owner_of(book: Book, contract: str) -> StrategyId:
+def owner_of(book: Book, contract: ContractId) -> StrategyId:
     """The strategy that trades a contract, for no other one does; `UNASSIGNED` when nobody does."""
     for name, strategy in book.present():
         if contract in book.contracts(strategy.manifest):

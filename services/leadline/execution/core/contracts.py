@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from leadline.model.checks.signals import SignalSource
 from leadline.model.durations import spec_token
-from leadline.model.ids import RunId
+from leadline.model.ids import ContractId, RunId
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 from leadline.model.market.contracts import FrontMonth, instrument_of, months_from
 from leadline.model.market.instruments import Instrument, instruments
@@ -14,17 +14,19 @@ from leadline.model.market.sessions import calendar_of, resolve_session
 from leadline.risk.view import Tier
 
 
-def signal_months(strategy: TradingStrategy, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
+def signal_months(strategy: TradingStrategy, feed: tuple[ContractId, ...], trade_from: date) -> tuple[FrontMonth, ...]:
     """The contracts that a strategy decides on, one after the other, of those that the feed has by now."""
     return _months(strategy.spec.instrument, feed, trade_from)
 
 
 @lru_cache(maxsize=256)
-def _months(symbol: str, feed: tuple[str, ...], trade_from: date) -> tuple[FrontMonth, ...]:
+def _months(symbol: str, feed: tuple[ContractId, ...], trade_from: date) -> tuple[FrontMonth, ...]:
     return months_from(symbol, feed, trade_from)
 
 
-def signal_source(strategy: TradingStrategy, tape: RunId, feed: tuple[str, ...], trade_from: date) -> SignalSource:
+def signal_source(
+    strategy: TradingStrategy, tape: RunId, feed: tuple[ContractId, ...], trade_from: date
+) -> SignalSource:
     """The source of signals that a strategy may have on a tape."""
     months, spec = signal_months(strategy, feed, trade_from), strategy.spec
     sheet = signal_instrument(strategy)
@@ -47,9 +49,9 @@ def signal_instrument(strategy: TradingStrategy) -> Instrument:
     return next((found for found in instruments() if found.root == symbol), None) or instrument_of(symbol)
 
 
-def execution_contract(signal: str, root: str) -> str:
+def execution_contract(signal: ContractId, root: str) -> ContractId:
     """The contract of `root` that expires with the signal contract: ESM2025 for MESM2025 and ES."""
-    return root + signal.removeprefix(instrument_of(signal).root)
+    return ContractId(root + signal.removeprefix(instrument_of(signal).root))
 
 
 def tiers_of(account: TradingAccount) -> tuple[Tier, ...]:
@@ -70,6 +72,6 @@ def roots_of(tables: Sequence[tuple[Tier, ...]], signal: str) -> tuple[str, ...]
     return tuple(dict.fromkeys(root for table in tables for root in ([tier.execute for tier in table] or [own])))
 
 
-def tape_contract(execution: str, signal: str, feed_contracts: tuple[str, ...]) -> str:
+def tape_contract(execution: ContractId, signal: ContractId, feed_contracts: tuple[ContractId, ...]) -> ContractId:
     """The contract whose prints fill an execution contract: itself where the feed has it, else the signal's."""
     return execution if execution in feed_contracts else signal

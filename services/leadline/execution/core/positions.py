@@ -3,15 +3,15 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from leadline.model.ids import DecisionId, StrategyId
+from leadline.model.ids import ContractId, DecisionId, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Fill, Lot, Position
 from leadline.model.worth import booked, gain, worth
 
 
 def flat(
     strategy: StrategyId,
-    contract: str,
-    tape_contract: str,
+    contract: ContractId,
+    tape_contract: ContractId,
     tick_value: Decimal,
     decision: DecisionId,
     *,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from leadline.execution.core.book import Book
 from leadline.execution.core.unit_parts import Part, part_of_unit
-from leadline.model.ids import LegKind, StrategyId
+from leadline.model.ids import ContractId, LegKind, StrategyId
 from leadline.model.orders import DEFAULT_UNIT, Order, Position
 
 
@@ -19,7 +19,7 @@ class Unprotected:
     """A place whose exits do not fit its position in one contract, and that nothing closes yet; `why` in a sentence."""
 
     strategy: StrategyId
-    contract: str
+    contract: ContractId
     why: str
 
 
@@ -52,7 +52,7 @@ def unprotected(book: Book) -> Iterator[Unprotected]:
                     yield Unprotected(name, contract, why)
 
 
-def _fault(name: str, contract: str, position: Position | None, unit: str, own: list[Order], part: Part) -> str:
+def _fault(name: str, contract: ContractId, position: Position | None, unit: str, own: list[Order], part: Part) -> str:
     """The error about the exits of a unit of which a part is to leave; empty when they fit."""
     sign = 0 if position is None else 1 if position.quantity > 0 else -1
     quantity, free = (0, 0) if position is None else (position.held_by(unit), position.without_stop_of(unit))

@@ -18,7 +18,7 @@ from leadline.execution.core.book import KEPT_NS, Book, BookEvent, Changes, Stra
 from leadline.execution.core.booking import Stored, is_foreign
 from leadline.execution.core.orders import UNRESOLVED
 from leadline.model.errors import NotTaken, Refused
-from leadline.model.ids import UNASSIGNED, ClientOrderId, DecisionId, FillId, StrategyId
+from leadline.model.ids import UNASSIGNED, ClientOrderId, ContractId, DecisionId, FillId, StrategyId
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.orders import Fill, Order, OrderState, Position
 from leadline.model.proposals import Decision
@@ -74,7 +74,7 @@ class AccountRecords:
     _orders_by_time: list[tuple[int, ClientOrderId]] = field(default_factory=list)
     _decisions_by_time: list[tuple[int, StrategyId, DecisionId]] = field(default_factory=list)
 
-    def load(self, manifest: TradingAccount, feed_contracts: tuple[str, ...], trade_from: date) -> Book | None:
+    def load(self, manifest: TradingAccount, feed_contracts: tuple[ContractId, ...], trade_from: date) -> Book | None:
         """The book as last committed, in values of its own; None before the first transaction.
 
         `manifest` is that of the process's settings; hot fields that were set since are those of the book.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from leadline.execution.core.book import Book, Changes
 from leadline.execution.core.booking import settle
-from leadline.model.ids import fill_id
+from leadline.model.ids import ContractId, fill_id
 from leadline.model.market.settlement import settlement_id, settles_at_ns
 from leadline.model.orders import Fill, Position, Side
 
@@ -27,9 +27,9 @@ def settle_opposites(book: Book, changes: Changes) -> None:
             settle(book, changes, position, fill, name, book.venue_event, part=2)
 
 
-def _settled(book: Book) -> Iterator[tuple[str, list[Position]]]:
+def _settled(book: Book) -> Iterator[tuple[ContractId, list[Position]]]:
     """The open positions of each contract that has settled by the book's instant."""
-    held: dict[str, list[Position]] = {}
+    held: dict[ContractId, list[Position]] = {}
     for position in book.open_positions():
         held.setdefault(position.contract, []).append(position)
     for contract, positions in sorted(held.items()):

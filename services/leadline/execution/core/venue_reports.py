@@ -18,6 +18,7 @@ from leadline.model.checks.proposals import LARGEST_PRICE
 from leadline.model.durations import NS_PER_DAY
 from leadline.model.errors import Refused, Unknown
 from leadline.model.halts import LONGEST_REASON, printable
+from leadline.model.ids import ContractId
 from leadline.model.market.contracts import sheet_of
 from leadline.model.orders import (
     Advanced,
@@ -198,7 +199,7 @@ def _numbered(last: int, events: Sequence[VenueEvent]) -> tuple[list[VenueEvent]
     return renumbered, f"the venue numbers its events {said} after {last}: they are taken in their order"
 
 
-def check_positions(venue: Mapping[str, int] | None) -> tuple[Mapping[str, int] | None, str]:
+def check_positions(venue: Mapping[ContractId, int] | None) -> tuple[Mapping[ContractId, int] | None, str]:
     """The positions of the venue, None where one of them cannot be, and that in a sentence."""
     if venue is None:
         return None, ""
@@ -255,12 +256,12 @@ def _numbers(terms: Bracket | Trail | Trailing) -> Iterator[int]:
             yield from _numbers(value)
 
 
-def _is_price(contract: str, price: int) -> bool:
+def _is_price(contract: ContractId, price: int) -> bool:
     """Whether a contract can trade at a price, ticks; of one that no sheet knows, whether anything can."""
     sheet = sheet_of(contract)
     return abs(price) <= LARGEST_PRICE and (price > 0 or sheet is None or sheet.below_zero)
 
 
-def _is_print(book: Book, contract: str, last: LastPrint, latest_ns: int) -> bool:
+def _is_print(book: Book, contract: ContractId, last: LastPrint, latest_ns: int) -> bool:
     known = contract in book.feed_contracts and _is_price(contract, last.price)
     return known and 0 <= last.time_ns <= latest_ns and 0 <= last.source_index <= _LARGEST_INT

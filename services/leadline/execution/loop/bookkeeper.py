@@ -22,6 +22,7 @@ from leadline.execution.core.trails import move_stops, trail_watches
 from leadline.execution.core.venue_reports import check_advanced, check_positions
 from leadline.execution.loop.deps import Deps
 from leadline.model.halts import HaltSource
+from leadline.model.ids import ContractId
 from leadline.model.orders import Advanced, Order, VenueEvent, VenueOrder
 
 
@@ -76,7 +77,7 @@ class Bookkeeper:
         told = await deps.venue.events_since(book.venue_event, passed.instant_ns)
         return Advanced(passed.instant_ns, told.events, passed.last_prints, passed.final, told.positions)
 
-    def _tapes(self) -> tuple[str, ...]:
+    def _tapes(self) -> tuple[ContractId, ...]:
         """Every contract of the feed whose prints can move this account now; before there is a strategy, all of them.
 
         An account whose strategies are all forgotten goes on with the tapes that they have had.
@@ -147,7 +148,7 @@ class Bookkeeper:
         self.due = True
         await self.commit(changes)
 
-    def compare(self, venue: Mapping[str, int]) -> None:
+    def compare(self, venue: Mapping[ContractId, int]) -> None:
         """Stop entries where book and venue hold different positions; told once for as long as it stays the same."""
         believed, doubt = check_positions(venue)
         if believed is None:
@@ -155,7 +156,7 @@ class Bookkeeper:
         else:
             self._compare(believed)
 
-    def _compare(self, venue: Mapping[str, int]) -> None:
+    def _compare(self, venue: Mapping[ContractId, int]) -> None:
         difference = other_positions(self.book, venue)
         if difference and difference != self._difference:
             self.differs(difference)

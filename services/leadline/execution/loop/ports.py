@@ -9,7 +9,7 @@ from leadline.execution.core.booking import Stored
 from leadline.execution.core.halts import Clearing, Halts, StoredHalts
 from leadline.model.errors import LeadlineError, NotAdmitted, NotTaken, PartFailed, Refused, Unavailable
 from leadline.model.halts import Halt, HaltSource
-from leadline.model.ids import ClientOrderId, FillId
+from leadline.model.ids import ClientOrderId, ContractId, FillId
 from leadline.model.orders import OrderEvents, Passed, Replacement, VenueOrder, Watch
 from leadline.risk.view import DecisionInputs, RiskDecision
 
@@ -86,7 +86,7 @@ class MarketTime(Protocol):
     """
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Passed:
         """Let time pass up to an instant, inclusive; it may stop early.
 
@@ -129,7 +129,7 @@ class Orders(Protocol):
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         """The order with this id; None proves that the venue has none."""
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         """Net signed position by contract, in size steps; flat ones absent."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, OrderEvents, Passed, Replacement, VenueOrder, Watch
 
 
@@ -11,7 +11,7 @@ class MatchingVenue(Protocol):
     """A venue whose clock is the tape that it matches. Raises as `leadline.execution.loop.ports` says."""
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         """Match the tape up to an instant, and tell of it; as `MarketTime.advance` and `Orders.events_since`."""
 
@@ -30,7 +30,7 @@ class MatchingVenue(Protocol):
     async def find(self, client_id: ClientOrderId) -> VenueOrder | None:
         """As `Orders.find`."""
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         """As `Orders.positions`."""
 
 
@@ -41,14 +41,14 @@ class BothPorts:
     the feed has by now: events that are asked for without a step before are told where the venue stands.
     """
 
-    def __init__(self, venue: MatchingVenue, contracts: Collection[str]) -> None:
+    def __init__(self, venue: MatchingVenue, contracts: Collection[ContractId]) -> None:
         self.venue = venue
         self.contracts = contracts
         self._told: tuple[int, Advanced] | None = None
         self.working, self.find, self.positions = venue.working, venue.find, venue.positions
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Passed:
         """As `MarketTime.advance`."""
         self._told = None

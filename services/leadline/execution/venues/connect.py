@@ -8,7 +8,7 @@ from typing import TypeAlias
 import grpc
 
 from leadline.execution.loop.ports import MarketTime, Orders
-from leadline.model.ids import AccountId
+from leadline.model.ids import AccountId, ContractId
 from leadline.model.manifest.spec_base import SpecModel
 from leadline.model.manifest.specs import TradingAccount
 from leadline.model.manifest.venues import venue_named
@@ -25,7 +25,7 @@ class Reach:
 
     account: AccountId
     section: SpecModel
-    contracts: Collection[str]
+    contracts: Collection[ContractId]
     channel: Callable[[str], grpc.aio.Channel]
 
 
@@ -41,7 +41,7 @@ Adapter: TypeAlias = Callable[[Reach], Connection]
 
 
 def connect(
-    manifest: TradingAccount, contracts: Collection[str], channel: Callable[[str], grpc.aio.Channel]
+    manifest: TradingAccount, contracts: Collection[ContractId], channel: Callable[[str], grpc.aio.Channel]
 ) -> Connection:
     """Connect an account to the venue of its manifest. Raises Unknown for a venue that is not installed."""
     venue = venue_named(manifest.spec.venue)

@@ -14,6 +14,7 @@ from itertools import count
 from typing import Final
 
 from leadline.model.errors import InvalidInput, Unknown
+from leadline.model.ids import ContractId
 from leadline.model.market.calendars import calendar
 from leadline.model.market.instruments import Instrument, instrument, instruments
 
@@ -53,7 +54,7 @@ class FrontMonth:
     `until` is None where it is never another contract.
     """
 
-    contract: str
+    contract: ContractId
     first: date
     until: date | None
 
@@ -97,7 +98,7 @@ def sheet_of(contract: str) -> Instrument | None:
         return None
 
 
-def resolve_contract(symbol: str, as_of: date) -> str:
+def resolve_contract(symbol: str, as_of: date) -> ContractId:
     """The canonical contract of a strategy's instrument on a trading day.
 
     A root that rolls by rule gives its front month, a root that never expires itself, a dated contract its canonical
@@ -106,8 +107,8 @@ def resolve_contract(symbol: str, as_of: date) -> str:
     try:
         found = instrument(symbol)
     except Unknown:
-        return str(parse_contract(symbol, as_of))
-    return symbol if found.roll == "none" else str(front(symbol, as_of))
+        return ContractId(str(parse_contract(symbol, as_of)))
+    return ContractId(symbol if found.roll == "none" else str(front(symbol, as_of)))
 
 
 def instrument_of(contract: str) -> Instrument:
@@ -153,7 +154,7 @@ def months_from(symbol: str, feed: Iterable[str], day: date) -> tuple[FrontMonth
         return (FrontMonth(only, day, None),) if only in feed else ()
     later = sorted(found for name in feed if (found := dated(name)) is not None and found.root == symbol)
     return tuple(
-        FrontMonth(str(month), max(day, lead_begins(month)), roll_date(month))
+        FrontMonth(ContractId(str(month)), max(day, lead_begins(month)), roll_date(month))
         for month in later
         if roll_date(month) > day
     )

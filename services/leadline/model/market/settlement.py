@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Final
 
 from leadline.model.errors import Unknown
-from leadline.model.ids import SETTLEMENT, ClientOrderId, DecisionId, client_order_id, derive
+from leadline.model.ids import SETTLEMENT, ClientOrderId, ContractId, DecisionId, client_order_id, derive
 from leadline.model.market.calendars import calendar
 from leadline.model.market.contracts import dated, expiry, sheet_of, third_friday
 from leadline.model.market.hours import instant_ns
@@ -15,7 +15,7 @@ SETTLED: Final = "its contract has settled"
 
 
 @lru_cache(maxsize=256)
-def settles_at_ns(contract: str) -> int | None:
+def settles_at_ns(contract: ContractId) -> int | None:
     """When a contract is settled in cash, ns UTC; None for one that is not, or of which nobody knows.
 
     An equity index future settles at the opening of the stock exchange on its last trading day. What is delivered, what
@@ -38,6 +38,6 @@ def _usual_opening_ns(day: date) -> int:
     return instant_ns(day, hours.open, hours.zone)
 
 
-def settlement_id(contract: str) -> ClientOrderId:
+def settlement_id(contract: ContractId) -> ClientOrderId:
     """The id under which a venue of this platform tells of the settlement of a contract; an account has one of each."""
     return client_order_id(DecisionId(derive("settlement", contract)), SETTLEMENT)

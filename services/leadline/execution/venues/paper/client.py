@@ -8,7 +8,7 @@ import grpc
 from leadline.execution.venues.both_ports import BothPorts
 from leadline.execution.venues.connect import Connection, Reach
 from leadline.execution.venues.paper.venue import VENUE_SERVICE
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.runtime.rpc.failures import answered
 from leadline.venue.convert import (
@@ -43,7 +43,7 @@ class PaperVenueClient:
         self._stub = rpc.PaperVenueServiceStub(channel)
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         """Let the tape run up to an instant, inclusive; the venue may stop early."""
         request = pb.AdvanceToRequest(
@@ -95,7 +95,7 @@ class PaperVenueClient:
         found = [order for order in reply.orders if order.client_id == client_id]
         return order_as_reported(found[0]) if found else None
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         """Net signed position by contract, in size steps; flat ones absent."""
         reply = await answered(
             _PART, lambda: self._stub.ListPositions(pb.ListPositionsRequest(), timeout=CALL_DEADLINE_SECONDS)

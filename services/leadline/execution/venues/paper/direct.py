@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from leadline.execution.loop.ports import Refused
 from leadline.model.errors import InvalidInput, Unknown
-from leadline.model.ids import ClientOrderId
+from leadline.model.ids import ClientOrderId, ContractId
 from leadline.model.orders import Advanced, Replacement, VenueOrder, Watch
 from leadline.model.ticks import TickColumns
 from leadline.venue.matching import PaperMarket, Step
@@ -20,7 +20,7 @@ class DirectVenue:
     def __init__(
         self,
         market: PaperMarket,
-        tapes: Mapping[str, TickColumns],
+        tapes: Mapping[ContractId, TickColumns],
         end_ns: int,
         written: Callable[[Step], None] | None = None,
         *,
@@ -34,22 +34,22 @@ class DirectVenue:
         self._stands = (market.instant_ns, market.last_event)
 
     @property
-    def contracts(self) -> tuple[str, ...]:
+    def contracts(self) -> tuple[ContractId, ...]:
         """The contracts of which there are tapes."""
         return tuple(self._tapes)
 
-    def go_on(self, tapes: Mapping[str, TickColumns], end_ns: int, *, final: bool) -> None:
+    def go_on(self, tapes: Mapping[ContractId, TickColumns], end_ns: int, *, final: bool) -> None:
         """Put tapes in the place of those before: they begin where those are matched, and reach further."""
         self._tapes, self._end_ns, self._final = tapes, end_ns, final
 
-    def unmatched(self, contract: str) -> TickColumns:
+    def unmatched(self, contract: ContractId) -> TickColumns:
         """The prints of a contract that the market has not matched yet."""
         ticks, mark = self._tape(contract), self._market.marks.get(contract)
         start = 0 if mark is None else mark.last.source_index + 1 - ticks.first_index
         return ticks.slice(max(start, 0), len(ticks))
 
     async def advance(
-        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[str], watches: Sequence[Watch]
+        self, from_ns: int, to_ns: int, after_event: int, contracts: Sequence[ContractId], watches: Sequence[Watch]
     ) -> Advanced:
         """Match the tapes up to an instant, inclusive, or to the first change of an order or crossing of a watch.
 
@@ -103,11 +103,11 @@ class DirectVenue:
         except Unknown:
             return None
 
-    async def positions(self) -> dict[str, int]:
+    async def positions(self) -> dict[ContractId, int]:
         """Net signed position by contract; flat ones absent."""
         return self._market.positions()
 
-    def _tape(self, contract: str) -> TickColumns:
+    def _tape(self, contract: ContractId) -> TickColumns:
         try:
             return self._tapes[contract]
         except KeyError:
