@@ -90,7 +90,7 @@ def test_a_plan_breaks_no_name_in_a_terminal_of_80_columns(monkeypatch, capsys):
     ("options", "words"),
     [
         (["--speed", "fast"], "--speed: got 'fast', expected max, or a number above 0"),
-        (["--feed", "nowhere.csv"], "--feed: got 'nowhere.csv', expected sim, push, or a file that exists"),
+        (["--feed", "nowhere.csv"], "--feed: got 'nowhere.csv', expected sim, catalog, push, or a file that exists"),
         (["--trade-from", "yesterday"], "--trade-from: got 'yesterday', expected a date such as 2025-10-08"),
         (["--feed", "push"], "--trade-from: got nothing, expected a date: a pushed feed cannot be read ahead"),
         (["--feed", f"GCZ2013={MES}"], "spec.instrument: got 'MES', expected a contract that the feed has: GCZ2013"),

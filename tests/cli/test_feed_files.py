@@ -44,7 +44,7 @@ def test_a_path_may_have_an_equals_sign_in_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["MESM2025=", "MESM2025=no.csv", "no=such.csv", "", "x" * 400, "/dev/null"])
 def test_what_is_no_file_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="sim, push, or a file that exists"):
+    with pytest.raises(InvalidInput, match="sim, catalog, push, or a file that exists"):
         _file_of(text)
 
 
@@ -102,7 +102,7 @@ def test_a_data_directory_that_cannot_be_made_is_refused(place, tmp_path):
 
 def test_the_home_folder_of_nobody_is_no_failure_of_the_program(capsys):
     assert run(["plan", "-f", str(MES), "--feed", "~nobody-at-all/x.csv"]) == 2
-    assert "expected sim, push, or a file that exists" in capsys.readouterr().err
+    assert "expected sim, catalog, push, or a file that exists" in capsys.readouterr().err
 
 
 def test_who_has_no_home_folder_is_asked_for_a_data_directory(monkeypatch, capsys):

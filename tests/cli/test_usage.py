@@ -53,11 +53,11 @@ REQUIRED = "got nothing, expected a value: this"
         ),
         (
             ["plan", "-f", MES, "--feed", "push", "--trade-from", "2025-06-10", "--sessions", "3"],
-            "--sessions: got 3, expected --feed sim with it: push is no simulated feed",
+            "--sessions: got 3, expected --feed sim or --feed catalog with it, which push is not",
         ),
         (
             ["plan", "-f", MES, "--feed", "d.csv", "--seed", "1"],
-            "--seed: got 1, expected --feed sim with it: d.csv is no simulated feed",
+            "--seed: got 1, expected --feed sim with it, which d.csv is not",
         ),
         (["orders", "--limit", "9" * 30], f"--limit: got '{'9' * 30}', expected at most 5000"),
         (["status", "--output", "xml"], "--output: 'xml' is not one of 'text', 'json'"),

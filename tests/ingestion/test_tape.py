@@ -25,7 +25,7 @@ BEGIN = int(datetime(2025, 6, 9, 14, tzinfo=UTC).timestamp()) * NS_PER_SECOND
 class Recorded:
     """A source that says the given rows."""
 
-    kind: Literal["sim", "file"] = "file"
+    kind: Literal["sim", "file", "catalog"] = "file"
     content_id = "recorded"
 
     def __init__(self, rows: Sequence[Row], contract: str = MES, block: int = 7) -> None:
@@ -45,6 +45,9 @@ class Recorded:
     def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
         for start in range(0, len(self._rows), self._block):
             yield raw_of(self._rows[start : start + self._block], contract, start)
+
+    def accepted(self, contract: str, days: Sequence[date]) -> None:
+        return None
 
 
 def tape(

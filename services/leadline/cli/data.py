@@ -16,7 +16,7 @@ from leadline.catalog.entry import DayEntry
 from leadline.cli.options import Output
 from leadline.cli.output import complain, print_json, print_table
 from leadline.ingestion.csv_ticks import HEADER
-from leadline.local.data_dir import default_data_dir, placed_at
+from leadline.local.data_dir import placed_at
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, error_text
 from leadline.model.manifest.own_markets import put_in_force, read_own
@@ -29,11 +29,6 @@ from leadline.runtime.files import sync_directory
 Range = tuple[str | None, str | None]
 
 _COLUMNS: Final = ("contract", "day", "prints", "volume", "first print", "last print", "kept out", "outside", "bytes")
-
-
-def default_catalog() -> Path:
-    """Where the catalog is when nobody says: beside the default data directory. Several stacks may use one catalog."""
-    return default_data_dir().with_name("leadline-catalog")
 
 
 def opened(folder: Path, instruments: Sequence[Path]) -> Catalog:

@@ -15,8 +15,8 @@ from leadline.cli.output import announce_reading
 from leadline.ingestion.feed import Feed as SeenFeed
 from leadline.ingestion.file_names import distinct_names
 from leadline.ingestion.runs import DEFAULT_TRADE_FROM
-from leadline.local.binding import check_feed
-from leadline.local.data_dir import placed_at
+from leadline.local.binding import CATALOG, check_feed
+from leadline.local.data_dir import default_catalog, placed_at
 from leadline.model.errors import InvalidInput, LeadlineError, Unknown, is_utf8, reason_of
 from leadline.model.manifest.manifests import no_yaml, placed_in
 from leadline.model.manifest.own_markets import put_in_force, read_own
@@ -124,13 +124,16 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
     named = list(options.feed) or ["sim"]
     _require_effect(options, named)
     percent = Decimal(f"{options.max_kept_out:g}")
-    for kind in ("sim", "push"):
+    for kind in ("sim", "catalog", "push"):
         if kind in named and len(named) > 1:
             expected = f"{kind} by itself, or files: prints come from one source"
             raise InvalidInput("--feed", ", ".join(named), expected)
     if named == ["sim"]:
         seed, sessions = (1 if each is None else each for each in (options.seed, options.sessions))
         return Feed(kind="sim", seed=seed, sessions=sessions, max_kept_out_percent=percent), {}
+    if named == ["catalog"]:
+        feed = Feed(kind="catalog", sessions=options.sessions or 1, max_kept_out_percent=percent)
+        return feed, {CATALOG: placed_at(options.catalog or default_catalog())}
     if named == ["push"]:
         return Feed(kind="push", max_kept_out_percent=percent), {}
     given = [(text, *_file_of(text)) for text in named]
@@ -148,9 +151,14 @@ def _feed(options: PlanOptions, strategies: Sequence[TradingStrategy]) -> tuple[
 
 def _require_effect(options: PlanOptions, named: Sequence[str]) -> None:
     """Raises InvalidInput for a seed that is too large, and for what this feed takes no notice of."""
-    for option, value in (("--seed", options.seed), ("--sessions", options.sessions)):
-        if value is not None and "sim" not in named:
-            raise InvalidInput(option, value, f"--feed sim with it: {named[0]} is no simulated feed")
+    for option, value, kinds in (
+        ("--seed", options.seed, ("sim",)),
+        ("--sessions", options.sessions, ("sim", "catalog")),
+        ("--catalog", options.catalog, ("catalog",)),
+    ):
+        if value is not None and not set(kinds) & set(named):
+            feeds = " or ".join(f"--feed {kind}" for kind in kinds)
+            raise InvalidInput(option, value, f"{feeds} with it, which {named[0]} is not")
     if options.seed is not None and options.seed > LARGEST_SEED:
         raise InvalidInput("--seed", options.seed, f"at most {LARGEST_SEED}")
 
@@ -164,7 +172,9 @@ def _file_of(text: str) -> tuple[str, Path]:
             raise InvalidInput("--feed", text, "CONTRACT=FILE: a contract before the =, or the file alone")
         path = placed_at(place)
         if not place or not _is_file(path):
-            raise InvalidInput("--feed", text, "sim, push, or a file that exists, and is no folder and no pipe")
+            raise InvalidInput(
+                "--feed", text, "sim, catalog, push, or a file that exists, and is no folder and no pipe"
+            )
     if not is_utf8(str(path)):
         # It goes into settings and tables, which are.
         raise InvalidInput("--feed", text, "a file whose path is UTF-8: rename it, or the folder that it is in")

@@ -30,6 +30,7 @@ class PlanOptions:
     speed: str = "max"
     max_kept_out: float = 1.0
     instruments: Sequence[Path] = ()
+    catalog: Path | None = None
 
 
 def _knowing_its_instruments(data_dir: Path) -> Path:
@@ -50,6 +51,12 @@ def _default_data_dir() -> Path:
     from leadline.local.data_dir import default_data_dir  # noqa: PLC0415 - as above
 
     return default_data_dir()
+
+
+def _default_catalog() -> Path:
+    from leadline.local.data_dir import default_catalog  # noqa: PLC0415 - as above
+
+    return default_catalog()
 
 
 def _showing_times_in(zone: str) -> str:
@@ -81,6 +88,27 @@ DataDirOption = Annotated[
         default_factory=_default_data_dir,
         show_default="~/.local/share/leadline",
         callback=_knowing_its_instruments,
+    ),
+]
+CatalogOption = Annotated[
+    Path,
+    typer.Option(
+        "--catalog",
+        metavar="FOLDER",
+        help="Folder of the catalog.",
+        file_okay=False,
+        default_factory=_default_catalog,
+        show_default="~/.local/share/leadline-catalog",
+    ),
+]
+FeedCatalogOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--catalog",
+        metavar="FOLDER",
+        help="Folder of the catalog, for a feed that is one.",
+        file_okay=False,
+        show_default="~/.local/share/leadline-catalog",
     ),
 ]
 KubeOption = Annotated[
@@ -116,7 +144,7 @@ FeedOption = Annotated[
     typer.Option(
         "--feed",
         metavar="SOURCE",
-        help="sim, push, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
+        help="sim, catalog, push, or a CSV file of prints (ts_ns,price,size,side; also .gz), once per file. "
         "A file of another contract than the strategy's is written CONTRACT=FILE.",
         show_default="sim",
     ),
@@ -136,7 +164,12 @@ SeedOption = Annotated[
 SessionsOption = Annotated[
     int | None,
     typer.Option(
-        "--sessions", metavar="NUMBER", min=1, max=260, help="Sessions that a simulated feed has.", show_default="1"
+        "--sessions",
+        metavar="NUMBER",
+        min=1,
+        max=260,
+        help="Sessions that a simulated feed has, or are played of a catalog.",
+        show_default="1",
     ),
 ]
 MaxKeptOutOption = Annotated[

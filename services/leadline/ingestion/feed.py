@@ -1,7 +1,7 @@
 """The feed that the settings name: what it has, and the tape that a run makes of it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from leadline.ingestion.months import (
@@ -13,7 +13,7 @@ from leadline.ingestion.months import (
     with_next_month,
 )
 from leadline.ingestion.params import IngestionParams
-from leadline.ingestion.runs import DEFAULT_TRADE_FROM, TapePlan, plan_tape, previous_days, traded_days
+from leadline.ingestion.runs import DEFAULT_TRADE_FROM, ContractDays, TapePlan, plan_tape, previous_days, traded_days
 from leadline.ingestion.sources import FileSource, SimulatedSource, Source
 from leadline.model.errors import InvalidInput
 from leadline.model.ids import derive
@@ -55,10 +55,12 @@ def open_feed(params: IngestionParams) -> Feed:
     tape's prints are faulty, OSError when a file cannot be read.
     """
     if params.feed.kind != "file" and not params.instruments:
-        raise InvalidInput("instruments", "none", "the instruments that a simulated or pushed feed carries")
+        raise InvalidInput("instruments", "none", "the instruments that a feed carries that is no file")
     if params.feed.kind == "push":
         return _pushed(params)
     source: Source
+    if params.feed.kind == "catalog":
+        return _kept(params)
     if params.feed.kind == "file":
         files = [(file.path, file.contract) for file in params.feed.files]
         source = FileSource(files, allowed_lateness_ns=params.allowed_lateness_ms * 1_000_000)
@@ -73,6 +75,36 @@ def open_feed(params: IngestionParams) -> Feed:
             source.require_share(name, days, params.feed.max_kept_out_percent)
     begins_ns = {name: source.day(name, days[0]).begins_ns for name, days in plan.sessions.items() if days}
     return Feed(source, plan, begins_ns, _content(source.content_id, plan, params), _later(begins_ns, plan, params))
+
+
+def _kept(params: IngestionParams) -> Feed:
+    """The feed of a catalog: of its days only those of the tape are read, and are what the feed's content is."""
+    from leadline.ingestion.catalog_source import CatalogSource  # noqa: PLC0415 - Arrow, which no other feed needs
+
+    if params.feed.catalog is None:
+        raise InvalidInput("feed.catalog", None, "the folder of the catalog")
+    whole = CatalogSource(params.feed.catalog, params.instruments, params.trade_from or DEFAULT_TRADE_FROM)
+    feed = [contract_days(name, params.instruments, whole.days(name)) for name in whole.contracts]
+    plan = plan_tape(feed, params.trade_from, params.history, params.feed.sessions)
+    last = max(_last_day(each, plan.trade_from, params.feed.sessions) for each in feed)
+    plan = replace(
+        plan,
+        sessions={name: tuple(day for day in days if day <= last) for name, days in plan.sessions.items()},
+        missing=tuple(day for day in plan.missing if day <= last),
+    )
+    refuse_expired(plan.sessions)
+    require_months(feed, plan, params.instruments)
+    for name, days in plan.sessions.items():
+        whole.require_share(name, days, params.feed.max_kept_out_percent)
+    source = whole.of(plan.sessions)
+    plan = replace(plan, sessions={name: plan.sessions[name] for name in source.contracts})
+    begins_ns = {name: source.day(name, days[0]).begins_ns for name, days in plan.sessions.items()}
+    return Feed(source, plan, begins_ns, _content(source.content_id, plan, params), _later(begins_ns, plan, params))
+
+
+def _last_day(each: ContractDays, day: date, sessions: int) -> date:
+    """The last of so many days from `day` on on which a market is open."""
+    return max(traded_days(each.market, day, sessions), default=day)
 
 
 def _simulated(params: IngestionParams) -> tuple[str, ...]:

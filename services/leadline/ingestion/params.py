@@ -18,7 +18,7 @@ FAST_TICKS: Final = 2048
 FILL_SECONDS: Final = 0.01
 
 
-FeedKind: TypeAlias = Literal["sim", "file", "push"]
+FeedKind: TypeAlias = Literal["sim", "file", "catalog", "push"]
 Speed: TypeAlias = Annotated[float, Field(gt=0, le=100_000)] | Literal["max"]
 """Seconds of the tape per second, or as fast as it goes."""
 
@@ -26,7 +26,8 @@ Speed: TypeAlias = Annotated[float, Field(gt=0, le=100_000)] | Literal["max"]
 class FeedSettings(StrictModel):
     """The source of a feed's prints, as every setting of a feed names it.
 
-    sim: a market simulated from `seed`, for `sessions` sessions. file: `files`. push: clients call PublishTicks.
+    sim: a market simulated from `seed`, for `sessions` sessions. file: `files`. catalog: days that are kept, for
+    `sessions` sessions. push: clients call PublishTicks.
     max_kept_out_percent: a run of whose prints more are faulty fails.
     """
 
@@ -54,11 +55,13 @@ class FeedParams(FeedSettings):
     """Where prints come from.
 
     sim: a market simulated from `seed`, around `price` when it is given, for `sessions` sessions from `trade_from` on.
-    file: `files`. push: clients call PublishTicks. max_kept_out_percent: a run of whose prints more are faulty fails.
+    file: `files`. catalog: `sessions` sessions from `trade_from` on of the days that the folder `catalog` has. push:
+    clients call PublishTicks. max_kept_out_percent: a run of whose prints more are faulty fails.
     """
 
     price: Decimal | None = None
     files: tuple[FeedFile, ...] = ()
+    catalog: Path | None = None
 
 
 class IngestionParams(ServiceParams):

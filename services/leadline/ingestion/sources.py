@@ -59,13 +59,21 @@ class Day:
     begins_ns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Prints that were accepted before, numbered from 0 on. kept_out: the faulty ones that came with them."""
+
+    ticks: Iterator[TickColumns]
+    kept_out: Counts
+
+
 class Source(Protocol):
     """Prints by contract.
 
     contracts: what it has, in order. content_id: the same for the same prints and for no others.
     """
 
-    kind: Literal["sim", "file"]
+    kind: Literal["sim", "file", "catalog"]
     contracts: tuple[str, ...]
     content_id: str
 
@@ -81,11 +89,14 @@ class Source(Protocol):
     def read(self, contract: str, days: Sequence[date]) -> Iterator[RawColumns]:
         """The prints of these trading days, which are neighbours at hand, in the order of the source."""
 
+    def accepted(self, contract: str, days: Sequence[date]) -> Accepted | None:
+        """The same where they were accepted before; None where somebody has to judge them."""
+
 
 class SimulatedSource:
     """A simulated market: see `leadline.ingestion.simulator`."""
 
-    kind: Literal["sim", "file"] = "sim"
+    kind: Literal["sim", "file", "catalog"] = "sim"
 
     def __init__(self, contracts: Sequence[str], seed: int, price: Decimal | None = None) -> None:
         self.contracts = tuple(contracts)
@@ -121,6 +132,9 @@ class SimulatedSource:
             yield RawColumns(contract, ticks.time_ns, price, size, side, numbers, "simulation")
             row += len(ticks)
 
+    def accepted(self, contract: str, days: Sequence[date]) -> None:
+        """See `Source`."""
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -149,7 +163,7 @@ class FileSource:
     day that the platform does not know; OSError for a file that cannot be read.
     """
 
-    kind: Literal["sim", "file"] = "file"
+    kind: Literal["sim", "file", "catalog"] = "file"
 
     def __init__(self, files: Sequence[tuple[Path, str]], *, allowed_lateness_ns: int = NS_PER_SECOND) -> None:
         names = distinct_names([str(path) for path, _ in files])
@@ -216,6 +230,9 @@ class FileSource:
                     yield RawColumns(
                         contract, time_ns[keep], price[keep], size[keep], side[keep], lines[keep], file.name
                     )
+
+    def accepted(self, contract: str, days: Sequence[date]) -> None:
+        """See `Source`."""
 
 
 def _scan(path: Path, name: str, symbol: str, allowed_lateness_ns: int) -> _File:

@@ -53,7 +53,9 @@ class ContractTape:
         self.venue = instrument.venue
         self._normaliser = Normaliser.of(contract, allowed_lateness_ns=allowed_lateness_ns)
         self._market = calendar(instrument.calendar)
-        self.tally = Tally(self._normaliser, OutsideSessions(self._market))
+        accepted = source.accepted(contract, days)
+        before = {} if accepted is None else accepted.kept_out
+        self.tally = Tally(self._normaliser, OutsideSessions(self._market), before)
         self._source = source
         self._days = days
         self._bounds = bounds
@@ -82,6 +84,9 @@ class ContractTape:
         yield BatchDraft(TickColumns.empty(next_index), ends_ns, final=True)
 
     def _normalised(self) -> Iterator[TickColumns]:
+        if (accepted := self._source.accepted(self.contract, self._days)) is not None:
+            yield from map(self._counted, accepted.ticks)
+            return
         for raw in self._source.read(self.contract, self._days):
             yield self._counted(self._normaliser.feed(raw))
         yield self._counted(self._normaliser.finish())

@@ -1,4 +1,4 @@
-"""Whether files have a print that a strategy could trade on: looked at before anything is started."""
+"""Whether recorded prints have one that a strategy could trade on: looked at before anything is started."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
@@ -7,7 +7,7 @@ import numpy as np
 
 from leadline.ingestion.feed import Feed
 from leadline.ingestion.months import market_of
-from leadline.ingestion.sources import FileSource
+from leadline.ingestion.sources import SimulatedSource, Source
 from leadline.ingestion.tally import OutsideSessions
 from leadline.model.counted import counted
 from leadline.model.errors import InvalidInput
@@ -15,11 +15,11 @@ from leadline.model.market.hours import SessionHours
 
 
 def require_traded_days(feed: Feed, symbols: Collection[str]) -> None:
-    """Check that files have prints of each dated contract that is named on a day that is traded, or after it.
+    """Check that recorded prints have some of each dated contract that is named on a day that is traded, or after it.
 
     symbols: what the strategies read. Of a root its months are looked at by `require_months`. Raises InvalidInput.
     """
-    if not isinstance(feed.source, FileSource):
+    if feed.source is None or isinstance(feed.source, SimulatedSource):
         return
     for contract in feed.source.contracts:
         days = feed.source.days(contract) or ()
@@ -29,12 +29,12 @@ def require_traded_days(feed: Feed, symbols: Collection[str]) -> None:
 
 
 def require_traded_hours(feed: Feed, wanted: Mapping[str, Sequence[SessionHours]]) -> None:
-    """Check that files have a print of each contract in a session that somebody reads, since the first traded day.
+    """Check that recorded prints have one of each contract in a session that is read, since the first traded day.
 
     wanted: the hours of the bars that are built, by contract. A later month of a root that has nothing but its history
     is not judged. Raises InvalidInput that names contract, days and hours.
     """
-    if not isinstance(feed.source, FileSource):
+    if feed.source is None or isinstance(feed.source, SimulatedSource):
         return
     for contract, sessions in sorted(wanted.items()):
         days = _traded(feed, contract, feed.plan.sessions[contract])
@@ -46,7 +46,7 @@ def require_traded_hours(feed: Feed, wanted: Mapping[str, Sequence[SessionHours]
         raise InvalidInput(_prints_of(contract), found, f"prints within {hours}")
 
 
-def _one_is_inside(source: FileSource, contract: str, days: Sequence[date], sessions: Sequence[SessionHours]) -> bool:
+def _one_is_inside(source: Source, contract: str, days: Sequence[date], sessions: Sequence[SessionHours]) -> bool:
     """Whether a print of these days lies in one of the sessions. Most files have one among their first."""
     outside, seen = OutsideSessions(market_of(contract)), 0
     outside.hours = tuple(sessions)

@@ -22,6 +22,8 @@ from leadline.plan.demand import demand_rows
 from leadline.plan.plan import Plan, Workload
 from leadline.runtime.settings import ServiceSettings
 
+CATALOG: Final = "the catalog"
+"""Among the places of a feed's files that of its catalog."""
 _LONGEST_SOCKET_NAME: Final = len("999-.sock") + max(map(len, processes()))
 
 
@@ -133,5 +135,6 @@ def _bound_params(
     if not isinstance(params, IngestionParams):
         return params
     files = tuple(FeedFile(path=feed_files[str(file.path)], contract=file.contract) for file in params.feed.files)
-    feed = params.feed.model_copy(update={"files": files})
+    catalog = feed_files[CATALOG] if params.feed.kind == "catalog" else None
+    feed = params.feed.model_copy(update={"files": files, "catalog": catalog})
     return params.model_copy(update={"feed": feed, "launch": launch, "new_run": new_run})

@@ -75,6 +75,11 @@ def default_data_dir() -> Path:
         raise InvalidInput("--data-dir", None, "a folder: this user has no home folder to have one in") from None
 
 
+def default_catalog() -> Path:
+    """Where the catalog is when nobody says: beside the default data directory. Several stacks may use one catalog."""
+    return default_data_dir().with_name("leadline-catalog")
+
+
 def placed_at(path: Path | str) -> Path:
     """Where a path of somebody lies, from the root on. `~` is the home folder; of nobody's, it stays as it is."""
     return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - that of pathlib raises RuntimeError

@@ -5,28 +5,11 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import InstrumentsOption, MaxKeptOutOption, Output, OutputOption
+from leadline.cli.options import CatalogOption, InstrumentsOption, MaxKeptOutOption, Output, OutputOption
 
-app = typer.Typer(help="The catalog: prints kept by contract and trading day.", no_args_is_help=True)
-
-
-def _default_catalog() -> Path:
-    from leadline.cli.data import default_catalog
-
-    return default_catalog()
+app = typer.Typer(help="The catalog of prints.", no_args_is_help=True)
 
 
-CatalogOption = Annotated[
-    Path,
-    typer.Option(
-        "--catalog",
-        metavar="FOLDER",
-        help="Folder of the catalog.",
-        file_okay=False,
-        default_factory=_default_catalog,
-        show_default="~/.local/share/leadline-catalog",
-    ),
-]
 ContractArgument = Annotated[str | None, typer.Argument(metavar="CONTRACT", help="Only this one, such as ESH2025.")]
 FromOption = Annotated[
     str | None,
@@ -40,7 +23,7 @@ ToOption = Annotated[
 
 @app.callback()
 def _data() -> None:
-    """The catalog: prints kept by contract and trading day."""
+    """The catalog of prints."""
 
 
 @app.command(

@@ -7,6 +7,7 @@ import typer
 
 from leadline.cli.options import (
     DataDirOption,
+    FeedCatalogOption,
     FeedOption,
     InstrumentsOption,
     ManifestOption,
@@ -33,6 +34,7 @@ def up(
     manifests: ManifestOption,
     data_dir: DataDirOption,
     feed: FeedOption = None,
+    catalog: FeedCatalogOption = None,
     trade_from: TradeFromOption = None,
     seed: SeedOption = None,
     sessions: SessionsOption = None,
@@ -66,7 +68,15 @@ def up(
         from leadline.cli.up import UpOptions, run_up
 
     planned = PlanOptions(
-        manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
+        manifests,
+        feed or (),
+        trade_from,
+        seed,
+        sessions,
+        speed,
+        max_kept_out,
+        instruments=instruments or (),
+        catalog=catalog,
     )
     options = UpOptions(
         data_dir, until_end, report, live=not no_live and output is Output.TEXT, output=output, new_run=new_run
@@ -82,6 +92,7 @@ def up(
 def show_plan(
     manifests: ManifestOption,
     feed: FeedOption = None,
+    catalog: FeedCatalogOption = None,
     trade_from: TradeFromOption = None,
     seed: SeedOption = None,
     sessions: SessionsOption = None,
@@ -107,7 +118,15 @@ def show_plan(
     from leadline.cli.planning import print_plan
 
     options = PlanOptions(
-        manifests, feed or (), trade_from, seed, sessions, speed, max_kept_out, instruments=instruments or ()
+        manifests,
+        feed or (),
+        trade_from,
+        seed,
+        sessions,
+        speed,
+        max_kept_out,
+        instruments=instruments or (),
+        catalog=catalog,
     )
     print_plan(options, output, data_dir)
 
