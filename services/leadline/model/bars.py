@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from leadline.model.frozen import quickly_made
 from leadline.model.ids import RunId
 from leadline.model.ticks import NS_PER_SECOND, Int64Array
 
@@ -14,6 +15,7 @@ OWN_SERIES: Final = "main"
 """The name of the bars about which a strategy speaks, among all the series that it reads."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True, order=True)
 class BarKey:
     """Identity of a bar without its tape.
@@ -39,6 +41,7 @@ def numbered(key: str) -> tuple[str, int]:
     return series, int(ordinal)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class FootprintRows:
     """Volume and prints by price row, highest price last.
@@ -61,6 +64,7 @@ class FootprintRows:
         return len(self.price)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Bar:
     """One closed bar of one contract: candle, order-flow sums and footprint rows.
@@ -111,6 +115,7 @@ class UnfinishedBar:
     prints: int
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class BarMessage:
     """One message of a bar stream: a bar, or only progress.
