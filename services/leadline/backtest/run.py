@@ -8,6 +8,7 @@ from leadline.backtest.days import BacktestDays, backtest_days
 from leadline.backtest.digest import RunningDigest
 from leadline.backtest.engine import Accounts, DayResult, in_this_process, run_accounts
 from leadline.backtest.prints import Prints
+from leadline.backtest.workers import in_processes
 from leadline.model.manifest.specs import TradingAccount, TradingStrategy
 
 
@@ -27,12 +28,15 @@ def run_backtest(
     first: date | None = None,
     last: date | None = None,
     seen: Callable[[DayResult, Accounts], None] = lambda _day, _accounts: None,
+    workers: int = 1,
 ) -> Outcome:
     """Take accounts and their strategies through the days from `first` to `last`, both included.
 
     None: the first day that has its history, and the last at hand. `seen` is told of each day when all accounts are
-    through. Raises InvalidInput and Unknown for what a run of the same would refuse, StrategyFailed for a strategy that
-    raises, Halted for an account that was halted, and as `Prints.read`.
+    through. workers: processes that make bars and signals; 1: this one. The outcome is the same.
+
+    Raises InvalidInput and Unknown for what a run of the same would refuse, StrategyFailed for a strategy that raises
+    (DayFailed in another process), Halted for an account that was halted, and as `Prints.read`.
     """
     days = backtest_days(prints, strategies, first, last)
     owners = {strategy.full_name: strategy.account_name for strategy in strategies}
@@ -49,6 +53,8 @@ def run_backtest(
         digest.complete(result.day.end_ns)
         seen(result, runs)
 
-    results = in_this_process(prints, days, strategies)
+    results = (
+        in_processes(prints, days, strategies, workers) if workers > 1 else in_this_process(prints, days, strategies)
+    )
     runs = run_accounts(accounts, strategies, prints, days, results, note)
     return Outcome(days, runs, digest.finish({name: run.records for name, run in runs.items()}))

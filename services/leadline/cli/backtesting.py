@@ -20,9 +20,10 @@ from leadline.report.text import money
 
 @dataclass(frozen=True, slots=True)
 class BacktestOptions:
-    """The range of a backtest; None: as far as the feed reaches."""
+    """The last day of a backtest (None: as far as the feed reaches), and its processes (None: as suits the days)."""
 
     last: str | None
+    workers: int | None
     output: Output
 
 

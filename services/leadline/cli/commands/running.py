@@ -151,6 +151,17 @@ def backtest(
     sessions: SessionsOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="NUMBER",
+            min=1,
+            max=256,
+            help="Processes that make bars and signals. The result is the same with any number.",
+            show_default="one per core, and only one for a few days",
+        ),
+    ] = None,
     tz: ZoneOption = "UTC",
     output: OutputOption = Output.TEXT,
 ) -> None:
@@ -164,4 +175,4 @@ def backtest(
     planned = PlanOptions(
         manifests, feed or (), trade_from, seed, sessions, max_kept_out=max_kept_out, instruments=instruments or ()
     )
-    run_backtest_command(planned, BacktestOptions(to, output))
+    run_backtest_command(planned, BacktestOptions(to, workers, output))

@@ -1,0 +1,53 @@
+"""Several processes make of the days what one does."""
+
+from pathlib import Path
+
+import pytest
+
+from leadline.analysis.strategies import StrategyFailed
+from leadline.backtest.run import run_backtest
+from leadline.backtest.workers import DayFailed, suitable_workers
+from tests.backtest.test_run import BEFORE_THE_ROLL, SESSIONS, account, simulated, strategy
+
+pytestmark = pytest.mark.integration
+
+RAISES = """
+class Raises:
+    def __init__(self, parameters, instrument):
+        self.bars = 0
+
+    def warm(self, bar):
+        pass
+
+    def on_bar(self, bar):
+        raise ValueError("no idea what to do")
+
+
+def make(parameters, instrument):
+    return Raises(parameters, instrument)
+"""
+
+
+def test_the_digest_does_not_depend_on_the_number_of_processes():
+    prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
+
+    alone = run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL)
+    shared = run_backtest([account()], [strategy()], prints, BEFORE_THE_ROLL, workers=2)
+
+    assert shared.digest == alone.digest
+    assert suitable_workers(prints) == 1
+
+
+def test_a_strategy_that_raises_ends_the_backtest_with_the_same_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "it_raises.py").write_text(RAISES)
+    monkeypatch.syspath_prepend(tmp_path)
+    prints = simulated(BEFORE_THE_ROLL, SESSIONS, 3)
+    raising = strategy(strategy={"entryPoint": "it_raises:make"})
+
+    with pytest.raises(StrategyFailed) as alone:
+        run_backtest([account()], [raising], prints, BEFORE_THE_ROLL)
+    with pytest.raises(DayFailed) as shared:
+        run_backtest([account()], [raising], prints, BEFORE_THE_ROLL, workers=2)
+
+    assert str(shared.value) == str(alone.value)
+    assert "at bar MESM2025/rth/30m-r1/2025-06-12/0: ValueError: no idea what to do" in str(alone.value)
