@@ -22,9 +22,10 @@ demo: setup ## trade a simulated MES session on this machine and print the repor
 .PHONY: test
 test: ## everything CI checks: lint, types, layers, contracts, tests (PYTEST_ARGS="-k name" narrows the tests)
 	@$(STAGE) setup $(MAKE) setup
-	@scripts/beside.sh lint $(MAKE) lint -- contracts $(MAKE) proto-check -- collect $(MAKE) collect -- types $(MAKE) types
 	@$(STAGE) kubernetes $(MAKE) kube-binaries
 	@$(STAGE) prometheus $(PY) -m tests.dashboards.binaries
+	@scripts/beside.sh lint $(MAKE) lint -- contracts $(MAKE) proto-check -- collect $(MAKE) collect -- types $(MAKE) types \
+		$(if $(PYTEST_ARGS),,-- image $(MAKE) kube-image)
 	@$(STAGE) tests $(PY) -m pytest -n auto --dist loadscope $(PYTEST_ARGS)
 
 .PHONY: collect
@@ -38,6 +39,10 @@ test-node: setup kube-binaries ## what a whole platform survives on a real node;
 .PHONY: kube-binaries
 kube-binaries: setup ## find or build the Kubernetes that the tests run on (once; several minutes, and 3 GB of Go's caches)
 	@$(PY) -m tests.kube.cluster.binaries $$([ "$$(id -u)" != 0 ] || echo node) >/dev/null
+
+.PHONY: kube-image
+kube-image: setup ## build the image that the tests run on a node, when something in it has changed (root on Linux)
+	@$(PY) -m tests.kube.cluster.images
 
 .PHONY: cluster
 cluster: setup ## run a one-node Kubernetes with Leadline on it until Ctrl-C (root on Linux)

@@ -174,3 +174,12 @@ def _run(command: Sequence[str | Path]) -> None:
     if done.returncode != 0:
         said = f"{done.stdout}\n{done.stderr}".strip()
         raise ImageFailed(f"{command[0]} {' '.join(map(str, command[1:4]))} ...: {said[-3000:]}")
+
+
+if __name__ == "__main__":
+    # Where none can be made, the tests that want one say what is missing.
+    if os.geteuid() == 0 and not missing():
+        try:
+            project_image()
+        except ImageFailed as error:
+            sys.exit(f"kube-image: {error}")
