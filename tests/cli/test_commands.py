@@ -28,8 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MES = ROOT / "examples" / "mes-orderflow.yaml"
 COMMANDS = ["up", "plan", "status", "orders", "positions", "signals", "halt", "resume", "release", "flatten", "report",
             "digest", "service", "health", "db migrate", "db roles", "bus migrate", "bus users", "server nats",
-            "server postgres", "nodes", "venues", "data import", "data list", "data verify", "data export",
-            "data remove", "operator guard-uninstall", "operator guard-upgrade"]  # fmt: skip
+            "server postgres", "nodes", "venues", "data import", "data record", "data list",
+            "data verify", "data export", "data remove", "operator guard-uninstall",
+            "operator guard-upgrade"]  # fmt: skip
 SHOW_TIMES = ["up", "status", "orders", "signals", "halt", "resume", "flatten", "report"]
 # A log of JSON lines, that of the server which they become, SQL, JSON only, and a yes or no.
 ONE_FORM = {"service", "server nats", "server postgres", "db roles", "bus users", *COMMANDS[-2:]}

@@ -21,12 +21,16 @@ _COLUMNS: Final = ("contract", "day", "prints", "volume", "kept out", "outside",
 
 
 @dataclass(slots=True)
-class _Done:
-    """Days that were gone through, each with how it was."""
+class Done:
+    """Days that were gone through, each with its state. undated: faulty prints without a day, by contract and reason.
+
+    skipped: prints of what is no contract, by symbol. left_out: prints of days that are not over, by contract and day.
+    """
 
     days: list[tuple[DayEntry, str]] = field(default_factory=list)
     undated: dict[str, dict[str, int]] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def run_import(
@@ -44,11 +48,11 @@ def run_import(
     named = [_named(text, contracts) for text in files]
     announce_reading([path.name for path, _ in named])
     percent = Decimal(f"{max_kept_out:g}")
-    done = _Done()
+    done = Done()
     try:
         for prints in _prints(named, contracts, percent):
             for day in prints.days():
-                done.days.append(_put(catalog, day, replace=replace))
+                done.days.append(put(catalog, day, replace=replace))
             done.undated.update({name: dict(found) for name, found in prints.undated().items() if found})
             for symbol, count in prints.skipped.items():
                 done.skipped[symbol] = done.skipped.get(symbol, 0) + count
@@ -56,7 +60,7 @@ def run_import(
         if error.filename is None or Path(error.filename) not in {path for path, _ in named}:
             raise
         raise InvalidInput("FILES", str(error.filename), f"a file that can be read ({error.strerror})") from None
-    _say(catalog, done, output)
+    say(catalog, done, output)
 
 
 def _named(text: str, contracts: Sequence[str]) -> tuple[Path, str]:
@@ -92,7 +96,8 @@ def _prints(named: Sequence[tuple[Path, str]], contracts: Sequence[str], percent
         yield DatabentoPrints(bought, contracts, percent)
 
 
-def _put(catalog: Catalog, day: ImportedDay, *, replace: bool) -> tuple[DayEntry, str]:
+def put(catalog: Catalog, day: ImportedDay, *, replace: bool) -> tuple[DayEntry, str]:
+    """Put a day in. Returns its entry and what became of it."""
     there = catalog.has(day.contract, day.day)
     stored = catalog.write(
         day.contract,
@@ -108,10 +113,19 @@ def _put(catalog: Catalog, day: ImportedDay, *, replace: bool) -> tuple[DayEntry
     return stored.entry, became
 
 
-def _say(catalog: Catalog, done: _Done, output: Output) -> None:
+def say(catalog: Catalog, done: Done, output: Output) -> None:
+    """Show what became of the days, as a table or as one document."""
     if output is Output.JSON:
         days: list[dict[str, Any]] = [document_of(entry) | {"became": became} for entry, became in done.days]
-        print_json({"catalog": str(catalog.root), "days": days, "undated": done.undated, "skipped": done.skipped})
+        print_json(
+            {
+                "catalog": str(catalog.root),
+                "days": days,
+                "undated": done.undated,
+                "skipped": done.skipped,
+                "left_out": done.left_out,
+            }
+        )
         return
     rows = [
         (

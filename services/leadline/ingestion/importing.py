@@ -73,47 +73,59 @@ class CsvPrints:
         return {name: of_day(self._source.kept_out(name), None) for name in self._source.contracts}
 
 
-class DayCutter:
-    """Normalises the prints of one contract and gives them out a trading day at a time, each when it is over."""
+class DaySplitter:
+    """Accepted prints of one contract, given out a trading day at a time, each when it is over."""
 
     def __init__(self, contract: str) -> None:
-        self.normaliser = Normaliser.of(contract, allowed_lateness_ns=ALLOWED_LATENESS_NS)
         self._days = TradingDays(calendar(instrument_of(contract).calendar))
         self._day: date | None = None
         self._parts: list[TickColumns] = []
-        self._sources: dict[int, dict[str, None]] = {}
 
-    def feed(self, raw: RawColumns) -> Iterator[tuple[date, TickColumns, str]]:
-        """The days that are over with these prints: day, prints with indices from 0 on, names of their files."""
-        for ordinal in np.unique(self._days.of(raw.time_ns)).tolist():
-            self._sources.setdefault(ordinal, {})[raw.source] = None
-        yield from self._take(self.normaliser.feed(raw))
-
-    def finish(self) -> Iterator[tuple[date, TickColumns, str]]:
-        """The files have ended: the last day."""
-        yield from self._take(self.normaliser.finish())
-        if self._parts:
-            yield self._whole()
-
-    def _take(self, ticks: TickColumns) -> Iterator[tuple[date, TickColumns, str]]:
+    def take(self, ticks: TickColumns) -> Iterator[tuple[date, TickColumns]]:
+        """The days that are over with these prints, which follow those before: with source indices from 0 on."""
         ordinals = self._days.of(ticks.time_ns)
         edges = np.flatnonzero(np.diff(ordinals)) + 1
         for start, stop in zip([0, *edges.tolist()], [*edges.tolist(), len(ticks)], strict=True):
             if start == stop:
                 continue
             day = day_of(int(ordinals[start]))
-            assert day is not None  # the normaliser keeps out what has none
-            if self._parts and day != self._day:
-                yield self._whole()
+            assert day is not None  # what has none is never accepted
+            if day != self._day:
+                yield from self.finish()
             self._day = day
             self._parts.append(ticks.slice(start, stop))
 
-    def _whole(self) -> tuple[date, TickColumns, str]:
-        assert self._day is not None
-        joined = concat(self._parts)
-        sources = ", ".join(self._sources[self._day.toordinal()])
-        self._parts = []
-        return self._day, TickColumns(joined.time_ns, joined.price, joined.size, joined.aggressor), sources
+    def finish(self) -> Iterator[tuple[date, TickColumns]]:
+        """The day that is under way, if there is one."""
+        if self._day is not None and self._parts:
+            joined = concat(self._parts)
+            self._parts = []
+            yield self._day, TickColumns(joined.time_ns, joined.price, joined.size, joined.aggressor)
+
+
+class DayCutter:
+    """Normalises the prints of one contract and gives them out a trading day at a time, each when it is over."""
+
+    def __init__(self, contract: str) -> None:
+        self.normaliser = Normaliser.of(contract, allowed_lateness_ns=ALLOWED_LATENESS_NS)
+        self._days = TradingDays(calendar(instrument_of(contract).calendar))
+        self._splitter = DaySplitter(contract)
+        self._sources: dict[int, dict[str, None]] = {}
+
+    def feed(self, raw: RawColumns) -> Iterator[tuple[date, TickColumns, str]]:
+        """The days that are over with these prints: day, prints with indices from 0 on, names of their files."""
+        for ordinal in np.unique(self._days.of(raw.time_ns)).tolist():
+            self._sources.setdefault(ordinal, {})[raw.source] = None
+        for day, ticks in self._splitter.take(self.normaliser.feed(raw)):
+            yield day, ticks, self._of(day)
+
+    def finish(self) -> Iterator[tuple[date, TickColumns, str]]:
+        """The files have ended: the days that are left."""
+        for day, ticks in (*self._splitter.take(self.normaliser.finish()), *self._splitter.finish()):
+            yield day, ticks, self._of(day)
+
+    def _of(self, day: date) -> str:
+        return ", ".join(self._sources[day.toordinal()])
 
 
 def imported(contract: str, day: date, ticks: TickColumns, source: str, counts: Counts) -> ImportedDay:

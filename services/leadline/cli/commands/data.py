@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from leadline.cli.options import CatalogOption, InstrumentsOption, MaxKeptOutOption, Output, OutputOption
+from leadline.cli.options import (
+    CatalogOption,
+    DataDirOption,
+    InstrumentsOption,
+    MaxKeptOutOption,
+    Output,
+    OutputOption,
+    TapeOption,
+)
 
 app = typer.Typer(help="The catalog of prints.", no_args_is_help=True)
 
@@ -72,6 +80,29 @@ def import_files(
         replace=replace,
         max_kept_out=max_kept_out,
     )
+
+
+@app.command(
+    "record",
+    short_help="Put the prints of a run into the catalog.",
+    epilog="Example: leadline data record --tape abc123-1",
+)
+def record_run(
+    data_dir: DataDirOption,
+    catalog: CatalogOption,
+    tape: TapeOption = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put these prints in the place of days that are there with others.")
+    ] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Put the prints that a run has stored into the catalog, pushed ones too, so that its days can be played again.
+
+    Of a run that goes on, the day that it is in is left out. Days that are there with the same prints are skipped.
+    """
+    from leadline.cli.data_record import run_record
+
+    run_record(data_dir, tape, catalog, output, replace=replace)
 
 
 @app.command("list", short_help="List the days of the catalog.", epilog="Example: leadline data list ESH2025")

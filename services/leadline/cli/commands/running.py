@@ -167,7 +167,7 @@ def backtest(
 ) -> None:
     """Take manifests through a range of days: prints, bars, signals, risk, account and paper venue in one process.
 
-    What decides is what decides in a run of the platform, so the digest is the same. No server is started.
+    The same cores decide as in a run of the platform, so the digest is the same. No server is started.
     """
     del tz  # its callback has answered
     from leadline.cli.backtesting import BacktestOptions, run_backtest_command

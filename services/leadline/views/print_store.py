@@ -1,0 +1,96 @@
+"""The prints of a run as the recorder stored them, contract by contract."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import numpy as np
+
+from leadline.model.errors import LeadlineError
+from leadline.model.ids import RunId
+from leadline.model.ticks import TickColumns
+from leadline.views.digest_store import run_of
+
+ROWS: Final = 65_536
+"""Prints read at once."""
+
+
+class PrintsMissing(LeadlineError):
+    """The database lacks prints of a tape, which its days would lack, too. sentence: which ones."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContract:
+    """A contract of a run. prints: how many of it are stored. kept_out: faulty ones by trading day and reason."""
+
+    contract: str
+    source: int
+    prints: int
+    kept_out: dict[tuple[date | None, str], int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run of which prints are stored. finished: its tape has ended, so that its last day is over, too."""
+
+    tape: RunId
+    finished: bool
+    contracts: tuple[StoredContract, ...]
+
+
+async def stored_run(connection: Any, tape: RunId, outside: str) -> StoredRun:
+    """The contracts of a run that have prints, by name. outside: the reason that is no fault. Raises Unknown."""
+    run = await run_of(connection, tape)
+    rows = await connection.fetch(
+        "SELECT contract, source, last_index FROM tick_position WHERE tape = $1 AND last_index >= 0 ORDER BY contract",
+        tape,
+    )
+    counts = await connection.fetch(
+        "SELECT contract, trading_day, reason, prints FROM kept_out WHERE tape = $1 AND reason <> $2", tape, outside
+    )
+    return StoredRun(
+        tape,
+        run["finished_at"] is not None,
+        tuple(
+            StoredContract(
+                row["contract"],
+                row["source"],
+                row["last_index"] + 1,
+                {
+                    (each["trading_day"], each["reason"]): each["prints"]
+                    for each in counts
+                    if each["contract"] == row["contract"]
+                },
+            )
+            for row in rows
+        ),
+    )
+
+
+async def stored_prints(connection: Any, of: StoredContract) -> AsyncIterator[TickColumns]:
+    """The prints of a contract in their order, some at a time. Raises PrintsMissing where one is not there."""
+    position = 0
+    while position < of.prints:
+        rows = await connection.fetch(
+            """
+            SELECT source_index, ts_ns, price, size, aggressor FROM tick_row
+            WHERE source = $1 AND source_index >= $2 AND source_index < $3 ORDER BY source_index
+            """,
+            of.source,
+            position,
+            min(position + ROWS, of.prints),
+        )
+        table = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, 5)
+        wanted = np.arange(position, min(position + ROWS, of.prints))
+        missing = np.setdiff1d(wanted, table[:, 0])
+        if len(missing):
+            raise PrintsMissing(
+                f"print {missing[0]} of {of.contract} is not stored, nor are {len(missing) - 1:,} of the "
+                f"{len(wanted):,} from {position} on: the bus had lost them, and their day cannot be kept whole"
+            )
+        yield TickColumns(table[:, 1], table[:, 2], table[:, 3], table[:, 4].astype(np.int8), position)
+        position += len(wanted)
