@@ -1,6 +1,10 @@
 """`leadline backtest`: its document, its table, and what it refuses before it begins."""
 
+import io
+from contextlib import redirect_stdout
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -10,14 +14,51 @@ from leadline.cli.main import run
 MES = str(Path(__file__).parents[2] / "examples" / "mes-orderflow.yaml")
 
 
-def test_the_document_has_days_accounts_and_the_digest(capsys: pytest.CaptureFixture[str]):
-    assert run(["backtest", "-f", MES, "--output", "json"]) == 0
+@pytest.fixture(scope="module")
+def printed() -> dict[str, Any]:
+    """The document of the simulated day of `make demo`."""
+    printed = io.BytesIO()
+    with redirect_stdout(io.TextIOWrapper(printed)):
+        assert run(["backtest", "-f", MES, "--output", "json"]) == 0
+        found: dict[str, Any] = orjson.loads(printed.getvalue())
+    return found
 
-    document = orjson.loads(capsys.readouterr().out)
-    assert (document["first"], document["last"], document["days"]) == ("2025-06-10", "2025-06-10", 1)
-    (account,) = document["accounts"]
+
+@pytest.fixture
+def account(printed: dict[str, Any]) -> dict[str, Any]:
+    (found,) = printed["accounts"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_document_has_days_accounts_and_the_digest(printed: dict[str, Any], account: dict[str, Any]):
+    assert (printed["first"], printed["last"], printed["days"]) == ("2025-06-10", "2025-06-10", 1)
     assert (account["account"], account["net"]) == ("default/paper", "183.75")
-    assert len(document["digest"]) == 64
+    assert len(printed["digest"]) == 64
+
+
+def test_every_group_of_trades_comes_to_the_net_result(account: dict[str, Any]):
+    for name in ("by_pattern", "by_regime", "by_hour", "by_weekday", "days", "trades"):
+        assert sum(Decimal(each["net"]) for each in account[name]) == Decimal("183.75"), name
+    for name in ("by_pattern", "by_regime", "by_hour", "by_weekday", "days"):
+        assert sum(each["trades"] for each in account[name]) == account["trade_count"] == 9, name
+    assert [each["name"] for each in account["by_weekday"]] == ["Tuesday"]
+    assert account["by_hour"][0]["name"] == "10:00"
+    assert account["zones"] == ["America/New_York"]
+
+
+def test_the_figures_are_those_of_the_trades(account: dict[str, Any]):
+    nets = [Decimal(each["net"]) for each in account["trades"]]
+    assert account["wins"] == sum(net > 0 for net in nets)
+    assert account["commission"] == str(sum(Decimal(each["commission"]) for each in account["trades"]))
+    assert Decimal(account["max_drawdown"]) >= -min(nets)
+    assert 0 < Decimal(account["exposure"]) < 1
+    assert "sharpe" not in account, "one day has no deviation"
+
+
+def test_decisions_that_were_refused_are_counted_by_their_first_reason(account: dict[str, Any]):
+    assert account["refused"]["no_approved_signal"] == max(account["refused"].values())
+    assert sum(account["refused"].values()) + account["trade_count"] == account["decisions"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import typer.main
 import leadline.cli
 from leadline.aggregation.v1 import aggregation_pb2
 from leadline.analysis.v1 import analysis_pb2
+from leadline.backtest.documents import result_document
 from leadline.cli.acting import _resumed_document
 from leadline.cli.main import app, run
 from leadline.execution.v1 import execution_pb2
@@ -29,6 +30,7 @@ from leadline.views import documents
 from leadline.views.convert import account_view, feed_view, order_view, position_view, series_view, signalled_bar
 from leadline.views.market import StatusView
 from leadline.views.signals import decision_view
+from tests.backtest.builders import backtest_result
 from tests.cli.builders import bar_signals, proposal, signal
 from tests.report.builders import COVERED, HALTS, KEPT_OUT, UNEASY, report
 from tests.views.builders import filled
@@ -93,6 +95,7 @@ def _messages() -> dict[str, Any]:
         "resume": _resumed_document(resumed),
         "halt": {"halt": _resumed_document(resumed)["halts"][0]},
         "report": [reported],
+        "backtest": result_document(backtest_result()),
         "up": {"tape": "t", "html": "r.html", "reports": [reported]},
     }
 

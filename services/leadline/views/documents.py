@@ -56,7 +56,7 @@ def report(found: AccountReport) -> dict[str, Any]:
     """A report of an account. Prices are prices of their contract."""
     return {
         **document(found),
-        "trades": [_trade(each) for each in found.trades],
+        "trades": [trade(each) for each in found.trades],
         "open_positions": [_open(each) for each in found.open_positions],
         "in_doubt": [_order(each) for each in found.in_doubt],
         "closes": {contract: _closes(contract, points) for contract, points in found.closes.items()},
@@ -69,12 +69,13 @@ def report(found: AccountReport) -> dict[str, Any]:
     }
 
 
-def _trade(trade: Trade) -> dict[str, Any]:
+def trade(found: Trade) -> dict[str, Any]:
+    """A trade with its net result. Prices are prices of its contract."""
     prices = {
-        "entry_price": price_text(trade.contract, trade.entry_price),
-        "exit_price": price_text(trade.contract, trade.exit_price),
+        "entry_price": price_text(found.contract, found.entry_price),
+        "exit_price": price_text(found.contract, found.exit_price),
     }
-    return {**document(trade), **prices, "net": _plain(trade.net, Decimal)}
+    return {**document(found), **prices, "net": _plain(found.net, Decimal)}
 
 
 def _order(order: Order) -> dict[str, Any]:

@@ -18,6 +18,7 @@ class Trade:
     """One round trip. Prices are averages in ticks, for display; money is exact and in the account's currency.
 
     `exit_by` says what closed it: stop, target, settlement of the contract, or the reason of the flattening.
+    `decision_id` is the decision whose entry opened it, empty where nobody knows it.
     """
 
     strategy: StrategyId
@@ -34,6 +35,7 @@ class Trade:
     result_ticks: Decimal
     gross: Decimal
     commission: Decimal
+    decision_id: DecisionId = NO_DECISION
 
     @property
     def net(self) -> Decimal:
@@ -74,7 +76,7 @@ def trades_of(
         before = positions.get(key)
         if before is None or not before.quantity:
             entry = orders[fill.client_id]
-            before = _flat(strategy, fill, entry.tape_contract, entry.decision)
+            before = unopened(strategy, fill, entry.tape_contract, entry.decision)
             opened[key] = []
         opened[key].append(fill)
         after = apply_fill(before, fill, orders[fill.client_id].unit)
@@ -93,7 +95,7 @@ def equity_curve(
     curve: list[EquityPoint] = []
     for strategy, fill in fills:
         key = (strategy, fill.contract)
-        before = positions.get(key) or _flat(strategy, fill, fill.contract, NO_DECISION)
+        before = positions.get(key) or unopened(strategy, fill, fill.contract, NO_DECISION)
         after = apply_fill(before, fill, orders[fill.client_id].unit)
         positions[key] = after
         equity += after.realised - before.realised - fill.commission
@@ -101,8 +103,8 @@ def equity_curve(
     return curve
 
 
-def _flat(strategy: StrategyId, fill: Fill, tape_contract: ContractId, decision: DecisionId) -> Position:
-    """A flat position for a fill to open; worth 0 without a sheet of the contract: the order may be somebody else's."""
+def unopened(strategy: StrategyId, fill: Fill, tape_contract: ContractId, decision: DecisionId) -> Position:
+    """The flat position that a fill opens; worth 0 without a sheet of its contract, as where an order is not ours."""
     sheet = sheet_of(fill.contract)
     tick_value, inverse = (Decimal(0), False) if sheet is None else (sheet.tick_value, sheet.inverse)
     return flat(strategy, fill.contract, tape_contract, tick_value, decision, inverse=inverse)
@@ -132,6 +134,7 @@ def _trade(
         result_ticks=(leave - entry) * side.sign,
         gross=position.realised,
         commission=position.commission,
+        decision_id=position.decision,
     )
 
 

@@ -1,0 +1,61 @@
+"""The figures of a backtest in words, as the terminal and the page show them."""
+
+from decimal import Decimal
+from typing import Final
+
+from leadline.backtest.results import AccountResult, TierChange
+from leadline.model.counted import counted
+
+NO_FIGURE: Final = "–"
+"""Stands for a figure that is not defined: a ratio whose divisor is zero."""
+
+
+def figure_rows(result: AccountResult) -> list[tuple[str, str]]:
+    """Every figure of an account, by its name, in the order in which a reader asks for them."""
+    figures, places = result.figures, result.places
+    rows = [
+        ("net result", signed(figures.net, places)),
+        ("equity", f"{result.start_equity:,.{places}f} -> {result.end_equity:,.{places}f}"),
+        ("trades", f"{figures.trade_count:,}, {figures.wins:,} won, {figures.losses:,} lost"),
+        ("win rate", percent(figures.win_rate)),
+        ("average win", signed(figures.average_win, places)),
+        ("average loss", signed(figures.average_loss, places)),
+        ("profit factor", ratio(figures.profit_factor)),
+        ("commission", f"{figures.commission:,.{places}f}"),
+        ("largest drawdown", f"{figures.max_drawdown:,.{places}f}"),
+        ("result a day", signed(figures.net_a_day, places)),
+        ("days won", f"{figures.win_days:,} of {counted(figures.session_days, 'session day')}"),
+        ("Sharpe ratio", ratio(figures.sharpe)),
+        ("Sortino ratio", ratio(figures.sortino)),
+        ("exposure", percent(figures.exposure)),
+    ]
+    if figures.open_result:
+        rows.insert(2, ("open at the end", f"{signed(figures.open_result, places)}, not in the net result"))
+    return rows
+
+
+def signed(value: Decimal | None, places: int) -> str:
+    """An amount with its sign."""
+    return NO_FIGURE if value is None else f"{value:+,.{places}f}"
+
+
+def percent(value: Decimal | None) -> str:
+    """A share as a percentage."""
+    return NO_FIGURE if value is None else f"{100 * value:.1f} %"
+
+
+def ratio(value: Decimal | None) -> str:
+    """A ratio to two places."""
+    return NO_FIGURE if value is None else f"{value:.2f}"
+
+
+def tier_text(change: TierChange) -> str:
+    """From which tier to which, and the sizes of the new one."""
+    before, after = (f"tier {each}" if each else "no tier" for each in (change.before, change.after))
+    sizes = f" ({change.execute} {change.min_size} to {change.max_size})" if change.execute else ""
+    return f"{before} to {after}{sizes}"
+
+
+def words(name: str) -> str:
+    """A name of a pattern, a regime or a reason as it is read."""
+    return name.lower().replace("_", " ") or "none"

@@ -1,0 +1,77 @@
+"""The tables of a backtest."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from leadline.backtest.results import AccountResult, DayLine
+from leadline.report.backtest import render_backtest
+from leadline.report.figures import NO_FIGURE, figure_rows
+from tests.backtest.builders import FIGURES, D, account_result, backtest_result
+
+
+def text(*accounts: AccountResult, width: int = 120) -> str:
+    console = Console(file=StringIO(), width=width, markup=False, emoji=False)
+    render_backtest(backtest_result(*accounts), 1.25, console)
+    assert isinstance(console.file, StringIO)
+    return "\n".join(" ".join(line.split()) for line in console.file.getvalue().splitlines())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "net result +26.25",
+        "equity 10,000.00 -> 10,026.25",
+        "trades 2, 1 won, 1 lost",
+        "win rate 50.0 %",
+        "profit factor 1.91",
+        "largest drawdown 28.75",
+        "result a day +13.12",
+        "days won 1 of 2 session days",
+        "Sharpe ratio 11.22",
+        f"Sortino ratio {NO_FIGURE}",
+        "exposure 0.9 %",
+        f"buying absorption 1 1 +55.00 {NO_FIGURE}",
+        "ranging 2 1 +26.25 1.91",
+        "09:00 2 1 +26.25 1.91",
+        "By hour of the entry, America/New_York",
+        "Tuesday 2 1 +26.25 1.91",
+        "2025-06-10 2 +26.25 10,026.25",
+        "2025-06-10 tier 1 to tier 2 (MES 1 to 3) 10,000.00",
+        "max open trades 5",
+        "money in USD",
+        f"2 days, 12,345 prints in 1.2 s; digest {'d' * 64}",
+    ],
+)
+def test_it_says_each_figure(line: str):
+    assert line in text().splitlines()
+
+
+def test_of_many_days_the_months_are_shown():
+    days = tuple(DayLine(date(2025, 1, 1) + timedelta(days=n), 1, D(1), D(100 + n)) for n in range(40))
+
+    found = text(account_result(days=days)).splitlines()
+
+    assert "2025-01 31 31 +31.00" in found
+    assert "2025-02 9 9 +9.00" in found
+    assert not any(line.startswith("2025-01-02") for line in found)
+
+
+def test_what_is_open_is_no_part_of_the_net_result():
+    rows = dict(figure_rows(account_result(figures=replace(FIGURES, open_result=D("-12.50")))))
+    assert rows["open at the end"] == "-12.50, not in the net result"
+    assert "open at the end" not in dict(figure_rows(account_result()))
+
+
+def test_a_terminal_obeys_nothing_that_others_wrote():
+    assert "\x1b[31m" not in text(account_result(refused=(("\x1b[31mred[/]", 1),)))
+
+
+def test_it_fits_a_narrow_terminal():
+    console = Console(file=StringIO(), width=60, markup=False, emoji=False)
+    render_backtest(backtest_result(), 1.25, console)
+    assert isinstance(console.file, StringIO)
+    assert max(len(line) for line in console.file.getvalue().splitlines()) <= 60
