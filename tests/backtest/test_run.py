@@ -103,7 +103,7 @@ def test_days_through_a_roll_come_to_the_same_as_all_of_them_at_once():
     assert fills_of(outcome, "default/paper") == list(expected.fills)
 
 
-def joined(prints: Prints, contract: str) -> TickColumns:
+def joined(prints: Prints, contract: ContractId) -> TickColumns:
     parts = [prints.read(contract, each.day) for each in prints.days(contract)]
     rows = [row for part in parts for row in zip(part.time_ns, part.price, part.size, part.aggressor, strict=True)]
     return TickColumns.of(rows)

@@ -23,7 +23,7 @@ class SpokenDay:
     """
 
     strategy: StrategyId
-    contract: str
+    contract: ContractId
     day: date
     history: tuple[date, ...]
     ends_ns: int | None
@@ -43,7 +43,7 @@ class BacktestDay:
     spoken: tuple[SpokenDay, ...]
     end_ns: int
     final: bool
-    done: tuple[tuple[str, date], ...]
+    done: tuple[tuple[ContractId, date], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,14 @@ def backtest_days(
     refuse_expired(plan.sessions)
     require_months(feed, plan, symbols)
     tapes = {
-        contract: _tape(prints, contract, [at_hand[contract][day] for day in days])
-        for contract, days in plan.sessions.items()
-        if days
+        contract: _tape(prints, contract, [days[day] for day in plan.sessions[contract]])
+        for contract, days in at_hand.items()
+        if plan.sessions[contract]
     }
-    return BacktestDays(plan, tuple(map(ContractId, tapes)), _in_order(tapes, _spoken(strategies, tapes, plan), plan))
+    return BacktestDays(plan, tuple(tapes), _in_order(tapes, _spoken(strategies, tapes, plan), plan))
 
 
-def _at_hand(prints: Prints, last: date | None) -> dict[str, dict[date, DayOfPrints]]:
+def _at_hand(prints: Prints, last: date | None) -> dict[ContractId, dict[date, DayOfPrints]]:
     found = {
         contract: {each.day: each for each in prints.days(contract) if last is None or each.day <= last}
         for contract in prints.contracts
@@ -104,7 +104,7 @@ def _at_hand(prints: Prints, last: date | None) -> dict[str, dict[date, DayOfPri
     return {contract: days for contract, days in found.items() if days}
 
 
-def _tape(prints: Prints, contract: str, days: Sequence[DayOfPrints]) -> tuple[ContractDay, ...]:
+def _tape(prints: Prints, contract: ContractId, days: Sequence[DayOfPrints]) -> tuple[ContractDay, ...]:
     found, index = [], 0
     for each, following in zip(days, (*days[1:], None), strict=True):
         ends_ns = each.last_ns if following else max(each.last_ns, prints.ends_ns(contract, each.day))
@@ -115,7 +115,7 @@ def _tape(prints: Prints, contract: str, days: Sequence[DayOfPrints]) -> tuple[C
 
 
 def _spoken(
-    strategies: Iterable[TradingStrategy], tapes: Mapping[str, Sequence[ContractDay]], plan: TapePlan
+    strategies: Iterable[TradingStrategy], tapes: Mapping[ContractId, Sequence[ContractDay]], plan: TapePlan
 ) -> dict[date, list[SpokenDay]]:
     """The speakers of each traded day, strategies by name."""
     found: dict[date, list[SpokenDay]] = {}
@@ -134,14 +134,14 @@ def _spoken(
 
 
 def _in_order(
-    tapes: Mapping[str, Sequence[ContractDay]], spoken: Mapping[date, Sequence[SpokenDay]], plan: TapePlan
+    tapes: Mapping[ContractId, Sequence[ContractDay]], spoken: Mapping[date, Sequence[SpokenDay]], plan: TapePlan
 ) -> tuple[BacktestDay, ...]:
-    last_use: dict[tuple[str, date], date] = {
+    last_use: dict[tuple[ContractId, date], date] = {
         (contract, each.day): each.day for contract, days in tapes.items() for each in days
     }
     for day in sorted(spoken):
         last_use.update({(each.contract, before): day for each in spoken[day] for before in each.history})
-    done: dict[date, list[tuple[str, date]]] = {}
+    done: dict[date, list[tuple[ContractId, date]]] = {}
     for key, day in last_use.items():
         done.setdefault(day, []).append(key)
     begins_ns = {contract: days[0].begins_ns for contract, days in tapes.items()}

@@ -23,7 +23,7 @@ class DayResult:
     """The bars of one trading day, by contract and series, and what each strategy says on it."""
 
     day: BacktestDay
-    bars: Mapping[str, Bars]
+    bars: Mapping[ContractId, Bars]
     said: Mapping[StrategyId, Sequence[SignalMessage]]
 
 
@@ -44,7 +44,7 @@ class DayWorker:
         series = self._series[day.contract]
         return day_bars(day, ticks_of(self._prints, day), series) if series else {}
 
-    def signals(self, spoken: SpokenDay, bars: Mapping[tuple[str, date], Bars]) -> list[SignalMessage]:
+    def signals(self, spoken: SpokenDay, bars: Mapping[tuple[ContractId, date], Bars]) -> list[SignalMessage]:
         """The messages of a strategy on a day. `bars` by contract and day, those of its history among them."""
         history = [bars[spoken.contract, day] for day in spoken.history]
         strategy = self._strategies[spoken.strategy]
@@ -59,7 +59,7 @@ def ticks_of(prints: Prints, day: ContractDay) -> TickColumns:
 def in_this_process(prints: Prints, days: BacktestDays, strategies: Sequence[TradingStrategy]) -> Iterator[DayResult]:
     """The days in order, worked on one after the other."""
     worker = DayWorker(prints, days, strategies)
-    kept: dict[tuple[str, date], Bars] = {}
+    kept: dict[tuple[ContractId, date], Bars] = {}
     for each in days.days:
         found = {part.contract: worker.bars(part) for part in each.tapes}
         kept.update({(contract, each.day): bars for contract, bars in found.items()})

@@ -80,7 +80,7 @@ class Gathered:
         return self._entries.get((strategy, bar_key))
 
     def _proposed(
-        self, result: DayResult, traded: dict[StrategyId, str]
+        self, result: DayResult, traded: dict[StrategyId, ContractId]
     ) -> Iterable[tuple[tuple[StrategyId, str], EntryBar]]:
         for strategy in self.strategies:
             name = strategy.full_name

@@ -35,16 +35,16 @@ class Prints(Protocol):
     contracts: tuple[ContractId, ...]
     content_id: str
 
-    def days(self, contract: str) -> Sequence[DayOfPrints]:
+    def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """The trading days at hand, in order."""
 
-    def read(self, contract: str, day: date) -> TickColumns:
+    def read(self, contract: ContractId, day: date) -> TickColumns:
         """The prints of one of these days in tape order, numbered from 0. Raises InvalidInput for prints that changed.
 
         Raises OSError for a file that cannot be read.
         """
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """A tape that ends with this day has nothing more before this; 0 where nobody knows."""
 
 
@@ -65,24 +65,24 @@ class PrintsInMemory:
         self.contracts = tuple(map(ContractId, self._days))
         self.content_id = derive("memory", *(_content(name, market[name]) for name in self.contracts))
 
-    def days(self, contract: str) -> Sequence[DayOfPrints]:
+    def days(self, contract: ContractId) -> Sequence[DayOfPrints]:
         """See `Prints`."""
         return [
             DayOfPrints(day, len(ticks), int(ticks.time_ns[0]), int(ticks.time_ns[-1]))
             for day, ticks in self._days[contract].items()
         ]
 
-    def read(self, contract: str, day: date) -> TickColumns:
+    def read(self, contract: ContractId, day: date) -> TickColumns:
         """See `Prints`."""
         return self._days[contract][day]
 
-    def ends_ns(self, contract: str, last_day: date) -> int:
+    def ends_ns(self, contract: ContractId, last_day: date) -> int:
         """See `Prints`."""
         days = self._days[contract]
         return whole_day_ends_ns(contract, last_day) if last_day != max(days) else self._ends_ns.get(contract, 0)
 
 
-def whole_day_ends_ns(contract: str, day: date) -> int:
+def whole_day_ends_ns(contract: ContractId, day: date) -> int:
     """An instant after a trading day's close at which all that ended with it is known; 0 for a day that is none."""
     hours = market_of(contract).market(day)
     return hours[1] + CODA_NS if hours else 0

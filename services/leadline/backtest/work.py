@@ -19,6 +19,7 @@ from leadline.backtest.account import ANALYSIS, TAPE
 from leadline.ingestion.months import market_of
 from leadline.model.bars import BarMessage
 from leadline.model.durations import BarSpec
+from leadline.model.ids import ContractId
 from leadline.model.manifest.specs import TradingStrategy, calendar_of_spec, session_of
 from leadline.model.market.contracts import instrument_of
 from leadline.model.market.hours import SessionHours
@@ -46,7 +47,7 @@ class ContractDay:
     this day. Then `ends_ns` is the instant before which nothing follows.
     """
 
-    contract: str
+    contract: ContractId
     day: date
     first_index: int
     prints: int

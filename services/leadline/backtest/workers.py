@@ -20,6 +20,7 @@ from leadline.backtest.engine import DayResult, DayWorker
 from leadline.backtest.prints import Prints
 from leadline.backtest.work import Bars
 from leadline.model.errors import LeadlineError
+from leadline.model.ids import ContractId
 from leadline.model.manifest.own_markets import OwnMarkets, in_force, put_in_force
 from leadline.model.manifest.specs import TradingStrategy
 
@@ -29,7 +30,7 @@ _LOOK_SECONDS: Final = 1.0
 
 _FEWEST_PRINTS: Final = 5_000_000
 
-BarsByContract: TypeAlias = dict[str, Bars]
+BarsByContract: TypeAlias = dict[ContractId, Bars]
 
 
 def suitable_workers(prints: Prints) -> int:
@@ -139,7 +140,7 @@ class _Process:
         self._days = job.days.days
         self._worker = DayWorker(job.prints, job.days, job.strategies)
         self._answers = answers
-        self._bars: dict[tuple[str, date], Bars] = {}
+        self._bars: dict[tuple[ContractId, date], Bars] = {}
         self._waiting: list[int] = []
         self._last_use = {key: place for place, day in enumerate(self._days) for key in day.done}
         self._finished = -1

@@ -68,7 +68,7 @@ def plan_of(options: PlanOptions) -> tuple[Plan, dict[str, Path]]:
         raise InvalidInput(", ".join(map(str, options.manifests)), "no TradingStrategy", "at least one")
     accounts = [item for item in manifests if isinstance(item, TradingAccount)]
     feed, files = _feed(options, strategies)
-    day = None if options.trade_from is None else _day(options.trade_from)
+    day = None if options.trade_from is None else day_of(options.trade_from)
     if feed.kind == "push" and day is None:
         raise InvalidInput("trade_from", None, "a date: a pushed feed cannot be read ahead")
     if day is not None:
@@ -206,8 +206,9 @@ def _require_known(day: date, strategies: Sequence[TradingStrategy]) -> None:
             raise InvalidInput("trade_from", day.isoformat(), expected) from None
 
 
-def _day(text: str) -> date:
+def day_of(text: str, field: str = "trade_from") -> date:
+    """A trading day as it is typed. Raises InvalidInput that names the field."""
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise InvalidInput("trade_from", text, "a date such as 2025-10-08") from None
+        raise InvalidInput(field, text, "a date such as 2025-10-08") from None

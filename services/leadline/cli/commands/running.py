@@ -149,6 +149,7 @@ def backtest(
     ] = None,
     seed: SeedOption = None,
     sessions: SessionsOption = None,
+    catalog: FeedCatalogOption = None,
     max_kept_out: MaxKeptOutOption = 1.0,
     instruments: InstrumentsOption = None,
     workers: Annotated[
@@ -173,6 +174,13 @@ def backtest(
     from leadline.cli.backtesting import BacktestOptions, run_backtest_command
 
     planned = PlanOptions(
-        manifests, feed or (), trade_from, seed, sessions, max_kept_out=max_kept_out, instruments=instruments or ()
+        manifests,
+        feed or (),
+        trade_from,
+        seed,
+        sessions,
+        max_kept_out=max_kept_out,
+        instruments=instruments or (),
+        catalog=catalog,
     )
     run_backtest_command(planned, BacktestOptions(to, workers, output))
