@@ -26,7 +26,7 @@ from leadline.model.ticks import TickBatch, TickColumns
 
 DAY: Final = date(2025, 11, 20)
 HOURS: Final = SessionHours("09:30", "16:00", "America/New_York", id="rth")
-BATCHES: Final = (1, 10, 256, 4096)
+BATCHES: Final = (1, 16, 256, 4_096, 65_536, 600_000)
 SPECS: Final = ("5m", "1m", "ticks:500", "volume:2000")
 REPETITIONS: Final = 3
 # Small batches are measured on fewer prints: their cost a print does not depend on how many there are.
